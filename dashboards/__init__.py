@@ -1,0 +1,1 @@
+"""Remembers every run and shows it: MLflow, and a report in plotly."""

@@ -1,0 +1,22 @@
+"""The section `tracking` of a spec: where MLflow remembers."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lstm.config import Section
+
+
+class TrackingConfig(Section):
+    """Where runs are recorded."""
+
+    uri: str | None = Field(
+        None,
+        min_length=1,
+        description="MLflow's tracking URI, a server or a database; by default SQLite in the home folder.",
+    )
+    checkpoints: Literal["best", "all", "none"] = Field(
+        "best",
+        description="Whose checkpoints become artifacts of their runs: the best trial's, every trial's or no trial's. "
+        "The others carry their address as a tag.",
+    )

@@ -1,0 +1,1 @@
+"""The front desk: YAML in, verbs out."""

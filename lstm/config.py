@@ -1,0 +1,233 @@
+"""What one trial trains: the sections `task`, `data`, `model` and `training` of a spec.
+
+A field is its type, its bound and its one-sentence description, here and nowhere else; the JSON
+Schema that editors use is generated from it. Rules across fields are in `faults`, apart from the
+models, so that all errors of a spec can be told at once.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lstm.records import Fault
+
+Task = Literal["forecast"]
+CalendarFeature = Literal[
+    "hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"
+]
+Column = Annotated[str, Field(min_length=1)]
+# A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
+Border = (
+    Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
+)
+
+
+class Section(BaseModel):
+    """A part of a spec: immutable, strictly typed, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Split(Section):
+    """The parts by time, oldest first: train, validation, test."""
+
+    validation: Border = Field(
+        description="Size as a share of the rows or a number of rows, or the part's first time."
+    )
+    test: Border = Field(
+        description="Size as a share of the rows or a number of rows, or the part's first time."
+    )
+    train: Border | None = Field(
+        None,
+        description="Bounds the training part too: its size (then rows after the test part stay unused) or its "
+        "first time. By default it is all that comes before validation.",
+    )
+
+
+class DataConfig(Section):
+    """Where the time series is and what is forecast from what."""
+
+    path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
+    time: Column | None = Field(None, description="Column that holds the time; without it rows are in order.")
+    target: Column | Annotated[list[Column], Field(min_length=1)] = Field(
+        description="Column to forecast, or a list of columns."
+    )
+    past_covariates: list[Column] = Field(
+        default_factory=list, description="Further input columns that are known up to the forecast's origin."
+    )
+    future_covariates: list[Column] = Field(
+        default_factory=list,
+        description="Further input columns that are known ahead, over the horizon as well (prices, holidays, plans).",
+    )
+    calendar: list[CalendarFeature] = Field(
+        default_factory=list, description="Inputs made from the time column, each as a sine and a cosine."
+    )
+    lookback: int = Field(ge=1, le=100_000, description="Steps that the model sees.")
+    horizon: int = Field(ge=1, le=100_000, description="Steps that it forecasts.")
+    split: Split = Field(description="How the rows are divided, by time, oldest first.")
+    step: str | None = Field(
+        None, min_length=1, description="Time between two rows (1h, 15min, 1D, 7D, MS); inferred when absent."
+    )
+    missing: Literal["refuse", "interpolate", "forward_fill", "skip"] = Field(
+        "refuse",
+        description="What to do where values or steps are missing: refuse the file, interpolate (windows whose "
+        "last input is missing are left out, so nothing leaks from the future), repeat the last value, or leave "
+        "out every window that touches a gap. Forecasts are never judged on filled-in values.",
+    )
+    scaling: Literal["standard", "none"] = Field(
+        "standard", description="Standardise each column with the training part's mean and deviation, or not."
+    )
+    season: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Steps in a season, for the seasonal-naive baseline and MASE; inferred from the step when absent.",
+    )
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns to forecast, always as a list."""
+        return [self.target] if isinstance(self.target, str) else list(self.target)
+
+    @property
+    def columns(self) -> list[str]:
+        """Every value column that is read: targets, past covariates, future covariates."""
+        return [*self.targets, *self.past_covariates, *self.future_covariates]
+
+
+class ModelConfig(Section):
+    """The recurrent network; terms are PyTorch's."""
+
+    cell: Literal["lstm", "gru"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
+    hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer.")
+    num_layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between stacked layers.")
+    residual: Literal["none", "last"] = Field(
+        "none", description="Forecast the value itself, or its difference to the last value seen."
+    )
+    normalization: Literal["none", "window"] = Field(
+        "none", description="Normalise the target in each window by that window's own mean and deviation, or not."
+    )
+
+
+class TrainingConfig(Section):
+    """Back-propagation of the squared error, until it converges."""
+
+    max_epochs: int = Field(30, ge=1, le=1_000_000, description="Epochs at most.")
+    batch_size: int = Field(64, ge=1, le=1_000_000, description="Windows in a batch.")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer.")
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of the weights, the order of windows and dropout.")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Optimizer, as in torch.optim.")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Weight decay, as torch.optim applies it.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; for sgd.")
+    schedule: Literal["constant", "cosine", "exponential", "plateau"] = Field(
+        "constant", description="Learning rate over the epochs."
+    )
+    schedule_gamma: float | None = Field(
+        None, gt=0, lt=1, description="Factor on the learning rate: each epoch (exponential), at a stall (plateau)."
+    )
+    schedule_patience: int | None = Field(
+        None, ge=0, le=1_000_000, description="Epochs without a better val/loss before plateau lowers the rate."
+    )
+    gradient_clip: float | None = Field(
+        1.0, gt=0, le=1e6, description="Largest norm of the gradient; null leaves it as it is."
+    )
+    patience: int | None = Field(
+        None, ge=1, le=1_000_000, description="Stop after so many epochs without a better value."
+    )
+    target_loss: float | None = Field(None, gt=0, description="Stop when val/loss is this low.")
+    steps_per_epoch: int | None = Field(
+        None, ge=1, le=10_000_000, description="Batches in an epoch, where a whole pass is too long to be one."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16 runs the network under autocast; weights stay float32."
+    )
+
+
+class TrialConfig(Section):
+    """One point of the space, resolved: all that `lstm.training.train` needs but the data itself."""
+
+    task: Task = Field("forecast", description="What the network learns to do.")
+    data: DataConfig
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
+    direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
+
+
+def metrics(data: DataConfig | None) -> list[str]:
+    """The names a `search.metric` may have, all better when lower; the loss alone where data is unknown."""
+    if data is None:
+        return ["val/loss"]
+    per_target = ["mae_original", "rmse_original"]
+    names = per_target if len(data.targets) == 1 else [f"{m}/{t}" for m in per_target for t in data.targets]
+    return ["val/loss", "val/mae", "val/mase", *(f"val/{name}" for name in names)]
+
+
+def faults(
+    data: DataConfig | None, model: ModelConfig | None, training: TrainingConfig | None
+) -> Iterator[Fault]:
+    """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
+    if data:
+        yield from _data_faults(data)
+        yield from _split_faults(data.split)
+    if model and model.dropout > 0 and model.num_layers == 1:
+        yield Fault(
+            "model.dropout",
+            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
+            "or dropout: 0",
+        )
+    if training:
+        yield from _training_faults(training)
+
+
+def _data_faults(data: DataConfig) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for role in ("time", "target", "past_covariates", "future_covariates"):
+        value = getattr(data, role)
+        for column in [value] if isinstance(value, str) else value or []:
+            if column in seen:
+                where = "twice" if seen[column] == role else f"as {seen[column]} too"
+                yield Fault(f"data.{role}", f"column {column!r} is named {where}; a column has one role")
+            seen[column] = role
+    if data.time is None:
+        for name, value in (("calendar", data.calendar), ("step", data.step)):
+            if value:
+                yield Fault(f"data.{name}", "would do nothing: there is no time column; name it in data.time")
+    for feature in sorted({f for f in data.calendar if data.calendar.count(f) > 1}):
+        yield Fault("data.calendar", f"{feature} is named twice")
+
+
+def _split_faults(split: Split) -> Iterator[Fault]:
+    borders = {k: v for k in ("train", "validation", "test") if (v := getattr(split, k)) is not None}
+    kinds = {type(value) for value in borders.values()}
+    if len(kinds) > 1:
+        yield Fault("data.split", "mixes kinds; use only shares (0.15), only row counts (2880) or only times")
+    elif kinds == {float} and (total := sum(borders.values())) > 1 + 1e-9:
+        yield Fault("data.split", f"the shares add up to {total:g}; they may add up to 1 at most")
+    elif kinds == {float} and "train" not in borders and total >= 1:
+        yield Fault("data.split", "nothing is left for training; make validation and test smaller")
+
+
+def _training_faults(training: TrainingConfig) -> Iterator[Fault]:
+    if training.momentum > 0 and training.optimizer != "sgd":
+        yield Fault(
+            "training.momentum",
+            f"would do nothing: {training.optimizer} has no momentum; set training.optimizer: sgd, or leave it out",
+        )
+    uses = {"schedule_gamma": ("exponential", "plateau"), "schedule_patience": ("plateau",)}
+    for name, schedules in uses.items():
+        if getattr(training, name) is not None and training.schedule not in schedules:
+            yield Fault(
+                f"training.{name}",
+                f"would do nothing with schedule: {training.schedule}; it belongs to {' and '.join(schedules)}",
+            )
+    for name in ("patience", "schedule_patience"):
+        value = getattr(training, name)
+        if value is not None and value >= training.max_epochs:
+            yield Fault(
+                f"training.{name}",
+                f"would do nothing: {value} epochs without a better value can't pass in "
+                f"max_epochs: {training.max_epochs}; make it smaller",
+            )

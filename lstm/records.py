@@ -1,0 +1,194 @@
+"""The plain records that pass between the rooms; this file knows no vendor.
+
+`lstm` makes epochs and states, `cluster` makes events and trials of them, `dashboards` and the
+screen receive them. Times are Unix times in milliseconds, taken once, where the thing happened.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+Scalar = bool | int | float | str | None
+Direction = Literal["minimize", "maximize"]
+TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
+Why = Literal["max_epochs", "patience", "target_loss", "diverged"]
+
+
+class Fault(NamedTuple):
+    """Something wrong in the input: a dotted path and one sentence that tells the mend."""
+
+    path: str
+    message: str
+
+
+class BadInput(Exception):
+    """The user's input is wrong: exit code 2, nothing started, nothing written."""
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that training needs to go on exactly where it stood after an epoch."""
+
+    epoch: int
+    model: Mapping[str, Any]  # state_dict after this epoch
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    best_epoch: int  # 0 while no epoch had a finite value
+    best_value: float
+    best_weights: Mapping[str, Any]  # state_dict of the best epoch
+    history: tuple["Epoch", ...]  # one per epoch, in order, without their states
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch did."""
+
+    number: int  # from 1
+    metrics: Mapping[str, float]  # train/loss, val/..., lr, grad_norm, epoch_s
+    value: float  # of the metric that is searched for
+    measured_at_ms: int
+    stop: Why | None = None  # why this epoch is the last, if it is
+    state: State | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStarted:
+    """A driver holds the sweep and is about to run trials."""
+
+    sweep: str
+    n_trials: int
+    metric: str
+    direction: Direction
+    at_ms: int
+    spec_text: str = ""  # as written, before ${} was filled in
+    spec_hash: str = ""
+    data_fingerprint: str = ""
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """An attempt at a trial begins, on a worker; also sent again for trials of an earlier driver."""
+
+    number: int
+    attempt: int
+    settings: Mapping[str, Scalar]  # what was searched, by dotted path
+    config: Mapping[str, Any]  # resolved, nested: task, data, model, training (before ${} was filled in)
+    at_ms: int
+    checkpoint: str  # the trial's address
+    worker: str = ""  # host, pid and GPU numbers, for people
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """A trial's epoch is durable: its checkpoint is written and the study knows it."""
+
+    number: int
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial will not run again."""
+
+    number: int
+    state: TrialState
+    reason: str  # "" when it simply finished
+    value: float | None  # the best epoch's
+    best_epoch: int
+    checkpoint: str  # address of the trial, "" if there is none
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLost:
+    """An attempt ended without the trial's end (its process or host died); it is tried again."""
+
+    number: int
+    attempt: int
+    reason: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEnded:
+    """This driver is done with the sweep."""
+
+    complete: bool  # all n_trials have ended
+    reason: str  # why it ended, for people
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence for the user, for the screen and the log."""
+
+    text: str
+
+
+Event = SweepStarted | TrialStarted | EpochEnded | TrialEnded | TrialLost | SweepEnded | Notice
+Record = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial as the study knows it."""
+
+    number: int
+    state: TrialState
+    value: float | None  # the best epoch's
+    settings: Mapping[str, Scalar]
+    config: Mapping[str, Any]
+    curve: tuple[tuple[int, float], ...]  # (epoch, value), in order
+    attempt: int = 0
+    best_epoch: int = 0
+    reason: str = ""
+    diverged: bool = False
+    checkpoint: str = ""
+    worker: str = ""
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from its first start to its end, waiting between attempts included."""
+        if self.started_at_ms is None or self.ended_at_ms is None:
+            return None
+        return (self.ended_at_ms - self.started_at_ms) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep as its study knows it."""
+
+    name: str
+    metric: str
+    direction: Direction
+    n_trials: int
+    trials: tuple[Trial, ...]
+    spec_text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)  # e.g. the best trial's test metrics
+
+    @property
+    def best(self) -> Trial | None:
+        """The completed trial with the best value; a diverged one is never it."""
+        done = [t for t in self.trials if t.state == "COMPLETE" and t.value is not None and not t.diverged]
+        sign = 1 if self.direction == "minimize" else -1
+        return min(done, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Forecasts against the truth from a few origins, in the original units, for pictures and files."""
+
+    target: str
+    times: tuple[str, ...]  # of the horizon's steps, ISO 8601 or row numbers
+    truth: tuple[float, ...]  # NaN where it is not known
+    forecast: tuple[float, ...]
+    baseline: tuple[float, ...]  # seasonal naive
+    past_times: tuple[str, ...] = ()
+    past: tuple[float, ...] = ()
