@@ -136,7 +136,10 @@ class StopConfig(Section):
     max_hours: float | None = Field(None, gt=0, le=100_000, description="Hours that one driver runs.")
     target: float | None = Field(None, description="A trial's value that is good enough.")
     max_failures: int | None = Field(
-        None, ge=1, le=100_000, description="Failed trials, after their retries, that end the sweep as failed."
+        None,
+        ge=1,
+        le=100_000,
+        description="Failed trials, after their retries, that end the sweep as failed.",
     )
 
 
@@ -147,9 +150,7 @@ class SearchConfig(Section):
     direction: Direction = Field("minimize", description="Which way the metric is better.")
     n_trials: int = Field(ge=1, le=100_000, description="Trials in total, over all runs of the sweep.")
     stop: StopConfig = Field(default_factory=StopConfig)
-    sampler: AnySampler = Field(
-        default_factory=lambda: TpeSampler(type="tpe"), description="Decides what to try next."
-    )
+    sampler: AnySampler = Field(default_factory=lambda: TpeSampler(type="tpe"), description="Decides what to try next.")
     pruner: AnyPruner = Field(
         default_factory=lambda: NoPruner(type="none"), description="Decides which trials end early."
     )
@@ -157,7 +158,9 @@ class SearchConfig(Section):
         description="Searched parameters, by dotted path of a field of data.lookback, model or training."
     )
     first: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = Field(
-        default_factory=list, max_length=1000, description="Settings to try first; what is left out is sampled."
+        default_factory=list,
+        max_length=1000,
+        description="Settings to try first; what is left out is sampled.",
     )
 
 
@@ -179,11 +182,14 @@ class StorageConfig(Section):
     """Where the sweep is kept; by default in the home folder."""
 
     study: str | None = Field(
-        None, min_length=1, description="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        None,
+        min_length=1,
+        description="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
     )
     checkpoints: str | None = Field(
         None, min_length=1, description="Folder or s3:// or gs:// address that every host can write to."
     )
     keep: Literal["all", "best"] = Field(
-        "all", description="Whose weights are kept when a trial has ended; every trial's history is always kept."
+        "all",
+        description="Whose weights are kept when a trial has ended; every trial's history is always kept.",
     )

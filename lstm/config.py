@@ -13,14 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from lstm.records import Fault
 
 Task = Literal["forecast"]
-CalendarFeature = Literal[
-    "hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"
-]
+CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
 Column = Annotated[str, Field(min_length=1)]
 # A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
-Border = (
-    Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
-)
+Border = Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
 
 
 class Section(BaseModel):
@@ -32,12 +28,8 @@ class Section(BaseModel):
 class Split(Section):
     """The parts by time, oldest first: train, validation, test."""
 
-    validation: Border = Field(
-        description="Size as a share of the rows or a number of rows, or the part's first time."
-    )
-    test: Border = Field(
-        description="Size as a share of the rows or a number of rows, or the part's first time."
-    )
+    validation: Border = Field(description="Size as a share of the rows or a number of rows, or the part's first time.")
+    test: Border = Field(description="Size as a share of the rows or a number of rows, or the part's first time.")
     train: Border | None = Field(
         None,
         description="Bounds the training part too: its size (then rows after the test part stay unused) or its "
@@ -107,7 +99,8 @@ class ModelConfig(Section):
         "none", description="Forecast the value itself, or its difference to the last value seen."
     )
     normalization: Literal["none", "window"] = Field(
-        "none", description="Normalise the target in each window by that window's own mean and deviation, or not."
+        "none",
+        description="Normalise the target in each window by that window's own mean and deviation, or not.",
     )
 
 
@@ -125,10 +118,16 @@ class TrainingConfig(Section):
         "constant", description="Learning rate over the epochs."
     )
     schedule_gamma: float | None = Field(
-        None, gt=0, lt=1, description="Factor on the learning rate: each epoch (exponential), at a stall (plateau)."
+        None,
+        gt=0,
+        lt=1,
+        description="Factor on the learning rate: each epoch (exponential), at a stall (plateau).",
     )
     schedule_patience: int | None = Field(
-        None, ge=0, le=1_000_000, description="Epochs without a better val/loss before plateau lowers the rate."
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Epochs without a better val/loss before plateau lowers the rate.",
     )
     gradient_clip: float | None = Field(
         1.0, gt=0, le=1e6, description="Largest norm of the gradient; null leaves it as it is."
@@ -138,7 +137,10 @@ class TrainingConfig(Section):
     )
     target_loss: float | None = Field(None, gt=0, description="Stop when val/loss is this low.")
     steps_per_epoch: int | None = Field(
-        None, ge=1, le=10_000_000, description="Batches in an epoch, where a whole pass is too long to be one."
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Batches in an epoch, where a whole pass is too long to be one.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16 runs the network under autocast; weights stay float32."
@@ -165,9 +167,7 @@ def metrics(data: DataConfig | None) -> list[str]:
     return ["val/loss", "val/mae", "val/mase", *(f"val/{name}" for name in names)]
 
 
-def faults(
-    data: DataConfig | None, model: ModelConfig | None, training: TrainingConfig | None
-) -> Iterator[Fault]:
+def faults(data: DataConfig | None, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
     """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
     if data:
         yield from _data_faults(data)

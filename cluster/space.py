@@ -1,0 +1,297 @@
+"""The space that a sweep searches: checked against the base configuration, suggested, resolved."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from cluster.config import (
+    AnyDimension,
+    CategoricalDimension,
+    FloatDimension,
+    IntDimension,
+    SearchConfig,
+)
+from lstm import config as lstm_config
+from lstm.config import DataConfig, ModelConfig, Section, TrainingConfig, TrialConfig
+from lstm.records import Fault, Scalar
+
+Space = Mapping[str, AnyDimension]
+Settings = Mapping[str, Scalar]
+
+SEARCHABLE: Mapping[str, tuple[type[Section], tuple[str, ...]]] = {
+    # Only the look-back of `data`: any other field there would change what trials are judged on.
+    "data": (DataConfig, ("lookback",)),
+    "model": (ModelConfig, tuple(ModelConfig.model_fields)),
+    "training": (TrainingConfig, tuple(TrainingConfig.model_fields)),
+}
+
+
+class Suggests(Protocol):
+    """The part of `optuna.Trial` that `suggest` needs."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """Draw a whole number."""
+        ...
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Draw a real number."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Scalar:
+        """Draw one of the choices."""
+        ...
+
+
+def suggest(trial: Suggests, space: Space) -> dict[str, Scalar]:
+    """Draws a setting for every parameter that is active, conditions first."""
+    settings: dict[str, Scalar] = {}
+    for path in order(space):
+        if active(space[path], settings):
+            settings[path] = _draw(trial, path, space[path])
+    return settings
+
+
+def _draw(trial: Suggests, path: str, dimension: AnyDimension) -> Scalar:
+    if isinstance(dimension, IntDimension):
+        return trial.suggest_int(path, dimension.low, dimension.high, step=dimension.step or 1, log=dimension.log)
+    if isinstance(dimension, FloatDimension):
+        return trial.suggest_float(path, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
+    return trial.suggest_categorical(path, dimension.choices)
+
+
+def active(dimension: AnyDimension, settings: Settings) -> bool:
+    """Whether the dimension's `when` holds under the settings of the parameters it names."""
+    return all(
+        path in settings and any(_same(settings[path], v) for v in _listed(wanted))
+        for path, wanted in (dimension.when or {}).items()
+    )
+
+
+def order(space: Space) -> list[str]:
+    """The paths so that each comes after those that its condition names; `faults` refuses cycles."""
+    done: list[str] = []
+    waiting = list(space)
+    while waiting:
+        ready = [p for p in waiting if not (set(space[p].when or {}) & set(waiting))] or waiting
+        done += ready
+        waiting = [p for p in waiting if p not in ready]
+    return done
+
+
+def resolve(base: TrialConfig, settings: Settings) -> TrialConfig:
+    """The base configuration with the settings filled in.
+
+    Raises:
+        ValidationError: a setting is not valid where it stands; `faults` finds that beforehand.
+    """
+    tree = base.model_dump()
+    for path, value in settings.items():
+        section, field = path.split(".")
+        tree[section][field] = value
+    return TrialConfig.model_validate(tree)
+
+
+def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
+    """The configurations at the low and at the high end of every dimension, for estimates of cost."""
+    low: dict[str, Scalar] = {}
+    high: dict[str, Scalar] = {}
+    for path in order(space):
+        if active(space[path], low):
+            low[path] = _ends(space[path])[0][1]
+        if active(space[path], high):
+            high[path] = _ends(space[path])[-1][1]
+    return resolve(base, low), resolve(base, high)
+
+
+def grid(space: Space) -> dict[str, list[Scalar]]:
+    """Every dimension's values, for the grid sampler; `gridless` names those that have none."""
+    return {path: values for path, dimension in space.items() if (values := _values(dimension)) is not None}
+
+
+def gridless(space: Space) -> list[str]:
+    """Dimensions without a finite list of values."""
+    return [path for path, dimension in space.items() if _values(dimension) is None]
+
+
+def _values(dimension: AnyDimension) -> list[Scalar] | None:
+    if isinstance(dimension, CategoricalDimension):
+        return list(dimension.choices)
+    if isinstance(dimension, IntDimension):
+        return None if dimension.log else list(range(dimension.low, dimension.high + 1, dimension.step or 1))
+    if dimension.step is None:
+        return None
+    count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-9)
+    return [round(dimension.low + i * dimension.step, 12) for i in range(count + 1)]
+
+
+def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
+    """What is wrong with a search over this base; sections that are not valid themselves are absent from it."""
+    for path, dimension in search.space.items():
+        at = f"search.space.{path}"
+        if fault := _path_fault(path):
+            yield Fault(at, fault)
+            continue
+        own = [*_range_faults(at, dimension), *_when_faults(at, path, search.space)]
+        yield from own
+        if not own:
+            yield from _end_faults(at, path, search.space, base)
+    yield from _cycle_faults(search.space)
+    for index, settings in enumerate(search.first):
+        yield from _first_faults(index, settings, search.space)
+
+
+def _path_fault(path: str) -> str | None:
+    section, _, field = path.partition(".")
+    allowed = [f"{s}.{f}" for s, (_, fields) in SEARCHABLE.items() for f in fields]
+    if path in allowed:
+        return None
+    if section == "data" and field.split(".")[0] in DataConfig.model_fields:
+        return "can't be searched: of data only lookback can, since all else changes what trials are judged on"
+    return f"names no field of the base configuration{nearest(path, allowed)}"
+
+
+def nearest(name: str, allowed: Sequence[str]) -> str:
+    """`, did you mean X?`, or nothing where no name is near."""
+    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
+    if isinstance(dimension, CategoricalDimension):
+        seen: list[Scalar] = []
+        for choice in dimension.choices:
+            if any(_same(choice, other) for other in seen):
+                yield Fault(f"{at}.choices", f"{_show(choice)} stands there twice")
+            seen.append(choice)
+        return
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if low >= high:
+        yield Fault(f"{at}.high", f"is {high:g}, must be above low, which is {low:g}")
+    elif dimension.log and low <= 0:
+        yield Fault(f"{at}.low", f"is {low:g}, must be above 0 on a logarithmic scale")
+    elif dimension.log and step is not None:
+        yield Fault(f"{at}.step", "can't be used with log: true; leave one of them out")
+    elif step is not None and step > high - low:
+        yield Fault(f"{at}.step", f"is {step:g}, must be at most high - low = {high - low:g}")
+    elif step is not None and abs((high - low) / step - round((high - low) / step)) > 1e-6:
+        top = low + math.floor((high - low) / step) * step
+        yield Fault(f"{at}.high", f"is {high:g}, which steps of {step:g} from {low:g} never reach; use {top:g}")
+
+
+def _when_faults(at: str, path: str, space: Space) -> Iterator[Fault]:
+    for other, wanted in (space[path].when or {}).items():
+        here = f"{at}.when.{other}"
+        if other == path:
+            yield Fault(here, "a parameter can't be its own condition")
+        elif other not in space:
+            known = [p for p in space if p != path]
+            yield Fault(here, f"is not searched, so the condition never changes{nearest(other, known)}")
+        else:
+            for value in _listed(wanted):
+                if not _possible(value, space[other]):
+                    yield Fault(here, f"{_show(value)} is never suggested there; {_range(space[other])}")
+
+
+def _cycle_faults(space: Space) -> Iterator[Fault]:
+    for path in space:
+        reached, front = set[str](), set(space[path].when or {})
+        while front:
+            reached |= front
+            front = {q for p in front if p in space for q in space[p].when or {}} - reached
+        if path in reached and path not in (space[path].when or {}):
+            yield Fault(f"search.space.{path}.when", "depends on itself through the conditions of others")
+
+
+def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> Iterator[Fault]:
+    section, field = path.split(".")
+    if section not in base:
+        return
+    fixed = {p: _listed(wanted)[0] for p, wanted in (space[path].when or {}).items()}
+    before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
+    for name, value in _ends(space[path]):
+        try:
+            trial = _with(base, fixed | {path: value})
+        except ValidationError as error:
+            first = error.errors()[0]
+            problem = first["msg"][0].lower() + first["msg"][1:]
+            yield Fault(f"{at}.{name}", f"{_show(value)} makes no valid {section}.{field}: {problem}")
+            continue
+        for fault in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
+            if fault not in before:
+                yield Fault(
+                    f"{at}.{name}",
+                    f"{_show(value)} with the base configuration elsewhere: {fault.path} {fault.message}",
+                )
+
+
+def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    trees = {name: section.model_dump() for name, section in base.items()}
+    for path, value in settings.items():
+        section, field = path.split(".")
+        if section in trees:
+            trees[section][field] = value
+    return {name: SEARCHABLE[name][0].model_validate(tree) for name, tree in trees.items()}
+
+
+def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Fault]:
+    for path, value in settings.items():
+        at = f"search.first.{index}.{path}"
+        if path not in space:
+            yield Fault(at, f"is not in search.space{nearest(path, list(space))}")
+        elif not _possible(value, space[path]):
+            yield Fault(at, f"{_show(value)} is outside the space; {_range(space[path])}")
+        else:
+            others = {p: settings[p] for p in space[path].when or {} if p in settings}
+            if len(others) == len(space[path].when or {}) and not active(space[path], others):
+                yield Fault(at, "would do nothing: its condition (when) does not hold in this setting")
+
+
+def _ends(dimension: AnyDimension) -> list[tuple[str, Scalar]]:
+    if isinstance(dimension, CategoricalDimension):
+        return [(f"choices.{i}", choice) for i, choice in enumerate(dimension.choices)]
+    return [("low", dimension.low), ("high", dimension.high)]
+
+
+def _possible(value: Scalar, dimension: AnyDimension) -> bool:
+    if isinstance(dimension, CategoricalDimension):
+        return any(_same(value, choice) for choice in dimension.choices)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if isinstance(dimension, IntDimension) and not isinstance(value, int):
+        return False
+    if not dimension.low <= value <= dimension.high:
+        return False
+    steps = (value - dimension.low) / (dimension.step or 1)
+    return dimension.step is None or abs(steps - round(steps)) < 1e-6
+
+
+def _range(dimension: AnyDimension) -> str:
+    if isinstance(dimension, CategoricalDimension):
+        return "choices: " + ", ".join(_show(c) for c in dimension.choices)
+    step = f" in steps of {dimension.step:g}" if dimension.step else ""
+    return f"allowed is {dimension.low:g} to {dimension.high:g}{step}"
+
+
+def _same(a: Scalar, b: Scalar) -> bool:
+    """Equal, and not merely because Python counts True as 1."""
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _listed(value: Scalar | list[Scalar]) -> list[Scalar]:
+    return value if isinstance(value, list) else [value]
+
+
+def _show(value: Scalar) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).replace("None", "null").lower()
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def grid_size(space: Space) -> int:
+    """How many points the grid has."""
+    return math.prod(len(values) for values in grid(space).values())

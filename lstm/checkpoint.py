@@ -1,0 +1,262 @@
+"""Checkpoints: a trial's last state, its best epoch's weights and its whole history, in one file.
+
+A trial's address is a folder (or an object store's prefix). Each epoch writes one new file there,
+`attempt-01-epoch-000007.pt`: whole or not at all, with a checksum; the one before is kept until the
+next is written. A file is what `torch.save` makes, with `sha256:<hex>` as the zip archive's comment,
+so `torch.load` opens it as it is. Loading never runs code (`weights_only=True`).
+"""
+
+import dataclasses
+import hashlib
+import io
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lstm.config import TrialConfig
+from lstm.data import Scale, Series
+from lstm.records import Epoch, State
+
+FORMAT = 1
+NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
+MARK = b"sha256:"
+
+
+class BrokenCheckpoint(Exception):
+    """A checkpoint file that is truncated, altered or not ours; it was not loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a network must know of the series that it was trained on, to forecast another stretch of it."""
+
+    targets: tuple[str, ...]
+    inputs: int
+    futures: int
+    scale: Scale
+    season: int
+    step: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, series: Series) -> "Facts":
+        """The facts of a series."""
+        return cls(
+            series.targets,
+            series.inputs,
+            series.futures,
+            series.scale,
+            series.season,
+            series.step,
+            series.fingerprint,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a file holds."""
+
+    config: TrialConfig
+    facts: Facts
+    state: State
+
+
+def write(address: str, attempt: int, checkpoint: Checkpoint) -> str:
+    """Writes the state of an epoch durably and removes what it replaces; returns the file's name.
+
+    Raises:
+        OSError: the store can't be written to; the checkpoint before is still there.
+    """
+    name = f"attempt-{attempt:02d}-epoch-{checkpoint.state.epoch:06d}.pt"
+    _put(address, name, dumps(checkpoint))
+    mine = [n for n in names(address) if _key(n)[0] == attempt]
+    for old in mine[:-2]:
+        with suppress(OSError):  # another is there; a file too many does no harm
+            _remove(address, old)
+    return name
+
+
+def load(address: str, broken: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+    """The newest valid checkpoint at an address: the latest attempt's, there the latest epoch's.
+
+    What an older attempt leaves after a later one has written is never read. Each file that can't be
+    trusted is named to `broken` and passed over.
+    """
+    found = _newest(address, broken)
+    return found[1] if found else None
+
+
+def read(address: str) -> bytes:
+    """The bytes of the newest valid checkpoint file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found = _newest(address, lambda _: None)
+    if found is None:
+        raise FileNotFoundError(f"{address}: holds no valid checkpoint")
+    return found[0]
+
+
+def strip(address: str) -> None:
+    """Leaves only the history of a trial whose weights are no longer wanted, as one small file."""
+    found = _newest(address, lambda _: None)
+    if found is None:
+        return
+    checkpoint = found[1]
+    bare = dataclasses.replace(checkpoint.state, model={}, optimizer={}, schedule={}, best_weights={})
+    newest = names(address)[-1]
+    _put(address, newest, dumps(dataclasses.replace(checkpoint, state=bare)))
+    for old in names(address):
+        if old != newest:
+            _remove(address, old)
+
+
+def names(address: str) -> list[str]:
+    """The checkpoint files at an address, oldest first: by attempt, then epoch."""
+    return sorted((n for n in _list(address) if NAME.fullmatch(n)), key=_key)
+
+
+def _key(name: str) -> tuple[int, int]:
+    match = NAME.fullmatch(name)
+    assert match is not None
+    return int(match[1]), int(match[2])
+
+
+def _newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoint] | None:
+    for name in reversed(names(address)):
+        try:
+            data = _get(address, name)
+            return data, loads(data)
+        except (BrokenCheckpoint, FileNotFoundError) as error:
+            broken(f"{address}/{name}: {error}")
+    return None
+
+
+def dumps(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint as the bytes of a file."""
+    import torch
+
+    state = checkpoint.state
+    content = {
+        "format": FORMAT,
+        "config": checkpoint.config.model_dump(),
+        "facts": dataclasses.asdict(checkpoint.facts),
+        "history": [_epoch_row(epoch) for epoch in state.history],
+        **{f.name: getattr(state, f.name) for f in dataclasses.fields(State) if f.name != "history"},
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    # The archive ends with the length of its comment (two bytes, 0) and the comment.
+    body = buffer.getvalue()[:-2]
+    comment = MARK + hashlib.sha256(body).hexdigest().encode()
+    return body + len(comment).to_bytes(2, "little") + comment
+
+
+def loads(data: bytes) -> Checkpoint:
+    """A checkpoint from the bytes of a file; no code in it is ever run.
+
+    Raises:
+        BrokenCheckpoint: the bytes are not a whole, unaltered checkpoint of this format.
+    """
+    import torch
+
+    length = len(MARK) + 64
+    body, comment = data[: -length - 2], data[-length:]
+    if len(data) < length + 2 or not comment.startswith(MARK):
+        raise BrokenCheckpoint("is truncated or not a checkpoint of ours")
+    if hashlib.sha256(body).hexdigest().encode() != comment[len(MARK) :]:
+        raise BrokenCheckpoint("its checksum does not match")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if content["format"] != FORMAT:
+            raise BrokenCheckpoint(f"has format {content['format']}, this version reads {FORMAT}")
+        history = tuple(Epoch(**row) for row in content["history"])
+        fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}
+        return Checkpoint(
+            config=TrialConfig.model_validate(content["config"]),
+            facts=_facts(content["facts"]),
+            state=State(history=history, **fields),
+        )
+    except BrokenCheckpoint:
+        raise
+    except Exception as error:  # what torch's reader raises on foreign bytes is not one class
+        raise BrokenCheckpoint(f"can't be read: {str(error).splitlines()[0][:120]}") from None
+
+
+def _epoch_row(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "number": epoch.number,
+        "metrics": dict(epoch.metrics),
+        "value": epoch.value,
+        "measured_at_ms": epoch.measured_at_ms,
+        "stop": epoch.stop,
+    }
+
+
+def _facts(row: Mapping[str, Any]) -> Facts:
+    scale = Scale(**{k: tuple(v) for k, v in row["scale"].items()})
+    return Facts(**{**row, "targets": tuple(row["targets"]), "scale": scale})
+
+
+def _remote(address: str) -> tuple[Any, str]:
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(address)
+    return system, path
+
+
+def _put(address: str, name: str, data: bytes) -> None:
+    if "://" in address:
+        system, path = _remote(address)
+        # Not in a `with`: there an exception would close the stream, which publishes what was written.
+        stream = system.open_output_stream(f"{path}/{name}")
+        stream.write(data)
+        stream.close()
+        return
+    folder = Path(address)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.{os.getpid()}"
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / name)
+    finally:
+        temporary.unlink(missing_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _get(address: str, name: str) -> bytes:
+    if "://" not in address:
+        return (Path(address) / name).read_bytes()
+    system, path = _remote(address)
+    with system.open_input_stream(f"{path}/{name}") as stream:
+        return bytes(stream.read())
+
+
+def _list(address: str) -> list[str]:
+    if "://" not in address:
+        folder = Path(address)
+        return [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    from pyarrow import fs
+
+    system, path = _remote(address)
+    return [info.base_name for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True))]
+
+
+def _remove(address: str, name: str) -> None:
+    if "://" not in address:
+        (Path(address) / name).unlink(missing_ok=True)
+        return
+    system, path = _remote(address)
+    system.delete_file(f"{path}/{name}")

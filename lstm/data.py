@@ -1,0 +1,322 @@
+"""Turns a table into a series that is split, scaled and cut into windows without copying it.
+
+An origin is the row of the first step to forecast: a window with origin `o` sees the rows
+`o - lookback .. o - 1` and forecasts `o .. o + horizon - 1`.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from lstm import table
+from lstm.config import Border, DataConfig, TrialConfig
+from lstm.records import BadInput
+
+Part = Literal["train", "validation", "test"]
+PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
+PERIODS |= {"week_of_year": 53, "month_of_year": 12}
+SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How values were standardised: `scaled = (value - mean) / deviation`, per value column."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A time series ready for training; its arrays are shared by all trials and never written to."""
+
+    values: np.ndarray  # (time, column) float32, scaled: targets, past covariates, future covariates, calendar
+    measured: np.ndarray  # (time, value column) bool: what stood in the file
+    times: np.ndarray  # (time,) datetime64[ns], or whole numbers
+    targets: tuple[str, ...]
+    pasts: int  # columns known up to the origin, targets not counted
+    futures: int  # columns known ahead, calendar included; they come last
+    scale: Scale
+    bounds: dict[Part, tuple[int, int]]  # rows, the end not included
+    reach: int  # the longest look-back of all that are compared
+    season: int
+    step: str
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    @property
+    def inputs(self) -> int:
+        """Columns that the network sees in its look-back."""
+        return int(self.values.shape[1])
+
+    def train_origins(self, config: DataConfig) -> np.ndarray:
+        """Origins of the windows that lie wholly in the training part: (window,) int64."""
+        start, stop = self.bounds["train"]
+        return self._usable(start + config.lookback, stop, config, config.lookback, judged=False)
+
+    def origins(self, part: Literal["validation", "test"], config: DataConfig) -> np.ndarray:
+        """Origins that a part is judged on: (window,) int64.
+
+        The same for every look-back up to `reach`. The look-back may reach back over the part's
+        border, the horizon may not reach over its end.
+        """
+        start, stop = self.bounds[part]
+        return self._usable(max(start, self.reach), stop, config, self.reach, judged=True)
+
+    def _usable(self, start: int, stop: int, config: DataConfig, lookback: int, *, judged: bool) -> np.ndarray:
+        origins = np.arange(start, stop - config.horizon + 1, dtype=np.int64)
+        if config.missing == "refuse" or not len(origins):
+            return origins
+        known = np.asarray(self.measured.all(axis=1))
+        known_targets = np.asarray(self.measured[:, : len(self.targets)].all(axis=1))
+        keep = np.ones(len(origins), dtype=bool)
+        if config.missing == "skip":
+            keep &= _all_between(known, origins - lookback, origins + config.horizon)
+        if config.missing == "interpolate":
+            # A value filled in just before the origin would have been drawn towards one after it.
+            keep &= known[origins - 1]
+        if judged:
+            keep &= _all_between(known_targets, origins, origins + config.horizon)
+        return origins[keep]
+
+    def original(self, scaled: np.ndarray) -> np.ndarray:
+        """Targets `(..., target)` in their original units, float64."""
+        count = len(self.targets)
+        restored: np.ndarray = scaled * np.array(self.scale.deviation[:count]) + np.array(self.scale.mean[:count])
+        return restored
+
+
+def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
+    """Reads, splits and scales the series; `reach` is the longest look-back that will be compared.
+
+    Raises:
+        BadInput: the file is wrong, or too short for the look-back, the horizon and the split.
+    """
+    source = table.read(config, folder)
+    return prepare(source, config, reach or config.lookback)
+
+
+def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
+    """The same from a table; scaling is fitted on the training part only."""
+    source = _without_leading_gap(source)
+    bounds = parts(config, source)
+    measured = ~np.isnan(source.values)
+    if config.missing == "refuse" and not measured.all():
+        row, column = np.argwhere(~measured)[0]
+        raise BadInput(
+            f"{config.path}: {int((~measured).any(axis=1).sum())} steps have missing values, the first in column "
+            f"{source.columns[column]!r} at {source.times[row]}; say what to do with data.missing: interpolate, "
+            "forward_fill or skip"
+        )
+    filled = fill(source.values, config, [stop for _, stop in bounds.values()])
+    scale = _fit(filled[slice(*bounds["train"])], source.columns, config)
+    scaled = (filled - np.array(scale.mean)) / np.array(scale.deviation)
+    known_ahead = calendar(source.times, config)
+    series = Series(
+        values=np.ascontiguousarray(np.concatenate([scaled, known_ahead], axis=1), dtype=np.float32),
+        measured=measured,
+        times=source.times.to_numpy(),
+        targets=tuple(config.targets),
+        pasts=len(config.past_covariates),
+        futures=len(config.future_covariates) + known_ahead.shape[1],
+        scale=scale,
+        bounds=bounds,
+        reach=reach,
+        season=config.season or season_of(source),
+        step=source.step,
+        fingerprint=source.fingerprint,
+        notes=source.notes,
+    )
+    _check_room(series, config)
+    return series
+
+
+def check_ends(series: Series, low: TrialConfig, high: TrialConfig) -> None:
+    """Raises BadInput where the longest look-back of a search leaves no window to train on."""
+    for config in (low, high):
+        _check_room(series, config.data)
+
+
+def parts(config: DataConfig, source: table.Table) -> dict[Part, tuple[int, int]]:
+    """The rows of train, validation and test; see `Split`."""
+    split, rows = config.split, len(source.values)
+    if isinstance(split.validation, str):
+        validation = _row_of(split.validation, "validation", source)
+        test = _row_of(str(split.test), "test", source)
+        start = _row_of(str(split.train), "train", source) if split.train else 0
+        borders = [start, validation, test, rows]
+    else:
+        sizes = [_rows(border, rows) for border in (split.validation, split.test)]
+        if split.train is None:
+            borders = [0, rows - sum(sizes), rows - sizes[1], rows]
+        else:
+            train = _rows(split.train, rows)
+            borders = [0, train, train + sizes[0], train + sum(sizes)]
+    if borders[-1] > rows + (isinstance(split.validation, float)):
+        raise BadInput(f"data.split: asks for {borders[-1]:,} rows, but {config.path} has {rows:,}")
+    borders[-1] = min(borders[-1], rows)
+    if any(a >= b for a, b in itertools.pairwise(borders)):
+        shown = " to ".join(f"{max(border, 0):,}" for border in borders)
+        raise BadInput(f"data.split: train, validation and test must follow each other; they would be rows {shown}")
+    return {
+        "train": (borders[0], borders[1]),
+        "validation": (borders[1], borders[2]),
+        "test": (borders[2], borders[3]),
+    }
+
+
+def _rows(border: Border, rows: int) -> int:
+    return round(border * rows) if isinstance(border, float) else int(border)
+
+
+def _row_of(text: str, part: str, source: table.Table) -> int:
+    if not isinstance(source.times, pd.DatetimeIndex):
+        raise BadInput(f"data.split.{part}: {text!r} is a time, but the rows have none; use shares or row counts")
+    try:
+        time = pd.Timestamp(text)
+    except ValueError:
+        raise BadInput(f"data.split.{part}: {text!r} is not a time; write it as in 1996-01-01") from None
+    time = time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
+    if not source.times[0] <= time <= source.times[-1]:
+        span = f"{source.times[0]} to {source.times[-1]}"
+        raise BadInput(f"data.split.{part}: {text} is outside the data, which go from {span}")
+    return int(source.times.searchsorted(time))
+
+
+def fill(values: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
+    """Fills gaps as the spec says; never from beyond the part (its end is a border) that a gap lies in."""
+    if not np.isnan(values).any():
+        return values
+    frame = pd.DataFrame(values)
+    forward = frame.ffill()
+    if config.missing != "interpolate":
+        return forward.to_numpy()
+    filled = frame.interpolate(method="linear", limit_area="inside")
+    for border in borders:
+        # Rows of a gap that runs over the border would be drawn towards a later part.
+        gap = frame[:border].isna()[::-1].cummin()[::-1]
+        filled = filled.mask(gap.reindex(frame.index, fill_value=False), forward)
+    return filled.fillna(forward).to_numpy()
+
+
+def calendar(times: pd.Index, config: DataConfig) -> np.ndarray:
+    """Sine and cosine of each calendar feature: (time, 2 * feature) float64."""
+    if not config.calendar:
+        return np.empty((len(times), 0))
+    assert isinstance(times, pd.DatetimeIndex)
+    positions = {
+        "hour_of_day": times.hour + times.minute / 60,
+        "day_of_week": times.dayofweek,
+        "day_of_month": times.day - 1,
+        "day_of_year": times.dayofyear - 1,
+        "week_of_year": times.isocalendar().week.to_numpy() - 1,
+        "month_of_year": times.month - 1,
+    }
+    angles = [2 * np.pi * np.asarray(positions[f], dtype=np.float64) / PERIODS[f] for f in config.calendar]
+    return np.column_stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)])
+
+
+def season_of(source: table.Table) -> int:
+    """Steps in the shortest usual season (day, week, year) that is longer than one step; 1 without times."""
+    if not isinstance(source.times, pd.DatetimeIndex) or len(source.times) < 2:
+        return 1
+    step_s = pd.Series(source.times[1:] - source.times[:-1]).median().total_seconds()
+    lengths = [round(season_s / step_s) for season_s in SEASONS_S]
+    return next((n for n in lengths if n >= 2 and n * 2 <= len(source.times)), 1)
+
+
+def seasonal_naive(series: Series, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """Each step forecast by the same step of the last season before the origin: (window, horizon, target), scaled.
+
+    Where the series has no whole season before an origin, the last value is repeated.
+    """
+    steps = np.arange(horizon)
+    season = series.season
+    back = season * (steps // season + 1)
+    rows = origins[:, None] + steps - back
+    rows = np.where(origins[:, None] >= season, rows, origins[:, None] - 1)
+    forecast: np.ndarray = series.values[rows, : len(series.targets)]
+    return forecast
+
+
+def naive_error(series: Series) -> np.ndarray:
+    """Mean absolute error of the seasonal naive within the training part, original units: (target,).
+
+    It scales MASE (Hyndman & Koehler, 2006, equation 2).
+    """
+    start, stop = series.bounds["train"]
+    values = series.original(series.values[start:stop, : len(series.targets)])
+    lag = series.season if stop - start > series.season else 1
+    error: np.ndarray = np.abs(values[lag:] - values[:-lag]).mean(axis=0)
+    return error
+
+
+def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Scale:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = train.mean(axis=0), train.std(axis=0)
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+        worst = columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])]
+        raise BadInput(f"{config.path}: the values of column {worst!r} are too large to be averaged; rescale them")
+    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+    for index in np.flatnonzero(constant[: len(config.targets)]):
+        raise BadInput(
+            f"{config.path}: column {columns[index]!r} is constant ({mean[index]:g}) over the training part; "
+            "there is nothing to learn"
+        )
+    if config.scaling == "none":
+        mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
+    # A constant covariate tells nothing; it becomes 0 rather than a division by 0.
+    return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))
+
+
+def _without_leading_gap(source: table.Table) -> table.Table:
+    complete = ~np.isnan(source.values).any(axis=1)
+    known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
+    if not complete.any() or not known.any():
+        empty = [c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all()]
+        which = f"column {empty[0]!r} has no value at all" if empty else "no row has a value in every column"
+        raise BadInput(f"{which}; a time series needs values")
+    first = int(np.argmax(known))
+    if first == 0:
+        return source
+    note = f"the first {first} steps were left out: not every column has a value before {source.times[first]}"
+    return table.Table(
+        source.times[first:],
+        source.values[first:],
+        source.columns,
+        source.step,
+        source.fingerprint,
+        (*source.notes, note),
+    )
+
+
+def _check_room(series: Series, config: DataConfig) -> None:
+    origins = {
+        "train": series.train_origins(config),
+        "validation": series.origins("validation", config),
+        "test": series.origins("test", config),
+    }
+    for part, found in origins.items():
+        if len(found) == 0:
+            start, stop = series.bounds[part]  # type: ignore[index] # the keys are parts
+            needed = (
+                f"lookback + horizon = {config.lookback + config.horizon}"
+                if part == "train"
+                else (f"horizon = {config.horizon}, after lookback = {series.reach} steps of history,")
+            )
+            gaps = "" if config.missing == "refuse" else " without a gap"
+            raise BadInput(
+                f"data: the {part} part has {stop - start:,} rows (of {len(series.values):,}), in which no window of "
+                f"{needed} fits{gaps}; use more data, another split, or a shorter lookback or horizon"
+            )
+
+
+def _all_between(flags: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Whether all flags in rows [start, stop) are set, for each pair."""
+    missing = np.concatenate([[0], np.cumsum(~flags)])
+    whole: np.ndarray = missing[stops] == missing[starts]
+    return whole

@@ -1,0 +1,234 @@
+"""The trainer: a generator that yields one epoch at a time. Whoever iterates decides when to stop.
+
+Every random draw comes from (seed, epoch) or (seed, pass over the data), never from a stream that
+runs on, so a training that was stopped after any epoch and resumed is the same to the bit on the CPU.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lstm.config import TrainingConfig, TrialConfig
+from lstm.data import Series
+from lstm.network import Forecaster, build, parameter_count
+from lstm.records import Epoch, State, Why
+from lstm.tasks import Windows, evaluate
+
+# Purposes of random draws, so that no two of them share a stream.
+WEIGHTS, ORDER, NOISE = range(3)
+
+
+def train(config: TrialConfig, data: Series, state: State | None = None, *, device: str = "cpu") -> Iterator[Epoch]:
+    """Trains until it converges or `max_epochs`, yielding each epoch with the state to save.
+
+    The loss is the mean squared error on scaled values, as is val/loss. To stop, close the generator;
+    to resume, pass the last epoch's state.
+
+    Args:
+        config: What to train.
+        data: The series, already split and scaled.
+        state: Where an earlier training of the same configuration stood; None starts anew.
+        device: `cpu`, `cuda` or `cuda:N`.
+    """
+    if state and state.history and state.history[-1].stop:
+        return
+    run = _Run(config, data, device)
+    if state:
+        run.restore(state)
+    why: Why | None = None
+    while why is None:
+        epoch = run.next_epoch()
+        why = epoch.stop
+        yield epoch
+
+
+def seconds_per_epoch(config: TrialConfig, data: Series, *, device: str = "cpu", steps: int = 4) -> float:
+    """An estimate of an epoch's time, from a few measured steps of a throw-away network."""
+    run = _Run(config, data, device)
+    batches = run.batches(1)
+    run.step(next(batches))  # the first step builds what the others use
+    started = time.perf_counter()
+    count = 0
+    for batch in batches:
+        run.step(batch)
+        count += 1
+        if count == steps or time.perf_counter() - started > 0.5:
+            break
+    step_s = (time.perf_counter() - started) / max(count, 1)
+    judged = data.origins("validation", config.data)
+    started = time.perf_counter()
+    with torch.no_grad():
+        run.network(*run.windows.at(torch.from_numpy(judged[:256]).to(device))[:2])
+    judge_s = (time.perf_counter() - started) * len(judged) / len(judged[:256])
+    return step_s * run.steps_per_epoch + judge_s
+
+
+def memory_bytes(config: TrialConfig, data: Series) -> int:
+    """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
+    weights = parameter_count(config, data)
+    model, rows = config.model, config.training.batch_size
+    # Kept for back-propagation: the input and, per layer, four gates, cell and hidden state of each step.
+    steps = rows * config.data.lookback
+    activations = steps * (data.inputs + 6 * model.hidden_size * model.num_layers)
+    return 4 * (5 * weights + 2 * activations) + data.values.nbytes
+
+
+class _Run:
+    """A network in training, with all that an epoch changes."""
+
+    def __init__(self, config: TrialConfig, data: Series, device: str) -> None:
+        torch.set_flush_denormal(True)  # fading gradients make denormals, which CPUs compute 100 times slower
+        self.config, self.data, self.device = config, data, device
+        training = config.training
+        torch.manual_seed(_seed(training.seed, WEIGHTS))
+        self.network: Forecaster = build(config, data).to(device)
+        self.optimizer = _optimizer(training, self.network)
+        self.schedule = _schedule(training, self.optimizer)
+        self.windows = Windows(data, config.data, device)
+        self.origins = data.train_origins(config.data)
+        self.per_pass = math.ceil(len(self.origins) / training.batch_size)
+        self.steps_per_epoch = training.steps_per_epoch or self.per_pass
+        self.history: tuple[Epoch, ...] = ()
+        self.best_epoch, self.best_value, self.best_weights = 0, math.nan, dict[str, Any]()
+
+    def restore(self, state: State) -> None:
+        self.network.load_state_dict(dict(state.model))
+        self.optimizer.load_state_dict(dict(state.optimizer))
+        if self.schedule:
+            self.schedule.load_state_dict(dict(state.schedule))
+        self.history = state.history
+        self.best_epoch, self.best_value = state.best_epoch, state.best_value
+        self.best_weights = dict(state.best_weights)
+
+    def next_epoch(self) -> Epoch:
+        number = len(self.history) + 1
+        started = time.perf_counter()
+        torch.manual_seed(_seed(self.config.training.seed, NOISE, number))
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        metrics = self._pass(number)
+        judged = evaluate(self.network, self.windows, self.data, self.config.data, "validation")
+        metrics |= {f"val/{name}": value for name, value in judged.items()}
+        metrics |= {"lr": rate, "epoch_s": time.perf_counter() - started}
+        self._advance_schedule(metrics["val/loss"])
+        value = metrics[self.config.metric]
+        finite = math.isfinite(metrics["train/loss"]) and math.isfinite(metrics["val/loss"]) and math.isfinite(value)
+        if finite and (self.best_epoch == 0 or self._better(value, self.best_value)):
+            self.best_epoch, self.best_value, self.best_weights = number, value, _copy(self.network.state_dict())
+        stop = self._stop(number, metrics["val/loss"], finite=finite)
+        epoch = Epoch(number, metrics, value, time.time_ns() // 1_000_000, stop)
+        self.history = (*self.history, epoch)
+        return replace(epoch, state=self._state(number))
+
+    def batches(self, number: int) -> Iterator[Tensor]:
+        """The origins of each batch of an epoch; passes over the data follow each other without a gap."""
+        size = self.config.training.batch_size
+        order: np.ndarray = np.empty(0)
+        current = -1
+        for step in range((number - 1) * self.steps_per_epoch, number * self.steps_per_epoch):
+            in_pass, position = divmod(step, self.per_pass)
+            if in_pass != current:
+                generator = np.random.default_rng([self.config.training.seed, ORDER, in_pass])
+                order, current = generator.permutation(self.origins), in_pass
+            yield torch.from_numpy(order[position * size : (position + 1) * size]).to(self.device)
+
+    def step(self, origins: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of the optimizer; the loss and the gradient's norm, still on the device."""
+        training = self.config.training
+        past, ahead, target = self.windows.at(origins)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(
+            torch.device(self.device).type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"
+        ):
+            forecast = self.network(past, ahead)
+        loss = nn.functional.mse_loss(forecast.float(), target)
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), training.gradient_clip or math.inf)
+        self.optimizer.step()
+        return loss.detach(), norm
+
+    def _pass(self, number: int) -> dict[str, float]:
+        self.network.train()
+        windows = 0
+        # Added up on the device in float64: reading a number each step would make a GPU wait.
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for origins in self.batches(number):
+            loss, norm = self.step(origins)
+            sums += torch.stack([loss, norm]).double() * len(origins)
+            windows += len(origins)
+        loss_sum, norm_sum = sums.tolist()
+        return {"train/loss": loss_sum / windows, "grad_norm": norm_sum / windows}
+
+    def _advance_schedule(self, loss: float) -> None:
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule.step(loss)
+        elif self.schedule:
+            self.schedule.step()
+
+    def _stop(self, number: int, loss: float, *, finite: bool) -> Why | None:
+        training = self.config.training
+        if not finite:
+            return "diverged"
+        if training.target_loss is not None and loss <= training.target_loss:
+            return "target_loss"
+        if training.patience is not None and number - self.best_epoch >= training.patience:
+            return "patience"
+        return "max_epochs" if number >= training.max_epochs else None
+
+    def _better(self, value: float, than: float) -> bool:
+        return value < than if self.config.direction == "minimize" else value > than
+
+    def _state(self, number: int) -> State:
+        return State(
+            epoch=number,
+            model=_copy(self.network.state_dict()),
+            optimizer=_copy(self.optimizer.state_dict()),
+            schedule=_copy(self.schedule.state_dict()) if self.schedule else {},
+            best_epoch=self.best_epoch,
+            best_value=self.best_value,
+            best_weights=self.best_weights,
+            history=self.history,
+        )
+
+
+def _optimizer(training: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
+    parameters, rate, decay = network.parameters(), training.learning_rate, training.weight_decay
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(parameters, rate, momentum=training.momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+Schedule = torch.optim.lr_scheduler.LRScheduler | torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+def _schedule(training: TrainingConfig, optimizer: torch.optim.Optimizer) -> Schedule | None:
+    schedulers = torch.optim.lr_scheduler
+    if training.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(optimizer, T_max=training.max_epochs)
+    if training.schedule == "exponential":
+        return schedulers.ExponentialLR(optimizer, gamma=training.schedule_gamma or 0.95)
+    if training.schedule == "plateau":
+        patience = 3 if training.schedule_patience is None else training.schedule_patience
+        return schedulers.ReduceLROnPlateau(optimizer, factor=training.schedule_gamma or 0.5, patience=patience)
+    return None
+
+
+def _seed(seed: int, *purpose: int) -> int:
+    return int(np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _copy(tree: Any) -> Any:
+    """A deep copy on the CPU: training goes on in the same tensors."""
+    if isinstance(tree, Tensor):
+        return tree.detach().to("cpu", copy=True)
+    if isinstance(tree, Mapping):
+        return {key: _copy(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_copy(value) for value in tree)
+    return tree
