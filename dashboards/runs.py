@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ def connect(uri: str) -> Any:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     from mlflow.tracking import MlflowClient
 
     for name in ("mlflow", "alembic"):  # its import configures them anew
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
 
 
@@ -71,9 +72,14 @@ def metric_name(name: str) -> str:
     return path[:_NAME_LENGTH].rstrip("/ ")
 
 
-def param_name(path: str) -> str:
-    """A dotted spec path as the name of a param."""
-    return metric_name(path)
+def metric_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name as MLflow takes it; two that would become one are told apart by a number."""
+    taken: dict[str, str] = {}
+    for name in sorted(names):
+        short = metric_name(name)
+        numbered = (f"{short[: _NAME_LENGTH - 6]}_{i}" for i in count(2))
+        taken[next(each for each in chain([short], numbered) if each not in taken)] = name
+    return {name: short for short, name in taken.items()}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -104,9 +110,7 @@ def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None
     raise ValueError(f"the experiments named {sweep} belong to other studies")
 
 
-def experiment(
-    client: Any, name: str, artifacts: str | None, tags: Mapping[str, str] | None = None
-) -> str:
+def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str, str] | None = None) -> str:
     """The id of the experiment of this name: found, restored where it was deleted, or made."""
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -130,14 +134,16 @@ def _location(artifacts: str | None) -> str | None:
 
 def search(client: Any, experiment_id: str, tags: Mapping[str, str]) -> Iterator[Any]:
     """Runs (not deleted ones) that have all these tags, the oldest first, over all pages."""
-    quoted = {key: value.replace("'", "''") for key, value in tags.items()}
-    query = " AND ".join(f"tags.`{key}` = '{value}'" for key, value in quoted.items())
+    quotable = {key: value for key, value in tags.items() if not {"'", '"'} <= set(value)}
+    clauses = (f"tags.`{k}` = " + (f'"{v}"' if "'" in v else f"'{v}'") for k, v in quotable.items())
+    query = " AND ".join(clauses)
     token = None
     while True:
         page = client.search_runs(
             [experiment_id], query, max_results=1000, order_by=["attributes.start_time ASC"], page_token=token
         )
-        yield from page
+        # Some databases compare without regard to case, and MLflow can't quote both kinds of quotes.
+        yield from (run for run in page if tags.items() <= run.data.tags.items())
         token = page.token
         if not token:
             return
@@ -174,15 +180,15 @@ def log(
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log metrics (name, value, timestamp_ms, step), params and tags in as few calls as there can be."""
+    """Log metrics (name, value, timestamp_ms, step; see `metric_names`), params and tags in few calls."""
     from mlflow.entities import Metric, Param, RunTag
 
-    points = [Metric(metric_name(name), _finite(value), at_ms, step) for name, value, at_ms, step in metrics]
+    points = [Metric(name, _finite(value), at_ms, step) for name, value, at_ms, step in metrics]
     chunks = [points[i : i + _MAX_METRICS] for i in range(0, len(points), _MAX_METRICS)]
     for chunk in chunks:
         client.log_batch(run_id, metrics=chunk)
     if params:
-        client.log_batch(run_id, params=[Param(param_name(k), v[:6000]) for k, v in params.items()])
+        client.log_batch(run_id, params=[Param(metric_name(k), v[:6000]) for k, v in params.items()])
     if tags:
         client.log_batch(run_id, tags=[RunTag(k, v[:5000]) for k, v in tags.items()])
 
@@ -204,3 +210,9 @@ def chart_address(base_url: str, experiment_id: str) -> str:
     """The address of MLflow's chart view in which all curves of the experiment lie over each other."""
     view = f"compareRunsMode=CHART&viewStateShareKey={_VIEW}&workflowType=machine_learning"
     return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"
+
+
+def find_chart(uri: str, sweep: str, base_url: str) -> str | None:
+    """The address of a sweep's chart view, or None where the store has no such sweep; makes nothing."""
+    found = connect(uri).get_experiment_by_name(sweep)
+    return chart_address(base_url, found.experiment_id) if found else None

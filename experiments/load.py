@@ -235,7 +235,7 @@ class _Builder:
         raise _TooMuch
 
 
-class _TooMuch(Exception):  # noqa: N818 - no error: what was noted is
+class _TooMuch(Exception):
     """Reading further would cost more than it tells."""
 
 
@@ -323,7 +323,7 @@ def _parent(root: dict[str, Any], address: Address) -> Any:
             break
         child = here.get(key) if isinstance(here, dict) else here[int(key)]
         if child is None or child == _Leaf("", plain=True):  # absent, or a section without a line in it
-            child = here[key] = {}  # type: ignore[index, call-overload]
+            child = here[key] = {}  # type: ignore[index]
         here = child
     return here
 

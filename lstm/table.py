@@ -95,7 +95,7 @@ def header(path: Path) -> list[str]:
     return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=_delimiter(text)))]
 
 
-def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.DatetimeIndex | pd.Index:
+def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
     """The time column as times in UTC, or as whole numbers where it counts steps.
 
     Raises:
@@ -105,7 +105,8 @@ def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.DatetimeIndex
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise BadInput(f"{path}:{_line(path, row)}: column {name!r} has no time there; every row needs one")
     if pa.types.is_integer(column.type):
-        return pd.Index(column.to_numpy())
+        numbers: pd.Index = pd.Index(column.to_numpy())
+        return numbers
     if pa.types.is_floating(column.type):
         raise BadInput(f"{path}: time column {name!r} holds fractions; use ISO 8601 times or whole numbers")
     raw = pd.Series(column.to_pandas())

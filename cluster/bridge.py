@@ -1,0 +1,365 @@
+"""Between Optuna's study and Ray Tune: what to try next, when to stop, what to try again.
+
+Nothing here raises into Tune, where an exception would end the whole sweep: it backs off while the
+study's database does not answer, or stops the sweep cleanly.
+"""
+
+import functools
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ray.tune import Stopper
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from cluster import space
+from cluster.config import StopConfig
+from cluster.stop import Stop
+from cluster.study import Study
+from lstm import checkpoint
+from lstm.records import (
+    Epoch,
+    EpochEnded,
+    Notice,
+    Record,
+    TrialEnded,
+    TrialLost,
+    TrialStarted,
+    TrialState,
+)
+
+LOSSES = 5  # attempts that may end with their process before a trial counts as failed
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A trial that Tune holds."""
+
+    number: int
+    attempt: int
+    settings: Mapping[str, Any]
+    config: Mapping[str, Any]
+    address: str
+    epochs: list[Epoch] = field(default_factory=list)
+    ended: bool = False
+
+
+def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
+    """Turns an exception into a clean stop of the sweep."""
+
+    @functools.wraps(method)
+    def guarded(self: "Bridge", *arguments: Any, **named: Any) -> T | None:
+        try:
+            return method(self, *arguments, **named)
+        except Exception as error:
+            traceback.print_exc()  # goes to the sweep's log
+            self.stop.now(f"{type(error).__name__} in {method.__name__}: {error}", 1)
+            return None
+
+    return guarded
+
+
+class Bridge:
+    """One study behind Tune's searcher and scheduler."""
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        checkpoints: str,
+        keep_best: bool,
+        order: Mapping[str, Any],
+        limit: int | None,
+        stop: Stop,
+        record: Record,
+    ) -> None:
+        """Sets the bridge up.
+
+        Args:
+            study: The sweep's study, held under its lease.
+            checkpoints: Address under which each trial has its own.
+            keep_best: Whether a trial that is not the best loses its weights when it ends.
+            order: What every actor is told: `cpus`, `gpus`.
+            limit: Trials at once, or None for as many as Tune places.
+            stop: Where the end is asked for.
+            record: Receives the events.
+        """
+        self.stop = stop
+        self._study, self._checkpoints, self._keep_best = study, checkpoints, keep_best
+        self._order, self._limit, self._record = dict(order), limit, record
+        self._stops = study.search.stop if study.search else StopConfig()
+        self._live: dict[str, Attempt] = {}
+        self._ready: list[tuple[float, int]] = [(0.0, number) for number in study.running()]
+        self._asked = study.asked()
+        self._doubt = False  # a storage error may have left a suggested trial that nobody runs
+        sweep = study.sweep()
+        self._best, self._failures = sweep.best, sum(t.state == "FAIL" for t in sweep.trials)
+        self._check_target()
+
+    @_safely
+    def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
+        """The next trial's config for Tune; None to be asked again; FINISHED when none can come any more."""
+        if self.stop.reason:
+            return str(Searcher.FINISHED)
+        number = self._next()
+        if number is None:
+            waiting = self._ready or any(not a.ended for a in self._live.values())
+            more = self._asked < self._study.n_trials
+            return None if waiting or more else str(Searcher.FINISHED)
+        settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
+        config = space.resolve(self._study.base, settings)
+        address = f"{self._checkpoints}/trial-{number:04d}"
+        self._live[tune_id] = Attempt(number, attempt, settings, config.model_dump(), address)
+        return {
+            **self._order,
+            "number": number,
+            "attempt": attempt,
+            "address": address,
+            "trial": config.model_dump(),
+        }
+
+    def _next(self) -> int | None:
+        if self._doubt:
+            owned = {a.number for a in self._live.values() if not a.ended} | {n for _, n in self._ready}
+            self._ready += [(0.0, n) for n in self._insist(self._study.running) if n not in owned]
+            self._asked = self._insist(self._study.asked)
+            self._doubt = False
+        if self._limit is not None and sum(not a.ended for a in self._live.values()) >= self._limit:
+            return None
+        for entry in sorted(self._ready):
+            if entry[0] <= time.monotonic():
+                self._ready.remove(entry)
+                if self._take_over(entry[1]):
+                    return entry[1]
+        if self._asked >= self._study.n_trials:
+            return None
+        number = self._insist(self._study.ask)
+        self._asked += 1
+        return None if self._doubt else number
+
+    def _take_over(self, number: int) -> bool:
+        """Adopts a trial; one whose end was decided before its driver died is ended, not run."""
+        self._insist(lambda: self._study.adopt(number))
+        decision = self._study.decided(number)
+        if decision is None:
+            return True
+        self._insist(lambda: self._study.end(number, decision))
+        self._record(_ended(number, decision))
+        return False
+
+    @_safely
+    def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
+        """Takes a step's result; whether Tune must stop the trial. The last one ends the trial."""
+        live = self._live[tune_id]
+        if live.ended:
+            return True
+        if started := result.get("started"):
+            self._started(live, started)
+        live.epochs += result["epochs"]
+        if failure := result.get("failure"):
+            self._failed(live, str(result["kind"]), str(failure))
+            return True
+        prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
+        for epoch in result["epochs"]:
+            self._record(EpochEnded(live.number, epoch))
+        last = live.epochs[-1] if live.epochs else None
+        if last and last.stop == "diverged":
+            self._end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
+        elif last and last.stop:
+            self._end(live, "COMPLETE", "" if last.stop == "max_epochs" else last.stop)
+        elif last and prune:
+            self._end(live, "PRUNED", f"pruned after epoch {last.number}")
+        return live.ended
+
+    @_safely
+    def complete(self, tune_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
+        """Tune's word that it let go of a trial; its last result comes only here."""
+        live = self._live.get(tune_id)
+        if live is None:
+            return
+        if not live.ended and result and result.get("done") and not error:
+            self.result(tune_id, result)
+        if not live.ended and error:
+            self._lost(live, "its process or its host was lost")
+        del self._live[tune_id]
+
+    def _started(self, live: Attempt, started: Mapping[str, Any]) -> None:
+        worker, at_ms = str(started["worker"]), int(started["at_ms"])
+        self._insist(lambda: self._study.started(live.number, worker, at_ms))
+        self._record(
+            TrialStarted(
+                live.number, live.attempt, live.settings, live.config, at_ms, checkpoint=live.address, worker=worker
+            )
+        )
+        for text in started["broken"]:
+            self._record(Notice(f"trial {live.number}: {text}; an earlier state is used"))
+
+    def _failed(self, live: Attempt, kind: str, failure: str) -> None:
+        if kind == "passing":
+            self._lost(live, failure)
+        elif kind == "diverged":
+            self._end(live, "PRUNED", failure, diverged=True)
+        else:
+            self._end(live, "FAIL", failure)
+
+    def _lost(self, live: Attempt, reason: str) -> None:
+        losses = self._insist(lambda: self._study.lost(live.number))
+        if losses >= LOSSES:
+            self._end(live, "FAIL", f"{reason} ({losses} times)")
+            return
+        live.ended = True
+        self._ready.append((time.monotonic() + min(2.0 ** (losses - 1), 30.0), live.number))
+        self._record(TrialLost(live.number, live.attempt, reason, _now_ms()))
+
+    def _end(self, live: Attempt, state: TrialState, reason: str, *, diverged: bool = False) -> None:
+        best = self._best_epoch(live.epochs)
+        decision = {
+            "state": state,
+            "value": best.value if best else None,
+            "best_epoch": best.number if best else 0,
+            "reason": reason,
+            "diverged": diverged,
+            "checkpoint": live.address if live.epochs else "",
+            "at_ms": _now_ms(),
+        }
+        self._insist(lambda: self._study.end(live.number, decision))
+        live.ended = True
+        self._record(_ended(live.number, decision))
+        if state == "FAIL":
+            self._failures += 1
+            if self._stops.max_failures is not None and self._failures >= self._stops.max_failures:
+                self.stop.now(f"{self._failures} trials failed (search.stop.max_failures), the last: {reason}", 1)
+        self._keep(live, state, diverged=diverged)
+        self._check_target()
+
+    def _keep(self, live: Attempt, state: TrialState, *, diverged: bool) -> None:
+        """Keeps the best trial in mind, and its weights."""
+        loser = live.address if live.epochs else ""
+        if state == "COMPLETE" and not diverged:
+            before = self._best
+            self._best = self._insist(self._study.sweep).best
+            if self._best and self._best.number == live.number:
+                loser = before.checkpoint if before else ""
+        if self._keep_best and loser:
+            try:
+                checkpoint.strip(loser)
+            except OSError as error:
+                self._record(Notice(f"{loser}: its weights could not be removed: {error}"))
+
+    def _check_target(self) -> None:
+        target, best = self._stops.target, self._best
+        if target is None or best is None or best.value is None:
+            return
+        if best.value <= target if self._study.base.direction == "minimize" else best.value >= target:
+            self.stop.now(f"trial {best.number} reached the target {target:g} with {best.value:g}", 0)
+
+    def close_open(self, reason: str) -> None:
+        """Ends, as pruned, every trial that has not; for a sweep that will not go on."""
+        for number in self._study.running():
+            self._study.adopt(number)
+            live = next((a for a in self._live.values() if a.number == number and not a.ended), None)
+            address = f"{self._checkpoints}/trial-{number:04d}"
+            found = checkpoint.load(address)
+            epochs = list(found.state.history) if found else []
+            self._study.report(number, epochs)
+            self._end(live or Attempt(number, 0, {}, {}, address, epochs), "PRUNED", reason)
+
+    def _best_epoch(self, epochs: list[Epoch]) -> Epoch | None:
+        sign = 1 if self._study.base.direction == "minimize" else -1
+        finite = [e for e in epochs if math.isfinite(e.value) and e.stop != "diverged"]
+        return min(finite, key=lambda e: (sign * e.value, e.number), default=None)
+
+    def _insist(self, act: Callable[[], T]) -> T:
+        """Does something with the study, again and again while its database does not answer."""
+        import sqlalchemy
+        from optuna.exceptions import StorageInternalError
+
+        for pause_s in _pauses():
+            try:
+                return act()
+            except (StorageInternalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError) as error:
+                if self.stop.reason:
+                    raise
+                self._doubt = True
+                text = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+                self._record(Notice(f"the study's database does not answer ({text}); trying again in {pause_s:g} s"))
+                time.sleep(pause_s)
+        raise TimeoutError("the study's database did not answer for ten minutes")
+
+
+def _pauses() -> Iterator[float]:
+    waited, pause_s = 0.0, 0.5
+    while waited < 600:
+        yield pause_s
+        waited, pause_s = waited + pause_s, min(2 * pause_s, 15.0)
+
+
+def _ended(number: int, decision: Mapping[str, Any]) -> TrialEnded:
+    return TrialEnded(
+        number=number,
+        state=decision["state"],
+        reason=decision["reason"],
+        value=decision["value"],
+        best_epoch=decision["best_epoch"],
+        checkpoint=decision["checkpoint"],
+        at_ms=decision["at_ms"],
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
+    """Tune's searcher over a bridge."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge."""
+        super().__init__()
+        self._bridge = bridge
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next config, None or FINISHED."""
+        return self._bridge.suggest(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial has ended or its actor was lost."""
+        self._bridge.complete(trial_id, result, error=error)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the study is the state."""
+
+
+class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Tune's scheduler over a bridge: Optuna's pruner decides."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge."""
+        super().__init__()
+        self._bridge = bridge
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Goes on, or stops the trial."""
+        stop = self._bridge.result(trial.trial_id, result)
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+
+class StudyStopper(Stopper):  # type: ignore[misc]
+    """Ends Tune's loop when the sweep is to end."""
+
+    def __init__(self, stop: Stop) -> None:
+        """Wraps the place where the end is asked for."""
+        self._stop = stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never stops a single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the sweep is to end."""
+        return bool(self._stop.reason)

@@ -1,0 +1,225 @@
+"""Joins a Ray cluster, or starts a local one; every node is checked before the first trial."""
+
+import logging
+import os
+import platform
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cluster
+import lstm
+from cluster.config import ResourcesConfig
+from lstm.records import BadInput
+
+# Read by Ray and Tune when they are imported or started.
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # nothing of Tune's state is needed to resume
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "30",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A cluster that is ready for trials."""
+
+    address: str  # "local", or the cluster's
+    hosts: tuple[str, ...]
+    cpus: float
+    gpus: float
+    slots: int  # trials that fit at once
+    gpus_per_trial: float
+    warnings: tuple[str, ...]
+
+
+@contextmanager
+def join(address: str | None, resources: ResourcesConfig, checkpoints: str) -> Iterator[Joined]:
+    """Connects to the cluster at an address, or starts a local Ray that ends with this context.
+
+    Raises:
+        BadInput: the address is wrong, versions differ, a node can't write the checkpoints, or no node
+            has what a trial needs.
+    """
+    if address:
+        check_address(address)
+    os.environ.update({key: value for key, value in SETTINGS.items() if key not in os.environ})
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as staging:
+        try:
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=True,  # the driver's streams go to the sweep's log
+                logging_level=logging.WARNING,
+                configure_logging=True,
+                # Only our two rooms travel: workers never see the folder that the command was given in.
+                runtime_env={"working_dir": str(_stage(Path(staging)))},
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            text = (str(error).splitlines() or ["no answer"])[0]
+            raise BadInput(f"--address {address}: no cluster could be joined: {text}") from None
+        try:
+            _protect_token()
+            yield _check(ray, address, resources, checkpoints)
+        finally:
+            ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Whether something listens at a cluster's address.
+
+    Raises:
+        BadInput: nothing does, or the address is of a kind that is not offered.
+    """
+    if address.startswith("ray://"):
+        raise BadInput(
+            f"--address {address}: Ray Client is not offered, a sweep would end with its connection; run the sweep "
+            "on the cluster: `ray job submit --working-dir . -- sweep run SPEC --address auto`, or on the head node "
+            "with --address auto"
+        )
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise BadInput(f"--address {address}: is no address; write HOST:PORT (6379 by default), or auto on a node")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise BadInput(f"--address {address}: nothing answers there ({error.strerror or error})") from None
+
+
+def _stage(folder: Path) -> Path:
+    """A folder that holds the two packages that workers need, and nothing else."""
+    for package in (lstm, cluster):
+        source = Path(str(package.__file__)).parent
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    return folder
+
+
+def _protect_token() -> None:
+    """Ray writes its token readable by all who may enter the folder; only its owner should."""
+    with suppress(OSError):
+        (Path.home() / ".ray" / "auth_token").chmod(0o600)
+
+
+def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str) -> Joined:
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    total = {kind: sum(n["Resources"].get(kind, 0.0) for n in nodes) for kind in ("CPU", "GPU")}
+    asked = resources.gpus_per_trial
+    gpus = (1.0 if total["GPU"] >= 1 else 0.0) if asked == "auto" else float(asked)
+    slots = sum(
+        int(
+            min(
+                node["Resources"].get("CPU", 0.0) // resources.cpus_per_trial,
+                _packed(node["Resources"].get("GPU", 0.0), gpus) if gpus else float("inf"),
+            )
+        )
+        for node in nodes
+    )
+    if slots == 0:
+        raise BadInput(
+            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, which no node has; "
+            f"the cluster's {len(nodes)} nodes have {total['CPU']:g} CPUs and {total['GPU']:g} GPUs together"
+        )
+    _check_nodes(ray, nodes, checkpoints)
+    open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
+    warning = (
+        "this cluster may not ask for a token: whoever reaches its ports can run code on it (Ray's RAY_AUTH_MODE=token)"
+    )
+    return Joined(
+        address=address or "local",
+        hosts=tuple(sorted(str(node["NodeManagerAddress"]) for node in nodes)),
+        cpus=total["CPU"],
+        gpus=total["GPU"],
+        slots=slots,
+        gpus_per_trial=gpus,
+        warnings=(warning,) if open_door else (),
+    )
+
+
+def _packed(gpus: float, share: float) -> float:
+    """Trials on a node's GPUs: a fraction never spans two of them."""
+    return gpus // share if share >= 1 else int(gpus) * int(1 / share + 1e-9)
+
+
+def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> None:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    probe = f".probe-{uuid.uuid4().hex}"
+    look = ray.remote(num_cpus=0)(_look)
+    answers = []
+    for node in nodes:
+        pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        answers.append(look.options(scheduling_strategy=pinned).remote(checkpoints, probe))
+    faults = []
+    here = (platform.python_version(), _torch_version())
+    try:
+        for node, answer in zip(nodes, answers, strict=True):
+            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+            try:
+                versions, trouble = ray.get(answer, timeout=60)
+            except ray.exceptions.GetTimeoutError:
+                faults.append(f"{host}: did not answer within 60 s")
+                continue
+            except ray.exceptions.RayError as error:
+                faults.append(f"{host}: can't run our code: {str(error).splitlines()[-1][:200]}")
+                continue
+            for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
+                if theirs != ours:
+                    faults.append(f"{host}: has {what} {theirs}, this driver has {ours}; install the same everywhere")
+            if trouble:
+                faults.append(f"{host}: can't write checkpoints to {checkpoints}: {trouble}")
+            elif "://" not in checkpoints and not (Path(checkpoints) / f"{probe}-{node['NodeID']}").exists():
+                faults.append(
+                    f"{host}: what it writes to {checkpoints} is not seen here; set storage.checkpoints to a folder "
+                    "that all hosts share, or to s3://…"
+                )
+    finally:
+        for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
+            left.unlink(missing_ok=True)
+    if faults:
+        raise BadInput(*faults)
+
+
+def _torch_version() -> str:
+    import torch
+
+    return str(torch.__version__).partition("+")[0]
+
+
+def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
+    """On a node: its versions, and what keeps it from writing checkpoints, if anything."""
+    import ray
+
+    trouble = ""
+    try:
+        if "://" not in checkpoints:
+            folder = Path(checkpoints)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{probe}-{ray.get_runtime_context().get_node_id()}").write_text("")
+        else:
+            from pyarrow import fs
+
+            system, path = fs.FileSystem.from_uri(checkpoints)
+            stream = system.open_output_stream(f"{path}/{probe}")
+            stream.write(b"")
+            stream.close()
+            system.delete_file(f"{path}/{probe}")
+    except Exception as error:  # whatever a file system raises is told by name
+        trouble = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+    return (platform.python_version(), _torch_version()), trouble

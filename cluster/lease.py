@@ -1,0 +1,248 @@
+"""One driver per sweep: a lease row in the study's own database, timed by that database's clock.
+
+Times on hosts may differ; every comparison here is made by the one clock that all drivers share.
+"""
+
+import importlib.util
+import json
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import sqlalchemy
+
+from lstm.records import BadInput
+
+TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
+BEAT_S = 3.0
+CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
+
+
+class HeldError(Exception):
+    """Another driver holds the sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that drives a sweep."""
+
+    host: str
+    boot: str  # of the machine: process ids mean nothing elsewhere
+    pid: int
+    born: str  # when the process started: process ids are used again
+    id: str
+
+    @classmethod
+    def myself(cls) -> "Owner":
+        """This process."""
+        return cls(socket.gethostname(), _boot(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
+
+    def is_dead(self) -> bool:
+        """Whether it is sure that this process is gone: it ran on this machine and does no longer."""
+        return bool(self.boot) and self.boot == _boot() and _born(self.pid) != self.born
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Lease:
+    """The right to drive one sweep; a context manager that keeps it alive in the background."""
+
+    def __init__(self, url: str, sweep: str, *, lost: Callable[[str], None], stop: Callable[[], None]) -> None:
+        """Prepares the lease; nothing is taken until it is entered.
+
+        Args:
+            url: The study's database.
+            sweep: The sweep's name.
+            lost: Called once, from a thread, when another driver has taken the sweep or the database is gone.
+            stop: Called once, from a thread, when `request_stop` asked this driver to end.
+        """
+        self._engine, self._sweep, self._lost, self._stop = engine(url), sweep, lost, stop
+        self.owner = Owner.myself()
+        self.generation = 0
+        self._done = Event()
+        self._thread = Thread(target=self._beat, name="lease", daemon=True)
+
+    def __enter__(self) -> "Lease":
+        """Takes the sweep.
+
+        Raises:
+            HeldError: another driver holds it; the message says who and until when.
+        """
+        create(self._engine)
+        held = holder(self._engine, self._sweep)
+        dead = held.owner.id if held and held.owner.is_dead() else ""
+        now = _clock(self._engine)
+        with self._engine.begin() as connection:
+            taken = connection.execute(
+                sqlalchemy.text(
+                    "INSERT INTO sweep_lease (sweep, owner_id, owner, generation, expires, stop) "
+                    f"VALUES (:sweep, :id, :owner, 1, {now} + :ttl, 0) ON CONFLICT (sweep) DO UPDATE SET "
+                    "owner_id = excluded.owner_id, owner = excluded.owner, expires = excluded.expires, stop = 0, "
+                    "generation = sweep_lease.generation + 1 "
+                    f"WHERE sweep_lease.expires <= {now} OR sweep_lease.owner_id = :dead RETURNING generation"
+                ),
+                {
+                    "sweep": self._sweep,
+                    "id": self.owner.id,
+                    "owner": json.dumps(_row(self.owner)),
+                    "ttl": TTL_S,
+                    "dead": dead,
+                },
+            ).scalar()
+        if taken is None:
+            held = holder(self._engine, self._sweep)
+            raise HeldError(str(held) if held else "another driver has just taken it")
+        self.generation = int(taken)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the sweep back."""
+        self._done.set()
+        self._thread.join()
+        with self._engine.begin() as connection:
+            connection.execute(
+                sqlalchemy.text("UPDATE sweep_lease SET expires = 0 WHERE sweep = :sweep AND owner_id = :id"),
+                {"sweep": self._sweep, "id": self.owner.id},
+            )
+        self._engine.dispose()
+
+    def _beat(self) -> None:
+        silent_s = 0.0
+        asked = False
+        while not self._done.wait(BEAT_S):
+            try:
+                stop = self._renew()
+                silent_s = 0.0
+            except sqlalchemy.exc.SQLAlchemyError:
+                silent_s += BEAT_S
+                if silent_s > TTL_S:
+                    self._lost("the study's database has not answered for as long as the lease lasts")
+                    return
+                continue
+            if stop is None:
+                self._lost(f"another driver has taken the sweep: {holder(self._engine, self._sweep)}")
+                return
+            if stop and not asked:
+                asked = True
+                self._stop()
+
+    def _renew(self) -> bool | None:
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sqlalchemy.text(
+                    f"UPDATE sweep_lease SET expires = {_clock(self._engine)} + :ttl "
+                    "WHERE sweep = :sweep AND owner_id = :id RETURNING stop"
+                ),
+                {"ttl": TTL_S, "sweep": self._sweep, "id": self.owner.id},
+            ).scalar()
+        return None if row is None else bool(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who drives a sweep, as the database knows it."""
+
+    owner: Owner
+    generation: int
+    left_s: float
+
+    def __str__(self) -> str:
+        return f"{self.owner}; its claim runs out in {self.left_s:.0f} s unless it is renewed"
+
+
+def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
+    """The living driver of a sweep, if there is one."""
+    with database.connect() as connection:
+        row = connection.execute(
+            sqlalchemy.text(
+                f"SELECT owner, generation, expires - {_clock(database)} FROM sweep_lease "
+                f"WHERE sweep = :sweep AND expires > {_clock(database)}"
+            ),
+            {"sweep": sweep},
+        ).first()
+    return Holder(Owner(**json.loads(row[0])), int(row[1]), float(row[2])) if row else None
+
+
+def driver(url: str, sweep: str) -> Holder | None:
+    """The same by the database's address; None too where no sweep ever ran there, or its driver is dead."""
+    database = engine(url)
+    try:
+        if not sqlalchemy.inspect(database).has_table("sweep_lease"):
+            return None
+        held = holder(database, sweep)
+        return None if held and held.owner.is_dead() else held
+    finally:
+        database.dispose()
+
+
+def request_stop(url: str, sweep: str) -> None:
+    """Asks the driver of a sweep, wherever it runs, to end as if interrupted."""
+    database = engine(url)
+    with database.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE sweep_lease SET stop = 1 WHERE sweep = :sweep"), {"sweep": sweep})
+    database.dispose()
+
+
+def engine(url: str) -> sqlalchemy.Engine:
+    """A connection to the study's database that waits for locks as long as Optuna's does."""
+    return sqlalchemy.create_engine(url, **engine_options(url))
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What both connections to a study's database are made with.
+
+    Raises:
+        BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
+    """
+    try:
+        name = sqlalchemy.make_url(url).get_backend_name()
+    except sqlalchemy.exc.ArgumentError:
+        raise BadInput("storage.study: is no database address; write sqlite:///FILE or postgresql://…") from None
+    if name not in CLOCK:
+        raise BadInput(f"storage.study: {name} is not offered; use sqlite:///FILE or postgresql://…")
+    if name == "sqlite":
+        return {"connect_args": {"timeout": 90}}
+    if importlib.util.find_spec("psycopg2") is None:
+        raise BadInput("storage.study: PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'")
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+
+
+def create(database: sqlalchemy.Engine) -> None:
+    """Makes the table where it is missing."""
+    with database.begin() as connection:
+        connection.execute(
+            sqlalchemy.text(
+                "CREATE TABLE IF NOT EXISTS sweep_lease (sweep VARCHAR(512) PRIMARY KEY, owner_id VARCHAR(64), "
+                "owner TEXT, generation INTEGER, expires DOUBLE PRECISION, stop INTEGER)"
+            )
+        )
+
+
+def _clock(database: sqlalchemy.Engine) -> str:
+    return CLOCK[database.dialect.name]
+
+
+def _row(owner: Owner) -> dict[str, Any]:
+    return {"host": owner.host, "boot": owner.boot, "pid": owner.pid, "born": owner.born, "id": owner.id}
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""  # not Linux: then a dead driver's claim simply runs out
+
+
+def _born(pid: int) -> str:
+    try:
+        # After the command's name, which may hold anything, the 20th field is the start time in ticks.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

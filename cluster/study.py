@@ -1,0 +1,345 @@
+"""The durable memory of a sweep: one Optuna study in a relational database.
+
+Every suggestion is committed before its trial starts, every epoch is reported, every decision is
+stored before it is obeyed. What a driver needs to go on after another was killed is all here and in
+the checkpoints.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from cluster import space
+from cluster.config import (
+    AnyPruner,
+    GpSampler,
+    GridSampler,
+    HyperbandPruner,
+    MedianPruner,
+    PatientPruner,
+    RandomSampler,
+    SearchConfig,
+    SuccessiveHalvingPruner,
+)
+from cluster.lease import engine_options
+from lstm.config import TrialConfig
+from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial
+from lstm.records import TrialState as State
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+class Study:
+    """One sweep's study, as its driver uses it."""
+
+    def __init__(self, url: str, name: str, search: SearchConfig | None, base: TrialConfig) -> None:
+        """Opens the study, or creates it; `search` is None for a single training run."""
+        self.search, self.base, self.url, self.name = search, base, url, name
+        sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if search:
+            sampler, pruner = NumberedSampler(search), _pruner(search.pruner, base.training.max_epochs)
+        self._study = optuna.create_study(
+            storage=_storage(url),
+            study_name=name,
+            direction=base.direction,
+            load_if_exists=True,
+            sampler=sampler,
+            pruner=pruner,
+        )
+        self._live: dict[int, optuna.trial.Trial] = {}
+        self._space: space.Space = search.space if search else {}
+        self.n_trials = search.n_trials if search else 1
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was written with `remember`."""
+        return dict(self._study.user_attrs)
+
+    def remember(self, **facts: Any) -> None:
+        """Stores facts about the sweep, as JSON; unchanged ones cost nothing."""
+        known = self._study.user_attrs
+        for key, value in facts.items():
+            if key not in known or known[key] != value:
+                self._study.set_user_attr(key, value)
+
+    def enqueue_first(self) -> None:
+        """Queues the spec's `search.first` settings that are not there yet."""
+        first = self.search.first if self.search else []
+        if first:
+            there = {t.user_attrs.get("first") for t in self._study.get_trials(deepcopy=False)}
+            for index, settings in enumerate(first):
+                if index not in there:
+                    self._study.enqueue_trial(settings, user_attrs={"first": index})
+
+    def asked(self) -> int:
+        """How many trials have been suggested, in whatever state."""
+        return sum(t.state != TrialState.WAITING for t in self._study.get_trials(deepcopy=False))
+
+    def running(self) -> list[int]:
+        """Numbers of the trials that were suggested and have not ended."""
+        return [t.number for t in self._study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
+
+    def ask(self) -> int:
+        """Suggests a new trial and commits it; returns its number."""
+        trial = self._study.ask()
+        self._live[trial.number] = trial
+        space.suggest(trial, self._space)
+        return trial.number
+
+    def adopt(self, number: int) -> None:
+        """Takes over a RUNNING trial that nobody runs; suggestions that a killed driver left out are made."""
+        if number not in self._live:
+            frozen = self._frozen(number)
+            self._live[number] = optuna.trial.Trial(self._study, frozen._trial_id)
+        space.suggest(self._live[number], self._space)
+
+    def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
+        """Commits a new attempt at a trial; returns its settings and the attempt's number, from 1."""
+        trial = self._live[number]
+        attempt = int(trial.user_attrs.get("attempt", 0)) + 1
+        trial.set_user_attr("attempt", attempt)
+        return dict(trial.params), attempt
+
+    def started(self, number: int, worker: str, at_ms: int) -> None:
+        """Stores where a trial runs and, once, when it first started."""
+        trial = self._live[number]
+        first = trial.user_attrs.get("start", {}).get("at_ms", at_ms)
+        trial.set_user_attr("start", {"worker": worker, "at_ms": first})
+
+    def lost(self, number: int) -> int:
+        """Counts an attempt that ended with its process; returns how many there were."""
+        trial = self._live[number]
+        losses = int(trial.user_attrs.get("losses", 0)) + 1
+        trial.set_user_attr("losses", losses)
+        return losses
+
+    def report(self, number: int, epochs: Sequence[Epoch]) -> bool:
+        """Reports the epochs that are not known yet; returns whether the pruner stops the trial.
+
+        The pruner is asked once about each epoch: successive halving answers differently when asked
+        again. An answer that a killed driver did not store counts as "go on".
+        """
+        trial = self._live[number]
+        known = self._frozen(number).intermediate_values
+        fresh = [epoch for epoch in epochs if epoch.number not in known]
+        for epoch in fresh:
+            trial.report(epoch.value, epoch.number)
+        return bool(fresh) and math.isfinite(fresh[-1].value) and trial.should_prune()
+
+    def decided(self, number: int) -> Mapping[str, Any] | None:
+        """How a trial was decided to end, where a driver was killed before it had ended it."""
+        decision: Mapping[str, Any] | None = self._live[number].user_attrs.get("end")
+        return decision
+
+    def end(self, number: int, decision: Mapping[str, Any]) -> None:
+        """Stores how a trial ends, then ends it.
+
+        `decision` holds state, value, best_epoch, reason, diverged, checkpoint and at_ms.
+        """
+        trial = self._live[number]
+        if trial.user_attrs.get("end") != dict(decision):
+            trial.set_user_attr("end", dict(decision))
+        state, value = decision["state"], decision["value"]
+        if decision["diverged"]:
+            penalty = self._penalty()
+            state, value = ("PRUNED", None) if penalty is None else ("COMPLETE", penalty)
+        if state == "COMPLETE":
+            self._study.tell(trial, value, skip_if_finished=True)
+        else:
+            self._study.tell(trial, state=TrialState[state], skip_if_finished=True)
+        del self._live[number]
+
+    def _penalty(self) -> float | None:
+        """What a diverged trial is told as where the sampler reads completed trials only: the worst of them."""
+        if not (self.search and isinstance(self.search.sampler, GpSampler)):
+            return None
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        values = [t.value for t in trials if t.value is not None]
+        worst = max if self.base.direction == "minimize" else min
+        return worst(values, default=None)
+
+    def sweep(self) -> Sweep:
+        """The sweep as it stands."""
+        return _sweep(self._study)
+
+    def importances(self) -> dict[str, float]:
+        """How much each parameter matters among the completed trials, by PED-ANOVA; empty if it can't be said."""
+        return importances(self._study)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[number]
+
+
+def exists(url: str, name: str) -> bool:
+    """Whether the database holds a study of that name."""
+    return name in optuna.get_all_study_names(_storage(url))
+
+
+def read(url: str, name: str) -> Sweep:
+    """A sweep as its study knows it.
+
+    Raises:
+        BadInput: there is no such study.
+    """
+    return _sweep(_load(url, name))
+
+
+def read_importances(url: str, name: str) -> dict[str, float]:
+    """`Study.importances` of a study that another process drives or none."""
+    return importances(_load(url, name))
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Importances by PED-ANOVA (Watanabe et al., 2023)."""
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    try:
+        return {k: float(v) for k, v in optuna.importance.get_param_importances(study, evaluator=evaluator).items()}
+    except (ValueError, RuntimeError, ZeroDivisionError):
+        return {}  # too few completed trials, or all alike
+
+
+def _load(url: str, name: str) -> optuna.Study:
+    try:
+        return optuna.load_study(study_name=name, storage=_storage(url))
+    except KeyError:
+        raise BadInput(f"{name}: no such sweep in the study's database") from None
+
+
+def _storage(url: str) -> RDBStorage:
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        return RDBStorage(url, engine_kwargs=engine_options(url))
+    except OperationalError as error:
+        # SQLAlchemy's own text may hold the address, and so a password; the driver's does not.
+        raise BadInput(f"storage.study: the database can't be opened: {str(error.orig).splitlines()[0]}") from None
+
+
+def _sweep(study: optuna.Study) -> Sweep:
+    facts = study.user_attrs
+    base = TrialConfig.model_validate(facts["base"])
+    tree = base.model_dump()
+    trials = tuple(_trial(t, tree) for t in study.get_trials(deepcopy=False))
+    return Sweep(
+        name=study.study_name,
+        metric=base.metric,
+        direction=base.direction,
+        n_trials=int(facts.get("n_trials", len(trials))),
+        trials=trials,
+        spec_text=str(facts.get("spec_text", "")),
+        facts=facts,
+    )
+
+
+def _trial(frozen: FrozenTrial, base: Mapping[str, Any]) -> Trial:
+    end, start = frozen.user_attrs.get("end", {}), frozen.user_attrs.get("start", {})
+    config = {**base, **{s: dict(base[s]) for s in ("data", "model", "training")}}
+    for path, value in frozen.params.items():
+        section, field = path.split(".")
+        config[section][field] = value
+    state: State = end.get("state", "FAIL") if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
+    return Trial(
+        number=frozen.number,
+        state=state,
+        value=end.get("value"),
+        settings=frozen.params,
+        config=config,
+        curve=tuple(sorted(frozen.intermediate_values.items())),
+        attempt=int(frozen.user_attrs.get("attempt", 0)),
+        best_epoch=int(end.get("best_epoch", 0)),
+        reason=str(end.get("reason", "")),
+        diverged=bool(end.get("diverged", False)),
+        checkpoint=str(end.get("checkpoint", "")),
+        worker=str(start.get("worker", "")),
+        started_at_ms=start.get("at_ms"),
+        ended_at_ms=end.get("at_ms"),
+    )
+
+
+class NumberedSampler(BaseSampler):
+    """Draws from (seed, trial number), so that a driver made anew never suggests the same again.
+
+    For each trial it makes the wrapped sampler with that trial's own seed; all that such a sampler
+    learned lies in the study.
+    """
+
+    def __init__(self, search: SearchConfig) -> None:
+        """Wraps the sampler that the search asks for."""
+        self._search = search
+        self._number = -1
+        self._sampler: BaseSampler = optuna.samplers.RandomSampler()
+
+    def _of(self, trial: FrozenTrial) -> BaseSampler:
+        if trial.number != self._number:
+            self._number, self._sampler = trial.number, _sampler(self._search, trial.number)
+        return self._sampler
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Hands on."""
+        self._of(trial).before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Hands on."""
+        return self._of(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Hands on."""
+        return self._of(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Hands on."""
+        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+
+    # `after_trial` is not handed on: the grid's would stop an `optimize` loop that is not there.
+
+
+def _sampler(search: SearchConfig, number: int) -> BaseSampler:
+    chosen = search.sampler
+    if isinstance(chosen, GridSampler):
+        # The order of the grid must be one for all trials; which point a trial gets is stored in the study.
+        return optuna.samplers.GridSampler(space.grid(search.space), seed=chosen.seed)
+    seed = _mixed(chosen.seed, number)
+    if isinstance(chosen, RandomSampler):
+        return optuna.samplers.RandomSampler(seed=seed)
+    if isinstance(chosen, GpSampler):
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=chosen.n_startup_trials)
+    return optuna.samplers.TPESampler(
+        seed=seed,
+        n_startup_trials=chosen.n_startup_trials,
+        multivariate=True,
+        group=any(dimension.when for dimension in search.space.values()),
+        constant_liar=True,  # trials run side by side
+    )
+
+
+def _mixed(seed: int, number: int) -> int:
+    import numpy as np
+
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def _pruner(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:
+    if isinstance(chosen, MedianPruner):
+        return optuna.pruners.MedianPruner(chosen.n_startup_trials, chosen.n_warmup_steps, chosen.interval_steps)
+    if isinstance(chosen, SuccessiveHalvingPruner):
+        return optuna.pruners.SuccessiveHalvingPruner(
+            chosen.min_resource, chosen.reduction_factor, chosen.min_early_stopping_rate
+        )
+    if isinstance(chosen, HyperbandPruner):
+        return optuna.pruners.HyperbandPruner(chosen.min_resource, max_epochs, chosen.reduction_factor)
+    if isinstance(chosen, PatientPruner):
+        return optuna.pruners.PatientPruner(None, chosen.patience, chosen.min_delta)
+    return optuna.pruners.NopPruner()

@@ -1,0 +1,298 @@
+"""Drives a sweep to its number of trials: lease, cluster, study, Tune; safe to start again for ever."""
+
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
+from cluster.connect import Joined, join
+from cluster.lease import HeldError, Lease, driver
+from cluster.stop import Stop
+from cluster.study import Study
+from lstm import checkpoint
+from lstm.config import TrialConfig
+from lstm.data import Series
+from lstm.records import (
+    BadInput,
+    EpochEnded,
+    Notice,
+    Record,
+    Sweep,
+    SweepEnded,
+    SweepStarted,
+    Trial,
+    TrialEnded,
+    TrialStarted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done: the value that `sweep plan` prints and `sweep run` carries out."""
+
+    name: str
+    base: TrialConfig
+    search: SearchConfig | None
+    resources: ResourcesConfig
+    storage: StorageConfig  # with both addresses filled in
+    spec_text: str
+    spec_hash: str
+    comparable: Mapping[str, Any]  # all that must not change between runs, flat, as JSON
+    git_commit: str | None
+    folder: str  # of the spec's file; the data's path starts there
+
+    @property
+    def study_url(self) -> str:
+        """The study's database."""
+        assert self.storage.study is not None
+        return self.storage.study
+
+    @property
+    def checkpoints(self) -> str:
+        """The address under which each trial has its own."""
+        return f"{self.storage.checkpoints}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run of the driver ended."""
+
+    sweep: Sweep
+    importances: Mapping[str, float]
+    complete: bool
+    reason: str
+    code: int  # 0 done, 1 failed, 130 interrupted
+
+
+def run(
+    order: Order, series: Series, record: Record, *, address: str | None, recorded: Collection[int] = ()
+) -> Outcome:
+    """Drives the sweep until all its trials have ended or it is stopped.
+
+    Args:
+        order: What is to be done.
+        series: The data, loaded once.
+        record: Receives every event, from this thread and others.
+        address: A running Ray cluster's, or None for a local one.
+        recorded: Trials whose events `record` has from earlier drivers; the others' are sent again.
+
+    Raises:
+        BadInput: the address, the resources or the storage are wrong, or the spec has changed.
+        HeldError: another driver holds the sweep.
+    """
+    stop = Stop()
+    with _signals(stop):
+        if held := driver(order.study_url, order.name):
+            raise HeldError(str(held))
+        with (
+            join(address, order.resources, str(order.storage.checkpoints)) as joined,
+            Lease(
+                order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
+            ),
+        ):
+            study = open_study(order, series)
+            for text in joined.warnings:
+                record(Notice(text))
+            record(_started(order, study, series))
+            replay = threading.Thread(target=_replay, args=(study.sweep(), record, set(recorded)), daemon=True)
+            replay.start()
+            try:
+                _drive(order, study, series, joined, stop, record)
+            finally:
+                replay.join()
+            sweep = study.sweep()
+            ended = sum(t.state not in ("WAITING", "RUNNING") for t in sweep.trials)
+            complete = ended >= study.n_trials or (stop.code == 0 and bool(stop.reason) and _target(sweep, order))
+            outcome = Outcome(sweep, study.importances(), complete, stop.reason, stop.code)
+            record(SweepEnded(complete, stop.reason or "all trials have ended", _now_ms()))
+            return outcome
+
+
+def open_study(order: Order, series: Series) -> Study:
+    """The sweep's study, created or checked to be the same sweep.
+
+    Raises:
+        BadInput: a sweep of this name searched something else, or other data.
+    """
+    study = Study(order.study_url, order.name, order.search, order.base)
+    check_same(study.facts, order, series)
+    study.remember(
+        comparable=dict(order.comparable),
+        spec_text=order.spec_text,
+        spec_hash=order.spec_hash,
+        data_fingerprint=series.fingerprint,
+        base=json.loads(order.base.model_dump_json()),
+        n_trials=study.n_trials,
+        folder=order.folder,
+    )
+    study.enqueue_first()
+    return study
+
+
+def check_same(facts: Mapping[str, Any], order: Order, series: Series) -> None:
+    """Whether a study holds this very sweep.
+
+    Raises:
+        BadInput: it does not; the message says what changed and the ways out.
+    """
+    if "comparable" not in facts:
+        return
+    old, new = facts["comparable"], json.loads(json.dumps(dict(order.comparable)))
+    changed = [
+        f"  {path}: was {_show(old, path)}, is {_show(new, path)}"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path, ...) != new.get(path, ...)
+    ]
+    if facts.get("data_fingerprint") != series.fingerprint:
+        changed.append("  the data: the file's bytes have changed")
+    if changed:
+        raise BadInput(
+            f"{order.name}: this sweep has trials that were trained otherwise, so new ones could not be compared:\n"
+            + "\n".join(changed)
+            + "\nGive the spec another name, or the old value back. (n_trials, stop, resources, tracking and storage "
+            "may change.)"
+        )
+
+
+def _show(tree: Mapping[str, Any], path: str) -> str:
+    return json.dumps(tree[path]) if path in tree else "not there"
+
+
+def _drive(order: Order, study: Study, series: Series, joined: Joined, stop: Stop, record: Record) -> None:
+    from ray import tune
+
+    from cluster.bridge import Bridge, StudyScheduler, StudySearcher, StudyStopper
+    from cluster.trial import TrialActor
+
+    limit = order.resources.max_concurrent
+    bridge = Bridge(
+        study,
+        checkpoints=order.checkpoints,
+        keep_best=order.storage.keep == "best",
+        order={"cpus": order.resources.cpus_per_trial, "gpus": joined.gpus_per_trial},
+        limit=None if limit == "auto" else limit,
+        stop=stop,
+        record=record,
+    )
+    # Trials wait placed, so that a slot that falls free is filled at once.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, joined.slots // 4))
+    resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
+    with _deadline(order, stop), tempfile.TemporaryDirectory(prefix="lstm-sweeps-tune-") as scratch:
+        tune.run(
+            tune.with_resources(tune.with_parameters(TrialActor, series=series), resources),
+            name=order.name,
+            search_alg=StudySearcher(bridge),
+            scheduler=StudyScheduler(bridge),
+            stop=StudyStopper(stop),
+            num_samples=-1,
+            reuse_actors=True,
+            max_failures=0,
+            raise_on_failed_trial=False,
+            storage_path=scratch,
+            verbose=0,
+        )
+    if stop.reason and stop.code == 0 and _target(study.sweep(), order):
+        bridge.close_open("the sweep reached its target")
+
+
+def _target(sweep: Sweep, order: Order) -> bool:
+    target = order.search.stop.target if order.search else None
+    if target is None or sweep.best is None or sweep.best.value is None:
+        return False
+    return sweep.best.value <= target if sweep.direction == "minimize" else sweep.best.value >= target
+
+
+def _replay(sweep: Sweep, record: Record, recorded: set[int]) -> None:
+    """Sends the events of ended trials that were never recorded again, from study and checkpoints."""
+    for trial in sweep.trials:
+        if trial.state in ("COMPLETE", "PRUNED", "FAIL") and trial.number not in recorded:
+            replay(trial, record)
+
+
+def replay(trial: Trial, record: Record) -> None:
+    """Sends the events of an ended trial."""
+    record(
+        TrialStarted(
+            trial.number,
+            trial.attempt,
+            trial.settings,
+            trial.config,
+            trial.started_at_ms or 0,
+            checkpoint=trial.checkpoint,
+            worker=trial.worker,
+        )
+    )
+    found = checkpoint.load(trial.checkpoint) if trial.checkpoint else None
+    for epoch in found.state.history if found else ():
+        record(EpochEnded(trial.number, epoch))
+    record(
+        TrialEnded(
+            trial.number,
+            trial.state,
+            trial.reason,
+            trial.value,
+            trial.best_epoch,
+            trial.checkpoint,
+            trial.ended_at_ms or 0,
+        )
+    )
+
+
+def _started(order: Order, study: Study, series: Series) -> SweepStarted:
+    return SweepStarted(
+        sweep=order.name,
+        n_trials=study.n_trials,
+        metric=order.base.metric,
+        direction=order.base.direction,
+        at_ms=_now_ms(),
+        spec_text=order.spec_text,
+        spec_hash=order.spec_hash,
+        data_fingerprint=series.fingerprint,
+        git_commit=order.git_commit,
+    )
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """SIGINT and SIGTERM end the sweep so that it can go on; a second one leaves at once, which is safe too."""
+
+    def handle(number: int, _: object) -> None:
+        if stop.reason:
+            os._exit(130)
+        stop.now("interrupted", 130)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _deadline(order: Order, stop: Stop) -> Iterator[None]:
+    hours = order.search.stop.max_hours if order.search else None
+    if hours is None:
+        yield
+        return
+    timer = threading.Timer(hours * 3600, lambda: stop.now(f"search.stop.max_hours: {hours:g} h have passed", 0))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

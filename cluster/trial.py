@@ -1,0 +1,99 @@
+"""The worker's side: a Tune actor that trains one trial after another, an epoch at a step."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from lstm import checkpoint
+from lstm.config import TrialConfig
+from lstm.data import Series
+from lstm.records import Epoch
+from lstm.training import train
+
+
+class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
+    """Trains the trial that its config names: `number`, `attempt`, `address`, `cpus`, `gpus`, `trial`.
+
+    The first step answers at once, with where the trial runs and the epochs that a checkpoint already
+    holds; each further step is one epoch, durable before it is reported. A result holds `epochs` and,
+    where the trial can't go on, `failure` with `kind`: `diverged` (out of memory), `broken` (it would
+    fail again) or `passing` (worth another attempt).
+    """
+
+    def setup(self, config: dict[str, Any], series: Series | None = None) -> None:
+        """Starts the actor's first trial; the series lies in the object store, once for all trials of a host."""
+        assert series is not None
+        self._series = series
+        torch.set_num_threads(int(config["cpus"]))
+        gpus = float(config["gpus"])
+        self._device = "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
+        if self._device == "cuda" and gpus < 1:
+            torch.cuda.set_per_process_memory_fraction(gpus)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next trial in the same process."""
+        self._order = new_config
+        self._trial = TrialConfig.model_validate(new_config["trial"])
+        self._epochs: Iterator[Epoch] | None = None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Reports the start, then one epoch at a time."""
+        try:
+            return self._start() if self._epochs is None else self._epoch(next(self._epochs))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            self._epochs = None
+            if self._device == "cuda":
+                torch.cuda.empty_cache()
+            return _failure("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
+        except (OSError, ray.exceptions.RayError) as error:
+            return _failure("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
+        except Exception as error:  # a wrong shape and the like: it would fail again
+            return _failure("broken", f"{type(error).__name__}: {_first_line(error)}")
+
+    def _start(self) -> dict[str, Any]:
+        broken: list[str] = []
+        found = checkpoint.load(self._order["address"], broken.append)
+        if found and found.config != self._trial:
+            broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
+            found = None
+        state = found.state if found else None
+        self._facts = checkpoint.Facts.of(self._series)
+        self._epochs = train(self._trial, self._series, state, device=self._device)
+        known = state.history if state else ()
+        return {
+            "started": {"worker": self._worker(), "at_ms": time.time_ns() // 1_000_000, "broken": broken},
+            "epochs": known,
+            "done": bool(known and known[-1].stop),
+        }
+
+    def _epoch(self, epoch: Epoch) -> dict[str, Any]:
+        assert epoch.state is not None
+        content = checkpoint.Checkpoint(self._trial, self._facts, epoch.state)
+        checkpoint.write(self._order["address"], self._order["attempt"], content)
+        return {"epochs": (replace(epoch, state=None),), "done": epoch.stop is not None}
+
+    def cleanup(self) -> None:
+        """Lets go of the trial."""
+        self._epochs = None
+
+    def _worker(self) -> str:
+        gpus = ray.get_gpu_ids()
+        on = f" gpu {','.join(str(g) for g in gpus)}" if gpus else ""
+        return f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}{on}"
+
+
+def _failure(kind: str, text: str) -> dict[str, Any]:
+    return {"epochs": (), "failure": text, "kind": kind, "done": True}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,264 @@
+"""Records a sweep's events in MLflow from a thread of its own, so that training never waits for it."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from dashboards import runs
+from dashboards.config import TrackingConfig
+from dashboards.ledger import Ledger
+from lstm.records import (
+    EpochEnded,
+    Event,
+    Notice,
+    SweepEnded,
+    SweepStarted,
+    Trial,
+    TrialEnded,
+    TrialLost,
+    TrialStarted,
+)
+
+_GATHER_S = 1.0  # epochs that come within this time share a call
+_GATHER_EVENTS = 2000
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(frozen=True)
+class _Finish:
+    html: str | None
+    metrics: Mapping[str, float]
+    best: Trial | None
+
+
+@dataclass(frozen=True)
+class _Question:
+    answer: Future[Any]
+    ask: Callable[[Ledger], Any]
+
+
+@dataclass(frozen=True)
+class _Close:
+    pass
+
+
+_Item = Event | _Finish | _Question | _Close
+
+
+class Recorder:
+    """A `Record` (see lstm.records): call it with events; one daemon thread takes them to MLflow in order.
+
+    While the store is away events wait in memory and are sent again, for ever, until `close`. An event
+    that the store refuses is dropped with a notice. Feed it the same events again and nothing is doubled;
+    replay trials of an earlier driver in the order in which they ended.
+
+    Args:
+        uri: MLflow's tracking URI.
+        artifacts: Folder for the artifacts of new experiments where the store is a database here; None
+            where a server decides.
+        tracking: Whose checkpoints become artifacts.
+        sweep: The sweep's name.
+        study: The id of the sweep's study, which tells it from another sweep of the same name.
+        notice: Gets a sentence when the store stops answering, is back, or refuses something. Called from
+            the thread.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        artifacts: str | None,
+        tracking: TrackingConfig,
+        sweep: str,
+        study: str = "",
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self._uri = uri
+        self._artifacts = artifacts
+        self._tracking = tracking
+        self._sweep = sweep
+        self._study = study
+        self._notice = notice
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._ledger: Ledger | None = None
+        self._away = False
+        self._undelivered = 0
+        self._count = threading.Lock()
+        self._closing = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event; returns at once and never raises."""
+        if isinstance(event, Notice) or self._closing.is_set():
+            return
+        if isinstance(event, EpochEnded):  # its weights need not wait here
+            event = replace(event, epoch=replace(event.epoch, state=None))
+        self._put(event)
+
+    def finish(self, html: str | None, metrics: Mapping[str, float], best: Trial | None) -> None:
+        """Queue the sweep's end: the report, final metrics, the best trial and its checkpoint."""
+        self._put(_Finish(html, dict(metrics), best))
+
+    def recorded(self, timeout_s: float = 30.0) -> set[int]:
+        """The numbers of the trials that are whole in MLflow; none of them if it does not answer in time."""
+        found = self._ask(lambda ledger: ledger.recorded(), timeout_s)
+        return found if found is not None else set()
+
+    def chart_address(self, base_url: str, timeout_s: float = 10.0) -> str | None:
+        """Where MLflow at this address shows all loss curves; None if the store does not answer in time."""
+        experiment_id = self._ask(lambda ledger: ledger.experiment(), timeout_s)
+        return runs.chart_address(base_url, experiment_id) if experiment_id else None
+
+    def close(self, timeout_s: float) -> int:
+        """Deliver what waits, for so long at most; returns how many events did not reach the store."""
+        self._deadline = time.monotonic() + timeout_s
+        self._queue.put(_Close())
+        self._closing.set()
+        self._thread.join(timeout_s)
+        return self._undelivered
+
+    def _put(self, item: Event | _Finish) -> None:
+        with self._count:
+            self._undelivered += 1
+        self._queue.put(item)
+
+    def _ask(self, ask: Callable[[Ledger], Any], timeout_s: float) -> Any:
+        question = _Question(Future(), ask)
+        self._queue.put(question)
+        try:
+            return question.answer.result(timeout_s)
+        except Exception:  # no answer in time, or refused: told by a notice
+            return None
+
+    # --- in the thread
+
+    def _work(self) -> None:
+        closed = False
+        while not closed:
+            items = self._gather()
+            closed = any(isinstance(item, _Close) for item in items)
+            self._deliver(items)
+
+    def _gather(self) -> list[_Item]:
+        """What is queued: waits for the first item, then a little for company unless it is urgent."""
+        items = [self._queue.get()]
+        end = time.monotonic() + _GATHER_S
+        while isinstance(items[-1], EpochEnded) and len(items) < _GATHER_EVENTS:
+            try:
+                items.append(self._queue.get(timeout=max(0.0, end - time.monotonic())))
+            except queue.Empty:
+                break
+        return items
+
+    def _deliver(self, items: list[_Item]) -> None:
+        waiting: dict[int, int] = {}  # epochs by trial; a trial's go in one call
+        for item in items:
+            if isinstance(item, EpochEnded):
+                waiting[item.number] = waiting.get(item.number, 0) + 1
+                self._insist(partial(_note, item), 0, "an epoch")
+                continue
+            if isinstance(item, _Close):
+                continue
+            number = getattr(item, "number", None)
+            if number in waiting:
+                self._send(number, waiting.pop(number))
+            what = type(item).__name__
+            self._insist(partial(self._apply, item), 0 if isinstance(item, _Question) else 1, what)
+        for number, count in waiting.items():
+            self._send(number, count)
+
+    def _send(self, number: int, count: int) -> None:
+        self._insist(lambda ledger: ledger.send_curve(number), count, f"the curve of trial {number}")
+
+    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str) -> None:
+        """Deliver, again and again while the store is away; drop what it refuses twice."""
+        pause_s = _FIRST_PAUSE_S
+        refused = False
+        while not (self._closing.is_set() and time.monotonic() > self._deadline):
+            try:
+                deliver(self._open())
+            except Exception as error:
+                if not runs.is_refusal(error):
+                    self._wait(pause_s, error)
+                    pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                elif refused:
+                    self._say(f"MLflow refuses {what} ({runs.cause(error)}); it is left out")
+                    return
+                else:  # somebody may have deleted the run: look it up again, or make another
+                    refused = True
+                    if self._ledger is not None:
+                        self._ledger.forget()
+                continue
+            self._delivered(count)
+            return
+
+    def _open(self) -> Ledger:
+        if self._ledger is None:
+            client = runs.connect(self._uri)
+            self._ledger = Ledger(client, self._artifacts, self._sweep, self._study)
+        return self._ledger
+
+    def _wait(self, pause_s: float, error: Exception) -> None:
+        if not self._away:
+            self._away = True
+            self._say(f"MLflow does not answer ({runs.cause(error)}); training goes on, runs are sent later")
+        if not self._closing.wait(pause_s):
+            return
+        time.sleep(max(0.0, min(pause_s, self._deadline - time.monotonic())))
+
+    def _delivered(self, count: int) -> None:
+        with self._count:
+            self._undelivered -= count
+        if self._away and count:
+            self._away = False
+            self._say("MLflow answers again; what waited is being sent")
+
+    def _say(self, text: str) -> None:
+        if self._notice is not None:
+            with contextlib.suppress(Exception):
+                self._notice(text)
+
+    def _apply(self, item: Event | _Finish | _Question, ledger: Ledger) -> None:
+        match item:
+            case SweepStarted():
+                ledger.start_sweep(item)
+            case TrialStarted():
+                ledger.start_trial(item)
+            case TrialLost():
+                ledger.lose_trial(item)
+            case TrialEnded():
+                wanted = self._tracking.checkpoints == "all"
+                ledger.end_trial(item, self._checkpoint(item.checkpoint) if wanted else None)
+            case SweepEnded():
+                ledger.end_sweep(item)
+            case _Finish():
+                wanted = item.best is not None and self._tracking.checkpoints == "best"
+                checkpoint = self._checkpoint(item.best.checkpoint) if wanted and item.best else None
+                ledger.finish(item.html, item.metrics, item.best, checkpoint)
+            case _Question():
+                answer = item.ask(ledger)
+                item.answer.set_result(answer)
+
+    def _checkpoint(self, address: str) -> bytes | None:
+        """The checkpoint file at the address, or None: a run without its file is better than none."""
+        from lstm.checkpoint import read
+
+        if not address:
+            return None
+        try:
+            return read(address)
+        except Exception as error:
+            self._say(f"a checkpoint can't be read for MLflow ({type(error).__name__}); its run does without")
+            return None
+
+
+def _note(item: EpochEnded, ledger: Ledger) -> None:
+    ledger.note(item.number, item.epoch)

@@ -1,0 +1,279 @@
+import math
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import lstm.checkpoint
+from dashboards import recorder, runs
+from dashboards.config import TrackingConfig
+from dashboards.recorder import Recorder
+from lstm.records import Event, Notice, SweepEnded, TrialLost
+
+ENOUGH_S = 60.0
+
+
+def record(uri: str, home: Path, events: list[Event], tracking: TrackingConfig | None = None) -> list[str]:
+    notices: list[str] = []
+    made = Recorder(uri, str(home / "artifacts"), tracking or TrackingConfig(), "co2", "s1", notices.append)
+    for event in events:
+        made(event)
+    assert made.close(ENOUGH_S) == 0
+    return notices
+
+
+def trial_runs(uri: str) -> dict[int, Any]:
+    client = runs.connect(uri)
+    experiment = client.get_experiment_by_name("co2")
+    found = client.search_runs([experiment.experiment_id])
+    numbers = [int(run.data.tags["sweep.trial"]) for run in found]
+    assert len(numbers) == len(set(numbers)), "a trial has two runs"
+    return dict(zip(numbers, found, strict=True))
+
+
+def sweep_run(uri: str) -> Any:
+    client = runs.connect(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("sweeps").experiment_id])
+    return run
+
+
+def curve(uri: str, run: Any, metric: str) -> list[tuple[int, float, int]]:
+    history = runs.connect(uri).get_metric_history(run.info.run_id, metric)
+    return sorted((point.step, point.value, point.timestamp) for point in history)
+
+
+def a_sweep(make: SimpleNamespace) -> list[Event]:
+    """Trial 0 completes, 2 is pruned, 3 fails, 1 completes last with the best value."""
+    events: list[Event] = [make.sweep_started()]
+    ends = {0: (0.5, "COMPLETE"), 2: (0.9, "PRUNED"), 3: (None, "FAIL"), 1: (0.3, "COMPLETE")}
+    for order, (number, (value, state)) in enumerate(ends.items()):
+        events += [make.trial_started(number), make.epoch_ended(number, 1), make.epoch_ended(number, 2, 0.4)]
+        events += [make.trial_ended(number, value, state, at_ms=90_000 + order)]
+    return [*events, SweepEnded(True, "", 99_000)]
+
+
+def test_a_sweep_lies_in_mlflow_as_designed(uri: str, home: Path, make: SimpleNamespace) -> None:
+    assert record(uri, home, a_sweep(make)) == []
+    trials, sweep = trial_runs(uri), sweep_run(uri)
+    run = trials[1]
+    assert run.info.run_name == "trial-0001"
+    assert run.info.start_time == 2_001
+    assert run.info.end_time == 90_003
+    assert run.data.params["model.hidden_size"] == "2"
+    assert run.data.params["data.target"] == '["a", "b"]'
+    assert run.data.tags["mlflow.parentRunId"] == sweep.info.run_id
+    assert run.data.tags["sweep.checkpoint"] == "/c/trial-0001"
+    assert curve(uri, run, "val/loss") == [(1, 0.5, 20_001), (2, 0.4, 20_002)]
+    assert curve(uri, run, "best") == [(2, 0.3, 90_003)]
+    statuses = {number: each.info.status for number, each in trials.items()}
+    assert statuses == {0: "FINISHED", 1: "FINISHED", 2: "KILLED", 3: "FAILED"}
+    assert {each.data.tags["sweep.recorded"] for each in trials.values()} == {"true"}
+    assert sweep.info.status == "FINISHED"
+    assert sweep.data.tags["mlflow.source.git.commit"] == "abc"
+    assert sweep.data.tags["sweep.trials.complete"] == "2"
+    assert (home / "artifacts" / sweep.info.run_id / "artifacts" / "spec.yaml").read_text() == "name: co2\n"
+    assert (home / "artifacts" / run.info.run_id / "artifacts" / "config.yaml").exists()
+
+
+def test_the_sweeps_curve_is_the_best_value_so_far(uri: str, home: Path, make: SimpleNamespace) -> None:
+    events: list[Event] = [make.sweep_started()]
+    for number, value in enumerate([0.5, 0.7, 0.2, math.inf, 0.4]):
+        events += [make.trial_started(number), make.trial_ended(number, value)]
+    events += [make.trial_started(5), make.trial_ended(5, 0.01, "PRUNED")]
+    events += [make.trial_started(6), make.trial_ended(6, 0.01, "COMPLETE", "diverged at epoch 3")]
+    record(uri, home, events)
+    assert [value for _, value, _ in curve(uri, sweep_run(uri), "best")] == [0.5, 0.5, 0.2, 0.2, 0.2, 0.2, 0.2]
+
+
+@pytest.mark.parametrize("cut", range(0, 17, 4))
+def test_events_sent_again_by_the_next_driver_change_nothing(
+    uri: str, home: Path, make: SimpleNamespace, cut: int
+) -> None:
+    events = a_sweep(make)
+    record(uri, home, events[:cut])  # this driver was killed
+    record(uri, home, events)
+    record(uri, home, events)
+    for run in trial_runs(uri).values():
+        assert [step for step, _, _ in curve(uri, run, "train/loss")] == [1, 2]
+    assert [(step, value) for step, value, _ in curve(uri, sweep_run(uri), "best")] == [
+        (1, 0.5),
+        (2, 0.5),
+        (3, 0.5),
+        (4, 0.3),
+    ]
+
+
+def test_recorded_names_the_trials_that_are_whole(uri: str, home: Path, make: SimpleNamespace) -> None:
+    record(uri, home, [*a_sweep(make)[:-1], make.trial_started(9), make.epoch_ended(9, 1)])
+    again = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1")
+    assert again.recorded() == {0, 1, 2, 3}
+    other = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "another study")
+    assert other.recorded() == set()
+    assert (again.close(ENOUGH_S), other.close(ENOUGH_S)) == (0, 0)
+
+
+@pytest.mark.parametrize("same_driver", [True, False])
+def test_epochs_that_were_computed_again_replace_the_first(
+    uri: str, home: Path, make: SimpleNamespace, same_driver: bool
+) -> None:
+    before: list[Event] = [make.sweep_started(), make.trial_started(0)]
+    before += [make.epoch_ended(0, epoch, 0.5) for epoch in (1, 2, 3)]
+    lost = TrialLost(0, 1, "host is gone", 50_000)
+    after: list[Event] = [make.trial_started(0, attempt=2)]
+    replayed = [] if same_driver else [make.epoch_ended(0, 1, 0.5)]
+    after += [*replayed, make.epoch_ended(0, 2, 0.25, at_ms=60_000), make.trial_ended(0, 0.25)]
+    if same_driver:
+        record(uri, home, [*before, lost, *after])
+    else:
+        record(uri, home, before)
+        record(uri, home, [make.sweep_started(), *after])
+    run = trial_runs(uri)[0]
+    assert curve(uri, run, "val/loss") == [(1, 0.5, 10_001), (2, 0.25, 60_000)]
+    assert run.data.tags["sweep.attempt"] == "2"
+
+
+def test_a_run_deleted_in_the_ui_comes_back_whole(uri: str, home: Path, make: SimpleNamespace) -> None:
+    made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1")
+    for event in a_sweep(make)[:3]:
+        made(event)
+    assert made.recorded() == set()  # an answer means that all before it is delivered
+    runs.connect(uri).delete_run(trial_runs(uri)[0].info.run_id)
+    for event in a_sweep(make)[3:]:
+        made(event)
+    assert made.close(ENOUGH_S) == 0
+    assert [step for step, _, _ in curve(uri, trial_runs(uri)[0], "val/loss")] == [1, 2]
+
+
+def test_an_event_that_the_store_refuses_is_left_out(uri: str, home: Path, make: SimpleNamespace) -> None:
+    events = a_sweep(make)
+    events.insert(2, make.epoch_ended(0, 1, at_ms=-(2**70)))
+    notices: list[str] = []
+    made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1", notices.append)
+    for event in events:
+        made(event)
+    made.close(ENOUGH_S)
+    assert {1, 2, 3} <= set(trial_runs(uri))
+    assert trial_runs(uri)[1].data.tags["sweep.recorded"] == "true"
+
+
+class _Unavailable(BaseHTTPRequestHandler):
+    asked = threading.Event()
+
+    def do_GET(self) -> None:
+        type(self).asked.set()
+        self.send_response(503)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def unavailable() -> Any:
+    server = HTTPServer(("127.0.0.1", 0), _Unavailable)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://user:secret@127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_store_that_is_away_holds_nobody_up(
+    unavailable: str, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    notices: list[str] = []
+    made = Recorder(unavailable, None, TrackingConfig(), "co2", "s1", notices.append)
+    events = a_sweep(make)
+    for event in events:
+        made(event)
+    assert _Unavailable.asked.wait(ENOUGH_S)
+    assert made.recorded(timeout_s=0.1) == set()
+    assert made.close(0.5) == len(events)
+    assert len(notices) == 1
+    assert "secret" not in notices[0]
+
+
+def test_what_waited_is_sent_in_order_when_the_store_is_back(
+    uri: str, home: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_FIRST_PAUSE_S", 0.01)
+    real, tries = runs.connect, []
+
+    def connect(address: str) -> Any:
+        tries.append(address)
+        if len(tries) < 4:
+            raise ConnectionError(address)
+        return real(address)
+
+    monkeypatch.setattr(runs, "connect", connect)
+    notices = record(uri, home, a_sweep(make))
+    assert [each.split(";")[0] for each in notices] == [
+        "MLflow does not answer (ConnectionError)",
+        "MLflow answers again",
+    ]
+    assert [value for _, value, _ in curve(uri, sweep_run(uri), "best")] == [0.5, 0.5, 0.5, 0.3]
+    assert set(trial_runs(uri)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("policy", ["best", "all", "none"])
+def test_checkpoints_follow_the_policy(
+    uri: str, home: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, policy: Any
+) -> None:
+    def read(address: str) -> bytes:
+        if address.endswith("3"):
+            raise FileNotFoundError(address)
+        return address.encode()
+
+    monkeypatch.setattr(lstm.checkpoint, "read", read, raising=False)
+    notices: list[str] = []
+    tracking = TrackingConfig(checkpoints=policy)
+    made = Recorder(uri, str(home / "artifacts"), tracking, "co2", "s1", notices.append)
+    for event in a_sweep(make):
+        made(event)
+    made.finish("<html>", {"test/loss": 0.25}, make.trial(0, 0.5, checkpoint="/c/trial-0000"))
+    made.finish("<html>", {"test/loss": 0.25}, make.trial(1, 0.3, checkpoint="/c/trial-0001"))
+    assert made.close(ENOUGH_S) == 0
+    kept = {number for number, run in trial_runs(uri).items() if _checkpoint(home, run).exists()}
+    assert kept == {"best": {0, 1}, "all": {0, 1, 2}, "none": set()}[policy]
+    assert all(_checkpoint(home, trial_runs(uri)[n]).read_text() == f"/c/trial-000{n}" for n in kept)
+    best = {number for number, run in trial_runs(uri).items() if "sweep.best" in run.data.tags}
+    assert best == {1}
+
+
+def _checkpoint(home: Path, run: Any) -> Path:
+    return home / "artifacts" / run.info.run_id / "artifacts" / "checkpoint" / "checkpoint.pt"
+
+
+def test_finish_twice_is_finish_once(uri: str, home: Path, make: SimpleNamespace) -> None:
+    for _ in range(2):
+        made = Recorder(uri, str(home / "artifacts"), TrackingConfig(checkpoints="none"), "co2", "s1")
+        for event in a_sweep(make):
+            made(event)
+        made.finish("<html>ü", {"test/loss": 0.25, "baseline/loss": 0.5}, make.trial(1, 0.3))
+        assert made.close(ENOUGH_S) == 0
+    sweep, best = sweep_run(uri), trial_runs(uri)[1]
+    assert sweep.data.tags["sweep.best_trial"] == "1"
+    assert len(curve(uri, sweep, "test/loss")) == len(curve(uri, best, "baseline/loss")) == 1
+    report = home / "artifacts" / sweep.info.run_id / "artifacts" / "report.html"
+    assert report.read_text(encoding="utf-8") == "<html>ü"
+
+
+def test_notices_and_events_after_close_are_nobodys_loss(uri: str, home: Path, make: SimpleNamespace) -> None:
+    made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1")
+    made(Notice("hello"))
+    assert made.close(ENOUGH_S) == 0
+    made(make.sweep_started())
+    assert made.close(0.0) == 0
+
+
+def test_the_chart_address_leads_to_the_trials(uri: str, home: Path, make: SimpleNamespace) -> None:
+    made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1")
+    address = made.chart_address("http://127.0.0.1:5000")
+    assert made.close(ENOUGH_S) == 0
+    assert address == runs.find_chart(uri, "co2", "http://127.0.0.1:5000")

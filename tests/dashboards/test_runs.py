@@ -1,0 +1,123 @@
+import math
+
+import pytest
+
+from dashboards import runs
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("val/loss", "val/loss"),
+        ("val/mae_original/CO2 (ppm)", "val/mae_original/CO2 _ppm_"),
+        ("val/mae/Temperatur_°C", "val/mae/Temperatur__C"),
+        ("val//x", "val/_/x"),
+        ("../x", "_/x"),
+        ("a" * 300, "a" * 250),
+    ],
+)
+def test_metric_names_are_made_acceptable(name: str, accepted: str) -> None:
+    assert runs.metric_name(name) == accepted
+
+
+def test_two_names_that_would_become_one_are_told_apart() -> None:
+    names = runs.metric_names(["val/a(b", "val/a)b", "val/loss"])
+    assert sorted(names.values()) == ["val/a_b", "val/a_b_2", "val/loss"]
+
+
+@pytest.mark.parametrize("name", ["°", "..", "/", "", " a ", "a/", "a/ ", "x[0]", "%", "a\n", "é" * 400, "日本/語"])
+def test_mlflow_takes_every_name(uri: str, name: str) -> None:
+    client = runs.connect(uri)
+    run_id = client.create_run("0").info.run_id
+    short = runs.metric_names([name])[name]
+    runs.log(client, run_id, metrics=[(short, 1.0, 1, 1)], params={name: "x"})
+    assert client.get_run(run_id).data.metrics == {short: 1.0}
+
+
+def test_more_metrics_than_one_call_takes(uri: str) -> None:
+    client = runs.connect(uri)
+    run_id = client.create_run("0").info.run_id
+    runs.log(client, run_id, metrics=[("loss", 1.0, step, step) for step in range(2500)])
+    assert len(client.get_metric_history(run_id, "loss")) == 2500
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.1])
+def test_the_same_point_twice_is_one_point(uri: str, value: float) -> None:
+    client = runs.connect(uri)
+    run_id = client.create_run("0").info.run_id
+    for _ in range(2):
+        runs.log(client, run_id, metrics=[("loss", value, 5, 1)])
+    (point,) = client.get_metric_history(run_id, "loss")
+    assert point.value == value or not math.isfinite(value)
+    assert abs(point.value) < 1e300 or math.isnan(point.value)
+
+
+def test_flatten_gives_dotted_paths_and_lists_as_json() -> None:
+    config = {"task": "forecast", "data": {"target": ["a", "ü"], "season": None}, "model": {"dropout": 0.0}}
+    assert runs.flatten(config) == {
+        "task": "forecast",
+        "data.target": '["a", "ü"]',
+        "data.season": "null",
+        "model.dropout": "0.0",
+    }
+
+
+def test_an_experiment_is_made_once_and_restored(uri: str, tmp_path: object) -> None:
+    client = runs.connect(uri)
+    first = runs.trials_experiment(client, "co2", "s1", str(tmp_path))
+    client.delete_experiment(first)
+    assert runs.trials_experiment(client, "co2", "s1", str(tmp_path)) == first
+    assert client.get_experiment(first).lifecycle_stage == "active"
+
+
+def test_two_drivers_that_make_an_experiment_at_once_get_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = runs.connect(uri)
+    there = client.create_experiment("co2")
+    real = client.get_experiment_by_name
+    calls: list[str] = []
+    monkeypatch.setattr(  # it is not there yet when we look first
+        client, "get_experiment_by_name", lambda name: real(name) if calls else calls.append(name)
+    )
+    assert runs.experiment(client, "co2", None) == there
+
+
+def test_another_study_of_the_same_name_has_its_own_experiment(uri: str) -> None:
+    client = runs.connect(uri)
+    ids = [runs.trials_experiment(client, "co2", study, None) for study in ("one-12345", "two-12345")]
+    assert len(set(ids)) == 2
+    assert [client.get_experiment(i).name for i in ids] == ["co2", "co2 (two-1234)"]
+
+
+@pytest.mark.parametrize("name", ["sweeps", "Default"])
+def test_a_sweep_named_as_a_room_of_its_own_stays_apart(uri: str, name: str) -> None:
+    client = runs.connect(uri)
+    home = runs.experiment(client, runs.SWEEPS, None)
+    assert runs.trials_experiment(client, name, "-", None) not in {home, "0"}
+
+
+def test_a_run_whose_making_was_not_answered_is_found_again(uri: str) -> None:
+    client = runs.connect(uri)
+    for start_ms in (20, 10):  # two lost answers
+        client.create_run("0", start_time=start_ms, tags={"sweep.trial": "7"})
+    run_id, old = runs.find_or_create(
+        client, "0", identity={"sweep.trial": "7"}, name="trial-0007", start_ms=30, tags={}
+    )
+    (left,) = runs.search(client, "0", {"sweep.trial": "7"})
+    assert (old, left.info.run_id, left.info.start_time) == (True, run_id, 10)
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', """it's "b" """, "a`b"])
+def test_tags_with_quotes_can_be_searched(uri: str, name: str) -> None:
+    client = runs.connect(uri)
+    made = client.create_run("0", tags={"sweep.name": name, "x": "1"})
+    client.create_run("0", tags={"sweep.name": "other", "x": "1"})
+    found = runs.search(client, "0", {"sweep.name": name, "x": "1"})
+    assert [run.info.run_id for run in found] == [made.info.run_id]
+
+
+def test_find_chart_makes_nothing(uri: str) -> None:
+    assert runs.find_chart(uri, "co2", "http://h:5000/") is None
+    experiment_id = runs.trials_experiment(runs.connect(uri), "co2", "-", None)
+    address = runs.find_chart(uri, "co2", "http://h:5000/")
+    assert address is not None
+    assert address.startswith(f"http://h:5000/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
