@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 
 from cluster import space
 from cluster.config import StopConfig
+from cluster.result import Failure, Started
 from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint
@@ -162,7 +163,7 @@ class Bridge:
             self._started(live, started)
         live.epochs += result["epochs"]
         if failure := result.get("failure"):
-            self._failed(live, str(result["kind"]), str(failure))
+            self._failed(live, failure)
             return True
         prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
         for epoch in result["epochs"]:
@@ -188,24 +189,24 @@ class Bridge:
             self._lost(live, "its process or its host was lost")
         del self._live[tune_id]
 
-    def _started(self, live: Attempt, started: Mapping[str, Any]) -> None:
-        worker, at_ms = str(started["worker"]), int(started["at_ms"])
+    def _started(self, live: Attempt, started: Started) -> None:
+        worker, at_ms = started.worker, started.at_ms
         self._insist(lambda: self._study.started(live.number, worker, at_ms))
         self._record(
             TrialStarted(
                 live.number, live.attempt, live.settings, live.config, at_ms, checkpoint=live.address, worker=worker
             )
         )
-        for text in started["broken"]:
+        for text in started.broken:
             self._record(Notice(f"trial {live.number}: {text}; an earlier state is used"))
 
-    def _failed(self, live: Attempt, kind: str, failure: str) -> None:
-        if kind == "passing":
-            self._lost(live, failure)
-        elif kind == "diverged":
-            self._end(live, "PRUNED", failure, diverged=True)
+    def _failed(self, live: Attempt, failure: Failure) -> None:
+        if failure.kind == "passing":
+            self._lost(live, failure.text)
+        elif failure.kind == "diverged":
+            self._end(live, "PRUNED", failure.text, diverged=True)
         else:
-            self._end(live, "FAIL", failure)
+            self._end(live, "FAIL", failure.text)
 
     def _lost(self, live: Attempt, reason: str) -> None:
         losses = self._insist(lambda: self._study.lost(live.number))

@@ -22,6 +22,7 @@ from lstm.records import BadInput
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -166,34 +167,41 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
     for node in nodes:
         pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         answers.append(look.options(scheduling_strategy=pinned).remote(checkpoints, probe))
-    faults = []
-    here = (platform.python_version(), _torch_version())
     try:
-        for node, answer in zip(nodes, answers, strict=True):
-            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
-            try:
-                versions, trouble = ray.get(answer, timeout=60)
-            except ray.exceptions.GetTimeoutError:
-                faults.append(f"{host}: did not answer within 60 s")
-                continue
-            except ray.exceptions.RayError as error:
-                faults.append(f"{host}: can't run our code: {str(error).splitlines()[-1][:200]}")
-                continue
-            for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
-                if theirs != ours:
-                    faults.append(f"{host}: has {what} {theirs}, this driver has {ours}; install the same everywhere")
-            if trouble:
-                faults.append(f"{host}: can't write checkpoints to {checkpoints}: {trouble}")
-            elif "://" not in checkpoints and not (Path(checkpoints) / f"{probe}-{node['NodeID']}").exists():
-                faults.append(
-                    f"{host}: what it writes to {checkpoints} is not seen here; set storage.checkpoints to a folder "
-                    "that all hosts share, or to s3://…"
-                )
+        faults = [
+            f
+            for node, answer in zip(nodes, answers, strict=True)
+            for f in _faults(ray, node, answer, checkpoints, probe)
+        ]
     finally:
         for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
             left.unlink(missing_ok=True)
     if faults:
         raise BadInput(*faults)
+
+
+def _faults(ray: Any, node: dict[str, Any], answer: Any, checkpoints: str, probe: str) -> Iterator[str]:
+    """What keeps a node from running trials, by its answer to `_look`."""
+    host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+    try:
+        versions, trouble = ray.get(answer, timeout=60)
+    except ray.exceptions.GetTimeoutError:
+        yield f"{host}: did not answer within 60 s"
+        return
+    except ray.exceptions.RayError as error:
+        yield f"{host}: can't run our code: {str(error).splitlines()[-1][:200]}"
+        return
+    here = (platform.python_version(), _torch_version())
+    for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
+        if theirs != ours:
+            yield f"{host}: has {what} {theirs}, this driver has {ours}; install the same everywhere"
+    if trouble:
+        yield f"{host}: can't write checkpoints to {checkpoints}: {trouble}"
+    elif "://" not in checkpoints and not (Path(checkpoints) / f"{probe}-{node['NodeID']}").exists():
+        yield (
+            f"{host}: what it writes to {checkpoints} is not seen here; set storage.checkpoints to a folder that all "
+            "hosts share, or to s3://…"
+        )
 
 
 def _torch_version() -> str:

@@ -109,13 +109,8 @@ def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
 
 
 def grid(space: Space) -> dict[str, list[Scalar]]:
-    """Every dimension's values, for the grid sampler; `gridless` names those that have none."""
+    """Every dimension's values, for the grid sampler; a spec whose dimensions have none is refused."""
     return {path: values for path, dimension in space.items() if (values := _values(dimension)) is not None}
-
-
-def gridless(space: Space) -> list[str]:
-    """Dimensions without a finite list of values."""
-    return [path for path, dimension in space.items() if _values(dimension) is None]
 
 
 def _values(dimension: AnyDimension) -> list[Scalar] | None:
@@ -141,6 +136,10 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
         if not own:
             yield from _end_faults(at, path, search.space, base)
     yield from _cycle_faults(search.space)
+    if search.first and search.sampler.type == "grid":
+        yield Fault("search.first", "would do nothing: the grid sampler visits every point anyway; leave it out")
+    if len(search.first) > search.n_trials:
+        yield Fault("search.first", f"has {len(search.first)} settings for n_trials: {search.n_trials}; raise n_trials")
     for index, settings in enumerate(search.first):
         yield from _first_faults(index, settings, search.space)
 
@@ -178,6 +177,8 @@ def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
         yield Fault(f"{at}.step", "can't be used with log: true; leave one of them out")
     elif step is not None and step > high - low:
         yield Fault(f"{at}.step", f"is {step:g}, must be at most high - low = {high - low:g}")
+    elif step is not None and (high - low) / step > 1e9:
+        yield Fault(f"{at}.step", f"is {step:g}, which makes more than a thousand million values; make it larger")
     elif step is not None and abs((high - low) / step - round((high - low) / step)) > 1e-6:
         top = low + math.floor((high - low) / step) * step
         yield Fault(f"{at}.high", f"is {high:g}, which steps of {step:g} from {low:g} never reach; use {top:g}")
@@ -209,7 +210,7 @@ def _cycle_faults(space: Space) -> Iterator[Fault]:
 
 def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> Iterator[Fault]:
     section, field = path.split(".")
-    if section not in base:
+    if section not in base or any(_path_fault(other) for other in space[path].when or {}):
         return
     fixed = {p: _listed(wanted)[0] for p, wanted in (space[path].when or {}).items()}
     before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
@@ -217,8 +218,7 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
         try:
             trial = _with(base, fixed | {path: value})
         except ValidationError as error:
-            first = error.errors()[0]
-            problem = first["msg"][0].lower() + first["msg"][1:]
+            problem = error.errors()[0]["msg"].replace("Input should", "it must")
             yield Fault(f"{at}.{name}", f"{_show(value)} makes no valid {section}.{field}: {problem}")
             continue
         for fault in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
@@ -290,8 +290,3 @@ def _show(value: Scalar) -> str:
     if value is None or isinstance(value, bool):
         return str(value).replace("None", "null").lower()
     return value if isinstance(value, str) else f"{value:g}"
-
-
-def grid_size(space: Space) -> int:
-    """How many points the grid has."""
-    return math.prod(len(values) for values in grid(space).values())

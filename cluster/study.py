@@ -8,6 +8,7 @@ the checkpoints.
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -35,6 +36,10 @@ from lstm.records import TrialState as State
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+class NoSuchSweep(BadInput):
+    """The database holds no study of that name."""
 
 
 class Study:
@@ -179,9 +184,19 @@ class Study:
         return self._study.get_trials(deepcopy=False)[number]
 
 
-def exists(url: str, name: str) -> bool:
-    """Whether the database holds a study of that name."""
-    return name in optuna.get_all_study_names(_storage(url))
+def facts(url: str, name: str) -> dict[str, Any] | None:
+    """What is remembered about a sweep, or None where there is no such study yet; creates nothing."""
+    try:
+        return dict(_load(url, name).user_attrs)
+    except NoSuchSweep:
+        return None
+
+
+def remember(url: str, name: str, **more: Any) -> None:
+    """Stores facts about a sweep whose driver is done."""
+    study = _load(url, name)
+    for key, value in more.items():
+        study.set_user_attr(key, value)
 
 
 def read(url: str, name: str) -> Sweep:
@@ -208,10 +223,12 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 def _load(url: str, name: str) -> optuna.Study:
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        raise NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
     try:
         return optuna.load_study(study_name=name, storage=_storage(url))
     except KeyError:
-        raise BadInput(f"{name}: no such sweep in the study's database") from None
+        raise NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it") from None
 
 
 def _storage(url: str) -> RDBStorage:

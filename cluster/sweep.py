@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +47,7 @@ class Order:
     comparable: Mapping[str, Any]  # all that must not change between runs, flat, as JSON
     git_commit: str | None
     folder: str  # of the spec's file; the data's path starts there
+    study_id: str  # tells this sweep from another of its name, in stores that keep both
 
     @property
     def study_url(self) -> str:
@@ -72,7 +73,7 @@ class Outcome:
 
 
 def run(
-    order: Order, series: Series, record: Record, *, address: str | None, recorded: Collection[int] = ()
+    order: Order, series: Series, record: Record, *, address: str | None, recorded: Callable[[], Collection[int]]
 ) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
 
@@ -81,7 +82,8 @@ def run(
         series: The data, loaded once.
         record: Receives every event, from this thread and others.
         address: A running Ray cluster's, or None for a local one.
-        recorded: Trials whose events `record` has from earlier drivers; the others' are sent again.
+        recorded: Tells, when asked, the trials whose events `record` has from earlier drivers; the others' are
+            sent again.
 
     Raises:
         BadInput: the address, the resources or the storage are wrong, or the spec has changed.
@@ -101,7 +103,7 @@ def run(
             for text in joined.warnings:
                 record(Notice(text))
             record(_started(order, study, series))
-            replay = threading.Thread(target=_replay, args=(study.sweep(), record, set(recorded)), daemon=True)
+            replay = threading.Thread(target=_replay, args=(study.sweep(), record, recorded), daemon=True)
             replay.start()
             try:
                 _drive(order, study, series, joined, stop, record)
@@ -131,6 +133,7 @@ def open_study(order: Order, series: Series) -> Study:
         base=json.loads(order.base.model_dump_json()),
         n_trials=study.n_trials,
         folder=order.folder,
+        id=order.study_id,
     )
     study.enqueue_first()
     return study
@@ -209,10 +212,12 @@ def _target(sweep: Sweep, order: Order) -> bool:
     return sweep.best.value <= target if sweep.direction == "minimize" else sweep.best.value >= target
 
 
-def _replay(sweep: Sweep, record: Record, recorded: set[int]) -> None:
+def _replay(sweep: Sweep, record: Record, recorded: Callable[[], Collection[int]]) -> None:
     """Sends the events of ended trials that were never recorded again, from study and checkpoints."""
-    for trial in sweep.trials:
-        if trial.state in ("COMPLETE", "PRUNED", "FAIL") and trial.number not in recorded:
+    ended = [trial for trial in sweep.trials if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
+    known = set(recorded()) if ended else set()
+    for trial in sorted(ended, key=lambda t: t.ended_at_ms or 0):
+        if trial.number not in known:
             replay(trial, record)
 
 

@@ -5,12 +5,13 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import ray
 import torch
 from ray import tune
 
+from cluster.result import Failure, Started
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.data import Series
@@ -22,9 +23,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     """Trains the trial that its config names: `number`, `attempt`, `address`, `cpus`, `gpus`, `trial`.
 
     The first step answers at once, with where the trial runs and the epochs that a checkpoint already
-    holds; each further step is one epoch, durable before it is reported. A result holds `epochs` and,
-    where the trial can't go on, `failure` with `kind`: `diverged` (out of memory), `broken` (it would
-    fail again) or `passing` (worth another attempt).
+    holds; each further step is one epoch, durable before it is reported. A result holds `epochs`, in the
+    first step `started`, and `failure` where the trial can't go on.
     """
 
     def setup(self, config: dict[str, Any], series: Series | None = None) -> None:
@@ -70,7 +70,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._epochs = train(self._trial, self._series, state, device=self._device)
         known = state.history if state else ()
         return {
-            "started": {"worker": self._worker(), "at_ms": time.time_ns() // 1_000_000, "broken": broken},
+            "started": Started(self._worker(), time.time_ns() // 1_000_000, tuple(broken)),
             "epochs": known,
             "done": bool(known and known[-1].stop),
         }
@@ -91,8 +91,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         return f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}{on}"
 
 
-def _failure(kind: str, text: str) -> dict[str, Any]:
-    return {"epochs": (), "failure": text, "kind": kind, "done": True}
+def _failure(kind: Literal["diverged", "broken", "passing"], text: str) -> dict[str, Any]:
+    return {"epochs": (), "failure": Failure(kind, text), "done": True}
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import bisect
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,9 @@ from lstm.records import (
     TrialState,
 )
 
-# KILLED is MLflow's word for a run that was stopped on purpose, so FAILED is left for what needs a look.
-_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+# MLflow shows KILLED with the red cross of FAILED, and a pruned trial is none of the user's worries; its
+# state is in the tag sweep.state.
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 _WHOLE = {"sweep.recorded": "true"}
 _BEST = {"sweep.best": "true"}
 
@@ -154,8 +155,8 @@ class Ledger:
             live.epochs = {step: each for step, each in live.epochs.items() if step < epoch.number}
         live.epochs[epoch.number] = epoch
 
-    def send_curve(self, number: int) -> None:
-        """Bring the trial's epochs into its run, each once.
+    def send_curve(self, number: int, singly: bool = False) -> None:
+        """Bring the trial's epochs into its run, each once; singly leaves out those that are refused.
 
         MLflow can't take a point back. So where an epoch was computed again (an attempt died, its last
         checkpoint was broken), the run is made anew from the history in memory.
@@ -169,12 +170,13 @@ class Ledger:
             live.run_id, live.recomputed = None, False
             run_id = self._trial_run(number)
         waiting = [epoch for step, epoch in sorted(live.epochs.items()) if step not in live.sent]
-        points = []
-        for epoch in waiting:
-            names = runs.metric_names(epoch.metrics)
-            points += [(names[k], v, epoch.measured_at_ms, epoch.number) for k, v in epoch.metrics.items()]
-        runs.log(self._client, run_id, metrics=points)
-        live.sent.update(epoch.number for epoch in waiting)
+        for batch in [[epoch] for epoch in waiting] if singly else [waiting]:
+            try:
+                runs.log(self._client, run_id, metrics=_points(batch))
+            except Exception as error:
+                if not (singly and runs.is_refusal(error)):
+                    raise
+            live.sent.update(epoch.number for epoch in batch)
 
     def lose_trial(self, event: TrialLost) -> None:
         """Say on the trial's run that an attempt was lost."""
@@ -283,6 +285,13 @@ class Ledger:
             found = runs.search(self._client, self.experiment(), _WHOLE)
             self._ended = sorted(_ended(run) for run in found)
         return self._ended
+
+
+def _points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
+    for epoch in epochs:
+        names = runs.metric_names(epoch.metrics)
+        for name, value in epoch.metrics.items():
+            yield names[name], value, epoch.measured_at_ms, epoch.number
 
 
 def _ended(run: Any) -> _Ended:

@@ -176,10 +176,12 @@ class Recorder:
             self._send(number, count)
 
     def _send(self, number: int, count: int) -> None:
-        self._insist(lambda ledger: ledger.send_curve(number), count, f"the curve of trial {number}")
+        what = f"some epochs of trial {number}"
+        if not self._insist(lambda ledger: ledger.send_curve(number), count, what):
+            self._insist(lambda ledger: ledger.send_curve(number, singly=True), count, what)
 
-    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str) -> None:
-        """Deliver, again and again while the store is away; drop what it refuses twice."""
+    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str) -> bool:
+        """Deliver, again and again while the store is away; False where it refuses twice, or at the close."""
         pause_s = _FIRST_PAUSE_S
         refused = False
         while not (self._closing.is_set() and time.monotonic() > self._deadline):
@@ -190,15 +192,16 @@ class Recorder:
                     self._wait(pause_s, error)
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 elif refused:
-                    self._say(f"MLflow refuses {what} ({runs.cause(error)}); it is left out")
-                    return
+                    self._say(f"MLflow refuses {what} ({runs.cause(error)}); left out")
+                    return False
                 else:  # somebody may have deleted the run: look it up again, or make another
                     refused = True
                     if self._ledger is not None:
                         self._ledger.forget()
                 continue
             self._delivered(count)
-            return
+            return True
+        return False
 
     def _open(self) -> Ledger:
         if self._ledger is None:

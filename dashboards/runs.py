@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 SWEEPS = "sweeps"
-# MLflow shows the first ten runs only; its "shared view" of this name shows them all.
+# MLflow shows the curves of the first ten runs only; its "shared view" of this name shows them all, and not
+# first the charts of test metrics, which have a single point.
 _VIEW = "sweep"
 _VIEW_STATE = {
     "runsHiddenMode": "SHOW_ALL",
@@ -26,12 +27,15 @@ _VIEW_STATE = {
     "lifecycleFilter": "Active",
     "orderByKey": "attributes.start_time",
     "orderByAsc": False,
+    "chartsSearchFilter": "train/|val/",
+    "selectedColumns": ["metrics.`best`", "tags.`sweep.state`", "attributes.`Source`"],
     "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
 }
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # of one try; the recorder has patience of its own
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the address may hold a password
 }
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -55,7 +59,9 @@ def connect(uri: str) -> Any:
 def is_refusal(error: Exception) -> bool:
     """Whether the store understood and said no (sending it again won't help), rather than being away."""
     code = getattr(error, "error_code", None)
-    if code is not None:
+    if code == "INTERNAL_ERROR" and error.__context__ is not None:  # its own store wraps whatever happened
+        error = error.__context__ if isinstance(error.__context__, Exception) else error
+    elif code is not None:
         return code in _REFUSALS
     return isinstance(error, _BUGS) and not isinstance(error, OSError)
 

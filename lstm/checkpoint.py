@@ -65,15 +65,15 @@ class Checkpoint:
     state: State
 
 
-def write(address: str, attempt: int, checkpoint: Checkpoint) -> str:
-    """Writes the state of an epoch durably and removes what it replaces; returns the file's name.
+def write(address: str, number: int, checkpoint: Checkpoint) -> str:
+    """Writes the state of an epoch of attempt `number` durably and removes what it replaces; returns the file's name.
 
     Raises:
         OSError: the store can't be written to; the checkpoint before is still there.
     """
-    name = f"attempt-{attempt:02d}-epoch-{checkpoint.state.epoch:06d}.pt"
+    name = f"attempt-{number:02d}-epoch-{checkpoint.state.epoch:06d}.pt"
     _put(address, name, dumps(checkpoint))
-    mine = [n for n in names(address) if _key(n)[0] == attempt]
+    mine = [n for n in names(address) if attempt(n) == number]
     for old in mine[:-2]:
         with suppress(OSError):  # another is there; a file too many does no harm
             _remove(address, old)
@@ -119,6 +119,11 @@ def strip(address: str) -> None:
 def names(address: str) -> list[str]:
     """The checkpoint files at an address, oldest first: by attempt, then epoch."""
     return sorted((n for n in _list(address) if NAME.fullmatch(n)), key=_key)
+
+
+def attempt(name: str) -> int:
+    """The attempt that wrote a file."""
+    return _key(name)[0]
 
 
 def _key(name: str) -> tuple[int, int]:

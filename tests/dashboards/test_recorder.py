@@ -1,4 +1,5 @@
 import math
+import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -69,7 +70,8 @@ def test_a_sweep_lies_in_mlflow_as_designed(uri: str, home: Path, make: SimpleNa
     assert curve(uri, run, "val/loss") == [(1, 0.5, 20_001), (2, 0.4, 20_002)]
     assert curve(uri, run, "best") == [(2, 0.3, 90_003)]
     statuses = {number: each.info.status for number, each in trials.items()}
-    assert statuses == {0: "FINISHED", 1: "FINISHED", 2: "KILLED", 3: "FAILED"}
+    assert statuses == {0: "FINISHED", 1: "FINISHED", 2: "FINISHED", 3: "FAILED"}
+    assert trials[2].data.tags["sweep.state"] == "PRUNED"
     assert {each.data.tags["sweep.recorded"] for each in trials.values()} == {"true"}
     assert sweep.info.status == "FINISHED"
     assert sweep.data.tags["mlflow.source.git.commit"] == "abc"
@@ -149,14 +151,16 @@ def test_a_run_deleted_in_the_ui_comes_back_whole(uri: str, home: Path, make: Si
 
 def test_an_event_that_the_store_refuses_is_left_out(uri: str, home: Path, make: SimpleNamespace) -> None:
     events = a_sweep(make)
-    events.insert(2, make.epoch_ended(0, 1, at_ms=-(2**70)))
+    events.insert(4, make.epoch_ended(0, 3, at_ms=2**70))
     notices: list[str] = []
     made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1", notices.append)
     for event in events:
         made(event)
     made.close(ENOUGH_S)
-    assert {1, 2, 3} <= set(trial_runs(uri))
-    assert trial_runs(uri)[1].data.tags["sweep.recorded"] == "true"
+    assert any(each.startswith("MLflow refuses some epochs of trial 0") for each in notices)
+    trials = trial_runs(uri)
+    assert {run.data.tags["sweep.recorded"] for run in trials.values()} == {"true"}
+    assert [step for step, _, _ in curve(uri, trials[0], "val/loss")] == [1, 2]
 
 
 class _Unavailable(BaseHTTPRequestHandler):
@@ -218,6 +222,21 @@ def test_what_waited_is_sent_in_order_when_the_store_is_back(
         "MLflow answers again",
     ]
     assert [value for _, value, _ in curve(uri, sweep_run(uri), "best")] == [0.5, 0.5, 0.5, 0.3]
+    assert set(trial_runs(uri)) == {0, 1, 2, 3}
+
+
+def test_a_locked_database_is_waited_for(uri: str, home: Path, make: SimpleNamespace) -> None:
+    noted = threading.Event()
+    made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1", lambda _: noted.set())
+    assert made.recorded(ENOUGH_S) == set()
+    other = sqlite3.connect(home / "mlflow.db")
+    other.execute("BEGIN EXCLUSIVE")
+    for event in a_sweep(make):
+        made(event)
+    assert noted.wait(ENOUGH_S)
+    other.rollback()
+    other.close()
+    assert made.close(ENOUGH_S) == 0
     assert set(trial_runs(uri)) == {0, 1, 2, 3}
 
 

@@ -1,0 +1,295 @@
+"""The report's pictures: plain values in, plotly figures out."""
+
+import html
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import plotly.graph_objects as go
+
+from lstm.records import Direction, Forecast, Scalar, Sweep, Trial
+
+MAX_CURVES = 300
+MAX_LINES = 2000  # of the parallel coordinates
+INK, QUIET, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
+BLUE, LIGHT_BLUE, ORANGE, PALE = "#2f6f9f", "#86adc7", "#d9480f", "#bcc6cf"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+_SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # the best stand out
+
+
+def curves(sweep: Sweep) -> go.Figure:
+    """Every trial's value by epoch; the best bold, pruned ones light. At most MAX_CURVES are drawn."""
+    best = sweep.best
+    drawn = [trial for trial in thinned(sweep) if best is None or trial.number != best.number]
+    figure = _figure(460, "epoch", html.escape(sweep.metric))
+    crowded = len(drawn) > 60  # many dark lines become one dark field
+    groups: list[tuple[str, str, float, Callable[[Trial], bool]]] = [
+        ("stopped early", PALE, 1.0, lambda trial: trial.state != "COMPLETE"),
+        ("completed", LIGHT_BLUE if crowded else BLUE, 1.0, lambda trial: trial.state == "COMPLETE"),
+    ]
+    for name, colour, width, belongs in groups:
+        _add_curves(figure, name, [t for t in drawn if belongs(t)], {"color": colour, "width": width})
+    if best is not None:
+        _add_curves(figure, f"best: trial {best.number}", [best], {"color": ORANGE, "width": 3.5})
+    shown = [*drawn, *([best] if best else [])]
+    _scale_y(figure, [value for trial in shown for _, value in trial.curve])
+    return figure
+
+
+def thinned(sweep: Sweep) -> list[Trial]:
+    """The trials whose curves are drawn: all, or the best tenth of the room and an even choice of the rest."""
+    having = [trial for trial in sweep.trials if trial.curve]
+    if len(having) <= MAX_CURVES:
+        return having
+    ranked = sorted(having, key=lambda trial: rank(trial, sweep.direction))
+    best, rest = ranked[: MAX_CURVES // 10], ranked[MAX_CURVES // 10 :]
+    room = MAX_CURVES - len(best)
+    return [*best, *(rest[i * len(rest) // room] for i in range(room))]
+
+
+def rank(trial: Trial, direction: Direction) -> tuple[bool, bool, float, int]:
+    """Sorts trials: completed ones, the best first, then the others."""
+    value = trial.value
+    missing = value is None or not math.isfinite(value)
+    signed = 0.0 if value is None or missing else value * (1 if direction == "minimize" else -1)
+    return (trial.state != "COMPLETE" or trial.diverged, missing, signed, trial.number)
+
+
+def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Mapping[str, Any]) -> None:
+    # One trace for all, with gaps: hundreds of traces make a page crawl.
+    x: list[int | None] = []
+    y: list[float | None] = []
+    who: list[int | None] = []
+    for trial in trials:
+        x += [*(epoch for epoch, _ in trial.curve), None]
+        y += [*(_finite(value) for _, value in trial.curve), None]
+        who += [*(trial.number for _ in trial.curve), None]
+    if x:
+        hover = "trial %{customdata}, epoch %{x}: %{y:.4g}<extra></extra>"
+        # A single point has no line to be seen by.
+        mode = "lines+markers" if any(len(trial.curve) == 1 for trial in trials) else "lines"
+        figure.add_scatter(
+            x=x, y=y, customdata=who, mode=mode, name=name, line=line, marker={"size": 4}, hovertemplate=hover
+        )
+
+
+def history(sweep: Sweep) -> go.Figure:
+    """Each trial's value by its number, and the best value so far."""
+    figure = _figure(380, "trial", html.escape(sweep.metric))
+    valued = sorted((t for t in sweep.trials if _finite(t.value) is not None), key=lambda trial: trial.number)
+    done = [trial for trial in valued if trial.state == "COMPLETE" and not trial.diverged]
+    others = [trial for trial in valued if trial.state != "COMPLETE"]
+    hover = "trial %{x}: %{y:.4g}<extra></extra>"
+    for name, trials, marker in (
+        ("stopped early", others, {"color": PALE, "size": 6}),
+        ("completed", done, {"color": BLUE, "size": 7}),
+    ):
+        if trials:
+            x, y = [trial.number for trial in trials], [trial.value for trial in trials]
+            figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, hovertemplate=hover)
+    if done:
+        best = _running([trial.value or 0.0 for trial in done], sweep.direction)
+        line = {"color": ORANGE, "width": 2.5, "shape": "hv"}
+        x = [trial.number for trial in done]
+        figure.add_scatter(x=x, y=best, mode="lines", name="best so far", line=line, hoverinfo="skip")
+    _scale_y(figure, [trial.value for trial in valued if not trial.diverged])
+    if len(valued) <= 10:
+        figure.update_xaxes(dtick=1)  # there is no trial 0.5
+    return figure
+
+
+def _running(values: Sequence[float], direction: Direction) -> list[float]:
+    pick = min if direction == "minimize" else max
+    best: list[float] = []
+    for value in values:
+        best.append(pick(best[-1], value) if best else value)
+    return best
+
+
+def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
+    """What was searched against what it gave, a line per completed trial; None where nothing is to be seen."""
+    done = [t for t in sweep.trials if t.state == "COMPLETE" and not t.diverged and _finite(t.value) is not None]
+    done = sorted(done, key=lambda trial: rank(trial, sweep.direction))[:MAX_LINES]
+    names = list(dict.fromkeys(name for trial in done for name in trial.settings))
+    if len(done) < 2 or not names:
+        return None
+    labels = short_names(names)
+    axes = [_axis(labels[name], [trial.settings.get(name) for trial in done]) for name in names]
+    axes.append(_axis(sweep.metric, [trial.value for trial in done]))
+    # The best is drawn last, on top; colour is by rank, so that one bad trial doesn't take the whole scale.
+    for axis in axes:
+        axis["values"] = axis["values"][::-1]
+    colour = [1 - i / (len(done) - 1) for i in range(len(done))]
+    bar = {"title": "rank", "tickvals": [0, 1], "ticktext": ["best", "worst"], "thickness": 12, "outlinewidth": 0}
+    line = {"color": colour, "colorscale": _SCALE, "cmin": 0, "cmax": 1, "showscale": True, "colorbar": bar}
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=axes,
+            line=line,
+            labelangle=-18 if len(axes) > 4 else 0,
+            labelside="top",
+            labelfont={"size": 13, "color": INK},
+            tickfont={"size": 11, "color": INK},
+            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # its numbers repeat the ticks, unreadably
+        )
+    )
+    layout = {"l": 90, "r": 60, "t": 110 if len(axes) > 4 else 60, "b": 30}
+    return figure.update_layout(height=480, margin=layout, paper_bgcolor="white", font={"family": _FONT})
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Each dotted path's last part, where that tells it from the others."""
+    every = list(paths)
+    lasts = [path.rsplit(".", 1)[-1] for path in every]
+    return {path: last if lasts.count(last) == 1 else path for path, last in zip(every, lasts, strict=True)}
+
+
+def _axis(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
+    present = [value for value in values if value is not None]
+    numeric = [float(v) for v in present if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numeric) < len(present) or not all(map(math.isfinite, numeric)) or not numeric:
+        return _categorical_axis(label, values)
+    log = is_log(numeric)
+    place = math.log10 if log else float
+    low, high = place(min(numeric)), place(max(numeric))
+    if log:
+        ticks = log_ticks(min(numeric), max(numeric))
+    else:
+        ticks = sorted(set(numeric)) if len(set(numeric)) <= 8 else _even(low, high)
+    positions, texts = [place(tick) for tick in ticks], [f"{tick:.4g}" for tick in ticks]
+    missing = low - 0.12 * ((high - low) or 1.0)  # a conditional parameter that was not searched
+    if len(present) < len(values):
+        positions, texts, low = [missing, *positions], ["not used", *texts], missing
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    placed = [missing if value is None else place(float(value)) for value in values]
+    return {
+        "label": html.escape(label),
+        "values": placed,
+        "range": [min(low, *positions), max(high, *positions)],
+        "tickvals": positions,
+        "ticktext": texts,
+    }
+
+
+def _categorical_axis(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
+    texts = [_text(value) for value in values]
+    choices = sorted(set(texts))
+    placed = [choices.index(text) for text in texts]
+    shown = [html.escape(choice if len(choice) <= 24 else f"{choice[:23]}…") for choice in choices]
+    ends = [-0.5, 0.5] if len(choices) == 1 else [0, len(choices) - 1]
+    ticks = {"tickvals": list(range(len(choices))), "ticktext": shown, "range": ends}
+    return {"label": html.escape(label), "values": placed, **ticks}
+
+
+def _text(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else str(value)
+
+
+def importances(values: Mapping[str, float]) -> go.Figure:
+    """How much of the differences each parameter explains, the most important on top."""
+    labels = short_names(values)
+    ordered = sorted(values.items(), key=lambda item: item[1])
+    figure = _figure(90 + 34 * len(ordered), "share of the importance", "")
+    figure.add_bar(
+        x=[value for _, value in ordered],
+        y=[html.escape(labels[name]) for name, _ in ordered],
+        orientation="h",
+        marker={"color": BLUE},
+        text=[f" {value:.2f}" for _, value in ordered],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    figure.update_layout(bargap=0.35, showlegend=False)
+    top = max((v for v in values.values() if math.isfinite(v)), default=1.0)
+    figure.update_xaxes(range=[0, 1.12 * (top or 1.0)])
+    return figure.update_yaxes(ticks="", type="category", showgrid=False)
+
+
+def forecast(shown: Forecast) -> go.Figure:
+    """A forecast of the best trial and the seasonal naive, against what came."""
+    figure = _figure(340, "", html.escape(shown.target))
+    past_x, x = _times(shown.past_times), _times(shown.times)
+    # Start the lines from the last known value, so that they don't hang in the air.
+    start_x, start_y = (past_x[-1:], list(shown.past[-1:])) if past_x else ([], [])
+    lines = [
+        ("past", past_x, list(shown.past), {"color": QUIET, "width": 1.5}),
+        ("truth", start_x + x, start_y + list(shown.truth), {"color": INK, "width": 2}),
+        ("seasonal naive", x, list(shown.baseline), {"color": BLUE, "width": 1.5, "dash": "dot"}),
+        ("forecast", x, list(shown.forecast), {"color": ORANGE, "width": 2.5}),
+    ]
+    for name, at, values, line in lines:
+        y = [_finite(value) for value in values]
+        if any(value is not None for value in y):
+            mode = "lines" if len(at) > 1 else "markers"
+            figure.add_scatter(x=at, y=y, mode=mode, name=name, line=line)
+    return figure.update_layout(hovermode="x unified")
+
+
+def _times(times: Sequence[str]) -> list[Any]:
+    try:
+        return [int(time) for time in times]  # row numbers
+    except ValueError:
+        return list(times)
+
+
+def is_log(values: Sequence[float]) -> bool:
+    """Whether values look as if they lived on a logarithmic scale."""
+    low, high = min(values), max(values)
+    # Drawn evenly between 0 and 1 they span decades as well, but then half of them are above the middle.
+    return low > 0 and high / low >= 20 and (median(values) - low) / (high - low) < 0.25
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from low to high; fewer per decade the more decades there are."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1,) if len(decades) > 4 else (1, 2, 5) if len(decades) > 2 else (1, 1.5, 2, 3, 4, 5, 7)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001] or [low]
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Round numbers between low and high, some five of them."""
+    rough = (high - low) / 5
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = size * next(factor for factor in (1, 2, 5, 10) if factor * size >= rough * 0.999)
+    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _scale_y(figure: go.Figure, values: Iterable[float | None]) -> None:
+    known = sorted(value for each in values if (value := _finite(each)) is not None)
+    if not known:
+        return
+    if known[0] <= 0 or known[0] == known[-1]:
+        return
+    # A few that shot up must not flatten all others: the top is where 98 of 100 end.
+    low, high = known[0], known[min(len(known) - 1, int(0.98 * len(known)))]
+    high = known[-1] if known[-1] < 30 * high else high
+    ticks = log_ticks(low / 1.05, high * 1.05)
+    ends = [math.log10(low) - 0.03, math.log10(high) + 0.03]
+    figure.update_yaxes(type="log", range=ends, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+
+
+def _figure(height: int, x: str, y: str) -> go.Figure:
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": QUIET, "ticks": "outside", "tickcolor": QUIET}
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 70, "r": 20, "t": 40, "b": 50},
+        font={"family": _FONT, "size": 13, "color": INK},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hoverlabel={"font": {"family": _FONT}},
+    )
+    figure.update_xaxes(title=x, automargin=True, **axis)
+    return figure.update_yaxes(title=y, automargin=True, **axis)

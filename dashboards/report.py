@@ -1,0 +1,222 @@
+"""One HTML file that shows what a sweep found, readable without a server or a network."""
+
+import html
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from dashboards import figures
+from lstm.records import Forecast, Sweep, Trial
+
+_TOP = 20
+_FORECASTS = 12
+_NONE = "\u2013"  # a dash, where there is nothing to say
+_WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
+_CSS = """
+:root { color-scheme: light; }
+body { margin: 0; background: #f5f7fa; color: #1f2933;
+  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; overflow-wrap: anywhere; }
+h2 { font-size: 19px; margin: 0 0 4px; }
+.found { font-size: 18px; margin: 0 0 8px; overflow-wrap: anywhere; }
+.note { color: #616e7c; font-size: 14px; margin: 0 0 12px; }
+section { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 20px 24px; margin-top: 20px; }
+.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin-top: 20px; }
+.tile { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 12px 18px; min-width: 110px; }
+.tile b { display: block; font-size: 22px; line-height: 1.3; }
+.tile span { color: #616e7c; font-size: 13px; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 18px 5px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid #e4e7eb; }
+th { color: #616e7c; font-weight: 600; }
+th:first-child, td:first-child { text-align: left; }
+tr.best td { font-weight: 600; color: #d9480f; }
+pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
+summary { cursor: pointer; font-weight: 600; }
+.figure { width: 100%; }
+"""
+
+
+def report(
+    sweep: Sweep,
+    importances: Mapping[str, float],
+    forecasts: Sequence[Forecast],
+    metrics: Mapping[str, float],
+) -> str:
+    """The report as one HTML document; plotly.js (5 MB) is inside.
+
+    Args:
+        sweep: The sweep with its trials.
+        importances: Each searched parameter's share; empty where it isn't known.
+        forecasts: Forecasts of the best trial.
+        metrics: The best trial's, beside the seasonal naive's: `test/loss`, `baseline/loss`, ...
+    """
+    numbers = count(1)
+
+    def draw(figure: go.Figure) -> str:
+        return _embed(figure, f"figure-{next(numbers)}")
+
+    sections = [_head(sweep, metrics), _comparison(metrics)]
+    if any(trial.curve for trial in sweep.trials):
+        sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
+    if any(trial.value is not None for trial in sweep.trials):
+        note = "Every trial's value, which is its best epoch's, in the order in which they were suggested."
+        sections.append(_section("How the search went", note, draw(figures.history(sweep))))
+    lines = figures.parallel_coordinates(sweep)
+    if lines is not None:
+        note = "A line is a completed trial. Drag along an axis to keep only the lines that pass there."
+        sections.append(_section("Settings and what they gave", note, draw(lines)))
+    if importances:
+        note = "How much each searched setting matters for the value, as the trials tell it."
+        sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
+    if forecasts:
+        drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
+        note = "The best trial on test data it has never seen, beside the seasonal naive and what really came."
+        sections.append(_section("Forecasts of the best trial", note, drawn))
+    sections += [_top(sweep), _spec(sweep)]
+    return _page(sweep.name, "\n".join(sections))
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\n'
+        f"<style>{_CSS}</style>\n<script>{get_plotlyjs()}</script></head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _embed(figure: go.Figure, name: str) -> str:
+    # Inside a script only "<" could end it; JSON may write it as a code.
+    value = figure.to_json().replace("<", "\\u003c")
+    config = '{"responsive": true, "displaylogo": false}'
+    return (
+        f'<div class="figure" id="{name}"></div>'
+        f"<script>{{const f = {value}; Plotly.newPlot('{name}', f.data, f.layout, {config});}}</script>\n"
+    )
+
+
+def _section(title: str, note: str, body: str) -> str:
+    return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}</section>'
+
+
+def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:
+    states: Counter[str] = Counter(trial.state for trial in sweep.trials)
+    seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
+    tiles = [(str(len(sweep.trials)), f"of {sweep.n_trials} trials")]
+    tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
+    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
+    drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
+    name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics))
+    return f'<h1>{name}</h1><p class="found">{found}</p><div class="tiles">{drawn}</div>'
+
+
+def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
+    best = sweep.best
+    if best is None:
+        return f"No trial has completed, so there is no best one yet ({sweep.direction} {sweep.metric})."
+    labels = figures.short_names(best.settings)
+    settings = ", ".join(f"{labels[name]} {_cell(value)}" for name, value in best.settings.items())
+    sentence = f"Trial {best.number} is the best: {sweep.metric} {_cell(best.value)}"
+    sentence += f" with {settings}." if settings else "."
+    pairs = _pairs(metrics)
+    name = next((name for name in pairs if name.startswith("mae_original")), next(iter(pairs), None))
+    if name is None:
+        return sentence
+    ours, naive = pairs[name]
+    sentence += f" On test data its {name} is {_cell(ours)}"
+    return f"{sentence}, {_against(ours, naive)} the seasonal naive ({_cell(naive)})."
+
+
+def _against(ours: float, naive: float) -> str:
+    if not (math.isfinite(ours) and math.isfinite(naive)) or naive <= 0:
+        return "beside"
+    share = ours / naive - 1
+    return f"{abs(share):.0%} {'below' if share < 0 else 'above'}"
+
+
+def _pairs(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Metrics that both the best trial and the baseline have: name to (test, baseline)."""
+    tested = {name.removeprefix("test/"): v for name, v in metrics.items() if name.startswith("test/")}
+    return {name: (v, metrics[f"baseline/{name}"]) for name, v in tested.items() if f"baseline/{name}" in metrics}
+
+
+def _comparison(metrics: Mapping[str, float]) -> str:
+    pairs = _pairs(metrics)
+    if not pairs:
+        return ""
+    rows = []
+    for name, (ours, naive) in pairs.items():
+        change = _against(ours, naive)
+        rows.append([name, _cell(ours), _cell(naive), _NONE if change == "beside" else change])
+    note = "Errors, all better when lower. The seasonal naive repeats what was one season ago."
+    heads = ["metric", "best trial", "seasonal naive", "best trial is"]
+    return _section("On test data", note, _table(heads, rows))
+
+
+def _curves_note(sweep: Sweep) -> str:
+    having = sum(1 for trial in sweep.trials if trial.curve)
+    note = f"{sweep.metric} of each trial by epoch, on validation data."
+    drawn = len(figures.thinned(sweep))
+    if drawn < having:
+        note += f" {drawn} of {having} curves are drawn: the best ones and an even choice of the others."
+    return note
+
+
+def _top(sweep: Sweep) -> str:
+    ranked = sorted(sweep.trials, key=lambda trial: figures.rank(trial, sweep.direction))[:_TOP]
+    if not ranked:
+        return ""
+    names = list(dict.fromkeys(name for trial in ranked for name in trial.settings))
+    labels = figures.short_names(names)
+    heads = ["trial", sweep.metric, "state", "best epoch", "epochs", "time", *(labels[name] for name in names)]
+    rows = [_row(trial, names) for trial in ranked]
+    best = sweep.best
+    title = "The trials" if len(sweep.trials) <= _TOP else f"The best {_TOP} trials"
+    note = "Completed trials first, the best on top."
+    return _section(title, note, _table(heads, rows, best is not None and ranked[0].number == best.number))
+
+
+def _row(trial: Trial, names: Sequence[str]) -> list[str]:
+    seconds = trial.duration_s
+    state = "diverged" if trial.diverged else _WORDS.get(trial.state, trial.state.lower())
+    cells = [str(trial.number), _cell(trial.value), state, str(trial.best_epoch or _NONE), str(len(trial.curve))]
+    cells.append(_NONE if seconds is None else _duration(seconds))
+    return [*cells, *(_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names)]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], best_first: bool = False) -> str:
+    head = "".join(f"<th>{html.escape(each)}</th>" for each in heads)
+    body = []
+    for i, row in enumerate(rows):
+        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+        body.append(f'<tr class="best">{cells}</tr>' if best_first and i == 0 else f"<tr>{cells}</tr>")
+    return f'<div class="scroll"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+
+
+def _spec(sweep: Sweep) -> str:
+    if not sweep.spec_text:
+        return ""
+    text = html.escape(sweep.spec_text)
+    return f"<section><details><summary>The spec</summary><pre>{text}</pre></details></section>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return _NONE if value is None else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,184 @@
+"""The command line: verbs and their flags. What a verb does is in `experiments/verbs/`, imported when called."""
+
+import importlib
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from lstm.records import BadInput
+
+Function = Callable[..., Any]
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+HOME = click.option(
+    "--home", envvar="SWEEP_HOME", metavar="DIR", help="Where everything is kept.  [SWEEP_HOME; default: runs]"
+)
+SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+NAMED = click.argument("named", metavar="NAME|SPEC")
+
+
+class Verbs(click.Group):
+    """The group of verbs; turns wrong input into its message and exit code 2."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
+        kwargs["standalone_mode"] = False
+        try:
+            sys.exit(super().main(*args, **kwargs) or 0)
+        except BadInput as error:
+            _complain(str(error), 2)
+        except click.UsageError as error:
+            where = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
+            _complain(error.format_message() + where, 2)
+        except click.ClickException as error:
+            _complain(error.format_message(), 2)
+        except (click.Abort, KeyboardInterrupt):
+            _complain("interrupted", 130)
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader left (`| head`); Python would complain about it at exit
+            sys.exit(0)
+
+
+def _complain(text: str, code: int) -> None:
+    click.echo(text, err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Verbs, context_settings=CONTEXT)
+@click.version_option(package_name="lstm-sweeps", prog_name="sweep")
+@HOME
+@click.pass_context
+def main(context: click.Context, home: str | None) -> None:
+    """One YAML file becomes a sweep of LSTM trainings over a Ray cluster.
+
+    Optuna decides what to try, MLflow keeps every curve and checkpoint. A sweep is named by its NAME or by its
+    SPEC file. Begin with: sweep new data.csv
+    """
+    context.obj = home
+
+
+def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
+    """Calls `main` of a verb's module; the home may be given before the verb or after it."""
+    given = home or click.get_current_context().obj or "runs"
+    verb = importlib.import_module(f"experiments.verbs.{module}")
+    code: int | None = verb.main(home=given, **arguments)
+    return code
+
+
+def emit(document: Any) -> None:
+    """One JSON document on standard output; what JSON can't say (NaN) becomes null."""
+    click.echo(json.dumps(_sayable(document), indent=2, default=str))
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): _sayable(v) for k, v in value.items()}
+    return [_sayable(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+@main.command()
+@click.argument("data", metavar="DATA")
+@click.option("--output", metavar="FILE", help="The spec to write.  [default: DATA's name with .yaml]")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@JSON
+@HOME
+def new(**arguments: Any) -> int | None:
+    """Look at a CSV or Parquet file and write a first spec for it."""
+    return _verb("new", **arguments)
+
+
+@main.command()
+@NAMED
+@SET
+@JSON
+@HOME
+def plan(**arguments: Any) -> int | None:
+    """Say what `run` would do, how long it would take and where it is kept; start nothing."""
+    return _verb("plan", **arguments)
+
+
+@main.command()
+@NAMED
+@SET
+@JSON
+@HOME
+def train(**arguments: Any) -> int | None:
+    """Train the base configuration alone, in this process."""
+    return _verb("train", **arguments)
+
+
+@main.command()
+@NAMED
+@click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
+@SET
+@JSON
+@HOME
+def run(**arguments: Any) -> int | None:
+    """Drive the sweep to its number of trials; run again to go on."""
+    return _verb("run", **arguments)
+
+
+@main.command()
+@NAMED
+@JSON
+@HOME
+def status(**arguments: Any) -> int | None:
+    """Show how far a sweep is and who drives it."""
+    return _verb("status", **arguments)
+
+
+@main.command()
+@NAMED
+@JSON
+@HOME
+def stop(**arguments: Any) -> int | None:
+    """Ask a sweep's driver to end; the last whole epoch of each trial is kept."""
+    return _verb("stop", **arguments)
+
+
+@main.command()
+@click.argument("named", metavar="NAME|SPEC...", nargs=-1, required=True)
+@click.option("--trials", default=10, show_default=True, metavar="N", help="Show the best N trials; 0 for all.")
+@JSON
+@HOME
+def compare(**arguments: Any) -> int | None:
+    """Put sweeps and their trials side by side: best, spread, cost, what differs."""
+    return _verb("compare", **arguments)
+
+
+@main.command()
+@NAMED
+@JSON
+@HOME
+def best(**arguments: Any) -> int | None:
+    """Show the best trial: parameters, metrics, checkpoint."""
+    return _verb("best", **arguments)
+
+
+@main.command()
+@NAMED
+@click.option("--input", "source", metavar="FILE", help="Forecast what follows this file.  [default: the spec's data]")
+@click.option("--output", metavar="FILE", help="The CSV to write.  [default: standard output]")
+@click.option("--trial", type=int, metavar="N", help="Use this trial.  [default: the best]")
+@JSON
+@HOME
+def predict(**arguments: Any) -> int | None:
+    """Write a forecast as CSV, from the best trial."""
+    return _verb("predict", **arguments)
+
+
+@main.command()
+@click.argument("named", metavar="[NAME|SPEC]", required=False)
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="[default: the first free one from 5000]")
+@JSON
+@HOME
+def ui(**arguments: Any) -> int | None:
+    """Open MLflow on the right store, at the sweep's loss curves."""
+    return _verb("ui", **arguments)

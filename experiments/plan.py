@@ -1,0 +1,216 @@
+"""What will be done: the value that `sweep plan` prints is the one that `sweep run` carries out."""
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.config import StorageConfig
+from cluster.sweep import Order
+from experiments import spec as specs
+from experiments.spec import Spec
+from lstm.data import Series
+from lstm.records import BadInput
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder where everything is kept unless the spec says otherwise."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, path: str) -> "Home":
+        """The home at a path, which need not exist yet."""
+        return cls(Path(path).expanduser().absolute())
+
+    @property
+    def study_url(self) -> str:
+        """The study's database."""
+        return f"sqlite:///{self.folder / 'study.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's database."""
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """MLflow's artifacts."""
+        return str(self.folder / "artifacts")
+
+    def sweep(self, name: str) -> Path:
+        """The folder of a sweep: its spec as last run, its log, its checkpoints."""
+        return self.folder / name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep, ready to run."""
+
+    spec: Spec
+    home: Home
+    order: Order
+    series: Series
+    tracking_uri: str
+
+    @property
+    def artifacts(self) -> str | None:
+        """Where MLflow's artifacts go; a server decides for itself."""
+        return self.home.artifacts if self.tracking_uri == self.home.tracking_uri else None
+
+
+def make(spec: Spec, home: Home) -> Plan:
+    """Adds the data to a spec; starts and writes nothing.
+
+    Raises:
+        BadInput: with all that is wrong.
+    """
+    from lstm import data
+
+    experiment = spec.experiment
+    _check_home(home, experiment.name)
+    try:
+        series = data.load(experiment.data, spec.folder, experiment.reach)
+    except BadInput as error:
+        raise BadInput(*(spec.document.hide(message) for message in error.messages)) from None
+    return Plan(spec, home, _order(spec, home), series, experiment.tracking.uri or home.tracking_uri)
+
+
+def _order(spec: Spec, home: Home) -> Order:
+    experiment = spec.experiment
+    storage = StorageConfig(
+        study=experiment.storage.study or home.study_url,
+        checkpoints=_absolute(experiment.storage.checkpoints or str(home.folder)),
+        keep=experiment.storage.keep,
+    )
+    comparable = specs.comparable(spec)
+    # The path as written: what the environment filled in may be private, and trials do not open the file.
+    written = experiment.base.data.model_copy(update={"path": spec.written["data"]["path"]})
+    return Order(
+        name=experiment.name,
+        base=experiment.base.model_copy(update={"data": written}),
+        search=experiment.search,
+        resources=experiment.resources,
+        storage=storage,
+        spec_text=spec.document.text,
+        spec_hash=specs.spec_hash(comparable),
+        comparable=comparable,
+        git_commit=_commit(spec.folder),
+        folder=str(spec.folder.absolute()),
+        study_id=uuid.uuid4().hex,
+    )
+
+
+def _absolute(address: str) -> str:
+    return address if "://" in address else str(Path(address).expanduser().absolute())
+
+
+def _check_home(home: Home, name: str) -> None:
+    folder = home.folder
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise BadInput(f"--home {home.folder}: {folder} is a file; give a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"--home {home.folder}: {folder} can't be written to; give another folder with --home")
+    if home.sweep(name).is_file():
+        raise BadInput(f"{home.sweep(name)}: is a file where the sweep's folder should be; move it or rename the sweep")
+
+
+def _commit(folder: Path) -> str | None:
+    """The git commit of the spec's folder, if it is in a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None
+
+
+def estimate(plan: Plan) -> dict[str, Any]:
+    """A time estimate from a few measured training steps at both ends of the space, on this machine."""
+    import torch
+
+    from cluster import space
+    from lstm.network import parameter_count
+    from lstm.training import memory_bytes, seconds_per_epoch
+
+    order = plan.order
+    device = "cuda" if torch.cuda.is_available() and order.resources.gpus_per_trial != 0 else "cpu"
+    torch.set_num_threads(order.resources.cpus_per_trial)
+    low, high = space.ends(order.base, order.search.space) if order.search else (order.base, order.base)
+    epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
+    trials = order.search.n_trials if order.search else 1
+    slots = _slots(plan)
+    spans = [s * c.training.max_epochs * trials / min(slots, trials) for s, c in zip(epochs, (low, high), strict=True)]
+    return {
+        "device": device,
+        "parameters": [parameter_count(c, plan.series) for c in (low, high)],
+        "memory_mb": [round(memory_bytes(c, plan.series) / 1e6, 1) for c in (low, high)],
+        "epoch_s": [round(s, 4) for s in epochs],
+        "slots": slots,
+        "sweep_s": [round(s, 1) for s in spans],
+    }
+
+
+def _slots(plan: Plan) -> int:
+    resources = plan.order.resources
+    here = max((os.cpu_count() or 1) // resources.cpus_per_trial, 1)
+    return here if resources.max_concurrent == "auto" else min(here, resources.max_concurrent)
+
+
+def describe(plan: Plan) -> Mapping[str, Any]:
+    """The plan as plain data, for people and for --json."""
+    order, series, config = plan.order, plan.series, plan.spec.experiment.data
+    search = order.search
+    started = time.perf_counter()
+    measured = estimate(plan)
+    return {
+        "sweep": order.name,
+        "task": order.base.task,
+        "trials": search.n_trials if search else 1,
+        "metric": order.base.metric,
+        "direction": order.base.direction,
+        "sampler": search.sampler.type if search else None,
+        "pruner": search.pruner.type if search else None,
+        "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
+        "data": {
+            "path": order.base.data.path,
+            "rows": len(series.values),
+            "inputs": series.inputs,
+            "targets": list(series.targets),
+            "step": series.step,
+            "season": series.season,
+            "first": str(series.times[0])[:19],
+            "last": str(series.times[-1])[:19],
+            "notes": list(series.notes),
+            "fingerprint": series.fingerprint,
+        },
+        "windows": {
+            "train": len(series.train_origins(config)),
+            "validation": len(series.origins("validation", config)),
+            "test": len(series.origins("test", config)),
+        },
+        **measured,
+        "measured_in_s": round(time.perf_counter() - started, 2),
+        "kept": {
+            "home": str(plan.home.folder),
+            "study": _without_password(order.study_url),
+            "checkpoints": order.checkpoints,
+            "mlflow": _without_password(plan.tracking_uri),
+        },
+        "hash": order.spec_hash,
+        "warnings": specs.warnings(plan.spec),
+    }
+
+
+def _without_password(address: str) -> str:
+    """An address as it may be shown."""
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}…@{rest.rpartition('@')[2]}" if "@" in rest else address

@@ -1,0 +1,77 @@
+"""`sweep predict`: a forecast as CSV, from the best trial's best epoch."""
+
+import csv
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.cli import emit
+from experiments.find import Found, find
+from experiments.plan import Home
+from lstm.records import BadInput, Sweep, Trial
+
+
+def main(*, home: str, named: str, source: str | None, output: str | None, trial: int | None, as_json: bool) -> None:
+    """Writes the forecast."""
+    from cluster import study
+
+    found = find(named, Home.at(home))
+    chosen = _choose(study.read(found.study_url, found.name), trial)
+    if output and not Path(output).absolute().parent.is_dir():
+        raise BadInput(f"--output {output}: its folder does not exist")
+    columns = _forecast(found, chosen, source)
+    if output:
+        Path(output).write_text(_csv(columns), encoding="utf-8")
+    if as_json:
+        emit({"sweep": found.name, "trial": chosen.number, "output": output, "forecast": columns})
+    elif output:
+        steps = len(next(iter(columns.values())))
+        print(f"{output}: {steps} steps by trial {chosen.number} of {found.name}")
+    else:
+        sys.stdout.write(_csv(columns))
+
+
+def _choose(sweep: Sweep, number: int | None) -> Trial:
+    if number is None:
+        if sweep.best is None:
+            raise BadInput(f"{sweep.name}: no trial has completed yet; `sweep run` it first")
+        return sweep.best
+    there = {t.number: t for t in sweep.trials if t.checkpoint}
+    if number not in there:
+        raise BadInput(f"--trial {number}: {sweep.name} has no such trial with a checkpoint; it has {_ranges(there)}")
+    return there[number]
+
+
+def _ranges(numbers: Mapping[int, Any]) -> str:
+    shown = ", ".join(str(n) for n in list(numbers)[:20])
+    return (shown + (", …" if len(numbers) > 20 else "")) or "none"
+
+
+def _forecast(found: Found, trial: Trial, source: str | None) -> dict[str, list[Any]]:
+    from lstm import checkpoint, table, tasks
+
+    broken: list[str] = []
+    loaded = checkpoint.load(trial.checkpoint, broken.append)
+    for text in broken:
+        print(f"note: {text}", file=sys.stderr)
+    if loaded is None:
+        raise BadInput(f"{trial.checkpoint}: holds no valid checkpoint any more")
+    path = source or found.spec.experiment.data.path
+    config = loaded.config.data.model_copy(update={"path": path})
+    read = table.read(config, Path() if source else found.spec.folder)
+    if read.step != loaded.facts.step:
+        raise BadInput(
+            f"{path}: has a row every {read.step}, the model was trained on a row every {loaded.facts.step}; "
+            "give a file with the same step"
+        )
+    return tasks.predict(loaded, read)
+
+
+def _csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

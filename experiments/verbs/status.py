@@ -1,0 +1,91 @@
+"""`sweep status`: how far a sweep is and who drives it."""
+
+import statistics
+import time
+from collections import Counter
+from typing import Any
+
+from experiments.cli import emit
+from experiments.find import find
+from experiments.plan import Home
+from experiments.screen import ENDED, duration, settings
+from lstm.records import Sweep
+
+
+def main(*, home: str, named: str, as_json: bool) -> None:
+    """Prints the status."""
+    from cluster import lease, study
+
+    found = find(named, Home.at(home))
+    document = status(study.read(found.study_url, found.name))
+    held = lease.driver(found.study_url, found.name)
+    document["driver"] = held and {"host": held.owner.host, "pid": held.owner.pid, "generation": held.generation}
+    if as_json:
+        emit(document)
+    else:
+        _show(document)
+
+
+def status(sweep: Sweep) -> dict[str, Any]:
+    """How far a sweep is, as plain data."""
+    states = Counter(t.state for t in sweep.trials)
+    done = sum(states[s] for s in ENDED)
+    spans = [t.duration_s for t in sweep.trials if t.duration_s is not None]
+    hour_ago = (time.time() - 3600) * 1000
+    recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
+    running = [t for t in sweep.trials if t.state == "RUNNING"]
+    best = sweep.best
+    return {
+        "sweep": sweep.name,
+        "metric": sweep.metric,
+        "n_trials": sweep.n_trials,
+        "done": done,
+        "complete": done >= sweep.n_trials,
+        "states": dict(states),
+        "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
+        "trials_last_hour": len(recent),
+        "median_trial_s": round(statistics.median(spans), 3) if spans else None,
+        "running": [
+            {
+                "trial": t.number,
+                "attempt": t.attempt,
+                "worker": t.worker,
+                "epoch": t.curve[-1][0] if t.curve else 0,
+                "value": t.curve[-1][1] if t.curve else None,
+                "settings": dict(t.settings),
+            }
+            for t in running
+        ],
+    }
+
+
+def _show(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
+    done, total = document["done"], document["n_trials"]
+    console.print(f"{document['sweep']}: {done} of {total} trials have ended ({states or 'none'})", style="bold")
+    driver = document["driver"]
+    if driver:
+        console.print(f"driven by process {driver['pid']} on {driver['host']}")
+    elif document["complete"]:
+        console.print("complete; nobody drives it")
+    else:
+        console.print("nobody drives it; `sweep run` goes on", style="yellow")
+    if best := document["best"]:
+        metric = document["metric"]
+        text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
+        console.print(text, style="green")
+    if document["median_trial_s"] is not None:
+        pace = f"{document['trials_last_hour']} trials ended in the last hour"
+        console.print(f"{pace}, a trial takes {duration(document['median_trial_s'])}")
+    if document["running"]:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for heading in ("trial", "epoch", document["metric"], "settings", "worker"):
+            table.add_column(heading)
+        for row in document["running"]:
+            value = "" if row["value"] is None else f"{row['value']:.5g}"
+            table.add_row(str(row["trial"]), str(row["epoch"]), value, settings(row["settings"]), row["worker"])
+        console.print(table)

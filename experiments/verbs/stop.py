@@ -1,0 +1,36 @@
+"""`sweep stop`: asks a sweep's driver to end, wherever it runs, and waits until it has."""
+
+import time
+
+from experiments.cli import emit
+from experiments.find import find
+from experiments.plan import Home
+
+WAIT_S = 60.0
+
+
+def main(*, home: str, named: str, as_json: bool) -> int:
+    """Stops the driver; 1 where it did not end in time."""
+    from cluster import lease, study
+
+    found = find(named, Home.at(home))
+    study.read(found.study_url, found.name)
+    held = lease.driver(found.study_url, found.name)
+    if held is None:
+        return _say(found.name, "nobody drives it", 0, as_json=as_json)
+    lease.request_stop(found.study_url, found.name)
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        now = lease.driver(found.study_url, found.name)
+        if now is None or now.generation != held.generation:
+            return _say(found.name, "stopped; `sweep run` goes on", 0, as_json=as_json)
+        time.sleep(0.2)
+    return _say(found.name, f"{held.owner} was asked and has not ended within {WAIT_S:.0f} s", 1, as_json=as_json)
+
+
+def _say(name: str, text: str, code: int, *, as_json: bool) -> int:
+    if as_json:
+        emit({"sweep": name, "message": text, "stopped": code == 0})
+    else:
+        print(f"{name}: {text}")
+    return code

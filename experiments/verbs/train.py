@@ -1,0 +1,78 @@
+"""`sweep train`: the base configuration alone, in this process, no cluster and no search."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from experiments.cli import emit
+from experiments.find import find, keep
+from experiments.plan import Home, Plan, make
+from lstm.records import Epoch
+
+
+def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
+    """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged."""
+    import torch
+
+    from lstm import checkpoint, tasks, training
+
+    where = Home.at(home)
+    plan = make(find(named, where, overrides).spec, where)
+    order, resources = plan.order, plan.order.resources
+    torch.set_num_threads(resources.cpus_per_trial)
+    device = "cuda" if torch.cuda.is_available() and resources.gpus_per_trial != 0 else "cpu"
+    address = f"{order.checkpoints}/train"
+    found = checkpoint.load(address)
+    facts = checkpoint.Facts.of(plan.series)
+    same = found is not None and found.config == order.base and found.facts == facts
+    state = found.state if found and same else None
+    attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
+    keep(plan.spec, overrides, where)
+    history = list(state.history) if state else []
+    for epoch in training.train(order.base, plan.series, state, device=device):
+        assert epoch.state is not None
+        state = epoch.state
+        checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
+        history.append(replace(epoch, state=None))
+        if not as_json:
+            _line(epoch, plan)
+    assert state is not None
+    metrics = tasks.judge(checkpoint.Checkpoint(order.base, facts, state), plan.series) if state.best_weights else {}
+    _end(plan, history, metrics, address, as_json=as_json)
+    return 1 if history[-1].stop == "diverged" else 0
+
+
+def _line(epoch: Epoch, plan: Plan) -> None:
+    shown = "  ".join(f"{name} {epoch.metrics[name]:.5g}" for name in ("train/loss", plan.order.base.metric))
+    stop = f"  ({epoch.stop})" if epoch.stop else ""
+    print(f"epoch {epoch.number}  {shown}  {epoch.metrics['epoch_s']:.2f} s{stop}", flush=True)
+
+
+def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: str, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from experiments.verbs.best import show
+
+    finite = [e for e in history if e.stop != "diverged"]
+    sign = 1 if plan.order.base.direction == "minimize" else -1
+    best = min(finite, key=lambda e: (sign * e.value, e.number), default=None)
+    document: dict[str, Any] = {
+        "sweep": plan.order.name,
+        "metric": plan.order.base.metric,
+        "n_trials": 1,
+        "states": {"COMPLETE" if best and history[-1].stop != "diverged" else "FAIL": 1},
+        "best": best
+        and {
+            "trial": "base",
+            "value": best.value,
+            "epoch": best.number,
+            "parameters": {},
+            "checkpoint": address,
+            "metrics": metrics,
+        },
+        "history": [{"epoch": e.number, **e.metrics} for e in history],
+    }
+    if as_json:
+        emit(document)
+    else:
+        show(document, Console(highlight=False))

@@ -1,0 +1,97 @@
+import json
+import math
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dashboards.report import report
+from lstm.records import Forecast, Sweep, Trial
+
+
+def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
+    return Sweep(name, "val/loss", "minimize", len(trials), tuple(trials), **more)
+
+
+class _Page(HTMLParser):
+    """What a browser would see: tags outside scripts, and text."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        if len(data) < 100_000:  # not plotly.js
+            self.text += data
+
+
+FORECAST = Forecast("CO2 (ppm)", ("2001-01-06",), (1.0,), (1.1,), (0.9,), ("2001-01-01",), (0.8,))
+METRICS = {"test/mae_original": 0.3, "baseline/mae_original": 0.6, "test/loss": 0.02, "baseline/loss": 0.01}
+
+
+def test_the_head_says_what_was_found(make: SimpleNamespace) -> None:
+    trials = [make.trial(0, 0.5), make.trial(1, 0.25), make.trial(2, 0.9, "PRUNED")]
+    text = _Page(report(sweep(trials), {"model.hidden_size": 0.7}, [FORECAST], METRICS)).text
+    assert "Trial 1 is the best: val/loss 0.25 with hidden_size 17, learning_rate 0.002." in text
+    assert "On test data its mae_original is 0.3, 50% below the seasonal naive (0.6)." in text
+    assert "100% above" in text  # the loss was not better, and it says so
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_every_number_of_trials(make: SimpleNamespace, count: int) -> None:
+    trials = [make.trial(n, 1.0 + n) for n in range(count)]
+    document = report(sweep(trials), {}, [], {})
+    page = _Page(document)
+    assert page.tags.count("h1") == 1
+    assert page.addresses == ["data:,"]  # nothing is fetched
+    assert ("Learning curves" in page.text) == (count > 0)
+    assert ("300 of 1000 curves are drawn" in page.text) == (count == 1000)
+    assert page.tags.count("tr") == (min(count, 20) + 1 if count else 0)
+
+
+def test_a_sweep_in_which_nothing_worked(make: SimpleNamespace) -> None:
+    trials = [
+        make.trial(0, None, "FAIL", settings={}, best_epoch=0),
+        make.trial(1, math.nan, "PRUNED", diverged=True, curve=((1, math.inf), (2, math.nan))),
+        make.trial(2, None, "RUNNING", ended_at_ms=None),
+        make.trial(3, None, "WAITING", started_at_ms=None),
+    ]
+    document = report(sweep(trials), {"x": math.nan}, [FORECAST], {"test/loss": math.nan, "baseline/loss": 1.0})
+    text = _Page(document).text
+    assert "No trial has completed" in text
+    assert "diverged" in text
+
+
+def test_figures_are_json_that_a_browser_can_read(make: SimpleNamespace) -> None:
+    odd = make.trial(0, 0.5, curve=((1, math.nan), (2, 0.5)))
+    document = report(sweep([odd, make.trial(1, math.inf)]), {"a": 0.5}, [FORECAST], METRICS)
+    found = re.findall(r"\{const f = (.*); Plotly\.newPlot", document)
+    assert len(found) == 4
+    for each in found:
+        json.loads(each, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def test_text_of_the_user_stays_text(make: SimpleNamespace) -> None:
+    settings = {EVIL: EVIL, "b": 1}
+    trials = [make.trial(n, 1.0 + n, settings=settings, reason=EVIL) for n in range(3)]
+    shown = Forecast(EVIL, (EVIL,), (1.0,), (1.0,), (1.0,))
+    found = sweep(trials, EVIL, spec_text=EVIL)
+    document = report(found, {EVIL: 1.0}, [shown], {f"test/{EVIL}": 1.0, f"baseline/{EVIL}": 2.0})
+    page = _Page(document)
+    assert "img" not in page.tags
+    plain = _Page(report(sweep(trials[:0]), {}, [], {}))
+    assert page.tags.count("script") - plain.tags.count("script") == 5  # one per figure
+    assert EVIL in page.text
