@@ -72,18 +72,23 @@ class Outcome:
     code: int  # 0 done, 1 failed, 130 interrupted
 
 
-def run(
-    order: Order, series: Series, record: Record, *, address: str | None, recorded: Callable[[], Collection[int]]
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What remembers a sweep's events beyond its study."""
+
+    record: Record  # takes an event that an earlier driver may have sent already
+    recorded: Callable[[], Collection[int]]  # the trials that it knows whole; it may take seconds to answer
+
+
+def run(order: Order, series: Series, record: Record, memory: Memory, *, address: str | None) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
 
     Args:
         order: What is to be done.
         series: The data, loaded once.
-        record: Receives every event, from this thread and others.
+        record: Receives every event of this driver, from this thread and others.
+        memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
         address: A running Ray cluster's, or None for a local one.
-        recorded: Tells, when asked, the trials whose events `record` has from earlier drivers; the others' are
-            sent again.
 
     Raises:
         BadInput: the address, the resources or the storage are wrong, or the spec has changed.
@@ -103,7 +108,7 @@ def run(
             for text in joined.warnings:
                 record(Notice(text))
             record(_started(order, study, series))
-            replay = threading.Thread(target=_replay, args=(study.sweep(), record, recorded), daemon=True)
+            replay = threading.Thread(target=_replay, args=(study.sweep(), memory), daemon=True)
             replay.start()
             try:
                 _drive(order, study, series, joined, stop, record)
@@ -212,13 +217,13 @@ def _target(sweep: Sweep, order: Order) -> bool:
     return sweep.best.value <= target if sweep.direction == "minimize" else sweep.best.value >= target
 
 
-def _replay(sweep: Sweep, record: Record, recorded: Callable[[], Collection[int]]) -> None:
+def _replay(sweep: Sweep, memory: Memory) -> None:
     """Sends the events of ended trials that were never recorded again, from study and checkpoints."""
     ended = [trial for trial in sweep.trials if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
-    known = set(recorded()) if ended else set()
+    known = set(memory.recorded()) if ended else set()
     for trial in sorted(ended, key=lambda t: t.ended_at_ms or 0):
         if trial.number not in known:
-            replay(trial, record)
+            replay(trial, memory.record)
 
 
 def replay(trial: Trial, record: Record) -> None:

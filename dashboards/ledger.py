@@ -194,7 +194,7 @@ class Ledger:
         tags["sweep.best_epoch"] = str(event.best_epoch)
         runs.log(self._client, run_id, metrics=best, tags=tags)
         self._client.set_terminated(run_id, _STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
-        counts = _counts(event.state, event.reason, event.value)
+        counts = _counts(event.state, event.value)
         self._log_progress(_Ended(event.at_ms, event.number, event.state, event.value if counts else None))
         runs.log(self._client, run_id, tags=_WHOLE)
         self._live.pop(event.number, None)
@@ -298,10 +298,10 @@ def _ended(run: Any) -> _Ended:
     tags = run.data.tags
     state: TrialState = tags.get("sweep.state", "FAIL")
     value = run.data.metrics.get("best")
-    counts = _counts(state, tags.get("sweep.reason", ""), value)
+    counts = _counts(state, value)
     return _Ended(run.info.end_time or 0, int(tags["sweep.trial"]), state, value if counts else None)
 
 
-def _counts(state: TrialState, reason: str, value: float | None) -> bool:
+def _counts(state: TrialState, value: float | None) -> bool:
     """Whether the value may be the sweep's best; a diverged trial's may not."""
-    return state == "COMPLETE" and not reason.startswith("diverged") and value is not None and math.isfinite(value)
+    return state == "COMPLETE" and value is not None and math.isfinite(value)

@@ -124,7 +124,7 @@ class Screen:
         return f"trial {event.number} lost in attempt {event.attempt}: {event.reason}; it is tried again"
 
     def _is_best(self, event: TrialEnded) -> bool:
-        if event.state != "COMPLETE" or event.value is None or event.reason.startswith("diverged"):
+        if event.state != "COMPLETE" or event.value is None:
             return False
         before = self._best.value if self._best else None
         return before is None or self._sign * event.value < self._sign * before

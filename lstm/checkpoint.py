@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from lstm.config import TrialConfig
 from lstm.data import Scale, Series
@@ -156,10 +157,9 @@ def dumps(checkpoint: Checkpoint) -> bytes:
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    # The archive ends with the length of its comment (two bytes, 0) and the comment.
+    # The archive ends with the length of its comment, 0 in two bytes: the seal takes their place.
     body = buffer.getvalue()[:-2]
-    comment = MARK + hashlib.sha256(body).hexdigest().encode()
-    return body + len(comment).to_bytes(2, "little") + comment
+    return body + _seal(body)
 
 
 def loads(data: bytes) -> Checkpoint:
@@ -170,12 +170,9 @@ def loads(data: bytes) -> Checkpoint:
     """
     import torch
 
-    length = len(MARK) + 64
-    body, comment = data[: -length - 2], data[-length:]
-    if len(data) < length + 2 or not comment.startswith(MARK):
-        raise BrokenCheckpoint("is truncated or not a checkpoint of ours")
-    if hashlib.sha256(body).hexdigest().encode() != comment[len(MARK) :]:
-        raise BrokenCheckpoint("its checksum does not match")
+    body = data[: -len(_seal(b""))]
+    if data[len(body) :] != _seal(body):
+        raise BrokenCheckpoint("is truncated, altered or not a checkpoint of ours: its checksum does not match")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
@@ -190,7 +187,14 @@ def loads(data: bytes) -> Checkpoint:
     except BrokenCheckpoint:
         raise
     except Exception as error:  # what torch's reader raises on foreign bytes is not one class
-        raise BrokenCheckpoint(f"can't be read: {str(error).splitlines()[0][:120]}") from None
+        first = (str(error).splitlines() or [""])[0][:120]
+        raise BrokenCheckpoint(f"can't be read: {type(error).__name__}: {first}") from None
+
+
+def _seal(body: bytes) -> bytes:
+    """What follows the body: the length of the archive's comment (two bytes) and the comment."""
+    comment = MARK + hashlib.sha256(body).hexdigest().encode()
+    return len(comment).to_bytes(2, "little") + comment
 
 
 def _epoch_row(epoch: Epoch) -> dict[str, Any]:
@@ -208,6 +212,14 @@ def _facts(row: Mapping[str, Any]) -> Facts:
     return Facts(**{**row, "targets": tuple(row["targets"]), "scale": scale})
 
 
+def _folder(address: str) -> Path | None:
+    """The folder that an address names, None where it is an object store."""
+    if "://" not in address:
+        return Path(address)
+    parts = urlsplit(address)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
 def _remote(address: str) -> tuple[Any, str]:
     from pyarrow import fs
 
@@ -216,14 +228,14 @@ def _remote(address: str) -> tuple[Any, str]:
 
 
 def _put(address: str, name: str, data: bytes) -> None:
-    if "://" in address:
+    folder = _folder(address)
+    if folder is None:
         system, path = _remote(address)
         # Not in a `with`: there an exception would close the stream, which publishes what was written.
         stream = system.open_output_stream(f"{path}/{name}")
         stream.write(data)
         stream.close()
         return
-    folder = Path(address)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.{os.getpid()}"
     try:
@@ -242,16 +254,17 @@ def _put(address: str, name: str, data: bytes) -> None:
 
 
 def _get(address: str, name: str) -> bytes:
-    if "://" not in address:
-        return (Path(address) / name).read_bytes()
+    folder = _folder(address)
+    if folder is not None:
+        return (folder / name).read_bytes()
     system, path = _remote(address)
     with system.open_input_stream(f"{path}/{name}") as stream:
         return bytes(stream.read())
 
 
 def _list(address: str) -> list[str]:
-    if "://" not in address:
-        folder = Path(address)
+    folder = _folder(address)
+    if folder is not None:
         return [p.name for p in folder.iterdir()] if folder.is_dir() else []
     from pyarrow import fs
 
@@ -260,8 +273,9 @@ def _list(address: str) -> list[str]:
 
 
 def _remove(address: str, name: str) -> None:
-    if "://" not in address:
-        (Path(address) / name).unlink(missing_ok=True)
+    folder = _folder(address)
+    if folder is not None:
+        (folder / name).unlink(missing_ok=True)
         return
     system, path = _remote(address)
     system.delete_file(f"{path}/{name}")

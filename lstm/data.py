@@ -36,7 +36,7 @@ class Series:
 
     values: np.ndarray  # (time, column) float32, scaled: targets, past covariates, future covariates, calendar
     measured: np.ndarray  # (time, value column) bool: what stood in the file
-    times: np.ndarray  # (time,) datetime64[ns], or whole numbers
+    times: np.ndarray  # (time,) datetime64, or whole numbers
     targets: tuple[str, ...]
     pasts: int  # columns known up to the origin, targets not counted
     futures: int  # columns known ahead, calendar included; they come last
@@ -114,10 +114,10 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
         )
     filled = fill(source.values, config, [stop for _, stop in bounds.values()])
     scale = _fit(filled[slice(*bounds["train"])], source.columns, config)
-    scaled = (filled - np.array(scale.mean)) / np.array(scale.deviation)
+    scaled = _scaled(filled, scale, source.columns, config)
     known_ahead = calendar(source.times, config)
     series = Series(
-        values=np.ascontiguousarray(np.concatenate([scaled, known_ahead], axis=1), dtype=np.float32),
+        values=np.concatenate([scaled, known_ahead.astype(np.float32)], axis=1),
         measured=measured,
         times=source.times.to_numpy(),
         targets=tuple(config.targets),
@@ -125,7 +125,7 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
         futures=len(config.future_covariates) + known_ahead.shape[1],
         scale=scale,
         bounds=bounds,
-        reach=reach,
+        reach=max(reach, config.lookback),
         season=config.season or season_of(source),
         step=source.step,
         fingerprint=source.fingerprint,
@@ -209,7 +209,7 @@ def calendar(times: pd.Index, config: DataConfig) -> np.ndarray:
         return np.empty((len(times), 0))
     assert isinstance(times, pd.DatetimeIndex)
     positions = {
-        "hour_of_day": times.hour + times.minute / 60,
+        "hour_of_day": times.hour + times.minute / 60 + times.second / 3600,
         "day_of_week": times.dayofweek,
         "day_of_month": times.day - 1,
         "day_of_year": times.dayofyear - 1,
@@ -248,11 +248,31 @@ def naive_error(series: Series) -> np.ndarray:
 
     It scales MASE (Hyndman & Koehler, 2006, equation 2).
     """
-    start, stop = series.bounds["train"]
-    values = series.original(series.values[start:stop, : len(series.targets)])
-    lag = series.season if stop - start > series.season else 1
-    error: np.ndarray = np.abs(values[lag:] - values[:-lag]).mean(axis=0)
+    rows, count = slice(*series.bounds["train"]), len(series.targets)
+    values, measured = series.original(series.values[rows, :count]), series.measured[rows, :count]
+    error = _lagged_error(values, measured, series.season)
+    # A season that repeats itself exactly, or has no two measured values, scales nothing: take the last value.
+    return np.where(error > 0, error, _lagged_error(values, measured, 1))
+
+
+def _lagged_error(values: np.ndarray, measured: np.ndarray, lag: int) -> np.ndarray:
+    """Mean absolute difference of measured values `lag` steps apart, 0 where there are none: (target,)."""
+    both = measured[lag:] & measured[:-lag]
+    total = (np.abs(values[lag:] - values[:-lag]) * both).sum(axis=0)
+    error: np.ndarray = total / np.maximum(both.sum(axis=0), 1)
     return error
+
+
+def _scaled(values: np.ndarray, scale: Scale, columns: tuple[str, ...], config: DataConfig) -> np.ndarray:
+    """The values as the network sees them, float32."""
+    with np.errstate(over="ignore"):
+        scaled: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
+    for index in np.flatnonzero(~np.isfinite(scaled).all(axis=0)):
+        raise BadInput(
+            f"{config.path}: the values of column {columns[index]!r} are too large beside those of the training "
+            "part (or, with data.scaling: none, for float32); rescale them"
+        )
+    return scaled
 
 
 def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Scale:
@@ -261,7 +281,7 @@ def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Sca
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
         worst = columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])]
         raise BadInput(f"{config.path}: the values of column {worst!r} are too large to be averaged; rescale them")
-    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+    constant = deviation <= 1e-14 * np.abs(mean)  # what rounding leaves
     for index in np.flatnonzero(constant[: len(config.targets)]):
         raise BadInput(
             f"{config.path}: column {columns[index]!r} is constant ({mean[index]:g}) over the training part; "
@@ -274,12 +294,10 @@ def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Sca
 
 
 def _without_leading_gap(source: table.Table) -> table.Table:
-    complete = ~np.isnan(source.values).any(axis=1)
     known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
-    if not complete.any() or not known.any():
-        empty = [c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all()]
-        which = f"column {empty[0]!r} has no value at all" if empty else "no row has a value in every column"
-        raise BadInput(f"{which}; a time series needs values")
+    if not known.any():
+        empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
+        raise BadInput(f"column {empty!r} has no value at all; a time series needs values")
     first = int(np.argmax(known))
     if first == 0:
         return source

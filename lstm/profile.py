@@ -130,7 +130,7 @@ def profile(path: Path) -> Profile:
         target=target,
         target_why=why,
         covariates=covariates,
-        known_ahead=tuple(c for c in covariates if c.lower().removeprefix("is_") in AHEAD),
+        known_ahead=tuple(c for c in covariates if _ahead(c)),
         left_out=left_out,
         seasons=seasons,
         season=season,
@@ -158,10 +158,10 @@ def _read(path: Path) -> tuple[pa.Table, list[str]]:
         raise BadInput(f"{path}:1: holds only numbers; the first line must name the columns, as in time,value")
     try:
         if table._is_parquet(path):
-            raw = pa.parquet.read_table(path, columns=usable)
+            raw = pa.parquet.read_table(path, columns=usable, partitioning=None)
         else:
             raw = table._read_csv(path, usable, {})
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{path}: {table._explain(error)}") from None
     if raw.num_rows == 0:
         raise BadInput(f"{path}: has a header but no rows")
@@ -185,7 +185,7 @@ def _column(path: Path, raw: pa.Table, name: str) -> Column:
     kind: Kind = "other"
     if _is_numeric(values.type):
         kind = "number"
-    elif _is_time(values.type) or (_is_text(values.type) and _read_as_times(path, values, name)):
+    elif _is_time(values.type) or (_is_text(values.type) and _looks_dated(values)):
         kind = "time"
     missing = values.null_count
     first = f"{path}:{table._line(path, _first_null(values))}" if missing else ""
@@ -208,22 +208,14 @@ def _first_null(values: pa.ChunkedArray) -> int:
     return int(np.argmax(values.is_null().to_numpy()))
 
 
-def _read_as_times(path: Path, values: pa.ChunkedArray, name: str) -> bool:
-    """Whether the first values can be read as times; a wrong one further down is told as such."""
-    head = values.slice(0, 50).drop_null()
-    if not len(head) or not any(c.isdigit() for c in str(head[0])):
-        return False  # pandas takes "now" and "May" for times
-    try:
-        _times_of(path, pa.chunked_array([head.combine_chunks()] if head.num_chunks != 1 else head.chunks), name)
-    except BadInput:
+def _looks_dated(values: pa.ChunkedArray) -> bool:
+    """Whether most of the first values can be read as times; one that can't is told when all are read."""
+    head = values.slice(0, 50).drop_null().to_pandas().astype(str)
+    if not len(head) or not head.str.contains(r"\d+[-/.:]\d+|\d{8}").all():
         return False
-    return True
-
-
-def _times_of(path: Path, values: pa.ChunkedArray, name: str) -> pd.Index:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that each value was looked at by itself
-        return table.times_of(path, values, name)
+        return bool(pd.to_datetime(head, errors="coerce", utc=True).notna().mean() > 0.8)
 
 
 # --- Time -------------------------------------------------------------------------------------------------
@@ -236,7 +228,7 @@ def _time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[str]
         return min(dated, key=lambda name: _rank(name, TIMES))
     for name in (c.name for c in columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
         if _is_text(raw.column(name).type):
-            _times_of(path, raw.column(name), name)  # raises, and tells where
+            table.times_of(path, raw.column(name), name)  # raises, and tells where
     numbers = [c.name for c in columns if c.kind == "number"]
     named = sorted((n for n in numbers if _rank(n, TIMES) < len(TIMES)), key=lambda name: _rank(name, TIMES))
     for name in named:
@@ -348,12 +340,18 @@ def _roles(path: Path, raw: pa.Table, numbers: Sequence[str]) -> tuple[str, str,
     if not able:
         raise BadInput(_no_number(path, raw, numbers, left_out))
     named = [name for name in able if _rank(name, TARGETS) < len(TARGETS)]
-    target = min(named, key=lambda name: _rank(name, TARGETS)) if named else able[-1]
+    target = (
+        min(named, key=lambda name: _rank(name, TARGETS)) if named else ([n for n in able if not _ahead(n)] or able)[-1]
+    )
     why = "by its name" if named else "the last column of numbers" if len(able) > 1 else "the only column of numbers"
     others = [name for name in able if name != target]
     late = {name: row for name in others if (row := _first_known(raw.column(name))) > LATEST * raw.num_rows}
     left_out |= {name: f"its values begin only in row {row + 1}" for name, row in late.items()}
     return target, why, tuple(name for name in others if name not in late), left_out
+
+
+def _ahead(name: str) -> bool:
+    return name.lower().removeprefix("is_") in AHEAD
 
 
 def _first_known(values: pa.ChunkedArray) -> int:

@@ -4,6 +4,7 @@
 screen receive them. Times are Unix times in milliseconds, taken once, where the thing happened.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -176,7 +177,7 @@ class Sweep:
     @property
     def best(self) -> Trial | None:
         """The completed trial with the best value; a diverged one is never it."""
-        done = [t for t in self.trials if t.state == "COMPLETE" and t.value is not None and not t.diverged]
+        done = [t for t in self.trials if t.state == "COMPLETE" and t.value is not None and not (t.diverged or math.isnan(t.value))]
         sign = 1 if self.direction == "minimize" else -1
         return min(done, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
 

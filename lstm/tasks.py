@@ -11,12 +11,13 @@ from torch import Tensor
 
 from lstm import table
 from lstm.checkpoint import Checkpoint
-from lstm.config import DataConfig
+from lstm.config import DataConfig, ModelConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
 from lstm.network import Forecaster, build
 from lstm.records import BadInput, Forecast
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCH = 512  # windows at most
+EVALUATION_CELLS = 2**24  # hidden states of a layer at most (64 MiB), or one window's
 Judged = Literal["validation", "test"]
 
 
@@ -42,6 +43,11 @@ class Windows:
         return past, rest[..., rest.shape[-1] - self._futures :], rest[..., : self._targets]
 
 
+def evaluation_batch(data: DataConfig, model: ModelConfig) -> int:
+    """Windows that are judged at once, so that long look-backs and wide layers fit in memory."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_CELLS // (data.lookback * model.hidden_size)))
+
+
 @torch.no_grad()
 def evaluate(
     network: Forecaster, windows: Windows, series: Series, config: DataConfig, part: Judged
@@ -50,7 +56,7 @@ def evaluate(
     device = next(network.parameters()).device
     network.eval()
     sums = _Sums(series)
-    for origins in _batches(series.origins(part, config)):
+    for origins in _batches(series.origins(part, config), evaluation_batch(config, network.model)):
         past, ahead, target = windows.at(torch.from_numpy(origins).to(device))
         sums.add((network(past, ahead).float() - target).cpu().numpy())
     return sums.metrics()
@@ -153,9 +159,15 @@ def predict(checkpoint: Checkpoint, source: table.Table) -> dict[str, list[Any]]
     Rows after the last known target give the future covariates over the horizon.
 
     Raises:
-        BadInput: the table is too short, has gaps where none are allowed, or lacks future covariates.
+        BadInput: the table is too short, has another step than the training data, gaps where none are allowed,
+            or lacks future covariates.
     """
     config, facts = checkpoint.config.data, checkpoint.facts
+    if source.step != facts.step:
+        raise BadInput(
+            f"the input has a row every {source.step or 'row'}, the model was trained on one every "
+            f"{facts.step or 'row'}; give it rows with the same step"
+        )
     count = len(facts.targets)
     known = np.flatnonzero(~np.isnan(source.values[:, :count]).any(axis=1))
     if not len(known):
@@ -209,14 +221,16 @@ def _extended(source: table.Table, origin: int, config: DataConfig) -> tuple[np.
     return values, times
 
 
-def _batches(origins: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(origins), EVALUATION_BATCH):
-        yield origins[start : start + EVALUATION_BATCH]
+def _batches(origins: np.ndarray, size: int = EVALUATION_BATCH) -> Iterator[np.ndarray]:
+    for start in range(0, len(origins), size):
+        yield origins[start : start + size]
 
 
 def _texts(times: np.ndarray) -> tuple[str, ...]:
     if not np.issubdtype(times.dtype, np.datetime64):
         return tuple(str(t) for t in times)
     index = pd.DatetimeIndex(times)
-    whole_days = bool((index == index.normalize()).all())
-    return tuple(index.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%dT%H:%M:%S"))
+    if bool((index == index.normalize()).all()):
+        return tuple(index.strftime("%Y-%m-%d"))
+    whole_seconds = bool((index == index.floor("s")).all())
+    return tuple(index.strftime("%Y-%m-%dT%H:%M:%S" if whole_seconds else "%Y-%m-%dT%H:%M:%S.%f"))

@@ -4,6 +4,7 @@ Every random draw comes from (seed, epoch) or (seed, pass over the data), never 
 runs on, so a training that was stopped after any epoch and resumed is the same to the bit on the CPU.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from lstm.config import TrainingConfig, TrialConfig
 from lstm.data import Series
 from lstm.network import Forecaster, build, parameter_count
 from lstm.records import Epoch, State, Why
-from lstm.tasks import Windows, evaluate
+from lstm.tasks import Windows, evaluate, evaluation_batch
 
 # Purposes of random draws, so that no two of them share a stream.
 WEIGHTS, ORDER, NOISE = range(3)
@@ -51,32 +52,32 @@ def train(config: TrialConfig, data: Series, state: State | None = None, *, devi
 def seconds_per_epoch(config: TrialConfig, data: Series, *, device: str = "cpu", steps: int = 4) -> float:
     """An estimate of an epoch's time, from a few measured steps of a throw-away network."""
     run = _Run(config, data, device)
-    batches = run.batches(1)
-    run.step(next(batches))  # the first step builds what the others use
+    batches = itertools.chain.from_iterable(run.batches(number) for number in itertools.count(1))
+    run.step(next(batches))[0].item()  # the first step builds what the others use
     started = time.perf_counter()
     count = 0
-    for batch in batches:
-        run.step(batch)
+    while count < steps and time.perf_counter() - started < 0.5:
+        run.step(next(batches))[0].item()  # reading the loss waits for the device
         count += 1
-        if count == steps or time.perf_counter() - started > 0.5:
-            break
-    step_s = (time.perf_counter() - started) / max(count, 1)
+    step_s = (time.perf_counter() - started) / count
     judged = data.origins("validation", config.data)
+    sample = torch.from_numpy(judged[:256]).to(device)
     started = time.perf_counter()
     with torch.no_grad():
-        run.network(*run.windows.at(torch.from_numpy(judged[:256]).to(device))[:2])
-    judge_s = (time.perf_counter() - started) * len(judged) / len(judged[:256])
+        run.network.eval()(*run.windows.at(sample)[:2]).sum().item()
+    judge_s = (time.perf_counter() - started) * len(judged) / len(sample)
     return step_s * run.steps_per_epoch + judge_s
 
 
 def memory_bytes(config: TrialConfig, data: Series) -> int:
     """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
     weights = parameter_count(config, data)
-    model, rows = config.model, config.training.batch_size
+    model, lookback = config.model, config.data.lookback
     # Kept for back-propagation: the input and, per layer, four gates, cell and hidden state of each step.
-    steps = rows * config.data.lookback
-    activations = steps * (data.inputs + 6 * model.hidden_size * model.num_layers)
-    return 4 * (5 * weights + 2 * activations) + data.values.nbytes
+    training = 2 * config.training.batch_size * lookback * (data.inputs + 6 * model.hidden_size * model.num_layers)
+    judging = evaluation_batch(config.data, model) * lookback * (data.inputs + 6 * model.hidden_size)
+    # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
+    return 4 * (12 * weights + max(training, judging)) + data.values.nbytes
 
 
 class _Run:
@@ -99,9 +100,10 @@ class _Run:
 
     def restore(self, state: State) -> None:
         self.network.load_state_dict(dict(state.model))
-        self.optimizer.load_state_dict(dict(state.optimizer))
+        # Copied: torch would go on in the state's own tensors, and a state may be resumed from twice.
+        self.optimizer.load_state_dict(_copy(state.optimizer))
         if self.schedule:
-            self.schedule.load_state_dict(dict(state.schedule))
+            self.schedule.load_state_dict(_copy(state.schedule))
         self.history = state.history
         self.best_epoch, self.best_value = state.best_epoch, state.best_value
         self.best_weights = dict(state.best_weights)

@@ -81,7 +81,8 @@ def _run(plan: Plan, address: str | None, file: TextIO, *, as_json: bool) -> int
         screen(event)
 
     with screen:
-        outcome = sweep.run(order, plan.series, record, address=address, recorded=recorder.recorded)
+        memory = sweep.Memory(recorder, recorder.recorded)
+        outcome = sweep.run(order, plan.series, record, memory, address=address)
     return _conclude(plan, outcome, recorder, console, as_json=as_json)
 
 

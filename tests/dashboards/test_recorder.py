@@ -85,7 +85,7 @@ def test_the_sweeps_curve_is_the_best_value_so_far(uri: str, home: Path, make: S
     for number, value in enumerate([0.5, 0.7, 0.2, math.inf, 0.4]):
         events += [make.trial_started(number), make.trial_ended(number, value)]
     events += [make.trial_started(5), make.trial_ended(5, 0.01, "PRUNED")]
-    events += [make.trial_started(6), make.trial_ended(6, 0.01, "COMPLETE", "diverged at epoch 3")]
+    events += [make.trial_started(6), make.trial_ended(6, 0.01, "PRUNED", "diverged in epoch 3")]
     record(uri, home, events)
     assert [value for _, value, _ in curve(uri, sweep_run(uri), "best")] == [0.5, 0.5, 0.2, 0.2, 0.2, 0.2, 0.2]
 

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cluster import space
+from experiments import spec as spec_file
+from lstm import data
+
+FOLDER = Path(spec_file.__file__).parent
+SPECS = sorted(FOLDER.glob("*.yaml"))
+SHIPPED = [path for path in SPECS if "${" not in path.read_text().split("path: ", 1)[1].splitlines()[0]]
+
+
+def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spec:
+    return spec_file.load(path, environment={"ETTH1_CSV": "/somewhere/ETTh1.csv"} | (environment or {}))
+
+
+def windows(spec: spec_file.Spec) -> None:
+    """Loads the data and asserts that every part has windows at both ends of the space."""
+    experiment = spec.experiment
+    series = data.load(experiment.data, spec.folder, experiment.reach)
+    if experiment.search:
+        data.check_ends(series, *space.ends(experiment.base, experiment.search.space))
+    for part in ("validation", "test"):
+        assert len(series.origins(part, experiment.data)) > 10  # type: ignore[arg-type]
+    assert len(series.train_origins(experiment.data)) > 100
+
+
+def test_there_are_specs_to_copy() -> None:
+    assert {"co2", "weather", "single", "conditional", "etth1"} <= {path.stem for path in SPECS}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+class TestEverySpec:
+    def test_loads_without_a_warning(self, path: Path) -> None:
+        assert spec_file.warnings(load(path)) == []
+
+    def test_names_the_schema_first(self, path: Path) -> None:
+        assert path.read_text().splitlines()[0] == f"# yaml-language-server: $schema={spec_file.SCHEMA.name}"
+
+    def test_teaches(self, path: Path) -> None:
+        lines = path.read_text().splitlines()
+        assert sum("# " in line for line in lines) >= 5
+        assert max(len(line) for line in lines) <= 120
+
+    def test_holds_no_machines_path(self, path: Path) -> None:
+        assert not Path(load(path).document.written["data"]["path"]).is_absolute()
+
+
+def test_names_are_unique() -> None:
+    names = [load(path).experiment.name for path in SPECS]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_data_have_windows_in_every_part(path: Path) -> None:
+    windows(load(path))
+
+
+def test_etth1_reads_a_file_of_its_shape(tmp_path: Path) -> None:
+    rows = 17_420
+    frame = pd.DataFrame({"date": pd.date_range("2016-07-01", periods=rows, freq="h")})
+    frame["OT"] = np.random.default_rng(0).normal(size=rows).cumsum()
+    frame.to_csv(tmp_path / "ETTh1.csv", index=False)
+    for path in sorted(FOLDER.glob("etth1*.yaml")):
+        windows(load(path, {"ETTH1_CSV": str(tmp_path / "ETTh1.csv")}))
+
+
+def test_every_data_file_is_used_and_its_source_told() -> None:
+    told = (FOLDER / "data" / "README.md").read_text()
+    used = {load(path).experiment.data.path for path in SHIPPED}
+    for path in (FOLDER / "data").glob("*.csv"):
+        assert f"data/{path.name}" in used
+        assert path.name in told
