@@ -75,7 +75,7 @@ class Bridge:
         checkpoints: str,
         keep_best: bool,
         order: Mapping[str, Any],
-        limit: int | None,
+        limit: Callable[[], int],
         stop: Stop,
         record: Record,
     ) -> None:
@@ -86,7 +86,7 @@ class Bridge:
             checkpoints: Address under which each trial has its own.
             keep_best: Whether a trial that is not the best loses its weights when it ends.
             order: What every actor is told: `cpus`, `gpus`.
-            limit: Trials at once, or None for as many as Tune places.
+            limit: Says how many trials may be asked for at once.
             stop: Where the end is asked for.
             record: Receives the events.
         """
@@ -130,7 +130,7 @@ class Bridge:
             self._ready += [(0.0, n) for n in self._insist(self._study.running) if n not in owned]
             self._asked = self._insist(self._study.asked)
             self._doubt = False
-        if self._limit is not None and sum(not a.ended for a in self._live.values()) >= self._limit:
+        if sum(not a.ended for a in self._live.values()) >= self._limit():
             return None
         for entry in sorted(self._ready):
             if entry[0] <= time.monotonic():

@@ -123,15 +123,7 @@ def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoint
     total = {kind: sum(n["Resources"].get(kind, 0.0) for n in nodes) for kind in ("CPU", "GPU")}
     asked = resources.gpus_per_trial
     gpus = (1.0 if total["GPU"] >= 1 else 0.0) if asked == "auto" else float(asked)
-    slots = sum(
-        int(
-            min(
-                node["Resources"].get("CPU", 0.0) // resources.cpus_per_trial,
-                _packed(node["Resources"].get("GPU", 0.0), gpus) if gpus else float("inf"),
-            )
-        )
-        for node in nodes
-    )
+    slots = count_slots(resources.cpus_per_trial, gpus)
     if slots == 0:
         raise BadInput(
             f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, which no node has; "
@@ -150,6 +142,22 @@ def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoint
         slots=slots,
         gpus_per_trial=gpus,
         warnings=(warning,) if open_door else (),
+    )
+
+
+def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
+    """Trials that fit at once onto the nodes that live now; the cluster may grow and shrink."""
+    import ray
+
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(
+        int(
+            min(
+                node.get("CPU", 0.0) // cpus_per_trial,
+                _packed(node.get("GPU", 0.0), gpus_per_trial) if gpus_per_trial else float("inf"),
+            )
+        )
+        for node in resources
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
-from cluster.connect import Joined, join
+from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
 from cluster.stop import Stop
 from cluster.study import Study
@@ -31,6 +31,8 @@ from lstm.records import (
     TrialEnded,
     TrialStarted,
 )
+
+SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,18 +181,17 @@ def _drive(order: Order, study: Study, series: Series, joined: Joined, stop: Sto
     from cluster.bridge import Bridge, StudyScheduler, StudySearcher, StudyStopper
     from cluster.trial import TrialActor
 
-    limit = order.resources.max_concurrent
     bridge = Bridge(
         study,
         checkpoints=order.checkpoints,
         keep_best=order.storage.keep == "best",
         order={"cpus": order.resources.cpus_per_trial, "gpus": joined.gpus_per_trial},
-        limit=None if limit == "auto" else limit,
+        limit=_limit(order, joined),
         stop=stop,
         record=record,
     )
-    # Trials wait placed, so that a slot that falls free is filled at once.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, joined.slots // 4))
+    # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
     resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
     with _deadline(order, stop), tempfile.TemporaryDirectory(prefix="lstm-sweeps-tune-") as scratch:
         tune.run(
@@ -208,6 +209,22 @@ def _drive(order: Order, study: Study, series: Series, joined: Joined, stop: Sto
         )
     if stop.reason and stop.code == 0 and _target(study.sweep(), order):
         bridge.close_open("the sweep reached its target")
+
+
+def _limit(order: Order, joined: Joined) -> Callable[[], int]:
+    """Trials that may be asked for at once: one for each slot and a few that wait, so that none falls idle."""
+    fixed = order.resources.max_concurrent
+    if fixed != "auto":
+        return lambda: fixed
+    known = [time.monotonic(), joined.slots]
+
+    def limit() -> int:
+        if time.monotonic() - known[0] > SLOTS_S:
+            known[:] = [time.monotonic(), count_slots(order.resources.cpus_per_trial, joined.gpus_per_trial)]
+        slots = int(known[1])
+        return slots + max(1, slots // 8)
+
+    return limit
 
 
 def _target(sweep: Sweep, order: Order) -> bool:
