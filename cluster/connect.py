@@ -199,7 +199,7 @@ def _faults(ray: Any, node: dict[str, Any], answer: Any, checkpoints: str, probe
     except ray.exceptions.RayError as error:
         yield f"{host}: can't run our code: {str(error).splitlines()[-1][:200]}"
         return
-    here = (platform.python_version(), _torch_version())
+    here = _versions()
     for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
         if theirs != ours:
             yield f"{host}: has {what} {theirs}, this driver has {ours}; install the same everywhere"
@@ -212,30 +212,21 @@ def _faults(ray: Any, node: dict[str, Any], answer: Any, checkpoints: str, probe
         )
 
 
-def _torch_version() -> str:
-    import torch
-
-    return str(torch.__version__).partition("+")[0]
-
-
 def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
     """On a node: its versions, and what keeps it from writing checkpoints, if anything."""
     import ray
 
+    from lstm import checkpoint
+
     trouble = ""
     try:
-        if "://" not in checkpoints:
-            folder = Path(checkpoints)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{probe}-{ray.get_runtime_context().get_node_id()}").write_text("")
-        else:
-            from pyarrow import fs
-
-            system, path = fs.FileSystem.from_uri(checkpoints)
-            stream = system.open_output_stream(f"{path}/{probe}")
-            stream.write(b"")
-            stream.close()
-            system.delete_file(f"{path}/{probe}")
+        checkpoint.probe(checkpoints, f"{probe}-{ray.get_runtime_context().get_node_id()}")
     except Exception as error:  # whatever a file system raises is told by name
         trouble = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-    return (platform.python_version(), _torch_version()), trouble
+    return _versions(), trouble
+
+
+def _versions() -> tuple[str, str]:
+    from lstm import device
+
+    return platform.python_version(), device.version()

@@ -5,6 +5,7 @@ stored before it is obeyed. What a driver needs to go on after another was kille
 the checkpoints.
 """
 
+import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -343,9 +344,7 @@ def _sampler(search: SearchConfig, number: int) -> BaseSampler:
 
 
 def _mixed(seed: int, number: int) -> int:
-    import numpy as np
-
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "little")
 
 
 def _pruner(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:

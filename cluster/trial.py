@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import ray
-import torch
 from ray import tune
 
 from cluster.result import Failure, Started
-from lstm import checkpoint
+from lstm import checkpoint, device
 from lstm.config import TrialConfig
 from lstm.data import Series
 from lstm.records import Epoch
@@ -31,11 +30,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         """Starts the actor's first trial; the series lies in the object store, once for all trials of a host."""
         assert series is not None
         self._series = series
-        torch.set_num_threads(int(config["cpus"]))
-        gpus = float(config["gpus"])
-        self._device = "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
-        if self._device == "cuda" and gpus < 1:
-            torch.cuda.set_per_process_memory_fraction(gpus)
+        self._device = device.claim(int(config["cpus"]), float(config["gpus"]))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -49,10 +44,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         """Reports the start, then one epoch at a time."""
         try:
             return self._start() if self._epochs is None else self._epoch(next(self._epochs))
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except device.OUT_OF_MEMORY as error:
             self._epochs = None
-            if self._device == "cuda":
-                torch.cuda.empty_cache()
+            device.release(self._device)
             return _failure("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
         except (OSError, ray.exceptions.RayError) as error:
             return _failure("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")

@@ -135,15 +135,14 @@ def _commit(folder: Path) -> str | None:
 
 def estimate(plan: Plan) -> dict[str, Any]:
     """A time estimate from a few measured training steps at both ends of the space, on this machine."""
-    import torch
-
     from cluster import space
+    from lstm.device import claim
     from lstm.network import parameter_count
     from lstm.training import memory_bytes, seconds_per_epoch
 
     order = plan.order
-    device = "cuda" if torch.cuda.is_available() and order.resources.gpus_per_trial != 0 else "cpu"
-    torch.set_num_threads(order.resources.cpus_per_trial)
+    gpus = order.resources.gpus_per_trial
+    device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
     low, high = space.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
     trials = order.search.n_trials if order.search else 1

@@ -117,6 +117,13 @@ def strip(address: str) -> None:
             _remove(address, old)
 
 
+def probe(address: str, name: str) -> None:
+    """Leaves a small file in a folder, or writes and removes one in an object store; raises where it can't."""
+    _put(address, name, b"probe")
+    if "://" in address:
+        _remove(address, name)
+
+
 def names(address: str) -> list[str]:
     """The checkpoint files at an address, oldest first: by attempt, then epoch."""
     return sorted((n for n in _list(address) if NAME.fullmatch(n)), key=_key)

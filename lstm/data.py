@@ -102,7 +102,8 @@ def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
 
 def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
     """The same from a table; scaling is fitted on the training part only."""
-    source = _without_leading_gap(source)
+    whole, source = source, _without_leading_gap(source)
+    left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
     measured = ~np.isnan(source.values)
     if config.missing == "refuse" and not measured.all():
@@ -112,7 +113,8 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
             f"{source.columns[column]!r} at {source.times[row]}; say what to do with data.missing: interpolate, "
             "forward_fill or skip"
         )
-    filled = fill(source.values, config, [stop for _, stop in bounds.values()])
+    # Filled before the leading gap is cut off: one column's first value may lie in it.
+    filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
     scale = _fit(filled[slice(*bounds["train"])], source.columns, config)
     scaled = _scaled(filled, scale, source.columns, config)
     known_ahead = calendar(source.times, config)

@@ -23,6 +23,7 @@ MIN_STRENGTH = 0.3  # autocorrelation from which a season counts as found
 LONGER_BY = 0.1  # a day's season shows at a week's lag too: the longer must be clearly stronger
 LATEST = 0.1  # a covariate that begins later would cost the steps before
 MAX_STEPS = 20_000  # the most recent ones are enough to see a cycle
+UNIX_TIME = 100_000_000  # whole numbers from here on may be seconds since 1970
 MAX_TIME_GAPS = 2.0  # more steps than twice the rows: the step is not what the file was measured in
 TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
 TARGETS = ("y", "target", "value", "demand", "sales", "price", "load", "ot", "consumption", "close")
@@ -108,7 +109,7 @@ def profile(path: Path) -> Profile:
     target, why, covariates, left_out = _roles(path, raw, numbers)
     step, given = _step(index, notes)
     source = table.read(_config(path, time, [target, *covariates], step if given else None), path.parent)
-    values = source.values[:, 0]
+    values = source.values[:, 0] / np.nanmax(np.abs(source.values[:, 0]))  # squares of large ones would overflow
     absent = _absent(index, source) if not given else source.times[:0]
     seasons = tuple(_seasons(source, values, "B" if step == "B" else ""))
     season = _strongest(seasons)
@@ -211,11 +212,10 @@ def _first_null(values: pa.ChunkedArray) -> int:
 def _looks_dated(values: pa.ChunkedArray) -> bool:
     """Whether most of the first values can be read as times; one that can't is told when all are read."""
     head = values.slice(0, 50).drop_null().to_pandas().astype(str)
-    if not len(head) or not head.str.contains(r"\d+[-/.:]\d+|\d{8}").all():
-        return False
+    head = head.where(head.str.contains(r"\d+[-/.:]\d+|\d{8}"))  # pandas takes "now" and "May 1" for times
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that each value was looked at by itself
-        return bool(pd.to_datetime(head, errors="coerce", utc=True).notna().mean() > 0.8)
+        warnings.simplefilter("ignore")
+        return bool(pd.to_datetime(head, errors="coerce", utc=True, format="mixed").notna().mean() > 0.8)
 
 
 # --- Time -------------------------------------------------------------------------------------------------
@@ -233,6 +233,8 @@ def _time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[str]
     named = sorted((n for n in numbers if _rank(n, TIMES) < len(TIMES)), key=lambda name: _rank(name, TIMES))
     for name in named:
         if _rises(raw.column(name)):
+            if int(raw.column(name)[0].as_py()) >= UNIX_TIME:
+                notes.append(f"{name} holds whole numbers; if these are Unix times, write 2016-07-01 13:00:00 instead")
             return name
         _refuse_panel(path, raw, name)
         notes.append(f"{name} is not used as the time: its numbers repeat, are irregular or have fractions")
@@ -303,7 +305,7 @@ def _step(index: pd.Index | None, notes: list[str]) -> tuple[str | None, bool]:
         return None, False
     times = index.sort_values()
     step = table.infer_step(times)
-    if step == "1D" and len(times) >= 10 and not (times.dayofweek >= 5).any():
+    if step == "1D" and len(times) >= 10 and not (times.day_of_week >= 5).any():
         notes.append("there are no Saturdays and Sundays: steps are working days")
         return "B", True
     span_s = (times[-1] - times[0]).total_seconds()
@@ -442,8 +444,9 @@ def _strength(series: np.ndarray, steps: int) -> float:
     early, late = rest[:-steps] - rest[:-steps].mean(), rest[steps:] - rest[steps:].mean()
     scale = float(np.sqrt((early**2).sum() * (late**2).sum()))
     # Against rounding: a straight line leaves a rest that repeats perfectly.
-    small = 1e-9 * float(np.abs(series).max()) ** 2 * len(series)
-    return 0.0 if scale <= small else round(float((early * late).sum()) / scale, 3)
+    return (
+        0.0 if scale <= 1e-9 * len(series) * float(series.std()) ** 2 else round(float((early * late).sum()) / scale, 3)
+    )
 
 
 def _cycle(series: np.ndarray) -> int | None:

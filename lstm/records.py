@@ -177,9 +177,13 @@ class Sweep:
     @property
     def best(self) -> Trial | None:
         """The completed trial with the best value; a diverged one is never it."""
-        done = [t for t in self.trials if t.state == "COMPLETE" and t.value is not None and not (t.diverged or math.isnan(t.value))]
+        done = [
+            (t.value, t)
+            for t in self.trials
+            if t.state == "COMPLETE" and not t.diverged and t.value is not None and not math.isnan(t.value)
+        ]
         sign = 1 if self.direction == "minimize" else -1
-        return min(done, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
+        return min(done, key=lambda pair: (sign * pair[0], pair[1].number), default=(None, None))[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,8 @@ def predict(checkpoint: Checkpoint, source: table.Table) -> dict[str, list[Any]]
     config, facts = checkpoint.config.data, checkpoint.facts
     if source.step != facts.step:
         raise BadInput(
-            f"the input has a row every {source.step or 'row'}, the model was trained on one every "
-            f"{facts.step or 'row'}; give it rows with the same step"
+            f"the input has a row every {source.step}, the model was trained on a row every {facts.step}; "
+            "give rows with the same step"
         )
     count = len(facts.targets)
     known = np.flatnonzero(~np.isnan(source.values[:, :count]).any(axis=1))

@@ -73,9 +73,9 @@ def memory_bytes(config: TrialConfig, data: Series) -> int:
     """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
     weights = parameter_count(config, data)
     model, lookback = config.model, config.data.lookback
-    # Kept for back-propagation: the input and, per layer, four gates, cell and hidden state of each step.
-    training = 2 * config.training.batch_size * lookback * (data.inputs + 6 * model.hidden_size * model.num_layers)
-    judging = evaluation_batch(config.data, model) * lookback * (data.inputs + 6 * model.hidden_size)
+    # Kept for back-propagation, per layer: four gates, cell, hidden state and copies of each step; factors measured.
+    training = 2 * config.training.batch_size * lookback * (data.inputs + 8 * model.hidden_size * model.num_layers)
+    judging = evaluation_batch(config.data, model) * lookback * (data.inputs + 3 * model.hidden_size)
     # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
     return 4 * (12 * weights + max(training, judging)) + data.values.nbytes
 

@@ -196,8 +196,8 @@ def _first_plan(found: Profile) -> _Plan:
     fitting = [s for s in found.seasons if 2 <= s.steps <= LONGEST_LOOKBACK]
     basis = found.season if found.season in fitting else min(fitting, key=lambda s: s.steps, default=None)
     length = basis.steps if basis else 12
-    # A day of hours, a week of days or a year of months as a whole; of longer seasons half.
-    horizon = length if length <= 31 else length // 2
+    # A day of hours, a week of days or a year of months as a whole; of all others half.
+    horizon = length if length <= 31 and basis and basis.name != "cycle" else length // 2
     horizon = max(min(horizon, LONGEST_HORIZON, judged // 3), 1)
     unit = length if length <= 12 else length // 2
     bound = max(min(LONGEST_LOOKBACK, (train_rows - horizon) // 3), 1)
@@ -240,7 +240,7 @@ def _fitting(found: Profile) -> _Plan:
     if some:
         return some
     assert refusal is not None
-    raise BadInput(*(f"{found.path}: {message}" for message in refusal.messages))
+    raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path.name}: ')}" for message in refusal.messages))
 
 
 def _data_config(found: Profile, plan: _Plan) -> DataConfig:
@@ -356,10 +356,11 @@ def _search_lines(found: Profile, plan: _Plan) -> Iterator[tuple[str, str]]:
         f"  pruner: {{type: successive_halving, min_resource: {first}, reduction_factor: 3}}",
         f"at epochs {first}, {3 * first}, … only the best third goes on",
     )
-    yield "  first:", "tried before anything is drawn: the base above"
-    base = f"model.hidden_size: {units}, model.residual: last, training.learning_rate: 3e-3"
     searched = plan.longest > plan.unit
-    yield f"    - {{{f'data.lookback: {plan.lookback}, ' if searched else ''}{base}}}", ""
+    same = f"{f'data.lookback: {plan.lookback}, ' if searched else ''}model.hidden_size: {units}"
+    yield "  first:", "tried before anything is drawn: the base above, and another way to follow a changing level"
+    yield f"    - {{{same}, model.residual: last, model.normalization: none, training.learning_rate: 3e-3}}", ""
+    yield f"    - {{{same}, model.residual: none, model.normalization: window, training.learning_rate: 3e-3}}", ""
     yield "  space:", ""
     if searched:
         ends = f"low: {plan.unit}, high: {plan.longest}, step: {plan.unit}"
@@ -369,6 +370,7 @@ def _search_lines(found: Profile, plan: _Plan) -> Iterator[tuple[str, str]]:
         )
     yield f"    model.hidden_size: {{type: int, low: {units // 2}, high: {2 * units}, log: true}}", ""
     yield "    model.residual: {type: categorical, choices: [none, last]}", ""
+    yield "    model.normalization: {type: categorical, choices: [none, window]}", ""
     yield "    training.learning_rate: {type: float, low: 5e-4, high: 2e-2, log: true}", ""
 
 

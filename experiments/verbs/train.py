@@ -12,15 +12,13 @@ from lstm.records import Epoch
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
     """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged."""
-    import torch
-
     from lstm import checkpoint, tasks, training
+    from lstm.device import claim
 
     where = Home.at(home)
     plan = make(find(named, where, overrides).spec, where)
     order, resources = plan.order, plan.order.resources
-    torch.set_num_threads(resources.cpus_per_trial)
-    device = "cuda" if torch.cuda.is_available() and resources.gpus_per_trial != 0 else "cpu"
+    device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
     address = f"{order.checkpoints}/train"
     found = checkpoint.load(address)
     facts = checkpoint.Facts.of(plan.series)

@@ -1,0 +1,46 @@
+# `make sweep` and `make test` work from a fresh clone on a machine that has Python 3.11 or later and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+HOME_DIR ?= runs
+# torch is named first: packages that depend on it would else choose a build of their own.
+TORCH = $(shell grep '^torch==' requirements.lock)
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: sweep test lint types imports tests schema clean
+
+sweep: $(VENV)/installed
+	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
+	$(BIN)/sweep --home $(HOME_DIR) compare experiments/co2.yaml
+
+test: lint types imports tests
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+imports: $(VENV)/installed-dev
+	$(BIN)/lint-imports
+
+tests: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+schema: $(VENV)/installed
+	$(BIN)/python -m experiments.schema
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH)
+	$(PIP) --requirement requirements.lock
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
+	$(PIP) --requirement requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -1,0 +1,147 @@
+"""The rules across sections: what no section can check alone, on those that are valid in themselves.
+
+Above all: an option that would do nothing in this combination is an error.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cluster import space
+from cluster.config import (
+    AnyDimension,
+    CategoricalDimension,
+    GpSampler,
+    GridSampler,
+    HyperbandPruner,
+    IntDimension,
+    MedianPruner,
+    PatientPruner,
+    SearchConfig,
+    SuccessiveHalvingPruner,
+    TpeSampler,
+)
+from experiments import words
+from experiments.config import largest
+from experiments.load import Document
+from lstm import config as lstm_config
+from lstm.config import DataConfig, TrainingConfig
+from lstm.records import Fault
+
+# Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
+RESERVED = ("sweeps", "artifacts", "default", "mlflow.db", "study.db")
+MAX_GRID = 1_000_000  # the grid is held in memory
+
+
+def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
+    """All rules across fields, on the sections that are valid in themselves."""
+    data, model, training = (parts.get(name) for name in ("data", "model", "training"))
+    yield from lstm_config.faults(data, model, training)
+    if (name := parts.get("name")) and (name.lower().startswith(RESERVED[3:]) or name.lower() in RESERVED):
+        yield Fault("name", f"is {name}, which is reserved; take another")
+    if name and (".." in name or name.endswith(".")):
+        yield Fault("name", f"is {name}, may not hold '..' or end with '.'")
+    if (resources := parts.get("resources")) and resources.gpus_per_trial != "auto":
+        gpus = resources.gpus_per_trial
+        if gpus > 1 and gpus != int(gpus):
+            message = f"is {gpus:g}, must be a whole number above 1 (Ray's rule); fractions share one GPU"
+            yield Fault("resources.gpus_per_trial", message)
+    if "search" in document.filled and document.filled["search"] is None:
+        yield Fault("search", "is empty; leave it out for one training run without a search")
+    elif search := parts.get("search"):
+        base = {n: s for n, s in (("data", data), ("model", model), ("training", training)) if s is not None}
+        yield from space.faults(search, base)
+        yield from _search_rules(search, data, training, document)
+    elif "search" in parts:
+        yield from _idle_without_search(parts)
+
+
+def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
+    idle = "would do nothing: there is no search, so there is one trial; leave it out, or add search"
+    resources, storage = parts.get("resources"), parts.get("storage")
+    if resources and resources.max_concurrent != "auto" and resources.max_concurrent > 1:
+        yield Fault("resources.max_concurrent", idle)
+    if storage and storage.keep == "best":
+        yield Fault("storage.keep", idle)
+
+
+def _search_rules(
+    search: SearchConfig, data: DataConfig | None, training: TrainingConfig | None, document: Document
+) -> Iterator[Fault]:
+    if data and search.metric not in (names := lstm_config.metrics(data)):
+        message = f"is {words.quoted(document.hide(search.metric))}, must be one of {words.listed(names)}"
+        yield Fault("search.metric", message + words.near(search.metric, names))
+    if search.direction == "maximize":
+        message = f"would search for the worst: {search.metric} is an error, better when lower; use minimize"
+        yield Fault("search.direction", message)
+    if training:
+        yield from _pruner_rules(search, training)
+    yield from _sampler_rules(search)
+
+
+def _pruner_rules(search: SearchConfig, training: TrainingConfig) -> Iterator[Fault]:
+    """A pruner whose first decision is at the last epoch, or after it, would do nothing."""
+    pruner = search.pruner
+    match pruner:
+        case MedianPruner():
+            name, first = "n_warmup_steps", max(pruner.n_warmup_steps, 1)
+        case SuccessiveHalvingPruner():
+            first = pruner.min_resource * pruner.reduction_factor**pruner.min_early_stopping_rate
+            name = "min_resource" if pruner.min_resource == first else "min_early_stopping_rate"
+        case HyperbandPruner():
+            name, first = "min_resource", pruner.min_resource
+        case PatientPruner():
+            name, first = "patience", max(pruner.patience, 1)
+        case _:
+            return
+    epochs = int(largest("training.max_epochs", training.max_epochs, search))
+    if first >= epochs:
+        message = f"can never act: it first decides at epoch {first} and trials end at epoch {epochs}"
+        yield Fault(f"search.pruner.{name}", f"{message}; make it smaller, or use pruner: {{type: none}}")
+    if isinstance(pruner, MedianPruner) and "n_startup_trials" in pruner.model_fields_set:
+        yield from _startup_rule("pruner", pruner.n_startup_trials, search.n_trials)
+
+
+def _sampler_rules(search: SearchConfig) -> Iterator[Fault]:
+    sampler = search.sampler
+    conditional = [path for path, dimension in search.space.items() if dimension.when]
+    if conditional and sampler.type in ("gp", "grid"):
+        message = f"is {sampler.type}, which can't search where a parameter has a condition ({conditional[0]} has "
+        yield Fault("search.sampler.type", message + "`when`); use tpe or random")
+    if isinstance(sampler, TpeSampler | GpSampler) and "n_startup_trials" in sampler.model_fields_set:
+        yield from _startup_rule("sampler", sampler.n_startup_trials, search.n_trials)
+    if isinstance(sampler, GridSampler):
+        yield from _grid_rules(search)
+
+
+def _startup_rule(who: str, n_startup_trials: int, n_trials: int) -> Iterator[Fault]:
+    if n_startup_trials >= n_trials:
+        other = "sampler: {type: random}" if who == "sampler" else "pruner: {type: none}"
+        message = f"is {n_startup_trials} of n_trials: {n_trials}, so the {who} would never act; make it smaller"
+        yield Fault(f"search.{who}.n_startup_trials", f"{message}, or use {other}")
+
+
+def _grid_rules(search: SearchConfig) -> Iterator[Fault]:
+    sizes = {path: _size(dimension) for path, dimension in search.space.items()}
+    for path in (path for path, size in sizes.items() if size is None):
+        is_log = getattr(search.space[path], "log", False)
+        mend = "a step instead of log" if is_log else "a step"
+        yield Fault(f"search.space.{path}", f"has no list of values for the grid; give it {mend}, or choices")
+    if None in sizes.values() or any(size is not None and size < 1 for size in sizes.values()):
+        return
+    size = math.prod(size or 1 for size in sizes.values())
+    if size > MAX_GRID:
+        message = f"makes a grid of {size:,} combinations; {MAX_GRID:,} is the most, so take larger steps"
+        yield Fault("search.space", message)
+    elif search.n_trials > size:
+        yield Fault("search.n_trials", f"is {search.n_trials}, but the grid has {size} combinations; use {size}")
+
+
+def _size(dimension: AnyDimension) -> int | None:
+    """How many values a dimension has; counted, not listed: a seed has two thousand million."""
+    if isinstance(dimension, CategoricalDimension):
+        return len(dimension.choices)
+    if dimension.log or (dimension.step is None and not isinstance(dimension, IntDimension)):
+        return None
+    steps = (dimension.high - dimension.low) / (dimension.step or 1)
+    return math.floor(min(steps, 1e18) + 1e-9) + 1

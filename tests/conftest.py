@@ -1,0 +1,68 @@
+"""Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lstm.config import DataConfig, ModelConfig, TrainingConfig, TrialConfig
+from lstm.data import prepare
+from lstm.table import Table
+
+
+@pytest.fixture(scope="session")
+def data_config():
+    """A valid data section; anything in it can be set by name."""
+
+    def make(**settings):
+        base = {"path": "a.csv", "target": "y", "lookback": 8, "horizon": 3}
+        return DataConfig(**base | {"split": {"validation": 0.2, "test": 0.2}} | settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trial_config(data_config):
+    """A small trial; `data`, `model` and `training` are dicts of what shall differ."""
+
+    def make(data=None, model=None, training=None, **top):
+        return TrialConfig(
+            data=data_config(**(data or {})),
+            model=ModelConfig(**{"hidden_size": 4} | (model or {})),
+            training=TrainingConfig(**{"max_epochs": 4, "batch_size": 32, "learning_rate": 0.01} | (training or {})),
+            **top,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def table_of():
+    """A table from values `(time,)` or `(time, column)`, with times where a step is given."""
+
+    def make(values, columns=("y",), *, step="", start="2020-01-01"):
+        values = np.asarray(values, dtype=np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        times = pd.date_range(start, periods=len(values), freq=step) if step else pd.RangeIndex(len(values))
+        return Table(times, values, tuple(columns), step, "0" * 64, ())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def series_of(table_of):
+    """The series of a table that `table_of` makes of the same arguments."""
+
+    def make(config, values, reach=None, **table):
+        return prepare(table_of(values, config.columns, **table), config, reach or config.lookback)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def walk():
+    """A random walk: `(time, column)`."""
+
+    def make(rows, columns=1, seed=0):
+        return np.random.default_rng(seed).normal(size=(rows, columns)).cumsum(axis=0)
+
+    return make
