@@ -7,8 +7,10 @@ import importlib.util
 import json
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +22,9 @@ from lstm.records import BadInput
 
 TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
 BEAT_S = 3.0
+OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
+# Goes on while the machine sleeps, as the database's clock does.
+_CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
 
 
@@ -32,7 +37,7 @@ class Owner:
     """The process that drives a sweep."""
 
     host: str
-    boot: str  # of the machine: process ids mean nothing elsewhere
+    boot: str  # of the machine, and the container there: process ids mean nothing elsewhere
     pid: int
     born: str  # when the process started: process ids are used again
     id: str
@@ -59,12 +64,14 @@ class Lease:
         Args:
             url: The study's database.
             sweep: The sweep's name.
-            lost: Called once, from a thread, when another driver has taken the sweep or the database is gone.
+            lost: Called once, from a thread, when another driver has taken the sweep or the database stays away.
             stop: Called once, from a thread, when `request_stop` asked this driver to end.
         """
         self._engine, self._sweep, self._lost, self._stop = engine(url), sweep, lost, stop
         self.owner = Owner.myself()
         self.generation = 0
+        self._renewed = -TTL_S  # when the last renewal was sent that the database granted
+        self._gone = False
         self._done = Event()
         self._thread = Thread(target=self._beat, name="lease", daemon=True)
 
@@ -74,10 +81,19 @@ class Lease:
         Raises:
             HeldError: another driver holds it; the message says who and until when.
         """
+        try:
+            self.generation = self._take()
+        except BaseException:
+            self._engine.dispose()
+            raise
+        self._thread.start()
+        return self
+
+    def _take(self) -> int:
         create(self._engine)
         held = holder(self._engine, self._sweep)
         dead = held.owner.id if held and held.owner.is_dead() else ""
-        now = _clock(self._engine)
+        now, sent = _clock(self._engine), _passed_s()
         with self._engine.begin() as connection:
             taken = connection.execute(
                 sqlalchemy.text(
@@ -98,15 +114,18 @@ class Lease:
         if taken is None:
             held = holder(self._engine, self._sweep)
             raise HeldError(str(held) if held else "another driver has just taken it")
-        self.generation = int(taken)
-        self._thread.start()
-        return self
+        self._renewed = sent
+        return int(taken)
+
+    def held(self) -> bool:
+        """Whether the sweep is surely this driver's at this moment, so that it may write to the study."""
+        return not self._gone and _passed_s() - self._renewed < TTL_S
 
     def __exit__(self, *_: object) -> None:
-        """Gives the sweep back."""
+        """Gives the sweep back; where the database does not take that, the claim runs out by itself."""
         self._done.set()
         self._thread.join()
-        with self._engine.begin() as connection:
+        with suppress(sqlalchemy.exc.SQLAlchemyError), self._engine.begin() as connection:
             connection.execute(
                 sqlalchemy.text("UPDATE sweep_lease SET expires = 0 WHERE sweep = :sweep AND owner_id = :id"),
                 {"sweep": self._sweep, "id": self.owner.id},
@@ -114,24 +133,35 @@ class Lease:
         self._engine.dispose()
 
     def _beat(self) -> None:
-        silent_s = 0.0
         asked = False
         while not self._done.wait(BEAT_S):
+            sent = _passed_s()
             try:
                 stop = self._renew()
-                silent_s = 0.0
             except sqlalchemy.exc.SQLAlchemyError:
-                silent_s += BEAT_S
-                if silent_s > TTL_S:
-                    self._lost("the study's database has not answered for as long as the lease lasts")
+                # Silence alone costs nothing: nobody else can have taken the sweep but through this database.
+                if _passed_s() - self._renewed > OUTAGE_S:
+                    self._give_up(f"the study's database has not answered for {OUTAGE_S / 60:.0f} minutes")
                     return
                 continue
             if stop is None:
-                self._lost(f"another driver has taken the sweep: {holder(self._engine, self._sweep)}")
+                self._give_up("another driver has taken the sweep" + self._by_whom())
                 return
+            self._renewed = sent
             if stop and not asked:
                 asked = True
                 self._stop()
+
+    def _give_up(self, why: str) -> None:
+        self._gone = True
+        self._lost(why)
+
+    def _by_whom(self) -> str:
+        try:
+            held = holder(self._engine, self._sweep)
+        except sqlalchemy.exc.SQLAlchemyError:
+            return ""
+        return f": {held}" if held else ""
 
     def _renew(self) -> bool | None:
         with self._engine.begin() as connection:
@@ -171,13 +201,21 @@ def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
 
 
 def driver(url: str, sweep: str) -> Holder | None:
-    """The same by the database's address; None too where no sweep ever ran there, or its driver is dead."""
+    """The same by the database's address; None too where no sweep ever ran there, or its driver is dead.
+
+    Creates nothing.
+
+    Raises:
+        BadInput: the database can't be opened.
+    """
     database = engine(url)
     try:
-        if not sqlalchemy.inspect(database).has_table("sweep_lease"):
+        if is_missing(url) or not sqlalchemy.inspect(database).has_table("sweep_lease"):
             return None
         held = holder(database, sweep)
         return None if held and held.owner.is_dead() else held
+    except sqlalchemy.exc.DBAPIError as error:
+        raise unopened(error) from None
     finally:
         database.dispose()
 
@@ -185,9 +223,13 @@ def driver(url: str, sweep: str) -> Holder | None:
 def request_stop(url: str, sweep: str) -> None:
     """Asks the driver of a sweep, wherever it runs, to end as if interrupted."""
     database = engine(url)
-    with database.begin() as connection:
-        connection.execute(sqlalchemy.text("UPDATE sweep_lease SET stop = 1 WHERE sweep = :sweep"), {"sweep": sweep})
-    database.dispose()
+    try:
+        with database.begin() as connection:
+            connection.execute(
+                sqlalchemy.text("UPDATE sweep_lease SET stop = 1 WHERE sweep = :sweep"), {"sweep": sweep}
+            )
+    finally:
+        database.dispose()
 
 
 def engine(url: str) -> sqlalchemy.Engine:
@@ -202,27 +244,48 @@ def engine_options(url: str) -> dict[str, Any]:
         BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
     """
     try:
-        name = sqlalchemy.make_url(url).get_backend_name()
-    except sqlalchemy.exc.ArgumentError:
+        parts = sqlalchemy.make_url(url)
+        name = parts.get_backend_name()
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
         raise BadInput("storage.study: is no database address; write sqlite:///FILE or postgresql://…") from None
     if name not in CLOCK:
         raise BadInput(f"storage.study: {name} is not offered; use sqlite:///FILE or postgresql://…")
     if name == "sqlite":
+        if parts.database in (None, "", ":memory:"):
+            raise BadInput("storage.study: names no file, and a sweep outlives its driver; write sqlite:///FILE")
         return {"connect_args": {"timeout": 90}}
     if importlib.util.find_spec("psycopg2") is None:
         raise BadInput("storage.study: PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'")
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    # A host that was cut off must be noticed while the claim still lasts, not after TCP's quarter of an hour.
+    alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **alive}}
+
+
+def is_missing(url: str) -> bool:
+    """Whether an address is that of a SQLite file which is not there; opening it would create it."""
+    parts = sqlalchemy.make_url(url)
+    return parts.get_backend_name() == "sqlite" and not Path(parts.database or "").exists()
+
+
+def unopened(error: sqlalchemy.exc.DBAPIError) -> BadInput:
+    """A database that can't be opened, told without its address, which may hold a password."""
+    lines = str(error.orig).splitlines() or [type(error).__name__]
+    return BadInput(f"storage.study: the database can't be opened: {lines[0]}")
 
 
 def create(database: sqlalchemy.Engine) -> None:
     """Makes the table where it is missing."""
-    with database.begin() as connection:
-        connection.execute(
-            sqlalchemy.text(
-                "CREATE TABLE IF NOT EXISTS sweep_lease (sweep VARCHAR(512) PRIMARY KEY, owner_id VARCHAR(64), "
-                "owner TEXT, generation INTEGER, expires DOUBLE PRECISION, stop INTEGER)"
-            )
-        )
+    statement = sqlalchemy.text(
+        "CREATE TABLE IF NOT EXISTS sweep_lease (sweep VARCHAR(512) PRIMARY KEY, owner_id VARCHAR(64), "
+        "owner TEXT, generation INTEGER, expires DOUBLE PRECISION, stop INTEGER)"
+    )
+    try:
+        with database.begin() as connection:
+            connection.execute(statement)
+    except sqlalchemy.exc.IntegrityError:
+        # PostgreSQL's IF NOT EXISTS does not see a table that another driver makes at this moment.
+        with database.begin() as connection:
+            connection.execute(statement)
 
 
 def _clock(database: sqlalchemy.Engine) -> str:
@@ -233,16 +296,22 @@ def _row(owner: Owner) -> dict[str, Any]:
     return {"host": owner.host, "boot": owner.boot, "pid": owner.pid, "born": owner.born, "id": owner.id}
 
 
+def _passed_s() -> float:
+    return time.clock_gettime(_CLOCK_ID)
+
+
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""  # not Linux: then a dead driver's claim simply runs out
 
 
 def _born(pid: int) -> str:
     try:
-        # After the command's name, which may hold anything, the 20th field is the start time in ticks.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        # After the command's name, which may hold anything, stand the state and, 20th, the start time in ticks.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]  # a zombie runs no more
     except OSError:
         return ""

@@ -1,16 +1,23 @@
 """Where the end of a sweep is asked for, by whom and why."""
 
-from dataclasses import dataclass
 
-
-@dataclass(slots=True)
 class Stop:
     """Why the sweep ends before its last trial; written from signal handlers and threads, read by Tune's loop."""
 
-    reason: str = ""
-    code: int = 0
+    def __init__(self) -> None:
+        """Nothing is asked for yet."""
+        self._first: dict[str, tuple[str, int]] = {}
 
     def now(self, reason: str, code: int) -> None:
-        """Asks for the end; the first reason holds."""
-        if not self.reason:
-            self.code, self.reason = code, reason
+        """Asks for the end; the first reason holds. Takes no lock: a signal handler may interrupt another call."""
+        self._first.setdefault("first", (reason, code))  # atomic, so reason and code are one caller's
+
+    @property
+    def reason(self) -> str:
+        """Why, or "" while nobody asked."""
+        return self._first.get("first", ("", 0))[0]
+
+    @property
+    def code(self) -> int:
+        """The exit code that goes with the reason: 0 where the sweep is to end well, 0 while nobody asked."""
+        return self._first.get("first", ("", 0))[1]

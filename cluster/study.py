@@ -9,14 +9,15 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DBAPIError
 
 from cluster import space
 from cluster.config import (
@@ -30,10 +31,12 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
-from cluster.lease import engine_options
+from cluster.lease import engine_options, is_missing, unopened
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial
 from lstm.records import TrialState as State
+
+COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -52,7 +55,7 @@ class Study:
         sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search:
-            sampler, pruner = NumberedSampler(search), _pruner(search.pruner, base.training.max_epochs)
+            sampler, pruner = NumberedSampler(search), _pruner(search.pruner, _longest(search, base))
         self._study = optuna.create_study(
             storage=_storage(url),
             study_name=name,
@@ -62,6 +65,7 @@ class Study:
             pruner=pruner,
         )
         self._live: dict[int, optuna.trial.Trial] = {}
+        self._reported: dict[int, set[int]] = {}  # epochs of each live trial
         self._space: space.Space = search.space if search else {}
         self.n_trials = search.n_trials if search else 1
 
@@ -71,7 +75,10 @@ class Study:
         return dict(self._study.user_attrs)
 
     def remember(self, **facts: Any) -> None:
-        """Stores facts about the sweep, as JSON; unchanged ones cost nothing."""
+        """Stores facts about the sweep, as JSON; unchanged ones cost nothing.
+
+        Each is a commit of its own, in the order given.
+        """
         known = self._study.user_attrs
         for key, value in facts.items():
             if key not in known or known[key] != value:
@@ -92,20 +99,24 @@ class Study:
 
     def running(self) -> list[int]:
         """Numbers of the trials that were suggested and have not ended."""
-        return [t.number for t in self._study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
+        return [t.number for t in self._running()]
+
+    def _running(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     def ask(self) -> int:
         """Suggests a new trial and commits it; returns its number."""
         trial = self._study.ask()
-        self._live[trial.number] = trial
+        self._live[trial.number], self._reported[trial.number] = trial, set()
         space.suggest(trial, self._space)
         return trial.number
 
     def adopt(self, number: int) -> None:
         """Takes over a RUNNING trial that nobody runs; suggestions that a killed driver left out are made."""
         if number not in self._live:
-            frozen = self._frozen(number)
+            frozen = self._study.get_trials(deepcopy=False)[number]
             self._live[number] = optuna.trial.Trial(self._study, frozen._trial_id)
+            self._reported[number] = set(frozen.intermediate_values)
         space.suggest(self._live[number], self._space)
 
     def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
@@ -135,16 +146,20 @@ class Study:
         again. An answer that a killed driver did not store counts as "go on".
         """
         trial = self._live[number]
-        known = self._frozen(number).intermediate_values
+        known = self._reported[number]
         fresh = [epoch for epoch in epochs if epoch.number not in known]
         for epoch in fresh:
             trial.report(epoch.value, epoch.number)
+            known.add(epoch.number)
         return bool(fresh) and math.isfinite(fresh[-1].value) and trial.should_prune()
 
-    def decided(self, number: int) -> Mapping[str, Any] | None:
-        """How a trial was decided to end, where a driver was killed before it had ended it."""
-        decision: Mapping[str, Any] | None = self._live[number].user_attrs.get("end")
-        return decision
+    def settle(self) -> list[int]:
+        """Ends the trials whose end was decided by a driver that was killed before it had ended them."""
+        decided = {t.number: t.user_attrs["end"] for t in self._running() if "end" in t.user_attrs}
+        for number, decision in decided.items():
+            self.adopt(number)
+            self.end(number, decision)
+        return list(decided)
 
     def end(self, number: int, decision: Mapping[str, Any]) -> None:
         """Stores how a trial ends, then ends it.
@@ -162,7 +177,7 @@ class Study:
             self._study.tell(trial, value, skip_if_finished=True)
         else:
             self._study.tell(trial, state=TrialState[state], skip_if_finished=True)
-        del self._live[number]
+        del self._live[number], self._reported[number]
 
     def _penalty(self) -> float | None:
         """What a diverged trial is told as where the sampler reads completed trials only: the worst of them."""
@@ -180,9 +195,6 @@ class Study:
     def importances(self) -> dict[str, float]:
         """How much each parameter matters among the completed trials, by PED-ANOVA; empty if it can't be said."""
         return importances(self._study)
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[number]
 
 
 def facts(url: str, name: str) -> dict[str, Any] | None:
@@ -224,22 +236,32 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 def _load(url: str, name: str) -> optuna.Study:
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        raise NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
+    missing = NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
+    engine_options(url)  # whether it is an address at all
+    if is_missing(url):
+        raise missing
     try:
-        return optuna.load_study(study_name=name, storage=_storage(url))
+        study = optuna.load_study(study_name=name, storage=_storage(url))
     except KeyError:
-        raise NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it") from None
+        raise missing from None
+    if COMPARABLE not in study.user_attrs:  # its first driver was killed before it had said what the sweep is
+        raise missing
+    return study
 
 
 def _storage(url: str) -> RDBStorage:
-    from sqlalchemy.exc import OperationalError
-
+    options = engine_options(url)
     try:
-        return RDBStorage(url, engine_kwargs=engine_options(url))
-    except OperationalError as error:
-        # SQLAlchemy's own text may hold the address, and so a password; the driver's does not.
-        raise BadInput(f"storage.study: the database can't be opened: {str(error.orig).splitlines()[0]}") from None
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except (DBAPIError, StorageInternalError):
+            return RDBStorage(url, engine_kwargs=options)  # another driver may have made the tables at this moment
+    except DBAPIError as error:
+        raise unopened(error) from None
+    except StorageInternalError as error:
+        raise BadInput(f"storage.study: the database can't be opened: {error.__cause__}") from None
+    except RuntimeError as error:  # tables of another version of Optuna
+        raise BadInput(f"storage.study: {error}") from None
 
 
 def _sweep(study: optuna.Study) -> Sweep:
@@ -287,7 +309,8 @@ class NumberedSampler(BaseSampler):
     """Draws from (seed, trial number), so that a driver made anew never suggests the same again.
 
     For each trial it makes the wrapped sampler with that trial's own seed; all that such a sampler
-    learned lies in the study.
+    learned lies in the study. The grid is one for all trials; which point a trial gets is stored in
+    the study.
     """
 
     def __init__(self, search: SearchConfig) -> None:
@@ -297,7 +320,7 @@ class NumberedSampler(BaseSampler):
         self._sampler: BaseSampler = optuna.samplers.RandomSampler()
 
     def _of(self, trial: FrozenTrial) -> BaseSampler:
-        if trial.number != self._number:
+        if trial.number != self._number and not isinstance(self._sampler, optuna.samplers.GridSampler):
             self._number, self._sampler = trial.number, _sampler(self._search, trial.number)
         return self._sampler
 
@@ -327,7 +350,6 @@ class NumberedSampler(BaseSampler):
 def _sampler(search: SearchConfig, number: int) -> BaseSampler:
     chosen = search.sampler
     if isinstance(chosen, GridSampler):
-        # The order of the grid must be one for all trials; which point a trial gets is stored in the study.
         return optuna.samplers.GridSampler(space.grid(search.space), seed=chosen.seed)
     seed = _mixed(chosen.seed, number)
     if isinstance(chosen, RandomSampler):
@@ -345,6 +367,12 @@ def _sampler(search: SearchConfig, number: int) -> BaseSampler:
 
 def _mixed(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "little")
+
+
+def _longest(search: SearchConfig, base: TrialConfig) -> int:
+    """The most epochs that a trial may have."""
+    _, high = space.ends(base, {p: d for p, d in search.space.items() if p == "training.max_epochs" and not d.when})
+    return max(base.training.max_epochs, high.training.max_epochs)
 
 
 def _pruner(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:

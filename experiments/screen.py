@@ -27,6 +27,7 @@ from lstm.records import (
     TrialState,
 )
 
+WIDE = 400  # columns that no table of ours reaches
 ENDED: tuple[TrialState, ...] = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -174,6 +175,15 @@ class Screen:
         passed = time.monotonic() - self._since
         left_s = statistics.median(self._durations) * (self._n_trials - done) / max(len(self._running), 1)
         return f"{self._here / passed * 60:.3g} trials/min, about {duration(left_s)} left"
+
+
+def console(table: Table | None = None) -> Console:
+    """Where verbs print; as wide as a table needs: a number that is cut is worth nothing."""
+    made = Console(highlight=False)
+    if table is None:
+        return made if made.is_terminal else Console(highlight=False, width=WIDE)
+    needed = made.measure(table, options=made.options.update(width=WIDE)).maximum
+    return Console(highlight=False, width=max(made.width, needed))
 
 
 def settings(values: Mapping[str, Any]) -> str:

@@ -1,5 +1,9 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by threads
+
 import numpy as np
 import pandas as pd
 import pytest

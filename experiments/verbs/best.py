@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find
 from experiments.plan import Home
-from experiments.screen import settings
+from experiments.screen import console, settings
 from lstm.records import Sweep
 
 if TYPE_CHECKING:
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints the best trial; 1 where there is none yet."""
-    from rich.console import Console
-
     from cluster import study
 
-    found = find(named, Home.at(home))
+    found = find.sweep(named, Home.at(home))
     document = summary(study.read(found.study_url, found.name))
     if as_json:
         emit(document)
     else:
-        show(document, Console(highlight=False))
+        show(document, console())
     return 0 if document["best"] else 1
 
 
@@ -51,21 +49,21 @@ def summary(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def show(document: Mapping[str, Any], console: "Console") -> None:
+def show(document: Mapping[str, Any], screen: "Console") -> None:
     """Prints a summary for people."""
     from rich.table import Table
 
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
-    console.print(f"{document['sweep']}: {states or 'no trials'} of {document['n_trials']}", soft_wrap=True)
+    screen.print(f"{document['sweep']}: {states or 'no trials'} of {document['n_trials']}", soft_wrap=True)
     best = document["best"]
     if not best:
-        console.print("No trial has completed yet.")
+        screen.print("No trial has completed yet.")
         return
-    console.print(
+    screen.print(
         f"Best: trial {best['trial']}, {document['metric']} {best['value']:.6g} at epoch {best['epoch']}", style="green"
     )
-    console.print(f"      {settings(best['parameters'])}", soft_wrap=True)
-    console.print(f"      {best['checkpoint']}", soft_wrap=True)
+    screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
+    screen.print(f"      {best['checkpoint']}", soft_wrap=True)
     names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
     if not names:
         return
@@ -75,7 +73,7 @@ def show(document: Mapping[str, Any], console: "Console") -> None:
     for name in names:
         ours, naive = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
         table.add_row(name, f"{ours:.5g}", f"{naive:.5g}", _against(ours, naive))
-    console.print(table)
+    screen.print(table)
 
 
 def _against(ours: float, naive: float) -> str:

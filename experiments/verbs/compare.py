@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find
 from experiments.plan import Home
-from experiments.screen import duration
+from experiments.screen import console, duration
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dashboards.compare import Comparison
 
 
@@ -18,7 +20,7 @@ def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None
     from dashboards.compare import compare
 
     where = Home.at(home)
-    found = [find(each, where) for each in dict.fromkeys(named)]
+    found = [find.sweep(each, where) for each in dict.fromkeys(named)]
     comparison = compare([study.read(f.study_url, f.name) for f in found])
     if as_json:
         emit(comparison.to_json())
@@ -27,38 +29,48 @@ def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None
 
 
 def _show(comparison: "Comparison", count: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
+    plain = console()
     if comparison.problem:
-        console.print(comparison.problem, style="yellow")
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    columns = ("sweep", "trials", "best", "trial", "median", "middle half", "epochs", "time")
-    for heading in (*columns, *map(_short, comparison.sweep_parameters)):
-        table.add_column(heading, justify="left" if heading in ("sweep", "trials") else "right")
+        plain.print(comparison.problem, style="yellow", soft_wrap=True)
+    sweeps, trials = _sweeps(comparison), _trials(comparison, count)
+    console(sweeps).print(sweeps)
+    plain.print()
+    console(trials).print(trials)
+    if count < len(comparison.trials):
+        plain.print(f"… and {len(comparison.trials) - count} more (--trials 0 shows all)", style="dim")
+
+
+def _sweeps(comparison: "Comparison") -> "Table":
+    headings = ("sweep", "trials", "best", "trial", "median", "middle half", "epochs", "time")
+    table = _table((*headings, *map(_short, comparison.sweep_parameters)), left=("sweep", "trials"))
     for row in comparison.sweeps:
         states = " ".join(f"{n} {state.lower()}" for state, n in row.states.items())
         spread = "" if row.quartiles is None else " to ".join(f"{q:.4g}" for q in row.quartiles)
         known = [_cell(row.parameters.get(name)) for name in comparison.sweep_parameters]
         cells = (row.sweep, states, _cell(row.best), _cell(row.best_trial), _cell(row.median), spread)
         table.add_row(*cells, str(row.epochs), duration(row.seconds), *known)
-    console.print(table)
-    console.print()
-    several = len(comparison.sweeps) > 1
+    return table
+
+
+def _trials(comparison: "Comparison", count: int) -> "Table":
+    several = ("sweep",) if len(comparison.sweeps) > 1 else ()
+    headings = (*several, "trial", "state", comparison.sweeps[0].metric, "epoch", "time")
+    table = _table((*headings, *map(_short, comparison.trial_parameters)), left=("sweep", "state"))
+    for row in comparison.trials[:count]:
+        known = [_cell(row.parameters.get(name)) for name in comparison.trial_parameters]
+        span = "" if row.seconds is None else duration(row.seconds)
+        cells = (str(row.trial), row.state.lower(), _cell(row.value), f"{row.best_epoch}/{row.epochs}", span)
+        table.add_row(*((row.sweep,) if several else ()), *cells, *known)
+    return table
+
+
+def _table(headings: Sequence[str], left: Sequence[str]) -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 2), header_style="bold")
-    columns = (*(("sweep",) if several else ()), "trial", "state", comparison.sweeps[0].metric, "epoch", "time")
-    for heading in (*columns, *map(_short, comparison.trial_parameters)):
-        table.add_column(heading, justify="left" if heading in ("sweep", "state") else "right")
-    for each in comparison.trials[:count]:
-        known = [_cell(each.parameters.get(name)) for name in comparison.trial_parameters]
-        span = "" if each.seconds is None else duration(each.seconds)
-        first = (each.sweep,) if several else ()
-        epoch = f"{each.best_epoch}/{each.epochs}"
-        table.add_row(*first, str(each.trial), each.state.lower(), _cell(each.value), epoch, span, *known)
-    console.print(table)
-    if count < len(comparison.trials):
-        console.print(f"… and {len(comparison.trials) - count} more (--trials 0 shows all)", style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
+    return table
 
 
 def _short(path: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from cluster import space
 from experiments import load as yaml_file
 from experiments import spec as spec_file
+from experiments.cli import emit
 from lstm import data, table
 from lstm.config import DataConfig, Split
 from lstm.profile import Profile, Season, profile
@@ -53,6 +54,33 @@ class Written:
             "windows": dict(self.windows),
             "data": facts,
         }
+
+
+def main(*, home: str, data: str, output: str | None, force: bool, as_json: bool) -> None:
+    """Writes the spec and prints what was found; nothing is kept in the home."""
+    written = new(data, output, force=force)
+    if as_json:
+        emit(written.document())
+    else:
+        show(written)
+
+
+def show(written: Written) -> None:
+    """Prints what was found and what to do next, for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold")
+    rows.add_column(overflow="fold")
+    for word, text in written.found.items():
+        rows.add_row(word, text)
+    rows.add_row("windows", ", ".join(f"{part} {count:,}" for part, count in written.windows.items()))
+    rows.add_row("written", str(written.path))
+    for index, command in enumerate(written.next):
+        rows.add_row("next" if index == 0 else "", command)
+    console.print(rows)
 
 
 def new(data_path: str | Path, output: str | Path | None = None, *, force: bool = False) -> Written:

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find
 from experiments.plan import Home, describe, make
-from experiments.screen import duration
+from experiments.screen import console, duration
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    plan = describe(make(find(named, where, overrides).spec, where))
+    plan = describe(make(find.spec(named, where, overrides), where))
     if as_json:
         emit(plan)
         return
@@ -21,10 +21,9 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> N
 
 def show(plan: Mapping[str, Any]) -> None:
     """Prints a plan for people."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    screen = console()
     data, windows, kept = plan["data"], plan["windows"], plan["kept"]
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
@@ -47,9 +46,9 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("kept", f"study {kept['study']}")
     rows.add_row("", f"checkpoints {kept['checkpoints']}")
     rows.add_row("", f"MLflow {kept['mlflow']}")
-    console.print(rows, soft_wrap=False)
+    screen.print(rows, soft_wrap=False)
     for warning in plan["warnings"]:
-        console.print(f"note: {warning}", style="yellow")
+        screen.print(f"note: {warning}", style="yellow")
 
 
 def _both(ends: Sequence[Any], show_one: Any) -> str:

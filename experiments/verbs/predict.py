@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import Found, find
 from experiments.plan import Home
 from lstm.records import BadInput, Sweep, Trial
 
@@ -17,11 +17,11 @@ def main(*, home: str, named: str, source: str | None, output: str | None, trial
     """Writes the forecast."""
     from cluster import study
 
-    found = find(named, Home.at(home))
+    found = find.sweep(named, Home.at(home))
     chosen = _choose(study.read(found.study_url, found.name), trial)
     if output and not Path(output).absolute().parent.is_dir():
         raise BadInput(f"--output {output}: its folder does not exist")
-    columns = _forecast(found, chosen, source)
+    columns = _forecast(chosen, source) if source else _forecast(chosen, *_own_data(named, Home.at(home)))
     if output:
         Path(output).write_text(_csv(columns), encoding="utf-8")
     if as_json:
@@ -49,7 +49,13 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
     return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
-def _forecast(found: Found, trial: Trial, source: str | None) -> dict[str, list[Any]]:
+def _own_data(named: str, home: Home) -> tuple[str, Path]:
+    spec = find.spec(named, home)
+    return spec.experiment.data.path, spec.folder
+
+
+def _forecast(trial: Trial, path: str, folder: Path = Path()) -> dict[str, list[Any]]:
+    """The steps after the last known target of a file, by a trial's best epoch."""
     from lstm import checkpoint, table, tasks
 
     broken: list[str] = []
@@ -58,9 +64,7 @@ def _forecast(found: Found, trial: Trial, source: str | None) -> dict[str, list[
         print(f"note: {text}", file=sys.stderr)
     if loaded is None:
         raise BadInput(f"{trial.checkpoint}: holds no valid checkpoint any more")
-    path = source or found.spec.experiment.data.path
-    config = loaded.config.data.model_copy(update={"path": path})
-    read = table.read(config, Path() if source else found.spec.folder)
+    read = table.read(loaded.config.data.model_copy(update={"path": path}), folder)
     if read.step != loaded.facts.step:
         raise BadInput(
             f"{path}: has a row every {read.step}, the model was trained on a row every {loaded.facts.step}; "

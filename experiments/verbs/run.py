@@ -29,8 +29,7 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     from cluster.lease import HeldError
 
     where = Home.at(home)
-    found = find.find(named, where, overrides)
-    plan = make(found.spec, where)
+    plan = make(find.spec(named, where, overrides), where)
     if address:
         connect.check_address(address)
     known = study.facts(plan.order.study_url, plan.order.name)
@@ -96,13 +95,14 @@ def _conclude(plan: Plan, outcome: "Outcome", recorder: "Recorder", console: "Co
             study.remember(
                 order.study_url, order.name, judged={"trial": swept.best.number, "metrics": metrics}, recorded=False
             )
+    chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
     if left:
         console.print(
             f"note: MLflow did not take {left} records yet; nothing is lost: run again to deliver them", style="yellow"
         )
     elif outcome.code == 0:
-        study.remember(order.study_url, order.name, recorded=outcome.complete)
+        study.remember(order.study_url, order.name, recorded=outcome.complete, chart=chart)
     words = {
         0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
         1: f"The sweep failed: {outcome.reason}.",
@@ -130,7 +130,7 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     """The last screen: what was found, how to look at it, what to do next."""
     from experiments.verbs.best import summary
 
-    document = {**summary(swept), "exit_code": code, "message": first}
+    document = {**summary(swept), "chart": swept.facts.get("chart"), "exit_code": code, "message": first}
     if as_json:
         emit(document)
         return code
@@ -141,12 +141,20 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     show(document, console)
     name, home = plan.order.name, _home_flag(plan.home)
     console.print()
-    console.print(f"Curves, side by side   sweep ui {name}{home}", soft_wrap=True)
+    if plan.tracking_uri == plan.home.tracking_uri:
+        console.print(f"Curves, side by side   sweep ui {name}{home}", soft_wrap=True)
+    if document["chart"]:
+        console.print(f"                       {document['chart']}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
         console.print(f"Forecast what is next  sweep predict {name}{home} --output forecast.csv", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return code
+
+
+def _server(plan: Plan) -> str:
+    """Where MLflow's pages are: its server's address, or where `sweep ui` opens them."""
+    return plan.tracking_uri if plan.tracking_uri.startswith("http") else "http://127.0.0.1:5000"
 
 
 def _home_flag(home: Home) -> str:

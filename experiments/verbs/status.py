@@ -5,10 +5,10 @@ import time
 from collections import Counter
 from typing import Any
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find
 from experiments.plan import Home
-from experiments.screen import ENDED, duration, settings
+from experiments.screen import ENDED, console, duration, settings
 from lstm.records import Sweep
 
 
@@ -16,7 +16,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
     """Prints the status."""
     from cluster import lease, study
 
-    found = find(named, Home.at(home))
+    found = find.sweep(named, Home.at(home))
     document = status(study.read(found.study_url, found.name))
     held = lease.driver(found.study_url, found.name)
     document["driver"] = held and {"host": held.owner.host, "pid": held.owner.pid, "generation": held.generation}
@@ -60,27 +60,26 @@ def status(sweep: Sweep) -> dict[str, Any]:
 
 
 def _show(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    screen = console()
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
     done, total = document["done"], document["n_trials"]
-    console.print(f"{document['sweep']}: {done} of {total} trials have ended ({states or 'none'})", style="bold")
+    screen.print(f"{document['sweep']}: {done} of {total} trials have ended ({states or 'none'})", style="bold")
     driver = document["driver"]
     if driver:
-        console.print(f"driven by process {driver['pid']} on {driver['host']}")
+        screen.print(f"driven by process {driver['pid']} on {driver['host']}")
     elif document["complete"]:
-        console.print("complete; nobody drives it")
+        screen.print("complete; nobody drives it")
     else:
-        console.print("nobody drives it; `sweep run` goes on", style="yellow")
+        screen.print("nobody drives it; `sweep run` goes on", style="yellow")
     if best := document["best"]:
         metric = document["metric"]
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
-        console.print(text, style="green")
+        screen.print(text, style="green")
     if document["median_trial_s"] is not None:
         pace = f"{document['trials_last_hour']} trials ended in the last hour"
-        console.print(f"{pace}, a trial takes {duration(document['median_trial_s'])}")
+        screen.print(f"{pace}, a trial takes {duration(document['median_trial_s'])}")
     if document["running"]:
         table = Table(box=None, padding=(0, 2), header_style="dim")
         for heading in ("trial", "epoch", document["metric"], "settings", "worker"):
@@ -88,4 +87,4 @@ def _show(document: dict[str, Any]) -> None:
         for row in document["running"]:
             value = "" if row["value"] is None else f"{row['value']:.5g}"
             table.add_row(str(row["trial"]), str(row["epoch"]), value, settings(row["settings"]), row["worker"])
-        console.print(table)
+        screen.print(table)

@@ -2,8 +2,8 @@
 
 import time
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find
 from experiments.plan import Home
 
 WAIT_S = 60.0
@@ -13,7 +13,7 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     """Stops the driver; 1 where it did not end in time."""
     from cluster import lease, study
 
-    found = find(named, Home.at(home))
+    found = find.sweep(named, Home.at(home))
     study.read(found.study_url, found.name)
     held = lease.driver(found.study_url, found.name)
     if held is None:

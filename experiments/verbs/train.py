@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find, keep
 from experiments.plan import Home, Plan, make
+from experiments.screen import console
 from lstm.records import Epoch
 
 
@@ -16,7 +17,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     from lstm.device import claim
 
     where = Home.at(home)
-    plan = make(find(named, where, overrides).spec, where)
+    plan = make(find.spec(named, where, overrides), where)
     order, resources = plan.order, plan.order.resources
     device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
     address = f"{order.checkpoints}/train"
@@ -25,7 +26,6 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     same = found is not None and found.config == order.base and found.facts == facts
     state = found.state if found and same else None
     attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
-    keep(plan.spec, overrides, where)
     history = list(state.history) if state else []
     for epoch in training.train(order.base, plan.series, state, device=device):
         assert epoch.state is not None
@@ -47,8 +47,6 @@ def _line(epoch: Epoch, plan: Plan) -> None:
 
 
 def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: str, *, as_json: bool) -> None:
-    from rich.console import Console
-
     from experiments.verbs.best import show
 
     finite = [e for e in history if e.stop != "diverged"]
@@ -73,4 +71,4 @@ def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: s
     if as_json:
         emit(document)
     else:
-        show(document, Console(highlight=False))
+        show(document, console())

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from experiments import find
 from experiments.cli import emit
-from experiments.find import find
 from experiments.plan import Home
 from lstm.records import BadInput
 
@@ -13,7 +13,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     from dashboards import runs, server
 
     where = Home.at(home)
-    found = find(named, where) if named else None
+    found = find.sweep(named, where) if named else None
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
     if local and not Path(uri.removeprefix("sqlite:///")).exists():

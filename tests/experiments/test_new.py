@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import spec as spec_file
-from experiments.verbs.new import Written, new
+from experiments.verbs.new import Written, main, new
 from lstm import data
 from lstm.records import BadInput
 
@@ -233,3 +233,13 @@ def test_a_document_for_json(here: Path) -> None:
     assert document["spec"] == "a.yaml"
     assert document["data"]["season"]["steps"] == 7
     assert document["next"][0] == "sweep plan a.yaml"
+
+
+def test_prints_what_was_found_and_what_to_do_next(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    several().to_csv("a.csv", index=False)
+    main(home="runs", data="a.csv", output=None, force=False, as_json=False)
+    shown = capsys.readouterr().out
+    for words in ("700 in a.csv", "7 steps are a week", "x: y, [z]", "sweep plan a.yaml", "sweep run a.yaml"):
+        assert words in shown
+    main(home="runs", data="a.csv", output=None, force=True, as_json=True)
+    assert json.loads(capsys.readouterr().out)["name"] == "a"

@@ -1,0 +1,281 @@
+import hashlib
+import os
+import pickle
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from pyarrow import fs
+
+from lstm import checkpoint
+from lstm.checkpoint import BrokenCheckpoint, Checkpoint, Facts, dumps, load, loads, names, read, strip, write
+from lstm.data import Scale
+from lstm.records import Epoch, State
+
+
+def content(trial_config, epoch=1):
+    """A checkpoint after an epoch, its weights telling which."""
+    weights = {"head.weight": torch.full((2, 3), float(epoch))}
+    history = tuple(Epoch(n, {"val/loss": 1 / n, "lr": 0.1}, 1 / n, 1_700_000_000_000 + n) for n in range(1, epoch + 1))
+    optimizer = {"state": {0: {"step": torch.tensor(epoch)}}, "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999)}]}
+    state = State(epoch, weights, optimizer, {"last_epoch": epoch}, epoch, 1 / epoch, weights, history)
+    facts = Facts(("y",), 1, 0, Scale((1.5,), (2.0,)), 24, "1h", "f" * 64)
+    return Checkpoint(trial_config(), facts, state)
+
+
+@pytest.fixture(params=["folder", "file uri", "object store"])
+def address(request, tmp_path, monkeypatch):
+    """Where checkpoints lie, as each kind of address."""
+    if request.param == "folder":
+        return str(tmp_path / "sweep" / "trial-0001")
+    if request.param == "file uri":
+        return (tmp_path / "a sweep" / "trial-0001").as_uri()
+    store = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    (tmp_path / "bucket" / "trial-0001").mkdir(parents=True)  # object stores have no folders to make
+    monkeypatch.setattr(fs.FileSystem, "from_uri", lambda uri: (store, uri.removeprefix("mock://")))
+    return "mock://bucket/trial-0001"
+
+
+def assert_same(found, wanted):
+    assert (found.config, found.facts) == (wanted.config, wanted.facts)
+    assert found.state.history == wanted.state.history
+    assert torch.equal(found.state.model["head.weight"], wanted.state.model["head.weight"])
+    assert torch.equal(found.state.best_weights["head.weight"], wanted.state.best_weights["head.weight"])
+    assert found.state.optimizer["param_groups"] == wanted.state.optimizer["param_groups"]
+    assert (found.state.epoch, found.state.best_epoch) == (wanted.state.epoch, wanted.state.best_epoch)
+
+
+# --- The file ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_what_is_read(trial_config):
+    wanted = content(trial_config, 3)
+    assert_same(loads(dumps(wanted)), wanted)
+
+
+def test_torch_opens_the_file_as_it_is(trial_config, tmp_path):
+    name = write(str(tmp_path), 1, content(trial_config, 2))
+    found = torch.load(tmp_path / name, weights_only=True)
+    assert found["best_weights"]["head.weight"].tolist() == [[2.0] * 3] * 2
+    assert [row["number"] for row in found["history"]] == [1, 2]
+    with zipfile.ZipFile(tmp_path / name) as archive:
+        assert archive.comment.startswith(b"sha256:")
+        assert archive.testzip() is None
+
+
+def test_any_altered_byte_is_caught(trial_config):
+    data = dumps(content(trial_config))
+    tail = range(len(data) - 100, len(data))  # the end of the archive, the comment's length and the comment
+    for position in [*range(0, len(data) - 100, 7), *tail]:
+        for mask in (0x01, 0x20, 0xFF):
+            altered = bytearray(data)
+            altered[position] ^= mask
+            with pytest.raises(BrokenCheckpoint):
+                loads(bytes(altered))
+
+
+def test_any_truncation_and_any_tail_is_caught(trial_config):
+    data = dumps(content(trial_config))
+    for length in [*range(0, len(data) - 200, 31), *range(len(data) - 200, len(data))]:
+        with pytest.raises(BrokenCheckpoint):
+            loads(data[:length])
+    for tail in (b"\0", b"\n", data):
+        with pytest.raises(BrokenCheckpoint):
+            loads(data + tail)
+
+
+class Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_code_in_a_file_with_a_right_checksum_does_not_run(tmp_path):
+    trap = tmp_path / "trap"
+    torch.save({"format": 1, "config": Hostile(trap)}, tmp_path / "bad.pt")
+    body = (tmp_path / "bad.pt").read_bytes()[:-2]
+    with pytest.raises(BrokenCheckpoint, match="can't be read"):
+        loads(body + checkpoint._seal(body))
+    with pytest.raises(BrokenCheckpoint):
+        loads(pickle.dumps(Hostile(trap)) + checkpoint._seal(pickle.dumps(Hostile(trap))))
+    assert not trap.exists()
+    torch.load(tmp_path / "bad.pt", weights_only=False)
+    assert trap.exists()  # the trap works
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda c: c | {"format": 2},
+        lambda c: {k: v for k, v in c.items() if k != "format"},
+        lambda c: {k: v for k, v in c.items() if k != "model"},
+        lambda c: c | {"config": {}},
+        lambda c: c | {"facts": {"scale": {}}},
+        lambda c: c | {"history": [{"number": 1}]},
+        lambda c: [],
+        lambda c: None,
+    ],
+)
+def test_a_whole_file_with_foreign_content_is_broken_too(trial_config, tmp_path, alter):
+    name = write(str(tmp_path), 1, content(trial_config))
+    torch.save(alter(torch.load(tmp_path / name, weights_only=True)), tmp_path / "other.pt")
+    body = (tmp_path / "other.pt").read_bytes()[:-2]
+    with pytest.raises(BrokenCheckpoint):
+        loads(body + checkpoint._seal(body))
+
+
+def test_the_checksum_is_that_of_the_bytes_before_it(trial_config):
+    data = dumps(content(trial_config))
+    assert data.endswith(b"sha256:" + hashlib.sha256(data[:-73]).hexdigest().encode())
+
+
+# --- The address ------------------------------------------------------------------------------------------
+
+
+def test_an_empty_address_holds_nothing(address):
+    assert names(address) == []
+    assert load(address) is None
+    strip(address)
+    with pytest.raises(FileNotFoundError, match="no valid checkpoint"):
+        read(address)
+
+
+def test_the_newest_epoch_is_loaded_and_two_files_are_kept(address, trial_config):
+    for epoch in range(1, 13):
+        assert write(address, 1, content(trial_config, epoch)) == f"attempt-01-epoch-{epoch:06d}.pt"
+    assert names(address) == ["attempt-01-epoch-000011.pt", "attempt-01-epoch-000012.pt"]
+    assert_same(load(address), content(trial_config, 12))
+    assert loads(read(address)).state.epoch == 12
+
+
+def test_a_later_attempt_wins_over_an_older_ones_later_epoch(address, trial_config):
+    write(address, 1, content(trial_config, 5))
+    write(address, 2, content(trial_config, 6))
+    write(address, 1, content(trial_config, 9))  # a worker thought dead writes on
+    write(address, 10, content(trial_config, 3))
+    assert names(address)[-1] == "attempt-10-epoch-000003.pt"
+    assert load(address).state.epoch == 3
+    assert len(names(address)) == 4
+
+
+def test_a_broken_file_is_named_and_the_one_before_is_used(address, trial_config, tmp_path):
+    for epoch in (1, 2):
+        write(address, 1, content(trial_config, epoch))
+    [newest] = tmp_path.rglob("attempt-01-epoch-000002.pt")
+    newest.write_bytes(newest.read_bytes()[:-1])
+    broken = []
+    assert load(address, broken.append).state.epoch == 1
+    assert len(broken) == 1
+    assert broken[0].startswith(f"{address}/attempt-01-epoch-000002.pt: ")
+    assert loads(read(address)).state.epoch == 1
+
+
+def test_where_all_files_are_broken_there_is_none(address, trial_config, tmp_path):
+    write(address, 1, content(trial_config, 1))
+    [only] = tmp_path.rglob("attempt-*.pt")
+    only.write_bytes(b"")
+    broken = []
+    assert load(address, broken.append) is None
+    assert len(broken) == 1
+
+
+def test_stripping_leaves_the_history_alone(address, trial_config):
+    for attempt, epoch in ((1, 1), (1, 2), (2, 3)):
+        write(address, attempt, content(trial_config, epoch))
+    size = len(read(address))
+    strip(address)
+    assert names(address) == ["attempt-02-epoch-000003.pt"]
+    found, wanted = load(address), content(trial_config, 3)
+    assert found.state.history == wanted.state.history
+    assert (found.config, found.facts, found.state.best_epoch) == (wanted.config, wanted.facts, 3)
+    assert not any((found.state.model, found.state.optimizer, found.state.schedule, found.state.best_weights))
+    assert len(read(address)) < size
+
+
+def test_stripping_overwrites_a_broken_newest_file(address, trial_config, tmp_path):
+    for epoch in (1, 2):
+        write(address, 1, content(trial_config, epoch))
+    [newest] = tmp_path.rglob("attempt-01-epoch-000002.pt")
+    newest.write_bytes(b"")
+    strip(address)
+    assert names(address) == ["attempt-01-epoch-000002.pt"]
+    assert load(address).state.epoch == 1
+
+
+def test_other_files_at_the_address_are_left_alone(trial_config, tmp_path):
+    others = {"notes.txt", "attempt-1.pt", "attempt-01-epoch-000001.pt.bak", ".attempt-01-epoch-000009.pt.77"}
+    for name in others:
+        (tmp_path / name).write_text("x")
+    for epoch in (1, 2, 3):
+        write(str(tmp_path), 1, content(trial_config, epoch))
+    strip(str(tmp_path))
+    assert {p.name for p in tmp_path.iterdir()} == others | {"attempt-01-epoch-000003.pt"}
+
+
+# --- A crash in the middle --------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    pass
+
+
+def crash(*_, **__):
+    raise Crash
+
+
+@pytest.mark.parametrize(("where", "what"), [(os, "fsync"), (Path, "replace")], ids=["fsync", "rename"])
+@pytest.mark.parametrize("epoch", [2, 3], ids=["another name", "the same name"])
+def test_a_crash_in_the_middle_leaves_what_was_there(trial_config, tmp_path, monkeypatch, where, what, epoch):
+    folder = str(tmp_path)
+    for before in (1, 2):
+        write(folder, 1, content(trial_config, before))
+    files = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    with monkeypatch.context() as patched:
+        patched.setattr(where, what, crash)
+        with pytest.raises(Crash):
+            write(folder, 1, content(trial_config, epoch))
+    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == files
+    write(folder, 1, content(trial_config, 3))
+    assert load(folder).state.epoch == 3
+
+
+def test_bytes_are_on_the_disk_before_they_get_their_name(trial_config, tmp_path, monkeypatch):
+    order = []
+    sync, rename = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("sync"), sync(file)))
+    monkeypatch.setattr(Path, "replace", lambda path, to: (order.append("rename"), rename(path, to)))
+    write(str(tmp_path), 1, content(trial_config))
+    assert order == ["sync", "rename", "sync"]
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_no_torn_file(trial_config, tmp_path, monkeypatch):
+    write(str(tmp_path), 1, content(trial_config, 1))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write(str(tmp_path), 1, content(trial_config, 2))
+    assert os.listdir(tmp_path) == ["attempt-01-epoch-000001.pt"]
+
+
+def test_an_old_file_that_can_not_be_removed_does_no_harm(trial_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_remove", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
+    for epoch in (1, 2, 3):
+        write(str(tmp_path), 1, content(trial_config, epoch))
+    assert load(str(tmp_path)).state.epoch == 3
+
+
+def test_facts_are_those_of_the_series(trial_config, series_of, walk):
+    config = trial_config({"future_covariates": ["f"], "season": 5})
+    series = series_of(config.data, walk(100, 2))
+    facts = Facts.of(series)
+    assert (facts.targets, facts.inputs, facts.futures, facts.season) == (("y",), 2, 1, 5)
+    assert (facts.scale, facts.fingerprint) == (series.scale, series.fingerprint)
+    wanted = replace(content(trial_config), facts=facts)
+    assert loads(dumps(wanted)).facts == facts
