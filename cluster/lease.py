@@ -267,10 +267,14 @@ def is_missing(url: str) -> bool:
     return parts.get_backend_name() == "sqlite" and not Path(parts.database or "").exists()
 
 
-def unopened(error: sqlalchemy.exc.DBAPIError) -> BadInput:
-    """A database that can't be opened, told without its address, which may hold a password."""
-    lines = str(error.orig).splitlines() or [type(error).__name__]
-    return BadInput(f"storage.study: the database can't be opened: {lines[0]}")
+def unopened(error: BaseException | None) -> BadInput:
+    """A database that can't be opened, told without SQLAlchemy's own text, which may hold a password."""
+    return BadInput(f"storage.study: the database can't be opened: {driver_text(error)}")
+
+
+def driver_text(error: BaseException | None) -> str:
+    """What the database's own driver said, in a line."""
+    return (str(getattr(error, "orig", "")).splitlines() or [type(error).__name__])[0]
 
 
 def create(database: sqlalchemy.Engine) -> None:

@@ -259,7 +259,7 @@ def _storage(url: str) -> RDBStorage:
     except DBAPIError as error:
         raise unopened(error) from None
     except StorageInternalError as error:
-        raise BadInput(f"storage.study: the database can't be opened: {error.__cause__}") from None
+        raise unopened(error.__cause__) from None
     except RuntimeError as error:  # tables of another version of Optuna
         raise BadInput(f"storage.study: {error}") from None
 
@@ -371,8 +371,9 @@ def _mixed(seed: int, number: int) -> int:
 
 def _longest(search: SearchConfig, base: TrialConfig) -> int:
     """The most epochs that a trial may have."""
-    _, high = space.ends(base, {p: d for p, d in search.space.items() if p == "training.max_epochs" and not d.when})
-    return max(base.training.max_epochs, high.training.max_epochs)
+    searched = search.space.get("training.max_epochs")
+    ends = [] if searched is None else [value for _, value in space.ends_of(searched)]
+    return max(base.training.max_epochs, *(end for end in ends if isinstance(end, int)), 1)
 
 
 def _pruner(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:

@@ -34,7 +34,7 @@ def address(request, tmp_path, monkeypatch):
         return (tmp_path / "a sweep" / "trial-0001").as_uri()
     store = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     (tmp_path / "bucket" / "trial-0001").mkdir(parents=True)  # object stores have no folders to make
-    monkeypatch.setattr(fs.FileSystem, "from_uri", lambda uri: (store, uri.removeprefix("mock://")))
+    monkeypatch.setattr(checkpoint, "_remote", lambda address: (store, address.removeprefix("mock://")))
     return "mock://bucket/trial-0001"
 
 
@@ -100,8 +100,9 @@ def test_code_in_a_file_with_a_right_checksum_does_not_run(tmp_path):
     body = (tmp_path / "bad.pt").read_bytes()[:-2]
     with pytest.raises(BrokenCheckpoint, match="can't be read"):
         loads(body + checkpoint._seal(body))
-    with pytest.raises(BrokenCheckpoint):
-        loads(pickle.dumps(Hostile(trap)) + checkpoint._seal(pickle.dumps(Hostile(trap))))
+    bare = pickle.dumps(Hostile(trap), protocol=2)
+    with pytest.raises(BrokenCheckpoint, match="can't be read"):
+        loads(bare + checkpoint._seal(bare))
     assert not trap.exists()
     torch.load(tmp_path / "bad.pt", weights_only=False)
     assert trap.exists()  # the trap works
@@ -204,6 +205,12 @@ def test_stripping_overwrites_a_broken_newest_file(address, trial_config, tmp_pa
     strip(address)
     assert names(address) == ["attempt-01-epoch-000002.pt"]
     assert load(address).state.epoch == 1
+
+
+def test_an_object_store_is_reached_through_its_uri():
+    system, path = checkpoint._remote("mock:///bucket/trial-0001")
+    assert (system.type_name, path) == ("mock", "bucket/trial-0001")
+    assert checkpoint.names("mock:///bucket/trial-0001") == []
 
 
 def test_other_files_at_the_address_are_left_alone(trial_config, tmp_path):

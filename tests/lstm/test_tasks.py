@@ -68,7 +68,7 @@ def test_a_window_is_the_lookback_what_is_known_ahead_and_the_targets(data_confi
 
 
 @pytest.mark.parametrize(
-    ("column", "reaches"), [("a", False), ("b", False), ("p", False), ("f", True)], ids=lambda value: str(value)
+    ("column", "reaches"), [("a", False), ("b", False), ("p", False), ("f", True)], ids=str
 )
 def test_of_the_horizon_only_future_covariates_reach_the_network(trial_config, series_of, walk, column, reaches):
     config = trial_config(EVERYTHING | {"scaling": "none"})

@@ -1,0 +1,545 @@
+import datetime
+import decimal
+import gzip
+import string
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lstm import table
+from lstm.data import prepare
+from lstm.records import BadInput
+from lstm.table import infer_step
+
+DAYS = pd.date_range("2016-01-01", periods=12)
+
+
+@pytest.fixture(scope="session")
+def shared_config(data_config):
+    """Reads `y` over `t` from a file; anything in it can be set by name."""
+
+    def make(name="a.csv", **settings):
+        return data_config(**{"path": name, "time": "t", "target": "y", "lookback": 2, "horizon": 1} | settings)
+
+    return make
+
+
+@pytest.fixture
+def reads(tmp_path, shared_config):
+    """Writes a file (text, bytes or Arrow columns) and reads it."""
+
+    def read(content, name="a.csv", **settings):
+        if isinstance(content, dict):
+            pa.parquet.write_table(pa.table(content), tmp_path / name)
+        elif content is not None:
+            (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return table.read(shared_config(name, **settings), tmp_path)
+
+    return read
+
+
+@pytest.fixture
+def refuses(reads, tmp_path):
+    """The error of a file, its folder left out."""
+
+    def refuse(content, name="a.csv", **settings):
+        with pytest.raises(BadInput) as error:
+            reads(content, name, **settings)
+        return str(error.value).replace(f"{tmp_path}/", "")
+
+    return refuse
+
+
+def rows(times, values=None):
+    return "".join(f"{t},{v}\n" for t, v in zip(times, values or range(len(times)), strict=True))
+
+
+def daily(form="%Y-%m-%d"):
+    return "t,y\n" + rows([day.strftime(form) for day in DAYS])
+
+
+# --- Files that are read ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        daily(),
+        daily().rstrip("\n"),
+        daily().encode("utf-8-sig"),
+        daily().replace("\n", "\r\n"),
+        daily().replace(",", ";"),
+        daily().replace(",", "\t"),
+        daily().replace(",", "|"),
+        daily().replace("t,y", '"t","y"').replace("2016-01-05", '"2016-01-05"'),
+        daily().replace("t,y", " t , y "),
+        daily().replace(",", " , "),
+        daily().replace("2016-01-05", "\n\n2016-01-05") + "\n\n",
+        "\n".join(['t;"x,x,x";y', *[line.replace(",", ";1;") for line in daily().splitlines()[1:]]]),
+        "\n".join(["y,z,t", *[",".join([line.split(",")[1], "?", line[:10]]) for line in daily().splitlines()[1:]]]),
+        daily("%Y%m%dT%H%M"),
+        daily("%Y/%m/%d"),
+        daily("%Y-%m-%dT00:00:00Z"),
+        daily("%Y-%m-%d 02:00+02:00"),
+        daily("%m/%d/%Y").replace("01/12/2016", "01/13/2016").replace("01/13/2016,11", "01/12/2016,11"),
+        "".join(daily().splitlines(keepends=True)[:1] + daily().splitlines(keepends=True)[:0:-1]),
+    ],
+    ids=[
+        *("plain", "no last line end", "BOM", "CRLF", "semicolons", "tabs", "bars", "quotes", "spaces in the header"),
+        *("spaces", "empty lines", "delimiter in a quoted name", "another order", "compact ISO", "slashes", "UTC"),
+        *("offset", "month first", "newest first"),
+    ],
+)
+def test_the_same_series_however_it_is_written(reads, content):
+    if isinstance(content, str) and "01/13/2016" in content:
+        pytest.fail("the content is meant to hold days up to 12 only")
+    if isinstance(content, str) and "01/12/2016" in content:
+        content = content.replace("01/12/2016,11\n", "01/12/2016,11\n01/13/2016,12\n")
+    found = reads(content)
+    assert found.times[:12].tolist() == DAYS.tolist()
+    assert found.values[:12, 0].tolist() == list(range(12))
+    assert (found.step, found.columns) == ("1D", ("y",))
+
+
+@pytest.mark.parametrize("text", ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?", '""', " "])
+def test_what_stands_for_a_missing_value(reads, text):
+    found = reads(daily().replace("05,4\n", f"05,{text}\n"), missing="skip")
+    assert np.flatnonzero(np.isnan(found.values[:, 0])).tolist() == [4]
+    assert any("1 of 12 steps have missing values" in note for note in found.notes)
+
+
+def test_without_a_time_column_rows_are_in_order(reads):
+    found = reads("x,y\na,1\nb,2.5e-3\n", time=None)
+    assert found.times.tolist() == [0, 1]
+    assert found.values.tolist() == [[1.0], [0.0025]]
+    assert found.step == ""
+
+
+def test_in_a_single_column_an_empty_line_is_a_missing_value(reads, refuses):
+    assert np.isnan(reads("y\n1\n\n3\n", time=None).values[1, 0])
+    assert refuses("y\n1\n\nx\n", time=None).startswith("a.csv:4: column 'y': 'x' is not a number")
+
+
+def test_columns_come_in_the_configurations_order(reads):
+    found = reads(
+        "f,b,t,a,p\n1,2,2016-01-01,3,4\n5,6,2016-01-02,7,8\n",
+        target=["b", "a"],
+        past_covariates=["p"],
+        future_covariates=["f"],
+    )
+    assert found.columns == ("b", "a", "p", "f")
+    assert found.values.tolist() == [[2, 3, 4, 1], [6, 7, 8, 5]]
+
+
+def test_the_fingerprint_is_that_of_the_bytes(reads):
+    one, again, other = reads(daily()), reads(daily(), "b.csv"), reads(daily() + "\n")
+    assert one.fingerprint == again.fingerprint != other.fingerprint
+
+
+def test_unsorted_rows_are_sorted_and_told(reads):
+    found = reads("t,y\n2016-01-03,3\n2016-01-01,1\n2016-01-02,2\n")
+    assert found.values[:, 0].tolist() == [1, 2, 3]
+    assert any("have been sorted" in note for note in found.notes)
+
+
+def test_times_with_offsets_are_told_in_utc_over_a_change_of_the_clock(reads):
+    spring = ["2016-03-27T01:00:00+01:00", "2016-03-27T03:00:00+02:00", "2016-03-27T04:00:00+02:00"]
+    found = reads("t,y\n" + rows(spring))
+    assert [t.hour for t in found.times] == [0, 1, 2]
+    assert found.step == "1h"
+    assert found.times.tz is None
+
+
+def test_local_times_that_repeat_in_autumn_are_refused(refuses):
+    autumn = ["2016-10-30 01:00", "2016-10-30 02:00", "2016-10-30 02:00", "2016-10-30 03:00"]
+    assert "time 2016-10-30 02:00:00 stands there 2 times; keep one row per time" in refuses("t,y\n" + rows(autumn))
+
+
+def test_local_times_that_are_absent_in_spring_are_a_missing_step(reads, refuses):
+    spring = "t,y\n" + rows(["2016-03-27 00:00", "2016-03-27 01:00", "2016-03-27 03:00", "2016-03-27 04:00"])
+    assert "1 of 5 steps of 1h are missing, first 2016-03-27 02:00:00" in refuses(spring)
+    assert np.isnan(reads(spring, missing="interpolate").values[2, 0])
+
+
+@pytest.mark.parametrize("mode", ["interpolate", "forward_fill", "skip"])
+def test_missing_steps_become_rows_without_values(reads, mode):
+    found = reads("t,y\n2016-01-01,1\n2016-01-02,2\n2016-01-05,5\n", missing=mode)
+    assert found.times.tolist() == pd.date_range("2016-01-01", periods=5).tolist()
+    np.testing.assert_array_equal(found.values[:, 0], [1, 2, np.nan, np.nan, 5])
+    assert found.notes[0] == "2 of 5 steps of 1D are missing, first 2016-01-03 00:00:00"
+
+
+def test_whole_numbers_may_be_the_time(reads):
+    found = reads("t,y\n10,1\n20,2\n40,4\n", missing="skip")
+    assert found.times.tolist() == [10, 20, 30, 40]
+    np.testing.assert_array_equal(found.values[:, 0], [1, 2, np.nan, 4])
+    assert found.step == "10"
+
+
+def test_rows_are_averaged_into_the_given_steps(reads):
+    times = pd.date_range("2016-01-01 00:00", periods=15, freq="10min")
+    found = reads("t,y\n" + rows(times), step="1h")
+    assert found.times.tolist() == [pd.Timestamp(f"2016-01-01 0{hour}:00") for hour in range(3)]
+    assert found.values[:, 0].tolist() == [2.5, 8.5, 13.0]
+    assert "15 rows were averaged into 3 steps of 1h" in found.notes
+
+
+def test_irregular_rows_are_averaged_into_the_given_steps(reads, refuses):
+    text = "t,y\n2016-01-01 00:05,1\n2016-01-01 00:06,3\n2016-01-01 03:59:59.5,7\n"
+    assert "times are irregular (between 0 days 00:01:00 and 0 days 03:53:59" in refuses(text)
+    assert "give data.step (such as 1h)" in refuses(text)
+    np.testing.assert_array_equal(reads(text, step="1h").values[:, 0], [2, np.nan, np.nan, 7])
+
+
+def test_repeated_times_are_averaged_where_a_step_is_given(reads, refuses):
+    text = "t,y\n2016-01-01,1\n2016-01-01,3\n2016-01-02,5\n"
+    assert "time 2016-01-01 00:00:00 stands there 2 times" in refuses(text)
+    assert reads(text, step="1D").values[:, 0].tolist() == [2, 5]
+
+
+def test_a_step_that_the_rows_already_have_changes_nothing(reads):
+    assert reads(daily(), step="1D").values[:, 0].tolist() == list(range(12))
+    assert reads("t,y\n" + rows(pd.bdate_range("2016-01-01", periods=9)), step="B").step == "B"
+
+
+# --- The step ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "step"),
+    [
+        (pd.date_range("2016-01-01", periods=9, freq="h"), "1h"),
+        (pd.date_range("2016-01-01 00:07", periods=9, freq="15min"), "15min"),
+        (pd.date_range("2016-01-01", periods=9, freq="90s"), "90s"),
+        (pd.date_range("2016-01-01", periods=9, freq="300us"), "300us"),
+        (pd.date_range("2016-01-01", periods=9, freq="7ns"), "7ns"),
+        (pd.date_range("2016-01-01", periods=9, freq="7D"), "7D"),
+        (pd.date_range("2016-01-01", periods=2, freq="D"), "1D"),
+        (pd.date_range("2016-07-01", periods=3, freq="MS"), "MS"),  # 31 days each
+        (pd.date_range("2016-01-01", periods=30, freq="MS"), "MS"),
+        (pd.date_range("2016-01-01 06:00", periods=30, freq="MS"), "MS"),
+        (pd.date_range("2016-01-31", periods=30, freq="ME"), "ME"),
+        (pd.date_range("2016-01-01", periods=9, freq="QS"), "QS"),
+        (pd.date_range("2016-02-01", periods=9, freq="3MS"), "3MS"),
+        (pd.date_range("2016-03-31", periods=9, freq="QE"), "QE"),
+        (pd.date_range("2016-01-31", periods=9, freq="3ME"), "3ME"),
+        (pd.date_range("2016-01-01", periods=9, freq="YS"), "YS"),
+        (pd.date_range("2016-07-01", periods=9, freq="12MS"), "12MS"),
+        (pd.date_range("2016-12-31", periods=9, freq="YE"), "YE"),
+        (pd.date_range("2016-01-01", periods=9, freq="2MS"), "2MS"),
+        (pd.date_range("2016-01-01", periods=9, freq="MS").delete([3, 4]), "MS"),
+        (pd.DatetimeIndex(["2016-01-01", "2016-03-01", "2016-05-01", "2016-08-01"]), None),
+        (pd.DatetimeIndex(["2016-01-01 01:00", "2016-02-01 02:00", "2016-03-01 01:00"]), None),
+        (pd.date_range("2016-01-15", periods=9, freq="MS") + pd.Timedelta(days=14), None),
+        (pd.DatetimeIndex(["2016-01-01 00:00", "2016-01-01 00:03", "2016-01-01 00:07"]), None),
+        (pd.DatetimeIndex(["2016-01-01"]), None),
+        (pd.DatetimeIndex(["2016-01-01", "2016-01-01"]), None),
+        (pd.Index([1, 2, 5]), "1"),
+        (pd.Index([1, 8, 15]), "7"),
+        (pd.Index([1, 8, 10]), None),
+        (pd.Index([-(2**63), 0, 2**63 - 1]), None),
+    ],
+)
+def test_the_step_is_inferred(times, step):
+    assert infer_step(times) == step
+
+
+@pytest.mark.parametrize("freq", ["h", "7D", "MS", "ME", "QS", "3MS", "QE", "3ME", "YS", "12MS", "YE", "250ms"])
+def test_what_is_read_keeps_its_times_and_values(reads, freq):
+    times = pd.date_range("2016-02-01", periods=20, freq=freq)
+    found = reads("t,y\n" + rows(times))
+    assert found.times.tolist() == times.tolist()
+    assert found.values[:, 0].tolist() == list(range(20))
+    assert found.notes == ()
+
+
+# --- Files that are refused -------------------------------------------------------------------------------
+
+JAN = "2016-01-01,1\n2016-01-02,2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "a.csv:1: is empty; the first line of a CSV names its columns"),
+        ("\n\n", "a.csv:1: is empty; the first line of a CSV names its columns"),
+        ("t,y\n", "a.csv: has a header but no rows"),
+        ("t,y", "a.csv: has a header but no rows"),
+        ("t,y\n2016-01-01,1\n", "a.csv: has one row; a time series needs more"),
+        ("t,y,y\n2016-01-01,1,2\n", "a.csv:1: column 'y' stands in the header twice; name columns differently"),
+        ("t,yy\n" + JAN, "a.csv: has no column 'y', did you mean yy? (columns: t, yy)"),
+        ("time,value\n" + JAN, "a.csv: has no column 't' (columns: time, value)\na.csv: has no column 'y' (columns: "),
+        ("t,y\n" + JAN + "2016-01-03,abc\n", "a.csv:4: column 'y': 'abc' is not a number; numbers are written as in"),
+        ("t,y\n\n" + JAN + "\n2016-01-03,abc\n", "a.csv:6: column 'y': 'abc' is not a number"),
+        ("t;y\n2016-01-01;1,5\n2016-01-02;2,5\n", "a.csv:2: column 'y': '1,5' is not a number; numbers are written"),
+        ("t,y\n" + JAN + "2016-01-03,1_000\n", "a.csv:4: column 'y': '1_000' is not a number"),
+        ("t,y\n" + JAN + "2016-01-03,\0\n", "a.csv:4: column 'y': '\0' is not a number"),
+        ("t,y\n" + JAN + "2016-01-03\n", "a.csv:4: has 1 fields, the header has 2"),
+        ("t,y\n" + JAN + "2016-01-03,3,4\n", "a.csv:4: has 3 fields, the header has 2"),
+        ("t,y\n" + JAN + "2016-01-03,inf\n", "a.csv:4: column 'y': inf is infinite or too large; leave it empty"),
+        ("t,y\n" + JAN + "2016-01-03,-1e308\n", "a.csv:4: column 'y': -1e+308 is infinite or too large"),
+        ("t,y\n" + JAN + "2016-01-03,1e999\n", "a.csv:4: column 'y': inf is infinite or too large"),
+        ("t,y\n" + JAN + ",3\n", "a.csv:4: column 't' has no time there; every row needs one"),
+        ("t,y\n" + JAN + "soon,3\n", "a.csv:4: column 't': 'soon' is not a time; write times as in 2016-07-01"),
+        ("t,y\n" + JAN + "now,3\n", "a.csv:4: column 't': 'now' is not a time"),
+        ("t,y\n" + JAN + "2016-02-30,3\n", "a.csv:4: column 't': '2016-02-30' is not a time"),
+        ("t,y\n" + JAN + "20160-01-03,3\n", "a.csv:4: column 't': '20160-01-03' is not a time"),
+        ("t,y\n12:00:00,1\n12:01:00,2\n", "a.csv:2: column 't': '12:00:00' is not a time"),
+        ("t,y\ntrue,1\nfalse,2\n", "a.csv:2: column 't': 'True' is not a time"),
+        ("t,y\n1.5,1\n2.5,2\n", "a.csv: time column 't' holds fractions; use ISO 8601 times or whole numbers"),
+        ("t,y\n1,1\n2,2\n4,4\n7,7\n9,5\n9,5\n", "a.csv: time 9 stands there 2 times; keep one row per time"),
+        ("t,y\n1,1\n5,2\n7,4\n", "a.csv: the numbers in time column 't' are irregular; use one row per step"),
+        ("t,y\n0,1\n1,2\n2,3\n3000000000,4\n", "a.csv: steps of 1 would make 3,000,000,001 rows of 4; mend the"),
+        (f"t,y\n{-(2**63)},1\n0,2\n{2**63 - 1},3\n", "a.csv: the numbers in time column 't' are irregular"),
+        (
+            "t,y\n2016-01-01 00:00:00,1\n2016-01-01 00:00:01,2\n9999-01-01 00:00:00,3\n",
+            "a.csv: steps of 1s would make 251,917,",
+        ),
+        ("t,y\n01/02/2016,1\n01/03/2016,2\n", "a.csv: time column 't' can't be read: '01/02/2016' could be a day and"),
+        (daily().replace("\n", "\r"), "a.csv:1: can't be read as CSV: new-line character seen in unquoted field"),
+        (b"t,y\xe9\n" + JAN.encode(), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        (daily().encode("utf-16"), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        (daily().encode("utf-16-le"), "a.csv:1: holds NUL bytes; it is not a CSV"),
+        (gzip.compress(daily().encode()), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        (b"t,y\n2016-01-01,1\n\xe9,2\n", "a.csv: time column 't' can't be read: 'utf-8' codec can't decode byte 0xe9"),
+        ('t,y\n"2016-01-01,1\n2016-01-02,2\n', "a.csv:2: has 1 fields, the header has 2"),
+        (f'"{"x" * 200_000}",t,y\n', "a.csv:1: can't be read as CSV: field larger than field limit"),
+        (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv: can't be read as CSV: straddling object straddles two"),
+    ],
+)
+def test_a_file_that_can_not_be_right_is_told_where_and_why(refuses, content, message):
+    assert refuses(content).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step": "soon"}, "data.step: 'soon' is not a step; write it as in 15min, 1h, 1D, 7D or MS"),
+        ({"step": "0D"}, "data.step: '0D' is not a step"),
+        ({"step": "-1h"}, "data.step: '-1h' is not a step"),
+        ({"step": "1s"}, "a.csv: steps of 1s would make 950,401 rows"),
+        ({"step": "1ns"}, "a.csv: steps of 1ns would make 950,400,000,000,001 rows of 12"),
+    ],
+)
+def test_a_step_that_can_not_be_is_told(refuses, reads, settings, message):
+    if settings["step"] == "1s":  # a million rows are allowed
+        assert len(reads(daily(), missing="skip", **settings).values) == 950_401
+    else:
+        assert refuses(daily(), **settings).startswith(message)
+
+
+@pytest.mark.parametrize("settings", [{"step": "1h"}, {"calendar": ["hour_of_day"]}])
+def test_whole_numbers_have_no_calendar_and_no_step(refuses, settings):
+    assert "needs times, but column 't' holds whole numbers" in refuses("t,y\n1,1\n2,2\n3,3\n", **settings)
+
+
+def test_a_file_that_is_not_there_is_told_with_the_nearest_name(refuses, tmp_path):
+    (tmp_path / "prices.csv").write_text(daily())
+    assert refuses(None, "pricse.csv") == "pricse.csv: no such file, did you mean prices.csv?"
+    assert refuses(None, "zzz") == "zzz: no such file"
+    assert refuses(None, "no/folder/a.csv") == "no/folder/a.csv: no such file"
+    assert "File name too long" in refuses(None, "x" * 300 + ".csv")
+
+
+def test_a_folder_is_no_file(refuses, tmp_path):
+    (tmp_path / "b.csv").mkdir()
+    assert refuses(None, "b.csv") == "b.csv: is not a file; data.path names a CSV or Parquet file"
+
+
+def test_every_wrong_column_is_told_at_once(refuses):
+    message = refuses("date,temp,price\n" + JAN, time="dat", target="tmp", past_covariates=["prices"])
+    assert [line.split("did you mean ")[1].split("?")[0] for line in message.splitlines()] == ["date", "temp", "price"]
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        DAYS,
+        DAYS.tz_localize("UTC"),
+        pa.array([day.date() for day in DAYS]),
+        pa.array([day.date() for day in DAYS], pa.date64()),
+        pa.array([str(day) for day in DAYS]),
+        pa.array([str(day) for day in DAYS]).dictionary_encode(),
+    ],
+    ids=["timestamps", "with a zone", "date32", "date64", "text", "dictionary"],
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(range(12), pa.int8()),
+        pa.array(range(12), pa.uint64()),
+        pa.array(np.arange(12, dtype=np.float16)),
+        pa.array(range(12), pa.float32()),
+    ],
+    ids=str,
+)
+def test_parquet_of_every_kind_of_number_and_time_is_read(reads, times, values):
+    found = reads({"t": times, "y": values}, "a.parquet")
+    assert found.times.tolist() == DAYS.tolist()
+    assert found.values[:, 0].tolist() == list(range(12))
+
+
+def test_whole_numbers_beyond_float64s_are_rounded(reads):
+    found = reads({"t": DAYS, "y": [2**60 + i for i in range(12)]}, "a.parquet")
+    assert found.values[0, 0] == 2.0**60
+
+
+@pytest.mark.parametrize("name", ["a.b", "ä", "y[0]"])
+def test_columns_of_parquet_may_have_any_name(reads, name):
+    assert reads({"t": DAYS, name: range(12)}, "a.parquet", target=name).values[3, 0] == 3
+
+
+def test_a_folders_name_is_no_column(reads, tmp_path):
+    (tmp_path / "y=3").mkdir()
+    assert reads({"t": DAYS, "y": np.arange(12.0)}, "y=3/a.parquet").values[5, 0] == 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"t": DAYS, "y": ["1"] * 12}, "a.parquet: column 'y' holds string, must hold numbers"),
+        ({"t": DAYS, "y": [True] * 12}, "a.parquet: column 'y' holds bool, must hold numbers"),
+        ({"t": DAYS, "y": [[1]] * 12}, "a.parquet: column 'y' holds list<"),
+        ({"t": DAYS, "y": [decimal.Decimal("1.5")] * 12}, "a.parquet: column 'y' holds decimal128"),
+        ({"t": DAYS, "x": [1.0] * 12}, "a.parquet: has no column 'y' (columns: t, x)"),
+        ({"t": [1.5] * 12, "y": [1.0] * 12}, "a.parquet: time column 't' holds fractions"),
+        ({"t": [datetime.time(1)] * 12, "y": [1.0] * 12}, "a.parquet:1: column 't': '01:00:00' is not a time"),
+        ({"t": [datetime.timedelta(1)] * 12, "y": [1.0] * 12}, "a.parquet:1: column 't': '1 day"),
+        ({"t": [[1]] * 12, "y": [1.0] * 12}, "a.parquet:1: column 't': '[1]' is not a time"),
+        ({"t": [*DAYS[:5], None, *DAYS[6:]], "y": [1.0] * 12}, "a.parquet:6: column 't' has no time there"),
+        ({"t": pa.array([2**63 + i for i in range(3)], pa.uint64()), "y": [1.0] * 3}, "a.parquet: time column 't' can"),
+        (
+            {"t": pa.array([10**14 + i for i in range(3)], pa.timestamp("s")), "y": [1.0] * 3},
+            "a.parquet:1: column 't': '3170843-11-07 09:46:40' is not a time",
+        ),
+        ({"t": DAYS[:0], "y": pa.array([], pa.float64())}, "a.parquet: has a header but no rows"),
+        ({"t": DAYS, "y": [1.0, np.inf] * 6}, "a.parquet:2: column 'y': inf is infinite"),
+    ],
+)
+def test_wrong_types_in_parquet_are_told(refuses, columns, message):
+    assert refuses(columns, "a.parquet").startswith(message)
+
+
+def test_parquet_with_a_column_twice_is_refused(refuses, tmp_path):
+    twice = pa.table([pa.array([1, 2]), pa.array([1, 2]), pa.array([1, 2])], names=["t", "y", "y"])
+    pa.parquet.write_table(twice, tmp_path / "a.parquet")
+    assert "column 'y' stands in the header twice" in refuses(None, "a.parquet")
+
+
+def test_broken_parquet_is_refused_or_read_right(reads, tmp_path):
+    reads({"t": DAYS, "y": np.arange(12.0)}, "a.parquet")
+    whole = (tmp_path / "a.parquet").read_bytes()
+    refused = 0
+    for broken in [b"", b"PAR1", *(whole[:n] for n in range(0, len(whole), 97)), *flipped(whole, 29)]:
+        try:
+            found = reads(broken, "b.parquet", missing="skip")
+        except BadInput:
+            refused += 1
+        else:
+            assert_regular(found)
+    assert refused > 20
+
+
+def flipped(data, every):
+    for position in range(0, len(data), every):
+        yield data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
+
+
+# --- Anything at all --------------------------------------------------------------------------------------
+
+
+def assert_regular(found):
+    """What every table promises."""
+    assert len(found.times) == len(found.values) > 0
+    assert found.values.dtype == np.float64
+    assert found.values.shape[1] == len(found.columns)
+    assert not np.isinf(found.values).any()
+    assert found.times.is_unique
+    assert found.times.is_monotonic_increasing
+
+
+TIMES = st.one_of(
+    st.integers(0, 40).map(lambda n: f"2016-01-{n:02d}"),
+    st.integers(0, 30).map(lambda n: f"2016-01-01 {n:02d}:00"),
+    st.integers(-3, 99).map(str),
+    st.sampled_from(["", "now", "2016", "NaT", "2016-13-01", "9999-12-31", "0001-01-01", "1e3", "2016-01-01T00:00Z"]),
+    st.sampled_from(["01/02/2016", "13.1.2016", "2016-W05", "Jan 5", "12:30", "-0", "9223372036854775807", "5 5"]),
+)
+VALUES = st.one_of(
+    st.floats(-1e3, 1e3).map(repr),
+    st.sampled_from(["", "?", "nan", "inf", "-Infinity", "1e308", "1e-320", "1,5", '"', '"1"', "0x1", "1 2", "\0", "é"]),
+)
+CELLS = st.one_of(VALUES, st.text(string.printable, max_size=3))
+
+
+@st.composite
+def files(draw):
+    """Mostly well-formed CSVs, with a few cells, lines, delimiters or bytes that are not."""
+    mark = draw(st.sampled_from([",", ",", ",", ";", "\t"]))
+    kind = draw(st.sampled_from(["days", "steps", "wild"]))
+    count = draw(st.integers(0, 30))
+    lines = [draw(st.sampled_from(["t,y,p", "t,y,p", "t,y,p", "y,t", '"t",y,p', "t,y,y"])).replace(",", mark)]
+    for n in range(count):
+        time = {"days": str(DAYS[0] + pd.Timedelta(days=n))[:10], "steps": str(7 * n)}.get(kind) or draw(TIMES)
+        cells = [time, draw(VALUES) if kind == "wild" else str(n % 5), str(n % 3)]
+        if draw(st.integers(0, 20)) == 0:
+            cells[draw(st.integers(0, 2))] = draw(CELLS)
+        lines.append(mark.join(cells))
+    if count and draw(st.integers(0, 3)) == 0:
+        lines.insert(draw(st.integers(0, count)), draw(st.text(string.printable, max_size=8)))
+    data = draw(st.sampled_from(["\n", "\n", "\r\n"])).join(lines).encode(draw(st.sampled_from(["utf-8", "utf-8-sig"])))
+    return data + draw(st.sampled_from([b"", b"\n", b"\n", b"\xff", b"\0"]))
+
+
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=300,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(
+    content=files() | st.binary(max_size=60),
+    missing=st.sampled_from(["refuse", "interpolate", "forward_fill", "skip"]),
+    step=st.sampled_from([None, None, None, "1D", "MS", "nonsense"]),
+    time=st.sampled_from(["t", "t", "t", None]),
+)
+def test_no_file_gives_anything_but_a_clear_error_or_a_right_series(
+    tmp_path, shared_config, content, missing, step, time
+):
+    (tmp_path / "a.csv").write_bytes(content)
+    config = shared_config(missing=missing, step=step if time else None, time=time, past_covariates=["p"])
+    try:
+        found = table.read(config, tmp_path)
+        assert_regular(found)
+        series = prepare(found, config, 3)
+    except BadInput as error:
+        assert str(error).strip()
+        return
+    assert np.isfinite(series.values).all()
+    assert len(series.train_origins(config)) * len(series.origins("validation", config)) > 0
+
+
+@settings(derandomize=True, deadline=None, max_examples=60, database=None)
+@given(
+    values=st.lists(st.floats(-1e200, 1e200), min_size=2, max_size=40),
+    freq=st.sampled_from(["D", "h", "15min", "7D", "MS", "ME", "QS", "YE", "1s"]),
+    mark=st.sampled_from([",", ";", "\t"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_every_well_formed_file_is_read_as_it_was_written(tmp_path_factory, shared_config, values, freq, mark, end):
+    folder = tmp_path_factory.mktemp("csv", numbered=True)
+    times = pd.date_range("1999-12-31", periods=len(values), freq=freq)
+    lines = [f"t{mark}y", *(f"{t}{mark}{v!r}" for t, v in zip(times, values, strict=True))]
+    (folder / "a.csv").write_bytes(end.join([*lines, ""]).encode())
+    found = table.read(shared_config(), folder)
+    assert found.times.tolist() == times.tolist()
+    np.testing.assert_array_equal(found.values[:, 0], values)
