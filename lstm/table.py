@@ -7,7 +7,6 @@ import itertools
 import re
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,31 +131,34 @@ def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
 
 
 def _parsed(raw: pd.Series) -> pd.Series:
-    """Times in UTC, NaT for what is none: ISO 8601 first, else the one format of the first value.
+    """Times in UTC, NaT for what is none: ISO 8601, else the one format that the first value shows.
 
     Raises:
-        ValueError: the days and months could be told apart in two ways.
+        ValueError: days and months could be told apart in two ways.
     """
     text = raw.astype(str) if raw.dtype == object or isinstance(raw.dtype, pd.StringDtype) else None
     if text is not None:
         raw = raw.where(text.str.contains(r"\d"))  # pandas takes "now" for a time
     times = pd.to_datetime(raw, errors="coerce", utc=True, format="ISO8601")
     if text is not None and times.isna().any():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", message="Could not infer format")  # each value would be guessed alone
-            with suppress(UserWarning):
-                month_first, day_first = (
-                    pd.to_datetime(raw, errors="coerce", utc=True, dayfirst=day_first) for day_first in (False, True)
-                )
-                whole = [t for t in (month_first, day_first) if not t.isna().any()]
-                if len(whole) == 2 and not month_first.equals(day_first):
-                    raise ValueError(
-                        f"{str(raw.iloc[0])[:40]!r} could be a day and month or a month and day; "
-                        "write times as in 2016-07-01"
-                    )
-                times = whole[0] if whole else times
+        times = _in_one_format(raw, otherwise=times)
     return times.where(times.dt.year.between(1, 9999))
+
+
+def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="Could not infer format")  # each value would be guessed alone
+        try:
+            orders = [pd.to_datetime(raw, errors="coerce", utc=True, dayfirst=first) for first in (False, True)]
+        except UserWarning:
+            return otherwise
+    whole = [times for times in orders if not times.isna().any()]
+    if len(whole) == 2 and not whole[0].equals(whole[1]):
+        raise ValueError(
+            f"{str(raw.iloc[0])[:40]!r} could be a day and month or a month and day; write times as in 2016-07-01"
+        )
+    return whole[0] if whole else otherwise
 
 
 def infer_step(times: pd.Index) -> str | None:

@@ -240,12 +240,12 @@ def test_a_crash_in_the_middle_leaves_what_was_there(trial_config, tmp_path, mon
     folder = str(tmp_path)
     for before in (1, 2):
         write(folder, 1, content(trial_config, before))
-    files = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with monkeypatch.context() as patched:
         patched.setattr(where, what, crash)
         with pytest.raises(Crash):
             write(folder, 1, content(trial_config, epoch))
-    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == files
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
     write(folder, 1, content(trial_config, 3))
     assert load(folder).state.epoch == 3
 
@@ -268,7 +268,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_no_torn_file(trial_config, tmp_pa
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write(str(tmp_path), 1, content(trial_config, 2))
-    assert os.listdir(tmp_path) == ["attempt-01-epoch-000001.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["attempt-01-epoch-000001.pt"]
 
 
 def test_an_old_file_that_can_not_be_removed_does_no_harm(trial_config, tmp_path, monkeypatch):

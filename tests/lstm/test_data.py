@@ -81,6 +81,16 @@ def test_a_gap_at_a_border_takes_nothing_from_the_later_part(data_config, series
         assert before.values[99, 0] == before.values[first - 1, 0]
 
 
+def test_borders_are_counted_from_the_end_of_a_leading_gap(data_config, series_of, walk):
+    config = data_config(lookback=4, horizon=2, missing="interpolate", split={"validation": 50, "test": 50})
+    values = walk(205)
+    values[:5] = np.nan
+    values[100:110] = np.nan  # validation starts in row 105 of the file
+    series = series_of(config, values)
+    assert series.bounds["train"] == (0, 100)
+    assert (series.values[95:100] == series.values[94]).all()
+
+
 @pytest.mark.parametrize("mode", ["interpolate", "skip"])
 def test_a_gap_that_ends_at_the_origin_leaves_that_origin_out(data_config, series_of, walk, mode):
     config = data_config(lookback=4, horizon=2, missing=mode, split={"validation": 50, "test": 50})

@@ -67,9 +67,7 @@ def test_a_window_is_the_lookback_what_is_known_ahead_and_the_targets(data_confi
         np.testing.assert_array_equal(target[i], series.values[origin : origin + 3, :2])
 
 
-@pytest.mark.parametrize(
-    ("column", "reaches"), [("a", False), ("b", False), ("p", False), ("f", True)], ids=str
-)
+@pytest.mark.parametrize(("column", "reaches"), [("a", False), ("b", False), ("p", False), ("f", True)], ids=str)
 def test_of_the_horizon_only_future_covariates_reach_the_network(trial_config, series_of, walk, column, reaches):
     config = trial_config(EVERYTHING | {"scaling": "none"})
     values = walk(100, 4)
@@ -331,6 +329,16 @@ def test_gaps_in_the_lookback_are_filled_as_in_training_or_refused(trial_config,
         return
     line = np.linspace(whole[144, 0], whole[147, 0], 4)[1:3]
     values[145:147, 0] = line if mode == "interpolate" else whole[144, 0]
+    values[149, 1] = values[148, 1]
+    np.testing.assert_allclose(predict(checkpoint, source)["y"], by_hand(checkpoint, values)[:, 0], rtol=1e-5)
+
+
+def test_a_covariate_after_the_last_target_fills_nothing_before_it(trial_config, table_of, series_of, walk):
+    config = trial_config({"missing": "interpolate", "past_covariates": ["p"]})
+    values = walk(150, 2)
+    checkpoint = trained(config, series_of(config.data, values))
+    values[149, 1] = np.nan
+    source = table_of(np.concatenate([values, [[np.nan, 1000.0]]]), config.data.columns)
     values[149, 1] = values[148, 1]
     np.testing.assert_allclose(predict(checkpoint, source)["y"], by_hand(checkpoint, values)[:, 0], rtol=1e-5)
 

@@ -119,9 +119,9 @@ def test_each_pass_sees_every_window_once_in_another_order(trial_config, series_
     assert passes[0] != passes[1]
     assert sorted(passes[0]) == sorted(passes[1]) == run.origins.tolist()
     run.steps_per_epoch = 2  # epochs that a pass is no multiple of leave nothing out
-    runs = [batch.tolist() for number in (1, 2, 3) for batch in run.batches(number)]
-    assert [len(batch) for batch in runs] == [25, 25, 12] * 2
-    assert sum(runs, []) == passes[0] + passes[1]
+    batches = [batch for number in (1, 2, 3) for batch in run.batches(number)]
+    assert [len(batch) for batch in batches] == [25, 25, 12] * 2
+    assert torch.cat(batches).tolist() == passes[0] + passes[1]
 
 
 # --- Stopping ---------------------------------------------------------------------------------------------
