@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,8 @@ class Windows:
     """The windows of a series on a device, as views: a batch is the only copy that is made."""
 
     def __init__(self, series: Series, config: DataConfig, device: str) -> None:
+        self._series, self._config = series, config
+        self._origins: dict[Judged, np.ndarray] = {}
         self._lookback, self._horizon = config.lookback, config.horizon
         self._targets, self._futures = len(series.targets), series.futures
         with warnings.catch_warnings():
@@ -35,6 +38,17 @@ class Windows:
         length, columns = self._lookback + self._horizon, values.shape[1]
         count = max(len(values) - length + 1, 0)
         self._windows = values.as_strided((count, length, columns), (columns, columns, 1))
+
+    def judged(self, part: Judged) -> np.ndarray:
+        """The origins that a part is judged on, found once: they pass over the whole series."""
+        if part not in self._origins:
+            self._origins[part] = self._series.origins(part, self._config)
+        return self._origins[part]
+
+    @cached_property
+    def naive_error(self) -> np.ndarray:
+        """What scales MASE, likewise."""
+        return naive_error(self._series)
 
     def at(self, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Look-back `(batch, lookback, column)`, what is known ahead `(batch, horizon, future)`, targets."""
@@ -55,8 +69,8 @@ def evaluate(
     """The metrics of a network over every origin of a part, named without the part."""
     device = next(network.parameters()).device
     network.eval()
-    sums = _Sums(series)
-    for origins in _batches(series.origins(part, config), evaluation_batch(config, network.model)):
+    sums = _Sums(series, windows.naive_error)
+    for origins in _batches(windows.judged(part), evaluation_batch(config, network.model)):
         past, ahead, target = windows.at(torch.from_numpy(origins).to(device))
         sums.add((network(past, ahead).float() - target).cpu().numpy())
     return sums.metrics()
@@ -64,7 +78,7 @@ def evaluate(
 
 def baseline(series: Series, config: DataConfig, part: Judged) -> dict[str, float]:
     """The metrics of the seasonal naive forecast over the same origins."""
-    sums = _Sums(series)
+    sums = _Sums(series, naive_error(series))
     count = len(series.targets)
     for origins in _batches(series.origins(part, config)):
         rows = origins[:, None] + np.arange(config.horizon)
@@ -75,8 +89,8 @@ def baseline(series: Series, config: DataConfig, part: Judged) -> dict[str, floa
 class _Sums:
     """Adds up errors `(window, step, target)`, scaled, in float64."""
 
-    def __init__(self, series: Series) -> None:
-        self._series = series
+    def __init__(self, series: Series, usual: np.ndarray) -> None:
+        self._series, self._usual = series, usual
         self._count = 0
         self._squared = np.zeros(len(series.targets))
         self._absolute = np.zeros(len(series.targets))
@@ -91,9 +105,9 @@ class _Sums:
     def metrics(self) -> dict[str, float]:
         squared, absolute = self._squared / self._count, self._absolute / self._count
         deviation = np.array(self._series.scale.deviation[: len(squared)])
-        error, usual = absolute * deviation, naive_error(self._series)
+        error = absolute * deviation
         with np.errstate(divide="ignore", invalid="ignore"):
-            scaled_error = float((error / usual).mean())
+            scaled_error = float((error / self._usual).mean())
         found = {"loss": float(squared.mean()), "mae": float(absolute.mean()), "mase": scaled_error}
         for index, target in enumerate(self._series.targets):
             suffix = f"/{target}" if len(squared) > 1 else ""
