@@ -8,7 +8,7 @@ import functools
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,9 +18,10 @@ from ray.tune.search import Searcher
 
 from cluster import space
 from cluster.config import StopConfig
+from cluster.lease import OUTAGE_S, driver_text
 from cluster.result import Failure, Started
 from cluster.stop import Stop
-from cluster.study import Study
+from cluster.study import AWAY, Study
 from lstm import checkpoint
 from lstm.records import (
     Epoch,
@@ -34,7 +35,12 @@ from lstm.records import (
 )
 
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between two tries at the study's database
 T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """The study can't be written to, and waiting has no use."""
 
 
 @dataclass(slots=True)
@@ -78,6 +84,7 @@ class Bridge:
         limit: Callable[[], int],
         stop: Stop,
         record: Record,
+        held: Callable[[], bool],
     ) -> None:
         """Sets the bridge up.
 
@@ -89,17 +96,23 @@ class Bridge:
             limit: Says how many trials may be asked for at once.
             stop: Where the end is asked for.
             record: Receives the events.
+            held: Whether the sweep is surely this driver's; where not, nothing is written to the study.
         """
-        self.stop = stop
+        self.stop, self._held = stop, held
         self._study, self._checkpoints, self._keep_best = study, checkpoints, keep_best
         self._order, self._limit, self._record = dict(order), limit, record
         self._stops = study.search.stop if study.search else StopConfig()
         self._live: dict[str, Attempt] = {}
-        self._ready: list[tuple[float, int]] = [(0.0, number) for number in study.running()]
+        self._ready = [(0.0, number) for number in study.running()]  # when to try again at the earliest, what
         self._asked = study.asked()
         self._doubt = False  # a storage error may have left a suggested trial that nobody runs
+        self._sign = 1 if study.base.direction == "minimize" else -1
         sweep = study.sweep()
-        self._best, self._failures = sweep.best, sum(t.state == "FAIL" for t in sweep.trials)
+        self._failures = sum(t.state == "FAIL" for t in sweep.trials)
+        # Of the best completed trial: its value (less is better), its number, its checkpoint.
+        self._best: tuple[float, int, str] | None = None
+        if (best := sweep.best) and best.value is not None:
+            self._best = (self._sign * best.value, best.number, best.checkpoint)
         self._check_target()
 
     @_safely
@@ -107,7 +120,7 @@ class Bridge:
         """The next trial's config for Tune; None to be asked again; FINISHED when none can come any more."""
         if self.stop.reason:
             return str(Searcher.FINISHED)
-        number = self._next()
+        number = self._insist(self._next)
         if number is None:
             waiting = self._ready or any(not a.ended for a in self._live.values())
             more = self._asked < self._study.n_trials
@@ -125,39 +138,31 @@ class Bridge:
         }
 
     def _next(self) -> int | None:
+        """The trial to run next, if there is one; tried again after a storage error, from the top."""
         if self._doubt:
             owned = {a.number for a in self._live.values() if not a.ended} | {n for _, n in self._ready}
-            self._ready += [(0.0, n) for n in self._insist(self._study.running) if n not in owned]
-            self._asked = self._insist(self._study.asked)
+            orphans = [n for n in self._study.running() if n not in owned]
+            self._asked = self._study.asked()
+            self._ready += [(0.0, n) for n in orphans]
             self._doubt = False
         if sum(not a.ended for a in self._live.values()) >= self._limit():
             return None
-        for entry in sorted(self._ready):
-            if entry[0] <= time.monotonic():
-                self._ready.remove(entry)
-                if self._take_over(entry[1]):
-                    return entry[1]
+        first = min(self._ready, default=None)
+        if first and first[0] <= time.monotonic():
+            self._study.adopt(first[1])
+            self._ready.remove(first)
+            return first[1]
         if self._asked >= self._study.n_trials:
             return None
-        number = self._insist(self._study.ask)
+        number = self._study.ask()
         self._asked += 1
-        return None if self._doubt else number
-
-    def _take_over(self, number: int) -> bool:
-        """Adopts a trial; one whose end was decided before its driver died is ended, not run."""
-        self._insist(lambda: self._study.adopt(number))
-        decision = self._study.decided(number)
-        if decision is None:
-            return True
-        self._insist(lambda: self._study.end(number, decision))
-        self._record(_ended(number, decision))
-        return False
+        return number
 
     @_safely
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
         """Takes a step's result; whether Tune must stop the trial. The last one ends the trial."""
-        live = self._live[tune_id]
-        if live.ended:
+        live = self._live.get(tune_id)
+        if live is None or live.ended:
             return True
         if started := result.get("started"):
             self._started(live, started)
@@ -235,17 +240,16 @@ class Bridge:
             self._failures += 1
             if self._stops.max_failures is not None and self._failures >= self._stops.max_failures:
                 self.stop.now(f"{self._failures} trials failed (search.stop.max_failures), the last: {reason}", 1)
-        self._keep(live, state, diverged=diverged)
+        self._keep(live, best.value if best and state == "COMPLETE" else None)
         self._check_target()
 
-    def _keep(self, live: Attempt, state: TrialState, *, diverged: bool) -> None:
-        """Keeps the best trial in mind, and its weights."""
+    def _keep(self, live: Attempt, value: float | None) -> None:
+        """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""
         loser = live.address if live.epochs else ""
-        if state == "COMPLETE" and not diverged:
-            before = self._best
-            self._best = self._insist(self._study.sweep).best
-            if self._best and self._best.number == live.number:
-                loser = before.checkpoint if before else ""
+        if value is not None:
+            mine = (self._sign * value, live.number, live.address)
+            if self._best is None or mine < self._best:
+                loser, self._best = self._best[2] if self._best else "", mine
         if self._keep_best and loser:
             try:
                 checkpoint.strip(loser)
@@ -254,50 +258,57 @@ class Bridge:
 
     def _check_target(self) -> None:
         target, best = self._stops.target, self._best
-        if target is None or best is None or best.value is None:
-            return
-        if best.value <= target if self._study.base.direction == "minimize" else best.value >= target:
-            self.stop.now(f"trial {best.number} reached the target {target:g} with {best.value:g}", 0)
+        if target is not None and best is not None and best[0] <= self._sign * target:
+            self.stop.now(f"trial {best[1]} reached the target {target:g} with {self._sign * best[0]:g}", 0)
 
+    @_safely
     def close_open(self, reason: str) -> None:
         """Ends, as pruned, every trial that has not; for a sweep that will not go on."""
-        for number in self._study.running():
-            self._study.adopt(number)
-            live = next((a for a in self._live.values() if a.number == number and not a.ended), None)
-            address = f"{self._checkpoints}/trial-{number:04d}"
+        for number in self._insist(self._study.running):
+            self._close(number, reason)
+
+    def _close(self, number: int, reason: str) -> None:
+        self._insist(lambda: self._study.adopt(number))
+        address = f"{self._checkpoints}/trial-{number:04d}"
+        try:
             found = checkpoint.load(address)
-            epochs = list(found.state.history) if found else []
-            self._study.report(number, epochs)
-            self._end(live or Attempt(number, 0, {}, {}, address, epochs), "PRUNED", reason)
+        except OSError as error:
+            found = None
+            self._record(Notice(f"{address}: can't be read: {error}"))
+        epochs = list(found.state.history) if found else []
+        self._insist(lambda: self._study.report(number, epochs))
+        self._end(Attempt(number, 0, {}, {}, address, epochs), "PRUNED", reason)
 
     def _best_epoch(self, epochs: list[Epoch]) -> Epoch | None:
-        sign = 1 if self._study.base.direction == "minimize" else -1
         finite = [e for e in epochs if math.isfinite(e.value) and e.stop != "diverged"]
-        return min(finite, key=lambda e: (sign * e.value, e.number), default=None)
+        return min(finite, key=lambda e: (self._sign * e.value, e.number), default=None)
 
     def _insist(self, act: Callable[[], T]) -> T:
-        """Does something with the study, again and again while its database does not answer."""
-        import sqlalchemy
-        from optuna.exceptions import StorageInternalError
+        """Does something with the study, again and again while its database does not answer.
 
-        for pause_s in _pauses():
-            try:
-                return act()
-            except (StorageInternalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError) as error:
-                if self.stop.reason:
-                    raise
-                self._doubt = True
-                text = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-                self._record(Notice(f"the study's database does not answer ({text}); trying again in {pause_s:g} s"))
-                time.sleep(pause_s)
-        raise TimeoutError("the study's database did not answer for ten minutes")
+        A sweep that was interrupted or has failed does not wait; what is not written then, the next
+        driver finds in the checkpoints.
+        """
+        waited_s, pause_s = 0.0, FIRST_PAUSE_S
+        while waited_s < OUTAGE_S:
+            trouble = "the claim on the sweep was not renewed"
+            if self._held():
+                try:
+                    return act()
+                except AWAY as error:
+                    self._doubt = True
+                    trouble = driver_text(error if hasattr(error, "orig") else error.__cause__)
+            if self.stop.code:
+                raise Unreachable(trouble)
+            self._record(Notice(f"the study's database does not answer ({trouble}); trying again in {pause_s:g} s"))
+            self._wait(pause_s)
+            waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
+        raise Unreachable(f"the study's database did not answer for {OUTAGE_S / 60:.0f} minutes")
 
-
-def _pauses() -> Iterator[float]:
-    waited, pause_s = 0.0, 0.5
-    while waited < 600:
-        yield pause_s
-        waited, pause_s = waited + pause_s, min(2 * pause_s, 15.0)
+    def _wait(self, pause_s: float) -> None:
+        end = time.monotonic() + pause_s
+        while not self.stop.code and (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.2))
 
 
 def _ended(number: int, decision: Mapping[str, Any]) -> TrialEnded:

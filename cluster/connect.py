@@ -22,6 +22,7 @@ from lstm.records import BadInput
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
@@ -60,6 +61,7 @@ def join(address: str | None, resources: ResourcesConfig, checkpoints: str) -> I
     os.environ.update({key: value for key, value in SETTINGS.items() if key not in os.environ})
     import ray
 
+    # Ray takes a copy of the folder when it starts.
     with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as staging:
         try:
             ray.init(
@@ -70,15 +72,19 @@ def join(address: str | None, resources: ResourcesConfig, checkpoints: str) -> I
                 configure_logging=True,
                 # Only our two rooms travel: workers never see the folder that the command was given in.
                 runtime_env={"working_dir": str(_stage(Path(staging)))},
+                # Workers of a local Ray whose driver was killed would wait a minute for it to come back.
+                _system_config=None if address else {"gcs_rpc_server_reconnect_timeout_s": 5},
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            text = (str(error).splitlines() or ["no answer"])[0]
-            raise BadInput(f"--address {address}: no cluster could be joined: {text}") from None
-        try:
-            _protect_token()
-            yield _check(ray, address, resources, checkpoints)
-        finally:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
+            text = (str(error).splitlines() or ["no answer"])[0]
+            what = f"--address {address}: no cluster could be joined" if address else "Ray could not be started here"
+            raise BadInput(f"{what}: {text}") from None
+    try:
+        _protect_token()
+        yield _check(ray, address, resources, checkpoints)
+    finally:
+        ray.shutdown()
 
 
 def check_address(address: str) -> None:
@@ -96,12 +102,14 @@ def check_address(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
         raise BadInput(f"--address {address}: is no address; write HOST:PORT (6379 by default), or auto on a node")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise BadInput(f"--address {address}: nothing answers there ({error.strerror or error})") from None
+    except (OSError, UnicodeError) as error:  # the latter where the host can be no name
+        raise BadInput(
+            f"--address {address}: nothing answers there ({getattr(error, 'strerror', None) or error})"
+        ) from None
 
 
 def _stage(folder: Path) -> Path:
@@ -197,7 +205,7 @@ def _faults(ray: Any, node: dict[str, Any], answer: Any, checkpoints: str, probe
         yield f"{host}: did not answer within 60 s"
         return
     except ray.exceptions.RayError as error:
-        yield f"{host}: can't run our code: {str(error).splitlines()[-1][:200]}"
+        yield f"{host}: can't run our code: {(str(error).splitlines() or [''])[-1][:200]}"
         return
     here = _versions()
     for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
@@ -222,7 +230,7 @@ def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
     try:
         checkpoint.probe(checkpoints, f"{probe}-{ray.get_runtime_context().get_node_id()}")
     except Exception as error:  # whatever a file system raises is told by name
-        trouble = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        trouble = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
     return _versions(), trouble
 
 

@@ -234,7 +234,13 @@ def request_stop(url: str, sweep: str) -> None:
 
 def engine(url: str) -> sqlalchemy.Engine:
     """A connection to the study's database that waits for locks as long as Optuna's does."""
-    return sqlalchemy.create_engine(url, **engine_options(url))
+    return sqlalchemy.create_engine(spelled_out(url), **engine_options(url))
+
+
+def spelled_out(url: str) -> str:
+    """An address that names its driver: SQLAlchemy's default for PostgreSQL is not the same in all its versions."""
+    scheme, mark, rest = url.partition("://")
+    return f"postgresql+psycopg2{mark}{rest}" if scheme == "postgresql" else url
 
 
 def engine_options(url: str) -> dict[str, Any]:
@@ -244,7 +250,7 @@ def engine_options(url: str) -> dict[str, Any]:
         BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
     """
     try:
-        parts = sqlalchemy.make_url(url)
+        parts = sqlalchemy.make_url(spelled_out(url))
         name = parts.get_backend_name()
     except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
         raise BadInput("storage.study: is no database address; write sqlite:///FILE or postgresql://…") from None
@@ -254,7 +260,7 @@ def engine_options(url: str) -> dict[str, Any]:
         if parts.database in (None, "", ":memory:"):
             raise BadInput("storage.study: names no file, and a sweep outlives its driver; write sqlite:///FILE")
         return {"connect_args": {"timeout": 90}}
-    if importlib.util.find_spec("psycopg2") is None:
+    if importlib.util.find_spec(parts.get_driver_name()) is None:
         raise BadInput("storage.study: PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'")
     # A host that was cut off must be noticed while the claim still lasts, not after TCP's quarter of an hour.
     alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}

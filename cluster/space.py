@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from lstm import config as lstm_config
 from lstm.config import DataConfig, ModelConfig, Section, TrainingConfig, TrialConfig
 from lstm.records import Fault, Scalar
 
+LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
 Space = Mapping[str, AnyDimension]
 Settings = Mapping[str, Scalar]
 
@@ -102,9 +104,9 @@ def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
     high: dict[str, Scalar] = {}
     for path in order(space):
         if active(space[path], low):
-            low[path] = _ends(space[path])[0][1]
+            low[path] = ends_of(space[path])[0][1]
         if active(space[path], high):
-            high[path] = _ends(space[path])[-1][1]
+            high[path] = ends_of(space[path])[-1][1]
     return resolve(base, low), resolve(base, high)
 
 
@@ -120,8 +122,9 @@ def _values(dimension: AnyDimension) -> list[Scalar] | None:
         return None if dimension.log else list(range(dimension.low, dimension.high + 1, dimension.step or 1))
     if dimension.step is None:
         return None
-    count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-9)
-    return [round(dimension.low + i * dimension.step, 12) for i in range(count + 1)]
+    count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-6)
+    low, step = Decimal(str(dimension.low)), Decimal(str(dimension.step))  # 0.1 + 2 * 0.1 is 0.3
+    return [float(low + i * step) for i in range(count + 1)]
 
 
 def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
@@ -162,26 +165,34 @@ def nearest(name: str, allowed: Sequence[str]) -> str:
 
 def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
     if isinstance(dimension, CategoricalDimension):
-        seen: list[Scalar] = []
-        for choice in dimension.choices:
-            if any(_same(choice, other) for other in seen):
-                yield Fault(f"{at}.choices", f"{_show(choice)} stands there twice")
-            seen.append(choice)
+        yield from _choice_faults(at, dimension)
         return
     low, high, step = dimension.low, dimension.high, dimension.step
-    if low >= high:
-        yield Fault(f"{at}.high", f"is {high:g}, must be above low, which is {low:g}")
+    huge = [n for n in ("low", "high", "step") if isinstance(v := getattr(dimension, n), int) and abs(v) > LARGEST]
+    if huge:
+        yield from (Fault(f"{at}.{name}", "is larger than any field takes") for name in huge)
+    elif low >= high:
+        yield Fault(f"{at}.high", f"is {_show(high)}, must be above low, which is {_show(low)}")
     elif dimension.log and low <= 0:
-        yield Fault(f"{at}.low", f"is {low:g}, must be above 0 on a logarithmic scale")
+        yield Fault(f"{at}.low", f"is {_show(low)}, must be above 0 on a logarithmic scale")
     elif dimension.log and step is not None:
         yield Fault(f"{at}.step", "can't be used with log: true; leave one of them out")
     elif step is not None and step > high - low:
-        yield Fault(f"{at}.step", f"is {step:g}, must be at most high - low = {high - low:g}")
+        yield Fault(f"{at}.step", f"is {_show(step)}, must be at most high - low = {high - low:g}")
     elif step is not None and (high - low) / step > 1e9:
-        yield Fault(f"{at}.step", f"is {step:g}, which makes more than a thousand million values; make it larger")
+        yield Fault(f"{at}.step", f"is {_show(step)}, which makes more than a thousand million values; make it larger")
     elif step is not None and abs((high - low) / step - round((high - low) / step)) > 1e-6:
         top = low + math.floor((high - low) / step) * step
-        yield Fault(f"{at}.high", f"is {high:g}, which steps of {step:g} from {low:g} never reach; use {top:g}")
+        never = f"which steps of {_show(step)} from {_show(low)} never reach"
+        yield Fault(f"{at}.high", f"is {_show(high)}, {never}; use {_show(top)}")
+
+
+def _choice_faults(at: str, dimension: CategoricalDimension) -> Iterator[Fault]:
+    seen: list[Scalar] = []
+    for choice in dimension.choices:
+        if any(_same(choice, other) for other in seen):
+            yield Fault(f"{at}.choices", f"{_show(choice)} stands there twice")
+        seen.append(choice)
 
 
 def _when_faults(at: str, path: str, space: Space) -> Iterator[Fault]:
@@ -214,11 +225,14 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
         return
     fixed = {p: _listed(wanted)[0] for p, wanted in (space[path].when or {}).items()}
     before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
-    for name, value in _ends(space[path]):
+    for name, value in ends_of(space[path]):
         try:
             trial = _with(base, fixed | {path: value})
         except ValidationError as error:
-            problem = error.errors()[0]["msg"].replace("Input should", "it must")
+            own = [e for e in error.errors() if e["loc"] == (field,)]
+            if not own:  # a value of the condition is wrong, which is told where it stands
+                continue
+            problem = own[0]["msg"].replace("Input should", "it must")
             yield Fault(f"{at}.{name}", f"{_show(value)} makes no valid {section}.{field}: {problem}")
             continue
         for fault in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
@@ -251,7 +265,8 @@ def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Faul
                 yield Fault(at, "would do nothing: its condition (when) does not hold in this setting")
 
 
-def _ends(dimension: AnyDimension) -> list[tuple[str, Scalar]]:
+def ends_of(dimension: AnyDimension) -> list[tuple[str, Scalar]]:
+    """A dimension's ends, or all its choices, each with the place where it stands in the dimension."""
     if isinstance(dimension, CategoricalDimension):
         return [(f"choices.{i}", choice) for i, choice in enumerate(dimension.choices)]
     return [("low", dimension.low), ("high", dimension.high)]
@@ -260,21 +275,22 @@ def _ends(dimension: AnyDimension) -> list[tuple[str, Scalar]]:
 def _possible(value: Scalar, dimension: AnyDimension) -> bool:
     if isinstance(dimension, CategoricalDimension):
         return any(_same(value, choice) for choice in dimension.choices)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    kinds = int if isinstance(dimension, IntDimension) else int | float
+    if isinstance(value, bool) or not isinstance(value, kinds) or not dimension.low <= value <= dimension.high:
         return False
-    if isinstance(dimension, IntDimension) and not isinstance(value, int):
-        return False
-    if not dimension.low <= value <= dimension.high:
-        return False
-    steps = (value - dimension.low) / (dimension.step or 1)
-    return dimension.step is None or abs(steps - round(steps)) < 1e-6
+    if dimension.step is None:
+        return True
+    if isinstance(dimension, IntDimension):
+        return (value - dimension.low) % dimension.step == 0
+    steps = (value - dimension.low) / dimension.step
+    return math.isfinite(steps) and abs(steps - round(steps)) < 1e-6
 
 
 def _range(dimension: AnyDimension) -> str:
     if isinstance(dimension, CategoricalDimension):
         return "choices: " + ", ".join(_show(c) for c in dimension.choices)
-    step = f" in steps of {dimension.step:g}" if dimension.step else ""
-    return f"allowed is {dimension.low:g} to {dimension.high:g}{step}"
+    step = f" in steps of {_show(dimension.step)}" if dimension.step else ""
+    return f"allowed is {_show(dimension.low)} to {_show(dimension.high)}{step}"
 
 
 def _same(a: Scalar, b: Scalar) -> bool:
@@ -289,4 +305,6 @@ def _listed(value: Scalar | list[Scalar]) -> list[Scalar]:
 def _show(value: Scalar) -> str:
     if value is None or isinstance(value, bool):
         return str(value).replace("None", "null").lower()
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**18 else "a number of more than 18 digits"
     return value if isinstance(value, str) else f"{value:g}"

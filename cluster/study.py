@@ -17,7 +17,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from cluster import space
 from cluster.config import (
@@ -31,11 +31,12 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
-from cluster.lease import engine_options, is_missing, unopened
+from cluster.lease import engine_options, is_missing, spelled_out, unopened
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial
 from lstm.records import TrialState as State
 
+AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -250,7 +251,7 @@ def _load(url: str, name: str) -> optuna.Study:
 
 
 def _storage(url: str) -> RDBStorage:
-    options = engine_options(url)
+    options, url = engine_options(url), spelled_out(url)
     try:
         try:
             return RDBStorage(url, engine_kwargs=options)

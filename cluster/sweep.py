@@ -2,20 +2,23 @@
 
 import json
 import os
+import shutil
 import signal
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
 from cluster.stop import Stop
-from cluster.study import Study
+from cluster.study import COMPARABLE, Study
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.data import Series
@@ -104,18 +107,22 @@ def run(order: Order, series: Series, record: Record, memory: Memory, *, address
             join(address, order.resources, str(order.storage.checkpoints)) as joined,
             Lease(
                 order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
-            ),
+            ) as lease,
         ):
             study = open_study(order, series)
             for text in joined.warnings:
                 record(Notice(text))
             record(_started(order, study, series))
-            replay = threading.Thread(target=_replay, args=(study.sweep(), memory), daemon=True)
-            replay.start()
+            settled = study.settle()
+            before = study.sweep()
+            for number in settled:
+                replay(before.trials[number], record)
+            delivery = threading.Thread(target=_replay, args=(before, memory, stop, record), daemon=True)
+            delivery.start()
             try:
-                _drive(order, study, series, joined, stop, record)
+                _drive(order, study, series, joined, stop, record, lease.held)
             finally:
-                replay.join()
+                delivery.join()
             sweep = study.sweep()
             ended = sum(t.state not in ("WAITING", "RUNNING") for t in sweep.trials)
             complete = ended >= study.n_trials or (stop.code == 0 and bool(stop.reason) and _target(sweep, order))
@@ -133,7 +140,6 @@ def open_study(order: Order, series: Series) -> Study:
     study = Study(order.study_url, order.name, order.search, order.base)
     check_same(study.facts, order, series)
     study.remember(
-        comparable=dict(order.comparable),
         spec_text=order.spec_text,
         spec_hash=order.spec_hash,
         data_fingerprint=series.fingerprint,
@@ -141,6 +147,7 @@ def open_study(order: Order, series: Series) -> Study:
         n_trials=study.n_trials,
         folder=order.folder,
         id=order.study_id,
+        comparable=dict(order.comparable),  # last: a study that has it is whole
     )
     study.enqueue_first()
     return study
@@ -152,9 +159,9 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Series) -> None:
     Raises:
         BadInput: it does not; the message says what changed and the ways out.
     """
-    if "comparable" not in facts:
+    if COMPARABLE not in facts:
         return
-    old, new = facts["comparable"], json.loads(json.dumps(dict(order.comparable)))
+    old, new = facts[COMPARABLE], json.loads(json.dumps(dict(order.comparable)))
     changed = [
         f"  {path}: was {_show(old, path)}, is {_show(new, path)}"
         for path in sorted(old.keys() | new.keys())
@@ -175,7 +182,15 @@ def _show(tree: Mapping[str, Any], path: str) -> str:
     return json.dumps(tree[path]) if path in tree else "not there"
 
 
-def _drive(order: Order, study: Study, series: Series, joined: Joined, stop: Stop, record: Record) -> None:
+def _drive(
+    order: Order,
+    study: Study,
+    series: Series,
+    joined: Joined,
+    stop: Stop,
+    record: Record,
+    held: Callable[[], bool],
+) -> None:
     from ray import tune
 
     from cluster.bridge import Bridge, StudyScheduler, StudySearcher, StudyStopper
@@ -189,11 +204,12 @@ def _drive(order: Order, study: Study, series: Series, joined: Joined, stop: Sto
         limit=_limit(order, joined),
         stop=stop,
         record=record,
+        held=held,
     )
     # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
     resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
-    with _deadline(order, stop), tempfile.TemporaryDirectory(prefix="lstm-sweeps-tune-") as scratch:
+    with _deadline(order, stop), _scratch(order) as scratch:
         tune.run(
             tune.with_resources(tune.with_parameters(TrialActor, series=series), resources),
             name=order.name,
@@ -209,6 +225,18 @@ def _drive(order: Order, study: Study, series: Series, joined: Joined, stop: Sto
         )
     if stop.reason and stop.code == 0 and _target(study.sweep(), order):
         bridge.close_open("the sweep reached its target")
+
+
+@contextmanager
+def _scratch(order: Order) -> Iterator[str]:
+    """A folder for what Tune must write; named after the study, so that a killed driver's is removed by the next."""
+    folder = Path(tempfile.gettempdir()) / f"lstm-sweeps-{order.study_id}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _limit(order: Order, joined: Joined) -> Callable[[], int]:
@@ -234,13 +262,19 @@ def _target(sweep: Sweep, order: Order) -> bool:
     return sweep.best.value <= target if sweep.direction == "minimize" else sweep.best.value >= target
 
 
-def _replay(sweep: Sweep, memory: Memory) -> None:
+def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record) -> None:
     """Sends the events of ended trials that were never recorded again, from study and checkpoints."""
     ended = [trial for trial in sweep.trials if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
-    known = set(memory.recorded()) if ended else set()
-    for trial in sorted(ended, key=lambda t: t.ended_at_ms or 0):
-        if trial.number not in known:
-            replay(trial, memory.record)
+    try:
+        known = set(memory.recorded()) if ended else set()
+        for trial in sorted(ended, key=lambda t: t.ended_at_ms or 0):
+            if stop.code:  # interrupted: the next driver sends the rest
+                return
+            if trial.number not in known:
+                replay(trial, memory.record)
+    except Exception as error:  # no training waits for it
+        traceback.print_exc()
+        record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
 
 
 def replay(trial: Trial, record: Record) -> None:
@@ -289,10 +323,12 @@ def _started(order: Order, study: Study, series: Series) -> SweepStarted:
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
     """SIGINT and SIGTERM end the sweep so that it can go on; a second one leaves at once, which is safe too."""
+    caught: list[int] = []
 
     def handle(number: int, _: object) -> None:
-        if stop.reason:
+        if caught:
             os._exit(130)
+        caught.append(number)
         stop.now("interrupted", 130)
 
     if threading.current_thread() is not threading.main_thread():

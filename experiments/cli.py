@@ -1,6 +1,7 @@
 """The command line: verbs and their flags. What a verb does is in `experiments/verbs/`, imported when called."""
 
 import importlib
+import io
 import json
 import math
 import sys
@@ -14,9 +15,8 @@ from lstm.records import BadInput
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
-HOME = click.option(
-    "--home", envvar="SWEEP_HOME", metavar="DIR", help="Where everything is kept.  [SWEEP_HOME; default: runs]"
-)
+# The environment is asked once, by the group: what is written before the verb goes before it.
+HOME = click.option("--home", metavar="DIR", help="Where everything is kept.  [SWEEP_HOME; default: runs]")
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
@@ -28,10 +28,13 @@ class Verbs(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
         kwargs["standalone_mode"] = False
+        _soften(sys.stdout, sys.stderr)
         try:
             sys.exit(super().main(*args, **kwargs) or 0)
         except BadInput as error:
             _complain(str(error), 2)
+        except click.exceptions.NoArgsIsHelpError as error:
+            _complain(error.format_message(), 2)
         except click.UsageError as error:
             where = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
             _complain(error.format_message() + where, 2)
@@ -42,6 +45,17 @@ class Verbs(click.Group):
         except BrokenPipeError:
             sys.stderr.close()  # the reader left (`| head`); Python would complain about it at exit
             sys.exit(0)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _complain(f"{error.filename}: {error.strerror}", 1)
+
+
+def _soften(*streams: object) -> None:
+    """A terminal that has no … or ← shows a ? in its place."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _complain(text: str, code: int) -> None:
@@ -51,7 +65,9 @@ def _complain(text: str, code: int) -> None:
 
 @click.group(cls=Verbs, context_settings=CONTEXT)
 @click.version_option(package_name="lstm-sweeps", prog_name="sweep")
-@HOME
+@click.option(
+    "--home", envvar="SWEEP_HOME", metavar="DIR", help="Where everything is kept.  [SWEEP_HOME; default: runs]"
+)
 @click.pass_context
 def main(context: click.Context, home: str | None) -> None:
     """One YAML file becomes a sweep of LSTM trainings over a Ray cluster.
@@ -100,7 +116,7 @@ def new(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def plan(**arguments: Any) -> int | None:
-    """Say what `run` would do, how long it would take and where it is kept; start nothing."""
+    """Say what `run` would do and how long it takes; start nothing."""
     return _verb("plan", **arguments)
 
 
@@ -139,17 +155,24 @@ def status(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def stop(**arguments: Any) -> int | None:
-    """Ask a sweep's driver to end; the last whole epoch of each trial is kept."""
+    """Ask a sweep's driver to end; every whole epoch is kept."""
     return _verb("stop", **arguments)
 
 
 @main.command()
 @click.argument("named", metavar="NAME|SPEC...", nargs=-1, required=True)
-@click.option("--trials", default=10, show_default=True, metavar="N", help="Show the best N trials; 0 for all.")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Show the best N trials; 0 for all.",
+)
 @JSON
 @HOME
 def compare(**arguments: Any) -> int | None:
-    """Put sweeps and their trials side by side: best, spread, cost, what differs."""
+    """Put sweeps and trials side by side: best, spread, cost."""
     return _verb("compare", **arguments)
 
 

@@ -3,13 +3,16 @@
 import dataclasses
 import difflib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments import load
 from experiments import spec as specs
 from experiments.plan import Home
+from experiments.refusal import shown
 from experiments.spec import Spec
 from lstm.records import BadInput
 
@@ -59,9 +62,13 @@ def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
     if _is_file(named):
         return specs.load(named, overrides)
     folder = _folder(named, home)
-    origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-    found = specs.load(folder / SPEC, [*origin["overrides"], *overrides])
-    return dataclasses.replace(found, folder=Path(origin["folder"]))
+    found = specs.load(folder / SPEC, all_overrides(named, home, overrides))
+    return dataclasses.replace(found, folder=Path(_origin(folder)["folder"]))
+
+
+def all_overrides(named: str, home: Home, overrides: Sequence[str]) -> list[str]:
+    """The overrides with those before them that a NAME was last run with."""
+    return list(overrides) if _is_file(named) else [*_origin(_folder(named, home))["overrides"], *overrides]
 
 
 def names(home: Home) -> list[str]:
@@ -83,18 +90,24 @@ def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
 
 
 def _is_file(named: str) -> bool:
-    return Path(named).suffix in (".yaml", ".yml", ".json") or Path(named).is_file()
+    looks = Path(named).suffix in (".yaml", ".yml", ".json") or "/" in named
+    return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises where a name is too long
+
+
+def _origin(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    return found
 
 
 def _folder(named: str, home: Home) -> Path:
-    folder = home.sweep(named)
-    if "/" not in named and (folder / ADDRESSES).is_file():
-        return folder
     known = names(home)
+    if named in known:
+        return home.sweep(named)
     near = difflib.get_close_matches(named, known, n=1)
     hint = f", did you mean {near[0]}?" if near else ""
     there = f" (there: {', '.join(known[:10])})" if known and not near else ""
+    called = shown(named) or '""'
     raise BadInput(
-        f"{named}: {home.folder} holds no sweep of this name{hint}{there}; give the NAME of one that was run, or its "
+        f"{called}: {home.folder} holds no sweep of this name{hint}{there}; give the NAME of one that was run, or its "
         "SPEC file; --home names another folder"
     )

@@ -1,6 +1,8 @@
 """What will be done: the value that `sweep plan` prints is the one that `sweep run` carries out."""
 
+import math
 import os
+import re
 import subprocess
 import time
 import uuid
@@ -26,7 +28,8 @@ class Home:
     @classmethod
     def at(cls, path: str) -> "Home":
         """The home at a path, which need not exist yet."""
-        return cls(Path(path).expanduser().absolute())
+        # `resolve` would show where a link leads, `absolute` keeps dots, `expanduser` raises where there is no user.
+        return cls(Path(os.path.abspath(os.path.expanduser(path))))  # noqa: PTH100, PTH111
 
     @property
     def study_url(self) -> str:
@@ -77,8 +80,15 @@ def make(spec: Spec, home: Home) -> Plan:
     try:
         series = data.load(experiment.data, spec.folder, experiment.reach)
     except BadInput as error:
-        raise BadInput(*(spec.document.hide(message) for message in error.messages)) from None
+        raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
     return Plan(spec, home, _order(spec, home), series, experiment.tracking.uri or home.tracking_uri)
+
+
+def _placed(message: str, spec: Spec) -> str:
+    """What is wrong with the data, as it may be shown; where it is the spec's fault, with its line."""
+    field = re.match(r"data[a-z._]*(?=: )", message)
+    place = f"{spec.document.where(field[0])}: " if field else ""
+    return place + spec.document.hide(message)
 
 
 def _order(spec: Spec, home: Home) -> Order:
@@ -112,10 +122,14 @@ def _absolute(address: str) -> str:
 
 def _check_home(home: Home, name: str) -> None:
     folder = home.folder
-    while not folder.exists():
-        folder = folder.parent
+    try:
+        while not folder.exists():
+            folder = folder.parent
+    except OSError as error:  # a name that is too long
+        raise BadInput(f"--home {home.folder}: can't be a folder: {error.strerror}") from None
     if not folder.is_dir():
-        raise BadInput(f"--home {home.folder}: {folder} is a file; give a folder")
+        which = "" if folder == home.folder else f"{folder} "
+        raise BadInput(f"--home {home.folder}: {which}is a file; give a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"--home {home.folder}: {folder} can't be written to; give another folder with --home")
     if home.sweep(name).is_file():
@@ -147,14 +161,15 @@ def estimate(plan: Plan) -> dict[str, Any]:
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
     trials = order.search.n_trials if order.search else 1
     slots = _slots(plan)
-    spans = [s * c.training.max_epochs * trials / min(slots, trials) for s, c in zip(epochs, (low, high), strict=True)]
+    rounds = math.ceil(trials / slots)  # trials one after another on each slot
+    spans = [s * c.training.max_epochs * rounds for s, c in zip(epochs, (low, high), strict=True)]
     return {
         "device": device,
         "parameters": [parameter_count(c, plan.series) for c in (low, high)],
         "memory_mb": [round(memory_bytes(c, plan.series) / 1e6, 1) for c in (low, high)],
         "epoch_s": [round(s, 4) for s in epochs],
         "slots": slots,
-        "sweep_s": [round(s, 1) for s in spans],
+        "sweep_s": [round(s, 2) for s in spans],
     }
 
 
@@ -174,11 +189,14 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "sweep": order.name,
         "task": order.base.task,
         "trials": search.n_trials if search else 1,
+        "max_epochs": order.base.training.max_epochs,
         "metric": order.base.metric,
         "direction": order.base.direction,
         "sampler": search.sampler.type if search else None,
         "pruner": search.pruner.type if search else None,
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
+        "first": [dict(settings) for settings in search.first] if search else [],
+        "stop": search.stop.model_dump(exclude_none=True) if search else {},
         "data": {
             "path": order.base.data.path,
             "rows": len(series.values),
@@ -186,8 +204,8 @@ def describe(plan: Plan) -> Mapping[str, Any]:
             "targets": list(series.targets),
             "step": series.step,
             "season": series.season,
-            "first": str(series.times[0])[:19],
-            "last": str(series.times[-1])[:19],
+            "first": _time(series.times[0]),
+            "last": _time(series.times[-1]),
             "notes": list(series.notes),
             "fingerprint": series.fingerprint,
         },
@@ -200,16 +218,24 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "measured_in_s": round(time.perf_counter() - started, 2),
         "kept": {
             "home": str(plan.home.folder),
-            "study": _without_password(order.study_url),
-            "checkpoints": order.checkpoints,
-            "mlflow": _without_password(plan.tracking_uri),
+            "study": without_password(order.study_url),
+            "checkpoints": without_password(order.checkpoints),
+            "mlflow": without_password(plan.tracking_uri),
         },
         "hash": order.spec_hash,
         "warnings": specs.warnings(plan.spec),
     }
 
 
-def _without_password(address: str) -> str:
-    """An address as it may be shown."""
+def _time(time: Any) -> str:
+    return str(time)[:19].removesuffix("T00:00:00")
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: nobody's name and password, and no query, which may hold them too."""
     scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}…@{rest.rpartition('@')[2]}" if "@" in rest else address
+    if not mark or scheme.startswith(("sqlite", "file")):
+        return address
+    rest = re.sub(r"^[^:/@]*(:[^@]*)?@", "", rest).partition("?")[0]
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"

@@ -1,12 +1,14 @@
 """What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere."""
 
+import json
+import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -42,18 +44,30 @@ class _Row:
 class Screen:
     """Receives a sweep's events (it is a `Record`) and shows them."""
 
-    def __init__(self, console: Console, name: str, *, n_trials: int, max_epochs: int, direction: Direction) -> None:
+    def __init__(
+        self, console: Console, name: str, *, n_trials: int, max_epochs: int, metric: str, direction: Direction
+    ) -> None:
         """Prepares the screen; it shows from entering the context to leaving it."""
         self._console, self._name, self._n_trials, self._max_epochs = console, name, n_trials, max_epochs
         self._sign = 1 if direction == "minimize" else -1
         self._running: dict[int, _Row] = {}
         self._states: Counter[str] = Counter()
         self._best: TrialEnded | None = None
-        self._metric = ""
+        self._best_settings = ""  # unknown where an earlier driver found it
+        self._metric = metric
         self._here = 0  # trials that ended under this driver
         self._durations: list[float] = []
+        self._over = False  # no trial runs any more; the record may still take a while
         self._since = time.monotonic()
-        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2, transient=True)
+        self._live = Live(
+            get_renderable=self.render,
+            console=console,
+            refresh_per_second=2,
+            transient=True,
+            # What libraries print belongs to the log, where the streams lead; not between the table's lines.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> "Screen":
         """Begins to show."""
@@ -78,6 +92,8 @@ class Screen:
             Notice: lambda notice: f"note: {notice.text}",
         }
         if isinstance(event, SweepEnded):
+            self._over = True
+            self._running.clear()
             return
         line = handlers[type(event)](event)
         if line and (not self._console.is_terminal or isinstance(event, Notice | TrialLost)):
@@ -89,7 +105,6 @@ class Screen:
         self._best = best
 
     def _sweep_started(self, event: SweepStarted) -> str:
-        self._metric = event.metric
         done = sum(self._states[s] for s in ENDED)
         before = f", {done} of them done before" if done else ""
         return f"{event.sweep}: {event.n_trials} trials{before}"
@@ -97,6 +112,8 @@ class Screen:
     def _trial_started(self, event: TrialStarted) -> str | None:
         if not self._running.get(event.number):
             self._running[event.number] = _Row(event)
+            if len(self._running) == 1 and self._live.is_started:
+                self._live.refresh()  # however short its trials are, the first is seen
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
         return f"trial {event.number} starts on {event.worker}{again}: {settings(event.settings)}"
 
@@ -113,7 +130,7 @@ class Screen:
         self._durations.append(time.monotonic() - row.since)
         better = self._is_best(event)
         if better:
-            self._best = event
+            self._best, self._best_settings = event, settings(row.started.settings)
         done = sum(self._states[s] for s in ENDED)
         value = "" if event.value is None else f" {self._metric} {event.value:.5g} at epoch {event.best_epoch}"
         reason = f" ({event.reason})" if event.reason else ""
@@ -137,73 +154,95 @@ class Screen:
             f"{state.lower()} {n}" for state, n in [*self._states.items(), ("running", len(self._running))] if n
         )
         head = Table.grid(padding=(0, 2))
-        head.add_row(
-            Text(self._name, style="bold"),
-            ProgressBar(total=self._n_trials, completed=done, width=30),
-            f"{done}/{self._n_trials}",
-            counts,
-            self._pace(done),
-        )
+        head.add_column(no_wrap=True, max_width=30)
+        for _ in range(3):
+            head.add_column(no_wrap=True)
+        bar = ProgressBar(total=self._n_trials, completed=done, width=20)
+        left = self._left(done)
+        head.add_row(Text(self._name, style="bold"), bar, f"{done}/{self._n_trials}", left)
         lines: list[RenderableType] = [head]
+        if counts:
+            lines.append(_line(f"{counts}   {self._rate()}".rstrip()))
         if self._best and self._best.value is not None:
-            lines.append(
-                Text(f"best {self._metric} {self._best.value:.5g}: trial {self._best.number}, ", style="green").append(
-                    f"epoch {self._best.best_epoch}"
-                )
-            )
-        workers = Table(box=None, padding=(0, 2), header_style="dim")
-        for heading in ("trial", "epoch", self._metric or "value", "for", "settings", "worker"):
-            workers.add_column(heading, no_wrap=heading != "settings")
-        for number, row in sorted(self._running.items()):
-            workers.add_row(
+            best = f"best {self._metric} {self._best.value:.5g}: trial {self._best.number}, epoch"
+            lines.append(_line(f"{best} {self._best.best_epoch}   {self._best_settings}".rstrip(), style="green"))
+        running = sorted(self._running.items())
+        if running:
+            lines.append(self._workers(running))
+        else:
+            lines.append(_line("writing the record …" if self._over else "starting workers …", style="dim"))
+        return Group(*lines)
+
+    def _workers(self, running: Sequence[tuple[int, _Row]]) -> Table:
+        """What each worker does; where the terminal is narrow the settings are cut."""
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for heading in ("trial", "epoch", self._metric, "for", "worker"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("settings")
+        for number, row in running:
+            table.add_row(
                 str(number),
                 f"{row.epoch}/{self._max_epochs}",
                 "" if row.value is None else f"{row.value:.5g}",
                 duration(time.monotonic() - row.since),
-                settings(row.started.settings),
-                row.started.worker,
+                re.sub(r"^\S+ \((.+?)\)", r"\1", row.started.worker),  # the host by its name alone
+                _line(settings(row.started.settings)),
             )
-        if self._running:
-            lines.append(workers)
-        else:
-            lines.append(Text("starting workers …", style="dim"))
-        return Group(*lines)
+        return table
 
-    def _pace(self, done: int) -> str:
-        if not self._durations:
+    def _rate(self) -> str:
+        per_minute = self._here / max(time.monotonic() - self._since, 1.0) * 60
+        return f"{per_minute:.{0 if per_minute >= 10 else 1}f} trials/min" if self._here else ""
+
+    def _left(self, done: int) -> str:
+        if not self._durations or done >= self._n_trials:
             return ""
-        passed = time.monotonic() - self._since
-        left_s = statistics.median(self._durations) * (self._n_trials - done) / max(len(self._running), 1)
-        return f"{self._here / passed * 60:.3g} trials/min, about {duration(left_s)} left"
+        left_s = statistics.fmean(self._durations) * (self._n_trials - done) / max(len(self._running), 1)
+        return f"about {duration(left_s)} left"
 
 
-def console(table: Table | None = None) -> Console:
+def console(table: Table | None = None, file: IO[str] | None = None) -> Console:
     """Where verbs print; as wide as a table needs: a number that is cut is worth nothing."""
-    made = Console(highlight=False)
+    made = _console(file)
     if table is None:
-        return made if made.is_terminal else Console(highlight=False, width=WIDE)
+        return made if made.is_terminal else _console(file, WIDE)
     needed = made.measure(table, options=made.options.update(width=WIDE)).maximum
-    return Console(highlight=False, width=max(made.width, needed))
+    return _console(file, max(made.width, needed))
+
+
+def _console(file: IO[str] | None, width: int | None = None) -> Console:
+    # What is printed holds people's paths and names: [bold] and :dog: are parts of them, not markup.
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A line that is cut where it does not fit."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def settings(values: Mapping[str, Any]) -> str:
     """Settings in a line, by the last part of their paths."""
     if not values:
         return "the base configuration"
-    return "  ".join(f"{path.rpartition('.')[2]}={_short(value)}" for path, value in values.items())
+    return "  ".join(f"{path.rpartition('.')[2]}={short(value)}" for path, value in values.items())
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def short(value: Any) -> str:
+    """A value as a spec would have it, numbers to four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
+    """Seconds in words: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from lstm.records import Epoch, State
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
+TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.\d+")  # a file while it is written, with the process's number
 MARK = b"sha256:"
 
 
@@ -69,13 +70,16 @@ class Checkpoint:
 def write(address: str, number: int, checkpoint: Checkpoint) -> str:
     """Writes the state of an epoch of attempt `number` durably and removes what it replaces; returns the file's name.
 
+    An attempt writes one file at a time, so what it or an older one left half written is removed, too.
+
     Raises:
         OSError: the store can't be written to; the checkpoint before is still there.
     """
     name = f"attempt-{number:02d}-epoch-{checkpoint.state.epoch:06d}.pt"
     _put(address, name, dumps(checkpoint))
-    mine = [n for n in names(address) if attempt(n) == number]
-    for old in mine[:-2]:
+    there = _list(address)
+    mine = [n for n in _checkpoints(there) if attempt(n) == number]
+    for old in [*mine[:-2], *_half_written(there, number)]:
         with suppress(OSError):  # another is there; a file too many does no harm
             _remove(address, old)
     return name
@@ -104,7 +108,10 @@ def read(address: str) -> bytes:
 
 
 def strip(address: str) -> None:
-    """Leaves only the history of a trial whose weights are no longer wanted, as one small file."""
+    """Leaves only the history of a trial whose weights are no longer wanted, as one small file.
+
+    What was left half written is removed, but for an attempt that is newer than that file's.
+    """
     found = _newest(address, lambda _: None)
     if found is None:
         return
@@ -112,7 +119,8 @@ def strip(address: str) -> None:
     bare = dataclasses.replace(checkpoint.state, model={}, optimizer={}, schedule={}, best_weights={})
     newest = names(address)[-1]
     _put(address, newest, dumps(dataclasses.replace(checkpoint, state=bare)))
-    for old in names(address):
+    there = _list(address)
+    for old in [*_checkpoints(there), *_half_written(there, attempt(newest))]:
         if old != newest:
             _remove(address, old)
 
@@ -126,12 +134,21 @@ def probe(address: str, name: str) -> None:
 
 def names(address: str) -> list[str]:
     """The checkpoint files at an address, oldest first: by attempt, then epoch."""
-    return sorted((n for n in _list(address) if NAME.fullmatch(n)), key=_key)
+    return _checkpoints(_list(address))
 
 
 def attempt(name: str) -> int:
     """The attempt that wrote a file."""
     return _key(name)[0]
+
+
+def _checkpoints(there: Iterable[str]) -> list[str]:
+    return sorted((n for n in there if NAME.fullmatch(n)), key=_key)
+
+
+def _half_written(there: Iterable[str], number: int) -> list[str]:
+    """What a kill during a write of an attempt, or of one before it, left in a folder."""
+    return [n for n in there if (found := TEMPORARY.fullmatch(n)) and int(found[1]) <= number]
 
 
 def _key(name: str) -> tuple[int, int]:

@@ -226,9 +226,17 @@ def season_of(source: table.Table) -> int:
     """Steps in the shortest usual season (day, week, year) that is longer than one step; 1 without times."""
     if not isinstance(source.times, pd.DatetimeIndex) or len(source.times) < 2:
         return 1
-    step_s = pd.Series(source.times[1:] - source.times[:-1]).median().total_seconds()
+    step_s = step_seconds(source.times, source.step)
     lengths = [round(season_s / step_s) for season_s in SEASONS_S]
     return next((n for n in lengths if n >= 2 and n * 2 <= len(source.times)), 1)
+
+
+def step_seconds(times: pd.DatetimeIndex, step: str) -> float:
+    """How long a step of regular times is; a working day 7/5 of a day, so that a week has five."""
+    offset = pd.tseries.frequencies.to_offset(step)
+    if isinstance(offset, pd.offsets.BusinessDay):
+        return offset.n * 7 / 5 * 86_400
+    return float(pd.Series(times[1:] - times[:-1]).median().total_seconds())
 
 
 def seasonal_naive(series: Series, origins: np.ndarray, horizon: int) -> np.ndarray:

@@ -1,26 +1,20 @@
 """Reads a CSV or Parquet file into a regular table: sorted, one row per step, gaps as NaN."""
 
-import csv
-import difflib
 import hashlib
-import itertools
-import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+import pyarrow.compute
 
+from lstm import file
 from lstm.config import DataConfig
 from lstm.records import BadInput
 
-NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
-LARGEST = 1e300  # beyond it sums of float64 overflow
+OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from UTC, after a time of day
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +36,19 @@ def read(config: DataConfig, folder: Path) -> Table:
         BadInput: the file, a column, a time or a value is not what it should be.
     """
     path = folder / config.path
-    names = header(path)
     wanted = [*([config.time] if config.time else []), *config.columns]
-    _check_columns(path, names, wanted)
-    arrow = _read_arrow(path, config.columns, config.time)
-    values = np.column_stack([_numbers(path, arrow, name) for name in config.columns])
-    if len(values) == 0:
-        raise BadInput(f"{path}: has a header but no rows")
-    _check_finite(path, values, config.columns)
+    raw = file.read(path, wanted, numbers=config.columns)
+    values = file.numbers(path, raw, config.columns)
     notes: list[str] = []
     index: pd.Index
     step = ""
     if config.time is None:
         index = pd.RangeIndex(len(values))
     else:
-        times = times_of(path, arrow.column(config.time), config.time)
+        times = times_of(path, raw.column(config.time), config.time)
+        if zone := _zone(raw.column(config.time)):
+            kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
+            notes.append(f"times in {config.time!r} {kept} UTC")
         index, values, step = _regular(path, times, values, config, notes)
     if holes := int(np.isnan(values).any(axis=1).sum()):
         notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
@@ -65,37 +57,8 @@ def read(config: DataConfig, folder: Path) -> Table:
 
 def fingerprint(path: Path) -> str:
     """SHA-256 of the file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def header(path: Path) -> list[str]:
-    """The names of the file's columns.
-
-    Raises:
-        BadInput: there is no such file, or it is neither CSV nor Parquet.
-    """
-    try:
-        _check_file(path)
-        if _is_parquet(path):
-            return list(pa.parquet.read_schema(path).names)
-        with path.open("rb") as file:
-            text = file.readline(1 << 20).decode("utf-8-sig")
-        if text.strip() and "\0" not in text:
-            return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=_delimiter(text)))]
-    except PermissionError:
-        raise BadInput(f"{path}: may not be read; check its permissions") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}:1: is not UTF-8; save the file as UTF-8 CSV") from None
-    except csv.Error as error:
-        ends = "; save it with the line ends of Unix or Windows" if "\r" in text.rstrip("\r\n") else ""
-        raise BadInput(f"{path}:1: can't be read as CSV: {_first_line(error)}{ends}") from None
-    except (pa.ArrowException, OSError) as error:
-        kind = "Parquet" if _is_parquet(path) else "CSV"
-        raise BadInput(f"{path}: can't be read as {kind}: {_first_line(error)}") from None
-    if not text.strip():
-        raise BadInput(f"{path}:1: is empty; the first line of a CSV names its columns")
-    raise BadInput(f"{path}:1: holds NUL bytes; it is not a CSV (a Parquet file ends in .parquet)")
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
@@ -106,12 +69,12 @@ def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
     """
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise BadInput(f"{path}:{_line(path, row)}: column {name!r} has no time there; every row needs one")
+        raise BadInput(f"{file.place(path, row)}: column {name!r} has no time there; every row needs one")
     if pa.types.is_integer(column.type):
         try:
             numbers: pd.Index = pd.Index(column.cast(pa.int64()).to_numpy())
         except pa.ArrowInvalid as error:
-            raise BadInput(f"{path}: time column {name!r} can't be read: {_first_line(error)}") from None
+            raise BadInput(f"{path}: time column {name!r} can't be read: {file.first_line(error)}") from None
         return numbers
     if pa.types.is_floating(column.type):
         raise BadInput(f"{path}: time column {name!r} holds fractions; use ISO 8601 times or whole numbers")
@@ -119,11 +82,11 @@ def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
     try:
         times = _parsed(raw)
     except (ValueError, TypeError) as error:
-        raise BadInput(f"{path}: time column {name!r} can't be read: {_first_line(error)}") from None
+        raise BadInput(f"{path}: time column {name!r} can't be read: {file.first_line(error)}") from None
     if times.isna().any():
         row = int(np.flatnonzero(times.isna().to_numpy())[0])
         raise BadInput(
-            f"{path}:{_line(path, row)}: column {name!r}: {str(raw.iloc[row])[:40]!r} is not a time; "
+            f"{file.place(path, row)}: column {name!r}: {str(raw.iloc[row])[:40]!r} is not a time; "
             "write times as in 2016-07-01 or 2016-07-01 13:00:00"
         )
     naive: pd.DatetimeIndex = pd.DatetimeIndex(times.dt.tz_localize(None))
@@ -159,6 +122,19 @@ def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
             f"{str(raw.iloc[0])[:40]!r} could be a day and month or a month and day; write times as in 2016-07-01"
         )
     return whole[0] if whole else otherwise
+
+
+def _zone(column: pa.ChunkedArray) -> str | None:
+    """The zone or the offsets that times are written in, UTC where a CSV's are known no closer; None without."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_timestamp(column.type):
+        zone: str | None = column.type.tz
+        return zone
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    found = pa.compute.struct_field(pa.compute.extract_regex(column, OFFSET), "offset").drop_null().unique()
+    return ", ".join(sorted({text.replace("z", "Z").replace("Z", "UTC") for text in found.to_pylist()})) or None
 
 
 def infer_step(times: pd.Index) -> str | None:
@@ -249,7 +225,7 @@ def _regular_times(
         if not times.isin(grid).all() or times.has_duplicates:
             averaged = pd.DataFrame(values, index=times).resample(offset).mean()
     except (ValueError, OverflowError) as error:
-        raise BadInput(f"{path}: steps of {step} can't be laid over its times: {_first_line(error)}") from None
+        raise BadInput(f"{path}: steps of {step} can't be laid over its times: {file.first_line(error)}") from None
     if averaged is not None:
         notes.append(f"{len(times)} rows were averaged into {len(averaged)} steps of {step}")
         times, values, grid = pd.DatetimeIndex(averaged.index), averaged.to_numpy(), pd.DatetimeIndex(averaged.index)
@@ -286,134 +262,3 @@ def _on_grid(
         full[grid.get_indexer(times)] = values
         values = full
     return grid, values, step
-
-
-def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
-    if repeated := sorted({n for n in names if names.count(n) > 1} & set(wanted)):
-        raise BadInput(f"{path}:1: column {repeated[0]!r} stands in the header twice; name columns differently")
-    faults = []
-    for name in wanted:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f", did you mean {near[0]}?" if near else ""
-            shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-            faults.append(f"{path}: has no column {name!r}{hint} (columns: {shown})")
-    if faults:
-        raise BadInput(*faults)
-
-
-def _read_arrow(path: Path, columns: Sequence[str], time: str | None) -> pa.Table:
-    wanted = [*columns, *([time] if time else [])]
-    try:
-        if _is_parquet(path):
-            return pa.parquet.read_table(path, columns=wanted, partitioning=None)
-        return _read_csv(path, wanted, dict.fromkeys(columns, pa.float64()))
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{path}: {_explain(error)}") from None
-
-
-def _read_csv(path: Path, wanted: list[str], types: dict[str, pa.DataType]) -> pa.Table:
-    names = header(path)
-    with path.open("rb") as file:
-        line = file.readline(1 << 20)
-    if not line.endswith(b"\n"):
-        raise BadInput(f"{path}: has a header but no rows")
-    # In a file of one column an empty line is a missing value.
-    parse = pa.csv.ParseOptions(delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1)
-
-    def convert(column_types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
-        return pa.csv.read_csv(
-            path,
-            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
-            parse_options=parse,
-            convert_options=pa.csv.ConvertOptions(
-                include_columns=wanted,
-                column_types=column_types,
-                null_values=NULLS,
-                strings_can_be_null=True,
-            ),
-        )
-
-    try:
-        return convert(types, threads=True)
-    except pa.ArrowInvalid:
-        # A column whose kind was guessed from the first block only is read as text. If that fails too, the
-        # error tells the row: it is known where one thread reads alone.
-        texts = {name: pa.string() for name in wanted if name not in types}
-        try:
-            return convert(types | texts, threads=False)
-        except pa.ArrowInvalid as error:
-            raise BadInput(_located(path, names, error)) from None
-
-
-def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> str:
-    """What pyarrow found wrong with a CSV, with its line; pyarrow counts rows from 1, the header included."""
-    text = " ".join(str(error).split())
-    row = re.search(r"Row #(\d+): ", text)
-    where = f"{path}:{_line(path, int(row[1]) - 2)}" if row else f"{path}"
-    if value := re.search(r"CSV column #(\d+): .*conversion error to double: invalid value '(.*)'", text):
-        return (
-            f"{where}: column {names[int(value[1])]!r}: {value[2][:40]!r} is not a number; numbers are written as in "
-            "3.14, a missing one is left empty"
-        )
-    if lengths := re.search(r"Expected (\d+) columns, got (\d+)", text):
-        return f"{where}: has {lengths[2]} fields, the header has {lengths[1]}"
-    return f"{where}: can't be read as CSV: {text[:200]}"
-
-
-def _numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
-    column = table.column(name)
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
-        raise BadInput(f"{path}: column {name!r} holds {column.type}, must hold numbers")
-    numbers: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
-    return numbers
-
-
-def _check_finite(path: Path, values: np.ndarray, columns: Sequence[str]) -> None:
-    if len(bad := np.argwhere(np.abs(values) > LARGEST)):
-        row, column = bad[0]
-        value = f"{values[row, column]:g}"
-        raise BadInput(
-            f"{path}:{_line(path, int(row))}: column {columns[column]!r}: {value} is infinite or too large; leave it "
-            "empty if missing"
-        )
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in {".parquet", ".pq"}
-
-
-def _line(path: Path, row: int) -> int:
-    """The line of a CSV's data row, of a Parquet file its row from 1."""
-    if _is_parquet(path):
-        return row + 1
-    if len(header(path)) == 1:
-        return row + 2
-    with path.open("rb") as file:  # empty lines are no rows
-        filled = (number for number, line in enumerate(file, 1) if line.strip(b"\r\n"))
-        return next(itertools.islice(filled, row + 1, None), row + 2)
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, _siblings(path), n=1)
-        raise BadInput(f"{path}: no such file" + (f", did you mean {near[0]}?" if near else ""))
-    if not path.is_file():
-        raise BadInput(f"{path}: is not a file; data.path names a CSV or Parquet file")
-
-
-def _delimiter(text: str) -> str:
-    text = re.sub(r'"[^"]*"', "", text)
-    return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
-
-
-def _siblings(path: Path) -> list[str]:
-    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def _explain(error: BaseException) -> str:
-    return f"can't be read: {_first_line(error)}"

@@ -1,5 +1,6 @@
 """`sweep best`: the best trial's parameters, metrics and checkpoint."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -51,24 +52,29 @@ def summary(sweep: Sweep) -> dict[str, Any]:
 
 def show(document: Mapping[str, Any], screen: "Console") -> None:
     """Prints a summary for people."""
-    from rich.table import Table
-
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {document['n_trials']}", soft_wrap=True)
-    best = document["best"]
-    if not best:
+    if document["best"]:
+        show_best(document, screen)
+    else:
         screen.print("No trial has completed yet.")
-        return
-    screen.print(
-        f"Best: trial {best['trial']}, {document['metric']} {best['value']:.6g} at epoch {best['epoch']}", style="green"
-    )
+
+
+def show_best(document: Mapping[str, Any], screen: "Console") -> None:
+    """Prints the best trial of a summary."""
+    from rich.table import Table
+
+    best = document["best"]
+    which = "" if best["trial"] is None else f"trial {best['trial']}, "
+    found = f"Best: {which}{document['metric']} {best['value']:.6g} at epoch {best['epoch']}"
+    screen.print(found, style="green", soft_wrap=True)
     screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
     screen.print(f"      {best['checkpoint']}", soft_wrap=True)
     names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
     if not names:
         return
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for heading in ("test part", "best trial", "seasonal naive", ""):
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("test part", "best epoch" if best["trial"] is None else "best trial", "seasonal naive", ""):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
         ours, naive = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
@@ -77,7 +83,11 @@ def show(document: Mapping[str, Any], screen: "Console") -> None:
 
 
 def _against(ours: float, naive: float) -> str:
-    if not naive > 0:
+    """How an error compares to the naive forecast's."""
+    if not naive > 0 or not math.isfinite(ours / naive):
         return ""
-    change = (1 - ours / naive) * 100
-    return f"{change:.0f} % lower" if change >= 0 else f"{-change:.0f} % higher"
+    ratio = ours / naive
+    if ratio >= 2:
+        return f"{ratio:.3g} times higher" if ratio < 100 else f"{ratio:,.0f} times higher"
+    change = round(abs(1 - ratio) * 100)
+    return f"{change} % {'lower' if ratio < 1 else 'higher'}" if change else "as good"

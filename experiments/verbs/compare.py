@@ -67,7 +67,7 @@ def _trials(comparison: "Comparison", count: int) -> "Table":
 def _table(headings: Sequence[str], left: Sequence[str]) -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
     return table

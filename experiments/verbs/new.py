@@ -1,35 +1,21 @@
 """`sweep new DATA`: looks at a file of data and writes a first spec that runs as it is."""
 
-import json
-import math
 import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster import space
-from experiments import load as yaml_file
+from experiments import draft
 from experiments import spec as spec_file
 from experiments.cli import emit
-from lstm import data, table
-from lstm.config import DataConfig, Split
-from lstm.profile import Profile, Season, profile
+from lstm import data
+from lstm.profile import Profile, profile
 from lstm.records import BadInput
-
-LONGEST_LOOKBACK = 200  # steps; an epoch's time goes with it
-LONGEST_HORIZON = 96
-LSTM_STEPS = 10_000  # look-back times batches in an epoch: about a second on one core, at 64 units
-MANY_ROWS = 40_000  # above, the parts that judge have JUDGED_ROWS each
-JUDGED_ROWS = 5_000
-MOST_COVARIATES = 12
-ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
-STEP_WORDS = {"1min": "a minute", "1h": "an hour", "1D": "a day", "7D": "a week", "B": "a working day"}
-STEP_WORDS |= {"MS": "a month", "ME": "a month", "QS": "a quarter", "QE": "a quarter", "YS": "a year", "YE": "a year"}
-_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)(?:[A-Za-z0-9_./ -]*[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +80,14 @@ def new(data_path: str | Path, output: str | Path | None = None, *, force: bool 
     target = Path(output) if output else Path(f"{source.stem}.yaml")
     _check_target(target, source, force=force)
     found = profile(source)
-    plan = _fitting(found)
     name = _name(target)
-    text = _spec_text(found, plan, name, target)
+    path, schema = _relative(source, target.parent), _schema(target.parent)
+    text = draft.compose(found, draft.choose(found), name=name, path=path, schema=schema)
     windows = _checked(text, target)
     _write(target, text)
     quoted = shlex.quote(str(target))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
-    return Written(target, name, _found(found), commands, windows, found)
+    return Written(target, name, draft.summarise(found), commands, windows, found)
 
 
 # --- The file ---------------------------------------------------------------------------------------------
@@ -132,12 +118,7 @@ def _checked(text: str, target: Path) -> dict[str, int]:
     assert search is not None
     series = data.load(base.data, target.parent, spec.experiment.reach)
     data.check_ends(series, *space.ends(base, search.space))
-    return _windows(series, base.data)
-
-
-def _windows(series: data.Series, config: DataConfig) -> dict[str, int]:
-    judged = {"validation": series.origins("validation", config), "test": series.origins("test", config)}
-    return {"train": len(series.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
+    return draft.count_windows(series, base.data)
 
 
 def _write(target: Path, text: str) -> None:
@@ -181,292 +162,3 @@ def _schema(folder: Path) -> str:
     if roots and spec_file.SCHEMA.is_relative_to(roots[0]):
         return Path(os.path.relpath(spec_file.SCHEMA, here)).as_posix()
     return spec_file.SCHEMA.as_uri()
-
-
-# --- The choices ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is chosen for the data, in steps."""
-
-    basis: Season | None  # the season that look-back and horizon are measured in
-    unit: int  # look-backs differ by it
-    lookback: int
-    longest: int
-    horizon: int
-    part: float | int  # validation, and test, as a share or in rows
-    train_rows: int
-
-    @property
-    def batch_size(self) -> int:
-        return 64 if self.train_rows >= 1000 else 32 if self.train_rows >= 300 else 16
-
-    @property
-    def batches(self) -> int:
-        return math.ceil(max(self.train_rows - self.longest, 1) / self.batch_size)
-
-    @property
-    def steps_per_epoch(self) -> int | None:
-        """Fewer batches than a pass, where a pass would take seconds."""
-        most = max(25, LSTM_STEPS // self.longest // 5 * 5)
-        return most if self.batches > 1.5 * most else None
-
-    @property
-    def max_epochs(self) -> int:
-        """So many that a small series sees some hundred batches too."""
-        return min(max(600 // (self.steps_per_epoch or self.batches), 20), 60)
-
-
-def _first_plan(found: Profile) -> _Plan:
-    judged = JUDGED_ROWS if found.steps > MANY_ROWS else round(0.15 * found.steps)
-    train_rows = found.steps - 2 * judged
-    fitting = [s for s in found.seasons if 2 <= s.steps <= LONGEST_LOOKBACK]
-    basis = found.season if found.season in fitting else min(fitting, key=lambda s: s.steps, default=None)
-    length = basis.steps if basis else 12
-    # A day of hours, a week of days or a year of months as a whole; of all others half.
-    horizon = length if length <= 31 and basis and basis.name != "cycle" else length // 2
-    horizon = max(min(horizon, LONGEST_HORIZON, judged // 3), 1)
-    unit = length if length <= 12 else length // 2
-    bound = max(min(LONGEST_LOOKBACK, (train_rows - horizon) // 3), 1)
-    unit = max(min(unit, bound // 2), 1)
-    longest = max(min(bound, 4 * length) // unit, 1) * unit
-    lookback = min(max(2 * length // unit, 1) * unit, longest)
-    part = judged if found.steps > MANY_ROWS else 0.15
-    return _Plan(basis, unit, lookback, longest, horizon, part, train_rows)
-
-
-def _shorter(plan: _Plan) -> Iterator[_Plan]:
-    """The plan, and shorter ones for data whose gaps leave no room for it."""
-    yield plan
-    while plan.horizon > 1 or plan.longest > 1:
-        unit = max(plan.unit // 2, 1)
-        longest = max(plan.longest // 2 // unit, 1) * unit
-        lookback = min(max(plan.lookback // 2 // unit, 1) * unit, longest)
-        horizon = max(plan.horizon // 2, 1)
-        plan = replace(plan, unit=unit, longest=longest, lookback=lookback, horizon=horizon)
-        yield plan
-
-
-def _fitting(found: Profile) -> _Plan:
-    """The longest plan that leaves enough windows in each part, or at least some."""
-    first = _first_plan(found)
-    source = table.read(_data_config(found, first), found.path.parent)
-    some: _Plan | None = None
-    refusal: BadInput | None = None
-    for plan in _shorter(first):
-        config = _data_config(found, plan)
-        try:
-            series = data.prepare(source, config.model_copy(update={"lookback": plan.longest}), plan.longest)
-        except BadInput as error:
-            refusal = error
-            continue
-        windows = _windows(series, config)
-        if windows["train"] >= ENOUGH_TO_TRAIN and min(windows.values()) >= ENOUGH_TO_JUDGE:
-            return plan
-        some = some or plan
-    if some:
-        return some
-    assert refusal is not None
-    raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path.name}: ')}" for message in refusal.messages))
-
-
-def _data_config(found: Profile, plan: _Plan) -> DataConfig:
-    past, ahead = _covariates(found)
-    return DataConfig(
-        path=found.path.name,
-        time=found.time,
-        target=found.target,
-        past_covariates=past,
-        future_covariates=ahead,
-        calendar=list(found.calendar),
-        lookback=plan.lookback,
-        horizon=plan.horizon,
-        split=Split(validation=plan.part, test=plan.part),
-        step=found.step if found.step_given else None,
-        missing="interpolate" if found.has_gaps else "refuse",
-        season=found.season.steps if found.season else 1,
-    )
-
-
-def _covariates(found: Profile) -> tuple[list[str], list[str]]:
-    kept = found.covariates[:MOST_COVARIATES]
-    return [c for c in kept if c not in found.known_ahead], [c for c in kept if c in found.known_ahead]
-
-
-# --- The text ---------------------------------------------------------------------------------------------
-
-
-def _spec_text(found: Profile, plan: _Plan, name: str, target: Path) -> str:
-    lines = [
-        (f"# yaml-language-server: $schema={_schema(target.parent)}", ""),
-        (
-            f"# Written by `sweep new` from {_shown(found.path.name)}; every choice in it is yours to change.",
-            "",
-        ),
-        (f"name: {_scalar(name)}", ""),
-        ("task: forecast", ""),
-        *_data_lines(found, plan, target.parent),
-        *_training_lines(found, plan),
-        *_search_lines(found, plan),
-        ("resources: {cpus_per_trial: 1, gpus_per_trial: auto, max_concurrent: auto}", ""),
-    ]
-    return "".join(f"{line:<40}  # {why}\n" if why else f"{line}\n" for line, why in lines)
-
-
-def _data_lines(found: Profile, plan: _Plan, folder: Path) -> Iterator[tuple[str, str]]:
-    past, ahead = _covariates(found)
-    yield "data:", ""
-    span = f"{found.rows:,} rows, {found.first} to {found.last}" if found.time else f"{found.rows:,} rows"
-    yield f"  path: {_scalar(_relative(found.path, folder))}", f"{span}; the path starts where this file lies"
-    if found.time:
-        yield f"  time: {_scalar(found.time)}", _step_text(found)
-    else:
-        yield "  # time: COLUMN", "no column holds times; rows are taken in their order"
-    yield f"  target: {_scalar(found.target)}", f"{found.target_why}; change it if you forecast another"
-    if past:
-        yield f"  past_covariates: {_flow(past)}", "known up to now; move what is known ahead to future_covariates"
-    if ahead:
-        yield (
-            f"  future_covariates: {_flow(ahead)}",
-            "known ahead, by their names: the forecast needs their values then",
-        )
-    if rest := found.covariates[MOST_COVARIATES:]:
-        yield f"  # {len(rest)} more columns of numbers were left out, to start small", ""
-    for column, why in list(found.left_out.items())[:MOST_COVARIATES]:
-        yield f"  # left out: {_shown(column)}, {why}", ""
-    if found.calendar:
-        names = {"hour_of_day": "day", "day_of_week": "week"}
-        seasons = [next(s for s in found.seasons if s.name == names.get(f, "year")) for f in found.calendar]
-        strengths = ", ".join(f"{s.name} {s.strength:.2f}" for s in seasons)
-        yield f"  calendar: [{', '.join(found.calendar)}]", f"the target repeats with it (autocorrelation: {strengths})"
-    yield f"  lookback: {plan.lookback}", f"steps that the model sees{_in_seasons(plan, plan.lookback)}; searched below"
-    yield f"  horizon: {plan.horizon}", f"steps that it forecasts{_in_seasons(plan, plan.horizon)}"
-    part = f"{{validation: {plan.part}, test: {plan.part}}}"
-    why = f"{plan.part:,} rows each: enough to compare on" if isinstance(plan.part, int) else "shares of the rows"
-    yield f"  split: {part}", f"{why}; by time, oldest first"
-    if found.step_given:
-        why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
-        yield f"  step: {found.step}", why
-    if found.has_gaps:
-        yield "  missing: interpolate", f"{_gaps(found)}; never judged on filled-in values"
-    yield f"  season: {found.season.steps if found.season else 1}", _season_text(found)
-
-
-def _training_lines(found: Profile, plan: _Plan) -> Iterator[tuple[str, str]]:
-    units = 32 if plan.train_rows >= 500 else 16
-    yield "model:", ""
-    yield "  cell: lstm", ""
-    yield f"  hidden_size: {units}", "searched below"
-    rising = f"a straight line explains {found.trend:.0%} of the target" if found.trend >= 0.3 else "searched below"
-    yield "  residual: last", f"forecast the change since the last value: {rising}"
-    yield "training:", ""
-    yield f"  max_epochs: {plan.max_epochs}", "most trials end earlier"
-    yield f"  batch_size: {plan.batch_size}", f"{plan.batches} batches are a pass over the training windows"
-    if plan.steps_per_epoch:
-        why = f"batches in an epoch: a whole pass ({plan.batches}) would be long between two decisions"
-        yield f"  steps_per_epoch: {plan.steps_per_epoch}", why
-    yield "  learning_rate: 3e-3", "searched below"
-    yield f"  patience: {max(plan.max_epochs // 4, 5)}", "end a trial that gets no better for so many epochs"
-    yield "  seed: 1", ""
-
-
-def _search_lines(found: Profile, plan: _Plan) -> Iterator[tuple[str, str]]:
-    units = 32 if plan.train_rows >= 500 else 16
-    yield "search:", ""
-    yield "  metric: val/loss", "mean squared error on the validation part, of the best epoch"
-    yield "  direction: minimize", ""
-    yield "  n_trials: 24", "in total: raise it and run again, and the sweep goes on"
-    yield "  stop: {max_hours: 1, max_failures: 5}", ""
-    yield "  sampler: {type: tpe, seed: 1, n_startup_trials: 8}", ""
-    first = max(plan.max_epochs // 6, 2)
-    yield (
-        f"  pruner: {{type: successive_halving, min_resource: {first}, reduction_factor: 3}}",
-        f"at epochs {first}, {3 * first}, … only the best third goes on",
-    )
-    searched = plan.longest > plan.unit
-    same = f"{f'data.lookback: {plan.lookback}, ' if searched else ''}model.hidden_size: {units}"
-    yield "  first:", "tried before anything is drawn: the base above, and another way to follow a changing level"
-    yield f"    - {{{same}, model.residual: last, model.normalization: none, training.learning_rate: 3e-3}}", ""
-    yield f"    - {{{same}, model.residual: none, model.normalization: window, training.learning_rate: 3e-3}}", ""
-    yield "  space:", ""
-    if searched:
-        ends = f"low: {plan.unit}, high: {plan.longest}, step: {plan.unit}"
-        yield (
-            f"    data.lookback: {{type: int, {ends}}}",
-            f"up to {_in_seasons(plan, plan.longest).lstrip(', ') or f'{plan.longest} steps'}",
-        )
-    yield f"    model.hidden_size: {{type: int, low: {units // 2}, high: {2 * units}, log: true}}", ""
-    yield "    model.residual: {type: categorical, choices: [none, last]}", ""
-    yield "    model.normalization: {type: categorical, choices: [none, window]}", ""
-    yield "    training.learning_rate: {type: float, low: 5e-4, high: 2e-2, log: true}", ""
-
-
-def _in_seasons(plan: _Plan, steps: int) -> str:
-    if not plan.basis or 2 * steps < plan.basis.steps:
-        return ""
-    count = steps / plan.basis.steps
-    halves = {0.5: "half a", 1: "one", 2: "two", 3: "three", 4: "four"}
-    word = halves.get(count, f"{count:.1f}")
-    return f", {word} {plan.basis.name}{'s' if count > 1 else ''}"
-
-
-def _season_text(found: Profile) -> str:
-    if found.season:
-        season = found.season
-        return f"{season.steps} steps are a {season.name}: the strongest season found ({season.strength:.2f})"
-    looked = ", ".join(f"{s.name} {s.strength:.2f}" for s in found.seasons)
-    return f"no season shows{f' ({looked})' if looked else ''}: judged against repeating the last value"
-
-
-def _step_text(found: Profile) -> str:
-    if found.step in STEP_WORDS:
-        return f"a row is {STEP_WORDS[found.step]}"
-    return f"whole numbers, {found.step} apart" if found.step.isdigit() else f"rows are {found.step} apart"
-
-
-def _gaps(found: Profile) -> str:
-    told = []
-    if found.missing_steps:
-        told.append(f"{found.missing_steps:,} of {found.steps:,} steps are missing (first {found.first_missing_step})")
-    told += [f"{count:,} values of {_shown(c)} are missing" for c, count in found.missing_values.items() if count > 0]
-    return ", ".join(told[:3]) + (f" and {len(told) - 3} more columns" if len(told) > 3 else "")
-
-
-def _found(found: Profile) -> dict[str, str]:
-    """What was found, for the screen."""
-    lines = {"rows": f"{found.rows:,} in {found.path}"}
-    if found.time:
-        lines["time"] = f"{found.time}: {found.first} to {found.last}, {_step_text(found)}"
-    else:
-        lines["time"] = "no column holds times; rows are taken in their order"
-    lines["target"] = f"{found.target} ({found.target_why})"
-    past, ahead = _covariates(found)
-    if past or ahead:
-        lines["inputs"] = ", ".join([*past, *(f"{c} (known ahead)" for c in ahead)])
-    if found.left_out:
-        lines["left out"] = "; ".join(f"{c} ({why})" for c, why in found.left_out.items())
-    lines["gaps"] = _gaps(found) if found.has_gaps else "none"
-    places = [c.first_missing for c in found.columns if found.missing_values.get(c.name, 0) > 0 and c.first_missing]
-    if places:
-        lines["gaps"] += f", the first at {places[0]}"
-    lines["season"] = _season_text(found)
-    lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
-    return lines | ({"notes": "; ".join(found.notes)} if found.notes else {})
-
-
-def _flow(names: list[str]) -> str:
-    return f"[{', '.join(_scalar(name) for name in names)}]"
-
-
-def _scalar(text: str) -> str:
-    """A text as YAML, in quotes where it would be read as something else."""
-    text = text.replace("${", "$${")  # the environment is not meant
-    if _PLAIN.fullmatch(text) and isinstance(yaml_file.typed(text), str):
-        return text
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _shown(text: str) -> str:
-    """A name within a comment: on one line."""
-    return yaml_file.shown(text)

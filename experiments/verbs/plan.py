@@ -6,7 +6,7 @@ from typing import Any
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home, describe, make
-from experiments.screen import console, duration
+from experiments.screen import console, duration, settings, short
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
@@ -28,27 +28,34 @@ def show(plan: Mapping[str, Any]) -> None:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
-    searched = f", searched by {plan['sampler']}, pruner {plan['pruner']}" if plan["sampler"] else ""
-    rows.add_row("sweep", f"{plan['sweep']} ({plan['task']}): {plan['trials']} trials{searched}")
-    rows.add_row("goal", f"{plan['direction']} {plan['metric']}")
+    trials = f"{plan['trials']:,} trials of" if plan["trials"] > 1 else "1 trial of"
+    rows.add_row("sweep", f"{plan['sweep']} ({plan['task']}): {trials} at most {plan['max_epochs']:,} epochs")
+    searched = f", sampler {plan['sampler']}, pruner {plan['pruner']}" if plan["sampler"] else ""
+    rows.add_row("goal", f"{plan['direction']} {plan['metric']}{searched}")
+    if plan["stop"]:
+        rows.add_row("stop", "before, on " + " or ".join(f"{name} {value:g}" for name, value in plan["stop"].items()))
+    for index, tried in enumerate(plan["first"]):
+        rows.add_row("first" if index == 0 else "", settings(tried))
     for index, (path, dimension) in enumerate(plan["space"].items()):
-        rows.add_row("space" if index == 0 else "", f"{path}: {_dimension(dimension)}")
-    step = f", a row every {data['step']}" if data["step"] else ""
+        rows.add_row("space" if index == 0 else "", f"{path}: {dimension_text(dimension)}")
+    unit = "steps of" if data["step"].isdigit() else "a row every"  # whole numbers count steps
+    step = f", {unit} {data['step']}" if data["step"] else ""
     rows.add_row("data", f"{data['path']}: {data['rows']:,} rows{step}, {data['first']} to {data['last']}")
     for note in data["notes"]:
         rows.add_row("", note)
     rows.add_row("windows", ", ".join(f"{part} {count:,}" for part, count in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
-    rows.add_row("device", f"{plan['device']}, {plan['slots']} trials at once on this machine")
-    spans = _both(plan["sweep_s"], duration)
-    rows.add_row("time", f"{spans} if no trial stops early ({plan['measured_in_s']:g} s of measured steps)")
+    at_once = f"{plan['slots']} trials" if plan["slots"] > 1 else "1 trial"
+    rows.add_row("device", f"{plan['device']}, {at_once} at once on this machine")
+    spans = _both(plan["sweep_s"], lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
+    rows.add_row("time", f"{spans} of training if no trial stops early (measured in {plan['measured_in_s']:.1f} s)")
     rows.add_row("kept", f"study {kept['study']}")
     rows.add_row("", f"checkpoints {kept['checkpoints']}")
     rows.add_row("", f"MLflow {kept['mlflow']}")
     screen.print(rows, soft_wrap=False)
     for warning in plan["warnings"]:
-        screen.print(f"note: {warning}", style="yellow")
+        screen.print(f"note: {warning}", style="yellow", soft_wrap=True)
 
 
 def _both(ends: Sequence[Any], show_one: Any) -> str:
@@ -56,12 +63,18 @@ def _both(ends: Sequence[Any], show_one: Any) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _dimension(dimension: Mapping[str, Any]) -> str:
+def dimension_text(dimension: Mapping[str, Any]) -> str:
+    """A dimension in words: whole numbers 16 to 64, log, when training.optimizer is sgd."""
     if dimension["type"] == "categorical":
-        text = "one of " + ", ".join(str(choice) for choice in dimension["choices"])
+        text = "one of " + ", ".join(map(short, dimension["choices"]))
     else:
-        text = f"{dimension['low']:g} to {dimension['high']:g}"
+        kind = "whole numbers " if dimension["type"] == "int" else ""
+        text = f"{kind}{short(dimension['low'])} to {short(dimension['high'])}"
         text += ", log" if dimension.get("log") else ""
-        text += f", step {dimension['step']:g}" if dimension.get("step") else ""
-    when = " and ".join(f"{path} is {value}" for path, value in dimension.get("when", {}).items())
+        text += f", step {short(dimension['step'])}" if dimension.get("step") else ""
+    when = " and ".join(f"{path} is {_any_of(value)}" for path, value in dimension.get("when", {}).items())
     return f"{text}, when {when}" if when else text
+
+
+def _any_of(value: Any) -> str:
+    return " or ".join(map(short, value)) if isinstance(value, list | tuple) else short(value)

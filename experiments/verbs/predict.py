@@ -10,6 +10,7 @@ from typing import Any
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
+from experiments.spec import Spec
 from lstm.records import BadInput, Sweep, Trial
 
 
@@ -17,13 +18,16 @@ def main(*, home: str, named: str, source: str | None, output: str | None, trial
     """Writes the forecast."""
     from cluster import study
 
-    found = find.sweep(named, Home.at(home))
+    where = Home.at(home)
+    found = find.sweep(named, where)
     chosen = _choose(study.read(found.study_url, found.name), trial)
     if output and not Path(output).absolute().parent.is_dir():
         raise BadInput(f"--output {output}: its folder does not exist")
-    columns = _forecast(chosen, source) if source else _forecast(chosen, *_own_data(named, Home.at(home)))
+    if output and Path(output).is_dir():
+        raise BadInput(f"--output {output}: is a folder; name a file")
+    columns = _forecast(chosen, source) if source else _own_forecast(chosen, find.spec(named, where))
     if output:
-        Path(output).write_text(_csv(columns), encoding="utf-8")
+        _write(output, _csv(columns))
     if as_json:
         emit({"sweep": found.name, "trial": chosen.number, "output": output, "forecast": columns})
     elif output:
@@ -31,6 +35,13 @@ def main(*, home: str, named: str, source: str | None, output: str | None, trial
         print(f"{output}: {steps} steps by trial {chosen.number} of {found.name}")
     else:
         sys.stdout.write(_csv(columns))
+
+
+def _write(output: str, text: str) -> None:
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"--output {output}: can't be written: {error.strerror}") from None
 
 
 def _choose(sweep: Sweep, number: int | None) -> Trial:
@@ -49,9 +60,12 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
     return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
-def _own_data(named: str, home: Home) -> tuple[str, Path]:
-    spec = find.spec(named, home)
-    return spec.experiment.data.path, spec.folder
+def _own_forecast(trial: Trial, spec: Spec) -> dict[str, list[Any]]:
+    """The forecast of what follows the spec's data, whose path may be the environment's and private."""
+    try:
+        return _forecast(trial, spec.experiment.data.path, spec.folder)
+    except BadInput as error:
+        raise BadInput(*map(spec.document.hide, error.messages)) from None
 
 
 def _forecast(trial: Trial, path: str, folder: Path = Path()) -> dict[str, list[Any]]:
@@ -64,13 +78,15 @@ def _forecast(trial: Trial, path: str, folder: Path = Path()) -> dict[str, list[
         print(f"note: {text}", file=sys.stderr)
     if loaded is None:
         raise BadInput(f"{trial.checkpoint}: holds no valid checkpoint any more")
-    read = table.read(loaded.config.data.model_copy(update={"path": path}), folder)
-    if read.step != loaded.facts.step:
+    if not loaded.state.best_weights:
         raise BadInput(
-            f"{path}: has a row every {read.step}, the model was trained on a row every {loaded.facts.step}; "
-            "give a file with the same step"
+            f"--trial {trial.number}: its weights were not kept (storage.keep: best); leave --trial out for the best"
         )
-    return tasks.predict(loaded, read)
+    read = table.read(loaded.config.data.model_copy(update={"path": path}), folder)
+    try:
+        return tasks.predict(loaded, read)
+    except BadInput as error:
+        raise BadInput(*(f"{folder / path}: {message}" for message in error.messages)) from None
 
 
 def _csv(columns: Mapping[str, Sequence[Any]]) -> str:

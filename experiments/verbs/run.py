@@ -1,18 +1,21 @@
 """`sweep run`: drives a sweep to its end, records it, judges its best trial, says what was found."""
 
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from experiments import find
+from experiments import spec as specs
 from experiments.cli import emit
-from experiments.plan import Home, Plan, make
-from lstm.records import BadInput, Event, Notice, Sweep, TrialEnded
+from experiments.plan import Home, Plan, make, without_password
+from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, TrialEnded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from cluster.sweep import Outcome
     from dashboards.recorder import Recorder
 
+Document = dict[str, Any]
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 
 
@@ -36,32 +40,44 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     if known:
         sweep.check_same(known, plan.order, plan.series)
         plan = replace(plan, order=replace(plan.order, study_id=known.get("id", plan.order.study_id)))
-    with _folder(plan, overrides) as log:
+    every = find.all_overrides(named, where, overrides)
+    started = threading.Event()
+
+    def keep() -> None:
+        started.set()
+        find.keep(plan.spec, every, where)
+
+    with _log(plan, started) as log:
         try:
             with _streams(log, to_stderr=as_json) as screen:
-                return _run(plan, address, screen, as_json=as_json)
+                document = _run(plan, address, keep, screen, as_json=as_json)
         except HeldError as error:
-            print(f"{plan.order.name}: is driven by {error}. `sweep stop {plan.order.name}` ends it.", file=sys.stderr)
+            end = f"sweep stop {plan.order.name}{_home_flag(plan.home)}"
+            print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
             return 3
+    if as_json:
+        emit(document)
+    return int(document["exit_code"])
 
 
-def _run(plan: Plan, address: str | None, file: TextIO, *, as_json: bool) -> int:
-    from rich.console import Console
-
+def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO, *, as_json: bool) -> Document:
     from cluster import study, sweep
     from dashboards.recorder import Recorder
     from experiments.screen import Screen
+    from experiments.screen import console as make_console
 
     order = plan.order
-    console = Console(file=file, highlight=False)
+    console = make_console(file=file)
     before = study.read(order.study_url, order.name) if study.facts(order.study_url, order.name) else None
     if before and before.facts.get("recorded") and _is_complete(before, plan):
+        keep()
         return _say(plan, before, console, "This sweep is complete; nothing was left to do.", 0, as_json=as_json)
     screen = Screen(
         console,
         order.name,
         n_trials=order.search.n_trials if order.search else 1,
         max_epochs=order.base.training.max_epochs,
+        metric=order.base.metric,
         direction=order.base.direction,
     )
     if before:
@@ -76,16 +92,31 @@ def _run(plan: Plan, address: str | None, file: TextIO, *, as_json: bool) -> int
     )
 
     def record(event: Event) -> None:
+        if isinstance(event, SweepStarted):
+            keep()  # not before: an order that is refused, or held by another driver, leaves no trace
         recorder(event)
         screen(event)
 
     with screen:
+        for text in specs.warnings(plan.spec):
+            screen(Notice(text))
         memory = sweep.Memory(recorder, recorder.recorded)
         outcome = sweep.run(order, plan.series, record, memory, address=address)
-    return _conclude(plan, outcome, recorder, console, as_json=as_json)
+        if left := _deliver(plan, outcome, recorder):
+            text = f"MLflow did not take {left} records yet; nothing is lost: run again to deliver them"
+            screen(Notice(text))
+    words = {
+        0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
+        1: f"The sweep failed: {outcome.reason}.",
+        130: f"Stopped ({outcome.reason}); every trial's last whole epoch is kept.",
+    }
+    again = "" if outcome.complete else " Run the same command again to go on."
+    now = study.read(order.study_url, order.name)
+    return _say(plan, now, console, words[outcome.code] + again, outcome.code, as_json=as_json)
 
 
-def _conclude(plan: Plan, outcome: "Outcome", recorder: "Recorder", console: "Console", *, as_json: bool) -> int:
+def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
+    """Judges the best trial and waits until MLflow has everything; the number of records that it did not take."""
     from cluster import study
 
     order, swept = plan.order, outcome.sweep
@@ -97,20 +128,9 @@ def _conclude(plan: Plan, outcome: "Outcome", recorder: "Recorder", console: "Co
             )
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
-    if left:
-        console.print(
-            f"note: MLflow did not take {left} records yet; nothing is lost: run again to deliver them", style="yellow"
-        )
-    elif outcome.code == 0:
+    if not left and outcome.code == 0:
         study.remember(order.study_url, order.name, recorded=outcome.complete, chart=chart)
-    words = {
-        0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
-        1: f"The sweep failed: {outcome.reason}.",
-        130: f"Stopped ({outcome.reason}); every trial's last whole epoch is kept.",
-    }
-    again = "" if outcome.complete else " Run the same command again to go on."
-    now = study.read(order.study_url, order.name)
-    return _say(plan, now, console, words[outcome.code] + again, outcome.code, as_json=as_json)
+    return left
 
 
 def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> Mapping[str, float]:
@@ -126,14 +146,13 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> Mapping[str,
     return metrics
 
 
-def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *, as_json: bool) -> int:
-    """The last screen: what was found, how to look at it, what to do next."""
+def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *, as_json: bool) -> Document:
+    """The last screen: what was found, how to look at it, what to do next; the same as plain data."""
     from experiments.verbs.best import summary
 
     document = {**summary(swept), "chart": swept.facts.get("chart"), "exit_code": code, "message": first}
     if as_json:
-        emit(document)
-        return code
+        return document
     from experiments.verbs.best import show
 
     console.print()
@@ -149,21 +168,26 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     if swept.best:
         console.print(f"Forecast what is next  sweep predict {name}{home} --output forecast.csv", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
-    return code
+    return document
 
 
 def _server(plan: Plan) -> str:
     """Where MLflow's pages are: its server's address, or where `sweep ui` opens them."""
-    return plan.tracking_uri if plan.tracking_uri.startswith("http") else "http://127.0.0.1:5000"
+    return without_password(plan.tracking_uri) if plan.tracking_uri.startswith("http") else "http://127.0.0.1:5000"
 
 
 def _home_flag(home: Home) -> str:
-    default = Path("runs").absolute() == home.folder or os.environ.get("SWEEP_HOME")
-    return "" if default else f" --home {home.folder}"
+    default = Home.at(os.environ.get("SWEEP_HOME") or "runs") == home
+    return "" if default else f" --home {shlex.quote(str(home.folder))}"
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:
-    wanted = plan.order.search.n_trials if plan.order.search else 1
+    search, best = plan.order.search, swept.best
+    wanted = search.n_trials if search else 1
+    if search and search.stop.target is not None and best and best.value is not None:
+        sign = 1 if swept.direction == "minimize" else -1
+        if sign * best.value <= sign * search.stop.target:
+            return True
     return sum(t.state not in ("WAITING", "RUNNING") for t in swept.trials) >= wanted
 
 
@@ -182,16 +206,27 @@ def _ended(swept: Sweep) -> TrialEnded | None:
 
 
 @contextmanager
-def _folder(plan: Plan, overrides: Sequence[str]) -> Iterator[Path]:
-    """The sweep's folder with its spec; gone again where the input turns out wrong before anything started."""
+def _log(plan: Plan, started: threading.Event) -> Iterator[Path]:
+    """The sweep's log in its folder; both as before where the input turns out wrong before anything started."""
     folder = plan.home.sweep(plan.order.name)
+    log = folder / "sweep.log"
     fresh = [path for path in (folder, *folder.parents) if not path.exists()]
-    find.keep(plan.spec, overrides, plan.home)
+    said = log.stat().st_size if log.exists() else None
     try:
-        yield folder / "sweep.log"
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--home {plan.home.folder}: {folder} can't be made: {error.strerror}") from None
+    try:
+        yield log
     except BadInput:
+        if started.is_set():
+            raise
         if folder in fresh:
             shutil.rmtree(folder)
+        elif said is None:
+            log.unlink(missing_ok=True)
+        else:
+            os.truncate(log, said)
         for path in fresh:
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()

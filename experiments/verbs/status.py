@@ -65,7 +65,8 @@ def _show(document: dict[str, Any]) -> None:
     screen = console()
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
     done, total = document["done"], document["n_trials"]
-    screen.print(f"{document['sweep']}: {done} of {total} trials have ended ({states or 'none'})", style="bold")
+    about = f" ({states})" if states else ""
+    screen.print(f"{document['sweep']}: {done} of {total} trials have ended{about}", style="bold", soft_wrap=True)
     driver = document["driver"]
     if driver:
         screen.print(f"driven by process {driver['pid']} on {driver['host']}")
@@ -78,10 +79,11 @@ def _show(document: dict[str, Any]) -> None:
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
         screen.print(text, style="green")
     if document["median_trial_s"] is not None:
-        pace = f"{document['trials_last_hour']} trials ended in the last hour"
-        screen.print(f"{pace}, a trial takes {duration(document['median_trial_s'])}")
+        count = document["trials_last_hour"]
+        pace = f"{count} {'trial' if count == 1 else 'trials'} ended in the last hour"
+        screen.print(f"{pace}; the median trial took {duration(document['median_trial_s'])}", soft_wrap=True)
     if document["running"]:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for heading in ("trial", "epoch", document["metric"], "settings", "worker"):
             table.add_column(heading)
         for row in document["running"]:

@@ -27,6 +27,9 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     state = found.state if found and same else None
     attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
     history = list(state.history) if state else []
+    if history and not as_json:
+        done = f" ({history[-1].stop}); nothing was left to do" if history[-1].stop else ": goes on"
+        print(f"{order.name}: trained for {history[-1].number} epochs before{done}", flush=True)
     for epoch in training.train(order.base, plan.series, state, device=device):
         assert epoch.state is not None
         state = epoch.state
@@ -47,7 +50,7 @@ def _line(epoch: Epoch, plan: Plan) -> None:
 
 
 def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: str, *, as_json: bool) -> None:
-    from experiments.verbs.best import show
+    from experiments.verbs.best import show_best
 
     finite = [e for e in history if e.stop != "diverged"]
     sign = 1 if plan.order.base.direction == "minimize" else -1
@@ -59,7 +62,7 @@ def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: s
         "states": {"COMPLETE" if best and history[-1].stop != "diverged" else "FAIL": 1},
         "best": best
         and {
-            "trial": "base",
+            "trial": None,
             "value": best.value,
             "epoch": best.number,
             "parameters": {},
@@ -70,5 +73,7 @@ def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: s
     }
     if as_json:
         emit(document)
+    elif best:
+        show_best(document, console())
     else:
-        show(document, console())
+        print(f"{plan.order.name}: {history[-1].stop} in epoch {history[-1].number}; no epoch was finite")

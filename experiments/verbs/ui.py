@@ -1,10 +1,12 @@
 """`sweep ui`: MLflow's own pages on the right store."""
 
+import signal
+import sys
 from pathlib import Path
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.plan import Home, without_password
 from lstm.records import BadInput
 
 
@@ -18,19 +20,22 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     local = uri == where.tracking_uri
     if local and not Path(uri.removeprefix("sqlite:///")).exists():
         raise BadInput(f"--home {where.folder}: nothing is recorded here yet; `sweep run` a spec first")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends with its parent
     try:
         running = server.serve(uri, where.artifacts if local else None, port, where.folder / "ui.log")
     except server.ServerFailed as error:
-        print(str(error))
+        print(str(error), file=sys.stderr)
         return 1
     try:
-        chart = runs.find_chart(uri, found.name, running.address) if found else None
+        address = without_password(running.address)
+        address = (runs.find_chart(uri, found.name, address) if found else None) or address
         if as_json:
-            emit({"address": chart or running.address})
+            emit({"address": address})
         else:
-            print(f"{chart or running.address}", flush=True)
+            print(address)
             if running.process:
                 print("This page is for this machine alone; from another: ssh -L (see README). Ctrl-C ends it.")
+        sys.stdout.flush()
         running.wait()
     finally:
         running.stop()

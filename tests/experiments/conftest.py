@@ -1,12 +1,27 @@
 """A right spec, and what becomes of it, or of any file, when something in it is changed."""
 
+import datetime as dt
+import fcntl
+import math
+import os
+import pty
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from experiments import load as yaml_file
 from experiments import spec as spec_file
+from experiments.cli import main
 from lstm.records import BadInput
 
 RIGHT = """\
@@ -100,3 +115,138 @@ def unread():
         return list(error.value.messages)
 
     return unread
+
+
+TINY = """\
+name: tiny
+data:
+  path: tiny.csv
+  time: day
+  target: load
+  lookback: 14
+  horizon: 7
+  split: {validation: 0.2, test: 0.2}
+model: {hidden_size: 4}
+training: {max_epochs: 2, batch_size: 1, learning_rate: 1e-2}
+search:
+  n_trials: 4
+  sampler: {type: random, seed: 3}
+  space:
+    model.hidden_size: {type: int, low: 2, high: 8}
+    training.learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}
+"""
+SCRIPT = Path(sys.executable).with_name("sweep")
+
+
+def rows(count=300, value=lambda day: 50 + 10 * math.sin(day / 7 * 2 * math.pi) + day % 5 / 10):
+    """A CSV of days and their load."""
+    start = dt.date(2020, 1, 1)
+    return "day,load\n" + "".join(f"{start + dt.timedelta(day)},{value(day):.3f}\n" for day in range(count))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A right spec's text that trains in a moment, and the text of its data; `rows` makes other data."""
+    return SimpleNamespace(spec=TINY, data=rows(), rows=rows)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny):
+    """The working folder: the tiny spec and its data, no home yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SWEEP_HOME", raising=False)
+    (tmp_path / "tiny.yaml").write_text(tiny.spec)
+    (tmp_path / "tiny.csv").write_text(tiny.data)
+    return tmp_path
+
+
+@pytest.fixture
+def sweep():
+    """The command line in this process: `sweep("plan", "a.yaml")` answers its `code`, `out` and `err`."""
+
+    def sweep(*arguments, **environment):
+        done = CliRunner(env=environment).invoke(main, list(map(str, arguments)), prog_name="sweep")
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return SimpleNamespace(code=done.exit_code, out=done.stdout, err=done.stderr)
+
+    return sweep
+
+
+@pytest.fixture(scope="session")
+def command():
+    """The command line as a process of its own; the same answer as from `sweep`."""
+
+    def command(*arguments, cwd, timeout_s=120, **environment):
+        done = subprocess.run(
+            [SCRIPT, *map(str, arguments)],
+            cwd=cwd,
+            env=clean_environment() | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    return command
+
+
+def clean_environment():
+    """This process's environment without what steers the command or its screen."""
+    steering = ("SWEEP_HOME", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in steering} | {"TERM": "xterm-256color"}
+
+
+HOSTILE = ("lstm", "cluster", "experiments", "dashboards", "yaml", "torch", "mlflow", "optuna", "ray", "click", "rich")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, command):
+    """A sweep that ended in two runs, in a folder full of modules that no one may import; look, don't touch.
+
+    `first` is the answer of the run that stopped at 3 trials; `second` what the run to 4 trials showed on a
+    terminal, and its code. `home` is where it is kept.
+    """
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "tiny.csv").write_text(rows())
+    for name in HOSTILE:
+        (folder / f"{name}.py").write_text(f"open({str(folder)!r} + '/imported-{name}', 'w')\nraise SystemExit(9)\n")
+    first = command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
+    second = on_terminal(["run", "tiny.yaml"], folder)
+    return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second)
+
+
+def on_terminal(arguments, folder, columns=80, timeout_s=120):
+    """Runs the command on a terminal of its own; answers its code and all that it was sent."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [SCRIPT, *arguments], cwd=folder, env=clean_environment(), stdin=there, stdout=there, stderr=there
+    )
+    os.close(there)
+    shown, end = b"", time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if select.select([here], [], [], 0.2)[0]:
+            try:
+                shown += os.read(here, 65536)
+            except OSError:  # the other side is closed
+                break
+    os.close(here)
+    if time.monotonic() >= end:
+        process.kill()
+    return SimpleNamespace(code=process.wait(), shown=shown.decode())
+
+
+@pytest.fixture
+def copied(finished, folder):
+    """A home of one's own with the finished sweep's study (its checkpoints stay where they are)."""
+    home = folder / "runs"
+    home.mkdir()
+    shutil.copy(finished.home / "study.db", home)
+    (home / "tiny").mkdir()
+    for name in ("spec.yaml", "origin.json", "addresses.json"):
+        shutil.copy(finished.home / "tiny" / name, home / "tiny")
+    return SimpleNamespace(folder=folder, home=home, url=f"sqlite:///{home / 'study.db'}")

@@ -1,5 +1,4 @@
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,6 @@ from experiments import spec as spec_file
 from experiments.verbs.new import Written, main, new
 from lstm import data
 from lstm.records import BadInput
-
-DATA = Path(spec_file.__file__).with_name("data")
 
 
 @pytest.fixture(autouse=True)
@@ -29,45 +26,6 @@ def series(freq: str | None, rows: int, season: int = 12, seed: int = 0) -> pd.D
     return frame
 
 
-def gapped() -> pd.DataFrame:
-    frame = series("h", 600, 24)
-    frame.loc[frame.index % 53 == 0, "v"] = np.nan
-    return frame.drop(index=range(200, 230))
-
-
-def scattered() -> pd.DataFrame:
-    """Every seventh value missing: no whole day is known."""
-    frame = series("h", 800, 24)
-    frame.loc[frame.index % 7 == 0, "v"] = np.nan
-    return frame
-
-
-def several() -> pd.DataFrame:
-    frame = series("D", 700, 7)
-    more = {"a b": 1, "null": 2, "3": 3, "ümläut": 4, "x: y, [z]": 5, "${HOME}": 6, "#": 7, '"q"': 8, "promo": 9}
-    return frame.assign(**{name: series(None, 700, 7, seed)["v"] for name, seed in more.items()})
-
-
-FRAMES = {
-    "hourly": series("h", 1500, 24),
-    "daily": series("D", 900, 7),
-    "monthly": series("MS", 240, 12),
-    "month-ends": series("ME", 120, 12),
-    "quarterly": series("QS", 80, 4),
-    "yearly": series("YS", 60, 11),
-    "minutes": series("1min", 3000, 60),
-    "working days": series("B", 400, 5),
-    "integers": pd.DataFrame({"year": range(1800, 2000), "v": series(None, 200, 11)["v"]}),
-    "untimed": series(None, 300, 17),
-    "noise": pd.DataFrame({"v": np.random.default_rng(0).normal(size=300)}),
-    "gapped": gapped(),
-    "scattered": scattered(),
-    "several": several(),
-    "short": series("D", 20, 7),
-    "many rows": series("h", 45_000, 24),
-}
-
-
 def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -79,57 +37,6 @@ def loads(written: Written) -> dict[str, int]:
     found = data.load(config, spec.folder, spec.experiment.reach)
     judged = {"validation": found.origins("validation", config), "test": found.origins("test", config)}
     return {"train": len(found.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("name", FRAMES)
-def test_writes_a_spec_that_loads_with_windows(here: Path, name: str, kind: str) -> None:
-    frame, path = FRAMES[name], here / f"{name}.{kind}"
-    frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-    written = new(path.name)
-    assert written.path == Path(f"{name}.yaml")
-    assert loads(written) == dict(written.windows)
-    assert min(written.windows.values()) >= 1
-    assert files(here) == {path.name, f"{name}.yaml"}
-
-
-def test_the_spec_of_co2_says_why(here: Path) -> None:
-    written = new(str(DATA / "co2.csv"))
-    text = written.path.read_text()
-    spec = spec_file.load(written.path).experiment
-    assert (spec.data.lookback, spec.data.horizon, spec.data.season) == (104, 26, 52)
-    assert (spec.data.missing, spec.data.calendar) == ("interpolate", ["day_of_year"])
-    assert spec.model.residual == "last"
-    assert spec.search
-    assert {"data.lookback", "model.residual", "model.normalization"} <= set(spec.search.space)
-    assert spec_file.warnings(spec_file.load(written.path)) == []
-    assert re.search(r"season: 52 +# 52 steps are a year: .*\(0\.9\d\)", text)
-    assert "59 values of ppm are missing" in text
-    assert written.found["gaps"].endswith("co2.csv:8")
-    assert written.next == ("sweep plan co2.yaml", "sweep run co2.yaml")
-    choices = [line for line in text.split("search:")[0].splitlines() if re.match(r"  (?!cell|seed)\w+: ", line)]
-    assert all(" # " in line for line in choices)
-
-
-def test_many_rows_are_judged_on_some_and_cut_into_epochs(here: Path) -> None:
-    FRAMES["many rows"].to_csv("a.csv", index=False)
-    spec = spec_file.load(new("a.csv").path).experiment
-    assert spec.data.split.test == 5000
-    assert spec.training.steps_per_epoch
-    assert spec.training.steps_per_epoch * spec.reach <= 10_000
-
-
-def test_covariates_have_their_roles(here: Path) -> None:
-    several().to_csv("a.csv", index=False)
-    spec = spec_file.load(new("a.csv").path, environment={}).experiment
-    assert spec.data.future_covariates == ["promo"]
-    assert set(spec.data.past_covariates) | {spec.data.target} == set(several()) - {"time", "promo"}
-
-
-def test_gaps_that_leave_no_long_window_make_the_horizon_short(here: Path) -> None:
-    scattered().to_csv("a.csv", index=False)
-    spec = spec_file.load(new("a.csv").path).experiment
-    assert spec.data.horizon < 7
 
 
 def test_paths_start_where_the_spec_lies(here: Path) -> None:
@@ -227,6 +134,14 @@ def test_refusals_write_nothing(here: Path, content: str) -> None:
     assert files(here) == {"a.csv"}
 
 
+def test_the_spec_stands_alone_beside_the_data(here: Path) -> None:
+    series("D", 200).to_csv("a.csv", index=False)
+    written = new("a.csv")
+    assert written.path == Path("a.yaml")
+    assert files(here) == {"a.csv", "a.yaml"}
+    assert loads(written) == dict(written.windows)
+
+
 def test_a_document_for_json(here: Path) -> None:
     series("D", 200, 7).to_csv("a.csv", index=False)
     document = json.loads(json.dumps(new("a.csv").document()))
@@ -236,7 +151,7 @@ def test_a_document_for_json(here: Path) -> None:
 
 
 def test_prints_what_was_found_and_what_to_do_next(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    several().to_csv("a.csv", index=False)
+    series("D", 700, 7).assign(**{"x: y, [z]": series(None, 700, 7, 5)["v"], "promo": 9}).to_csv("a.csv", index=False)
     main(home="runs", data="a.csv", output=None, force=False, as_json=False)
     shown = capsys.readouterr().out
     for words in ("700 in a.csv", "7 steps are a week", "x: y, [z]", "sweep plan a.yaml", "sweep run a.yaml"):

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import pickle
+import signal
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -214,7 +215,7 @@ def test_an_object_store_is_reached_through_its_uri():
 
 
 def test_other_files_at_the_address_are_left_alone(trial_config, tmp_path):
-    others = {"notes.txt", "attempt-1.pt", "attempt-01-epoch-000001.pt.bak", ".attempt-01-epoch-000009.pt.77"}
+    others = {"notes.txt", "attempt-1.pt", "attempt-01-epoch-000001.pt.bak", ".attempt-01-epoch-000009.pt.swp"}
     for name in others:
         (tmp_path / name).write_text("x")
     for epoch in (1, 2, 3):
@@ -248,6 +249,38 @@ def test_a_crash_in_the_middle_leaves_what_was_there(trial_config, tmp_path, mon
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
     write(folder, 1, content(trial_config, 3))
     assert load(folder).state.epoch == 3
+
+
+@pytest.mark.parametrize("strips", [False, True], ids=["the next write", "stripping"])
+def test_what_a_kill_left_half_written_is_removed_unless_a_later_attempt_may_be_writing_it(
+    trial_config, tmp_path, strips
+):
+    dead = {".attempt-01-epoch-000007.pt.41", ".attempt-02-epoch-000001.pt.42", f".attempt-02-epoch-000002.pt.{2**22}"}
+    live = {".attempt-03-epoch-000002.pt.43", ".attempt-10-epoch-000001.pt.44"}
+    write(str(tmp_path), 2, content(trial_config, 1))
+    for name in dead | live:
+        (tmp_path / name).write_bytes(b"half")
+    if strips:
+        strip(str(tmp_path))
+    else:
+        write(str(tmp_path), 2, content(trial_config, 2))
+    assert {path.name for path in tmp_path.iterdir()} - set(names(str(tmp_path))) == live
+
+
+def test_a_process_killed_while_it_writes_leaves_nothing_for_long(trial_config, tmp_path):
+    write(str(tmp_path), 1, content(trial_config, 1))
+    child = os.fork()
+    if child == 0:
+        os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            checkpoint._put(str(tmp_path), "attempt-01-epoch-000002.pt", b"whole")
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert f".attempt-01-epoch-000002.pt.{child}" in {path.name for path in tmp_path.iterdir()}
+    assert load(str(tmp_path)).state.epoch == 1
+    write(str(tmp_path), 2, content(trial_config, 2))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == names(str(tmp_path))
 
 
 def test_bytes_are_on_the_disk_before_they_get_their_name(trial_config, tmp_path, monkeypatch):

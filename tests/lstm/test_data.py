@@ -434,6 +434,8 @@ def test_a_series_remembers_what_was_measured(data_config, series_of, walk):
         ("30min", 200, 48),
         ("10min", 300, 144),
         ("D", 100, 7),
+        ("B", 100, 5),  # a week of working days
+        ("B", 9, 1),
         ("7D", 200, 52),
         ("W", 200, 52),
         ("MS", 60, 12),

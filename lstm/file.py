@@ -1,0 +1,195 @@
+"""Opens a CSV or Parquet file: its header, its columns as they stand there, what is wrong and on which line."""
+
+import csv
+import difflib
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from lstm.records import BadInput
+
+NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
+LARGEST = 1e300  # beyond it sums of float64 overflow
+
+
+def header(path: Path) -> list[str]:
+    """The names of the file's columns.
+
+    Raises:
+        BadInput: there is no such file, or it is neither CSV nor Parquet.
+    """
+    try:
+        _check_file(path)
+        if is_parquet(path):
+            return list(pa.parquet.read_schema(path).names)
+        with path.open("rb") as lines:
+            text = lines.readline(1 << 20).decode("utf-8-sig")
+        if text.strip() and "\0" not in text:
+            return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=_delimiter(text)))]
+    except PermissionError:
+        raise BadInput(f"{path}: may not be read; check its permissions") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}:1: is not UTF-8; save the file as UTF-8 CSV") from None
+    except csv.Error as error:
+        ends = "; save it with the line ends of Unix or Windows" if "\r" in text.rstrip("\r\n") else ""
+        raise BadInput(f"{path}:1: can't be read as CSV: {first_line(error)}{ends}") from None
+    except (pa.ArrowException, OSError) as error:
+        kind = "Parquet" if is_parquet(path) else "CSV"
+        raise BadInput(f"{path}: can't be read as {kind}: {first_line(error)}") from None
+    if not text.strip():
+        raise BadInput(f"{path}:1: is empty; the first line of a CSV names its columns")
+    raise BadInput(f"{path}:1: holds NUL bytes; it is not a CSV (a Parquet file ends in .parquet)")
+
+
+def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = ()) -> pa.Table:
+    """The wanted columns with the types that their values suggest; of a CSV, `numbers` are read as numbers alone.
+
+    Raises:
+        BadInput: a column is absent or stands there twice, a line or a number can't be read, or there are no rows.
+    """
+    names = header(path)
+    _check_columns(path, names, wanted)
+    try:
+        if is_parquet(path):
+            columns = pa.parquet.read_table(path, columns=list(wanted), partitioning=None)
+        else:
+            columns = _read_csv(path, names, list(wanted), dict.fromkeys(numbers, pa.float64()))
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path}: can't be read: {first_line(error)}") from None
+    if columns.num_rows == 0:
+        raise BadInput(f"{path}: has a header but no rows")
+    return columns
+
+
+def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """Columns that were read, as numbers: (row, column) float64, NaN where none stands.
+
+    Raises:
+        BadInput: a column holds something else, or a number is infinite or too large.
+    """
+    values = np.column_stack([_float64(path, columns.column(name), name) for name in names])
+    if len(bad := np.argwhere(np.abs(values) > LARGEST)):
+        row, column = bad[0]
+        raise BadInput(
+            f"{place(path, int(row))}: column {names[column]!r}: {values[row, column]:g} is infinite or too large; "
+            "leave it empty if missing"
+        )
+    return values
+
+
+def place(path: Path, row: int) -> str:
+    """Where a row stands, from 0: a CSV's line, a Parquet file's row from 1."""
+    return f"{path}:{_line(path, row)}"
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is read as Parquet, by its name; else as CSV."""
+    return path.suffix.lower() in {".parquet", ".pq"}
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says is wrong, short enough for a message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, _siblings(path), n=1)
+        raise BadInput(f"{path}: no such file" + (f", did you mean {near[0]}?" if near else ""))
+    if not path.is_file():
+        raise BadInput(f"{path}: is not a file; data.path names a CSV or Parquet file")
+
+
+def _siblings(path: Path) -> list[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
+    if repeated := sorted({n for n in names if names.count(n) > 1} & set(wanted)):
+        raise BadInput(f"{path}:1: column {repeated[0]!r} stands in the header twice; name columns differently")
+    faults = []
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+            faults.append(f"{path}: has no column {name!r}{hint} (columns: {shown})")
+    if faults:
+        raise BadInput(*faults)
+
+
+def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> pa.Table:
+    with path.open("rb") as lines:
+        line = lines.readline(1 << 20)
+    if not line.endswith(b"\n"):
+        raise BadInput(f"{path}: has a header but no rows")
+    # In a file of one column an empty line is a missing value.
+    parse = pa.csv.ParseOptions(delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1)
+
+    def convert(column_types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
+        return pa.csv.read_csv(
+            path,
+            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
+            parse_options=parse,
+            convert_options=pa.csv.ConvertOptions(
+                include_columns=wanted,
+                column_types=column_types,
+                null_values=NULLS,
+                strings_can_be_null=True,
+            ),
+        )
+
+    try:
+        return convert(types, threads=True)
+    except pa.ArrowInvalid:
+        # A column whose kind was guessed from the first block only is read as text. If that fails too, the
+        # error tells the row: it is known where one thread reads alone.
+        texts = {name: pa.string() for name in wanted if name not in types}
+        try:
+            return convert(types | texts, threads=False)
+        except pa.ArrowInvalid as error:
+            raise BadInput(_located(path, names, error)) from None
+
+
+def _delimiter(text: str) -> str:
+    text = re.sub(r'"[^"]*"', "", text)
+    return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
+
+
+def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> str:
+    """What pyarrow found wrong with a CSV, with its line; pyarrow counts rows from 1, the header included."""
+    text = " ".join(str(error).split())
+    row = re.search(r"Row #(\d+): ", text)
+    where = place(path, int(row[1]) - 2) if row else f"{path}"
+    if value := re.search(r"CSV column #(\d+): .*conversion error to double: invalid value '(.*)'", text):
+        return (
+            f"{where}: column {names[int(value[1])]!r}: {value[2][:40]!r} is not a number; numbers are written as in "
+            "3.14, a missing one is left empty"
+        )
+    if lengths := re.search(r"Expected (\d+) columns, got (\d+)", text):
+        return f"{where}: has {lengths[2]} fields, the header has {lengths[1]}"
+    return f"{where}: can't be read as CSV: {text[:200]}"
+
+
+def _float64(path: Path, column: pa.ChunkedArray, name: str) -> np.ndarray:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
+        raise BadInput(f"{path}: column {name!r} holds {column.type}, must hold numbers")
+    values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
+    return values
+
+
+def _line(path: Path, row: int) -> int:
+    """The line of a CSV's data row, of a Parquet file its row from 1."""
+    if is_parquet(path):
+        return row + 1
+    if len(header(path)) == 1:
+        return row + 2
+    with path.open("rb") as lines:  # empty lines are no rows
+        filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
+        return next(itertools.islice(filled, row + 1, None), row + 2)

@@ -1,0 +1,571 @@
+import json
+import math
+import time
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from ray.tune.search import Searcher
+
+from cluster import bridge
+from cluster.bridge import LOSSES, Bridge, StudyScheduler, StudySearcher, StudyStopper
+from cluster.config import SearchConfig
+from cluster.result import Failure, Started
+from cluster.stop import Stop
+from cluster.study import Study
+from lstm import checkpoint
+from lstm.config import TrialConfig
+from lstm.records import Epoch, EpochEnded, Notice, TrialEnded, TrialLost, TrialStarted
+from lstm.training import train
+
+FINISHED = Searcher.FINISHED
+SPACE = {
+    "model.hidden_size": {"type": "int", "low": 1, "high": 6},
+    "training.learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},
+}
+SEARCH = {"n_trials": 3, "space": SPACE, "sampler": {"type": "random", "seed": 3}}
+
+
+class Tune:
+    """Stands where Tune stands: asks for trials, hands in their results."""
+
+    def __init__(self, made, study, events, stop):
+        self.bridge, self.study, self.events, self.stop = made, study, events, stop
+        self.searcher, self.count = StudySearcher(made), 0
+
+    def ask(self):
+        """Asks once; a trial's id and config, or what came instead."""
+        self.count += 1
+        config = self.searcher.suggest(f"t{self.count}")
+        return (f"t{self.count}", config) if isinstance(config, dict) else (None, config)
+
+    def start(self, known=()):
+        """Asks until a trial comes, and reports its start."""
+        trial_id = None
+        while trial_id is None:
+            trial_id, config = self.ask()
+            assert config != FINISHED, self.stop.reason
+        self.result(trial_id, started=Started(f"host pid {self.count}", 1000 + self.count, ()), epochs=known)
+        return trial_id, config
+
+    def result(self, trial_id, epochs=(), **more):
+        return self.bridge.result(trial_id, {"epochs": tuple(epochs), **more})
+
+    def last(self, trial_id, epochs=(), **more):
+        """A result with `done`: Tune shows it to the searcher alone."""
+        self.searcher.on_trial_complete(trial_id, {"epochs": tuple(epochs), "done": True, **more})
+
+    def die(self, trial_id):
+        self.searcher.on_trial_complete(trial_id, None, error=True)
+
+    def run(self, value=1.0):
+        """A trial from its start to its end, in two epochs."""
+        trial_id, config = self.start()
+        self.result(trial_id, [epoch(1, value + 1)])
+        self.last(trial_id, [epoch(2, value, "max_epochs")])
+        return config
+
+    def states(self):
+        return [t.state for t in self.study.sweep().trials]
+
+    def told(self, kind):
+        return [e for e in self.events if isinstance(e, kind)]
+
+
+def epoch(number, value, stop=None):
+    return Epoch(number, {"val/loss": value}, value, number, stop)
+
+
+@pytest.fixture
+def tune(quick_path, trial_config, monkeypatch):
+    monkeypatch.setattr(bridge, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(bridge, "LONGEST_PAUSE_S", 0.001)
+
+    def make(*, limit=8, keep_best=False, held=lambda: True, base=None, **search):
+        base = base or trial_config()
+        config = SearchConfig.model_validate(SEARCH | search)
+        study = Study(f"sqlite:///{quick_path}/study.db", "sweep", config, base)
+        study.remember(base=json.loads(base.model_dump_json()), n_trials=config.n_trials, comparable={})
+        stop, events = Stop(), []
+        made = Bridge(
+            study,
+            checkpoints=str(quick_path / "kept"),
+            keep_best=keep_best,
+            order={"cpus": 1, "gpus": 0.0},
+            limit=lambda: limit,
+            stop=stop,
+            record=events.append,
+            held=held,
+        )
+        return Tune(made, study, events, stop)
+
+    return make
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """A clock that the test turns."""
+    now = [0.0]
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep, time_ns=time.time_ns)
+    monkeypatch.setattr(bridge, "time", clock)
+    return now
+
+
+def test_what_an_actor_is_told(tune, quick_path):
+    t = tune()
+    _, config = t.ask()
+    assert config.keys() == {"cpus", "gpus", "number", "attempt", "address", "trial"}
+    assert (config["number"], config["attempt"], config["cpus"]) == (0, 1, 1)
+    assert config["address"] == f"{quick_path}/kept/trial-0000"
+    settings = t.study.sweep().trials[0].settings
+    assert TrialConfig.model_validate(config["trial"]).model.hidden_size == settings["model.hidden_size"]
+
+
+def test_events_of_a_trial_in_order(tune, quick_path):
+    t = tune(n_trials=1)
+    config = t.run(value=0.5)
+    started, one, two, ended = t.events
+    assert started == TrialStarted(
+        0,
+        1,
+        t.study.sweep().trials[0].settings,
+        config["trial"],
+        1001,
+        checkpoint=f"{quick_path}/kept/trial-0000",
+        worker="host pid 1",
+    )
+    assert (one, two) == (EpochEnded(0, epoch(1, 1.5)), EpochEnded(0, epoch(2, 0.5, "max_epochs")))
+    assert ended == TrialEnded(0, "COMPLETE", "", 0.5, 2, f"{quick_path}/kept/trial-0000", ended.at_ms)
+    assert t.ask() == (None, FINISHED)
+
+
+def test_a_trials_value_is_its_best_epochs(tune):
+    t = tune(n_trials=1)
+    trial_id, _ = t.start()
+    for number, value in enumerate([0.9, 0.3, 0.3, 0.7], start=1):
+        t.result(trial_id, [epoch(number, value)])
+    t.last(trial_id, [epoch(5, 0.8, "patience")])
+    trial = t.study.sweep().trials[0]
+    assert (trial.state, trial.value, trial.best_epoch, trial.reason) == ("COMPLETE", 0.3, 2, "patience")
+
+
+def test_n_trials_are_all_and_a_limit_holds(tune):
+    t = tune(limit=2)
+    (one, _), (two, _) = t.start(), t.start()
+    assert t.ask() == (None, None)
+    t.last(one, [epoch(1, 1.0, "max_epochs")])
+    three, _ = t.start()
+    assert t.ask() == (None, None)
+    t.last(two, [epoch(1, 1.0, "max_epochs")])
+    assert t.ask() == (None, None), "one may still be lost and come back"
+    t.last(three, [epoch(1, 1.0, "max_epochs")])
+    assert t.ask() == (None, FINISHED)
+    assert t.states() == ["COMPLETE"] * 3
+
+
+def test_a_diverged_trial_is_pruned_with_its_reason(tune):
+    t = tune()
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 0.4)])
+    t.last(trial_id, [epoch(2, math.nan, "diverged")])
+    t.run(value=2.0)
+    trial = t.study.sweep().trials[0]
+    assert (trial.state, trial.value, trial.diverged, trial.reason) == ("PRUNED", 0.4, True, "diverged in epoch 2")
+    assert t.study.sweep().best.number == 1
+
+
+def test_a_pruned_trial_is_stopped_and_keeps_its_history(tune):
+    t = tune(pruner={"type": "median", "n_startup_trials": 1})
+    t.run(value=0.1)
+    trial_id, _ = t.start()
+    assert t.result(trial_id, [epoch(1, 50.0)]) is True
+    trial = t.study.sweep().trials[1]
+    assert (trial.state, trial.reason, trial.curve) == ("PRUNED", "pruned after epoch 1", ((1, 50.0),))
+    assert t.events[-2:] == [EpochEnded(1, epoch(1, 50.0)), t.events[-1]]
+    assert t.events[-1].state == "PRUNED"
+    t.last(trial_id, [epoch(2, 1.0)])  # what was under way already changes nothing
+    assert t.study.sweep().trials[1].curve == ((1, 50.0),)
+
+
+def test_a_lost_attempt_is_tried_again_after_a_pause(tune, patient):
+    t = tune(n_trials=1)
+    trial_id, config = t.start()
+    t.result(trial_id, [epoch(1, 1.0)])
+    t.die(trial_id)
+    assert t.told(TrialLost) == [TrialLost(0, 1, "its process or its host was lost", t.events[-1].at_ms)]
+    assert t.ask() == (None, None), "not yet, and not the end either"
+    patient[0] += 1.0
+    trial_id, again = t.start(known=[epoch(1, 1.0)])
+    assert (again["number"], again["attempt"], again["address"]) == (0, 2, config["address"])
+    assert again["trial"] == config["trial"]
+    t.last(trial_id, [epoch(2, 0.5, "max_epochs")])
+    assert t.study.sweep().trials[0].curve == ((1, 1.0), (2, 0.5))
+    assert t.states() == ["COMPLETE"]
+
+
+@pytest.mark.parametrize("how", ["died", "passing"])
+def test_a_trial_that_is_lost_again_and_again_fails(tune, patient, how):
+    t = tune(n_trials=1)
+    pauses = []
+    for losses in range(1, LOSSES + 1):
+        trial_id, _ = t.start()
+        if how == "died":
+            t.die(trial_id)
+        else:
+            t.last(trial_id, failure=Failure("passing", "OSError: no space left"))
+        before = patient[0]
+        while losses < LOSSES and not any(at <= patient[0] for at, _ in t.bridge._ready):
+            patient[0] += 0.5
+        pauses.append(patient[0] - before)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 0.0]
+    assert len(t.told(TrialLost)) == LOSSES - 1
+    text = "its process or its host was lost" if how == "died" else "OSError: no space left"
+    assert (t.events[-1].state, t.events[-1].reason) == ("FAIL", f"{text} ({LOSSES} times)")
+    assert t.ask() == (None, FINISHED)
+
+
+@pytest.mark.parametrize(("kind", "state", "diverged"), [("broken", "FAIL", False), ("diverged", "PRUNED", True)])
+@pytest.mark.parametrize("last", [False, True])
+def test_failures_that_would_come_again(tune, kind, state, diverged, last):
+    t = tune(n_trials=1)
+    trial_id, _ = t.start()
+    (t.last if last else t.result)(trial_id, failure=Failure(kind, "why"))
+    trial = t.study.sweep().trials[0]
+    assert (trial.state, trial.reason, trial.diverged) == (state, "why", diverged)
+    assert t.ask() == (None, FINISHED)
+    assert t.stop.reason == ""
+
+
+def test_a_checkpoint_that_could_not_be_used_is_told(tune):
+    t = tune()
+    trial_id, _ = t.ask()
+    t.result(trial_id, started=Started("host", 1, ("a.pt: is truncated",)))
+    assert t.told(Notice) == [Notice("trial 0: a.pt: is truncated; an earlier state is used")]
+
+
+def test_max_failures_end_the_sweep_as_failed(tune):
+    t = tune(stop={"max_failures": 2})
+    for _ in range(2):
+        assert t.stop.reason == ""
+        trial_id, _ = t.start()
+        t.last(trial_id, failure=Failure("broken", "wrong shape"))
+    assert t.stop.reason == "2 trials failed (search.stop.max_failures), the last: wrong shape"
+    assert t.stop.code == 1
+    assert t.ask() == (None, FINISHED)
+
+
+def test_failures_of_earlier_drivers_count(tune):
+    t = tune()
+    trial_id, _ = t.start()
+    t.last(trial_id, failure=Failure("broken", "x"))
+    t = tune(stop={"max_failures": 2})
+    assert t.stop.reason == ""
+    trial_id, _ = t.start()
+    t.last(trial_id, failure=Failure("broken", "x"))
+    assert t.stop.code == 1
+
+
+def test_the_target_ends_the_sweep_well(tune):
+    t = tune(stop={"target": 0.5})
+    t.run(value=0.6)
+    assert t.stop.reason == ""
+    t.run(value=0.5)
+    assert (t.stop.reason, t.stop.code) == ("trial 1 reached the target 0.5 with 0.5", 0)
+    assert StudyStopper(t.stop).stop_all()
+    assert StudyStopper(t.stop)("t1", {}) is False
+    assert tune(stop={"target": 0.55}).stop.reason == "trial 1 reached the target 0.55 with 0.5", "also the next driver"
+
+
+def test_a_diverged_trial_reaches_no_target(tune):
+    t = tune(stop={"target": 0.5})
+    trial_id, _ = t.start()
+    t.last(trial_id, [epoch(1, 0.1), epoch(2, math.nan, "diverged")])
+    assert t.stop.reason == ""
+
+
+def test_maximize(tune, trial_config):
+    t = tune(base=trial_config(direction="maximize"), direction="maximize", stop={"target": 0.9})
+    trial_id, _ = t.start()
+    t.last(trial_id, [epoch(1, 0.7), epoch(2, 0.2, "max_epochs")])
+    assert (t.study.sweep().trials[0].value, t.stop.reason) == (0.7, "")
+    t.run(value=0.9)
+    assert t.stop.reason == "trial 1 reached the target 0.9 with 1.9"
+
+
+def test_a_stop_starts_nothing_more_and_leaves_trials_to_the_next_driver(tune):
+    t = tune()
+    trial_id, config = t.start()
+    t.result(trial_id, [epoch(1, 1.0)])
+    t.stop.now("interrupted", 130)
+    assert t.ask() == (None, FINISHED)
+    t.searcher.on_trial_complete(trial_id, {"epochs": (epoch(1, 1.0),)})  # Tune stopped it
+    assert t.states() == ["RUNNING"]
+    t = tune()
+    _, again = t.start(known=[epoch(1, 1.0)])
+    assert (again["number"], again["attempt"], again["trial"]) == (0, 2, config["trial"])
+
+
+def test_a_next_driver_takes_up_all_and_asks_for_the_rest(tune):
+    t = tune(n_trials=4)
+    t.run()
+    t.start(), t.start()
+    t = tune(n_trials=4)
+    numbers = [t.start()[1]["number"] for _ in range(3)]
+    assert numbers == [1, 2, 3]
+    assert t.ask() == (None, None)
+    assert tune(n_trials=6).study.n_trials == 6
+
+
+def test_a_result_of_a_trial_that_tune_let_go_is_passed_over(tune):
+    t = tune()
+    trial_id, _ = t.start()
+    t.last(trial_id, [epoch(1, 1.0, "max_epochs")])
+    assert t.result(trial_id, [epoch(2, 0.1)]) is True
+    t.searcher.on_trial_complete("unknown", None, error=True)
+    assert (t.stop.reason, t.study.sweep().trials[0].curve) == ("", ((1, 1.0),))
+
+
+def test_the_scheduler_says_what_the_bridge_says(tune):
+    t = tune(pruner={"type": "median", "n_startup_trials": 1})
+    t.run(value=0.1)
+    trial_id, _ = t.start()
+    trial = type("Trial", (), {"trial_id": trial_id})
+    assert StudyScheduler(t.bridge).on_trial_result(None, trial, {"epochs": (epoch(1, 1.0),)}) == "CONTINUE"
+    assert StudyScheduler(t.bridge).on_trial_result(None, trial, {"epochs": (epoch(2, 9.0),)}) == "STOP"
+
+
+# --- The study's database does not answer.
+
+AWAY = [
+    StorageInternalError("An exception is raised during the commit."),
+    sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection")),
+    sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("")),
+    sqlalchemy.exc.InterfaceError("SELECT 1", {}, Exception("connection already closed")),
+]
+CALLS = ["ask", "adopt", "begin_attempt", "started", "report", "end", "running", "asked", "lost"]
+
+
+def fails(monkeypatch, study, method, error, *, done, every=2):
+    """Every second call fails, before or after it has done its work."""
+    act, calls = getattr(study, method), []
+
+    def failing(*arguments):
+        calls.append(1)
+        if len(calls) % every == 0:
+            return act(*arguments)
+        if done:
+            act(*arguments)
+        raise error
+
+    monkeypatch.setattr(study, method, failing)
+
+
+@pytest.mark.parametrize("error", AWAY)
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done, but the answer was lost"])
+def test_nothing_is_lost_or_doubled(tune, monkeypatch, patient, error, done):
+    t = tune(n_trials=3)
+    for method in CALLS:
+        fails(monkeypatch, t.study, method, error, done=done and method != "end")
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 1.0)])
+    t.die(trial_id)
+    patient[0] += 60
+    while (asked := t.ask())[1] != FINISHED:
+        if asked[0]:
+            t.result(asked[0], started=Started("host", 1, ()))
+            t.result(asked[0], [epoch(1, 1.0)])
+            t.last(asked[0], [epoch(2, 0.5, "max_epochs")])
+        patient[0] += 60
+    monkeypatch.undo()
+    sweep = t.study.sweep()
+    assert [t.state for t in sweep.trials] == ["COMPLETE"] * 3
+    assert [t.curve for t in sweep.trials] == [((1, 1.0), (2, 0.5))] * 3
+    assert sorted(e.number for e in t.told(TrialEnded)) == [0, 1, 2]
+    assert t.stop.reason == ""
+    assert any("does not answer" in e.text for e in t.told(Notice))
+
+
+def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
+    """The trial is committed, its parameters are not: it is completed, and n_trials still holds."""
+    t = tune(n_trials=2)
+    draw, calls = bridge.space._draw, []
+
+    def failing(*arguments):
+        calls.append(1)
+        if len(calls) in (2, 3, 6):
+            raise AWAY[0]
+        return draw(*arguments)
+
+    monkeypatch.setattr(bridge.space, "_draw", failing)
+    t.run(), t.run()
+    assert t.ask() == (None, FINISHED)
+    trials = t.study.sweep().trials
+    assert [(x.number, x.state) for x in trials] == [(0, "COMPLETE"), (1, "COMPLETE")]
+    assert all(x.settings.keys() == SPACE.keys() for x in trials)
+
+
+def test_a_database_that_stays_away_ends_the_sweep_cleanly(tune, monkeypatch):
+    t = tune()
+    monkeypatch.setattr(bridge, "OUTAGE_S", 0.005)
+    monkeypatch.setattr(t.study, "ask", lambda: raise_(AWAY[1]))
+    assert t.ask() == (None, None)
+    assert t.stop.code == 1
+    assert "did not answer" in t.stop.reason
+    assert t.ask() == (None, FINISHED)
+
+
+def test_an_interrupted_sweep_does_not_wait_for_the_database(tune, monkeypatch):
+    t = tune()
+    trial_id, _ = t.start()
+    t.stop.now("interrupted", 130)
+    monkeypatch.setattr(t.study, "report", lambda *_: raise_(AWAY[1]))
+    t.result(trial_id, [epoch(1, 1.0)])
+    assert t.told(Notice) == []
+    assert t.states() == ["RUNNING"]
+
+
+def test_nothing_is_written_while_the_claim_is_in_doubt(tune):
+    answers = iter([False, False, True])
+    t = tune(held=lambda: next(answers, True))
+    trial_id, _ = t.ask()
+    assert trial_id
+    assert [e.text for e in t.events] == [
+        "the study's database does not answer (the claim on the sweep was not renewed); trying again in 0.001 s"
+    ] * 2
+
+
+def test_a_driver_that_lost_the_sweep_writes_nothing(tune):
+    held = [True]
+    t = tune(held=lambda: held[0])
+    trial_id, _ = t.start()
+    held[0] = False
+    t.stop.now("another driver has taken the sweep", 1)
+    t.result(trial_id, [epoch(1, 1.0)])
+    t.last(trial_id, [epoch(2, 1.0, "max_epochs")])
+    assert (t.states(), t.study.sweep().trials[0].curve) == (["RUNNING"], ())
+
+
+def raise_(error):
+    raise error
+
+
+@pytest.mark.parametrize("method", ["ask", "begin_attempt", "started", "report", "end", "lost"])
+def test_no_exception_reaches_tune(tune, monkeypatch, method, capfd):
+    t = tune(n_trials=1)
+    monkeypatch.setattr(t.study, method, lambda *_: raise_(ZeroDivisionError("a bug of ours")))
+    trial_id, _ = t.ask()
+    if trial_id:
+        t.result(trial_id, [epoch(1, 1.0)], started=Started("host", 1, ()))
+        t.die(trial_id) if method == "lost" else t.last(trial_id, [epoch(2, 1.0, "max_epochs")])
+    assert t.stop.code == 1
+    assert t.stop.reason.startswith("ZeroDivisionError in ")
+    assert "a bug of ours" in capfd.readouterr().err, "the log has the traceback"
+    assert t.ask() == (None, FINISHED)
+
+
+def test_a_record_that_raises_ends_the_sweep_cleanly(tune):
+    t = tune()
+    t.bridge._record = lambda _: raise_(ZeroDivisionError("a bug of the screen"))
+    trial_id, _ = t.ask()
+    t.result(trial_id, started=Started("host", 1, ()))
+    assert (t.stop.code, t.stop.reason) == (1, "ZeroDivisionError in result: a bug of the screen")
+
+
+# --- Checkpoints.
+
+
+@pytest.fixture
+def trained(series_of, walk):
+    """Trains a trial at its address for some epochs, as its actor does; returns the epochs."""
+
+    def act(config, epochs=2):
+        trial = TrialConfig.model_validate(config["trial"])
+        series = series_of(trial.data, walk(120))
+        made = []
+        for one in train(trial, series):
+            content = checkpoint.Checkpoint(trial, checkpoint.Facts.of(series), one.state)
+            checkpoint.write(config["address"], config["attempt"], content)
+            made.append(epoch(one.number, one.value))
+            if len(made) == epochs:
+                return made
+        raise AssertionError
+
+    return act
+
+
+def weights(t, number):
+    found = checkpoint.load(f"{t.bridge._checkpoints}/trial-{number:04d}")
+    return bool(found.state.best_weights), len(found.state.history)
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_only_the_best_trials_weights_are_kept(tune, trained, keep_best):
+    t = tune(n_trials=4, keep_best=keep_best)
+    for value, stop in ((0.5, "max_epochs"), (0.9, "max_epochs"), (0.1, "diverged"), (0.3, "max_epochs")):
+        trial_id, config = t.start()
+        trained(config)
+        t.result(trial_id, [epoch(1, value)])
+        t.last(trial_id, [epoch(2, math.nan if stop == "diverged" else value + 1, stop)])
+    best = t.study.sweep().best
+    assert best.number == 3
+    expected = [(n == best.number or not keep_best, 2) for n in range(4)]
+    assert [weights(t, n) for n in range(4)] == expected
+
+
+def test_the_next_driver_keeps_the_best_too(tune, trained):
+    for value in (0.5, 0.9, 0.4):
+        t = tune(keep_best=True)
+        trial_id, config = t.start()
+        trained(config)
+        t.last(trial_id, [epoch(1, value, "max_epochs")])
+    assert [weights(t, n) for n in range(3)] == [(False, 2), (False, 2), (True, 2)]
+
+
+def test_weights_that_cannot_be_removed_are_told(tune, monkeypatch):
+    t = tune(keep_best=True)
+    t.run(0.5)
+    monkeypatch.setattr(bridge.checkpoint, "strip", lambda _: raise_(PermissionError("read-only")))
+    t.run(0.9)
+    (note,) = t.told(Notice)
+    assert note.text.endswith("/trial-0001: its weights could not be removed: read-only")
+    assert t.stop.reason == ""
+
+
+def test_open_trials_are_closed_from_their_checkpoints(tune, trained):
+    t = tune(stop={"target": 0.2})
+    (first, _), (second, config), _ = t.start(), t.start(), t.start()
+    made = trained(config, epochs=3)
+    t.result(second, made[:2])  # the third was written and never told
+    t.last(first, [epoch(1, 0.1, "max_epochs")])
+    t.searcher.on_trial_complete(second, {"epochs": tuple(made[:2])})
+    t.bridge.close_open("the sweep reached its target")
+    one, two, three = t.study.sweep().trials
+    assert [x.state for x in (one, two, three)] == ["COMPLETE", "PRUNED", "PRUNED"]
+    assert two.curve == tuple((e.number, e.value) for e in made)
+    assert (two.value, two.reason) == (min(e.value for e in made), "the sweep reached its target")
+    assert (three.curve, three.value, three.checkpoint) == ((), None, "")
+    assert [e.number for e in t.told(TrialEnded)] == [0, 1, 2]
+
+
+def test_closing_waits_for_the_database(tune, monkeypatch):
+    t = tune(stop={"target": 0.2})
+    t.start()
+    t.stop.now("target", 0)
+    for method in ("running", "adopt", "report", "end"):
+        fails(monkeypatch, t.study, method, AWAY[1], done=False)
+    t.bridge.close_open("the sweep reached its target")
+    assert t.states() == ["PRUNED"]
+
+
+def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
+    t = tune()
+    t.start()
+    monkeypatch.setattr(bridge.checkpoint, "load", lambda _: raise_(PermissionError("no")))
+    t.bridge.close_open("the end")
+    assert t.states() == ["PRUNED"]
+    assert "can't be read" in t.told(Notice)[0].text

@@ -1,0 +1,165 @@
+import socket
+from types import SimpleNamespace
+
+import pytest
+import ray
+
+from cluster import connect
+from cluster.config import ResourcesConfig
+from lstm.records import BadInput
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("ray://head:10001", "Ray Client is not offered, a sweep would end with its connection; run the sweep on the"),
+        ("ray://head:10001", "`ray job submit --working-dir . -- sweep run SPEC --address auto`"),
+        ("head", "is no address; write HOST:PORT (6379 by default), or auto on a node"),
+        (":6379", "is no address"),
+        ("head:http", "is no address"),
+        ("head:70000", "is no address"),
+        ("head:0", "is no address"),
+        ("head:²", "is no address"),
+        ("", "is no address"),
+        ("a..b:6379", "nothing answers there"),
+        ("x" * 70 + ".com:6379", "nothing answers there"),
+    ],
+)
+def test_addresses_that_are_refused(address, told):
+    with pytest.raises(BadInput) as refused:
+        connect.check_address(address)
+    assert str(refused.value).startswith(f"--address {address}: ")
+    assert told in str(refused.value)
+
+
+def test_nothing_listens():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(BadInput, match=f"--address {address}: nothing answers there"):
+            connect.check_address(address)
+        free.listen()
+        connect.check_address(address)
+
+
+@pytest.fixture
+def starts(monkeypatch):
+    """What `ray.init` was called with; it raises the error that is put in."""
+    calls = SimpleNamespace(error=None, arguments=None, ended=0)
+
+    def init(**arguments):
+        calls.arguments = arguments
+        raise calls.error
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: setattr(calls, "ended", calls.ended + 1))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("auto", "--address auto: no cluster could be joined: x"), (None, "Ray could not be started here: x")],
+)
+@pytest.mark.parametrize("error", [ConnectionError, RuntimeError, TimeoutError, ray.exceptions.RaySystemError])
+def test_a_cluster_that_cannot_be_joined(starts, tmp_path, address, told, error):
+    starts.error = error("x\nand a long story")
+    with pytest.raises(BadInput) as refused, connect.join(address, ResourcesConfig(), str(tmp_path)):
+        pytest.fail("joined")
+    if error is not ray.exceptions.RaySystemError:
+        assert str(refused.value) == told
+    assert starts.arguments["address"] == (address or "local"), "a plain init may join a stale cluster"
+    assert starts.ended == 1
+
+
+def test_only_two_packages_travel(tmp_path):
+    connect._stage(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cluster", "lstm"]
+    assert (tmp_path / "lstm" / "training.py").is_file()
+    assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} == {".py"}
+
+
+NODES = [
+    {"NodeManagerAddress": f"10.0.0.{n}", "NodeManagerHostname": f"host{n}", "NodeID": f"{n}" * 56} for n in (1, 2)
+]
+
+
+class FakeRay:
+    """A cluster whose nodes give the answers that the test put in."""
+
+    exceptions = ray.exceptions
+
+    def __init__(self, answers):
+        self.answers = iter(answers)
+
+    def remote(self, **_):
+        return lambda look: SimpleNamespace(options=lambda **__: SimpleNamespace(remote=self.call))
+
+    def call(self, checkpoints, probe):
+        return next(self.answers)(checkpoints, probe)
+
+    def get(self, answer, timeout):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def fine(node):
+    def answer(checkpoints, probe):
+        connect.Path(checkpoints, f"{probe}-{node}").write_text("")
+        return connect._versions(), ""
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda *_: (("3.1.0", connect._versions()[1]), "x"), "has Python 3.1.0, this driver has"),
+        (lambda *_: ((connect._versions()[0], "1.0"), "x"), "has torch 1.0, this driver has"),
+        (lambda *_: (connect._versions(), "PermissionError: x"), "can't write checkpoints to"),
+        (lambda *_: (connect._versions(), ""), "is not seen here; set storage.checkpoints to a folder that all hosts"),
+        (lambda *_: ray.exceptions.GetTimeoutError("x"), "did not answer within 60 s"),
+        (lambda *_: ray.exceptions.RaySystemError("no module"), "can't run our code"),
+    ],
+)
+def test_every_node_is_checked_and_all_faults_told(tmp_path, answer, told):
+    with pytest.raises(BadInput) as refused:
+        connect._check_nodes(FakeRay([answer, answer]), NODES, str(tmp_path))
+    for node in (1, 2):
+        assert sum(m.startswith(f"10.0.0.{node} (host{node}): ") and told in m for m in refused.value.messages) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nodes_that_are_fine(tmp_path):
+    connect._check_nodes(FakeRay([fine("1" * 56), fine("2" * 56)]), NODES, str(tmp_path))
+    assert list(tmp_path.iterdir()) == [], "the probes are gone"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "gpus", "slots"),
+    [
+        ([{"CPU": 4.0}], 1, 0.0, 4),
+        ([{"CPU": 4.0}, {"CPU": 3.0}], 2, 0.0, 3),
+        ([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}], 1, 1.0, 2),
+        ([{"CPU": 8.0, "GPU": 2.0}], 1, 0.3, 6),
+        ([{"CPU": 8.0, "GPU": 1.0}], 1, 0.1, 8),
+        ([{"CPU": 8.0, "GPU": 3.0}], 1, 2.0, 1),
+        ([{"CPU": 1.0}], 2, 0.0, 0),
+        ([{}], 1, 0.0, 0),
+    ],
+)
+def test_slots(monkeypatch, nodes, cpus, gpus, slots):
+    dead = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    monkeypatch.setattr(ray, "nodes", lambda: [dead, *({"Alive": True, "Resources": n} for n in nodes)])
+    assert connect.count_slots(cpus, gpus) == slots
+
+
+def test_a_trial_that_fits_nowhere(monkeypatch, tmp_path):
+    node = {"Alive": True, "Resources": {"CPU": 4.0}, **NODES[0]}
+    monkeypatch.setattr(ray, "nodes", lambda: [node])
+    with pytest.raises(BadInput) as refused:
+        connect._check(ray, None, ResourcesConfig(cpus_per_trial=5), str(tmp_path))
+    assert str(refused.value) == (
+        "resources: a trial asks for 5 CPUs and 0 GPUs, which no node has; the cluster's 1 nodes have 4 CPUs and 0 "
+        "GPUs together"
+    )

@@ -1,0 +1,523 @@
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+
+import optuna
+import pytest
+from optuna.exceptions import StorageInternalError
+
+from cluster import space, study
+from cluster.config import SearchConfig
+from cluster.study import AWAY, NoSuchSweep, Study
+from lstm.records import BadInput, Epoch
+
+SAMPLERS = ["tpe", "gp", "random", "grid"]
+PRUNERS = {
+    "median": {"n_startup_trials": 1},
+    "successive_halving": {"min_resource": 1, "reduction_factor": 2},
+    "hyperband": {"min_resource": 1, "reduction_factor": 2},
+    "patient": {"patience": 1},
+    "none": {},
+}
+SPACE = {
+    "model.hidden_size": {"type": "int", "low": 1, "high": 8},
+    "training.learning_rate": {"type": "float", "low": 0.01, "high": 0.05, "step": 0.01},
+    "model.cell": {"type": "categorical", "choices": ["lstm", "gru"]},
+}
+CONDITIONAL = SPACE | {
+    "training.optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+    "training.momentum": {"type": "float", "low": 0.0, "high": 0.9, "when": {"training.optimizer": "sgd"}},
+}
+
+
+@pytest.fixture
+def opened(url, name, trial_config):
+    """Opens the sweep's study, as each driver of it does."""
+
+    def make(sampler="random", pruner="none", sweep=name, database=url, max_epochs=4, **search):
+        startup = {"n_startup_trials": 3} if sampler in ("tpe", "gp") else {}
+        dimensions = SPACE if sampler == "grid" else SPACE | {"training.learning_rate": RATE}
+        config = SearchConfig.model_validate(
+            {
+                "n_trials": 8,
+                "space": dimensions,
+                "sampler": {"type": sampler, "seed": 5, **startup},
+                "pruner": {"type": pruner, **PRUNERS[pruner]},
+            }
+            | search
+        )
+        base = trial_config(training={"max_epochs": max_epochs})
+        made = Study(database, sweep, config, base)
+        made.remember(base=json.loads(base.model_dump_json()), n_trials=config.n_trials, comparable={"a": 1})
+        return made
+
+    return make
+
+
+# PostgreSQL stores what SQLite does: the samplers and pruners need not be tried on both.
+ON_SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+RATE = {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}
+
+
+def settings_of(made, number):
+    return dict(made.sweep().trials[number].settings)
+
+
+def loss(settings):
+    return (settings["model.hidden_size"] - 5) ** 2 + 100 * settings["training.learning_rate"]
+
+
+def epoch(number, value, stop=None):
+    return Epoch(number, {"val/loss": value}, value, number, stop)
+
+
+def decision(value=0.5, state="COMPLETE", *, diverged=False):
+    return {
+        "state": state,
+        "value": value,
+        "best_epoch": 1,
+        "reason": "because",
+        "diverged": diverged,
+        "checkpoint": "/c",
+        "at_ms": 9,
+    }
+
+
+def finish(made, number, value=None):
+    value = loss(settings_of(made, number)) if value is None else value
+    made.report(number, [epoch(1, value)])
+    made.end(number, decision(value))
+
+
+def adopted(made, number):
+    made.adopt(number)
+    return number
+
+
+# --- Every sampler keeps these promises.
+
+
+@pytest.mark.parametrize(
+    ("url", "sampler"), [*(("sqlite", s) for s in SAMPLERS), ("postgresql", "tpe")], indirect=["url"]
+)
+def test_a_killed_driver_changes_no_suggestion(opened, name, sampler):
+    """Three trials at once; the twin's study is made anew before each call."""
+
+    def drive(sweep, *, anew):
+        made = opened(sampler, sweep=sweep)
+        running = []
+        for _ in range(8):
+            made = opened(sampler, sweep=sweep) if anew else made
+            running.append(made.ask())
+            if len(running) == 3:
+                made = opened(sampler, sweep=sweep) if anew else made
+                finish(made, adopted(made, running.pop(0)))
+        return [dict(t.settings) for t in made.sweep().trials]
+
+    calm, killed = drive(f"{name}-a", anew=False), drive(f"{name}-b", anew=True)
+    assert killed == calm
+    assert len({json.dumps(s, sort_keys=True) for s in killed}) == 8, "no suggestion came twice"
+    assert all(s.keys() == SPACE.keys() for s in killed)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_trial_killed_between_its_suggestions_is_completed(opened, monkeypatch, sampler):
+    made = opened(sampler)
+    for _ in range(4):
+        finish(made, made.ask())
+
+    def first_only(trial, searched):
+        path = space.order(searched)[0]
+        space._draw(trial, path, searched[path])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study.space, "suggest", first_only)
+        with pytest.raises(KeyboardInterrupt):
+            made.ask()
+    made = opened(sampler)
+    (number,) = made.running()
+    before = settings_of(made, number)
+    assert before.keys() == {"model.hidden_size"}
+    made.adopt(number)
+    after, attempt = made.begin_attempt(number)
+    assert after.keys() == SPACE.keys()
+    assert after["model.hidden_size"] == before["model.hidden_size"]
+    assert attempt == 1
+    space.resolve(made.base, after)
+    assert opened(sampler).asked() == 5
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_trial_killed_before_its_first_suggestion_is_completed(opened, monkeypatch, sampler):
+    made = opened(sampler)
+    with monkeypatch.context() as patch:
+        patch.setattr(study.space, "suggest", lambda *_: 1 / 0)
+        patch.setattr(study.NumberedSampler, "before_trial", lambda *_: None)  # the grid's place is not kept either
+        with pytest.raises(ZeroDivisionError):
+            made.ask()
+    made = opened(sampler)
+    made.adopt(0)
+    assert made.begin_attempt(0)[0].keys() == SPACE.keys()
+
+
+@pytest.mark.parametrize(
+    ("url", "sampler"),
+    [("sqlite", "tpe"), ("sqlite", "gp"), ("sqlite", "random"), ("postgresql", "random")],
+    indirect=["url"],
+)
+def test_points_to_try_first_come_first_and_once(opened, monkeypatch, sampler):
+    first = [{"model.hidden_size": 7, "model.cell": "gru"}, {"model.hidden_size": 2}, {"training.learning_rate": 0.05}]
+    made = opened(sampler, first=first)
+    enqueue, calls = made._study.enqueue_trial, []
+
+    def dies(*arguments, **named):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        enqueue(*arguments, **named)
+
+    monkeypatch.setattr(made._study, "enqueue_trial", dies)
+    with pytest.raises(KeyboardInterrupt):
+        made.enqueue_first()
+    for _ in range(2):
+        made = opened(sampler, first=first)
+        made.enqueue_first()
+    assert made.asked() == 0
+    numbers = [made.ask() for _ in range(4)]
+    made.enqueue_first()
+    assert numbers == [0, 1, 2, 3]
+    for number, setting in enumerate(first):
+        tried = settings_of(made, number)
+        assert tried.keys() == SPACE.keys()
+        assert setting.items() <= tried.items()
+    assert len(made.sweep().trials) == 4
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_conditional_parameter_is_drawn_only_where_it_acts(opened, sampler):
+    for index in range(8):
+        if index % 4 == 0:
+            made = opened(sampler, space=CONDITIONAL)
+        finish(made, made.ask())
+    drawn = [t.settings for t in made.sweep().trials]
+    assert {s["training.optimizer"] for s in drawn} == {"adam", "sgd"}
+    assert all(("training.momentum" in s) == (s["training.optimizer"] == "sgd") for s in drawn)
+
+
+@ON_SQLITE
+def test_the_grid_visits_each_point_once(opened):
+    dimensions = {k: v | ({"high": 3} if "high" in v and v["type"] == "int" else {}) for k, v in SPACE.items()}
+    running = []
+    for index in range(3 * 5 * 2):
+        if index % 6 == 0:
+            made = opened("grid", space=dimensions, n_trials=30)
+        running.append(made.ask())
+        if len(running) == 4:
+            finish(made, adopted(made, running.pop(1)))
+    points = [tuple(t.settings.values()) for t in made.sweep().trials]
+    assert len(points) == len(set(points)) == 30
+
+
+@ON_SQLITE
+def test_suggestions_do_not_hang_on_the_hash_seed(opened, url, name):
+    code = """
+import sys, json
+from cluster.config import SearchConfig
+from cluster.study import Study
+from lstm.config import TrialConfig
+url, name, search, base = sys.argv[1:]
+study = Study(url, name, SearchConfig.model_validate_json(search), TrialConfig.model_validate_json(base))
+for value in (4.0, 2.0, 3.0, 5.0, 1.0, 2.5):
+    number = study.ask()
+    study.end(number, {"state": "COMPLETE", "value": value, "diverged": False})
+"""
+    made = opened("tpe", space=CONDITIONAL)
+    call = [sys.executable, "-c", code, url, f"{name}-b", made.search.model_dump_json(), made.base.model_dump_json()]
+    other = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    subprocess.run(call, check=True, env=os.environ | {"PYTHONHASHSEED": other})
+    for value in (4.0, 2.0, 3.0, 5.0, 1.0, 2.5):
+        made.end(made.ask(), decision(value))
+    twin = opened("tpe", space=CONDITIONAL, sweep=f"{name}-b")
+    assert [t.settings for t in twin.sweep().trials] == [t.settings for t in made.sweep().trials]
+
+
+# --- Every pruner keeps these promises.
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_pruner_is_asked_once_about_each_epoch(opened, monkeypatch, pruner):
+    made = opened(pruner=pruner)
+    finish(made, made.ask())
+    asked = []
+
+    def counted(made):
+        prune = made._study.pruner.prune
+        monkeypatch.setattr(
+            made._study.pruner,
+            "prune",
+            lambda s, trial: asked.append((trial.number, trial.last_step)) or prune(s, trial),
+        )
+        return made
+
+    number = counted(made).ask()
+    first, second, third = (epoch(n, 0.1) for n in (1, 2, 3))
+    made.report(number, [first])
+    made.report(number, [first])  # told twice
+    made.report(number, [first, second])  # by a retry, with what came before
+    made = counted(opened(pruner=pruner))  # by the next driver
+    made.adopt(number)
+    assert made.report(number, [first, second]) is False
+    made.report(number, [first, second, third])
+    assert asked == [(1, 1), (1, 2), (1, 3)]
+    assert made.sweep().trials[number].curve == ((1, 0.1), (2, 0.1), (3, 0.1))
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_the_worst_of_many_is_pruned_and_the_best_is_not(opened, pruner):
+    made = opened(pruner=pruner, max_epochs=8, n_trials=40)
+    pruned = {}
+    for index in range(12):
+        number = made.ask()
+        scale = 1.0 if index < 10 else {10: 0.01, 11: 100.0}[index]
+        worse = -1 if index == 10 else 1 if index == 11 else 0
+        pruned[index] = False
+        for n in range(1, 9):
+            if made.report(number, [epoch(n, scale * (10 + index + worse * n))]):
+                pruned[index] = True
+                break
+        last = n
+        made.end(number, decision(1.0 + index, "PRUNED" if pruned[index] else "COMPLETE"))
+        assert [n for n, _ in made.sweep().trials[number].curve] == list(range(1, last + 1))
+        assert made.sweep().trials[number].state == ("PRUNED" if pruned[index] else "COMPLETE")
+    assert pruned[10] is False
+    assert pruned[11] is (pruner != "none")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_pruner_is_not_asked_about_what_is_no_number(opened, pruner, value):
+    made = opened(pruner=pruner)
+    finish(made, made.ask())
+    assert made.report(made.ask(), [epoch(1, value)]) is False
+
+
+@ON_SQLITE
+def test_hyperband_counts_to_the_longest_trial(opened):
+    longer = {"training.max_epochs": {"type": "int", "low": 2, "high": 27}}
+    assert opened(pruner="hyperband", space=longer, max_epochs=4)._study.pruner._max_resource == 27
+    chosen = {"training.max_epochs": {"type": "categorical", "choices": [2, 9, 3]}}
+    assert opened(pruner="hyperband", space=chosen, max_epochs=4)._study.pruner._max_resource == 9
+    assert opened(pruner="hyperband", max_epochs=4)._study.pruner._max_resource == 4
+
+
+# --- How trials end.
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_diverged_trial_teaches_and_is_never_the_best(opened, sampler):
+    made = opened(sampler)
+    finish(made, made.ask(), 3.0)
+    finish(made, made.ask(), 7.0)
+    number = made.ask()
+    made.report(number, [epoch(1, 0.1), epoch(2, float("nan"), "diverged")])
+    made.end(number, decision(0.1, "PRUNED", diverged=True))
+    sweep = made.sweep()
+    assert (sweep.trials[number].state, sweep.trials[number].diverged) == ("PRUNED", True)
+    assert sweep.best.number == 0
+    told = made._study.get_trials()[number]
+    if sampler == "gp":  # reads completed trials only: told as the worst
+        assert (told.state.name, told.value) == ("COMPLETE", 7.0)
+    else:
+        assert told.state.name == "PRUNED"
+    made.ask()  # and the sampler can go on from it
+
+
+@ON_SQLITE
+def test_gp_knows_no_penalty_before_a_trial_has_completed(opened):
+    made = opened("gp")
+    number = made.ask()
+    made.end(number, decision(None, "PRUNED", diverged=True))
+    assert made._study.get_trials()[number].state.name == "PRUNED"
+
+
+def test_a_decision_is_obeyed_by_the_next_driver(opened, monkeypatch):
+    made = opened()
+    numbers = [made.ask() for _ in range(4)]
+    made.report(0, [epoch(1, 0.25)])
+    monkeypatch.setattr(made._study, "tell", lambda *_, **__: 1 / 0)  # killed after the decision, before the end
+    for number, state in ((0, "COMPLETE"), (1, "PRUNED"), (2, "FAIL")):
+        with pytest.raises(ZeroDivisionError):
+            made.end(number, decision(0.25 if state == "COMPLETE" else None, state))
+    made = opened()
+    assert made.running() == numbers
+    assert made.settle() == [0, 1, 2]
+    assert made.running() == [3]
+    assert made.settle() == []
+    states = [t.state for t in made.sweep().trials]
+    assert states == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+    assert (made.sweep().best.value, made.sweep().best.reason) == (0.25, "because")
+
+
+def test_ending_twice_is_harmless(opened, monkeypatch):
+    made = opened()
+    number, tell = made.ask(), made._study.tell
+
+    def lost_answer(*arguments, **named):
+        tell(*arguments, **named)
+        raise StorageInternalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(made._study, "tell", lost_answer)
+        with pytest.raises(AWAY):
+            made.end(number, decision())
+    made.end(number, decision())
+    assert made.sweep().trials[number].state == "COMPLETE"
+
+
+def test_attempts_and_losses_are_counted_over_drivers(opened):
+    made = opened()
+    number = made.ask()
+    assert made.begin_attempt(number)[1] == 1
+    made.started(number, "host 1", 111)
+    assert made.lost(number) == 1
+    made = opened()
+    made.adopt(number)
+    assert made.begin_attempt(number)[1] == 2
+    made.started(number, "host 2", 222)
+    assert made.lost(number) == 2
+    trial = made.sweep().trials[number]
+    assert (trial.attempt, trial.worker, trial.started_at_ms) == (2, "host 2", 111)
+
+
+def test_what_happens_in_a_trial_does_not_read_the_others(opened, monkeypatch):
+    made = opened()
+    for _ in range(3):
+        finish(made, made.ask())
+    number = made.ask()
+    monkeypatch.setattr(made._study, "get_trials", lambda *_, **__: pytest.fail("reads all trials"))
+    made.begin_attempt(number)
+    made.started(number, "host", 1)
+    made.report(number, [epoch(1, 0.5)])
+    made.lost(number)
+    made.end(number, decision())
+
+
+def test_asked_counts_every_trial_once(opened):
+    made = opened(first=[{"model.hidden_size": 3}])
+    made.enqueue_first()
+    assert (made.asked(), made.running()) == (0, [])
+    finish(made, made.ask())
+    made.ask()
+    assert (made.asked(), made.running()) == (2, [1])
+    assert (opened().asked(), opened().running()) == (2, [1])
+
+
+def test_the_sweep_as_it_stands(opened, name):
+    made = opened(n_trials=5)
+    number = made.ask()
+    made.begin_attempt(number)
+    made.report(number, [epoch(1, 0.5), epoch(2, 0.25)])
+    sweep = made.sweep()
+    trial = sweep.trials[number]
+    assert (sweep.name, sweep.metric, sweep.direction, sweep.n_trials) == (name, "val/loss", "minimize", 5)
+    assert (trial.state, trial.value, trial.curve) == ("RUNNING", None, ((1, 0.5), (2, 0.25)))
+    assert trial.config["model"]["hidden_size"] == trial.settings["model.hidden_size"]
+    assert trial.config["data"]["horizon"] == made.base.data.horizon
+    assert sweep.best is None
+
+
+@ON_SQLITE
+def test_importances(opened):
+    made = opened()
+    assert made.importances() == {}
+    for _ in range(8):
+        finish(made, made.ask())
+    assert made.importances().keys() == SPACE.keys()
+    assert sum(made.importances().values()) == pytest.approx(1)
+
+
+def test_a_single_training_run_is_a_study_too(url, name, trial_config):
+    base = trial_config()
+    made = Study(url, name, None, base)
+    made.remember(base=json.loads(base.model_dump_json()), n_trials=1, comparable={})
+    number = made.ask()
+    assert made.begin_attempt(number) == ({}, 1)
+    assert made.report(number, [epoch(1, 0.5)]) is False
+    made.end(number, decision(0.5))
+    assert (made.n_trials, made.sweep().best.value) == (1, 0.5)
+
+
+# --- Reading a study that another process drives, or none.
+
+
+def test_facts_are_read_and_added(opened, url, name):
+    assert study.facts(url, name) is None
+    opened()
+    study.remember(url, name, judged={"trial": 3})
+    assert study.facts(url, name)["judged"] == {"trial": 3}
+    assert study.read(url, name).facts["judged"] == {"trial": 3}
+
+
+def test_a_study_whose_first_driver_said_nothing_yet_is_no_sweep(url, name, trial_config):
+    made = Study(url, name, None, trial_config())
+    made.remember(spec_text="name: x")
+    assert study.facts(url, name) is None
+    with pytest.raises(NoSuchSweep, match="has not been run yet"):
+        study.read(url, name)
+
+
+def test_reading_creates_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    assert study.facts(url, "co2") is None
+    with pytest.raises(NoSuchSweep, match="co2: has not been run yet; `sweep run` starts it"):
+        study.read(url, "co2")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("study.db", "is no database address; write sqlite:///FILE or postgresql://…"),
+        ("postgresql://host:port/name", "is no database address; write sqlite:///FILE or postgresql://…"),
+        ("mysql://root:secret@host/db", "mysql is not offered; use sqlite:///FILE or postgresql://…"),
+        ("sqlite://", "names no file, and a sweep outlives its driver; write sqlite:///FILE"),
+        ("sqlite:///:memory:", "names no file, and a sweep outlives its driver; write sqlite:///FILE"),
+    ],
+)
+def test_addresses_that_are_refused(url, told, trial_config):
+    for act in (lambda: study.facts(url, "co2"), lambda: Study(url, "co2", None, trial_config())):
+        with pytest.raises(BadInput) as refused:
+            act()
+        assert str(refused.value) == f"storage.study: {told}"
+
+
+def test_a_database_that_cannot_be_opened(tmp_path, trial_config):
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database " * 100)
+    with pytest.raises(BadInput, match="can't be opened: file is not a database"):
+        study.facts(f"sqlite:///{text}", "co2")
+    with pytest.raises(BadInput, match="can't be opened: unable to open database file"):
+        Study(f"sqlite:///{tmp_path}/no/study.db", "co2", None, trial_config())
+    pytest.importorskip("psycopg2", reason="PostgreSQL's driver is not installed")
+    with pytest.raises(BadInput, match="can't be opened: connection to server") as refused:
+        study.facts("postgresql://me:secret@127.0.0.1:1/db", "co2")
+    assert "secret" not in str(refused.value)
+
+
+def test_tables_of_another_optuna_are_refused(tmp_path):
+    path = tmp_path / "study.db"
+    optuna.storages.RDBStorage(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
+    with pytest.raises(BadInput, match=r"storage\.study: .*compatib"):
+        study.facts(f"sqlite:///{path}", "co2")

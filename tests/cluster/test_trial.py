@@ -1,0 +1,144 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from cluster.result import Failure
+from cluster.trial import TrialActor
+from lstm import checkpoint, device
+from lstm.training import train
+
+
+@pytest.fixture
+def order(trial_config, series_of, walk, tmp_path, monkeypatch):
+    """An actor in this process, and the order for its first trial."""
+    monkeypatch.setattr(TrialActor, "_worker", lambda _: "this host")
+    monkeypatch.setattr(device, "claim", lambda _cpus, _gpus: "cpu")
+    config = trial_config()
+    series = series_of(config.data, walk(120))
+
+    def make(attempt=1, number=0, **training):
+        return {
+            "cpus": 1,
+            "gpus": 0.0,
+            "number": number,
+            "attempt": attempt,
+            "address": str(tmp_path / f"trial-{number:04d}"),
+            "trial": trial_config(training=training).model_dump(),
+        }
+
+    make.series = series
+    return make
+
+
+def actor_of(order, **named):
+    actor = TrialActor.__new__(TrialActor)  # Tune's own part needs a cluster
+    actor.setup(order(**named), order.series)
+    return actor
+
+
+def steps(actor):
+    """All its results."""
+    results = []
+    while not results or not results[-1]["done"]:
+        results.append(actor.step())
+    return results
+
+
+def test_an_epoch_at_a_step_durable_before_it_is_reported(order):
+    actor, address = actor_of(order), order()["address"]
+    first = actor.step()
+    assert (first["started"].worker, first["started"].broken, first["epochs"], first["done"]) == (
+        "this host",
+        (),
+        (),
+        False,
+    )
+    for number in range(1, 5):
+        result = actor.step()
+        (epoch,) = result["epochs"]
+        assert (epoch.number, epoch.state, result["done"]) == (number, None, number == 4)
+        kept = checkpoint.load(address).state
+        assert kept.history[-1] == epoch
+    alone = list(train(actor._trial, order.series))
+    assert [e.value for e in kept.history] == [e.value for e in alone]
+    assert all((kept.model[k] == v).all() for k, v in alone[-1].state.model.items())
+
+
+def test_a_retry_goes_on_where_the_checkpoint_stands(order):
+    whole = steps(actor_of(order, number=1))
+    lost = actor_of(order)
+    for _ in range(3):
+        lost.step()
+    results = steps(actor_of(order, attempt=2))
+    assert [e.number for e in results[0]["epochs"]] == [1, 2]
+    told = list(itertools.chain.from_iterable(r["epochs"] for r in results))
+    assert [e.value for e in told] == [e.value for r in whole for e in r["epochs"]]
+    assert [checkpoint.attempt(n) for n in checkpoint.names(order()["address"])] == [1, 1, 2, 2]
+
+
+def test_a_trial_that_had_ended_says_so_at_once(order):
+    steps(actor_of(order))
+    result = actor_of(order, attempt=2).step()
+    assert (len(result["epochs"]), result["done"]) == (4, True)
+
+
+def test_an_actor_takes_one_trial_after_another(order):
+    actor = actor_of(order)
+    actor.step(), actor.step()
+    assert actor.reset_config(order(number=1)) is True
+    results = steps(actor)
+    assert [e.number for r in results for e in r["epochs"]] == [1, 2, 3, 4]
+    assert len(checkpoint.load(order()["address"]).state.history) == 1
+
+
+def test_a_broken_checkpoint_is_named_and_the_one_before_used(order):
+    actor = actor_of(order)
+    for _ in range(4):
+        actor.step()
+    address = order()["address"]
+    newest = checkpoint.names(address)[-1]
+    with Path(address, newest).open("r+b") as file:
+        file.truncate(1000)
+    result = actor_of(order, attempt=2).step()
+    assert [e.number for e in result["epochs"]] == [1, 2]
+    (broken,) = result["started"].broken
+    assert newest in broken
+
+
+def test_another_configurations_checkpoint_is_not_used(order):
+    actor = actor_of(order)
+    actor.step(), actor.step()
+    result = actor_of(order, attempt=2, batch_size=16).step()
+    assert result["epochs"] == ()
+    assert "another configuration's checkpoint" in result["started"].broken[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (OSError(28, "No space left on device"), "passing", "OSError on this host: [Errno 28] No space left on device"),
+        (MemoryError(), "diverged", "out of memory on this host: MemoryError"),
+        (ValueError("wrong shape\nand more"), "broken", "ValueError: wrong shape"),
+    ],
+)
+def test_failures_are_told_not_raised(order, monkeypatch, error, kind, told):
+    actor = actor_of(order)
+    actor.step()
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(checkpoint, "write", fails)
+    result = actor.step()
+    assert (result["failure"], result["epochs"], result["done"]) == (Failure(kind, told), (), True)
+
+
+def test_an_actor_goes_on_after_a_trial_without_memory(order, monkeypatch):
+    actor = actor_of(order)
+    actor.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        assert actor.step()["failure"].kind == "diverged"
+    actor.reset_config(order(number=1))
+    assert len(steps(actor)) == 5

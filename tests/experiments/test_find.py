@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import find
+from experiments.plan import Home
+from lstm.records import BadInput
+
+
+@pytest.fixture
+def kept(folder):
+    """A home that knows a sweep, which was run with an override and addresses out of the environment."""
+    text = (folder / "tiny.yaml").read_text().replace("path: tiny.csv", "path: ${WHERE:-tiny}.csv")
+    (folder / "tiny.yaml").write_text(text + 'storage: {study: "${STUDY:-sqlite:///x.db}"}\n')
+    home = Home.at("runs")
+    find.keep(find.spec("tiny.yaml", home, ["training.seed=9"]), ["training.seed=9"], home)
+    return home
+
+
+def test_by_its_name_and_by_its_spec(kept):
+    for named in ("tiny", "tiny.yaml", "./tiny.yaml"):
+        found = find.sweep(named, kept)
+        assert (found.name, found.study_url) == ("tiny", "sqlite:///x.db")
+        assert found.tracking_uri == f"sqlite:///{kept.folder / 'mlflow.db'}"
+    assert find.names(kept) == ["tiny"]
+
+
+def test_a_spec_is_as_it_was_last_run_and_from_where(kept, folder, monkeypatch):
+    (folder / "deep").mkdir()
+    monkeypatch.chdir(folder / "deep")
+    spec = find.spec("tiny", kept)
+    assert spec.experiment.training.seed == 9
+    assert spec.folder == folder
+    assert find.spec("tiny", kept, ["training.seed=3"]).experiment.training.seed == 3
+
+
+def test_overrides_of_a_name_are_added_to_those_before(kept):
+    assert find.all_overrides("tiny", kept, ["search.n_trials=9"]) == ["training.seed=9", "search.n_trials=9"]
+    assert find.all_overrides("tiny.yaml", kept, ["search.n_trials=9"]) == ["search.n_trials=9"]
+
+
+def test_the_environment_is_not_kept(folder, kept, monkeypatch):
+    monkeypatch.setenv("STUDY", "postgresql://me:hunter2@host/db")
+    find.keep(find.spec("tiny.yaml", kept), [], kept)
+    kept_files = [p.read_text() for p in kept.sweep("tiny").iterdir()]
+    assert "hunter2" not in "".join(kept_files)
+    assert json.loads((kept.sweep("tiny") / find.ADDRESSES).read_text())["study"] == "${STUDY:-sqlite:///x.db}"
+    assert find.sweep("tiny", kept).study_url == "postgresql://me:hunter2@host/db"
+    assert "hunter2" not in repr(find.spec("tiny", kept))
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_sweep(kept, folder):
+    (folder / "tiny").mkdir()
+    assert find.sweep("tiny", kept).name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("tinny", "tinny: {home} holds no sweep of this name, did you mean tiny?; give the NAME of one that was run"),
+        (
+            "co2",
+            "co2: {home} holds no sweep of this name (there: tiny); give the NAME of one that was run, or its SPEC",
+        ),
+        ("tinny.yaml", "tinny.yaml: is not there, did you mean tiny.yaml?"),
+        ("specs/tiny", "specs/tiny: is not there"),
+        ("../runs", "is not there"),
+        (".", ".: {home} holds no sweep of this name"),
+    ],
+)
+def test_a_name_that_is_none(kept, named, told):
+    for look in (find.sweep, find.spec):
+        with pytest.raises(BadInput) as error:
+            look(named, kept)
+        assert told.format(home=kept.folder) in str(error.value)
+
+
+def test_an_empty_home_knows_nothing(tmp_path):
+    assert find.names(Home(tmp_path / "nowhere")) == []
+    assert find.names(Home(Path("/dev/null"))) == []

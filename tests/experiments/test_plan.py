@@ -1,0 +1,149 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from experiments import plan as plans
+from experiments import spec as specs
+from experiments.plan import Home, without_password
+from lstm.records import BadInput
+
+
+@pytest.fixture
+def make(folder, tiny):
+    """The plan of the tiny spec, changed by overrides."""
+
+    def make(*overrides, home="runs", text=tiny.spec, **environment):
+        (folder / "tiny.yaml").write_text(text)
+        return plans.make(specs.load("tiny.yaml", overrides, os.environ | environment), Home.at(home))
+
+    return make
+
+
+def test_the_home(folder):
+    home = Home.at("runs")
+    assert home.folder == folder / "runs"
+    assert home.study_url == f"sqlite:///{folder}/runs/study.db"
+    assert home.tracking_uri == f"sqlite:///{folder}/runs/mlflow.db"
+    assert home.artifacts == f"{folder}/runs/artifacts"
+    assert home.sweep("a") == folder / "runs" / "a"
+    assert Home.at("a/../runs").folder == folder / "runs"
+    assert Home.at("~/x").folder == Path.home() / "x"
+    assert Home.at("~nobody-of-this-name/x").folder == folder / "~nobody-of-this-name" / "x"
+
+
+def test_a_plan_is_the_order_that_is_carried_out(make, folder):
+    plan = make()
+    order = plan.order
+    assert order.name == "tiny"
+    assert order.study_url == plan.home.study_url
+    assert order.checkpoints == str(folder / "runs" / "tiny")
+    assert order.folder == str(folder)
+    assert order.search.n_trials == 4
+    assert len(plan.series.values) == 300
+    assert plan.artifacts == plan.home.artifacts
+    assert not (folder / "runs").exists()
+
+
+def test_what_may_change_leaves_the_hash_and_the_rest_does_not(make):
+    first = make().order.spec_hash
+    free = ["search.n_trials=9", "search.stop={max_hours: 1}", "resources.max_concurrent=1", "tracking.checkpoints=all"]
+    assert make(*free, "storage.checkpoints=elsewhere").order.spec_hash == first
+    for fixed in ("training.seed=2", "search.sampler.seed=4", "data.lookback=13", "model.cell=gru"):
+        assert make(fixed).order.spec_hash != first
+
+
+def test_addresses_of_ones_own(make, folder):
+    plan = make("storage.checkpoints=there", "storage.study=sqlite:///a.db", "tracking.uri=http://me:hunter2@host")
+    assert plan.order.checkpoints == str(folder / "there" / "tiny")
+    assert plan.order.study_url == "sqlite:///a.db"
+    assert plan.artifacts is None
+    assert make("storage.checkpoints=s3://bucket/x").order.checkpoints == "s3://bucket/x/tiny"
+
+
+def test_the_environments_values_stay_out_of_orders_and_messages(make, tiny, folder):
+    text = tiny.spec.replace("path: tiny.csv", "path: ${WHERE}")
+    (folder / "private.csv").write_text(tiny.data)
+    assert make(text=text, WHERE="private.csv").order.base.data.path == "${WHERE}"
+    (folder / "private.csv").write_text(tiny.data.replace("load", "lead"))
+    with pytest.raises(BadInput) as error:
+        make(text=text, WHERE="private.csv")
+    assert str(error.value).startswith("${WHERE}: has no column 'load', did you mean lead?")
+
+
+def test_what_the_spec_asks_of_the_data_is_told_with_its_line(make):
+    for override, told in {
+        "data.split={validation: 200, test: 200}": "--set data.split={validation: 200, test: 200}: data.split: train,",
+        "data.lookback=250": "tiny.yaml:2: data: the train part has 180 rows (of 300), in which no window of lookback",
+    }.items():
+        with pytest.raises(BadInput) as error:
+            make(override)
+        assert str(error.value).startswith(told)
+
+
+def test_the_commit_of_the_specs_folder(make, folder):
+    assert make().order.git_commit is None
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "a"]):
+        subprocess.run(git + words, check=True)
+    assert len(make().order.git_commit) == 40
+
+
+def test_a_plan_described(make, folder):
+    document = plans.describe(make("resources.max_concurrent=1", "search.first=[{model.hidden_size: 3}]"))
+    assert document["sweep"] == "tiny"
+    assert (document["trials"], document["max_epochs"]) == (4, 2)
+    assert document["space"]["model.hidden_size"] == {"type": "int", "low": 2, "high": 8, "log": False}
+    assert document["first"] == [{"model.hidden_size": 3}]
+    assert document["windows"] == {"train": 160, "validation": 54, "test": 54}
+    assert document["parameters"] == [61, 415]
+    assert (document["data"]["first"], document["data"]["last"]) == ("2020-01-01", "2020-10-26")
+    assert document["device"] in ("cpu", "cuda")
+    assert document["slots"] == 1
+    low, high = document["memory_mb"]
+    assert 0 < low < high
+    for epoch_s, sweep_s in zip(document["epoch_s"], document["sweep_s"], strict=True):
+        assert sweep_s == pytest.approx(epoch_s * 2 * 4, abs=0.006)
+    assert document["kept"]["study"] == f"sqlite:///{folder}/runs/study.db"
+    assert document["warnings"] == []
+    assert not (folder / "runs").exists()
+
+
+def test_one_training_run(make, tiny):
+    text = tiny.spec[: tiny.spec.index("search:")]
+    document = plans.describe(make(text=text))
+    assert (document["trials"], document["sampler"], document["space"], document["stop"]) == (1, None, {}, {})
+    assert document["parameters"][0] == document["parameters"][1]
+
+
+def test_a_file_where_the_sweeps_folder_should_be(make, folder):
+    (folder / "runs").mkdir()
+    (folder / "runs" / "tiny").write_text("")
+    with pytest.raises(BadInput, match="is a file where the sweep's folder should be; move it or rename the sweep"):
+        make()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_nobody_may_write_to(make, folder):
+    (folder / "locked").mkdir(mode=0o500)
+    with pytest.raises(BadInput, match="can't be written to; give another folder with --home"):
+        make(home="locked/runs")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("sqlite:////home/a@b/study.db", "sqlite:////home/a@b/study.db"),
+        ("/home/a@b", "/home/a@b"),
+        ("postgresql://me:hunter2@host:5432/db", "postgresql://host:5432/db"),
+        ("postgresql://me:hun/ter2@host/db", "postgresql://host/db"),
+        ("postgresql://me:hunter@2@host/db", "postgresql://host/db"),
+        ("postgresql://host/db?user=me&password=hunter2", "postgresql://host/db"),
+        ("https://hunter2@host/mlflow", "https://host/mlflow"),
+        ("http://host:5000", "http://host:5000"),
+        ("s3://key:hunter2@bucket/sweeps", "s3://bucket/sweeps"),
+    ],
+)
+def test_addresses_are_shown_without_passwords(address, shown):
+    assert without_password(address) == shown

@@ -1,0 +1,251 @@
+"""Wrong specs, wrong data and wrong words: each is told in a line, ends with code 2, and starts and writes nothing."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cluster.sweep
+
+PRIVATE = "hunter2-private"
+
+# What is wrong: a text of the tiny spec and what stands there instead, and what is told about it.
+SPECS = {
+    "a tab": ("model: {", "\tmodel: {", "tiny.yaml:9: column 1: a tab; indent with spaces"),
+    "a key twice": ("horizon: 7", "horizon: 7\n  horizon: 8", "tiny.yaml:8: data.horizon: is written twice, on line 7"),
+    "an anchor": ("lookback: 14", "lookback: &a 14", "tiny.yaml:6: data.lookback: anchors (&a) are not allowed"),
+    "an alias": ("lookback: 14", "lookback: *a", "tiny.yaml:6: data.lookback: aliases (*a) are not allowed"),
+    "a merge key": ("model: {h", "model: {<<: {num_layers: 2}, h", "model.<<: merge keys are not allowed"),
+    "a tag": ("lookback: 14", "lookback: !!int 14", "data.lookback: tags (tag:yaml.org,2002:int) are not allowed"),
+    "a python tag": ("name: tiny", "name: !!python/name:os.system x", "tiny.yaml:1: name: tags ("),
+    "two documents": ("name: tiny", "name: tiny\n---\nname: other", "tiny.yaml:2: a second document starts here"),
+    "a NUL": ("name: tiny", "name: ti\0ny", "tiny.yaml:1: holds a control character (U+0000)"),
+    "latin-1": ("name: tiny", b"name: tiny # \xe9", "tiny.yaml:1: is not UTF-8 text (byte 0xe9)"),
+    "1 MiB and more": ("name: tiny", "#" * 2**20 + "\nname: tiny", "a spec has 1,048,576 at most"),
+    "an open bracket": ("hidden_size: 4}", "hidden_size: 4", "a bracket is not closed or a comma is missing"),
+    "an unknown key": (
+        "hidden_size: 4",
+        "hiden_size: 4",
+        "tiny.yaml:9: model.hiden_size: unknown key, did you mean hid",
+    ),
+    "a key elsewhere": ("lookback: 14", "lookback: 14\n  batch_size: 3", "batch_size belongs to training"),
+    "another's name": (
+        "hidden_size: 4",
+        "hidden_size: 4, lr: 3",
+        "model.lr: unknown key here, learning_rate belongs to",
+    ),
+    "an unknown section": (
+        "name: tiny",
+        "name: tiny\nserach: {}",
+        "tiny.yaml:2: serach: unknown key, did you mean sea",
+    ),
+    "a missing key": ("  horizon: 7\n", "", "data.horizon: is missing: Steps that it forecasts."),
+    "text for a number": ("lookback: 14", "lookback: two weeks", 'is "two weeks", must be a whole number'),
+    "a quoted number": ("lookback: 14", 'lookback: "14"', 'is "14", must be a whole number; remove the quotes'),
+    "a fraction": ("lookback: 14", "lookback: 14.5", "data.lookback: is 14.5, must be a whole number"),
+    "a list for one": ("time: day", "time: [day]", "data.time: is a list, must be text"),
+    "null": ("horizon: 7", "horizon:", "data.horizon: is empty, must be a whole number"),
+    "out of range": ("lookback: 14", "lookback: 0", "tiny.yaml:6: data.lookback: is 0, must be at least 1"),
+    "infinity": ("learning_rate: 1e-2", "learning_rate: .inf", "training.learning_rate: is inf, must be"),
+    "no such variable": ("tiny.csv", "${NO_SUCH_FILE}", "tiny.yaml:3: data.path: the environment has no NO_SUCH_FILE"),
+    "a wrong variable": ("lookback: 14", "lookback: ${PRIVATE}", "is ${PRIVATE}, filled in as text, must be a whole"),
+    "a private file": ("tiny.csv", "${PRIVATE}.csv", "${PRIVATE}.csv: no such file"),
+    "no such parameter": ("model.hidden_size: {t", "model.hiden_size: {t", "did you mean model.hidden_size?"),
+    "ends the wrong way": ("low: 2, high: 8", "low: 8, high: 2", "tiny.yaml:15: search.space.model.hidden_size"),
+    "an end that is invalid": (
+        "low: 2, high: 8",
+        "low: 0, high: 8",
+        "low: 0 makes no valid model.hidden_size: it must be",
+    ),
+    "a space of another kind": (
+        "{type: int, low: 2, high: 8}",
+        "{type: int, low: 2.5, high: 8}",
+        "low: is 2.5, must be",
+    ),
+    "a type that is none": ("type: int, low", "type: integer, low", "did you mean int?"),
+    "log and step": ("high: 8}", "high: 8, log: true, step: 2}", "search.space.model.hidden_size"),
+    "choices that are wrong": ("{type: int, low: 2, high: 8}", "{type: categorical, choices: [4, many]}", "many"),
+    "when of what is not searched": ("high: 8}", "high: 8, when: {model.cell: gru}}", "model.cell"),
+    "when of itself": ("high: 8}", "high: 8, when: {model.hidden_size: 3}}", "model.hidden_size"),
+    "when with a grid": ("random, seed: 3}", "grid}", "give it a step instead of log"),
+    "first of what is not searched": ("n_trials: 4", "n_trials: 4\n  first: [{model.cell: gru}]", "search.first.0"),
+    "first outside the space": ("n_trials: 4", "n_trials: 4\n  first: [{model.hidden_size: 99}]", "99"),
+    "an option without effect": ("hidden_size: 4", "hidden_size: 4, dropout: 0.1", "model.dropout: would do nothing"),
+    "another option without effect": ("max_epochs: 2", "max_epochs: 2, momentum: 0.5", "training.momentum: would do"),
+    "a pruner that can't act": (
+        "n_trials: 4",
+        "n_trials: 4\n  pruner: {type: hyperband, min_resource: 9}",
+        "never act",
+    ),
+    "a metric that is none": ("n_trials: 4", "n_trials: 4\n  metric: val/los", "did you mean val/loss?"),
+    "the wrong direction": ("n_trials: 4", "n_trials: 4\n  direction: maximize", "would search for the worst"),
+    "a reserved name": ("name: tiny", "name: sweeps", "tiny.yaml:1: name: is sweeps, which is reserved; take another"),
+    "a name with a slash": ("name: tiny", "name: a/b", 'tiny.yaml:1: name: is "a/b", which does not fit. The sweep'),
+    "a name with dots": ("name: tiny", "name: a..b", "name: is a..b, may not hold '..'"),
+    "shares above one": ("validation: 0.2", "validation: 0.9", "data.split: the shares add up to 1.1"),
+    "a split of two kinds": ("validation: 0.2", "validation: 20", "data.split: mixes kinds"),
+    "half a GPU too many": (
+        "name: tiny",
+        "name: tiny\nresources: {gpus_per_trial: 1.5}",
+        "must be a whole number above",
+    ),
+    "an empty file": (None, "", "tiny.yaml:1: is empty"),
+    "a list": (None, "- a\n", "tiny.yaml:1: must be a mapping"),
+}
+
+# What is written on the command line behind the verb, and what is told about it.
+WORDS = {
+    "no spec": (["tinny.yaml"], "tinny.yaml: is not there, did you mean tiny.yaml?"),
+    "no folder": (["specs/tiny"], "specs/tiny: is not there"),
+    "no name": (["nothing"], "holds no sweep of this name; give the NAME of one that was run, or its SPEC file"),
+    "an empty name": ([""], '"": '),
+    "a long name": (["x" * 300], "holds no sweep of this name"),
+    "a set without a value": (["tiny.yaml", "--set", "training"], "--set training: must be path=value, as in --set"),
+    "a set of nothing": (["tiny.yaml", "--set", "=3"], "--set =3: must be path=value"),
+    "a set of no field": (
+        ["tiny.yaml", "--set", "training.max_epoch=3"],
+        "--set training.max_epoch=3: training.max_epoch: unknown key, did you mean max_epochs?",
+    ),
+    "a set out of range": (["tiny.yaml", "--set", "training.max_epochs=0"], "is 0, must be at least 1"),
+    "a set of a block": (["tiny.yaml", "--set", "model=a: 1"], "must be one value, a list as [a, b] or a mapping as {"),
+    "a home that is a file": (["tiny.yaml", "--home", "tiny.csv"], "tiny.csv: is a file; give a folder"),
+    "a home below a file": (["tiny.yaml", "--home", "tiny.csv/x"], "tiny.csv is a file; give a folder"),
+    "a long home": (["tiny.yaml", "--home", "x" * 300], "can't be a folder: File name too long"),
+    "an unknown flag": (["tiny.yaml", "--hom", "x"], "No such option '--hom'. Did you mean '--home'? (try: sweep"),
+    "nothing": ([], "Missing argument 'NAME|SPEC'. (try: sweep"),
+    "too much": (["tiny.yaml", "other.yaml"], "Got unexpected extra argument (other.yaml) (try: sweep"),
+}
+ADDRESSES = {
+    "ray://head:10001": "Ray Client is not offered, a sweep would end with its connection; run the sweep on the clu",
+    "head": "is no address; write HOST:PORT (6379 by default), or auto on a node",
+    "127.0.0.1:99999": "is no address",
+    "127.0.0.1:1": "--address 127.0.0.1:1: nothing answers there (Connection refused)",
+    "no-such-host.invalid:6379": "--address no-such-host.invalid:6379: nothing answers there",
+}
+
+
+# The data's bytes, made of the tiny file's text; what is told; settings that are needed to see it.
+DATA = {
+    "missing": (None, "tiny.csv: no such file"),
+    "empty": (lambda t: "", "tiny.csv:1: is empty; the first line of a CSV names its columns"),
+    "a header alone": (lambda t: "day,load\n", "tiny.csv: has a header but no rows"),
+    "a header without an end": (lambda t: "day,load", "tiny.csv: has a header but no rows"),
+    "one row": (lambda t: t.rows(1), "tiny.csv: has one row; a time series needs more"),
+    "text in numbers": (lambda t: t.data.replace(",50.000", ",much", 1), "tiny.csv:2: column 'load': 'much' is not"),
+    "a time twice": (lambda t: t.data.replace("2020-01-05", "2020-01-04"), "2020-01-04 00:00:00 stands there 2 times"),
+    "irregular times": (lambda t: t.data.replace("2020-01-05", "2020-01-04 07:13:01"), "the times are irregular"),
+    "a gap": (lambda t: re.sub("2020-01-05.*\n", "", t.data), "1 of 300 steps of 1D are missing, first 2020-01-05"),
+    "a value missing": (lambda t: re.sub("(2020-01-05,).*", r"\1", t.data), "1 steps have missing values, the first"),
+    "all constant": (lambda t: t.rows(value=lambda _: 5), "column 'load' is constant (5) over the training"),
+    "nothing but NaN": (lambda t: t.rows(value=lambda _: np.nan), "column 'load' has no value at all"),
+    "infinite": (lambda t: t.data.replace(",50.000", ",inf", 1), "tiny.csv:2: column 'load': inf is infinite or too"),
+    "binary": (lambda t: bytes(range(256)) * 9, "tiny.csv:1: holds NUL bytes; it is not a CSV (a Parquet"),
+    "NUL": (lambda t: "day\0,load\n1,2\n", "tiny.csv:1: holds NUL bytes; it is not a CSV"),
+    "latin-1": (lambda t: t.data.replace("day,", "d\xe4y,").encode("latin-1"), "tiny.csv:1: is not UTF-8"),
+    "ragged": (lambda t: t.data.replace("2020-01-05,", "2020-01-05,1,"), "tiny.csv:6: has 3 fields, the header has 2"),
+    "too short": (lambda t: t.rows(30), "tiny.yaml:2: data: the train part has 18 rows (of 30), in which no"),
+    "no such column": (lambda t: t.data.replace("load", "laod"), "has no column 'load', did you mean laod? (col"),
+    "a column twice": (lambda t: re.sub("(,.*)", r"\1\1", t.data), "tiny.csv:1: column 'load' stands in the header"),
+    "no times": (lambda t: t.data.replace("2020-01-05", "a monday"), "tiny.csv:6: column 'day': 'a monday' is not a"),
+    "a time missing": (lambda t: t.data.replace("2020-01-05", ""), "tiny.csv:6: column 'day' has no time there"),
+    "fractions for times": (lambda t: re.sub("^2020-(..)-(..)", r"1.\1\2", t.data, flags=re.M), "holds fractions"),
+    "broken parquet": (lambda t: b"PAR1 and no more", "tiny.parquet: can't be read as Parquet: ", "tiny.parquet"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def refused(folder, sweep, monkeypatch):
+    """Expects a refusal of `plan` and of `run`, with a home and without one; answers what was told."""
+    monkeypatch.setattr(cluster.sweep, "run", lambda *_, **__: pytest.fail("a sweep was started"))
+
+    def refused(*words, verbs=("plan", "run")):
+        told = set()
+        for verb in verbs:
+            for home in ("no-home", "a-home"):
+                (folder / "a-home").mkdir(exist_ok=True)
+                (folder / "a-home" / "mine.txt").write_text("keep me")
+                before = listing(folder)
+                place = [] if "--home" in words else ["--home", home]
+                answer = sweep(verb, *words, *place, PRIVATE=PRIVATE)
+                assert answer.code == 2, answer
+                assert answer.out == ""
+                assert listing(folder) == before
+                assert PRIVATE not in answer.err
+                assert "Traceback" not in answer.err
+                told.add(re.sub(r"\(try: sweep \w+", "(try: sweep VERB", answer.err.replace(home, "HOME")))
+        assert len(told) == 1, told
+        return told.pop()
+
+    return refused
+
+
+def listing(folder):
+    """Every file of a folder with its bytes, and every folder."""
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_wrong_specs(case, folder, tiny, refused):
+    old, new, expected = SPECS[case]
+    new = new if isinstance(new, bytes) else new.encode()
+    if old is not None:
+        assert tiny.spec.count(old) == 1, old
+        new = tiny.spec.encode().replace(old.encode(), new)
+    (folder / "tiny.yaml").write_bytes(new)
+    told = refused("tiny.yaml")
+    assert expected in told
+    assert told.count("\n") == 1, told
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_wrong_words(case, refused):
+    words, expected = WORDS[case]
+    told = refused(*words)
+    assert expected.replace("(try: sweep", "(try: sweep VERB") in told
+    assert told.count("\n") == 1, told
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_wrong_addresses(address, refused):
+    assert ADDRESSES[address] in refused("tiny.yaml", "--address", address, verbs=["run"])
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_wrong_data(case, folder, tiny, refused):
+    make, expected, *name = DATA[case]
+    (folder / "tiny.csv").unlink()
+    name = name[0] if name else "tiny.csv"
+    if make:
+        made = make(tiny)
+        (folder / name).write_bytes(made if isinstance(made, bytes) else made.encode())
+    told = refused("tiny.yaml", "--set", f"data.path={name}")
+    assert expected in told
+    assert told.count("\n") == 1, told
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write to")
+def test_a_home_that_cannot_be_made(refused):
+    assert "--home /proc/x: /proc" in refused("tiny.yaml", "--home", "/proc/x", verbs=["run"])
+
+
+def test_all_that_is_wrong_is_told_at_once(folder, tiny, refused):
+    wrong = tiny.spec.replace("lookback: 14", "lookback: 0").replace("hidden_size: 4", "hiden_size: 4")
+    (folder / "tiny.yaml").write_text(wrong.replace("n_trials: 4", "n_trials: many"))
+    lines = refused("tiny.yaml", "--set", "training.max_epochs=x").splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        "tiny.yaml:6",
+        "tiny.yaml:9",
+        "tiny.yaml:12",
+        "--set training.max_epochs=x",
+    ]
+
+
+def test_a_process_of_its_own_refuses_the_same(folder, command, tiny):
+    (folder / "tiny.yaml").write_text(tiny.spec.replace("lookback: 14", "lookback: ${PRIVATE}"))
+    for verb in ("run", "status"):
+        answer = command(verb, "tiny.yaml", cwd=folder, PRIVATE=PRIVATE)
+        assert (answer.code, answer.out) == (2, "")
+        told = "tiny.yaml:6: data.lookback: is ${PRIVATE}, filled in as text, must be a whole number\n"
+        assert answer.err == told
+    assert sorted(p.name for p in folder.iterdir()) == ["tiny.csv", "tiny.yaml"]

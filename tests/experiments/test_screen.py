@@ -1,0 +1,205 @@
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from experiments.screen import Screen, console, duration, settings, short
+from lstm.records import (
+    Epoch,
+    EpochEnded,
+    Notice,
+    SweepEnded,
+    SweepStarted,
+    TrialEnded,
+    TrialLost,
+    TrialStarted,
+)
+
+SETTINGS = {
+    "data.lookback": 104,
+    "model.hidden_size": 32,
+    "model.residual": "last",
+    "model.normalization": "window",
+    "training.learning_rate": 0.0123456789,
+}
+
+
+def started(number, attempt=1, values=SETTINGS):
+    return TrialStarted(number, attempt, values, {}, 0, checkpoint="", worker=f"192.0.2.2 (vm) pid {25900 + number}")
+
+
+def ended(number, value, state="COMPLETE", reason=""):
+    return TrialEnded(number, state, reason, value, 5, "", 0)
+
+
+def epoch(number, count, value):
+    return EpochEnded(number, Epoch(count, {"val/loss": value}, value, 0, None, None))
+
+
+@pytest.fixture
+def screen():
+    """Makes a screen on a terminal (or none) of so many columns; its `text` is what it has printed."""
+
+    def screen(columns=80, *, terminal=True, direction="minimize", n_trials=16):
+        file = io.StringIO()
+        where = Console(
+            file=file,
+            width=columns,
+            height=40,
+            force_terminal=terminal,
+            color_system=None,
+            markup=False,
+            highlight=False,
+        )
+        made = Screen(where, "mauna-loa-co2", n_trials=n_trials, max_epochs=20, metric="val/loss", direction=direction)
+        made.text = file.getvalue
+        made.look = lambda: _look(made, columns)
+        made(SweepStarted("mauna-loa-co2", n_trials, "val/loss", direction, 0))
+        return made
+
+    return screen
+
+
+def _look(screen, columns):
+    plain = Console(file=io.StringIO(), width=columns, color_system=None, force_terminal=True)
+    plain.print(screen.render())
+    return [line.rstrip() for line in plain.file.getvalue().splitlines()]
+
+
+def test_before_the_first_trial(screen):
+    lines = screen().look()
+    assert lines[0].startswith("mauna-loa-co2  ")
+    assert lines[0].endswith("  0/16")
+    assert lines[1:] == ["starting workers …"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_line_for_each_worker_at_any_width(screen, columns):
+    made = screen(columns)
+    for number in (2, 0, 1):
+        made(started(number))
+    made(epoch(1, 7, 0.0123456))
+    lines = made.look()
+    assert len(lines) == 6
+    assert max(map(len, lines)) <= columns
+    assert lines[1] == "running 3"
+    assert lines[2].split()[:5] == ["trial", "epoch", "val/loss", "for", "worker"]
+    assert [line.split()[:2] for line in lines[3:]] == [["0", "0/20"], ["1", "7/20"], ["2", "0/20"]]
+    assert lines[4].split()[2] == "0.012346"
+    assert "vm pid 25901" in lines[4]
+    assert "lookback=104" in lines[4] or columns < 80
+
+
+def test_what_is_found_and_how_far_it_is(screen):
+    made = screen()
+    for number in range(5):
+        made(started(number))
+    made(ended(0, 0.5))
+    made(ended(1, 0.25))
+    made(ended(2, 0.1, "PRUNED"))
+    made(ended(3, None, "FAIL", "out of memory"))
+    lines = made.look()
+    assert "  4/16  about 0.0 s left" in lines[0]
+    assert lines[1].startswith("complete 2  pruned 1  fail 1  running 1   ")
+    assert lines[1].endswith(" trials/min")
+    assert lines[2].startswith("best val/loss 0.25: trial 1, epoch 5   lookback=104  hidden_size=32")
+    assert lines[2].endswith("…")
+    made(started(4, attempt=2))
+    made(ended(4, 0.3))
+    assert made.look()[2].startswith("best val/loss 0.25: trial 1")
+
+
+def test_the_end_is_seen(screen):
+    made = screen()
+    made(started(0))
+    made(SweepEnded(False, "interrupted", 0))
+    assert made.look()[-1] == "writing the record …"
+
+
+def test_better_is_higher_where_the_direction_says_so(screen):
+    made = screen(direction="maximize")
+    for number, value in enumerate((0.5, 0.9, 0.7)):
+        made(started(number))
+        made(ended(number, value))
+    assert made.look()[2].startswith("best val/loss 0.9: trial 1")
+
+
+def test_what_an_earlier_driver_did_counts(screen):
+    made = screen()
+    made.known({"COMPLETE": 3, "PRUNED": 2}, ended(2, 0.125))
+    lines = made.look()
+    assert "  5/16" in lines[0]
+    assert lines[2] == "best val/loss 0.125: trial 2, epoch 5"
+    made(started(5))
+    made(ended(5, 0.5))
+    assert made.look()[2] == "best val/loss 0.125: trial 2, epoch 5"
+
+
+def test_plain_lines_where_there_is_no_terminal(screen):
+    made = screen(40, terminal=False)
+    made.known({"COMPLETE": 1}, None)
+    made(started(1, values={"model.cell": "[bold]gru"}))
+    made(epoch(1, 1, 0.5))
+    made(ended(1, 0.5))
+    made(started(2, values={}))
+    made(TrialLost(2, 1, "its worker died", 0))
+    made(started(2, attempt=2, values={}))
+    made(ended(2, None, "FAIL", "its worker died 3 times"))
+    made(ended(7, 0.1))  # an earlier driver's, sent again for the record
+    made(Notice("a sentence: [with] brackets"))
+    made(SweepEnded(True, "all trials have ended", 0))
+    assert made.text().splitlines() == [
+        "mauna-loa-co2: 16 trials",
+        "trial 1 starts on 192.0.2.2 (vm) pid 25901: cell=[bold]gru",
+        "[2/16] trial 1 COMPLETE val/loss 0.5 at epoch 5  ← best so far",
+        "trial 2 starts on 192.0.2.2 (vm) pid 25902: the base configuration",
+        "trial 2 lost in attempt 1: its worker died; it is tried again",
+        "trial 2 starts on 192.0.2.2 (vm) pid 25902, attempt 2: the base configuration",
+        "[3/16] trial 2 FAIL (its worker died 3 times)",
+        "note: a sentence: [with] brackets",
+    ]
+
+
+def test_on_a_terminal_only_what_must_be_read_stays(screen):
+    made = screen()
+    with made:
+        made(started(1))
+        made(ended(1, 0.5))
+        made(TrialLost(2, 1, "its worker died", 0))
+        made(Notice("a sentence"))
+    assert "trial 1 starts" not in made.text()
+    assert "trial 2 lost in attempt 1: its worker died; it is tried again\n" in made.text()
+    assert "note: a sentence\n" in made.text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (3599.7, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+        (47 * 3600, "47 h 0 min"),
+        (76 * 3600, "3 d 4 h"),
+    ],
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_settings_and_values_are_short():
+    assert settings({}) == "the base configuration"
+    assert settings(SETTINGS).endswith("normalization=window  learning_rate=0.01235")
+    assert [short(v) for v in (True, None, 2, 1e-7, math.pi, "x")] == ["true", "null", "2", "1e-07", "3.142", "x"]
+
+
+def test_peoples_names_are_no_markup():
+    file = io.StringIO()
+    console(file=file).print("[bold]/runs/:dog: " + "x" * 200)
+    assert file.getvalue() == "[bold]/runs/:dog: " + "x" * 200 + "\n"

@@ -1,0 +1,85 @@
+import json
+
+import pytest
+
+from experiments.verbs.plan import dimension_text, show
+
+
+def test_a_plan_says_what_run_would_do_and_writes_nothing(folder, sweep):
+    before = sorted(folder.rglob("*"))
+    answer = sweep("plan", "tiny.yaml", "--set", "search.stop={max_hours: 2}")
+    assert (answer.code, answer.err) == (0, "")
+    lines = {line.split()[0]: line for line in reversed(answer.out.splitlines())}
+    assert "tiny (forecast): 4 trials of at most 2 epochs" in lines["sweep"]
+    assert "minimize val/loss, sampler random, pruner none" in lines["goal"]
+    assert "before, on max_hours 2" in lines["stop"]
+    assert "model.hidden_size: whole numbers 2 to 8" in lines["space"]
+    assert "training.learning_rate: 0.001 to 0.1, log" in answer.out
+    assert "tiny.csv: 300 rows, a row every 1D, 2020-01-01 to 2020-10-26" in lines["data"]
+    assert "train 160, validation 54, test 54" in lines["windows"]
+    assert "61 to 415" in lines["parameters"]
+    assert "MB a trial, beside the libraries" in lines["memory"]
+    assert "at once on this machine" in lines["device"]
+    assert "of training if no trial stops early (measured in " in lines["time"]
+    assert f"study sqlite:///{folder}/runs/study.db" in lines["kept"]
+    assert f"checkpoints {folder}/runs/tiny" in answer.out
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_plan_as_a_document(folder, sweep):
+    document = json.loads(sweep("plan", "tiny.yaml", "--json").out)
+    assert document["trials"] == 4
+    assert document["kept"]["home"] == str(folder / "runs")
+    assert {"space", "parameters", "windows", "device", "memory_mb", "sweep_s", "hash"} <= document.keys()
+
+
+def test_the_plan_of_a_name_is_that_of_its_last_run(copied, finished, sweep):
+    document = json.loads(sweep("plan", "tiny", "--json").out)
+    assert document["trials"] == 4
+    assert document["data"]["rows"] == 300
+
+
+def test_a_pruner_that_teaches_gp_nothing_is_told(folder, sweep):
+    pruned = ["search.sampler={type: gp}", "search.pruner={type: median}", "search.n_trials=40"]
+    answer = sweep("plan", "tiny.yaml", *(word for each in pruned for word in ("--set", each)))
+    assert answer.code == 0
+    assert "note: --set search.pruner={type: median}: search.pruner: the gp sampler learns from" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("dimension", "text"),
+    [
+        ({"type": "int", "low": 2, "high": 2_000_000}, "whole numbers 2 to 2000000"),
+        ({"type": "int", "low": 8, "high": 64, "step": 8}, "whole numbers 8 to 64, step 8"),
+        ({"type": "float", "low": 1e-5, "high": 0.1, "log": True}, "1e-05 to 0.1, log"),
+        ({"type": "categorical", "choices": ["none", None, True, 2]}, "one of none, null, true, 2"),
+        (
+            {"type": "float", "low": 0.5, "high": 0.9, "when": {"training.optimizer": ["sgd", "adam"], "a.b": True}},
+            "0.5 to 0.9, when training.optimizer is sgd or adam and a.b is true",
+        ),
+    ],
+)
+def test_dimensions_in_words(dimension, text):
+    assert dimension_text(dimension) == text
+
+
+def test_one_trial_is_one(capsys):
+    document = {
+        **{
+            "sweep": "a",
+            "task": "forecast",
+            "trials": 1,
+            "max_epochs": 1,
+            "direction": "minimize",
+            "metric": "val/loss",
+        },
+        **{"sampler": None, "pruner": None, "space": {}, "first": [], "stop": {}, "warnings": [], "device": "cpu"},
+        "data": {"path": "a.csv", "rows": 3, "step": "1", "first": "1700", "last": "2008", "notes": ["a note"]},
+        **{"windows": {"train": 1}, "parameters": [61, 61], "memory_mb": [0.2, 0.2], "slots": 1, "sweep_s": [0, 0]},
+        **{"measured_in_s": 1.234, "kept": {"study": "a", "checkpoints": "b", "mlflow": "c"}},
+    }
+    show(document)
+    out = capsys.readouterr().out
+    assert "1 trial of at most 1 epochs" in out
+    assert "a.csv: 3 rows, steps of 1, 1700 to 2008" in out
+    assert "under 0.1 s of training if no trial stops early (measured in 1.2 s)" in out

@@ -1,0 +1,112 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lstm import checkpoint, table, tasks
+
+
+@pytest.fixture
+def there(finished, monkeypatch):
+    """Stands in the finished sweep's folder."""
+    monkeypatch.chdir(finished.folder)
+    return finished
+
+
+def test_a_forecast_is_what_the_best_trial_says(there, sweep):
+    answer = sweep("predict", "tiny")
+    assert (answer.code, answer.err) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(answer.out)))
+    assert [row["day"] for row in rows] == ["2020-10-27", "2020-10-28", "2020-10-29", "2020-10-30", "2020-10-31",
+                                            "2020-11-01", "2020-11-02"]  # fmt: skip
+    best = json.loads(sweep("best", "tiny", "--json").out)["best"]
+    loaded = checkpoint.load(best["checkpoint"])
+    expected = tasks.predict(loaded, table.read(loaded.config.data, there.folder))
+    assert [float(row["load"]) for row in rows] == expected["load"]
+    document = json.loads(sweep("predict", "tiny.yaml", "--json").out)
+    assert document == {"sweep": "tiny", "trial": best["trial"], "output": None, "forecast": expected}
+
+
+def test_other_rows_and_another_trial(there, sweep, tmp_path):
+    text = (there.folder / "tiny.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "later.csv").write_text("".join([text[0], *text[200:250]]))
+    others = {}
+    for trial in range(4):
+        answer = sweep("predict", "tiny", "--input", tmp_path / "later.csv", "--trial", trial)
+        assert answer.out.splitlines()[1].startswith("2020-09-06,")
+        others[answer.out] = trial
+    assert len(others) == 4
+
+
+def test_into_a_file(there, sweep, tmp_path):
+    answer = sweep("predict", "tiny", "--output", tmp_path / "a.csv", "--trial", 0)
+    assert answer.out == f"{tmp_path}/a.csv: 7 steps by trial 0 of tiny\n"
+    assert (tmp_path / "a.csv").read_text() == sweep("predict", "tiny", "--trial", 0).out
+    document = json.loads(sweep("predict", "tiny", "--output", tmp_path / "a.csv", "--json").out)
+    assert document["output"] == f"{tmp_path}/a.csv"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trial", "99"], "--trial 99: tiny has no such trial with a checkpoint; it has 0, 1, 2, 3\n"),
+        (["--trial", "-1"], "--trial -1: tiny has no such trial"),
+        (["--trial", "best"], "Invalid value for '--trial'"),
+        (["--input", "nope.csv"], "nope.csv: no such file, did you mean tiny.csv?"),
+        (
+            ["--input", "tiny.yaml"],
+            "tiny.yaml: has no column 'day' (columns: name: tiny)\ntiny.yaml: has no column 'load'",
+        ),
+        (
+            ["--input", "{tmp}/hours.csv"],
+            "hours.csv: the input has a row every 1h, the model was trained on a row every 1D",
+        ),
+        (
+            ["--input", "{tmp}/short.csv"],
+            "short.csv: the input has 9 rows up to the last known target, the model looks",
+        ),
+        (["--output", "no/a.csv"], "--output no/a.csv: its folder does not exist\n"),
+        (["--output", "."], "--output .: is a folder; name a file\n"),
+        (["--output", "/dev/full"], "--output /dev/full: can't be written: No space left on device\n"),
+    ],
+)
+def test_wrong_words(there, sweep, tiny, tmp_path, words, told):
+    hours = [f"2020-01-{1 + hour // 24:02} {hour % 24:02}:00,{hour % 7}\n" for hour in range(100)]
+    (tmp_path / "hours.csv").write_text("day,load\n" + "".join(hours))
+    (tmp_path / "short.csv").write_text(tiny.rows(9))
+    answer = sweep("predict", "tiny", *(word.format(tmp=tmp_path) for word in words))
+    assert (answer.code, answer.out) == (2, "")
+    assert told in answer.err
+    assert answer.err.count("\n") == 1 + told.count("has no") // 2
+
+
+def test_a_private_path_is_not_told(copied, sweep):
+    text = (copied.home / "tiny" / "spec.yaml").read_text().replace("path: tiny.csv", "path: ${WHERE}")
+    (copied.home / "tiny" / "spec.yaml").write_text(text)
+    answer = sweep("predict", "tiny", WHERE="hunter2.csv")
+    assert answer.code == 2
+    assert answer.err.endswith("${WHERE}: no such file\n")
+    assert "hunter2" not in answer.err
+
+
+def test_weights_that_were_not_kept(copied, sweep, monkeypatch, finished):
+    found = checkpoint.load(str(finished.home / "tiny" / "trial-0000"))
+    monkeypatch.setattr(checkpoint, "load", lambda *_: _without_weights(found))
+    assert sweep("predict", "tiny", "--trial", "0").err == (
+        "--trial 0: its weights were not kept (storage.keep: best); leave --trial out for the best\n"
+    )
+    monkeypatch.setattr(checkpoint, "load", lambda *_: None)
+    assert sweep("predict", "tiny").err.endswith("holds no valid checkpoint any more\n")
+
+
+def _without_weights(found):
+    from dataclasses import replace
+
+    return replace(found, state=replace(found.state, best_weights=None))
+
+
+def test_where_the_checkpoint_lies_is_told(there, sweep):
+    best = json.loads(sweep("best", "tiny", "--json").out)["best"]
+    assert Path(best["checkpoint"]).is_dir()

@@ -1,0 +1,203 @@
+"""What a whole sweep leaves: on the screen, in its folder, in MLflow."""
+
+import json
+import re
+import sqlite3
+
+import pytest
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@pytest.fixture(scope="module")
+def mlflow(finished):
+    """Asks MLflow's database of the finished sweep."""
+    store = sqlite3.connect(f"file:{finished.home / 'mlflow.db'}?mode=ro", uri=True)
+    yield lambda query, *values: store.execute(query, values).fetchall()
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def runs(mlflow):
+    """The runs by their experiment's name: [(id, status, tags, params)]."""
+
+    def runs(name):
+        rows = mlflow(
+            "SELECT run_uuid, status FROM runs JOIN experiments USING (experiment_id) "
+            "WHERE experiments.name = ? AND runs.lifecycle_stage = 'active' ORDER BY start_time",
+            name,
+        )
+        pairs = {kind: f"SELECT key, value FROM {kind} WHERE run_uuid = ?" for kind in ("tags", "params")}
+        return [(run, status, *(dict(mlflow(query, run)) for query in pairs.values())) for run, status in rows]
+
+    return runs
+
+
+def test_plain_lines_where_there_is_no_terminal(finished):
+    out, err = finished.first.out, finished.first.err
+    assert err == ""
+    assert CONTROL.search(out) is None
+    lines = out.splitlines()
+    assert lines[0] == "tiny: 3 trials"
+    assert sum(bool(re.match(r"trial \d starts on .* pid \d+: hidden_size=\d  learning_rate=", x)) for x in lines) == 3
+    ends = [x for x in lines if re.match(r"\[\d/3\] trial \d COMPLETE val/loss [\d.]+ at epoch [12]", x)]
+    assert [x[:5] for x in ends] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert ends[0].endswith("  ← best so far")
+    for word in ("All trials have ended.", "sweep ui tiny", "sweep compare tiny", "sweep predict tiny --output"):
+        assert word in out
+    assert "--home" not in out
+    assert "/#/experiments/" in out
+
+
+def test_a_live_table_on_a_terminal(finished):
+    shown = finished.second.shown
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "\x1b[2K" in shown  # it is drawn over itself
+    assert "starting workers …" in text
+    assert re.search(r"tiny  ━+[╺╸]?━*  3/4", text)
+    assert re.search(r"complete 3  running 1 ", text)
+    assert re.search(r"trial  epoch  val/loss  for +worker +settings", text)
+    assert re.search(r"\r\n3 +[012]/2 .*pid \d+  hidden_size=\d", text)
+    assert re.search(r"best val/loss [\d.]+: trial \d, epoch [12]", text)
+    assert "All trials have ended." in text
+    assert "tiny: 4 complete of 4" in text
+    for line in text.replace("\r", "\n").splitlines():
+        assert len(line) <= 80 or "/" in line  # an address is never cut
+
+
+def test_no_chatter_but_in_the_log(finished):
+    for text in (finished.first.out, finished.second.shown):
+        for word in ("ray", "Ray", "Tune", "WARNING", "INFO", "alembic", "optuna", "Traceback"):
+            assert re.search(rf"\b{word}\b", text) is None, word
+    assert (finished.home / "tiny" / "sweep.log").stat().st_size > 0
+
+
+def test_the_home_holds_what_design_says(finished):
+    assert {p.name for p in finished.home.iterdir()} == {"mlflow.db", "artifacts", "study.db", "tiny"}
+    trials = {f"trial-{number:04}" for number in range(4)}
+    kept = {"spec.yaml", "origin.json", "addresses.json", "sweep.log"}
+    assert {p.name for p in (finished.home / "tiny").iterdir()} == trials | kept
+    assert (finished.home / "tiny" / "spec.yaml").read_text() == (finished.folder / "tiny.yaml").read_text()
+
+
+def test_run_again_is_quick_and_says_so(finished, command):
+    before = (finished.home / "study.db").read_bytes()
+    answer = command("run", "tiny.yaml", cwd=finished.folder, timeout_s=30)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.lstrip().startswith("This sweep is complete; nothing was left to do.\ntiny: 4 complete of 4\n")
+    assert (finished.home / "study.db").read_bytes() == before
+    as_document = command("run", "tiny", "--json", cwd=finished.folder)
+    document = json.loads(as_document.out)
+    assert (document["exit_code"], document["states"]) == (0, {"COMPLETE": 4})
+    assert document["chart"].startswith("http://127.0.0.1:5000/#/experiments/")
+
+
+def test_a_changed_spec_is_refused_and_the_change_named(copied, sweep, finished):
+    answer = sweep("run", "tiny.yaml", "--set", "training.max_epochs=3", "--set", "search.n_trials=9")
+    assert (answer.code, answer.out) == (2, "")
+    assert "\n  training.max_epochs: was 2, is 3\n" in answer.err
+    assert "Give the spec another name, or the old value back." in answer.err
+    (copied.folder / "tiny.csv").write_text((copied.folder / "tiny.csv").read_text() + "2020-10-27,50\n")
+    assert "\n  the data: the file's bytes have changed\n" in sweep("run", "tiny.yaml").err
+    assert json.loads((copied.home / "tiny" / "origin.json").read_text())["overrides"] == []
+
+
+def test_the_home_is_named_where_it_is_not_the_usual_one(copied, sweep, capfd):
+    copied.home.rename(copied.folder / "my runs")
+    assert sweep("run", "tiny.yaml", "--home", "my runs").code == 0
+    assert f"sweep compare tiny --home '{copied.folder}/my runs'\n" in capfd.readouterr().out
+    assert sweep("run", "tiny.yaml", SWEEP_HOME="my runs").code == 0
+    assert "--home" not in capfd.readouterr().out
+
+
+def test_a_sweep_that_is_refused_late_leaves_no_trace(folder, sweep, monkeypatch):
+    from cluster import sweep as sweeps
+    from lstm.records import BadInput
+
+    def refuse(*_, **__):
+        raise BadInput("no node has what a trial needs")
+
+    monkeypatch.setattr(sweeps, "run", refuse)
+    assert sweep("run", "tiny.yaml", "--home", "deep/runs").code == 2
+    assert not (folder / "deep").exists()
+    assert sweep("train", "tiny.yaml").code == 0
+    before = sorted(p for p in folder.rglob("*"))
+    assert sweep("run", "tiny.yaml").err == "no node has what a trial needs\n"
+    assert sorted(p for p in folder.rglob("*")) == before
+
+
+def test_a_sweep_that_has_started_is_never_cleaned_away(folder, sweep, monkeypatch):
+    from cluster import sweep as sweeps
+    from lstm.records import BadInput, SweepStarted
+
+    def fail(order, series, record, memory, *, address):
+        record(SweepStarted("tiny", 4, "val/loss", "minimize", 0))
+        (folder / "runs" / "tiny" / "trial-0000").mkdir()
+        raise BadInput("a late word")
+
+    monkeypatch.setattr(sweeps, "run", fail)
+    assert sweep("run", "tiny.yaml").code == 2
+    assert (folder / "runs" / "tiny" / "trial-0000").is_dir()
+
+
+def test_a_sweep_that_has_reached_its_target_is_complete(copied, sweep, capfd):
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=9", "--set", "search.stop.target=5").code == 0
+    assert "This sweep is complete; nothing was left to do." in capfd.readouterr().out
+
+
+def test_overrides_are_kept_with_a_name(copied, sweep):
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=3").code == 0
+    assert sweep("run", "tiny", "--set", "resources.cpus_per_trial=1").code == 0
+    origin = json.loads((copied.home / "tiny" / "origin.json").read_text())
+    assert origin["overrides"] == ["search.n_trials=3", "resources.cpus_per_trial=1"]
+
+
+def test_one_run_of_the_sweep_in_mlflow(finished, runs, mlflow):
+    ((run, status, tags, _),) = runs("sweeps")
+    assert status == "FINISHED"
+    assert tags["sweep.name"] == "tiny"
+    text = json.dumps(tags)
+    study = sqlite3.connect(f"file:{finished.home / 'study.db'}?mode=ro", uri=True)
+    facts = dict(study.execute("SELECT key, value_json FROM study_user_attributes").fetchall())
+    study.close()
+    assert json.loads(facts["spec_hash"]) in text
+    assert json.loads(facts["data_fingerprint"]) in text
+    best = mlflow("SELECT step, value FROM metrics WHERE run_uuid = ? AND key = 'best' ORDER BY step", run)
+    assert len(best) >= 1
+    assert [value for _, value in best] == sorted((value for _, value in best), reverse=True)
+    artifacts = {str(p.relative_to(finished.home / "artifacts" / run / "artifacts")): p
+                 for p in (finished.home / "artifacts" / run).rglob("*") if p.is_file()}  # fmt: skip
+    assert "report.html" in artifacts
+    assert any("name: tiny" in p.read_text() for name, p in artifacts.items() if name.endswith(".yaml"))
+    assert "cdn" not in re.sub(r"(?s)<script.*?</script>", "", artifacts["report.html"].read_text())
+
+
+def test_a_run_of_each_trial_in_mlflow(finished, runs, mlflow):
+    ((parent, *_),) = runs("sweeps")
+    trials = runs("tiny")
+    assert len(trials) == 4
+    for run, status, tags, params in trials:
+        assert status == "FINISHED"
+        assert tags["mlflow.parentRunId"] == parent
+        assert {"model.hidden_size", "training.learning_rate", "data.path"} <= params.keys()
+        curves = {}
+        for key, step in mlflow("SELECT key, step FROM metrics WHERE run_uuid = ? ORDER BY step", run):
+            curves.setdefault(key, []).append(step)
+        for key in ("train/loss", "val/loss", "val/mae_original", "lr", "grad_norm", "epoch_s"):
+            assert curves[key] == [1, 2], key
+        assert (finished.home / "artifacts" / run / "artifacts" / "config.yaml").is_file()
+
+
+def test_the_best_trials_checkpoint_is_an_artifact(finished, runs, sweep, monkeypatch):
+    monkeypatch.chdir(finished.folder)
+    best = json.loads(sweep("best", "tiny", "--json").out)["best"]["trial"]
+    holding = [
+        tags["mlflow.runName"]
+        for run, _, tags, _ in runs("tiny")
+        if list((finished.home / "artifacts" / run).rglob("*.pt"))
+    ]
+    assert [int(re.search(r"\d+", name)[0]) for name in holding] == [best]
+
+
+def test_no_other_experiments_in_mlflow(mlflow):
+    assert mlflow("SELECT COUNT(*) FROM experiments WHERE name IN ('sweeps', 'tiny')") == [(2,)]

@@ -1,0 +1,45 @@
+import json
+import os
+import re
+
+import optuna
+
+from cluster.lease import Lease
+
+
+def test_a_sweep_that_is_complete(copied, sweep):
+    answer = sweep("status", "tiny")
+    assert (answer.code, answer.err) == (0, "")
+    first, second, third, fourth = answer.out.splitlines()
+    assert first == "tiny: 4 of 4 trials have ended (4 complete)"
+    assert second == "complete; nobody drives it"
+    assert third.startswith("best val/loss ")
+    assert fourth.startswith("4 trials ended in the last hour; the median trial took ")
+
+
+def test_a_sweep_under_way(copied, sweep):
+    study = optuna.load_study(study_name="tiny", storage=copied.url)
+    study.set_user_attr("n_trials", 6)
+    trial = study.ask()
+    trial.suggest_int("model.hidden_size", 2, 8)
+    trial.set_user_attr("attempt", 2)
+    trial.set_user_attr("start", {"worker": "192.0.2.2 (vm) pid 1", "at_ms": 0})
+    trial.report(0.123456789, 1)
+    with Lease(copied.url, "tiny", lost=print, stop=lambda: None):
+        document = json.loads(sweep("status", "tiny", "--json").out)
+        told = sweep("status", "tiny").out
+    assert (document["done"], document["n_trials"], document["complete"]) == (4, 6, False)
+    assert document["states"] == {"COMPLETE": 4, "RUNNING": 1}
+    assert document["driver"]["pid"] == os.getpid()
+    (running,) = document["running"]
+    assert (running["trial"], running["attempt"], running["epoch"], running["value"]) == (4, 2, 1, 0.123456789)
+    assert f"driven by process {os.getpid()} on " in told
+    assert re.search(r"^4 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
+    assert "nobody drives it; `sweep run` goes on" in sweep("status", "tiny").out
+
+
+def test_a_spec_that_was_never_run(folder, sweep):
+    answer = sweep("status", "tiny.yaml")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "tiny: has not been run yet; `sweep run` starts it\n"
+    assert not (folder / "runs").exists()

@@ -1,0 +1,70 @@
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+
+def test_nothing_recorded(folder, sweep):
+    answer = sweep("ui", "--home", "nothing")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"--home {folder}/nothing: nothing is recorded here yet; `sweep run` a spec first\n"
+    assert not (folder / "nothing").exists()
+
+
+def test_a_port_that_is_taken(finished, sweep, monkeypatch):
+    monkeypatch.chdir(finished.folder)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        answer = sweep("ui", "tiny", "--port", port)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == f"port {port} is taken; leave --port out to get a free one\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_address_answers_here_alone_and_ends_with_the_command(finished, tmp_path, number):
+    script = Path(sys.executable).with_name("sweep")
+    words = ["ui", "tiny", "--home", finished.home]
+    ui = subprocess.Popen([script, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        address = ui.stdout.readline().strip()
+        port = int(
+            re.fullmatch(r"http://127\.0\.0\.1:(\d+)/#/experiments/\d+/runs\?compareRunsMode=CHART.*", address)[1]
+        )
+        with urllib.request.urlopen(address.partition("#")[0], timeout=20) as page:
+            assert b"MLflow" in page.read()
+        assert _listeners(port) == {"0100007F"}
+        assert ui.stdout.readline().startswith("This page is for this machine alone; ")
+        ui.send_signal(number)
+        assert ui.wait(timeout=30) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    finally:
+        ui.kill()
+
+
+@pytest.mark.xfail(strict=True, reason="dashboards/server.py: uvicorn looks for modules in the working folder first")
+def test_modules_in_the_users_folder_change_nothing(finished, tmp_path):
+    (tmp_path / "yaml.py").write_text("raise SystemExit(9)\n")
+    script = Path(sys.executable).with_name("sweep")
+    words = ["ui", "tiny", "--home", finished.home]
+    ui = subprocess.Popen([script, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert ui.stdout.readline().startswith("http://127.0.0.1:")
+    finally:
+        ui.terminate()
+        ui.wait(timeout=30)
+
+
+def _listeners(port):
+    """The addresses (hex, as Linux has them) on which somebody listens on a port."""
+    rows = [
+        line.split() for file in ("/proc/net/tcp", "/proc/net/tcp6") for line in Path(file).read_text().splitlines()
+    ]
+    return {row[1].split(":")[0] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
