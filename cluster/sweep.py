@@ -1,6 +1,7 @@
 """Drives a sweep to its number of trials: lease, cluster, study, Tune; safe to start again for ever."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
 from cluster.stop import Stop
-from cluster.study import COMPARABLE, Study
+from cluster.study import AWAY, COMPARABLE, Study
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.data import Series
@@ -75,6 +76,7 @@ class Outcome:
     complete: bool
     reason: str
     code: int  # 0 done, 1 failed, 130 interrupted
+    replayed: bool  # whether memory was sent all that it lacked of earlier drivers' trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +119,29 @@ def run(order: Order, series: Series, record: Record, memory: Memory, *, address
             before = study.sweep()
             for number in settled:
                 replay(before.trials[number], record)
-            delivery = threading.Thread(target=_replay, args=(before, memory, stop, record), daemon=True)
+            replayed = threading.Event()
+            delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
             delivery.start()
             try:
                 _drive(order, study, series, joined, stop, record, lease.held)
             finally:
                 delivery.join()
-            sweep = study.sweep()
-            ended = sum(t.state not in ("WAITING", "RUNNING") for t in sweep.trials)
-            complete = ended >= study.n_trials or (stop.code == 0 and bool(stop.reason) and _target(sweep, order))
-            outcome = Outcome(sweep, study.importances(), complete, stop.reason, stop.code)
-            record(SweepEnded(complete, stop.reason or "all trials have ended", _now_ms()))
+            outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
+            record(SweepEnded(outcome.complete, outcome.reason or "all trials have ended", _now_ms()))
             return outcome
+
+
+def _outcome(order: Order, study: Study, before: Sweep, stop: Stop, *, replayed: bool) -> Outcome:
+    try:
+        sweep, importances = study.sweep(), study.importances()
+    except AWAY as error:
+        stop.now(f"the study's database does not answer ({type(error).__name__})", 1)
+        return Outcome(before, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
+    ended = [t for t in sweep.trials if t.state not in ("WAITING", "RUNNING")]
+    complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and _target(sweep, order))
+    if complete and all(t.state == "FAIL" for t in ended):
+        stop.now(f"every trial failed, the last: {ended[-1].reason}", 1)
+    return Outcome(sweep, importances, complete, stop.reason, stop.code, replayed)
 
 
 def open_study(order: Order, series: Series) -> Study:
@@ -208,6 +221,8 @@ def _drive(
     )
     # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
+    # It would complain that Tune's own loggers, which are off, wrote nothing.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
     with _deadline(order, stop), _scratch(order) as scratch:
         tune.run(
@@ -262,8 +277,8 @@ def _target(sweep: Sweep, order: Order) -> bool:
     return sweep.best.value <= target if sweep.direction == "minimize" else sweep.best.value >= target
 
 
-def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record) -> None:
-    """Sends the events of ended trials that were never recorded again, from study and checkpoints."""
+def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:
+    """Sends the events of ended trials that were never recorded again, from study and checkpoints; then sets `done`."""
     ended = [trial for trial in sweep.trials if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
     try:
         known = set(memory.recorded()) if ended else set()
@@ -272,6 +287,7 @@ def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record) -> None:
                 return
             if trial.number not in known:
                 replay(trial, memory.record)
+        done.set()
     except Exception as error:  # no training waits for it
         traceback.print_exc()
         record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))

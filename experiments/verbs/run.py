@@ -129,7 +129,8 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
     if not left and outcome.code == 0:
-        study.remember(order.study_url, order.name, recorded=outcome.complete, chart=chart)
+        recorded = outcome.complete and outcome.replayed
+        study.remember(order.study_url, order.name, recorded=recorded, chart=chart)
     return left
 
 

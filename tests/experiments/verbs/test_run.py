@@ -55,7 +55,7 @@ def test_a_live_table_on_a_terminal(finished):
     assert "\x1b[2K" in shown  # it is drawn over itself
     assert "starting workers …" in text
     assert re.search(r"tiny  ━+[╺╸]?━*  3/4", text)
-    assert re.search(r"complete 3  running 1 ", text)
+    assert re.search(r"complete 3  running 1\b", text)
     assert re.search(r"trial  epoch  val/loss  for +worker +settings", text)
     assert re.search(r"\r\n3 +[012]/2 .*pid \d+  hidden_size=\d", text)
     assert re.search(r"best val/loss [\d.]+: trial \d, epoch [12]", text)
