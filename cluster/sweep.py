@@ -160,6 +160,7 @@ def open_study(order: Order, series: Series) -> Study:
         n_trials=study.n_trials,
         folder=order.folder,
         id=order.study_id,
+        recorded=False,  # until this run has ended and MLflow has it all
         comparable=dict(order.comparable),  # last: a study that has it is whole
     )
     study.enqueue_first()

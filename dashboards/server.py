@@ -78,6 +78,7 @@ def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Serve
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes that nothing here needs
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONSAFEPATH": "1",  # -m would find an mlflow.py in the user's folder first
+        "UVICORN_APP_DIR": str(log.parent),  # and uvicorn puts the working folder first
     }
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:

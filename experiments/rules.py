@@ -29,7 +29,7 @@ from lstm.config import DataConfig, TrainingConfig
 from lstm.records import Fault
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
-RESERVED = ("sweeps", "artifacts", "default", "mlflow.db", "study.db")
+RESERVED = ("sweeps", "artifacts", "default", "ui.log", "mlflow.db", "study.db")
 MAX_GRID = 1_000_000  # the grid is held in memory
 
 
@@ -37,8 +37,10 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     """All rules across fields, on the sections that are valid in themselves."""
     data, model, training = (parts.get(name) for name in ("data", "model", "training"))
     yield from lstm_config.faults(data, model, training)
-    if (name := parts.get("name")) and (name.lower().startswith(RESERVED[3:]) or name.lower() in RESERVED):
+    if (name := parts.get("name")) and (name.lower().startswith(RESERVED[4:]) or name.lower() in RESERVED):
         yield Fault("name", f"is {name}, which is reserved; take another")
+    if name and name.endswith((".yaml", ".yml", ".json")):
+        yield Fault("name", f"is {name}, which would be taken for a file; leave the ending out")
     if name and (".." in name or name.endswith(".")):
         yield Fault("name", f"is {name}, may not hold '..' or end with '.'")
     if (resources := parts.get("resources")) and resources.gpus_per_trial != "auto":

@@ -102,7 +102,7 @@ def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
 
 def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
     """The same from a table; scaling is fitted on the training part only."""
-    whole, source = source, _without_leading_gap(source)
+    whole, source = source, _without_leading_gap(source, config.path)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
     measured = ~np.isnan(source.values)
@@ -153,6 +153,11 @@ def parts(config: DataConfig, source: table.Table) -> dict[Part, tuple[int, int]
         borders = [start, validation, test, rows]
     else:
         sizes = [_rows(border, rows) for border in (split.validation, split.test)]
+        if sum(sizes) >= rows:
+            raise BadInput(
+                f"data.split: validation and test ask for {sum(sizes):,} rows, but {config.path} has {rows:,}; "
+                "leave some for training"
+            )
         if split.train is None:
             borders = [0, rows - sum(sizes), rows - sizes[1], rows]
         else:
@@ -303,11 +308,11 @@ def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Sca
     return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))
 
 
-def _without_leading_gap(source: table.Table) -> table.Table:
+def _without_leading_gap(source: table.Table, path: str) -> table.Table:
     known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
     if not known.any():
         empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
-        raise BadInput(f"column {empty!r} has no value at all; a time series needs values")
+        raise BadInput(f"{path}: column {empty!r} has no value at all; a time series needs values")
     first = int(np.argmax(known))
     if first == 0:
         return source

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from contextlib import contextmanager
@@ -281,14 +282,28 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
     number = made.ask()
     made.end(number, {"state": "FAIL", "value": None, "diverged": False, "reason": "x"})
     notes = []
-    sweep._replay(made.sweep(), Memory(print, lambda: 1 / 0), Stop(), notes.append)
+    done = threading.Event()
+    sweep._replay(made.sweep(), Memory(print, lambda: 1 / 0), Stop(), notes.append, done)
     assert [type(n) for n in notes] == [Notice]
     sent, interrupted = [], Stop()
     interrupted.now("interrupted", 130)
-    sweep._replay(made.sweep(), Memory(sent.append, set), interrupted, notes.append)
+    sweep._replay(made.sweep(), Memory(sent.append, set), interrupted, notes.append, done)
     assert sent == []
-    sweep._replay(made.sweep(), Memory(sent.append, set), Stop(), notes.append)
+    assert not done.is_set(), "the next run must send them again"
+    sweep._replay(made.sweep(), Memory(sent.append, set), Stop(), notes.append, done)
     assert [type(e) for e in sent] == [TrialStarted, TrialEnded]
+    assert done.is_set()
+
+
+def test_a_sweep_in_which_every_trial_failed_has_failed(order, tmp_path):
+    todo = order()
+    made = sweep.open_study(todo, load(todo.base.data, tmp_path))
+    for reason in ("a", "b", "c", "d"):
+        made.end(made.ask(), {"state": "FAIL", "value": None, "diverged": False, "reason": reason})
+    stop = Stop()
+    outcome = sweep._outcome(todo, made, made.sweep(), stop, replayed=True)
+    assert (outcome.complete, outcome.code) == (True, 1)
+    assert outcome.reason == "every trial failed, the last: d"
 
 
 def test_a_second_signal_leaves_at_once(monkeypatch):

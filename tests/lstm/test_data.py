@@ -269,7 +269,7 @@ def test_shares_that_add_up_to_all_never_ask_for_more(data_config, table_of, row
 @pytest.mark.parametrize(
     ("split", "step", "words"),
     [
-        ({"validation": 60, "test": 60}, "D", "would be rows 0 to 0 to 40 to 100"),
+        ({"validation": 60, "test": 60}, "D", "validation and test ask for 120 rows, but a.csv has 100"),
         ({"train": 60, "validation": 30, "test": 20}, "D", "asks for 110 rows, but a.csv has 100"),
         ({"validation": "2020-03-31", "test": "2020-03-11"}, "D", "must follow each other"),
         ({"validation": "2030-01-01", "test": "2030-03-11"}, "D", "2030-01-01 is outside the data, which go from 2020"),

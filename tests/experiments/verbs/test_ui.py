@@ -49,7 +49,6 @@ def test_the_address_answers_here_alone_and_ends_with_the_command(finished, tmp_
         ui.kill()
 
 
-@pytest.mark.xfail(strict=True, reason="dashboards/server.py: uvicorn looks for modules in the working folder first")
 def test_modules_in_the_users_folder_change_nothing(finished, tmp_path):
     (tmp_path / "yaml.py").write_text("raise SystemExit(9)\n")
     script = Path(sys.executable).with_name("sweep")
