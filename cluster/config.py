@@ -8,7 +8,7 @@ from lstm.config import Section
 from lstm.records import Direction, Scalar
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
-When = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
+When = Annotated[dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]], Field(min_length=1)]
 
 
 class Dimension(Section):
