@@ -114,6 +114,7 @@ class Bridge:
         if (best := sweep.best) and best.value is not None:
             self._best = (self._sign * best.value, best.number, best.checkpoint)
         self._check_target()
+        self._check_failures(next((t.reason for t in reversed(sweep.trials) if t.state == "FAIL"), ""))
 
     @_safely
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
@@ -238,8 +239,7 @@ class Bridge:
         self._record(_ended(live.number, decision))
         if state == "FAIL":
             self._failures += 1
-            if self._stops.max_failures is not None and self._failures >= self._stops.max_failures:
-                self.stop.now(f"{self._failures} trials failed (search.stop.max_failures), the last: {reason}", 1)
+            self._check_failures(reason)
         self._keep(live, best.value if best and state == "COMPLETE" else None)
         self._check_target()
 
@@ -255,6 +255,11 @@ class Bridge:
                 checkpoint.strip(loser)
             except OSError as error:
                 self._record(Notice(f"{loser}: its weights could not be removed: {error}"))
+
+    def _check_failures(self, last: str) -> None:
+        most = self._stops.max_failures
+        if most is not None and self._failures >= most:
+            self.stop.now(f"{self._failures} trials failed (search.stop.max_failures), the last: {last}", 1)
 
     def _check_target(self) -> None:
         target, best = self._stops.target, self._best
@@ -277,7 +282,13 @@ class Bridge:
             self._record(Notice(f"{address}: can't be read: {error}"))
         epochs = list(found.state.history) if found else []
         self._insist(lambda: self._study.report(number, epochs))
-        self._end(Attempt(number, 0, {}, {}, address, epochs), "PRUNED", reason)
+        # What an earlier driver, or an epoch in flight, left unsaid; what was said is not doubled by saying it again.
+        settings, attempt = self._study.attempt(number)
+        config = space.resolve(self._study.base, settings).model_dump()
+        self._record(TrialStarted(number, attempt, settings, config, _now_ms(), checkpoint=address))
+        for epoch in epochs:
+            self._record(EpochEnded(number, epoch))
+        self._end(Attempt(number, attempt, settings, config, address, epochs), "PRUNED", reason)
 
     def _best_epoch(self, epochs: list[Epoch]) -> Epoch | None:
         finite = [e for e in epochs if math.isfinite(e.value) and e.stop != "diverged"]

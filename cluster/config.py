@@ -168,7 +168,7 @@ class ResourcesConfig(Section):
     """What one trial gets, and how many run at once."""
 
     cpus_per_trial: int = Field(1, ge=1, le=1024, description="CPU cores, and threads, of a trial.")
-    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0, le=64)] = Field(
+    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = Field(
         "auto",
         description="GPUs of a trial; a fraction packs several onto one, each held to its share of the memory. "
         "auto: one where the cluster has GPUs, none where it has not.",

@@ -254,6 +254,8 @@ def engine_options(url: str) -> dict[str, Any]:
         name = parts.get_backend_name()
     except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
         raise BadInput("storage.study: is no database address; write sqlite:///FILE or postgresql://…") from None
+    if "@" in (parts.host or ""):
+        raise BadInput("storage.study: the address has two @; write an @ in the password as %40")
     if name not in CLOCK:
         raise BadInput(f"storage.study: {name} is not offered; use sqlite:///FILE or postgresql://…")
     if name == "sqlite":

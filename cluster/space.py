@@ -2,8 +2,9 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice, product
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -220,27 +221,39 @@ def _cycle_faults(space: Space) -> Iterator[Fault]:
 
 
 def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> Iterator[Fault]:
-    section, field = path.split(".")
+    section = path.partition(".")[0]
     if section not in base or any(_path_fault(other) for other in space[path].when or {}):
         return
-    fixed = {p: _listed(wanted)[0] for p, wanted in (space[path].when or {}).items()}
     before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
     for name, value in ends_of(space[path]):
-        try:
-            trial = _with(base, fixed | {path: value})
-        except ValidationError as error:
-            own = [e for e in error.errors() if e["loc"] == (field,)]
-            if not own:  # a value of the condition is wrong, which is told where it stands
-                continue
-            problem = own[0]["msg"].replace("Input should", "it must")
-            yield Fault(f"{at}.{name}", f"{_show(value)} makes no valid {section}.{field}: {problem}")
-            continue
-        for fault in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
-            if fault not in before:
-                yield Fault(
-                    f"{at}.{name}",
-                    f"{_show(value)} with the base configuration elsewhere: {fault.path} {fault.message}",
-                )
+        told = (_end_fault(path, value, base, fixed, before) for fixed in _conditions(space[path]))
+        if fault := next(filter(None, told), None):
+            yield Fault(f"{at}.{name}", fault)
+
+
+def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
+    """Each combination of the values under which a dimension is searched, the first hundred of them."""
+    wanted = {other: _listed(values) for other, values in (dimension.when or {}).items()}
+    for values in islice(product(*wanted.values()), 100):
+        yield dict(zip(wanted, values, strict=True))
+
+
+def _end_fault(
+    path: str, value: Scalar, base: Mapping[str, Any], fixed: Settings, before: Collection[Fault]
+) -> str | None:
+    section, field = path.split(".")
+    try:
+        trial = _with(base, {**fixed, path: value})
+    except ValidationError as error:
+        own = [e for e in error.errors() if e["loc"] == (field,)]
+        if not own:  # a value of the condition is wrong, which is told where it stands
+            return None
+        problem = own[0]["msg"].replace("Input should", "it must")
+        return f"{_show(value)} makes no valid {section}.{field}: {problem}"
+    for fault in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
+        if fault not in before:
+            return f"{_show(value)} with the base configuration elsewhere: {fault.path} {fault.message}"
+    return None
 
 
 def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

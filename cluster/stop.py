@@ -9,8 +9,14 @@ class Stop:
         self._first: dict[str, tuple[str, int]] = {}
 
     def now(self, reason: str, code: int) -> None:
-        """Asks for the end; the first reason holds. Takes no lock: a signal handler may interrupt another call."""
-        self._first.setdefault("first", (reason, code))  # atomic, so reason and code are one caller's
+        """Asks for the end; the first reason holds, but one that ends it well gives way to one that does not.
+
+        Takes no lock: a signal handler may interrupt another call. Each line is atomic, so reason and code
+        are always one caller's.
+        """
+        self._first.setdefault("first", (reason, code))
+        if code and not self.code:
+            self._first["first"] = (reason, code)
 
     @property
     def reason(self) -> str:

@@ -127,6 +127,11 @@ class Study:
         trial.set_user_attr("attempt", attempt)
         return dict(trial.params), attempt
 
+    def attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
+        """A live trial's settings and its last attempt's number, 0 before the first."""
+        trial = self._live[number]
+        return dict(trial.params), int(trial.user_attrs.get("attempt", 0))
+
     def started(self, number: int, worker: str, at_ms: int) -> None:
         """Stores where a trial runs and, once, when it first started."""
         trial = self._live[number]
@@ -220,11 +225,6 @@ def read(url: str, name: str) -> Sweep:
         BadInput: there is no such study.
     """
     return _sweep(_load(url, name))
-
-
-def read_importances(url: str, name: str) -> dict[str, float]:
-    """`Study.importances` of a study that another process drives or none."""
-    return importances(_load(url, name))
 
 
 def importances(study: optuna.Study) -> dict[str, float]:

@@ -87,7 +87,15 @@ class Memory:
     recorded: Callable[[], Collection[int]]  # the trials that it knows whole; it may take seconds to answer
 
 
-def run(order: Order, series: Series, record: Record, memory: Memory, *, address: str | None) -> Outcome:
+def run(
+    order: Order,
+    series: Series,
+    record: Record,
+    memory: Memory,
+    *,
+    address: str | None,
+    conclude: Callable[[Outcome], None],
+) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
 
     Args:
@@ -96,6 +104,7 @@ def run(order: Order, series: Series, record: Record, memory: Memory, *, address
         record: Receives every event of this driver, from this thread and others.
         memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
         address: A running Ray cluster's, or None for a local one.
+        conclude: Called with the outcome while the sweep is still this driver's.
 
     Raises:
         BadInput: the address, the resources or the storage are wrong, or the spec has changed.
@@ -128,6 +137,7 @@ def run(order: Order, series: Series, record: Record, memory: Memory, *, address
                 delivery.join()
             outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
             record(SweepEnded(outcome.complete, outcome.reason or "all trials have ended", _now_ms()))
+            conclude(outcome)
             return outcome
 
 
@@ -139,8 +149,8 @@ def _outcome(order: Order, study: Study, before: Sweep, stop: Stop, *, replayed:
         return Outcome(before, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
     ended = [t for t in sweep.trials if t.state not in ("WAITING", "RUNNING")]
     complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and _target(sweep, order))
-    if complete and all(t.state == "FAIL" for t in ended):
-        stop.now(f"every trial failed, the last: {ended[-1].reason}", 1)
+    if complete and sweep.best is None:
+        stop.now(f"no trial completed, the last one: {ended[-1].reason}", 1)
     return Outcome(sweep, importances, complete, stop.reason, stop.code, replayed)
 
 
@@ -159,6 +169,7 @@ def open_study(order: Order, series: Series) -> Study:
         base=json.loads(order.base.model_dump_json()),
         n_trials=study.n_trials,
         folder=order.folder,
+        checkpoints=order.checkpoints,
         id=order.study_id,
         recorded=False,  # until this run has ended and MLflow has it all
         comparable=dict(order.comparable),  # last: a study that has it is whole
@@ -181,6 +192,12 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Series) -> None:
         for path in sorted(old.keys() | new.keys())
         if old.get(path, ...) != new.get(path, ...)
     ]
+    place = str(facts.get("checkpoints", order.checkpoints))
+    # A home that was moved as a whole is found where it is now.
+    if place != order.checkpoints and ("://" in place or Path(place).exists()):
+        changed.append(
+            f"  its checkpoints: are in {place}, would be in {order.checkpoints} (storage.checkpoints, --home)"
+        )
     if facts.get("data_fingerprint") != series.fingerprint:
         changed.append("  the data: the file's bytes have changed")
     if changed:

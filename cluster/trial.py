@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -44,19 +45,20 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         """Reports the start, then one epoch at a time."""
         try:
             return self._start() if self._epochs is None else self._epoch(next(self._epochs))
-        except device.OUT_OF_MEMORY as error:
-            self._epochs = None
-            device.release(self._device)
-            return _failure("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
         except (OSError, ray.exceptions.RayError) as error:
             return _failure("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
         except Exception as error:  # a wrong shape and the like: it would fail again
+            if device.is_out_of_memory(error):
+                self._epochs = None
+                device.release(self._device)
+                return _failure("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
+            traceback.print_exc()  # Ray carries it to the sweep's log
             return _failure("broken", f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
         broken: list[str] = []
         found = checkpoint.load(self._order["address"], broken.append)
-        if found and found.config != self._trial:
+        if found and _apart_from_path(found.config) != _apart_from_path(self._trial):
             broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
             found = None
         state = found.state if found else None
@@ -83,6 +85,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         gpus = ray.get_gpu_ids()
         on = f" gpu {','.join(str(g) for g in gpus)}" if gpus else ""
         return f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}{on}"
+
+
+def _apart_from_path(config: TrialConfig) -> TrialConfig:
+    """A file that was moved is the same data; the study compares its bytes."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"path": "-"})})
 
 
 def _failure(kind: Literal["diverged", "broken", "passing"], text: str) -> dict[str, Any]:

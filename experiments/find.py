@@ -84,9 +84,12 @@ def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"folder": str(spec.folder.absolute()), "overrides": list(overrides)}
     addresses = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
-    (folder / SPEC).write_text(spec.document.text, encoding="utf-8")
-    (folder / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
-    (folder / ADDRESSES).write_text(json.dumps(addresses, indent=1) + "\n", encoding="utf-8")
+    texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
+    texts[ADDRESSES] = json.dumps(addresses, indent=1) + "\n"  # last: where it is, the others are
+    for name, text in texts.items():
+        whole = folder / f".{name}.{os.getpid()}"
+        whole.write_text(text, encoding="utf-8")
+        whole.replace(folder / name)
 
 
 def _is_file(named: str) -> bool:

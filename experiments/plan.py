@@ -1,5 +1,6 @@
 """What will be done: the value that `sweep plan` prints is the one that `sweep run` carries out."""
 
+import hashlib
 import math
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 from cluster.config import StorageConfig
 from cluster.sweep import Order
 from experiments import spec as specs
+from experiments.config import largest
 from experiments.spec import Spec
 from lstm.data import Series
 from lstm.records import BadInput
@@ -64,7 +66,18 @@ class Plan:
     @property
     def artifacts(self) -> str | None:
         """Where MLflow's artifacts go; a server decides for itself."""
-        return self.home.artifacts if self.tracking_uri == self.home.tracking_uri else None
+        return None if self.tracking_uri.startswith(("http://", "https://", "databricks")) else self.home.artifacts
+
+    @property
+    def store_mark(self) -> str:
+        """Tells this MLflow store from another, without its address, which may hold a password."""
+        return hashlib.sha256(self.tracking_uri.encode()).hexdigest()[:16]
+
+    @property
+    def store_is_there(self) -> bool:
+        """False where the store is a file that does not exist."""
+        scheme, _, path = self.tracking_uri.partition(":///")
+        return scheme != "sqlite" or Path(path).exists()
 
 
 def make(spec: Spec, home: Home) -> Plan:
@@ -109,7 +122,7 @@ def _order(spec: Spec, home: Home) -> Order:
         storage=storage,
         spec_text=spec.document.text,
         spec_hash=specs.spec_hash(comparable),
-        comparable=comparable,
+        comparable=comparable | specs.from_environment(spec),
         git_commit=_commit(spec.folder),
         folder=str(spec.folder.absolute()),
         study_id=uuid.uuid4().hex,
@@ -174,8 +187,13 @@ def estimate(plan: Plan) -> dict[str, Any]:
 
 
 def _slots(plan: Plan) -> int:
+    from lstm.device import gpu_count
+
     resources = plan.order.resources
     here = max((os.cpu_count() or 1) // resources.cpus_per_trial, 1)
+    share = resources.gpus_per_trial
+    if share != 0 and (gpus := gpu_count()):
+        here = min(here, gpus if share == "auto" else int(gpus / share + 1e-9))
     return here if resources.max_concurrent == "auto" else min(here, resources.max_concurrent)
 
 
@@ -189,7 +207,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "sweep": order.name,
         "task": order.base.task,
         "trials": search.n_trials if search else 1,
-        "max_epochs": order.base.training.max_epochs,
+        "max_epochs": int(largest("training.max_epochs", order.base.training.max_epochs, search)),
         "metric": order.base.metric,
         "direction": order.base.direction,
         "sampler": search.sampler.type if search else None,

@@ -29,25 +29,28 @@ from lstm.config import DataConfig, TrainingConfig
 from lstm.records import Fault
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
-RESERVED = ("sweeps", "artifacts", "default", "ui.log", "mlflow.db", "study.db")
+RESERVED = ("sweeps", "artifacts", "default", "ui.log")
+RESERVED_STARTS = ("mlflow.db", "study.db")  # SQLite writes files beside its databases
+SCHEMES = ("s3", "gs", "gcs", "hdfs", "file")  # what pyarrow opens
 MAX_GRID = 1_000_000  # the grid is held in memory
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a sweep may not have this name."""
+    return name.lower() in RESERVED or name.lower().startswith(RESERVED_STARTS)
 
 
 def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     """All rules across fields, on the sections that are valid in themselves."""
     data, model, training = (parts.get(name) for name in ("data", "model", "training"))
     yield from lstm_config.faults(data, model, training)
-    if (name := parts.get("name")) and (name.lower().startswith(RESERVED[4:]) or name.lower() in RESERVED):
+    if (name := parts.get("name")) and is_reserved(name):
         yield Fault("name", f"is {name}, which is reserved; take another")
     if name and name.endswith((".yaml", ".yml", ".json")):
         yield Fault("name", f"is {name}, which would be taken for a file; leave the ending out")
     if name and (".." in name or name.endswith(".")):
         yield Fault("name", f"is {name}, may not hold '..' or end with '.'")
-    if (resources := parts.get("resources")) and resources.gpus_per_trial != "auto":
-        gpus = resources.gpus_per_trial
-        if gpus > 1 and gpus != int(gpus):
-            message = f"is {gpus:g}, must be a whole number above 1 (Ray's rule); fractions share one GPU"
-            yield Fault("resources.gpus_per_trial", message)
+    yield from _address_faults(parts)
     if "search" in document.filled and document.filled["search"] is None:
         yield Fault("search", "is empty; leave it out for one training run without a search")
     elif search := parts.get("search"):
@@ -56,6 +59,24 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         yield from _search_rules(search, data, training, document)
     elif "search" in parts:
         yield from _idle_without_search(parts)
+
+
+def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
+    storage, tracking = parts.get("storage"), parts.get("tracking")
+    address = (storage.checkpoints if storage else None) or ""
+    scheme, mark, rest = address.partition("://")
+    if mark and scheme not in SCHEMES:
+        yield Fault("storage.checkpoints", f"has no known scheme; use a folder or one of {words.listed(SCHEMES)}")
+    elif mark and "@" in rest.partition("/")[0]:
+        # It would be kept in the study and in MLflow.
+        message = "may hold no keys; give them by the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+        yield Fault("storage.checkpoints", message)
+    elif mark and "?" in rest:
+        message = "may hold no options; give them by the environment (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL)"
+        yield Fault("storage.checkpoints", message)
+    if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":
+        message = "can't be best where tracking.checkpoints is all: MLflow would keep what is removed; use one of both"
+        yield Fault("storage.keep", message)
 
 
 def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:

@@ -16,11 +16,11 @@ from experiments import load as yaml_file
 from experiments import rules, words
 from experiments.config import Experiment
 from experiments.load import Document
-from experiments.rules import RESERVED
+from experiments.rules import is_reserved
 from experiments.schema import SCHEMA
 from lstm.records import Fault
 
-__all__ = ["RESERVED", "SCHEMA", "Experiment", "Spec", "comparable", "load", "spec_hash", "warnings"]
+__all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
 
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
 FREE = ("name", "search.n_trials", "search.stop", "resources", "tracking", "storage", "data.path")
@@ -64,6 +64,16 @@ def comparable(spec: Spec) -> dict[str, Any]:
     """All that must not change between runs of a sweep, by dotted path: changed, its trials can't be compared."""
     flat = dict(_flat(spec.written, ()))
     return {path: flat[path] for path in sorted(flat) if not any(_below(path, free) for free in FREE)}
+
+
+def from_environment(spec: Spec) -> dict[str, str]:
+    """What the environment filled into that, by dotted path, as a digest: another value makes another sweep."""
+    filled = dict(_flat(spec.experiment.model_dump(), ()))
+    return {
+        f"{path}, which is {written},": hashlib.sha256(json.dumps(filled.get(path)).encode()).hexdigest()[:12]
+        for path, written in comparable(spec).items()
+        if isinstance(written, str) and "${" in written
+    }
 
 
 def spec_hash(comparable: Mapping[str, Any]) -> str:

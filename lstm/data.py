@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lstm import table
-from lstm.config import Border, DataConfig, TrialConfig
+from lstm.config import Border, DataConfig
 from lstm.records import BadInput
 
 Part = Literal["train", "validation", "test"]
@@ -133,14 +133,9 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
         fingerprint=source.fingerprint,
         notes=source.notes,
     )
-    _check_room(series, config)
+    # What is searched may look back further than the base.
+    _check_room(series, config.model_copy(update={"lookback": series.reach}))
     return series
-
-
-def check_ends(series: Series, low: TrialConfig, high: TrialConfig) -> None:
-    """Raises BadInput where the longest look-back of a search leaves no window to train on."""
-    for config in (low, high):
-        _check_room(series, config.data)
 
 
 def parts(config: DataConfig, source: table.Table) -> dict[Part, tuple[int, int]]:

@@ -2,9 +2,6 @@
 
 import torch
 
-# What training raises where the device or the host has no memory left.
-OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.OutOfMemoryError, MemoryError)
-
 
 def claim(cpus: int, gpus: float | None) -> str:
     """Takes CPU threads and a GPU for this process; returns the device's name for `train`.
@@ -20,6 +17,17 @@ def claim(cpus: int, gpus: float | None) -> str:
     if gpus is not None and gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus)
     return "cuda"
+
+
+def gpu_count() -> int:
+    """GPUs that this process sees."""
+    return torch.cuda.device_count()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether training failed because the device or the host has no memory left."""
+    # On the CPU torch raises no class of its own.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def release(device: str) -> None:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import space
 from experiments import draft
 from experiments import spec as spec_file
 from experiments.cli import emit
@@ -114,10 +113,8 @@ def _checked(text: str, target: Path) -> dict[str, int]:
         trial = Path(folder, target.name)
         trial.write_text(text, encoding="utf-8")
         spec = spec_file.load(trial)
-    base, search = spec.experiment.base, spec.experiment.search
-    assert search is not None
+    base = spec.experiment.base
     series = data.load(base.data, target.parent, spec.experiment.reach)
-    data.check_ends(series, *space.ends(base, search.space))
     return draft.count_windows(series, base.data)
 
 
@@ -142,7 +139,7 @@ def _write(target: Path, text: str) -> None:
 def _name(target: Path) -> str:
     """A sweep's name out of the file's."""
     name = re.sub(r"[^A-Za-z0-9_.]+|\.{2,}", "-", target.stem).strip("-._")[:80].rstrip("-._")
-    reserved = name.lower() in spec_file.RESERVED or name.lower().startswith(spec_file.RESERVED[3:])
+    reserved = spec_file.is_reserved(name)
     return f"forecast-{name}" if reserved else name or "forecast"
 
 

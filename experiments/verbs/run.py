@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from experiments import find
 from experiments import spec as specs
 from experiments.cli import emit
+from experiments.config import largest
 from experiments.plan import Home, Plan, make, without_password
 from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, TrialEnded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cluster.sweep import Outcome
+    from cluster.sweep import Order, Outcome
     from dashboards.recorder import Recorder
 
 Document = dict[str, Any]
@@ -39,7 +40,7 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     known = study.facts(plan.order.study_url, plan.order.name)
     if known:
         sweep.check_same(known, plan.order, plan.series)
-        plan = replace(plan, order=replace(plan.order, study_id=known.get("id", plan.order.study_id)))
+        plan = replace(plan, order=_as_begun(plan.order, known))
     every = find.all_overrides(named, where, overrides)
     started = threading.Event()
 
@@ -60,6 +61,13 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     return int(document["exit_code"])
 
 
+def _as_begun(order: "Order", known: Mapping[str, Any]) -> "Order":
+    """The order under the id that the study has; with the data's path as first written, which trials are known by."""
+    path = known["base"]["data"]["path"]
+    base = order.base.model_copy(update={"data": order.base.data.model_copy(update={"path": path})})
+    return replace(order, study_id=known.get("id", order.study_id), base=base)
+
+
 def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO, *, as_json: bool) -> Document:
     from cluster import study, sweep
     from dashboards.recorder import Recorder
@@ -69,14 +77,15 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
     order = plan.order
     console = make_console(file=file)
     before = study.read(order.study_url, order.name) if study.facts(order.study_url, order.name) else None
-    if before and before.facts.get("recorded") and _is_complete(before, plan):
+    recorded = before and before.facts.get("recorded") == plan.store_mark and plan.store_is_there
+    if before and recorded and _is_complete(before, plan):
         keep()
         return _say(plan, before, console, "This sweep is complete; nothing was left to do.", 0, as_json=as_json)
     screen = Screen(
         console,
         order.name,
         n_trials=order.search.n_trials if order.search else 1,
-        max_epochs=order.base.training.max_epochs,
+        max_epochs=int(largest("training.max_epochs", order.base.training.max_epochs, order.search)),
         metric=order.base.metric,
         direction=order.base.direction,
     )
@@ -101,10 +110,13 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         for text in specs.warnings(plan.spec):
             screen(Notice(text))
         memory = sweep.Memory(recorder, recorder.recorded)
-        outcome = sweep.run(order, plan.series, record, memory, address=address)
-        if left := _deliver(plan, outcome, recorder):
-            text = f"MLflow did not take {left} records yet; nothing is lost: run again to deliver them"
-            screen(Notice(text))
+
+        def conclude(outcome: "Outcome") -> None:
+            if left := _deliver(plan, outcome, recorder):
+                text = f"MLflow did not take {left} records yet; nothing is lost: run again to deliver them"
+                screen(Notice(text))
+
+        outcome = sweep.run(order, plan.series, record, memory, address=address, conclude=conclude)
     words = {
         0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
         1: f"The sweep failed: {outcome.reason}.",
@@ -129,7 +141,7 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
     if not left and outcome.code == 0:
-        recorded = outcome.complete and outcome.replayed
+        recorded = outcome.complete and outcome.replayed and plan.store_mark
         study.remember(order.study_url, order.name, recorded=recorded, chart=chart)
     return left
 
@@ -167,7 +179,9 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
         console.print(f"                       {document['chart']}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
-        console.print(f"Forecast what is next  sweep predict {name}{home} --output forecast.csv", soft_wrap=True)
+        # What is known ahead must be told for the steps to forecast, which the sweep's own data has not.
+        ahead = " --input FILE" if plan.order.base.data.future_covariates else ""
+        console.print(f"Forecast what is next  sweep predict {name}{home}{ahead} --output forecast.csv", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document
 

@@ -98,7 +98,7 @@ def drive(joined, monkeypatch, tmp_path):
             on(event)
 
         series = load(order.base.data, tmp_path)
-        outcome = sweep.run(order, series, record, Memory(sent.append, lambda: known), address=None)
+        outcome = sweep.run(order, series, record, Memory(sent.append, lambda: known), address=None, conclude=print)
         return outcome, events, sent
 
     return act
@@ -224,7 +224,7 @@ def test_a_second_driver_is_refused_before_ray_starts(order, tmp_path, monkeypat
         Lease(todo.study_url, todo.name, lost=print, stop=print),
         pytest.raises(HeldError, match=f"process {os.getpid()} on"),
     ):
-        sweep.run(todo, series, print, Memory(print, set), address=None)
+        sweep.run(todo, series, print, Memory(print, set), address=None, conclude=print)
 
 
 def test_what_may_not_change_is_named(order, tmp_path):
@@ -295,7 +295,7 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
     assert done.is_set()
 
 
-def test_a_sweep_in_which_every_trial_failed_has_failed(order, tmp_path):
+def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     todo = order()
     made = sweep.open_study(todo, load(todo.base.data, tmp_path))
     for reason in ("a", "b", "c", "d"):
@@ -303,7 +303,7 @@ def test_a_sweep_in_which_every_trial_failed_has_failed(order, tmp_path):
     stop = Stop()
     outcome = sweep._outcome(todo, made, made.sweep(), stop, replayed=True)
     assert (outcome.complete, outcome.code) == (True, 1)
-    assert outcome.reason == "every trial failed, the last: d"
+    assert outcome.reason == "no trial completed, the last one: d"
 
 
 def test_a_second_signal_leaves_at_once(monkeypatch):

@@ -74,7 +74,7 @@ def test_the_environments_values_stay_out_of_orders_and_messages(make, tiny, fol
 
 def test_what_the_spec_asks_of_the_data_is_told_with_its_line(make):
     for override, told in {
-        "data.split={validation: 200, test: 200}": "--set data.split={validation: 200, test: 200}: data.split: validati",
+        "data.split={validation: 200, test: 200}": "--set data.split={validation: 200, test: 200}: data.split: valid",
         "data.lookback=250": "tiny.yaml:2: data: the train part has 180 rows (of 300), in which no window of lookback",
     }.items():
         with pytest.raises(BadInput) as error:

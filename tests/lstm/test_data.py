@@ -298,12 +298,11 @@ def test_too_little_data_is_told_with_the_figures(data_config, series_of, walk, 
     assert words in str(error.value)
 
 
-def test_a_longest_lookback_that_leaves_nothing_to_train_on_is_refused(trial_config, series_of, walk):
-    low, high = trial_config({"lookback": 4}), trial_config({"lookback": 70})
-    series = series_of(low.data, walk(100), reach=70)
-    data.check_ends(series, low, low)
+def test_a_longest_lookback_that_leaves_nothing_to_train_on_is_refused(data_config, series_of, walk):
+    config = data_config(lookback=4)
+    assert len(series_of(config, walk(100), reach=50).train_origins(config))
     with pytest.raises(BadInput, match=r"lookback \+ horizon = 73"):
-        data.check_ends(series, low, high)
+        series_of(config, walk(100), reach=70)
 
 
 # --- Values -----------------------------------------------------------------------------------------------
