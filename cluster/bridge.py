@@ -233,6 +233,7 @@ class Bridge:
             "diverged": diverged,
             "checkpoint": live.address if live.epochs else "",
             "at_ms": _now_ms(),
+            "epochs_s": round(sum(e.metrics.get("epoch_s", 0.0) for e in live.epochs), 3),
         }
         self._insist(lambda: self._study.end(live.number, decision))
         live.ended = True

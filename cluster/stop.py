@@ -9,13 +9,13 @@ class Stop:
         self._first: dict[str, tuple[str, int]] = {}
 
     def now(self, reason: str, code: int) -> None:
-        """Asks for the end; the first reason holds, but one that ends it well gives way to one that does not.
+        """Asks for the end; the first reason holds, but one that ends it well gives way to a failure.
 
         Takes no lock: a signal handler may interrupt another call. Each line is atomic, so reason and code
         are always one caller's.
         """
         self._first.setdefault("first", (reason, code))
-        if code and not self.code:
+        if code == 1 and not self.code:
             self._first["first"] = (reason, code)
 
     @property

@@ -303,6 +303,7 @@ def _trial(frozen: FrozenTrial, base: Mapping[str, Any]) -> Trial:
         worker=str(start.get("worker", "")),
         started_at_ms=start.get("at_ms"),
         ended_at_ms=end.get("at_ms"),
+        epochs_s=end.get("epochs_s"),
     )
 
 

@@ -36,6 +36,7 @@ from lstm.records import (
     TrialStarted,
 )
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 
 
@@ -111,7 +112,7 @@ def run(
         HeldError: another driver holds the sweep.
     """
     stop = Stop()
-    with _signals(stop):
+    with _signals(stop) as install:
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
         with (
@@ -120,6 +121,7 @@ def run(
                 order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
             ) as lease,
         ):
+            install()
             study = open_study(order, series)
             for text in joined.warnings:
                 record(Notice(text))
@@ -193,8 +195,7 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Series) -> None:
         if old.get(path, ...) != new.get(path, ...)
     ]
     place = str(facts.get("checkpoints", order.checkpoints))
-    # A home that was moved as a whole is found where it is now.
-    if place != order.checkpoints and ("://" in place or Path(place).exists()):
+    if place != order.checkpoints and not _moved(place, order) and ("://" in place or Path(place).exists()):
         changed.append(
             f"  its checkpoints: are in {place}, would be in {order.checkpoints} (storage.checkpoints, --home)"
         )
@@ -207,6 +208,15 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Series) -> None:
             + "\nGive the spec another name, or the old value back. (n_trials, stop, resources, tracking and storage "
             "may change.)"
         )
+
+
+def _moved(place: str, order: Order) -> bool:
+    """Whether a whole home, study and checkpoints in one folder, was copied or moved to where it is now."""
+    scheme, _, database = order.study_url.partition(":///")
+    if scheme != "sqlite" or Path(database).parent != Path(order.checkpoints).parent:
+        return False
+    before = Path(place).parent
+    return not before.exists() or (before / Path(database).name).exists()
 
 
 def _show(tree: Mapping[str, Any], path: str) -> str:
@@ -355,8 +365,11 @@ def _started(order: Order, study: Study, series: Series) -> SweepStarted:
 
 
 @contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """SIGINT and SIGTERM end the sweep so that it can go on; a second one leaves at once, which is safe too."""
+def _signals(stop: Stop) -> Iterator[Callable[[], None]]:
+    """SIGINT, SIGTERM and SIGHUP end the sweep so that it can go on; a second one leaves at once, which is safe too.
+
+    Yields a function that installs the handlers again: `ray.init` puts its own on SIGTERM.
+    """
     caught: list[int] = []
 
     def handle(number: int, _: object) -> None:
@@ -365,12 +378,17 @@ def _signals(stop: Stop) -> Iterator[None]:
         caught.append(number)
         stop.now("interrupted", 130)
 
+    def install() -> None:
+        for number in SIGNALS:
+            signal.signal(number, handle)
+
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    install()
     try:
-        yield
+        yield install
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -189,6 +189,7 @@ def best(**arguments: Any) -> int | None:
 @NAMED
 @click.option("--input", "source", metavar="FILE", help="Forecast what follows this file.  [default: the spec's data]")
 @click.option("--output", metavar="FILE", help="The CSV to write.  [default: standard output]")
+@click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--trial", type=int, metavar="N", help="Use this trial.  [default: the best]")
 @JSON
 @HOME

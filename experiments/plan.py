@@ -71,6 +71,8 @@ class Plan:
     @property
     def store_mark(self) -> str:
         """Tells this MLflow store from another, without its address, which may hold a password."""
+        if self.tracking_uri == self.home.tracking_uri:
+            return "home"  # wherever it was moved to
         return hashlib.sha256(self.tracking_uri.encode()).hexdigest()[:16]
 
     @property
@@ -90,6 +92,10 @@ def make(spec: Spec, home: Home) -> Plan:
 
     experiment = spec.experiment
     _check_home(home, experiment.name)
+    scheme, _, database = (experiment.storage.study or "").partition(":///")
+    if scheme == "sqlite" and not Path(database).absolute().parent.is_dir():
+        message = spec.document.hide(f"storage.study: the folder of {database} does not exist; make it first")
+        raise BadInput(f"{spec.document.where('storage.study')}: {message}")
     try:
         series = data.load(experiment.data, spec.folder, experiment.reach)
     except BadInput as error:

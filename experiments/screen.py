@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -45,9 +45,18 @@ class Screen:
     """Receives a sweep's events (it is a `Record`) and shows them."""
 
     def __init__(
-        self, console: Console, name: str, *, n_trials: int, max_epochs: int, metric: str, direction: Direction
+        self,
+        console: Console,
+        name: str,
+        *,
+        n_trials: int,
+        max_epochs: int,
+        metric: str,
+        direction: Direction,
+        log: TextIO | None = None,
     ) -> None:
-        """Prepares the screen; it shows from entering the context to leaving it."""
+        """Prepares the screen; it shows from entering the context to leaving it. `log` gets the plain lines too."""
+        self._log = log
         self._console, self._name, self._n_trials, self._max_epochs = console, name, n_trials, max_epochs
         self._sign = 1 if direction == "minimize" else -1
         self._running: dict[int, _Row] = {}
@@ -96,6 +105,8 @@ class Screen:
             self._running.clear()
             return
         line = handlers[type(event)](event)
+        if line and self._log:
+            print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
         if line and (not self._console.is_terminal or isinstance(event, Notice | TrialLost)):
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 

@@ -65,7 +65,7 @@ class Series:
         border, the horizon may not reach over its end.
         """
         start, stop = self.bounds[part]
-        return self._usable(max(start, self.reach), stop, config, self.reach, judged=True)
+        return self._usable(start, stop, config, self.reach, judged=True)
 
     def _usable(self, start: int, stop: int, config: DataConfig, lookback: int, *, judged: bool) -> np.ndarray:
         origins = np.arange(start, stop - config.horizon + 1, dtype=np.int64)

@@ -153,10 +153,13 @@ class Trial:
     worker: str = ""
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
+    epochs_s: float | None = None  # time of its epochs, over all attempts; waiting is not in it
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from its first start to its end, waiting between attempts included."""
+        """Seconds of its epochs; where they are not known, from its first start to its end."""
+        if self.epochs_s is not None:
+            return self.epochs_s
         if self.started_at_ms is None or self.ended_at_ms is None:
             return None
         return (self.ended_at_ms - self.started_at_ms) / 1000

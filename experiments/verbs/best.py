@@ -37,6 +37,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
         "direction": sweep.direction,
         "n_trials": sweep.n_trials,
         "states": dict(Counter(t.state for t in sweep.trials)),
+        "better_pruned": _better_pruned(sweep),
         "best": best
         and {
             "trial": best.number,
@@ -48,6 +49,20 @@ def summary(sweep: Sweep) -> dict[str, Any]:
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
     }
+
+
+def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
+    """The pruned trial, if any, that had a better epoch than the best completed one: its pruner saw later ones."""
+    sign, best = (1 if sweep.direction == "minimize" else -1), sweep.best
+    pruned = [
+        (sign * t.value, t) for t in sweep.trials if t.state == "PRUNED" and not t.diverged and t.value is not None
+    ]
+    if best is None or best.value is None or not pruned:
+        return None
+    value, trial = min(pruned, key=lambda pair: (pair[0], pair[1].number))
+    if value >= sign * best.value:
+        return None
+    return {"trial": trial.number, "value": trial.value, "epoch": trial.best_epoch}
 
 
 def show(document: Mapping[str, Any], screen: "Console") -> None:
@@ -70,6 +85,9 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
     screen.print(found, style="green", soft_wrap=True)
     screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
     screen.print(f"      {best['checkpoint']}", soft_wrap=True)
+    if pruned := document.get("better_pruned"):
+        text = f"best of those that completed; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
+        screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
     names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
     if not names:
         return

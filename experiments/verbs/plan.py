@@ -48,7 +48,7 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
     at_once = f"{plan['slots']} trials" if plan["slots"] > 1 else "1 trial"
     rows.add_row("device", f"{plan['device']}, {at_once} at once on this machine")
-    spans = _both(plan["sweep_s"], lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
+    spans = _both(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
     rows.add_row("time", f"{spans} of training if no trial stops early (measured in {plan['measured_in_s']:.1f} s)")
     rows.add_row("kept", f"study {kept['study']}")
     rows.add_row("", f"checkpoints {kept['checkpoints']}")

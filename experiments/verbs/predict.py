@@ -14,7 +14,9 @@ from experiments.spec import Spec
 from lstm.records import BadInput, Sweep, Trial
 
 
-def main(*, home: str, named: str, source: str | None, output: str | None, trial: int | None, as_json: bool) -> None:
+def main(
+    *, home: str, named: str, source: str | None, output: str | None, force: bool, trial: int | None, as_json: bool
+) -> None:
     """Writes the forecast."""
     from cluster import study
 
@@ -25,6 +27,12 @@ def main(*, home: str, named: str, source: str | None, output: str | None, trial
         raise BadInput(f"--output {output}: its folder does not exist")
     if output and Path(output).is_dir():
         raise BadInput(f"--output {output}: is a folder; name a file")
+    if output and Path(output).is_file() and not force:
+        raise BadInput(f"--output {output}: is there already; overwrite it with --force, or name another file")
+    if output and source and Path(output).resolve() == Path(source).resolve():
+        raise BadInput(f"--output {output}: is the input; name another file")
+    if output == "-":
+        output = None
     columns = _forecast(chosen, source) if source else _own_forecast(chosen, find.spec(named, where))
     if output:
         _write(output, _csv(columns))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dashboards.recorder import Recorder
 
 Document = dict[str, Any]
+REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 
 
@@ -88,6 +89,7 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         max_epochs=int(largest("training.max_epochs", order.base.training.max_epochs, order.search)),
         metric=order.base.metric,
         direction=order.base.direction,
+        log=sys.stdout,  # which leads to the log now
     )
     if before:
         screen.known(_states(before), _ended(before))
@@ -155,7 +157,9 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> Mapping[str,
     found = checkpoint.load(best.checkpoint) if best else None
     metrics = tasks.judge(found, plan.series) if found else {}
     forecasts = tasks.examples(found, plan.series) if found else []
-    recorder.finish(report(outcome.sweep, outcome.importances, forecasts, metrics), metrics, best)
+    html = report(outcome.sweep, outcome.importances, forecasts, metrics)
+    (plan.home.sweep(plan.order.name) / REPORT).write_text(html, encoding="utf-8")
+    recorder.finish(html, metrics, best)
     return metrics
 
 
@@ -176,7 +180,10 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     if plan.tracking_uri == plan.home.tracking_uri:
         console.print(f"Curves, side by side   sweep ui {name}{home}", soft_wrap=True)
     if document["chart"]:
-        console.print(f"                       {document['chart']}", soft_wrap=True)
+        opens = "opens " if plan.tracking_uri == plan.home.tracking_uri else ""
+        console.print(f"                       {opens}{document['chart']}", soft_wrap=True)
+    if (plan.home.sweep(name) / REPORT).is_file():
+        console.print(f"Report                 {plan.home.sweep(name) / REPORT}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
         # What is known ahead must be told for the steps to forecast, which the sweep's own data has not.

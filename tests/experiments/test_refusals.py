@@ -88,7 +88,7 @@ SPECS = {
     "half a GPU too many": (
         "name: tiny",
         "name: tiny\nresources: {gpus_per_trial: 1.5}",
-        "must be a whole number above",
+        "must be auto or a number (at least 0 and at most 1)",
     ),
     "an empty file": (None, "", "tiny.yaml:1: is empty"),
     "a list": (None, "- a\n", "tiny.yaml:1: must be a mapping"),

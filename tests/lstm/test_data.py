@@ -188,10 +188,10 @@ def test_the_reach_is_never_shorter_than_the_lookback(data_config, series_of, wa
     assert series_of(config, walk(200), reach=2).reach == 120
 
 
-def test_the_reach_pushes_the_first_origins_where_history_is_short(data_config, series_of, walk):
-    config = data_config(lookback=4, horizon=3, split={"train": 40, "validation": 50, "test": 50})
-    series = series_of(config, walk(200), reach=60)
-    assert series.origins("validation", config)[0] == 60
+def test_every_part_is_judged_from_its_first_row_whatever_the_reach(data_config, series_of, walk):
+    config = data_config(lookback=4, horizon=3, split={"train": 50, "validation": 100, "test": 50})
+    for reach in (4, 40, 47):  # 47 is the longest that leaves a window to train on
+        assert series_of(config, walk(200), reach=reach).origins("validation", config)[0] == 50
 
 
 @pytest.mark.parametrize("mode", ["interpolate", "forward_fill", "skip"])

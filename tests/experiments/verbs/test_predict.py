@@ -44,8 +44,13 @@ def test_into_a_file(there, sweep, tmp_path):
     answer = sweep("predict", "tiny", "--output", tmp_path / "a.csv", "--trial", 0)
     assert answer.out == f"{tmp_path}/a.csv: 7 steps by trial 0 of tiny\n"
     assert (tmp_path / "a.csv").read_text() == sweep("predict", "tiny", "--trial", 0).out
-    document = json.loads(sweep("predict", "tiny", "--output", tmp_path / "a.csv", "--json").out)
+    again = ["predict", "tiny", "--output", tmp_path / "a.csv", "--json"]
+    refused = sweep(*again)
+    assert (refused.code, refused.out) == (2, "")
+    assert "is there already; overwrite it with --force" in refused.err
+    document = json.loads(sweep(*again, "--force").out)
     assert document["output"] == f"{tmp_path}/a.csv"
+    assert sweep("predict", "tiny", "--output", "-").out == sweep("predict", "tiny").out
 
 
 @pytest.mark.parametrize(
