@@ -245,7 +245,8 @@ def copied(finished, folder):
     """A home of one's own with the finished sweep's study (its checkpoints stay where they are)."""
     home = folder / "runs"
     home.mkdir()
-    shutil.copy(finished.home / "study.db", home)
+    for name in ("study.db", "mlflow.db"):
+        shutil.copy(finished.home / name, home)
     (home / "tiny").mkdir()
     for name in ("spec.yaml", "origin.json", "addresses.json"):
         shutil.copy(finished.home / "tiny" / name, home / "tiny")
