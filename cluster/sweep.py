@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import Any
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
-from cluster.stop import Stop
+from cluster.stop import Stop, deadline, signals
 from cluster.study import AWAY, COMPARABLE, Study
 from lstm import checkpoint
 from lstm.config import TrialConfig
@@ -36,7 +35,6 @@ from lstm.records import (
     TrialStarted,
 )
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 
 
@@ -112,7 +110,7 @@ def run(
         HeldError: another driver holds the sweep.
     """
     stop = Stop()
-    with _signals(stop) as install:
+    with signals(stop) as install:
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
         with (
@@ -252,7 +250,7 @@ def _drive(
     # It would complain that Tune's own loggers, which are off, wrote nothing.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
-    with _deadline(order, stop), _scratch(order) as scratch:
+    with deadline(_hours(order), stop), _scratch(order) as scratch:
         tune.run(
             tune.with_resources(tune.with_parameters(TrialActor, series=series), resources),
             name=order.name,
@@ -364,49 +362,8 @@ def _started(order: Order, study: Study, series: Series) -> SweepStarted:
     )
 
 
-@contextmanager
-def _signals(stop: Stop) -> Iterator[Callable[[], None]]:
-    """SIGINT, SIGTERM and SIGHUP end the sweep so that it can go on; a second one leaves at once, which is safe too.
-
-    Yields a function that installs the handlers again: `ray.init` puts its own on SIGTERM.
-    """
-    caught: list[int] = []
-
-    def handle(number: int, _: object) -> None:
-        if caught:
-            os._exit(130)
-        caught.append(number)
-        stop.now("interrupted", 130)
-
-    def install() -> None:
-        for number in SIGNALS:
-            signal.signal(number, handle)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    install()
-    try:
-        yield install
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _deadline(order: Order, stop: Stop) -> Iterator[None]:
-    hours = order.search.stop.max_hours if order.search else None
-    if hours is None:
-        yield
-        return
-    timer = threading.Timer(hours * 3600, lambda: stop.now(f"search.stop.max_hours: {hours:g} h have passed", 0))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _hours(order: Order) -> float | None:
+    return order.search.stop.max_hours if order.search else None
 
 
 def _now_ms() -> int:

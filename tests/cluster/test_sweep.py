@@ -306,19 +306,6 @@ def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     assert outcome.reason == "no trial completed, the last one: d"
 
 
-def test_a_second_signal_leaves_at_once(monkeypatch):
-    left = []
-    monkeypatch.setattr(sweep.os, "_exit", left.append)
-    stop = Stop()
-    stop.now("the target was reached", 0)
-    with sweep._signals(stop):
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert left == [], "the first signal, though the sweep was ending already"
-        os.kill(os.getpid(), signal.SIGINT)
-        assert left == [130]
-    assert stop.code == 0
-
-
 # --- The command, where signals and processes matter.
 
 HOSTILE = "import pathlib; pathlib.Path(__file__ + '.was-imported').touch(); raise SystemExit('hostile')\n"
