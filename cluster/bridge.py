@@ -284,12 +284,21 @@ class Bridge:
         epochs = list(found.state.history) if found else []
         self._insist(lambda: self._study.report(number, epochs))
         # What an earlier driver, or an epoch in flight, left unsaid; what was said is not doubled by saying it again.
-        settings, attempt = self._study.attempt(number)
-        config = space.resolve(self._study.base, settings).model_dump()
-        self._record(TrialStarted(number, attempt, settings, config, _now_ms(), checkpoint=address))
+        trial = self._insist(lambda: self._study.trial(number))
+        self._record(
+            TrialStarted(
+                number,
+                trial.attempt,
+                trial.settings,
+                trial.config,
+                trial.started_at_ms or _now_ms(),
+                checkpoint=address,
+                worker=trial.worker,
+            )
+        )
         for epoch in epochs:
             self._record(EpochEnded(number, epoch))
-        self._end(Attempt(number, attempt, settings, config, address, epochs), "PRUNED", reason)
+        self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
 
     def _best_epoch(self, epochs: list[Epoch]) -> Epoch | None:
         finite = [e for e in epochs if math.isfinite(e.value) and e.stop != "diverged"]

@@ -127,10 +127,10 @@ class Study:
         trial.set_user_attr("attempt", attempt)
         return dict(trial.params), attempt
 
-    def attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
-        """A live trial's settings and its last attempt's number, 0 before the first."""
-        trial = self._live[number]
-        return dict(trial.params), int(trial.user_attrs.get("attempt", 0))
+    def trial(self, number: int) -> Trial:
+        """A live trial as the study knows it."""
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        return _trial(frozen, self.base.model_dump())
 
     def started(self, number: int, worker: str, at_ms: int) -> None:
         """Stores where a trial runs and, once, when it first started."""

@@ -31,7 +31,6 @@ from lstm.records import (
     SweepEnded,
     SweepStarted,
     Trial,
-    TrialEnded,
     TrialStarted,
 )
 
@@ -53,6 +52,16 @@ class Order:
     git_commit: str | None
     folder: str  # of the spec's file; the data's path starts there
     study_id: str  # tells this sweep from another of its name, in stores that keep both
+
+    @property
+    def n_trials(self) -> int:
+        """Trials in total; a spec without a search is one."""
+        return self.search.n_trials if self.search else 1
+
+    @property
+    def target(self) -> float | None:
+        """The value that is good enough, if one is."""
+        return self.search.stop.target if self.search else None
 
     @property
     def study_url(self) -> str:
@@ -147,8 +156,8 @@ def _outcome(order: Order, study: Study, before: Sweep, stop: Stop, *, replayed:
     except AWAY as error:
         stop.now(f"the study's database does not answer ({type(error).__name__})", 1)
         return Outcome(before, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
-    ended = [t for t in sweep.trials if t.state not in ("WAITING", "RUNNING")]
-    complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and _target(sweep, order))
+    ended = [t for t in sweep.trials if t.ended]
+    complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
     if complete and sweep.best is None:
         stop.now(f"no trial completed, the last one: {ended[-1].reason}", 1)
     return Outcome(sweep, importances, complete, stop.reason, stop.code, replayed)
@@ -264,7 +273,7 @@ def _drive(
             storage_path=scratch,
             verbose=0,
         )
-    if stop.reason and stop.code == 0 and _target(study.sweep(), order):
+    if stop.reason and stop.code == 0 and study.sweep().reached(order.target):
         bridge.close_open("the sweep reached its target")
 
 
@@ -296,16 +305,9 @@ def _limit(order: Order, joined: Joined) -> Callable[[], int]:
     return limit
 
 
-def _target(sweep: Sweep, order: Order) -> bool:
-    target = order.search.stop.target if order.search else None
-    if target is None or sweep.best is None or sweep.best.value is None:
-        return False
-    return sweep.best.value <= target if sweep.direction == "minimize" else sweep.best.value >= target
-
-
 def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:
     """Sends the events of ended trials that were never recorded again, from study and checkpoints; then sets `done`."""
-    ended = [trial for trial in sweep.trials if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
+    ended = [trial for trial in sweep.trials if trial.ended]
     try:
         known = set(memory.recorded()) if ended else set()
         for trial in sorted(ended, key=lambda t: t.ended_at_ms or 0):
@@ -335,17 +337,7 @@ def replay(trial: Trial, record: Record) -> None:
     found = checkpoint.load(trial.checkpoint) if trial.checkpoint else None
     for epoch in found.state.history if found else ():
         record(EpochEnded(trial.number, epoch))
-    record(
-        TrialEnded(
-            trial.number,
-            trial.state,
-            trial.reason,
-            trial.value,
-            trial.best_epoch,
-            trial.checkpoint,
-            trial.ended_at_ms or 0,
-        )
-    )
+    record(trial.ending())
 
 
 def _started(order: Order, study: Study, series: Series) -> SweepStarted:

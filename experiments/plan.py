@@ -178,7 +178,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
     low, high = space.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
-    trials = order.search.n_trials if order.search else 1
+    trials = order.n_trials
     slots = _slots(plan)
     rounds = math.ceil(trials / slots)  # trials one after another on each slot
     spans = [s * c.training.max_epochs * rounds for s, c in zip(epochs, (low, high), strict=True)]
@@ -212,7 +212,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
     return {
         "sweep": order.name,
         "task": order.base.task,
-        "trials": search.n_trials if search else 1,
+        "trials": order.n_trials,
         "max_epochs": int(largest("training.max_epochs", order.base.training.max_epochs, search)),
         "metric": order.base.metric,
         "direction": order.base.direction,

@@ -38,7 +38,6 @@ class Series:
     measured: np.ndarray  # (time, value column) bool: what stood in the file
     times: np.ndarray  # (time,) datetime64, or whole numbers
     targets: tuple[str, ...]
-    pasts: int  # columns known up to the origin, targets not counted
     futures: int  # columns known ahead, calendar included; they come last
     scale: Scale
     bounds: dict[Part, tuple[int, int]]  # rows, the end not included
@@ -123,7 +122,6 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
         measured=measured,
         times=source.times.to_numpy(),
         targets=tuple(config.targets),
-        pasts=len(config.past_covariates),
         futures=len(config.future_covariates) + known_ahead.shape[1],
         scale=scale,
         bounds=bounds,

@@ -156,6 +156,23 @@ class Trial:
     epochs_s: float | None = None  # time of its epochs, over all attempts; waiting is not in it
 
     @property
+    def ended(self) -> bool:
+        """Whether it will not run again."""
+        return self.state not in ("WAITING", "RUNNING")
+
+    def ending(self) -> TrialEnded:
+        """The event of its end, to be sent again."""
+        return TrialEnded(
+            self.number,
+            self.state,
+            self.reason,
+            self.value,
+            self.best_epoch,
+            self.checkpoint,
+            self.ended_at_ms or 0,
+        )
+
+    @property
     def duration_s(self) -> float | None:
         """Seconds of its epochs; where they are not known, from its first start to its end."""
         if self.epochs_s is not None:
@@ -176,6 +193,12 @@ class Sweep:
     trials: tuple[Trial, ...]
     spec_text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)  # e.g. the best trial's test metrics
+
+    def reached(self, target: float | None) -> bool:
+        """Whether the best trial is as good as a target, where there is one."""
+        if target is None or self.best is None or self.best.value is None:
+            return False
+        return self.best.value <= target if self.direction == "minimize" else self.best.value >= target
 
     @property
     def best(self) -> Trial | None:

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from experiments import spec as specs
 from experiments.cli import emit
 from experiments.config import largest
 from experiments.plan import Home, Plan, make, without_password
-from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, TrialEnded
+from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,14 +86,14 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
     screen = Screen(
         console,
         order.name,
-        n_trials=order.search.n_trials if order.search else 1,
+        n_trials=order.n_trials,
         max_epochs=int(largest("training.max_epochs", order.base.training.max_epochs, order.search)),
         metric=order.base.metric,
         direction=order.base.direction,
         log=sys.stdout,  # which leads to the log now
     )
     if before:
-        screen.known(_states(before), _ended(before))
+        screen.known(Counter(t.state for t in before.trials if t.ended), before.best.ending() if before.best else None)
     recorder = Recorder(
         plan.tracking_uri,
         plan.artifacts,
@@ -137,9 +138,7 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
     if outcome.code == 0:
         metrics = _judge(plan, outcome, recorder)
         if swept.best and metrics:
-            study.remember(
-                order.study_url, order.name, judged={"trial": swept.best.number, "metrics": metrics}, recorded=False
-            )
+            study.remember(order.study_url, order.name, judged={"trial": swept.best.number, "metrics": metrics})
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
     if not left and outcome.code == 0:
@@ -204,27 +203,7 @@ def _home_flag(home: Home) -> str:
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:
-    search, best = plan.order.search, swept.best
-    wanted = search.n_trials if search else 1
-    if search and search.stop.target is not None and best and best.value is not None:
-        sign = 1 if swept.direction == "minimize" else -1
-        if sign * best.value <= sign * search.stop.target:
-            return True
-    return sum(t.state not in ("WAITING", "RUNNING") for t in swept.trials) >= wanted
-
-
-def _states(swept: Sweep) -> Mapping[str, int]:
-    states = [t.state for t in swept.trials if t.state not in ("WAITING", "RUNNING")]
-    return {state: states.count(state) for state in dict.fromkeys(states)}
-
-
-def _ended(swept: Sweep) -> TrialEnded | None:
-    best = swept.best
-    if best is None:
-        return None
-    return TrialEnded(
-        best.number, best.state, best.reason, best.value, best.best_epoch, best.checkpoint, best.ended_at_ms or 0
-    )
+    return swept.reached(plan.order.target) or sum(t.ended for t in swept.trials) >= plan.order.n_trials
 
 
 @contextmanager

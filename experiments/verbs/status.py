@@ -8,7 +8,7 @@ from typing import Any
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
-from experiments.screen import ENDED, console, duration, settings
+from experiments.screen import console, duration, settings
 from lstm.records import Sweep
 
 
@@ -29,7 +29,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
 def status(sweep: Sweep) -> dict[str, Any]:
     """How far a sweep is, as plain data."""
     states = Counter(t.state for t in sweep.trials)
-    done = sum(states[s] for s in ENDED)
+    done = sum(t.ended for t in sweep.trials)
     spans = [t.duration_s for t in sweep.trials if t.duration_s is not None]
     hour_ago = (time.time() - 3600) * 1000
     recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
