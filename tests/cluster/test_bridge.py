@@ -550,6 +550,9 @@ def test_open_trials_are_closed_from_their_checkpoints(tune, trained):
     assert (two.value, two.reason) == (min(e.value for e in made), "the sweep reached its target")
     assert (three.curve, three.value, three.checkpoint) == ((), None, "")
     assert [e.number for e in t.told(TrialEnded)] == [0, 1, 2]
+    assert {e.epoch.number for e in t.told(EpochEnded) if e.number == 1} == {1, 2, 3}, "the third was said at last"
+    before, again = (e for e in t.told(TrialStarted) if e.number == 1)
+    assert again == before, "and its start as it was"
 
 
 def test_closing_waits_for_the_database(tune, monkeypatch):
