@@ -7,7 +7,7 @@ HOME_DIR ?= runs
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test lint types imports tests schema clean
+.PHONY: sweep test faults lint types imports tests schema clean
 
 sweep: $(VENV)/installed
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
@@ -27,6 +27,10 @@ imports: $(VENV)/installed-dev
 
 tests: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# The full matrix of faults, most of an hour; what it needs and this machine lacks is skipped with the reason.
+faults: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m faults --durations=0
 
 schema: $(VENV)/installed
 	$(BIN)/python -m experiments.schema
