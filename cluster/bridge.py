@@ -5,7 +5,6 @@ study's database does not answer, or stops the sweep cleanly.
 """
 
 import functools
-import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -32,6 +31,7 @@ from lstm.records import (
     TrialLost,
     TrialStarted,
     TrialState,
+    best_epoch,
 )
 
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
@@ -106,8 +106,11 @@ class Bridge:
         self._ready = [(0.0, number) for number in study.running()]  # when to try again at the earliest, what
         self._asked = study.asked()
         self._doubt = False  # a storage error may have left a suggested trial that nobody runs
-        self._sign = 1 if study.base.direction == "minimize" else -1
+        self._direction = study.base.direction
+        self._sign = 1 if self._direction == "minimize" else -1
         sweep = study.sweep()
+        ended = [t for t in sweep.trials if t.ended]
+        self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
         self._failures = sum(t.state == "FAIL" for t in sweep.trials)
         # Of the best completed trial: its value (less is better), its number, its checkpoint.
         self._best: tuple[float, int, str] | None = None
@@ -128,7 +131,7 @@ class Bridge:
             return None if waiting or more else str(Searcher.FINISHED)
         settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
         config = space.resolve(self._study.base, settings)
-        address = f"{self._checkpoints}/trial-{number:04d}"
+        address = checkpoint.address_of(self._checkpoints, number)
         self._live[tune_id] = Attempt(number, attempt, settings, config.model_dump(), address)
         return {
             **self._order,
@@ -224,7 +227,7 @@ class Bridge:
         self._record(TrialLost(live.number, live.attempt, reason, _now_ms()))
 
     def _end(self, live: Attempt, state: TrialState, reason: str, *, diverged: bool = False) -> None:
-        best = self._best_epoch(live.epochs)
+        best = best_epoch(live.epochs, self._direction)
         decision = {
             "state": state,
             "value": best.value if best else None,
@@ -232,16 +235,19 @@ class Bridge:
             "reason": reason,
             "diverged": diverged,
             "checkpoint": live.address if live.epochs else "",
-            "at_ms": _now_ms(),
+            # Trials end in one order, whatever the clocks of the hosts that drove the sweep say.
+            "at_ms": max(_now_ms(), self._last_end_ms + 1),
             "epochs_s": round(sum(e.metrics.get("epoch_s", 0.0) for e in live.epochs), 3),
         }
         self._insist(lambda: self._study.end(live.number, decision))
         live.ended = True
-        self._record(_ended(live.number, decision))
+        self._ended, self._last_end_ms = self._ended + 1, decision["at_ms"]
+        value = best.value if best and state == "COMPLETE" else None
+        self._record(self._ending(live.number, decision, value))
         if state == "FAIL":
             self._failures += 1
             self._check_failures(reason)
-        self._keep(live, best.value if best and state == "COMPLETE" else None)
+        self._keep(live, value)
         self._check_target()
 
     def _keep(self, live: Attempt, value: float | None) -> None:
@@ -256,6 +262,22 @@ class Bridge:
                 checkpoint.strip(loser)
             except OSError as error:
                 self._record(Notice(f"{loser}: its weights could not be removed: {error}"))
+
+    def _ending(self, number: int, decision: Mapping[str, Any], value: float | None) -> TrialEnded:
+        """The event of an end; `value` is a completed trial's."""
+        known = [self._best[0]] if self._best else []
+        mine = [] if value is None else [self._sign * value]
+        return TrialEnded(
+            number=number,
+            state=decision["state"],
+            reason=decision["reason"],
+            value=decision["value"],
+            best_epoch=decision["best_epoch"],
+            checkpoint=decision["checkpoint"],
+            at_ms=decision["at_ms"],
+            place=self._ended,
+            best_value=self._sign * min(known + mine) if known or mine else None,
+        )
 
     def _check_failures(self, last: str) -> None:
         most = self._stops.max_failures
@@ -275,7 +297,7 @@ class Bridge:
 
     def _close(self, number: int, reason: str) -> None:
         self._insist(lambda: self._study.adopt(number))
-        address = f"{self._checkpoints}/trial-{number:04d}"
+        address = checkpoint.address_of(self._checkpoints, number)
         try:
             found = checkpoint.load(address)
         except OSError as error:
@@ -285,24 +307,10 @@ class Bridge:
         self._insist(lambda: self._study.report(number, epochs))
         # What an earlier driver, or an epoch in flight, left unsaid; what was said is not doubled by saying it again.
         trial = self._insist(lambda: self._study.trial(number))
-        self._record(
-            TrialStarted(
-                number,
-                trial.attempt,
-                trial.settings,
-                trial.config,
-                trial.started_at_ms or _now_ms(),
-                checkpoint=address,
-                worker=trial.worker,
-            )
-        )
+        self._record(trial.starting(address, _now_ms()))
         for epoch in epochs:
             self._record(EpochEnded(number, epoch))
         self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
-
-    def _best_epoch(self, epochs: list[Epoch]) -> Epoch | None:
-        finite = [e for e in epochs if math.isfinite(e.value) and e.stop != "diverged"]
-        return min(finite, key=lambda e: (self._sign * e.value, e.number), default=None)
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Does something with the study, again and again while its database does not answer.
@@ -330,18 +338,6 @@ class Bridge:
         end = time.monotonic() + pause_s
         while not self.stop.code and (left_s := end - time.monotonic()) > 0:
             time.sleep(min(left_s, 0.2))
-
-
-def _ended(number: int, decision: Mapping[str, Any]) -> TrialEnded:
-    return TrialEnded(
-        number=number,
-        state=decision["state"],
-        reason=decision["reason"],
-        value=decision["value"],
-        best_epoch=decision["best_epoch"],
-        checkpoint=decision["checkpoint"],
-        at_ms=decision["at_ms"],
-    )
 
 
 def _now_ms() -> int:

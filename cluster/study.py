@@ -33,7 +33,7 @@ from cluster.config import (
 )
 from cluster.lease import engine_options, is_missing, spelled_out, unopened
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial
+from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial, same
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
@@ -66,7 +66,7 @@ class Study:
             pruner=pruner,
         )
         self._live: dict[int, optuna.trial.Trial] = {}
-        self._reported: dict[int, set[int]] = {}  # epochs of each live trial
+        self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
         self._space: space.Space = search.space if search else {}
         self.n_trials = search.n_trials if search else 1
 
@@ -108,16 +108,16 @@ class Study:
     def ask(self) -> int:
         """Suggests a new trial and commits it; returns its number."""
         trial = self._study.ask()
-        self._live[trial.number], self._reported[trial.number] = trial, set()
+        self._live[trial.number], self._reported[trial.number] = trial, {}
         space.suggest(trial, self._space)
         return trial.number
 
     def adopt(self, number: int) -> None:
         """Takes over a RUNNING trial that nobody runs; suggestions that a killed driver left out are made."""
         if number not in self._live:
-            frozen = self._study.get_trials(deepcopy=False)[number]
+            frozen = self._frozen(number)
             self._live[number] = optuna.trial.Trial(self._study, frozen._trial_id)
-            self._reported[number] = set(frozen.intermediate_values)
+            self._reported[number] = dict(frozen.intermediate_values)
         space.suggest(self._live[number], self._space)
 
     def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
@@ -129,8 +129,10 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
-        frozen = self._study.get_trials(deepcopy=False)[number]
-        return _trial(frozen, self.base.model_dump())
+        return _trial(self._frozen(number), self.base.model_dump())
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
 
     def started(self, number: int, worker: str, at_ms: int) -> None:
         """Stores where a trial runs and, once, when it first started."""
@@ -148,6 +150,9 @@ class Study:
     def report(self, number: int, epochs: Sequence[Epoch]) -> bool:
         """Reports the epochs that are not known yet; returns whether the pruner stops the trial.
 
+        Where a checkpoint was lost, an epoch that is computed again may have another value on a GPU; the
+        history in the checkpoint is the truth, so it takes the place of the first.
+
         The pruner is asked once about each epoch: successive halving answers differently when asked
         again. An answer that a killed driver did not store counts as "go on".
         """
@@ -156,7 +161,11 @@ class Study:
         fresh = [epoch for epoch in epochs if epoch.number not in known]
         for epoch in fresh:
             trial.report(epoch.value, epoch.number)
-            known.add(epoch.number)
+            known[epoch.number] = epoch.value
+        for epoch in epochs:
+            if not same(known[epoch.number], epoch.value):  # `Trial.report` would keep the first
+                trial.storage.set_trial_intermediate_value(trial._trial_id, epoch.number, epoch.value)
+                known[epoch.number] = epoch.value
         return bool(fresh) and math.isfinite(fresh[-1].value) and trial.should_prune()
 
     def settle(self) -> list[int]:
@@ -304,6 +313,7 @@ def _trial(frozen: FrozenTrial, base: Mapping[str, Any]) -> Trial:
         started_at_ms=start.get("at_ms"),
         ended_at_ms=end.get("at_ms"),
         epochs_s=end.get("epochs_s"),
+        told=frozen.value,
     )
 
 

@@ -31,7 +31,7 @@ from lstm.records import (
     SweepEnded,
     SweepStarted,
     Trial,
-    TrialStarted,
+    TrialEnded,
 )
 
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
@@ -135,8 +135,10 @@ def run(
             record(_started(order, study, series))
             settled = study.settle()
             before = study.sweep()
-            for number in settled:
-                replay(before.trials[number], record)
+            trials = {trial.number: trial for trial in before.trials}
+            for ending in before.endings():
+                if ending.number in settled:
+                    replay(trials[ending.number], ending, record)
             replayed = threading.Event()
             delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
             delivery.start()
@@ -307,37 +309,28 @@ def _limit(order: Order, joined: Joined) -> Callable[[], int]:
 
 def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:
     """Sends the events of ended trials that were never recorded again, from study and checkpoints; then sets `done`."""
-    ended = [trial for trial in sweep.trials if trial.ended]
+    endings = sweep.endings()
     try:
-        known = set(memory.recorded()) if ended else set()
-        for trial in sorted(ended, key=lambda t: t.ended_at_ms or 0):
+        known = set(memory.recorded()) if endings else set()
+        trials = {trial.number: trial for trial in sweep.trials}
+        for ending in endings:
             if stop.code:  # interrupted: the next driver sends the rest
                 return
-            if trial.number not in known:
-                replay(trial, memory.record)
+            if ending.number not in known:
+                replay(trials[ending.number], ending, memory.record)
         done.set()
     except Exception as error:  # no training waits for it
         traceback.print_exc()
         record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
 
 
-def replay(trial: Trial, record: Record) -> None:
+def replay(trial: Trial, ending: TrialEnded, record: Record) -> None:
     """Sends the events of an ended trial."""
-    record(
-        TrialStarted(
-            trial.number,
-            trial.attempt,
-            trial.settings,
-            trial.config,
-            trial.started_at_ms or 0,
-            checkpoint=trial.checkpoint,
-            worker=trial.worker,
-        )
-    )
+    record(trial.starting(trial.checkpoint))
     found = checkpoint.load(trial.checkpoint) if trial.checkpoint else None
     for epoch in found.state.history if found else ():
         record(EpochEnded(trial.number, epoch))
-    record(trial.ending())
+    record(ending)
 
 
 def _started(order: Order, study: Study, series: Series) -> SweepStarted:

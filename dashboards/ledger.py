@@ -7,7 +7,6 @@ once; a run is found by its tags before one is made. Methods raise what the stor
 
 import bisect
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from typing import Any
 
 from dashboards import runs
 from lstm.records import (
-    Direction,
     Epoch,
     SweepEnded,
     SweepStarted,
@@ -28,8 +26,8 @@ from lstm.records import (
 
 # MLflow shows KILLED with the red cross of FAILED, and a pruned trial is none of the user's worries; its
 # state is in the tag sweep.state.
-_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
-_WHOLE = {"sweep.recorded": "true"}
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
+WHOLE = {"sweep.recorded": "true"}
 _BEST = {"sweep.best": "true"}
 
 
@@ -50,7 +48,6 @@ class _Ended:
     at_ms: int
     number: int
     state: TrialState = field(compare=False)
-    value: float | None = field(compare=False)  # None where it can't be the best
 
 
 class Ledger:
@@ -61,23 +58,18 @@ class Ledger:
         artifacts: Where new experiments keep artifacts; None leaves it to the server.
         sweep: The sweep's name.
         study: The id of its study, which tells it from others of the same name.
-        direction: Which way a value is better.
     """
 
-    def __init__(
-        self, client: Any, artifacts: str | None, sweep: str, study: str, direction: Direction = "minimize"
-    ) -> None:
+    def __init__(self, client: Any, artifacts: str | None, sweep: str, study: str) -> None:
         self._client = client
         self._artifacts = artifacts
         self._sweep = sweep
         self._study = study or "-"
-        self._direction = direction
         self._started: SweepStarted | None = None
         self._experiment: str | None = None
         self._sweep_run: str | None = None
         self._live: dict[int, _Live] = {}
         self._ended: list[_Ended] | None = None  # in the order in which they ended
-        self._bests: dict[int, int] = {}  # step: timestamp, of the sweep's curve
 
     def forget(self) -> None:
         """Look every run up again: somebody may have deleted one."""
@@ -90,7 +82,6 @@ class Ledger:
     def start_sweep(self, event: SweepStarted) -> None:
         """Make or find the sweep's run, and say in its tags what is swept."""
         self._started = event
-        self._direction = event.direction
         run_id = self.sweep_run()
         tags = {"sweep.n_trials": event.n_trials, "sweep.spec_hash": event.spec_hash}
         tags |= {"sweep.data_fingerprint": event.data_fingerprint, "mlflow.source.git.commit": event.git_commit}
@@ -172,7 +163,7 @@ class Ledger:
         waiting = [epoch for step, epoch in sorted(live.epochs.items()) if step not in live.sent]
         for batch in [[epoch] for epoch in waiting] if singly else [waiting]:
             try:
-                runs.log(self._client, run_id, metrics=_points(batch))
+                runs.log(self._client, run_id, metrics=points(batch))
             except Exception as error:
                 if not (singly and runs.is_refusal(error)):
                     raise
@@ -193,10 +184,9 @@ class Ledger:
         tags = {"sweep.state": event.state, "sweep.reason": event.reason, "sweep.checkpoint": event.checkpoint}
         tags["sweep.best_epoch"] = str(event.best_epoch)
         runs.log(self._client, run_id, metrics=best, tags=tags)
-        self._client.set_terminated(run_id, _STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
-        counts = _counts(event.state, event.value)
-        self._log_progress(_Ended(event.at_ms, event.number, event.state, event.value if counts else None))
-        runs.log(self._client, run_id, tags=_WHOLE)
+        self._client.set_terminated(run_id, STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
+        self._log_progress(event)
+        runs.log(self._client, run_id, tags=WHOLE)
         self._live.pop(event.number, None)
 
     def finish(
@@ -218,7 +208,7 @@ class Ledger:
         for run in runs.search(self._client, self.experiment(), _BEST):
             if run.data.tags.get("sweep.trial") != str(best.number):
                 self._client.delete_tag(run.info.run_id, "sweep.best")
-        identity = {"sweep.trial": str(best.number), **_WHOLE}
+        identity = {"sweep.trial": str(best.number), **WHOLE}
         names = runs.metric_names(metrics)
         points = [(names[k], v, best.ended_at_ms or 0, best.best_epoch) for k, v in metrics.items()]
         for run in runs.search(self._client, self.experiment(), identity):
@@ -262,17 +252,14 @@ class Ledger:
         self._client.log_dict(run_id, dict(event.config), "config.yaml")
         runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
 
-    def _log_progress(self, trial: _Ended) -> None:
+    def _log_progress(self, event: TrialEnded) -> None:
         """Add to the sweep's run: the best value after so many ended trials, and how they ended."""
         ended = self._all_ended()
+        trial = _Ended(event.at_ms, event.number, event.state)
         if trial not in ended:
             bisect.insort(ended, trial)
-        step = ended.index(trial) + 1
-        values = [each.value for each in ended[:step] if each.value is not None]
-        point = []
-        if values and self._bests.setdefault(step, trial.at_ms) == trial.at_ms:
-            best = min(values) if self._direction == "minimize" else max(values)
-            point = [("best", best, trial.at_ms, step)]
+        best = event.best_value
+        point = [] if best is None else [("best", best, event.at_ms, event.place)]
         counts = Counter(each.state for each in ended)
         tags = {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
         runs.log(self._client, self.sweep_run(), metrics=point, tags=tags)
@@ -280,14 +267,13 @@ class Ledger:
     def _all_ended(self) -> list[_Ended]:
         """The trials that are whole in the store, this driver's and earlier ones'."""
         if self._ended is None:
-            history = self._client.get_metric_history(self.sweep_run(), "best")
-            self._bests = {point.step: point.timestamp for point in history}
-            found = runs.search(self._client, self.experiment(), _WHOLE)
+            found = runs.search(self._client, self.experiment(), WHOLE)
             self._ended = sorted(_ended(run) for run in found)
         return self._ended
 
 
-def _points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
+def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
+    """An epoch's metrics as a trial's run holds them: name, value, timestamp in milliseconds, step."""
     for epoch in epochs:
         names = runs.metric_names(epoch.metrics)
         for name, value in epoch.metrics.items():
@@ -296,12 +282,4 @@ def _points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
 
 def _ended(run: Any) -> _Ended:
     tags = run.data.tags
-    state: TrialState = tags.get("sweep.state", "FAIL")
-    value = run.data.metrics.get("best")
-    counts = _counts(state, value)
-    return _Ended(run.info.end_time or 0, int(tags["sweep.trial"]), state, value if counts else None)
-
-
-def _counts(state: TrialState, value: float | None) -> bool:
-    """Whether the value may be the sweep's best; a diverged trial's may not."""
-    return state == "COMPLETE" and value is not None and math.isfinite(value)
+    return _Ended(run.info.end_time or 0, int(tags["sweep.trial"]), tags.get("sweep.state", "FAIL"))

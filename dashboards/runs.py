@@ -189,7 +189,7 @@ def log(
     """Log metrics (name, value, timestamp_ms, step; see `metric_names`), params and tags in few calls."""
     from mlflow.entities import Metric, Param, RunTag
 
-    points = [Metric(name, _finite(value), at_ms, step) for name, value, at_ms, step in metrics]
+    points = [Metric(name, finite(value), at_ms, step) for name, value, at_ms, step in metrics]
     chunks = [points[i : i + _MAX_METRICS] for i in range(0, len(points), _MAX_METRICS)]
     for chunk in chunks:
         client.log_batch(run_id, metrics=chunk)
@@ -199,7 +199,8 @@ def log(
         client.log_batch(run_id, tags=[RunTag(k, v[:5000]) for k, v in tags.items()])
 
 
-def _finite(value: float) -> float:
+def finite(value: float) -> float:
+    """A value as MLflow is given it."""
     # MLflow keeps infinity as 1.8e308, beside which every other point of a chart is a flat line.
     return float("nan") if value in (float("inf"), float("-inf")) else value
 

@@ -67,6 +67,11 @@ class Checkpoint:
     state: State
 
 
+def address_of(checkpoints: str, number: int) -> str:
+    """The address of a trial, below that of its sweep's checkpoints."""
+    return f"{checkpoints}/trial-{number:04d}"
+
+
 def write(address: str, number: int, checkpoint: Checkpoint) -> str:
     """Writes the state of an epoch of attempt `number` durably and removes what it replaces; returns the file's name.
 

@@ -5,7 +5,7 @@ screen receive them. Times are Unix times in milliseconds, taken once, where the
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +20,15 @@ class Fault(NamedTuple):
 
     path: str
     message: str
+
+
+class Finding(NamedTuple):
+    """Something wrong in a sweep's records: where, what, and how to mend it."""
+
+    trial: int | None  # None where it is the sweep's own
+    store: Literal["study", "checkpoint", "mlflow"]
+    what: str
+    mend: str
 
 
 class BadInput(Exception):
@@ -103,6 +112,8 @@ class TrialEnded:
     best_epoch: int
     checkpoint: str  # address of the trial, "" if there is none
     at_ms: int
+    place: int = 0  # among the sweep's trials in the order in which they ended, from 1
+    best_value: float | None = None  # of the trials that had completed by then, this one among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +165,27 @@ class Trial:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     epochs_s: float | None = None  # time of its epochs, over all attempts; waiting is not in it
+    told: float | None = None  # the value that the sampler was told
 
     @property
     def ended(self) -> bool:
         """Whether it will not run again."""
         return self.state not in ("WAITING", "RUNNING")
 
-    def ending(self) -> TrialEnded:
-        """The event of its end, to be sent again."""
+    def starting(self, checkpoint: str, at_ms: int = 0) -> TrialStarted:
+        """The event of its latest start, to be sent again; `at_ms` where the study does not know when."""
+        return TrialStarted(
+            self.number,
+            self.attempt,
+            self.settings,
+            self.config,
+            self.started_at_ms or at_ms,
+            checkpoint=checkpoint,
+            worker=self.worker,
+        )
+
+    def ending(self, place: int = 0, best_value: float | None = None) -> TrialEnded:
+        """The event of its end, to be sent again; where the sweep stood then, `Sweep.endings` knows."""
         return TrialEnded(
             self.number,
             self.state,
@@ -170,6 +194,8 @@ class Trial:
             self.best_epoch,
             self.checkpoint,
             self.ended_at_ms or 0,
+            place,
+            best_value,
         )
 
     @property
@@ -180,6 +206,18 @@ class Trial:
         if self.started_at_ms is None or self.ended_at_ms is None:
             return None
         return (self.ended_at_ms - self.started_at_ms) / 1000
+
+
+def same(one: float | None, other: float | None) -> bool:
+    """Whether two values are the same to the bit, or both none, or both not a number."""
+    return one == other or (one is not None and other is not None and math.isnan(one) and math.isnan(other))
+
+
+def best_epoch(history: Iterable[Epoch], direction: Direction) -> Epoch | None:
+    """The epoch whose value is the trial's: the first of the best among those that did not diverge."""
+    finite = [e for e in history if math.isfinite(e.value) and e.stop != "diverged"]
+    sign = 1 if direction == "minimize" else -1
+    return min(finite, key=lambda e: (sign * e.value, e.number), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +241,21 @@ class Sweep:
     @property
     def best(self) -> Trial | None:
         """The completed trial with the best value; a diverged one is never it."""
+        return self._best(self.trials)
+
+    def endings(self) -> list[TrialEnded]:
+        """The ends of its trials, in the order in which they came."""
+        ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
+        endings, best = [], None
+        for place, trial in enumerate(ended, 1):
+            best = self._best([trial, best] if best else [trial])
+            endings.append(trial.ending(place, best.value if best else None))
+        return endings
+
+    def _best(self, among: Iterable[Trial]) -> Trial | None:
         done = [
             (t.value, t)
-            for t in self.trials
+            for t in among
             if t.state == "COMPLETE" and not t.diverged and t.value is not None and not math.isnan(t.value)
         ]
         sign = 1 if self.direction == "minimize" else -1

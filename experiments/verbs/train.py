@@ -8,7 +8,7 @@ from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home, Plan, make
 from experiments.screen import console
-from lstm.records import Epoch
+from lstm.records import Epoch, best_epoch
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
@@ -52,9 +52,7 @@ def _line(epoch: Epoch, plan: Plan) -> None:
 def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: str, *, as_json: bool) -> None:
     from experiments.verbs.best import show_best
 
-    finite = [e for e in history if e.stop != "diverged"]
-    sign = 1 if plan.order.base.direction == "minimize" else -1
-    best = min(finite, key=lambda e: (sign * e.value, e.number), default=None)
+    best = best_epoch(history, plan.order.base.direction)
     document: dict[str, Any] = {
         "sweep": plan.order.name,
         "metric": plan.order.base.metric,
