@@ -1,0 +1,921 @@
+"""Judges a sweep by plain SQL and file reads: the study, the checkpoints and MLflow must tell one story.
+
+`sweep verify` makes the same promise with the product's own code; it must not grade itself, so nothing of the
+product, of Optuna or of MLflow is imported here. What their tables and our files mean is written down a second time.
+"""
+
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import sqlite3
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
+END = {"state", "value", "best_epoch", "reason", "diverged", "checkpoint", "at_ms"}  # what a trial's end says
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "RUNNING": "RUNNING"}
+CHECKPOINT = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
+SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
+SEAL_LENGTH = len("sha256:") + 64
+Point = tuple[int, int, float | None]  # step, timestamp in ms, value (None where it is not finite)
+
+
+@dataclass
+class Trial:
+    """A trial as the study's tables hold it."""
+
+    number: int
+    state: str
+    told: float | None = None  # the value that Optuna keeps
+    epochs: dict[int, float] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def end(self) -> Mapping[str, Any]:
+        """How it ended; empty where it did not, or where the study does not say all of it."""
+        there = self.attributes.get("end", {})
+        return there if self.ended and set(there) >= END else {}
+
+
+@dataclass
+class Study:
+    """A study's tables."""
+
+    facts: dict[str, Any]
+    direction: str
+    trials: list[Trial]
+    driven: bool  # whether a driver that lives holds the sweep
+
+
+@dataclass
+class Run:
+    """A run that is not deleted, as MLflow's tables hold it."""
+
+    id: str
+    status: str
+    end_time: int | None
+    artifacts: str
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    curves: dict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
+    latest: dict[str, Point] = field(default_factory=dict)
+
+
+@dataclass
+class Tracking:
+    """MLflow's tables."""
+
+    experiments: dict[int, tuple[str, dict[str, str]]]  # those not deleted: name, tags
+    runs: dict[int, list[Run]]  # by experiment
+
+
+def audit(
+    home: Path, name: str, *, study: str | None = None, mlflow: str | None = None, artifacts: Path | None = None
+) -> list[str]:
+    """What is wrong with a sweep, a sentence each: `trial 3: ...` or `the sweep: ...`; nothing where all is right.
+
+    While a driver holds the sweep, or a trial is still to go on, what a later store lacks is no finding, for it
+    may be on its way; what contradicts an earlier store is one at any time.
+
+    Args:
+        home: The folder where the sweep is kept.
+        name: The sweep's name.
+        study: The study's database, by default `study.db` in the home: an address (sqlite, postgresql) or a file.
+        mlflow: The database behind MLflow, by default `mlflow.db` in the home; not a server's address.
+        artifacts: The folder behind a server's `mlflow-artifacts:/`, by default `artifacts` in the home.
+    """
+    try:
+        # The derived store first: what it holds then, the stores before it hold when they are read after it.
+        tracking = _tracking(mlflow or str(home / "mlflow.db"))
+    except _Unreadable as error:
+        tracking, trouble = Tracking({}, {}), [f"the sweep: MLflow's database can't be read: {error}"]
+    else:
+        trouble = []
+    try:
+        kept = _study(study or str(home / "study.db"), name)
+    except _Unreadable as error:
+        return [*trouble, f"the sweep: its study's database can't be read: {error}"]
+    if kept is None:
+        return [*trouble, "the sweep: the study's database holds no study of this name"]
+    if missing := [fact for fact in ("base", "id", "checkpoints", "n_trials") if fact not in kept.facts]:
+        return [*trouble, f"the sweep: its study lacks the facts {missing}"]
+    return [*trouble, *_Audit(home, name, kept, tracking, artifacts or home / "artifacts").findings()]
+
+
+class _Unreadable(Exception):
+    pass
+
+
+# --- the study's database
+
+
+def _rows(address: str, questions: Mapping[str, tuple[str, tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """The answers to questions in SQL, all from one connection; a table that is not there has no rows."""
+    scheme, mark, rest = address.partition("://")
+    if mark and scheme.startswith("postgresql"):
+        return _postgresql_rows(f"postgresql://{rest}", questions)
+    path = rest.removeprefix("/") if mark else address
+    if not Path(path).is_file():
+        raise _Unreadable("there is no such file")
+    answers = {}
+    try:
+        # Read-only: an audit that could mend what it looks at would be none.
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=90)) as database:
+            tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            for key, (sql, values) in questions.items():
+                there = _table(sql) in tables
+                answers[key] = database.execute(sql, values).fetchall() if there else []
+    except sqlite3.DatabaseError as error:
+        raise _Unreadable(str(error)) from None
+    return answers
+
+
+def _postgresql_rows(
+    address: str, questions: Mapping[str, tuple[str, tuple[Any, ...]]]
+) -> dict[str, list[tuple[Any, ...]]]:
+    import psycopg2
+
+    answers = {}
+    try:
+        with closing(psycopg2.connect(address)) as database, database.cursor() as cursor:
+            for key, (sql, values) in questions.items():
+                cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (_table(sql),))
+                there = cursor.fetchone()[0]
+                if there:
+                    cursor.execute(sql.replace("?", "%s").replace(_SQLITE_NOW, _POSTGRESQL_NOW), values)
+                answers[key] = cursor.fetchall() if there else []
+    except psycopg2.Error as error:
+        raise _Unreadable(str(error).strip()) from None
+    return answers
+
+
+_SQLITE_NOW = "(julianday('now') - 2440587.5) * 86400.0"
+_POSTGRESQL_NOW = "extract(epoch from clock_timestamp())"
+
+
+def _table(sql: str) -> str:
+    return sql.partition(" FROM ")[2].split(maxsplit=1)[0]
+
+
+def _study(address: str, name: str) -> Study | None:
+    of_study = "JOIN studies s ON s.study_id = x.study_id WHERE s.study_name = ?"
+    of_trial = f"JOIN trials t ON t.trial_id = y.trial_id {of_study.replace('x.', 't.')}"
+    questions = {
+        "study": "SELECT study_id FROM studies WHERE study_name = ?",
+        "directions": f"SELECT x.direction FROM study_directions x {of_study}",
+        "facts": f"SELECT x.key, x.value_json FROM study_user_attributes x {of_study}",
+        "trials": f"SELECT x.trial_id, x.number, x.state FROM trials x {of_study} ORDER BY x.number, x.trial_id",
+        "told": f"SELECT y.trial_id, y.value, y.value_type FROM trial_values y {of_trial}",
+        "epochs": "SELECT y.trial_id, y.step, y.intermediate_value, y.intermediate_value_type "
+        f"FROM trial_intermediate_values y {of_trial}",
+        "params": f"SELECT y.trial_id, y.param_name, y.param_value, y.distribution_json FROM trial_params y {of_trial}",
+        "attributes": f"SELECT y.trial_id, y.key, y.value_json FROM trial_user_attributes y {of_trial}",
+        "lease": f"SELECT owner, expires > {_SQLITE_NOW} FROM sweep_lease WHERE sweep = ?",
+    }
+    rows = _rows(address, {key: (sql, (name,)) for key, sql in questions.items()})
+    if not rows["study"]:
+        return None
+    trials = {key: Trial(number, state) for key, number, state in rows["trials"]}
+    for key, value, kind in rows["told"]:
+        trials[key].told = _number(value, kind)
+    for key, step, value, kind in rows["epochs"]:
+        trials[key].epochs[step] = _number(value, kind)
+    for key, path, value, distribution in rows["params"]:
+        trials[key].params[path] = _setting(value, json.loads(distribution))
+    for key, attribute, value in rows["attributes"]:
+        trials[key].attributes[attribute] = json.loads(value)
+    return Study(
+        facts={key: json.loads(value) for key, value in rows["facts"]},
+        direction=",".join(row[0] for row in rows["directions"]),
+        trials=list(trials.values()),
+        driven=any(alive and not _surely_dead(json.loads(owner)) for owner, alive in rows["lease"]),
+    )
+
+
+def _number(value: float | None, kind: str) -> float:
+    """A value as Optuna stores it: what is not finite is empty, and its kind says what it was."""
+    named = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
+    return float(value) if kind == "FINITE" and value is not None else named.get(kind, math.nan)
+
+
+def _setting(value: float, distribution: Mapping[str, Any]) -> Any:
+    """A parameter as it was drawn: Optuna stores a choice by its index and a whole number as a real one."""
+    kind, attributes = distribution["name"], distribution["attributes"]
+    if kind == "CategoricalDistribution":
+        return attributes["choices"][int(value)]
+    return int(value) if kind == "IntDistribution" else float(value)
+
+
+def _surely_dead(owner: Mapping[str, Any]) -> bool:
+    """Whether a lease's owner ran in this very boot and container of this machine, and its process is gone."""
+    try:
+        here = f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
+        if owner["boot"] != here:
+            return False
+        fields = Path(f"/proc/{owner['pid']}/stat").read_text().rpartition(")")[2].split()
+        return fields[0] in "ZX" or fields[19] != owner["born"]
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+# --- MLflow's database
+
+
+def _tracking(address: str) -> Tracking:
+    questions = {
+        "experiments": "SELECT experiment_id, name FROM experiments WHERE lifecycle_stage = 'active'",
+        "experiment_tags": "SELECT experiment_id, key, value FROM experiment_tags",
+        "runs": "SELECT experiment_id, run_uuid, status, end_time, artifact_uri FROM runs "
+        "WHERE lifecycle_stage = 'active' ORDER BY start_time, run_uuid",
+        "tags": "SELECT run_uuid, key, value FROM tags",
+        "params": "SELECT run_uuid, key, value FROM params",
+        "metrics": "SELECT run_uuid, key, step, timestamp, value, is_nan FROM metrics ORDER BY step, timestamp, value",
+        "latest": "SELECT run_uuid, key, step, timestamp, value, is_nan FROM latest_metrics",
+    }
+    rows = _rows(address, {key: (sql, ()) for key, sql in questions.items()})
+    experiments: dict[int, tuple[str, dict[str, str]]] = {key: (name, {}) for key, name in rows["experiments"]}
+    for key, tag, value in rows["experiment_tags"]:
+        if key in experiments:
+            experiments[key][1][tag] = value
+    by_experiment = defaultdict(list)
+    for experiment, *run in rows["runs"]:
+        by_experiment[experiment].append(Run(*run))
+    by_id = {run.id: run for runs in by_experiment.values() for run in runs}
+    of_these = {kind: [row for row in found if row[0] in by_id] for kind, found in rows.items()}
+    for key, tag, value in of_these["tags"]:
+        by_id[key].tags[tag] = value
+    for key, param, value in of_these["params"]:
+        by_id[key].params[param] = value
+    for key, metric, *point in of_these["metrics"]:
+        by_id[key].curves[metric].append(_point(*point))
+    for key, metric, *point in of_these["latest"]:
+        by_id[key].latest[metric] = _point(*point)
+    return Tracking(experiments, by_experiment)
+
+
+def _point(step: int, at_ms: int, value: float, is_nan: bool) -> Point:
+    return step, at_ms, None if is_nan else value
+
+
+def _finite(value: float) -> float | None:
+    """A value as it shall lie in MLflow: infinity, which its charts can't take, is NaN there, too."""
+    return value if math.isfinite(value) else None
+
+
+def _clean(name: str) -> str:
+    """A name without what MLflow refuses in one."""
+    path = []
+    for part in name.split("/"):
+        kept = "".join(c if re.match(r"[\w\-. :]", c) else "_" for c in part).strip(" ")
+        path.append("_" if not kept.strip(".") else kept)
+    return "/".join(path)[:250].rstrip("/ ")
+
+
+def _clean_all(names: Iterable[str]) -> dict[str, str]:
+    """Each name with its clean one; of two that become one, the later in the alphabet gets a number."""
+    clean: dict[str, str] = {}
+    for name in sorted(names):
+        short, number = _clean(name), 2
+        candidate = short
+        while candidate in clean.values():
+            candidate, number = f"{short[:244]}_{number}", number + 1
+        clean[name] = candidate
+    return clean
+
+
+# --- checkpoints
+
+
+@dataclass(frozen=True)
+class File:
+    """A checkpoint file that is what its seal says."""
+
+    attempt: int
+    epoch: int
+    data: bytes
+    content: Mapping[str, Any]
+
+
+class _Broken(Exception):
+    pass
+
+
+def _listed(address: str) -> list[str]:
+    """The checkpoint files at an address, the newest last: a later attempt's are newer, whatever their epoch."""
+    if (folder := _folder(address)) is not None:
+        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 # names alone are wanted
+    else:
+        from pyarrow import fs
+
+        system, path = fs.FileSystem.from_uri(address)
+        names = [info.base_name for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True))]
+    return sorted((n for n in names if CHECKPOINT.fullmatch(n)), key=_age)
+
+
+def _age(name: str) -> tuple[int, int]:
+    match = CHECKPOINT.fullmatch(name)
+    assert match
+    return int(match[1]), int(match[2])
+
+
+def _bytes(address: str, name: str) -> bytes:
+    if (folder := _folder(address)) is not None:
+        return (folder / name).read_bytes()
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(address)
+    with system.open_input_stream(f"{path}/{name}") as stream:
+        return bytes(stream.read())
+
+
+def _folder(address: str) -> Path | None:
+    if "://" not in address:
+        return Path(address)
+    parts = urlsplit(address)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _opened(data: bytes) -> Mapping[str, Any]:
+    """The content of a checkpoint's bytes, once their seal was found right."""
+    body, length, seal = data[: -2 - SEAL_LENGTH], data[-2 - SEAL_LENGTH : -SEAL_LENGTH], data[-SEAL_LENGTH:]
+    if int.from_bytes(length, "little") != SEAL_LENGTH or not SEAL.fullmatch(seal):
+        raise _Broken("does not end in its checksum: it is truncated or not ours")
+    if hashlib.sha256(body).hexdigest().encode() != seal.removeprefix(b"sha256:"):
+        raise _Broken("has another checksum than it names: it was altered")
+    import torch
+
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        missing = {"format", "config", "facts", "history", "epoch", "best_epoch", "best_value", "best_weights"}
+        missing -= set(content)
+    except Exception as error:  # whatever the reader makes of foreign bytes
+        raise _Broken(f"can't be read without running code: {type(error).__name__}") from None
+    if missing:
+        raise _Broken(f"lacks {sorted(missing)}")
+    return content
+
+
+# --- the audit
+
+
+class _Audit:
+    def __init__(self, home: Path, name: str, study: Study, tracking: Tracking, artifacts: Path) -> None:
+        self.home, self.name, self.study, self.tracking, self.artifacts = home, name, study, tracking, artifacts
+        self.facts = study.facts
+        self.base: Mapping[str, Any] = study.facts["base"]
+        self.sign = 1 if self.base["direction"] == "minimize" else -1
+        self.ended = sorted((t for t in study.trials if t.end), key=lambda t: (t.end["at_ms"], t.number))
+        self.sweep_runs = self._runs_of_sweep()
+        self.sweep_run = self.sweep_runs[0] if self.sweep_runs else None
+        self.experiment = self._experiment()
+        self.runs: dict[str, list[Run]] = defaultdict(list)
+        for run in self.tracking.runs.get(self.experiment or -1, []):
+            if "sweep.trial" in run.tags:
+                self.runs[run.tags["sweep.trial"]].append(run)
+        self.concluded = self._concluded()
+        self.best = self._best()
+
+    def findings(self) -> Iterator[str]:
+        yield from (f"the sweep: {what}" for what in self._numbering())
+        yield from self._holes()
+        for trial in self.study.trials:
+            yield from (f"trial {trial.number}: {what}" for what in self._trial(trial))
+        yield from self._unknown()
+        yield from (f"the sweep: {what}" for what in self._sweep())
+
+    # --- the sweep in the study
+
+    def _numbering(self) -> Iterator[str]:
+        if self.study.direction != self.base["direction"].upper():
+            yield f"its study's direction is {self.study.direction}, its configuration's {self.base['direction']}"
+        ended, wanted = sum(t.ended for t in self.study.trials), self.facts["n_trials"]
+        said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
+        if not self.study.driven and self.facts.get("recorded") and ended < wanted and "reached the target" not in said:
+            yield f"its study says that it is complete, and {ended} of {wanted} trials have ended"
+
+    def _holes(self) -> Iterator[str]:
+        count = Counter(t.number for t in self.study.trials)
+        yield from (f"trial {n}: the study holds it {times} times" for n, times in count.items() if times > 1)
+        gaps = sorted(set(range(max(count, default=-1) + 1)) - set(count))
+        yield from (f"trial {n}: the study does not hold it, and holds a later one" for n in gaps)
+
+    def _unknown(self) -> Iterator[str]:
+        """Trials that only a later store knows."""
+        known = {str(t.number) for t in self.study.trials}
+        for number in sorted(set(self.runs) - known):
+            yield f"trial {number}: MLflow has a run of it, and the study does not hold it"
+        place = _folder(self.facts["checkpoints"])
+        for folder in sorted(place.glob("trial-*")) if place and place.is_dir() else []:
+            number = folder.name.removeprefix("trial-").lstrip("0") or "0"
+            if number not in known and _listed(str(folder)):
+                yield f"trial {number}: there are checkpoints of it in {folder}, and the study does not hold it"
+
+    def _best(self) -> Trial | None:
+        done = [t for t in self.ended if self._may_be_best(t)]
+        return min(done, key=lambda t: (self.sign * t.end["value"], t.number), default=None)
+
+    def _may_be_best(self, trial: Trial) -> bool:
+        value = trial.end.get("value")
+        completed = trial.state == "COMPLETE" and trial.end["state"] == "COMPLETE" and not trial.end["diverged"]
+        return completed and value is not None and math.isfinite(value)
+
+    def _concluded(self) -> bool:
+        """Whether a driver came to the end of all trials and judged the best."""
+        if self.study.driven:
+            return False
+        if self.facts.get("recorded"):
+            return True
+        said = self.sweep_run.tags.get("sweep.ended") if self.sweep_run else None
+        return said == "all trials have ended" and len(self.ended) >= self.facts["n_trials"]
+
+    # --- a trial in the study and its checkpoints
+
+    def _trial(self, trial: Trial) -> Iterator[str]:
+        if trial.state == "WAITING":
+            yield from self._nothing_of(trial)
+            return
+        if trial.state == "RUNNING" and not self.study.driven:
+            yield "is RUNNING in the study, and no living driver holds the sweep"
+        lagging = self.study.driven or trial.state == "RUNNING"
+        yield from _contiguous(trial.epochs, "the study's epochs")
+        file = None
+        if not (self.study.driven and trial.state == "RUNNING"):  # there it changes while it is read
+            file, broken = self._checkpoint(trial)
+            yield from broken
+        if file is not None:
+            yield from self._content(trial, file)
+            yield from self._against_study(trial, file, lagging=lagging)
+        if trial.ended:
+            yield from self._end(trial, file)
+        yield from self._run(trial, file, lagging=lagging)
+
+    def _nothing_of(self, trial: Trial) -> Iterator[str]:
+        if trial.epochs:
+            yield "is WAITING in the study, which has epochs of it"
+        if self.runs[str(trial.number)]:
+            yield "is WAITING in the study, and MLflow has a run of it"
+
+    def _address(self, trial: Trial) -> str:
+        return trial.end.get("checkpoint") or f"{self.facts['checkpoints']}/trial-{trial.number:04d}"
+
+    def _checkpoint(self, trial: Trial) -> tuple[File | None, list[str]]:
+        """The newest checkpoint file of a trial, and what is wrong with it."""
+        address = self._address(trial)
+        named = trial.end.get("checkpoint")
+        if named and Path(named).name != f"trial-{trial.number:04d}":
+            return None, [f"the study names {named} as its checkpoint, which is another trial's"]
+        try:
+            names = _listed(address)
+            if not names:
+                needed = bool(trial.epochs or named)
+                return None, [f"there is no checkpoint at {address}"] if needed else []
+            data = _bytes(address, names[-1])
+            return File(*_age(names[-1]), data, _opened(data)), []
+        except (_Broken, OSError) as error:
+            return None, [f"its checkpoint {address}/{names[-1]} {error}"]
+
+    def _content(self, trial: Trial, file: File) -> Iterator[str]:
+        """What a checkpoint must say of itself."""
+        content, history = file.content, file.content["history"]
+        if content["format"] != 1:
+            yield f"its checkpoint has format {content['format']}"
+        yield from _contiguous((row["number"] for row in history), "its checkpoint's epochs")
+        if not (file.epoch == content["epoch"] == len(history)):
+            yield f"its checkpoint is named after epoch {file.epoch}, says {content['epoch']}, holds {len(history)}"
+        if file.attempt > trial.attributes.get("attempt", 0):
+            yield f"its checkpoint is of attempt {file.attempt}, the study knows {trial.attributes.get('attempt', 0)}"
+        for row in history:
+            if not _same(row["value"], row["metrics"].get(self.base["metric"], math.nan)):
+                yield f"its checkpoint's value of epoch {row['number']} is not its {self.base['metric']}"
+        early = [row["number"] for row in history[:-1] if row["stop"]]
+        if early:
+            yield f"its checkpoint goes on after epoch {early[0]}, which was to be the last"
+        best = self._best_row(history)
+        number, value = (best["number"], best["value"]) if best else (0, math.nan)
+        if content["best_epoch"] != number or not _same(content["best_value"], value):
+            yield f"its checkpoint says that epoch {content['best_epoch']} is its best; its history, epoch {number}"
+        if trial is self.best and not content["best_weights"]:
+            yield "is the best, and its checkpoint has no weights"
+        if (fingerprint := content["facts"]["fingerprint"]) != self.facts.get("data_fingerprint"):
+            yield f"its checkpoint was trained on the data {fingerprint[:12]}, the sweep is of other data"
+        wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but="data.path")  # a file may be moved
+        yield from (f"its checkpoint was trained with {what}" for what in wrong)
+
+    def _against_study(self, trial: Trial, file: File, *, lagging: bool) -> Iterator[str]:
+        history = {row["number"]: row["value"] for row in file.content["history"]}
+        for epoch in sorted(history.keys() | trial.epochs.keys()):
+            if epoch not in history:
+                yield f"the study has epoch {epoch}, its checkpoint has not"
+            elif epoch not in trial.epochs:
+                if not lagging:
+                    yield f"its checkpoint has epoch {epoch}, the study has not"
+            elif not _same(history[epoch], trial.epochs[epoch]):
+                yield (
+                    f"the study's value of epoch {epoch} is {trial.epochs[epoch]!r}, "
+                    f"its checkpoint's {history[epoch]!r}"
+                )
+
+    def _best_row(self, history: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        sound = [row for row in history if math.isfinite(row["value"]) and row["stop"] != "diverged"]
+        return min(sound, key=lambda row: (self.sign * row["value"], row["number"]), default=None)
+
+    def _end(self, trial: Trial, file: File | None) -> Iterator[str]:
+        """How a trial ended, by the study alone and by its history."""
+        end = trial.end
+        if not end:
+            missing = sorted(END - set(trial.attributes.get("end", {})))
+            yield f"is {trial.state} in the study, which does not say how it ended (lacks {missing})"
+            return
+        if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE"):
+            yield f"is {trial.state} in the study, and was decided to end {end['state']}"
+        yield from self._told(trial)
+        history = file.content["history"] if file else []
+        if file is not None:
+            best = self._best_row(history)
+            number, value = (best["number"], best["value"]) if best else (0, None)
+            if end["best_epoch"] != number or not _same(end["value"], value):
+                yield (
+                    f"ended with {end['value']!r} of epoch {end['best_epoch']} in the study; "
+                    f"its history's best is {value!r} of epoch {number}"
+                )
+            if not end["checkpoint"]:
+                yield f"has a checkpoint at {self._address(trial)}, and the study names none"
+            last = history[-1]["stop"] if history else None
+            if end["state"] == "COMPLETE" and last in (None, "diverged"):
+                yield f"is COMPLETE, and its last epoch says {last}"
+        elif end["best_epoch"] and not _same(trial.epochs.get(end["best_epoch"]), end["value"]):
+            yield f"ended with {end['value']!r} of epoch {end['best_epoch']}, where the study has another value"
+
+    def _told(self, trial: Trial) -> Iterator[str]:
+        """The value that Optuna keeps of a trial, from which its samplers learn."""
+        end = trial.end
+        if end["diverged"] and trial.state == "COMPLETE":  # a penalty: the worst of those that completed before
+            others = [t.told for t in self.study.trials if t.state == "COMPLETE" and t is not trial]
+            if trial.told not in others:
+                yield f"diverged, and the study's value of it, {trial.told!r}, is no other trial's"
+            return
+        last = trial.epochs.get(max(trial.epochs, default=0))
+        pruned = last if last is not None and not math.isnan(last) else None
+        expected = {"COMPLETE": end["value"], "PRUNED": pruned, "FAIL": None}[trial.state]
+        if not _same(trial.told, expected):
+            yield f"has the value {trial.told!r} in the study, where {expected!r} is right"
+
+    def _config(self, trial: Trial) -> dict[str, Any]:
+        """What a trial trains: the base configuration with its own settings."""
+        config = json.loads(json.dumps(self.base))
+        for path, value in trial.params.items():
+            section, key = path.split(".")
+            config[section][key] = value
+        return config
+
+    # --- MLflow
+
+    def _runs_of_sweep(self) -> list[Run]:
+        wanted = {"sweep.name": self.name, "sweep.study": self.facts["id"]}
+        homes = [key for key, (name, _) in self.tracking.experiments.items() if name == "sweeps"]
+        return [r for key in homes for r in self.tracking.runs.get(key, []) if wanted.items() <= r.tags.items()]
+
+    def _experiment(self) -> int | None:
+        names = {self.name, f"{self.name} ({self.facts['id'][:8]})"}
+        for key, (name, tags) in sorted(self.tracking.experiments.items()):
+            if name in names and tags.get("sweep.study") == self.facts["id"]:
+                return key
+        return None
+
+    def _run(self, trial: Trial, file: File | None, *, lagging: bool) -> Iterator[str]:
+        found = self.runs[str(trial.number)]
+        if not found:
+            if not lagging:
+                yield "MLflow has no run of it"
+            return
+        if len(found) > 1:
+            yield f"MLflow has {len(found)} runs of it: {', '.join(run.id for run in found)}"
+        run = found[0]
+        if self.sweep_run and run.tags.get("mlflow.parentRunId") != self.sweep_run.id:
+            yield f"its run's parent is {run.tags.get('mlflow.parentRunId')}, the sweep's run is {self.sweep_run.id}"
+        if run.tags.get("sweep.name") != self.name:
+            yield f"its run's sweep.name is {run.tags.get('sweep.name')!r}"
+        state = trial.end.get("state", trial.state)  # a diverged trial may be told to Optuna as another
+        if run.status != STATUS[state] and not lagging:
+            yield f"is {state} in the study, its run is {run.status}"
+        if trial.end:
+            yield from self._run_end(trial, run, lagging=lagging)
+        if "start" in trial.attributes and not lagging:  # else no worker ever began it, and nothing was trained
+            yield from self._run_config(trial, run)
+        yield from self._curves(trial, file, run, lagging=lagging)
+        yield from self._run_artifact(trial, file, run)
+
+    def _run_end(self, trial: Trial, run: Run, *, lagging: bool) -> Iterator[str]:
+        end = trial.end
+        if lagging and "sweep.recorded" not in run.tags:
+            return
+        expected = {key: str(end[key]) for key in ("state", "reason", "checkpoint", "best_epoch")}
+        expected |= {"recorded": "true", "attempt": str(trial.attributes.get("attempt", 0))}
+        for key, value in expected.items():
+            if (there := run.tags.get(f"sweep.{key}")) != value[:5000]:
+                yield f"its run's sweep.{key} is {there!r}, the study's {value!r}"
+        if run.end_time != end["at_ms"]:
+            yield f"its run ended at {run.end_time} ms, in the study at {end['at_ms']}"
+
+    def _run_config(self, trial: Trial, run: Run) -> Iterator[str]:
+        config = self._config(trial)
+        there = {key: _read(value) for key, value in run.params.items()}
+        expected = {_clean(key): _read(_written(value)) for key, value in _flat(config).items()}
+        yield from (f"its run's parameters have {what}" for what in _unlike(there, expected))
+        settings = json.loads(run.tags.get("sweep.settings", "null"))
+        if settings != trial.params:
+            yield f"its run's sweep.settings are {settings}, the study's {trial.params}"
+        text = self._artifact(run, "config.yaml")
+        if text is None:
+            yield "its run has no config.yaml"
+            return
+        try:
+            written = yaml.safe_load(text)
+        except (yaml.YAMLError, UnicodeDecodeError):
+            written = None
+        if not isinstance(written, dict):
+            yield "its run's config.yaml can't be read"
+            return
+        yield from (f"its run's config.yaml has {what}" for what in _unlike(_flat(written), _flat(config)))
+
+    def _curves(self, trial: Trial, file: File | None, run: Run, *, lagging: bool) -> Iterator[str]:
+        """Every point of a trial's run against its history; against the study where there is no history."""
+        yield from _latest(run)
+        # Without a history there is only the study's value, and it does not know when an epoch was measured.
+        expected = _history_points(file) if file else self._study_points(trial)
+        of_end = self._end_points(trial)
+        for metric in sorted(expected.keys() | of_end.keys() | run.curves.keys()):
+            there = run.curves.get(metric, [])
+            if metric in of_end:
+                yield from _points_apart(metric, there, of_end[metric], lagging=lagging)
+            elif metric in expected:
+                yield from _points_apart(metric, there, expected[metric], lagging=lagging, timed=file is not None)
+            elif metric.startswith(("test/", "baseline/")) and trial.end:  # it was the best of fewer trials once
+                if [point[:2] for point in there] != [(trial.end["best_epoch"], trial.end["at_ms"])]:
+                    yield f"its run's {metric} is not one point at the end of its best epoch"
+            elif file is not None:
+                yield f"its run has a curve {metric} that its checkpoint's history has not"
+
+    def _study_points(self, trial: Trial) -> dict[str, list[Point]]:
+        return {_clean(self.base["metric"]): [(step, 0, _finite(value)) for step, value in trial.epochs.items()]}
+
+    def _end_points(self, trial: Trial) -> dict[str, list[Point]]:
+        """What a trial's end adds to its run, each a single point."""
+        if trial.end.get("value") is None:
+            return {}
+        judged = self._judged() if trial is self.best and self.concluded else {}
+        step, at_ms = trial.end["best_epoch"], trial.end["at_ms"]
+        return {
+            metric: [(step, at_ms, _finite(value))] for metric, value in {"best": trial.end["value"], **judged}.items()
+        }
+
+    def _judged(self) -> dict[str, float]:
+        judged = self.facts.get("judged") or {}
+        if self.best is None or judged.get("trial") != self.best.number:
+            return {}
+        names = _clean_all(judged["metrics"])
+        return {names[metric]: value for metric, value in judged["metrics"].items()}
+
+    def _run_artifact(self, trial: Trial, file: File | None, run: Run) -> Iterator[str]:
+        data = self._artifact(run, "checkpoint/checkpoint.pt")
+        if data is None:
+            mode = self._mode()
+            is_best = mode == "best" and trial is self.best and self.concluded
+            of_all = mode == "all" and "sweep.recorded" in run.tags and bool(trial.end.get("checkpoint"))
+            if is_best or of_all:
+                yield "its run lacks the checkpoint as an artifact"
+            return
+        try:
+            content = _opened(data)
+        except _Broken as error:
+            yield f"its run's artifact checkpoint.pt {error}"
+            return
+        if file is None:
+            return
+        if trial is self.best and self.concluded and data != file.data:
+            yield "its run's artifact checkpoint.pt is not the file at its address"
+        # The weights may have gone from the address since; the history stays.
+        elif repr((content["history"], content["config"])) != repr((file.content["history"], file.content["config"])):
+            yield "its run's artifact checkpoint.pt holds another history than the file at its address"
+
+    def _mode(self) -> str:
+        """The spec's `tracking.checkpoints`, as the sweep was last run."""
+        folder = self.home / self.name
+        spec, origin = folder / "spec.yaml", folder / "origin.json"
+        text = spec.read_text(encoding="utf-8") if spec.is_file() else self.facts.get("spec_text", "")
+        mode = ((yaml.safe_load(text) or {}).get("tracking") or {}).get("checkpoints", "best")
+        for override in json.loads(origin.read_text())["overrides"] if origin.is_file() else []:
+            path, _, value = override.partition("=")
+            if path == "tracking.checkpoints":
+                mode = value
+        return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", lambda m: os.environ.get(m[1], m[2] or ""), str(mode))
+
+    def _artifact(self, run: Run, name: str) -> bytes | None:
+        parts = urlsplit(run.artifacts)
+        if parts.scheme == "mlflow-artifacts":  # a server's own folder, under which it lays them by experiment
+            folder = self.artifacts / unquote(parts.path).lstrip("/")
+        elif parts.scheme in ("", "file"):
+            folder = Path(unquote(parts.path))
+        else:
+            raise ValueError(f"artifacts at {parts.scheme}:// are not read here")
+        path = folder / name
+        return path.read_bytes() if path.is_file() else None
+
+    # --- the sweep's run
+
+    def _sweep(self) -> Iterator[str]:
+        started = any(t.state != "WAITING" for t in self.study.trials)
+        lagging = self.study.driven
+        if self.experiment is None and started and not lagging:
+            yield f"MLflow has no experiment of the name {self.name} that is of its study {self.facts['id'][:8]}"
+        if not self.sweep_runs:
+            if not lagging:
+                yield "MLflow has no run of it in the experiment sweeps"
+            return
+        if len(self.sweep_runs) > 1:
+            yield f"MLflow has {len(self.sweep_runs)} runs of it: {', '.join(run.id for run in self.sweep_runs)}"
+        run = self.sweep_runs[0]
+        yield from _latest(run)
+        if not lagging:
+            yield from self._sweep_facts(run)
+            yield from self._sweep_counts(run)
+        yield from _points_apart("best", run.curves.get("best", []), self._progress(), lagging=lagging)
+        marked = {n for n, found in self.runs.items() for r in found if r.tags.get("sweep.best") == "true"}
+        if self.concluded:
+            yield from self._conclusion(run, marked)
+
+    def _sweep_facts(self, run: Run) -> Iterator[str]:
+        expected = {
+            "sweep.n_trials": str(self.facts["n_trials"]),
+            "sweep.spec_hash": self.facts.get("spec_hash") or None,
+            "sweep.data_fingerprint": self.facts.get("data_fingerprint") or None,
+            "sweep.experiment": str(self.experiment),
+        }
+        for tag, value in expected.items():
+            if run.tags.get(tag) != value:
+                yield f"its run's {tag} is {run.tags.get(tag)!r}, the study's {value!r}"
+        for param in ("metric", "direction"):
+            if run.params.get(param) != self.base[param]:
+                yield f"its run's {param} is {run.params.get(param)!r}, the study's {self.base[param]!r}"
+        text = self._artifact(run, "spec.yaml")
+        if (text or b"").decode(errors="replace") != self.facts.get("spec_text", ""):
+            yield "its run's spec.yaml is not the study's spec"
+        if run.status == "RUNNING":
+            yield "its run is RUNNING, and no living driver holds the sweep"
+        elif run.status not in ("FINISHED", "KILLED") or (self.concluded and run.status != "FINISHED"):
+            yield f"its run is {run.status}, and the study says that it is complete"
+        elif run.status == "FINISHED" and not self._is_complete(run):
+            yield f"its run is FINISHED, and {len(self.ended)} of {self.facts['n_trials']} trials have ended"
+
+    def _is_complete(self, run: Run) -> bool:
+        return len(self.ended) >= self.facts["n_trials"] or "reached the target" in run.tags.get("sweep.ended", "")
+
+    def _sweep_counts(self, run: Run) -> Iterator[str]:
+        counts = Counter(t.end["state"] for t in self.ended)
+        for state in ENDED:
+            there = run.tags.get(f"sweep.trials.{state.lower()}", "0")
+            if there != str(counts[state]):
+                yield f"its run counts {there} trials {state}, the study {counts[state]}"
+
+    def _progress(self) -> list[Point]:
+        """The best value after each trial that ended, in the order of their ends."""
+        points: list[Point] = []
+        best: float | None = None
+        for step, trial in enumerate(self.ended, 1):
+            value = trial.end["value"]
+            if self._may_be_best(trial) and (best is None or self.sign * value < self.sign * best):
+                best = value
+            if best is not None:
+                points.append((step, trial.end["at_ms"], best))
+        return points
+
+    def _conclusion(self, run: Run, marked: set[str]) -> Iterator[str]:
+        """What a sweep's run says when all is over."""
+        best = str(self.best.number) if self.best else None
+        if run.tags.get("sweep.best_trial") != best:
+            yield f"its run's sweep.best_trial is {run.tags.get('sweep.best_trial')!r}, the study's best is {best}"
+        if marked != ({best} if best else set()):
+            yield f"the runs of trials {sorted(marked)} are marked as its best, the study's best is {best}"
+        if self.best and not self._judged():
+            yield f"its best is trial {best}, and the study holds no judgement of it"
+        if self._artifact(run, "report.html") is None:
+            yield "its run has no report.html"
+        for metric, value in self._judged().items():
+            point = (len(self.ended), self.ended[-1].end["at_ms"], _finite(value))
+            there = [p for p in run.curves.get(metric, []) if p[0] >= point[0]]  # those before: of fewer trials
+            yield from _points_apart(metric, there, [point], lagging=False)
+
+
+def _history_points(file: File) -> dict[str, list[Point]]:
+    """Every curve that MLflow shall have of a history."""
+    points: dict[str, list[Point]] = defaultdict(list)
+    for row in file.content["history"]:
+        names = _clean_all(row["metrics"])
+        for metric, value in row["metrics"].items():
+            points[names[metric]].append((row["number"], row["measured_at_ms"], _finite(value)))
+    return points
+
+
+def _latest(run: Run) -> Iterator[str]:
+    """What MLflow shows first of a curve must be its last point."""
+    for metric in sorted(run.curves.keys() | run.latest.keys()):
+        points = run.curves.get(metric, [])
+        last = max(points, key=lambda p: (p[0], p[1], -math.inf if p[2] is None else p[2]), default=None)
+        if run.latest.get(metric) != last:
+            yield f"its run's latest {metric} is {run.latest.get(metric)}, its curve's last point is {last}"
+
+
+def _points_apart(
+    metric: str, there: list[Point], expected: list[Point], *, lagging: bool, timed: bool = True
+) -> Iterator[str]:
+    """In what a curve differs from what it shall be, step by step."""
+    found: dict[int, list[Point]] = defaultdict(list)
+    for point in there:
+        found[point[0]].append(point)
+    wanted = {point[0]: point for point in expected}
+    for step in sorted(found.keys() | wanted.keys()):
+        points = found.get(step, [])
+        if step not in wanted:
+            yield f"its run has {metric} at step {step}, where there is none"
+        elif not points:
+            if not lagging:
+                yield f"its run lacks {metric} at step {step}"
+        elif len(points) > 1:
+            yield f"its run has {metric} at step {step} {len(points)} times"
+        elif points[0][2] != wanted[step][2]:
+            yield f"its run's {metric} at step {step} is {points[0][2]!r}, where {wanted[step][2]!r} is right"
+        elif points[0][1] != wanted[step][1] and timed:
+            yield f"its run's {metric} at step {step} is of {points[0][1]} ms, measured at {wanted[step][1]}"
+
+
+def _contiguous(numbers: Iterable[int], what: str) -> Iterator[str]:
+    ordered = sorted(numbers)
+    if ordered != list(range(1, len(ordered) + 1)):
+        yield f"{what} are {ordered}, not 1 to {len(ordered)}, each once"
+
+
+def _same(a: float | None, b: float | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _written(value: Any) -> str:
+    """A configuration's value as MLflow keeps it, in a text of bounded length."""
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:6000]
+
+
+def _read(text: str) -> Any:
+    """The number behind a parameter's text, so that 1 is 1.0; the text itself where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def _unlike(there: Mapping[str, Any], expected: Mapping[str, Any], but: str = "") -> Iterator[str]:
+    for key in sorted((there.keys() | expected.keys()) - {but}):
+        if key not in expected:
+            yield f"{key}, which the configuration has not"
+        elif key not in there:
+            yield f"no {key}, which the configuration has"
+        elif there[key] != expected[key] or isinstance(there[key], bool) != isinstance(expected[key], bool):
+            yield f"{key} {there[key]!r}, the study's configuration has {expected[key]!r}"
+
+
+if __name__ == "__main__":
+    import sys
+
+    started = time.perf_counter()
+    found = audit(Path(sys.argv[1]), sys.argv[2])
+    print(*found, f"{len(found)} findings in {time.perf_counter() - started:.1f} s", sep="\n")
+    sys.exit(bool(found))
