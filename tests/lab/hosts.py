@@ -1,0 +1,276 @@
+"""Hosts that are real for Ray: each has a network, a name, process ids and mounts of its own.
+
+A host is a set of Linux namespaces around one process that sleeps. The kernel ends all others with that one, so a
+host is killed at one stroke, and its network card goes with it. The card's other end lies on a bridge; there a host is
+cut off and comes back. The disk is shared by all, but for the folders that a host is given for itself.
+
+    with hosts.lab(3) as lab:
+        first, *others = lab.hosts
+        address = first.start_head(cpus=1)
+        for host in others:
+            host.join(address, cpus=1)
+        driver = first.start("sweep", "run", "spec.yaml", "--address", address, cwd=folder)
+        others[0].kill()
+
+Needs root, iproute2 and util-linux; `missing()` says what is not there.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+# Without tokens, the same on every host: a token file that lies about would else decide. One thread: two cores for all.
+ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+PROGRAMS = ("ip", "unshare", "nsenter", "setpriv", "bash", "mount", "hostname")
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+def missing() -> str:
+    """Why no hosts can be made here, or ""."""
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        return "needs Linux and root, to make network namespaces"
+    if lacks := [program for program in PROGRAMS if shutil.which(program) is None]:
+        return f"needs {', '.join(lacks)}"
+    bridge = f"lab{uuid.uuid4().hex[:8]}"
+    try:
+        _ip("link", "add", bridge, "type", "bridge")
+        _ip("link", "del", bridge)
+        subprocess.run(["unshare", "--net", "--uts", "--pid", "--mount", "--fork", "--mount-proc", "true"], check=True)
+    except subprocess.CalledProcessError as error:
+        return f"no network namespaces here: {(error.stderr or b'').decode().strip() or error}"
+    return ""
+
+
+def another_time(offset: str) -> dict[str, str]:
+    """The environment in which all programs see a clock that is so far off, as `-2h`; timeouts go on as ever."""
+    assert FAKETIME is not None
+    return {
+        "LD_PRELOAD": str(FAKETIME),
+        "RAY_LD_PRELOAD_ON_WORKERS": "1",  # Ray takes it from its workers otherwise
+        "FAKETIME": offset,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+@dataclass
+class Host:
+    """One host; made by a lab."""
+
+    name: str
+    address: str  # its IP
+    card: str  # the bridge's end of its cable
+    scratch: Path  # a short path: Unix sockets have short names
+    outer: "subprocess.Popen[str]"
+    init: int  # the id, outside, of the process that holds all others
+    alive: bool = True
+    environment: dict[str, str] = field(default_factory=dict)  # for everything that runs here
+
+    def command(self, *words: str | Path, cwd: Path | None = None) -> list[str]:
+        """A command line for this process that runs another on the host."""
+        first, *rest = map(str, words)
+        program = str(BIN / first) if (BIN / first).is_file() else first
+        enter = ["nsenter", f"--target={self.init}", "--net", "--uts", "--pid", "--mount", f"--wdns={cwd or '/'}"]
+        return [*enter, program, *rest]
+
+    def run(
+        self,
+        *words: str | Path,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = 300,
+        check: bool = False,
+    ) -> "subprocess.CompletedProcess[str]":
+        """Runs a command on the host to its end; both streams in `stdout`."""
+        return subprocess.run(
+            self.command(*words, cwd=cwd),
+            env=self._environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            check=check,
+        )
+
+    def start(
+        self,
+        *words: str | Path,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        output: Path | None = None,
+    ) -> "subprocess.Popen[str]":
+        """Starts a command on the host; what it says goes to a file, or is read from `stdout`."""
+        with output.open("w") if output else open(os.devnull) as file:
+            return subprocess.Popen(
+                self.command(*words, cwd=cwd),
+                env=self._environment(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file if output else subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    def _environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        return {**os.environ, **ENVIRONMENT, **self.environment, **(more or {})}
+
+    def start_head(self, *, cpus: int, gpus: int = 0, environment: Mapping[str, str] | None = None) -> str:
+        """Starts the head of a new cluster here; its address."""
+        folder = Path(tempfile.mkdtemp(dir=self.scratch))  # a session of its own: all hosts share the disk
+        words = ("--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={folder}")
+        self._ray_start(*words, cpus=cpus, gpus=gpus, environment=environment)
+        return f"{self.address}:6379"
+
+    def join(self, address: str, *, cpus: int, gpus: int = 0, environment: Mapping[str, str] | None = None) -> None:
+        """Makes the host a part of the cluster at an address."""
+        self._ray_start(f"--address={address}", cpus=cpus, gpus=gpus, environment=environment)
+
+    def _ray_start(self, *role: str, cpus: int, gpus: int, environment: Mapping[str, str] | None) -> None:
+        words = (*role, f"--node-ip-address={self.address}", f"--num-cpus={cpus}", f"--num-gpus={gpus}")
+        done = self.run("ray", "start", *words, environment=environment, timeout_s=180)
+        assert done.returncode == 0, done.stdout
+
+    def pids(self, name: str = "") -> list[int]:
+        """The ids, outside, of the host's processes whose command line holds `name`; not the two that hold it."""
+        mine = Path(f"/proc/{self.init}/ns/pid").readlink()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if (entry / "ns" / "pid").readlink() == mine and name in words and int(entry.name) != self.init:
+                    found.append(int(entry.name))
+        return found
+
+    def send(self, process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+        """Sends a signal to what `start` started (`Popen` itself is only the door that it went through)."""
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), number)
+
+    def cut_off(self) -> None:
+        """Pulls the cable: nothing arrives any more and nobody is told; the host lives on."""
+        _ip("link", "set", self.card, "down")
+
+    def reconnect(self) -> None:
+        """Plugs the cable in again."""
+        _ip("link", "set", self.card, "up")
+
+    def kill(self, *, silently: bool = False) -> None:
+        """Ends the host with SIGKILL for all its processes at once.
+
+        Their peers see closed connections, as after `kill -9`; `silently` they see nothing, as when the power fails.
+        """
+        if not self.alive:
+            return
+        if silently:
+            self.cut_off()
+        self.alive = False
+        with suppress(ProcessLookupError):
+            os.kill(self.init, signal.SIGKILL)
+        self.outer.wait()  # the kernel lets go of the first process of a namespace after all others
+
+    def keep_to_itself(self, folder: Path) -> Path:
+        """Gives the host a disk of its own at a folder; where that lies for the others, who see nothing of it there."""
+        own = Path(tempfile.mkdtemp(dir=self.scratch))
+        self.run("mount", "--bind", own, folder, check=True)
+        return own
+
+    def make_read_only(self, folder: Path) -> None:
+        """Takes the host the right to write to a folder; root is stopped by that, too."""
+        self.run("mount", "--bind", folder, folder, check=True)
+        self.run("mount", "-o", "remount,ro,bind", folder, check=True)
+
+
+class Lab:
+    """Hosts on one bridge; made by `lab`."""
+
+    def __init__(self) -> None:
+        """Builds the bridge."""
+        self.hosts: list[Host] = []
+        self.scratch = Path(tempfile.mkdtemp(prefix="lab", dir="/tmp"))
+        self._mark = f"{os.getpid()}{uuid.uuid4().hex[:3]}"
+        self._bridge = f"lb{self._mark}"
+        self._made = 0
+        # Two sessions that look for a free net at the same moment would find the same.
+        with Path(tempfile.gettempdir(), "lab-of-hosts.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._net = _free_net()
+            _ip("link", "add", self._bridge, "type", "bridge")
+            _ip("addr", "add", f"{self._net}.254/24", "dev", self._bridge)
+        _ip("link", "set", self._bridge, "up")
+
+    def host(self) -> Host:
+        """Makes one more host; it runs nothing yet."""
+        self._made += 1
+        name, card = f"host{self._made}", f"l{self._made}x{self._mark}"
+        folder = self.scratch / name
+        folder.mkdir()
+        hold = 'hostname "$0" && ip link set lo up && echo $$ && { sleep infinity & wait; }'
+        spaces = ("--net", "--uts", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc")
+        # Both die with this process, however it ends.
+        words = ["setpriv", "--pdeathsig", "KILL", "unshare", *spaces, "bash", "-c", hold, name]
+        outer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        assert outer.stdout is not None
+        ready = outer.stdout.readline()
+        assert ready == "1\n", f"{name}: {ready!r}"
+        init = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text())
+        made = Host(name, f"{self._net}.{self._made}", card, folder, outer, init)
+        self.hosts.append(made)
+        _ip("link", "add", card, "type", "veth", "peer", "name", "e0", "netns", str(init))
+        _ip("link", "set", card, "master", self._bridge, "up")
+        made.run("ip", "addr", "add", f"{made.address}/24", "dev", "e0", check=True)
+        made.run("ip", "link", "set", "e0", "up", check=True)
+        made.run("ip", "route", "add", "default", "via", f"{self._net}.254", check=True)
+        return made
+
+    def end(self) -> None:
+        """Kills all hosts and takes the bridge down."""
+        for host in self.hosts:
+            host.kill()
+        subprocess.run(["ip", "link", "del", self._bridge], capture_output=True, check=False)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+@contextmanager
+def lab(count: int) -> Iterator[Lab]:
+    """A lab with so many hosts, which are gone when the context ends."""
+    made = Lab()
+    try:
+        for _ in range(count):
+            made.host()
+        yield made
+    finally:
+        made.end()
+
+
+def cluster(first: Host, *others: Host, cpus: int = 1, gpus: int = 0) -> str:
+    """Makes hosts one Ray cluster; the address of its head."""
+    address = first.start_head(cpus=cpus, gpus=gpus)
+    for host in others:
+        host.join(address, cpus=cpus, gpus=gpus)
+    return address
+
+
+def _free_net() -> str:
+    """A /24 in 10.0.0.0/8 that no card of this machine has."""
+    taken = subprocess.run(["ip", "-o", "-4", "addr"], capture_output=True, text=True, check=True).stdout
+    for step in range(60_000):
+        place = (os.getpid() + step) % 60_000
+        net = f"10.{16 + place // 250}.{place % 250}"
+        if f" {net}." not in taken:
+            return net
+    raise OSError("no free network in 10.0.0.0/8")
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
