@@ -119,11 +119,17 @@ def run(
         HeldError: another driver holds the sweep.
     """
     stop = Stop()
+
+    def head_lost(why: str) -> int:
+        stop.now(why, 1)
+        record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
+        return stop.code
+
     with signals(stop) as install:
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
         with (
-            join(address, order.resources, str(order.storage.checkpoints)) as joined,
+            join(address, order.resources, str(order.storage.checkpoints), head_lost) as joined,
             Lease(
                 order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
             ) as lease,
@@ -182,7 +188,9 @@ def open_study(order: Order, series: Series) -> Study:
         folder=order.folder,
         checkpoints=order.checkpoints,
         id=order.study_id,
-        recorded=False,  # until this run has ended and MLflow has it all
+        git_commit=order.git_commit,
+        complete=False,  # until this run has ended with all its trials
+        recorded=False,  # until MLflow has it all, too
         comparable=dict(order.comparable),  # last: a study that has it is whole
     )
     study.enqueue_first()

@@ -1,4 +1,7 @@
+import itertools
 import socket
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -163,3 +166,116 @@ def test_a_trial_that_fits_nowhere(monkeypatch, tmp_path):
         "resources: a trial asks for 5 CPUs and 0 GPUs, which no node has; the cluster's 1 nodes have 4 CPUs and 0 "
         "GPUs together"
     )
+
+
+# --- The head is watched.
+
+WATCHING = """
+import socket, sys, threading, time
+from cluster.connect import Pace, Watch
+
+listener = socket.create_server(("127.0.0.1", 0))
+told = threading.Event()
+
+def lost(why):
+    print(why, end="")  # what is said is said, though nobody flushes it
+    told.set()
+    return 7
+
+address = "127.0.0.1:%d" % listener.getsockname()[1]
+hangs = sys.argv[1] == "hangs"
+with Watch(address, Pace(0.01, 0.05, 0.0 if hangs else 3600.0, OSError), lost):
+    print(address, end=" ")
+    listener.close()
+    told.wait()
+    if hangs:
+        threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("driver", ["hangs", "ends"])
+def test_a_driver_that_lost_the_head_says_so_and_leaves_whether_it_hangs_or_ends(driver):
+    ran = subprocess.run(
+        [sys.executable, "-c", WATCHING, driver], capture_output=True, text=True, timeout=120, check=False
+    )
+    address, _, said = ran.stdout.partition(" ")
+    assert (ran.returncode, said) == (7, f"the head of the Ray cluster at {address} does not answer"), ran.stderr
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Watches a head with a clock that each look at it moves by a second; what was told, when the process left."""
+
+    def act(answers, lost=lambda _: 5):
+        told, clock = [], itertools.count()
+        now = SimpleNamespace(s=next(clock))
+        monkeypatch.setattr(connect, "time", SimpleNamespace(monotonic=lambda: now.s, sleep=told.append))
+        monkeypatch.setattr(connect, "_leave", lambda code: told.append(("left", code)))
+        monkeypatch.setattr(connect.atexit, "register", lambda *_: None)
+        script = iter(answers)
+
+        class Scripted(connect.Watch):
+            def _answers(self):
+                now.s = next(clock)
+                answer = next(script, None)
+                if answer is None:
+                    self.end()
+                return answer in ("yes", None)
+
+        watch = Scripted("head:6379", PACE, lambda why: told.append(why) or lost(why))
+        watch._watch()
+        return watch, told
+
+    return act
+
+
+PACE = connect.Pace(every_s=0.0, patience_s=3.0, grace_s=15.0, silence=OSError)
+
+
+@pytest.mark.parametrize("answers", [["yes"] * 9, ["no", "no", "no", "yes"] * 9, ["no", "no", "no"]])
+def test_a_head_that_comes_back_in_time_was_never_lost(scripted, answers):
+    watch, told = scripted(answers)
+    assert (watch.lost, told) == (False, [])
+
+
+def test_a_head_that_stays_silent_is_told_once_then_the_driver_has_a_grace(scripted):
+    watch, told = scripted(["yes", "no", "yes", *["no"] * 9])
+    assert watch.lost
+    assert told == ["the head of the Ray cluster at head:6379 does not answer", 15.0, ("left", 5)]
+
+
+def test_a_driver_that_cannot_say_why_leaves_nevertheless(scripted, capsys):
+    _, told = scripted(["no"] * 9, lambda _: 1 / 0)
+    assert told[1:] == [15.0, ("left", 1)]
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_within_a_machine_only_a_refusal_tells_that_the_head_is_gone():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        silent = f"127.0.0.1:{free.getsockname()[1]}"
+        nowhere = "255.255.255.255:6379"
+        looks = {
+            (pace, address): connect.Watch(address, pace, print)._answers()
+            for pace in (connect.NEAR, connect.FAR)
+            for address in (silent, nowhere)
+        }
+    assert looks == {
+        (connect.NEAR, silent): False,
+        (connect.FAR, silent): False,
+        (connect.NEAR, nowhere): True,  # as where the laptop has left its network
+        (connect.FAR, nowhere): False,
+    }
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, lost):
+    ended = []
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append("shutdown"))
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:1"))
+    monkeypatch.setattr(connect, "_check", lambda *_: None)
+    monkeypatch.setattr(connect.Watch, "_watch", lambda self: setattr(self, "lost", lost))
+    with connect.join("auto", ResourcesConfig(), str(tmp_path)):
+        pass
+    assert ended == ([] if lost else ["shutdown"])
