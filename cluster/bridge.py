@@ -220,6 +220,8 @@ class Bridge:
     def _lost(self, live: Attempt, reason: str) -> None:
         losses = self._insist(lambda: self._study.lost(live.number))
         if losses >= LOSSES:
+            # What it had made durable and could not tell any more is in the checkpoint.
+            live.epochs = self._catch_up(live.number, live.address)
             self._end(live, "FAIL", f"{reason} ({losses} times)")
             return
         live.ended = True
@@ -228,7 +230,7 @@ class Bridge:
 
     def _end(self, live: Attempt, state: TrialState, reason: str, *, diverged: bool = False) -> None:
         best = best_epoch(live.epochs, self._direction)
-        decision = {
+        decision: dict[str, Any] = {
             "state": state,
             "value": best.value if best else None,
             "best_epoch": best.number if best else 0,
@@ -298,6 +300,14 @@ class Bridge:
     def _close(self, number: int, reason: str) -> None:
         self._insist(lambda: self._study.adopt(number))
         address = checkpoint.address_of(self._checkpoints, number)
+        # What an earlier driver, or an epoch in flight, left unsaid; what was said is not doubled by saying it again.
+        trial = self._insist(lambda: self._study.trial(number))
+        self._record(trial.starting(address, _now_ms()))
+        epochs = self._catch_up(number, address)
+        self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
+
+    def _catch_up(self, number: int, address: str) -> list[Epoch]:
+        """Reports and records the epochs of a trial's checkpoint, and returns them."""
         try:
             found = checkpoint.load(address)
         except OSError as error:
@@ -305,12 +315,9 @@ class Bridge:
             self._record(Notice(f"{address}: can't be read: {error}"))
         epochs = list(found.state.history) if found else []
         self._insist(lambda: self._study.report(number, epochs))
-        # What an earlier driver, or an epoch in flight, left unsaid; what was said is not doubled by saying it again.
-        trial = self._insist(lambda: self._study.trial(number))
-        self._record(trial.starting(address, _now_ms()))
         for epoch in epochs:
             self._record(EpochEnded(number, epoch))
-        self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
+        return epochs
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Does something with the study, again and again while its database does not answer.

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from lstm.config import Section
 
+Checkpoints = Literal["best", "all", "none"]
+
 
 class TrackingConfig(Section):
     """Where runs are recorded."""
@@ -15,7 +17,7 @@ class TrackingConfig(Section):
         min_length=1,
         description="MLflow's tracking URI, a server or a database; by default SQLite in the home folder.",
     )
-    checkpoints: Literal["best", "all", "none"] = Field(
+    checkpoints: Checkpoints = Field(
         "best",
         description="Whose checkpoints become artifacts of their runs: the best trial's, every trial's or no trial's. "
         "The others carry their address as a tag.",

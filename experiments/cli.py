@@ -160,6 +160,24 @@ def stop(**arguments: Any) -> int | None:
 
 
 @main.command()
+@NAMED
+@JSON
+@HOME
+def verify(**arguments: Any) -> int | None:
+    """Check a sweep's records: study, checkpoints, MLflow."""
+    return _verb("verify", **arguments)
+
+
+@main.command()
+@NAMED
+@JSON
+@HOME
+def rebuild(**arguments: Any) -> int | None:
+    """Write MLflow again, from study and checkpoints."""
+    return _verb("rebuild", **arguments)
+
+
+@main.command()
 @click.argument("named", metavar="NAME|SPEC...", nargs=-1, required=True)
 @click.option(
     "--trials",

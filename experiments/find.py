@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dashboards.config import Checkpoints
 from experiments import load
 from experiments import spec as specs
 from experiments.plan import Home
@@ -28,6 +29,7 @@ class Found:
     home: Home
     study: str | None
     tracking: str | None
+    artifacts: Checkpoints = "best"  # whose checkpoints MLflow gets
 
     @property
     def study_url(self) -> str:
@@ -48,9 +50,10 @@ def sweep(named: str, home: Home) -> Found:
     """
     if _is_file(named):
         experiment = specs.load(named).experiment
-        return Found(experiment.name, home, experiment.storage.study, experiment.tracking.uri)
+        tracking = experiment.tracking
+        return Found(experiment.name, home, experiment.storage.study, tracking.uri, tracking.checkpoints)
     addresses = load.read(_folder(named, home) / ADDRESSES).filled
-    return Found(named, home, addresses["study"], addresses["tracking"])
+    return Found(named, home, addresses["study"], addresses["tracking"], addresses.get("artifacts", "best"))
 
 
 def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
@@ -84,6 +87,7 @@ def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"folder": str(spec.folder.absolute()), "overrides": list(overrides)}
     addresses = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
+    addresses["artifacts"] = spec.experiment.tracking.checkpoints
     texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
     texts[ADDRESSES] = json.dumps(addresses, indent=1) + "\n"  # last: where it is, the others are
     for name, text in texts.items():

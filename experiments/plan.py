@@ -52,6 +52,16 @@ class Home:
         """The folder of a sweep: its spec as last run, its log, its checkpoints."""
         return self.folder / name
 
+    def store_mark(self, tracking_uri: str) -> str:
+        """Tells an MLflow store from another, without its address, which may hold a password."""
+        if tracking_uri == self.tracking_uri:
+            return "home"  # wherever it was moved to
+        return hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
+
+    def artifacts_of(self, tracking_uri: str) -> str | None:
+        """Where the artifacts of an MLflow store go; a server decides for itself."""
+        return None if tracking_uri.startswith(("http://", "https://", "databricks")) else self.artifacts
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -66,14 +76,12 @@ class Plan:
     @property
     def artifacts(self) -> str | None:
         """Where MLflow's artifacts go; a server decides for itself."""
-        return None if self.tracking_uri.startswith(("http://", "https://", "databricks")) else self.home.artifacts
+        return self.home.artifacts_of(self.tracking_uri)
 
     @property
     def store_mark(self) -> str:
-        """Tells this MLflow store from another, without its address, which may hold a password."""
-        if self.tracking_uri == self.home.tracking_uri:
-            return "home"  # wherever it was moved to
-        return hashlib.sha256(self.tracking_uri.encode()).hexdigest()[:16]
+        """Tells this MLflow store from another."""
+        return self.home.store_mark(self.tracking_uri)
 
     @property
     def store_is_there(self) -> bool:

@@ -29,6 +29,18 @@ _PROBLEMS = {  # the parser's words, and plain ones
 }
 
 
+def plain(text: str) -> Any:
+    """YAML that a library wrote, as its own 1.1 types; a spec is read by `Builder`.
+
+    Raises:
+        ValueError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
 class Builder:
     """Builds nodes out of the parser's events, and notes lines and what is wrong."""
 

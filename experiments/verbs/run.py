@@ -137,8 +137,8 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
     order, swept = plan.order, outcome.sweep
     if outcome.code == 0:
         metrics = _judge(plan, outcome, recorder)
-        if swept.best and metrics:
-            study.remember(order.study_url, order.name, judged={"trial": swept.best.number, "metrics": metrics})
+        facts = {"judged": {"trial": swept.best.number, "metrics": metrics}} if swept.best and metrics else {}
+        study.remember(order.study_url, order.name, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
     if not left and outcome.code == 0:

@@ -40,7 +40,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "metric": sweep.metric,
         "n_trials": sweep.n_trials,
         "done": done,
-        "complete": done >= sweep.n_trials or bool(sweep.facts.get("recorded")),
+        "complete": done >= sweep.n_trials or bool(sweep.facts.get("complete")),
         "states": dict(states),
         "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
         "trials_last_hour": len(recent),

@@ -1,0 +1,146 @@
+"""Checks a sweep's study and its checkpoints against each other, from the records alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lstm import checkpoint
+from lstm.config import TrialConfig
+from lstm.records import Epoch, Finding, Sweep, Trial, best_epoch, same
+
+History = tuple[Epoch, ...]
+RUN = "`sweep run {name}` goes on and mends it"
+BACKUP = "restore the study's database from a backup, or run the spec again under another name"
+AGAIN = (
+    "restore the file from a backup; where there is none, training the trial's configuration again gives the same "
+    "weights (`sweep compare {name}` shows it)"
+)
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found, and what the checkpoints hold, by trial."""
+
+    findings: list[Finding] = field(default_factory=list)
+    histories: dict[int, History] = field(default_factory=dict)
+
+
+def check(sweep: Sweep, *, driven: bool) -> Checked:
+    """Looks at every trial of a sweep; a driver that lives may be at work on those that run."""
+    checked = Checked()
+    checked.findings += _numbers(sweep)
+    for trial in sweep.trials:
+        if trial.state == "WAITING" or (trial.state == "RUNNING" and driven):
+            continue
+        _trial(sweep, trial, checked)
+    return checked
+
+
+def _numbers(sweep: Sweep) -> Iterator[Finding]:
+    there = {trial.number for trial in sweep.trials}
+    for number in sorted(set(range(max(there, default=-1) + 1)) - there):
+        yield Finding(number, "study", "is missing from the study, which has later ones", BACKUP)
+    if len(there) < len(sweep.trials):
+        yield Finding(None, "study", "has two trials of one number", BACKUP)
+
+
+def _trial(sweep: Sweep, trial: Trial, checked: Checked) -> None:
+    def study(what: str, mend: str = BACKUP) -> None:
+        checked.findings.append(Finding(trial.number, "study", what, mend.format(name=sweep.name)))
+
+    if not trial.ended:
+        study("is RUNNING and nobody drives the sweep", RUN)
+    elif trial.ended_at_ms is None:
+        study("has ended, and how it ended is not stored")
+    steps = [step for step, _ in trial.curve]
+    if steps != list(range(1, len(steps) + 1)):
+        study(f"has epochs that do not follow each other from 1: {_few(steps)}")
+    history = _checkpoint(sweep, trial, checked)
+    if trial.ended and history is not None:
+        for what in (*_curve(trial, history), *_end(sweep, trial, history)):
+            study(what)
+    elif history is not None and len(trial.curve) > len(history):
+        study(f"knows {len(trial.curve)} epochs, its checkpoint holds {len(history)}", RUN)
+
+
+def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
+    """What a trial's checkpoint holds; None where that can't be said."""
+    address = trial.checkpoint or checkpoint.address_of(str(sweep.facts.get("checkpoints")), trial.number)
+
+    def wrong(what: str, mend: str = AGAIN) -> None:
+        checked.findings.append(Finding(trial.number, "checkpoint", what, mend.format(name=sweep.name)))
+
+    broken: list[str] = []
+    try:
+        found = checkpoint.load(address, broken.append)
+    except OSError as error:
+        wrong(f"{address}: can't be read: {error}", "see to it that the store answers, and look again")
+        return None
+    for text in broken:
+        wrong(text, AGAIN if trial.ended else RUN)
+    if found is None:
+        if trial.checkpoint or (trial.ended and trial.curve):
+            wrong(f"{address}: holds no valid checkpoint")
+            return None
+        checked.histories[trial.number] = ()
+        return ()
+    for what in _state(sweep, trial, found):
+        wrong(f"{address}: {what}")
+    checked.histories[trial.number] = found.state.history
+    return found.state.history
+
+
+def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator[str]:
+    """What is wrong in a checkpoint that could be loaded."""
+    state, history = found.state, found.state.history
+    if differing := _differing(found.config, TrialConfig.model_validate(trial.config)):
+        yield f"is not this trial's: it was trained with {differing}"
+    numbers = [epoch.number for epoch in history]
+    if numbers != list(range(1, state.epoch + 1)):
+        yield f"its history is not that of {state.epoch} epochs: {_few(numbers)}"
+    best = best_epoch(history, sweep.direction)
+    if state.best_epoch != (best.number if best else 0):
+        yield f"its best weights are of epoch {state.best_epoch}, the best is {best.number if best else 'none'}"
+    if sweep.best and trial.number == sweep.best.number and not state.best_weights:
+        yield "holds no weights, and the trial is the best"
+
+
+def _differing(one: TrialConfig, other: TrialConfig) -> str:
+    """Where two configurations differ, apart from where their data lay; "" where they do not."""
+    pairs = [(dict(_flat(c.model_dump(exclude={"data": {"path"}})))) for c in (one, other)]
+    return ", ".join(f"{path}={pairs[0][path]!r}" for path in pairs[0] if pairs[0][path] != pairs[1].get(path))
+
+
+def _flat(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{at}{key}.")
+        else:
+            yield f"{at}{key}", value
+
+
+def _curve(trial: Trial, history: History) -> Iterator[str]:
+    """Where the study's curve is not the checkpoint's."""
+    if len(trial.curve) != len(history):
+        yield f"knows {len(trial.curve)} epochs, its checkpoint holds {len(history)}"
+    for (step, value), epoch in zip(trial.curve, history, strict=False):
+        if step == epoch.number and not same(value, epoch.value):
+            yield f"epoch {step} has the value {value!r}, in the checkpoint {epoch.value!r}"
+
+
+def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
+    """Where a trial's end is not what its epochs say."""
+    best = best_epoch(history, sweep.direction)
+    value, number = (best.value, best.number) if best else (None, 0)
+    if not same(trial.value, value) or trial.best_epoch != number:
+        yield f"its value is {trial.value!r} of epoch {trial.best_epoch}; by its epochs {value!r} of {number}"
+    if trial.state == "COMPLETE":
+        if not same(trial.told, trial.value):
+            yield f"its value is {trial.value!r}, and the sampler was told {trial.told!r}"
+        if not history or history[-1].stop in (None, "diverged"):
+            yield "is COMPLETE, and its last epoch was none"
+
+
+def _few(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:12]))
+    return (shown + (", …" if len(numbers) > 12 else "")) or "none"

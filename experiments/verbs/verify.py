@@ -1,0 +1,69 @@
+"""`sweep verify`: checks a sweep from its records alone; says what is wrong and how to mend it."""
+
+from pathlib import Path
+from typing import Any
+
+from experiments import find
+from experiments.cli import emit
+from experiments.plan import Home
+from lstm.records import Finding
+
+
+def main(*, home: str, named: str, as_json: bool) -> int:
+    """Prints what is wrong; 1 where anything is."""
+    found = find.sweep(named, Home.at(home))
+    findings, looked = verify(found)
+    if as_json:
+        rows = [finding._asdict() for finding in findings]
+        emit({"sweep": found.name, "clean": not findings, "findings": rows, **looked})
+    else:
+        _show(found.name, findings, looked)
+    return 1 if findings else 0
+
+
+def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
+    """Everything that is wrong in a sweep's records, and how much was looked at."""
+    from cluster import check as cluster_check
+    from cluster import lease, study
+    from dashboards import check as mlflow_check
+
+    driven = lease.driver(found.study_url, found.name) is not None
+    sweep = study.read(found.study_url, found.name)
+    kept = cluster_check.check(sweep, driven=driven)
+    expected = mlflow_check.Expected(
+        sweep=sweep,
+        study=str(sweep.facts.get("id", "")),
+        histories=kept.histories,
+        checkpoints=found.artifacts,
+        whole=sweep.facts.get("recorded") == found.home.store_mark(found.tracking_uri),
+        driven=driven,
+        read_yaml=_read_yaml,
+    )
+    findings = [*kept.findings, *mlflow_check.check(found.tracking_uri, expected)]
+    looked = {
+        "trials": len(sweep.trials),
+        "epochs": sum(len(history) for history in kept.histories.values()),
+        "driven": driven,
+    }
+    return findings, looked
+
+
+def _read_yaml(path: str) -> Any:
+    from experiments.tree import plain
+
+    try:
+        return plain(Path(path).read_text(encoding="utf-8"))
+    except ValueError:  # no text, or no YAML
+        return None
+
+
+def _show(name: str, findings: list[Finding], looked: dict[str, Any]) -> None:
+    for finding in findings:
+        whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
+        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}")
+    count = f"{looked['trials']} trials and {looked['epochs']} epochs in study, checkpoints and MLflow"
+    if findings:
+        print(f"{name}: {len(findings)} {'finding' if len(findings) == 1 else 'findings'}; looked at {count}")
+    else:
+        running = "; a driver is at work, what it has not ended yet was left out" if looked["driven"] else ""
+        print(f"{name}: nothing is wrong with {count}{running}")
