@@ -432,6 +432,9 @@ class _Audit:
         done = [t for t in self.ended if self._may_be_best(t)]
         return min(done, key=lambda t: (self.sign * t.end["value"], t.number), default=None)
 
+    def _best_number(self) -> str | None:
+        return str(self.best.number) if self.best else None
+
     def _may_be_best(self, trial: Trial) -> bool:
         value = trial.end.get("value")
         completed = trial.state == "COMPLETE" and trial.end["state"] == "COMPLETE" and not trial.end["diverged"]
@@ -618,6 +621,8 @@ class _Audit:
             yield f"is {state} in the study, its run is {run.status}"
         if trial.end:
             yield from self._run_end(trial, run, lagging=lagging)
+        if self.concluded and (run.tags.get("sweep.best") == "true") != (trial is self.best):
+            yield f"its run's sweep.best is {run.tags.get('sweep.best')}, the study's best is {self._best_number()}"
         if "start" in trial.attributes and not lagging:  # else no worker ever began it, and nothing was trained
             yield from self._run_config(trial, run)
         yield from self._curves(trial, file, run, lagging=lagging)
@@ -758,9 +763,8 @@ class _Audit:
             yield from self._sweep_facts(run)
             yield from self._sweep_counts(run)
         yield from _points_apart("best", run.curves.get("best", []), self._progress(), lagging=lagging)
-        marked = {n for n, found in self.runs.items() for r in found if r.tags.get("sweep.best") == "true"}
         if self.concluded:
-            yield from self._conclusion(run, marked)
+            yield from self._conclusion(run)
 
     def _sweep_facts(self, run: Run) -> Iterator[str]:
         expected = {
@@ -807,13 +811,11 @@ class _Audit:
                 points.append((step, trial.end["at_ms"], best))
         return points
 
-    def _conclusion(self, run: Run, marked: set[str]) -> Iterator[str]:
+    def _conclusion(self, run: Run) -> Iterator[str]:
         """What a sweep's run says when all is over."""
-        best = str(self.best.number) if self.best else None
+        best = self._best_number()
         if run.tags.get("sweep.best_trial") != best:
             yield f"its run's sweep.best_trial is {run.tags.get('sweep.best_trial')!r}, the study's best is {best}"
-        if marked != ({best} if best else set()):
-            yield f"the runs of trials {sorted(marked)} are marked as its best, the study's best is {best}"
         if self.best and not self._judged():
             yield f"its best is trial {best}, and the study holds no judgement of it"
         if self._artifact(run, "report.html") is None:
