@@ -99,6 +99,7 @@ class Ledger:
     def end_sweep(self, event: SweepEnded) -> None:
         """Close the sweep's run: this driver is done with it."""
         run_id = self.sweep_run()
+        self._merge()
         runs.log(self._client, run_id, tags={"sweep.ended": event.reason or "complete"})
         status = "FINISHED" if event.complete else "KILLED"
         self._client.set_terminated(run_id, status, end_time=event.at_ms)
@@ -194,6 +195,7 @@ class Ledger:
     ) -> None:
         """Log the report, the final metrics, and which trial is the best."""
         run_id = self.sweep_run()
+        self._merge()
         if html is not None:
             self._client.log_text(run_id, html, "report.html")
         ended = self._all_ended()
@@ -235,6 +237,25 @@ class Ledger:
                 self._log_start(run_id, live.started)
             live.run_id = run_id
         return live.run_id
+
+    def _merge(self) -> None:
+        """Leave one run to each trial and to the sweep.
+
+        A server that hung may carry out a request after its sender gave up, looked, found nothing and made
+        another run.
+        """
+        home = runs.experiment(self._client, runs.SWEEPS, self._artifacts)
+        found = list(runs.search(self._client, home, {"sweep.name": self._sweep, "sweep.study": self._study}))
+        if found:
+            self._sweep_run = runs.keep_one(self._client, found, self._sweep_run)
+        trials: dict[str, list[Any]] = {}
+        for run in runs.search(self._client, self.experiment(), {"sweep.name": self._sweep}):
+            trials.setdefault(run.data.tags.get("sweep.trial", ""), []).append(run)
+        for number, several in trials.items():
+            if len(several) > 1 and number.isdecimal():
+                live = self._live.get(int(number), _Live())
+                whole = (run.info.run_id for run in several if WHOLE.items() <= run.data.tags.items())
+                runs.keep_one(self._client, several, live.run_id or next(whole, None))
 
     def _stored(self, run_id: str) -> dict[int, int]:
         # An epoch's metrics are written in one transaction, so that one of them speaks for all.

@@ -29,6 +29,7 @@ _GATHER_S = 1.0  # epochs that come within this time share a call
 _GATHER_EVENTS = 2000
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
+_LONGEST_PAUSE_AT_CLOSE_S = 1.0  # there is little time left: the store may be back any moment
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class _Close:
 
 
 _Item = Event | _Finish | _Question | _Close
+_WORDS: Mapping[type, str] = {
+    SweepStarted: "the sweep's start",
+    TrialStarted: "the start of trial",
+    TrialLost: "a lost attempt at trial",
+    TrialEnded: "the end of trial",
+    SweepEnded: "the sweep's end",
+    _Finish: "the report",
+}
 
 
 class Recorder:
@@ -168,12 +177,22 @@ class Recorder:
             if isinstance(item, _Close):
                 continue
             number = getattr(item, "number", None)
-            if number in waiting:
-                self._send(number, waiting.pop(number))
-            what = type(item).__name__
-            self._insist(partial(self._apply, item), 0 if isinstance(item, _Question) else 1, what)
+            for each in [number] if number is not None else list(waiting):  # what is no trial's comes after all
+                if each in waiting:
+                    self._send(each, waiting.pop(each))
+            self._take(item)
         for number, count in waiting.items():
             self._send(number, count)
+
+    def _take(self, item: Event | _Finish | _Question) -> None:
+        if isinstance(item, _Question):
+            if not self._insist(partial(self._apply, item), 0, "a question"):
+                item.answer.cancel()  # who asked need not wait any longer
+            return
+        what = f"{_WORDS[type(item)]} {getattr(item, 'number', '')}".rstrip()
+        if not self._insist(partial(self._apply, item), 1, what) and self._wants_checkpoint(item):
+            # A server may take no file of that size; the trial shall have its end.
+            self._insist(partial(self._apply, item, bare=True), 1, f"{what}, without its checkpoint,")
 
     def _send(self, number: int, count: int) -> None:
         what = f"some epochs of trial {number}"
@@ -189,8 +208,8 @@ class Recorder:
                 deliver(self._open())
             except Exception as error:
                 if not runs.is_refusal(error):
-                    self._wait(pause_s, error)
-                    pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                    self._tell_away(error)
+                    pause_s = self._wait(pause_s)
                 elif refused:
                     self._say(f"MLflow refuses {what} ({runs.cause(error)}); left out")
                     return False
@@ -209,13 +228,24 @@ class Recorder:
             self._ledger = Ledger(client, self._artifacts, self._sweep, self._study)
         return self._ledger
 
-    def _wait(self, pause_s: float, error: Exception) -> None:
-        if not self._away:
-            self._away = True
-            self._say(f"MLflow does not answer ({runs.cause(error)}); training goes on, runs are sent later")
-        if not self._closing.wait(pause_s):
+    def _tell_away(self, error: Exception) -> None:
+        if self._away:
             return
+        self._away = True
+        folder = runs.full_disk(error, self._uri, self._artifacts)
+        what = f"does not answer ({runs.cause(error)})"
+        if folder is not None:
+            what = f"can't write, the disk {f'of {folder}' if folder else 'of its database'} is full"
+        self._say(f"MLflow {what}; training goes on, runs are sent later")
+
+    def _wait(self, pause_s: float) -> float:
+        """Wait before the next try, no longer than until the close; returns how long to wait after that."""
+        if not self._closing.is_set():
+            self._closing.wait(pause_s)
+            return min(2 * pause_s, _LONGEST_PAUSE_S)
+        pause_s = min(pause_s, _LONGEST_PAUSE_AT_CLOSE_S)
         time.sleep(max(0.0, min(pause_s, self._deadline - time.monotonic())))
+        return 2 * pause_s
 
     def _delivered(self, count: int) -> None:
         with self._count:
@@ -229,7 +259,15 @@ class Recorder:
             with contextlib.suppress(Exception):
                 self._notice(text)
 
-    def _apply(self, item: Event | _Finish | _Question, ledger: Ledger) -> None:
+    def _wants_checkpoint(self, item: Event | _Finish) -> bool:
+        match item:
+            case TrialEnded():
+                return self._tracking.checkpoints == "all" and bool(item.checkpoint)
+            case _Finish(best=Trial()):
+                return self._tracking.checkpoints == "best"
+        return False
+
+    def _apply(self, item: Event | _Finish | _Question, ledger: Ledger, *, bare: bool = False) -> None:
         match item:
             case SweepStarted():
                 ledger.start_sweep(item)
@@ -238,12 +276,12 @@ class Recorder:
             case TrialLost():
                 ledger.lose_trial(item)
             case TrialEnded():
-                wanted = self._tracking.checkpoints == "all"
+                wanted = not bare and self._wants_checkpoint(item)
                 ledger.end_trial(item, self._checkpoint(item.checkpoint) if wanted else None)
             case SweepEnded():
                 ledger.end_sweep(item)
             case _Finish():
-                wanted = item.best is not None and self._tracking.checkpoints == "best"
+                wanted = not bare and self._wants_checkpoint(item)
                 checkpoint = self._checkpoint(item.best.checkpoint) if wanted and item.best else None
                 ledger.finish(item.html, item.metrics, item.best, checkpoint)
             case _Question():

@@ -6,12 +6,16 @@ trial's run to its sweep's. Runs are found by their tags, never by a remembered 
 may have made one.
 """
 
+import errno
 import json
 import logging
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -33,12 +37,31 @@ _VIEW_STATE = {
 }
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # of one try; the recorder has patience of its own
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the address may hold a password
 }
+# MLflow would send a request again whose answer was lost, the making of a run, too: two runs from one call.
+# Who calls must look first. So this is not the user's to set.
+_NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
+_REFUSAL_STATUSES = {400, 413, 415, 422}  # of an artifact; what else a server answers may be another tomorrow
 _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+# MLflow calls every trouble of its database but one a bad request; these are the database's.
+_DATABASE_TROUBLE = {"DatabaseError", "InterfaceError", "InternalError", "OperationalError", "TimeoutError"}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_WORDS = {  # by the class of an error or SQLite's name of it; the first that is found says the most
+    "SQLITE_BUSY": "its database is locked",
+    "SQLITE_LOCKED": "its database is locked",
+    "SQLITE_READONLY": "its database is read-only",
+    "SQLITE_CANTOPEN": "its database can't be opened",
+    "Timeout": "no answer in time",
+    "ReadTimeoutError": "no answer in time",
+    "NameResolutionError": "its host is not known",
+    "ConnectionRefusedError": "nothing listens at its address",
+    "ConnectionError": "the connection broke",
+}
+_DISK_FULL = "53100"  # PostgreSQL's
 _MAX_METRICS = 1000  # in one call
 _NAME_LENGTH = 250
 
@@ -47,13 +70,44 @@ def connect(uri: str) -> Any:
     """An MlflowClient that gives up soon and keeps quiet; takes seconds, for MLflow is imported here."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.update(_NO_RETRIES)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     from mlflow.tracking import MlflowClient
 
     for name in ("mlflow", "alembic"):  # its import configures them anew
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if (path := missing_file(uri)) and "?" not in uri and path != ":memory:":
+        _make_database(Path(path))
     return MlflowClient(tracking_uri=uri)
+
+
+def _make_database(path: Path) -> None:
+    """Make an empty store's tables under another name, and give the file its own when they are whole.
+
+    MLflow makes them in many steps. A store in which a kill or a full disk ended them would never open again.
+    """
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.new*"):
+        if time.time() - left.stat().st_mtime > 3600:  # a killed driver's; a younger one may be at work
+            left.unlink(missing_ok=True)
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    engine = create_sqlalchemy_engine(f"sqlite:///{new}")
+    try:
+        _initialize_tables(engine)
+        engine.dispose()
+        try:
+            os.link(new, path)
+        except FileExistsError:  # somebody was quicker
+            pass
+        except OSError:  # a file system without links
+            new.rename(path)
+    finally:
+        engine.dispose()  # a file that is open keeps its place on the disk
+        for left in path.parent.glob(f"{new.name}*"):  # SQLite's journal, too
+            left.unlink(missing_ok=True)
 
 
 def is_refusal(error: Exception) -> bool:
@@ -62,13 +116,67 @@ def is_refusal(error: Exception) -> bool:
     if code == "INTERNAL_ERROR" and error.__context__ is not None:  # its own store wraps whatever happened
         error = error.__context__ if isinstance(error.__context__, Exception) else error
     elif code is not None:
-        return code in _REFUSALS
+        return code in _REFUSALS and type(error.__cause__).__name__ not in _DATABASE_TROUBLE
+    if (status := getattr(getattr(error, "response", None), "status_code", None)) is not None:
+        return status in _REFUSAL_STATUSES
     return isinstance(error, _BUGS) and not isinstance(error, OSError)
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether it is the store that failed, and not our own code."""
+    return hasattr(error, "error_code") or isinstance(error, OSError) or not isinstance(error, _BUGS)
+
+
+def missing_file(uri: str) -> str | None:
+    """The file of a store that is a SQLite database and not there; None otherwise."""
+    scheme, _, path = uri.partition(":///")
+    return path if scheme == "sqlite" and not Path(path).exists() else None
+
+
 def cause(error: Exception) -> str:
-    """What went wrong, in a word: never the message, which may hold the store's address and password."""
-    return str(getattr(error, "error_code", None) or type(error).__name__)
+    """What went wrong, in a few words: never the message, which may hold the store's address and password."""
+    every = list(_chain(error))
+    kinds = {kind.__name__ for each in every for kind in type(each).__mro__}
+    kinds |= {str(getattr(each, "sqlite_errorname", "")) for each in every}
+    statuses = [getattr(getattr(each, "response", None), "status_code", None) for each in every]
+    # Not text from the far end: urllib3's own sentence.
+    statuses += [found[1] for each in every if (found := re.fullmatch(r"too many (\d+) error responses", str(each)))]
+    words = [f"error {status}" for status in statuses if status]
+    words += [words for kind, words in _WORDS.items() if kind in kinds]
+    return next(iter(words), str(getattr(error, "error_code", None) or type(error).__name__))
+
+
+def full_disk(error: Exception, uri: str, artifacts: str | None) -> str | None:
+    """The folder whose disk is full, where that is what went wrong; "" where it is not of this host."""
+    here = [Path(tempfile.gettempdir()), *([Path(artifacts)] if artifacts and "://" not in artifacts else [])]
+    for each in _chain(error):
+        if getattr(each, "sqlite_errorname", None) == "SQLITE_FULL":
+            return str(Path(uri.partition("?")[0].partition(":///")[2]).parent)
+        if getattr(each, "pgcode", None) == _DISK_FULL:
+            return ""
+        if isinstance(each, OSError) and each.errno in _FULL:
+            # A write does not say which file it was for; the fullest disk is it.
+            named = each.filename2 or each.filename
+            return str(Path(os.fsdecode(named)).parent if named else min(here, key=_free))
+    return None
+
+
+def _free(folder: Path) -> int:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was made of: causes, what a database's driver and urllib3 raised."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            inner = [each.__cause__, each.__context__, getattr(each, "orig", None), getattr(each, "reason", None)]
+            waiting += [*inner, *each.args]
 
 
 def metric_name(name: str) -> str:
@@ -108,12 +216,34 @@ def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None
     """
     tags = {"sweep.name": sweep, "sweep.study": study}
     tags[f"mlflow.sharedViewState.{_VIEW}"] = json.dumps(_VIEW_STATE)
-    names = [sweep] if sweep not in (SWEEPS, "Default") else []
-    for name in [*names, f"{sweep} ({study[:8] or 'trials'})"]:
+    for name in _trials_names(sweep, study):
         experiment_id = experiment(client, name, artifacts, tags)
         if client.get_experiment(experiment_id).tags.get("sweep.study", "") == study:
             return experiment_id
     raise ValueError(f"the experiments named {sweep} belong to other studies")
+
+
+def find_trials_experiment(client: Any, sweep: str, study: str) -> str | None:
+    """The id of the experiment that holds the sweep's trials, or None; makes nothing."""
+    found = (client.get_experiment_by_name(name) for name in _trials_names(sweep, study))
+    mine = (e for e in found if e and e.lifecycle_stage == "active" and e.tags.get("sweep.study", "") == study)
+    return next((str(e.experiment_id) for e in mine), None)
+
+
+def delete_sweep(client: Any, sweep: str, study: str) -> int:
+    """Delete all runs of a sweep, its own and its trials', as MLflow deletes (they can be restored); how many."""
+    home = client.get_experiment_by_name(SWEEPS)
+    trials = find_trials_experiment(client, sweep, study)
+    found = [*search(client, home.experiment_id, {"sweep.name": sweep, "sweep.study": study})] if home else []
+    found += [*search(client, trials, {})] if trials else []
+    for run in found:
+        client.delete_run(run.info.run_id)
+    return len(found)
+
+
+def _trials_names(sweep: str, study: str) -> list[str]:
+    names = [sweep] if sweep not in (SWEEPS, "Default") else []
+    return [*names, f"{sweep} ({study[:8] or 'trials'})"]
 
 
 def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str, str] | None = None) -> str:
@@ -124,7 +254,7 @@ def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str,
         try:
             return str(client.create_experiment(name, artifact_location=_location(artifacts), tags=every))
         except Exception as error:
-            if cause(error) != "RESOURCE_ALREADY_EXISTS":
+            if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
                 raise
             found = client.get_experiment_by_name(name)  # somebody was quicker
     if found.lifecycle_stage == "deleted":  # its name can't be taken again while it is in the bin
@@ -166,16 +296,23 @@ def find_or_create(
 ) -> tuple[str, bool]:
     """The run that has the identity's tags, and whether it was there before.
 
-    Where a lost answer made several, the oldest is it and the others are deleted.
+    Where lost answers made several, the fullest is it, and of those the oldest; the others are deleted.
     """
     found = list(search(client, experiment_id, identity))
-    for extra in found[1:]:
-        client.delete_run(extra.info.run_id)
     if found:
-        return str(found[0].info.run_id), True
+        return keep_one(client, found), True
     every = {"mlflow.source.name": "sweep run", "mlflow.source.type": "LOCAL", **tags, **identity}
     run = client.create_run(experiment_id, start_time=start_ms, tags=every, run_name=name)
     return str(run.info.run_id), False
+
+
+def keep_one(client: Any, found: Sequence[Any], ours: str | None = None) -> str:
+    """Of several runs of one thing the id of the one that stays, `ours` or the fullest; the others are deleted."""
+    by_id = {str(run.info.run_id): run for run in found}  # the oldest first
+    kept = ours if ours in by_id else max(by_id, key=lambda run_id: len(by_id[run_id].data.metrics))
+    for extra in by_id.keys() - {kept}:
+        client.delete_run(extra)
+    return kept
 
 
 def log(
@@ -211,6 +348,14 @@ def attach(client: Any, run_id: str, name: str, content: bytes, folder: str | No
         path = Path(temporary) / name
         path.write_bytes(content)
         client.log_artifact(run_id, str(path), folder)
+
+
+def fetch(client: Any, run: Any, name: str, folder: str) -> Path | None:
+    """An artifact file of a run, copied into a folder; None where the run has none of this name."""
+    parent = name.rpartition("/")[0]
+    if name not in {each.path for each in client.list_artifacts(run.info.run_id, parent or None)}:
+        return None
+    return Path(client.download_artifacts(run.info.run_id, name, folder))
 
 
 def chart_address(base_url: str, experiment_id: str) -> str:

@@ -53,9 +53,11 @@ def trial_ended(
     state: TrialState = "COMPLETE",
     reason: str = "",
     at_ms: int | None = None,
+    place: int = 0,
+    best_value: float | None = None,
 ) -> TrialEnded:
     at_ms = 10_000 * (number + 1) + 500 if at_ms is None else at_ms
-    return TrialEnded(number, state, reason, value, 2, f"/c/trial-{number:04d}", at_ms)
+    return TrialEnded(number, state, reason, value, 2, f"/c/trial-{number:04d}", at_ms, place, best_value)
 
 
 def trial(number: int, value: float | None, state: TrialState = "COMPLETE", **more: object) -> Trial:
