@@ -8,9 +8,11 @@ import functools
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import ray
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -27,6 +29,7 @@ from lstm.records import (
     EpochEnded,
     Notice,
     Record,
+    Trial,
     TrialEnded,
     TrialLost,
     TrialStarted,
@@ -36,6 +39,7 @@ from lstm.records import (
 
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between two tries at the study's database
+AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
 T = TypeVar("T")
 
 
@@ -54,6 +58,9 @@ class Attempt:
     address: str
     epochs: list[Epoch] = field(default_factory=list)
     ended: bool = False
+    actor: Any = None  # its handle, once it has started
+    waits_since: float | None = None  # for the storage of checkpoints
+    error: str = ""  # what Ray said when its actor was lost
 
 
 def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
@@ -105,6 +112,7 @@ class Bridge:
         self._live: dict[str, Attempt] = {}
         self._ready = [(0.0, number) for number in study.running()]  # when to try again at the earliest, what
         self._asked = study.asked()
+        self._moved = time.monotonic()  # when a trial last went on
         self._doubt = False  # a storage error may have left a suggested trial that nobody runs
         self._direction = study.base.direction
         self._sign = 1 if self._direction == "minimize" else -1
@@ -165,15 +173,21 @@ class Bridge:
     @_safely
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
         """Takes a step's result; whether Tune must stop the trial. The last one ends the trial."""
-        live = self._live.get(tune_id)
+        live, started = self._live.get(tune_id), result.get("started")
+        actor = started.actor.pop() if started and started.actor else None
         if live is None or live.ended:
             return True
-        if started := result.get("started"):
+        if started:
+            live.actor = actor
             self._started(live, started)
         live.epochs += result["epochs"]
         if failure := result.get("failure"):
             self._failed(live, failure)
             return True
+        if text := result.get("waiting"):
+            self._storage_fails(live, text)
+            return False
+        self._moved, live.waits_since = time.monotonic(), None
         prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
         for epoch in result["epochs"]:
             self._record(EpochEnded(live.number, epoch))
@@ -209,9 +223,23 @@ class Bridge:
         for text in started.broken:
             self._record(Notice(f"trial {live.number}: {text}; an earlier state is used"))
 
+    def let_go(self) -> None:
+        """Kills the actors of trials that have not ended: what they have not written is trained again.
+
+        Tune waits for an actor that is in the middle of an epoch, however long that takes.
+        """
+        for live in self._live.values():
+            if live.actor is not None and not live.ended:
+                live.ended = True
+                with suppress(ray.exceptions.RayError, ValueError):  # it is gone already
+                    ray.kill(live.actor)
+
     def _failed(self, live: Attempt, failure: Failure) -> None:
         if failure.kind == "passing":
             self._lost(live, failure.text)
+        elif failure.kind == "storage":
+            self._storage_fails(live, failure.text)
+            self._again(live, failure.text, AGAIN_S)
         elif failure.kind == "diverged":
             self._end(live, "PRUNED", failure.text, diverged=True)
         else:
@@ -220,13 +248,24 @@ class Bridge:
     def _lost(self, live: Attempt, reason: str) -> None:
         losses = self._insist(lambda: self._study.lost(live.number))
         if losses >= LOSSES:
-            # What it had made durable and could not tell any more is in the checkpoint.
-            live.epochs = self._catch_up(live.number, live.address)
+            _, live.epochs = self._catch_up(live.number, live.address)
             self._end(live, "FAIL", f"{reason} ({losses} times)")
             return
+        self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
+
+    def _again(self, live: Attempt, reason: str, pause_s: float) -> None:
         live.ended = True
-        self._ready.append((time.monotonic() + min(2.0 ** (losses - 1), 30.0), live.number))
+        self._ready.append((time.monotonic() + pause_s, live.number))
         self._record(TrialLost(live.number, live.attempt, reason, _now_ms()))
+
+    def _storage_fails(self, live: Attempt, text: str) -> None:
+        """Tells it once a trial; where nothing has moved for long, ends the sweep, ready to be run again."""
+        now = time.monotonic()
+        if live.waits_since is None:
+            live.waits_since = now
+            self._record(Notice(f"trial {live.number} waits: {text}"))
+        if now - self._moved > OUTAGE_S:
+            self.stop.now(f"no trial could go on for {OUTAGE_S / 60:.0f} minutes: {text}", 1)
 
     def _end(self, live: Attempt, state: TrialState, reason: str, *, diverged: bool = False) -> None:
         best = best_epoch(live.epochs, self._direction)
@@ -300,14 +339,14 @@ class Bridge:
     def _close(self, number: int, reason: str) -> None:
         self._insist(lambda: self._study.adopt(number))
         address = checkpoint.address_of(self._checkpoints, number)
-        # What an earlier driver, or an epoch in flight, left unsaid; what was said is not doubled by saying it again.
-        trial = self._insist(lambda: self._study.trial(number))
-        self._record(trial.starting(address, _now_ms()))
-        epochs = self._catch_up(number, address)
+        trial, epochs = self._catch_up(number, address)
         self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
 
-    def _catch_up(self, number: int, address: str) -> list[Epoch]:
-        """Reports and records the epochs of a trial's checkpoint, and returns them."""
+    def _catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch]]:
+        """Reports and records what a trial's checkpoint holds before the trial is ended without its actor.
+
+        An earlier driver, or an epoch in flight, may have left it unsaid; what was said is not doubled.
+        """
         try:
             found = checkpoint.load(address)
         except OSError as error:
@@ -315,9 +354,11 @@ class Bridge:
             self._record(Notice(f"{address}: can't be read: {error}"))
         epochs = list(found.state.history) if found else []
         self._insist(lambda: self._study.report(number, epochs))
+        trial = self._insist(lambda: self._study.trial(number))
+        self._record(trial.starting(address, _now_ms()))
         for epoch in epochs:
             self._record(EpochEnded(number, epoch))
-        return epochs
+        return trial, epochs
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Does something with the study, again and again while its database does not answer.
@@ -388,14 +429,21 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
 class StudyStopper(Stopper):  # type: ignore[misc]
     """Ends Tune's loop when the sweep is to end."""
 
-    def __init__(self, stop: Stop) -> None:
-        """Wraps the place where the end is asked for."""
-        self._stop = stop
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge, which knows where the end is asked for."""
+        self._bridge = bridge
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, for Tune's state, which nobody reads: the study is the state."""
+        return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Never stops a single trial."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the sweep is to end."""
-        return bool(self._stop.reason)
+        """Whether the sweep is to end; then no actor is waited for."""
+        if not self._bridge.stop.reason:
+            return False
+        self._bridge.let_go()
+        return True

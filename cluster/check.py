@@ -40,6 +40,10 @@ def _numbers(sweep: Sweep) -> Iterator[Finding]:
     there = {trial.number for trial in sweep.trials}
     for number in sorted(set(range(max(there, default=-1) + 1)) - there):
         yield Finding(number, "study", "is missing from the study, which has later ones", BACKUP)
+    ended = sum(trial.ended for trial in sweep.trials)
+    if sweep.facts.get("complete") and ended < sweep.n_trials and not sweep.reached(sweep.facts.get("target")):
+        what = f"knows {ended} ended trials, and the sweep was complete with {sweep.n_trials}"
+        yield Finding(None, "study", what, BACKUP)
     if len(there) < len(sweep.trials):
         yield Finding(None, "study", "has two trials of one number", BACKUP)
 
@@ -78,6 +82,8 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
         return None
     for text in broken:
         wrong(text, AGAIN if trial.ended else RUN)
+    if broken and trial.ended:
+        return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
         if trial.checkpoint or (trial.ended and trial.curve):
             wrong(f"{address}: holds no valid checkpoint")

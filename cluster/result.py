@@ -1,7 +1,7 @@
 """What an actor tells the driver in a step's result; Tune flattens mappings, so these are records."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,11 +11,16 @@ class Started:
     worker: str  # host, pid and GPU numbers, for people
     at_ms: int
     broken: tuple[str, ...]  # checkpoints that could not be used
+    # The actor's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
+    actor: list[Any] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A trial can't go on: out of memory alone (diverged), it would fail again (broken), or it may pass."""
+    """A trial can't go on: out of memory alone (diverged), it would fail again (broken), or it may pass.
 
-    kind: Literal["diverged", "broken", "passing"]
+    Where storage does not take or give its checkpoints it is no fault of the trial, and is not counted.
+    """
+
+    kind: Literal["diverged", "broken", "passing", "storage"]
     text: str

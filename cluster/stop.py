@@ -3,9 +3,11 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+LEAVE_S = 13.0  # after a signal, at the latest
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,32 +43,58 @@ class Stop:
 def signals(stop: Stop) -> Iterator[Callable[[], None]]:
     """SIGINT, SIGTERM and SIGHUP end the sweep so that it can go on; a second one leaves at once, which is safe too.
 
+    A thread sees to it that the process is gone in time, whatever the main thread is busy with: while that waits
+    for a locked database, Python runs no signal handler. Leaving is as safe as being killed: all that was
+    acknowledged is durable.
+
     Yields a function that installs the handlers again: `ray.init` puts its own on SIGTERM.
     """
-    caught: list[int] = []
-
-    def handle(number: int, _: object) -> None:
-        if caught:
-            os._exit(130)
-        caught.append(number)
-        stop.now("interrupted", 130)
-
-    def install() -> None:
-        for number in before:
-            signal.signal(number, handle)
-
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     if before[signal.SIGHUP] == signal.SIG_IGN:
         del before[signal.SIGHUP]  # under nohup the sweep is to live on
+
+    def install() -> None:
+        for number in before:
+            signal.signal(number, lambda *_: stop.now("interrupted", 130))
+
+    here, there = os.pipe()
+    os.set_blocking(there, False)
+    threading.Thread(target=_heed, args=(here, set(before), stop), name="signals", daemon=True).start()
     install()
+    earlier = signal.set_wakeup_fd(there, warn_on_full_buffer=False)
     try:
         yield install
     finally:
+        signal.set_wakeup_fd(earlier)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(there)  # which ends the thread
+
+
+def _heed(pipe: int, heeded: Collection[int], stop: Stop) -> None:
+    """Takes every signal as it comes, until the pipe is closed."""
+    leave = threading.Timer(LEAVE_S, _leave)
+    leave.daemon = True
+    asked = False
+    while taken := os.read(pipe, 1):
+        if taken[0] not in heeded:
+            continue
+        if asked:
+            _leave()
+        asked = True
+        stop.now("interrupted", 130)
+        leave.start()
+    leave.cancel()
+    os.close(pipe)
+
+
+def _leave() -> None:
+    with suppress(OSError), Path("/dev/tty").open("wb") as terminal:
+        terminal.write(b"\x1b[?25h")  # the live table hides the cursor
+    os._exit(130)
 
 
 @contextmanager

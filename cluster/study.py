@@ -129,7 +129,7 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
-        return _trial(self._frozen(number), self.base.model_dump())
+        return _trial(self._frozen(number), self.base)
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -277,8 +277,7 @@ def _storage(url: str) -> RDBStorage:
 def _sweep(study: optuna.Study) -> Sweep:
     facts = study.user_attrs
     base = TrialConfig.model_validate(facts["base"])
-    tree = base.model_dump()
-    trials = tuple(_trial(t, tree) for t in study.get_trials(deepcopy=False))
+    trials = tuple(_trial(t, base) for t in study.get_trials(deepcopy=False))
     return Sweep(
         name=study.study_name,
         metric=base.metric,
@@ -290,19 +289,15 @@ def _sweep(study: optuna.Study) -> Sweep:
     )
 
 
-def _trial(frozen: FrozenTrial, base: Mapping[str, Any]) -> Trial:
+def _trial(frozen: FrozenTrial, base: TrialConfig) -> Trial:
     end, start = frozen.user_attrs.get("end", {}), frozen.user_attrs.get("start", {})
-    config = {**base, **{s: dict(base[s]) for s in ("data", "model", "training")}}
-    for path, value in frozen.params.items():
-        section, field = path.split(".")
-        config[section][field] = value
     state: State = end.get("state", "FAIL") if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
     return Trial(
         number=frozen.number,
         state=state,
         value=end.get("value"),
         settings=frozen.params,
-        config=config,
+        config=space.resolve(base, frozen.params).model_dump(),
         curve=tuple(sorted(frozen.intermediate_values.items())),
         attempt=int(frozen.user_attrs.get("attempt", 0)),
         best_epoch=int(end.get("best_epoch", 0)),

@@ -151,7 +151,7 @@ def run(
             try:
                 _drive(order, study, series, joined, stop, record, lease.held)
             finally:
-                delivery.join()
+                delivery.join(1.0 if stop.code else None)  # it may be waiting for MLflow
             outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
             record(SweepEnded(outcome.complete, outcome.reason or "all trials have ended", _now_ms()))
             conclude(outcome)
@@ -160,7 +160,7 @@ def run(
 
 def _outcome(order: Order, study: Study, before: Sweep, stop: Stop, *, replayed: bool) -> Outcome:
     try:
-        sweep, importances = study.sweep(), study.importances()
+        sweep, importances = study.sweep(), {} if stop.code else study.importances()
     except AWAY as error:
         stop.now(f"the study's database does not answer ({type(error).__name__})", 1)
         return Outcome(before, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
@@ -185,6 +185,7 @@ def open_study(order: Order, series: Series) -> Study:
         data_fingerprint=series.fingerprint,
         base=json.loads(order.base.model_dump_json()),
         n_trials=study.n_trials,
+        target=order.target,
         folder=order.folder,
         checkpoints=order.checkpoints,
         id=order.study_id,
@@ -275,7 +276,7 @@ def _drive(
             name=order.name,
             search_alg=StudySearcher(bridge),
             scheduler=StudyScheduler(bridge),
-            stop=StudyStopper(stop),
+            stop=StudyStopper(bridge),
             num_samples=-1,
             reuse_actors=True,
             max_failures=0,

@@ -5,6 +5,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,13 +19,31 @@ from lstm.data import Series
 from lstm.records import Epoch
 from lstm.training import train
 
+# Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
+# host may have more luck.
+PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, *[5.0] * 11)
+
+
+class _Storage(Exception):
+    """The checkpoints' storage failed."""
+
+
+@contextmanager
+def _storage(address: str, worker: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or _first_line(error)
+        raise _Storage(f"checkpoints: {why}: {checkpoint.place_of(address)}, on {worker}") from error
+
 
 class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     """Trains the trial that its config names: `number`, `attempt`, `address`, `cpus`, `gpus`, `trial`.
 
     The first step answers at once, with where the trial runs and the epochs that a checkpoint already
     holds; each further step is one epoch, durable before it is reported. A result holds `epochs`, in the
-    first step `started`, and `failure` where the trial can't go on.
+    first step `started`, and `failure` where the trial can't go on. While the storage of checkpoints fails
+    it holds `waiting`, the reason: the epoch is kept in memory and the next step writes it again.
     """
 
     def setup(self, config: dict[str, Any], series: Series | None = None) -> None:
@@ -39,13 +58,17 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._order = new_config
         self._trial = TrialConfig.model_validate(new_config["trial"])
         self._epochs: Iterator[Epoch] | None = None
+        self._unsaved: Epoch | None = None
+        self._pauses = iter(PAUSES_S)
         return True
 
     def step(self) -> dict[str, Any]:
         """Reports the start, then one epoch at a time."""
         try:
-            return self._start() if self._epochs is None else self._epoch(next(self._epochs))
-        except (OSError, ray.exceptions.RayError) as error:
+            return self._start() if self._epochs is None else self._save(self._unsaved or next(self._epochs))
+        except _Storage as error:
+            return self._wait(str(error))
+        except ray.exceptions.RayError as error:
             return _failure("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
         except Exception as error:  # a wrong shape and the like: it would fail again
             if device.is_out_of_memory(error):
@@ -57,7 +80,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
 
     def _start(self) -> dict[str, Any]:
         broken: list[str] = []
-        found = checkpoint.load(self._order["address"], broken.append)
+        with _storage(self._order["address"], self._worker()):
+            found = checkpoint.load(self._order["address"], broken.append)
         if found and _apart_from_path(found.config) != _apart_from_path(self._trial):
             broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
             found = None
@@ -66,20 +90,35 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._epochs = train(self._trial, self._series, state, device=self._device)
         known = state.history if state else ()
         return {
-            "started": Started(self._worker(), time.time_ns() // 1_000_000, tuple(broken)),
+            "started": Started(self._worker(), time.time_ns() // 1_000_000, tuple(broken), self._handle()),
             "epochs": known,
             "done": bool(known and known[-1].stop),
         }
 
-    def _epoch(self, epoch: Epoch) -> dict[str, Any]:
+    def _save(self, epoch: Epoch) -> dict[str, Any]:
         assert epoch.state is not None
+        self._unsaved = epoch
         content = checkpoint.Checkpoint(self._trial, self._facts, epoch.state)
-        checkpoint.write(self._order["address"], self._order["attempt"], content)
+        with _storage(self._order["address"], self._worker()):
+            checkpoint.write(self._order["address"], self._order["attempt"], content)
+        self._unsaved, self._pauses = None, iter(PAUSES_S)
         return {"epochs": (replace(epoch, state=None),), "done": epoch.stop is not None}
+
+    def _wait(self, text: str) -> dict[str, Any]:
+        """Says at once that storage fails, then waits in the steps that follow; at last another host may try."""
+        pause_s = next(self._pauses, None)
+        if pause_s is None:
+            self._unsaved = None
+            return _failure("storage", text)
+        time.sleep(pause_s)
+        return {"epochs": (), "waiting": text, "done": False}
 
     def cleanup(self) -> None:
         """Lets go of the trial."""
-        self._epochs = None
+        self._epochs = self._unsaved = None
+
+    def _handle(self) -> list[Any]:
+        return [ray.get_runtime_context().current_actor]
 
     def _worker(self) -> str:
         gpus = ray.get_gpu_ids()
@@ -92,7 +131,7 @@ def _apart_from_path(config: TrialConfig) -> TrialConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"path": "-"})})
 
 
-def _failure(kind: Literal["diverged", "broken", "passing"], text: str) -> dict[str, Any]:
+def _failure(kind: Literal["diverged", "broken", "passing", "storage"], text: str) -> dict[str, Any]:
     return {"epochs": (), "failure": Failure(kind, text), "done": True}
 
 

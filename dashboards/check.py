@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboards import runs
 from dashboards.config import Checkpoints
-from dashboards.ledger import STATUS, WHOLE, points
+from dashboards.ledger import STATUS, WHOLE, points, settings_text
 from lstm import checkpoint
 from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
 
@@ -72,9 +72,11 @@ class _Check:
             by_trial[int(number) if number.isdecimal() else -1].append(run)
         known = {trial.number: trial for trial in self._sweep.trials}
         for number in sorted(by_trial.keys() - known.keys()):
-            if number < 0 or not self._expected.driven:
+            if number < 0:
                 names = ", ".join(run.info.run_name for run in by_trial[number])
-                yield self._finding(None, f"holds runs that are no trial's of this sweep: {names}")
+                yield self._finding(None, f"holds runs that are no trial's: {names}")
+            elif not self._expected.driven:
+                yield self._finding(number, "has a run, and the study knows no such trial")
         for number, trial in known.items():
             yield from self._trial_runs(trial, by_trial[number], sweep_run)
 
@@ -147,6 +149,10 @@ class _Check:
         if ending is not None:
             tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
             tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": ending.checkpoint}
+            tags |= {"sweep.settings": settings_text(trial.settings)[:5000]}
+            best = self._sweep.best is not None and self._sweep.best.number == trial.number
+            if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:
+                yield f"is {'not ' if best else ''}marked as the best with sweep.best"
             if (run.info.status, run.info.end_time) != (STATUS[ending.state], ending.at_ms):
                 yield (
                     f"its status is {run.info.status} since {run.info.end_time}, not {STATUS[ending.state]} since "
@@ -174,6 +180,7 @@ class _Check:
         # A trial that was the best when an earlier run ended has been judged on the test part, too.
         tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/"))}
         yield from _curve_faults({k: v for k, v in curves.items() if k not in tested}, shall, exact=ending is not None)
+        yield from _latest_faults(run, curves)
         if self._expected.whole and judged.get("trial") == trial.number:
             yield from _judged_faults(tested, judged["metrics"])
 
@@ -208,6 +215,15 @@ class _Check:
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path: Path | None = runs.fetch(self._client, run, name, folder)
             return path.read_bytes().decode("utf-8", "replace") if path else None
+
+
+def _latest_faults(run: Any, curves: Curves) -> Iterator[str]:
+    """Where what MLflow's tables show of a curve is not its last point."""
+    for name, curve in curves.items():
+        last = max(curve, key=lambda point: (point[0], point[2]), default=None)
+        shown = run.data.metrics.get(name)
+        if last is not None and not same(shown, last[1]):
+            yield f"{name} is shown as {shown!r}, the last point of its curve is {last[1]!r}"
 
 
 def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only: bool = False) -> Iterator[str]:

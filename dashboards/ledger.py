@@ -15,6 +15,7 @@ from typing import Any
 from dashboards import runs
 from lstm.records import (
     Epoch,
+    Scalar,
     SweepEnded,
     SweepStarted,
     Trial,
@@ -182,7 +183,11 @@ class Ledger:
         if checkpoint is not None:
             runs.attach(self._client, run_id, "checkpoint.pt", checkpoint, "checkpoint")
         best = [] if event.value is None else [("best", event.value, event.at_ms, event.best_epoch)]
-        tags = {"sweep.state": event.state, "sweep.reason": event.reason, "sweep.checkpoint": event.checkpoint}
+        tags = {
+            "sweep.state": event.state,
+            "sweep.reason": event.reason,
+            "sweep.checkpoint": runs.without_password(event.checkpoint),
+        }
         tags["sweep.best_epoch"] = str(event.best_epoch)
         runs.log(self._client, run_id, metrics=best, tags=tags)
         self._client.set_terminated(run_id, STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
@@ -267,8 +272,8 @@ class Ledger:
         tags = {
             "sweep.attempt": str(event.attempt),
             "sweep.worker": event.worker,
-            "sweep.checkpoint": event.checkpoint,
-            "sweep.settings": json.dumps(dict(event.settings), ensure_ascii=False),
+            "sweep.checkpoint": runs.without_password(event.checkpoint),
+            "sweep.settings": settings_text(event.settings),
         }
         self._client.log_dict(run_id, dict(event.config), "config.yaml")
         runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
@@ -291,6 +296,11 @@ class Ledger:
             found = runs.search(self._client, self.experiment(), WHOLE)
             self._ended = sorted(_ended(run) for run in found)
         return self._ended
+
+
+def settings_text(settings: Mapping[str, Scalar]) -> str:
+    """What was searched, as the tag sweep.settings holds it."""
+    return json.dumps(dict(settings), ensure_ascii=False)
 
 
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:

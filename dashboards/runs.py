@@ -79,7 +79,22 @@ def connect(uri: str) -> Any:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if (path := missing_file(uri)) and "?" not in uri and path != ":memory:":
         _make_database(Path(path))
-    return MlflowClient(tracking_uri=uri)
+    return MlflowClient(tracking_uri=with_driver(uri))
+
+
+def with_driver(uri: str) -> str:
+    """A PostgreSQL's address with the driver that is installed with us; SQLAlchemy would look for another."""
+    scheme, mark, rest = uri.partition("://")
+    return f"postgresql+psycopg2{mark}{rest}" if scheme in ("postgres", "postgresql") else uri
+
+
+def without_password(address: str) -> str:
+    """The address of a folder or an object store without names, keys and queries, which are secrets."""
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return address
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _make_database(path: Path) -> None:
@@ -230,15 +245,12 @@ def find_trials_experiment(client: Any, sweep: str, study: str) -> str | None:
     return next((str(e.experiment_id) for e in mine), None)
 
 
-def delete_sweep(client: Any, sweep: str, study: str) -> int:
-    """Delete all runs of a sweep, its own and its trials', as MLflow deletes (they can be restored); how many."""
+def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
+    """All runs of a sweep, its own and those in its trials' experiment."""
     home = client.get_experiment_by_name(SWEEPS)
     trials = find_trials_experiment(client, sweep, study)
     found = [*search(client, home.experiment_id, {"sweep.name": sweep, "sweep.study": study})] if home else []
-    found += [*search(client, trials, {})] if trials else []
-    for run in found:
-        client.delete_run(run.info.run_id)
-    return len(found)
+    return [*found, *(search(client, trials, {}) if trials else ())]
 
 
 def _trials_names(sweep: str, study: str) -> list[str]:

@@ -170,6 +170,7 @@ def verify(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
+@click.option("--force", is_flag=True, help="Even where study or checkpoints are damaged.")
 @JSON
 @HOME
 def rebuild(**arguments: Any) -> int | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from lstm import disk
 from lstm.config import TrialConfig
 from lstm.data import Scale, Series
 from lstm.records import Epoch, State
@@ -128,6 +129,12 @@ def strip(address: str) -> None:
     for old in [*_checkpoints(there), *_half_written(there, attempt(newest))]:
         if old != newest:
             _remove(address, old)
+
+
+def place_of(address: str) -> str:
+    """Where an address is, for people: of a folder with the disk that it lies on."""
+    folder = _folder(address)
+    return address if folder is None else disk.place_of(folder)
 
 
 def probe(address: str, name: str) -> None:

@@ -7,7 +7,8 @@ from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
 from experiments.verbs.run import REPORT
-from lstm.records import EpochEnded, Sweep, SweepEnded, SweepStarted
+from experiments.verbs.verify import tell
+from lstm.records import EpochEnded, Finding, Sweep, SweepEnded, SweepStarted
 
 if TYPE_CHECKING:
     from dashboards.recorder import Recorder
@@ -15,46 +16,50 @@ if TYPE_CHECKING:
 FLUSH_S = 3600.0  # what MLflow may take for all of it
 
 
-def main(*, home: str, named: str, as_json: bool) -> int:
-    """Rebuilds what MLflow holds of the sweep; 1 where it could not all be written, 3 where a driver is at work."""
-    from cluster import lease, study
+def main(*, home: str, named: str, force: bool, as_json: bool) -> int:
+    """Rebuilds what MLflow holds of the sweep; 1 where it was not or not all written, 3 where a driver is at work."""
+    from cluster import check, lease, study
 
     found = find.sweep(named, Home.at(home))
-    study.read(found.study_url, found.name)  # whether there is such a sweep, before a claim is laid on it
-    lost: list[str] = []
+    sweep = study.read(found.study_url, found.name)
+    damaged = [] if force else check.check(sweep, driven=True).findings
     try:
-        with lease.Lease(found.study_url, found.name, lost=lost.append, stop=lambda: None):
-            deleted, sweep, left = _rebuild(found)
+        with lease.Lease(found.study_url, found.name, lost=lambda _: None, stop=lambda: None):
+            deleted, left, trouble = _rebuild(found, sweep, damaged)
     except lease.HeldError as error:
         print(f"{found.name}: is driven by {error}; rebuild when it has ended", file=sys.stderr)
         return 3
-    document = {"sweep": found.name, "trials": len(sweep.trials), "deleted_runs": deleted, "undelivered": left}
     if as_json:
-        emit(document)
-    elif not left:
+        document = {"sweep": found.name, "trials": len(sweep.trials), "deleted_runs": deleted, "undelivered": left}
+        emit({**document, "rebuilt": not trouble})
+    elif not trouble:
         print(f"{found.name}: {len(sweep.trials)} trials are in MLflow again; {deleted} earlier runs were deleted")
-    if left:
-        print(f"{found.name}: MLflow did not take {left} records; run it again when it answers", file=sys.stderr)
-    return 1 if left else 0
+    if trouble:
+        print(f"{found.name}: {trouble}", file=sys.stderr)
+    return 1 if trouble else 0
 
 
-def _rebuild(found: find.Found) -> tuple[int, Sweep, int]:
-    """Deletes the sweep's runs and writes them anew; how many were deleted, the sweep, and what was not written."""
+def _rebuild(found: find.Found, sweep: Sweep, damaged: list[Finding]) -> tuple[int, int, str]:
+    """Deletes the sweep's runs and writes them anew; how many were deleted, what was not written, and why."""
     from cluster import study
     from dashboards import runs
     from dashboards.config import TrackingConfig
     from dashboards.recorder import Recorder
 
-    sweep = study.read(found.study_url, found.name)
     study_id = str(sweep.facts.get("id", ""))
     client = runs.connect(found.tracking_uri)
     try:
-        deleted = runs.delete_sweep(client, found.name, study_id)
+        before = runs.of_sweep(client, found.name, study_id)
+        if damaged and before:
+            tell(damaged, sys.stderr)
+            why = "MLflow may hold the last copy of what is damaged; mend it, or give --force"
+            return 0, 0, f"nothing was changed: {why}"
+        for run in before:
+            client.delete_run(run.info.run_id)
     except Exception as error:
         if not runs.is_outage(error):
             raise
-        print(f"{found.name}: MLflow does not answer ({runs.cause(error)}); nothing was changed", file=sys.stderr)
-        return 0, sweep, len(sweep.trials)
+        return 0, 0, f"MLflow does not answer ({runs.cause(error)}); run it again when it does"
     recorder = Recorder(
         found.tracking_uri,
         found.home.artifacts_of(found.tracking_uri),
@@ -65,10 +70,10 @@ def _rebuild(found: find.Found) -> tuple[int, Sweep, int]:
     )
     complete = _tell(found, sweep, recorder)
     left = recorder.close(FLUSH_S)
-    if not left:
-        recorded = complete and found.home.store_mark(found.tracking_uri)
-        study.remember(found.study_url, found.name, recorded=recorded)
-    return deleted, sweep, left
+    if left:
+        return len(before), left, f"MLflow did not take {left} records; run it again when it answers"
+    study.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
+    return len(before), 0, ""
 
 
 def _tell(found: find.Found, sweep: Sweep, recorder: "Recorder") -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
+INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 
 
 def main(*, home: str, named: str, address: str | None, overrides: Sequence[str], as_json: bool) -> int:
@@ -140,7 +141,7 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
         facts = {"judged": {"trial": swept.best.number, "metrics": metrics}} if swept.best and metrics else {}
         study.remember(order.study_url, order.name, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
-    left = recorder.close(FLUSH_S if outcome.code == 0 else 10.0)
+    left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
     if not left and outcome.code == 0:
         recorded = outcome.complete and outcome.replayed and plan.store_mark
         study.remember(order.study_url, order.name, recorded=recorded, chart=chart)

@@ -1,7 +1,8 @@
 """`sweep verify`: checks a sweep from its records alone; says what is wrong and how to mend it."""
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from experiments import find
 from experiments.cli import emit
@@ -57,10 +58,15 @@ def _read_yaml(path: str) -> Any:
         return None
 
 
-def _show(name: str, findings: list[Finding], looked: dict[str, Any]) -> None:
+def tell(findings: list[Finding], file: TextIO) -> None:
+    """Prints what is wrong, and under each how to mend it."""
     for finding in findings:
         whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
-        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}")
+        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}", file=file)
+
+
+def _show(name: str, findings: list[Finding], looked: dict[str, Any]) -> None:
+    tell(findings, sys.stdout)
     count = f"{looked['trials']} trials and {looked['epochs']} epochs in study, checkpoints and MLflow"
     if findings:
         print(f"{name}: {len(findings)} {'finding' if len(findings) == 1 else 'findings'}; looked at {count}")

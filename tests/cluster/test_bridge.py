@@ -140,7 +140,7 @@ def test_events_of_a_trial_in_order(tune, quick_path):
         worker="host pid 1",
     )
     assert (one, two) == (EpochEnded(0, epoch(1, 1.5)), EpochEnded(0, epoch(2, 0.5, "max_epochs")))
-    assert ended == TrialEnded(0, "COMPLETE", "", 0.5, 2, f"{quick_path}/kept/trial-0000", ended.at_ms)
+    assert ended == TrialEnded(0, "COMPLETE", "", 0.5, 2, f"{quick_path}/kept/trial-0000", ended.at_ms, 1, 0.5)
     assert t.ask() == (None, FINISHED)
 
 
@@ -276,8 +276,8 @@ def test_the_target_ends_the_sweep_well(tune):
     assert t.stop.reason == ""
     t.run(value=0.5)
     assert (t.stop.reason, t.stop.code) == ("trial 1 reached the target 0.5 with 0.5", 0)
-    assert StudyStopper(t.stop).stop_all()
-    assert StudyStopper(t.stop)("t1", {}) is False
+    assert StudyStopper(t.bridge).stop_all()
+    assert StudyStopper(t.bridge)("t1", {}) is False
     assert tune(stop={"target": 0.55}).stop.reason == "trial 1 reached the target 0.55 with 0.5", "also the next driver"
 
 
@@ -572,3 +572,97 @@ def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
     t.bridge.close_open("the end")
     assert t.states() == ["PRUNED"]
     assert "can't be read" in t.told(Notice)[0].text
+
+
+# --- The storage of the checkpoints fails.
+
+
+def test_a_trial_that_waits_for_its_storage_is_told_once_and_not_counted_as_lost(tune, patient):
+    t = tune(n_trials=1)
+    trial_id, _ = t.start()
+    for _ in range(3):
+        assert t.result(trial_id, waiting="checkpoints: No space left on device: /full") is False
+    assert [n.text for n in t.told(Notice)] == ["trial 0 waits: checkpoints: No space left on device: /full"]
+    for _ in range(2 * LOSSES):  # another host may have more luck; that is no fault of the trial
+        t.last(trial_id, failure=Failure("storage", "checkpoints: No space left on device: /full"))
+        patient[0] += bridge.AGAIN_S
+        trial_id, _ = t.start()
+    t.last(trial_id, [epoch(1, 0.5, "max_epochs")])
+    assert t.states() == ["COMPLETE"]
+    assert t.stop.reason == ""
+
+
+def test_where_no_trial_can_go_on_for_long_the_sweep_ends_ready_to_be_run_again(tune, patient):
+    t = tune(n_trials=2)
+    (one, _), (two, _) = t.start(), t.start()
+    t.result(one, waiting="checkpoints: No space left on device: /full")
+    patient[0] += bridge.OUTAGE_S - 1
+    t.result(two, [epoch(1, 1.0)])  # somebody goes on
+    patient[0] += bridge.OUTAGE_S - 1
+    t.result(one, waiting="checkpoints: No space left on device: /full")
+    assert t.stop.reason == ""
+    patient[0] += 2
+    t.result(one, waiting="checkpoints: No space left on device: /full")
+    text = "no trial could go on for 10 minutes: checkpoints: No space left on device: /full"
+    assert (t.stop.reason, t.stop.code) == (text, 1)
+    assert t.states() == ["RUNNING", "RUNNING"]
+
+
+def test_at_the_end_no_actor_is_waited_for(tune, monkeypatch):
+    killed = []
+    monkeypatch.setattr(bridge.ray, "kill", killed.append)
+    t = tune()
+    trial_id, _ = t.ask()
+    started = Started("host", 1, (), ["actor 1"])
+    t.result(trial_id, started=started)
+    assert started.actor == [], "Tune would pickle it"
+    done, _ = t.ask()
+    t.result(done, started=Started("host", 1, (), ["actor 2"]))
+    t.last(done, [epoch(1, 0.5, "max_epochs")])
+    stopper = StudyStopper(t.bridge)
+    assert not stopper.stop_all()
+    t.stop.now("interrupted", 130)
+    assert stopper.stop_all()
+    assert stopper.stop_all()
+    assert killed == ["actor 1"]
+    t.die(trial_id)
+    assert t.told(TrialLost) == [], "it is the next driver's"
+
+
+def test_a_trial_lost_for_good_keeps_what_its_checkpoint_holds(tune, trained, patient):
+    t = tune(n_trials=1)
+    for losses in range(1, LOSSES + 1):
+        trial_id, config = t.ask()
+        if losses == 1:
+            made = trained(config, epochs=2)  # written, and never told
+        t.die(trial_id)
+        patient[0] += 60.0
+    (trial,) = t.study.sweep().trials
+    assert trial.state == "FAIL"
+    assert trial.curve == tuple((e.number, e.value) for e in made)
+    assert (trial.value, trial.checkpoint) == (min(e.value for e in made), config["address"])
+    kinds = [type(e) for e in t.events if not isinstance(e, TrialLost)]
+    assert kinds == [TrialStarted, EpochEnded, EpochEnded, TrialEnded], "so that its run in MLflow is whole"
+
+
+def test_an_epoch_computed_again_with_another_value_replaces_the_first(tune):
+    """On a GPU it may; the history in the checkpoint is the truth."""
+    t = tune(n_trials=1)
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 1.0)])
+    t.result(trial_id, [epoch(2, 0.9)])
+    t.study.report(0, [epoch(1, 1.0), epoch(2, 0.8)])
+    assert t.study.sweep().trials[0].curve == ((1, 1.0), (2, 0.8))
+
+
+def test_trials_end_in_one_order_whatever_the_clock_says(tune, monkeypatch):
+    t = tune(n_trials=3)
+    now = [5_000_000]
+    monkeypatch.setattr(bridge, "_now_ms", lambda: now[0])
+    for value in (0.5, 0.4, 0.6):
+        t.run(value)
+        now[0] -= 1_000_000  # set back
+    ends = t.told(TrialEnded)
+    assert [e.at_ms for e in ends] == [5_000_000, 5_000_001, 5_000_002]
+    assert [(e.place, e.best_value) for e in ends] == [(1, 0.5), (2, 0.4), (3, 0.4)]
+    assert t.study.sweep().endings() == ends

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import trial
 from cluster.result import Failure
 from cluster.trial import TrialActor
 from lstm import checkpoint, device
@@ -13,6 +14,7 @@ from lstm.training import train
 def order(trial_config, series_of, walk, tmp_path, monkeypatch):
     """An actor in this process, and the order for its first trial."""
     monkeypatch.setattr(TrialActor, "_worker", lambda _: "this host")
+    monkeypatch.setattr(TrialActor, "_handle", lambda _: [])
     monkeypatch.setattr(device, "claim", lambda _cpus, _gpus: "cpu")
     config = trial_config()
     series = series_of(config.data, walk(120))
@@ -117,7 +119,6 @@ def test_another_configurations_checkpoint_is_not_used(order):
 @pytest.mark.parametrize(
     ("error", "kind", "told"),
     [
-        (OSError(28, "No space left on device"), "passing", "OSError on this host: [Errno 28] No space left on device"),
         (MemoryError(), "diverged", "out of memory on this host: MemoryError"),
         (ValueError("wrong shape\nand more"), "broken", "ValueError: wrong shape"),
     ],
@@ -132,6 +133,40 @@ def test_failures_are_told_not_raised(order, monkeypatch, error, kind, told):
     monkeypatch.setattr(checkpoint, "write", fails)
     result = actor.step()
     assert (result["failure"], result["epochs"], result["done"]) == (Failure(kind, told), (), True)
+
+
+def test_an_epoch_waits_in_memory_while_the_storage_fails(order, monkeypatch):
+    monkeypatch.setattr(trial, "PAUSES_S", (0.0,) * 3)
+    write, fails = checkpoint.write, []
+
+    def failing(*arguments):
+        if fails:
+            raise fails.pop()
+        return write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "write", failing)
+    actor = actor_of(order)
+    actor.step(), actor.step()
+    fails += [OSError(28, "No space left on device")] * 3
+    for _ in range(3):
+        waiting = actor.step()
+        assert (waiting["epochs"], waiting["done"]) == ((), False)
+        assert waiting["waiting"].startswith(f"checkpoints: No space left on device: {order()['address']} (disk /")
+        assert waiting["waiting"].endswith(" MB free), on this host")
+    results = steps(actor)
+    assert [e.number for r in results for e in r["epochs"]] == [2, 3, 4]
+    alone = list(train(actor._trial, order.series))
+    assert [e.value for e in checkpoint.load(order()["address"]).state.history] == [e.value for e in alone]
+
+
+def test_a_storage_that_fails_for_long_lets_the_trial_go_elsewhere(order, monkeypatch):
+    monkeypatch.setattr(trial, "PAUSES_S", (0.0,) * 2)
+    actor = actor_of(order)
+    monkeypatch.setattr(checkpoint, "load", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    first, second, last = actor.step(), actor.step(), actor.step()
+    assert first == second
+    assert "Input/output error" in first["waiting"]
+    assert (last["failure"].kind, last["done"]) == ("storage", True)
 
 
 def test_an_actor_goes_on_after_a_trial_without_memory(order, monkeypatch):
