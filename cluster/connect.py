@@ -39,6 +39,8 @@ SETTINGS = {
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
 }
 
+ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -225,17 +227,9 @@ def _protect_token() -> None:
 
 
 def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str) -> Joined:
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    total = {kind: sum(n["Resources"].get(kind, 0.0) for n in nodes) for kind in ("CPU", "GPU")}
-    asked = resources.gpus_per_trial
-    gpus = (1.0 if total["GPU"] >= 1 else 0.0) if asked == "auto" else float(asked)
-    slots = count_slots(resources.cpus_per_trial, gpus)
-    if slots == 0:
-        raise BadInput(
-            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, which no node has; "
-            f"the cluster's {len(nodes)} nodes have {total['CPU']:g} CPUs and {total['GPU']:g} GPUs together"
-        )
+    nodes, gpus, _ = _room(ray, resources)
     _check_nodes(ray, nodes, checkpoints)
+    nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     warning = (
         "this cluster may not ask for a token: whoever reaches its ports can run code on it (Ray's RAY_AUTH_MODE=token)"
@@ -243,12 +237,31 @@ def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoint
     return Joined(
         address=address or "local",
         hosts=tuple(sorted(str(node["NodeManagerAddress"]) for node in nodes)),
-        cpus=total["CPU"],
-        gpus=total["GPU"],
+        cpus=_total(nodes, "CPU"),
+        gpus=_total(nodes, "GPU"),
         slots=slots,
         gpus_per_trial=gpus,
         warnings=(warning,) if open_door else (),
     )
+
+
+def _room(ray: Any, resources: ResourcesConfig) -> tuple[list[dict[str, Any]], float, int]:
+    """The living nodes, a trial's GPUs, and how many trials fit at once; at least one must."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    asked = resources.gpus_per_trial
+    gpus = (1.0 if _total(nodes, "GPU") >= 1 else 0.0) if asked == "auto" else float(asked)
+    slots = count_slots(resources.cpus_per_trial, gpus)
+    if slots == 0:
+        raise BadInput(
+            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, which no node has; "
+            f"the cluster's {len(nodes)} nodes have {_total(nodes, 'CPU'):g} CPUs and {_total(nodes, 'GPU'):g} GPUs "
+            "together"
+        )
+    return nodes, gpus, slots
+
+
+def _total(nodes: list[dict[str, Any]], kind: str) -> float:
+    return sum(float(node["Resources"].get(kind, 0.0)) for node in nodes)
 
 
 def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
@@ -276,34 +289,42 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     probe = f".probe-{uuid.uuid4().hex}"
-    look = ray.remote(num_cpus=0)(_look)
-    answers = []
-    for node in nodes:
-        pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        answers.append(look.options(scheduling_strategy=pinned).remote(checkpoints, probe))
+
+    def ask(task: Callable[[str, str], Any]) -> list[Any]:
+        answers = []
+        for node in nodes:
+            pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            answers.append(ray.remote(num_cpus=0)(task).options(scheduling_strategy=pinned).remote(checkpoints, probe))
+        return answers
+
+    end = time.monotonic() + ANSWER_S
+    answers = ask(_look)
     try:
         faults = [
             f
             for node, answer in zip(nodes, answers, strict=True)
-            for f in _faults(ray, node, answer, checkpoints, probe)
+            for f in _faults(ray, node, answer, end, checkpoints, probe)
         ]
     finally:
-        for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
-            left.unlink(missing_ok=True)
+        _forget(checkpoints, probe)
     if faults:
+        answers = ask(_forget)  # what a node wrote to a disk of its own
+        ray.wait(answers, num_returns=len(answers), timeout=10)
         raise BadInput(*faults)
 
 
-def _faults(ray: Any, node: dict[str, Any], answer: Any, checkpoints: str, probe: str) -> Iterator[str]:
-    """What keeps a node from running trials, by its answer to `_look`."""
+def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[str]:
+    """What keeps a node from running trials, by its answer to `_look`; one that has died keeps from nothing."""
     host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
     try:
-        versions, trouble = ray.get(answer, timeout=60)
-    except ray.exceptions.GetTimeoutError:
-        yield f"{host}: did not answer within 60 s"
-        return
+        versions, trouble = ray.get(answer, timeout=max(0.0, end - time.monotonic()))
     except ray.exceptions.RayError as error:
-        yield f"{host}: can't run our code: {(str(error).splitlines() or [''])[-1][:200]}"
+        if not any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
+            return
+        if isinstance(error, ray.exceptions.GetTimeoutError):
+            yield f"{host}: did not answer within {ANSWER_S:g} s"
+        else:
+            yield f"{host}: can't run our code: {(str(error).splitlines() or [''])[-1][:200]}"
         return
     here = _versions()
     for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
@@ -330,6 +351,12 @@ def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
     except Exception as error:  # whatever a file system raises is told by name
         trouble = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
     return _versions(), trouble
+
+
+def _forget(checkpoints: str, probe: str) -> None:
+    """Removes what `_look` left in a folder, as far as it is seen from here."""
+    for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
+        left.unlink(missing_ok=True)
 
 
 def _versions() -> tuple[str, str]:

@@ -91,14 +91,25 @@ class FakeRay:
 
     exceptions = ray.exceptions
 
-    def __init__(self, answers):
-        self.answers = iter(answers)
+    def __init__(self, answers, alive=True):
+        self.answers, self.alive, self.forgetful = iter(answers), alive, 0
+
+    def nodes(self):
+        return [{"Alive": self.alive, **node} for node in NODES]
 
     def remote(self, **_):
-        return lambda look: SimpleNamespace(options=lambda **__: SimpleNamespace(remote=self.call))
+        return lambda task: SimpleNamespace(
+            options=lambda **__: SimpleNamespace(remote=self.look if task is connect._look else self.forget)
+        )
 
-    def call(self, checkpoints, probe):
+    def look(self, checkpoints, probe):
         return next(self.answers)(checkpoints, probe)
+
+    def forget(self, checkpoints, probe):
+        self.forgetful += 1
+
+    def wait(self, answers, num_returns, timeout):
+        assert len(answers) == num_returns == len(NODES)
 
     def get(self, answer, timeout):
         if isinstance(answer, Exception):
@@ -121,16 +132,31 @@ def fine(node):
         (lambda *_: ((connect._versions()[0], "1.0"), "x"), "has torch 1.0, this driver has"),
         (lambda *_: (connect._versions(), "PermissionError: x"), "can't write checkpoints to"),
         (lambda *_: (connect._versions(), ""), "is not seen here; set storage.checkpoints to a folder that all hosts"),
-        (lambda *_: ray.exceptions.GetTimeoutError("x"), "did not answer within 60 s"),
+        (lambda *_: ray.exceptions.GetTimeoutError("x"), "did not answer within 90 s"),
         (lambda *_: ray.exceptions.RaySystemError("no module"), "can't run our code"),
     ],
 )
 def test_every_node_is_checked_and_all_faults_told(tmp_path, answer, told):
+    asked = FakeRay([answer, answer])
     with pytest.raises(BadInput) as refused:
-        connect._check_nodes(FakeRay([answer, answer]), NODES, str(tmp_path))
+        connect._check_nodes(asked, NODES, str(tmp_path))
     for node in (1, 2):
         assert sum(m.startswith(f"10.0.0.{node} (host{node}): ") and told in m for m in refused.value.messages) == 1
     assert list(tmp_path.iterdir()) == []
+    assert asked.forgetful == 2, "each removes what it wrote to a disk of its own"
+
+
+def test_a_node_that_has_died_is_no_fault_though_it_counted_as_alive(tmp_path):
+    for error in (ray.exceptions.GetTimeoutError("x"), ray.exceptions.RaySystemError("not schedulable")):
+        connect._check_nodes(FakeRay([lambda *_, e=error: e] * 2, alive=False), NODES, str(tmp_path))
+
+
+def test_a_probe_is_removed_where_it_is_seen(tmp_path):
+    for name in (".probe-1-a", ".probe-1-b", ".probe-2-a", "mine"):
+        (tmp_path / name).touch()
+    connect._forget(str(tmp_path), ".probe-1")
+    connect._forget("s3://bucket", ".probe-1")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".probe-2-a", "mine"]
 
 
 def test_nodes_that_are_fine(tmp_path):
@@ -279,3 +305,16 @@ def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, lo
     with connect.join("auto", ResourcesConfig(), str(tmp_path)):
         pass
     assert ended == ([] if lost else ["shutdown"])
+
+
+def test_room_is_counted_again_when_the_check_has_found_a_host_dead(monkeypatch, tmp_path):
+    alive = [True, True]
+    monkeypatch.setattr(
+        ray, "nodes", lambda: [{"Alive": a, "Resources": {"CPU": 4.0}, **n} for a, n in zip(alive, NODES, strict=True)]
+    )
+    monkeypatch.setattr(connect, "_check_nodes", lambda *_: alive.pop() and alive.append(False))
+    joined = connect._check(ray, None, ResourcesConfig(), str(tmp_path))
+    assert (joined.hosts, joined.cpus, joined.slots) == (("10.0.0.1",), 4.0, 4)
+    alive[:] = [False, True]
+    with pytest.raises(BadInput, match="which no node has; the cluster's 0 nodes"):
+        connect._check(ray, None, ResourcesConfig(), str(tmp_path))

@@ -33,6 +33,11 @@ BIN = Path(sys.executable).parent
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
 PROGRAMS = ("ip", "unshare", "nsenter", "setpriv", "bash", "mount", "hostname")
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+# libfaketime 0.9.10 miscounts a sleep until a moment of a clock that it leaves alone, which is Python's `time.sleep`.
+_SLEEP = """
+import select, time
+time.sleep = lambda s: (select.select([], [], [], s), None)[1]
+"""
 
 
 def missing() -> str:
@@ -54,12 +59,16 @@ def missing() -> str:
 def another_time(offset: str) -> dict[str, str]:
     """The environment in which all programs see a clock that is so far off, as `-2h`; timeouts go on as ever."""
     assert FAKETIME is not None
+    folder = Path(tempfile.gettempdir(), "lab-of-hosts")
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(_SLEEP)
     return {
         "LD_PRELOAD": str(FAKETIME),
         "RAY_LD_PRELOAD_ON_WORKERS": "1",  # Ray takes it from its workers otherwise
         "FAKETIME": offset,
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
 
 
@@ -111,7 +120,7 @@ class Host:
         output: Path | None = None,
     ) -> "subprocess.Popen[str]":
         """Starts a command on the host; what it says goes to a file, or is read from `stdout`."""
-        with output.open("w") if output else open(os.devnull) as file:
+        with (output or Path(os.devnull)).open("w") as file:
             return subprocess.Popen(
                 self.command(*words, cwd=cwd),
                 env=self._environment(environment),
@@ -153,9 +162,30 @@ class Host:
         return found
 
     def send(self, process: "subprocess.Popen[str]", number: signal.Signals) -> None:
-        """Sends a signal to what `start` started (`Popen` itself is only the door that it went through)."""
-        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            os.kill(int(child), number)
+        """Sends a signal to what `start` started."""
+        os.kill(_child(process.pid), number)
+
+    def pid(self, process: "subprocess.Popen[str]") -> int:
+        """The id, on the host, of what `start` started (`Popen` itself is only the door that it went through)."""
+        status = Path(f"/proc/{_child(process.pid)}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1])
+
+    def freeze(self, name: str = "") -> None:
+        """Stops the processes whose command line holds `name`, or all: time passes them by."""
+        self._signal_all(signal.SIGSTOP, name)
+
+    def end(self, name: str) -> None:
+        """Kills the processes whose command line holds `name`."""
+        self._signal_all(signal.SIGKILL, name)
+
+    def thaw(self, name: str = "") -> None:
+        """Lets them go on."""
+        self._signal_all(signal.SIGCONT, name)
+
+    def _signal_all(self, number: signal.Signals, name: str) -> None:
+        for pid in self.pids(name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def cut_off(self) -> None:
         """Pulls the cable: nothing arrives any more and nobody is told; the host lives on."""
@@ -200,7 +230,7 @@ class Lab:
         self.scratch = Path(tempfile.mkdtemp(prefix="lab", dir="/tmp"))
         self._mark = f"{os.getpid()}{uuid.uuid4().hex[:3]}"
         self._bridge = f"lb{self._mark}"
-        self._made = 0
+        self._cards = 0
         # Two sessions that look for a free net at the same moment would find the same.
         with Path(tempfile.gettempdir(), "lab-of-hosts.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -209,24 +239,27 @@ class Lab:
             _ip("addr", "add", f"{self._net}.254/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")
 
-    def host(self) -> Host:
-        """Makes one more host; it runs nothing yet."""
-        self._made += 1
-        name, card = f"host{self._made}", f"l{self._made}x{self._mark}"
+    def host(self, number: int | None = None) -> Host:
+        """Makes one more host, which runs nothing yet; with the number of a dead one, a new one in its place."""
+        number = number or len(self.hosts) + 1
+        self._cards += 1  # a dead host's card is there for a moment yet
+        name, card = f"host{number}", f"l{self._cards}x{self._mark}"
         folder = self.scratch / name
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         hold = 'hostname "$0" && ip link set lo up && echo $$ && { sleep infinity & wait; }'
         spaces = ("--net", "--uts", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc")
         # Both die with this process, however it ends.
         words = ["setpriv", "--pdeathsig", "KILL", "unshare", *spaces, "bash", "-c", hold, name]
-        outer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        # `unshare`, when its child is killed, complains of its own signal mask.
+        pipe = subprocess.PIPE
+        outer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
         assert outer.stdout is not None
+        assert outer.stderr is not None
         ready = outer.stdout.readline()
-        assert ready == "1\n", f"{name}: {ready!r}"
-        init = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text())
-        made = Host(name, f"{self._net}.{self._made}", card, folder, outer, init)
-        self.hosts.append(made)
-        _ip("link", "add", card, "type", "veth", "peer", "name", "e0", "netns", str(init))
+        assert ready == "1\n", f"{name}: {ready or outer.stderr.read()}"
+        made = Host(name, f"{self._net}.{number}", card, folder, outer, init=_child(outer.pid))
+        self.hosts[number - 1 : number] = [made]
+        _ip("link", "add", card, "type", "veth", "peer", "name", "e0", "netns", str(made.init))
         _ip("link", "set", card, "master", self._bridge, "up")
         made.run("ip", "addr", "add", f"{made.address}/24", "dev", "e0", check=True)
         made.run("ip", "link", "set", "e0", "up", check=True)
@@ -259,6 +292,10 @@ def cluster(first: Host, *others: Host, cpus: int = 1, gpus: int = 0) -> str:
     for host in others:
         host.join(address, cpus=cpus, gpus=gpus)
     return address
+
+
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def _free_net() -> str:
