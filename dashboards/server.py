@@ -10,6 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
+from dashboards import runs
+
 _FIRST_PORT = 5000
 _HOST = "127.0.0.1"
 _START_S = 120.0
@@ -74,7 +76,7 @@ def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Serve
     if artifacts is not None:
         command += ["--artifacts-destination", artifacts]
     environment = os.environ | {
-        "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: everyone on the host reads those
+        "MLFLOW_BACKEND_STORE_URI": runs.with_driver(uri),  # not an argument: everyone on the host reads those
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes that nothing here needs
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONSAFEPATH": "1",  # -m would find an mlflow.py in the user's folder first

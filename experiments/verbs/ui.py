@@ -1,6 +1,7 @@
 """`sweep ui`: MLflow's own pages on the right store."""
 
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -28,15 +29,29 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
         return 1
     try:
         address = without_password(running.address)
-        address = (runs.find_chart(uri, found.name, address) if found else None) or address
+        try:
+            address = (runs.find_chart(uri, found.name, address) if found else None) or address
+        except Exception as error:  # its message may hold the address, and with it a password
+            if not runs.is_outage(error):
+                raise
+            print(f"{address}: MLflow does not answer ({runs.cause(error)})", file=sys.stderr)
+            return 1
         if as_json:
             emit({"address": address})
         else:
             print(address)
             if running.process:
-                print("This page is for this machine alone; from another: ssh -L (see README). Ctrl-C ends it.")
+                print(_who_may(running.address))
         sys.stdout.flush()
         running.wait()
     finally:
         running.stop()
     return 0
+
+
+def _who_may(address: str) -> str:
+    port = address.rpartition(":")[2]
+    return (
+        "This page is for this machine alone; whoever reaches it may change everything. From another machine: "
+        f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}. Ctrl-C ends it."
+    )

@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -297,3 +298,12 @@ def test_the_chart_address_leads_to_the_trials(uri: str, home: Path, make: Simpl
     address = made.chart_address("http://127.0.0.1:5000")
     assert made.close(ENOUGH_S) == 0
     assert address == runs.find_chart(uri, "co2", "http://127.0.0.1:5000")
+
+
+def test_keys_in_the_address_of_checkpoints_do_not_reach_mlflow(uri: str, home: Path, make: SimpleNamespace) -> None:
+    address = "s3://KEY:hunter2@bucket/co2/trial-0000?secret_key=hunter2"
+    started, ended = make.trial_started(0), make.trial_ended(0, 0.5)
+    events = [make.sweep_started(), replace(started, checkpoint=address)]
+    record(uri, home, [*events, replace(ended, checkpoint=address)], TrackingConfig(checkpoints="none"))
+    assert trial_runs(uri)[0].data.tags["sweep.checkpoint"] == "s3://bucket/co2/trial-0000"
+    assert b"hunter2" not in (home / "mlflow.db").read_bytes()

@@ -1,6 +1,9 @@
 import math
+import sqlite3
 
 import pytest
+import sqlalchemy.exc
+from mlflow.exceptions import MlflowException
 
 from dashboards import runs
 
@@ -121,3 +124,28 @@ def test_find_chart_makes_nothing(uri: str) -> None:
     address = runs.find_chart(uri, "co2", "http://h:5000/")
     assert address is not None
     assert address.startswith(f"http://h:5000/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
+
+
+@pytest.mark.parametrize(
+    ("raised", "refused", "words"),
+    [
+        (
+            sqlalchemy.exc.OperationalError("x", {}, sqlite3.OperationalError("hunter2")),
+            False,
+            "TEMPORARILY_UNAVAILABLE",
+        ),
+        (sqlalchemy.exc.InterfaceError("x", {}, Exception("connection already closed")), False, "BAD_REQUEST"),
+        (sqlalchemy.exc.TimeoutError("all connections are taken"), False, "BAD_REQUEST"),
+        (sqlalchemy.exc.IntegrityError("x", {}, Exception("hunter2")), True, "BAD_REQUEST"),
+        (OverflowError("hunter2"), True, "INTERNAL_ERROR"),
+        (OSError(5, "hunter2"), False, "INTERNAL_ERROR"),
+    ],
+)
+def test_trouble_of_the_database_is_waited_for_and_a_no_is_not(
+    uri: str, raised: Exception, refused: bool, words: str
+) -> None:
+    """As MLflow's own store wraps what its database raises."""
+    with pytest.raises(MlflowException) as told, runs.connect(uri)._tracking_client.store.ManagedSessionMaker():
+        raise raised
+    assert runs.is_refusal(told.value) == refused
+    assert runs.cause(told.value) == words
