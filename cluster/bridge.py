@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import ray
@@ -29,6 +29,7 @@ from lstm.records import (
     EpochEnded,
     Notice,
     Record,
+    Sweep,
     Trial,
     TrialEnded,
     TrialLost,
@@ -124,6 +125,7 @@ class Bridge:
         self._best: tuple[float, int, str] | None = None
         if (best := sweep.best) and best.value is not None:
             self._best = (self._sign * best.value, best.number, best.checkpoint)
+        self._strip_again(sweep)
         self._check_target()
         self._check_failures(next((t.reason for t in reversed(sweep.trials) if t.state == "FAIL"), ""))
 
@@ -298,11 +300,27 @@ class Bridge:
             mine = (self._sign * value, live.number, live.address)
             if self._best is None or mine < self._best:
                 loser, self._best = self._best[2] if self._best else "", mine
-        if self._keep_best and loser:
-            try:
-                checkpoint.strip(loser)
-            except OSError as error:
-                self._record(Notice(f"{loser}: its weights could not be removed: {error}"))
+        if loser:
+            self._strip(loser)
+
+    def _strip(self, address: str) -> None:
+        if not self._keep_best:
+            return
+        try:
+            checkpoint.strip(address)
+        except OSError as error:
+            self._record(Notice(f"{address}: its weights could not be removed: {error}"))
+
+    def _strip_again(self, sweep: Sweep) -> None:
+        """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""
+        best = sweep.best
+        others = [t for t in sweep.trials if t.checkpoint and not (best and t.number == best.number)]
+        if not others:
+            return
+        runner_up = replace(sweep, trials=tuple(others)).best
+        last = max(others, key=lambda t: t.ended_at_ms or 0)
+        for address in {t.checkpoint for t in (runner_up, last) if t}:
+            self._strip(address)
 
     def _ending(self, number: int, decision: Mapping[str, Any], value: float | None) -> TrialEnded:
         """The event of an end; `value` is a completed trial's."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
@@ -33,6 +33,9 @@ from lstm.records import (
     Trial,
     TrialEnded,
 )
+
+if TYPE_CHECKING:
+    from cluster.bridge import Bridge
 
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 
@@ -250,10 +253,7 @@ def _drive(
     record: Record,
     held: Callable[[], bool],
 ) -> None:
-    from ray import tune
-
-    from cluster.bridge import Bridge, StudyScheduler, StudySearcher, StudyStopper
-    from cluster.trial import TrialActor
+    from cluster.bridge import Bridge
 
     bridge = Bridge(
         study,
@@ -265,12 +265,25 @@ def _drive(
         record=record,
         held=held,
     )
+    with deadline(_hours(order), stop):
+        _tune(order, bridge, series, joined)
+    if stop.reason and stop.code == 0 and study.sweep().reached(order.target):
+        bridge.close_open("the sweep reached its target")
+
+
+def _tune(order: Order, bridge: "Bridge", series: Series, joined: Joined) -> None:
+    """Hands the sweep to Tune, until the bridge has no more trials or the end is asked for."""
+    from ray import tune
+
+    from cluster.bridge import StudyScheduler, StudySearcher, StudyStopper
+    from cluster.trial import TrialActor
+
     # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
     # It would complain that Tune's own loggers, which are off, wrote nothing.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
-    with deadline(_hours(order), stop), _scratch(order) as scratch:
+    with _scratch(order) as scratch:
         tune.run(
             tune.with_resources(tune.with_parameters(TrialActor, series=series), resources),
             name=order.name,
@@ -284,8 +297,6 @@ def _drive(
             storage_path=scratch,
             verbose=0,
         )
-    if stop.reason and stop.code == 0 and study.sweep().reached(order.target):
-        bridge.close_open("the sweep reached its target")
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
     texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
     texts[ADDRESSES] = json.dumps(addresses, indent=1) + "\n"  # last: where it is, the others are
     for name, text in texts.items():
-        whole = folder / f".{name}.{os.getpid()}"
+        whole = folder / f".{name}.part"  # one name: what a killed driver left of it is written over
         whole.write_text(text, encoding="utf-8")
         whole.replace(folder / name)
 

@@ -1,0 +1,137 @@
+"""A driver killed at every point between two durable steps goes on: nothing lost, nothing twice, the same weights."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import twin
+from audit import audit
+
+from dashboards import runs
+from lstm import checkpoint
+from lstm.config import TrialConfig
+from lstm.data import load
+from lstm.training import train
+
+SPEC = """\
+name: tiny
+data:
+  path: tiny.csv
+  time: day
+  target: load
+  lookback: 14
+  horizon: 7
+  split: {validation: 0.2, test: 0.2}
+model: {hidden_size: 4}
+training: {max_epochs: 2, batch_size: 32, learning_rate: 1e-2}
+search:
+  n_trials: 3
+  sampler: {type: random, seed: 3}
+  pruner: {type: median, n_startup_trials: 1}
+  space:
+    model.hidden_size: {type: int, low: 2, high: 8}
+    training.learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}
+storage: {keep: best}
+"""
+TRIALS = 3
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """MLflow's database with its tables, which take seconds to make."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    runs.connect(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def place(quick_path, empty, tiny_data):
+    """Folders to run in, each with the spec, its data and a home of its own."""
+
+    def make(name):
+        folder = quick_path / str(name)
+        (folder / "runs").mkdir(parents=True)
+        (folder / "tiny.yaml").write_text(SPEC)
+        (folder / "tiny.csv").write_text(tiny_data)
+        shutil.copy(empty, folder / "runs")
+        return folder
+
+    return make
+
+
+def check_whole(folder, alone):
+    """The sweep is what an undisturbed one is; both judges agree."""
+    said = (folder / "driver.log").read_text()
+    home = folder / "runs"
+    assert audit(home, "tiny") == [], said
+    assert twin.verify(folder, "runs", "tiny") == 0, (folder / "driver.log").read_text()
+    places = sorted(p for p in (home / "tiny").iterdir() if p.is_dir())
+    assert [p.name for p in places] == [f"trial-{number:04d}" for number in range(TRIALS)]
+    kept = [checkpoint.load(str(p)) for p in places]
+    assert len({k.config.model_dump_json() for k in kept}) == TRIALS, "a suggestion came twice"
+    weights = [k for k in kept if k.state.best_weights]
+    assert weights, "the best trial's are kept"
+    for found in weights:
+        mine = alone(found.config, folder)
+        assert [(e.number, e.value) for e in found.state.history] == [(e.number, e.value) for e in mine]
+        for name, tensor in mine[-1].state.model.items():
+            assert (found.state.model[name] == tensor).all(), name
+    assert not [p for p in home.rglob(".*") if p.is_file()], "half-written files are left"
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """The epochs of a configuration trained alone, once for all tests."""
+    known = {}
+
+    def act(config: TrialConfig, folder: Path):
+        key = config.model_dump_json()
+        if key not in known:
+            known[key] = list(train(config, load(config.data, folder)))
+        return known[key]
+
+    return act
+
+
+def killed_at(k, place, alone):
+    folder = place(k)
+    code = twin.run(folder, "tiny.yaml", "runs", dies_at=k)
+    if code == 0:
+        return False  # there is no such step
+    assert code == -9, (folder / "driver.log").read_text()
+    assert twin.run(folder, "tiny.yaml", "runs") == 0, (folder / "driver.log").read_text()
+    check_whole(folder, alone)
+    shutil.rmtree(folder)
+    return True
+
+
+def test_a_driver_killed_at_some_points_between_two_durable_steps(place, alone):
+    """Every twenty-third point here, each in turn under `make faults`."""
+    folder = place("whole")
+    assert twin.run(folder, "tiny.yaml", "runs", steps=folder / "steps") == 0, (folder / "driver.log").read_text()
+    check_whole(folder, alone)
+    steps = int((folder / "steps").read_text())
+    assert steps > 60, "the study's, the checkpoints' and MLflow's"
+    assert all(killed_at(k, place, alone) for k in range(5, steps, 23))
+
+
+@pytest.mark.faults
+def test_a_driver_killed_at_every_point_between_two_durable_steps(place, alone):
+    points = 0
+    while killed_at(points + 1, place, alone):
+        points += 1
+    print(f"killed at {points} points")
+    assert points > 60
+
+
+@pytest.mark.faults
+def test_a_driver_killed_again_and_again_on_its_way(place, alone):
+    """Each driver dies at its k-th step, so the sweep gets forward a little at a time."""
+    folder = place("again")
+    drivers = 0
+    while (code := twin.run(folder, "tiny.yaml", "runs", dies_at=40)) != 0:
+        assert code == -9, (folder / "driver.log").read_text()
+        drivers += 1
+        assert drivers < 30, "it does not get forward"
+    assert drivers > 1
+    check_whole(folder, alone)

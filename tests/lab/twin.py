@@ -1,0 +1,137 @@
+"""A near twin of the cluster: `sweep run` in this process, actors stepped in turn, no Ray; and a driver that dies.
+
+Everything else is the product's own: front desk, lease, study, bridge, actor, checkpoints, recorder, MLflow. A
+driver in a forked child is killed just before its k-th durable step, for any k: what Ray adds is a minute of
+waiting for each k, and the same commits in the same order.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import sqlalchemy
+
+from cluster import sweep, trial
+from cluster.bridge import StudyScheduler, StudySearcher, StudyStopper
+from cluster.connect import Joined
+from cluster.trial import TrialActor
+
+SLOTS = 2
+
+
+def tune(_order: Any, bridge: Any, series: Any, _joined: Any) -> None:
+    """Stands where Tune stands: asks for trials, steps their actors in turn, hands in what they say."""
+    searcher, scheduler, stopper = StudySearcher(bridge), StudyScheduler(bridge), StudyStopper(bridge)
+    running: dict[str, TrialActor] = {}
+    count, more = 0, True
+    while (running or more) and not stopper.stop_all():
+        while more and len(running) < SLOTS:
+            config = searcher.suggest(f"t{count}")
+            more = config != "FINISHED"
+            if not isinstance(config, dict):
+                break
+            actor = TrialActor.__new__(TrialActor)
+            actor.setup(config, series)
+            running[f"t{count}"], count = actor, count + 1
+        for name, actor in list(running.items()):
+            result = actor.step()
+            stop = "CONTINUE"
+            if not result["done"]:
+                stop = scheduler.on_trial_result(None, SimpleNamespace(trial_id=name), result)
+            if result["done"] or stop == "STOP":
+                searcher.on_trial_complete(name, result)
+                del running[name]
+
+
+@contextlib.contextmanager
+def near() -> Iterator[None]:
+    """Within this context `sweep run` needs no Ray."""
+
+    @contextlib.contextmanager
+    def join(address: str | None, *_: Any) -> Iterator[Joined]:
+        yield Joined("near", ("here",), cpus=SLOTS, gpus=0.0, slots=SLOTS, gpus_per_trial=0.0, warnings=())
+
+    with (
+        mock.patch.object(sweep, "join", join),
+        mock.patch.object(sweep, "_tune", tune),
+        mock.patch.object(sweep, "count_slots", return_value=SLOTS),
+        mock.patch.object(TrialActor, "_worker", return_value="here"),
+        mock.patch.object(TrialActor, "_handle", return_value=[]),
+        mock.patch.object(trial.device, "claim", return_value="cpu"),
+    ):
+        yield
+
+
+def forked(act: Callable[[], int | None], log: Path) -> int:
+    """Does something in a child process; its exit code, or minus the signal that killed it."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            code = act() or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def run(folder: Path, spec: str, home: str, dies_at: int | None = None, steps: Path | None = None) -> int:
+    """`sweep run` in a child, killed just before the `dies_at`-th durable step; its exit code.
+
+    Durable steps are the commits of every database (study, lease, MLflow), and the files that get or lose their
+    name (checkpoints, the spec in the home). `steps` gets how many there were.
+    """
+    from experiments.verbs import run as verb
+
+    def act() -> int:
+        os.chdir(folder)
+        with near(), _counting(dies_at) as count:
+            code = verb.main(home=home, named=spec, address=None, overrides=(), as_json=True)
+            if steps:
+                steps.write_text(str(count[0]))
+        return code
+
+    return forked(act, folder / "driver.log")
+
+
+def verify(folder: Path, home: str, name: str) -> int:
+    """`sweep verify` in a child; its exit code."""
+    from experiments.verbs import verify as verb
+
+    return forked(lambda: verb.main(home=str(folder / home), named=name, as_json=True), folder / "driver.log")
+
+
+@contextlib.contextmanager
+def _counting(dies_at: int | None) -> Iterator[list[int]]:
+    count, lock = [0], threading.Lock()
+
+    def step(*_: Any) -> None:
+        with lock:
+            count[0] += 1
+            if count[0] == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def before(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acting(*arguments: Any, **named: Any) -> Any:
+            step()
+            return act(*arguments, **named)
+
+        return acting
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", step)
+    with (
+        mock.patch.object(Path, "replace", before(Path.replace)),
+        mock.patch.object(Path, "unlink", before(Path.unlink)),
+    ):
+        yield count
