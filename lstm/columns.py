@@ -1,6 +1,7 @@
 """The columns of a file, as `sweep new` finds them: those with a name of their own, and what each holds."""
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +35,8 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
     if path.suffix.lower() in {".yaml", ".yml"}:
         raise BadInput(f"{path}: is a spec, not data; give a CSV or Parquet file (sweep plan {path} checks a spec)")
     names = file.header(path)
-    usable = [n for n in names if n and n.isprintable() and names.count(n) == 1]
+    counts = Counter(names)
+    usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
     notes = []
     if len(usable) < len(names):
         notes.append(f"{len(names) - len(usable)} columns were left out: their names are empty or stand there twice")
@@ -68,7 +70,7 @@ def is_number(text: str) -> bool:
 def _typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column with NaN as missing; of texts that are all numbers, those."""
     if pa.types.is_floating(values.type):
-        return pa.chunked_array([pa.array(values.to_numpy(), from_pandas=True)])
+        return pa.chunked_array([pa.array(file.float64(values), from_pandas=True)])
     for kind in (pa.int64(), pa.float64()) if is_text(values.type) and values.null_count < len(values) else ():
         try:
             return values.cast(kind)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lstm import table
+from lstm import file, table
 from lstm.config import Border, DataConfig
 from lstm.records import BadInput
 
@@ -109,8 +109,8 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
         row, column = np.argwhere(~measured)[0]
         raise BadInput(
             f"{config.path}: {int((~measured).any(axis=1).sum())} steps have missing values, the first in column "
-            f"{source.columns[column]!r} at {source.times[row]}; say what to do with data.missing: interpolate, "
-            "forward_fill or skip"
+            f"{file.quoted(source.columns[column])} at {source.times[row]}; say what to do with data.missing: "
+            "interpolate, forward_fill or skip"
         )
     # Filled before the leading gap is cut off: one column's first value may lie in it.
     filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
@@ -175,15 +175,16 @@ def _rows(border: Border, rows: int) -> int:
 
 def _row_of(text: str, part: str, source: table.Table) -> int:
     if not isinstance(source.times, pd.DatetimeIndex):
-        raise BadInput(f"data.split.{part}: {text!r} is a time, but the rows have none; use shares or row counts")
+        message = f"{file.quoted(text)} is a time, but the rows have none; use shares or row counts"
+        raise BadInput(f"data.split.{part}: {message}")
     try:
         time = pd.Timestamp(text)
     except ValueError:
-        raise BadInput(f"data.split.{part}: {text!r} is not a time; write it as in 1996-01-01") from None
+        raise BadInput(f"data.split.{part}: {file.quoted(text)} is not a time; write it as in 1996-01-01") from None
     time = time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
     if not source.times[0] <= time <= source.times[-1]:
         span = f"{source.times[0]} to {source.times[-1]}"
-        raise BadInput(f"data.split.{part}: {text} is outside the data, which go from {span}")
+        raise BadInput(f"data.split.{part}: {file.shown(text)} is outside the data, which go from {span}")
     return int(source.times.searchsorted(time))
 
 
@@ -277,8 +278,8 @@ def _scaled(values: np.ndarray, scale: Scale, columns: tuple[str, ...], config: 
         scaled: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
     for index in np.flatnonzero(~np.isfinite(scaled).all(axis=0)):
         raise BadInput(
-            f"{config.path}: the values of column {columns[index]!r} are too large beside those of the training "
-            "part (or, with data.scaling: none, for float32); rescale them"
+            f"{config.path}: the values of column {file.quoted(columns[index])} are too large beside those of the "
+            "training part (or, with data.scaling: none, for float32); rescale them"
         )
     return scaled
 
@@ -287,13 +288,13 @@ def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Sca
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = train.mean(axis=0), train.std(axis=0)
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
-        worst = columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])]
-        raise BadInput(f"{config.path}: the values of column {worst!r} are too large to be averaged; rescale them")
+        worst = file.quoted(columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])])
+        raise BadInput(f"{config.path}: the values of column {worst} are too large to be averaged; rescale them")
     constant = deviation <= 1e-14 * np.abs(mean)  # what rounding leaves
     for index in np.flatnonzero(constant[: len(config.targets)]):
         raise BadInput(
-            f"{config.path}: column {columns[index]!r} is constant ({mean[index]:g}) over the training part; "
-            "there is nothing to learn"
+            f"{config.path}: column {file.quoted(columns[index])} is constant ({mean[index]:g}) over the training "
+            "part; there is nothing to learn"
         )
     if config.scaling == "none":
         mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
@@ -305,7 +306,7 @@ def _without_leading_gap(source: table.Table, path: str) -> table.Table:
     known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
     if not known.any():
         empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
-        raise BadInput(f"{path}: column {empty!r} has no value at all; a time series needs values")
+        raise BadInput(f"{path}: column {file.quoted(empty)} has no value at all; a time series needs values")
     first = int(np.argmax(known))
     if first == 0:
         return source

@@ -4,6 +4,7 @@ import csv
 import difflib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ import pyarrow.parquet
 from lstm.records import BadInput
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
+MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
+LONGEST_HEADER = 2**20  # bytes
+LONGEST_SHOWN = 60  # characters of a name or a value in a message
 LARGEST = 1e300  # beyond it sums of float64 overflow
 
 
@@ -29,7 +33,12 @@ def header(path: Path) -> list[str]:
         if is_parquet(path):
             return list(pa.parquet.read_schema(path).names)
         with path.open("rb") as lines:
-            text = lines.readline(1 << 20).decode("utf-8-sig")
+            line = lines.readline(LONGEST_HEADER)
+        if len(line) == LONGEST_HEADER:
+            raise BadInput(
+                f"{path}:1: is longer than {LONGEST_HEADER:,} bytes; the first line of a CSV names its columns"
+            )
+        text = line.decode("utf-8-sig")
         if text.strip() and "\0" not in text:
             return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=_delimiter(text)))]
     except PermissionError:
@@ -57,6 +66,7 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = ()) -> p
     _check_columns(path, names, wanted)
     try:
         if is_parquet(path):
+            _check_size(path, pa.parquet.read_metadata(path).num_rows, len(wanted))
             columns = pa.parquet.read_table(path, columns=list(wanted), partitioning=None)
         else:
             columns = _read_csv(path, names, list(wanted), dict.fromkeys(numbers, pa.float64()))
@@ -64,6 +74,7 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = ()) -> p
         raise BadInput(f"{path}: can't be read: {first_line(error)}") from None
     if columns.num_rows == 0:
         raise BadInput(f"{path}: has a header but no rows")
+    _check_size(path, columns.num_rows, len(wanted))
     return columns
 
 
@@ -77,9 +88,15 @@ def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
     if len(bad := np.argwhere(np.abs(values) > LARGEST)):
         row, column = bad[0]
         raise BadInput(
-            f"{place(path, int(row))}: column {names[column]!r}: {values[row, column]:g} is infinite or too large; "
-            "leave it empty if missing"
+            f"{place(path, int(row))}: column {quoted(names[column])}: {values[row, column]:g} is infinite or too "
+            "large; leave it empty if missing"
         )
+    return values
+
+
+def float64(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers as float64: NaN where none stands, whole numbers beyond 2**53 rounded."""
+    values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
     return values
 
 
@@ -93,15 +110,30 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
+def quoted(text: str, length: int = LONGEST_SHOWN) -> str:
+    """A name or a value out of a file, for a message: in quotes, on one line, cut where it is long."""
+    return repr(text if len(text) <= length else f"{text[: length - 3]}...")
+
+
+def shown(text: str, length: int = LONGEST_SHOWN) -> str:
+    """The same without quotes."""
+    return quoted(text, length)[1:-1]
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of a file's columns, for a message."""
+    return ", ".join(map(shown, names[:12])) + (", …" if len(names) > 12 else "")
+
+
 def first_line(error: BaseException) -> str:
     """What a library says is wrong, short enough for a message."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return shown((str(error).splitlines() or [type(error).__name__])[0], 200)
 
 
 def _check_file(path: Path) -> None:
     if not path.exists():
         near = difflib.get_close_matches(path.name, _siblings(path), n=1)
-        raise BadInput(f"{path}: no such file" + (f", did you mean {near[0]}?" if near else ""))
+        raise BadInput(f"{shown(str(path), 300)}: no such file" + (f", did you mean {shown(near[0])}?" if near else ""))
     if not path.is_file():
         raise BadInput(f"{path}: is not a file; data.path names a CSV or Parquet file")
 
@@ -110,23 +142,31 @@ def _siblings(path: Path) -> list[str]:
     return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
 
 
+def _check_size(path: Path, rows: int, columns: int) -> None:
+    if rows * columns > MOST_VALUES:
+        raise BadInput(
+            f"{path}: has {rows:,} rows of {columns} columns that are wanted; {MOST_VALUES:,} values are the most that "
+            "are read, so give fewer rows or columns"
+        )
+
+
 def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
-    if repeated := sorted({n for n in names if names.count(n) > 1} & set(wanted)):
-        raise BadInput(f"{path}:1: column {repeated[0]!r} stands in the header twice; name columns differently")
+    counts = Counter(names)
+    if repeated := sorted(name for name in set(wanted) if counts[name] > 1):
+        raise BadInput(f"{path}:1: column {quoted(repeated[0])} stands in the header twice; name columns differently")
     faults = []
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            hint = f", did you mean {near[0]}?" if near else ""
-            shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-            faults.append(f"{path}: has no column {name!r}{hint} (columns: {shown})")
+            hint = f", did you mean {shown(near[0])}?" if near else ""
+            faults.append(f"{path}: has no column {quoted(name)}{hint} (columns: {listed(names)})")
     if faults:
         raise BadInput(*faults)
 
 
 def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> pa.Table:
     with path.open("rb") as lines:
-        line = lines.readline(1 << 20)
+        line = lines.readline(LONGEST_HEADER)
     if not line.endswith(b"\n"):
         raise BadInput(f"{path}: has a header but no rows")
     # In a file of one column an empty line is a missing value.
@@ -169,19 +209,22 @@ def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> str:
     where = place(path, int(row[1]) - 2) if row else f"{path}"
     if value := re.search(r"CSV column #(\d+): .*conversion error to double: invalid value '(.*)'", text):
         return (
-            f"{where}: column {names[int(value[1])]!r}: {value[2][:40]!r} is not a number; numbers are written as in "
-            "3.14, a missing one is left empty"
+            f"{where}: column {quoted(names[int(value[1])])}: {value[2][:40]!r} is not a number; numbers are written "
+            "as in 3.14, a missing one is left empty"
         )
     if lengths := re.search(r"Expected (\d+) columns, got (\d+)", text):
         return f"{where}: has {lengths[2]} fields, the header has {lengths[1]}"
-    return f"{where}: can't be read as CSV: {text[:200]}"
+    if "straddling" in text:  # pyarrow's words for a line that is longer than the block that it reads
+        return f"{path}: has a line of a megabyte or more; close the quote that is open there, or shorten the line"
+    if "out of sync" in text:
+        return f"{path}: has text in quotes that goes over several lines; close the quote, or take the line ends out"
+    return f"{where}: can't be read as CSV: {shown(text, 200)}"
 
 
 def _float64(path: Path, column: pa.ChunkedArray, name: str) -> np.ndarray:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
-        raise BadInput(f"{path}: column {name!r} holds {column.type}, must hold numbers")
-    values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
-    return values
+        raise BadInput(f"{path}: column {quoted(name)} holds {column.type}, must hold numbers")
+    return float64(column)
 
 
 def _line(path: Path, row: int) -> int:

@@ -85,12 +85,12 @@ def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> Non
     often = f"time {shown(first)} stands there {int((index == first).sum())} times"
     if apart := _apart(raw, index, time, texts_only=False):
         raise BadInput(
-            f"{path}: holds {apart[1]} series, told apart by column {apart[0]!r}: {often}; write one series into a "
-            "file of its own, or give each series its column"
+            f"{path}: holds {apart[1]} series, told apart by column {file.quoted(apart[0])}: {often}; write one series "
+            "into a file of its own, or give each series its column"
         )
     raise BadInput(
-        f"{path}: {often} in column {time!r}; keep one row per time (a file that holds several series needs one "
-        "file each), or write a spec with data.step to average rows"
+        f"{path}: {often} in column {file.quoted(time)}; keep one row per time (a file that holds several series "
+        "needs one file each), or write a spec with data.step to average rows"
     )
 
 
@@ -98,8 +98,9 @@ def _refuse_panel(path: Path, raw: pa.Table, time: str) -> None:
     """The same for whole numbers: repeated years alone may be one half of (year, month)."""
     if apart := _apart(raw, pd.Index(raw.column(time).to_pandas()), time, texts_only=True):
         raise BadInput(
-            f"{path}: holds {apart[1]} series, told apart by column {apart[0]!r}: the numbers in {time!r} repeat for "
-            "each; write one series into a file of its own, or give each series its column"
+            f"{path}: holds {apart[1]} series, told apart by column {file.quoted(apart[0])}: the numbers in "
+            f"{file.quoted(time)} repeat for each; write one series into a file of its own, or give each series its "
+            "column"
         )
 
 
@@ -162,7 +163,7 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
     """Why a column of numbers can't be forecast or forecast from; "" where it can."""
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
-    known = values.drop_null().cast(pa.float64()).to_numpy()
+    known = file.float64(values.drop_null())
     if not len(known) or known.min() == known.max():
         return "always the same value"
     if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
@@ -175,7 +176,7 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
 def _no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapping[str, str]) -> str:
     if numbers:
         name = numbers[-1]
-        return f"{path}: has no column to forecast: {name!r} is left out ({left_out[name]})"
+        return f"{path}: has no column to forecast: {file.quoted(name)} is left out ({left_out[name]})"
     for name in raw.column_names:
         values = raw.column(name)
         if not is_text(values.type):
@@ -186,8 +187,7 @@ def _no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapp
         if wrong and alike > len(texts) / 2:
             mend = "numbers are written as in 3.14; leave a missing one empty"
             return (
-                f"{file.place(path, wrong[0])}: column {name!r}: {texts[wrong[0]][:40]!r} is not a "
+                f"{file.place(path, wrong[0])}: column {file.quoted(name)}: {texts[wrong[0]][:40]!r} is not a "
                 f"number ({len(wrong)} values are none); {mend}"
             )
-    shown = ", ".join(raw.column_names[:12]) + (", …" if len(raw.column_names) > 12 else "")
-    return f"{path}: has no column of numbers to forecast (columns: {shown})"
+    return f"{path}: has no column of numbers to forecast (columns: {file.listed(raw.column_names)})"

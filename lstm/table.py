@@ -48,7 +48,7 @@ def read(config: DataConfig, folder: Path) -> Table:
         times = times_of(path, raw.column(config.time), config.time)
         if zone := _zone(raw.column(config.time)):
             kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
-            notes.append(f"times in {config.time!r} {kept} UTC")
+            notes.append(f"times in {file.quoted(config.time)} {kept} UTC")
         index, values, step = _regular(path, times, values, config, notes)
     if holes := int(np.isnan(values).any(axis=1).sum()):
         notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
@@ -69,24 +69,26 @@ def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
     """
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise BadInput(f"{file.place(path, row)}: column {name!r} has no time there; every row needs one")
+        raise BadInput(f"{file.place(path, row)}: column {file.quoted(name)} has no time there; every row needs one")
     if pa.types.is_integer(column.type):
         try:
             numbers: pd.Index = pd.Index(column.cast(pa.int64()).to_numpy())
         except pa.ArrowInvalid as error:
-            raise BadInput(f"{path}: time column {name!r} can't be read: {file.first_line(error)}") from None
+            raise BadInput(f"{path}: time column {file.quoted(name)} can't be read: {file.first_line(error)}") from None
         return numbers
     if pa.types.is_floating(column.type):
-        raise BadInput(f"{path}: time column {name!r} holds fractions; use ISO 8601 times or whole numbers")
+        raise BadInput(f"{path}: time column {file.quoted(name)} holds fractions; use ISO 8601 times or whole numbers")
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))  # Python's dates end with the year 9999
     raw = pd.Series(column.to_pandas())
     try:
         times = _parsed(raw)
     except (ValueError, TypeError) as error:
-        raise BadInput(f"{path}: time column {name!r} can't be read: {file.first_line(error)}") from None
+        raise BadInput(f"{path}: time column {file.quoted(name)} can't be read: {file.first_line(error)}") from None
     if times.isna().any():
         row = int(np.flatnonzero(times.isna().to_numpy())[0])
         raise BadInput(
-            f"{file.place(path, row)}: column {name!r}: {str(raw.iloc[row])[:40]!r} is not a time; "
+            f"{file.place(path, row)}: column {file.quoted(name)}: {str(raw.iloc[row])[:40]!r} is not a time; "
             "write times as in 2016-07-01 or 2016-07-01 13:00:00"
         )
     naive: pd.DatetimeIndex = pd.DatetimeIndex(times.dt.tz_localize(None))
@@ -189,12 +191,13 @@ def _regular(
         )
     if isinstance(times, pd.DatetimeIndex):
         return _regular_times(path, times, values, config, notes)
+    column = file.quoted(config.time or "")
     if config.calendar or config.step:
         field = "calendar" if config.calendar else "step"
-        raise BadInput(f"{path}: data.{field} needs times, but column {config.time!r} holds whole numbers")
+        raise BadInput(f"{path}: data.{field} needs times, but column {column} holds whole numbers")
     step = infer_step(times) or ("1" if len(times) < 2 else None)
     if step is None:
-        raise BadInput(f"{path}: the numbers in time column {config.time!r} are irregular; use one row per step")
+        raise BadInput(f"{path}: the numbers in time column {column} are irregular; use one row per step")
     _check_size(path, (int(times[-1]) - int(times[0])) / int(step), len(times), step)
     grid = pd.RangeIndex(int(times[0]), int(times[-1]) + 1, int(step))
     return _on_grid(path, grid, times, values, config, notes, step)
@@ -217,7 +220,7 @@ def _regular_times(
         offset = None
     try:
         if offset is None or times[0] + offset <= times[0]:
-            raise BadInput(f"data.step: {step!r} is not a step; write it as in 15min, 1h, 1D, 7D or MS")
+            raise BadInput(f"data.step: {file.quoted(step)} is not a step; write it as in 15min, 1h, 1D, 7D or MS")
         width = (times[0] + offset + offset) - (times[0] + offset)
         _check_size(path, (times[-1] - times[0]) / width, len(times), step)
         grid = pd.date_range(times[0], times[-1], freq=offset)

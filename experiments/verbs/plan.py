@@ -5,18 +5,31 @@ from typing import Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home, describe, make
+from experiments.plan import Home, Plan, describe, make
 from experiments.screen import console, duration, settings, short
+from experiments.verbs.train import check_room
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    plan = describe(make(find.spec(named, where, overrides), where))
+    made = make(find.spec(named, where, overrides), where)
+    _check_room(made)
+    plan = describe(made)
     if as_json:
         emit(plan)
         return
     show(plan)
+
+
+def _check_room(plan: Plan) -> None:
+    """Refuses what can't be measured here: a few training steps of the largest trial are taken."""
+    from cluster import space
+    from lstm.device import gpu_count
+
+    order = plan.order
+    if order.resources.gpus_per_trial == 0 or not gpu_count():
+        check_room(plan, space.ends(order.base, order.search.space)[1] if order.search else order.base)
 
 
 def show(plan: Mapping[str, Any]) -> None:

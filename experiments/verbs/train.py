@@ -1,25 +1,34 @@
 """`sweep train`: the base configuration alone, in this process, no cluster and no search."""
 
-from collections.abc import Sequence
+import os
+import resource
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home, Plan, make
 from experiments.screen import console
-from lstm.records import Epoch, best_epoch
+from lstm.config import TrialConfig
+from lstm.records import BadInput, Epoch, best_epoch
+
+SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon or training.batch_size smaller"
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
-    """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged."""
+    """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged or had no room."""
     from lstm import checkpoint, tasks, training
-    from lstm.device import claim
+    from lstm.device import claim, is_out_of_memory
 
     where = Home.at(home)
     plan = make(find.spec(named, where, overrides), where)
     order, resources = plan.order, plan.order.resources
     device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
+    if device == "cpu":
+        check_room(plan, order.base)
     address = f"{order.checkpoints}/train"
     found = checkpoint.load(address)
     facts = checkpoint.Facts.of(plan.series)
@@ -30,17 +39,54 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     if history and not as_json:
         done = f" ({history[-1].stop}); nothing was left to do" if history[-1].stop else ": goes on"
         print(f"{order.name}: trained for {history[-1].number} epochs before{done}", flush=True)
-    for epoch in training.train(order.base, plan.series, state, device=device):
-        assert epoch.state is not None
-        state = epoch.state
-        checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
-        history.append(replace(epoch, state=None))
-        if not as_json:
-            _line(epoch, plan)
-    assert state is not None
-    metrics = tasks.judge(checkpoint.Checkpoint(order.base, facts, state), plan.series) if state.best_weights else {}
+    try:
+        for epoch in training.train(order.base, plan.series, state, device=device):
+            assert epoch.state is not None
+            state = epoch.state
+            checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
+            history.append(replace(epoch, state=None))
+            if not as_json:
+                _line(epoch, plan)
+        assert state is not None
+        kept = checkpoint.Checkpoint(order.base, facts, state)
+        metrics = tasks.judge(kept, plan.series) if state.best_weights else {}
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"{order.name}: out of memory after {len(history)} epochs; {SMALLER}", file=sys.stderr)
+        return 1
     _end(plan, history, metrics, address, as_json=as_json)
     return 1 if history[-1].stop == "diverged" else 0
+
+
+def check_room(plan: Plan, config: TrialConfig) -> None:
+    """Refuses what this machine's memory can't hold: the system would end the process without a word.
+
+    Raises:
+        BadInput: it is too large.
+    """
+    from lstm.training import memory_bytes
+
+    windows = len(plan.series.train_origins(config.data))  # a batch holds no more, whatever its size
+    batch = {"batch_size": min(config.training.batch_size, windows)}
+    held = config.model_copy(update={"training": config.training.model_copy(update=batch)})
+    needed, room = memory_bytes(held, plan.series), min(_limits())
+    if needed > room:
+        raise BadInput(
+            f"{plan.spec.document.where('model')}: model: a trial would need about {needed / 1e9:,.1f} GB of memory, "
+            f"this machine has {room / 1e9:,.1f} GB; {SMALLER}"
+        )
+
+
+def _limits() -> Iterator[int]:
+    """Bytes that the machine has, and those that a container, or whoever started the process, leaves it."""
+    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        if (allowed := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY:
+            yield allowed
+    for file in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if file.is_file() and (text := file.read_text().strip()).isdigit():
+            yield int(text)
 
 
 def _line(epoch: Epoch, plan: Plan) -> None:

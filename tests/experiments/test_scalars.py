@@ -83,3 +83,10 @@ def test_unknown_and_malformed_variables_are_all_told(write, unread):
 
 def test_variables_within_braces_need_quotes(write, unread):
     assert "inside { } and [ ], ${...} needs quotes" in unread(write("a: {b: ${X}}\n"))[0]
+
+
+def test_a_default_ends_before_another_variable(write, unread):
+    (message,) = unread(write("a: '${A:-${B}}'"), B="1")
+    assert message.startswith("a.yaml:1: a: ${ must go on as ${NAME}")
+    # Each of these would be sought to the text's end: hours.
+    assert len(unread(write("a: " + "${A:-" * 150_000))) == 1

@@ -130,7 +130,7 @@ JAN = "2016-01-01,1\n2016-01-02,2\n"
         (gzip.compress(daily().encode()), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
         ('t,y\n"2016-01-01,1\n2016-01-02,2\n', "a.csv:2: has 1 fields, the header has 2"),
         (f'"{"x" * 200_000}",t,y\n', "a.csv:1: can't be read as CSV: field larger than field limit"),
-        (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv: can't be read as CSV: straddling object straddles two"),
+        (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv: has a line of a megabyte or more"),
     ],
 )
 def test_a_file_that_can_not_be_right_is_told_where_and_why(refuses, content, message):
@@ -193,3 +193,43 @@ def test_parquet_with_a_column_twice_is_refused(refuses, tmp_path):
     twice = pa.table([pa.array([1, 2]), pa.array([1, 2]), pa.array([1, 2])], names=["t", "y", "y"])
     pa.parquet.write_table(twice, tmp_path / "a.parquet")
     assert "column 'y' stands in the header twice" in refuses(None, "a.parquet")
+
+
+# --- What is hostile ----------------------------------------------------------------------------------------
+
+
+def test_more_rows_than_memory_holds_are_refused_before_they_are_read(path, monkeypatch):
+    source = path({"y": pa.nulls(101, pa.float64()), "x": pa.nulls(101, pa.float64())}, "a.parquet")
+    monkeypatch.setattr(file, "MOST_VALUES", 101)
+    assert file.read(source, ["y"]).num_rows == 101
+    monkeypatch.setattr(pa.parquet, "read_table", lambda *_, **__: pytest.fail("was read"))
+    with pytest.raises(BadInput, match="has 101 rows of 2 columns that are wanted; 101 values are the most"):
+        file.read(source, ["y", "x"])
+    monkeypatch.setattr(file, "MOST_VALUES", 23)
+    with pytest.raises(BadInput, match="has 12 rows of 2 columns"):
+        file.read(path(daily()), ["t", "y"])
+
+
+def test_names_are_shown_on_one_line_and_not_at_length(path):
+    with pytest.raises(BadInput) as error:
+        file.read(path("\x1b[2J," + "n" * 5000 + ",\ufeffy\n1,2,3\n"), ["y"])
+    told = str(error.value)
+    assert told.endswith(rf"a.csv: has no column 'y', did you mean \ufeffy? (columns: \x1b[2J, {'n' * 57}..., \ufeffy)")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("y\n" + "9" * 2**21 + "\n", "has a line of a megabyte or more"),
+        ("y" * 2**20 + "\n1\n", ":1: is longer than 1,048,576 bytes"),
+        ('t,y\n1,"' + "x\n" * 2**20, "has text in quotes that goes over several lines"),
+    ],
+)
+def test_lines_without_an_end_are_told_as_such(path, content, words):
+    with pytest.raises(BadInput, match=words):
+        file.read(path(content), ["y"])
+
+
+def test_repeated_names_among_a_hundred_thousand_are_found_at_once(path):
+    with pytest.raises(BadInput, match="column 'y' stands in the header twice"):
+        file.read(path(",".join([*(f"c{n}" for n in range(100_000)), "y", "y"]) + "\n1\n"), ["y"])

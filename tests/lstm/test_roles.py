@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from lstm import roles
@@ -147,3 +148,16 @@ def test_refuses_where_nothing_can_be_forecast(
     with pytest.raises(BadInput, match=r"^a\.parquet: ") as error:
         roles.assign(Path("a.parquet"), pa.table(columns), numbers)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("number", [2**62, 2**63])
+def test_whole_numbers_beyond_what_float64_holds_are_rounded(tmp_path: Path, number: int) -> None:
+    values = pa.array([number + n * n % 7 * 10**6 for n in range(20)], pa.uint64())
+    pa.parquet.write_table(pa.table({"y": values, "x": pa.array([n % 3 for n in range(20)])}), tmp_path / "a.parquet")
+    assert profile(tmp_path / "a.parquet").target == "y"
+
+
+def test_half_precision_is_a_number_and_no_time(tmp_path: Path) -> None:
+    half = pa.array(np.array([n % 7 / 2 for n in range(30)], np.float16))
+    pa.parquet.write_table(pa.table({"day": half, "y": half}), tmp_path / "a.parquet")
+    assert profile(tmp_path / "a.parquet").target == "y"

@@ -323,6 +323,10 @@ def test_parquet_of_every_kind_of_number_and_time_is_read(reads, times, values):
             {"t": pa.array([10**14 + i for i in range(3)], pa.timestamp("s")), "y": [1.0] * 3},
             "a.parquet:1: column 't': '3170843-11-07 09:46:40' is not a time",
         ),
+        (
+            {"t": pa.array([10**9 + i for i in range(3)], pa.date32()), "y": [1.0] * 3},  # Python has no such dates
+            "a.parquet:1: column 't': '2739877-",
+        ),
     ],
 )
 def test_wrong_times_in_parquet_are_told(refuses, columns, message):

@@ -1,5 +1,8 @@
 import json
 
+import pytest
+
+from experiments.verbs import train
 from lstm import checkpoint
 
 
@@ -42,3 +45,37 @@ def test_the_document(folder, sweep):
 def test_another_configuration_starts_anew(folder, sweep):
     sweep("train", "tiny.yaml")
     assert sweep("train", "tiny.yaml", "--set", "training.seed=2").out.startswith("epoch 1  ")
+
+
+def test_what_the_memory_can_not_hold_is_refused_before_anything_is_written(folder, sweep, monkeypatch):
+    monkeypatch.setattr(train, "_limits", lambda: iter([10**9, 10**6]))
+    assert sweep("train", "tiny.yaml").code == 0
+    # There are no more windows than there are rows, whatever a batch may hold.
+    assert sweep("train", "tiny.yaml", "--set", "training.batch_size=1000000").code == 0
+    monkeypatch.setattr(train, "_limits", lambda: iter([10**9, 10**3]))
+    for verb in ("train", "plan"):
+        answer = sweep(verb, "tiny.yaml", "--home", "other")
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("tiny.yaml:9: model: a trial would need about 0.0 GB of memory, this machine has")
+    assert not (folder / "other").exists()
+
+
+def test_memory_that_ends_while_it_trains_is_told_in_a_line(folder, sweep, monkeypatch):
+    from lstm import training
+
+    def fails(error):
+        def train(*arguments, **settings):
+            yield next(whole(*arguments, **settings))
+            raise error
+
+        return train
+
+    whole = training.train
+    monkeypatch.setattr(training, "train", fails(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
+    answer = sweep("train", "tiny.yaml")
+    assert answer.code == 1
+    assert answer.err.startswith("tiny: out of memory after 1 epochs; make model.hidden_size, ")
+    assert answer.err.count("\n") == 1
+    monkeypatch.setattr(training, "train", fails(RuntimeError("something else")))
+    with pytest.raises(RuntimeError, match="something else"):
+        sweep("train", "tiny.yaml", "--home", "other")
