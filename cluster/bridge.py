@@ -19,10 +19,10 @@ from ray.tune.search import Searcher
 
 from cluster import space
 from cluster.config import StopConfig
-from cluster.lease import OUTAGE_S, driver_text
+from cluster.lease import OUTAGE_S
 from cluster.result import Failure, Started
 from cluster.stop import Stop
-from cluster.study import AWAY, Study
+from cluster.study import AWAY, Study, trouble
 from lstm import checkpoint
 from lstm.records import (
     Epoch,
@@ -71,8 +71,12 @@ def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
     def guarded(self: "Bridge", *arguments: Any, **named: Any) -> T | None:
         try:
             return method(self, *arguments, **named)
+        except Unreachable as error:
+            self.stop.now(str(error), 1)
+            return None
         except Exception as error:
-            traceback.print_exc()  # goes to the sweep's log
+            with suppress(OSError):
+                traceback.print_exc()  # goes to the sweep's log, whose disk may be full
             self.stop.now(f"{type(error).__name__} in {method.__name__}: {error}", 1)
             return None
 
@@ -386,19 +390,19 @@ class Bridge:
         """
         waited_s, pause_s = 0.0, FIRST_PAUSE_S
         while waited_s < OUTAGE_S:
-            trouble = "the claim on the sweep was not renewed"
+            why = "the claim on the sweep was not renewed"
             if self._held():
                 try:
                     return act()
                 except AWAY as error:
                     self._doubt = True
-                    trouble = driver_text(error if hasattr(error, "orig") else error.__cause__)
+                    why = trouble(self._study.url, error)
             if self.stop.code:
-                raise Unreachable(trouble)
-            self._record(Notice(f"the study's database does not answer ({trouble}); trying again in {pause_s:g} s"))
+                raise Unreachable(why)
+            self._record(Notice(f"the study's database does not answer ({why}); trying again in {pause_s:g} s"))
             self._wait(pause_s)
             waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
-        raise Unreachable(f"the study's database did not answer for {OUTAGE_S / 60:.0f} minutes")
+        raise Unreachable(f"the study's database did not answer for {OUTAGE_S / 60:.0f} minutes ({why})")
 
     def _wait(self, pause_s: float) -> None:
         end = time.monotonic() + pause_s

@@ -80,9 +80,13 @@ class Lease:
 
         Raises:
             HeldError: another driver holds it; the message says who and until when.
+            BadInput: the database can't be opened.
         """
         try:
             self.generation = self._take()
+        except sqlalchemy.exc.DBAPIError as error:
+            self._engine.dispose()
+            raise unopened(error) from None
         except BaseException:
             self._engine.dispose()
             raise

@@ -9,9 +9,11 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
@@ -31,7 +33,8 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
-from cluster.lease import engine_options, is_missing, spelled_out, unopened
+from cluster.lease import driver_text, engine_options, is_missing, spelled_out, unopened
+from lstm import disk
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial, same
 from lstm.records import TrialState as State
@@ -212,12 +215,27 @@ class Study:
         return importances(self._study)
 
 
+def trouble(url: str, error: BaseException) -> str:
+    """What keeps the study's database from answering, in a line; of a file with the disk that it lies on."""
+    text = driver_text(error if hasattr(error, "orig") else error.__cause__)
+    parts = sqlalchemy.make_url(url)
+    is_file = parts.get_backend_name() == "sqlite" and parts.database
+    return f"{text}: {disk.place_of(Path(parts.database))}" if is_file and parts.database else text
+
+
+def unanswered(url: str, error: BaseException) -> BadInput:
+    """The error of a database that can be opened and does not answer."""
+    return BadInput(f"storage.study: the database does not answer: {trouble(url, error)}; try again when it does")
+
+
 def facts(url: str, name: str) -> dict[str, Any] | None:
     """What is remembered about a sweep, or None where there is no such study yet; creates nothing."""
     try:
         return dict(_load(url, name).user_attrs)
     except NoSuchSweep:
         return None
+    except AWAY as error:
+        raise unanswered(url, error) from None
 
 
 def remember(url: str, name: str, **more: Any) -> None:
@@ -231,9 +249,12 @@ def read(url: str, name: str) -> Sweep:
     """A sweep as its study knows it.
 
     Raises:
-        BadInput: there is no such study.
+        BadInput: there is no such study, or its database does not answer.
     """
-    return _sweep(_load(url, name))
+    try:
+        return _sweep(_load(url, name))
+    except AWAY as error:
+        raise unanswered(url, error) from None
 
 
 def importances(study: optuna.Study) -> dict[str, float]:

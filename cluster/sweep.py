@@ -18,7 +18,7 @@ from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
 from cluster.stop import Stop, deadline, signals
-from cluster.study import AWAY, COMPARABLE, Study
+from cluster.study import AWAY, COMPARABLE, Study, trouble, unanswered
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.data import Series
@@ -138,7 +138,10 @@ def run(
             ) as lease,
         ):
             install()
-            study = open_study(order, series)
+            try:
+                study = open_study(order, series)
+            except AWAY as error:
+                raise unanswered(order.study_url, error) from None
             for text in joined.warnings:
                 record(Notice(text))
             record(_started(order, study, series))
@@ -165,7 +168,7 @@ def _outcome(order: Order, study: Study, before: Sweep, stop: Stop, *, replayed:
     try:
         sweep, importances = study.sweep(), {} if stop.code else study.importances()
     except AWAY as error:
-        stop.now(f"the study's database does not answer ({type(error).__name__})", 1)
+        stop.now(f"the study's database does not answer ({trouble(order.study_url, error)})", 1)
         return Outcome(before, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
     ended = [t for t in sweep.trials if t.ended]
     complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))

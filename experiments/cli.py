@@ -1,11 +1,13 @@
 """The command line: verbs and their flags. What a verb does is in `experiments/verbs/`, imported when called."""
 
+import errno
 import importlib
 import io
 import json
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -48,7 +50,10 @@ class Verbs(click.Group):
         except OSError as error:
             if error.filename is None:
                 raise
-            _complain(f"{error.filename}: {error.strerror}", 1)
+            from lstm.disk import place_of
+
+            where = place_of(Path(str(error.filename))) if error.errno == errno.ENOSPC else error.filename
+            _complain(f"{where}: {error.strerror}", 1)
 
 
 def _soften(*streams: object) -> None:

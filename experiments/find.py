@@ -92,8 +92,11 @@ def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
     texts[ADDRESSES] = json.dumps(addresses, indent=1) + "\n"  # last: where it is, the others are
     for name, text in texts.items():
         whole = folder / f".{name}.part"  # one name: what a killed driver left of it is written over
-        whole.write_text(text, encoding="utf-8")
-        whole.replace(folder / name)
+        try:
+            whole.write_text(text, encoding="utf-8")
+            whole.replace(folder / name)
+        except OSError as error:  # that of a full disk does not say which file
+            raise OSError(error.errno, error.strerror, str(folder / name)) from None
 
 
 def _is_file(named: str) -> bool:

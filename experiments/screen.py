@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, TextIO
@@ -106,7 +107,8 @@ class Screen:
             return
         line = handlers[type(event)](event)
         if line and self._log:
-            print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
+            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
+                print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
         if line and (not self._console.is_terminal or isinstance(event, Notice | TrialLost)):
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cluster.sweep import Order, Outcome
     from dashboards.recorder import Recorder
+    from lstm.checkpoint import Checkpoint
 
 Document = dict[str, Any]
 REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
@@ -116,7 +117,7 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         memory = sweep.Memory(recorder, recorder.recorded)
 
         def conclude(outcome: "Outcome") -> None:
-            if left := _deliver(plan, outcome, recorder):
+            if left := _deliver(plan, outcome, recorder, lambda text: screen(Notice(text))):
                 text = f"MLflow did not take {left} records yet; nothing is lost: run again to deliver them"
                 screen(Notice(text))
 
@@ -127,40 +128,67 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         130: f"Stopped ({outcome.reason}); every trial's last whole epoch is kept.",
     }
     again = "" if outcome.complete else " Run the same command again to go on."
-    now = study.read(order.study_url, order.name)
+    try:
+        now = study.read(order.study_url, order.name)
+    except BadInput:  # its database went away, which the outcome says
+        now = outcome.sweep
     return _say(plan, now, console, words[outcome.code] + again, outcome.code, as_json=as_json)
 
 
-def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> int:
+def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:
     """Judges the best trial and waits until MLflow has everything; the number of records that it did not take."""
-    from cluster import study
-
     order, swept = plan.order, outcome.sweep
     if outcome.code == 0:
-        metrics = _judge(plan, outcome, recorder)
+        metrics = _judge(plan, outcome, recorder, say)
         facts = {"judged": {"trial": swept.best.number, "metrics": metrics}} if swept.best and metrics else {}
-        study.remember(order.study_url, order.name, complete=outcome.complete, **facts)
+        _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
     if not left and outcome.code == 0:
         recorded = outcome.complete and outcome.replayed and plan.store_mark
-        study.remember(order.study_url, order.name, recorded=recorded, chart=chart)
+        _remember(order, say, recorded=recorded, chart=chart)
     return left
 
 
-def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder") -> Mapping[str, float]:
+def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> None:
+    """Stores what was found at the end; where the database does not take it, the next run finds it again."""
+    from cluster import study
+
+    try:
+        study.remember(order.study_url, order.name, **facts)
+    except (BadInput, *study.AWAY) as error:
+        why = error if isinstance(error, BadInput) else study.trouble(order.study_url, error)
+        say(f"the study's database does not answer ({why}); run again, so that it knows the end")
+
+
+def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> Mapping[str, float]:
     """Judges the best trial on the test part, which nothing has looked at before, and writes the report."""
     from dashboards.report import report
-    from lstm import checkpoint, tasks
+    from lstm import disk, tasks
 
     best = outcome.sweep.best
-    found = checkpoint.load(best.checkpoint) if best else None
+    found = _load(best.checkpoint, say) if best else None
     metrics = tasks.judge(found, plan.series) if found else {}
     forecasts = tasks.examples(found, plan.series) if found else []
     html = report(outcome.sweep, outcome.importances, forecasts, metrics)
-    (plan.home.sweep(plan.order.name) / REPORT).write_text(html, encoding="utf-8")
+    path = plan.home.sweep(plan.order.name) / REPORT
+    try:
+        path.write_text(html, encoding="utf-8")
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a report is none
+        say(f"the report could not be written: {error.strerror}: {disk.place_of(path)}")
     recorder.finish(html, metrics, best)
     return metrics
+
+
+def _load(address: str, say: Callable[[str], None]) -> "Checkpoint | None":
+    from lstm import checkpoint
+
+    try:
+        return checkpoint.load(address, say)
+    except OSError as error:
+        say(f"{address}: can't be read: {error}")
+        return None
 
 
 def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *, as_json: bool) -> Document:
@@ -250,8 +278,9 @@ def _streams(log: Path, *, to_stderr: bool) -> Iterator[TextIO]:
         yield screen
     finally:
         screen.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # the log's disk may be full
+                stream.flush()
         for number, saved in kept.items():
             os.dup2(saved, number)
             os.close(saved)

@@ -1,6 +1,7 @@
 """A driver killed at every point between two durable steps goes on: nothing lost, nothing twice, the same weights."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def alone():
 
 def killed_at(k, place, alone):
     folder = place(k)
-    code = twin.run(folder, "tiny.yaml", "runs", dies_at=k)
+    code = twin.run(folder, "tiny.yaml", "runs", at=k.__eq__)
     if code == 0:
         return False  # there is no such step
     assert code == -9, (folder / "driver.log").read_text()
@@ -129,9 +130,36 @@ def test_a_driver_killed_again_and_again_on_its_way(place, alone):
     """Each driver dies at its k-th step, so the sweep gets forward a little at a time."""
     folder = place("again")
     drivers = 0
-    while (code := twin.run(folder, "tiny.yaml", "runs", dies_at=40)) != 0:
+    while (code := twin.run(folder, "tiny.yaml", "runs", at=(40).__eq__)) != 0:
         assert code == -9, (folder / "driver.log").read_text()
         drivers += 1
         assert drivers < 30, "it does not get forward"
     assert drivers > 1
     check_whole(folder, alone)
+
+
+def goes_on_when_full(at, folder, alone):
+    """Every chosen write fails, as on a full disk; the driver goes on by itself, or the same command does."""
+    code = twin.run(folder, "tiny.yaml", "runs", at=at, fault=twin.full)
+    assert code in (0, 1, 2), (folder / "driver.log").read_text()
+    said = (folder / "driver.log").read_text() + "".join(p.read_text() for p in folder.glob("runs/tiny/sweep.log"))
+    assert "Traceback" not in said, said
+    assert twin.run(folder, "tiny.yaml", "runs") == 0, (folder / "driver.log").read_text()
+    check_whole(folder, alone)
+    shutil.rmtree(folder)
+    return code
+
+
+@pytest.mark.parametrize("nth", [7, 11])
+def test_a_disk_that_is_full_at_every_nth_write(nth, place, alone):
+    goes_on_when_full(lambda count: count % nth == 0, place(nth), alone)
+
+
+@pytest.mark.faults
+def test_a_disk_that_is_full_at_the_nth_write(place, alone):
+    folder = place("whole")
+    assert twin.run(folder, "tiny.yaml", "runs", steps=folder / "steps") == 0
+    steps = int((folder / "steps").read_text())
+    codes = [goes_on_when_full(k.__eq__, place(k), alone) for k in range(1, steps)]
+    print(f"{steps} writes, exit codes {dict(Counter(codes))}")
+    assert codes.count(0) > len(codes) / 2, "most are waited for"

@@ -6,8 +6,10 @@ waiting for each k, and the same commits in the same order.
 """
 
 import contextlib
+import errno
 import os
 import signal
+import sqlite3
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from cluster import sweep, trial
 from cluster.bridge import StudyScheduler, StudySearcher, StudyStopper
 from cluster.connect import Joined
 from cluster.trial import TrialActor
+from experiments.cli import main
 
 SLOTS = 2
 
@@ -69,7 +72,7 @@ def near() -> Iterator[None]:
         yield
 
 
-def forked(act: Callable[[], int | None], log: Path) -> int:
+def forked(act: Callable[[], object], log: Path) -> int:
     """Does something in a child process; its exit code, or minus the signal that killed it."""
     child = os.fork()
     if child == 0:
@@ -78,7 +81,10 @@ def forked(act: Callable[[], int | None], log: Path) -> int:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
-            code = act() or 0
+            act()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 98
         except BaseException:
             traceback.print_exc()
         finally:
@@ -86,41 +92,64 @@ def forked(act: Callable[[], int | None], log: Path) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def run(folder: Path, spec: str, home: str, dies_at: int | None = None, steps: Path | None = None) -> int:
-    """`sweep run` in a child, killed just before the `dies_at`-th durable step; its exit code.
+def kill() -> None:
+    """Ends this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full() -> None:
+    """What a full disk says."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def run(
+    folder: Path,
+    spec: str,
+    home: str,
+    at: Callable[[int], bool] = lambda _: False,
+    fault: Callable[[], None] = kill,
+    steps: Path | None = None,
+) -> int:
+    """`sweep run` in a child, with a fault just before each durable step whose number is chosen; its exit code.
 
     Durable steps are the commits of every database (study, lease, MLflow), and the files that get or lose their
     name (checkpoints, the spec in the home). `steps` gets how many there were.
     """
-    from experiments.verbs import run as verb
 
-    def act() -> int:
+    def act() -> None:
         os.chdir(folder)
-        with near(), _counting(dies_at) as count:
-            code = verb.main(home=home, named=spec, address=None, overrides=(), as_json=True)
-            if steps:
-                steps.write_text(str(count[0]))
-        return code
+        with near(), _counting(at, fault) as count:
+            try:
+                main(["run", spec, "--home", home, "--json"])
+            finally:
+                if steps:
+                    steps.write_text(str(count[0]))
 
     return forked(act, folder / "driver.log")
 
 
 def verify(folder: Path, home: str, name: str) -> int:
     """`sweep verify` in a child; its exit code."""
-    from experiments.verbs import verify as verb
-
-    return forked(lambda: verb.main(home=str(folder / home), named=name, as_json=True), folder / "driver.log")
+    return forked(lambda: main(["verify", name, "--home", str(folder / home), "--json"]), folder / "driver.log")
 
 
 @contextlib.contextmanager
-def _counting(dies_at: int | None) -> Iterator[list[int]]:
+def _counting(at: Callable[[int], bool], fault: Callable[[], None]) -> Iterator[list[int]]:
     count, lock = [0], threading.Lock()
 
-    def step(*_: Any) -> None:
+    def step() -> None:
         with lock:
             count[0] += 1
-            if count[0] == dies_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            chosen = at(count[0])
+        if chosen:
+            fault()
+
+    def commit(_: Any) -> None:
+        try:
+            step()
+        except OSError:
+            error = sqlite3.OperationalError("database or disk is full")
+            raise sqlalchemy.exc.OperationalError("COMMIT", {}, error) from None
 
     def before(act: Callable[..., Any]) -> Callable[..., Any]:
         def acting(*arguments: Any, **named: Any) -> Any:
@@ -129,7 +158,7 @@ def _counting(dies_at: int | None) -> Iterator[list[int]]:
 
         return acting
 
-    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", step)
+    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", commit)
     with (
         mock.patch.object(Path, "replace", before(Path.replace)),
         mock.patch.object(Path, "unlink", before(Path.unlink)),
