@@ -240,7 +240,7 @@ def test_the_first_request_of_every_kind_may_break(
         (("swallow",), 0.15, 1),
         (("503", "swallow", "cut", "refuse"), 0.15, 2),
         *(pytest.param(BROKEN, 0.1, seed, marks=pytest.mark.faults) for seed in range(10, 16)),
-        *(pytest.param(("swallow",), 0.25, seed, marks=pytest.mark.faults) for seed in range(20, 26)),
+        *(pytest.param(("swallow",), 0.2, seed, marks=pytest.mark.faults) for seed in range(20, 26)),
     ],
 )
 def test_a_share_of_all_requests_may_break(
