@@ -239,6 +239,11 @@ class Lab:
             _ip("addr", "add", f"{self._net}.254/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")
 
+    @property
+    def outside(self) -> str:
+        """The address of this machine, as the hosts reach it."""
+        return f"{self._net}.254"
+
     def host(self, number: int | None = None) -> Host:
         """Makes one more host, which runs nothing yet; with the number of a dead one, a new one in its place."""
         number = number or len(self.hosts) + 1
