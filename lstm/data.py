@@ -67,7 +67,7 @@ class Series:
         return self._usable(start, stop, config, self.reach, judged=True)
 
     def _usable(self, start: int, stop: int, config: DataConfig, lookback: int, *, judged: bool) -> np.ndarray:
-        origins = np.arange(start, stop - config.horizon + 1, dtype=np.int64)
+        origins = np.arange(max(start, lookback), stop - config.horizon + 1, dtype=np.int64)
         if config.missing == "refuse" or not len(origins):
             return origins
         known = np.asarray(self.measured.all(axis=1))

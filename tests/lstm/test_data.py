@@ -150,6 +150,13 @@ def test_a_bounded_training_part_is_all_that_scaling_is_fitted_on(data_config, s
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("lookback", [90, 101, 100_000])
+def test_a_lookback_beyond_the_first_row_leaves_no_window(data_config, series_of, walk, mode, lookback):
+    with pytest.raises(BadInput, match="the train part has 60 rows"):
+        series_of(data_config(lookback=lookback, horizon=2, missing=mode), with_gaps(walk(100, 1), mode))
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_training_windows_end_within_the_training_part(data_config, series_of, walk, mode):
     config = data_config(missing=mode, split=SPLIT_BY_ROWS)
     values = with_gaps(walk(200), mode, share=0.02)
