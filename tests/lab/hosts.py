@@ -32,12 +32,7 @@ BIN = Path(sys.executable).parent
 # Without tokens, the same on every host: a token file that lies about would else decide. One thread: two cores for all.
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
 PROGRAMS = ("ip", "unshare", "nsenter", "setpriv", "bash", "mount", "hostname")
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
-# libfaketime 0.9.10 miscounts a sleep until a moment of a clock that it leaves alone, which is Python's `time.sleep`.
-_SLEEP = """
-import select, time
-time.sleep = lambda s: (select.select([], [], [], s), None)[1]
-"""
+COMPILER = shutil.which("cc")  # for a host with another clock
 
 
 def missing() -> str:
@@ -56,20 +51,18 @@ def missing() -> str:
     return ""
 
 
-def another_time(offset: str) -> dict[str, str]:
-    """The environment in which all programs see a clock that is so far off, as `-2h`; timeouts go on as ever."""
-    assert FAKETIME is not None
-    folder = Path(tempfile.gettempdir(), "lab-of-hosts")
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(_SLEEP)
-    return {
-        "LD_PRELOAD": str(FAKETIME),
-        "RAY_LD_PRELOAD_ON_WORKERS": "1",  # Ray takes it from its workers otherwise
-        "FAKETIME": offset,
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-        "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
-    }
+def another_time(offset_s: int, folder: Path) -> dict[str, str]:
+    """The environment in which our code and SQLite's see a time of day that is so far off; Ray's own code does not.
+
+    libfaketime 0.9.10 can't be had without Ray's: under it Ray misses its own deadlines, now and then for ever, and
+    `time.sleep` fails.
+    """
+    assert COMPILER is not None
+    library = folder / "clock.so"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
+    # Ray takes what is preloaded from its workers otherwise.
+    return {"LD_PRELOAD": str(library), "RAY_LD_PRELOAD_ON_WORKERS": "1", "LAB_CLOCK_S": str(offset_s)}
 
 
 @dataclass
