@@ -7,6 +7,7 @@ study's database does not answer, or stops the sweep cleanly.
 import functools
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,10 @@ from ray.tune.search import Searcher
 from cluster import space
 from cluster.config import StopConfig
 from cluster.lease import OUTAGE_S
+from cluster.patience import Patience, Unreachable
 from cluster.result import Failure, Started
 from cluster.stop import Stop
-from cluster.study import AWAY, Study, trouble
+from cluster.study import Study
 from lstm import checkpoint
 from lstm.records import (
     Epoch,
@@ -39,13 +41,11 @@ from lstm.records import (
 )
 
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between two tries at the study's database
+# And with a host that has no memory left before it counts as one that has no room: once it may be the others' fault.
+MEMORY_LOSSES = 2
+LOST, OUT_OF_MEMORY = "its process or its host was lost", "its host ran out of memory"
 AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
 T = TypeVar("T")
-
-
-class Unreachable(Exception):
-    """The study can't be written to, and waiting has no use."""
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class Bridge:
         limit: Callable[[], int],
         stop: Stop,
         record: Record,
-        held: Callable[[], bool],
+        patience: Patience,
     ) -> None:
         """Sets the bridge up.
 
@@ -108,20 +108,24 @@ class Bridge:
             limit: Says how many trials may be asked for at once.
             stop: Where the end is asked for.
             record: Receives the events.
-            held: Whether the sweep is surely this driver's; where not, nothing is written to the study.
+            patience: Calls the study, which may be away.
+
+        Raises:
+            Unreachable: the study is away for too long.
         """
-        self.stop, self._held = stop, held
+        self.stop, self._insist = stop, patience
         self._study, self._checkpoints, self._keep_best = study, checkpoints, keep_best
         self._order, self._limit, self._record = dict(order), limit, record
         self._stops = study.search.stop if study.search else StopConfig()
         self._live: dict[str, Attempt] = {}
-        self._ready = [(0.0, number) for number in study.running()]  # when to try again at the earliest, what
-        self._asked = study.asked()
+        # When to try again at the earliest, what.
+        self._ready = [(0.0, number) for number in self._insist(study.running)]
+        self._asked = self._insist(study.asked)
         self._moved = time.monotonic()  # when a trial last went on
-        self._doubt = False  # a storage error may have left a suggested trial that nobody runs
+        self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._direction = study.base.direction
         self._sign = 1 if self._direction == "minimize" else -1
-        sweep = study.sweep()
+        sweep = self._insist(study.sweep)
         ended = [t for t in sweep.trials if t.ended]
         self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
         self._failures = sum(t.state == "FAIL" for t in sweep.trials)
@@ -157,12 +161,12 @@ class Bridge:
 
     def _next(self) -> int | None:
         """The trial to run next, if there is one; tried again after a storage error, from the top."""
-        if self._doubt:
+        if self._insist.doubt:  # a storage error may have left a suggested trial that nobody runs
             owned = {a.number for a in self._live.values() if not a.ended} | {n for _, n in self._ready}
             orphans = [n for n in self._study.running() if n not in owned]
             self._asked = self._study.asked()
             self._ready += [(0.0, n) for n in orphans]
-            self._doubt = False
+            self._insist.doubt = False
         if sum(not a.ended for a in self._live.values()) >= self._limit():
             return None
         first = min(self._ready, default=None)
@@ -206,6 +210,11 @@ class Bridge:
             self._end(live, "PRUNED", f"pruned after epoch {last.number}")
         return live.ended
 
+    def error(self, tune_id: str, text: str) -> None:
+        """What Ray said of a trial's actor that was lost; `complete` follows."""
+        if live := self._live.get(tune_id):
+            live.error = text
+
     @_safely
     def complete(self, tune_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
         """Tune's word that it let go of a trial; its last result comes only here."""
@@ -215,7 +224,7 @@ class Bridge:
         if not live.ended and result and result.get("done") and not error:
             self.result(tune_id, result)
         if not live.ended and error:
-            self._lost(live, "its process or its host was lost")
+            self._lost(live, OUT_OF_MEMORY if _is_out_of_memory(live.error) else LOST)
         del self._live[tune_id]
 
     def _started(self, live: Attempt, started: Started) -> None:
@@ -253,6 +262,13 @@ class Bridge:
 
     def _lost(self, live: Attempt, reason: str) -> None:
         losses = self._insist(lambda: self._study.lost(live.number))
+        live.ended = True
+        if reason == OUT_OF_MEMORY:
+            self._out_of_memory.update([live.number])
+        if self._out_of_memory[live.number] >= MEMORY_LOSSES:
+            _, live.epochs = self._catch_up(live.number, live.address)
+            self._end(live, "PRUNED", f"{reason} ({losses} times)", diverged=True)
+            return
         if losses >= LOSSES:
             _, live.epochs = self._catch_up(live.number, live.address)
             self._end(live, "FAIL", f"{reason} ({losses} times)")
@@ -382,32 +398,10 @@ class Bridge:
             self._record(EpochEnded(number, epoch))
         return trial, epochs
 
-    def _insist(self, act: Callable[[], T]) -> T:
-        """Does something with the study, again and again while its database does not answer.
 
-        A sweep that was interrupted or has failed does not wait; what is not written then, the next
-        driver finds in the checkpoints.
-        """
-        waited_s, pause_s = 0.0, FIRST_PAUSE_S
-        while waited_s < OUTAGE_S:
-            why = "the claim on the sweep was not renewed"
-            if self._held():
-                try:
-                    return act()
-                except AWAY as error:
-                    self._doubt = True
-                    why = trouble(self._study.url, error)
-            if self.stop.code:
-                raise Unreachable(why)
-            self._record(Notice(f"the study's database does not answer ({why}); trying again in {pause_s:g} s"))
-            self._wait(pause_s)
-            waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
-        raise Unreachable(f"the study's database did not answer for {OUTAGE_S / 60:.0f} minutes ({why})")
-
-    def _wait(self, pause_s: float) -> None:
-        end = time.monotonic() + pause_s
-        while not self.stop.code and (left_s := end - time.monotonic()) > 0:
-            time.sleep(min(left_s, 0.2))
+def _is_out_of_memory(error: str) -> bool:
+    """Whether Ray's memory monitor ended an actor; of any other end Ray says that the kernel may have done it."""
+    return "memory usage threshold" in error or "OutOfMemoryError" in error
 
 
 def _now_ms() -> int:
@@ -446,6 +440,10 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
         """Goes on, or stops the trial."""
         stop = self._bridge.result(trial.trial_id, result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Tells the bridge what Ray said of a lost actor."""
+        self._bridge.error(trial.trial_id, str(trial.get_error() or ""))
 
 
 class StudyStopper(Stopper):  # type: ignore[misc]

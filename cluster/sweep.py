@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
+from cluster.patience import Patience, Unreachable
 from cluster.stop import Stop, deadline, signals
 from cluster.study import AWAY, COMPARABLE, Study, trouble, unanswered
 from lstm import checkpoint
@@ -142,34 +143,46 @@ def run(
                 study = open_study(order, series)
             except AWAY as error:
                 raise unanswered(order.study_url, error) from None
+            patience = Patience(order.study_url, lease.held, stop, record)
             for text in joined.warnings:
                 record(Notice(text))
             record(_started(order, study, series))
-            settled = study.settle()
-            before = study.sweep()
-            trials = {trial.number: trial for trial in before.trials}
-            for ending in before.endings():
-                if ending.number in settled:
-                    replay(trials[ending.number], ending, record)
             replayed = threading.Event()
-            delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
-            delivery.start()
+            before: Sweep | None = None
             try:
-                _drive(order, study, series, joined, stop, record, lease.held)
-            finally:
-                delivery.join(1.0 if stop.code else None)  # it may be waiting for MLflow
+                before = _settle(study, patience, record)
+                delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
+                delivery.start()
+                try:
+                    _drive(order, study, series, joined, stop, record, patience)
+                finally:
+                    delivery.join(1.0 if stop.code else None)  # it may be waiting for MLflow
+            except Unreachable as error:
+                stop.now(str(error), 1)
             outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
             record(SweepEnded(outcome.complete, outcome.reason or "all trials have ended", _now_ms()))
             conclude(outcome)
             return outcome
 
 
-def _outcome(order: Order, study: Study, before: Sweep, stop: Stop, *, replayed: bool) -> Outcome:
+def _settle(study: Study, patience: Patience, record: Record) -> Sweep:
+    """Ends what a killed driver had decided to end; the sweep as it stands then."""
+    settled = patience(study.settle)
+    before = patience(study.sweep)
+    trials = {trial.number: trial for trial in before.trials}
+    for ending in before.endings():
+        if ending.number in settled:
+            replay(trials[ending.number], ending, record)
+    return before
+
+
+def _outcome(order: Order, study: Study, before: Sweep | None, stop: Stop, *, replayed: bool) -> Outcome:
     try:
         sweep, importances = study.sweep(), {} if stop.code else study.importances()
     except AWAY as error:
         stop.now(f"the study's database does not answer ({trouble(order.study_url, error)})", 1)
-        return Outcome(before, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
+        known = before or Sweep(order.name, order.base.metric, order.base.direction, order.n_trials, ())
+        return Outcome(known, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
     ended = [t for t in sweep.trials if t.ended]
     complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
     if complete and sweep.best is None:
@@ -254,7 +267,7 @@ def _drive(
     joined: Joined,
     stop: Stop,
     record: Record,
-    held: Callable[[], bool],
+    patience: Patience,
 ) -> None:
     from cluster.bridge import Bridge
 
@@ -266,11 +279,11 @@ def _drive(
         limit=_limit(order, joined),
         stop=stop,
         record=record,
-        held=held,
+        patience=patience,
     )
     with deadline(_hours(order), stop):
         _tune(order, bridge, series, joined)
-    if stop.reason and stop.code == 0 and study.sweep().reached(order.target):
+    if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
         bridge.close_open("the sweep reached its target")
 
 

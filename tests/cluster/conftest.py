@@ -1,49 +1,21 @@
 """Databases to keep a study in: SQLite always, PostgreSQL where it is installed."""
 
 import os
-import shutil
-import subprocess
 import tempfile
 import uuid
 from pathlib import Path
 
+import postgres
 import pytest
-
-
-def _postgres_folder():
-    found = shutil.which("initdb") or next(iter(Path("/usr/lib/postgresql").glob("*/bin/initdb")), None)
-    return Path(found).resolve().parent if found else None
 
 
 @pytest.fixture(scope="session")
 def postgresql():
     """The address of a PostgreSQL that lives as long as the session, on a socket of its own."""
-    pytest.importorskip("psycopg2", reason="PostgreSQL's driver is not installed")
-    if (programs := _postgres_folder()) is None:
-        pytest.skip("PostgreSQL is not installed")
-    home = Path(tempfile.mkdtemp(prefix="pg-"))  # a socket's path must be short
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-    if user:
-        shutil.chown(home, "postgres", "postgres")
-    options = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off"
-
-    def call(program, *arguments):
-        subprocess.run(
-            [programs / program, "-D", home / "data", *arguments],
-            check=True,
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            **user,
-        )
-
-    call("initdb", "-U", "sweeps", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8")
-    call("pg_ctl", "-w", "-o", options, "-l", home / "log", "start")
-    try:
-        yield f"postgresql://sweeps@/postgres?host={home}"
-    finally:
-        call("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(home)
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.server() as made:
+        yield made.address()
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from ray.tune.search import Searcher
 
-from cluster import bridge
+from cluster import bridge, patience
 from cluster.bridge import LOSSES, Bridge, StudyScheduler, StudySearcher, StudyStopper
 from cluster.config import SearchConfig
+from cluster.patience import Patience
 from cluster.result import Failure, Started
 from cluster.stop import Stop
 from cluster.study import Study
@@ -79,8 +80,8 @@ def epoch(number, value, stop=None):
 
 @pytest.fixture
 def tune(quick_path, trial_config, monkeypatch):
-    monkeypatch.setattr(bridge, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(bridge, "LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.001)
 
     def make(*, limit=8, keep_best=False, held=lambda: True, base=None, **search):
         base = base or trial_config()
@@ -96,7 +97,7 @@ def tune(quick_path, trial_config, monkeypatch):
             limit=lambda: limit,
             stop=stop,
             record=events.append,
-            held=held,
+            patience=Patience(study.url, held, stop, events.append),
         )
         return Tune(made, study, events, stop)
 
@@ -113,6 +114,7 @@ def patient(monkeypatch):
 
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep, time_ns=time.time_ns)
     monkeypatch.setattr(bridge, "time", clock)
+    monkeypatch.setattr(patience, "time", clock)
     return now
 
 
@@ -411,7 +413,7 @@ def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
 
 def test_a_database_that_stays_away_ends_the_sweep_cleanly(tune, monkeypatch):
     t = tune()
-    monkeypatch.setattr(bridge, "OUTAGE_S", 0.005)
+    monkeypatch.setattr(patience, "OUTAGE_S", 0.005)
     monkeypatch.setattr(t.study, "ask", lambda: raise_(AWAY[1]))
     assert t.ask() == (None, None)
     assert t.stop.code == 1

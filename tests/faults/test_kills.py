@@ -77,7 +77,8 @@ def check_whole(folder, alone):
         assert [(e.number, e.value) for e in found.state.history] == [(e.number, e.value) for e in mine]
         for name, tensor in mine[-1].state.model.items():
             assert (found.state.model[name] == tensor).all(), name
-    assert not [p for p in home.rglob(".*") if p.is_file()], "half-written files are left"
+    ours = [p for p in home.rglob(".*") if p.is_file() and not p.name.startswith(".artifact.uploading")]  # MLflow's
+    assert ours == [], "half-written files are left"
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +128,10 @@ def test_a_driver_killed_at_every_point_between_two_durable_steps(place, alone):
 
 @pytest.mark.faults
 def test_a_driver_killed_again_and_again_on_its_way(place, alone):
-    """Each driver dies at its k-th step, so the sweep gets forward a little at a time."""
+    """Each driver dies at its 90th step, so the sweep gets forward a little at a time."""
     folder = place("again")
     drivers = 0
-    while (code := twin.run(folder, "tiny.yaml", "runs", at=(40).__eq__)) != 0:
+    while (code := twin.run(folder, "tiny.yaml", "runs", at=(90).__eq__)) != 0:
         assert code == -9, (folder / "driver.log").read_text()
         drivers += 1
         assert drivers < 30, "it does not get forward"

@@ -157,22 +157,26 @@ def drawn(modes: Sequence[Mode], share: float, seed: int) -> Choose:
 
 
 class Proxy:
-    """HTTP on 127.0.0.1 to a server's port, each request as `choose` says; settable at any time."""
+    """HTTP to a server's port, each request as `choose` says; settable at any time.
 
-    def __init__(self, port: int) -> None:
+    It listens on 127.0.0.1, or on an address that hosts of a lab can reach.
+    """
+
+    def __init__(self, port: int, host: str = HOST) -> None:
         self.upstream = port
         self.choose: Choose = always("pass")
         self.requests: list[Request] = []
         self._changed = threading.Condition()
         self._released = threading.Event()
-        self._server = _Server((HOST, 0), _Handler)
+        self._server = _Server((host, 0), _Handler)
         self._server.proxy = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def address(self) -> str:
         """Where it listens."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     def address_for(self, user: str, password: str) -> str:
         """The same with a name and a password, which the server does not ask for."""

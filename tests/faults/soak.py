@@ -1,0 +1,442 @@
+"""The soak: sweep after sweep over real hosts, PostgreSQL and MLflow, under faults drawn with a fixed seed.
+
+    python tests/faults/soak.py --minutes 60 --seed 1 --output soak.json
+
+Whatever happens, each sweep must come to exactly its trials, `sweep verify` and the second opinion must find nothing,
+and the weights of completed trials must be those of the same configuration trained alone. Exits 1 where that is not so.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
+
+import hosts
+import outages
+import postgres
+from audit import audit
+
+from lstm import checkpoint
+from lstm.data import load
+from lstm.training import train
+
+TRIALS, EPOCHS = 24, 4
+ACTOR = "ray::TrialActor"
+# Steps that are far too long let some trials diverge.
+SPEC = """
+name: {name}
+data: {{path: wave.csv, target: y, lookback: 24, horizon: 6, split: {{validation: 0.2, test: 0.2}}}}
+training: {{max_epochs: {epochs}, batch_size: 1, learning_rate: 1e-3, optimizer: sgd, gradient_clip: null}}
+search:
+  n_trials: {trials}
+  sampler: {{type: {sampler}, seed: {seed}}}
+  pruner: {pruner}
+  space:
+    model.hidden_size: {{type: int, low: 4, high: 48}}
+    training.learning_rate: {{type: float, low: 1e-3, high: 10.0, log: true}}
+storage: {{study: "{study}", checkpoints: {checkpoints}, keep: {keep}}}
+tracking: {{uri: "{tracking}", checkpoints: {artifacts}}}
+"""
+PRUNERS = ("{type: none}", "{type: median, n_startup_trials: 3}", "{type: successive_halving, min_resource: 1}")
+FAULTS = {  # with how often each is drawn
+    "driver killed": 4,
+    "driver interrupted": 2,
+    "driver terminated": 1,
+    "worker killed": 4,
+    "host killed": 2,
+    "host cut off": 1,
+    "head killed": 1,
+    "MLflow killed": 2,
+    "MLflow answers 503": 2,
+    "MLflow hangs": 2,
+    "MLflow loses answers": 2,
+    "PostgreSQL restarted": 3,
+    "disk of checkpoints full": 2,
+    "checkpoint truncated": 2,
+    "checkpoint altered": 2,
+    "checkpoint hostile": 1,
+    "second driver": 1,
+}
+
+
+class World:
+    """Three hosts, a PostgreSQL, an MLflow server behind a proxy, a small disk for checkpoints; one sweep at a time."""
+
+    def __init__(self, folder: Path, lab: hosts.Lab, database: postgres.Postgres, draw: random.Random) -> None:
+        """Starts all of it."""
+        self.folder, self.lab, self.database, self.draw = folder, lab, database, draw
+        self.disk = folder / "disk"
+        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1400))
+        (folder / "wave.csv").write_text(f"y\n{rows}\n")
+        self.study = database.create("study")
+        self.server = outages.MlflowServer(folder)
+        self.proxy = outages.Proxy(self.server.port, lab.outside)
+        self.name, self.driver = "", None
+        self.seen: dict[tuple[str, int, int, int], float] = {}  # sweep, trial, attempt, epoch: when
+        self.address = hosts.cluster(*lab.hosts)
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        while True:
+            for file in self.disk.glob(f"{self.name or '-'}/trial-*/attempt-*.pt"):
+                attempt, epoch = map(int, re.findall(r"\d+", file.stem))
+                key = (self.name, int(file.parent.name[-4:]), attempt, epoch)
+                self.seen.setdefault(key, time.monotonic())
+            time.sleep(0.02)
+
+    # --- the driver
+
+    def write_spec(self, number: int) -> None:
+        """The next sweep: samplers, pruners and stores in turn."""
+        self.name = f"soak-{number:02d}"
+        text = SPEC.format(
+            name=self.name,
+            epochs=EPOCHS,
+            trials=TRIALS,
+            sampler=("tpe", "random")[number % 2],
+            seed=number,
+            pruner=PRUNERS[number % 3],
+            study=self.study,
+            checkpoints=self.disk,
+            keep=("all", "best")[number % 2],
+            tracking=self.proxy.address,
+            artifacts=("best", "all", "none")[number % 3] if number % 2 == 0 else "best",
+        )
+        (self.folder / "spec.yaml").write_text(text)
+
+    def start_driver(self, host: int = 0) -> "subprocess.Popen[str]":
+        """`sweep run` on a host."""
+        words = ("sweep", "run", "spec.yaml", "--home", "home", "--address", self.address)
+        output = self.folder / f"driver-{host}.out"
+        return self.lab.hosts[host].start(*words, cwd=self.folder, output=output)
+
+    def progress(self) -> int:
+        """How many checkpoint files of this sweep were seen so far."""
+        return sum(key[0] == self.name for key in list(self.seen))
+
+    def wait(self, condition: Callable[[], object], timeout_s: float) -> bool:
+        """Whether a condition comes true in time, or the driver ends."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if condition() or self.driver is None or self.driver.poll() is not None:
+                return bool(condition())
+            time.sleep(0.05)
+        return False
+
+    # --- the faults; each answers what it wants remembered of it
+
+    def fault(self, kind: str) -> dict[str, Any]:
+        """Does one."""
+        words = kind.replace(" ", "_").replace("MLflow", "mlflow").replace("PostgreSQL", "postgresql")
+        found: dict[str, Any] | None = getattr(self, words)()
+        return found or {}
+
+    def _signal_driver(self, number: signal.Signals) -> dict[str, Any]:
+        assert self.driver is not None
+        started = time.monotonic()
+        self.lab.hosts[0].send(self.driver, number)
+        self.driver.wait(120)
+        return {"ended_after_s": round(time.monotonic() - started, 2), "code": self.driver.returncode}
+
+    def driver_killed(self) -> dict[str, Any]:
+        return self._signal_driver(signal.SIGKILL)
+
+    def driver_interrupted(self) -> dict[str, Any]:
+        found = self._signal_driver(signal.SIGINT)
+        assert found["ended_after_s"] < 15 or found["code"] != 130, found
+        return found
+
+    def driver_terminated(self) -> dict[str, Any]:
+        return self._signal_driver(signal.SIGTERM)
+
+    def worker_killed(self) -> None:
+        workers = [pid for host in self.lab.hosts for pid in host.pids(ACTOR)]
+        if workers:
+            with suppress(ProcessLookupError):
+                os.kill(self.draw.choice(workers), signal.SIGKILL)
+
+    def _other(self) -> int:
+        return self.draw.choice((2, 3))
+
+    def _replace(self, number: int) -> None:
+        self.lab.hosts[number - 1].kill()
+        self.lab.host(number).join(self.address, cpus=1)
+
+    def host_killed(self) -> dict[str, Any]:
+        number = self._other()
+        silently = self.draw.random() < 0.5
+        self.lab.hosts[number - 1].kill(silently=silently)
+        self._replace(number)
+        return {"silently": silently}
+
+    def host_cut_off(self) -> dict[str, Any]:
+        number, span_s = self._other(), self.draw.choice((10, 120))
+        host = self.lab.hosts[number - 1]
+        host.cut_off()
+        self.wait(lambda: False, span_s)
+        host.reconnect()
+        if span_s > 60:  # Ray has declared it dead, and its raylet ends when it hears of it
+            self._replace(number)
+        return {"cut_off_s": span_s}
+
+    def head_killed(self) -> dict[str, Any]:
+        assert self.driver is not None
+        started = time.monotonic()
+        self.lab.hosts[0].end("gcs_server")
+        self.driver.wait(120)
+        found = {"ended_after_s": round(time.monotonic() - started, 2), "code": self.driver.returncode}
+        for number in (1, 2, 3):
+            self.lab.hosts[number - 1].kill()
+            self.lab.host(number)
+        self.address = hosts.cluster(*self.lab.hosts)
+        assert found["ended_after_s"] < 60, found
+        return found
+
+    def mlflow_killed(self) -> None:
+        self.server.kill()
+        self.wait(lambda: False, 8)
+        self.server.start()
+
+    def _break_proxy(self, mode: outages.Mode) -> None:
+        self.proxy.mode = mode
+        self.wait(lambda: False, 10)
+        self.proxy.mode = "pass"
+
+    def mlflow_answers_503(self) -> None:
+        self._break_proxy("503")
+
+    def mlflow_hangs(self) -> None:
+        self._break_proxy("hang")
+
+    def mlflow_loses_answers(self) -> None:
+        self.proxy.choose = outages.drawn(("swallow", "cut", "refuse"), 0.4, self.draw.randrange(2**31))
+        self.wait(lambda: False, 10)
+        self.proxy.mode = "pass"
+
+    def postgresql_restarted(self) -> dict[str, Any]:
+        span_s = self.draw.choice((0, 5, 20))
+        self.database.stop()
+        self.wait(lambda: False, span_s)
+        self.database.start()
+        return {"away_s": span_s}
+
+    def disk_of_checkpoints_full(self) -> None:
+        filler = self.disk / "filler"
+        with suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(b"\0" * 65536)
+                file.flush()
+        self.wait(lambda: False, 8)
+        filler.unlink()
+
+    def _damage(self, how: Callable[[bytes], bytes]) -> dict[str, Any]:
+        """The newest checkpoint of a trial that runs, whose worker then dies, so that it is read."""
+        places = [p for p in self.disk.glob(f"{self.name}/trial-*") if checkpoint.names(str(p))]
+        worker = self.draw.choice([pid for host in self.lab.hosts for pid in host.pids(ACTOR)] or [0])
+        if not places or not worker:
+            return {"found_none": True}
+        place = max(places, key=lambda p: p.stat().st_mtime)
+        with suppress(OSError, IndexError):
+            file = place / checkpoint.names(str(place))[-1]
+            state = checkpoint.loads(file.read_bytes()).state
+            if state.history[-1].stop:  # an ended trial's file is nobody's to damage: nothing could mend it
+                return {"found_none": True}
+            for host in self.lab.hosts:
+                host.freeze(ACTOR)
+            if checkpoint.names(str(place))[-1] == file.name:
+                file.write_bytes(how(file.read_bytes()))
+            for host in self.lab.hosts:
+                host.end(ACTOR)
+        return {"trial": int(place.name[-4:])}
+
+    def checkpoint_truncated(self) -> dict[str, Any]:
+        return self._damage(lambda data: data[: len(data) // 2])
+
+    def checkpoint_altered(self) -> dict[str, Any]:
+        at = self.draw.random()
+        return self._damage(lambda data: _flipped(data, int(at * len(data))))
+
+    def checkpoint_hostile(self) -> dict[str, Any]:
+        return self._damage(lambda _: _hostile(self.folder / "hostile-was-run"))
+
+    def second_driver(self) -> dict[str, Any]:
+        other = self.start_driver(self.draw.choice((0, 1)))
+        code = other.wait(180)
+        alive = self.driver is not None and self.driver.poll() is None
+        assert code == 3 or not alive, f"a second driver ended with {code}"
+        return {"code": code}
+
+    # --- the judgement
+
+    def check(self, code: int) -> dict[str, Any]:
+        """What is wrong with the sweep that has just ended."""
+        wrong: list[str] = []
+        home, mlflow = self.folder / "home", str(self.server.database)
+        wrong += audit(home, self.name, study=self.study, mlflow=mlflow, artifacts=self.server.artifacts)
+        verified = self.lab.hosts[0].run("sweep", "verify", self.name, "--home", "home", cwd=self.folder)
+        wrong += [] if verified.returncode == 0 else [verified.stdout]
+        shown = self.lab.hosts[0].run("sweep", "status", self.name, "--home", "home", "--json", cwd=self.folder)
+        states = json.loads(shown.stdout)["states"]
+        if sum(states.values()) != TRIALS or "RUNNING" in states:
+            wrong.append(f"{states} of {TRIALS} trials")
+        wrong += [f"hostile code was run: {p}" for p in self.folder.glob("hostile-was-run*")]
+        places = sorted(self.disk.glob(f"{self.name}/trial-*"))
+        kept = [found for p in places if (found := checkpoint.load(str(p))) and found.state.model]
+        whole = [k for k in kept if k.state.history[-1].stop == "max_epochs"]
+        for found in self.draw.sample(whole, min(4, len(whole))):
+            wrong += self._alone(found)
+        attempts = {key[1:3] for key in self.seen if key[0] == self.name}
+        written = Counter((trial, epoch) for name, trial, _, epoch in self.seen if name == self.name)
+        return {
+            "sweep": self.name,
+            "code": code,
+            "states": states,
+            "wrong": wrong,
+            "epochs": len(written),
+            "epochs_computed_again": sum(n - 1 for n in written.values()),
+            "attempts": len(attempts),
+        }
+
+    def _alone(self, found: checkpoint.Checkpoint) -> Iterator[str]:
+        mine = list(train(found.config, load(found.config.data, self.folder)))
+        same = [e.value for e in mine] == [e.value for e in found.state.history]
+        assert mine[-1].state is not None
+        same = same and all((found.state.model[name] == t).all() for name, t in mine[-1].state.model.items())
+        if not same:
+            yield f"{found.config.model_dump()}: not the weights of the same trained alone"
+
+
+def _flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def _hostile(mark: Path) -> bytes:
+    import io
+    import pickle
+    import zipfile
+
+    code = f"open({str(mark)!r}, 'w').close()"
+    program = b"c__builtin__\nexec\n(V" + code.encode() + b"\ntR."
+    assert pickle.PROTO not in program
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+        archive.writestr("archive/version", "3\n")
+    body = buffer.getvalue()[:-2]
+    return body + checkpoint._seal(body)
+
+
+@contextmanager
+def world(folder: Path, draw: random.Random) -> Iterator[World]:
+    """All that a soak needs, gone when the context ends."""
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], check=True)
+    try:
+        with hosts.lab(3) as lab, postgres.server() as database:
+            made = World(folder, lab, database, draw)
+            with made.server, made.proxy:
+                yield made
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+def soak(minutes: float, seed: int, output: Path, kinds: list[str]) -> int:
+    """Runs it; the exit code."""
+    draw = random.Random(seed)
+    weights = [FAULTS[kind] for kind in kinds]
+    faults: list[dict[str, Any]] = []
+    sweeps: list[dict[str, Any]] = []
+    folder = Path(tempfile.mkdtemp(prefix="soak"))
+    print(f"in {folder}", flush=True)
+    end = time.monotonic() + minutes * 60
+    with world(folder, draw) as made:
+        while time.monotonic() < end:
+            made.write_spec(len(sweeps) + 1)
+            code = -1
+            drivers = 0
+            while code != 0:
+                drivers += 1
+                assert drivers < 60, f"{made.name} does not come to its end"
+                made.driver = made.start_driver()
+                before = made.progress()
+                made.wait(lambda before=before: made.progress() > before, 120)
+                while made.driver.poll() is None:
+                    made.wait(lambda: False, draw.uniform(2, 8))
+                    if made.driver.poll() is not None or time.monotonic() > end:
+                        made.wait(lambda: False, 600)
+                        break
+                    (kind,) = draw.choices(kinds, weights)
+                    started, before = time.monotonic(), made.progress()
+                    told = made.fault(kind)
+                    healed, before = time.monotonic(), made.progress()
+                    moved = made.wait(lambda before=before: made.progress() > before, 300)
+                    row = {"kind": kind, "sweep": made.name, "at_s": round(started, 1), **told}
+                    row["lasted_s"] = round(healed - started, 2)
+                    row["moved_after_s"] = round(time.monotonic() - healed, 2) if moved else None
+                    faults.append(row)
+                    print(json.dumps(row), flush=True)
+                code = made.driver.wait(600)
+                if code not in (0, 1, 3, 130, 137, -9):
+                    print((folder / "driver-0.out").read_text(), flush=True)
+                    raise AssertionError(f"a driver ended with {code}")
+            sweeps.append(made.check(code))
+            print(json.dumps(sweeps[-1]), flush=True)
+            output.write_text(json.dumps({"seed": seed, **summary(faults, sweeps), "faults": faults, "sweeps": sweeps}))
+            if sweeps[-1]["wrong"]:
+                print(f"left as it is: {folder}", flush=True)
+                return 1
+    print(json.dumps(summary(faults, sweeps), indent=1))
+    return 0
+
+
+def summary(faults: list[dict[str, Any]], sweeps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures."""
+    moved: dict[str, list[float]] = defaultdict(list)
+    for row in faults:
+        if row["moved_after_s"] is not None:
+            moved[row["kind"]].append(row["moved_after_s"])
+    return {
+        "sweeps": len(sweeps),
+        "trials": sum(sum(s["states"].values()) for s in sweeps),
+        "epochs": sum(s["epochs"] for s in sweeps),
+        "epochs_computed_again": sum(s["epochs_computed_again"] for s in sweeps),
+        "attempts": sum(s["attempts"] for s in sweeps),
+        "faults": len(faults),
+        "by_kind": dict(Counter(row["kind"] for row in faults)),
+        "moved_after_s": {
+            k: [round(statistics.median(v), 1), round(max(v), 1)]
+            for k, v in moved.items()
+            if all(map(math.isfinite, v))
+        },
+        "wrong": sum(len(s["wrong"]) for s in sweeps),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("soak.json"))
+    parser.add_argument("--only", action="append", choices=sorted(FAULTS), help="these faults alone")
+    given = parser.parse_args()
+    if reason := hosts.missing() or postgres.missing():
+        sys.exit(reason)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(soak(given.minutes, given.seed, given.output, given.only or sorted(FAULTS)))
