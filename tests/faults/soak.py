@@ -36,7 +36,7 @@ from lstm import checkpoint
 from lstm.data import load
 from lstm.training import train
 
-TRIALS, EPOCHS = 24, 4
+TRIALS, EPOCHS = 40, 6
 ACTOR = "ray::TrialActor"
 # Steps that are far too long let some trials diverge.
 SPEC = """
@@ -49,7 +49,7 @@ search:
   pruner: {pruner}
   space:
     model.hidden_size: {{type: int, low: 4, high: 48}}
-    training.learning_rate: {{type: float, low: 1e-3, high: 10.0, log: true}}
+    training.learning_rate: {{type: float, low: 1e-3, high: 1.0, log: true}}
 storage: {{study: "{study}", checkpoints: {checkpoints}, keep: {keep}}}
 tracking: {{uri: "{tracking}", checkpoints: {artifacts}}}
 """
@@ -247,23 +247,19 @@ class World:
 
     def _damage(self, how: Callable[[bytes], bytes]) -> dict[str, Any]:
         """The newest checkpoint of a trial that runs, whose worker then dies, so that it is read."""
-        places = [p for p in self.disk.glob(f"{self.name}/trial-*") if checkpoint.names(str(p))]
-        worker = self.draw.choice([pid for host in self.lab.hosts for pid in host.pids(ACTOR)] or [0])
-        if not places or not worker:
-            return {"found_none": True}
-        place = max(places, key=lambda p: p.stat().st_mtime)
-        with suppress(OSError, IndexError):
-            file = place / checkpoint.names(str(place))[-1]
-            state = checkpoint.loads(file.read_bytes()).state
-            if state.history[-1].stop:  # an ended trial's file is nobody's to damage: nothing could mend it
-                return {"found_none": True}
-            for host in self.lab.hosts:
-                host.freeze(ACTOR)
-            if checkpoint.names(str(place))[-1] == file.name:
-                file.write_bytes(how(file.read_bytes()))
-            for host in self.lab.hosts:
-                host.end(ACTOR)
-        return {"trial": int(place.name[-4:])}
+        for host in self.lab.hosts:
+            host.freeze(ACTOR)
+        told: dict[str, Any] = {"found_none": True}
+        for place in sorted(self.disk.glob(f"{self.name}/trial-*"), key=lambda p: -p.stat().st_mtime)[:6]:
+            with suppress(OSError, IndexError, checkpoint.BrokenCheckpoint):
+                file = place / checkpoint.names(str(place))[-1]
+                if not checkpoint.loads(file.read_bytes()).state.history[-1].stop:
+                    file.write_bytes(how(file.read_bytes()))
+                    told = {"trial": int(place.name[-4:])}
+                    break  # an ended trial's file is nobody's to damage: nothing could mend it
+        for host in self.lab.hosts:
+            host.end(ACTOR)
+        return told
 
     def checkpoint_truncated(self) -> dict[str, Any]:
         return self._damage(lambda data: data[: len(data) // 2])
@@ -386,16 +382,19 @@ def soak(minutes: float, seed: int, output: Path, kinds: list[str]) -> int:
                     started, before = time.monotonic(), made.progress()
                     told = made.fault(kind)
                     healed, before = time.monotonic(), made.progress()
-                    moved = made.wait(lambda before=before: made.progress() > before, 300)
-                    row = {"kind": kind, "sweep": made.name, "at_s": round(started, 1), **told}
+                    made.wait(lambda before=before: made.progress() > before, 300)
+                    row = {"kind": kind, "sweep": made.name, "healed_at_s": healed, **told}
                     row["lasted_s"] = round(healed - started, 2)
-                    row["moved_after_s"] = round(time.monotonic() - healed, 2) if moved else None
                     faults.append(row)
                     print(json.dumps(row), flush=True)
                 code = made.driver.wait(600)
                 if code not in (0, 1, 3, 130, 137, -9):
                     print((folder / "driver-0.out").read_text(), flush=True)
                     raise AssertionError(f"a driver ended with {code}")
+            for row in faults:  # by whichever driver
+                if row["sweep"] == made.name:
+                    after = [at for key, at in made.seen.items() if key[0] == made.name and at > row["healed_at_s"]]
+                    row["moved_after_s"] = round(min(after) - row["healed_at_s"], 2) if after else None
             sweeps.append(made.check(code))
             print(json.dumps(sweeps[-1]), flush=True)
             output.write_text(json.dumps({"seed": seed, **summary(faults, sweeps), "faults": faults, "sweeps": sweeps}))
