@@ -148,7 +148,7 @@ class _Check:
         tags |= {"mlflow.parentRunId": sweep_run.info.run_id} if sweep_run is not None else {}
         if ending is not None:
             tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
-            tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": ending.checkpoint}
+            tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": runs.without_password(ending.checkpoint)}
             tags |= {"sweep.settings": settings_text(trial.settings)[:5000]}
             best = self._sweep.best is not None and self._sweep.best.number == trial.number
             if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:

@@ -1,5 +1,7 @@
 """The device that a process trains on, and its share of it."""
 
+import os
+
 import torch
 
 
@@ -11,7 +13,7 @@ def claim(cpus: int, gpus: float | None) -> str:
         gpus: GPUs that are this process's; a fraction holds it to that share of the memory. None takes a
             GPU if there is one.
     """
-    torch.set_num_threads(cpus)
+    torch.set_num_threads(min(cpus, os.cpu_count() or 1))  # more would only wait for each other
     if gpus == 0 or not torch.cuda.is_available():
         return "cpu"
     if gpus is not None and gpus < 1:

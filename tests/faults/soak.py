@@ -176,7 +176,14 @@ class World:
 
     def _replace(self, number: int) -> None:
         self.lab.hosts[number - 1].kill()
-        self.lab.host(number).join(self.address, cpus=1)
+        host = self.lab.host(number)
+        for tries_left in (3, 2, 1, 0):  # the others know the address by the dead host's card for a while
+            try:
+                host.join(self.address, cpus=1)
+                return
+            except AssertionError:
+                if not tries_left:
+                    raise
 
     def host_killed(self) -> dict[str, Any]:
         number = self._other()

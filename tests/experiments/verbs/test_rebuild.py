@@ -1,0 +1,108 @@
+"""MLflow's records are made again from the study and the checkpoints; the second opinion in `audit.py` judges them."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from audit import audit
+
+from cluster.lease import Lease
+
+
+@pytest.fixture
+def home(finished, tmp_path):
+    """A finished sweep's home that may be damaged; its checkpoints, which stay where they are, may not."""
+    home = tmp_path / "runs"
+    shutil.copytree(finished.home, home)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, '{finished.home}', '{home}')")
+    return home
+
+
+def rows(home, query):
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        return database.execute(query).fetchall()
+
+
+def curves(home):
+    """All points of runs that were not deleted, by the run's name; not how an earlier best was judged."""
+    return rows(
+        home,
+        "SELECT runs.name, key, step, value, is_nan, timestamp FROM metrics JOIN runs USING (run_uuid) "
+        "WHERE lifecycle_stage = 'active' AND key NOT LIKE 'test/%' AND key NOT LIKE 'baseline/%' ORDER BY 1, 2, 3, 6",
+    )
+
+
+def verified(sweep, home):
+    return sweep("verify", "tiny", "--home", home).code
+
+
+def test_damaged_runs_are_made_again_in_the_same_store(home, sweep):
+    before = curves(home)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("DELETE FROM metrics WHERE key = 'val/loss' AND step = 2")
+        database.execute("UPDATE params SET value = '99' WHERE key = 'model.hidden_size'")
+    assert verified(sweep, home) == 1
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert (answer.code, answer.out) == (0, "tiny: 4 trials are in MLflow again; 5 earlier runs were deleted\n")
+    assert curves(home) == before
+    assert audit(home, "tiny") == []
+    assert verified(sweep, home) == 0
+    assert "nothing was left to do" in sweep("run", "tiny", "--home", home).out
+
+
+def test_an_empty_store_is_filled(home, sweep):
+    before = curves(home)
+    (home / "mlflow.db").unlink()
+    shutil.rmtree(home / "artifacts")
+    assert "MLflow's store is not there" in sweep("verify", "tiny", "--home", home).out
+    answer = sweep("rebuild", "tiny", "--home", home, "--json")
+    assert answer.code == 0
+    document = {"sweep": "tiny", "trials": 4, "deleted_runs": 0, "undelivered": 0, "rebuilt": True}
+    assert json.loads(answer.out) == document
+    assert curves(home) == before
+    assert audit(home, "tiny") == []
+    assert verified(sweep, home) == 0
+
+
+def test_what_may_be_the_last_copy_is_not_thrown_away(home, sweep):
+    before = curves(home)
+    with closing(sqlite3.connect(home / "study.db")) as study, study:
+        study.execute("DELETE FROM trial_intermediate_values WHERE step = 2")
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert (answer.code, answer.out) == (1, "")
+    assert "trial 0: study: knows 1 epochs, its checkpoint holds 2" in answer.err
+    assert "nothing was changed: MLflow may hold the last copy of what is damaged" in answer.err
+    assert curves(home) == before
+    assert sweep("rebuild", "tiny", "--home", home, "--force").code == 0
+
+
+def test_while_a_driver_is_at_work_nothing_is_rebuilt(home, sweep):
+    before = curves(home)
+    with Lease(f"sqlite:///{home / 'study.db'}", "tiny", lost=print, stop=print):
+        answer = sweep("rebuild", "tiny", "--home", home)
+    assert answer.code == 3
+    assert "is driven by process" in answer.err
+    assert curves(home) == before
+
+
+def test_a_store_that_is_away_is_told(home, sweep):
+    addresses = json.loads((home / "tiny" / "addresses.json").read_text())
+    (home / "tiny" / "addresses.json").write_text(json.dumps({**addresses, "tracking": "http://127.0.0.1:9"}))
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert (answer.code, answer.out) == (1, "")
+    assert "MLflow does not answer" in answer.err
+    answer = sweep("verify", "tiny", "--home", home)
+    assert answer.code == 1
+    assert "MLflow does not answer" in answer.out
+
+
+def test_a_sweep_that_is_not_there(sweep, folder):
+    for verb in ("verify", "rebuild"):
+        answer = sweep(verb, "nobody")
+        assert (answer.code, answer.out) == (2, "")
+        assert "holds no sweep of this name" in answer.err
+    assert not (folder / "runs").exists()
