@@ -37,7 +37,7 @@ from lstm.data import load
 from lstm.training import train
 
 TRIALS, EPOCHS = 40, 6
-ACTOR = "ray::TrialActor"
+ACTORS = ("ray::ResourceTrainable", "ray::TrialActor")  # a worker with a trial, by what it does just now
 # Steps that are far too long let some trials diverge.
 SPEC = """
 name: {name}
@@ -166,10 +166,17 @@ class World:
         return self._signal_driver(signal.SIGTERM)
 
     def worker_killed(self) -> None:
-        workers = [pid for host in self.lab.hosts for pid in host.pids(ACTOR)]
+        workers = self._workers()
         if workers:
+            self._send([self.draw.choice(workers)], signal.SIGKILL)
+
+    def _workers(self) -> list[int]:
+        return [pid for host in self.lab.hosts for actor in ACTORS for pid in host.pids(actor)]
+
+    def _send(self, pids: list[int], number: signal.Signals) -> None:
+        for pid in pids:
             with suppress(ProcessLookupError):
-                os.kill(self.draw.choice(workers), signal.SIGKILL)
+                os.kill(pid, number)
 
     def _other(self) -> int:
         return self.draw.choice((2, 3))
@@ -254,8 +261,8 @@ class World:
 
     def _damage(self, how: Callable[[bytes], bytes]) -> dict[str, Any]:
         """The newest checkpoint of a trial that runs, whose worker then dies, so that it is read."""
-        for host in self.lab.hosts:
-            host.freeze(ACTOR)
+        workers = self._workers()
+        self._send(workers, signal.SIGSTOP)
         told: dict[str, Any] = {"found_none": True}
         for place in sorted(self.disk.glob(f"{self.name}/trial-*"), key=lambda p: -p.stat().st_mtime)[:6]:
             with suppress(OSError, IndexError, checkpoint.BrokenCheckpoint):
@@ -264,8 +271,7 @@ class World:
                     file.write_bytes(how(file.read_bytes()))
                     told = {"trial": int(place.name[-4:])}
                     break  # an ended trial's file is nobody's to damage: nothing could mend it
-        for host in self.lab.hosts:
-            host.end(ACTOR)
+        self._send(workers, signal.SIGKILL)
         return told
 
     def checkpoint_truncated(self) -> dict[str, Any]:
