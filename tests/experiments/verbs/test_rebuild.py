@@ -51,7 +51,7 @@ def test_damaged_runs_are_made_again_in_the_same_store(home, sweep):
     assert curves(home) == before
     assert audit(home, "tiny") == []
     assert verified(sweep, home) == 0
-    assert "nothing was left to do" in sweep("run", "tiny", "--home", home).out
+    assert "nothing was left to do" in json.loads(sweep("run", "tiny", "--home", home, "--json").out)["message"]
 
 
 def test_an_empty_store_is_filled(home, sweep):
