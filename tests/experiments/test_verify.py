@@ -15,6 +15,8 @@ from audit import audit
 from damage import DAMAGES, HOSTILE
 
 KEYS = {"trial", "store", "what", "mend"}
+
+
 @pytest.fixture(scope="module")
 def sound(finished, tmp_path_factory):
     """A finished sweep in a home of its own, as it is before each test, and `restore`, which makes it so again."""
