@@ -89,11 +89,12 @@ def with_driver(uri: str) -> str:
 
 
 def without_password(address: str) -> str:
-    """The address of a folder or an object store without names, keys and queries, which are secrets."""
+    """An address as it may be shown: nobody's name and password, and no query, which may hold them too."""
     scheme, mark, rest = address.partition("://")
-    if not mark:
+    if not mark or scheme.startswith(("sqlite", "file")):
         return address
-    host, slash, path = rest.partition("?")[0].partition("/")
+    rest = re.sub(r"^[^:/@]*(:[^@]*)?@", "", rest).partition("?")[0]
+    host, slash, path = rest.partition("/")
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 

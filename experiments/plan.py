@@ -14,6 +14,7 @@ from typing import Any
 
 from cluster.config import StorageConfig
 from cluster.sweep import Order
+from dashboards.runs import without_password
 from experiments import spec as specs
 from experiments.config import largest
 from experiments.spec import Spec
@@ -261,13 +262,3 @@ def describe(plan: Plan) -> Mapping[str, Any]:
 
 def _time(time: Any) -> str:
     return str(time)[:19].removesuffix("T00:00:00")
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown: nobody's name and password, and no query, which may hold them too."""
-    scheme, mark, rest = address.partition("://")
-    if not mark or scheme.startswith(("sqlite", "file")):
-        return address
-    rest = re.sub(r"^[^:/@]*(:[^@]*)?@", "", rest).partition("?")[0]
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"

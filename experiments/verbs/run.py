@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from dashboards.runs import without_password
 from experiments import find
 from experiments import spec as specs
 from experiments.cli import emit
 from experiments.config import largest
-from experiments.plan import Home, Plan, make, without_password
+from experiments.plan import Home, Plan, make
 from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted
 
 if TYPE_CHECKING:

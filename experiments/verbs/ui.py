@@ -5,9 +5,10 @@ import socket
 import sys
 from pathlib import Path
 
+from dashboards.runs import without_password
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home, without_password
+from experiments.plan import Home
 from lstm.records import BadInput
 
 

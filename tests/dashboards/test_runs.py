@@ -149,3 +149,21 @@ def test_trouble_of_the_database_is_waited_for_and_a_no_is_not(
         raise raised
     assert runs.is_refusal(told.value) == refused
     assert runs.cause(told.value) == words
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("sqlite:////home/a@b/study.db", "sqlite:////home/a@b/study.db"),
+        ("/home/a@b", "/home/a@b"),
+        ("postgresql://me:hunter2@host:5432/db", "postgresql://host:5432/db"),
+        ("postgresql://me:hun/ter2@host/db", "postgresql://host/db"),
+        ("postgresql://me:hunter@2@host/db", "postgresql://host/db"),
+        ("postgresql://host/db?user=me&password=hunter2", "postgresql://host/db"),
+        ("https://hunter2@host/mlflow", "https://host/mlflow"),
+        ("http://host:5000", "http://host:5000"),
+        ("s3://key:hunter2@bucket/sweeps", "s3://bucket/sweeps"),
+    ],
+)
+def test_addresses_are_shown_without_passwords(address: str, shown: str) -> None:
+    assert runs.without_password(address) == shown

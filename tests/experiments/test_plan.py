@@ -6,7 +6,7 @@ import pytest
 
 from experiments import plan as plans
 from experiments import spec as specs
-from experiments.plan import Home, without_password
+from experiments.plan import Home
 from lstm.records import BadInput
 
 
@@ -129,21 +129,3 @@ def test_a_home_that_nobody_may_write_to(make, folder):
     (folder / "locked").mkdir(mode=0o500)
     with pytest.raises(BadInput, match="can't be written to; give another folder with --home"):
         make(home="locked/runs")
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("sqlite:////home/a@b/study.db", "sqlite:////home/a@b/study.db"),
-        ("/home/a@b", "/home/a@b"),
-        ("postgresql://me:hunter2@host:5432/db", "postgresql://host:5432/db"),
-        ("postgresql://me:hun/ter2@host/db", "postgresql://host/db"),
-        ("postgresql://me:hunter@2@host/db", "postgresql://host/db"),
-        ("postgresql://host/db?user=me&password=hunter2", "postgresql://host/db"),
-        ("https://hunter2@host/mlflow", "https://host/mlflow"),
-        ("http://host:5000", "http://host:5000"),
-        ("s3://key:hunter2@bucket/sweeps", "s3://bucket/sweeps"),
-    ],
-)
-def test_addresses_are_shown_without_passwords(address, shown):
-    assert without_password(address) == shown
