@@ -298,7 +298,10 @@ class World:
         wrong: list[str] = []
         home, mlflow = self.folder / "home", str(self.server.database)
         wrong += audit(home, self.name, study=self.study, mlflow=mlflow, artifacts=self.server.artifacts)
-        verified = self.lab.hosts[0].run("sweep", "verify", self.name, "--home", "home", cwd=self.folder)
+        for _ in range(5):  # the two cores may be too busy for a server to answer in time
+            verified = self.lab.hosts[0].run("sweep", "verify", self.name, "--home", "home", cwd=self.folder)
+            if "does not answer" not in verified.stdout:
+                break
         wrong += [] if verified.returncode == 0 else [verified.stdout]
         shown = self.lab.hosts[0].run("sweep", "status", self.name, "--home", "home", "--json", cwd=self.folder)
         states = json.loads(shown.stdout)["states"]
