@@ -383,13 +383,16 @@ class Bridge:
     def _catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch]]:
         """Reports and records what a trial's checkpoint holds before the trial is ended without its actor.
 
-        An earlier driver, or an epoch in flight, may have left it unsaid; what was said is not doubled.
+        An earlier driver, or an epoch in flight, may have left it unsaid; what was said is not doubled. The state
+        becomes that of an attempt of its own: what an actor that was cut off still writes is never read.
         """
+        found = None
         try:
-            found = checkpoint.load(address)
+            if found := checkpoint.load(address):
+                _, attempt = self._insist(lambda: self._study.begin_attempt(number))
+                checkpoint.write(address, attempt, found)
         except OSError as error:
-            found = None
-            self._record(Notice(f"{address}: can't be read: {error}"))
+            self._record(Notice(f"{address}: can't be read or written: {error}"))
         epochs = list(found.state.history) if found else []
         self._insist(lambda: self._study.report(number, epochs))
         trial = self._insist(lambda: self._study.trial(number))

@@ -74,6 +74,9 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     def wrong(what: str, mend: str = AGAIN) -> None:
         checked.findings.append(Finding(trial.number, "checkpoint", what, mend.format(name=sweep.name)))
 
+    if trial.ended and not trial.checkpoint and not trial.curve:
+        checked.histories[trial.number] = ()  # what an actor that was cut off may have written since is nobody's
+        return ()
     broken: list[str] = []
     try:
         found = checkpoint.load(address, broken.append)
@@ -85,7 +88,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     if broken and trial.ended:
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
-        if trial.checkpoint or (trial.ended and trial.curve):
+        if trial.ended:
             wrong(f"{address}: holds no valid checkpoint")
             return None
         checked.histories[trial.number] = ()

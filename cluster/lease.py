@@ -1,6 +1,7 @@
 """One driver per sweep: a lease row in the study's own database, timed by that database's clock.
 
-Times on hosts may differ; every comparison here is made by the one clock that all drivers share.
+Times on hosts may differ; every comparison is made by the one clock that all drivers share. SQLite has none but each
+host's own, so there another machine's claim is watched: one that is renewed is alive, whatever the clocks say.
 """
 
 import importlib.util
@@ -11,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -47,9 +48,13 @@ class Owner:
         """This process."""
         return cls(socket.gethostname(), _boot(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
 
+    def is_here(self) -> bool:
+        """Whether it is sure that this process ran on this machine."""
+        return bool(self.boot) and self.boot == _boot()
+
     def is_dead(self) -> bool:
         """Whether it is sure that this process is gone: it ran on this machine and does no longer."""
-        return bool(self.boot) and self.boot == _boot() and _born(self.pid) != self.born
+        return self.is_here() and _born(self.pid) != self.born
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -95,9 +100,13 @@ class Lease:
 
     def _take(self) -> int:
         create(self._engine)
-        held = holder(self._engine, self._sweep)
-        dead = held.owner.id if held and held.owner.is_dead() else ""
-        now, sent = _clock(self._engine), _passed_s()
+        claim = _claim(self._engine, self._sweep)
+        dead = claim.owner.id if claim and claim.owner.is_dead() else ""
+        now, over, seen = _clock(self._engine), "sweep_lease.expires <= {now}", None
+        if self._engine.dialect.name == "sqlite":
+            seen = None if claim is None or dead else self._outlived(claim)
+            over = "sweep_lease.expires = 0 OR (sweep_lease.owner_id = :seen AND sweep_lease.expires = :seen_expires)"
+        sent = _passed_s()
         with self._engine.begin() as connection:
             taken = connection.execute(
                 sqlalchemy.text(
@@ -105,7 +114,7 @@ class Lease:
                     f"VALUES (:sweep, :id, :owner, 1, {now} + :ttl, 0) ON CONFLICT (sweep) DO UPDATE SET "
                     "owner_id = excluded.owner_id, owner = excluded.owner, expires = excluded.expires, stop = 0, "
                     "generation = sweep_lease.generation + 1 "
-                    f"WHERE sweep_lease.expires <= {now} OR sweep_lease.owner_id = :dead RETURNING generation"
+                    f"WHERE {over.format(now=now)} OR sweep_lease.owner_id = :dead RETURNING generation"
                 ),
                 {
                     "sweep": self._sweep,
@@ -113,6 +122,8 @@ class Lease:
                     "owner": json.dumps(_row(self.owner)),
                     "ttl": TTL_S,
                     "dead": dead,
+                    "seen": seen.owner.id if seen else "",
+                    "seen_expires": seen.expires if seen else 0.0,
                 },
             ).scalar()
         if taken is None:
@@ -120,6 +131,19 @@ class Lease:
             raise HeldError(str(held) if held else "another driver has just taken it")
         self._renewed = sent
         return int(taken)
+
+    def _outlived(self, claim: "Claim") -> "Claim | None":
+        """The claim, if it is over: by this machine's clock for its own, else by not being renewed while watched."""
+        if claim.owner.is_here():
+            return claim if claim.left_s <= 0 else None
+        if 0 < claim.left_s <= TTL_S:
+            return None
+        end = _passed_s() + TTL_S
+        while _passed_s() < end:
+            time.sleep(BEAT_S / 3)  # a row can only be asked
+            if _claim(self._engine, self._sweep) != claim:
+                return None
+        return claim
 
     def held(self) -> bool:
         """Whether the sweep is surely this driver's at this moment, so that it may write to the study."""
@@ -197,11 +221,32 @@ def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
         row = connection.execute(
             sqlalchemy.text(
                 f"SELECT owner, generation, expires - {_clock(database)} FROM sweep_lease "
-                f"WHERE sweep = :sweep AND expires > {_clock(database)}"
+                f"WHERE sweep = :sweep AND expires > {_clock(database)} AND expires <= {_clock(database)} + :most"
+            ),
+            {"sweep": sweep, "most": TTL_S + 1},  # what lasts longer was written by another clock
+        ).first()
+    return Holder(Owner(**json.loads(row[0])), int(row[1]), float(row[2])) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The row of a lease that was not given back, alive or not."""
+
+    owner: Owner
+    expires: float
+    left_s: float = field(compare=False)  # by the clock of the database
+
+
+def _claim(database: sqlalchemy.Engine, sweep: str) -> Claim | None:
+    with database.connect() as connection:
+        row = connection.execute(
+            sqlalchemy.text(
+                f"SELECT owner, expires, expires - {_clock(database)} FROM sweep_lease "
+                "WHERE sweep = :sweep AND expires > 0"
             ),
             {"sweep": sweep},
         ).first()
-    return Holder(Owner(**json.loads(row[0])), int(row[1]), float(row[2])) if row else None
+    return Claim(Owner(**json.loads(row[0])), float(row[1]), float(row[2])) if row else None
 
 
 def driver(url: str, sweep: str) -> Holder | None:

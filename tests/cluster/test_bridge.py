@@ -1,6 +1,7 @@
 import json
 import math
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -554,7 +555,8 @@ def test_open_trials_are_closed_from_their_checkpoints(tune, trained):
     assert [e.number for e in t.told(TrialEnded)] == [0, 1, 2]
     assert {e.epoch.number for e in t.told(EpochEnded) if e.number == 1} == {1, 2, 3}, "the third was said at last"
     before, again = (e for e in t.told(TrialStarted) if e.number == 1)
-    assert again == before, "and its start as it was"
+    assert again == replace(before, attempt=2), "and its start as it was"
+    assert checkpoint.attempt(checkpoint.names(again.checkpoint)[-1]) == 2, "what the first still writes is never read"
 
 
 def test_closing_waits_for_the_database(tune, monkeypatch):

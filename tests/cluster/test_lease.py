@@ -7,7 +7,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -50,6 +52,21 @@ def change(url, name):
     return execute
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    """What happens, one after another, while a claim is watched; time flies meanwhile."""
+    happens, now = [], [0.0]
+
+    def sleep(_):
+        now[0] += lease.TTL_S / 3
+        if happens:
+            happens.pop(0)()
+
+    clock = SimpleNamespace(sleep=sleep, clock_gettime=lambda _: now[0], CLOCK_MONOTONIC=0)
+    monkeypatch.setattr(lease, "time", clock)
+    return happens
+
+
 def row_of(owner):
     return {"owner": json.dumps(dataclasses.asdict(owner)), "id": owner.id}
 
@@ -84,7 +101,7 @@ def test_a_lease_that_was_given_back_is_taken_at_once(made, url, name):
         assert second.generation == 2
 
 
-def test_a_claim_that_ran_out_by_the_databases_clock_is_taken(made, change):
+def test_a_claim_that_ran_out_by_the_databases_clock_is_taken(made, change, watched):
     with made(lost=lambda _: None) as first:
         alive = dataclasses.replace(first.owner, boot="another machine", id="alive")
         change(ROW, **row_of(alive))
@@ -92,6 +109,32 @@ def test_a_claim_that_ran_out_by_the_databases_clock_is_taken(made, change):
             pytest.fail("entered")
         change("expires = 5")
         with made() as second:
+            assert second.generation == 2
+
+
+@pytest.mark.parametrize("off_s", [-7200, 7200])
+def test_another_machines_clock_neither_takes_nor_keeps_a_claim_in_a_file(quick_path, change, watched, off_s):
+    """SQLite's clock is each host's own; what counts is whether the claim is renewed."""
+    url = f"sqlite:///{quick_path}/study.db"
+
+    def made():
+        return Lease(url, "sweep", lost=lambda _: None, stop=nothing)
+
+    def renew(to):
+        with lease.engine(url).begin() as connection:
+            connection.execute(
+                sqlalchemy.text(f"UPDATE sweep_lease SET {ROW}, expires = :to WHERE sweep = 'sweep'"),
+                {**row_of(other), "to": to},
+            )
+
+    now = time.time() + off_s
+    with made() as first:
+        other = dataclasses.replace(first.owner, boot="another machine", id="other")
+        renew(now)
+        watched.append(lambda: renew(now + 3))
+        with pytest.raises(HeldError), made():
+            pytest.fail("entered")
+        with made() as second:  # silent for as long as a claim lasts
             assert second.generation == 2
 
 
