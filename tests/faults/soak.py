@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 import hosts
 import outages
 import postgres
+import psycopg2
 from audit import audit
 
 from lstm import checkpoint
@@ -264,15 +265,21 @@ class World:
         workers = self._workers()
         self._send(workers, signal.SIGSTOP)
         told: dict[str, Any] = {"found_none": True}
-        for place in sorted(self.disk.glob(f"{self.name}/trial-*"), key=lambda p: -p.stat().st_mtime)[:6]:
-            with suppress(OSError, IndexError, checkpoint.BrokenCheckpoint):
-                file = place / checkpoint.names(str(place))[-1]
-                if not checkpoint.loads(file.read_bytes()).state.history[-1].stop:
-                    file.write_bytes(how(file.read_bytes()))
-                    told = {"trial": int(place.name[-4:])}
-                    break  # an ended trial's file is nobody's to damage: nothing could mend it
+        self.wait(lambda: False, 1.5)  # for the driver to end what was told to it
+        for number in self._running():  # an ended trial's file is nobody's to damage: nothing could mend it
+            place = Path(checkpoint.address_of(str(self.disk / self.name), number))
+            if names := checkpoint.names(str(place)):
+                (place / names[-1]).write_bytes(how((place / names[-1]).read_bytes()))
+                told = {"trial": number}
+                break
         self._send(workers, signal.SIGKILL)
         return told
+
+    def _running(self) -> list[int]:
+        query = "SELECT number FROM trials JOIN studies USING (study_id) WHERE study_name = %s AND state = 'RUNNING'"
+        with closing(psycopg2.connect(self.study)) as connection, connection.cursor() as cursor:
+            cursor.execute(query, (self.name,))
+            return [number for (number,) in cursor.fetchall()]
 
     def checkpoint_truncated(self) -> dict[str, Any]:
         return self._damage(lambda data: data[: len(data) // 2])
