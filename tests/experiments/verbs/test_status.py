@@ -20,7 +20,8 @@ def test_a_sweep_that_is_complete(copied, sweep):
 def test_a_sweep_under_way(copied, sweep):
     study = optuna.load_study(study_name="tiny", storage=copied.url)
     study.set_user_attr("n_trials", 6)
-    study.set_user_attr("recorded", False)  # as a driver does that goes on
+    for fact in ("complete", "recorded"):  # as a driver does that goes on
+        study.set_user_attr(fact, False)
     trial = study.ask()
     trial.suggest_int("model.hidden_size", 2, 8)
     trial.set_user_attr("attempt", 2)
