@@ -60,7 +60,7 @@ class Attempt:
     epochs: list[Epoch] = field(default_factory=list)
     ended: bool = False
     actor: Any = None  # its handle, once it has started
-    waits_since: float | None = None  # for the storage of checkpoints
+    waits: bool = False  # for the storage of checkpoints, and that was told
     error: str = ""  # what Ray said when its actor was lost
 
 
@@ -121,7 +121,7 @@ class Bridge:
         # When to try again at the earliest, what.
         self._ready = [(0.0, number) for number in self._insist(study.running)]
         self._asked = self._insist(study.asked)
-        self._moved = time.monotonic()  # when a trial last went on
+        self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
         self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._direction = study.base.direction
         self._sign = 1 if self._direction == "minimize" else -1
@@ -197,7 +197,7 @@ class Bridge:
         if text := result.get("waiting"):
             self._storage_fails(live, text)
             return False
-        self._moved, live.waits_since = time.monotonic(), None
+        self._stuck_since = None
         prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
         for epoch in result["epochs"]:
             self._record(EpochEnded(live.number, epoch))
@@ -265,14 +265,16 @@ class Bridge:
         live.ended = True
         if reason == OUT_OF_MEMORY:
             self._out_of_memory.update([live.number])
-        if self._out_of_memory[live.number] >= MEMORY_LOSSES:
-            _, live.epochs = self._catch_up(live.number, live.address)
-            self._end(live, "PRUNED", f"{reason} ({losses} times)", diverged=True)
-            return
-        if losses >= LOSSES:
-            _, live.epochs = self._catch_up(live.number, live.address)
-            self._end(live, "FAIL", f"{reason} ({losses} times)")
-            return
+        without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
+        if without_room or losses >= LOSSES:
+            try:
+                _, live.epochs = self._catch_up(live.number, live.address)
+            except OSError as error:  # nothing is known of what it did: it is not ended now
+                self._storage_fails(live, f"{live.address}: {error.strerror or error}")
+            else:
+                state: TrialState = "PRUNED" if without_room else "FAIL"
+                self._end(live, state, f"{reason} ({losses} times)", diverged=without_room)
+                return
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
 
     def _again(self, live: Attempt, reason: str, pause_s: float) -> None:
@@ -283,10 +285,12 @@ class Bridge:
     def _storage_fails(self, live: Attempt, text: str) -> None:
         """Tells it once a trial; where nothing has moved for long, ends the sweep, ready to be run again."""
         now = time.monotonic()
-        if live.waits_since is None:
-            live.waits_since = now
+        if self._stuck_since is None:
+            self._stuck_since = now
+        if not live.waits:
+            live.waits = True
             self._record(Notice(f"trial {live.number} waits: {text}"))
-        if now - self._moved > OUTAGE_S:
+        if now - self._stuck_since > OUTAGE_S:
             self.stop.now(f"no trial could go on for {OUTAGE_S / 60:.0f} minutes: {text}", 1)
 
     def _end(self, live: Attempt, state: TrialState, reason: str, *, diverged: bool = False) -> None:
@@ -377,7 +381,12 @@ class Bridge:
     def _close(self, number: int, reason: str) -> None:
         self._insist(lambda: self._study.adopt(number))
         address = checkpoint.address_of(self._checkpoints, number)
-        trial, epochs = self._catch_up(number, address)
+        try:
+            trial, epochs = self._catch_up(number, address)
+        except OSError as error:
+            self._record(Notice(f"{address}: can't be read or written: {error}"))
+            trial, epochs = self._insist(lambda: self._study.trial(number)), []
+            self._record(trial.starting(address, _now_ms()))
         self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
 
     def _catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch]]:
@@ -385,14 +394,14 @@ class Bridge:
 
         An earlier driver, or an epoch in flight, may have left it unsaid; what was said is not doubled. The state
         becomes that of an attempt of its own: what an actor that was cut off still writes is never read.
+
+        Raises:
+            OSError: the storage fails.
         """
-        found = None
-        try:
-            if found := checkpoint.load(address):
-                _, attempt = self._insist(lambda: self._study.begin_attempt(number))
-                checkpoint.write(address, attempt, found)
-        except OSError as error:
-            self._record(Notice(f"{address}: can't be read or written: {error}"))
+        found = checkpoint.load(address)
+        if found:
+            _, attempt = self._insist(lambda: self._study.begin_attempt(number))
+            checkpoint.write(address, attempt, found)
         epochs = list(found.state.history) if found else []
         self._insist(lambda: self._study.report(number, epochs))
         trial = self._insist(lambda: self._study.trial(number))

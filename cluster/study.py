@@ -34,7 +34,7 @@ from cluster.config import (
     SuccessiveHalvingPruner,
 )
 from cluster.lease import driver_text, engine_options, is_missing, spelled_out, unopened
-from lstm import disk
+from lstm import checkpoint, disk
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial, same
 from lstm.records import TrialState as State
@@ -132,7 +132,7 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
-        return _trial(self._frozen(number), self.base)
+        return _trial(self._frozen(number), self.base, _place(self._study.user_attrs, self.url, self.name))
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -208,7 +208,7 @@ class Study:
 
     def sweep(self) -> Sweep:
         """The sweep as it stands."""
-        return _sweep(self._study)
+        return _sweep(self._study, self.url)
 
     def importances(self) -> dict[str, float]:
         """How much each parameter matters among the completed trials, by PED-ANOVA; empty if it can't be said."""
@@ -252,7 +252,7 @@ def read(url: str, name: str) -> Sweep:
         BadInput: there is no such study, or its database does not answer.
     """
     try:
-        return _sweep(_load(url, name))
+        return _sweep(_load(url, name), url)
     except AWAY as error:
         raise unanswered(url, error) from None
 
@@ -295,10 +295,11 @@ def _storage(url: str) -> RDBStorage:
         raise BadInput(f"storage.study: {error}") from None
 
 
-def _sweep(study: optuna.Study) -> Sweep:
+def _sweep(study: optuna.Study, url: str) -> Sweep:
     facts = study.user_attrs
     base = TrialConfig.model_validate(facts["base"])
-    trials = tuple(_trial(t, base) for t in study.get_trials(deepcopy=False))
+    place = _place(facts, url, study.study_name)
+    trials = tuple(_trial(t, base, place) for t in study.get_trials(deepcopy=False))
     return Sweep(
         name=study.study_name,
         metric=base.metric,
@@ -306,11 +307,21 @@ def _sweep(study: optuna.Study) -> Sweep:
         n_trials=int(facts.get("n_trials", len(trials))),
         trials=trials,
         spec_text=str(facts.get("spec_text", "")),
-        facts=facts,
+        facts={**facts, "checkpoints": place},
     )
 
 
-def _trial(frozen: FrozenTrial, base: TrialConfig) -> Trial:
+def _place(facts: Mapping[str, Any], url: str, name: str) -> str:
+    """Where the sweep's checkpoints are: of a home, study and checkpoints in one folder, they move along."""
+    place = str(facts.get("checkpoints", ""))
+    parts = sqlalchemy.make_url(url)
+    if place and "://" not in place and parts.get_backend_name() == "sqlite" and not Path(place).exists():
+        beside = Path(str(parts.database)).absolute().parent / name
+        return str(beside) if beside.is_dir() else place
+    return place
+
+
+def _trial(frozen: FrozenTrial, base: TrialConfig, place: str) -> Trial:
     end, start = frozen.user_attrs.get("end", {}), frozen.user_attrs.get("start", {})
     state: State = end.get("state", "FAIL") if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
     return Trial(
@@ -324,7 +335,7 @@ def _trial(frozen: FrozenTrial, base: TrialConfig) -> Trial:
         best_epoch=int(end.get("best_epoch", 0)),
         reason=str(end.get("reason", "")),
         diverged=bool(end.get("diverged", False)),
-        checkpoint=str(end.get("checkpoint", "")),
+        checkpoint=checkpoint.address_of(place, frozen.number) if place and end.get("checkpoint") else "",
         worker=str(start.get("worker", "")),
         started_at_ms=start.get("at_ms"),
         ended_at_ms=end.get("at_ms"),

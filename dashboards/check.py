@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboards import runs
-from dashboards.config import Checkpoints
-from dashboards.ledger import STATUS, WHOLE, points, settings_text
+from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, settings_text
 from lstm import checkpoint
 from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
 
@@ -26,7 +25,6 @@ class Expected:
         sweep: The sweep as its study knows it.
         study: The study's id.
         histories: What the checkpoints hold, by trial; a trial that is not there is not compared.
-        checkpoints: Whose checkpoints are artifacts.
         whole: Whether a driver has said that all was delivered.
         driven: Whether a driver lives, which may not have delivered yet what has just ended.
         read_yaml: Reads a file of YAML.
@@ -35,7 +33,6 @@ class Expected:
     sweep: Sweep
     study: str
     histories: Mapping[int, tuple[Epoch, ...]]
-    checkpoints: Checkpoints
     whole: bool
     driven: bool
     read_yaml: Callable[[str], Any]
@@ -68,14 +65,11 @@ class _Check:
         found = list(runs.search(self._client, experiment, {})) if experiment else []
         by_trial: dict[int, list[Any]] = defaultdict(list)
         for run in found:
-            number = run.data.tags.get("sweep.trial", "")
-            by_trial[int(number) if number.isdecimal() else -1].append(run)
+            if (number := run.data.tags.get("sweep.trial", "")).isdecimal():  # others are somebody's own
+                by_trial[int(number)].append(run)
         known = {trial.number: trial for trial in self._sweep.trials}
         for number in sorted(by_trial.keys() - known.keys()):
-            if number < 0:
-                names = ", ".join(run.info.run_name for run in by_trial[number])
-                yield self._finding(None, f"holds runs that are no trial's: {names}")
-            elif not self._expected.driven:
+            if not self._expected.driven:
                 yield self._finding(number, "has a run, and the study knows no such trial")
         for number, trial in known.items():
             yield from self._trial_runs(trial, by_trial[number], sweep_run)
@@ -101,6 +95,8 @@ class _Check:
 
     def _of_sweep(self, run: Any) -> Iterator[str]:
         sweep, facts = self._sweep, self._sweep.facts
+        if self._expected.driven:  # what it has just changed may still be on its way
+            return
         yield from _differing(
             "parameter", run.data.params, {"metric": sweep.metric, "direction": sweep.direction}, only=True
         )
@@ -122,7 +118,7 @@ class _Check:
             if self._text(run, "report.html") is None:
                 yield "has no report.html"
         yield from _differing("tag", run.data.tags, tags)
-        if sweep.spec_text and not self._expected.driven and self._text(run, "spec.yaml") != sweep.spec_text:
+        if sweep.spec_text and self._text(run, "spec.yaml") != sweep.spec_text:
             yield "its spec.yaml is not the spec"
 
     # --- a trial's run
@@ -169,7 +165,7 @@ class _Check:
         history = self._expected.histories.get(trial.number)
         if history is not None:
             yield from self._of_curves(trial, run, history, ending)
-            yield from self._of_checkpoint(trial, run, history)
+            yield from self._of_checkpoint(run, history)
 
     def _of_curves(self, trial: Trial, run: Any, history: Sequence[Epoch], ending: TrialEnded | None) -> Iterator[str]:
         shall = list(points(history))
@@ -184,10 +180,8 @@ class _Check:
         if self._expected.whole and judged.get("trial") == trial.number:
             yield from _judged_faults(tested, judged["metrics"])
 
-    def _of_checkpoint(self, trial: Trial, run: Any, history: Sequence[Epoch]) -> Iterator[str]:
-        best = self._sweep.best is not None and self._sweep.best.number == trial.number
-        policy = self._expected.checkpoints
-        if not trial.checkpoint or not (policy == "all" or (policy == "best" and best and self._expected.whole)):
+    def _of_checkpoint(self, run: Any, history: Sequence[Epoch]) -> Iterator[str]:
+        if not ARTIFACT.items() <= run.data.tags.items():
             return
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "checkpoint/checkpoint.pt", folder)
@@ -199,7 +193,7 @@ class _Check:
             except checkpoint.BrokenCheckpoint as error:
                 yield f"its artifact checkpoint.pt {error}"
                 return
-        if kept.state.history != tuple(history):
+        if not _alike(kept.state.history, history):
             yield "its artifact checkpoint.pt is not its checkpoint"
 
     # --- reading
@@ -215,6 +209,15 @@ class _Check:
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path: Path | None = runs.fetch(self._client, run, name, folder)
             return path.read_bytes().decode("utf-8", "replace") if path else None
+
+
+def _alike(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
+    """Whether two histories have the same points; what is no number is not equal to itself."""
+    rows = [list(points(history)) for history in (one, other)]
+    pairs = zip(*rows, strict=False)
+    return len(rows[0]) == len(rows[1]) and all(
+        (a[0], a[2], a[3]) == (b[0], b[2], b[3]) and same(a[1], b[1]) for a, b in pairs
+    )
 
 
 def _latest_faults(run: Any, curves: Curves) -> Iterator[str]:

@@ -29,6 +29,7 @@ from lstm.records import (
 # state is in the tag sweep.state.
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 WHOLE = {"sweep.recorded": "true"}
+ARTIFACT = {"sweep.artifact": "true"}  # its checkpoint is among its artifacts
 _BEST = {"sweep.best": "true"}
 
 
@@ -181,7 +182,7 @@ class Ledger:
         self.send_curve(event.number)
         run_id = self._trial_run(event.number)
         if checkpoint is not None:
-            runs.attach(self._client, run_id, "checkpoint.pt", checkpoint, "checkpoint")
+            self._attach(run_id, checkpoint)
         best = [] if event.value is None else [("best", event.value, event.at_ms, event.best_epoch)]
         tags = {
             "sweep.state": event.state,
@@ -221,7 +222,11 @@ class Ledger:
         for run in runs.search(self._client, self.experiment(), identity):
             runs.log(self._client, run.info.run_id, metrics=points, tags=_BEST)
             if checkpoint is not None:
-                runs.attach(self._client, run.info.run_id, "checkpoint.pt", checkpoint, "checkpoint")
+                self._attach(run.info.run_id, checkpoint)
+
+    def _attach(self, run_id: str, checkpoint: bytes) -> None:
+        runs.attach(self._client, run_id, "checkpoint.pt", checkpoint, "checkpoint")
+        runs.log(self._client, run_id, tags=ARTIFACT)
 
     def _trial_run(self, number: int) -> str:
         live = self._live.setdefault(number, _Live())

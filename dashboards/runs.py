@@ -145,7 +145,7 @@ def is_outage(error: Exception) -> bool:
 
 def missing_file(uri: str) -> str | None:
     """The file of a store that is a SQLite database and not there; None otherwise."""
-    scheme, _, path = uri.partition(":///")
+    scheme, _, path = uri.partition("?")[0].partition(":///")
     return path if scheme == "sqlite" and not Path(path).exists() else None
 
 
@@ -251,7 +251,7 @@ def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
     home = client.get_experiment_by_name(SWEEPS)
     trials = find_trials_experiment(client, sweep, study)
     found = [*search(client, home.experiment_id, {"sweep.name": sweep, "sweep.study": study})] if home else []
-    return [*found, *(search(client, trials, {}) if trials else ())]
+    return [*found, *(search(client, trials, {"sweep.name": sweep}) if trials else ())]
 
 
 def _trials_names(sweep: str, study: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cluster.config import StorageConfig
 from cluster.sweep import Order
-from dashboards.runs import without_password
+from dashboards.runs import missing_file, without_password
 from experiments import spec as specs
 from experiments.config import largest
 from experiments.spec import Spec
@@ -87,8 +87,7 @@ class Plan:
     @property
     def store_is_there(self) -> bool:
         """False where the store is a file that does not exist."""
-        scheme, _, path = self.tracking_uri.partition(":///")
-        return scheme != "sqlite" or Path(path).exists()
+        return missing_file(self.tracking_uri) is None
 
 
 def make(spec: Spec, home: Home) -> Plan:

@@ -264,6 +264,15 @@ def _remote(address: str) -> tuple[Any, str]:
 
 
 def _put(address: str, name: str, data: bytes) -> None:
+    try:
+        _write(address, name, data)
+    except OSError as error:  # that of a full disk, or of an object store, does not say what could not be written
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, f"{address}/{name}") from error
+
+
+def _write(address: str, name: str, data: bytes) -> None:
     folder = _folder(address)
     if folder is None:
         system, path = _remote(address)

@@ -1,6 +1,8 @@
 """`sweep rebuild`: writes MLflow again from the study and the checkpoints, into the same or an empty store."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments import find
@@ -8,7 +10,7 @@ from experiments.cli import emit
 from experiments.plan import Home
 from experiments.verbs.run import REPORT
 from experiments.verbs.verify import tell
-from lstm.records import EpochEnded, Finding, Sweep, SweepEnded, SweepStarted
+from lstm.records import Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
 
 if TYPE_CHECKING:
     from dashboards.recorder import Recorder
@@ -18,48 +20,70 @@ FLUSH_S = 3600.0  # what MLflow may take for all of it
 
 def main(*, home: str, named: str, force: bool, as_json: bool) -> int:
     """Rebuilds what MLflow holds of the sweep; 1 where it was not or not all written, 3 where a driver is at work."""
-    from cluster import check, lease, study
+    from cluster import lease, study
 
     found = find.sweep(named, Home.at(home))
-    sweep = study.read(found.study_url, found.name)
-    damaged = [] if force else check.check(sweep, driven=True).findings
+    study.read(found.study_url, found.name)  # whether there is such a sweep, before a claim is laid on it
+    lost: list[str] = []
     try:
-        with lease.Lease(found.study_url, found.name, lost=lambda _: None, stop=lambda: None):
-            deleted, left, trouble = _rebuild(found, sweep, damaged)
+        with lease.Lease(found.study_url, found.name, lost=lost.append, stop=lambda: None):
+            done = _rebuild(found, force=force)
     except lease.HeldError as error:
         print(f"{found.name}: is driven by {error}; rebuild when it has ended", file=sys.stderr)
         return 3
+    trouble = done.trouble or "".join(lost)
     if as_json:
-        document = {"sweep": found.name, "trials": len(sweep.trials), "deleted_runs": deleted, "undelivered": left}
+        document = {"sweep": found.name, "trials": done.trials, "deleted_runs": done.deleted, "undelivered": done.left}
         emit({**document, "rebuilt": not trouble})
     elif not trouble:
-        print(f"{found.name}: {len(sweep.trials)} trials are in MLflow again; {deleted} earlier runs were deleted")
+        print(f"{found.name}: {done.trials} trials are in MLflow again; {done.deleted} earlier runs were deleted")
     if trouble:
         print(f"{found.name}: {trouble}", file=sys.stderr)
     return 1 if trouble else 0
 
 
-def _rebuild(found: find.Found, sweep: Sweep, damaged: list[Finding]) -> tuple[int, int, str]:
-    """Deletes the sweep's runs and writes them anew; how many were deleted, what was not written, and why."""
-    from cluster import study
+@dataclass
+class _Done:
+    trials: int
+    deleted: int = 0
+    left: int = 0  # records that MLflow did not take
+    trouble: str = ""
+
+
+def _rebuild(found: find.Found, *, force: bool) -> _Done:
+    """Deletes the sweep's runs and writes them anew, once all that is to be written has been read."""
+    from cluster import check, study
     from dashboards import runs
     from dashboards.config import TrackingConfig
     from dashboards.recorder import Recorder
 
+    sweep = study.read(found.study_url, found.name)
+    kept = check.check(sweep, driven=False)
+    done = _Done(len(sweep.trials))
+    # A trial that is still to run is no damage.
+    damaged = [f for f in kept.findings if f.mend != check.RUN.format(name=sweep.name)]
     study_id = str(sweep.facts.get("id", ""))
     client = runs.connect(found.tracking_uri)
     try:
         before = runs.of_sweep(client, found.name, study_id)
-        if damaged and before:
+        if damaged and before and not force:
             tell(damaged, sys.stderr)
             why = "MLflow may hold the last copy of what is damaged; mend it, or give --force"
-            return 0, 0, f"nothing was changed: {why}"
+            done.trouble = f"nothing was changed: {why}"
+            return done
+        # Not whole from here on, whatever ends this process.
+        study.remember(found.study_url, found.name, recorded=False)
         for run in before:
             client.delete_run(run.info.run_id)
+            done.deleted += 1
+    except study.AWAY as error:
+        done.trouble = str(study.unanswered(found.study_url, error))
+        return done
     except Exception as error:
         if not runs.is_outage(error):
             raise
-        return 0, 0, f"MLflow does not answer ({runs.cause(error)}); run it again when it does"
+        done.trouble = f"MLflow does not answer ({runs.cause(error)}); run it again when it does"
+        return done
     recorder = Recorder(
         found.tracking_uri,
         found.home.artifacts_of(found.tracking_uri),
@@ -68,17 +92,20 @@ def _rebuild(found: find.Found, sweep: Sweep, damaged: list[Finding]) -> tuple[i
         study=study_id,
         notice=lambda text: print(f"note: {text}", file=sys.stderr),
     )
-    complete = _tell(found, sweep, recorder)
-    left = recorder.close(FLUSH_S)
-    if left:
-        return len(before), left, f"MLflow did not take {left} records; run it again when it answers"
-    study.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
-    return len(before), 0, ""
+    complete = _tell(found, sweep, kept.histories, recorder)
+    done.left = recorder.close(FLUSH_S)
+    if done.left:
+        done.trouble = f"MLflow did not take {done.left} records; run it again when it answers"
+        return done
+    try:
+        study.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
+    except study.AWAY as error:
+        done.trouble = str(study.unanswered(found.study_url, error))
+    return done
 
 
-def _tell(found: find.Found, sweep: Sweep, recorder: "Recorder") -> bool:
+def _tell(found: find.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:
     """Tells the sweep from its beginning, as a driver would have; whether all its trials have ended."""
-    from cluster.sweep import replay
     from lstm import checkpoint
 
     facts, trials = sweep.facts, {trial.number: trial for trial in sweep.trials}
@@ -97,20 +124,21 @@ def _tell(found: find.Found, sweep: Sweep, recorder: "Recorder") -> bool:
         )
     )
     endings = sweep.endings()
-    for ending in endings:
-        replay(trials[ending.number], ending, recorder)
-    for trial in sweep.trials:
-        if not trial.ended and trial.started_at_ms:
-            address = checkpoint.address_of(str(facts["checkpoints"]), trial.number)
-            recorder(trial.starting(address))
-            kept = checkpoint.load(address)
-            for epoch in kept.state.history if kept else ():
-                recorder(EpochEnded(trial.number, epoch))
+    by_number = {ending.number: ending for ending in endings}
+    # In the order in which they ended, as a driver does; those that are still to run come last.
+    for number in [*by_number, *(t.number for t in sweep.trials if not t.ended and t.started_at_ms)]:
+        trial = trials[number]
+        address = trial.checkpoint or checkpoint.address_of(str(facts["checkpoints"]), number)
+        recorder(trial.starting(address))
+        for epoch in histories.get(number, ()):
+            recorder(EpochEnded(number, epoch))
+        if number in by_number:
+            recorder(by_number[number])
     complete = bool(facts.get("complete"))
     recorder(SweepEnded(complete, "rebuilt from study and checkpoints", endings[-1].at_ms if endings else 0))
     report = found.home.sweep(sweep.name) / REPORT
     judged = facts.get("judged") or {}
-    best = sweep.best if complete else None
-    metrics = judged.get("metrics", {}) if best and judged.get("trial") == best.number else {}
-    recorder.finish(report.read_text(encoding="utf-8") if report.is_file() else None, metrics, best)
+    best = sweep.best if sweep.best and judged.get("trial") == sweep.best.number else None
+    html = report.read_text(encoding="utf-8") if report.is_file() else None
+    recorder.finish(html, judged["metrics"] if best else {}, best)
     return complete

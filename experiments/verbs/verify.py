@@ -35,7 +35,6 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         sweep=sweep,
         study=str(sweep.facts.get("id", "")),
         histories=kept.histories,
-        checkpoints=found.artifacts,
         whole=sweep.facts.get("recorded") == found.home.store_mark(found.tracking_uri),
         driven=driven,
         read_yaml=_read_yaml,

@@ -88,7 +88,8 @@ def tune(quick_path, trial_config, monkeypatch):
         base = base or trial_config()
         config = SearchConfig.model_validate(SEARCH | search)
         study = Study(f"sqlite:///{quick_path}/study.db", "sweep", config, base)
-        study.remember(base=json.loads(base.model_dump_json()), n_trials=config.n_trials, comparable={})
+        facts = {"base": json.loads(base.model_dump_json()), "checkpoints": str(quick_path / "kept")}
+        study.remember(**facts, n_trials=config.n_trials, comparable={})
         stop, events = Stop(), []
         made = Bridge(
             study,
@@ -602,10 +603,10 @@ def test_where_no_trial_can_go_on_for_long_the_sweep_ends_ready_to_be_run_again(
     t.result(one, waiting="checkpoints: No space left on device: /full")
     patient[0] += bridge.OUTAGE_S - 1
     t.result(two, [epoch(1, 1.0)])  # somebody goes on
-    patient[0] += bridge.OUTAGE_S - 1
+    patient[0] += bridge.OUTAGE_S + 1  # in an epoch that takes long
     t.result(one, waiting="checkpoints: No space left on device: /full")
     assert t.stop.reason == ""
-    patient[0] += 2
+    patient[0] += bridge.OUTAGE_S + 1
     t.result(one, waiting="checkpoints: No space left on device: /full")
     text = "no trial could go on for 10 minutes: checkpoints: No space left on device: /full"
     assert (t.stop.reason, t.stop.code) == (text, 1)
