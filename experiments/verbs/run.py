@@ -139,20 +139,21 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
 def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:
     """Judges the best trial and waits until MLflow has everything; the number of records that it did not take."""
     order, swept = plan.order, outcome.sweep
+    known = False
     if outcome.code == 0:
         metrics = _judge(plan, outcome, recorder, say)
         facts = {"judged": {"trial": swept.best.number, "metrics": metrics}} if swept.best and metrics else {}
-        _remember(order, say, complete=outcome.complete, **facts)
+        known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
-    if not left and outcome.code == 0:
+    if not left and known:
         recorded = outcome.complete and outcome.replayed and plan.store_mark
         _remember(order, say, recorded=recorded, chart=chart)
     return left
 
 
-def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> None:
-    """Stores what was found at the end; where the database does not take it, the next run finds it again."""
+def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> bool:
+    """Stores what was found at the end, or says that the next run must find it again; whether it is stored."""
     from cluster import study
 
     try:
@@ -160,6 +161,8 @@ def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> None:
     except (BadInput, *study.AWAY) as error:
         why = error if isinstance(error, BadInput) else study.trouble(order.study_url, error)
         say(f"the study's database does not answer ({why}); run again, so that it knows the end")
+        return False
+    return True
 
 
 def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> Mapping[str, float]:

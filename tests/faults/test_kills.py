@@ -128,14 +128,14 @@ def test_a_driver_killed_at_every_point_between_two_durable_steps(place, alone):
 
 @pytest.mark.faults
 def test_a_driver_killed_again_and_again_on_its_way(place, alone):
-    """Each driver dies at its 90th step, so the sweep gets forward a little at a time."""
+    """Each driver dies a little later than the one before, as where a machine is ever less unwell."""
     folder = place("again")
     drivers = 0
-    while (code := twin.run(folder, "tiny.yaml", "runs", at=(90).__eq__)) != 0:
+    while (code := twin.run(folder, "tiny.yaml", "runs", at=(40 + 9 * drivers).__eq__)) != 0:
         assert code == -9, (folder / "driver.log").read_text()
         drivers += 1
         assert drivers < 30, "it does not get forward"
-    assert drivers > 1
+    assert drivers > 5
     check_whole(folder, alone)
 
 
