@@ -5,6 +5,7 @@ study's database does not answer, or stops the sweep cleanly.
 """
 
 import functools
+import re
 import time
 import traceback
 from collections import Counter
@@ -59,6 +60,7 @@ class Attempt:
     address: str
     epochs: list[Epoch] = field(default_factory=list)
     ended: bool = False
+    worker: str = ""  # host, pid and GPU numbers
     actor: Any = None  # its handle, once it has started
     waits: bool = False  # for the storage of checkpoints, and that was told
     error: str = ""  # what Ray said when its actor was lost
@@ -229,6 +231,7 @@ class Bridge:
 
     def _started(self, live: Attempt, started: Started) -> None:
         worker, at_ms = started.worker, started.at_ms
+        live.worker = worker
         self._insist(lambda: self._study.started(live.number, worker, at_ms))
         self._record(
             TrialStarted(
@@ -371,6 +374,25 @@ class Bridge:
         target, best = self._stops.target, self._best
         if target is not None and best is not None and best[0] <= self._sign * target:
             self.stop.now(f"trial {best[1]} reached the target {target:g} with {self._sign * best[0]:g}", 0)
+
+    @_safely
+    def restart(self, text: str) -> None:
+        """Takes back every trial after Tune gave up, as it does where Ray's memory monitor kills an actor.
+
+        Those whose process Ray names are lost to the memory; the others go on from their checkpoints, uncounted.
+        """
+        named = set(re.findall(r"pid=(\d+)", "".join(re.findall(r"Selected to kill:.*", text))))
+        attempts = [live for live in self._live.values() if not live.ended]
+        for live in attempts:
+            if live.actor is not None:
+                with suppress(ray.exceptions.RayError, ValueError):  # it is gone already
+                    ray.kill(live.actor)
+            pid = re.search(r" pid (\d+)", live.worker)
+            if pid and pid[1] in named:
+                self._lost(live, OUT_OF_MEMORY)
+            else:
+                self._again(live, "Ray's memory monitor stopped the sweep's trials", 0.0)
+        self._live.clear()
 
     @_safely
     def close_open(self, reason: str) -> None:

@@ -281,8 +281,17 @@ def _drive(
         record=record,
         patience=patience,
     )
+    from ray.exceptions import OutOfMemoryError
+
     with deadline(_hours(order), stop):
-        _tune(order, bridge, series, joined)
+        while True:
+            try:
+                _tune(order, bridge, series, joined)
+                break
+            except Exception as error:  # Tune wraps it
+                if not isinstance(error, OutOfMemoryError) and not isinstance(error.__cause__, OutOfMemoryError):
+                    raise
+                bridge.restart(str(error.__cause__ or error))
     if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
         bridge.close_open("the sweep reached its target")
 
