@@ -354,9 +354,19 @@ def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
 
 
 def _forget(checkpoints: str, probe: str) -> None:
-    """Removes what `_look` left in a folder, as far as it is seen from here."""
+    """Removes what `_look` left in a folder, as far as it is seen from here; so, too, what killed drivers left there.
+
+    How old that is tells a file that was just written, by the same clock, whichever that is.
+    """
+    mine: dict[Path, float] = {}
     for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
-        left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            mine[left] = left.stat().st_mtime
+            left.unlink()
+    for other in Path(checkpoints).glob(".probe-*") if mine else ():
+        with suppress(FileNotFoundError):  # a driver beside this one does the same
+            if other.stat().st_mtime < max(mine.values()) - 2 * ANSWER_S:
+                other.unlink()
 
 
 def _versions() -> tuple[str, str]:

@@ -1,4 +1,5 @@
 import itertools
+import os
 import socket
 import subprocess
 import sys
@@ -157,6 +158,14 @@ def test_a_probe_is_removed_where_it_is_seen(tmp_path):
     connect._forget(str(tmp_path), ".probe-1")
     connect._forget("s3://bucket", ".probe-1")
     assert sorted(p.name for p in tmp_path.iterdir()) == [".probe-2-a", "mine"]
+
+
+def test_a_probe_that_a_killed_driver_left_is_removed_by_a_later_one(tmp_path):
+    for name, age_s in ((".probe-1-a", 0), (".probe-2-a", 100), (".probe-3-a", 1000), ("mine", 1000)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (5000 - age_s, 5000 - age_s))
+    connect._forget(str(tmp_path), ".probe-1")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".probe-2-a", "mine"], "2 may be at work"
 
 
 def test_nodes_that_are_fine(tmp_path):
