@@ -129,8 +129,7 @@ class Host:
 
     def start_head(self, *, cpus: int, gpus: int = 0, environment: Mapping[str, str] | None = None) -> str:
         """Starts the head of a new cluster here; its address."""
-        folder = Path(tempfile.mkdtemp(dir=self.scratch))  # a session of its own: all hosts share the disk
-        words = ("--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={folder}")
+        words = ("--head", "--port=6379", "--include-dashboard=false")
         self._ray_start(*words, cpus=cpus, gpus=gpus, environment=environment)
         return f"{self.address}:6379"
 
@@ -139,7 +138,11 @@ class Host:
         self._ray_start(f"--address={address}", cpus=cpus, gpus=gpus, environment=environment)
 
     def _ray_start(self, *role: str, cpus: int, gpus: int, environment: Mapping[str, str] | None) -> None:
-        words = (*role, f"--node-ip-address={self.address}", f"--num-cpus={cpus}", f"--num-gpus={gpus}")
+        # All hosts share the disk. In a folder that was another's, too, Ray's log monitor would move away the logs of
+        # workers that it does not see alive, which these then miss.
+        folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        place = (f"--node-ip-address={self.address}", f"--temp-dir={folder}")
+        words = (*role, *place, f"--num-cpus={cpus}", f"--num-gpus={gpus}")
         done = self.run("ray", "start", *words, environment=environment, timeout_s=180)
         assert done.returncode == 0, done.stdout
 
