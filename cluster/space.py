@@ -17,18 +17,17 @@ from cluster.config import (
     SearchConfig,
 )
 from lstm import config as lstm_config
-from lstm.config import DataConfig, ModelConfig, Section, TrainingConfig, TrialConfig
+from lstm.config import Data, ModelConfig, TrainingConfig, TrialConfig
 from lstm.records import Fault, Scalar
 
 LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
 Space = Mapping[str, AnyDimension]
 Settings = Mapping[str, Scalar]
 
-SEARCHABLE: Mapping[str, tuple[type[Section], tuple[str, ...]]] = {
-    # Only the look-back of `data`: any other field there would change what trials are judged on.
-    "data": (DataConfig, ("lookback",)),
-    "model": (ModelConfig, tuple(ModelConfig.model_fields)),
-    "training": (TrainingConfig, tuple(TrainingConfig.model_fields)),
+# What may be searched beside what the task's own data may.
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "model": tuple(ModelConfig.model_fields),
+    "training": tuple(TrainingConfig.model_fields),
 }
 
 
@@ -132,7 +131,7 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
     """What is wrong with a search over this base; sections that are not valid themselves are absent from it."""
     for path, dimension in search.space.items():
         at = f"search.space.{path}"
-        if fault := _path_fault(path):
+        if fault := _path_fault(path, base.get("data")):
             yield Fault(at, fault)
             continue
         own = [*_range_faults(at, dimension), *_when_faults(at, path, search.space)]
@@ -148,13 +147,17 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _first_faults(index, settings, search.space)
 
 
-def _path_fault(path: str) -> str | None:
+def _path_fault(path: str, data: Data | None) -> str | None:
     section, _, field = path.partition(".")
-    allowed = [f"{s}.{f}" for s, (_, fields) in SEARCHABLE.items() for f in fields]
+    if section == "data" and data is None:
+        return None  # data are wrong themselves
+    fields = {"data": data.searchable if data else (), **FIELDS}
+    allowed = [f"{s}.{f}" for s, own in fields.items() for f in own]
     if path in allowed:
         return None
-    if section == "data" and field.split(".")[0] in DataConfig.model_fields:
-        return "can't be searched: of data only lookback can, since all else changes what trials are judged on"
+    if data and section == "data" and field.split(".")[0] in type(data).model_fields:
+        which = f"of data only {', '.join(fields['data'])} can, since" if fields["data"] else "what is in data"
+        return f"can't be searched: {which} {'all else ' if fields['data'] else ''}changes what trials are judged on"
     return f"names no field of the base configuration{nearest(path, allowed)}"
 
 
@@ -222,7 +225,7 @@ def _cycle_faults(space: Space) -> Iterator[Fault]:
 
 def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> Iterator[Fault]:
     section = path.partition(".")[0]
-    if section not in base or any(_path_fault(other) for other in space[path].when or {}):
+    if section not in base or any(_path_fault(other, base.get("data")) for other in space[path].when or {}):
         return
     before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
     for name, value in ends_of(space[path]):
@@ -262,7 +265,7 @@ def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         section, field = path.split(".")
         if section in trees:
             trees[section][field] = value
-    return {name: SEARCHABLE[name][0].model_validate(tree) for name, tree in trees.items()}
+    return {name: type(base[name]).model_validate(tree) for name, tree in trees.items()}
 
 
 def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Fault]:

@@ -21,8 +21,8 @@ from cluster.patience import Patience, Unreachable
 from cluster.stop import Stop, deadline, signals
 from cluster.study import AWAY, COMPARABLE, Study, trouble, unanswered
 from lstm import checkpoint
+from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
-from lstm.data import Series
 from lstm.records import (
     BadInput,
     EpochEnded,
@@ -101,7 +101,7 @@ class Memory:
 
 def run(
     order: Order,
-    series: Series,
+    series: Dataset,
     record: Record,
     memory: Memory,
     *,
@@ -190,7 +190,7 @@ def _outcome(order: Order, study: Study, before: Sweep | None, stop: Stop, *, re
     return Outcome(sweep, importances, complete, stop.reason, stop.code, replayed)
 
 
-def open_study(order: Order, series: Series) -> Study:
+def open_study(order: Order, series: Dataset) -> Study:
     """The sweep's study, created or checked to be the same sweep.
 
     Raises:
@@ -217,7 +217,7 @@ def open_study(order: Order, series: Series) -> Study:
     return study
 
 
-def check_same(facts: Mapping[str, Any], order: Order, series: Series) -> None:
+def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
     """Whether a study holds this very sweep.
 
     Raises:
@@ -263,7 +263,7 @@ def _show(tree: Mapping[str, Any], path: str) -> str:
 def _drive(
     order: Order,
     study: Study,
-    series: Series,
+    series: Dataset,
     joined: Joined,
     stop: Stop,
     record: Record,
@@ -296,7 +296,7 @@ def _drive(
         bridge.close_open("the sweep reached its target")
 
 
-def _tune(order: Order, bridge: "Bridge", series: Series, joined: Joined) -> None:
+def _tune(order: Order, bridge: "Bridge", series: Dataset, joined: Joined) -> None:
     """Hands the sweep to Tune, until the bridge has no more trials or the end is asked for."""
     from ray import tune
 
@@ -378,7 +378,7 @@ def replay(trial: Trial, ending: TrialEnded, record: Record) -> None:
     record(ending)
 
 
-def _started(order: Order, study: Study, series: Series) -> SweepStarted:
+def _started(order: Order, study: Study, series: Dataset) -> SweepStarted:
     return SweepStarted(
         sweep=order.name,
         n_trials=study.n_trials,

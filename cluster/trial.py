@@ -14,8 +14,8 @@ from ray import tune
 
 from cluster.result import Failure, Started
 from lstm import checkpoint, device
+from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
-from lstm.data import Series
 from lstm.records import Epoch
 from lstm.training import train
 
@@ -46,7 +46,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     it holds `waiting`, the reason: the epoch is kept in memory and the next step writes it again.
     """
 
-    def setup(self, config: dict[str, Any], series: Series | None = None) -> None:
+    def setup(self, config: dict[str, Any], series: Dataset | None = None) -> None:
         """Starts the actor's first trial; the series lies in the object store, once for all trials of a host."""
         assert series is not None
         self._series = series
@@ -82,7 +82,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         broken: list[str] = []
         with _storage(self._order["address"], self._worker()):
             found = checkpoint.load(self._order["address"], broken.append)
-        if found and _apart_from_path(found.config) != _apart_from_path(self._trial):
+        # A file that was moved is the same data; the study compares its bytes.
+        if found and found.config.with_path("-") != self._trial.with_path("-"):
             broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
             found = None
         state = found.state if found else None
@@ -124,11 +125,6 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         gpus = ray.get_gpu_ids()
         on = f" gpu {','.join(str(g) for g in gpus)}" if gpus else ""
         return f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}{on}"
-
-
-def _apart_from_path(config: TrialConfig) -> TrialConfig:
-    """A file that was moved is the same data; the study compares its bytes."""
-    return config.model_copy(update={"data": config.data.model_copy(update={"path": "-"})})
 
 
 def _failure(kind: Literal["diverged", "broken", "passing", "storage"], text: str) -> dict[str, Any]:

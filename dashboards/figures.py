@@ -211,7 +211,7 @@ def importances(values: Mapping[str, float]) -> go.Figure:
 
 
 def forecast(shown: Forecast) -> go.Figure:
-    """A forecast of the best trial and the seasonal naive, against what came."""
+    """A forecast of the best trial and the baseline, against what came."""
     figure = _figure(340, "", html.escape(shown.target))
     past_x, x = _times(shown.past_times), _times(shown.times)
     # Start the lines from the last known value, so that they don't hang in the air.
@@ -219,7 +219,7 @@ def forecast(shown: Forecast) -> go.Figure:
     lines = [
         ("past", past_x, list(shown.past), {"color": QUIET, "width": 1.5}),
         ("truth", start_x + x, start_y + list(shown.truth), {"color": INK, "width": 2}),
-        ("seasonal naive", x, list(shown.baseline), {"color": BLUE, "width": 1.5, "dash": "dot"}),
+        (shown.baseline_name, x, list(shown.baseline), {"color": BLUE, "width": 1.5, "dash": "dot"}),
         ("forecast", x, list(shown.forecast), {"color": ORANGE, "width": 2.5}),
     ]
     for name, at, values, line in lines:

@@ -10,11 +10,17 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboards import figures
+from lstm.config import baseline_of, better
 from lstm.records import Forecast, Sweep, Trial
 
 _TOP = 20
 _FORECASTS = 12
 _NONE = "\u2013"  # a dash, where there is nothing to say
+_NOTES = {
+    "seasonal naive": "The seasonal naive repeats what was one season ago.",
+    "constant": "The constant is the best answer that needs no memory.",
+    "": "",
+}
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 _CSS = """
 :root { color-scheme: light; }
@@ -54,14 +60,14 @@ def report(
         sweep: The sweep with its trials.
         importances: Each searched parameter's share; empty where it isn't known.
         forecasts: Forecasts of the best trial.
-        metrics: The best trial's, beside the seasonal naive's: `test/loss`, `baseline/loss`, ...
+        metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...
     """
     numbers = count(1)
 
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    sections = [_head(sweep, metrics), _comparison(metrics)]
+    sections = [_head(sweep, metrics), _comparison(sweep, metrics)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
@@ -76,7 +82,7 @@ def report(
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
     if forecasts:
         drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
-        note = "The best trial on test data it has never seen, beside the seasonal naive and what really came."
+        note = f"The best trial on test data it has never seen, beside the {_baseline(sweep)} and what really came."
         sections.append(_section("Forecasts of the best trial", note, drawn))
     sections += [_top(sweep), _spec(sweep)]
     return _page(sweep.name, "\n".join(sections))
@@ -129,7 +135,12 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
         return sentence
     ours, naive = pairs[name]
     sentence += f" On test data its {name} is {_cell(ours)}"
-    return f"{sentence}, {_against(ours, naive)} the seasonal naive ({_cell(naive)})."
+    return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({_cell(naive)})."
+
+
+def _baseline(sweep: Sweep) -> str:
+    """What the best trial is held against, in words."""
+    return baseline_of(str(sweep.best.config.get("task", ""))) if sweep.best else ""
 
 
 def _against(ours: float, naive: float) -> str:
@@ -145,7 +156,7 @@ def _pairs(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     return {name: (v, metrics[f"baseline/{name}"]) for name, v in tested.items() if f"baseline/{name}" in metrics}
 
 
-def _comparison(metrics: Mapping[str, float]) -> str:
+def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     pairs = _pairs(metrics)
     if not pairs:
         return ""
@@ -153,8 +164,9 @@ def _comparison(metrics: Mapping[str, float]) -> str:
     for name, (ours, naive) in pairs.items():
         change = _against(ours, naive)
         rows.append([name, _cell(ours), _cell(naive), _NONE if change == "beside" else change])
-    note = "Errors, all better when lower. The seasonal naive repeats what was one season ago."
-    heads = ["metric", "best trial", "seasonal naive", "best trial is"]
+    higher = [name for name in pairs if better(name) == "maximize"]
+    note = f"Better when lower{f', but for {chr(44).join(higher)}' if higher else ''}. {_NOTES[_baseline(sweep)]}"
+    heads = ["metric", "best trial", _baseline(sweep), "best trial is"]
     return _section("On test data", note, _table(heads, rows))
 
 

@@ -1,10 +1,13 @@
 """The rooms' sections added up: all that a spec may say."""
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
-from lstm.config import DataConfig, ModelConfig, Section, Task, TrainingConfig, TrialConfig
+from lstm.config import DATA, Data, ModelConfig, Section, Task, TrainingConfig, TrialConfig
 
 
 class Experiment(Section):
@@ -16,7 +19,7 @@ class Experiment(Section):
         description="The sweep's name: a letter or digit, then letters, digits, '.', '_' and '-'.",
     )
     task: Task = Field("forecast", description="What the network learns to do.")
-    data: DataConfig
+    data: Data
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     search: SearchConfig | None = Field(None, description="What is searched; without it the spec is one training run.")
@@ -34,7 +37,18 @@ class Experiment(Section):
     @property
     def reach(self) -> int:
         """The largest look-back of any trial, in steps: windows are counted with it."""
-        return int(largest("data.lookback", self.data.lookback, self.search))
+        return int(largest("data.lookback", self.data.reach, self.search))
+
+
+EXPERIMENTS: Mapping[str, type[Experiment]] = {
+    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(data, ...)) for task, data in DATA.items()
+}
+
+
+def of_task(filled: Any) -> type[Experiment]:
+    """The kind of experiment that a document's task makes; a wrong task is told by the first kind."""
+    task = filled.get("task") if isinstance(filled, Mapping) else None
+    return EXPERIMENTS.get(task if isinstance(task, str) else "", EXPERIMENTS["forecast"])
 
 
 def largest(path: str, value: int, search: SearchConfig | None) -> float:

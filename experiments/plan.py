@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig
 from cluster.sweep import Order
@@ -18,8 +18,10 @@ from dashboards.runs import missing_file, without_password
 from experiments import spec as specs
 from experiments.config import largest
 from experiments.spec import Spec
-from lstm.data import Series
 from lstm.records import BadInput
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Dataset
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Plan:
     spec: Spec
     home: Home
     order: Order
-    series: Series
+    series: "Dataset"
     tracking_uri: str
 
     @property
@@ -96,7 +98,7 @@ def make(spec: Spec, home: Home) -> Plan:
     Raises:
         BadInput: with all that is wrong.
     """
-    from lstm import data
+    from lstm import tasks
 
     experiment = spec.experiment
     _check_home(home, experiment.name)
@@ -105,7 +107,7 @@ def make(spec: Spec, home: Home) -> Plan:
         message = spec.document.hide(f"storage.study: the folder of {database} does not exist; make it first")
         raise BadInput(f"{spec.document.where('storage.study')}: {message}")
     try:
-        series = data.load(experiment.data, spec.folder, experiment.reach)
+        series = tasks.load(experiment.base, spec.folder, experiment.reach)
     except BadInput as error:
         raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
     return Plan(spec, home, _order(spec, home), series, experiment.tracking.uri or home.tracking_uri)
@@ -126,11 +128,10 @@ def _order(spec: Spec, home: Home) -> Order:
         keep=experiment.storage.keep,
     )
     comparable = specs.comparable(spec)
-    # The path as written: what the environment filled in may be private, and trials do not open the file.
-    written = experiment.base.data.model_copy(update={"path": spec.written["data"]["path"]})
     return Order(
         name=experiment.name,
-        base=experiment.base.model_copy(update={"data": written}),
+        # The path as written: what the environment filled in may be private, and trials do not open the file.
+        base=experiment.base.with_path(spec.written["data"].get("path")),
         search=experiment.search,
         resources=experiment.resources,
         storage=storage,
@@ -178,7 +179,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     """A time estimate from a few measured training steps at both ends of the space, on this machine."""
     from cluster import space
     from lstm.device import claim
-    from lstm.network import parameter_count
+    from lstm.tasks import parameter_count
     from lstm.training import memory_bytes, seconds_per_epoch
 
     order = plan.order
@@ -193,7 +194,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     return {
         "device": device,
         "parameters": [parameter_count(c, plan.series) for c in (low, high)],
-        "memory_mb": [round(memory_bytes(c, plan.series) / 1e6, 1) for c in (low, high)],
+        "memory_mb": [float(f"{memory_bytes(c, plan.series) / 1e6:.3g}") for c in (low, high)],
         "epoch_s": [round(s, 4) for s in epochs],
         "slots": slots,
         "sweep_s": [round(s, 2) for s in spans],
@@ -213,8 +214,9 @@ def _slots(plan: Plan) -> int:
 
 def describe(plan: Plan) -> Mapping[str, Any]:
     """The plan as plain data, for people and for --json."""
-    order, series, config = plan.order, plan.series, plan.spec.experiment.data
-    search = order.search
+    from lstm import tasks
+
+    order, search = plan.order, plan.order.search
     started = time.perf_counter()
     measured = estimate(plan)
     return {
@@ -229,23 +231,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
         "first": [dict(settings) for settings in search.first] if search else [],
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
-        "data": {
-            "path": order.base.data.path,
-            "rows": len(series.values),
-            "inputs": series.inputs,
-            "targets": list(series.targets),
-            "step": series.step,
-            "season": series.season,
-            "first": _time(series.times[0]),
-            "last": _time(series.times[-1]),
-            "notes": list(series.notes),
-            "fingerprint": series.fingerprint,
-        },
-        "windows": {
-            "train": len(series.train_origins(config)),
-            "validation": len(series.origins("validation", config)),
-            "test": len(series.origins("test", config)),
-        },
+        **tasks.of(order.base).describe(plan.series, order.base),
         **measured,
         "measured_in_s": round(time.perf_counter() - started, 2),
         "kept": {
@@ -257,7 +243,3 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "hash": order.spec_hash,
         "warnings": specs.warnings(plan.spec),
     }
-
-
-def _time(time: Any) -> str:
-    return str(time)[:19].removesuffix("T00:00:00")

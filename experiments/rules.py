@@ -25,7 +25,7 @@ from experiments import words
 from experiments.config import largest
 from experiments.load import Document
 from lstm import config as lstm_config
-from lstm.config import DataConfig, TrainingConfig
+from lstm.config import Data, TrainingConfig
 from lstm.records import Fault
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
@@ -89,13 +89,15 @@ def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _search_rules(
-    search: SearchConfig, data: DataConfig | None, training: TrainingConfig | None, document: Document
+    search: SearchConfig, data: Data | None, training: TrainingConfig | None, document: Document
 ) -> Iterator[Fault]:
-    if data and search.metric not in (names := lstm_config.metrics(data)):
+    if data and search.metric not in (names := data.metrics):
         message = f"is {words.quoted(document.hide(search.metric))}, must be one of {words.listed(names)}"
         yield Fault("search.metric", message + words.near(search.metric, names))
-    if search.direction == "maximize":
-        message = f"would search for the worst: {search.metric} is an error, better when lower; use minimize"
+    wanted = lstm_config.better(search.metric)
+    if search.direction != wanted:
+        what = "is an error, better when lower" if wanted == "minimize" else "is better when higher"
+        message = f"would search for the worst: {search.metric} {what}; use {wanted}"
         yield Fault("search.direction", message)
     if training:
         yield from _pruner_rules(search, training)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from cluster.config import GpSampler, NoPruner
 from experiments import load as yaml_file
 from experiments import rules, words
-from experiments.config import Experiment
+from experiments.config import Experiment, of_task
 from experiments.load import Document
 from experiments.rules import is_reserved
 from experiments.schema import SCHEMA
@@ -43,7 +43,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), environment: Mapping[s
     faults += rules.faults(parts, document)
     if faults:
         raise document.refuse(faults)
-    experiment = Experiment.model_validate(document.filled)
+    experiment = of_task(document.filled).model_validate(document.filled)
     written = _unfilled(experiment.model_dump(), document.written, document.filled)
     return Spec(experiment, written, document, Path(path).parent)
 
@@ -84,26 +84,26 @@ def spec_hash(comparable: Mapping[str, Any]) -> str:
 
 def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:
     """Validate all sections; returns those that are valid in themselves, and what is wrong with the others."""
-    filled = document.filled
+    filled, kind = document.filled, of_task(document.filled)
     try:
-        whole = Experiment.model_validate(filled)
-        return {name: getattr(whole, name) for name in Experiment.model_fields}, []
+        whole = kind.model_validate(filled)
+        return {name: getattr(whole, name) for name in kind.model_fields}, []
     except ValidationError as error:
         errors = error.errors(include_url=False)
     broken = {e["loc"][0] for e in errors}
     parts = {
-        name: _adapter(name).validate_python(filled[name])
+        name: _adapter(kind, name).validate_python(filled[name])
         if name in filled
         else info.get_default(call_default_factory=True)
-        for name, info in Experiment.model_fields.items()
+        for name, info in kind.model_fields.items()
         if name not in broken
     }
     return parts, list(words.tell(errors, document))
 
 
 @cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    info = Experiment.model_fields[name]
+def _adapter(kind: type[Experiment], name: str) -> TypeAdapter[Any]:
+    info = kind.model_fields[name]
     return TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
 
 

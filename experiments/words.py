@@ -196,7 +196,7 @@ def _unknown(at: Address, filled: Any) -> str:
     if right := _meant(at, filled):
         return f"unknown key, did you mean {right[-1]}?"
     right_name = _alias(key)
-    if homes := [home for home in schema.homes(right_name) if home != ".".join(map(str, above))]:
+    if homes := [home for home in schema.homes(right_name, filled) if home != ".".join(map(str, above))]:
         return f"unknown key here, {right_name} belongs to {listed(homes, 'or')}"
     return f"unknown key; allowed are {listed(schema.fields(above, filled), 'and')}"
 
@@ -208,7 +208,7 @@ def _meant(at: Address, filled: Any) -> Address | None:
     if _alias(key) in own:
         return (*above, _alias(key))
     # A key that is right elsewhere must be nearer to count as misspelt here.
-    close = difflib.get_close_matches(key.lower(), own, 1, 0.85 if schema.homes(_alias(key)) else 0.6)
+    close = difflib.get_close_matches(key.lower(), own, 1, 0.85 if schema.homes(_alias(key), filled) else 0.6)
     return (*above, close[0]) if close else None
 
 

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from lstm import disk
 from lstm.config import TrialConfig
-from lstm.data import Scale, Series
+from lstm.data import Scale
 from lstm.records import Epoch, State
 
 FORMAT = 1
@@ -35,9 +35,9 @@ class BrokenCheckpoint(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a network must know of the series that it was trained on, to forecast another stretch of it."""
+    """What a network must know of the data that it was trained on, to judge others."""
 
-    targets: tuple[str, ...]
+    targets: tuple[str, ...]  # what it forecasts, or the classes or symbols that it tells apart
     inputs: int
     futures: int
     scale: Scale
@@ -46,17 +46,53 @@ class Facts:
     fingerprint: str
 
     @classmethod
-    def of(cls, series: Series) -> "Facts":
-        """The facts of a series."""
-        return cls(
-            series.targets,
-            series.inputs,
-            series.futures,
-            series.scale,
-            series.season,
-            series.step,
-            series.fingerprint,
-        )
+    def of(cls, data: "Dataset") -> "Facts":
+        """The facts of a task's data."""
+        return cls(data.targets, data.inputs, data.futures, data.scale, data.season, data.step, data.fingerprint)
+
+
+class Dataset(Protocol):
+    """A task's data as every task has them."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Columns to forecast, or the classes or symbols to tell apart."""
+        ...
+
+    @property
+    def inputs(self) -> int:
+        """Columns that the network sees."""
+        ...
+
+    @property
+    def futures(self) -> int:
+        """Columns that are known ahead."""
+        ...
+
+    @property
+    def scale(self) -> Scale:
+        """How the inputs' values were standardised."""
+        ...
+
+    @property
+    def season(self) -> int:
+        """Steps in a season; 1 where there is none."""
+        ...
+
+    @property
+    def step(self) -> str:
+        """The time between two steps, where there are times."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these data from others."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

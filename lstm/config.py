@@ -5,15 +5,16 @@ Schema that editors use is generated from it. Rules across fields are in `faults
 models, so that all errors of a spec can be told at once.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lstm.records import Fault
+from lstm.records import Direction, Fault
 
-Task = Literal["forecast"]
+Task = Literal["forecast", "memory"]
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
+HIGHER = ("accuracy", "f1")  # metrics that are better when higher; all others are errors
 Column = Annotated[str, Field(min_length=1)]
 # A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
 Border = Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
@@ -37,8 +38,37 @@ class Split(Section):
     )
 
 
-class DataConfig(Section):
+class Data(Section):
+    """What a task learns from: each task has its own section `data`."""
+
+    baseline: ClassVar[str]  # what every result is held against, in words
+    searchable: ClassVar[tuple[str, ...]] = ()  # any other field would change what trials are judged on
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names a `search.metric` may have, the loss first."""
+        raise NotImplementedError
+
+    @property
+    def reach(self) -> int:
+        """Steps before a judged one that a network may see, which a search may make more; 0 where that is fixed."""
+        return 0
+
+    @property
+    def steps(self) -> int | None:
+        """Steps that a network is unrolled over; None where the data tell."""
+        return None
+
+    def faults(self) -> Iterator[Fault]:
+        """Rules across the section's fields."""
+        yield from ()
+
+
+class DataConfig(Data):
     """Where the time series is and what is forecast from what."""
+
+    baseline: ClassVar[str] = "seasonal naive"
+    searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
     path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
     time: Column | None = Field(None, description="Column that holds the time; without it rows are in order.")
@@ -87,6 +117,102 @@ class DataConfig(Section):
         """Every value column that is read: targets, past covariates, future covariates."""
         return [*self.targets, *self.past_covariates, *self.future_covariates]
 
+    @property
+    def metrics(self) -> list[str]:
+        """Errors; those in original units per target."""
+        per_target = ["mae_original", "rmse_original"]
+        names = per_target if len(self.targets) == 1 else [f"{m}/{t}" for m in per_target for t in self.targets]
+        return ["val/loss", "val/mae", "val/mase", *(f"val/{name}" for name in names)]
+
+    @property
+    def reach(self) -> int:
+        """The look-back."""
+        return self.lookback
+
+    @property
+    def steps(self) -> int:
+        """The look-back."""
+        return self.lookback
+
+    def faults(self) -> Iterator[Fault]:
+        """Columns with one role each; a split that leaves something to train on."""
+        yield from _column_faults(self)
+        yield from _split_faults(self.split)
+
+
+class Sizes(Section):
+    """How many sequences each part has."""
+
+    train: int = Field(ge=1, le=100_000_000, description="Sequences in an epoch; new ones are drawn for each epoch.")
+    validation: int = Field(ge=1, le=10_000_000, description="Sequences that each epoch is judged on.")
+    test: int = Field(ge=1, le=10_000_000, description="Sequences that the best trial is judged on.")
+
+
+class MemoryData(Data):
+    """A problem that can only be solved by remembering, generated from a seed."""
+
+    baseline: ClassVar[str] = "constant"
+
+    problem: Literal["adding", "copy", "mackey_glass"] = Field(
+        description="The sum of two marked numbers (adding), symbols to repeat after a delay (copy), or a chaotic "
+        "series to forecast (mackey_glass)."
+    )
+    length: int = Field(
+        ge=2, le=1_000_000, description="Steps of a sequence; for copy, steps between seeing and repeating."
+    )
+    sizes: Sizes = Field(description="Sequences of each part.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the sequences.")
+    symbols: int | None = Field(None, ge=2, le=10_000, description="Different symbols, for copy; 8 when absent.")
+    memorize: int | None = Field(None, ge=1, le=10_000, description="Symbols to repeat, for copy; 10 when absent.")
+    tau: int | None = Field(
+        None, ge=2, le=1_000, description="Delay in the Mackey-Glass equation, in its units of time; 17 when absent."
+    )
+    horizon: int | None = Field(
+        None, ge=1, le=10_000, description="Steps ahead to forecast, for mackey_glass; 15 when absent."
+    )
+
+    @property
+    def metrics(self) -> list[str]:
+        """The loss, and what the problem's literature reports."""
+        return ["val/loss", *{"adding": [], "copy": ["val/accuracy"], "mackey_glass": ["val/nrmse"]}[self.problem]]
+
+    @property
+    def steps(self) -> int:
+        """Steps of a sequence; for copy with the symbols, before and after."""
+        return self.length + (2 * self.keep if self.problem == "copy" else 0)
+
+    @property
+    def alphabet(self) -> int:
+        """Different symbols."""
+        return self.symbols or 8
+
+    @property
+    def keep(self) -> int:
+        """Symbols to repeat."""
+        return self.memorize or 10
+
+    @property
+    def delay(self) -> int:
+        """Mackey-Glass's tau."""
+        return self.tau or 17
+
+    @property
+    def steps_ahead(self) -> int:
+        """Mackey-Glass's horizon."""
+        return self.horizon or 15
+
+    def faults(self) -> Iterator[Fault]:
+        """A problem's own options alone."""
+        owners = {"symbols": "copy", "memorize": "copy", "tau": "mackey_glass", "horizon": "mackey_glass"}
+        for name, owner in owners.items():
+            if getattr(self, name) is not None and self.problem != owner:
+                yield Fault(f"data.{name}", f"would do nothing with problem: {self.problem}; it belongs to {owner}")
+
+
+DATA: Mapping[str, type[Data]] = {"forecast": DataConfig, "memory": MemoryData}
+AnyData = DataConfig | MemoryData
+D = TypeVar("D", bound=Data)
+
 
 class ModelConfig(Section):
     """The recurrent network; terms are PyTorch's."""
@@ -132,6 +258,12 @@ class TrainingConfig(Section):
     gradient_clip: float | None = Field(
         1.0, gt=0, le=1e6, description="Largest norm of the gradient; null leaves it as it is."
     )
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="First steps of each sequence that only build the initial state: no loss and no gradient there.",
+    )
     patience: int | None = Field(
         None, ge=1, le=1_000_000, description="Stop after so many epochs without a better value."
     )
@@ -151,27 +283,48 @@ class TrialConfig(Section):
     """One point of the space, resolved: all that `lstm.training.train` needs but the data itself."""
 
     task: Task = Field("forecast", description="What the network learns to do.")
-    data: DataConfig
+    data: AnyData
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
     direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
 
+    @model_validator(mode="after")
+    def _belong_together(self) -> "TrialConfig":
+        self.data_as(DATA[self.task])
+        return self
 
-def metrics(data: DataConfig | None) -> list[str]:
-    """The names a `search.metric` may have, all better when lower; the loss alone where data is unknown."""
-    if data is None:
-        return ["val/loss"]
-    per_target = ["mae_original", "rmse_original"]
-    names = per_target if len(data.targets) == 1 else [f"{m}/{t}" for m in per_target for t in data.targets]
-    return ["val/loss", "val/mae", "val/mase", *(f"val/{name}" for name in names)]
+    def data_as(self, kind: type[D]) -> D:
+        """The section `data`, as that of the task which it is.
+
+        Raises:
+            ValueError: it is another task's.
+        """
+        if not isinstance(self.data, kind):
+            raise ValueError(f"data: is {type(self.data).__name__}, the task {self.task} needs {kind.__name__}")
+        return self.data
+
+    def with_path(self, path: Any) -> "TrialConfig":
+        """The same with the data's path in other words, where the data lie in a file."""
+        if "path" not in type(self.data).model_fields:
+            return self
+        return self.model_copy(update={"data": self.data.model_copy(update={"path": path})})
 
 
-def faults(data: DataConfig | None, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+def baseline_of(task: str) -> str:
+    """What results of a task are held against, in words."""
+    return DATA.get(task, DataConfig).baseline
+
+
+def better(metric: str) -> Direction:
+    """Which way a metric is better, with or without the name of its part."""
+    return "maximize" if metric.rpartition("/")[2] in HIGHER else "minimize"
+
+
+def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
     """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
     if data:
-        yield from _data_faults(data)
-        yield from _split_faults(data.split)
+        yield from data.faults()
     if model and model.dropout > 0 and model.num_layers == 1:
         yield Fault(
             "model.dropout",
@@ -180,9 +333,12 @@ def faults(data: DataConfig | None, model: ModelConfig | None, training: Trainin
         )
     if training:
         yield from _training_faults(training)
+        if data and data.steps is not None and training.warmup_steps >= data.steps:
+            message = f"is {training.warmup_steps}, but a sequence has {data.steps} steps; leave some to learn from"
+            yield Fault("training.warmup_steps", message)
 
 
-def _data_faults(data: DataConfig) -> Iterator[Fault]:
+def _column_faults(data: DataConfig) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     for role in ("time", "target", "past_covariates", "future_covariates"):
         value = getattr(data, role)

@@ -52,6 +52,11 @@ class Series:
         """Columns that the network sees in its look-back."""
         return int(self.values.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return self.values.nbytes
+
     def train_origins(self, config: DataConfig) -> np.ndarray:
         """Origins of the windows that lie wholly in the training part: (window,) int64."""
         start, stop = self.bounds["train"]

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
+Judged = Literal["validation", "test"]
 Why = Literal["max_epochs", "patience", "target_loss", "diverged"]
 
 
@@ -270,6 +271,7 @@ class Forecast:
     times: tuple[str, ...]  # of the horizon's steps, ISO 8601 or row numbers
     truth: tuple[float, ...]  # NaN where it is not known
     forecast: tuple[float, ...]
-    baseline: tuple[float, ...]  # seasonal naive
+    baseline: tuple[float, ...]
     past_times: tuple[str, ...] = ()
     past: tuple[float, ...] = ()
+    baseline_name: str = "seasonal naive"

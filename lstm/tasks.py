@@ -1,131 +1,123 @@
-"""What a task judges: the loss, the metrics in scaled and original units, the baseline, forecasts."""
+"""The tasks that a spec may name, each a file of its own, and what is the same for all of them.
 
-import warnings
-from collections.abc import Iterator
-from functools import cached_property
-from typing import Any, Literal
+A new task is its section in `lstm/config.py`, its file, and a line in each of the two tables.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lstm import table
-from lstm.checkpoint import Checkpoint
-from lstm.config import DataConfig, ModelConfig
-from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
-from lstm.network import Forecaster, build
-from lstm.records import BadInput, Forecast
-
-EVALUATION_BATCH = 512  # windows at most
-EVALUATION_CELLS = 2**24  # hidden states of a layer at most (64 MiB), or one window's
-Judged = Literal["validation", "test"]
+from lstm import forecast, memory
+from lstm.checkpoint import Checkpoint, Dataset
+from lstm.config import TrialConfig
+from lstm.network import Shape
+from lstm.records import BadInput, Forecast, Judged
 
 
-class Windows:
-    """The windows of a series on a device, as views: a batch is the only copy that is made."""
+class Feed(Protocol):
+    """What the trainer takes of a task: batches, their loss, the judgement."""
 
-    def __init__(self, series: Series, config: DataConfig, device: str) -> None:
-        self._series, self._config = series, config
-        self._origins: dict[Judged, np.ndarray] = {}
-        self._lookback, self._horizon = config.lookback, config.horizon
-        self._targets, self._futures = len(series.targets), series.futures
-        with warnings.catch_warnings():
-            # In a trial the series lies in Ray's shared memory, read-only; nothing here writes to it.
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            values = torch.from_numpy(series.values)
-        values = values.to(device)
-        length, columns = self._lookback + self._horizon, values.shape[1]
-        count = max(len(values) - length + 1, 0)
-        self._windows = values.as_strided((count, length, columns), (columns, columns, 1))
+    items: int  # sequences in a pass over the training part
 
-    def judged(self, part: Judged) -> np.ndarray:
-        """The origins that a part is judged on, found once: they pass over the whole series."""
-        if part not in self._origins:
-            self._origins[part] = self._series.origins(part, self._config)
-        return self._origins[part]
+    def order(self, generator: np.random.Generator, /) -> Callable[[int], Any]:
+        """The batches of a pass by their place in it; whatever is random about them comes from the generator."""
+        ...
 
-    @cached_property
-    def naive_error(self) -> np.ndarray:
-        """What scales MASE, likewise."""
-        return naive_error(self._series)
+    def loss(self, network: nn.Module, batch: Any, /) -> tuple[Tensor, int]:
+        """The loss of a batch, a mean, and over how many it was taken."""
+        ...
 
-    def at(self, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Look-back `(batch, lookback, column)`, what is known ahead `(batch, horizon, future)`, targets."""
-        window = self._windows[origins - self._lookback]
-        past, rest = window[:, : self._lookback], window[:, self._lookback :]
-        return past, rest[..., rest.shape[-1] - self._futures :], rest[..., : self._targets]
+    def judged(self, part: Judged, /) -> int:
+        """Sequences that a part is judged on."""
+        ...
+
+    def evaluate(self, network: nn.Module, part: Judged, some: int | None = None, /) -> dict[str, float]:
+        """The metrics of a network over a part, or over some of its sequences, named without the part; with `loss`."""
+        ...
 
 
-def evaluation_batch(data: DataConfig, model: ModelConfig) -> int:
-    """Windows that are judged at once, so that long look-backs and wide layers fit in memory."""
-    return max(1, min(EVALUATION_BATCH, EVALUATION_CELLS // (data.lookback * model.hidden_size)))
+class Task(Protocol):
+    """What each task's file has."""
+
+    def load(self, config: TrialConfig, folder: Path, reach: int, /) -> Any:
+        """The data, split and scaled, a `Dataset`; arrays that all trials share and nobody writes to."""
+        ...
+
+    def build(self, config: TrialConfig, shape: Shape, /) -> nn.Module:
+        """The network, its weights from torch's generator."""
+        ...
+
+    def span(self, config: TrialConfig, shape: Shape, /) -> int:
+        """Steps that the network is unrolled over."""
+        ...
+
+    def Feed(self, data: Any, config: TrialConfig, device: str, /) -> Feed:  # noqa: N802 # a class
+        """What the trainer takes."""
+        ...
+
+    def baseline(self, data: Any, config: TrialConfig, part: Judged, /) -> dict[str, float]:
+        """The metrics of what anyone would do without a network."""
+        ...
+
+    def describe(self, data: Any, config: TrialConfig, /) -> dict[str, Any]:
+        """`data` (with a `text` for people, and `notes`) and `windows` of each part, for `sweep plan`."""
+        ...
+
+    def examples(self, network: nn.Module, data: Any, config: TrialConfig, /) -> Sequence[Forecast]:
+        """What the network makes of a few test sequences, for pictures."""
+        ...
+
+    def predict(
+        self, network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path, /
+    ) -> dict[str, list[Any]]:
+        """What the network makes of a file, or of data that need none, as columns."""
+        ...
 
 
-@torch.no_grad()
-def evaluate(
-    network: Forecaster, windows: Windows, series: Series, config: DataConfig, part: Judged
-) -> dict[str, float]:
-    """The metrics of a network over every origin of a part, named without the part."""
-    device = next(network.parameters()).device
-    network.eval()
-    sums = _Sums(series, windows.naive_error)
-    for origins in _batches(windows.judged(part), evaluation_batch(config, network.model)):
-        past, ahead, target = windows.at(torch.from_numpy(origins).to(device))
-        sums.add((network(past, ahead).float() - target).cpu().numpy())
-    return sums.metrics()
+TASKS: dict[str, Task] = {"forecast": cast("Task", forecast), "memory": cast("Task", memory)}
 
 
-def baseline(series: Series, config: DataConfig, part: Judged) -> dict[str, float]:
-    """The metrics of the seasonal naive forecast over the same origins."""
-    sums = _Sums(series, naive_error(series))
-    count = len(series.targets)
-    for origins in _batches(series.origins(part, config)):
-        rows = origins[:, None] + np.arange(config.horizon)
-        sums.add(seasonal_naive(series, origins, config.horizon) - series.values[rows, :count])
-    return sums.metrics()
+def of(config: TrialConfig) -> Task:
+    """The task of a configuration."""
+    return TASKS[config.task]
 
 
-class _Sums:
-    """Adds up errors `(window, step, target)`, scaled, in float64."""
+def load(config: TrialConfig, folder: Path, reach: int | None = None) -> Dataset:
+    """The data of a configuration, read from a folder; `reach` is the largest of all that will be compared.
 
-    def __init__(self, series: Series, usual: np.ndarray) -> None:
-        self._series, self._usual = series, usual
-        self._count = 0
-        self._squared = np.zeros(len(series.targets))
-        self._absolute = np.zeros(len(series.targets))
-
-    def add(self, errors: np.ndarray) -> None:
-        errors = errors.astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._squared += np.square(errors).sum(axis=(0, 1))
-            self._absolute += np.abs(errors).sum(axis=(0, 1))
-        self._count += errors.shape[0] * errors.shape[1]
-
-    def metrics(self) -> dict[str, float]:
-        squared, absolute = self._squared / self._count, self._absolute / self._count
-        deviation = np.array(self._series.scale.deviation[: len(squared)])
-        error = absolute * deviation
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled_error = float((error / self._usual).mean())
-        found = {"loss": float(squared.mean()), "mae": float(absolute.mean()), "mase": scaled_error}
-        for index, target in enumerate(self._series.targets):
-            suffix = f"/{target}" if len(squared) > 1 else ""
-            found[f"mae_original{suffix}"] = float(error[index])
-            found[f"rmse_original{suffix}"] = float(np.sqrt(squared[index]) * deviation[index])
-        return found
+    Raises:
+        BadInput: a file is wrong, or too small for what is asked.
+    """
+    return cast("Dataset", of(config).load(config, folder, reach or config.data.reach))
 
 
-def judge(checkpoint: Checkpoint, series: Series) -> dict[str, float]:
-    """Test metrics of the best epoch, `test/...`, and the seasonal naive's on the same origins, `baseline/...`."""
-    config = checkpoint.config
-    windows = Windows(series, config.data, "cpu")
-    found = evaluate(best_network(checkpoint), windows, series, config.data, "test")
-    naive = baseline(series, config.data, "test")
+def judge(checkpoint: Checkpoint, data: Dataset) -> dict[str, float]:
+    """Test metrics of the best epoch, `test/...`, and the baseline's on the same part, `baseline/...`."""
+    task, config = of(checkpoint.config), checkpoint.config
+    found = task.Feed(data, config, "cpu").evaluate(best_network(checkpoint), "test")
+    naive = task.baseline(data, config, "test")
     return {f"test/{k}": v for k, v in found.items()} | {f"baseline/{k}": v for k, v in naive.items()}
 
 
-def best_network(checkpoint: Checkpoint) -> Forecaster:
+def examples(checkpoint: Checkpoint, data: Dataset) -> Sequence[Forecast]:
+    """What the best epoch makes of a few test sequences."""
+    return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
+
+
+def predict(checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:
+    """What the best epoch makes of a file, or of data that need none, as columns.
+
+    Raises:
+        BadInput: the file is wrong.
+    """
+    return of(checkpoint.config).predict(best_network(checkpoint), checkpoint, path, folder)
+
+
+def best_network(checkpoint: Checkpoint) -> nn.Module:
     """The network with the best epoch's weights.
 
     Raises:
@@ -133,118 +125,12 @@ def best_network(checkpoint: Checkpoint) -> Forecaster:
     """
     if not checkpoint.state.best_weights:
         raise BadInput("this trial's checkpoint holds no weights: storage.keep: best keeps the best trial's only")
-    network = build(checkpoint.config, checkpoint.facts)
+    network = of(checkpoint.config).build(checkpoint.config, checkpoint.facts)
     network.load_state_dict(dict(checkpoint.state.best_weights))
     return network.eval()
 
 
-@torch.no_grad()
-def examples(checkpoint: Checkpoint, series: Series, count: int = 3) -> list[Forecast]:
-    """Forecasts from origins spread evenly over the test part, in the original units."""
-    config = checkpoint.config.data
-    network, windows = best_network(checkpoint), Windows(series, config, "cpu")
-    origins = series.origins("test", config)
-    chosen = origins[np.linspace(0, len(origins) - 1, min(count, len(origins))).round().astype(int)]
-    past, ahead, _ = windows.at(torch.from_numpy(chosen))
-    forecasts = series.original(network(past, ahead).numpy())
-    naive = series.original(seasonal_naive(series, chosen, config.horizon))
-    actual = series.original(series.values[:, : len(series.targets)])
-    actual = np.where(series.measured[:, : len(series.targets)], actual, np.nan)
-    shown = min(max(config.lookback, config.horizon), 3 * config.horizon)
-    return [
-        Forecast(
-            target=target,
-            times=_texts(series.times[origin : origin + config.horizon]),
-            truth=tuple(actual[origin : origin + config.horizon, column].tolist()),
-            forecast=tuple(forecasts[i, :, column].tolist()),
-            baseline=tuple(naive[i, :, column].tolist()),
-            past_times=_texts(series.times[max(origin - shown, 0) : origin]),
-            past=tuple(actual[max(origin - shown, 0) : origin, column].tolist()),
-        )
-        for i, origin in enumerate(chosen.tolist())
-        for column, target in enumerate(series.targets)
-    ]
-
-
-@torch.no_grad()
-def predict(checkpoint: Checkpoint, source: table.Table) -> dict[str, list[Any]]:
-    """Forecasts the steps after the last known target of a table, as columns: time, then each target.
-
-    Rows after the last known target give the future covariates over the horizon.
-
-    Raises:
-        BadInput: the table is too short, has another step than the training data, gaps where none are allowed,
-            or lacks future covariates.
-    """
-    config, facts = checkpoint.config.data, checkpoint.facts
-    if source.step != facts.step:
-        raise BadInput(
-            f"the input has a row every {source.step}, the model was trained on a row every {facts.step}; "
-            "give rows with the same step"
-        )
-    count = len(facts.targets)
-    known = np.flatnonzero(~np.isnan(source.values[:, :count]).any(axis=1))
-    if not len(known):
-        raise BadInput("the input has no row in which every target is known")
-    origin = int(known[-1]) + 1
-    if origin < config.lookback:
-        raise BadInput(
-            f"the input has {origin} rows up to the last known target, the model looks back on {config.lookback}"
-        )
-    values, times = _extended(source, origin, config)
-    past = values[origin - config.lookback : origin]
-    if config.missing in ("refuse", "skip") and np.isnan(past).any():
-        row, column = np.argwhere(np.isnan(past))[0]
-        raise BadInput(
-            f"the input has no {source.columns[column]!r} at {times[origin - config.lookback + row]}, within the "
-            "look-back; fill it in, or train with data.missing: interpolate or forward_fill"
-        )
-    scaled = (fill(values[:origin], config, [origin]) - np.array(facts.scale.mean)) / np.array(facts.scale.deviation)
-    ahead = (values[origin:] - np.array(facts.scale.mean)) / np.array(facts.scale.deviation)
-    waves = calendar(times, config)
-    window = np.concatenate([np.concatenate([scaled, ahead]), waves], axis=1)
-    window = window[origin - config.lookback :].astype(np.float32)
-    if np.isnan(window[: config.lookback]).any():
-        raise BadInput("the input's look-back starts with missing values; give more rows before them")
-    future = window[config.lookback :, window.shape[1] - facts.futures :]
-    if np.isnan(future).any():
-        raise BadInput(
-            f"the input must hold the {config.horizon} steps after the last known target, with every future "
-            f"covariate ({', '.join(config.future_covariates)}) and empty targets"
-        )
-    network = best_network(checkpoint)
-    forecast = network(torch.from_numpy(window[None, : config.lookback]), torch.from_numpy(future[None]))[0].numpy()
-    original = forecast * np.array(facts.scale.deviation[:count]) + np.array(facts.scale.mean[:count])
-    time = config.time or "step"
-    columns: dict[str, list[Any]] = {time: list(_texts(times[origin:].to_numpy()))}
-    return columns | {target: original[:, i].tolist() for i, target in enumerate(facts.targets)}
-
-
-def _extended(source: table.Table, origin: int, config: DataConfig) -> tuple[np.ndarray, pd.Index]:
-    """Values and times of the rows up to the horizon's end, NaN where the input has none."""
-    stop = origin + config.horizon
-    values = source.values[:stop]
-    values = np.concatenate([values, np.full((stop - len(values), values.shape[1]), np.nan)])
-    times = source.times[:stop]
-    if len(times) < stop:
-        if isinstance(times, pd.DatetimeIndex):
-            times = pd.date_range(times[0], periods=stop, freq=source.step)
-        else:
-            gap = int(source.step or 1)
-            times = pd.RangeIndex(int(times[0]), int(times[0]) + gap * stop, gap)
-    return values, times
-
-
-def _batches(origins: np.ndarray, size: int = EVALUATION_BATCH) -> Iterator[np.ndarray]:
-    for start in range(0, len(origins), size):
-        yield origins[start : start + size]
-
-
-def _texts(times: np.ndarray) -> tuple[str, ...]:
-    if not np.issubdtype(times.dtype, np.datetime64):
-        return tuple(str(t) for t in times)
-    index = pd.DatetimeIndex(times)
-    if bool((index == index.normalize()).all()):
-        return tuple(index.strftime("%Y-%m-%d"))
-    whole_seconds = bool((index == index.floor("s")).all())
-    return tuple(index.strftime("%Y-%m-%dT%H:%M:%S" if whole_seconds else "%Y-%m-%dT%H:%M:%S.%f"))
+def parameter_count(config: TrialConfig, shape: Shape) -> int:
+    """Trainable parameters, counted without allocating them."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in of(config).build(config, shape).parameters())

@@ -7,7 +7,7 @@ runs on, so a training that was stopped after any epoch and resumed is the same 
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,25 +15,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm import tasks
+from lstm.checkpoint import Dataset
 from lstm.config import TrainingConfig, TrialConfig
-from lstm.data import Series
-from lstm.network import Forecaster, build, parameter_count
+from lstm.network import evaluation_batch
 from lstm.records import Epoch, State, Why
-from lstm.tasks import Windows, evaluate, evaluation_batch
 
 # Purposes of random draws, so that no two of them share a stream.
 WEIGHTS, ORDER, NOISE = range(3)
 
 
-def train(config: TrialConfig, data: Series, state: State | None = None, *, device: str = "cpu") -> Iterator[Epoch]:
+def train(config: TrialConfig, data: Dataset, state: State | None = None, *, device: str = "cpu") -> Iterator[Epoch]:
     """Trains until it converges or `max_epochs`, yielding each epoch with the state to save.
 
-    The loss is the mean squared error on scaled values, as is val/loss. To stop, close the generator;
+    The loss is the task's, as is val/loss. To stop, close the generator;
     to resume, pass the last epoch's state.
 
     Args:
         config: What to train.
-        data: The series, already split and scaled.
+        data: The task's data, already split and scaled.
         state: Where an earlier training of the same configuration stood; None starts anew.
         device: `cpu`, `cuda` or `cuda:N`.
     """
@@ -49,7 +49,7 @@ def train(config: TrialConfig, data: Series, state: State | None = None, *, devi
         yield epoch
 
 
-def seconds_per_epoch(config: TrialConfig, data: Series, *, device: str = "cpu", steps: int = 4) -> float:
+def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu", steps: int = 4) -> float:
     """An estimate of an epoch's time, from a few measured steps of a throw-away network."""
     run = _Run(config, data, device)
     batches = itertools.chain.from_iterable(run.batches(number) for number in itertools.count(1))
@@ -60,40 +60,40 @@ def seconds_per_epoch(config: TrialConfig, data: Series, *, device: str = "cpu",
         run.step(next(batches))[0].item()  # reading the loss waits for the device
         count += 1
     step_s = (time.perf_counter() - started) / count
-    judged = data.origins("validation", config.data)
-    sample = torch.from_numpy(judged[:256]).to(device)
+    some = min(256, run.feed.judged("validation"))
     started = time.perf_counter()
-    with torch.no_grad():
-        run.network.eval()(*run.windows.at(sample)[:2]).sum().item()
-    judge_s = (time.perf_counter() - started) * len(judged) / len(sample)
+    run.feed.evaluate(run.network, "validation", some)
+    judge_s = (time.perf_counter() - started) * run.feed.judged("validation") / some
     return step_s * run.steps_per_epoch + judge_s
 
 
-def memory_bytes(config: TrialConfig, data: Series) -> int:
+def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
-    weights = parameter_count(config, data)
-    model, lookback = config.model, config.data.lookback
+    task, model = tasks.of(config), config.model
+    weights, span = tasks.parameter_count(config, data), task.span(config, data)
+    feed = task.Feed(data, config, "cpu")
+    batch = min(config.training.batch_size, feed.items)
+    judged = min(evaluation_batch(span, model), max(feed.judged("validation"), feed.judged("test")))
     # Kept for back-propagation, per layer: four gates, cell, hidden state and copies of each step; factors measured.
-    training = 2 * config.training.batch_size * lookback * (data.inputs + 8 * model.hidden_size * model.num_layers)
-    judging = evaluation_batch(config.data, model) * lookback * (data.inputs + 3 * model.hidden_size)
+    training = 2 * batch * span * (data.inputs + 8 * model.hidden_size * model.num_layers)
+    judging = judged * span * (data.inputs + 3 * model.hidden_size)
     # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
-    return 4 * (12 * weights + max(training, judging)) + data.values.nbytes
+    return 4 * (12 * weights + max(training, judging)) + data.nbytes
 
 
 class _Run:
     """A network in training, with all that an epoch changes."""
 
-    def __init__(self, config: TrialConfig, data: Series, device: str) -> None:
+    def __init__(self, config: TrialConfig, data: Dataset, device: str) -> None:
         torch.set_flush_denormal(True)  # fading gradients make denormals, which CPUs compute 100 times slower
-        self.config, self.data, self.device = config, data, device
-        training = config.training
+        self.config, self.device = config, device
+        training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
-        self.network: Forecaster = build(config, data).to(device)
+        self.network = task.build(config, data).to(device)
         self.optimizer = _optimizer(training, self.network)
         self.schedule = _schedule(training, self.optimizer)
-        self.windows = Windows(data, config.data, device)
-        self.origins = data.train_origins(config.data)
-        self.per_pass = math.ceil(len(self.origins) / training.batch_size)
+        self.feed = task.Feed(data, config, device)
+        self.per_pass = math.ceil(self.feed.items / training.batch_size)
         self.steps_per_epoch = training.steps_per_epoch or self.per_pass
         self.history: tuple[Epoch, ...] = ()
         self.best_epoch, self.best_value, self.best_weights = 0, math.nan, dict[str, Any]()
@@ -114,7 +114,7 @@ class _Run:
         torch.manual_seed(_seed(self.config.training.seed, NOISE, number))
         rate = float(self.optimizer.param_groups[0]["lr"])
         metrics = self._pass(number)
-        judged = evaluate(self.network, self.windows, self.data, self.config.data, "validation")
+        judged = self.feed.evaluate(self.network, "validation")
         metrics |= {f"val/{name}": value for name, value in judged.items()}
         metrics |= {"lr": rate, "epoch_s": time.perf_counter() - started}
         self._advance_schedule(metrics["val/loss"])
@@ -127,44 +127,41 @@ class _Run:
         self.history = (*self.history, epoch)
         return replace(epoch, state=self._state(number))
 
-    def batches(self, number: int) -> Iterator[Tensor]:
-        """The origins of each batch of an epoch; passes over the data follow each other without a gap."""
-        size = self.config.training.batch_size
-        order: np.ndarray = np.empty(0)
+    def batches(self, number: int) -> Iterator[Any]:
+        """The batches of an epoch; passes over the data follow each other without a gap."""
+        batch: Callable[[int], Any] | None = None
         current = -1
         for step in range((number - 1) * self.steps_per_epoch, number * self.steps_per_epoch):
-            in_pass, position = divmod(step, self.per_pass)
-            if in_pass != current:
-                generator = np.random.default_rng([self.config.training.seed, ORDER, in_pass])
-                order, current = generator.permutation(self.origins), in_pass
-            yield torch.from_numpy(order[position * size : (position + 1) * size]).to(self.device)
+            in_pass, place = divmod(step, self.per_pass)
+            if batch is None or in_pass != current:
+                batch = self.feed.order(np.random.default_rng([self.config.training.seed, ORDER, in_pass]))
+                current = in_pass
+            yield batch(place)
 
-    def step(self, origins: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of the optimizer; the loss and the gradient's norm, still on the device."""
+    def step(self, batch: Any) -> tuple[Tensor, Tensor, int]:
+        """One step of the optimizer; the loss and the gradient's norm, still on the device, and over how many."""
         training = self.config.training
-        past, ahead, target = self.windows.at(origins)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(
             torch.device(self.device).type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"
         ):
-            forecast = self.network(past, ahead)
-        loss = nn.functional.mse_loss(forecast.float(), target)
+            loss, count = self.feed.loss(self.network, batch)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), training.gradient_clip or math.inf)
         self.optimizer.step()
-        return loss.detach(), norm
+        return loss.detach(), norm, count
 
     def _pass(self, number: int) -> dict[str, float]:
         self.network.train()
-        windows = 0
+        sequences = 0
         # Added up on the device in float64: reading a number each step would make a GPU wait.
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for origins in self.batches(number):
-            loss, norm = self.step(origins)
-            sums += torch.stack([loss, norm]).double() * len(origins)
-            windows += len(origins)
+        for batch in self.batches(number):
+            loss, norm, count = self.step(batch)
+            sums += torch.stack([loss, norm]).double() * count
+            sequences += count
         loss_sum, norm_sum = sums.tolist()
-        return {"train/loss": loss_sum / windows, "grad_norm": norm_sum / windows}
+        return {"train/loss": loss_sum / sequences, "grad_norm": norm_sum / sequences}
 
     def _advance_schedule(self, loss: float) -> None:
         if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):

@@ -9,6 +9,7 @@ from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
 from experiments.screen import console, settings
+from lstm.config import baseline_of
 from lstm.records import Sweep
 
 if TYPE_CHECKING:
@@ -92,19 +93,20 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
     if not names:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("test part", "best epoch" if best["trial"] is None else "best trial", "seasonal naive", ""):
+    which = "best epoch" if best["trial"] is None else "best trial"
+    for heading in ("test part", which, baseline_of(best["config"]["task"]), ""):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
-        ours, naive = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
-        table.add_row(name, f"{ours:.5g}", f"{naive:.5g}", _against(ours, naive))
+        ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
+        table.add_row(name, f"{ours:.5g}", f"{usual:.5g}", _against(ours, usual))
     screen.print(table)
 
 
-def _against(ours: float, naive: float) -> str:
-    """How an error compares to the naive forecast's."""
-    if not naive > 0 or not math.isfinite(ours / naive):
+def _against(ours: float, usual: float) -> str:
+    """How an error compares to the baseline's."""
+    if not usual > 0 or not math.isfinite(ours / usual):
         return ""
-    ratio = ours / naive
+    ratio = ours / usual
     if ratio >= 2:
         return f"{ratio:.3g} times higher" if ratio < 100 else f"{ratio:,.0f} times higher"
     change = round(abs(1 - ratio) * 100)

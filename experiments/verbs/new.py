@@ -13,6 +13,7 @@ from experiments import draft
 from experiments import spec as spec_file
 from experiments.cli import emit
 from lstm import data
+from lstm.config import DataConfig
 from lstm.profile import Profile, profile
 from lstm.records import BadInput
 
@@ -113,9 +114,9 @@ def _checked(text: str, target: Path) -> dict[str, int]:
         trial = Path(folder, target.name)
         trial.write_text(text, encoding="utf-8")
         spec = spec_file.load(trial)
-    base = spec.experiment.base
-    series = data.load(base.data, target.parent, spec.experiment.reach)
-    return draft.count_windows(series, base.data)
+    section = spec.experiment.base.data_as(DataConfig)
+    series = data.load(section, target.parent, spec.experiment.reach)
+    return draft.count_windows(series, section)
 
 
 def _write(target: Path, text: str) -> None:

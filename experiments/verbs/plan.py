@@ -51,12 +51,11 @@ def show(plan: Mapping[str, Any]) -> None:
         rows.add_row("first" if index == 0 else "", settings(tried))
     for index, (path, dimension) in enumerate(plan["space"].items()):
         rows.add_row("space" if index == 0 else "", f"{path}: {dimension_text(dimension)}")
-    unit = "steps of" if data["step"].isdigit() else "a row every"  # whole numbers count steps
-    step = f", {unit} {data['step']}" if data["step"] else ""
-    rows.add_row("data", f"{data['path']}: {data['rows']:,} rows{step}, {data['first']} to {data['last']}")
+    rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", note)
-    rows.add_row("windows", ", ".join(f"{part} {count:,}" for part, count in windows.items()))
+    what = "windows" if plan["task"] == "forecast" else "sequences"
+    rows.add_row(what, ", ".join(f"{part} {count:,}" for part, count in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
     at_once = f"{plan['slots']} trials" if plan["slots"] > 1 else "1 trial"

@@ -71,14 +71,14 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
 def _own_forecast(trial: Trial, spec: Spec) -> dict[str, list[Any]]:
     """The forecast of what follows the spec's data, whose path may be the environment's and private."""
     try:
-        return _forecast(trial, spec.experiment.data.path, spec.folder)
+        return _forecast(trial, getattr(spec.experiment.data, "path", None), spec.folder)
     except BadInput as error:
         raise BadInput(*map(spec.document.hide, error.messages)) from None
 
 
-def _forecast(trial: Trial, path: str, folder: Path = Path()) -> dict[str, list[Any]]:
-    """The steps after the last known target of a file, by a trial's best epoch."""
-    from lstm import checkpoint, table, tasks
+def _forecast(trial: Trial, path: str | None, folder: Path = Path()) -> dict[str, list[Any]]:
+    """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
+    from lstm import checkpoint, tasks
 
     broken: list[str] = []
     loaded = checkpoint.load(trial.checkpoint, broken.append)
@@ -90,11 +90,7 @@ def _forecast(trial: Trial, path: str, folder: Path = Path()) -> dict[str, list[
         raise BadInput(
             f"--trial {trial.number}: its weights were not kept (storage.keep: best); leave --trial out for the best"
         )
-    read = table.read(loaded.config.data.model_copy(update={"path": path}), folder)
-    try:
-        return tasks.predict(loaded, read)
-    except BadInput as error:
-        raise BadInput(*(f"{folder / path}: {message}" for message in error.messages)) from None
+    return tasks.predict(loaded, path, folder)
 
 
 def _csv(columns: Mapping[str, Sequence[Any]]) -> str:

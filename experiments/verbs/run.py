@@ -68,8 +68,7 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
 
 def _as_begun(order: "Order", known: Mapping[str, Any]) -> "Order":
     """The order under the id that the study has; with the data's path as first written, which trials are known by."""
-    path = known["base"]["data"]["path"]
-    base = order.base.model_copy(update={"data": order.base.data.model_copy(update={"path": path})})
+    base = order.base.with_path(known["base"]["data"].get("path"))
     return replace(order, study_id=known.get("id", order.study_id), base=base)
 
 
@@ -219,7 +218,7 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
         # What is known ahead must be told for the steps to forecast, which the sweep's own data has not.
-        ahead = " --input FILE" if plan.order.base.data.future_covariates else ""
+        ahead = " --input FILE" if getattr(plan.order.base.data, "future_covariates", ()) else ""
         console.print(f"Forecast what is next  sweep predict {name}{home}{ahead} --output forecast.csv", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document

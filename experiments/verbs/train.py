@@ -72,10 +72,7 @@ def check_room(plan: Plan, config: TrialConfig) -> None:
     """
     from lstm.training import memory_bytes
 
-    windows = len(plan.series.train_origins(config.data))  # a batch holds no more, whatever its size
-    batch = {"batch_size": min(config.training.batch_size, windows)}
-    held = config.model_copy(update={"training": config.training.model_copy(update=batch)})
-    needed, room = memory_bytes(held, plan.series), min(_limits())
+    needed, room = memory_bytes(config, plan.series), min(_limits())
     if needed > room:
         raise BadInput(
             f"{plan.spec.document.where('model')}: model: a trial would need about {needed / 1e9:,.1f} GB of memory, "
@@ -115,6 +112,7 @@ def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: s
             "value": best.value,
             "epoch": best.number,
             "parameters": {},
+            "config": plan.order.base.model_dump(),
             "checkpoint": address,
             "metrics": metrics,
         },

@@ -274,7 +274,8 @@ def test_a_wrong_setting_is_refused():
 
 # --- Any search section over a valid base: faults, or a space whose every suggestion is a valid trial.
 
-PATHS = [f"{section}.{name}" for section, (_, names) in space.SEARCHABLE.items() for name in names]
+SEARCHABLE = {"data": DATA.searchable, **space.FIELDS}
+PATHS = [f"{section}.{name}" for section, names in SEARCHABLE.items() for name in names]
 # A test that trained in this process has switched the smallest floats off.
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 SCALARS = st.one_of(

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from lstm.network import EPSILON, build, parameter_count
+from lstm.forecast import build
+from lstm.network import EPSILON
+from lstm.tasks import parameter_count
 
 
 class Shape:

@@ -74,7 +74,7 @@ def test_one_trial_is_one(capsys):
             "metric": "val/loss",
         },
         **{"sampler": None, "pruner": None, "space": {}, "first": [], "stop": {}, "warnings": [], "device": "cpu"},
-        "data": {"path": "a.csv", "rows": 3, "step": "1", "first": "1700", "last": "2008", "notes": ["a note"]},
+        "data": {"text": "a.csv: 3 rows, steps of 1, 1700 to 2008", "notes": ["a note"]},
         **{"windows": {"train": 1}, "parameters": [61, 61], "memory_mb": [0.2, 0.2], "slots": 1, "sweep_s": [0, 0]},
         **{"measured_in_s": 1.234, "kept": {"study": "a", "checkpoints": "b", "mlflow": "c"}},
     }

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lstm import config as lstm_config
+from lstm import forecast
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.data import naive_error, seasonal_naive
-from lstm.network import build
+from lstm.forecast import Windows, build, evaluate, follow, naive_metrics
+from lstm.network import evaluation_batch
 from lstm.records import BadInput
-from lstm.tasks import Windows, baseline, best_network, evaluate, evaluation_batch, examples, judge, predict
+from lstm.tasks import best_network, examples, judge
 from lstm.training import train
 
 EVERYTHING = {
@@ -27,6 +28,10 @@ EVERYTHING = {
 def random_network(config, series):
     torch.manual_seed(1)
     return build(config, series)
+
+
+def predict(checkpoint, source):
+    return follow(best_network(checkpoint), checkpoint.config.data, checkpoint.facts, source)
 
 
 def trained(config, series):
@@ -145,7 +150,7 @@ def test_the_baseline_agrees_with_a_plain_loop(data_config, series_of, walk, set
     wanted = metrics_by_loop(
         config, series, "test", lambda origin: seasonal_naive(series, np.array([origin]), config.horizon)[0]
     )
-    assert baseline(series, config, "test") == pytest.approx(wanted, rel=1e-6)
+    assert naive_metrics(series, config, "test") == pytest.approx(wanted, rel=1e-6)
 
 
 def test_mase_is_the_error_over_the_naive_ones_within_the_training_part(data_config, series_of, walk):
@@ -153,7 +158,7 @@ def test_mase_is_the_error_over_the_naive_ones_within_the_training_part(data_con
     y = walk(200)[:, 0]
     errors = [abs(y[o + s] - y[o + s - 4]) for o in range(150, 199) for s in range(2)]
     usual = [abs(y[t] - y[t - 4]) for t in range(4, 100)]
-    found = baseline(series_of(config, y), config, "test")
+    found = naive_metrics(series_of(config, y), config, "test")
     assert found["mase"] == pytest.approx(np.mean(errors) / np.mean(usual), rel=1e-4)
     assert found["mae_original"] == pytest.approx(np.mean(errors), rel=1e-4)
 
@@ -163,20 +168,20 @@ def test_the_metrics_that_can_be_searched_for_are_those_that_are_measured(trial_
     config = trial_config(settings)
     series = series_of(config.data, walk(100, len(config.data.columns)), step="D")
     found = evaluate(random_network(config, series), Windows(series, config.data, "cpu"), series, config.data, "test")
-    assert sorted(lstm_config.metrics(config.data)) == sorted(f"val/{name}" for name in found)
+    assert sorted(config.data.metrics) == sorted(f"val/{name}" for name in found)
 
 
 def test_wide_networks_and_long_lookbacks_are_judged_in_smaller_batches(trial_config, series_of, walk, monkeypatch):
     config = trial_config()
-    assert evaluation_batch(config.data, config.model) == 512
+    assert evaluation_batch(8, config.model) == 512
     wide = trial_config({"lookback": 2000}, {"hidden_size": 512})
-    assert evaluation_batch(wide.data, wide.model) == 16
+    assert evaluation_batch(2000, wide.model) == 16
     huge = trial_config({"lookback": 100_000}, {"hidden_size": 8192})
-    assert evaluation_batch(huge.data, huge.model) == 1
+    assert evaluation_batch(100_000, huge.model) == 1
     series = series_of(config.data, walk(200))
     network, windows = random_network(config, series), Windows(series, config.data, "cpu")
     whole = evaluate(network, windows, series, config.data, "test")
-    monkeypatch.setattr("lstm.tasks.EVALUATION_CELLS", 7 * 8 * 4)
+    monkeypatch.setattr("lstm.network.EVALUATION_CELLS", 7 * 8 * 4)
     assert evaluate(network, windows, series, config.data, "test") == pytest.approx(whole, rel=1e-6)
 
 
@@ -188,7 +193,7 @@ def test_judging_names_the_test_metrics_and_the_baselines(trial_config, series_o
     windows = Windows(series, config.data, "cpu")
     wanted = evaluate(best_network(checkpoint), windows, series, config.data, "test")
     assert {k: v for k, v in found.items() if k.startswith("test/")} == {f"test/{k}": v for k, v in wanted.items()}
-    assert found["baseline/loss"] == baseline(series, config.data, "test")["loss"]
+    assert found["baseline/loss"] == naive_metrics(series, config.data, "test")["loss"]
 
 
 def test_a_checkpoint_without_weights_says_so(trial_config, series_of, walk):
@@ -210,25 +215,25 @@ def test_examples_show_forecast_truth_and_baseline_in_original_units(trial_confi
     values[150, 0] = np.nan
     series = series_of(config.data, values, step="D")
     checkpoint = trained(config, series)
-    found = examples(checkpoint, series, count=4)
+    found = forecast.examples(best_network(checkpoint), series, config, count=4)
     origins = series.origins("test", config.data)
     assert [f.target for f in found] == ["a", "b"] * 4
-    for forecast, origin in ((found[0], origins[0]), (found[-2], origins[-1])):
-        np.testing.assert_allclose(forecast.truth, values[origin : origin + 3, 0], rtol=1e-5)
-        np.testing.assert_allclose(forecast.past, values[origin - 6 : origin, 0], rtol=1e-4, atol=1e-3)
-        np.testing.assert_allclose(forecast.baseline, values[origin - 7 : origin - 4, 0], rtol=1e-4, atol=1e-3)
+    for shown, origin in ((found[0], origins[0]), (found[-2], origins[-1])):
+        np.testing.assert_allclose(shown.truth, values[origin : origin + 3, 0], rtol=1e-5)
+        np.testing.assert_allclose(shown.past, values[origin - 6 : origin, 0], rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(shown.baseline, values[origin - 7 : origin - 4, 0], rtol=1e-4, atol=1e-3)
         past, ahead, _ = Windows(series, config.data, "cpu").at(torch.tensor([origin]))
         with torch.no_grad():
             scaled = best_network(checkpoint)(past, ahead)[0].numpy()
-        np.testing.assert_allclose(forecast.forecast, series.original(scaled)[:, 0], rtol=1e-5)
-        assert forecast.times[0] == str(pd.Timestamp("2020-01-01") + pd.Timedelta(days=int(origin)))[:10]
-        assert len(forecast.past_times) == len(forecast.past) == 6
+        np.testing.assert_allclose(shown.forecast, series.original(scaled)[:, 0], rtol=1e-5)
+        assert shown.times[0] == str(pd.Timestamp("2020-01-01") + pd.Timedelta(days=int(origin)))[:10]
+        assert len(shown.past_times) == len(shown.past) == 6
 
 
 def test_examples_are_as_many_as_there_are_origins(trial_config, series_of, walk):
     config = trial_config({"horizon": 9, "split": {"validation": 20, "test": 10}})
     series = series_of(config.data, walk(100))
-    found = examples(trained(config, series), series, count=5)
+    found = forecast.examples(best_network(trained(config, series)), series, config, count=5)
     assert [f.times[0] for f in found] == ["90", "91"]
 
 

@@ -1,0 +1,296 @@
+"""The task `memory`: problems that can only be solved by remembering, generated from a seed.
+
+Adding (Hochreiter & Schmidhuber, 1997): the sum of the two numbers that a second input marks. Copy (Arjovsky, Shah &
+Bengio, 2016): repeat symbols after a delay. Mackey-Glass (Mackey & Glass, 1977), as Voelker, Kajić & Eliasmith (2019)
+pose it: forecast a chaotic series some steps ahead, at every step.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lstm import file
+from lstm.checkpoint import Checkpoint
+from lstm.config import MemoryData, TrialConfig
+from lstm.data import Part, Scale
+from lstm.network import SequenceNetwork, Shape, evaluation_batch
+from lstm.records import BadInput, Forecast, Judged
+
+VERSION = 1  # of the generators: other sequences are other data
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+SUBSTEPS = 10  # Euler steps in a unit of time
+BURN_IN = 300  # units of time until a series is on its attractor
+SHOWN = 200  # points of a picture
+Pair = tuple[np.ndarray, np.ndarray]  # inputs (sequence, time, input), targets; symbols are whole numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Generated sequences; those to train on are drawn anew in each pass, but for Mackey-Glass."""
+
+    parts: dict[Part, Pair]
+    inputs: int
+    targets: tuple[str, ...]
+    scale: Scale
+    fingerprint: str
+    futures: int = 0
+    season: int = 1
+    step: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all parts."""
+        return sum(array.nbytes for pair in self.parts.values() for array in pair)
+
+
+def load(config: TrialConfig, _folder: Path, _reach: int) -> Sequences:
+    """Generates the sequences of each part; the same section makes the same sequences."""
+    section = config.data_as(MemoryData)
+    fingerprint = hashlib.sha256(f"{VERSION} {section.model_dump_json()}".encode()).hexdigest()
+    generators = {part: np.random.default_rng([section.seed, number]) for number, part in enumerate(PARTS)}
+    sizes = section.sizes.model_dump()
+    if section.problem == "mackey_glass":
+        ahead, tau = section.steps_ahead, section.delay
+        series = {
+            part: mackey_glass(generators[part], sizes[part], section.length + ahead, tau)[..., None] for part in PARTS
+        }
+        mean, deviation = float(series["train"].mean()), float(series["train"].std())
+        scaled = {part: ((values - mean) / deviation).astype(np.float32) for part, values in series.items()}
+        pairs = {part: (values[:, :-ahead], values[:, ahead:]) for part, values in scaled.items()}
+        return Sequences(pairs, 1, ("value",), Scale((mean,), (deviation,)), fingerprint)
+    drawn: dict[Part, Pair] = {part: draw(generators[part], sizes[part], section) for part in PARTS if part != "train"}
+    if section.problem == "adding":
+        return Sequences(drawn, 2, ("sum",), Scale((0.0,), (1.0,)), fingerprint)
+    classes = ("blank", *(f"symbol {number}" for number in range(1, section.alphabet + 1)))
+    return Sequences(drawn, section.alphabet + 2, classes, Scale((0.0,), (1.0,)), fingerprint)
+
+
+def draw(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
+    """Sequences of the adding or the copy problem."""
+    return (adding if section.problem == "adding" else copying)(generator, count, section)
+
+
+def adding(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
+    """Numbers from 0 to 1 and marks at two of the steps: (sequence, time, 2); their sum: (sequence, 1)."""
+    numbers = generator.random((count, section.length), dtype=np.float32)
+    first = generator.integers(0, section.length, count)
+    second = (first + generator.integers(1, section.length, count)) % section.length
+    marks, rows = np.zeros_like(numbers), np.arange(count)
+    marks[rows, first] = marks[rows, second] = 1
+    return np.stack([numbers, marks], axis=-1), (numbers[rows, first] + numbers[rows, second])[:, None]
+
+
+def copying(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
+    """Symbols, a wait, a sign, and blanks in which to repeat them; what to answer: both (sequence, time) int64.
+
+    0 is the blank, 1 and up are the symbols, the largest input is the sign.
+    """
+    keep = section.keep
+    symbols = generator.integers(1, section.alphabet + 1, (count, keep))
+    inputs = np.zeros((count, section.length + 2 * keep), dtype=np.int64)
+    answers = np.zeros_like(inputs)
+    inputs[:, :keep], answers[:, -keep:] = symbols, symbols
+    inputs[:, section.length + keep - 1] = section.alphabet + 1
+    return inputs, answers
+
+
+def mackey_glass(generator: np.random.Generator, count: int, length: int, tau: int) -> np.ndarray:
+    """Series of dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x, squashed by tanh(x - 1): (count, length) float64.
+
+    Euler's method with a tenth of the unit of time in which it is sampled, from a history around 1.2.
+    """
+    past = 1.2 + 0.2 * (generator.random((tau * SUBSTEPS, count)) - 0.5)
+    now, found = np.full(count, 1.2), np.empty((length, count))
+    for step in range((BURN_IN + length) * SUBSTEPS):
+        delayed = past[step % len(past)].copy()
+        past[step % len(past)] = now
+        now = now + (0.2 * delayed / (1 + delayed**10) - 0.1 * now) / SUBSTEPS
+        if step >= BURN_IN * SUBSTEPS and step % SUBSTEPS == 0:
+            found[step // SUBSTEPS - BURN_IN] = now
+    return np.tanh(found - 1).T
+
+
+def build(config: TrialConfig, shape: Shape) -> SequenceNetwork:
+    """The network: it answers once at the end for the sum, at every step elsewhere."""
+    return SequenceNetwork(
+        config.model,
+        inputs=shape.inputs,
+        outputs=len(shape.targets),
+        every=config.data_as(MemoryData).problem != "adding",
+        warmup=config.training.warmup_steps,
+    )
+
+
+def span(config: TrialConfig, _: Shape) -> int:
+    """Steps that the network is unrolled over."""
+    return config.data_as(MemoryData).steps
+
+
+def describe(data: Sequences, config: TrialConfig) -> dict[str, Any]:
+    """What the data are, and how many sequences each part has."""
+    section = config.data_as(MemoryData)
+    text = f"{section.problem}, sequences of {section.steps:,} steps, generated from seed {section.seed}"
+    about = {"text": text, "problem": section.problem, "steps": section.steps, "inputs": data.inputs}
+    about |= {"targets": list(data.targets), "notes": [], "fingerprint": data.fingerprint}
+    return {"data": about, "windows": section.sizes.model_dump()}
+
+
+class Feed:
+    """What the trainer takes: batches of sequences, their loss, the judgement."""
+
+    def __init__(self, data: Sequences, config: TrialConfig, device: str) -> None:
+        self._data, self._section, self._device = data, config.data_as(MemoryData), device
+        self._size, self._warmup = config.training.batch_size, config.training.warmup_steps
+        self.items = self._section.sizes.train
+
+    def order(self, generator: np.random.Generator) -> Callable[[int], Pair]:
+        """The sequences of each batch: new ones, or Mackey-Glass's in another order."""
+        if "train" in self._data.parts:
+            inputs, targets = self._data.parts["train"]
+            order = generator.permutation(len(inputs))
+
+            def chosen(place: int) -> Pair:
+                rows = order[place * self._size : (place + 1) * self._size]
+                return inputs[rows], targets[rows]
+
+            return chosen
+        seeds = generator.integers(2**63, size=-(-self.items // self._size))
+
+        def drawn(place: int) -> Pair:
+            count = min(self._size, self.items - place * self._size)
+            return draw(np.random.default_rng([self._section.seed, int(seeds[place])]), count, self._section)
+
+        return drawn
+
+    def loss(self, network: nn.Module, batch: Pair) -> tuple[Tensor, int]:
+        """The mean squared error, or for symbols the cross-entropy in nats, and over how many sequences."""
+        outputs, targets = self._answers(network, batch)
+        return _loss(outputs, targets).mean(), len(batch[0])
+
+    def judged(self, part: Judged) -> int:
+        """Sequences that a part is judged on."""
+        return len(self._data.parts[part][0])
+
+    @torch.no_grad()
+    def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
+        """The loss, and the share of symbols that were repeated rightly, or the error beside the deviation."""
+        network.eval()
+        assert isinstance(network, SequenceNetwork)
+        inputs, targets = (array[:some] for array in self._data.parts[part])
+        size = evaluation_batch(self._section.steps, network.model)
+        loss = right = 0.0
+        for start in range(0, len(inputs), size):
+            outputs, wanted = self._answers(network, (inputs[start : start + size], targets[start : start + size]))
+            loss += float(_loss(outputs, wanted).double().mean()) * len(outputs) / len(inputs)
+            if self._section.problem == "copy":
+                keep = self._section.keep
+                hits = outputs[:, -keep:].argmax(dim=-1) == wanted[:, -keep:]
+                right += float(hits.double().mean()) * len(outputs) / len(inputs)
+        return _named(loss, right, targets[:, self._warmup :], self._section)
+
+    def _answers(self, network: nn.Module, batch: Pair) -> tuple[Tensor, Tensor]:
+        inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch)
+        if self._section.problem == "copy":
+            inputs = nn.functional.one_hot(inputs, self._data.inputs).float()
+        outputs = network(inputs).float()
+        return outputs, targets if self._section.problem == "adding" else targets[:, self._warmup :]
+
+
+def _loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    if targets.is_floating_point():
+        return nn.functional.mse_loss(outputs, targets, reduction="none")
+    return nn.functional.cross_entropy(outputs.transpose(1, 2), targets, reduction="none")
+
+
+def _named(loss: float, accuracy: float, targets: np.ndarray, section: MemoryData) -> dict[str, float]:
+    if section.problem == "copy":
+        return {"loss": loss, "accuracy": accuracy}
+    if section.problem == "mackey_glass":
+        return {"loss": loss, "nrmse": float(np.sqrt(loss / targets.astype(np.float64).var()))}
+    return {"loss": loss}
+
+
+def baseline(data: Sequences, config: TrialConfig, part: Judged) -> dict[str, float]:
+    """The best that a constant can do: the mean; for symbols blanks, then each symbol as likely as the others."""
+    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
+    targets = data.parts[part][1]
+    if section.problem == "copy":
+        loss = section.keep * float(np.log(section.alphabet)) / (section.steps - warmup)
+        return _named(loss, 1 / section.alphabet, targets, section)
+    mean = 1.0 if section.problem == "adding" else 0.0  # that of all that may be drawn; the training part's
+    targets = targets if section.problem == "adding" else targets[:, warmup:]
+    return _named(float(np.square(targets.astype(np.float64) - mean).mean()), 0.0, targets, section)
+
+
+@torch.no_grad()
+def examples(network: nn.Module, data: Sequences, config: TrialConfig) -> list[Forecast]:
+    """The answers to a test sequence; of the adding problem to many, the smallest sum first."""
+    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
+    inputs, targets = (array[:SHOWN] if section.problem == "adding" else array[:1] for array in data.parts["test"])
+    answers = _shown(network, inputs, data.inputs, section)
+    truth = targets.reshape(-1).astype(float) if section.problem == "adding" else targets[0, warmup:].astype(float)
+    order = np.argsort(truth) if section.problem == "adding" else np.arange(max(len(truth) - SHOWN, 0), len(truth))
+    constant = {"adding": 1.0, "mackey_glass": 0.0, "copy": np.nan}[section.problem]
+    mean, deviation = data.scale.mean[0], data.scale.deviation[0]
+    times = range(len(truth)) if section.problem == "adding" else order + warmup
+    return [
+        Forecast(
+            target={"adding": "sum", "mackey_glass": "value", "copy": "symbol"}[section.problem],
+            times=tuple(map(str, times)),
+            truth=tuple((truth.reshape(-1)[order] * deviation + mean).tolist()),
+            forecast=tuple((answers.reshape(-1)[order] * deviation + mean).tolist()),
+            baseline=tuple([constant * deviation + mean] * len(order)),
+            baseline_name=MemoryData.baseline,
+        )
+    ]
+
+
+def _shown(network: nn.Module, inputs: np.ndarray, width: int, section: MemoryData) -> np.ndarray:
+    given = torch.from_numpy(inputs)
+    outputs = network(nn.functional.one_hot(given, width).float() if section.problem == "copy" else given)
+    found: np.ndarray = (outputs.argmax(dim=-1) if section.problem == "copy" else outputs).numpy()
+    return found.astype(float)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:
+    """The answers to a sequence in a file, with columns `value` and `mark` or `symbol`; without one to a test sequence.
+
+    Raises:
+        BadInput: the file is wrong.
+    """
+    config, facts = checkpoint.config, checkpoint.facts
+    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
+    mean, deviation = facts.scale.mean[0], facts.scale.deviation[0]
+    if path is None:
+        inputs = load(config, folder, 0).parts["test"][0][:1]
+    else:
+        inputs = _given(path, folder, section)
+        inputs = ((inputs - mean) / deviation).astype(np.float32) if section.problem == "mackey_glass" else inputs
+    if inputs.shape[1] <= warmup:
+        raise BadInput(f"{path}: has {inputs.shape[1]} steps, of which training.warmup_steps: {warmup} get no answer")
+    answers = _shown(network, inputs, facts.inputs, section).reshape(-1)
+    if section.problem == "adding":
+        return {"sum": answers.tolist()}
+    steps = list(range(warmup, inputs.shape[1]))
+    if section.problem == "copy":
+        return {"step": steps, "symbol": answers.astype(int).tolist()}
+    return {"step": [step + section.steps_ahead for step in steps], "value": (answers * deviation + mean).tolist()}
+
+
+def _given(path: str, folder: Path, section: MemoryData) -> np.ndarray:
+    names = {"adding": ("value", "mark"), "copy": ("symbol",), "mackey_glass": ("value",)}[section.problem]
+    values = file.numbers(folder / path, file.read(folder / path, names, numbers=names), names)
+    if np.isnan(values).any():
+        raise BadInput(f"{folder / path}: has missing values; a sequence needs all of them")
+    if section.problem != "copy":
+        return values[None].astype(np.float32)
+    if not (np.isin(values, np.arange(section.alphabet + 2))).all():
+        raise BadInput(f"{folder / path}: column symbol holds more than the whole numbers 0 to {section.alphabet + 1}")
+    return values[None, :, 0].astype(np.int64)
