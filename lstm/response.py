@@ -17,7 +17,9 @@ from lstm.rhythm import period
 from lstm.subject import Subject
 
 POINTS = 128  # lags at most that are looked at one by one from the start
-DELAY_WINDOWS, FEEDBACK_WINDOWS = 16, 8
+DELAY_WINDOWS, FEEDBACK_WINDOWS = 16, 4
+STEPS = 500_000  # that a delay may cost before it is made from fewer windows
+PEAKS = 8  # of the strongest lags, looked at one by one; over few windows a block's influence is an estimate
 FEEDBACK_COLUMNS = 4  # the first ones: targets come first
 SEQUENCES = 128  # computed at once
 ROUNDING = 1e-6  # of the answer; smaller changes are float32's own
@@ -68,8 +70,9 @@ def delay(subject: Subject) -> Probe:
 
 def _profile(subject: Subject) -> tuple[list[range], list[float]]:
     """Influence by blocks of lags; the blocks that decide a number are a single lag each."""
-    windows = subject.few(DELAY_WINDOWS)
-    length = windows.shape[1]
+    length = subject.windows.shape[1]
+    affordable = STEPS // (min(length, POINTS) * length)
+    windows = subject.few(min(DELAY_WINDOWS, max(DELAY_WINDOWS // 2, affordable)))
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(0, 2, windows.shape, generator=generator).to(windows.dtype) * 2 - 1
     width = math.ceil(length / POINTS)
@@ -97,8 +100,10 @@ def _deciding(influence: Sequence[float]) -> set[int]:
     top = max(influence)
     if top == 0:
         return set()
+    ranked = sorted(range(len(influence)), key=lambda i: influence[i], reverse=True)
+    peaks = [i for i in ranked[:PEAKS] if influence[i] >= top / 2]
     last = [max(i for i, value in enumerate(influence) if value >= share * top) for share in (0.5, 0.01)]
-    return {influence.index(top), *last, *(i + 1 for i in last if i + 1 < len(influence) and influence[i + 1] > 0)}
+    return {*peaks, *last, *(i + 1 for i in last if i + 1 < len(influence) and influence[i + 1] > 0)}
 
 
 def _reach(blocks: Sequence[range], influence: Sequence[float], share: float) -> float:

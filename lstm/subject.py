@@ -20,8 +20,8 @@ class Subject:
     """
 
     respond: Callable[[Tensor], Tensor]
-    """The final answer `(batch, output)` to inputs `(batch, time, column)` of any length from 1; its cost is
-    measured with the backward pass if the answer can be differentiated by the inputs."""
+    """The final answer `(batch, output)` to inputs `(batch, time, column)` of any length from 1. Where autograd
+    sees it, the memory that training needs is measured, too."""
     loss: Callable[[Tensor], float]
     """The mean loss, from 0 up, over all `windows` against their true targets, their inputs replaced by these."""
     windows: Tensor  # typical inputs (count, time, column): a few dozen windows of the validation part
