@@ -16,10 +16,11 @@ from lstm.records import Curve, Probe
 from lstm.rhythm import period
 from lstm.subject import Subject
 
-POINTS = 128  # lags at most that are looked at one by one from the start
+LAGS = 512  # at most that are looked at one by one from the start, for a delay
+POINTS = 128  # of a step's answer
 DELAY_WINDOWS, FEEDBACK_WINDOWS = 16, 4
-STEPS = 500_000  # that a delay may cost before it is made from fewer windows
-PEAKS = 8  # of the strongest lags, looked at one by one; over few windows a block's influence is an estimate
+STEPS = 1_000_000  # that a delay may cost before it is made from fewer windows, down to FEEDBACK_WINDOWS
+PEAKS = 8  # blocks whose lags are looked at one by one, to find the strongest
 FEEDBACK_COLUMNS = 4  # the first ones: targets come first
 SEQUENCES = 128  # computed at once
 ROUNDING = 1e-6  # of the answer; smaller changes are float32's own
@@ -33,7 +34,8 @@ def delay(subject: Subject) -> Probe:
 
     The influence of a lag is the root mean square, over windows and outputs, of the answer's change when every column
     is one unit higher or lower (at random, seeded) at that lag. Lag 0 is the last input. All lags are in steps, at
-    most `time - 1`, which then means "at least the whole window".
+    most `time - 1`, which then means "at least the whole window". In windows of more than 512 steps neighbouring lags
+    are looked at together first, and one by one where a number is decided.
 
     - `delay/strongest`: the largest influence, in units of the output. Where it is 0, nothing matters, and the
       numbers below are left out.
@@ -71,39 +73,56 @@ def delay(subject: Subject) -> Probe:
 def _profile(subject: Subject) -> tuple[list[range], list[float]]:
     """Influence by blocks of lags; the blocks that decide a number are a single lag each."""
     length = subject.windows.shape[1]
-    affordable = STEPS // (min(length, POINTS) * length)
-    windows = subject.few(min(DELAY_WINDOWS, max(DELAY_WINDOWS // 2, affordable)))
-    generator = torch.Generator().manual_seed(0)
-    signs = torch.randint(0, 2, windows.shape, generator=generator).to(windows.dtype) * 2 - 1
-    width = math.ceil(length / POINTS)
+    affordable = STEPS // (min(length, LAGS) * length)
+    windows = subject.few(min(DELAY_WINDOWS, max(FEEDBACK_WINDOWS, affordable)))
+    signs = _signs(*windows.shape).to(windows.dtype)
+    width = 2 ** math.ceil(math.log2(max(length / LAGS, 1)))
     blocks = [range(start, min(start + width, length)) for start in range(0, length, width)]
     known: dict[range, float] = {}
     while True:
         new = [block for block in blocks if block not in known]
         changes = _changes(subject, windows, signs * subject.units, new)
         for block, change in zip(new, changes, strict=True):
-            # Per lag: the changes of a block's lags have independent signs, so their squares add up.
+            # Per lag: a block's lags have signs that are orthogonal over the windows, so their squares add up.
             known[block] = math.sqrt(float(change.double().square().mean()) / len(block))
         influence = [known[block] for block in blocks]
-        wide = {blocks[i] for i in _deciding(influence) if len(blocks[i]) > 1}
+        wide = {blocks[i] for i in _deciding(blocks, influence) if len(blocks[i]) > 1}
         if not wide:
             return blocks, influence
         blocks = [part for block in blocks for part in (_singles(block) if block in wide else [block])]
+
+
+def _signs(count: int, length: int, columns: int) -> Tensor:
+    """Signs (count, length, columns): by column at random, the same at every lag, times Walsh functions by lag.
+
+    Any power of two of lags that follow each other are orthogonal over as many windows.
+    """
+    generator = torch.Generator().manual_seed(0)
+    by_column = torch.randint(0, 2, (count, 1, columns), generator=generator) * 2 - 1
+    common = torch.arange(count)[:, None] & torch.arange(length).flip(0)[None]
+    bits = sum((common >> bit) & 1 for bit in range(DELAY_WINDOWS.bit_length()))
+    return by_column * (1 - 2 * (torch.as_tensor(bits) % 2))[..., None]
 
 
 def _singles(block: range) -> list[range]:
     return [range(lag, lag + 1) for lag in block]
 
 
-def _deciding(influence: Sequence[float]) -> set[int]:
-    """Places of the blocks that the peak and the two reaches are read from."""
+def _deciding(blocks: Sequence[range], influence: Sequence[float]) -> set[int]:
+    """Places of the blocks that the peak and the two reaches are read from, or may be."""
     top = max(influence)
     if top == 0:
         return set()
     ranked = sorted(range(len(influence)), key=lambda i: influence[i], reverse=True)
-    peaks = [i for i in ranked[:PEAKS] if influence[i] >= top / 2]
-    last = [max(i for i, value in enumerate(influence) if value >= share * top) for share in (0.5, 0.01)]
-    return {*peaks, *last, *(i + 1 for i in last if i + 1 < len(influence) and influence[i + 1] > 0)}
+    deciding = {i for i in ranked[:PEAKS] if influence[i] >= top / 2}
+    # All of a block's influence may be a single lag's.
+    most = [value * math.sqrt(len(block)) for block, value in zip(blocks, influence, strict=True)]
+    for share in (0.5, 0.01):
+        last = max(i for i, value in enumerate(influence) if value >= share * top)
+        deciding |= {i for i in range(last, len(most)) if i == last or most[i] >= share * top}
+        if last + 1 < len(influence) and influence[last + 1] > 0:
+            deciding.add(last + 1)  # what the reach is interpolated to
+    return deciding
 
 
 def _reach(blocks: Sequence[range], influence: Sequence[float], share: float) -> float:

@@ -16,7 +16,7 @@ class Subject:
     """A trained network under measurement, in evaluation mode, on the CPU.
 
     Inputs are what the network computes with: scaled columns, or embeddings where the data are tokens.
-    None of the calls may change the network, and equal inputs must give equal answers.
+    None of the calls may change the network; equal inputs must give equal answers, all of them finite.
     """
 
     respond: Callable[[Tensor], Tensor]

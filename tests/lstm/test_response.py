@@ -14,16 +14,16 @@ def numbers_of(measure, respond, windows=None, **more):
 # --- Delay ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("steps", "time"), [(0, 60), (1, 60), (7, 60), (58, 60), (300, 600), (419, 600), (100, 1000)])
+@pytest.mark.parametrize(("steps", "time"), [(0, 60), (1, 60), (7, 60), (58, 60), (300, 600), (419, 1100), (100, 2500)])
 def test_what_remembers_exactly_k_steps_has_a_delay_of_k(steps, time):
     found = numbers_of(delay, shift_register(steps), noise(4, time))
     wanted = {"strongest": 1, "peak": steps, "half_life": steps, "one_percent": steps, "oldest": 0}
     assert found == pytest.approx({f"delay/{name}": value for name, value in wanted.items()}, abs=1e-6)
 
 
-@pytest.mark.parametrize(("tau", "time"), [(2.0, 60), (5.5, 60), (12.0, 100), (40.0, 600)])
+@pytest.mark.parametrize(("tau", "time"), [(2.0, 60), (5.5, 60), (12.0, 100), (40.0, 600), (90.0, 2100)])
 def test_a_leaky_integrators_influence_is_halved_after_its_time_constant_times_ln_2(tau, time):
-    found = numbers_of(delay, leaky(tau), noise(8, time))
+    found = numbers_of(delay, leaky(tau, 4000), noise(8, time))
     assert found["delay/peak"] == 0
     assert found["delay/half_life"] == pytest.approx(tau * math.log(2), rel=1e-3)
     assert found["delay/one_percent"] == pytest.approx(tau * math.log(100), rel=1e-3)
@@ -108,11 +108,25 @@ def test_a_gru_forgets_by_its_update_gate():
     assert "delay/forget_time_constant_median" not in numbers_of(delay, identity)
 
 
-def test_the_curve_of_a_long_window_is_drawn_from_few_points():
-    (curve,) = delay(subject(shift_register(300), noise(4, 600))).pictures
-    assert 100 < len(curve.x) < 150
-    assert curve.series["influence"][curve.x.index(300.0)] == 1
+def test_the_curve_of_a_long_window_is_drawn_from_fewer_points():
+    (curve,) = delay(subject(shift_register(1300), noise(4, 2000))).pictures
+    assert 500 <= len(curve.x) <= 512
+    assert curve.series["influence"][curve.x.index(1300.0)] == 1
     assert sorted(curve.x) == list(curve.x)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+@pytest.mark.parametrize("swings", [False, True])
+def test_lags_looked_at_together_give_what_each_would(width, swings, monkeypatch):
+    monkeypatch.setattr("lstm.response.LAGS", 240 // width)
+    lags = torch.arange(240)
+    weights = torch.exp(-(lags - 70).abs() / 30) * (torch.cos(lags * 0.9) if swings else 1)
+    found = numbers_of(delay, weighted(weights), noise(16, 240))
+    size = (weights.abs() / weights.abs().max()).tolist()
+    assert size[int(found["delay/peak"])] == 1
+    for name, share in (("half_life", 0.5), ("one_percent", 0.01)):
+        last = max(i for i, value in enumerate(size) if value >= share)
+        assert last <= found[f"delay/{name}"] + 1e-3 < last + 1
 
 
 # --- Feedback ---------------------------------------------------------------------------------------------
