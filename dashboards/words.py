@@ -26,9 +26,9 @@ MEANINGS: Mapping[str, str] = {
     "scalability/memory_exponent": "1: twice the length takes twice the memory in training",
     "scalability/step_bytes": "bytes that training keeps for one more step of one sequence",
     "reliability/loss": "loss on the probed windows as they are",
-    "reliability/noise": "times larger with noise of half a standard deviation on every input",
-    "reliability/missing": "times larger with a fifth of the values missing, the last one before standing in",
-    "reliability/shift": "times larger with every input off by half a standard deviation",
+    "reliability/noise": "the loss, in multiples of that, with noise of half a standard deviation on every input",
+    "reliability/missing": "the same with a fifth of the values missing, the last one before standing in",
+    "reliability/shift": "the same with every input off by half a standard deviation",
     "reliability/worst": "the largest of these three",
     "reliability/noise_doubling": "noise, in standard deviations, that doubles the loss; 4 means not even that",
 }

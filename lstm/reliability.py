@@ -41,13 +41,13 @@ def reliability(subject: Subject) -> Probe:
         name: [_ratio(_loss(subject, disturb, level), clean) for level in levels]
         for name, (disturb, levels) in disturbances.items()
     }
-    numbers = {
+    told = {
         "noise": ratios["noise"][NOISE.index(NOISE_AT)],
         "missing": ratios["missing"][MISSING.index(MISSING_AT)],
         "shift": ratios["shift"][SHIFT.index(SHIFT_AT)],
     }
-    numbers |= {"worst": max(numbers.values()), "noise_doubling": _doubling(NOISE, ratios["noise"])}
-    numbers |= {"loss": clean}
+    doubling = _doubling(NOISE, ratios["noise"])
+    numbers = {"loss": clean, **told, "worst": max(told.values()), "noise_doubling": doubling}
     pictures = tuple(
         Curve(title, note, label, "loss, 1 = undisturbed", (0.0, *levels), {name: (1.0, *ratios[name])}, log_y=True)
         for (name, (_, levels)), (title, note, label) in zip(disturbances.items(), _WORDS, strict=True)

@@ -13,7 +13,8 @@ from lstm.subject import Subject
 LENGTHS = (32, 64, 128, 256, 512, 1024)  # steps
 FEWEST = 4  # lengths that are always measured
 SEQUENCES = 8  # computed at once
-REPEATS = 5
+REPEATS = 5  # of each length, and more of a quick network
+BUDGET_S = 0.5  # for more
 PATIENCE_S = 0.5  # an answer that takes longer is the ladder's last
 
 
@@ -32,8 +33,8 @@ def scalability(subject: Subject) -> Probe:
     - `scalability/memory_exponent`: the same p for the bytes that are kept for the backward pass, counted exactly.
     - `scalability/step_bytes`: bytes kept for one more step of one sequence. Both left out where nothing is kept.
 
-    Each length's time is the shortest of five, measured in turns: other work can only make one longer. It is the
-    machine's, so compare runs by it only on one machine; the others are the network's own.
+    Each length's time is the shortest of five or more, measured in turns: other work can only make one longer. It is
+    the machine's, so compare runs by it only on one machine; the others are the network's own.
     """
     lengths, seconds = _times(subject)
     memory = [_kept_bytes(subject, _inputs(subject, length)) for length in lengths]
@@ -71,7 +72,9 @@ def _times(subject: Subject) -> tuple[list[int], list[float]]:
         best[length] = _seconds(subject, inputs[length])
         if best[length] > PATIENCE_S and len(best) >= FEWEST:
             break
-    for _ in range(REPEATS - 1):
+    started, rounds = time.perf_counter(), 1
+    while rounds < REPEATS or time.perf_counter() - started < BUDGET_S:
+        rounds += 1
         for length, so_far in best.items():
             best[length] = min(so_far, _seconds(subject, inputs[length]))
     return list(best), list(best.values())

@@ -12,6 +12,7 @@ from lstm.scalability import _exponent
 def shorter(monkeypatch):
     monkeypatch.setattr(scalability, "LENGTHS", (32, 64, 128, 256))
     monkeypatch.setattr(scalability, "REPEATS", 2)
+    monkeypatch.setattr(scalability, "BUDGET_S", 0.0)
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
