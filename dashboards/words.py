@@ -22,7 +22,7 @@ MEANINGS: Mapping[str, str] = {
     "activation/period": "steps from swing to swing on its own",
     "activation/saturated": "share of the time that it is nearly shut or wide open, so that it hardly learns",
     "scalability/time_exponent": "1: twice the length takes twice the time",
-    "scalability/step_us": "microseconds for one more step of one sequence, on the machine that measured it",
+    "scalability/step_us": "microseconds of processor time for one more step of one sequence, on that machine",
     "scalability/memory_exponent": "1: twice the length takes twice the memory in training",
     "scalability/step_bytes": "bytes that training keeps for one more step of one sequence",
     "reliability/loss": "loss on the probed windows as they are",

@@ -19,17 +19,17 @@ PATIENCE_S = 0.5  # an answer that takes longer is the ladder's last
 
 
 def scalability(subject: Subject) -> Probe:
-    """Time of an answer, and what its backward pass must keep.
+    """Processor time of an answer, and what its backward pass must keep.
 
     Inputs are windows, repeated to lengths from 32 to 1024 steps; where an answer takes longer than half a second, the
     ladder ends there, with 256 steps at least. All are of eight sequences at once, on this process's threads.
-    The backward pass is not timed: beyond some 20 MB the fresh pages that it is given cost more than it does, and the
-    exponent would be the memory allocator's.
+    The backward pass is not timed: where it keeps more than some 50 MB, up to 40 % of its time were seen to go into
+    fresh pages, and the exponent would be the memory allocator's.
 
     - `scalability/time_exponent`: p in time = a + b length^p, 1 for a recurrent network. Fitted to the differences
       from one length to the next, which a constant overhead a does not touch. Left out where the clock is too coarse.
-    - `scalability/step_us`: microseconds that one more step of one sequence takes, from the shortest length to the
-      longest.
+    - `scalability/step_us`: microseconds of processor time, threads added up, for one more step of one sequence, from
+      the shortest length to the longest.
     - `scalability/memory_exponent`: the same p for the bytes that are kept for the backward pass, counted exactly.
     - `scalability/step_bytes`: bytes kept for one more step of one sequence. Both left out where nothing is kept.
 
@@ -81,10 +81,11 @@ def _times(subject: Subject) -> tuple[list[int], list[float]]:
 
 
 def _seconds(subject: Subject, inputs: Tensor) -> float:
-    started = time.perf_counter()
+    # The processor's time, not the clock's: beside other work a long answer is interrupted, a short one is not.
+    started = time.process_time()
     with torch.no_grad():
         subject.respond(inputs)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def _kept_bytes(subject: Subject, inputs: Tensor) -> int:
@@ -110,8 +111,8 @@ def _exponent(lengths: Sequence[int], costs: Sequence[float]) -> float | None:
     if len(pairs) < 2:
         return None
     x, y = zip(*pairs, strict=True)
-    # The longer ones say more: the clock's noise is the same, the difference is not.
-    weights = [math.exp(each) for each in x]
+    # The longer ones say more: the clock's noise is a smaller part of them, and short ones still fit into the caches.
+    weights = [math.exp(2 * each) for each in x]
     mean_x = sum(w * each for w, each in zip(weights, x, strict=True)) / sum(weights)
     mean_y = sum(w * each for w, each in zip(weights, y, strict=True)) / sum(weights)
     spread = sum(w * (each - mean_x) ** 2 for w, each in zip(weights, x, strict=True))
