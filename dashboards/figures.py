@@ -3,18 +3,23 @@
 import html
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import cycle
 from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
 
-from lstm.records import Direction, Forecast, Scalar, Sweep, Trial
+from lstm.records import Curve, Direction, Forecast, HeatMap, Picture, Scalar, Sweep, Trial
 
 MAX_CURVES = 300
 MAX_LINES = 2000  # of the parallel coordinates
 INK, QUIET, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
 BLUE, LIGHT_BLUE, ORANGE, PALE = "#2f6f9f", "#86adc7", "#d9480f", "#bcc6cf"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+_COLOURS = (BLUE, ORANGE, INK, LIGHT_BLUE, QUIET)
+_FROM_ZERO = [[0.0, "#ffffff"], [1.0, BLUE]]
+_AROUND_ZERO = [[0.0, ORANGE], [0.5, "#ffffff"], [1.0, BLUE]]
+_ROW_NAMES = 32  # more would lie over each other
 _SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # the best stand out
 
 
@@ -228,6 +233,55 @@ def forecast(shown: Forecast) -> go.Figure:
             mode = "lines" if len(at) > 1 else "markers"
             figure.add_scatter(x=at, y=y, mode=mode, name=name, line=line)
     return figure.update_layout(hovermode="x unified")
+
+
+def picture(shown: Picture) -> go.Figure:
+    """A picture of a probe."""
+    return heat_map_picture(shown) if isinstance(shown, HeatMap) else curve_picture(shown)
+
+
+def curve_picture(shown: Curve) -> go.Figure:
+    """A probe's lines over one axis; their names are told where there are several."""
+    figure = _figure(340, html.escape(shown.x_label), html.escape(shown.y_label))
+    for (name, values), colour in zip(shown.series.items(), cycle(_COLOURS)):
+        y = [_drawable(value, log=shown.log_y) for value in values]
+        mode = "lines" if len(y) > 12 else "lines+markers"  # few points shall be seen as the few they are
+        label = html.escape(name)
+        figure.add_scatter(x=list(shown.x), y=y, mode=mode, name=label, line={"color": colour, "width": 2})
+    figure.update_layout(showlegend=len(shown.series) > 1, hovermode="x unified")
+    if shown.log_x:
+        figure.update_xaxes(type="log", tickvals=list(shown.x), ticktext=[f"{x:g}" for x in shown.x])
+    if shown.log_y:
+        every = [_drawable(value, log=True) for values in shown.series.values() for value in values]
+        known = [value for value in every if value is not None]
+        # Without it a line that is level within rounding would fill the picture with its last digits.
+        ends = [math.log10(min(known, default=1.0)) - 0.05, math.log10(max(known, default=1.0)) + 0.05]
+        figure.update_yaxes(type="log", range=ends)
+    return figure
+
+
+def _drawable(value: float, *, log: bool) -> float | None:
+    known = _finite(value)
+    return None if known is None or (log and known <= 0) else known
+
+
+def heat_map_picture(shown: HeatMap) -> go.Figure:
+    """A probe's values over two axes: white to blue, or orange over white to blue where they may be negative."""
+    figure = _figure(360, html.escape(shown.x_label), html.escape(shown.y_label))
+    names = [html.escape(name) for name in shown.y]
+    figure.add_heatmap(
+        x=list(shown.x),
+        y=names,
+        z=[[_finite(value) for value in row] for row in shown.values],
+        zmin=shown.low,
+        zmax=shown.high,
+        colorscale=_AROUND_ZERO if shown.low < 0 else _FROM_ZERO,
+        colorbar={"thickness": 12, "outlinewidth": 0},
+        hovertemplate="%{x}, %{y}: %{z:.3f}<extra></extra>",
+    )
+    # The first row on top. Names like 3 are names, not places on an axis.
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, showticklabels=len(names) <= _ROW_NAMES)
+    return figure.update_xaxes(showgrid=False)
 
 
 def _times(times: Sequence[str]) -> list[Any]:

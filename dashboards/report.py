@@ -3,15 +3,15 @@
 import html
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from dashboards import figures
+from dashboards import figures, words
 from lstm.config import baseline_of, better
-from lstm.records import Forecast, Sweep, Trial
+from lstm.records import Forecast, Picture, Sweep, Trial
 
 _TOP = 20
 _FORECASTS = 12
@@ -29,6 +29,7 @@ body { margin: 0; background: #f5f7fa; color: #1f2933;
 main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; overflow-wrap: anywhere; }
 h2 { font-size: 19px; margin: 0 0 4px; }
+h3 { font-size: 15px; margin: 20px 0 2px; }
 .found { font-size: 18px; margin: 0 0 8px; overflow-wrap: anywhere; }
 .note { color: #616e7c; font-size: 14px; margin: 0 0 12px; }
 section { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 20px 24px; margin-top: 20px; }
@@ -41,6 +42,7 @@ table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabu
 th, td { padding: 5px 18px 5px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid #e4e7eb; }
 th { color: #616e7c; font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }
+table.words th:last-child, table.words td:last-child { text-align: left; white-space: normal; }
 tr.best td { font-weight: 600; color: #d9480f; }
 pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
 summary { cursor: pointer; font-weight: 600; }
@@ -53,6 +55,7 @@ def report(
     importances: Mapping[str, float],
     forecasts: Sequence[Forecast],
     metrics: Mapping[str, float],
+    pictures: Sequence[Picture] = (),
 ) -> str:
     """The report as one HTML document; plotly.js (5 MB) is inside.
 
@@ -60,7 +63,9 @@ def report(
         sweep: The sweep with its trials.
         importances: Each searched parameter's share; empty where it isn't known.
         forecasts: Forecasts of the best trial.
-        metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...
+        metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
+            was probed, `probe/...` too.
+        pictures: Of the best trial's probe.
     """
     numbers = count(1)
 
@@ -84,7 +89,7 @@ def report(
         drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
         note = f"The best trial on test data it has never seen, beside the {_baseline(sweep)} and what really came."
         sections.append(_section("Forecasts of the best trial", note, drawn))
-    sections += [_top(sweep), _spec(sweep)]
+    sections += [_probed(metrics, [_drawn(each, draw) for each in pictures]), _top(sweep), _spec(sweep)]
     return _page(sweep.name, "\n".join(sections))
 
 
@@ -170,6 +175,22 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     return _section("On test data", note, _table(heads, rows))
 
 
+def _drawn(shown: Picture, draw: Callable[[go.Figure], str]) -> str:
+    title, note = html.escape(shown.title), html.escape(shown.note)
+    return f'<h3>{title}</h3><p class="note">{note}</p>{draw(figures.picture(shown))}'
+
+
+def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
+    """What the network is like: a probe's numbers with their meaning, then its pictures."""
+    numbers = {name.removeprefix("probe/"): v for name, v in metrics.items() if name.startswith("probe/")}
+    if not numbers and not drawn:
+        return ""
+    rows = [[name, _cell(value), words.meaning(name)] for name, value in numbers.items()]
+    table = _table(["number", "value", "what it says"], rows, words_last=True) if rows else ""
+    note = "The best trial's network, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
+    return _section("What the network is like", note, table + "".join(drawn))
+
+
 def _curves_note(sweep: Sweep) -> str:
     having = sum(1 for trial in sweep.trials if trial.curve)
     note = f"{sweep.metric} of each trial by epoch, on validation data."
@@ -201,13 +222,16 @@ def _row(trial: Trial, names: Sequence[str]) -> list[str]:
     return [*cells, *(_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names)]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], best_first: bool = False) -> str:
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], best_first: bool = False, *, words_last: bool = False
+) -> str:
     head = "".join(f"<th>{html.escape(each)}</th>" for each in heads)
     body = []
     for i, row in enumerate(rows):
         cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
         body.append(f'<tr class="best">{cells}</tr>' if best_first and i == 0 else f"<tr>{cells}</tr>")
-    return f'<div class="scroll"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+    kind = ' class="words"' if words_last else ""
+    return f'<div class="scroll"><table{kind}><tr>{head}</tr>{"".join(body)}</table></div>'
 
 
 def _spec(sweep: Sweep) -> str:

@@ -275,3 +275,43 @@ class Forecast:
     past_times: tuple[str, ...] = ()
     past: tuple[float, ...] = ()
     baseline_name: str = "seasonal naive"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Lines over one axis, for a picture."""
+
+    title: str
+    note: str  # what it shows, one sentence in plain words
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    series: Mapping[str, tuple[float, ...]]  # by name, each as long as x; NaN where there is nothing to draw
+    log_x: bool = False
+    log_y: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Values over two axes, for a picture."""
+
+    title: str
+    note: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    y: tuple[str, ...]  # names of the rows
+    values: tuple[tuple[float, ...], ...]  # a row per name, a value per x
+    low: float  # the ends of the colours
+    high: float
+
+
+Picture = Curve | HeatMap
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a trained network is like: numbers by name (`delay/half_life`), all finite, and pictures."""
+
+    numbers: Mapping[str, float]
+    pictures: tuple[Picture, ...] = ()

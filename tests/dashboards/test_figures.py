@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dashboards import figures
-from lstm.records import Forecast, Sweep, Trial
+from lstm.records import Curve, Forecast, HeatMap, Sweep, Trial
 
 
 def sweep(trials: list[Trial], direction: Any = "minimize") -> Sweep:
@@ -94,3 +94,48 @@ def test_a_forecast_joins_the_past(make: SimpleNamespace) -> None:
     assert traces["seasonal naive"].y == (3.0, None)
     assert traces["truth"].y == (6.0, None, None)
     assert "past" not in {t.name for t in figures.forecast(Forecast("y", ("1",), (1.0,), (1.0,), (1.0,))).data}
+
+
+def test_lines_of_a_probe_have_gaps_where_nothing_can_be_drawn() -> None:
+    shown = Curve("t", "n", "steps <b>", "y", (1.0, 2.0, 3.0), {"a<b>": (0.0, math.nan, 2.0)}, log_y=True)
+    figure = figures.curve_picture(shown)
+    (trace,) = figure.data
+    assert (trace.x, trace.y) == ((1.0, 2.0, 3.0), (None, None, 2.0))
+    assert trace.name == "a&lt;b&gt;"
+    assert figure.layout.xaxis.title.text == "steps &lt;b&gt;"
+    assert figure.layout.yaxis.type == "log"
+    assert figure.layout.yaxis.range[0] < math.log10(2) < figure.layout.yaxis.range[1]
+    assert not figure.layout.showlegend
+
+
+def test_several_lines_of_a_probe_are_told_apart() -> None:
+    figure = figures.picture(Curve("t", "n", "x", "y", (1.0, 2.0), {str(i): (0.0, 1.0) for i in range(7)}, log_x=True))
+    assert figure.layout.showlegend
+    assert len({trace.line.color for trace in figure.data}) == 5  # then they come again
+    assert figure.layout.xaxis.ticktext == ("1", "2")
+    assert figure.layout.yaxis.type is None
+
+
+@pytest.mark.parametrize("values", [(), (math.nan,), (0.0,)])
+def test_a_probe_with_nothing_to_draw_is_an_empty_picture(values: tuple[float, ...]) -> None:
+    x = tuple(map(float, range(len(values))))
+    figure = figures.curve_picture(Curve("t", "n", "x", "y", x, {"a": values}, log_y=True))
+    assert not [y for y in figure.data[0].y if y is not None]
+
+
+@pytest.mark.parametrize(("low", "middle"), [(0.0, 2), (-1.0, 3)])
+def test_a_heat_maps_rows_lie_as_they_are_given(low: float, middle: int) -> None:
+    shown = HeatMap("t", "n", "step", "unit", (-1.0, 0.0), ("7", "3<b>"), ((0.1, 0.2), (0.3, math.inf)), low, high=1.0)
+    figure = figures.picture(shown)
+    (trace,) = figure.data
+    assert trace.y == ("7", "3&lt;b&gt;")
+    assert [list(row) for row in trace.z] == [[0.1, 0.2], [0.3, None]]
+    assert (trace.zmin, trace.zmax, len(trace.colorscale)) == (low, 1.0, middle)
+    assert (figure.layout.yaxis.type, figure.layout.yaxis.autorange) == ("category", "reversed")
+    assert figure.layout.yaxis.showticklabels
+
+
+def test_the_rows_of_a_large_heat_map_are_not_named() -> None:
+    rows = tuple(map(str, range(64)))
+    shown = HeatMap("t", "n", "step", "unit", (0.0,), rows, tuple((0.5,) for _ in rows), 0.0, 1.0)
+    assert not figures.heat_map_picture(shown).layout.yaxis.showticklabels

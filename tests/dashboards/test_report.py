@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboards.report import report
-from lstm.records import Forecast, Sweep, Trial
+from lstm.records import Curve, Forecast, HeatMap, Sweep, Trial
 
 
 def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
@@ -95,3 +95,19 @@ def test_text_of_the_user_stays_text(make: SimpleNamespace) -> None:
     plain = _Page(report(sweep(trials[:0]), {}, [], {}))
     assert page.tags.count("script") - plain.tags.count("script") == 5  # one per figure
     assert EVIL in page.text
+
+
+def test_a_probe_is_shown_as_numbers_with_their_meaning_and_as_pictures(make: SimpleNamespace) -> None:
+    curve = Curve(EVIL, EVIL, EVIL, EVIL, (0.0, 1.0), {EVIL: (1.0, math.nan)})
+    gates = HeatMap("Forget gate", "How much is kept.", "step", "unit", (0.0,), (EVIL,), ((0.5,),), 0.0, 1.0)
+    numbers = {"probe/delay/half_life": 12.5, "probe/feedback/gain/ppm": 0.75, f"probe/{EVIL}": 1.0}
+    page = _Page(report(sweep([make.trial(0, 0.5)]), {}, [], METRICS | numbers, [curve, gates]))
+    assert "What the network is like" in page.text
+    assert "delay/half_life12.5steps back at which an input still has half" in page.text
+    assert "feedback/gain/ppm0.75change of the answer" in page.text
+    assert "How much is kept." in page.text
+    assert page.tags.count("h3") == 2
+    assert "img" not in page.tags
+    plain = _Page(report(sweep([make.trial(0, 0.5)]), {}, [], METRICS))
+    assert page.tags.count("script") - plain.tags.count("script") == 2
+    assert "What the network is like" not in plain.text
