@@ -178,7 +178,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     """A time estimate from a few measured training steps at both ends of the space, on this machine."""
     from cluster import space
     from lstm.device import claim
-    from lstm.network import parameter_count
+    from lstm.network import parameter_count, unshared_parameter_count
     from lstm.training import memory_bytes, seconds_per_epoch
 
     order = plan.order
@@ -193,6 +193,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     return {
         "device": device,
         "parameters": [parameter_count(c, plan.series) for c in (low, high)],
+        "parameters_unshared": [unshared_parameter_count(c, plan.series) for c in (low, high)],
         "memory_mb": [round(memory_bytes(c, plan.series) / 1e6, 1) for c in (low, high)],
         "epoch_s": [round(s, 4) for s in epochs],
         "slots": slots,

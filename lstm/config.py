@@ -13,6 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from lstm.records import Fault
 
 Task = Literal["forecast"]
+Variant = Literal[
+    "vanilla",
+    "no_input_gate",
+    "no_forget_gate",
+    "no_output_gate",
+    "no_input_activation",
+    "no_output_activation",
+    "coupled_gates",
+    "no_peepholes",
+    "full_gate_recurrence",
+]
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
 Column = Annotated[str, Field(min_length=1)]
 # A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
@@ -91,9 +102,22 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The recurrent network; terms are PyTorch's."""
 
-    cell: Literal["lstm", "gru"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
-    hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer.")
+    cell: Literal["rnn", "gru", "lstm"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
+    variant: Variant | None = Field(
+        None,
+        description='A variant of "LSTM: A Search Space Odyssey" (Greff et al., 2017) in place of torch.nn.LSTM: '
+        "vanilla has peepholes, each other one differs from it in what its name says.",
+    )
+    hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer, in each direction.")
     num_layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
+    bidirectional: bool = Field(
+        False, description="Read the look-back backwards, too, with weights of its own; twice the units go on."
+    )
+    forget_bias: Annotated[float, Field(ge=-100, le=100)] | Literal["chrono"] | None = Field(
+        None,
+        description="Where the LSTM's forget gate starts: a bias, or chrono (Tallec and Ollivier, 2018) for memories "
+        "of 1 to data.lookback steps; torch.nn's own start when absent.",
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between stacked layers.")
     residual: Literal["none", "last"] = Field(
         "none", description="Forecast the value itself, or its difference to the last value seen."
@@ -172,12 +196,8 @@ def faults(data: DataConfig | None, model: ModelConfig | None, training: Trainin
     if data:
         yield from _data_faults(data)
         yield from _split_faults(data.split)
-    if model and model.dropout > 0 and model.num_layers == 1:
-        yield Fault(
-            "model.dropout",
-            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
-            "or dropout: 0",
-        )
+    if model:
+        yield from _model_faults(model, data)
     if training:
         yield from _training_faults(training)
 
@@ -208,6 +228,30 @@ def _split_faults(split: Split) -> Iterator[Fault]:
         yield Fault("data.split", f"the shares add up to {total:g}; they may add up to 1 at most")
     elif kinds == {float} and "train" not in borders and total >= 1:
         yield Fault("data.split", "nothing is left for training; make validation and test smaller")
+
+
+def _model_faults(model: ModelConfig, data: DataConfig | None) -> Iterator[Fault]:
+    if model.dropout > 0 and model.num_layers == 1:
+        yield Fault(
+            "model.dropout",
+            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
+            "or dropout: 0",
+        )
+    if model.variant is not None and model.cell != "lstm":
+        yield Fault(
+            "model.variant", f"is one of the LSTM's, cell is {model.cell}; set model.cell: lstm, or leave it out"
+        )
+    if model.forget_bias is None:
+        return
+    if model.cell != "lstm" or model.variant == "no_forget_gate":
+        lacks = "variant: no_forget_gate" if model.cell == "lstm" else f"cell: {model.cell}"
+        yield Fault("model.forget_bias", f"would do nothing: {lacks} has no forget gate; leave it out")
+    elif model.forget_bias == "chrono" and data and data.lookback < 3:
+        yield Fault(
+            "model.forget_bias",
+            f"is chrono, which draws from memories of 1 to data.lookback - 1 steps; lookback is {data.lookback}, "
+            "so make it 3 or more, or give a number",
+        )
 
 
 def _training_faults(training: TrainingConfig) -> Iterator[Fault]:

@@ -5,31 +5,27 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from lstm import cells
 from lstm.config import ModelConfig, TrialConfig
 
-CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 EPSILON = 1e-5  # below it a window counts as constant
 
 
 class Forecaster(nn.Module):
     """Reads `(batch, lookback, column)` and forecasts `(batch, horizon, target)`, both scaled."""
 
-    def __init__(self, model: ModelConfig, *, inputs: int, targets: int, futures: int, horizon: int) -> None:
+    def __init__(
+        self, model: ModelConfig, *, inputs: int, targets: int, futures: int, lookback: int, horizon: int
+    ) -> None:
         super().__init__()
         self.model, self.targets, self.futures, self.horizon = model, targets, futures, horizon
-        self.cell = CELLS[model.cell](
-            inputs,
-            model.hidden_size,
-            model.num_layers,
-            batch_first=True,
-            # torch.nn applies dropout between layers only, and warns where there is one layer.
-            dropout=model.dropout if model.num_layers > 1 else 0.0,
-        )
-        self.head = nn.Linear(model.hidden_size, horizon * targets)
+        self.cell = cells.build(model, inputs, lookback)
+        width = (1 + model.bidirectional) * model.hidden_size
+        self.head = nn.Linear(width, horizon * targets)
         if futures:
             # Weights shared over the steps: what is known ahead of a step acts on it alike at every step.
             self.ahead = nn.Sequential(
-                nn.Linear(model.hidden_size + futures, model.hidden_size),
+                nn.Linear(width + futures, model.hidden_size),
                 nn.Tanh(),
                 nn.Linear(model.hidden_size, targets),
             )
@@ -45,8 +41,7 @@ class Forecaster(nn.Module):
         last = target[:, -1:]
         if self.model.residual == "last":
             target = target - last
-        states, _ = self.cell(torch.cat([target, others], dim=-1))
-        summary = states[:, -1]
+        summary = cells.summary(self.cell, torch.cat([target, others], dim=-1))
         forecast: Tensor = self.head(summary).view(-1, self.horizon, self.targets)
         if self.futures:
             repeated = summary.unsqueeze(1).expand(-1, self.horizon, -1)
@@ -84,6 +79,7 @@ def build(config: TrialConfig, shape: Shape) -> Forecaster:
         inputs=shape.inputs,
         targets=len(shape.targets),
         futures=shape.futures,
+        lookback=config.data.lookback,
         horizon=config.data.horizon,
     )
 
@@ -92,3 +88,10 @@ def parameter_count(config: TrialConfig, shape: Shape) -> int:
     """Trainable parameters, counted without allocating them."""
     with torch.device("meta"):
         return sum(p.numel() for p in build(config, shape).parameters())
+
+
+def unshared_parameter_count(config: TrialConfig, shape: Shape) -> int:
+    """What the count would be had each step of the look-back recurrent weights of its own; the head is the same."""
+    with torch.device("meta"):
+        recurrent = sum(p.numel() for p in build(config, shape).cell.parameters())
+    return parameter_count(config, shape) + recurrent * (config.data.lookback - 1)
