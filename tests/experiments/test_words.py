@@ -25,7 +25,8 @@ WRONG = [
     (
         "cell: lstm",
         "zzz: 3",
-        "11: model.zzz: unknown key; allowed are cell, hidden_size, num_layers, dropout, residual and normalization",
+        "11: model.zzz: unknown key; allowed are cell, variant, hidden_size, num_layers, bidirectional, forget_bias, "
+        "dropout, residual and normalization",
     ),
     (
         "{type: tpe, seed: 7}",

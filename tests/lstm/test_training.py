@@ -328,7 +328,14 @@ def test_memory_holds_the_weights_the_series_and_what_a_batch_leaves(trial_confi
         trial_config(model={"hidden_size": 64}),
         trial_config(model={"num_layers": 4}),
         trial_config(model={"bidirectional": True}),
-        trial_config(model={"variant": "no_peepholes"}),
         trial_config(training={"batch_size": 4096}),
     ):
         assert memory_bytes(larger, series) > small
+
+
+def test_variants_keep_more_than_torchs_own(trial_config, series_of, walk):
+    config = trial_config()
+    series = series_of(config.data, walk(120))
+    wide = [{"hidden_size": 64} | more for more in ({}, {"variant": "vanilla"}, {"variant": "full_gate_recurrence"})]
+    few, more, most = (memory_bytes(trial_config(model=model, training={"batch_size": 4096}), series) for model in wide)
+    assert few < more < most
