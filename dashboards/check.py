@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from dashboards import runs
 from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, settings_text
 from lstm import checkpoint
+from lstm.config import TrialConfig
 from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
 
 Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
@@ -155,12 +158,17 @@ class _Check:
                     f"{ending.at_ms}"
                 )
         yield from _differing("tag", run.data.tags, tags)
-        params = {runs.metric_name(k): v[:6000] for k, v in runs.flatten(trial.config).items()}
-        yield from _differing("parameter", run.data.params, params, only=True)
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "config.yaml", folder)
             written = self._expected.read_yaml(str(path)) if path else None
-        if written is None or runs.flatten(written) != runs.flatten(trial.config):
+        shall = runs.flatten(trial.config)
+        younger = shall.keys() - runs.flatten(written).keys() if written else set()
+        if written and younger and runs.flatten(_with_defaults(written)) == shall:
+            # An earlier version recorded the trial, which had fewer fields.
+            shall = {name: value for name, value in shall.items() if name not in younger}
+        params = {runs.metric_name(k): v[:6000] for k, v in shall.items()}
+        yield from _differing("parameter", run.data.params, params, only=True)
+        if written is None or runs.flatten(written) != shall:
             yield "its config.yaml is not what was trained" if path else "has no config.yaml"
         history = self._expected.histories.get(trial.number)
         if history is not None:
@@ -234,6 +242,14 @@ def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only
     for name in sorted(shall.keys() | (are.keys() if only else ())):
         if are.get(name) != shall.get(name):
             yield f"its {kind} {name} is {are.get(name, 'not there')!r}, it shall be {shall.get(name, 'not there')!r}"
+
+
+def _with_defaults(config: Any) -> Any:
+    """A configuration with the fields that it lacks at their defaults; as it is where that makes none."""
+    try:
+        return TrialConfig.model_validate(config).model_dump()
+    except ValidationError:
+        return config
 
 
 def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[str]:

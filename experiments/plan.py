@@ -179,7 +179,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     """A time estimate from a few measured training steps at both ends of the space, on this machine."""
     from cluster import space
     from lstm.device import claim
-    from lstm.tasks import parameter_count
+    from lstm.tasks import parameter_count, unshared_parameter_count
     from lstm.training import memory_bytes, seconds_per_epoch
 
     order = plan.order
@@ -194,6 +194,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     return {
         "device": device,
         "parameters": [parameter_count(c, plan.series) for c in (low, high)],
+        "parameters_unshared": [unshared_parameter_count(c, plan.series) for c in (low, high)],
         "memory_mb": [float(f"{memory_bytes(c, plan.series) / 1e6:.3g}") for c in (low, high)],
         "epoch_s": [round(s, 4) for s in epochs],
         "slots": slots,

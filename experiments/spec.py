@@ -25,6 +25,15 @@ __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", 
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
 FREE = ("name", "search.n_trials", "search.stop", "resources", "tracking", "storage", "data.path")
 
+# Fields younger than the first sweeps, with the defaults that say what those did: at its default such a field is left
+# out of what is compared, so that a sweep made before there was the field is the same sweep still. Only ever added to.
+YOUNGER: Mapping[str, Any] = {
+    "model.variant": None,
+    "model.bidirectional": False,
+    "model.forget_bias": None,
+    "training.warmup_steps": 0,
+}
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -63,7 +72,8 @@ def warnings(spec: Spec) -> list[str]:
 def comparable(spec: Spec) -> dict[str, Any]:
     """All that must not change between runs of a sweep, by dotted path: changed, its trials can't be compared."""
     flat = dict(_flat(spec.written, ()))
-    return {path: flat[path] for path in sorted(flat) if not any(_below(path, free) for free in FREE)}
+    fixed = (path for path in sorted(flat) if not any(_below(path, free) for free in FREE))
+    return {path: flat[path] for path in fixed if path not in YOUNGER or flat[path] != YOUNGER[path]}
 
 
 def from_environment(spec: Spec) -> dict[str, str]:

@@ -13,6 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lstm.records import Direction, Fault
 
 Task = Literal["forecast", "memory"]
+Variant = Literal[
+    "vanilla",
+    "no_input_gate",
+    "no_forget_gate",
+    "no_output_gate",
+    "no_input_activation",
+    "no_output_activation",
+    "coupled_gates",
+    "no_peepholes",
+    "full_gate_recurrence",
+]
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
 HIGHER = ("accuracy", "f1")  # metrics that are better when higher; all others are errors
 Column = Annotated[str, Field(min_length=1)]
@@ -58,6 +69,11 @@ class Data(Section):
     def steps(self) -> int | None:
         """Steps that a network is unrolled over; None where the data tell."""
         return None
+
+    @property
+    def answers_once(self) -> bool:
+        """Whether a network has read the whole sequence when it answers."""
+        return True
 
     def faults(self) -> Iterator[Fault]:
         """Rules across the section's fields."""
@@ -182,6 +198,11 @@ class MemoryData(Data):
         return self.length + (2 * self.keep if self.problem == "copy" else 0)
 
     @property
+    def answers_once(self) -> bool:
+        """Only where the sum is asked for."""
+        return self.problem == "adding"
+
+    @property
     def alphabet(self) -> int:
         """Different symbols."""
         return self.symbols or 8
@@ -217,9 +238,22 @@ D = TypeVar("D", bound=Data)
 class ModelConfig(Section):
     """The recurrent network; terms are PyTorch's."""
 
-    cell: Literal["lstm", "gru"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
-    hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer.")
+    cell: Literal["rnn", "gru", "lstm"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
+    variant: Variant | None = Field(
+        None,
+        description='A variant of "LSTM: A Search Space Odyssey" (Greff et al., 2017) in place of torch.nn.LSTM: '
+        "vanilla has peepholes, each other one differs from it in what its name says.",
+    )
+    hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer, in each direction.")
     num_layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
+    bidirectional: bool = Field(
+        False, description="Read the look-back backwards, too, with weights of its own; twice the units go on."
+    )
+    forget_bias: Annotated[float, Field(ge=-100, le=100)] | Literal["chrono"] | None = Field(
+        None,
+        description="Where the LSTM's forget gate starts: a bias, or chrono (Tallec and Ollivier, 2018) for memories "
+        "of 1 to data.lookback steps; torch.nn's own start when absent.",
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between stacked layers.")
     residual: Literal["none", "last"] = Field(
         "none", description="Forecast the value itself, or its difference to the last value seen."
@@ -325,16 +359,15 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
     """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
     if data:
         yield from data.faults()
-    if model and model.dropout > 0 and model.num_layers == 1:
-        yield Fault(
-            "model.dropout",
-            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
-            "or dropout: 0",
-        )
+    if model:
+        yield from _model_faults(model, data)
     if training:
         yield from _training_faults(training)
         if data and data.steps is not None and training.warmup_steps >= data.steps:
             message = f"is {training.warmup_steps}, but a sequence has {data.steps} steps; leave some to learn from"
+            yield Fault("training.warmup_steps", message)
+        if model and model.bidirectional and training.warmup_steps:
+            message = "can't be used with model.bidirectional, which has no first steps; leave one of them out"
             yield Fault("training.warmup_steps", message)
 
 
@@ -364,6 +397,33 @@ def _split_faults(split: Split) -> Iterator[Fault]:
         yield Fault("data.split", f"the shares add up to {total:g}; they may add up to 1 at most")
     elif kinds == {float} and "train" not in borders and total >= 1:
         yield Fault("data.split", "nothing is left for training; make validation and test smaller")
+
+
+def _model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
+    if model.dropout > 0 and model.num_layers == 1:
+        yield Fault(
+            "model.dropout",
+            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
+            "or dropout: 0",
+        )
+    if model.variant is not None and model.cell != "lstm":
+        yield Fault(
+            "model.variant", f"is one of the LSTM's, cell is {model.cell}; set model.cell: lstm, or leave it out"
+        )
+    if model.bidirectional and data and not data.answers_once:
+        message = "would see what it shall answer: this task asks for an answer at every step; leave it out"
+        yield Fault("model.bidirectional", message)
+    if model.forget_bias is None:
+        return
+    if model.cell != "lstm" or model.variant == "no_forget_gate":
+        lacks = "variant: no_forget_gate" if model.cell == "lstm" else f"cell: {model.cell}"
+        yield Fault("model.forget_bias", f"would do nothing: {lacks} has no forget gate; leave it out")
+    elif model.forget_bias == "chrono" and data and data.steps is not None and data.steps < 3:
+        yield Fault(
+            "model.forget_bias",
+            f"is chrono, which draws from memories of 1 step to one less than a sequence has; it has {data.steps}, "
+            "so make it 3 or more, or give a number",
+        )
 
 
 def _training_faults(training: TrainingConfig) -> Iterator[Fault]:

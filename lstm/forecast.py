@@ -26,12 +26,14 @@ def load(config: TrialConfig, folder: Path, reach: int) -> Series:
 
 def build(config: TrialConfig, shape: Shape) -> Forecaster:
     """The network that a configuration describes; its weights come from torch's generator."""
+    section = config.data_as(DataConfig)
     return Forecaster(
         config.model,
         inputs=shape.inputs,
         targets=len(shape.targets),
         futures=shape.futures,
-        horizon=config.data_as(DataConfig).horizon,
+        lookback=section.lookback,
+        horizon=section.horizon,
         warmup=config.training.warmup_steps,
     )
 

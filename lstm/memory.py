@@ -118,11 +118,13 @@ def mackey_glass(generator: np.random.Generator, count: int, length: int, tau: i
 
 def build(config: TrialConfig, shape: Shape) -> SequenceNetwork:
     """The network: it answers once at the end for the sum, at every step elsewhere."""
+    section = config.data_as(MemoryData)
     return SequenceNetwork(
         config.model,
         inputs=shape.inputs,
         outputs=len(shape.targets),
-        every=config.data_as(MemoryData).problem != "adding",
+        longest=section.steps,
+        every=not section.answers_once,
         warmup=config.training.warmup_steps,
     )
 

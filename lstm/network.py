@@ -5,9 +5,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from lstm import cells
 from lstm.config import ModelConfig
 
-CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 EVALUATION_BATCH = 512  # sequences at most
 EVALUATION_CELLS = 2**24  # hidden states of a layer at most (64 MiB), or one sequence's
 EPSILON = 1e-5  # below it a window counts as constant
@@ -17,17 +17,26 @@ class Forecaster(nn.Module):
     """Reads `(batch, lookback, column)` and forecasts `(batch, horizon, target)`, both scaled."""
 
     def __init__(
-        self, model: ModelConfig, *, inputs: int, targets: int, futures: int, horizon: int, warmup: int
+        self,
+        model: ModelConfig,
+        *,
+        inputs: int,
+        targets: int,
+        futures: int,
+        lookback: int,
+        horizon: int,
+        warmup: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.targets, self.futures = model, targets, futures
         self.horizon, self.warmup = horizon, warmup
-        self.cell = cell(model, inputs)
-        self.head = nn.Linear(model.hidden_size, horizon * targets)
+        self.cell = cells.build(model, inputs, lookback)
+        width = (1 + model.bidirectional) * model.hidden_size
+        self.head = nn.Linear(width, horizon * targets)
         if futures:
             # Weights shared over the steps: what is known ahead of a step acts on it alike at every step.
             self.ahead = nn.Sequential(
-                nn.Linear(model.hidden_size + futures, model.hidden_size),
+                nn.Linear(width + futures, model.hidden_size),
                 nn.Tanh(),
                 nn.Linear(model.hidden_size, targets),
             )
@@ -43,7 +52,8 @@ class Forecaster(nn.Module):
         last = target[:, -1:]
         if self.model.residual == "last":
             target = target - last
-        summary = unroll(self.cell, torch.cat([target, others], dim=-1), self.warmup)[:, -1]
+        inputs, state = warm_up(self.cell, torch.cat([target, others], dim=-1), self.warmup)
+        summary = cells.summary(self.cell, inputs, state)
         forecast: Tensor = self.head(summary).view(-1, self.horizon, self.targets)
         if self.futures:
             repeated = summary.unsqueeze(1).expand(-1, self.horizon, -1)
@@ -80,39 +90,32 @@ class SequenceNetwork(nn.Module):
     What is answered at every step starts after the warm-up.
     """
 
-    def __init__(self, model: ModelConfig, *, inputs: int, outputs: int, every: bool, warmup: int) -> None:
+    def __init__(
+        self, model: ModelConfig, *, inputs: int, outputs: int, longest: int, every: bool, warmup: int = 0
+    ) -> None:
         super().__init__()
         self.model, self.every, self.warmup = model, every, warmup
-        self.cell = cell(model, inputs)
-        self.head = nn.Linear(model.hidden_size, outputs)
+        self.cell = cells.build(model, inputs, longest)
+        self.head = nn.Linear((1 + model.bidirectional) * model.hidden_size, outputs)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The outputs."""
-        states = unroll(self.cell, inputs, self.warmup)
-        outputs: Tensor = self.head(states if self.every else states[:, -1])
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The outputs; `lengths` `(batch,)` where sequences differ in length."""
+        inputs, state = warm_up(self.cell, inputs, self.warmup)
+        if self.every:
+            states, _ = cells.run(self.cell, inputs, state)
+        else:
+            states = cells.summary(self.cell, inputs, state, lengths)
+        outputs: Tensor = self.head(states)
         return outputs
 
 
-def cell(model: ModelConfig, inputs: int) -> nn.LSTM | nn.GRU:
-    """The recurrent layers."""
-    return CELLS[model.cell](
-        inputs,
-        model.hidden_size,
-        model.num_layers,
-        batch_first=True,
-        # torch.nn applies dropout between layers only, and warns where there is one layer.
-        dropout=model.dropout if model.num_layers > 1 else 0.0,
-    )
-
-
-def unroll(cell: nn.Module, inputs: Tensor, warmup: int) -> Tensor:
-    """States `(batch, time - warmup, hidden)`: the first steps only build the state, no gradient goes through them."""
-    state = None
-    if warmup:
-        with torch.no_grad():
-            _, state = cell(inputs[:, :warmup])
-    states: Tensor = cell(inputs[:, warmup:], state)[0]
-    return states
+def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, cells.State | None]:
+    """What is left of `(batch, time, input)` after the first steps, and the state that these built, without gradient."""
+    if not steps:
+        return inputs, None
+    with torch.no_grad():
+        _, state = cells.run(cell, inputs[:, :steps])
+    return inputs[:, steps:], state
 
 
 def evaluation_batch(span: int, model: ModelConfig) -> int:

@@ -134,3 +134,11 @@ def parameter_count(config: TrialConfig, shape: Shape) -> int:
     """Trainable parameters, counted without allocating them."""
     with torch.device("meta"):
         return sum(p.numel() for p in of(config).build(config, shape).parameters())
+
+
+def unshared_parameter_count(config: TrialConfig, shape: Shape) -> int:
+    """What the count would be had each step recurrent weights of its own; all else is the same."""
+    task = of(config)
+    with torch.device("meta"):
+        recurrent = sum(p.numel() for p in task.build(config, shape).get_submodule("cell").parameters())
+    return parameter_count(config, shape) + recurrent * (task.span(config, shape) - 1)

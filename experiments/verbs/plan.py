@@ -57,6 +57,8 @@ def show(plan: Mapping[str, Any]) -> None:
     what = "windows" if plan["task"] == "forecast" else "sequences"
     rows.add_row(what, ", ".join(f"{part} {count:,}" for part, count in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
+    unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
+    rows.add_row("", f"{unshared} had each step of the look-back its own: the weights are shared over time")
     rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
     at_once = f"{plan['slots']} trials" if plan["slots"] > 1 else "1 trial"
     rows.add_row("device", f"{plan['device']}, {at_once} at once on this machine")

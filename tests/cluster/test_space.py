@@ -102,8 +102,8 @@ def test_a_right_space_has_no_faults():
             "search.space.model.cell.choices: gru stands there twice",
         ),
         (
-            {"model.cell": {"type": "categorical", "choices": ["gru", "rnn"]}},
-            "search.space.model.cell.choices.1: rnn makes no valid model.cell: it must be 'lstm' or 'gru'",
+            {"model.cell": {"type": "categorical", "choices": ["gru", "qrnn"]}},
+            "search.space.model.cell.choices.1: qrnn makes no valid model.cell: it must be 'rnn', 'gru' or 'lstm'",
         ),
         (
             {"model.hidden_size": {"type": "int", "low": 0, "high": 8}},

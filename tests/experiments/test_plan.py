@@ -98,6 +98,7 @@ def test_a_plan_described(make, folder):
     assert document["first"] == [{"model.hidden_size": 3}]
     assert document["windows"] == {"train": 160, "validation": 54, "test": 54}
     assert document["parameters"] == [61, 415]
+    assert document["parameters_unshared"] == [40 * 14 + 21, 352 * 14 + 63]
     assert (document["data"]["first"], document["data"]["last"]) == ("2020-01-01", "2020-10-26")
     assert document["device"] in ("cpu", "cuda")
     assert document["slots"] == 1

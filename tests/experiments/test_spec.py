@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.spec import comparable, load, spec_hash, warnings
+from experiments.spec import SCHEMA, YOUNGER, comparable, load, spec_hash, warnings
+from lstm.config import ModelConfig
 from lstm.records import BadInput
 
 
@@ -104,6 +105,37 @@ def test_a_default_written_down_changes_nothing(spec):
     assert spec_hash(comparable(bare)) == spec_hash(comparable(spec()))
     whole = spec("dropout: 0.0", "dropout: 0")
     assert spec_hash(comparable(whole)) == spec_hash(comparable(spec()))
+
+
+def test_a_sweep_made_before_there_was_a_field_is_the_same_sweep_still(spec):
+    """What version 0.1.0 compared and hashed, to the letter: fields added since are left out at their defaults."""
+    model = {path: value for path, value in comparable(spec()).items() if path.startswith("model.")}
+    assert model == {
+        "model.cell": "lstm",
+        "model.dropout": 0,
+        "model.hidden_size": 64,
+        "model.normalization": "none",
+        "model.num_layers": 1,
+        "model.residual": "none",
+    }
+    co2 = load(SCHEMA.with_name("co2.yaml"))
+    assert spec_hash(comparable(co2)) == "d89f30e381c19beda7340fcb80265bae890c6a46291756998ea116b5e954825c"
+
+
+def test_a_younger_field_off_its_default_is_another_sweep(spec):
+    named = "num_layers: 1", "num_layers: 1, variant: vanilla, forget_bias: 0, bidirectional: true"
+    new, old = comparable(spec(*named)), comparable(spec())
+    assert {path: new[path] for path in new.keys() - old.keys()} == {
+        "model.variant": "vanilla",
+        "model.forget_bias": 0,
+        "model.bidirectional": True,
+    }
+    assert {path: value for path, value in new.items() if path in old} == old
+
+
+def test_younger_fields_are_left_out_at_the_defaults_they_have():
+    defaults = {f"model.{name}": field.default for name, field in ModelConfig.model_fields.items()}
+    assert YOUNGER.items() <= defaults.items()
 
 
 def test_the_hash_changes_with_what_must_stay(spec):

@@ -25,7 +25,8 @@ WRONG = [
     (
         "cell: lstm",
         "zzz: 3",
-        "11: model.zzz: unknown key; allowed are cell, hidden_size, num_layers, dropout, residual and normalization",
+        "11: model.zzz: unknown key; allowed are cell, variant, hidden_size, num_layers, bidirectional, forget_bias, "
+        "dropout, residual and normalization",
     ),
     (
         "{type: tpe, seed: 7}",
@@ -56,7 +57,7 @@ WRONG = [
     ("dropout: 0.0", "dropout: 1", "11: model.dropout: is 1, must be at least 0 and below 1"),
     ("dropout: 0.0", "dropout: .nan", "11: model.dropout: is nan, must be at least 0 and below 1"),
     ("rate: 1e-3", "rate: .inf", "12: training.learning_rate: is inf, must be above 0 and at most 10"),
-    ("cell: lstm", "cell: lsmt", '11: model.cell: is "lsmt", must be lstm or gru, did you mean lstm?'),
+    ("cell: lstm", "cell: lsmt", '11: model.cell: is "lsmt", must be rnn, gru or lstm, did you mean lstm?'),
     ("task: forecast", "task: translate", '3: task: is "translate", must be forecast or memory'),
     ("time: week", "time: 5", "6: data.time: is 5, must be text; put it in quotes"),
     ("name: mauna-loa-co2", "name: 2026", "2: name: is 2026, must be text; put it in quotes"),

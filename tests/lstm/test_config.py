@@ -93,6 +93,39 @@ def test_dropout_needs_two_layers():
     assert faults_of(model=ModelConfig(dropout=0.1, num_layers=2)) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "path", "words"),
+    [
+        (
+            {"cell": "gru", "variant": "vanilla"},
+            "model.variant",
+            "one of the LSTM's, cell is gru; set model.cell: lstm",
+        ),
+        ({"cell": "rnn", "variant": "vanilla"}, "model.variant", "one of the LSTM's, cell is rnn"),
+        ({"cell": "gru", "forget_bias": 1}, "model.forget_bias", "cell: gru has no forget gate; leave it out"),
+        ({"cell": "rnn", "forget_bias": "chrono"}, "model.forget_bias", "cell: rnn has no forget gate"),
+        ({"variant": "no_forget_gate", "forget_bias": 0.0}, "model.forget_bias", "variant: no_forget_gate has no"),
+        ({"forget_bias": "chrono"}, "model.forget_bias", "it has 2, so make it 3 or more"),
+    ],
+)
+def test_what_a_cell_lacks_can_not_be_set(data_config, model, path, words):
+    [(where, message)] = faults_of(data_config(lookback=2), ModelConfig(**model))
+    assert where == path
+    assert words in message
+
+
+def test_variants_and_forget_biases_where_they_act_are_sound(data_config):
+    for model in ({"variant": "vanilla"}, {"forget_bias": -1}, {"variant": "coupled_gates", "forget_bias": "chrono"}):
+        assert faults_of(data_config(lookback=3), ModelConfig(bidirectional=True, **model)) == []
+        assert faults_of(None, ModelConfig(**model)) == []
+
+
+@pytest.mark.parametrize("settings", [{"forget_bias": "chrono2"}, {"forget_bias": True}, {"variant": "NP"}])
+def test_a_model_that_is_none(settings):
+    with pytest.raises(ValidationError):
+        ModelConfig(**settings)
+
+
 def test_faults_of_all_sections_come_at_once(data_config):
     found = faults_of(data_config(step="1h"), ModelConfig(dropout=0.1), TrainingConfig(momentum=0.5))
     assert [path for path, _ in found] == ["data.step", "model.dropout", "training.momentum"]

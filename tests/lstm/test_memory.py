@@ -291,6 +291,15 @@ def test_an_option_of_another_problem_would_do_nothing(settings, path):
     assert "would do nothing" in fault.message
 
 
+def test_where_an_answer_is_asked_for_at_every_step_no_network_reads_backwards():
+    both = ModelConfig(bidirectional=True)
+    assert [f.path for f in faults(section("copy"), both, None)] == ["model.bidirectional"]
+    assert not list(faults(section("adding"), both, TrainingConfig()))
+    assert [f.path for f in faults(section("adding"), both, TrainingConfig(warmup_steps=2))] == [
+        "training.warmup_steps"
+    ]
+
+
 def test_a_warm_up_leaves_steps_to_learn_from():
     wrong = list(faults(section(length=12), ModelConfig(), TrainingConfig(warmup_steps=12)))
     assert [fault.path for fault in wrong] == ["training.warmup_steps"]

@@ -4,7 +4,7 @@ import torch
 
 from lstm.forecast import build
 from lstm.network import EPSILON
-from lstm.tasks import parameter_count
+from lstm.tasks import parameter_count, unshared_parameter_count
 
 
 class Shape:
@@ -24,6 +24,11 @@ def lstm_step(weights, x, state):
     return sigmoid(o) * np.tanh(c), c
 
 
+def rnn_step(weights, x, state):
+    h, _ = state
+    return np.tanh(weights["wi"] @ x + weights["bi"] + weights["wh"] @ h + weights["bh"]), None
+
+
 def gru_step(weights, x, state):
     h, _ = state
     ri, zi, ni = np.split(weights["wi"] @ x + weights["bi"], 3)
@@ -33,20 +38,22 @@ def gru_step(weights, x, state):
 
 
 def forecast_in_numpy(network, past, ahead):
-    """The equations of torch.nn.LSTM and torch.nn.GRU, the head, and what is known ahead, for one window."""
+    """The equations of torch.nn.LSTM, GRU and RNN, the head, and what is known ahead, for one window."""
     p = {name: value.detach().numpy().astype(np.float64) for name, value in network.named_parameters()}
-    step = {"lstm": lstm_step, "gru": gru_step}[network.model.cell]
-    sequence = past
+    step = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}[network.model.cell]
+    sequence, size = past, network.model.hidden_size
     for layer in range(network.model.num_layers):
-        short = {"wi": "weight_ih", "wh": "weight_hh", "bi": "bias_ih", "bh": "bias_hh"}
-        weights = {key: p[f"cell.{name}_l{layer}"] for key, name in short.items()}
-        state = (np.zeros(network.model.hidden_size), np.zeros(network.model.hidden_size))
         outputs = []
-        for x in sequence:
-            state = step(weights, x, state)
-            outputs.append(state[0])
-        sequence = outputs
-    summary = sequence[-1]
+        for direction in ("", "_reverse") if network.model.bidirectional else ("",):
+            short = {"wi": "weight_ih", "wh": "weight_hh", "bi": "bias_ih", "bh": "bias_hh"}
+            weights = {key: p[f"cell.{name}_l{layer}{direction}"] for key, name in short.items()}
+            state, states = (np.zeros(size), np.zeros(size)), []
+            for x in sequence[::-1] if direction else sequence:
+                state = step(weights, x, state)
+                states.append(state[0])
+            outputs.append(states[::-1] if direction else states)
+        sequence = [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+    summary = np.concatenate([sequence[-1][:size], sequence[0][size:]])  # each direction's last state
     forecast = (p["head.weight"] @ summary + p["head.bias"]).reshape(network.horizon, network.targets)
     if network.futures:
         for i, known in enumerate(ahead):
@@ -58,7 +65,10 @@ def forecast_in_numpy(network, past, ahead):
 CASES = [
     ({"cell": "lstm"}, 1, 0, 1),
     ({"cell": "gru"}, 1, 0, 1),
+    ({"cell": "rnn"}, 1, 0, 1),
     ({"cell": "lstm", "num_layers": 3, "dropout": 0.5}, 2, 2, 5),
+    ({"cell": "lstm", "num_layers": 2, "bidirectional": True}, 2, 1, 4),
+    ({"cell": "gru", "bidirectional": True}, 1, 0, 2),
     ({"cell": "gru", "num_layers": 2}, 3, 1, 4),
 ]
 
@@ -123,18 +133,20 @@ def test_a_constant_window_gives_a_forecast_and_gradients_that_are_finite(trial_
 @pytest.mark.parametrize(("model", "targets", "futures", "inputs"), CASES)
 def test_parameters_are_as_many_as_the_closed_form_says(trial_config, model, targets, futures, inputs):
     horizon, hidden, layers = 3, 5, model.get("num_layers", 1)
-    gates = {"lstm": 4, "gru": 3}[model["cell"]]
-    cell = sum(gates * hidden * ((inputs if layer == 0 else hidden) + hidden + 2) for layer in range(layers))
-    head = horizon * targets * (hidden + 1)
-    ahead = hidden * (hidden + futures + 1) + targets * (hidden + 1) if futures else 0
+    gates, ways = {"lstm": 4, "gru": 3, "rnn": 1}[model["cell"]], 1 + model.get("bidirectional", False)
+    seen = [inputs] + [ways * hidden] * (layers - 1)
+    cell = sum(ways * gates * hidden * (each + hidden + 2) for each in seen)
+    head = horizon * targets * (ways * hidden + 1)
+    ahead = hidden * (ways * hidden + futures + 1) + targets * (hidden + 1) if futures else 0
     config = trial_config({"horizon": horizon}, {"hidden_size": hidden} | model)
     shape = Shape(inputs, targets, futures)
     assert parameter_count(config, shape) == cell + head + ahead
     assert sum(p.numel() for p in build(config, shape).parameters()) == cell + head + ahead
+    assert unshared_parameter_count(config, shape) == 8 * cell + head + ahead  # the look-back has eight steps
 
 
 def test_counting_parameters_allocates_none(trial_config):
-    config = trial_config({"horizon": 100_000}, {"hidden_size": 8192, "num_layers": 16})
+    config = trial_config({"horizon": 100_000}, {"hidden_size": 8192, "num_layers": 16, "forget_bias": "chrono"})
     assert parameter_count(config, Shape(1, 10)) > 8e9
 
 

@@ -13,6 +13,11 @@ from lstm.training import memory_bytes, seconds_per_epoch, train
 
 RECIPES = {
     "lstm with dropout": ({"num_layers": 2, "dropout": 0.4}, {}),
+    "rnn": ({"cell": "rnn"}, {}),
+    "vanilla, chrono": ({"variant": "vanilla", "forget_bias": "chrono", "num_layers": 2, "dropout": 0.4}, {}),
+    "full gate recurrence": ({"variant": "full_gate_recurrence", "bidirectional": True}, {}),
+    "coupled gates in bfloat16": ({"variant": "coupled_gates"}, {"precision": "bfloat16"}),
+    "lstm both ways": ({"bidirectional": True, "forget_bias": 1.0}, {}),
     "gru": ({"cell": "gru"}, {"optimizer": "adam", "weight_decay": 0.01}),
     "sgd with momentum": ({}, {"optimizer": "sgd", "momentum": 0.9}),
     "adamw and cosine": ({}, {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine"}),
@@ -281,7 +286,7 @@ def test_the_loss_of_a_window_is_the_mean_over_the_windows(trial_config, series_
     assert second.metrics["train/loss"] == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize("model", [{"cell": "lstm"}, {"cell": "gru"}], ids=str)
+@pytest.mark.parametrize("model", [{"cell": "lstm"}, {"cell": "gru"}, {"variant": "vanilla"}], ids=str)
 def test_it_learns_a_wave_that_the_naive_forecast_misses(trial_config, series_of, model):
     wave = np.sin(2 * np.pi * np.arange(500) / 17.3) * 40 + 1000
     options = {"max_epochs": 15, "learning_rate": 0.02}
@@ -322,6 +327,15 @@ def test_memory_holds_the_weights_the_series_and_what_a_batch_leaves(trial_confi
         trial_config({"lookback": 30}),
         trial_config(model={"hidden_size": 64}),
         trial_config(model={"num_layers": 4}),
+        trial_config(model={"bidirectional": True}),
         trial_config(training={"batch_size": 64}),
     ):
         assert memory_bytes(larger, series) > small
+
+
+def test_variants_keep_more_than_torchs_own(trial_config, series_of, walk):
+    config = trial_config()
+    series = series_of(config.data, walk(120))
+    wide = [{"hidden_size": 64} | more for more in ({}, {"variant": "vanilla"}, {"variant": "full_gate_recurrence"})]
+    few, more, most = (memory_bytes(trial_config(model=model, training={"batch_size": 4096}), series) for model in wide)
+    assert few < more < most

@@ -17,7 +17,8 @@ def test_a_plan_says_what_run_would_do_and_writes_nothing(folder, sweep):
     assert "training.learning_rate: 0.001 to 0.1, log" in answer.out
     assert "tiny.csv: 300 rows, a row every 1D, 2020-01-01 to 2020-10-26" in lines["data"]
     assert "train 160, validation 54, test 54" in lines["windows"]
-    assert "61 to 415" in lines["parameters"]
+    assert "61 to 415" in lines["parameters"]  # 40 and 352 of them recurrent, over 14 steps
+    assert "581 to 4,991 had each step of the look-back its own: the weights are shared over time" in answer.out
     assert "MB a trial, beside the libraries" in lines["memory"]
     assert "at once on this machine" in lines["device"]
     assert "of training if no trial stops early (measured in " in lines["time"]
@@ -30,7 +31,16 @@ def test_a_plan_as_a_document(folder, sweep):
     document = json.loads(sweep("plan", "tiny.yaml", "--json").out)
     assert document["trials"] == 4
     assert document["kept"]["home"] == str(folder / "runs")
-    assert {"space", "parameters", "windows", "device", "memory_mb", "sweep_s", "hash"} <= document.keys()
+    assert {
+        "space",
+        "parameters",
+        "parameters_unshared",
+        "windows",
+        "device",
+        "memory_mb",
+        "sweep_s",
+        "hash",
+    } <= document.keys()
 
 
 def test_the_plan_of_a_name_is_that_of_its_last_run(copied, finished, sweep):
@@ -75,7 +85,14 @@ def test_one_trial_is_one(capsys):
         },
         **{"sampler": None, "pruner": None, "space": {}, "first": [], "stop": {}, "warnings": [], "device": "cpu"},
         "data": {"text": "a.csv: 3 rows, steps of 1, 1700 to 2008", "notes": ["a note"]},
-        **{"windows": {"train": 1}, "parameters": [61, 61], "memory_mb": [0.2, 0.2], "slots": 1, "sweep_s": [0, 0]},
+        **{
+            "windows": {"train": 1},
+            "parameters": [61, 61],
+            "parameters_unshared": [101, 101],
+            "memory_mb": [0.2, 0.2],
+            "slots": 1,
+            "sweep_s": [0, 0],
+        },
         **{"measured_in_s": 1.234, "kept": {"study": "a", "checkpoints": "b", "mlflow": "c"}},
     }
     show(document)
