@@ -110,7 +110,7 @@ class SequenceNetwork(nn.Module):
 
 
 def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, cells.State | None]:
-    """What is left of `(batch, time, input)` after the first steps, and the state that these built, without gradient."""
+    """What is left of `(batch, time, input)` after the first steps, and the state that those built, no gradient."""
     if not steps:
         return inputs, None
     with torch.no_grad():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.spec import SCHEMA, YOUNGER, comparable, load, spec_hash, warnings
-from lstm.config import ModelConfig
+from lstm.config import ModelConfig, TrainingConfig
 from lstm.records import BadInput
 
 
@@ -134,7 +134,8 @@ def test_a_younger_field_off_its_default_is_another_sweep(spec):
 
 
 def test_younger_fields_are_left_out_at_the_defaults_they_have():
-    defaults = {f"model.{name}": field.default for name, field in ModelConfig.model_fields.items()}
+    sections = {"model": ModelConfig, "training": TrainingConfig}
+    defaults = {f"{s}.{n}": field.default for s, kind in sections.items() for n, field in kind.model_fields.items()}
     assert YOUNGER.items() <= defaults.items()
 
 
