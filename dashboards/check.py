@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboards import runs
-from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, settings_text
+from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, probed, settings_text
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
@@ -179,6 +179,7 @@ class _Check:
         shall = list(points(history))
         if ending is not None and ending.value is not None:
             shall.append(("best", ending.value, ending.at_ms, ending.best_epoch))
+        shall += [point for event in self._sweep.probings() if event.number == trial.number for point in probed(event)]
         judged = self._sweep.facts.get("judged") or {}
         curves = self._curves(run, [name for name, *_ in shall])
         # A trial that was the best when an earlier run ended has been judged on the test part, too.

@@ -21,6 +21,7 @@ from lstm.records import (
     Trial,
     TrialEnded,
     TrialLost,
+    TrialProbed,
     TrialStarted,
     TrialState,
 )
@@ -196,6 +197,13 @@ class Ledger:
         runs.log(self._client, run_id, tags=WHOLE)
         self._live.pop(event.number, None)
 
+    def probe_trial(self, event: TrialProbed) -> None:
+        """Log a probe's numbers and pictures."""
+        run_id = self._trial_run(event.number)
+        if event.html is not None:
+            self._client.log_text(run_id, event.html, "probe.html")
+        runs.log(self._client, run_id, metrics=list(probed(event)))
+
     def finish(
         self, html: str | None, metrics: Mapping[str, float], best: Trial | None, checkpoint: bytes | None
     ) -> None:
@@ -314,6 +322,13 @@ def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
         names = runs.metric_names(epoch.metrics)
         for name, value in epoch.metrics.items():
             yield names[name], value, epoch.measured_at_ms, epoch.number
+
+
+def probed(event: TrialProbed) -> Iterator[tuple[str, float, int, int]]:
+    """A probe's numbers as a trial's run holds them: `probe/...`, a point each at the best epoch."""
+    names = runs.metric_names(f"probe/{name}" for name in event.numbers)
+    for name, value in event.numbers.items():
+        yield names[f"probe/{name}"], value, event.at_ms, event.best_epoch
 
 
 def _ended(run: Any) -> _Ended:

@@ -22,6 +22,7 @@ from lstm.records import (
     Trial,
     TrialEnded,
     TrialLost,
+    TrialProbed,
     TrialStarted,
 )
 
@@ -56,6 +57,7 @@ _WORDS: Mapping[type, str] = {
     TrialStarted: "the start of trial",
     TrialLost: "a lost attempt at trial",
     TrialEnded: "the end of trial",
+    TrialProbed: "the probe of trial",
     SweepEnded: "the sweep's end",
     _Finish: "the report",
 }
@@ -278,6 +280,8 @@ class Recorder:
             case TrialEnded():
                 wanted = not bare and self._wants_checkpoint(item)
                 ledger.end_trial(item, self._checkpoint(item.checkpoint) if wanted else None)
+            case TrialProbed():
+                ledger.probe_trial(item)
             case SweepEnded():
                 ledger.end_sweep(item)
             case _Finish():

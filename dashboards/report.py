@@ -93,6 +93,14 @@ def report(
     return _page(sweep.name, "\n".join(sections))
 
 
+def probe_page(title: str, numbers: Mapping[str, float], pictures: Sequence[Picture]) -> str:
+    """What a probe found as one HTML document, for any trial."""
+    places = count(1)
+    drawn = [_drawn(each, lambda figure: _embed(figure, f"figure-{next(places)}")) for each in pictures]
+    body = _probed({f"probe/{name}": value for name, value in numbers.items()}, drawn)
+    return _page(title, f"<h1>{html.escape(title)}</h1>{body}")
+
+
 def _page(title: str, body: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
@@ -187,7 +195,7 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
         return ""
     rows = [[name, _cell(value), words.meaning(name)] for name, value in numbers.items()]
     table = _table(["number", "value", "what it says"], rows, words_last=True) if rows else ""
-    note = "The best trial's network, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
+    note = "The network of a trial, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
     return _section("What the network is like", note, table + "".join(drawn))
 
 

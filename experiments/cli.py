@@ -223,6 +223,16 @@ def predict(**arguments: Any) -> int | None:
 
 
 @main.command()
+@NAMED
+@click.option("--trial", type=int, metavar="N", help="Probe this trial.  [default: the best]")
+@JSON
+@HOME
+def probe(**arguments: Any) -> int | None:
+    """Measure what a trial's network is like: memory, answers, cost."""
+    return _verb("probe", **arguments)
+
+
+@main.command()
 @click.argument("named", metavar="[NAME|SPEC]", required=False)
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="[default: the first free one from 5000]")
 @JSON

@@ -17,6 +17,10 @@ from lstm.config import DataConfig, TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
 from lstm.network import Forecaster, Shape, evaluation_batch
 from lstm.records import BadInput, Forecast, Judged
+from lstm.subject import Subject
+from lstm.trace import trace
+
+PROBED = 32  # windows
 
 
 def load(config: TrialConfig, folder: Path, reach: int) -> Series:
@@ -225,6 +229,41 @@ def examples(network: nn.Module, series: Series, trial: TrialConfig, count: int 
         for i, origin in enumerate(chosen.tolist())
         for column, target in enumerate(series.targets)
     ]
+
+
+def subject(network: nn.Module, series: Series, trial: TrialConfig) -> Subject:
+    """The network for probes: windows spread over the validation part, its whole forecast as the answer.
+
+    What is known ahead is as it was where the loss is asked for, elsewhere at its mean. It rolls on where it has no
+    other inputs than its targets.
+    """
+    assert isinstance(network, Forecaster)
+    config, count = trial.data_as(DataConfig), len(series.targets)
+    origins = series.origins("validation", config)
+    chosen = origins[np.linspace(0, len(origins) - 1, min(PROBED, len(origins))).round().astype(int)]
+    past, ahead, target = Windows(series, config, "cpu").at(torch.from_numpy(chosen))
+    network.warmup = 0  # it changes gradients alone
+
+    def respond(inputs: Tensor) -> Tensor:
+        known = inputs.new_zeros(len(inputs), config.horizon, series.futures)
+        answer: Tensor = network(inputs, known)
+        return answer.flatten(1)
+
+    def roll(inputs: Tensor, steps: int) -> Tensor:
+        found = inputs
+        while found.shape[1] < inputs.shape[1] + steps:
+            found = torch.cat([found, network(found[:, -config.lookback :], ahead[:0])], dim=1)
+        return found[:, inputs.shape[1] :][:, :steps]
+
+    return Subject(
+        respond=respond,
+        loss=lambda inputs: float(nn.functional.mse_loss(network(inputs, ahead), target)),
+        windows=past,
+        columns=(*config.columns, *(f"calendar {n}" for n in range(series.inputs - len(config.columns)))),
+        outputs=tuple(f"{name} +{step}" for step in range(1, config.horizon + 1) for name in series.targets),
+        trace=lambda inputs: trace(network.cell, network.entered(inputs)[0]),
+        roll=roll if series.inputs == count else None,
+    )
 
 
 def predict(network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:

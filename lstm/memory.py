@@ -21,12 +21,15 @@ from lstm.config import MemoryData, TrialConfig
 from lstm.data import Part, Scale
 from lstm.network import SequenceNetwork, Shape, evaluation_batch
 from lstm.records import BadInput, Forecast, Judged
+from lstm.subject import Subject
+from lstm.trace import trace
 
 VERSION = 1  # of the generators: other sequences are other data
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 SUBSTEPS = 10  # Euler steps in a unit of time
 BURN_IN = 300  # units of time until a series is on its attractor
 SHOWN = 200  # points of a picture
+PROBED = 32  # sequences
 Pair = tuple[np.ndarray, np.ndarray]  # inputs (sequence, time, input), targets; symbols are whole numbers
 
 
@@ -258,6 +261,29 @@ def _shown(network: nn.Module, inputs: np.ndarray, width: int, section: MemoryDa
     outputs = network(nn.functional.one_hot(given, width).float() if section.problem == "copy" else given)
     found: np.ndarray = (outputs.argmax(dim=-1) if section.problem == "copy" else outputs).numpy()
     return found.astype(float)
+
+
+def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject:
+    """The network for probes: sequences of the validation part, the answer at the last step; symbols are one-hot."""
+    assert isinstance(network, SequenceNetwork)
+    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
+    given, wanted = (torch.from_numpy(array[:PROBED]) for array in data.parts["validation"])
+    inputs = nn.functional.one_hot(given, data.inputs).float() if section.problem == "copy" else given
+    network.warmup = 0  # it changes gradients, and which answers are judged
+
+    def loss(disturbed: Tensor) -> float:
+        answers = network(disturbed)
+        every = (answers, wanted) if section.answers_once else (answers[:, warmup:], wanted[:, warmup:])
+        return float(_loss(*every).mean())
+
+    return Subject(
+        respond=lambda x: network(x) if section.answers_once else network(x)[:, -1],
+        loss=loss,
+        windows=inputs,
+        columns={"adding": ("value", "mark"), "mackey_glass": ("value",)}.get(section.problem, (*data.targets, "sign")),
+        outputs=data.targets,
+        trace=lambda x: trace(network.cell, x),
+    )
 
 
 @torch.no_grad()

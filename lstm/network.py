@@ -43,16 +43,8 @@ class Forecaster(nn.Module):
 
     def forward(self, past: Tensor, ahead: Tensor) -> Tensor:
         """Forecasts from the look-back `(batch, lookback, column)` and `(batch, horizon, future column)`."""
-        target, others = past[..., : self.targets], past[..., self.targets :]
-        mean = deviation = None
-        if self.model.normalization == "window":
-            mean = target.mean(dim=1, keepdim=True)
-            deviation = target.std(dim=1, keepdim=True, correction=0) + EPSILON
-            target = (target - mean) / deviation
-        last = target[:, -1:]
-        if self.model.residual == "last":
-            target = target - last
-        inputs, state = warm_up(self.cell, torch.cat([target, others], dim=-1), self.warmup)
+        inputs, last, mean, deviation = self.entered(past)
+        inputs, state = warm_up(self.cell, inputs, self.warmup)
         summary = cells.summary(self.cell, inputs, state)
         forecast: Tensor = self.head(summary).view(-1, self.horizon, self.targets)
         if self.futures:
@@ -63,6 +55,19 @@ class Forecaster(nn.Module):
         if mean is not None and deviation is not None:
             forecast = forecast * deviation + mean
         return forecast
+
+    def entered(self, past: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """What enters the cell, and what it is relative to: the last value, the window's mean and deviation."""
+        target, others = past[..., : self.targets], past[..., self.targets :]
+        mean = deviation = None
+        if self.model.normalization == "window":
+            mean = target.mean(dim=1, keepdim=True)
+            deviation = target.std(dim=1, keepdim=True, correction=0) + EPSILON
+            target = (target - mean) / deviation
+        last = target[:, -1:]
+        if self.model.residual == "last":
+            target = target - last
+        return torch.cat([target, others], dim=-1), last, mean, deviation
 
 
 class Shape(Protocol):

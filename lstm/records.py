@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+PROBED = "probed."  # before a trial's number: the fact that a study keeps of its probe
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
@@ -118,6 +119,17 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialProbed:
+    """What the network of a trial's best epoch is like was measured."""
+
+    number: int
+    numbers: Mapping[str, float]  # by name, `delay/half_life`
+    best_epoch: int
+    at_ms: int
+    html: str | None = None  # the pictures, as a page
+
+
+@dataclass(frozen=True, slots=True)
 class TrialLost:
     """An attempt ended without the trial's end (its process or host died); it is tried again."""
 
@@ -143,7 +155,7 @@ class Notice:
     text: str
 
 
-Event = SweepStarted | TrialStarted | EpochEnded | TrialEnded | TrialLost | SweepEnded | Notice
+Event = SweepStarted | TrialStarted | EpochEnded | TrialEnded | TrialProbed | TrialLost | SweepEnded | Notice
 Record = Callable[[Event], None]
 
 
@@ -252,6 +264,11 @@ class Sweep:
             best = self._best([trial, best] if best else [trial])
             endings.append(trial.ending(place, best.value if best else None))
         return endings
+
+    def probings(self) -> list[TrialProbed]:
+        """What probes have found, one for each trial that was probed."""
+        kept = {int(k.removeprefix(PROBED)): v for k, v in self.facts.items() if k.startswith(PROBED)}
+        return [TrialProbed(number, **kept[number]) for number in sorted(kept)]
 
     def _best(self, among: Iterable[Trial]) -> Trial | None:
         done = [

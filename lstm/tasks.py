@@ -16,6 +16,7 @@ from lstm.checkpoint import Checkpoint, Dataset
 from lstm.config import TrialConfig
 from lstm.network import Shape
 from lstm.records import BadInput, Forecast, Judged
+from lstm.subject import Subject
 
 
 class Feed(Protocol):
@@ -71,6 +72,10 @@ class Task(Protocol):
         """What the network makes of a few test sequences, for pictures."""
         ...
 
+    def subject(self, network: nn.Module, data: Any, config: TrialConfig, /) -> Subject:
+        """The network as probes ask it."""
+        ...
+
     def predict(
         self, network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path, /
     ) -> dict[str, list[Any]]:
@@ -106,6 +111,11 @@ def judge(checkpoint: Checkpoint, data: Dataset) -> dict[str, float]:
 def examples(checkpoint: Checkpoint, data: Dataset) -> Sequence[Forecast]:
     """What the best epoch makes of a few test sequences."""
     return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
+
+
+def subject(checkpoint: Checkpoint, data: Dataset) -> Subject:
+    """The best epoch's network as probes ask it."""
+    return of(checkpoint.config).subject(best_network(checkpoint), data, checkpoint.config)
 
 
 def predict(checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:

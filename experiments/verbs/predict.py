@@ -5,13 +5,16 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
 from experiments.spec import Spec
 from lstm.records import BadInput, Sweep, Trial
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Checkpoint
 
 
 def main(
@@ -22,7 +25,7 @@ def main(
 
     where = Home.at(home)
     found = find.sweep(named, where)
-    chosen = _choose(study.read(found.study_url, found.name), trial)
+    chosen = choose(study.read(found.study_url, found.name), trial)
     if output and not Path(output).absolute().parent.is_dir():
         raise BadInput(f"--output {output}: its folder does not exist")
     if output and Path(output).is_dir():
@@ -52,7 +55,8 @@ def _write(output: str, text: str) -> None:
         raise BadInput(f"--output {output}: can't be written: {error.strerror}") from None
 
 
-def _choose(sweep: Sweep, number: int | None) -> Trial:
+def choose(sweep: Sweep, number: int | None) -> Trial:
+    """The trial of a number, which must have a checkpoint; without one the best."""
     if number is None:
         if sweep.best is None:
             raise BadInput(f"{sweep.name}: no trial has completed yet; `sweep run` it first")
@@ -78,7 +82,18 @@ def _own_forecast(trial: Trial, spec: Spec) -> dict[str, list[Any]]:
 
 def _forecast(trial: Trial, path: str | None, folder: Path = Path()) -> dict[str, list[Any]]:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
-    from lstm import checkpoint, tasks
+    from lstm import tasks
+
+    return tasks.predict(load(trial), path, folder)
+
+
+def load(trial: Trial) -> "Checkpoint":
+    """A trial's checkpoint with its best weights; files that can't be trusted are named on standard error.
+
+    Raises:
+        BadInput: there is none, or its weights were not kept.
+    """
+    from lstm import checkpoint
 
     broken: list[str] = []
     loaded = checkpoint.load(trial.checkpoint, broken.append)
@@ -90,7 +105,7 @@ def _forecast(trial: Trial, path: str | None, folder: Path = Path()) -> dict[str
         raise BadInput(
             f"--trial {trial.number}: its weights were not kept (storage.keep: best); leave --trial out for the best"
         )
-    return tasks.predict(loaded, path, folder)
+    return loaded
 
 
 def _csv(columns: Mapping[str, Sequence[Any]]) -> str:

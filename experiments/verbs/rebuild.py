@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
-from experiments.verbs.run import REPORT
+from experiments.verbs.run import PAGE, REPORT
 from experiments.verbs.verify import tell
 from lstm.records import Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
 
@@ -134,6 +134,9 @@ def _tell(found: find.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, 
             recorder(EpochEnded(number, epoch))
         if number in by_number:
             recorder(by_number[number])
+    for event in sweep.probings():
+        page = found.home.sweep(sweep.name) / PAGE.format(event.number)
+        recorder(replace(event, html=page.read_text(encoding="utf-8") if page.is_file() else None))
     complete = bool(facts.get("complete"))
     recorder(SweepEnded(complete, "rebuilt from study and checkpoints", endings[-1].at_ms if endings else 0))
     report = found.home.sweep(sweep.name) / REPORT

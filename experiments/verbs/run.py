@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
 
 Document = dict[str, Any]
+PAGE = "probe-{:04d}.html"  # likewise, of a trial's run
 REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted

@@ -683,14 +683,19 @@ class _Audit:
         return {_clean(self.base["metric"]): [(step, 0, _finite(value)) for step, value in trial.epochs.items()]}
 
     def _end_points(self, trial: Trial) -> dict[str, list[Point]]:
-        """What a trial's end adds to its run, each a single point."""
+        """What a trial's end adds to its run, and a probe of it, each a single point."""
+        found = self.facts.get(f"probed.{trial.number}") or {"numbers": {}}
+        names = _clean_all([f"probe/{name}" for name in found["numbers"]])
+        probed = {
+            names[f"probe/{name}"]: [(found["best_epoch"], found["at_ms"], _finite(value))]
+            for name, value in found["numbers"].items()
+        }
         if trial.end.get("value") is None:
-            return {}
+            return probed
         judged = self._judged() if trial is self.best and self.concluded else {}
         step, at_ms = trial.end["best_epoch"], trial.end["at_ms"]
-        return {
-            metric: [(step, at_ms, _finite(value))] for metric, value in {"best": trial.end["value"], **judged}.items()
-        }
+        ended = {"best": trial.end["value"], **judged}
+        return {**{metric: [(step, at_ms, _finite(value))] for metric, value in ended.items()}, **probed}
 
     def _judged(self) -> dict[str, float]:
         judged = self.facts.get("judged") or {}

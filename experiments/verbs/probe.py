@@ -1,0 +1,123 @@
+"""`sweep probe`: what the network of a trial is like: delay, feedback, activation, scalability, reliability."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dashboards.config import TrackingConfig
+from experiments import find
+from experiments.cli import emit
+from experiments.plan import Home, make
+from experiments.screen import console
+from experiments.verbs.predict import choose, load
+from experiments.verbs.run import PAGE
+from lstm.records import PROBED, BadInput, Sweep, TrialProbed
+
+DELIVERY_S = 60.0
+
+
+def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
+    """Measures a trial once, and tells what was found; 1 where MLflow or the study did not take it."""
+    from cluster import study
+
+    where = Home.at(home)
+    found = find.sweep(named, where)
+    sweep = study.read(found.study_url, found.name)
+    chosen = choose(sweep, trial)
+    page = where.sweep(found.name) / PAGE.format(chosen.number)
+    known = next((event for event in sweep.probings() if event.number == chosen.number), None)
+    event = known or _measure(named, where, sweep, chosen.number, page)
+    left = ""
+    if known is None:
+        left = _keep(found, event)
+    document = {
+        "sweep": found.name,
+        "trial": chosen.number,
+        "best_epoch": event.best_epoch,
+        "numbers": dict(event.numbers),
+        "page": str(page) if page.is_file() else None,
+    }
+    if as_json:
+        emit(document)
+    else:
+        show(document)
+    if left:
+        print(left, file=sys.stderr)
+    return 1 if left else 0
+
+
+def _measure(named: str, home: Home, sweep: Sweep, number: int, page: Path) -> TrialProbed:
+    """Probes a trial's best epoch on the sweep's own data and writes the page of pictures.
+
+    Raises:
+        BadInput: its weights are not there, or the data are not those that it was trained on.
+    """
+    from dashboards.report import probe_page
+    from lstm import device, probe, tasks
+
+    (trial,) = (each for each in sweep.trials if each.number == number)
+    loaded = load(trial)
+    plan = make(find.spec(named, home), home)
+    if loaded.facts.fingerprint != plan.series.fingerprint:
+        raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
+    device.claim(os.cpu_count() or 1, 0)
+    measured = probe.probe(tasks.subject(loaded, plan.series))
+    _write(page, probe_page(f"{sweep.name}, trial {number}", measured.numbers, measured.pictures))
+    at_ms = time.time_ns() // 1_000_000
+    return TrialProbed(number, measured.numbers, loaded.state.best_epoch, at_ms, page.read_text(encoding="utf-8"))
+
+
+def _write(page: Path, html: str) -> None:
+    try:
+        page.write_text(html, encoding="utf-8")
+    except OSError as error:
+        page.unlink(missing_ok=True)
+        raise BadInput(f"{page}: can't be written: {error.strerror}") from None
+
+
+def _keep(found: find.Found, event: TrialProbed) -> str:
+    """Stores what was found, first in the study, from which MLflow can be made again; what did not work, if anything."""
+    from cluster import study
+    from dashboards.recorder import Recorder
+
+    fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
+    try:
+        study.remember(found.study_url, found.name, **{f"{PROBED}{event.number}": fact})
+        facts = study.read(found.study_url, found.name).facts
+    except study.AWAY as error:
+        return str(study.unanswered(found.study_url, error))
+    recorder = Recorder(
+        found.tracking_uri,
+        found.home.artifacts_of(found.tracking_uri),
+        TrackingConfig(checkpoints=found.artifacts),
+        found.name,
+        study=str(facts.get("id", "")),
+        notice=lambda text: print(f"note: {text}", file=sys.stderr),
+    )
+    recorder(event)
+    if recorder.close(DELIVERY_S):
+        return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"
+    return ""
+
+
+def show(document: Mapping[str, Any]) -> None:
+    """Prints a probe for people."""
+    from rich.table import Table
+
+    from dashboards.words import meaning
+
+    screen = console()
+    title = f"{document['sweep']}, trial {document['trial']}, epoch {document['best_epoch']}"
+    screen.print(f"{title}: inputs and answers are scaled, 1 is a standard deviation", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("property")
+    table.add_column("value", justify="right")
+    table.add_column("what it says", overflow="fold")
+    for name, value in document["numbers"].items():
+        table.add_row(name, f"{value:.4g}", meaning(name))
+    screen.print(table)
+    if document["page"]:
+        screen.print(f"Pictures  {document['page']}", soft_wrap=True)
