@@ -82,6 +82,19 @@ def test_verify_finds_nothing_wrong_with_a_sound_sweep(home, sweep):
     assert (code, document["sweep"], document["clean"], document["findings"]) == (0, "tiny", True, [])
 
 
+def test_a_sweep_recorded_before_there_was_a_field_is_sound(home, sweep):
+    files = list(home.rglob("artifacts/config.yaml"))
+    for file in files:
+        lines = file.read_text().splitlines()
+        kept = [line for line in lines if line.split(":")[0].strip() not in ("variant", "forget_bias", "bidirectional")]
+        assert len(kept) == len(lines) - 3
+        file.write_text("\n".join(kept))
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        younger = "DELETE FROM params WHERE key IN ('model.variant', 'model.forget_bias', 'model.bidirectional')"
+        assert database.execute(younger).rowcount == 3 * len(files) > 0
+    assert _verified(sweep, home)[1]["findings"] == []
+
+
 def test_there_are_damages_of_each_store():
     families = {name.partition("_")[0] for name in DAMAGES}
     assert families == {"study", "mlflow", "artifact", "checkpoint"}
