@@ -79,7 +79,7 @@ def _write(page: Path, html: str) -> None:
 
 
 def _keep(found: find.Found, event: TrialProbed) -> str:
-    """Stores what was found, first in the study, from which MLflow can be made again; what did not work, if anything."""
+    """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work."""
     from cluster import study
     from dashboards.recorder import Recorder
 
