@@ -259,7 +259,7 @@ def subject(network: nn.Module, series: Series, trial: TrialConfig) -> Subject:
         respond=respond,
         loss=lambda inputs: float(nn.functional.mse_loss(network(inputs, ahead), target)),
         windows=past,
-        columns=(*config.columns, *(f"calendar {n}" for n in range(series.inputs - len(config.columns)))),
+        columns=(*config.columns, *(f"{feature} {wave}" for feature in config.calendar for wave in ("sin", "cos"))),
         outputs=tuple(f"{name} +{step}" for step in range(1, config.horizon + 1) for name in series.targets),
         trace=lambda inputs: trace(network.cell, network.entered(inputs)[0]),
         roll=roll if series.inputs == count else None,

@@ -1,0 +1,101 @@
+"""What a probe finds is kept in the study, told to MLflow, checked, and told again by `sweep rebuild`."""
+
+import json
+import math
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from audit import audit
+
+from lstm import probe
+
+
+@pytest.fixture
+def home(finished, tmp_path):
+    """A finished sweep's home of one's own; its checkpoints stay where they are."""
+    home = tmp_path / "runs"
+    shutil.copytree(finished.home, home)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, '{finished.home}', '{home}')")
+    return home
+
+
+def stored(home, number):
+    """The points of a trial's probe in MLflow: name, value, step."""
+    query = (
+        "SELECT metrics.key, metrics.value, step FROM metrics JOIN runs USING (run_uuid) JOIN tags USING (run_uuid) "
+        "WHERE lifecycle_stage = 'active' AND metrics.key LIKE 'probe/%' "
+        "AND tags.key = 'sweep.trial' AND tags.value = ?"
+    )
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        return {name: (value, step) for name, value, step in database.execute(query, (str(number),))}
+
+
+def test_a_trial_is_probed_once_and_everyone_knows(home, sweep, monkeypatch):
+    answer = sweep("probe", "tiny", "--home", home, "--json")
+    assert (answer.code, answer.err) == (0, "")
+    found = json.loads(answer.out)
+    best = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]
+    assert (found["trial"], found["best_epoch"]) == (best["trial"], best["epoch"])
+    assert {name.split("/")[0] for name in found["numbers"]} == {
+        "delay",
+        "feedback",
+        "activation",
+        "scalability",
+        "reliability",
+    }
+    assert all(math.isfinite(value) for value in found["numbers"].values())
+    wanted = {f"probe/{name}": (value, best["epoch"]) for name, value in found["numbers"].items()}
+    assert stored(home, best["trial"]) == wanted
+    page = (home / "tiny" / f"probe-{best['trial']:04d}.html").read_text()
+    assert "What the network is like" in page
+    assert page.count("Plotly.newPlot") >= 5
+    assert next((home / "artifacts").rglob("probe.html")).read_text() == page
+    assert sweep("verify", "tiny", "--home", home).code == 0
+    assert audit(home, "tiny") == []
+    monkeypatch.setattr(probe, "probe", None)  # a second time nothing is measured
+    again = sweep("probe", "tiny", "--home", home)
+    assert again.code == 0
+    assert "steps back to the input that counts most" in " ".join(again.out.split())
+    assert stored(home, best["trial"]) == wanted
+
+
+def test_another_trial(home, sweep):
+    best = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]["trial"]
+    other = (best + 1) % 4
+    assert json.loads(sweep("probe", "tiny", "--trial", other, "--home", home, "--json").out)["trial"] == other
+    assert stored(home, other)
+    assert not stored(home, best)
+
+
+def test_a_point_that_is_gone_is_found_and_told_again(home, sweep):
+    number = json.loads(sweep("probe", "tiny", "--home", home, "--json").out)["trial"]
+    before = stored(home, number)
+    for change in ("DELETE FROM metrics", "UPDATE metrics SET value = value + 1"):
+        with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+            database.execute(f"{change} WHERE key = 'probe/delay/peak'")
+        answer = sweep("verify", "tiny", "--home", home)
+        assert answer.code == 1
+        assert "probe/delay/peak" in answer.out
+        assert any("probe/delay/peak" in finding for finding in audit(home, "tiny"))
+        assert sweep("rebuild", "tiny", "--home", home).code == 0
+        assert stored(home, number) == before
+        assert sweep("verify", "tiny", "--home", home).code == 0
+
+
+def test_what_can_not_be_probed_is_refused(home, sweep, finished, monkeypatch):
+    answer = sweep("probe", "tiny", "--trial", 99, "--home", home)
+    assert answer.code == 2
+    assert "has no such trial with a checkpoint" in answer.err
+    monkeypatch.chdir(home.parent)
+    shutil.copy(finished.folder / "tiny.yaml", home.parent)
+    (home.parent / "tiny.csv").write_text(
+        (finished.folder / "tiny.csv").read_text().replace("2020-01-01,", "2020-01-01,9")
+    )
+    answer = sweep("probe", "tiny.yaml", "--home", home)
+    assert answer.code == 2
+    assert answer.err == "tiny.yaml: data: are not those that tiny was trained on\n"
+    assert not list((home / "tiny").glob("probe-*"))
