@@ -194,6 +194,40 @@ def _text(value: Scalar) -> str:
     return "null" if value is None else str(value)
 
 
+def choices(sweep: Sweep, name: str) -> go.Figure | None:
+    """The values that each choice of a categorical setting gave, the best median on top; None where there is one."""
+    found: dict[str, list[float]] = {}
+    for trial in sweep.trials:
+        value = _finite(trial.value)
+        if trial.state == "COMPLETE" and not trial.diverged and value is not None and name in trial.settings:
+            found.setdefault(_text(trial.settings[name]), []).append(value)
+    if len(found) < 2:
+        return None
+    ordered = sorted(found.items(), key=lambda item: median(item[1]), reverse=sweep.direction == "minimize")
+    figure = _figure(110 + 44 * len(ordered), html.escape(sweep.metric), "")
+    for choice, values in ordered:
+        figure.add_box(
+            x=values,
+            name=html.escape(choice),
+            boxpoints="all",
+            pointpos=0,
+            jitter=0.5,
+            marker={"color": BLUE, "size": 4},
+            line={"color": INK, "width": 1},
+            fillcolor="rgba(134, 173, 199, 0.35)",
+            hovertemplate="%{x:.4g}<extra></extra>",
+        )
+    every = [value for values in found.values() for value in values]
+    figure.update_layout(showlegend=False)
+    return figure.update_xaxes(type="log") if is_log(every) else figure
+
+
+def categorical(sweep: Sweep) -> list[str]:
+    """Settings whose values are names, in the order in which they stand in the space."""
+    names = dict.fromkeys(name for trial in sweep.trials for name in trial.settings)
+    return [name for name in names if any(isinstance(t.settings.get(name), str | bool) for t in sweep.trials)]
+
+
 def importances(values: Mapping[str, float]) -> go.Figure:
     """How much of the differences each parameter explains, the most important on top."""
     labels = short_names(values)

@@ -82,6 +82,10 @@ def report(
     if lines is not None:
         note = "A line is a completed trial. Drag along an axis to keep only the lines that pass there."
         sections.append(_section("Settings and what they gave", note, draw(lines)))
+    for name in figures.categorical(sweep):
+        if (boxes := figures.choices(sweep, name)) is not None:
+            note = "Completed trials, side by side: the box holds the middle half, the line in it is the median."
+            sections.append(_section(f"What each {name} gave", note, draw(boxes)))
     if importances:
         note = "How much each searched setting matters for the value, as the trials tell it."
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))

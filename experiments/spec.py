@@ -32,6 +32,7 @@ YOUNGER: Mapping[str, Any] = {
     "model.bidirectional": False,
     "model.forget_bias": None,
     "training.warmup_steps": 0,
+    "training.input_noise": 0,
 }
 
 

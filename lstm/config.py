@@ -75,6 +75,11 @@ class Data(Section):
         """Whether a network has read the whole sequence when it answers."""
         return True
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the inputs are numbers, to which noise can be added."""
+        return True
+
     def faults(self) -> Iterator[Fault]:
         """Rules across the section's fields."""
         yield from ()
@@ -203,6 +208,11 @@ class MemoryData(Data):
         return self.problem == "adding"
 
     @property
+    def has_numbers(self) -> bool:
+        """All but copy have."""
+        return self.problem != "copy"
+
+    @property
     def alphabet(self) -> int:
         """Different symbols."""
         return self.symbols or 8
@@ -298,6 +308,12 @@ class TrainingConfig(Section):
         le=100_000,
         description="First steps of each sequence that only build the initial state: no loss and no gradient there.",
     )
+    input_noise: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Deviation of Gaussian noise on the scaled inputs in training, drawn anew for each batch.",
+    )
     patience: int | None = Field(
         None, ge=1, le=1_000_000, description="Stop after so many epochs without a better value."
     )
@@ -366,6 +382,9 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
         if data and data.steps is not None and training.warmup_steps >= data.steps:
             message = f"is {training.warmup_steps}, but a sequence has {data.steps} steps; leave some to learn from"
             yield Fault("training.warmup_steps", message)
+        if data and training.input_noise and not data.has_numbers:
+            message = "would do nothing: the inputs are symbols, which have no noise between them; leave it out"
+            yield Fault("training.input_noise", message)
         if model and model.bidirectional and training.warmup_steps:
             message = "can't be used with model.bidirectional, which has no first steps; leave one of them out"
             yield Fault("training.warmup_steps", message)

@@ -15,7 +15,7 @@ from lstm import data, table
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import DataConfig, TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
-from lstm.network import Forecaster, Shape, evaluation_batch
+from lstm.network import Forecaster, Shape, evaluation_batch, noisy
 from lstm.records import BadInput, Forecast, Judged
 from lstm.subject import Subject
 from lstm.trace import trace
@@ -84,7 +84,7 @@ class Feed:
 
     def __init__(self, series: Series, config: TrialConfig, device: str) -> None:
         self._series, self._config, self._device = series, config.data_as(DataConfig), device
-        self._size = config.training.batch_size
+        self._size, self._noise = config.training.batch_size, config.training.input_noise
         self._windows = Windows(series, self._config, device)
         self._origins = series.train_origins(self._config)
         self.items = len(self._origins)
@@ -97,7 +97,8 @@ class Feed:
     def loss(self, network: nn.Module, origins: Tensor) -> tuple[Tensor, int]:
         """The mean squared error on scaled values, and over how many windows."""
         past, ahead, target = self._windows.at(origins)
-        return nn.functional.mse_loss(network(past, ahead).float(), target), len(origins)
+        forecast = network(noisy(past, self._noise), ahead).float()
+        return nn.functional.mse_loss(forecast, target), len(origins)
 
     def judged(self, part: Judged) -> int:
         """Windows that a part is judged on."""

@@ -19,7 +19,7 @@ from lstm import file
 from lstm.checkpoint import Checkpoint
 from lstm.config import MemoryData, TrialConfig
 from lstm.data import Part, Scale
-from lstm.network import SequenceNetwork, Shape, evaluation_batch
+from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy
 from lstm.records import BadInput, Forecast, Judged
 from lstm.subject import Subject
 from lstm.trace import trace
@@ -152,6 +152,7 @@ class Feed:
     def __init__(self, data: Sequences, config: TrialConfig, device: str) -> None:
         self._data, self._section, self._device = data, config.data_as(MemoryData), device
         self._size, self._warmup = config.training.batch_size, config.training.warmup_steps
+        self._noise = config.training.input_noise
         self.items = self._section.sizes.train
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Pair]:
@@ -175,7 +176,7 @@ class Feed:
 
     def loss(self, network: nn.Module, batch: Pair) -> tuple[Tensor, int]:
         """The mean squared error, or for symbols the cross-entropy in nats, and over how many sequences."""
-        outputs, targets = self._answers(network, batch)
+        outputs, targets = self._answers(network, batch, self._noise)
         return _loss(outputs, targets).mean(), len(batch[0])
 
     def judged(self, part: Judged) -> int:
@@ -199,11 +200,11 @@ class Feed:
                 right += float(hits.double().mean()) * len(outputs) / len(inputs)
         return _named(loss, right, targets[:, self._warmup :], self._section)
 
-    def _answers(self, network: nn.Module, batch: Pair) -> tuple[Tensor, Tensor]:
+    def _answers(self, network: nn.Module, batch: Pair, noise: float = 0.0) -> tuple[Tensor, Tensor]:
         inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch)
         if self._section.problem == "copy":
             inputs = nn.functional.one_hot(inputs, self._data.inputs).float()
-        outputs = network(inputs).float()
+        outputs = network(noisy(inputs, noise)).float()
         return outputs, targets if self._section.problem == "adding" else targets[:, self._warmup :]
 
 

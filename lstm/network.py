@@ -123,6 +123,11 @@ def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, cells
     return inputs[:, steps:], state
 
 
+def noisy(inputs: Tensor, deviation: float) -> Tensor:
+    """Inputs with Gaussian noise of a deviation, from torch's generator; as they are at 0."""
+    return inputs + deviation * torch.randn_like(inputs) if deviation else inputs
+
+
 def evaluation_batch(span: int, model: ModelConfig) -> int:
     """Sequences of a length that are judged at once, so that long ones and wide layers fit in memory."""
     return max(1, min(EVALUATION_BATCH, EVALUATION_CELLS // (span * model.hidden_size)))

@@ -109,5 +109,6 @@ def _against(ours: float, usual: float) -> str:
     ratio = ours / usual
     if ratio >= 2:
         return f"{ratio:.3g} times higher" if ratio < 100 else f"{ratio:,.0f} times higher"
-    change = round(abs(1 - ratio) * 100)
-    return f"{change} % {'lower' if ratio < 1 else 'higher'}" if change else "as good"
+    change = abs(1 - ratio) * 100
+    shown = f"{change:.0f}" if change < 99.5 or ratio > 1 else f"{change:.4g}"  # 100 % lower would be nothing left
+    return f"{shown} % {'lower' if ratio < 1 else 'higher'}" if change >= 0.5 else "as good"

@@ -46,6 +46,25 @@ def test_best_so_far(make: SimpleNamespace, direction: str, best: tuple[float, .
     assert figures.history(sweep(trials, direction)).data[-1].y == best
 
 
+@pytest.mark.parametrize(("direction", "order"), [("minimize", ("b", "false", "a")), ("maximize", ("a", "false", "b"))])
+def test_choices_stand_side_by_side_the_best_on_top(
+    make: SimpleNamespace, direction: Any, order: tuple[str, ...]
+) -> None:
+    given: list[tuple[Any, float]] = [("a", 0.1), ("a", 0.3), ("b", 0.9), ("b", 0.7), (False, 0.5)]
+    trials = [make.trial(n, value, settings={"m.cell": choice, "m.size": n}) for n, (choice, value) in enumerate(given)]
+    trials.append(make.trial(9, 0.01, "PRUNED", settings={"m.cell": "b"}))
+    trials.append(make.trial(10, 0.01, "PRUNED", settings={"m.cell": "c"}, diverged=True))
+    figure = figures.choices(sweep(trials, direction), "m.cell")
+    assert tuple(box.name for box in figure.data) == order  # plotly draws from the bottom
+    assert {box.name: sorted(box.x) for box in figure.data} == {"a": [0.1, 0.3], "b": [0.7, 0.9], "false": [0.5]}
+    assert figures.categorical(sweep(trials)) == ["m.cell"]
+
+
+def test_one_choice_has_nothing_beside_it(make: SimpleNamespace) -> None:
+    trials = [make.trial(n, 0.1 + n, settings={"cell": "a"}) for n in range(3)]
+    assert figures.choices(sweep(trials), "cell") is None
+
+
 def test_parallel_coordinates_take_every_kind_of_setting(make: SimpleNamespace) -> None:
     settings: list[dict[str, Any]] = [
         {"a.rate": 1e-4, "a.kind": "x<b>", "a.flag": True, "a.none": None, "a.size": 8},

@@ -300,6 +300,11 @@ def test_where_an_answer_is_asked_for_at_every_step_no_network_reads_backwards()
     ]
 
 
+def test_symbols_have_no_noise_between_them():
+    assert [f.path for f in faults(section("copy"), None, TrainingConfig(input_noise=0.1))] == ["training.input_noise"]
+    assert not list(faults(section("adding"), None, TrainingConfig(input_noise=0.1)))
+
+
 def test_a_warm_up_leaves_steps_to_learn_from():
     wrong = list(faults(section(length=12), ModelConfig(), TrainingConfig(warmup_steps=12)))
     assert [fault.path for fault in wrong] == ["training.warmup_steps"]

@@ -25,6 +25,7 @@ RECIPES = {
     "exponential": ({}, {"schedule": "exponential", "schedule_gamma": 0.7}),
     "steps across passes": ({"num_layers": 2, "dropout": 0.4}, {"steps_per_epoch": 3}),
     "less than a pass": ({}, {"steps_per_epoch": 1}),
+    "warm-up and noise": ({"num_layers": 2}, {"warmup_steps": 3, "input_noise": 0.5}),
     "bfloat16": ({"num_layers": 2, "dropout": 0.4}, {"precision": "bfloat16"}),
 }
 
@@ -127,6 +128,44 @@ def test_each_pass_sees_every_window_once_in_another_order(trial_config, series_
     batches = [batch for number in (1, 2, 3) for batch in run.batches(number)]
     assert [len(batch) for batch in batches] == [25, 25, 12] * 2
     assert torch.cat(batches).tolist() == passes[0] + passes[1]
+
+
+def test_the_warm_up_builds_the_state_and_no_gradient(trial_config, series_of, walk):
+    plain, warm = (trial_config(training={"warmup_steps": steps}) for steps in (0, 5))
+    series = series_of(plain.data, walk(120))
+    torch.manual_seed(1)
+    whole = build(plain, series)
+    network = build(warm, series)
+    network.load_state_dict(whole.state_dict())
+    past = torch.randn(4, 8, 1, requires_grad=True)
+    ahead = torch.zeros(4, 3, 0)
+    torch.testing.assert_close(network(past, ahead), whole(past, ahead))
+    network(past, ahead).square().sum().backward()
+    assert (past.grad[:, :5] == 0).all()
+    assert (past.grad[:, 5:] != 0).all()
+
+
+def test_noise_is_in_training_alone_and_as_large_as_asked_for(trial_config, series_of, walk):
+    config = trial_config(training={"input_noise": 0.3})
+    series = series_of(config.data, walk(120))
+    feed, seen = forecast.Feed(series, config, "cpu"), []
+
+    class Spy(torch.nn.Module):
+        def forward(self, past, ahead):
+            seen.append(past)
+            return torch.zeros(len(past), 3, 1)
+
+    torch.manual_seed(1)
+    origins = torch.from_numpy(series.train_origins(config.data))
+    feed.loss(Spy(), origins)
+    feed.loss(Spy(), origins)
+    clean, _, _ = Windows(series, config.data, "cpu").at(origins)
+    noise = [past - clean for past in seen]
+    assert noise[0].std().item() == pytest.approx(0.3, rel=0.1)
+    assert not torch.equal(*noise), "drawn anew"
+    network, quiet = build(config, series), trial_config()
+    known = forecast.Feed(series, quiet, "cpu").evaluate(network, "validation")
+    assert feed.evaluate(network, "validation") == known
 
 
 # --- Stopping ---------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ def test_none_yet(copied, sweep):
     ("ours", "naive", "words"),
     [
         (0.5, 1.0, "50 % lower"),
+        (0.0014, 1.0, "99.86 % lower"),
         (0.999, 1.0, "as good"),
         (1.5, 1.0, "50 % higher"),
         (2.5, 1.0, "2.5 times higher"),
