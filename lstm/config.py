@@ -25,6 +25,7 @@ Variant = Literal[
     "full_gate_recurrence",
 ]
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
+MOST_STEPS = 20_000_000  # of generated sequences
 HIGHER = ("accuracy", "f1")  # metrics that are better when higher; all others are errors
 Column = Annotated[str, Field(min_length=1)]
 # A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
@@ -179,7 +180,7 @@ class MemoryData(Data):
         "series to forecast (mackey_glass)."
     )
     length: int = Field(
-        ge=2, le=1_000_000, description="Steps of a sequence; for copy, steps between seeing and repeating."
+        ge=2, le=100_000, description="Steps of a sequence; for copy, steps between seeing and repeating."
     )
     sizes: Sizes = Field(description="Sequences of each part.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the sequences.")
@@ -238,6 +239,10 @@ class MemoryData(Data):
         for name, owner in owners.items():
             if getattr(self, name) is not None and self.problem != owner:
                 yield Fault(f"data.{name}", f"would do nothing with problem: {self.problem}; it belongs to {owner}")
+        kept = self.sizes.validation + self.sizes.test + (self.sizes.train if self.problem == "mackey_glass" else 0)
+        if kept * self.steps > MOST_STEPS:
+            message = f"ask for {kept * self.steps:,} steps to be kept in memory; {MOST_STEPS:,} are the most, so make "
+            yield Fault("data.sizes", message + "them or data.length smaller")
 
 
 DATA: Mapping[str, type[Data]] = {"forecast": DataConfig, "memory": MemoryData}

@@ -306,6 +306,10 @@ LIKELY: Mapping[str, st.SearchStrategy[Any]] = {
     "data.step": st.sampled_from(
         [None] * 6 + ["1D", "2D", "7D", "1h", "MS", "B", "-1D", "0D", "W-MON", "1ns", "100YE", "x"]
     ),
+    "data.length": st.sampled_from([2, 3, 20] * 4 + [100_000]),
+    "data.sizes": st.sampled_from(
+        [{"train": 50, "validation": 9, "test": 9}] * 6 + [{"train": 10**8, "validation": 10**7, "test": 1}]
+    ),
     "data.split": st.sampled_from([{"validation": 0.2, "test": 0.2}] * 8 + SPLITS),
     "model.hidden_size": st.integers(1, 64),  # what is wider costs more than a test may; see the test of memory
     "model.num_layers": st.integers(1, 3),
@@ -349,7 +353,12 @@ def schema_specs(schema: Mapping[str, Any]) -> st.SearchStrategy[bytes]:
         # JSON is YAML, and says 1e-05 where PyYAML's own writer says 1.0e-05.
         return "".join(f"{key}: {json.dumps(value)}\n" for key, value in tree.items()).encode()
 
-    return _valued(schema, schema, "").map(dumped)
+    # What `data` holds is the task's.
+    for_tasks = []
+    for branch in schema["allOf"]:
+        own = {"task": branch["if"]["properties"]["task"], **branch["then"]["properties"]}
+        for_tasks.append(schema | {"properties": schema["properties"] | own})
+    return st.one_of(*(_valued(each, each, "") for each in for_tasks)).map(dumped)
 
 
 def _valued(node: Mapping[str, Any], root: Mapping[str, Any], at: str) -> st.SearchStrategy[Any]:

@@ -300,6 +300,16 @@ def test_where_an_answer_is_asked_for_at_every_step_no_network_reads_backwards()
     ]
 
 
+def test_what_memory_can_not_hold_is_refused():
+    many = {"train": 10**8, "validation": 10**7, "test": 10}
+    (fault,) = section(length=100, sizes=many).faults()
+    assert fault.path == "data.sizes"
+    assert "1,000,001,000 steps" in fault.message
+    few = {"train": 10**8, "validation": 10, "test": 10}
+    assert not list(section(length=100, sizes=few).faults()), "those to train on are drawn batch by batch"
+    assert [f.path for f in section("mackey_glass", sizes=few).faults()] == ["data.sizes"]
+
+
 def test_symbols_have_no_noise_between_them():
     assert [f.path for f in faults(section("copy"), None, TrainingConfig(input_noise=0.1))] == ["training.input_noise"]
     assert not list(faults(section("adding"), None, TrainingConfig(input_noise=0.1)))
