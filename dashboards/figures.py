@@ -272,7 +272,7 @@ def heat_map_picture(shown: HeatMap) -> go.Figure:
     figure = _figure(480 if columns else 360, html.escape(shown.x_label), html.escape(shown.y_label))
     names = [html.escape(name) for name in shown.y]
     figure.add_heatmap(
-        x=columns or list(shown.x),
+        x=columns or [*shown.x],
         y=names,
         z=[[_finite(value) for value in row] for row in shown.values],
         zmin=shown.low,

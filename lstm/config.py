@@ -259,7 +259,7 @@ class ClassifyData(Data):
     )
     missing: Literal["refuse", "zero", "forward_fill"] = Field(
         "refuse",
-        description="What to do where a value is missing: refuse the file, take 0, or repeat the sequence's last value.",
+        description="What to do where a value is missing: refuse the file, take 0, or repeat the sequence's last one.",
     )
 
     @property

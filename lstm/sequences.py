@@ -134,7 +134,7 @@ def _names(path: Path, raw: pa.Table, name: str, what: str) -> np.ndarray:
     return texts
 
 
-def _by_time(path: Path, codes: np.ndarray, ids: pd.Index, times: pd.Index, section: ClassifyData) -> np.ndarray:
+def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, times: pd.Index, section: ClassifyData) -> np.ndarray:
     """Rows by sequence, then by time."""
     order: np.ndarray = np.lexsort((times.to_numpy(), codes))
     again = (codes[order][1:] == codes[order][:-1]) & (times[order][1:] == times[order][:-1])
@@ -147,7 +147,7 @@ def _by_time(path: Path, codes: np.ndarray, ids: pd.Index, times: pd.Index, sect
     return order
 
 
-def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: pd.Index) -> np.ndarray:
+def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """The labels of all rows, where each is that of its sequence's first row."""
     if (other := labels != labels[first]).any():
         row = int(np.flatnonzero(other)[0])

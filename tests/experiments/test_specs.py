@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments import spec as spec_file
-from lstm import data
+from lstm import tasks
 
 FOLDER = Path(spec_file.__file__).parent
 SPECS = sorted(FOLDER.glob("*.yaml"))
@@ -18,15 +18,15 @@ def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spe
 
 def windows(spec: spec_file.Spec) -> None:
     """Loads the data and asserts that every part has windows at both ends of the space."""
-    experiment = spec.experiment
-    series = data.load(experiment.data, spec.folder, experiment.reach)
-    for part in ("validation", "test"):
-        assert len(series.origins(part, experiment.data)) > 10  # type: ignore[arg-type]
-    assert len(series.train_origins(experiment.data)) > 100
+    base = spec.experiment.base
+    loaded = tasks.load(base, spec.folder, spec.experiment.reach)
+    found = tasks.of(base).describe(loaded, base)["windows"]
+    assert min(found["validation"], found["test"]) > 10
+    assert found["train"] > 100
 
 
 def test_there_are_specs_to_copy() -> None:
-    assert {"co2", "weather", "single", "conditional", "etth1"} <= {path.stem for path in SPECS}
+    assert {"co2", "weather", "single", "conditional", "digits", "etth1"} <= {path.stem for path in SPECS}
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
