@@ -20,6 +20,7 @@ _COLOURS = (BLUE, ORANGE, INK, LIGHT_BLUE, QUIET)
 _FROM_ZERO = [[0.0, "#ffffff"], [1.0, BLUE]]
 _AROUND_ZERO = [[0.0, ORANGE], [0.5, "#ffffff"], [1.0, BLUE]]
 _ROW_NAMES = 32  # more would lie over each other
+_CELL_NUMBERS = 20  # columns whose cells have room for a number
 _SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # the best stand out
 
 
@@ -270,7 +271,7 @@ def forecast(shown: Forecast) -> go.Figure:
 
 
 def picture(shown: Picture) -> go.Figure:
-    """A picture of a probe."""
+    """A picture of a probe, or of test data."""
     return heat_map_picture(shown) if isinstance(shown, HeatMap) else curve_picture(shown)
 
 
@@ -300,11 +301,12 @@ def _drawable(value: float, *, log: bool) -> float | None:
 
 
 def heat_map_picture(shown: HeatMap) -> go.Figure:
-    """A probe's values over two axes: white to blue, or orange over white to blue where they may be negative."""
-    figure = _figure(360, html.escape(shown.x_label), html.escape(shown.y_label))
+    """Values over two axes: white to blue, or orange over white to blue where they may be negative."""
+    columns = [html.escape(x) for x in shown.x if isinstance(x, str)]
+    figure = _figure(480 if columns else 360, html.escape(shown.x_label), html.escape(shown.y_label))
     names = [html.escape(name) for name in shown.y]
     figure.add_heatmap(
-        x=list(shown.x),
+        x=columns or [*shown.x],
         y=names,
         z=[[_finite(value) for value in row] for row in shown.values],
         zmin=shown.low,
@@ -315,6 +317,11 @@ def heat_map_picture(shown: HeatMap) -> go.Figure:
     )
     # The first row on top. Names like 3 are names, not places on an axis.
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, showticklabels=len(names) <= _ROW_NAMES)
+    if columns:
+        figure.update_xaxes(type="category", showticklabels=len(columns) <= _ROW_NAMES)
+    if columns and len(columns) <= _CELL_NUMBERS:
+        texts = [[f"{value:.2g}" if value else "" for value in row] for row in shown.values]
+        figure.update_traces(text=texts, texttemplate="%{text}")
     return figure.update_xaxes(showgrid=False)
 
 

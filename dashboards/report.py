@@ -11,14 +11,16 @@ from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
 from lstm.config import baseline_of, better
-from lstm.records import Forecast, Picture, Sweep, Trial
+from lstm.records import Example, Forecast, Picture, Sweep, Trial
 
 _TOP = 20
+_HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
 _FORECASTS = 12
 _NONE = "\u2013"  # a dash, where there is nothing to say
 _NOTES = {
     "seasonal naive": "The seasonal naive repeats what was one season ago.",
     "constant": "The constant is the best answer that needs no memory.",
+    "logistic regression": "The logistic regression sees all steps side by side, filled up to the longest sequence.",
     "": "",
 }
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
@@ -53,7 +55,7 @@ summary { cursor: pointer; font-weight: 600; }
 def report(
     sweep: Sweep,
     importances: Mapping[str, float],
-    forecasts: Sequence[Forecast],
+    examples: Sequence[Example],
     metrics: Mapping[str, float],
     pictures: Sequence[Picture] = (),
 ) -> str:
@@ -62,7 +64,7 @@ def report(
     Args:
         sweep: The sweep with its trials.
         importances: Each searched parameter's share; empty where it isn't known.
-        forecasts: Forecasts of the best trial.
+        examples: What the best trial makes of test data: forecasts, or pictures.
         metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
             was probed, `probe/...` too.
         pictures: Of the best trial's probe.
@@ -89,7 +91,11 @@ def report(
     if importances:
         note = "How much each searched setting matters for the value, as the trials tell it."
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
-    if forecasts:
+    if pictured := [each for each in examples if not isinstance(each, Forecast)]:
+        note = "What the best trial answers on test data that it has never seen."
+        drawn = "".join(_drawn(each, draw) for each in pictured)
+        sections.append(_section("The best trial on test data", note, drawn))
+    if forecasts := [each for each in examples if isinstance(each, Forecast)]:
         drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
         note = f"The best trial on test data it has never seen, beside the {_baseline(sweep)} and what really came."
         sections.append(_section("Forecasts of the best trial", note, drawn))
@@ -147,7 +153,7 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     sentence = f"Trial {best.number} is the best: {sweep.metric} {_cell(best.value)}"
     sentence += f" with {settings}." if settings else "."
     pairs = _pairs(metrics)
-    name = next((name for name in pairs if name.startswith("mae_original")), next(iter(pairs), None))
+    name = next((name for name in pairs if name.startswith(_HEADLINES)), next(iter(pairs), None))
     if name is None:
         return sentence
     ours, naive = pairs[name]

@@ -5,14 +5,14 @@ Schema that editors use is generated from it. Rules across fields are in `faults
 models, so that all errors of a spec can be told at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lstm.records import Direction, Fault
 
-Task = Literal["forecast", "memory"]
+Task = Literal["forecast", "memory", "classify"]
 Variant = Literal[
     "vanilla",
     "no_input_gate",
@@ -27,6 +27,7 @@ Variant = Literal[
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
 MOST_STEPS = 20_000_000  # of generated sequences
 HIGHER = ("accuracy", "f1")  # metrics that are better when higher; all others are errors
+PROBABILITY = "probability"  # a column of what `classify` answers
 Column = Annotated[str, Field(min_length=1)]
 # A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
 Border = Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
@@ -245,8 +246,56 @@ class MemoryData(Data):
             yield Fault("data.sizes", message + "them or data.length smaller")
 
 
-DATA: Mapping[str, type[Data]] = {"forecast": DataConfig, "memory": MemoryData}
-AnyData = DataConfig | MemoryData
+class Shares(Section):
+    """The parts by lot: of each class, a share of its sequences."""
+
+    validation: float = Field(gt=0, lt=1, description="Share of each class's sequences that each epoch is judged on.")
+    test: float = Field(gt=0, lt=1, description="Share of each class's sequences that the best trial is judged on.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the draw: which sequences are in which part.")
+
+
+class ClassifyData(Data):
+    """Sequences of any length, and which class each belongs to."""
+
+    baseline: ClassVar[str] = "logistic regression"
+
+    path: str = Field(
+        min_length=1, description="CSV or Parquet file with a row per step, relative to the spec's folder."
+    )
+    id: Column = Field(description="Column that tells the sequences apart.")
+    time: Column | None = Field(
+        None, description="Column that orders the steps of a sequence; without it its rows are in order."
+    )
+    columns: list[Column] = Field(min_length=1, description="Columns with the values of a step.")
+    label: Column = Field(description="Column with the class, text or whole numbers; one in all rows of a sequence.")
+    split: Shares = Field(description="How the sequences are drawn into parts, each class by the same shares.")
+    scaling: Literal["standard", "none"] = Field(
+        "standard", description="Standardise each column with the training part's mean and deviation, or not."
+    )
+    missing: Literal["refuse", "zero", "forward_fill"] = Field(
+        "refuse",
+        description="What to do where a value is missing: refuse the file, take 0, or repeat the sequence's last one.",
+    )
+
+    @property
+    def metrics(self) -> list[str]:
+        """The cross-entropy in nats, the share of right answers, F1 averaged over the classes."""
+        return ["val/loss", "val/accuracy", "val/f1"]
+
+    def faults(self) -> Iterator[Fault]:
+        """Columns with one role each; shares that leave something to train on."""
+        yield from _role_faults(self, ("id", "time", "columns", "label"))
+        for role in ("id", "label"):
+            if getattr(self, role) == PROBABILITY:
+                message = f"is {PROBABILITY}, as predict names what it adds to the answer; rename the column"
+                yield Fault(f"data.{role}", message)
+        if (total := self.split.validation + self.split.test) >= 1:
+            message = f"validation and test add up to {total:g}, which leaves nothing for training; make them smaller"
+            yield Fault("data.split", message)
+
+
+DATA: Mapping[str, type[Data]] = {"forecast": DataConfig, "memory": MemoryData, "classify": ClassifyData}
+AnyData = DataConfig | MemoryData | ClassifyData
 D = TypeVar("D", bound=Data)
 
 
@@ -387,6 +436,9 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
         if data and data.steps is not None and training.warmup_steps >= data.steps:
             message = f"is {training.warmup_steps}, but a sequence has {data.steps} steps; leave some to learn from"
             yield Fault("training.warmup_steps", message)
+        if data and data.steps is None and training.warmup_steps:
+            message = "can't be used where sequences differ in length: a short one may have no steps after them; "
+            yield Fault("training.warmup_steps", message + "leave it out")
         if data and training.input_noise and not data.has_numbers:
             message = "would do nothing: the inputs are symbols, which have no noise between them; leave it out"
             yield Fault("training.input_noise", message)
@@ -395,15 +447,20 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
             yield Fault("training.warmup_steps", message)
 
 
-def _column_faults(data: DataConfig) -> Iterator[Fault]:
+def _role_faults(data: Data, roles: Iterable[str]) -> Iterator[Fault]:
+    """Columns that are named in two roles, or in one of them twice."""
     seen: dict[str, str] = {}
-    for role in ("time", "target", "past_covariates", "future_covariates"):
+    for role in roles:
         value = getattr(data, role)
         for column in [value] if isinstance(value, str) else value or []:
             if column in seen:
                 where = "twice" if seen[column] == role else f"as {seen[column]} too"
                 yield Fault(f"data.{role}", f"column {column!r} is named {where}; a column has one role")
             seen[column] = role
+
+
+def _column_faults(data: DataConfig) -> Iterator[Fault]:
+    yield from _role_faults(data, ("time", "target", "past_covariates", "future_covariates"))
     if data.time is None:
         for name, value in (("calendar", data.calendar), ("step", data.step)):
             if value:
@@ -437,6 +494,10 @@ def _model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
     if model.bidirectional and data and not data.answers_once:
         message = "would see what it shall answer: this task asks for an answer at every step; leave it out"
         yield Fault("model.bidirectional", message)
+    if data and not isinstance(data, DataConfig):
+        for name in ("residual", "normalization"):
+            if getattr(model, name) != "none":
+                yield Fault(f"model.{name}", "would do nothing: only the task forecast has it; leave it out")
     if model.forget_bias is None:
         return
     if model.cell != "lstm" or model.variant == "no_forget_gate":

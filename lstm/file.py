@@ -56,8 +56,8 @@ def header(path: Path) -> list[str]:
     raise BadInput(f"{path}:1: holds NUL bytes; it is not a CSV (a Parquet file ends in .parquet)")
 
 
-def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = ()) -> pa.Table:
-    """The wanted columns with the types that their values suggest; of a CSV, `numbers` are read as numbers alone.
+def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), texts: Sequence[str] = ()) -> pa.Table:
+    """The wanted columns with the types that their values suggest; of a CSV, `numbers` and `texts` as these alone.
 
     Raises:
         BadInput: a column is absent or stands there twice, a line or a number can't be read, or there are no rows.
@@ -69,7 +69,8 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = ()) -> p
             _check_size(path, pa.parquet.read_metadata(path).num_rows, len(wanted))
             columns = pa.parquet.read_table(path, columns=list(wanted), partitioning=None)
         else:
-            columns = _read_csv(path, names, list(wanted), dict.fromkeys(numbers, pa.float64()))
+            types = dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(texts, pa.string())
+            columns = _read_csv(path, names, list(wanted), types)
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{path}: can't be read: {first_line(error)}") from None
     if columns.num_rows == 0:

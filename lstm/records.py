@@ -316,7 +316,7 @@ class HeatMap:
     note: str
     x_label: str
     y_label: str
-    x: tuple[float, ...]
+    x: tuple[float, ...] | tuple[str, ...]  # places, or names of the columns
     y: tuple[str, ...]  # names of the rows
     values: tuple[tuple[float, ...], ...]  # a row per name, a value per x
     low: float  # the ends of the colours
@@ -324,6 +324,7 @@ class HeatMap:
 
 
 Picture = Curve | HeatMap
+Example = Forecast | Picture  # what a network makes of data that it has never seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstm import forecast, memory
+from lstm import classify, forecast, memory
 from lstm.checkpoint import Checkpoint, Dataset
 from lstm.config import TrialConfig
 from lstm.network import Shape
-from lstm.records import BadInput, Forecast, Judged
+from lstm.records import BadInput, Example, Judged
 from lstm.subject import Subject
 
 
@@ -68,7 +68,7 @@ class Task(Protocol):
         """`data` (with a `text` for people, and `notes`) and `windows` of each part, for `sweep plan`."""
         ...
 
-    def examples(self, network: nn.Module, data: Any, config: TrialConfig, /) -> Sequence[Forecast]:
+    def examples(self, network: nn.Module, data: Any, config: TrialConfig, /) -> Sequence[Example]:
         """What the network makes of a few test sequences, for pictures."""
         ...
 
@@ -83,7 +83,11 @@ class Task(Protocol):
         ...
 
 
-TASKS: dict[str, Task] = {"forecast": cast("Task", forecast), "memory": cast("Task", memory)}
+TASKS: dict[str, Task] = {
+    "forecast": cast("Task", forecast),
+    "memory": cast("Task", memory),
+    "classify": cast("Task", classify),
+}
 
 
 def of(config: TrialConfig) -> Task:
@@ -108,7 +112,7 @@ def judge(checkpoint: Checkpoint, data: Dataset) -> dict[str, float]:
     return {f"test/{k}": v for k, v in found.items()} | {f"baseline/{k}": v for k, v in naive.items()}
 
 
-def examples(checkpoint: Checkpoint, data: Dataset) -> Sequence[Forecast]:
+def examples(checkpoint: Checkpoint, data: Dataset) -> Sequence[Example]:
     """What the best epoch makes of a few test sequences."""
     return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
 

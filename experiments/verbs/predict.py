@@ -43,7 +43,8 @@ def main(
         emit({"sweep": found.name, "trial": chosen.number, "output": output, "forecast": columns})
     elif output:
         steps = len(next(iter(columns.values())))
-        print(f"{output}: {steps} steps by trial {chosen.number} of {found.name}")
+        what = "sequences" if chosen.config.get("task") == "classify" else "steps"
+        print(f"{output}: {steps} {what} by trial {chosen.number} of {found.name}")
     else:
         sys.stdout.write(_csv(columns))
 

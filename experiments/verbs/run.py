@@ -173,8 +173,8 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[
     best = outcome.sweep.best
     found = _load(best.checkpoint, say) if best else None
     metrics = tasks.judge(found, plan.series) if found else {}
-    forecasts = tasks.examples(found, plan.series) if found else []
-    html = report(outcome.sweep, outcome.importances, forecasts, metrics)
+    examples = tasks.examples(found, plan.series) if found else []
+    html = report(outcome.sweep, outcome.importances, examples, metrics)
     path = plan.home.sweep(plan.order.name) / REPORT
     try:
         path.write_text(html, encoding="utf-8")

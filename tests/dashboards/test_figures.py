@@ -154,6 +154,19 @@ def test_a_heat_maps_rows_lie_as_they_are_given(low: float, middle: int) -> None
     assert figure.layout.yaxis.showticklabels
 
 
+def test_a_heat_map_with_named_columns_tells_its_numbers() -> None:
+    shown = HeatMap("t", "n", "answered", "truth", ("1", "2<b>"), ("1", "2<b>"), ((1.0, 0.0), (0.25, 0.75)), 0.0, 1.0)
+    figure = figures.picture(shown)
+    (trace,) = figure.data
+    assert trace.x == ("1", "2&lt;b&gt;")
+    assert figure.layout.xaxis.type == "category"
+    assert [list(row) for row in trace.text] == [["1", ""], ["0.25", "0.75"]]
+    many = tuple(map(str, range(64)))
+    figure = figures.picture(HeatMap("t", "n", "x", "y", many, many, tuple((0.5,) * 64 for _ in many), 0.0, 1.0))
+    assert not figure.layout.xaxis.showticklabels
+    assert figure.data[0].text is None
+
+
 def test_the_rows_of_a_large_heat_map_are_not_named() -> None:
     rows = tuple(map(str, range(64)))
     shown = HeatMap("t", "n", "step", "unit", (0.0,), rows, tuple((0.5,) for _ in rows), 0.0, 1.0)

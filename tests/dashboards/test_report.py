@@ -111,3 +111,18 @@ def test_a_probe_is_shown_as_numbers_with_their_meaning_and_as_pictures(make: Si
     plain = _Page(report(sweep([make.trial(0, 0.5)]), {}, [], METRICS))
     assert page.tags.count("script") - plain.tags.count("script") == 2
     assert "What the network is like" not in plain.text
+
+
+def test_a_picture_of_test_data_is_shown_beside_the_tasks_own_baseline(make: SimpleNamespace) -> None:
+    shown = HeatMap(
+        EVIL, "Who is who.", "answered", "truth", (EVIL, "b"), (EVIL, "b"), ((0.5, 0.5), (0.0, 1.0)), 0.0, 1.0
+    )
+    metrics = {"test/loss": 0.1, "baseline/loss": 0.2, "test/accuracy": 0.96, "baseline/accuracy": 0.8}
+    best = make.trial(0, 0.96, config={"task": "classify"})
+    page = _Page(report(sweep([best]), {}, [shown], metrics))
+    assert "The best trial on test data" in page.text
+    assert "Who is who." in page.text
+    assert "Forecasts of the best trial" not in page.text
+    assert "On test data its accuracy is 0.96, 20% above the logistic regression (0.8)." in page.text
+    assert "sees all steps side by side" in page.text
+    assert "img" not in page.tags
