@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
 from lstm.config import baseline_of, better
-from lstm.records import Forecast, Picture, Sweep, Trial
+from lstm.records import Forecast, Passage, Picture, Sweep, Trial
 
 _TOP = 20
 _FORECASTS = 12
@@ -19,6 +19,7 @@ _NONE = "\u2013"  # a dash, where there is nothing to say
 _NOTES = {
     "seasonal naive": "The seasonal naive repeats what was one season ago.",
     "constant": "The constant is the best answer that needs no memory.",
+    "bigram counts": "Bigram counts know how often each symbol followed the one before, in the training part.",
     "": "",
 }
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
@@ -45,6 +46,9 @@ th:first-child, td:first-child { text-align: left; }
 table.words th:last-child, table.words td:last-child { text-align: left; white-space: normal; }
 tr.best td { font-weight: 600; color: #d9480f; }
 pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
+pre.text { white-space: pre-wrap; overflow-wrap: anywhere; }
+pre.text i { font-style: normal; color: #616e7c; }
+pre.text b { font-weight: normal; }
 summary { cursor: pointer; font-weight: 600; }
 .figure { width: 100%; }
 """
@@ -53,7 +57,7 @@ summary { cursor: pointer; font-weight: 600; }
 def report(
     sweep: Sweep,
     importances: Mapping[str, float],
-    forecasts: Sequence[Forecast],
+    forecasts: Sequence[Forecast | Passage],
     metrics: Mapping[str, float],
     pictures: Sequence[Picture] = (),
 ) -> str:
@@ -62,7 +66,7 @@ def report(
     Args:
         sweep: The sweep with its trials.
         importances: Each searched parameter's share; empty where it isn't known.
-        forecasts: Forecasts of the best trial.
+        forecasts: Forecasts of the best trial, or texts that it wrote.
         metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
             was probed, `probe/...` too.
         pictures: Of the best trial's probe.
@@ -85,8 +89,9 @@ def report(
     if importances:
         note = "How much each searched setting matters for the value, as the trials tell it."
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
-    if forecasts:
-        drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
+    sections += [_passage(each) for each in forecasts if isinstance(each, Passage)]
+    if drawable := [each for each in forecasts if isinstance(each, Forecast)]:
+        drawn = "".join(draw(figures.forecast(each)) for each in drawable[:_FORECASTS])
         note = f"The best trial on test data it has never seen, beside the {_baseline(sweep)} and what really came."
         sections.append(_section("Forecasts of the best trial", note, drawn))
     sections += [_probed(metrics, [_drawn(each, draw) for each in pictures]), _top(sweep), _spec(sweep)]
@@ -113,6 +118,11 @@ def _embed(figure: go.Figure, name: str) -> str:
 
 def _section(title: str, note: str, body: str) -> str:
     return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}</section>'
+
+
+def _passage(shown: Passage) -> str:
+    prompt, text = html.escape(shown.prompt), html.escape(shown.text)
+    return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
 
 
 def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:

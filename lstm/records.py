@@ -315,3 +315,13 @@ class Probe:
 
     numbers: Mapping[str, float]
     pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text and how a network goes on with it."""
+
+    title: str
+    note: str  # what it shows, in plain words
+    prompt: str  # what the network has read
+    text: str  # what it wrote then

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstm import forecast, memory
+from lstm import forecast, language, memory
 from lstm.checkpoint import Checkpoint, Dataset
 from lstm.config import TrialConfig
 from lstm.network import Shape
-from lstm.records import BadInput, Forecast, Judged
+from lstm.records import BadInput, Forecast, Judged, Passage
 
 
 class Feed(Protocol):
@@ -24,7 +24,10 @@ class Feed(Protocol):
     items: int  # sequences in a pass over the training part
 
     def order(self, generator: np.random.Generator, /) -> Callable[[int], Any]:
-        """The batches of a pass by their place in it; whatever is random about them comes from the generator."""
+        """The batches of a pass by their place in it; whatever is random about them comes from the generator.
+
+        It is asked for at the start of each pass, and again at the start of each epoch, then for the pass under way.
+        """
         ...
 
     def loss(self, network: nn.Module, batch: Any, /) -> tuple[Tensor, int]:
@@ -67,18 +70,22 @@ class Task(Protocol):
         """`data` (with a `text` for people, and `notes`) and `windows` of each part, for `sweep plan`."""
         ...
 
-    def examples(self, network: nn.Module, data: Any, config: TrialConfig, /) -> Sequence[Forecast]:
-        """What the network makes of a few test sequences, for pictures."""
+    def examples(self, network: nn.Module, data: Any, config: TrialConfig, /) -> Sequence[Forecast | Passage]:
+        """What the network makes of a few test sequences, for the report."""
         ...
 
     def predict(
-        self, network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path, /
-    ) -> dict[str, list[Any]]:
-        """What the network makes of a file, or of data that need none, as columns."""
+        self, network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path, /, **options: Any
+    ) -> dict[str, list[Any]] | Passage:
+        """What the network makes of a file, or of data that need none: columns, or a text."""
         ...
 
 
-TASKS: dict[str, Task] = {"forecast": cast("Task", forecast), "memory": cast("Task", memory)}
+TASKS: dict[str, Task] = {
+    "forecast": cast("Task", forecast),
+    "memory": cast("Task", memory),
+    "language_model": cast("Task", language),
+}
 
 
 def of(config: TrialConfig) -> Task:
@@ -103,18 +110,21 @@ def judge(checkpoint: Checkpoint, data: Dataset) -> dict[str, float]:
     return {f"test/{k}": v for k, v in found.items()} | {f"baseline/{k}": v for k, v in naive.items()}
 
 
-def examples(checkpoint: Checkpoint, data: Dataset) -> Sequence[Forecast]:
+def examples(checkpoint: Checkpoint, data: Dataset) -> Sequence[Forecast | Passage]:
     """What the best epoch makes of a few test sequences."""
     return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
 
 
-def predict(checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:
-    """What the best epoch makes of a file, or of data that need none, as columns.
+def predict(checkpoint: Checkpoint, path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:
+    """What the best epoch makes of a file, or of data that need none: columns, or a text.
 
     Raises:
-        BadInput: the file is wrong.
+        BadInput: the file is wrong, or an option is another task's.
     """
-    return of(checkpoint.config).predict(best_network(checkpoint), checkpoint, path, folder)
+    task = of(checkpoint.config)
+    if idle := [name for name in options if name not in getattr(task, "OPTIONS", ())]:
+        raise BadInput(f"--{idle[0]}: would do nothing with the task {checkpoint.config.task}; leave it out")
+    return task.predict(best_network(checkpoint), checkpoint, path, folder, **options)
 
 
 def best_network(checkpoint: Checkpoint) -> nn.Module:
