@@ -5,20 +5,26 @@ import pandas as pd
 import pytest
 
 from experiments import spec as spec_file
-from lstm import data
+from lstm import data, tasks
 
 FOLDER = Path(spec_file.__file__).parent
 SPECS = sorted(FOLDER.glob("*.yaml"))
 SHIPPED = [path for path in SPECS if "${" not in path.read_text().split("path: ", 1)[1].splitlines()[0]]
 
+GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt"}
+
 
 def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spec:
-    return spec_file.load(path, environment={"ETTH1_CSV": "/somewhere/ETTh1.csv"} | (environment or {}))
+    return spec_file.load(path, environment=GIVEN | (environment or {}))
 
 
 def windows(spec: spec_file.Spec) -> None:
     """Loads the data and asserts that every part has windows at both ends of the space."""
     experiment = spec.experiment
+    if experiment.task != "forecast":
+        loaded = tasks.load(experiment.base, spec.folder, experiment.reach)
+        assert min(tasks.of(experiment.base).describe(loaded, experiment.base)["windows"].values()) > 100
+        return
     series = data.load(experiment.data, spec.folder, experiment.reach)
     for part in ("validation", "test"):
         assert len(series.origins(part, experiment.data)) > 10  # type: ignore[arg-type]
@@ -26,7 +32,7 @@ def windows(spec: spec_file.Spec) -> None:
 
 
 def test_there_are_specs_to_copy() -> None:
-    assert {"co2", "weather", "single", "conditional", "etth1"} <= {path.stem for path in SPECS}
+    assert {"co2", "weather", "single", "conditional", "etth1", "text", "shakespeare"} <= {path.stem for path in SPECS}
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
@@ -65,9 +71,14 @@ def test_etth1_reads_a_file_of_its_shape(tmp_path: Path) -> None:
         windows(load(path, {"ETTH1_CSV": str(tmp_path / "ETTh1.csv")}))
 
 
+def test_shakespeare_reads_a_file_of_its_size(tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text("To be, or not to be\n" * 55_770)
+    windows(load(FOLDER / "shakespeare.yaml", {"TINYSHAKESPEARE_TXT": str(tmp_path / "input.txt")}))
+
+
 def test_every_data_file_is_used_and_its_source_told() -> None:
     told = (FOLDER / "data" / "README.md").read_text()
     used = {load(path).experiment.data.path for path in SHIPPED}
-    for path in (FOLDER / "data").glob("*.csv"):
+    for path in (each for each in (FOLDER / "data").iterdir() if each.name != "README.md"):
         assert f"data/{path.name}" in used
         assert path.name in told
