@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboards.report import report
-from lstm.records import Curve, Forecast, HeatMap, Sweep, Trial
+from lstm.records import Curve, Forecast, HeatMap, Passage, Sweep, Trial
 
 
 def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
@@ -111,3 +111,14 @@ def test_a_probe_is_shown_as_numbers_with_their_meaning_and_as_pictures(make: Si
     plain = _Page(report(sweep([make.trial(0, 0.5)]), {}, [], METRICS))
     assert page.tags.count("script") - plain.tags.count("script") == 2
     assert "What the network is like" not in plain.text
+
+
+def test_a_text_that_was_written_is_shown_as_it_is(make: SimpleNamespace) -> None:
+    passages = [Passage("A text, continued", EVIL, f"before\n{EVIL}", f"after\n  {EVIL}")]
+    found = sweep([make.trial(0, 0.5, config={"task": "language_model"})])
+    page = _Page(report(found, {}, passages, {"test/loss": 1.0, "baseline/loss": 2.0}))
+    assert f"before\n{EVIL}after\n  {EVIL}" in page.text
+    assert page.tags.count("pre") == 1
+    assert "img" not in page.tags
+    assert "Forecasts of the best trial" not in page.text
+    assert "Bigram counts know how often each symbol followed" in page.text
