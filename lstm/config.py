@@ -467,6 +467,10 @@ def _model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
     if model.bidirectional and data and not data.answers_once:
         message = "would see what it shall answer: this task asks for an answer at every step; leave it out"
         yield Fault("model.bidirectional", message)
+    if data and not isinstance(data, DataConfig):
+        for name in ("residual", "normalization"):
+            if getattr(model, name) != "none":
+                yield Fault(f"model.{name}", "would do nothing: it belongs to the task forecast; leave it out")
     if model.forget_bias is None:
         return
     if model.cell != "lstm" or model.variant == "no_forget_gate":

@@ -436,6 +436,8 @@ def test_a_wrong_prompt_is_named(content, told, learned):
 def test_rules_across_fields():
     assert [f.path for f in section(split={"validation": 0.5, "test": 0.5}).faults()] == ["data.split"]
     assert [f.path for f in faults(section(), ModelConfig(bidirectional=True), None)] == ["model.bidirectional"]
+    forecasts = ModelConfig(residual="last", normalization="window")
+    assert [f.path for f in faults(section(), forecasts, None)] == ["model.residual", "model.normalization"]
     assert not list(faults(section(), ModelConfig(), TrainingConfig(warmup_steps=4)))
     assert section().reach == 0
 
