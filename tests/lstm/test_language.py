@@ -447,3 +447,13 @@ def test_cost_is_estimated(loaded):
     data = loaded(small)
     assert 0 < memory_bytes(small, data) < memory_bytes(large, data)
     assert seconds_per_epoch(small, data) > 0
+
+
+def test_how_a_text_is_drawn_is_refused_elsewhere(tmp_path):
+    sizes = {"train": 8, "validation": 4, "test": 4}
+    settings = {"problem": "adding", "length": 4, "sizes": sizes}
+    config = TrialConfig.model_validate({"task": "memory", "data": settings, "training": {"max_epochs": 1}})
+    data = tasks.load(config, tmp_path)
+    (epoch,) = train(config, data)
+    with pytest.raises(BadInput, match="--steps: would do nothing with the task memory; leave it out"):
+        tasks.predict(Checkpoint(config, Facts.of(data), epoch.state), None, tmp_path, steps=5)
