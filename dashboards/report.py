@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
 from lstm.config import baseline_of, better
-from lstm.records import Example, Forecast, Picture, Sweep, Trial
+from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial
 
 _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
@@ -21,6 +21,7 @@ _NOTES = {
     "seasonal naive": "The seasonal naive repeats what was one season ago.",
     "constant": "The constant is the best answer that needs no memory.",
     "logistic regression": "The logistic regression sees all steps side by side, filled up to the longest sequence.",
+    "bigram counts": "Bigram counts know how often each symbol followed the one before, in the training part.",
     "": "",
 }
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
@@ -47,6 +48,9 @@ th:first-child, td:first-child { text-align: left; }
 table.words th:last-child, table.words td:last-child { text-align: left; white-space: normal; }
 tr.best td { font-weight: 600; color: #d9480f; }
 pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
+pre.text { white-space: pre-wrap; overflow-wrap: anywhere; }
+pre.text i { font-style: normal; color: #616e7c; }
+pre.text b { font-weight: normal; }
 summary { cursor: pointer; font-weight: 600; }
 .figure { width: 100%; }
 """
@@ -64,7 +68,7 @@ def report(
     Args:
         sweep: The sweep with its trials.
         importances: Each searched parameter's share; empty where it isn't known.
-        examples: What the best trial makes of test data: forecasts, or pictures.
+        examples: What the best trial makes of test data: forecasts, pictures, or texts that it wrote.
         metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
             was probed, `probe/...` too.
         pictures: Of the best trial's probe.
@@ -91,7 +95,8 @@ def report(
     if importances:
         note = "How much each searched setting matters for the value, as the trials tell it."
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
-    if pictured := [each for each in examples if not isinstance(each, Forecast)]:
+    sections += [_passage(each) for each in examples if isinstance(each, Passage)]
+    if pictured := [each for each in examples if not isinstance(each, Forecast | Passage)]:
         note = "What the best trial answers on test data that it has never seen."
         drawn = "".join(_drawn(each, draw) for each in pictured)
         sections.append(_section("The best trial on test data", note, drawn))
@@ -131,6 +136,11 @@ def _embed(figure: go.Figure, name: str) -> str:
 
 def _section(title: str, note: str, body: str) -> str:
     return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}</section>'
+
+
+def _passage(shown: Passage) -> str:
+    prompt, text = html.escape(shown.prompt), html.escape(shown.text)
+    return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
 
 
 def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:

@@ -212,13 +212,18 @@ def best(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @click.option("--input", "source", metavar="FILE", help="Forecast what follows this file.  [default: the spec's data]")
-@click.option("--output", metavar="FILE", help="The CSV to write.  [default: standard output]")
+@click.option("--output", metavar="FILE", help="The file to write.  [default: standard output]")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--trial", type=int, metavar="N", help="Use this trial.  [default: the best]")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), metavar="N", help="Of a text: symbols.  [default: 500]")
+@click.option(
+    "--temperature", type=click.FloatRange(0, 100), metavar="T", help="Of a text: 0 is the likeliest.  [default: 0.8]"
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Of a text: its draws.  [default: 1]")
 @JSON
 @HOME
 def predict(**arguments: Any) -> int | None:
-    """Write a forecast as CSV, from the best trial."""
+    """Write a forecast as CSV, or go on with a text, from the best trial."""
     return _verb("predict", **arguments)
 
 

@@ -215,7 +215,7 @@ def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject
     wanted = torch.from_numpy(labels)
     return Subject(
         respond=network,
-        loss=lambda inputs: float(nn.functional.cross_entropy(network(inputs), wanted)),
+        loss=lambda inputs: nn.functional.cross_entropy(network(inputs), wanted).item(),
         windows=torch.from_numpy(values),
         columns=tuple(config.data_as(ClassifyData).columns),
         outputs=data.targets,

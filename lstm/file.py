@@ -29,7 +29,7 @@ def header(path: Path) -> list[str]:
         BadInput: there is no such file, or it is neither CSV nor Parquet.
     """
     try:
-        _check_file(path)
+        check(path, "a CSV or Parquet file")
         if is_parquet(path):
             return list(pa.parquet.read_schema(path).names)
         with path.open("rb") as lines:
@@ -106,6 +106,19 @@ def place(path: Path, row: int) -> str:
     return f"{path}:{_line(path, row)}"
 
 
+def check(path: Path, wanted: str) -> None:
+    """Whether there is a file to read, of the kind that is wanted.
+
+    Raises:
+        BadInput: there is none; with the nearest name.
+    """
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, _siblings(path), n=1)
+        raise BadInput(f"{shown(str(path), 300)}: no such file" + (f", did you mean {shown(near[0])}?" if near else ""))
+    if not path.is_file():
+        raise BadInput(f"{path}: is not a file; data.path names {wanted}")
+
+
 def is_parquet(path: Path) -> bool:
     """Whether a file is read as Parquet, by its name; else as CSV."""
     return path.suffix.lower() in {".parquet", ".pq"}
@@ -129,14 +142,6 @@ def listed(names: Sequence[str]) -> str:
 def first_line(error: BaseException) -> str:
     """What a library says is wrong, short enough for a message."""
     return shown((str(error).splitlines() or [type(error).__name__])[0], 200)
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, _siblings(path), n=1)
-        raise BadInput(f"{shown(str(path), 300)}: no such file" + (f", did you mean {shown(near[0])}?" if near else ""))
-    if not path.is_file():
-        raise BadInput(f"{path}: is not a file; data.path names a CSV or Parquet file")
 
 
 def _siblings(path: Path) -> list[str]:

@@ -258,7 +258,7 @@ def subject(network: nn.Module, series: Series, trial: TrialConfig) -> Subject:
 
     return Subject(
         respond=respond,
-        loss=lambda inputs: float(nn.functional.mse_loss(network(inputs, ahead), target)),
+        loss=lambda inputs: nn.functional.mse_loss(network(inputs, ahead), target).item(),
         windows=past,
         columns=(*config.columns, *(f"{feature} {wave}" for feature in config.calendar for wave in ("sin", "cos"))),
         outputs=tuple(f"{name} +{step}" for step in range(1, config.horizon + 1) for name in series.targets),

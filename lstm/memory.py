@@ -275,7 +275,7 @@ def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject
     def loss(disturbed: Tensor) -> float:
         answers = network(disturbed)
         every = (answers, wanted) if section.answers_once else (answers[:, warmup:], wanted[:, warmup:])
-        return float(_loss(*every).mean())
+        return _loss(*every).mean().item()
 
     return Subject(
         respond=lambda x: network(x) if section.answers_once else network(x)[:, -1],

@@ -324,7 +324,6 @@ class HeatMap:
 
 
 Picture = Curve | HeatMap
-Example = Forecast | Picture  # what a network makes of data that it has never seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,3 +332,16 @@ class Probe:
 
     numbers: Mapping[str, float]
     pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text and how a network goes on with it."""
+
+    title: str
+    note: str  # what it shows, in plain words
+    prompt: str  # what the network has read
+    text: str  # what it wrote then
+
+
+Example = Forecast | Passage | Picture  # what a network makes of data that it has never seen

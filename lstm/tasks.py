@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstm import classify, forecast, memory
+from lstm import classify, forecast, language, memory
 from lstm.checkpoint import Checkpoint, Dataset
 from lstm.config import TrialConfig
 from lstm.network import Shape
-from lstm.records import BadInput, Example, Judged
+from lstm.records import BadInput, Example, Judged, Passage
 from lstm.subject import Subject
 
 
@@ -25,7 +25,10 @@ class Feed(Protocol):
     items: int  # sequences in a pass over the training part
 
     def order(self, generator: np.random.Generator, /) -> Callable[[int], Any]:
-        """The batches of a pass by their place in it; whatever is random about them comes from the generator."""
+        """The batches of a pass by their place in it; whatever is random about them comes from the generator.
+
+        It is asked for at the start of each pass, and again at the start of each epoch, then for the pass under way.
+        """
         ...
 
     def loss(self, network: nn.Module, batch: Any, /) -> tuple[Tensor, int]:
@@ -77,9 +80,9 @@ class Task(Protocol):
         ...
 
     def predict(
-        self, network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path, /
-    ) -> dict[str, list[Any]]:
-        """What the network makes of a file, or of data that need none, as columns."""
+        self, network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path, /, **options: Any
+    ) -> dict[str, list[Any]] | Passage:
+        """What the network makes of a file, or of data that need none: columns, or a text."""
         ...
 
 
@@ -87,6 +90,7 @@ TASKS: dict[str, Task] = {
     "forecast": cast("Task", forecast),
     "memory": cast("Task", memory),
     "classify": cast("Task", classify),
+    "language_model": cast("Task", language),
 }
 
 
@@ -122,13 +126,16 @@ def subject(checkpoint: Checkpoint, data: Dataset) -> Subject:
     return of(checkpoint.config).subject(best_network(checkpoint), data, checkpoint.config)
 
 
-def predict(checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:
-    """What the best epoch makes of a file, or of data that need none, as columns.
+def predict(checkpoint: Checkpoint, path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:
+    """What the best epoch makes of a file, or of data that need none: columns, or a text.
 
     Raises:
-        BadInput: the file is wrong.
+        BadInput: the file is wrong, or an option is another task's.
     """
-    return of(checkpoint.config).predict(best_network(checkpoint), checkpoint, path, folder)
+    task = of(checkpoint.config)
+    if idle := [name for name in options if name not in getattr(task, "OPTIONS", ())]:
+        raise BadInput(f"--{idle[0]}: would do nothing with the task {checkpoint.config.task}; leave it out")
+    return task.predict(best_network(checkpoint), checkpoint, path, folder, **options)
 
 
 def best_network(checkpoint: Checkpoint) -> nn.Module:

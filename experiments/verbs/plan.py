@@ -54,7 +54,7 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", note)
-    what = "windows" if plan["task"] == "forecast" else "sequences"
+    what = {"forecast": "windows", "language_model": "symbols"}.get(plan["task"], "sequences")
     rows.add_row(what, ", ".join(f"{part} {count:,}" for part, count in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")

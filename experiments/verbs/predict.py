@@ -1,4 +1,4 @@
-"""`sweep predict`: a forecast as CSV, from the best trial's best epoch."""
+"""`sweep predict`: a forecast as CSV, or a text that is gone on with, from the best trial's best epoch."""
 
 import csv
 import io
@@ -11,16 +11,26 @@ from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
 from experiments.spec import Spec
-from lstm.records import BadInput, Sweep, Trial
+from lstm.records import BadInput, Passage, Sweep, Trial
+
+Forecast = dict[str, list[Any]] | Passage
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
 
 
 def main(
-    *, home: str, named: str, source: str | None, output: str | None, force: bool, trial: int | None, as_json: bool
+    *,
+    home: str,
+    named: str,
+    source: str | None,
+    output: str | None,
+    force: bool,
+    trial: int | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Writes the forecast."""
+    """Writes the forecast; `options` are some tasks' own, None where not given."""
     from cluster import study
 
     where = Home.at(home)
@@ -36,17 +46,29 @@ def main(
         raise BadInput(f"--output {output}: is the input; name another file")
     if output == "-":
         output = None
-    columns = _forecast(chosen, source) if source else _own_forecast(chosen, find.spec(named, where))
-    if output:
-        _write(output, _csv(columns))
-    if as_json:
-        emit({"sweep": found.name, "trial": chosen.number, "output": output, "forecast": columns})
-    elif output:
-        steps = len(next(iter(columns.values())))
-        what = "sequences" if chosen.config.get("task") == "classify" else "steps"
-        print(f"{output}: {steps} {what} by trial {chosen.number} of {found.name}")
+    options = {name: value for name, value in options.items() if value is not None}
+    if source:
+        made = _forecast(chosen, source, Path(), options)
     else:
-        sys.stdout.write(_csv(columns))
+        made = _own_forecast(chosen, find.spec(named, where), options)
+    if output:
+        _write(output, _text(made))
+    if as_json:
+        emit({"sweep": found.name, "trial": chosen.number, "output": output} | _document(made))
+    elif output:
+        what = "sequences" if chosen.config.get("task") == "classify" else "steps"
+        size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {what}"
+        print(f"{output}: {size} by trial {chosen.number} of {found.name}")
+    else:
+        sys.stdout.write(_text(made))
+
+
+def _document(made: Forecast) -> dict[str, Any]:
+    return {"prompt": made.prompt, "text": made.text} if isinstance(made, Passage) else {"forecast": made}
+
+
+def _text(made: Forecast) -> str:
+    return f"{made.text}\n" if isinstance(made, Passage) else _csv(made)
 
 
 def _write(output: str, text: str) -> None:
@@ -73,19 +95,19 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
     return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
-def _own_forecast(trial: Trial, spec: Spec) -> dict[str, list[Any]]:
+def _own_forecast(trial: Trial, spec: Spec, options: Mapping[str, Any]) -> Forecast:
     """The forecast of what follows the spec's data, whose path may be the environment's and private."""
     try:
-        return _forecast(trial, getattr(spec.experiment.data, "path", None), spec.folder)
+        return _forecast(trial, getattr(spec.experiment.data, "path", None), spec.folder, options)
     except BadInput as error:
         raise BadInput(*map(spec.document.hide, error.messages)) from None
 
 
-def _forecast(trial: Trial, path: str | None, folder: Path = Path()) -> dict[str, list[Any]]:
+def _forecast(trial: Trial, path: str | None, folder: Path, options: Mapping[str, Any]) -> Forecast:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
     from lstm import tasks
 
-    return tasks.predict(load(trial), path, folder)
+    return tasks.predict(load(trial), path, folder, **options)
 
 
 def load(trial: Trial) -> "Checkpoint":

@@ -220,7 +220,10 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     if swept.best:
         # What is known ahead must be told for the steps to forecast, which the sweep's own data has not.
         ahead = " --input FILE" if getattr(plan.order.base.data, "future_covariates", ()) else ""
-        console.print(f"Forecast what is next  sweep predict {name}{home}{ahead} --output forecast.csv", soft_wrap=True)
+        what, into = "Forecast what is next ", " --output forecast.csv"
+        if plan.order.base.task == "language_model":
+            what, into = "Go on with the text   ", ""
+        console.print(f"{what} sweep predict {name}{home}{ahead}{into}", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document
 

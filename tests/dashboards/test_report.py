@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboards.report import report
-from lstm.records import Curve, Forecast, HeatMap, Sweep, Trial
+from lstm.records import Curve, Forecast, HeatMap, Passage, Sweep, Trial
 
 
 def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
@@ -126,3 +126,14 @@ def test_a_picture_of_test_data_is_shown_beside_the_tasks_own_baseline(make: Sim
     assert "On test data its accuracy is 0.96, 20% above the logistic regression (0.8)." in page.text
     assert "sees all steps side by side" in page.text
     assert "img" not in page.tags
+
+
+def test_a_text_that_was_written_is_shown_as_it_is(make: SimpleNamespace) -> None:
+    passages = [Passage("A text, continued", EVIL, f"before\n{EVIL}", f"after\n  {EVIL}")]
+    found = sweep([make.trial(0, 0.5, config={"task": "language_model"})])
+    page = _Page(report(found, {}, passages, {"test/loss": 1.0, "baseline/loss": 2.0}))
+    assert f"before\n{EVIL}after\n  {EVIL}" in page.text
+    assert page.tags.count("pre") == 1
+    assert "img" not in page.tags
+    assert "Forecasts of the best trial" not in page.text
+    assert "Bigram counts know how often each symbol followed" in page.text

@@ -12,9 +12,11 @@ FOLDER = Path(spec_file.__file__).parent
 SPECS = sorted(FOLDER.glob("*.yaml"))
 SHIPPED = [path for path in SPECS if not re.search(r"^  path: .*\$\{", path.read_text(), re.MULTILINE)]
 
+GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt"}
+
 
 def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spec:
-    return spec_file.load(path, environment={"ETTH1_CSV": "/somewhere/ETTh1.csv"} | (environment or {}))
+    return spec_file.load(path, environment=GIVEN | (environment or {}))
 
 
 def windows(spec: spec_file.Spec) -> None:
@@ -27,7 +29,9 @@ def windows(spec: spec_file.Spec) -> None:
 
 
 def test_there_are_specs_to_copy() -> None:
-    assert {"co2", "weather", "single", "conditional", "digits", "etth1"} <= {path.stem for path in SPECS}
+    assert {"co2", "weather", "single", "conditional", "digits", "etth1", "text", "shakespeare"} <= {
+        path.stem for path in SPECS
+    }
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
@@ -66,9 +70,14 @@ def test_etth1_reads_a_file_of_its_shape(tmp_path: Path) -> None:
         windows(load(path, {"ETTH1_CSV": str(tmp_path / "ETTh1.csv")}))
 
 
+def test_shakespeare_reads_a_file_of_its_size(tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text("To be, or not to be\n" * 55_770)
+    windows(load(FOLDER / "shakespeare.yaml", {"TINYSHAKESPEARE_TXT": str(tmp_path / "input.txt")}))
+
+
 def test_every_data_file_is_used_and_its_source_told() -> None:
     told = (FOLDER / "data" / "README.md").read_text()
     used = {load(path).document.written["data"].get("path") for path in SHIPPED}
-    for path in (FOLDER / "data").glob("*.csv"):
+    for path in (each for each in (FOLDER / "data").iterdir() if each.name != "README.md"):
         assert f"data/{path.name}" in used
         assert path.name in told

@@ -72,6 +72,9 @@ def test_into_a_file(there, sweep, tmp_path):
             ["--input", "{tmp}/short.csv"],
             "short.csv: the input has 9 rows up to the last known target, the model looks",
         ),
+        (["--steps", "5"], "--steps: would do nothing with the task forecast; leave it out\n"),
+        (["--input", "tiny.csv", "--seed", "5"], "--seed: would do nothing with the task forecast; leave it out\n"),
+        (["--temperature", "nan"], "Invalid value for '--temperature'"),
         (["--output", "no/a.csv"], "--output no/a.csv: its folder does not exist\n"),
         (["--output", "."], "--output .: is a folder; name a file\n"),
         (["--output", "/dev/full"], "--output /dev/full: can't be written: No space left on device\n"),
@@ -115,3 +118,36 @@ def _without_weights(found):
 def test_where_the_checkpoint_lies_is_told(there, sweep):
     best = json.loads(sweep("best", "tiny", "--json").out)["best"]
     assert Path(best["checkpoint"]).is_dir()
+
+
+@pytest.fixture
+def writer(there, monkeypatch, tmp_path):
+    """As if the sweep's trials were language models."""
+    from lstm.config import TrialConfig
+    from lstm.training import train
+
+    (tmp_path / "a.txt").write_text("To be, or not to be: that is the question.\n" * 20)
+    settings = {"path": "a.txt", "lookback": 8, "split": {"validation": 0.1, "test": 0.1}}
+    training = {"max_epochs": 1, "batch_size": 4}
+    config = TrialConfig.model_validate({"task": "language_model", "data": settings, "training": training})
+    data = tasks.load(config, tmp_path)
+    (epoch,) = train(config, data)
+    kept = checkpoint.Checkpoint(config, checkpoint.Facts.of(data), epoch.state)
+    monkeypatch.setattr(checkpoint, "load", lambda *_: kept)
+    return kept
+
+
+def test_a_text_is_gone_on_with(writer, sweep, tmp_path):
+    words = ["predict", "tiny", "--input", tmp_path / "a.txt", "--trial", 0]
+    plain = sweep(*words)
+    assert (plain.code, plain.err) == (0, "")
+    assert plain.out == tasks.predict(writer, "a.txt", tmp_path).text + "\n"
+    assert len(plain.out) == 501
+    chosen = sweep(*words, "--steps", 30, "--temperature", 0.5, "--seed", 9, "--json")
+    made = tasks.predict(writer, "a.txt", tmp_path, steps=30, temperature=0.5, seed=9)
+    wanted = {"sweep": "tiny", "trial": 0, "output": None, "prompt": made.prompt, "text": made.text}
+    assert json.loads(chosen.out) == wanted
+    into = sweep(*words, "--steps", 30, "--output", tmp_path / "b.txt")
+    assert into.out == f"{tmp_path}/b.txt: 30 symbols at temperature 0.8, seed 1 by trial 0 of tiny\n"
+    assert (tmp_path / "b.txt").read_text() == plain.out[:30] + "\n"
+    assert "no such file, did you mean a.txt?" in sweep(*words[:3], tmp_path / "c.txt").err
