@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -296,7 +297,12 @@ def cluster(first: Host, *others: Host, cpus: int = 1, gpus: int = 0) -> str:
 
 
 def _child(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    """The id of a door's first child, which it makes a moment after it was started itself."""
+    end = time.monotonic() + 30
+    while not (children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        assert time.monotonic() < end, f"process {pid} has no child"
+        time.sleep(0.01)
+    return int(children[0])
 
 
 def _free_net() -> str:
