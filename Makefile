@@ -28,7 +28,7 @@ imports: $(VENV)/installed-dev
 tests: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-# The full matrix of faults (its time as a whole is not measured yet); what it needs and this machine lacks is skipped with the reason.
+# The full matrix of faults (77 minutes beside other work); what it needs and this machine lacks is skipped with the reason.
 faults: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m faults --durations=0
 
