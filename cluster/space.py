@@ -17,8 +17,9 @@ from cluster.config import (
     SearchConfig,
 )
 from lstm import config as lstm_config
-from lstm.config import Data, ModelConfig, TrainingConfig, TrialConfig
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig
 from lstm.records import Fault, Scalar
+from lstm.sections import Data
 
 LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
 Space = Mapping[str, AnyDimension]

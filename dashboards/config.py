@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lstm.config import Section
+from lstm.sections import Section
 
 Checkpoints = Literal["best", "all", "none"]
 

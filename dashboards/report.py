@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
-from lstm.config import baseline_of, better
 from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial
+from lstm.sections import baseline_of, better
 
 _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them

@@ -7,7 +7,8 @@ from pydantic import Field, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
-from lstm.config import DATA, Data, ModelConfig, Section, Task, TrainingConfig, TrialConfig
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig
+from lstm.sections import DATA, Data, Section, Task
 
 
 class Experiment(Section):

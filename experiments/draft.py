@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from experiments import load as yaml_file
 from lstm import data, table
-from lstm.config import DataConfig, Split
 from lstm.profile import Profile
 from lstm.records import BadInput
 from lstm.seasons import Season
+from lstm.sections import DataConfig, Split
 
 LONGEST_LOOKBACK = 200  # steps; an epoch's time goes with it
 LONGEST_HORIZON = 96

@@ -25,8 +25,9 @@ from experiments import words
 from experiments.config import largest
 from experiments.load import Document
 from lstm import config as lstm_config
-from lstm.config import Data, TrainingConfig
+from lstm.config import TrainingConfig
 from lstm.records import Fault
+from lstm.sections import Data, better
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
 RESERVED = ("sweeps", "artifacts", "default", "ui.log")
@@ -94,7 +95,7 @@ def _search_rules(
     if data and search.metric not in (names := data.metrics):
         message = f"is {words.quoted(document.hide(search.metric))}, must be one of {words.listed(names)}"
         yield Fault("search.metric", message + words.near(search.metric, names))
-    wanted = lstm_config.better(search.metric)
+    wanted = better(search.metric)
     if search.direction != wanted:
         what = "is an error, better when lower" if wanted == "minimize" else "is better when higher"
         message = f"would search for the worst: {search.metric} {what}; use {wanted}"

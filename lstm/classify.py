@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from lstm import sequences
 from lstm.checkpoint import Checkpoint
-from lstm.config import PROBABILITY, ClassifyData, TrialConfig
+from lstm.config import TrialConfig
 from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy
 from lstm.records import HeatMap, Judged
+from lstm.sections import PROBABILITY, ClassifyData
 from lstm.sequences import Sequences
 from lstm.subject import Subject
 from lstm.trace import trace

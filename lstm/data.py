@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lstm import file, table
-from lstm.config import Border, DataConfig
 from lstm.records import BadInput
+from lstm.sections import Border, DataConfig
 
 Part = Literal["train", "validation", "test"]
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from lstm import data, table
 from lstm.checkpoint import Checkpoint, Facts
-from lstm.config import DataConfig, TrialConfig
+from lstm.config import TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
 from lstm.network import Forecaster, Shape, evaluation_batch, noisy
 from lstm.records import BadInput, Forecast, Judged
+from lstm.sections import DataConfig
 from lstm.subject import Subject
 from lstm.trace import trace
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from lstm import cells, text
 from lstm.checkpoint import Checkpoint
-from lstm.config import ModelConfig, TextData, TrialConfig
+from lstm.config import ModelConfig, TrialConfig
 from lstm.network import Shape, warm_up
 from lstm.records import BadInput, Judged, Passage
+from lstm.sections import TextData
 from lstm.subject import Subject
 from lstm.text import Text
 from lstm.trace import trace

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from lstm import file
 from lstm.checkpoint import Checkpoint
-from lstm.config import MemoryData, TrialConfig
+from lstm.config import TrialConfig
 from lstm.data import Part, Scale
 from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy
 from lstm.records import BadInput, Forecast, Judged
+from lstm.sections import MemoryData
 from lstm.subject import Subject
 from lstm.trace import trace
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from lstm import columns, roles, seasons, table
 from lstm.columns import Column
-from lstm.config import CalendarFeature, DataConfig, Split
 from lstm.records import BadInput
 from lstm.seasons import Season
+from lstm.sections import CalendarFeature, DataConfig, Split
 
 MIN_ROWS = 20  # below, no split leaves windows worth training on
 STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}

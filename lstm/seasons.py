@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lstm.config import CalendarFeature
 from lstm.data import SEASONS_S, step_seconds
+from lstm.sections import CalendarFeature
 from lstm.table import Table
 
 MIN_STRENGTH = 0.3  # autocorrelation from which a season counts as found

@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm import file, table
-from lstm.config import ClassifyData
 from lstm.data import Part, Scale
 from lstm.records import BadInput
+from lstm.sections import ClassifyData
 
 FEWEST = 3  # sequences of a class: one for each part
 

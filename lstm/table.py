@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from lstm import file
-from lstm.config import DataConfig
 from lstm.records import BadInput
+from lstm.sections import DataConfig
 
 OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from UTC, after a time of day
 

@@ -1,6 +1,6 @@
 """The tasks that a spec may name, each a file of its own, and what is the same for all of them.
 
-A new task is its section in `lstm/config.py`, its file, and a line in each of the two tables.
+A new task is its section in `lstm/sections.py`, its file, and a line in each of the two tables.
 """
 
 from collections.abc import Callable, Sequence

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lstm import file
-from lstm.config import TextData, Unit
 from lstm.data import Part, Scale
 from lstm.records import BadInput
+from lstm.sections import TextData, Unit
 
 UNSCALED = Scale((0.0,), (1.0,))
 BLOCK = 2**20  # characters read at once

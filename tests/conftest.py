@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm.config import DataConfig, ModelConfig, TrainingConfig, TrialConfig
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig
 from lstm.data import prepare
+from lstm.sections import DataConfig
 from lstm.table import Table
 
 

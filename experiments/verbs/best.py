@@ -9,8 +9,8 @@ from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
 from experiments.screen import console, settings
-from lstm.config import baseline_of
 from lstm.records import Sweep
+from lstm.sections import baseline_of
 
 if TYPE_CHECKING:
     from rich.console import Console

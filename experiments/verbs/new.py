@@ -13,9 +13,9 @@ from experiments import draft
 from experiments import spec as spec_file
 from experiments.cli import emit
 from lstm import data
-from lstm.config import DataConfig
 from lstm.profile import Profile, profile
 from lstm.records import BadInput
+from lstm.sections import DataConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from cluster import space
 from cluster.config import SearchConfig
-from lstm.config import DataConfig, ModelConfig, TrainingConfig, TrialConfig
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig
+from lstm.sections import DataConfig
 
 DATA = DataConfig(path="a.csv", target="y", lookback=8, horizon=3, split={"validation": 0.2, "test": 0.2})
 INT = {"type": "int", "low": 2, "high": 8}

@@ -10,8 +10,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from lstm import classify, sequences, tasks
 from lstm.checkpoint import Checkpoint, Facts, dumps, loads
-from lstm.config import ClassifyData, ModelConfig, TrainingConfig, TrialConfig, faults
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig, faults
 from lstm.records import BadInput
+from lstm.sections import ClassifyData
 from lstm.training import memory_bytes, seconds_per_epoch, train
 
 CLASSES = ("down", "flat", "up")

@@ -2,7 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from lstm import config
-from lstm.config import DataConfig, ModelConfig, Split, TrainingConfig
+from lstm.config import ModelConfig, TrainingConfig
+from lstm.sections import DataConfig, Split
 
 
 def faults_of(data=None, model=None, training=None):

@@ -9,8 +9,9 @@ import torch
 
 from lstm import cells, language, tasks, text
 from lstm.checkpoint import Checkpoint, Facts, dumps, loads
-from lstm.config import ModelConfig, TextData, TrainingConfig, TrialConfig, better, faults
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig, faults
 from lstm.records import BadInput
+from lstm.sections import TextData, better
 from lstm.training import _Run, memory_bytes, seconds_per_epoch, train
 
 SHARES = {"validation": 0.2, "test": 0.2}

@@ -6,8 +6,9 @@ import torch
 
 from lstm import memory, tasks
 from lstm.checkpoint import Checkpoint, Facts, dumps, loads
-from lstm.config import MemoryData, ModelConfig, TrainingConfig, TrialConfig, faults
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig, faults
 from lstm.records import BadInput
+from lstm.sections import MemoryData
 from lstm.training import memory_bytes, seconds_per_epoch, train
 
 PROBLEMS = ("adding", "copy", "mackey_glass")
