@@ -140,7 +140,8 @@ def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
             rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # its numbers repeat the ticks, unreadably
         )
     )
-    layout = {"l": 90, "r": 60, "t": 110 if len(axes) > 4 else 60, "b": 30}
+    left = max(90, 24 + 7 * max(map(len, axes[0]["ticktext"]), default=0))  # the first axis's names stand there
+    layout = {"l": left, "r": 60, "t": 110 if len(axes) > 4 else 60, "b": 30}
     return figure.update_layout(height=480, margin=layout, paper_bgcolor="white", font={"family": _FONT})
 
 
