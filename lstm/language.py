@@ -291,9 +291,11 @@ def predict(
     """How the network goes on after a file's text, of which it reads the last 5,000 symbols at most.
 
     Raises:
-        BadInput: the file is wrong.
+        BadInput: the file or the temperature is wrong.
     """
     assert path is not None
+    if math.isnan(temperature):  # no range of click's keeps it out
+        raise BadInput("--temperature nan: must be a number from 0 to 100")
     symbols = checkpoint.facts.targets
     prompt = text.encode(_end(folder / path), symbols)[-PROMPT:]
     if not prompt:

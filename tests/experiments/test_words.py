@@ -58,7 +58,11 @@ WRONG = [
     ("dropout: 0.0", "dropout: .nan", "11: model.dropout: is nan, must be at least 0 and below 1"),
     ("rate: 1e-3", "rate: .inf", "12: training.learning_rate: is inf, must be above 0 and at most 10"),
     ("cell: lstm", "cell: lsmt", '11: model.cell: is "lsmt", must be rnn, gru or lstm, did you mean lstm?'),
-    ("task: forecast", "task: translate", '3: task: is "translate", must be forecast or memory'),
+    (
+        "task: forecast",
+        "task: translate",
+        '3: task: is "translate", must be forecast, memory, classify or language_model',
+    ),
     ("time: week", "time: 5", "6: data.time: is 5, must be text; put it in quotes"),
     ("name: mauna-loa-co2", "name: 2026", "2: name: is 2026, must be text; put it in quotes"),
     ("path: data/co2.csv", 'path: ""', '5: data.path: is "", must be at least 1 character long'),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm import checkpoint, table, tasks
+from lstm import checkpoint, tasks
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_a_forecast_is_what_the_best_trial_says(there, sweep):
                                             "2020-11-01", "2020-11-02"]  # fmt: skip
     best = json.loads(sweep("best", "tiny", "--json").out)["best"]
     loaded = checkpoint.load(best["checkpoint"])
-    expected = tasks.predict(loaded, table.read(loaded.config.data, there.folder))
+    expected = tasks.predict(loaded, "tiny.csv", there.folder)
     assert [float(row["load"]) for row in rows] == expected["load"]
     document = json.loads(sweep("predict", "tiny.yaml", "--json").out)
     assert document == {"sweep": "tiny", "trial": best["trial"], "output": None, "forecast": expected}
@@ -74,7 +74,7 @@ def test_into_a_file(there, sweep, tmp_path):
         ),
         (["--steps", "5"], "--steps: would do nothing with the task forecast; leave it out\n"),
         (["--input", "tiny.csv", "--seed", "5"], "--seed: would do nothing with the task forecast; leave it out\n"),
-        (["--temperature", "nan"], "Invalid value for '--temperature'"),
+        (["--temperature", "200"], "200.0 is not in the range 0<=x<=100"),
         (["--output", "no/a.csv"], "--output no/a.csv: its folder does not exist\n"),
         (["--output", "."], "--output .: is a folder; name a file\n"),
         (["--output", "/dev/full"], "--output /dev/full: can't be written: No space left on device\n"),
@@ -150,4 +150,6 @@ def test_a_text_is_gone_on_with(writer, sweep, tmp_path):
     into = sweep(*words, "--steps", 30, "--output", tmp_path / "b.txt")
     assert into.out == f"{tmp_path}/b.txt: 30 symbols at temperature 0.8, seed 1 by trial 0 of tiny\n"
     assert (tmp_path / "b.txt").read_text() == plain.out[:30] + "\n"
-    assert "no such file, did you mean a.txt?" in sweep(*words[:3], tmp_path / "c.txt").err
+    assert "no such file, did you mean" in sweep(*words[:3], tmp_path / "c.txt").err
+    refused = sweep(*words, "--temperature", "nan")
+    assert (refused.code, refused.err) == (2, "--temperature nan: must be a number from 0 to 100\n")
