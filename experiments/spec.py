@@ -101,13 +101,16 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:
         return {name: getattr(whole, name) for name in kind.model_fields}, []
     except ValidationError as error:
         errors = error.errors(include_url=False)
+    if any(e["loc"] == ("task",) for e in errors):  # what `data` should hold is then unknown
+        errors = [e for e in errors if e["loc"][0] != "data"]
+        filled = {name: value for name, value in filled.items() if name != "data"}
     broken = {e["loc"][0] for e in errors}
     parts = {
         name: _adapter(kind, name).validate_python(filled[name])
         if name in filled
         else info.get_default(call_default_factory=True)
         for name, info in kind.model_fields.items()
-        if name not in broken
+        if name not in broken and (name in filled or not info.is_required())
     }
     return parts, list(words.tell(errors, document))
 

@@ -26,7 +26,9 @@ CELLS: Mapping[str, Callable[..., Cell]] = {
 
 def build(model: ModelConfig, inputs: int, lookback: int) -> Cell:
     """The cell that a configuration describes, over so many input columns; its weights come from torch's generator."""
-    cell = CELLS[model.variant or model.cell](
+    # As with dropout between the layers of one: where a search draws what does not go together, it does nothing.
+    name = model.variant if model.variant and model.cell == "lstm" else model.cell
+    cell = CELLS[name](
         inputs,
         model.hidden_size,
         model.num_layers,
@@ -34,7 +36,7 @@ def build(model: ModelConfig, inputs: int, lookback: int) -> Cell:
         dropout=model.dropout if model.num_layers > 1 else 0.0,
         bidirectional=model.bidirectional,
     )
-    if model.forget_bias is not None:
+    if model.forget_bias is not None and model.cell == "lstm" and name != "no_forget_gate":
         set_forget_bias(cell, model.forget_bias, lookback)
     return cell
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lstm import sequences
 from lstm.checkpoint import Checkpoint
 from lstm.config import TrialConfig
-from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy
+from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy, steps_at_once
 from lstm.records import HeatMap, Judged
 from lstm.sections import PROBABILITY, ClassifyData
 from lstm.sequences import Sequences
@@ -72,7 +72,9 @@ class Feed:
     def __init__(self, data: Sequences, config: TrialConfig, device: str) -> None:
         self._data, self._device, self._size = data, device, config.training.batch_size
         self._noise = config.training.input_noise
-        self.items = len(data.parts["train"])
+        self.items, self.step_numbers = len(data.parts["train"]), 2 * data.inputs
+        judged = max(self.judged("validation"), self.judged("test"))
+        self.judged_steps = steps_at_once(data.longest, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Batch]:
         """The batches of a pass: by lot, then within some batches by length, so that little is padded."""

@@ -15,7 +15,7 @@ from lstm import data, table
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
-from lstm.network import Forecaster, Shape, evaluation_batch, noisy
+from lstm.network import Forecaster, Shape, evaluation_batch, noisy, steps_at_once
 from lstm.records import BadInput, Forecast, Judged
 from lstm.sections import DataConfig
 from lstm.subject import Subject
@@ -39,7 +39,7 @@ def build(config: TrialConfig, shape: Shape) -> Forecaster:
         futures=shape.futures,
         lookback=section.lookback,
         horizon=section.horizon,
-        warmup=config.training.warmup_steps,
+        warmup=min(config.training.warmup_steps, section.lookback - 1),  # a search may draw a shorter look-back
     )
 
 
@@ -88,7 +88,9 @@ class Feed:
         self._size, self._noise = config.training.batch_size, config.training.input_noise
         self._windows = Windows(series, self._config, device)
         self._origins = series.train_origins(self._config)
-        self.items = len(self._origins)
+        self.items, self.step_numbers = len(self._origins), 2 * series.inputs
+        judged = max(self.judged("validation"), self.judged("test"))
+        self.judged_steps = steps_at_once(self._config.lookback, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Tensor]:
         """The origins of each batch of a pass, by its place in the pass."""

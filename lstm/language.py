@@ -113,11 +113,15 @@ class Feed:
     def __init__(self, data: Text, config: TrialConfig, device: str) -> None:
         self._data, self._device = data, device
         self._streams, self._steps = config.training.batch_size, config.data_as(TextData).lookback
-        self._warmup = config.training.warmup_steps
+        self._warmup = min(config.training.warmup_steps, self._steps - 1)  # a search may draw shorter chunks
         self._words = config.data_as(TextData).unit == "words"
         self._chunks = _chunks(data, self._streams, self._steps)
         self._state: cells.State | None = None
         self.items = self._chunks * self._streams
+        hidden, symbols = config.model.hidden_size, data.inputs
+        self.step_numbers = 2 * hidden + 4 * symbols  # embeddings; logits with their probabilities and gradients
+        judged = max(self.judged("validation"), self.judged("test"))
+        self.judged_steps = min(STREAMS * _piece(STREAMS, symbols, hidden), judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Chunk]:
         """The chunks of a pass by their place in it; where the pass begins in the text is drawn.
@@ -192,7 +196,7 @@ def subject(network: nn.Module, data: Text, config: TrialConfig) -> Subject:
         return answers
 
     return Subject(
-        respond=lambda inputs: logits(inputs)[:, -1],
+        respond=lambda inputs: network.head(cells.run(network.cell, inputs)[0][:, -1]),
         loss=lambda inputs: nn.functional.cross_entropy(logits(inputs).flatten(0, 1), symbols[:, 1:].flatten()).item(),
         windows=embedded,
         columns=tuple(f"embedding {number}" for number in range(embedded.shape[2])),
@@ -200,6 +204,11 @@ def subject(network: nn.Module, data: Text, config: TrialConfig) -> Subject:
         trace=lambda inputs: trace(network.cell, inputs),
         unit=embedded.std(dim=(0, 1)).clamp(min=1e-6),
     )
+
+
+def _piece(streams: int, symbols: int, hidden: int) -> int:
+    """Steps of each stream that are judged at once."""
+    return max(PIECE // (streams * max(symbols, 4 * hidden)), 1)
 
 
 @torch.no_grad()
@@ -213,7 +222,7 @@ def cross_entropy(
     device = next(network.parameters()).device
     length = -(-(stop - start) // streams)
     own = start + length * np.arange(streams)[:, None]
-    size = max(PIECE // (streams * max(network.head.out_features, 4 * network.head.in_features)), 1)
+    size = _piece(streams, network.head.out_features, network.head.in_features)
     state: cells.State | None = None
     total = torch.zeros((), dtype=torch.float64, device=device)
     for first in range(-context, length, size):
@@ -321,11 +330,12 @@ def _joined(prompt: Sequence[int], drawn: Sequence[int], symbols: Sequence[str])
 @torch.no_grad()
 def sample(network: nn.Module, prompt: Sequence[int], *, steps: int, temperature: float, seed: int) -> list[int]:
     """Symbols that follow a prompt, each drawn from softmax(logits / temperature); the likeliest one at 0."""
+    assert isinstance(network, LanguageNetwork)
     network.eval()
     generator = torch.Generator().manual_seed(seed)
     symbol, state = torch.tensor([prompt[-1:]]), None
     if len(prompt) > 1:
-        _, state = network(torch.tensor([prompt[:-1]]))
+        _, state = cells.run(network.cell, network.embedding(torch.tensor([prompt[:-1]])))
     return list(_drawn(network, symbol, state, steps, temperature, generator))
 
 

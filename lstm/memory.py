@@ -19,7 +19,7 @@ from lstm import file
 from lstm.checkpoint import Checkpoint
 from lstm.config import TrialConfig
 from lstm.data import Part, Scale
-from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy
+from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy, steps_at_once
 from lstm.records import BadInput, Forecast, Judged
 from lstm.sections import MemoryData
 from lstm.subject import Subject
@@ -56,7 +56,8 @@ class Sequences:
 def load(config: TrialConfig, _folder: Path, _reach: int) -> Sequences:
     """Generates the sequences of each part; the same section makes the same sequences."""
     section = config.data_as(MemoryData)
-    fingerprint = hashlib.sha256(f"{VERSION} {section.model_dump_json()}".encode()).hexdigest()
+    # Defaults are left out: a field that is added later makes no other sequences.
+    fingerprint = hashlib.sha256(f"{VERSION} {section.model_dump_json(exclude_defaults=True)}".encode()).hexdigest()
     generators = {part: np.random.default_rng([section.seed, number]) for number, part in enumerate(PARTS)}
     sizes = section.sizes.model_dump()
     if section.problem == "mackey_glass":
@@ -155,6 +156,11 @@ class Feed:
         self._size, self._warmup = config.training.batch_size, config.training.warmup_steps
         self._noise = config.training.input_noise
         self.items = self._section.sizes.train
+        # Symbols are held as numbers and one-hot, answers with their probabilities and gradients.
+        answers = 0 if self._section.answers_once else 4 * len(data.targets)
+        self.step_numbers = (2 if self._section.has_numbers else 5) * data.inputs + answers
+        judged = max(self.judged("validation"), self.judged("test"))
+        self.judged_steps = steps_at_once(self._section.steps, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Pair]:
         """The sequences of each batch: new ones, or Mackey-Glass's in another order."""
@@ -317,6 +323,10 @@ def predict(network: nn.Module, checkpoint: Checkpoint, path: str | None, folder
 def _given(path: str, folder: Path, section: MemoryData) -> np.ndarray:
     names = {"adding": ("value", "mark"), "copy": ("symbol",), "mackey_glass": ("value",)}[section.problem]
     values = file.numbers(folder / path, file.read(folder / path, names, numbers=names), names)
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(values.astype(np.float32)) | np.isnan(values)
+    if not finite.all():
+        raise BadInput(f"{folder / path}: has values too large for float32; rescale them")
     if np.isnan(values).any():
         raise BadInput(f"{folder / path}: has missing values; a sequence needs all of them")
     if section.problem != "copy":

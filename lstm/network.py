@@ -128,6 +128,11 @@ def noisy(inputs: Tensor, deviation: float) -> Tensor:
     return inputs + deviation * torch.randn_like(inputs) if deviation else inputs
 
 
+def steps_at_once(span: int, model: ModelConfig, sequences: int) -> int:
+    """Steps that are judged at once, of so many sequences of a length."""
+    return span * min(evaluation_batch(span, model), sequences)
+
+
 def evaluation_batch(span: int, model: ModelConfig) -> int:
     """Sequences of a length that are judged at once, so that long ones and wide layers fit in memory."""
     return max(1, min(EVALUATION_BATCH, EVALUATION_CELLS // (span * model.hidden_size)))

@@ -356,7 +356,8 @@ def baseline_of(task: str) -> str:
 
 def better(metric: str) -> Direction:
     """Which way a metric is better, with or without the name of its part."""
-    return "maximize" if metric.rpartition("/")[2] in HIGHER else "minimize"
+    own = [word for word in metric.split("/") if word not in ("train", "val", "test", "baseline")]
+    return "maximize" if own[:1] and own[0] in HIGHER else "minimize"  # what follows is a column's name, whatever it is
 
 
 def _role_faults(data: Data, roles: Iterable[str]) -> Iterator[Fault]:

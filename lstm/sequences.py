@@ -12,6 +12,7 @@ from lstm.data import Part, Scale
 from lstm.records import BadInput
 from lstm.sections import ClassifyData
 
+MOST_CLASSES = 1_000  # each pair of them has a place in the picture of confusions
 FEWEST = 3  # sequences of a class: one for each part
 
 
@@ -71,7 +72,8 @@ def load(section: ClassifyData, folder: Path) -> Sequences:
     """
     path, source = folder / section.path, read(section, folder)
     classes = _ordered(source.labels)
-    labels = np.array([classes.index(name) for name in source.labels], dtype=np.int64)
+    places = {name: place for place, name in enumerate(classes)}
+    labels = np.array([places[name] for name in source.labels], dtype=np.int64)
     parts = _drawn(path, labels, classes, section)
     rows = np.repeat(np.isin(np.arange(len(labels)), parts["train"]), np.diff(source.starts))
     scale = _fit(path, source.values[rows], section)
@@ -209,6 +211,10 @@ def _drawn(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: Cl
 
 def _check_classes(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> None:
     column = file.quoted(section.label)
+    if len(classes) > MOST_CLASSES:
+        raise BadInput(
+            f"{path}: column {file.quoted(section.label)} has {len(classes):,} classes; {MOST_CLASSES:,} are the most"
+        )
     if len(classes) == 1:
         what = f"all {len(labels):,} sequences are {file.quoted(classes[0])}"
         raise BadInput(f"{path}: column {column} holds one class alone: {what}; there is nothing to tell apart")

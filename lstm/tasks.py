@@ -23,6 +23,8 @@ class Feed(Protocol):
     """What the trainer takes of a task: batches, their loss, the judgement."""
 
     items: int  # sequences in a pass over the training part
+    step_numbers: int  # numbers that a step of a sequence holds in memory beside the cell's: inputs and answers
+    judged_steps: int  # steps that are judged at once
 
     def order(self, generator: np.random.Generator, /) -> Callable[[int], Any]:
         """The batches of a pass by their place in it; whatever is random about them comes from the generator.

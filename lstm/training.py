@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from lstm import tasks
 from lstm.checkpoint import Dataset
 from lstm.config import ModelConfig, TrainingConfig, TrialConfig
-from lstm.network import evaluation_batch
 from lstm.records import Epoch, State, Why
 
 # Purposes of random draws, so that no two of them share a stream.
@@ -73,11 +72,10 @@ def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     weights, span = tasks.parameter_count(config, data), task.span(config, data)
     feed = task.Feed(data, config, "cpu")
     batch = min(config.training.batch_size, feed.items)
-    windows = min(evaluation_batch(span, model), max(feed.judged("validation"), feed.judged("test")))
     layer, once, judged = _kept(model)
     units = (1 + model.bidirectional) * model.hidden_size
-    training = batch * span * (2 * data.inputs + units * (layer * model.num_layers + once))
-    judging = windows * span * (data.inputs + judged * units)
+    training = batch * span * (feed.step_numbers + units * (layer * model.num_layers + once))
+    judging = feed.judged_steps * (feed.step_numbers + judged * units)
     # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
     return 4 * (12 * weights + max(training, judging)) + data.nbytes
 

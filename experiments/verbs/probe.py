@@ -1,9 +1,11 @@
 """`sweep probe`: what the network of a trial is like: delay, feedback, activation, scalability, reliability."""
 
+import fcntl
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,14 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     sweep = study.read(found.study_url, found.name)
     chosen = choose(sweep, trial)
     page = where.sweep(found.name) / PAGE.format(chosen.number)
-    known = next((event for event in sweep.probings() if event.number == chosen.number), None)
-    event = known or _measure(named, where, sweep, chosen.number, page)
     left = ""
-    if known is None:
-        left = _keep(found, event)
+    if (event := _known(sweep, chosen.number)) is None:
+        with _alone(page.parent):
+            # Another may have measured it while this one waited.
+            event = _known(study.read(found.study_url, found.name), chosen.number)
+            if event is None:
+                event = _measure(named, where, sweep, chosen.number, page)
+                left = _keep(found, event)
     document = {
         "sweep": found.name,
         "trial": chosen.number,
@@ -49,6 +54,29 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     return 1 if left else 0
 
 
+def _known(sweep: Sweep, number: int) -> TrialProbed | None:
+    return next((event for event in sweep.probings() if event.number == number), None)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One probe at a time in a sweep's folder: a second's points would stand beside the first's in MLflow.
+
+    Raises:
+        BadInput: the folder can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise BadInput(f"{folder}: can't be made: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _measure(named: str, home: Home, sweep: Sweep, number: int, page: Path) -> TrialProbed:
     """Probes a trial's best epoch on the sweep's own data and writes the page of pictures.
 
@@ -63,19 +91,22 @@ def _measure(named: str, home: Home, sweep: Sweep, number: int, page: Path) -> T
     plan = make(find.spec(named, home), home)
     if loaded.facts.fingerprint != plan.series.fingerprint:
         raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
-    device.claim(os.cpu_count() or 1, 0)
+    device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
     measured = probe.probe(tasks.subject(loaded, plan.series))
-    _write(page, probe_page(f"{sweep.name}, trial {number}", measured.numbers, measured.pictures))
-    at_ms = time.time_ns() // 1_000_000
-    return TrialProbed(number, measured.numbers, loaded.state.best_epoch, at_ms, page.read_text(encoding="utf-8"))
+    html = probe_page(f"{sweep.name}, trial {number}", measured.numbers, measured.pictures)
+    _write(page, html)
+    return TrialProbed(number, measured.numbers, loaded.state.best_epoch, time.time_ns() // 1_000_000, html)
 
 
 def _write(page: Path, html: str) -> None:
+    """Writes the page, whole or not at all; the numbers are not lost where it can't be."""
+    half = page.with_suffix(".half")
     try:
-        page.write_text(html, encoding="utf-8")
+        half.write_text(html, encoding="utf-8")
+        half.replace(page)
     except OSError as error:
-        page.unlink(missing_ok=True)
-        raise BadInput(f"{page}: can't be written: {error.strerror}") from None
+        half.unlink(missing_ok=True)
+        print(f"note: {page}: can't be written: {error.strerror}", file=sys.stderr)
 
 
 def _keep(found: find.Found, event: TrialProbed) -> str:

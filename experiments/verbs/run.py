@@ -223,6 +223,8 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
         what, into = "Forecast what is next ", " --output forecast.csv"
         if plan.order.base.task == "language_model":
             what, into = "Go on with the text   ", ""
+        elif plan.order.base.task != "forecast":
+            what, into = "Answer what is new    ", " --input FILE"
         console.print(f"{what} sweep predict {name}{home}{ahead}{into}", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document

@@ -138,3 +138,10 @@ def test_without_a_forget_gate_there_is_no_bias_to_set(name):
 def test_the_configurations_bias_is_set():
     cell = build(ModelConfig(forget_bias=2.0), 1, 9)
     assert (biases(cell, "l0")[0]["forget_gate"] == 2).all()
+
+
+def test_what_a_search_draws_beside_a_cell_that_lacks_it_does_nothing():
+    gru = ModelConfig(cell="gru", variant="vanilla", forget_bias=1.0, hidden_size=4)
+    assert isinstance(build(gru, 2, 8), torch.nn.GRU)
+    open_gate = ModelConfig(variant="no_forget_gate", forget_bias="chrono", hidden_size=4)
+    assert build(open_gate, 2, 8).switches.forget_gate is False

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from lstm import config
 from lstm.config import ModelConfig, TrainingConfig
-from lstm.sections import DataConfig, Split
+from lstm.sections import DataConfig, Split, better
 
 
 def faults_of(data=None, model=None, training=None):
@@ -167,6 +167,12 @@ def test_columns_stand_in_the_order_of_the_network(data_config):
     data = data_config(target=["b", "a"], past_covariates=["p"], future_covariates=["f"])
     assert data.targets == ["b", "a"]
     assert data.columns == ["b", "a", "p", "f"]
+
+
+def test_accuracy_is_better_when_higher_but_not_the_error_of_a_column_of_that_name():
+    assert [better(name) for name in ("val/accuracy", "test/f1", "accuracy")] == ["maximize"] * 3
+    errors = ("val/loss", "val/mae_original/accuracy", "baseline/rmse_original/f1", "f1 of mine")
+    assert [better(name) for name in errors] == ["minimize"] * 4
 
 
 def test_metrics_are_named_by_target_where_there_are_several(data_config):

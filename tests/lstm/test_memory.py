@@ -264,6 +264,7 @@ def test_a_file_is_answered(tmp_path):
         ("adding", "value,mark\n1,0\n,1\n", "has missing values"),
         ("copy", "symbol\n1\n99\n", "more than the whole numbers 0 to 9"),
         ("mackey_glass", "value\nx\n", "is not a number"),
+        ("adding", "value,mark\n1e40,0\n1,1\n", "too large for float32"),
         ("mackey_glass", "value\n1\n2\n", "has 2 steps, of which training.warmup_steps: 2 get no answer"),
     ],
 )
@@ -309,6 +310,14 @@ def test_what_memory_can_not_hold_is_refused():
     few = {"train": 10**8, "validation": 10, "test": 10}
     assert not list(section(length=100, sizes=few).faults()), "those to train on are drawn batch by batch"
     assert [f.path for f in section("mackey_glass", sizes=few).faults()] == ["data.sizes"]
+
+
+def test_many_symbols_count_as_memory(tmp_path):
+    few, many = (trial("copy", symbols=symbols) for symbols in (4, 400))
+    sizes = [memory_bytes(config, tasks.load(config, tmp_path)) for config in (few, many)]
+    steps, batch = 12 + 2 * 3, 16
+    held = 4 * batch * steps * 400 * (1 + 2 + 4)  # one-hot in both kinds, logits, their probabilities and gradients
+    assert sizes[1] - sizes[0] > 0.9 * held
 
 
 def test_symbols_have_no_noise_between_them():

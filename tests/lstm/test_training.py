@@ -145,6 +145,12 @@ def test_the_warm_up_builds_the_state_and_no_gradient(trial_config, series_of, w
     assert (past.grad[:, 5:] != 0).all()
 
 
+def test_a_warm_up_leaves_a_step_of_the_shortest_look_back_that_a_search_draws(trial_config, series_of, walk):
+    config = trial_config({"lookback": 4}, training={"warmup_steps": 30, "max_epochs": 1})
+    (epoch,) = train(config, series_of(config.data, walk(120), reach=40))
+    assert np.isfinite(epoch.value)
+
+
 def test_noise_is_in_training_alone_and_as_large_as_asked_for(trial_config, series_of, walk):
     config = trial_config(training={"input_noise": 0.3})
     series = series_of(config.data, walk(120))

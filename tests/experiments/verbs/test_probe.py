@@ -4,12 +4,18 @@ import json
 import math
 import shutil
 import sqlite3
+import subprocess
+import sys
+import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from audit import audit
 
 from lstm import probe
+
+SCRIPT = Path(sys.executable).with_name("sweep")
 
 
 @pytest.fixture
@@ -61,6 +67,39 @@ def test_a_trial_is_probed_once_and_everyone_knows(home, sweep, monkeypatch):
     assert again.code == 0
     assert "steps back to the input that counts most" in " ".join(again.out.split())
     assert stored(home, best["trial"]) == wanted
+
+
+def test_two_at_once_measure_once(home, sweep, monkeypatch):
+    taking, done = threading.Event(), []
+    whole = probe.probe
+
+    def slow(subject):
+        taking.set()
+        return whole(subject)
+
+    monkeypatch.setattr(probe, "probe", slow)
+
+    def second():
+        taking.wait(60)
+        done.append(
+            subprocess.run([SCRIPT, "probe", "tiny", "--home", home], capture_output=True, check=False).returncode
+        )
+
+    other = threading.Thread(target=second)
+    other.start()
+    assert sweep("probe", "tiny", "--home", home).code == 0
+    other.join()
+    assert done == [0]
+    assert sweep("verify", "tiny", "--home", home).code == 0
+
+
+def test_numbers_are_kept_where_their_page_can_not_be(home, sweep):
+    number = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]["trial"]
+    (home / "tiny" / f"probe-{number:04d}.html").mkdir()
+    answer = sweep("probe", "tiny", "--home", home)
+    assert answer.code == 0
+    assert "can't be written" in answer.err
+    assert stored(home, number)
 
 
 def test_another_trial(home, sweep):
