@@ -35,7 +35,8 @@ stop_file.LEAVE_S = float(sys.argv[2])
 class Stop(stop_file.Stop):
     def now(self, reason, code):
         super().now(reason, code)
-        print("asked", flush=True)
+        sys.stdout.write("asked\\n")  # whole: the handler and the thread may say it at the same moment
+        sys.stdout.flush()
 
 stop = Stop()
 with stop_file.signals(stop):
