@@ -15,7 +15,7 @@ from lstm import data, table
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
-from lstm.network import Forecaster, Shape, evaluation_batch, noisy, steps_at_once
+from lstm.network import EVALUATION_BATCH, Forecaster, Shape, evaluation_batch, noisy, steps_at_once
 from lstm.records import BadInput, Forecast, Judged
 from lstm.sections import DataConfig
 from lstm.subject import Subject
@@ -348,7 +348,7 @@ def _extended(source: table.Table, origin: int, config: DataConfig) -> tuple[np.
     return values, times
 
 
-def _batches(origins: np.ndarray, size: int = 512) -> Iterator[np.ndarray]:
+def _batches(origins: np.ndarray, size: int = EVALUATION_BATCH) -> Iterator[np.ndarray]:
     for start in range(0, len(origins), size):
         yield origins[start : start + size]
 

@@ -1,6 +1,7 @@
 """The tasks that a spec may name, each a file of its own, and what is the same for all of them.
 
-A new task is its section in `lstm/sections.py`, its file, and a line in each of the two tables.
+A new task is its file with a line in `TASKS`, its section in `lstm/sections.py`, named there in `Task`, `DATA` and
+`AnyData`, and a sentence on its baseline in `dashboards/report.py`.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,11 +7,13 @@ import os
 import pty
 import select
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -251,3 +253,14 @@ def copied(finished, folder):
     for name in ("spec.yaml", "origin.json", "addresses.json"):
         shutil.copy(finished.home / "tiny" / name, home / "tiny")
     return SimpleNamespace(folder=folder, home=home, url=f"sqlite:///{home / 'study.db'}")
+
+
+@pytest.fixture
+def home(finished, tmp_path):
+    """The finished sweep's home, copied: all may be damaged but its checkpoints, which stay where they are."""
+    home = tmp_path / "runs"
+    shutil.copytree(finished.home, home)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, '{finished.home}', '{home}')")
+    return home

@@ -10,23 +10,11 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from audit import audit
 
 from lstm import probe
 
 SCRIPT = Path(sys.executable).with_name("sweep")
-
-
-@pytest.fixture
-def home(finished, tmp_path):
-    """A finished sweep's home of one's own; its checkpoints stay where they are."""
-    home = tmp_path / "runs"
-    shutil.copytree(finished.home, home)
-    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, '{finished.home}', '{home}')")
-    return home
 
 
 def stored(home, number):

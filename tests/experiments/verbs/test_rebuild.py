@@ -5,21 +5,9 @@ import shutil
 import sqlite3
 from contextlib import closing
 
-import pytest
 from audit import audit
 
 from cluster.lease import Lease
-
-
-@pytest.fixture
-def home(finished, tmp_path):
-    """A finished sweep's home that may be damaged; its checkpoints, which stay where they are, may not."""
-    home = tmp_path / "runs"
-    shutil.copytree(finished.home, home)
-    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, '{finished.home}', '{home}')")
-    return home
 
 
 def rows(home, query):
