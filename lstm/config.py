@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from lstm.records import Fault
-from lstm.sections import DATA, AnyData, Data, DataConfig, Section, Task
+from lstm.sections import DATA, AnyData, Data, Section, Task
 
 Variant = Literal[
     "vanilla",
@@ -179,7 +179,7 @@ def _model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
     if model.bidirectional and data and not data.answers_once:
         message = "would see what it shall answer: this task asks for an answer at every step; leave it out"
         yield Fault("model.bidirectional", message)
-    if data and not isinstance(data, DataConfig):
+    if data and not data.has_series:
         for name in ("residual", "normalization"):
             if getattr(model, name) != "none":
                 yield Fault(f"model.{name}", "would do nothing: only the task forecast has it; leave it out")

@@ -43,6 +43,7 @@ class Data(Section):
     """What a task learns from: each task has its own section `data`."""
 
     baseline: ClassVar[str]  # what every result is held against, in words
+    has_series: ClassVar[bool] = False  # whether the target is a series among the inputs: residual, normalization
     searchable: ClassVar[tuple[str, ...]] = ()  # any other field would change what trials are judged on
 
     @property
@@ -79,6 +80,7 @@ class DataConfig(Data):
     """Where the time series is and what is forecast from what."""
 
     baseline: ClassVar[str] = "seasonal naive"
+    has_series: ClassVar[bool] = True
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
     path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
