@@ -23,7 +23,7 @@ from cluster import space
 from cluster.config import StopConfig
 from cluster.lease import OUTAGE_S
 from cluster.patience import Patience, Unreachable
-from cluster.result import Failure, Started
+from cluster.result import Failure, Probed, Started
 from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint
@@ -31,11 +31,13 @@ from lstm.records import (
     Epoch,
     EpochEnded,
     Notice,
+    Objective,
     Record,
     Sweep,
     Trial,
     TrialEnded,
     TrialLost,
+    TrialProbed,
     TrialStarted,
     TrialState,
     best_epoch,
@@ -64,6 +66,7 @@ class Attempt:
     actor: Any = None  # its handle, once it has started
     waits: bool = False  # for the storage of checkpoints, and that was told
     error: str = ""  # what Ray said when its actor was lost
+    pruned_after: int = 0  # the epoch after which it was pruned, while it is only to be probed
 
 
 def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
@@ -106,7 +109,7 @@ class Bridge:
             study: The sweep's study, held under its lease.
             checkpoints: Address under which each trial has its own.
             keep_best: Whether a trial that is not the best loses its weights when it ends.
-            order: What every actor is told: `cpus`, `gpus`.
+            order: What every actor is told: `cpus`, `gpus`, `probe`.
             limit: Says how many trials may be asked for at once.
             stop: Where the end is asked for.
             record: Receives the events.
@@ -150,15 +153,18 @@ class Bridge:
             more = self._asked < self._study.n_trials
             return None if waiting or more else str(Searcher.FINISHED)
         settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
+        pruned_after = self._study.pruned_after(number)
         config = space.resolve(self._study.base, settings)
         address = checkpoint.address_of(self._checkpoints, number)
-        self._live[tune_id] = Attempt(number, attempt, settings, config.model_dump(), address)
+        live = Attempt(number, attempt, settings, config.model_dump(), address, pruned_after=pruned_after)
+        self._live[tune_id] = live
         return {
             **self._order,
             "number": number,
             "attempt": attempt,
             "address": address,
             "trial": config.model_dump(),
+            "over": bool(pruned_after),
         }
 
     def _next(self) -> int | None:
@@ -203,14 +209,37 @@ class Bridge:
         prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
         for epoch in result["epochs"]:
             self._record(EpochEnded(live.number, epoch))
+        self._after(live, prune=prune, probed=result.get("probed"))
+        return live.ended
+
+    def _after(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
+        """Ends a trial, or has it probed, where its latest epoch, its pruner or its probe was the last to come."""
         last = live.epochs[-1] if live.epochs else None
         if last and last.stop == "diverged":
             self._end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
         elif last and last.stop:
-            self._end(live, "COMPLETE", "" if last.stop == "max_epochs" else last.stop)
-        elif last and prune:
-            self._end(live, "PRUNED", f"pruned after epoch {last.number}")
-        return live.ended
+            if probed or not self._order["probe"]:
+                self._complete(live, last, probed)
+        elif last and prune and self._order["probe"] and live.actor is not None:
+            self._wind_up(live, last.number)
+        elif prune or probed:
+            after = live.pruned_after or (last.number if last else 0)
+            self._end(live, "PRUNED", f"pruned after epoch {after}", probed=probed)
+
+    def _complete(self, live: Attempt, last: Epoch, probed: Probed | None) -> None:
+        """Ends a trial that trained to its end; one without a figure that is searched for has nothing to be told."""
+        second = self._study.second
+        if second and _figure(second, probed) is None:
+            why = probed.trouble if probed and probed.trouble else f"its network has no {second.metric}"
+            self._end(live, "PRUNED", f"could not be probed: {why}", probed=probed)
+        else:
+            self._end(live, "COMPLETE", "" if last.stop == "max_epochs" else str(last.stop), probed=probed)
+
+    def _wind_up(self, live: Attempt, epoch: int) -> None:
+        """Keeps that a trial is pruned, and has its actor probe instead of training on."""
+        self._insist(lambda: self._study.prune(live.number, epoch))
+        live.pruned_after = epoch
+        live.actor.wind_up.remote()  # calls of one process keep their order: it comes before the step that is next
 
     def error(self, tune_id: str, text: str) -> None:
         """What Ray said of a trial's actor that was lost; `complete` follows."""
@@ -296,7 +325,15 @@ class Bridge:
         if now - self._stuck_since > OUTAGE_S:
             self.stop.now(f"no trial could go on for {OUTAGE_S / 60:.0f} minutes: {text}", 1)
 
-    def _end(self, live: Attempt, state: TrialState, reason: str, *, diverged: bool = False) -> None:
+    def _end(
+        self,
+        live: Attempt,
+        state: TrialState,
+        reason: str,
+        *,
+        diverged: bool = False,
+        probed: Probed | None = None,
+    ) -> None:
         best = best_epoch(live.epochs, self._direction)
         decision: dict[str, Any] = {
             "state": state,
@@ -309,8 +346,20 @@ class Bridge:
             "at_ms": max(_now_ms(), self._last_end_ms + 1),
             "epochs_s": round(sum(e.metrics.get("epoch_s", 0.0) for e in live.epochs), 3),
         }
+        if probed and probed.numbers:
+            decision["probed"] = {
+                "numbers": dict(probed.numbers),
+                "best_epoch": probed.best_epoch,
+                "at_ms": probed.at_ms,
+            }
+        if self._study.second:
+            decision["second"] = _figure(self._study.second, probed)
         self._insist(lambda: self._study.end(live.number, decision))
         live.ended = True
+        if "probed" in decision:
+            self._record(TrialProbed(live.number, **decision["probed"]))
+        elif probed:
+            self._record(Notice(f"trial {live.number} could not be probed: {probed.trouble}"))
         self._ended, self._last_end_ms = self._ended + 1, decision["at_ms"]
         value = best.value if best and state == "COMPLETE" else None
         self._record(self._ending(live.number, decision, value))
@@ -436,6 +485,11 @@ class Bridge:
 def _is_out_of_memory(error: str) -> bool:
     """Whether Ray's memory monitor ended an actor; of any other end Ray says that the kernel may have done it."""
     return "memory usage threshold" in error or "OutOfMemoryError" in error
+
+
+def _figure(objective: Objective, probed: Probed | None) -> float | None:
+    """The second objective's figure among what a probe has found."""
+    return probed.numbers.get(objective.metric.removeprefix("probe/")) if probed else None
 
 
 def _now_ms() -> int:

@@ -144,10 +144,19 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
     if not same(trial.value, value) or trial.best_epoch != number:
         yield f"its value is {trial.value!r} of epoch {trial.best_epoch}; by its epochs {value!r} of {number}"
     if trial.state == "COMPLETE":
-        if not same(trial.told, trial.value):
-            yield f"its value is {trial.value!r}, and the sampler was told {trial.told!r}"
+        values = (trial.value,) if sweep.second is None else (trial.value, trial.second)
+        if len(trial.told) != len(values) or not all(map(same, trial.told, values)):
+            yield f"its value is {_told(values)}, and the sampler was told {_told(trial.told)}"
+        if sweep.second is not None and trial.probed is not None:
+            figure = trial.probed.numbers.get(sweep.second.metric.removeprefix("probe/"))
+            if not same(figure, trial.second):
+                yield f"its {sweep.second.metric} is {trial.second!r}, its probe found {figure!r}"
         if not history or history[-1].stop in (None, "diverged"):
             yield "is COMPLETE, and its last epoch was none"
+
+
+def _told(values: Sequence[float | None]) -> str:
+    return " and ".join(map(repr, values)) or "nothing"
 
 
 def _few(numbers: Sequence[int]) -> str:

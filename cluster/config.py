@@ -143,11 +143,21 @@ class StopConfig(Section):
     )
 
 
+class SecondObjective(Section):
+    """A figure of the network beside the metric: trials are compared by both, and none of the best is lost."""
+
+    metric: str = Field(description="A probe's number of each trial's best epoch, as probe/reliability/noise.")
+    direction: Direction = Field(description="Which way it is better.")
+
+
 class SearchConfig(Section):
     """What is searched, by whom, for how long."""
 
     metric: str = Field("val/loss", description="What is compared; a trial's value is its best epoch's.")
     direction: Direction = Field("minimize", description="Which way the metric is better.")
+    second_objective: SecondObjective | None = Field(
+        None, description="Searched for beside the metric: `best` and the report show the Pareto front of both."
+    )
     n_trials: int = Field(ge=1, le=100_000, description="Trials in total, over all runs of the sweep.")
     stop: StopConfig = Field(default_factory=StopConfig)
     sampler: AnySampler = Field(default_factory=lambda: TpeSampler(type="tpe"), description="Decides what to try next.")

@@ -1,5 +1,6 @@
 """What an actor tells the driver in a step's result; Tune flattens mappings, so these are records."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +14,16 @@ class Started:
     broken: tuple[str, ...]  # checkpoints that could not be used
     # The actor's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
     actor: list[Any] = field(default_factory=list, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What the network of the trial's best epoch is like; the trial ends with it."""
+
+    numbers: Mapping[str, float]  # empty where it could not be measured
+    best_epoch: int
+    at_ms: int
+    trouble: str = ""  # why it could not
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ stored before it is obeyed. What a driver needs to go on after another was kille
 the checkpoints.
 """
 
+import functools
 import hashlib
 import math
 import warnings
@@ -36,7 +37,7 @@ from cluster.config import (
 from cluster.lease import driver_text, engine_options, is_missing, spelled_out, unopened
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial, same
+from lstm.records import BadInput, Epoch, Objective, Scalar, Sweep, Trial, TrialProbed, same
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
@@ -44,6 +45,7 @@ COMPARABLE = "comparable"  # the fact that is stored last: a study that has it i
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
 
 
 class NoSuchSweep(BadInput):
@@ -63,7 +65,7 @@ class Study:
         self._study = optuna.create_study(
             storage=_storage(url),
             study_name=name,
-            direction=base.direction,
+            directions=[objective.direction for objective in _objectives(search, base)],
             load_if_exists=True,
             sampler=sampler,
             pruner=pruner,
@@ -72,6 +74,7 @@ class Study:
         self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
         self._space: space.Space = search.space if search else {}
         self.n_trials = search.n_trials if search else 1
+        self.second: Objective | None = _second(search)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -162,14 +165,23 @@ class Study:
         trial = self._live[number]
         known = self._reported[number]
         fresh = [epoch for epoch in epochs if epoch.number not in known]
-        for epoch in fresh:
+        for epoch in fresh if self.second is None else ():  # Optuna reports nothing where there are two objectives
             trial.report(epoch.value, epoch.number)
             known[epoch.number] = epoch.value
         for epoch in epochs:
-            if not same(known[epoch.number], epoch.value):  # `Trial.report` would keep the first
+            if not same(known.get(epoch.number), epoch.value):  # `Trial.report` would keep the first
                 trial.storage.set_trial_intermediate_value(trial._trial_id, epoch.number, epoch.value)
                 known[epoch.number] = epoch.value
-        return bool(fresh) and math.isfinite(fresh[-1].value) and trial.should_prune()
+        asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
+        return asked and trial.should_prune()
+
+    def prune(self, number: int, epoch: int) -> None:
+        """Stores that a trial is pruned after an epoch and yet to be probed."""
+        self._live[number].set_user_attr("pruned_after", epoch)
+
+    def pruned_after(self, number: int) -> int:
+        """The epoch after which a live trial was pruned, 0 where it was not."""
+        return int(self._live[number].user_attrs.get("pruned_after", 0))
 
     def settle(self) -> list[int]:
         """Ends the trials whose end was decided by a driver that was killed before it had ended them."""
@@ -182,29 +194,37 @@ class Study:
     def end(self, number: int, decision: Mapping[str, Any]) -> None:
         """Stores how a trial ends, then ends it.
 
-        `decision` holds state, value, best_epoch, reason, diverged, checkpoint and at_ms.
+        `decision` holds state, value, best_epoch, reason, diverged, checkpoint and at_ms; what a probe found at its
+        end as `probed`; and where two objectives are searched for the other's figure as `second`.
         """
         trial = self._live[number]
         if trial.user_attrs.get("end") != dict(decision):
             trial.set_user_attr("end", dict(decision))
-        state, value = decision["state"], decision["value"]
+        state, values = decision["state"], [decision["value"]]
+        if self.second:
+            values.append(decision["second"])
         if decision["diverged"]:
             penalty = self._penalty()
-            state, value = ("PRUNED", None) if penalty is None else ("COMPLETE", penalty)
+            state, values = ("COMPLETE", penalty) if penalty else ("PRUNED", [])
+        if state == "PRUNED" and self.second:
+            state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
         if state == "COMPLETE":
-            self._study.tell(trial, value, skip_if_finished=True)
+            self._study.tell(trial, values, skip_if_finished=True)
         else:
             self._study.tell(trial, state=TrialState[state], skip_if_finished=True)
         del self._live[number], self._reported[number]
 
-    def _penalty(self) -> float | None:
-        """What a diverged trial is told as where the sampler reads completed trials only: the worst of them."""
-        if not (self.search and isinstance(self.search.sampler, GpSampler)):
-            return None
+    def _penalty(self) -> list[float]:
+        """What a diverged trial is told as where the sampler reads completed trials only: the worst of each objective.
+
+        Empty where the sampler reads pruned ones too, or where none has completed.
+        """
+        if not (self.search and (isinstance(self.search.sampler, GpSampler) or self.second)):
+            return []
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        values = [t.value for t in trials if t.value is not None]
-        worst = max if self.base.direction == "minimize" else min
-        return worst(values, default=None)
+        objectives = _objectives(self.search, self.base)
+        told = zip(objectives, zip(*(t.values for t in trials if t.values), strict=True), strict=False)
+        return [o.sign * max(o.sign * value for value in values) for o, values in told]
 
     def sweep(self) -> Sweep:
         """The sweep as it stands."""
@@ -257,13 +277,28 @@ def read(url: str, name: str) -> Sweep:
         raise unanswered(url, error) from None
 
 
+def importances_of(url: str, name: str) -> dict[str, float]:
+    """`importances` of a sweep by name."""
+    return importances(_load(url, name))
+
+
 def importances(study: optuna.Study) -> dict[str, float]:
     """Importances by PED-ANOVA (Watanabe et al., 2023)."""
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
-        return {k: float(v) for k, v in optuna.importance.get_param_importances(study, evaluator=evaluator).items()}
+        target = None
+        if len(study.directions) > 1:
+            sign = Objective("", study.directions[0].name.lower()).sign  # type: ignore[arg-type] # Optuna's names are ours
+            target = functools.partial(_first, sign)
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all alike
+
+
+def _first(sign: int, trial: FrozenTrial) -> float:
+    """The metric's value, less is better, as the evaluator wants it."""
+    return sign * float(trial.values[0])
 
 
 def _load(url: str, name: str) -> optuna.Study:
@@ -300,6 +335,7 @@ def _sweep(study: optuna.Study, url: str) -> Sweep:
     base = TrialConfig.model_validate(facts["base"])
     place = _place(facts, url, study.study_name)
     trials = tuple(_trial(t, base, place) for t in study.get_trials(deepcopy=False))
+    second = facts.get("second")
     return Sweep(
         name=study.study_name,
         metric=base.metric,
@@ -308,6 +344,7 @@ def _sweep(study: optuna.Study, url: str) -> Sweep:
         trials=trials,
         spec_text=str(facts.get("spec_text", "")),
         facts={**facts, "checkpoints": place},
+        second=Objective(*second) if second else None,
     )
 
 
@@ -340,8 +377,21 @@ def _trial(frozen: FrozenTrial, base: TrialConfig, place: str) -> Trial:
         started_at_ms=start.get("at_ms"),
         ended_at_ms=end.get("at_ms"),
         epochs_s=end.get("epochs_s"),
-        told=frozen.value,
+        told=tuple(frozen.values or ()),
+        second=end.get("second"),
+        probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,
     )
+
+
+def _second(search: SearchConfig | None) -> Objective | None:
+    second = search.second_objective if search else None
+    return Objective(second.metric, second.direction) if second else None
+
+
+def _objectives(search: SearchConfig | None, base: TrialConfig) -> list[Objective]:
+    """What is searched for: the metric, and a second figure where there is one."""
+    second = _second(search)
+    return [Objective(base.metric, base.direction), *([second] if second else [])]
 
 
 class NumberedSampler(BaseSampler):

@@ -56,6 +56,7 @@ class Order:
     git_commit: str | None
     folder: str  # of the spec's file; the data's path starts there
     study_id: str  # tells this sweep from another of its name, in stores that keep both
+    probe: bool = False  # each trial at its end
 
     @property
     def n_trials(self) -> int:
@@ -205,6 +206,7 @@ def open_study(order: Order, series: Dataset) -> Study:
         base=json.loads(order.base.model_dump_json()),
         n_trials=study.n_trials,
         target=order.target,
+        **({"second": list(study.second)} if study.second else {}),
         folder=order.folder,
         checkpoints=order.checkpoints,
         id=order.study_id,
@@ -275,7 +277,7 @@ def _drive(
         study,
         checkpoints=order.checkpoints,
         keep_best=order.storage.keep == "best",
-        order={"cpus": order.resources.cpus_per_trial, "gpus": joined.gpus_per_trial},
+        order={"cpus": order.resources.cpus_per_trial, "gpus": joined.gpus_per_trial, "probe": order.probe},
         limit=_limit(order, joined),
         stop=stop,
         record=record,
@@ -375,6 +377,8 @@ def replay(trial: Trial, ending: TrialEnded, record: Record) -> None:
     found = checkpoint.load(trial.checkpoint) if trial.checkpoint else None
     for epoch in found.state.history if found else ():
         record(EpochEnded(trial.number, epoch))
+    if trial.probed is not None:
+        record(trial.probed)
     record(ending)
 
 

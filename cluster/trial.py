@@ -12,10 +12,11 @@ from typing import Any, Literal
 import ray
 from ray import tune
 
-from cluster.result import Failure, Started
-from lstm import checkpoint, device
+from cluster.result import Failure, Probed, Started
+from lstm import checkpoint, device, tasks
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
+from lstm.probe import probe
 from lstm.records import Epoch
 from lstm.training import train
 
@@ -38,12 +39,14 @@ def _storage(address: str, worker: str) -> Iterator[None]:
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
-    """Trains the trial that its config names: `number`, `attempt`, `address`, `cpus`, `gpus`, `trial`.
+    """Trains the trial that its config names: `number`, `attempt`, `address`, `cpus`, `gpus`, `trial`, `probe`, `over`.
 
     The first step answers at once, with where the trial runs and the epochs that a checkpoint already
-    holds; each further step is one epoch, durable before it is reported. A result holds `epochs`, in the
-    first step `started`, and `failure` where the trial can't go on. While the storage of checkpoints fails
-    it holds `waiting`, the reason: the epoch is kept in memory and the next step writes it again.
+    holds; each further step is one epoch, durable before it is reported. Where `probe` is set the step after
+    the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
+    `wind_up` does. A result holds `epochs`, in the first step `started`, and `failure` where the trial can't go
+    on. While the storage of checkpoints fails it holds `waiting`, the reason: the epoch is kept in memory and
+    the next step writes it again.
     """
 
     def setup(self, config: dict[str, Any], series: Dataset | None = None) -> None:
@@ -59,13 +62,20 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._trial = TrialConfig.model_validate(new_config["trial"])
         self._epochs: Iterator[Epoch] | None = None
         self._unsaved: Epoch | None = None
+        self._over: bool = new_config["over"]
         self._pauses = iter(PAUSES_S)
         return True
+
+    def wind_up(self) -> None:
+        """No epoch is to come any more: the next step probes."""
+        self._over = True
 
     def step(self) -> dict[str, Any]:
         """Reports the start, then one epoch at a time."""
         try:
-            return self._start() if self._epochs is None else self._save(self._unsaved or next(self._epochs))
+            if self._epochs is None:
+                return self._start()
+            return self._probe() if self._over else self._save(self._unsaved or next(self._epochs))
         except _Storage as error:
             return self._wait(str(error))
         except ray.exceptions.RayError as error:
@@ -93,8 +103,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         return {
             "started": Started(self._worker(), time.time_ns() // 1_000_000, tuple(broken), self._handle()),
             "epochs": known,
-            "done": bool(known and known[-1].stop),
+            "done": bool(known) and self._is_done(known[-1]),
         }
+
+    def _is_done(self, epoch: Epoch) -> bool:
+        """Whether nothing is to come after an epoch; notes whether it was the last."""
+        self._over = self._over or epoch.stop is not None
+        return epoch.stop is not None and (epoch.stop == "diverged" or not self._order["probe"])
 
     def _save(self, epoch: Epoch) -> dict[str, Any]:
         assert epoch.state is not None
@@ -103,7 +118,22 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         with _storage(self._order["address"], self._worker()):
             checkpoint.write(self._order["address"], self._order["attempt"], content)
         self._unsaved, self._pauses = None, iter(PAUSES_S)
-        return {"epochs": (replace(epoch, state=None),), "done": epoch.stop is not None}
+        return {"epochs": (replace(epoch, state=None),), "done": self._is_done(epoch)}
+
+    def _probe(self) -> dict[str, Any]:
+        """Measures the best epoch's network; a network that can't be measured is no fault of its training."""
+        with _storage(self._order["address"], self._worker()):
+            found = checkpoint.load(self._order["address"])
+        numbers, trouble = {}, "no epoch of it had a finite value"
+        if found and found.state.best_weights:
+            try:
+                numbers, trouble = dict(probe(tasks.subject(found, self._series)).numbers), ""
+            except Exception as error:
+                traceback.print_exc()
+                trouble = f"{type(error).__name__}: {_first_line(error)}"
+        best_epoch = found.state.best_epoch if found else 0
+        measured = Probed(numbers, best_epoch, time.time_ns() // 1_000_000, trouble)
+        return {"epochs": (), "probed": measured, "done": True}
 
     def _wait(self, text: str) -> dict[str, Any]:
         """Says at once that storage fails, then waits in the steps that follow; at last another host may try."""

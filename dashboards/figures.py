@@ -105,6 +105,24 @@ def history(sweep: Sweep) -> go.Figure:
     return figure
 
 
+def front(sweep: Sweep) -> go.Figure | None:
+    """Completed trials by both objectives, the Pareto front joined; None where one is searched for, or none is done."""
+    best = sweep.front
+    if sweep.second is None or not best:
+        return None
+    figure = _figure(420, html.escape(sweep.metric), html.escape(sweep.second.metric))
+    on_it = {trial.number for trial in best}
+    done = [t for t in sweep.trials if t.state == "COMPLETE" and t.second is not None and t.number not in on_it]
+    hover = "trial %{text}: %{x:.4g}, %{y:.4g}<extra></extra>"
+    for name, trials, look in (
+        ("completed", done, {"mode": "markers", "marker": {"color": LIGHT_BLUE, "size": 7}}),
+        ("Pareto front", best, {"mode": "lines+markers", "marker": {"size": 9}, "line": {"color": ORANGE}}),
+    ):
+        x, y, text = zip(*((t.value, t.second, t.number) for t in trials), strict=True) if trials else ((), (), ())
+        figure.add_scatter(x=x, y=y, text=text, name=name, hovertemplate=hover, **look)
+    return figure
+
+
 def _running(values: Sequence[float], direction: Direction) -> list[float]:
     pick = min if direction == "minimize" else max
     best: list[float] = []

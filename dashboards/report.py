@@ -78,7 +78,7 @@ def report(
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    sections = [_head(sweep, metrics), _comparison(sweep, metrics)]
+    sections = [_head(sweep, metrics), _comparison(sweep, metrics), _front(sweep, draw)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
@@ -162,6 +162,8 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     settings = ", ".join(f"{labels[name]} {_cell(value)}" for name, value in best.settings.items())
     sentence = f"Trial {best.number} is the best: {sweep.metric} {_cell(best.value)}"
     sentence += f" with {settings}." if settings else "."
+    if len(sweep.front) > 1 and sweep.second:
+        sentence += f" It is one of {len(sweep.front)} on the Pareto front with {sweep.second.metric}."
     pairs = _pairs(metrics)
     name = next((name for name in pairs if name.startswith(_HEADLINES)), next(iter(pairs), None))
     if name is None:
@@ -217,6 +219,25 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     table = _table(["number", "value", "what it says"], rows, words_last=True) if rows else ""
     note = "The network of a trial, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
     return _section("What the network is like", note, table + "".join(drawn))
+
+
+def _front(sweep: Sweep, draw: Callable[[go.Figure], str]) -> str:
+    both = figures.front(sweep)
+    if sweep.second is None or both is None:
+        return ""
+    ways = [f"{metric} ({direction})" for metric, direction in ((sweep.metric, sweep.direction), sweep.second)]
+    note = f"No trial is better in both, {' and '.join(ways)}, than one of these: which is best is for you to say."
+    names = list(dict.fromkeys(name for trial in sweep.front for name in trial.settings))
+    labels = figures.short_names(names)
+    rows = [
+        [
+            *(str(trial.number), _cell(trial.value), _cell(trial.second)),
+            *(_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names),
+        ]
+        for trial in sweep.front
+    ]
+    table = _table(["trial", sweep.metric, sweep.second.metric, *(labels[name] for name in names)], rows)
+    return _section("The Pareto front", note, draw(both) + table)
 
 
 def _curves_note(sweep: Sweep) -> str:

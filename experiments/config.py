@@ -7,7 +7,7 @@ from pydantic import Field, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
-from lstm.config import ModelConfig, TrainingConfig, TrialConfig
+from lstm.config import ModelConfig, ProbeConfig, TrainingConfig, TrialConfig
 from lstm.sections import DATA, Data, Section, Task
 
 
@@ -24,6 +24,7 @@ class Experiment(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     search: SearchConfig | None = Field(None, description="What is searched; without it the spec is one training run.")
+    probe: ProbeConfig = Field(default_factory=ProbeConfig)
     resources: ResourcesConfig = Field(default_factory=ResourcesConfig)
     storage: StorageConfig = Field(default_factory=StorageConfig)
     tracking: TrackingConfig = Field(default_factory=TrackingConfig)

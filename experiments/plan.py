@@ -141,6 +141,7 @@ def _order(spec: Spec, home: Home) -> Order:
         git_commit=_commit(spec.folder),
         folder=str(spec.folder.absolute()),
         study_id=uuid.uuid4().hex,
+        probe=experiment.probe.every_trial,
     )
 
 

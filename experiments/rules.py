@@ -21,6 +21,7 @@ from cluster.config import (
     SuccessiveHalvingPruner,
     TpeSampler,
 )
+from dashboards.words import MEANINGS, meaning
 from experiments import words
 from experiments.config import largest
 from experiments.load import Document
@@ -52,6 +53,7 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     if name and (".." in name or name.endswith(".")):
         yield Fault("name", f"is {name}, may not hold '..' or end with '.'")
     yield from _address_faults(parts)
+    yield from _second_rules(parts)
     if "search" in document.filled and document.filled["search"] is None:
         yield Fault("search", "is empty; leave it out for one training run without a search")
     elif search := parts.get("search"):
@@ -77,6 +79,27 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("storage.checkpoints", message)
     if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":
         message = "can't be best where tracking.checkpoints is all: MLflow would keep what is removed; use one of both"
+        yield Fault("storage.keep", message)
+
+
+def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
+    """What a second objective needs of the other sections."""
+    search, probe, storage = parts.get("search"), parts.get("probe"), parts.get("storage")
+    if search is None or search.second_objective is None:
+        return
+    metric = search.second_objective.metric
+    names = [f"probe/{name}" for name in MEANINGS]
+    if not metric.startswith("probe/") or not meaning(metric.removeprefix("probe/")):
+        message = f"is {words.quoted(metric)}, must be a number of a probe: one of {words.listed(names)}"
+        yield Fault("search.second_objective.metric", message + words.near(metric, names))
+    elif probe and not probe.every_trial:
+        message = f"is {metric}, which no trial has unless each is probed; set probe.every_trial: true"
+        yield Fault("search.second_objective.metric", message)
+    if search.pruner.type != "none":
+        message = f"is {search.pruner.type}, which can't compare trials by two objectives; leave it out, or leave out "
+        yield Fault("search.pruner.type", message + "search.second_objective")
+    if storage and storage.keep == "best":
+        message = "can't be best with search.second_objective: no trial of the Pareto front is the best; use all"
         yield Fault("storage.keep", message)
 
 

@@ -26,6 +26,7 @@ from lstm.records import (
     SweepStarted,
     TrialEnded,
     TrialLost,
+    TrialProbed,
     TrialStarted,
     TrialState,
 )
@@ -98,6 +99,7 @@ class Screen:
             TrialStarted: self._trial_started,
             EpochEnded: self._epoch_ended,
             TrialEnded: self._trial_ended,
+            TrialProbed: lambda _: None,  # its end, which follows, is told
             TrialLost: self._trial_lost,
             Notice: lambda notice: f"note: {notice.text}",
         }

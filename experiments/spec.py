@@ -23,7 +23,7 @@ from lstm.records import Fault
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
 
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
-FREE = ("name", "search.n_trials", "search.stop", "resources", "tracking", "storage", "data.path")
+FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage", "data.path")
 
 # Fields younger than the first sweeps, with the defaults that say what those did: at its default such a field is left
 # out of what is compared, so that a sweep made before there was the field is the same sweep still. Only ever added to.
@@ -31,6 +31,7 @@ YOUNGER: Mapping[str, Any] = {
     "model.variant": None,
     "model.bidirectional": False,
     "model.forget_bias": None,
+    "search.second_objective": None,
     "training.warmup_steps": 0,
     "training.input_noise": 0,
 }

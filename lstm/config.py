@@ -111,6 +111,12 @@ class TrainingConfig(Section):
     )
 
 
+class ProbeConfig(Section):
+    """When the network of a trial's best epoch is measured as `sweep probe` does."""
+
+    every_trial: bool = Field(False, description="At the end of each trial, by its worker; costs seconds a trial.")
+
+
 class TrialConfig(Section):
     """One point of the space, resolved: all that `lstm.training.train` needs but the data itself."""
 

@@ -33,6 +33,18 @@ class Finding(NamedTuple):
     mend: str
 
 
+class Objective(NamedTuple):
+    """A figure that is searched for, and which way it is better."""
+
+    metric: str
+    direction: Direction
+
+    @property
+    def sign(self) -> int:
+        """Times a value: less is better."""
+        return 1 if self.direction == "minimize" else -1
+
+
 class BadInput(Exception):
     """The user's input is wrong: exit code 2, nothing started, nothing written."""
 
@@ -120,7 +132,7 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True)
 class TrialProbed:
-    """What the network of a trial's best epoch is like was measured."""
+    """What the network of a trial's best epoch is like was measured, at its end (then told before it) or later."""
 
     number: int
     numbers: Mapping[str, float]  # by name, `delay/half_life`
@@ -178,7 +190,9 @@ class Trial:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     epochs_s: float | None = None  # time of its epochs, over all attempts; waiting is not in it
-    told: float | None = None  # the value that the sampler was told
+    told: tuple[float, ...] = ()  # the values that the sampler was told
+    second: float | None = None  # the second objective's figure
+    probed: TrialProbed | None = None  # at its end, before the sampler was told
 
     @property
     def ended(self) -> bool:
@@ -244,6 +258,7 @@ class Sweep:
     trials: tuple[Trial, ...]
     spec_text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)  # e.g. the best trial's test metrics
+    second: Objective | None = None  # beside the metric, where two are searched for
 
     def reached(self, target: float | None) -> bool:
         """Whether the best trial is as good as a target, where there is one."""
@@ -256,6 +271,29 @@ class Sweep:
         """The completed trial with the best value; a diverged one is never it."""
         return self._best(self.trials)
 
+    @property
+    def front(self) -> list[Trial]:
+        """The Pareto front by value and second objective, the best value first; empty where one is searched for.
+
+        No completed trial is better than one of them in both, or in one and as good in the other.
+        """
+        if self.second is None:
+            return []
+        signs = (Objective(self.metric, self.direction).sign, self.second.sign)
+        done = [
+            ((signs[0] * t.value, signs[1] * t.second), t)
+            for t in self.trials
+            if t.state == "COMPLETE" and not t.diverged and t.value is not None and t.second is not None
+        ]
+        front: list[Trial] = []
+        lowest = math.inf
+        last: tuple[float, float] | None = None
+        for pair, trial in sorted(done, key=lambda each: (each[0], each[1].number)):
+            if pair[1] < lowest or pair == last:
+                lowest, last = pair[1], pair
+                front.append(trial)
+        return front
+
     def endings(self) -> list[TrialEnded]:
         """The ends of its trials, in the order in which they came."""
         ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
@@ -266,9 +304,11 @@ class Sweep:
         return endings
 
     def probings(self) -> list[TrialProbed]:
-        """What probes have found, one for each trial that was probed."""
-        kept = {int(k.removeprefix(PROBED)): v for k, v in self.facts.items() if k.startswith(PROBED)}
-        return [TrialProbed(number, **kept[number]) for number in sorted(kept)]
+        """What probes have found, one for each trial that was probed, at its end or later."""
+        found = {t.number: t.probed for t in self.trials if t.probed is not None}
+        later = {int(k.removeprefix(PROBED)): v for k, v in self.facts.items() if k.startswith(PROBED)}
+        found = {number: TrialProbed(number, **fact) for number, fact in later.items()} | found
+        return [found[number] for number in sorted(found)]
 
     def _best(self, among: Iterable[Trial]) -> Trial | None:
         done = [

@@ -39,6 +39,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
         "n_trials": sweep.n_trials,
         "states": dict(Counter(t.state for t in sweep.trials)),
         "better_pruned": _better_pruned(sweep),
+        **_front(sweep),
         "best": best
         and {
             "trial": best.number,
@@ -50,6 +51,17 @@ def summary(sweep: Sweep) -> dict[str, Any]:
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
     }
+
+
+def _front(sweep: Sweep) -> dict[str, Any]:
+    """The Pareto front, where two objectives are searched for."""
+    if sweep.second is None:
+        return {}
+    front = [
+        {"trial": t.number, "value": t.value, "second": t.second, "epoch": t.best_epoch, "parameters": dict(t.settings)}
+        for t in sweep.front
+    ]
+    return {"second_objective": sweep.second._asdict(), "front": front}
 
 
 def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
@@ -89,6 +101,8 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
     if pruned := document.get("better_pruned"):
         text = f"best of those that completed; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
         screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
+    if len(document.get("front", ())) > 1:
+        _show_front(document, screen)
     names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
     if not names:
         return
@@ -99,6 +113,22 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
     for name in names:
         ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
         table.add_row(name, f"{ours:.5g}", f"{usual:.5g}", _against(ours, usual))
+    screen.print(table)
+
+
+def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
+    """The trials of which none is better than another in both objectives."""
+    from rich.table import Table
+
+    second = document["second_objective"]["metric"]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Pareto front")
+    for heading in (document["metric"], second):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("")
+    for trial in document["front"]:
+        figures = (f"{trial['value']:.5g}", f"{trial['second']:.5g}")
+        table.add_row(f"trial {trial['trial']}", *figures, settings(trial["parameters"]))
     screen.print(table)
 
 

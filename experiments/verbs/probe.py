@@ -6,17 +6,21 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashboards.config import TrackingConfig
-from experiments import find
+from experiments import find, report
 from experiments.cli import emit
 from experiments.plan import Home, make
 from experiments.screen import console
 from experiments.verbs.predict import choose, load
-from experiments.verbs.run import PAGE
-from lstm.records import PROBED, BadInput, Sweep, TrialProbed
+from lstm.records import PROBED, BadInput, Picture, Sweep, TrialProbed
+
+if TYPE_CHECKING:
+    from experiments.plan import Plan
+    from lstm.checkpoint import Checkpoint
 
 DELIVERY_S = 60.0
 
@@ -29,15 +33,14 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     found = find.sweep(named, where)
     sweep = study.read(found.study_url, found.name)
     chosen = choose(sweep, trial)
-    page = where.sweep(found.name) / PAGE.format(chosen.number)
+    page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left = ""
-    if (event := _known(sweep, chosen.number)) is None:
+    if (event := _known(sweep, chosen.number)) is None or not page.is_file():
         with _alone(page.parent):
             # Another may have measured it while this one waited.
-            event = _known(study.read(found.study_url, found.name), chosen.number)
-            if event is None:
-                event = _measure(named, where, sweep, chosen.number, page)
-                left = _keep(found, event)
+            sweep = study.read(found.study_url, found.name)
+            if (event := _known(sweep, chosen.number)) is None or not page.is_file():
+                event, left = _measure(named, found, sweep, chosen.number, event)
     document = {
         "sweep": found.name,
         "trial": chosen.number,
@@ -77,8 +80,12 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _measure(named: str, home: Home, sweep: Sweep, number: int, page: Path) -> TrialProbed:
-    """Probes a trial's best epoch on the sweep's own data and writes the page of pictures.
+def _measure(
+    named: str, found: find.Found, sweep: Sweep, number: int, known: TrialProbed | None
+) -> tuple[TrialProbed, str]:
+    """Probes a trial's best epoch on the sweep's own data, writes the page of pictures and keeps all of it.
+
+    Numbers that are `known`, from the trial's end, stay what they are. Returns what was found, and what did not work.
 
     Raises:
         BadInput: its weights are not there, or the data are not those that it was trained on.
@@ -88,14 +95,16 @@ def _measure(named: str, home: Home, sweep: Sweep, number: int, page: Path) -> T
 
     (trial,) = (each for each in sweep.trials if each.number == number)
     loaded = load(trial)
-    plan = make(find.spec(named, home), home)
+    plan = make(find.spec(named, found.home), found.home)
     if loaded.facts.fingerprint != plan.series.fingerprint:
         raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
     device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
     measured = probe.probe(tasks.subject(loaded, plan.series))
-    html = probe_page(f"{sweep.name}, trial {number}", measured.numbers, measured.pictures)
-    _write(page, html)
-    return TrialProbed(number, measured.numbers, loaded.state.best_epoch, time.time_ns() // 1_000_000, html)
+    event = known or TrialProbed(number, measured.numbers, loaded.state.best_epoch, time.time_ns() // 1_000_000)
+    html = probe_page(f"{sweep.name}, trial {number}", event.numbers, measured.pictures)
+    _write(found.home.sweep(sweep.name) / report.PAGE.format(number), html)
+    event = replace(event, html=html)
+    return event, _keep(found, event, fresh=known is None, shown=_Shown(plan, loaded, measured.pictures))
 
 
 def _write(page: Path, html: str) -> None:
@@ -109,15 +118,25 @@ def _write(page: Path, html: str) -> None:
         print(f"note: {page}: can't be written: {error.strerror}", file=sys.stderr)
 
 
-def _keep(found: find.Found, event: TrialProbed) -> str:
+@dataclass(frozen=True)
+class _Shown:
+    """What the sweep's report shows of the best trial's probe."""
+
+    plan: "Plan"
+    loaded: "Checkpoint"
+    pictures: tuple[Picture, ...]
+
+
+def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, shown: _Shown) -> str:
     """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work."""
     from cluster import study
     from dashboards.recorder import Recorder
 
     fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
     try:
-        study.remember(found.study_url, found.name, **{f"{PROBED}{event.number}": fact})
-        facts = study.read(found.study_url, found.name).facts
+        if fresh:
+            study.remember(found.study_url, found.name, **{f"{PROBED}{event.number}": fact})
+        sweep = study.read(found.study_url, found.name)
     except study.AWAY as error:
         return str(study.unanswered(found.study_url, error))
     recorder = Recorder(
@@ -125,13 +144,23 @@ def _keep(found: find.Found, event: TrialProbed) -> str:
         found.home.artifacts_of(found.tracking_uri),
         TrackingConfig(checkpoints=found.artifacts),
         found.name,
-        study=str(facts.get("id", "")),
-        notice=lambda text: print(f"note: {text}", file=sys.stderr),
+        study=str(sweep.facts.get("id", "")),
+        notice=_note,
     )
     recorder(event)
+    judged = sweep.facts.get("judged") or {}
+    if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):
+        importances = study.importances_of(found.study_url, found.name)
+        known = report.Judged(shown.loaded, shown.plan.series, judged["metrics"], shown.pictures)
+        html = report.write(found.home, sweep, importances, known, _note)
+        recorder.finish(html, judged["metrics"], sweep.best)
     if recorder.close(DELIVERY_S):
         return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"
     return ""
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def show(document: Mapping[str, Any]) -> None:

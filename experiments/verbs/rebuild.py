@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
-from experiments.verbs.run import PAGE, REPORT
+from experiments.report import PAGE, REPORT
 from experiments.verbs.verify import tell
 from lstm.records import Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
 

@@ -18,6 +18,7 @@ from experiments import spec as specs
 from experiments.cli import emit
 from experiments.config import largest
 from experiments.plan import Home, Plan, make
+from experiments.report import REPORT
 from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
 
 Document = dict[str, Any]
-PAGE = "probe-{:04d}.html"  # likewise, of a trial's run
-REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 
@@ -167,20 +166,13 @@ def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> bool:
 
 def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> Mapping[str, float]:
     """Judges the best trial on the test part, which nothing has looked at before, and writes the report."""
-    from dashboards.report import report
-    from lstm import disk, tasks
+    from experiments import report
+    from lstm import tasks
 
     best = outcome.sweep.best
     found = _load(best.checkpoint, say) if best else None
     metrics = tasks.judge(found, plan.series) if found else {}
-    examples = tasks.examples(found, plan.series) if found else []
-    html = report(outcome.sweep, outcome.importances, examples, metrics)
-    path = plan.home.sweep(plan.order.name) / REPORT
-    try:
-        path.write_text(html, encoding="utf-8")
-    except OSError as error:
-        path.unlink(missing_ok=True)  # half a report is none
-        say(f"the report could not be written: {error.strerror}: {disk.place_of(path)}")
+    html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best)
     return metrics
 

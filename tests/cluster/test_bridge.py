@@ -13,12 +13,12 @@ from cluster import bridge, patience
 from cluster.bridge import LOSSES, Bridge, StudyScheduler, StudySearcher, StudyStopper
 from cluster.config import SearchConfig
 from cluster.patience import Patience
-from cluster.result import Failure, Started
+from cluster.result import Failure, Probed, Started
 from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint
 from lstm.config import TrialConfig
-from lstm.records import Epoch, EpochEnded, Notice, TrialEnded, TrialLost, TrialStarted
+from lstm.records import Epoch, EpochEnded, Notice, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.training import train
 
 FINISHED = Searcher.FINISHED
@@ -75,6 +75,20 @@ class Tune:
         return [e for e in self.events if isinstance(e, kind)]
 
 
+class Actor:
+    """Stands where a trial's actor stands: notes that it is to wind up."""
+
+    def __init__(self):
+        self.told, self.wind_up = 0, SimpleNamespace(remote=self._wind_up)
+
+    def _wind_up(self):
+        self.told += 1
+
+
+def probed(trouble="", **numbers):
+    return Probed({name.replace("__", "/"): value for name, value in numbers.items()}, 1, 77, trouble)
+
+
 def epoch(number, value, stop=None):
     return Epoch(number, {"val/loss": value}, value, number, stop)
 
@@ -84,18 +98,19 @@ def tune(quick_path, trial_config, monkeypatch):
     monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.001)
 
-    def make(*, limit=8, keep_best=False, held=lambda: True, base=None, **search):
+    def make(*, limit=8, keep_best=False, held=lambda: True, base=None, probe=False, **search):
         base = base or trial_config()
         config = SearchConfig.model_validate(SEARCH | search)
         study = Study(f"sqlite:///{quick_path}/study.db", "sweep", config, base)
         facts = {"base": json.loads(base.model_dump_json()), "checkpoints": str(quick_path / "kept")}
-        study.remember(**facts, n_trials=config.n_trials, comparable={})
+        second = {"second": list(study.second)} if study.second else {}
+        study.remember(**facts, **second, n_trials=config.n_trials, comparable={})
         stop, events = Stop(), []
         made = Bridge(
             study,
             checkpoints=str(quick_path / "kept"),
             keep_best=keep_best,
-            order={"cpus": 1, "gpus": 0.0},
+            order={"cpus": 1, "gpus": 0.0, "probe": probe},
             limit=lambda: limit,
             stop=stop,
             record=events.append,
@@ -123,7 +138,7 @@ def patient(monkeypatch):
 def test_what_an_actor_is_told(tune, quick_path):
     t = tune()
     _, config = t.ask()
-    assert config.keys() == {"cpus", "gpus", "number", "attempt", "address", "trial"}
+    assert config.keys() == {"cpus", "gpus", "probe", "number", "attempt", "address", "trial", "over"}
     assert (config["number"], config["attempt"], config["cpus"]) == (0, 1, 1)
     assert config["address"] == f"{quick_path}/kept/trial-0000"
     settings = t.study.sweep().trials[0].settings
@@ -194,6 +209,90 @@ def test_a_pruned_trial_is_stopped_and_keeps_its_history(tune):
     assert t.events[-1].state == "PRUNED"
     t.last(trial_id, [epoch(2, 1.0)])  # what was under way already changes nothing
     assert t.study.sweep().trials[1].curve == ((1, 50.0),)
+
+
+SECOND = {"metric": "probe/reliability/noise", "direction": "minimize"}
+
+
+def test_a_probed_trial_ends_with_its_probe_which_is_told_first(tune):
+    t = tune(n_trials=1, probe=True)
+    trial_id, config = t.start()
+    assert (config["probe"], config["over"]) == (True, False)
+    t.result(trial_id, [epoch(1, 0.5)])
+    assert t.result(trial_id, [epoch(2, 0.4, "max_epochs")]) is False
+    assert t.states() == ["RUNNING"]
+    t.last(trial_id, probed=probed(reliability__noise=1.5))
+    trial = t.study.sweep().trials[0]
+    event = TrialProbed(0, {"reliability/noise": 1.5}, 1, 77)
+    assert (trial.state, trial.value, trial.probed) == ("COMPLETE", 0.4, event)
+    assert t.events[-2:] == [event, t.events[-1]]
+    assert t.events[-1].state == "COMPLETE"
+    assert t.study.sweep().probings() == [event]
+
+
+def test_a_network_that_can_not_be_probed_is_no_less_trained(tune):
+    t = tune(n_trials=1, probe=True)
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 0.4, "max_epochs")])
+    t.last(trial_id, probed=probed("ValueError: odd"))
+    assert t.states() == ["COMPLETE"]
+    assert t.told(Notice) == [Notice("trial 0 could not be probed: ValueError: odd")]
+    assert t.study.sweep().probings() == []
+
+
+def test_a_pruned_trial_is_probed_and_trained_no_further_whoever_drives(tune):
+    t = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True)
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 0.1, "max_epochs")])
+    t.last(trial_id, probed=probed(reliability__noise=1.0))
+    trial_id, _ = t.start()
+    actor = Actor()
+    t.bridge._live[trial_id].actor = actor
+    assert t.result(trial_id, [epoch(1, 50.0)]) is False
+    assert (actor.told, t.states()[1]) == (1, "RUNNING")
+    later = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True)  # the first driver was killed
+    trial_id, config = later.start(known=[epoch(1, 50.0)])
+    assert (config["number"], config["over"]) == (1, True)
+    later.last(trial_id, probed=probed(reliability__noise=3.0))
+    trial = later.study.sweep().trials[1]
+    assert (trial.state, trial.reason, trial.probed.numbers) == (
+        "PRUNED",
+        "pruned after epoch 1",
+        {"reliability/noise": 3.0},
+    )
+
+
+def test_the_last_epoch_of_a_trial_is_no_reason_to_prune_it(tune):
+    t = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True, n_trials=2)
+    for value in (0.1, 50.0):
+        trial_id, _ = t.start()
+        t.bridge._live[trial_id].actor = Actor()
+        t.result(trial_id, [epoch(1, value, "max_epochs")])
+        t.last(trial_id, probed=probed(reliability__noise=1.0))
+    assert t.states() == ["COMPLETE", "COMPLETE"]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+def test_two_objectives_and_their_front(tune, sampler):
+    startup = {} if sampler == "random" else {"n_startup_trials": 2}
+    t = tune(n_trials=7, probe=True, second_objective=SECOND, sampler={"type": sampler, "seed": 1, **startup})
+    figures = [(0.5, 2.0), (0.4, 3.0), None, (0.6, 1.0), (0.6, 2.5), (0.4, 3.0), "no figure"]
+    for each in figures:
+        trial_id, _ = t.start()
+        if each is None:
+            t.last(trial_id, [epoch(1, math.nan, "diverged")])
+            continue
+        value, numbers = each if isinstance(each, tuple) else (0.1, None)
+        t.result(trial_id, [epoch(1, value, "max_epochs")])
+        t.last(trial_id, probed=probed(**({} if numbers is None else {"reliability__noise": numbers})))
+    sweep = t.study.sweep()
+    assert not t.stop.reason
+    assert [trial.state for trial in sweep.trials] == [*["COMPLETE"] * 2, "PRUNED", *["COMPLETE"] * 3, "PRUNED"]
+    assert sweep.trials[6].reason == "could not be probed: its network has no probe/reliability/noise"
+    assert [trial.number for trial in sweep.front] == [1, 5, 0, 3]
+    assert (sweep.best.number, sweep.trials[0].told, sweep.trials[0].curve) == (1, (0.5, 2.0), ((1, 0.5),))
+    assert sweep.trials[2].told == (0.5, 3.0), "the worst of each so far"
+    assert sum(t.study.importances().values()) == pytest.approx(1) or not t.study.importances()
 
 
 def test_a_lost_attempt_is_tried_again_after_a_pause(tune, patient):

@@ -6,7 +6,8 @@ import pytest
 from cluster import trial
 from cluster.result import Failure
 from cluster.trial import TrialActor
-from lstm import checkpoint, device
+from lstm import checkpoint, device, tasks
+from lstm.probe import probe
 from lstm.training import train
 
 
@@ -19,7 +20,7 @@ def order(trial_config, series_of, walk, tmp_path, monkeypatch):
     config = trial_config()
     series = series_of(config.data, walk(120))
 
-    def make(attempt=1, number=0, **training):
+    def make(attempt=1, number=0, probe=False, over=False, **training):
         return {
             "cpus": 1,
             "gpus": 0.0,
@@ -27,6 +28,8 @@ def order(trial_config, series_of, walk, tmp_path, monkeypatch):
             "attempt": attempt,
             "address": str(tmp_path / f"trial-{number:04d}"),
             "trial": trial_config(training=training).model_dump(),
+            "probe": probe,
+            "over": over,
         }
 
     make.series = series
@@ -83,6 +86,40 @@ def test_a_trial_that_had_ended_says_so_at_once(order):
     steps(actor_of(order))
     result = actor_of(order, attempt=2).step()
     assert (len(result["epochs"]), result["done"]) == (4, True)
+
+
+def numbers(result):
+    """A probe's, without its times."""
+    return {name: value for name, value in result["probed"].numbers.items() if not name.startswith("scalability")}
+
+
+def test_a_probe_is_the_last_step_of_a_trial(order):
+    results = steps(actor_of(order, probe=True))
+    assert [r["done"] for r in results] == [False] * 5 + [True]
+    found = checkpoint.load(order()["address"])
+    alone = probe(tasks.subject(found, order.series)).numbers
+    assert numbers(results[-1]) == {n: v for n, v in alone.items() if not n.startswith("scalability")}
+    assert (results[-1]["probed"].best_epoch, results[-1]["probed"].trouble) == (found.state.best_epoch, "")
+    again = steps(actor_of(order, attempt=2, probe=True))  # its driver was killed before it knew
+    assert [len(r["epochs"]) for r in again] == [4, 0]
+    assert numbers(again[-1]) == numbers(results[-1])
+
+
+def test_a_trial_that_is_wound_up_is_probed_as_it_is(order):
+    actor = actor_of(order, probe=True)
+    actor.step(), actor.step()
+    actor.wind_up()
+    result = actor.step()
+    assert (result["epochs"], result["done"], result["probed"].best_epoch) == ((), True, 1)
+    taken_up = actor_of(order, attempt=2, probe=True, over=True)
+    assert [len(r["epochs"]) for r in steps(taken_up)] == [1, 0]
+
+
+def test_what_can_not_be_probed_says_why(order, monkeypatch):
+    monkeypatch.setattr(trial, "probe", lambda _: (_ for _ in ()).throw(ValueError("odd\nthings")))
+    result = steps(actor_of(order, probe=True))[-1]
+    assert (result["probed"].numbers, result["probed"].trouble) == ({}, "ValueError: odd")
+    monkeypatch.undo()
 
 
 def test_an_actor_takes_one_trial_after_another(order):

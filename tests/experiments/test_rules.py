@@ -60,6 +60,31 @@ def test_an_empty_search_is_refused(refused, right):
     ]
 
 
+PRUNER = "{type: successive_halving, min_resource: 3, reduction_factor: 3}"
+TWO = "n_trials: 32\n  second_objective: {{metric: {}, direction: minimize}}"
+
+
+def test_a_second_objective_needs_probes_and_no_pruner(spec, refused):
+    fits = ("n_trials: 32", TWO.format("probe/reliability/noise"))
+    more = ("resources:", "probe: {every_trial: true}\nresources:", PRUNER, "{type: none}", "keep: best", "keep: all")
+    assert spec(*fits, *more).experiment.search.second_objective.metric == "probe/reliability/noise"
+    of_a_column = ("n_trials: 32", TWO.format("probe/feedback/gain/ppm"))
+    assert spec(*of_a_column, *more).experiment.search.second_objective.metric == "probe/feedback/gain/ppm"
+    assert refused(*fits) == [
+        "a.yaml:17: search.second_objective.metric: is probe/reliability/noise, which no trial has unless each is "
+        "probed; set probe.every_trial: true",
+        "a.yaml:20: search.pruner.type: is successive_halving, which can't compare trials by two objectives; leave it "
+        "out, or leave out search.second_objective",
+        "a.yaml:26: storage.keep: can't be best with search.second_objective: no trial of the Pareto front is the "
+        "best; use all",
+    ]
+    (told,) = refused("n_trials: 32", TWO.format("probe/delay/half_lif"), *more)
+    assert told.startswith(
+        'a.yaml:17: search.second_objective.metric: is "probe/delay/half_lif", must be a number of a'
+    )
+    assert told.endswith("did you mean probe/delay/half_life?")
+
+
 def test_a_search_without_data_is_still_checked(refused):
     told = refused(
         "horizon: 26", "horizon: x", "metric: val/loss", "direction: maximize", "  direction: minimize\n", ""

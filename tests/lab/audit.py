@@ -37,7 +37,7 @@ class Trial:
 
     number: int
     state: str
-    told: float | None = None  # the value that Optuna keeps
+    told: list[float | None] = field(default_factory=list)  # the values that Optuna keeps, by objective
     epochs: dict[int, float] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -178,10 +178,10 @@ def _study(address: str, name: str) -> Study | None:
     of_trial = f"JOIN trials t ON t.trial_id = y.trial_id {of_study.replace('x.', 't.')}"
     questions = {
         "study": "SELECT study_id FROM studies WHERE study_name = ?",
-        "directions": f"SELECT x.direction FROM study_directions x {of_study}",
+        "directions": f"SELECT x.direction FROM study_directions x {of_study} ORDER BY x.objective",
         "facts": f"SELECT x.key, x.value_json FROM study_user_attributes x {of_study}",
         "trials": f"SELECT x.trial_id, x.number, x.state FROM trials x {of_study} ORDER BY x.number, x.trial_id",
-        "told": f"SELECT y.trial_id, y.value, y.value_type FROM trial_values y {of_trial}",
+        "told": f"SELECT y.trial_id, y.value, y.value_type FROM trial_values y {of_trial} ORDER BY y.objective",
         "epochs": "SELECT y.trial_id, y.step, y.intermediate_value, y.intermediate_value_type "
         f"FROM trial_intermediate_values y {of_trial}",
         "params": f"SELECT y.trial_id, y.param_name, y.param_value, y.distribution_json FROM trial_params y {of_trial}",
@@ -193,7 +193,7 @@ def _study(address: str, name: str) -> Study | None:
         return None
     trials = {key: Trial(number, state) for key, number, state in rows["trials"]}
     for key, value, kind in rows["told"]:
-        trials[key].told = _number(value, kind)
+        trials[key].told.append(_number(value, kind))
     for key, step, value, kind in rows["epochs"]:
         trials[key].epochs[step] = _number(value, kind)
     for key, path, value, distribution in rows["params"]:
@@ -404,8 +404,9 @@ class _Audit:
     # --- the sweep in the study
 
     def _numbering(self) -> Iterator[str]:
-        if self.study.direction != self.base["direction"].upper():
-            yield f"its study's direction is {self.study.direction}, its configuration's {self.base['direction']}"
+        directions = [self.base["direction"], *(self.facts["second"][1:] if self.facts.get("second") else [])]
+        if self.study.direction != ",".join(directions).upper():
+            yield f"its study's direction is {self.study.direction}, its configuration's {', '.join(directions)}"
         ended, wanted = sum(t.ended for t in self.study.trials), self.facts["n_trials"]
         said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
         if not self.study.driven and self.facts.get("recorded") and ended < wanted and "reached the target" not in said:
@@ -547,7 +548,9 @@ class _Audit:
             missing = sorted(END - set(trial.attributes.get("end", {})))
             yield f"is {trial.state} in the study, which does not say how it ended (lacks {missing})"
             return
-        if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE"):
+        second = self.facts.get("second")
+        told_as_failed = second and (trial.state, end["state"]) == ("FAIL", "PRUNED")  # Optuna can't prune of two
+        if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE") and not told_as_failed:
             yield f"is {trial.state} in the study, and was decided to end {end['state']}"
         yield from self._told(trial)
         history = file.content["history"] if file else []
@@ -568,17 +571,22 @@ class _Audit:
             yield f"ended with {end['value']!r} of epoch {end['best_epoch']}, where the study has another value"
 
     def _told(self, trial: Trial) -> Iterator[str]:
-        """The value that Optuna keeps of a trial, from which its samplers learn."""
-        end = trial.end
+        """The values that Optuna keeps of a trial, from which its samplers learn."""
+        end, second = trial.end, self.facts.get("second")
+        if second and end["state"] == "COMPLETE":
+            figure = end.get("probed", {}).get("numbers", {}).get(second[0].removeprefix("probe/"))
+            if figure is None or not _same(figure, end["second"]):
+                yield f"has {end['second']!r} as its {second[0]} in the study, its probe found {figure!r}"
         if end["diverged"] and trial.state == "COMPLETE":  # a penalty: the worst of those that completed before
             others = [t.told for t in self.study.trials if t.state == "COMPLETE" and t is not trial]
-            if trial.told not in others:
+            if any(value not in column for value, column in zip(trial.told, zip(*others, strict=True), strict=True)):
                 yield f"diverged, and the study's value of it, {trial.told!r}, is no other trial's"
             return
         last = trial.epochs.get(max(trial.epochs, default=0))
-        pruned = last if last is not None and not math.isnan(last) else None
-        expected = {"COMPLETE": end["value"], "PRUNED": pruned, "FAIL": None}[trial.state]
-        if not _same(trial.told, expected):
+        pruned = [last] if last is not None and not math.isnan(last) else []
+        complete = [end["value"], *([end["second"]] if second else [])]
+        expected = {"COMPLETE": complete, "PRUNED": pruned, "FAIL": []}[trial.state]
+        if len(trial.told) != len(expected) or not all(map(_same, trial.told, expected)):
             yield f"has the value {trial.told!r} in the study, where {expected!r} is right"
 
     def _config(self, trial: Trial) -> dict[str, Any]:
@@ -684,7 +692,7 @@ class _Audit:
 
     def _end_points(self, trial: Trial) -> dict[str, list[Point]]:
         """What a trial's end adds to its run, and a probe of it, each a single point."""
-        found = self.facts.get(f"probed.{trial.number}") or {"numbers": {}}
+        found = trial.end.get("probed") or self.facts.get(f"probed.{trial.number}") or {"numbers": {}}
         names = _clean_all([f"probe/{name}" for name in found["numbers"]])
         probed = {
             names[f"probe/{name}"]: [(found["best_epoch"], found["at_ms"], _finite(value))]

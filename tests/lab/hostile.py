@@ -321,6 +321,9 @@ LIKELY: Mapping[str, st.SearchStrategy[Any]] = {
     "search.direction": st.sampled_from(["minimize"] * 6 + ["maximize"]),
     "search.n_trials": st.sampled_from([1, 4, 30, 100_000]),
     "search.first": st.just([]),
+    "search.second_objective": st.sampled_from(
+        [None] * 9 + [{"metric": "probe/reliability/noise", "direction": "minimize"}]
+    ),
     "resources.cpus_per_trial": st.sampled_from([1, 2]),  # each is a thread of the test's own process
     "storage.study": st.sampled_from(
         [None] * 6 + ["sqlite:///x.db", "sqlite:///no/such/x.db", "postgresql://u:p@h/d", "x"]

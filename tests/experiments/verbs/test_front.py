@@ -1,0 +1,71 @@
+"""Two objectives: every trial is probed at its end, and what is found is the Pareto front, wherever one looks."""
+
+import json
+from pathlib import Path
+
+import pytest
+from audit import audit
+
+SECOND = """\
+  n_trials: 4
+  second_objective: {metric: probe/reliability/noise, direction: minimize}
+"""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, command, tiny):
+    """A sweep of four trials with two objectives, the last of them by a second run; its folder and last answer."""
+    folder = tmp_path_factory.mktemp("front")
+    (folder / "tiny.csv").write_text(tiny.data)
+    text = tiny.spec.replace("  n_trials: 4\n", SECOND).replace("search:", "probe: {every_trial: true}\nsearch:")
+    (folder / "tiny.yaml").write_text(text)
+    first = command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
+    assert first.code == 0, first
+    return folder, command("run", "tiny.yaml", cwd=folder)
+
+
+def dominates(one, other):
+    """Whether a trial is better than another in one objective and no worse in both."""
+    pairs = [(one[name], other[name]) for name in ("value", "second")]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def test_the_front_is_what_no_trial_is_better_than(swept, sweep):
+    folder, last = swept
+    assert last.code == 0
+    best = json.loads(sweep("best", "tiny", "--home", folder / "runs", "--json").out)
+    assert best["second_objective"] == {"metric": "probe/reliability/noise", "direction": "minimize"}
+    trials = json.loads(sweep("compare", "tiny", "--home", folder / "runs", "--json").out)["trials"]
+    assert len(trials) == 4
+    numbers = [
+        json.loads(sweep("probe", "tiny", "--home", folder / "runs", "--trial", t["trial"], "--json").out)["numbers"]
+        for t in trials
+    ]
+    both = [
+        {"trial": t["trial"], "value": t["value"], "second": n["reliability/noise"]}
+        for t, n in zip(trials, numbers, strict=True)
+    ]
+    wanted = {each["trial"] for each in both if not any(dominates(other, each) for other in both)}
+    assert {each["trial"] for each in best["front"]} == wanted
+    known = {each["trial"]: each for each in both}
+    assert all(each["second"] == known[each["trial"]]["second"] for each in best["front"])
+    shown = sweep("best", "tiny", "--home", folder / "runs").out
+    assert ("Pareto front" in shown) == (len(wanted) > 1)
+
+
+def test_the_report_shows_the_front_and_the_best_trials_probe(swept):
+    folder, _ = swept
+    page = Path(folder, "runs", "tiny", "report.html").read_text()
+    for word in ("The Pareto front", "What the network is like", "probe/reliability/noise"):
+        assert word in page
+    assert page.count("Plotly.newPlot") >= 9  # the probe's pictures among them
+
+
+def test_all_records_agree_and_can_be_made_again(swept, sweep):
+    folder, _ = swept
+    home = folder / "runs"
+    assert audit(home, "tiny") == []
+    assert sweep("verify", "tiny", "--home", home).code == 0
+    assert sweep("rebuild", "tiny", "--home", home).code == 0
+    assert sweep("verify", "tiny", "--home", home).code == 0
+    assert audit(home, "tiny") == []
