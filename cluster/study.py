@@ -36,7 +36,7 @@ from cluster.config import (
 from cluster.lease import driver_text, engine_options, is_missing, spelled_out, unopened
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, Scalar, Sweep, Trial, same
+from lstm.records import BadInput, Epoch, Scalar, Spent, Sweep, Trial, same
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
@@ -182,7 +182,7 @@ class Study:
     def end(self, number: int, decision: Mapping[str, Any]) -> None:
         """Stores how a trial ends, then ends it.
 
-        `decision` holds state, value, best_epoch, reason, diverged, checkpoint and at_ms.
+        `decision` holds state, value, best_epoch, reason, diverged, checkpoint, at_ms, epochs_s and spent.
         """
         trial = self._live[number]
         if trial.user_attrs.get("end") != dict(decision):
@@ -341,6 +341,7 @@ def _trial(frozen: FrozenTrial, base: TrialConfig, place: str) -> Trial:
         ended_at_ms=end.get("at_ms"),
         epochs_s=end.get("epochs_s"),
         told=frozen.value,
+        spent=Spent(**end["spent"]) if "spent" in end else None,
     )
 
 
