@@ -44,11 +44,13 @@ class Workers:
 
     def begins(self, number: int, worker: str, spent: Spent, before: Spent) -> None:
         """A worker has a trial: what it has spent since it was last heard, and what the trial's checkpoint knows."""
-        if self._idle.pop(worker, None) is None and self._idle:
-            # A new process is in the place of one that Tune had let go; the time between is nobody's else.
-            longest = min(self._idle, key=lambda other: self._idle[other])
-            gap_s = self._clock() - spent.total - self._idle.pop(longest)
-            self._beside += Spent(waiting=max(0.0, gap_s))
+        if self._idle.pop(worker, None) is None:
+            born = self._clock() - spent.total
+            # It may be in the place of one that Tune had let go before it was born; the time between is nobody else's.
+            if before_it := [(since, other) for other, since in self._idle.items() if since <= born]:
+                since, other = min(before_it)
+                del self._idle[other]
+                self._beside += Spent(waiting=born - since)
         self._of[number] = self._of.get(number, Spent()).at_least(before)
         self.hears(number, spent)
 

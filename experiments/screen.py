@@ -258,11 +258,11 @@ def goodput(sweep: Sweep) -> dict[str, Any] | None:
 
 
 def goodput_line(document: Mapping[str, Any]) -> str:
-    """The same in a line; what was never lost is not named."""
+    """The same for people; parts below half a percent are not named."""
     shares = _percents(document["seconds"])
     training = shares.pop("training")
-    rest = ", ".join(f"{part} {share} %" for part, share in shares.items() if part != "lost" or share)
-    return f"goodput {training} % of {duration(document['worker_s'])} worker time in training; {rest}"
+    rest = ", ".join(f"{part} {share} %" for part, share in shares.items() if share)
+    return f"goodput {training} % of {duration(document['worker_s'])} worker time in training\n        {rest}".rstrip()
 
 
 def _percents(seconds: Mapping[str, float]) -> dict[str, int]:
