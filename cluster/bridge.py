@@ -199,9 +199,9 @@ class Bridge:
         if started:
             live.actor = actor
             self._started(live, started)
-            self._workers.begins(live.number, live.worker, result.get("spent", Spent()), started.before)
+            self._workers.begins(live.number, live.worker, result.get("spent", NOTHING), started.before)
         else:
-            self._workers.hears(live.number, result.get("spent", Spent()))
+            self._workers.hears(live.number, result.get("spent", NOTHING), kept=bool(result["epochs"]))
         live.epochs += result["epochs"]
         if failure := result.get("failure"):
             self._failed(live, failure)
@@ -414,7 +414,7 @@ class Bridge:
     def rest(self) -> dict[str, Any]:
         """What workers spent and no trial's end tells, under all drivers, as facts; to be asked when none is left."""
         at_ms, before = self._beside
-        spent = self._workers.disband()
+        spent = self._workers.rest()
         # In MLflow the later of two points after as many trials is the one that counts.
         return {BESIDE: {"at_ms": max(_now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
 

@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lstm.records import Spent
+from lstm.records import NOTHING, Spent
 
 Part = Literal["start", "data", "waiting", "checkpoint", "report", "lost"]
 
@@ -27,8 +28,17 @@ class Clock:
 
     def take(self) -> Spent:
         """What was spent since the last call."""
-        taken, self.spent = self.spent, Spent()
+        taken, self.spent = self.spent, NOTHING
         return taken
+
+
+@dataclass(slots=True)
+class _Account:
+    """What one trial's workers have spent."""
+
+    all: Spent = NOTHING  # over all attempts
+    kept: Spent = NOTHING  # of it what the trial's checkpoint knows
+    fresh: Spent = NOTHING  # what the attempt has told since it last wrote
 
 
 class Workers:
@@ -37,10 +47,10 @@ class Workers:
     def __init__(self, clock: Callable[[], float]) -> None:
         """Prepares it; `clock` gives seconds and never runs backwards."""
         self._clock = clock
-        self._of: dict[int, Spent] = {}  # by trial, over its attempts
+        self._of: dict[int, _Account] = {}  # by trial; those that have not ended
         self._heard: dict[int, float] = {}  # of each trial that a worker has: when it last answered
         self._idle: dict[str, float] = {}  # workers without a trial, since when
-        self._beside = Spent()  # what no trial's worker has told; the next end of a trial takes it along
+        self._beside = NOTHING  # what no trial's worker has told; the next end of a trial takes it along
 
     def begins(self, number: int, worker: str, spent: Spent, before: Spent) -> None:
         """A worker has a trial: what it has spent since it was last heard, and what the trial's checkpoint knows."""
@@ -51,12 +61,16 @@ class Workers:
                 since, other = min(before_it)
                 del self._idle[other]
                 self._beside += Spent(waiting=born - since)
-        self._of[number] = self._of.get(number, Spent()).at_least(before)
-        self.hears(number, spent)
+        account = self._of.get(number, _Account())
+        self._of[number] = _Account(account.all.at_least(before), before)
+        self.hears(number, spent, kept=False)
 
-    def hears(self, number: int, spent: Spent) -> None:
-        """A trial's worker tells what it has spent since it was last heard."""
-        self._of[number] = self._of.get(number, Spent()) + spent
+    def hears(self, number: int, spent: Spent, *, kept: bool) -> None:
+        """A trial's worker tells what it has spent since it was last heard; `kept` says that it wrote a checkpoint."""
+        account = self._of.setdefault(number, _Account())
+        account.all, account.fresh = account.all + spent, account.fresh + spent
+        if kept:
+            account.kept, account.fresh = account.kept + account.fresh, NOTHING
         self._heard[number] = self._clock()
 
     def lets_go(self, number: int, worker: str, *, alive: bool) -> None:
@@ -72,15 +86,21 @@ class Workers:
 
     def ends(self, number: int, known: Spent) -> Spent:
         """What a trial's end shall say; `known` is what its checkpoint knows."""
-        ended = self._of.pop(number, Spent()).at_least(known) + self._beside
-        self._beside = Spent()
+        ended = self._of.pop(number, _Account()).all.at_least(known) + self._beside
+        self._beside = NOTHING
         return ended
 
-    def disband(self) -> Spent:
-        """All workers are gone: what no trial's end has taken along."""
+    def disband(self) -> None:
+        """All workers are gone; their trials may go on with others."""
         now = self._clock()
         self._beside += Spent(waiting=sum(now - since for since in self._idle.values()))
         self._idle.clear()
+
+    def rest(self) -> Spent:
+        """All workers are gone for good: what neither a trial's end nor the checkpoint of one that goes on knows."""
+        self.disband()
+        self._beside = sum((account.all - account.kept for account in self._of.values()), self._beside)
+        self._of.clear()
         return self._beside
 
 

@@ -57,6 +57,10 @@ class Spent:
         """Both together."""
         return Spent(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
+    def __sub__(self, other: "Spent") -> "Spent":
+        """What is more than in the other."""
+        return Spent(*(max(0.0, a - b) for a, b in zip(astuple(self), astuple(other), strict=True)))
+
     def at_least(self, other: "Spent") -> "Spent":
         """Of each part the longer of two accounts of the same time."""
         return Spent(*map(max, astuple(self), astuple(other)))

@@ -32,7 +32,7 @@ def test_laps_add_up_to_the_process_life(monkeypatch):
 
 def test_what_a_trials_workers_tell_is_in_its_end(workers, now):
     workers.begins(0, "w1", Spent(start=3.0), NOTHING)
-    workers.hears(0, Spent(checkpoint=1.0, report=0.5))
+    workers.hears(0, Spent(checkpoint=1.0, report=0.5), kept=True)
     workers.lets_go(0, "w1", alive=True)
     assert workers.ends(0, NOTHING) == Spent(start=3.0, checkpoint=1.0, report=0.5)
     assert workers.ends(1, Spent(data=2.0)) == Spent(data=2.0), "nobody here had it, a checkpoint tells of it"
@@ -54,6 +54,17 @@ def test_what_earlier_drivers_workers_spent_is_known_by_the_checkpoint(workers, 
     assert workers.ends(0, NOTHING) == Spent(start=8.0, checkpoint=1.0)
 
 
+def test_of_a_trial_that_goes_on_under_the_next_driver_the_rest_is_what_its_checkpoint_does_not_know(workers, now):
+    workers.begins(0, "w1", Spent(start=3.0), NOTHING)
+    workers.lets_go(0, "w1", alive=False)  # nothing of it was written
+    workers.begins(0, "w2", Spent(start=4.0), NOTHING)
+    workers.hears(0, Spent(checkpoint=1.0), kept=True)
+    workers.hears(0, Spent(report=0.5), kept=False)
+    now[0] += 6.0
+    workers.lets_go(0, "w2", alive=False)
+    assert workers.rest() == Spent(start=3.0, report=0.5, lost=6.0)
+
+
 def test_a_worker_without_a_trial_waits_until_all_are_gone(workers, now):
     for number, worker in enumerate(("w1", "w2")):
         workers.begins(number, worker, NOTHING, NOTHING)
@@ -63,8 +74,8 @@ def test_a_worker_without_a_trial_waits_until_all_are_gone(workers, now):
     workers.lets_go(1, "w2", alive=True)
     workers.ends(1, NOTHING)
     now[0] += 2.0
-    assert workers.disband() == Spent(waiting=34.0)
-    assert workers.disband() == Spent(waiting=34.0), "asked again it has become no more"
+    assert workers.rest() == Spent(waiting=34.0)
+    assert workers.rest() == Spent(waiting=34.0), "asked again it has become no more"
 
 
 def test_a_worker_that_is_taken_again_tells_its_wait_itself(workers, now):
@@ -75,7 +86,7 @@ def test_a_worker_that_is_taken_again_tells_its_wait_itself(workers, now):
     workers.begins(1, "w1", Spent(waiting=30.0), NOTHING)
     workers.lets_go(1, "w1", alive=True)
     assert workers.ends(1, NOTHING) == Spent(waiting=30.0)
-    assert workers.disband() == NOTHING
+    assert workers.rest() == NOTHING
 
 
 def test_a_new_process_takes_the_place_of_one_that_was_let_go(workers, now):
@@ -86,7 +97,7 @@ def test_a_new_process_takes_the_place_of_one_that_was_let_go(workers, now):
     workers.begins(1, "w2", Spent(start=4.0), NOTHING)  # born 26 s after the other had nothing more to do
     workers.lets_go(1, "w2", alive=True)
     assert workers.ends(1, NOTHING) == Spent(start=4.0, waiting=26.0)
-    assert workers.disband() == NOTHING
+    assert workers.rest() == NOTHING
 
 
 def test_the_age_of_a_process():
