@@ -431,7 +431,7 @@ class Bridge:
             trial, epochs, known = self._catch_up(number, address)
         except OSError as error:
             self._record(Notice(f"{address}: can't be read or written: {error}"))
-            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], Spent()
+            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
             self._record(trial.starting(address, _now_ms()))
         closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, known=known)
         self._end(closed, "PRUNED", reason)
@@ -455,7 +455,7 @@ class Bridge:
         self._record(trial.starting(address, _now_ms()))
         for epoch in epochs:
             self._record(EpochEnded(number, epoch))
-        return trial, epochs, found.spent if found else Spent()
+        return trial, epochs, found.spent if found else NOTHING
 
 
 def _is_out_of_memory(error: str) -> bool:

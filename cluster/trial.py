@@ -17,7 +17,7 @@ from cluster.result import Failure, Started
 from lstm import checkpoint, device
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
-from lstm.records import Epoch, Spent
+from lstm.records import NOTHING, Epoch
 from lstm.training import train
 
 # Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
@@ -66,7 +66,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial in the same process."""
         self._clock.lap("waiting")
-        self._order, self._spent = new_config, Spent()
+        self._order, self._spent = new_config, NOTHING
         self._trial = TrialConfig.model_validate(new_config["trial"])
         self._epochs: Iterator[Epoch] | None = None
         self._unsaved: Epoch | None = None
@@ -105,7 +105,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
             found = None
         state = found.state if found else None
-        self._spent, self._is_made = found.spent if found else Spent(), False
+        self._spent, self._is_made = found.spent if found else NOTHING, False
         self._facts = checkpoint.Facts.of(self._series)
         self._epochs = train(self._trial, self._series, state, device=self._device)
         known = state.history if state else ()
