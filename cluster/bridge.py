@@ -21,6 +21,7 @@ from ray.tune.search import Searcher
 
 from cluster import space
 from cluster.config import StopConfig
+from cluster.goodput import Workers
 from cluster.lease import OUTAGE_S
 from cluster.patience import Patience, Unreachable
 from cluster.result import Failure, Probed, Started
@@ -28,11 +29,14 @@ from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint
 from lstm.records import (
+    BESIDE,
+    NOTHING,
     Epoch,
     EpochEnded,
     Notice,
     Objective,
     Record,
+    Spent,
     Sweep,
     Trial,
     TrialEnded,
@@ -41,6 +45,7 @@ from lstm.records import (
     TrialStarted,
     TrialState,
     best_epoch,
+    epochs_s,
 )
 
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
@@ -64,6 +69,7 @@ class Attempt:
     ended: bool = False
     worker: str = ""  # host, pid and GPU numbers
     actor: Any = None  # its handle, once it has started
+    known: Spent = NOTHING  # what a checkpoint knows that no actor told
     waits: bool = False  # for the storage of checkpoints, and that was told
     error: str = ""  # what Ray said when its actor was lost
     pruned_after: int = 0  # the epoch after which it was pruned, while it is only to be probed
@@ -131,6 +137,7 @@ class Bridge:
         self._direction = study.base.direction
         self._sign = 1 if self._direction == "minimize" else -1
         sweep = self._insist(study.sweep)
+        self._workers, self._beside = Workers(time.monotonic), sweep.beside
         ended = [t for t in sweep.trials if t.ended]
         self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
         self._failures = sum(t.state == "FAIL" for t in sweep.trials)
@@ -198,6 +205,9 @@ class Bridge:
         if started:
             live.actor = actor
             self._started(live, started)
+            self._workers.begins(live.number, live.worker, result.get("spent", NOTHING), started.before)
+        else:
+            self._workers.hears(live.number, result.get("spent", NOTHING), kept=bool(result["epochs"]))
         live.epochs += result["epochs"]
         if failure := result.get("failure"):
             self._failed(live, failure)
@@ -278,10 +288,12 @@ class Bridge:
         for live in self._live.values():
             if live.actor is not None and not live.ended:
                 live.ended = True
+                self._workers.lets_go(live.number, live.worker, alive=False)
                 with suppress(ray.exceptions.RayError, ValueError):  # it is gone already
                     ray.kill(live.actor)
 
     def _failed(self, live: Attempt, failure: Failure) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=True)
         if failure.kind == "passing":
             self._lost(live, failure.text)
         elif failure.kind == "storage":
@@ -293,6 +305,7 @@ class Bridge:
             self._end(live, "FAIL", failure.text)
 
     def _lost(self, live: Attempt, reason: str) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=False)
         losses = self._insist(lambda: self._study.lost(live.number))
         live.ended = True
         if reason == OUT_OF_MEMORY:
@@ -300,7 +313,7 @@ class Bridge:
         without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
         if without_room or losses >= LOSSES:
             try:
-                _, live.epochs = self._catch_up(live.number, live.address)
+                _, live.epochs, live.known = self._catch_up(live.number, live.address)
             except OSError as error:  # nothing is known of what it did: it is not ended now
                 self._storage_fails(live, f"{live.address}: {error.strerror or error}")
             else:
@@ -310,6 +323,7 @@ class Bridge:
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
 
     def _again(self, live: Attempt, reason: str, pause_s: float) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=False)
         live.ended = True
         self._ready.append((time.monotonic() + pause_s, live.number))
         self._record(TrialLost(live.number, live.attempt, reason, _now_ms()))
@@ -334,6 +348,7 @@ class Bridge:
         diverged: bool = False,
         probed: Probed | None = None,
     ) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=True)
         best = best_epoch(live.epochs, self._direction)
         decision: dict[str, Any] = {
             "state": state,
@@ -344,7 +359,8 @@ class Bridge:
             "checkpoint": live.address if live.epochs else "",
             # Trials end in one order, whatever the clocks of the hosts that drove the sweep say.
             "at_ms": max(_now_ms(), self._last_end_ms + 1),
-            "epochs_s": round(sum(e.metrics.get("epoch_s", 0.0) for e in live.epochs), 3),
+            "epochs_s": epochs_s(live.epochs),
+            "spent": self._workers.ends(live.number, live.known).row(),
         }
         if probed and probed.numbers:
             decision["probed"] = {
@@ -442,6 +458,14 @@ class Bridge:
             else:
                 self._again(live, "Ray's memory monitor stopped the sweep's trials", 0.0)
         self._live.clear()
+        self._workers.disband()
+
+    def rest(self) -> dict[str, Any]:
+        """What workers spent and no trial's end tells, under all drivers, as facts; to be asked when none is left."""
+        at_ms, before = self._beside
+        spent = self._workers.rest()
+        # In MLflow the later of two points after as many trials is the one that counts.
+        return {BESIDE: {"at_ms": max(_now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
 
     @_safely
     def close_open(self, reason: str) -> None:
@@ -453,14 +477,15 @@ class Bridge:
         self._insist(lambda: self._study.adopt(number))
         address = checkpoint.address_of(self._checkpoints, number)
         try:
-            trial, epochs = self._catch_up(number, address)
+            trial, epochs, known = self._catch_up(number, address)
         except OSError as error:
             self._record(Notice(f"{address}: can't be read or written: {error}"))
-            trial, epochs = self._insist(lambda: self._study.trial(number)), []
+            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
             self._record(trial.starting(address, _now_ms()))
-        self._end(Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs), "PRUNED", reason)
+        closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, known=known)
+        self._end(closed, "PRUNED", reason)
 
-    def _catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch]]:
+    def _catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch], Spent]:
         """Reports and records what a trial's checkpoint holds before the trial is ended without its actor.
 
         An earlier driver, or an epoch in flight, may have left it unsaid; what was said is not doubled. The state
@@ -479,7 +504,7 @@ class Bridge:
         self._record(trial.starting(address, _now_ms()))
         for epoch in epochs:
             self._record(EpochEnded(number, epoch))
-        return trial, epochs
+        return trial, epochs, found.spent if found else NOTHING
 
 
 def _is_out_of_memory(error: str) -> bool:

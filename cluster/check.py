@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm import checkpoint
 from lstm.config import TrialConfig
-from lstm.records import Epoch, Finding, Sweep, Trial, best_epoch, same
+from lstm.records import Epoch, Finding, Sweep, Trial, best_epoch, epochs_s, same
 
 History = tuple[Epoch, ...]
 RUN = "`sweep run {name}` goes on and mends it"
@@ -143,6 +143,8 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
     value, number = (best.value, best.number) if best else (None, 0)
     if not same(trial.value, value) or trial.best_epoch != number:
         yield f"its value is {trial.value!r} of epoch {trial.best_epoch}; by its epochs {value!r} of {number}"
+    if trial.epochs_s is not None and trial.epochs_s != epochs_s(history):
+        yield f"its epochs took {trial.epochs_s!r} s, by its checkpoint {epochs_s(history)!r} s"
     if trial.state == "COMPLETE":
         values = (trial.value,) if sweep.second is None else (trial.value, trial.second)
         if len(trial.told) != len(values) or not all(map(same, trial.told, values)):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lstm.records import NOTHING, Spent
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -14,6 +16,7 @@ class Started:
     broken: tuple[str, ...]  # checkpoints that could not be used
     # The actor's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
     actor: list[Any] = field(default_factory=list, compare=False)
+    before: Spent = NOTHING  # of earlier attempts' workers, as far as the checkpoint knows
 
 
 @dataclass(frozen=True, slots=True)

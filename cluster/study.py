@@ -37,7 +37,7 @@ from cluster.config import (
 from cluster.lease import driver_text, engine_options, is_missing, spelled_out, unopened
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, Objective, Scalar, Sweep, Trial, TrialProbed, same
+from lstm.records import BadInput, Epoch, Objective, Scalar, Spent, Sweep, Trial, TrialProbed, same
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
@@ -194,8 +194,8 @@ class Study:
     def end(self, number: int, decision: Mapping[str, Any]) -> None:
         """Stores how a trial ends, then ends it.
 
-        `decision` holds state, value, best_epoch, reason, diverged, checkpoint and at_ms; what a probe found at its
-        end as `probed`; and where two objectives are searched for the other's figure as `second`.
+        `decision` holds state, value, best_epoch, reason, diverged, checkpoint, at_ms, epochs_s and spent; what a probe
+        found at its end as `probed`; and where two objectives are searched for the other's figure as `second`.
         """
         trial = self._live[number]
         if trial.user_attrs.get("end") != dict(decision):
@@ -380,6 +380,7 @@ def _trial(frozen: FrozenTrial, base: TrialConfig, place: str) -> Trial:
         told=tuple(frozen.values or ()),
         second=end.get("second"),
         probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,
+        spent=Spent(**end["spent"]) if "spent" in end else None,
     )
 
 

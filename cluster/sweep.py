@@ -161,7 +161,8 @@ def run(
             except Unreachable as error:
                 stop.now(str(error), 1)
             outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
-            record(SweepEnded(outcome.complete, outcome.reason or "all trials have ended", _now_ms()))
+            why = outcome.reason or "all trials have ended"
+            record(SweepEnded(outcome.complete, why, _now_ms(), outcome.sweep.goodput))
             conclude(outcome)
             return outcome
 
@@ -296,6 +297,8 @@ def _drive(
                 bridge.restart(str(error.__cause__ or error))
     if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
         bridge.close_open("the sweep reached its target")
+    rest = bridge.rest()
+    patience(lambda: study.remember(**rest))
 
 
 def _tune(order: Order, bridge: "Bridge", series: Dataset, joined: Joined) -> None:

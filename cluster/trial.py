@@ -12,12 +12,13 @@ from typing import Any, Literal
 import ray
 from ray import tune
 
+from cluster.goodput import Clock, process_age_s
 from cluster.result import Failure, Probed, Started
 from lstm import checkpoint, device, tasks
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.probe import probe
-from lstm.records import Epoch
+from lstm.records import NOTHING, Epoch
 from lstm.training import train
 
 # Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
@@ -46,19 +47,29 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
     `wind_up` does. A result holds `epochs`, in the first step `started`, and `failure` where the trial can't go
     on. While the storage of checkpoints fails it holds `waiting`, the reason: the epoch is kept in memory and
-    the next step writes it again.
+    the next step writes it again. Each holds `spent`, where the time since the one before
+    went.
     """
+
+    def __new__(cls, *_: Any, **__: Any) -> "TrialActor":
+        """Starts the clock before Tune's own part, which fetches the series."""
+        made: TrialActor = super().__new__(cls)
+        made._clock = Clock(process_age_s())
+        return made
 
     def setup(self, config: dict[str, Any], series: Dataset | None = None) -> None:
         """Starts the actor's first trial; the series lies in the object store, once for all trials of a host."""
         assert series is not None
+        self._clock.lap("data")
         self._series = series
         self._device = device.claim(int(config["cpus"]), float(config["gpus"]))
+        self._clock.lap("start")
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial in the same process."""
-        self._order = new_config
+        self._clock.lap("waiting")
+        self._order, self._spent = new_config, NOTHING
         self._trial = TrialConfig.model_validate(new_config["trial"])
         self._epochs: Iterator[Epoch] | None = None
         self._unsaved: Epoch | None = None
@@ -72,21 +83,28 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
 
     def step(self) -> dict[str, Any]:
         """Reports the start, then one epoch at a time."""
+        self._clock.lap("waiting" if self._epochs is None else "report")
+        result = self._step()
+        spent = self._clock.take()
+        self._spent += spent
+        return {**result, "spent": spent}
+
+    def _step(self) -> dict[str, Any]:
         try:
             if self._epochs is None:
                 return self._start()
-            return self._probe() if self._over else self._save(self._unsaved or next(self._epochs))
+            return self._probe() if self._over else self._save(self._unsaved or self._train(self._epochs))
         except _Storage as error:
             return self._wait(str(error))
         except ray.exceptions.RayError as error:
-            return _failure("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
+            return self._give_up("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
         except Exception as error:  # a wrong shape and the like: it would fail again
             if device.is_out_of_memory(error):
                 self._epochs = None
                 device.release(self._device)
-                return _failure("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
+                return self._give_up("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
             traceback.print_exc()  # Ray carries it to the sweep's log
-            return _failure("broken", f"{type(error).__name__}: {_first_line(error)}")
+            return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
         broken: list[str] = []
@@ -97,11 +115,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
             found = None
         state = found.state if found else None
+        self._spent, self._is_made = found.spent if found else NOTHING, False
         self._facts = checkpoint.Facts.of(self._series)
         self._epochs = train(self._trial, self._series, state, device=self._device)
         known = state.history if state else ()
+        self._clock.lap("checkpoint")
+        now_ms = time.time_ns() // 1_000_000
         return {
-            "started": Started(self._worker(), time.time_ns() // 1_000_000, tuple(broken), self._handle()),
+            "started": Started(self._worker(), now_ms, tuple(broken), self._handle(), before=self._spent),
             "epochs": known,
             "done": bool(known) and self._is_done(known[-1]),
         }
@@ -111,13 +132,21 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._over = self._over or epoch.stop is not None
         return epoch.stop is not None and (epoch.stop == "diverged" or not self._order["probe"])
 
+    def _train(self, epochs: Iterator[Epoch]) -> Epoch:
+        epoch = next(epochs)
+        # Beside the first the network and its batches are made; beside each its state is copied, to be written.
+        self._clock.lap("checkpoint" if self._is_made else "data", epoch.metrics["epoch_s"])
+        self._is_made = True
+        return epoch
+
     def _save(self, epoch: Epoch) -> dict[str, Any]:
         assert epoch.state is not None
         self._unsaved = epoch
-        content = checkpoint.Checkpoint(self._trial, self._facts, epoch.state)
+        content = checkpoint.Checkpoint(self._trial, self._facts, epoch.state, self._spent + self._clock.spent)
         with _storage(self._order["address"], self._worker()):
             checkpoint.write(self._order["address"], self._order["attempt"], content)
         self._unsaved, self._pauses = None, iter(PAUSES_S)
+        self._clock.lap("checkpoint")
         return {"epochs": (replace(epoch, state=None),), "done": self._is_done(epoch)}
 
     def _probe(self) -> dict[str, Any]:
@@ -133,16 +162,24 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
                 trouble = f"{type(error).__name__}: {_first_line(error)}"
         best_epoch = found.state.best_epoch if found else 0
         measured = Probed(numbers, best_epoch, time.time_ns() // 1_000_000, trouble)
+        self._clock.lap("probe")
         return {"epochs": (), "probed": measured, "done": True}
 
     def _wait(self, text: str) -> dict[str, Any]:
         """Says at once that storage fails, then waits in the steps that follow; at last another host may try."""
         pause_s = next(self._pauses, None)
         if pause_s is None:
-            self._unsaved = None
-            return _failure("storage", text)
+            return self._give_up("storage", text)
         time.sleep(pause_s)
+        self._clock.lap("checkpoint")
         return {"epochs": (), "waiting": text, "done": False}
+
+    def _give_up(self, kind: Literal["diverged", "broken", "passing", "storage"], text: str) -> dict[str, Any]:
+        """Ends the attempt; what was done since the last lap, and an epoch that was not kept, are lost."""
+        unsaved_s = self._unsaved.metrics["epoch_s"] if self._unsaved else 0.0
+        self._unsaved = None
+        self._clock.lap("lost", -unsaved_s)
+        return {"epochs": (), "failure": Failure(kind, text), "done": True}
 
     def cleanup(self) -> None:
         """Lets go of the trial."""
@@ -155,10 +192,6 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         gpus = ray.get_gpu_ids()
         on = f" gpu {','.join(str(g) for g in gpus)}" if gpus else ""
         return f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}{on}"
-
-
-def _failure(kind: Literal["diverged", "broken", "passing", "storage"], text: str) -> dict[str, Any]:
-    return {"epochs": (), "failure": Failure(kind, text), "done": True}
 
 
 def _first_line(error: BaseException) -> str:

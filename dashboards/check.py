@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboards import runs
-from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, probed, settings_text
+from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, probed, settings_text, worked
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
@@ -113,6 +113,7 @@ class _Check:
                 ("best", e.best_value, e.at_ms, e.place) for e in self._endings.values() if e.best_value is not None
             ]
             judged = (facts.get("judged") or {}).get("metrics", {})
+            judged = {**judged, **worked(sweep.goodput)}
             curves = self._curves(run, ["best", *runs.metric_names(judged).values()])
             yield from _curve_faults({"best": curves["best"]}, bests, exact=True)
             yield from _judged_faults(curves, judged)
@@ -254,7 +255,7 @@ def _with_defaults(config: Any) -> Any:
 
 
 def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[str]:
-    """Where the figures on the test part are not those that were found."""
+    """Where the figures of the sweep's end, the last of their curves, are not those that were found."""
     for metric, name in runs.metric_names(judged).items():
         values = [value for _, value, _ in curves.get(name, ())]
         if not any(same(value, runs.finite(judged[metric])) for value in values[-1:]):

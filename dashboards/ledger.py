@@ -15,6 +15,7 @@ from typing import Any
 from dashboards import runs
 from lstm.records import (
     Epoch,
+    Goodput,
     Scalar,
     SweepEnded,
     SweepStarted,
@@ -103,7 +104,10 @@ class Ledger:
         """Close the sweep's run: this driver is done with it."""
         run_id = self.sweep_run()
         self._merge()
-        runs.log(self._client, run_id, tags={"sweep.ended": event.reason or "complete"})
+        goodput = worked(event.goodput)
+        at = (event.goodput.at_ms, event.goodput.trials) if event.goodput else (0, 0)
+        points = [(name, value, *at) for name, value in goodput.items()]
+        runs.log(self._client, run_id, metrics=points, tags={"sweep.ended": event.reason or "complete"})
         status = "FINISHED" if event.complete else "KILLED"
         self._client.set_terminated(run_id, status, end_time=event.at_ms)
 
@@ -322,6 +326,14 @@ def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
         names = runs.metric_names(epoch.metrics)
         for name, value in epoch.metrics.items():
             yield names[name], value, epoch.measured_at_ms, epoch.number
+
+
+def worked(goodput: Goodput | None) -> dict[str, float]:
+    """Where workers' time went, as the sweep's run holds it: each part's share, and the whole in seconds."""
+    if goodput is None:
+        return {}
+    shares = {f"goodput/{part}": share for part, share in goodput.shares.items()}
+    return {**shares, "goodput/worker_s": goodput.worker_s}
 
 
 def probed(event: TrialProbed) -> Iterator[tuple[str, float, int, int]]:

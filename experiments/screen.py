@@ -22,6 +22,7 @@ from lstm.records import (
     EpochEnded,
     Event,
     Notice,
+    Sweep,
     SweepEnded,
     SweepStarted,
     TrialEnded,
@@ -247,6 +248,32 @@ def short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def goodput(sweep: Sweep) -> dict[str, Any] | None:
+    """Where the time of a sweep's workers went, as plain data; None where no trial that ended tells."""
+    spent = sweep.goodput
+    if spent is None:
+        return None
+    seconds = {part: round(value, 3) for part, value in spent.seconds.items()}
+    return {"share": spent.shares["training"], "worker_s": round(spent.worker_s, 3), "seconds": seconds}
+
+
+def goodput_line(document: Mapping[str, Any]) -> str:
+    """The same for people; parts below half a percent are not named."""
+    shares = _percents(document["seconds"])
+    training = shares.pop("training")
+    rest = ", ".join(f"{part} {share} %" for part, share in shares.items() if share)
+    return f"goodput {training} % of {duration(document['worker_s'])} worker time in training\n        {rest}".rstrip()
+
+
+def _percents(seconds: Mapping[str, float]) -> dict[str, int]:
+    """Shares in whole percents that add up to 100: those that lose most by it are rounded up."""
+    whole = sum(seconds.values())
+    exact = {part: 100 * value / whole for part, value in seconds.items()}
+    percents = {part: int(share) for part, share in exact.items()}
+    up = sorted(exact, key=lambda part: percents[part] - exact[part])[: 100 - sum(percents.values())]
+    return {part: share + (part in up) for part, share in percents.items()}
 
 
 def duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from lstm import disk
 from lstm.config import TrialConfig
 from lstm.data import Scale
-from lstm.records import Epoch, State
+from lstm.records import NOTHING, Epoch, Spent, State
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
@@ -102,6 +102,7 @@ class Checkpoint:
     config: TrialConfig
     facts: Facts
     state: State
+    spent: Spent = NOTHING  # of the trial's workers beside its epochs, before the file was written
 
 
 def address_of(checkpoints: str, number: int) -> str:
@@ -225,6 +226,7 @@ def dumps(checkpoint: Checkpoint) -> bytes:
         "config": checkpoint.config.model_dump(),
         "facts": dataclasses.asdict(checkpoint.facts),
         "history": [_epoch_row(epoch) for epoch in state.history],
+        "spent": dataclasses.asdict(checkpoint.spent),
         **{f.name: getattr(state, f.name) for f in dataclasses.fields(State) if f.name != "history"},
     }
     buffer = io.BytesIO()
@@ -255,6 +257,7 @@ def loads(data: bytes) -> Checkpoint:
             config=TrialConfig.model_validate(content["config"]),
             facts=_facts(content["facts"]),
             state=State(history=history, **fields),
+            spent=Spent(**content.get("spent", {})),  # earlier versions did not measure it
         )
     except BrokenCheckpoint:
         raise

@@ -6,9 +6,10 @@ screen receive them. Times are Unix times in milliseconds, taken once, where the
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, NamedTuple
 
+BESIDE = "beside"  # the fact that holds what workers spent and no trial's end tells
 PROBED = "probed."  # before a trial's number: the fact that a study keeps of its probe
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
@@ -51,6 +52,62 @@ class BadInput(Exception):
     def __init__(self, *messages: str) -> None:
         super().__init__("\n".join(messages))
         self.messages = messages
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of workers that went into something else than epochs, by what it was."""
+
+    start: float = 0.0  # a process, from its birth until it could take a trial
+    data: float = 0.0  # the series fetched, the network and its batches made
+    waiting: float = 0.0  # for a trial, until the sweep's last has ended
+    checkpoint: float = 0.0  # read, copied, written; waited for while the storage fails
+    report: float = 0.0  # until the driver and its study had taken a result
+    probe: float = 0.0  # of its network, at a trial's end
+    lost: float = 0.0  # what came to nothing: the process died, the trial raised, the sweep was stopped
+
+    def __add__(self, other: "Spent") -> "Spent":
+        """Both together."""
+        return Spent(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        """What is more than in the other."""
+        return Spent(*(max(0.0, a - b) for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def at_least(self, other: "Spent") -> "Spent":
+        """Of each part the longer of two accounts of the same time."""
+        return Spent(*map(max, astuple(self), astuple(other)))
+
+    @property
+    def total(self) -> float:
+        """All parts together."""
+        return float(sum(astuple(self)))
+
+    def row(self) -> dict[str, float]:
+        """By part, to the millisecond, as a study keeps it."""
+        return {part: round(seconds, 3) for part, seconds in asdict(self).items()}
+
+
+NOTHING = Spent()
+
+
+@dataclass(frozen=True, slots=True)
+class Goodput:
+    """Where the time of a sweep's workers went."""
+
+    seconds: Mapping[str, float]  # by part, `training` (epochs that count) first; they add up to the workers' time
+    trials: int  # how many had ended
+    at_ms: int  # when the latest of it was measured
+
+    @property
+    def worker_s(self) -> float:
+        """The workers' time."""
+        return math.fsum(self.seconds.values())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each part's share of the workers' time."""
+        return {part: seconds / self.worker_s for part, seconds in self.seconds.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +215,7 @@ class SweepEnded:
     complete: bool  # all n_trials have ended
     reason: str  # why it ended, for people
     at_ms: int
+    goodput: Goodput | None = None  # None where no trial that ended has told
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +251,7 @@ class Trial:
     told: tuple[float, ...] = ()  # the values that the sampler was told
     second: float | None = None  # the second objective's figure
     probed: TrialProbed | None = None  # at its end, before the sampler was told
+    spent: Spent | None = None  # of its workers beside its epochs; None where a trial's end did not tell that yet
 
     @property
     def ended(self) -> bool:
@@ -247,6 +306,11 @@ def best_epoch(history: Iterable[Epoch], direction: Direction) -> Epoch | None:
     return min(finite, key=lambda e: (sign * e.value, e.number), default=None)
 
 
+def epochs_s(history: Iterable[Epoch]) -> float:
+    """Seconds of a history's epochs, to the millisecond."""
+    return round(sum(e.metrics.get("epoch_s", 0.0) for e in history), 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """A sweep as its study knows it."""
@@ -293,6 +357,24 @@ class Sweep:
                 lowest, last = pair[1], pair
                 front.append(trial)
         return front
+
+    @property
+    def goodput(self) -> Goodput | None:
+        """Where the time of its workers went, by the trials that have ended; None where none of them tells."""
+        counted = [(t, t.spent) for t in self.trials if t.ended and t.spent is not None]
+        at_ms, beside = self.beside
+        spent = sum((spent for _, spent in counted), beside)
+        seconds = {"training": math.fsum(t.epochs_s or 0.0 for t, _ in counted), **asdict(spent)}
+        if not counted or not sum(seconds.values()):
+            return None
+        ended = [t.ended_at_ms or 0 for t in self.trials if t.ended]
+        return Goodput(seconds, len(ended), max(at_ms, *ended))
+
+    @property
+    def beside(self) -> tuple[int, Spent]:
+        """When it was last measured what no trial's end tells, and that."""
+        row = dict(self.facts.get(BESIDE) or {"at_ms": 0})
+        return row.pop("at_ms"), Spent(**row)
 
     def endings(self) -> list[TrialEnded]:
         """The ends of its trials, in the order in which they came."""

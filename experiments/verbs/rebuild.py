@@ -138,7 +138,8 @@ def _tell(found: find.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, 
         page = found.home.sweep(sweep.name) / PAGE.format(event.number)
         recorder(replace(event, html=page.read_text(encoding="utf-8") if page.is_file() else None))
     complete = bool(facts.get("complete"))
-    recorder(SweepEnded(complete, "rebuilt from study and checkpoints", endings[-1].at_ms if endings else 0))
+    at_ms = endings[-1].at_ms if endings else 0
+    recorder(SweepEnded(complete, "rebuilt from study and checkpoints", at_ms, sweep.goodput))
     report = found.home.sweep(sweep.name) / REPORT
     judged = facts.get("judged") or {}
     best = sweep.best if sweep.best and judged.get("trial") == sweep.best.number else None

@@ -189,9 +189,11 @@ def _load(address: str, say: Callable[[str], None]) -> "Checkpoint | None":
 
 def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *, as_json: bool) -> Document:
     """The last screen: what was found, how to look at it, what to do next; the same as plain data."""
+    from experiments.screen import goodput, goodput_line
     from experiments.verbs.best import summary
 
-    document = {**summary(swept), "chart": swept.facts.get("chart"), "exit_code": code, "message": first}
+    document = {**summary(swept), "goodput": goodput(swept), "chart": swept.facts.get("chart")}
+    document |= {"exit_code": code, "message": first}
     if as_json:
         return document
     from experiments.verbs.best import show
@@ -199,6 +201,8 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     console.print()
     console.print(first, style="bold" if code == 0 else "bold yellow", soft_wrap=True)
     show(document, console)
+    if document["goodput"]:
+        console.print(goodput_line(document["goodput"]), soft_wrap=True)
     name, home = plan.order.name, _home_flag(plan.home)
     console.print()
     if plan.tracking_uri == plan.home.tracking_uri:

@@ -8,7 +8,7 @@ from typing import Any
 from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
-from experiments.screen import console, duration, settings
+from experiments.screen import console, duration, goodput, goodput_line, settings
 from lstm.records import Sweep
 
 
@@ -45,6 +45,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,
+        "goodput": goodput(sweep),
         "running": [
             {
                 "trial": t.number,
@@ -82,6 +83,8 @@ def _show(document: dict[str, Any]) -> None:
         count = document["trials_last_hour"]
         pace = f"{count} {'trial' if count == 1 else 'trials'} ended in the last hour"
         screen.print(f"{pace}; the median trial took {duration(document['median_trial_s'])}", soft_wrap=True)
+    if document["goodput"]:
+        screen.print(goodput_line(document["goodput"]), soft_wrap=True)
     if document["running"]:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for heading in ("trial", "epoch", document["metric"], "settings", "worker"):

@@ -18,7 +18,7 @@ from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint
 from lstm.config import TrialConfig
-from lstm.records import Epoch, EpochEnded, Notice, TrialEnded, TrialLost, TrialProbed, TrialStarted
+from lstm.records import BESIDE, Epoch, EpochEnded, Notice, Spent, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.training import train
 
 FINISHED = Searcher.FINISHED
@@ -42,13 +42,14 @@ class Tune:
         config = self.searcher.suggest(f"t{self.count}")
         return (f"t{self.count}", config) if isinstance(config, dict) else (None, config)
 
-    def start(self, known=()):
+    def start(self, known=(), **spent):
         """Asks until a trial comes, and reports its start."""
         trial_id = None
         while trial_id is None:
             trial_id, config = self.ask()
             assert config != FINISHED, self.stop.reason
-        self.result(trial_id, started=Started(f"host pid {self.count}", 1000 + self.count, ()), epochs=known)
+        started = Started(f"host pid {self.count}", 1000 + self.count, ())
+        self.result(trial_id, started=started, epochs=known, spent=Spent(**spent))
         return trial_id, config
 
     def result(self, trial_id, epochs=(), **more):
@@ -91,6 +92,10 @@ def probed(trouble="", **numbers):
 
 def epoch(number, value, stop=None):
     return Epoch(number, {"val/loss": value}, value, number, stop)
+
+
+def timed(number, seconds, stop=None):
+    return replace(epoch(number, 1.0, stop), metrics={"val/loss": 1.0, "epoch_s": seconds})
 
 
 @pytest.fixture
@@ -360,6 +365,85 @@ def test_max_failures_end_the_sweep_as_failed(tune):
     assert t.stop.reason == "2 trials failed (search.stop.max_failures), the last: wrong shape"
     assert t.stop.code == 1
     assert t.ask() == (None, FINISHED)
+
+
+def told(**seconds):
+    return {"spent": Spent(**seconds)}
+
+
+def test_where_workers_time_went_is_in_the_study_and_adds_up(tune, patient):
+    t = tune(n_trials=2)
+    one, _ = t.start(start=3.0)
+    two, _ = t.start(start=4.0)
+    patient[0] += 12.0
+    t.result(one, [timed(1, 10.0)], **told(data=1.0, checkpoint=0.75, report=0.25))
+    t.last(one, [timed(2, 10.0, "max_epochs")], **told(checkpoint=1.0))
+    patient[0] += 8.0
+    t.last(two, [timed(1, 18.0, "max_epochs")], **told(data=2.0))
+    patient[0] += 0.5
+    t.study.remember(**t.bridge.rest())
+    goodput = t.study.sweep().goodput
+    parts = {"start": 7.0, "data": 3.0, "waiting": 9.0, "checkpoint": 1.75, "report": 0.25, "probe": 0.0, "lost": 0.0}
+    assert goodput.seconds == {"training": 38.0, **parts}
+    assert goodput.worker_s == 59.0
+    assert sum(goodput.shares.values()) == pytest.approx(1.0)
+    assert goodput.trials == 2
+    assert goodput.at_ms >= max(trial.ended_at_ms for trial in t.study.sweep().trials)
+
+
+def test_a_killed_drivers_time_is_told_by_the_next(tune, patient):
+    t = tune(n_trials=2)
+    one, _ = t.start(start=3.0)
+    t.last(one, [timed(1, 10.0, "max_epochs")], **told(checkpoint=1.0))
+    t.study.remember(**t.bridge.rest())
+    two, _ = t.start(start=4.0)
+    t.result(two, [timed(1, 10.0)], **told(report=0.5))
+    patient[0] += 5.0
+    before = t.study.sweep().goodput  # the driver is killed here
+    assert before.seconds["training"] == 10.0
+    t = tune(n_trials=2)
+    two, _ = t.ask()
+    started = Started("host pid 9", 2000, (), before=Spent(start=4.0))  # as the checkpoint of the first epoch knows
+    t.result(two, [timed(1, 10.0)], started=started, **told(start=2.0))
+    patient[0] += 7.0
+    t.die(two)
+    patient[0] += 1.0
+    two, _ = t.ask()
+    again = Started("host pid 10", 3000, (), before=Spent(start=6.0))
+    t.result(two, [timed(1, 10.0)], started=again, **told(start=2.5))
+    t.last(two, [timed(2, 10.0, "max_epochs")], **told(report=0.25))
+    patient[0] += 0.5
+    t.study.remember(**t.bridge.rest())
+    spent = {
+        "start": 3.0 + 4.0 + 2.0 + 2.5,
+        "data": 0.0,
+        "waiting": 0.5,
+        "checkpoint": 1.0,
+        "report": 0.25,
+        "probe": 0.0,
+        "lost": 7.0,
+    }
+    after = t.study.sweep().goodput
+    assert after.seconds == {"training": 30.0, **spent}
+    assert after.at_ms > before.at_ms
+    assert t.bridge.rest()[BESIDE]["waiting"] == 0.5, "said again it is the same"
+
+
+def test_an_interrupted_sweep_tells_what_was_under_way_as_lost(tune, patient, monkeypatch):
+    monkeypatch.setattr(bridge.ray, "kill", lambda _: None)
+    t = tune(n_trials=2)
+    one, _ = t.start()
+    t.last(one, [timed(1, 10.0, "max_epochs")], **told(start=3.0))
+    two, _ = t.ask()
+    t.result(two, started=Started("host pid 2", 1, (), ["its actor"]), **told(start=3.0))
+    patient[0] += 6.0
+    t.stop.now("interrupted", 130)
+    assert StudyStopper(t.bridge).stop_all()
+    patient[0] += 1.0
+    t.study.remember(**t.bridge.rest())
+    seconds = t.study.sweep().goodput.seconds
+    assert (seconds["lost"], seconds["waiting"]) == (6.0, 7.0)
+    assert tune(n_trials=2).bridge.rest() == {}, "a driver without workers has nothing to say"
 
 
 def test_failures_of_earlier_drivers_count(tune):

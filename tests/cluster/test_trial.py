@@ -1,13 +1,15 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cluster import trial
+from cluster import goodput, trial
 from cluster.result import Failure
 from cluster.trial import TrialActor
 from lstm import checkpoint, device, tasks
 from lstm.probe import probe
+from lstm.records import NOTHING, Spent
 from lstm.training import train
 
 
@@ -201,9 +203,93 @@ def test_a_storage_that_fails_for_long_lets_the_trial_go_elsewhere(order, monkey
     actor = actor_of(order)
     monkeypatch.setattr(checkpoint, "load", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     first, second, last = actor.step(), actor.step(), actor.step()
-    assert first == second
+    assert {**first, "spent": None} == {**second, "spent": None}
     assert "Input/output error" in first["waiting"]
     assert (last["failure"].kind, last["done"]) == ("storage", True)
+
+
+@pytest.fixture
+def turned(monkeypatch):
+    """A clock that the test turns, for a process that is 3 s old; an epoch takes 10 s, a write 1 s."""
+    now = [0.0]
+
+    def turning(act, seconds):
+        def acting(*arguments, **named):
+            now[0] += seconds
+            return act(*arguments, **named)
+
+        return acting
+
+    def slow(*arguments, **named):
+        for epoch in train(*arguments, **named):
+            now[0] += 10.5 if epoch.number > 1 else 12.0  # with the making of the network, or a copy of the state
+            metrics = {**epoch.metrics, "epoch_s": 10.0}
+            yield replace(epoch, metrics=metrics)
+
+    monkeypatch.setattr(goodput.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(trial, "process_age_s", lambda: 3.0)
+    monkeypatch.setattr(trial, "train", slow)
+    monkeypatch.setattr(checkpoint, "write", turning(checkpoint.write, 1.0))
+    monkeypatch.setattr(checkpoint, "load", turning(checkpoint.load, 0.25))
+    monkeypatch.setattr(device, "claim", turning(device.claim, 2.0))
+    return now
+
+
+def spent(results):
+    """All that was told of the time between epochs, and the epochs' own."""
+    epochs_s = sum(e.metrics["epoch_s"] for r in results for e in r["epochs"])
+    return sum((r["spent"] for r in results), NOTHING), epochs_s
+
+
+def test_all_of_a_workers_time_is_told(order, turned):
+    actor = TrialActor.__new__(TrialActor)
+    turned[0] += 0.5  # the series is fetched
+    actor.setup(order(), order.series)
+    turned[0] += 4.0  # Tune has others to see to
+    results = [actor.step()]
+    while not results[-1]["done"]:
+        turned[0] += 0.125  # the driver has taken the result
+        results.append(actor.step())
+    told = Spent(start=5.0, data=2.5, waiting=4.0, checkpoint=0.25 + 4 * 1.0 + 3 * 0.5, report=0.5)
+    assert spent(results) == (told, 40.0)
+    assert 3.0 + turned[0] == told.total + 40.0
+
+    turned[0] += 7.0
+    actor.reset_config(order(number=1))
+    turned[0] += 1.0
+    more = steps(actor)
+    assert spent(more) == (Spent(data=2.0, waiting=8.0, checkpoint=5.75), 40.0)
+    assert 3.0 + turned[0] == told.total + spent(more)[0].total + 80.0
+
+
+def test_a_checkpoint_knows_what_was_spent_and_the_next_attempt_tells_it(order, turned):
+    results = steps(actor_of(order))[:-1]
+    lost = actor_of(order, attempt=2)
+    (first, *_), kept = steps(lost), checkpoint.load(order()["address"])
+    assert first["started"].before == kept.spent
+    assert (kept.spent + Spent(checkpoint=1.0)).total == spent(results)[0].total + 10.5 - 10.0 + 1.0
+
+
+def test_an_epoch_that_could_not_be_kept_is_lost(order, turned, monkeypatch):
+    monkeypatch.setattr(trial, "PAUSES_S", (0.0,))
+    actor = actor_of(order)
+    actor.step()
+    monkeypatch.setattr(checkpoint, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    results = [actor.step(), actor.step()]
+    assert results[-1]["failure"].kind == "storage"
+    assert spent(results) == (Spent(data=2.0, lost=10.0), 0.0)
+
+
+def test_training_that_raised_is_lost(order, turned, monkeypatch):
+    actor = actor_of(order)
+    actor.step()
+
+    def fails(*_):
+        turned[0] += 6.0
+        raise ValueError("wrong shape")
+
+    monkeypatch.setattr(actor, "_train", fails)
+    assert actor.step()["spent"] == Spent(lost=6.0)
 
 
 def test_an_actor_goes_on_after_a_trial_without_memory(order, monkeypatch):

@@ -12,7 +12,7 @@ import lstm.checkpoint
 from dashboards import recorder, runs
 from dashboards.config import TrackingConfig
 from dashboards.recorder import Recorder
-from lstm.records import Event, Notice, SweepEnded, TrialLost
+from lstm.records import Event, Goodput, Notice, SweepEnded, TrialLost
 
 ENOUGH_S = 60.0
 
@@ -108,6 +108,19 @@ def test_events_sent_again_by_the_next_driver_change_nothing(
         (3, 0.5),
         (4, 0.3),
     ]
+
+
+def test_where_workers_time_went_is_a_point_at_each_end_of_a_run(uri: str, home: Path, make: SimpleNamespace) -> None:
+    first = SweepEnded(False, "stopped", 95_000, Goodput({"training": 3.0, "start": 1.0}, trials=2, at_ms=94_000))
+    last = SweepEnded(True, "", 99_000, Goodput({"training": 9.0, "start": 1.0}, trials=4, at_ms=98_000))
+    record(uri, home, [make.sweep_started(), first])
+    record(uri, home, [*a_sweep(make)[:-1], last])
+    record(uri, home, [make.sweep_started(), last])  # once more, by a driver with nothing left to do
+    run = sweep_run(uri)
+    assert curve(uri, run, "goodput/training") == [(2, 0.75, 94_000), (4, 0.9, 98_000)]
+    assert curve(uri, run, "goodput/start") == [(2, 0.25, 94_000), (4, 0.1, 98_000)]
+    assert curve(uri, run, "goodput/worker_s") == [(2, 4.0, 94_000), (4, 10.0, 98_000)]
+    assert run.data.metrics["goodput/training"] == 0.9
 
 
 def test_recorded_names_the_trials_that_are_whole(uri: str, home: Path, make: SimpleNamespace) -> None:

@@ -1,10 +1,13 @@
 import io
 import math
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from experiments.screen import Screen, console, duration, settings, short
+from experiments.screen import Screen, console, duration, goodput_line, settings, short
 from lstm.records import (
     Epoch,
     EpochEnded,
@@ -203,3 +206,18 @@ def test_peoples_names_are_no_markup():
     file = io.StringIO()
     console(file=file).print("[bold]/runs/:dog: " + "x" * 200)
     assert file.getvalue() == "[bold]/runs/:dog: " + "x" * 200 + "\n"
+
+
+def test_where_workers_time_went_in_words():
+    seconds = {"training": 86.7, "start": 6.8, "data": 1.4, "waiting": 3.9, "checkpoint": 0.9, "report": 0.3}
+    text = goodput_line({"seconds": seconds, "worker_s": 100.0})
+    assert text == (
+        "goodput 87 % of 1 min 40 s worker time in training\n        start 7 %, data 1 %, waiting 4 %, checkpoint 1 %"
+    )
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=7).filter(lambda seconds: sum(seconds) > 0))
+def test_the_shares_add_up_to_the_whole(seconds):
+    parts = {"training": seconds[0], **{f"part{i}": value for i, value in enumerate(seconds[1:])}}
+    text = goodput_line({"seconds": parts, "worker_s": sum(seconds)})
+    assert sum(map(int, re.findall(r"(\d+) %", text))) == 100

@@ -567,6 +567,9 @@ class _Audit:
             last = history[-1]["stop"] if history else None
             if end["state"] == "COMPLETE" and last in (None, "diverged"):
                 yield f"is COMPLETE, and its last epoch says {last}"
+            took = sum(row["metrics"].get("epoch_s", 0.0) for row in history)
+            if not math.isclose(end.get("epochs_s", took), took, abs_tol=0.001):
+                yield f"its epochs took {end['epochs_s']} s in the study, {took} s by its history"
         elif end["best_epoch"] and not _same(trial.epochs.get(end["best_epoch"]), end["value"]):
             yield f"ended with {end['value']!r} of epoch {end['best_epoch']}, where the study has another value"
 
@@ -833,10 +836,27 @@ class _Audit:
             yield f"its best is trial {best}, and the study holds no judgement of it"
         if self._artifact(run, "report.html") is None:
             yield "its run has no report.html"
+        for metric, value in self._goodput().items():
+            step, _, there = run.latest.get(metric, (0, 0, None))
+            if step != len(self.ended) or there is None or not math.isclose(there, value, rel_tol=1e-9, abs_tol=1e-12):
+                yield f"its run's {metric} is {there!r} after {step} trials, {value!r} is right"
         for metric, value in self._judged().items():
             point = (len(self.ended), self.ended[-1].end["at_ms"], _finite(value))
             there = [p for p in run.curves.get(metric, []) if p[0] >= point[0]]  # those before: of fewer trials
             yield from _points_apart(metric, there, [point], lagging=False)
+
+    def _goodput(self) -> dict[str, float]:
+        """What part of workers' time went where, by the ends of trials that tell, and by the sweep for the rest."""
+        tell = [t.end for t in self.ended if "spent" in t.end]
+        seconds = defaultdict(float, training=sum(end["epochs_s"] for end in tell))
+        for spent in [*(end["spent"] for end in tell), self.facts.get("beside", {})]:
+            for part, value in spent.items():
+                seconds[part] += value
+        seconds.pop("at_ms", None)
+        whole = sum(seconds.values())
+        if not tell or not whole:
+            return {}
+        return {"goodput/worker_s": whole, **{f"goodput/{part}": value / whole for part, value in seconds.items()}}
 
 
 def _history_points(file: File) -> dict[str, list[Point]]:

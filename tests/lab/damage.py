@@ -75,6 +75,11 @@ def _end(database: sqlite3.Connection, key: int) -> dict[str, Any]:
     return end
 
 
+def _change_end(database: sqlite3.Connection, key: int, end: dict[str, Any]) -> None:
+    sql = "UPDATE trial_user_attributes SET value_json = ? WHERE trial_id = ? AND key = 'end'"
+    _change(database, sql, json.dumps(end), key)
+
+
 def _files(home: Path, name: str, number: int = VICTIM) -> list[Path]:
     """A trial's checkpoint files, the newest last."""
     with _study(home) as database:
@@ -205,10 +210,25 @@ def study_end_value_altered(home: Path, name: str) -> int:
     with _study(home) as database:
         key = _trial(database, name)
         end = _end(database, key)
-        end["value"] /= 2
-        sql = "UPDATE trial_user_attributes SET value_json = ? WHERE trial_id = ? AND key = 'end'"
-        _change(database, sql, json.dumps(end), key)
+        _change_end(database, key, {**end, "value": end["value"] / 2})
     return VICTIM
+
+
+def study_epoch_time_altered(home: Path, name: str) -> int:
+    """A trial's epochs took another time than its history says."""
+    with _study(home) as database:
+        key = _trial(database, name)
+        end = _end(database, key)
+        _change_end(database, key, {**end, "epochs_s": end["epochs_s"] + 1})
+    return VICTIM
+
+
+def study_spent_altered(home: Path, name: str) -> None:
+    """A trial's workers spent other times than were told; MLflow has the figures made of them."""
+    with _study(home) as database:
+        key = _trial(database, name)
+        end = _end(database, key)
+        _change_end(database, key, {**end, "spent": {**end["spent"], "report": end["spent"]["report"] + 1}})
 
 
 def study_value_altered(home: Path, name: str) -> int:
@@ -348,6 +368,23 @@ def mlflow_progress_altered(home: Path, name: str) -> None:
         first = "SELECT min(step) FROM metrics WHERE run_uuid = ?1 AND key = 'best'"
         sql = f"UPDATE metrics SET value = value / 2 WHERE run_uuid = ?1 AND key = 'best' AND step = ({first})"
         _change(database, sql, _sweep_run(database, name))
+
+
+def mlflow_goodput_altered(home: Path, name: str) -> None:
+    """The share of time that went into training was made nicer."""
+    with _mlflow(home) as database:
+        for table in ("metrics", "latest_metrics"):
+            sql = f"UPDATE {table} SET value = 0.99 WHERE run_uuid = ? AND key = 'goodput/training'"
+            _change(database, sql, _sweep_run(database, name))
+
+
+def mlflow_goodput_deleted(home: Path, name: str) -> None:
+    """Where workers' time went is gone."""
+    with _mlflow(home) as database:
+        for table in ("metrics", "latest_metrics"):
+            _change(
+                database, f"DELETE FROM {table} WHERE run_uuid = ? AND key LIKE 'goodput/%'", _sweep_run(database, name)
+            )
 
 
 def mlflow_best_trial_altered(home: Path, name: str) -> None:

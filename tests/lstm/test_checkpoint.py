@@ -13,7 +13,7 @@ from pyarrow import fs
 from lstm import checkpoint
 from lstm.checkpoint import BrokenCheckpoint, Checkpoint, Facts, dumps, load, loads, names, read, strip, write
 from lstm.data import Scale
-from lstm.records import Epoch, State
+from lstm.records import Epoch, Spent, State
 
 
 def content(trial_config, epoch=1):
@@ -54,6 +54,22 @@ def assert_same(found, wanted):
 def test_what_is_written_is_what_is_read(trial_config):
     wanted = content(trial_config, 3)
     assert_same(loads(dumps(wanted)), wanted)
+
+
+def test_what_was_spent_lies_in_the_file_and_outlives_the_weights(trial_config, tmp_path):
+    spent = Spent(start=2.5, report=0.1)
+    write(str(tmp_path), 1, replace(content(trial_config), spent=spent))
+    assert load(str(tmp_path)).spent == spent
+    strip(str(tmp_path))
+    assert load(str(tmp_path)).spent == spent
+
+
+def test_a_file_of_before_time_was_measured_is_read(trial_config, monkeypatch):
+    save = torch.save
+    monkeypatch.setattr(
+        torch, "save", lambda content, file: save({k: content[k] for k in content if k != "spent"}, file)
+    )
+    assert loads(dumps(replace(content(trial_config), spent=Spent(start=2.5)))).spent == Spent()
 
 
 def test_torch_opens_the_file_as_it_is(trial_config, tmp_path):

@@ -16,12 +16,24 @@ def rows(home, query):
 
 
 def curves(home):
-    """All points of runs that were not deleted, by the run's name; not how an earlier best was judged."""
+    """All points of runs that were not deleted, by the run's name; not what was so at the end of an earlier run."""
     return rows(
         home,
         "SELECT runs.name, key, step, value, is_nan, timestamp FROM metrics JOIN runs USING (run_uuid) "
-        "WHERE lifecycle_stage = 'active' AND key NOT LIKE 'test/%' AND key NOT LIKE 'baseline/%' ORDER BY 1, 2, 3, 6",
+        "WHERE lifecycle_stage = 'active' AND key NOT LIKE 'test/%' AND key NOT LIKE 'baseline/%' "
+        "AND key NOT LIKE 'goodput/%' ORDER BY 1, 2, 3, 6",
     )
+
+
+def goodput(home):
+    """Where workers' time went, as the sweep's run shows it."""
+    found = rows(
+        home,
+        "SELECT key, step, value, timestamp FROM latest_metrics JOIN runs USING (run_uuid) "
+        "WHERE lifecycle_stage = 'active' AND key LIKE 'goodput/%' ORDER BY 1",
+    )
+    assert len(found) == 8
+    return found
 
 
 def verified(sweep, home):
@@ -29,21 +41,21 @@ def verified(sweep, home):
 
 
 def test_damaged_runs_are_made_again_in_the_same_store(home, sweep):
-    before = curves(home)
+    before, worked = curves(home), goodput(home)
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         database.execute("DELETE FROM metrics WHERE key = 'val/loss' AND step = 2")
         database.execute("UPDATE params SET value = '99' WHERE key = 'model.hidden_size'")
     assert verified(sweep, home) == 1
     answer = sweep("rebuild", "tiny", "--home", home)
     assert (answer.code, answer.out) == (0, "tiny: 4 trials are in MLflow again; 5 earlier runs were deleted\n")
-    assert curves(home) == before
+    assert (curves(home), goodput(home)) == (before, worked)
     assert audit(home, "tiny") == []
     assert verified(sweep, home) == 0
     assert "nothing was left to do" in json.loads(sweep("run", "tiny", "--home", home, "--json").out)["message"]
 
 
 def test_an_empty_store_is_filled(home, sweep):
-    before = curves(home)
+    before, worked = curves(home), goodput(home)
     (home / "mlflow.db").unlink()
     shutil.rmtree(home / "artifacts")
     assert "MLflow's store is not there" in sweep("verify", "tiny", "--home", home).out
@@ -51,7 +63,7 @@ def test_an_empty_store_is_filled(home, sweep):
     assert answer.code == 0
     document = {"sweep": "tiny", "trials": 4, "deleted_runs": 0, "undelivered": 0, "rebuilt": True}
     assert json.loads(answer.out) == document
-    assert curves(home) == before
+    assert (curves(home), goodput(home)) == (before, worked)
     assert audit(home, "tiny") == []
     assert verified(sweep, home) == 0
 

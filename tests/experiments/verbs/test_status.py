@@ -1,8 +1,11 @@
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 
 import optuna
+import pytest
 
 from cluster.lease import Lease
 
@@ -10,11 +13,28 @@ from cluster.lease import Lease
 def test_a_sweep_that_is_complete(copied, sweep):
     answer = sweep("status", "tiny")
     assert (answer.code, answer.err) == (0, "")
-    first, second, third, fourth = answer.out.splitlines()
+    first, second, third, fourth, *goodput = answer.out.splitlines()
     assert first == "tiny: 4 of 4 trials have ended (4 complete)"
     assert second == "complete; nobody drives it"
     assert third.startswith("best val/loss ")
     assert fourth.startswith("4 trials ended in the last hour; the median trial took ")
+    assert re.fullmatch(r"goodput \d+ % of [\d.]+ s worker time in training", goodput[0])
+    parts = re.findall(r"(\w+) (\d+) %", " ".join(goodput))
+    assert sum(int(percent) for _, percent in parts) == 100
+    document = json.loads(sweep("status", "tiny", "--json").out)["goodput"]
+    assert list(document["seconds"]) == [
+        "training",
+        "start",
+        "data",
+        "waiting",
+        "checkpoint",
+        "report",
+        "probe",
+        "lost",
+    ]
+    assert sum(document["seconds"].values()) == pytest.approx(document["worker_s"])
+    assert document["share"] == pytest.approx(document["seconds"]["training"] / document["worker_s"])
+    assert min(document["seconds"][part] for part in ("training", "start", "data", "checkpoint", "report")) > 0
 
 
 def test_a_sweep_under_way(copied, sweep):
@@ -38,6 +58,14 @@ def test_a_sweep_under_way(copied, sweep):
     assert f"driven by process {os.getpid()} on " in told
     assert re.search(r"^4 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
     assert "nobody drives it; `sweep run` goes on" in sweep("status", "tiny").out
+
+
+def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):
+    with closing(sqlite3.connect(copied.home / "study.db")) as database, database:
+        sql = "UPDATE trial_user_attributes SET value_json = json_remove(value_json, '$.spent') WHERE key = 'end'"
+        assert database.execute(sql).rowcount == 4
+    assert json.loads(sweep("status", "tiny", "--json").out)["goodput"] is None
+    assert "goodput" not in sweep("status", "tiny").out
 
 
 def test_a_spec_that_was_never_run(folder, sweep):
