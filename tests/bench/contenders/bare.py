@@ -1,8 +1,8 @@
 """One training in plain PyTorch, as the limit and the stock recipe run it: the work itself, and nothing around it.
 
-It takes the quickest ways that we know of (fused Adam, denormals flushed, windows as views), so that what the contenders
+It takes the quickest ways that we know of (fused Adam, denormals flushed, windows as views), so that what contenders
 differ in is what they put around it. Weights and the order of windows are drawn as `lstm.training` draws them: the
-losses of one configuration must agree between contenders, which `run.py` checks.
+losses of one configuration must agree between contenders, which `outcome.py` checks.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Work = dict[str, Any]  # as `work.py` writes it
+Work = dict[str, Any]  # as `workload.py` makes it
 Settings = dict[str, Any]  # hidden_size, num_layers, learning_rate
 WEIGHTS, ORDER = range(2)  # lstm.training's purposes of random draws
 JUDGED_AT_ONCE = 512
@@ -54,9 +54,14 @@ class Training:
         self.judged_on = self.windows[train - lookback :]
 
     @property
-    def parameters(self) -> int:
-        """Numbers that are learned."""
-        return sum(parameter.numel() for parameter in self.network.parameters())
+    def proof(self) -> dict[str, int]:
+        """What was trained and how far: parameters, those of the recurrent layers, steps of the optimizer."""
+        state = self.optimizer.state[self.network.head.weight]
+        return {
+            "recurrent": sum(parameter.numel() for parameter in self.network.lstm.parameters()),
+            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
+            "steps": int(state["step"]) if state else 0,
+        }
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Trains; yields each epoch's losses."""

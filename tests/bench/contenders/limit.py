@@ -44,17 +44,8 @@ def _process(work: dict[str, Any], taken: "Synchronized[int]", found: Any) -> No
         settings, started = work["trials"][number], time.time()
         training = bare.Training(work, settings, values)
         losses = [epoch["val/loss"] for epoch in training.epochs()]
-        steps = int(training.optimizer.state[training.network.head.weight]["step"])
-        found.put(
-            {
-                "settings": settings,
-                "parameters": training.parameters,
-                "steps": steps,
-                "losses": losses,
-                "started": started,
-                "ended": time.time(),
-            }
-        )
+        trial = {"settings": settings, **training.proof, "losses": losses, "started": started, "ended": time.time()}
+        found.put(trial)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,7 @@ def train(settings: dict[str, Any], work: dict[str, Any], values: torch.Tensor) 
         with tempfile.TemporaryDirectory() as folder:
             state = {"network": training.network.state_dict(), "optimizer": training.optimizer.state_dict()}
             torch.save(state, Path(folder) / "checkpoint.pt")
-            steps = int(training.optimizer.state[training.network.head.weight]["step"])
-            known = {"parameters": training.parameters, "steps": steps, "started": started, "ended": time.time()}
+            known = {**training.proof, "started": started, "ended": time.time()}
             tune.report({**losses, **known}, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
@@ -58,9 +57,7 @@ def main() -> None:
         run_config=tune.RunConfig(
             name="stock",
             storage_path=str(folder),
-            callbacks=[
-                MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name="stock")
-            ],
+            callbacks=[MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name="stock")],
         ),
     )
     best = tuner.fit().get_best_result()

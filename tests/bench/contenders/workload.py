@@ -1,5 +1,6 @@
 """The work, taken from a spec, as the contenders that can't read one take it: a plain JSON document."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ def make(path: Path, csv: Path) -> dict[str, Any]:
     assert isinstance(data, DataConfig)
     assert search is not None
     validation, test = int(data.split.validation), int(data.split.test)
+    train = len(csv.read_text(encoding="utf-8").splitlines()) - 1 - validation - test
+    windows = train - data.lookback - data.horizon + 1
     return {
         "csv": str(csv),
         "lookback": data.lookback,
         "horizon": data.horizon,
-        "train": len(csv.read_text(encoding="utf-8").splitlines()) - 1 - validation - test,
+        "train": train,
         "validation": validation,
         "batch_size": training.batch_size,
+        "steps_per_epoch": math.ceil(windows / training.batch_size),
         "max_epochs": training.max_epochs,
         "gradient_clip": training.gradient_clip,
         "seed": training.seed,

@@ -1,4 +1,4 @@
-"""The benchmark's data: 4,000 hourly points with a day, a week, a trend and noise that lasts; the same bytes each time."""
+"""The benchmark's data: 4,000 hourly points: a day, a week, a trend, noise that lasts; the same bytes each time."""
 
 from pathlib import Path
 
