@@ -135,5 +135,4 @@ def test_a_result_tells_ratios_of_each_round_and_lies_beside_the_earlier_ones(
     assert shown.count(found["at"]) == 2
     drawn = ElementTree.fromstring(bars.draw(found))
     texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"limit", "stock", "ours", "100.0", "25.0"} - set(texts) == {"100.0"}
-    assert "95.0" in texts
+    assert {"limit", "stock", "ours", "100.0", "25.0"} <= set(texts)

@@ -18,7 +18,7 @@ def draw(found: dict[str, Any]) -> str:
     """The SVG of a result, as verdict.py keeps it."""
     times, what, machine = found["times"], found["what"], found["machine"]
     scale = (WIDTH - LEFT - RIGHT) / max(each["whole_s"]["high"] for each in times.values())
-    height = TOP + STEP * len(times) + 16
+    height = TOP + STEP * len(times) + 24
     title = (
         f"{what['trials']} LSTM trainings of {what['max_epochs']} epochs on {machine['cores']} cores: "
         "seconds from shell to shell"
@@ -31,10 +31,10 @@ def draw(found: dict[str, Any]) -> str:
         f'<text x="0" y="38" class="soft">median of {len(found["rounds"])} rounds, line: lowest to highest; '
         f"{escape(machine['cpu'])}, {found['at'][:10]}</text>",
     ]
-    at = 500.0
+    at, foot = float(LEFT), height - 6
     for part, words in PARTS.items():
-        lines.append(f'<rect x="{at:.0f}" y="28" width="11" height="11" fill="{COLOURS[part]}"/>')
-        lines.append(f'<text x="{at + 16:.0f}" y="38" class="soft">{words}</text>')
+        lines.append(f'<rect x="{at:.0f}" y="{foot - 10}" width="11" height="11" fill="{COLOURS[part]}"/>')
+        lines.append(f'<text x="{at + 16:.0f}" y="{foot}" class="soft">{words}</text>')
         at += 30 + 7 * len(words)
     for row, (name, spans) in enumerate(times.items()):
         lines += _bar(name, spans, TOP + STEP * row, scale)

@@ -23,7 +23,7 @@ WORDS = {
     "limit": "bare PyTorch, a process per core",
     "stock": "Ray Tune's documented recipe",
     "autolstm": "NeuralForecast's AutoLSTM",
-    "ours": "sweep run",
+    "ours": "sweep run, everything on",
 }
 # (slower, quicker, of which time, goal by kind of work)
 RATIOS = (
@@ -88,9 +88,9 @@ def show(found: Document, before: Sequence[Document]) -> None:
         f"\n{what['trials']} trials of {what['max_epochs']} epochs, {found['machine']['cores']} cores, {count} rounds: "
         "seconds, median (lowest to highest)"
     )
-    times = Table("contender", "whole command", "before the first trial", "trials", "after the last", box=None)
+    times = Table("", "whole command", "before trials", "trials", "after", box=None)
     for name, spans in found["times"].items():
-        times.add_row(f"{name}: {WORDS[name]}", *(_shown(each, 1) for each in spans.values()))
+        times.add_row(name, *(_shown(each, 1) for each in spans.values()))
     console.print(times)
     for name, why in found["left_out"].items():
         console.print(f"left out: {name} ({why})", style="yellow")
@@ -110,7 +110,7 @@ def show(found: Document, before: Sequence[Document]) -> None:
 
 
 def _shown(values: dict[str, float], digits: int) -> str:
-    return f"{values['median']:.{digits}f} ({values['low']:.{digits}f} to {values['high']:.{digits}f})"
+    return f"{values['median']:.{digits}f} ({values['low']:.{digits}f}-{values['high']:.{digits}f})"
 
 
 def earlier(folder: Path, kind: str, count: int = 5) -> list[Document]:
