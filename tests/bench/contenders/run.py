@@ -218,7 +218,8 @@ def _lacking(python: Path) -> str | None:
         return f"{python} is not there; `make bench` makes it"
     failed = python.parent.parent / "failed"  # what `make bench` kept of an installation that failed
     if failed.exists():
-        return f"it could not be installed: {(failed.read_text(encoding='utf-8').splitlines() or ['?'])[-1]}"
+        said = failed.read_text(encoding="utf-8").splitlines()
+        return f"it could not be installed: {next((each for each in said if each.startswith('ERROR')), 'no reason was given')}"
     tried = subprocess.run([python, "-c", "import neuralforecast"], capture_output=True, text=True, check=False)
     return (tried.stderr.strip().splitlines() or ["it can't be imported"])[-1] if tried.returncode else None
 
