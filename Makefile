@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 HOME_DIR ?= runs
+# `make bench WORK=minute ROUNDS=3` takes trials of about a minute.
+WORK ?= short
+ROUNDS ?= 5
+BENCH_VENV ?= .venv-bench
 # torch is named first: packages that depend on it would else choose a build of their own.
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test faults lint types imports tests schema clean
+.PHONY: sweep test faults bench lint types imports tests schema clean
 
 sweep: $(VENV)/installed
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
@@ -32,6 +36,20 @@ tests: $(VENV)/installed-dev
 faults: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m faults --durations=0
 
+# Us beside the stock recipe, NeuralForecast and bare PyTorch on the same work; needs the machine for itself.
+bench: $(VENV)/installed $(BENCH_VENV)/tried
+	$(BIN)/python tests/bench/contenders/run.py --work $(WORK) --rounds $(ROUNDS) --autolstm $(BENCH_VENV)/bin/python
+
+# NeuralForecast's own environment. Where it can't be installed the benchmark leaves it out and says why; the next
+# `make bench` tries again.
+.PHONY: $(if $(wildcard $(BENCH_VENV)/failed),$(BENCH_VENV)/tried)
+$(BENCH_VENV)/tried: requirements-bench.lock
+	$(PYTHON) -m venv $(BENCH_VENV)
+	{ $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) && \
+	  $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<; } \
+	  2> $(BENCH_VENV)/failed && rm $(BENCH_VENV)/failed || true
+	@touch $@
+
 schema: $(VENV)/installed
 	$(BIN)/python -m experiments.schema
 
@@ -47,4 +65,4 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) $(BENCH_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage
