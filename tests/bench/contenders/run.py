@@ -219,7 +219,8 @@ def _lacking(python: Path) -> str | None:
     failed = python.parent.parent / "failed"  # what `make bench` kept of an installation that failed
     if failed.exists():
         said = failed.read_text(encoding="utf-8").splitlines()
-        return f"it could not be installed: {next((each for each in said if each.startswith('ERROR')), 'no reason was given')}"
+        why = next((each for each in said if each.startswith("ERROR")), "no reason was given")
+        return f"it could not be installed: {why}"
     tried = subprocess.run([python, "-c", "import neuralforecast"], capture_output=True, text=True, check=False)
     return (tried.stderr.strip().splitlines() or ["it can't be imported"])[-1] if tried.returncode else None
 
