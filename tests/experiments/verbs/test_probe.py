@@ -108,7 +108,8 @@ def test_a_point_that_is_gone_is_found_and_told_again(home, sweep):
         assert answer.code == 1
         assert "probe/delay/peak" in answer.out
         assert any("probe/delay/peak" in finding for finding in audit(home, "tiny"))
-        assert sweep("rebuild", "tiny", "--home", home).code == 0
+        answer = sweep("rebuild", "tiny", "--home", home)
+        assert (answer.code, answer.err) == (0, "")
         assert stored(home, number) == before
         assert sweep("verify", "tiny", "--home", home).code == 0
 
