@@ -195,15 +195,15 @@ def quartiles(values: Sequence[int]) -> list[float]:
     return [float(q) for q in np.percentile(values, [25, 50, 75])]
 
 
-def compare(table: Table, workers: int, seeds: Sequence[int]) -> dict[str, Any]:
+def compare(table: Table, workers: int, seeds: Sequence[int], near: float) -> dict[str, Any]:
     """All sides over the seeds, and the ratios of our median to theirs."""
     sides: dict[str, Callable[[int], Side]] = {
         "ours": lambda seed: Ours(table, table.search, seed),
         "peer": lambda seed: Peer(table, seed),
         "peer alike": lambda seed: Peer.alike(table, seed),
     }
-    found = {name: [replay(table, make(seed), workers) for seed in seeds] for name, make in sides.items()}
-    told: dict[str, Any] = {"table": table.name, "workers": workers, "seeds": list(seeds)}
+    found = {name: [replay(table, make(seed), workers, near=near) for seed in seeds] for name, make in sides.items()}
+    told: dict[str, Any] = {"table": table.name, "workers": workers, "near": near, "seeds": list(seeds)}
     for what in ("trials", "epochs", "seconds"):
         each = {name: [getattr(f, what) for f in all_found] for name, all_found in found.items()}
         told[what] = {name: quartiles(values) for name, values in each.items()} | {"each": each}
@@ -291,7 +291,9 @@ def main() -> None:
         )
         sys.exit(not all(same))
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    told = [compare(TABLES[name], workers, seeds) for name in options.tables for workers in options.workers]
+    told = [
+        compare(TABLES[name], workers, seeds, options.near) for name in options.tables for workers in options.workers
+    ]
     for each in told:
         print(f"{each['table']}, {each['workers']} at once, not found {each['not found']}")
         for what in ("trials", "epochs", "seconds"):
@@ -307,6 +309,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[2])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--near", type=float, default=NEAR, help="times the best value: what counts as found")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--check", action="store_true", help="hold the peer's replay against a real Tune run")
     return parser.parse_args()
