@@ -161,16 +161,16 @@ class Bridge:
             return None if waiting or more else str(Searcher.FINISHED)
         settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
         pruned_after = self._study.pruned_after(number)
-        config = space.resolve(self._study.base, settings)
+        config = space.resolve(self._study.base, settings).model_dump()
         address = checkpoint.address_of(self._checkpoints, number)
-        live = Attempt(number, attempt, settings, config.model_dump(), address, pruned_after=pruned_after)
+        live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after)
         self._live[tune_id] = live
         return {
             **self._order,
             "number": number,
             "attempt": attempt,
             "address": address,
-            "trial": config.model_dump(),
+            "trial": config,
             "over": bool(pruned_after),
         }
 

@@ -99,6 +99,35 @@ def resolve(base: TrialConfig, settings: Settings) -> TrialConfig:
     return TrialConfig.model_validate(tree)
 
 
+class Resolver:
+    """What `resolve` makes, as plain nested data, for the settings of many trials of one base: without checking each.
+
+    The settings are a study's, which were valid when they were suggested. What is not a field's is shared between them.
+    """
+
+    def __init__(self, base: TrialConfig) -> None:
+        """Prepares it."""
+        self._base, self._tree = base, base.model_dump()
+        self._whole: dict[tuple[str, int], Scalar] = {}
+
+    def __call__(self, settings: Settings) -> dict[str, Any]:
+        """The base configuration with the settings filled in."""
+        tree = {name: dict(part) if isinstance(part, dict) else part for name, part in self._tree.items()}
+        for path, value in settings.items():
+            section, field = path.split(".")
+            tree[section][field] = self._plain(path, value)
+        return tree
+
+    def _plain(self, path: str, value: Scalar) -> Scalar:
+        """A setting as its field keeps it: a whole number may be a real field's; all else is taken as it is."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        if (path, value) not in self._whole:
+            section, field = path.split(".")
+            self._whole[path, value] = resolve(self._base, {path: value}).model_dump()[section][field]
+        return self._whole[path, value]
+
+
 def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
     """The configurations at the low and at the high end of every dimension, for estimates of cost."""
     low: dict[str, Scalar] = {}

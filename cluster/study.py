@@ -135,7 +135,9 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
-        return _trial(self._frozen(number), self.base, _place(self._study.user_attrs, self.url, self.name))
+        return _trial(
+            self._frozen(number), space.Resolver(self.base), _place(self._study.user_attrs, self.url, self.name)
+        )
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -334,7 +336,8 @@ def _sweep(study: optuna.Study, url: str) -> Sweep:
     facts = study.user_attrs
     base = TrialConfig.model_validate(facts["base"])
     place = _place(facts, url, study.study_name)
-    trials = tuple(_trial(t, base, place) for t in study.get_trials(deepcopy=False))
+    resolve = space.Resolver(base)
+    trials = tuple(_trial(t, resolve, place) for t in study.get_trials(deepcopy=False))
     second = facts.get("second")
     return Sweep(
         name=study.study_name,
@@ -358,7 +361,7 @@ def _place(facts: Mapping[str, Any], url: str, name: str) -> str:
     return place
 
 
-def _trial(frozen: FrozenTrial, base: TrialConfig, place: str) -> Trial:
+def _trial(frozen: FrozenTrial, resolve: space.Resolver, place: str) -> Trial:
     end, start = frozen.user_attrs.get("end", {}), frozen.user_attrs.get("start", {})
     state: State = end.get("state", "FAIL") if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
     return Trial(
@@ -366,7 +369,7 @@ def _trial(frozen: FrozenTrial, base: TrialConfig, place: str) -> Trial:
         state=state,
         value=end.get("value"),
         settings=frozen.params,
-        config=space.resolve(base, frozen.params).model_dump(),
+        config=resolve(frozen.params),
         curve=tuple(sorted(frozen.intermediate_values.items())),
         attempt=int(frozen.user_attrs.get("attempt", 0)),
         best_epoch=int(end.get("best_epoch", 0)),

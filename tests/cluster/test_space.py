@@ -1,3 +1,4 @@
+import json
 import string
 
 import optuna
@@ -360,6 +361,7 @@ def trials_of(section, parts):
     for _ in range(3):
         drawn = space.suggest(study.ask(), search.space)
         trial = space.resolve(whole, drawn).model_dump()
+        assert space.Resolver(whole)(drawn) == trial
         assert all(trial[path.split(".")[0]][path.split(".")[1]] == value for path, value in drawn.items())
         assert all(space.active(search.space[path], drawn) == (path in drawn) for path in search.space)
     space.ends(whole, search.space)
@@ -385,3 +387,18 @@ def test_a_mild_section_gives_faults_or_valid_trials():
 
     check()
     assert 0.1 < sum(drawn) / 3 / len(drawn) < 0.9, "the drawn sections must be right and wrong ones"
+
+
+def test_a_resolver_makes_what_resolve_makes():
+    base = TrialConfig(data=DATA)
+    resolver = space.Resolver(base)
+    every = [
+        {"training.weight_decay": 1, "model.hidden_size": 8},  # a whole number in a real field
+        {"training.weight_decay": 0.5, "model.cell": "gru"},
+        {"training.weight_decay": 1, "training.gradient_clip": None},
+        {},
+    ]
+    for drawn in every:
+        made, shall = resolver(drawn), space.resolve(base, drawn).model_dump()
+        assert made == shall
+        assert json.dumps(made) == json.dumps(shall)
