@@ -39,6 +39,12 @@ SETTINGS = {
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
 }
 
+# Of Ray's system, where it is ours alone.
+LOCAL = {
+    "gcs_rpc_server_reconnect_timeout_s": 5,  # workers whose driver was killed would wait a minute for it to come back
+    "prestart_worker_first_driver": False,  # workers without our rooms, which no trial can use
+}
+
 ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
 
 
@@ -61,10 +67,12 @@ def join(
     resources: ResourcesConfig,
     checkpoints: str,
     head_lost: Callable[[str], int] = lambda _: 1,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Joined]:
     """Connects to the cluster at an address, or starts a local Ray that ends with this context.
 
-    `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`.
+    `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`. `meanwhile` is called
+    from a thread while Ray's processes start, which takes seconds.
 
     Raises:
         BadInput: the address is wrong, versions differ, a node can't write the checkpoints, or no node
@@ -77,6 +85,8 @@ def join(
 
     # Ray takes a copy of the folder when it starts.
     with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as staging:
+        aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
+        aside.start()
         try:
             ray.init(
                 address=address or "local",
@@ -86,14 +96,14 @@ def join(
                 configure_logging=True,
                 # Only our two rooms travel: workers never see the folder that the command was given in.
                 runtime_env={"working_dir": str(_stage(Path(staging)))},
-                # Workers of a local Ray whose driver was killed would wait a minute for it to come back.
-                _system_config=None if address else {"gcs_rpc_server_reconnect_timeout_s": 5},
+                _system_config=None if address else LOCAL,
             )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
             text = (str(error).splitlines() or ["no answer"])[0]
             what = f"--address {address}: no cluster could be joined" if address else "Ray could not be started here"
             raise BadInput(f"{what}: {text}") from None
+    aside.join()
     with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
         try:
             _protect_token()
@@ -227,9 +237,12 @@ def _protect_token() -> None:
 
 
 def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str) -> Joined:
-    nodes, gpus, _ = _room(ray, resources)
-    _check_nodes(ray, nodes, checkpoints)
-    nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
+    nodes, gpus, slots = _room(ray, resources)
+    if address:
+        _check_nodes(ray, nodes, checkpoints)
+        nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
+    else:
+        _check_here(checkpoints)
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     warning = (
         "this cluster may not ask for a token: whoever reaches its ports can run code on it (Ray's RAY_AUTH_MODE=token)"
@@ -283,6 +296,16 @@ def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
 def _packed(gpus: float, share: float) -> float:
     """Trials on a node's GPUs: a fraction never spans two of them."""
     return gpus // share if share >= 1 else int(gpus) * int(1 / share + 1e-9)
+
+
+def _check_here(checkpoints: str) -> None:
+    """A local Ray's only node has this very Python and PyTorch; whether it can write is asked without a worker."""
+    probe = f".probe-{uuid.uuid4().hex}"
+    try:
+        if trouble := _trouble(checkpoints, f"{probe}-here"):
+            raise BadInput(f"{platform.node()}: can't write checkpoints to {checkpoints}: {trouble}")
+    finally:
+        _forget(checkpoints, probe)
 
 
 def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> None:
@@ -343,14 +366,18 @@ def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
     """On a node: its versions, and what keeps it from writing checkpoints, if anything."""
     import ray
 
+    return _versions(), _trouble(checkpoints, f"{probe}-{ray.get_runtime_context().get_node_id()}")
+
+
+def _trouble(checkpoints: str, name: str) -> str:
+    """What keeps this process from writing checkpoints, if anything."""
     from lstm import checkpoint
 
-    trouble = ""
     try:
-        checkpoint.probe(checkpoints, f"{probe}-{ray.get_runtime_context().get_node_id()}")
+        checkpoint.probe(checkpoints, name)
     except Exception as error:  # whatever a file system raises is told by name
-        trouble = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-    return _versions(), trouble
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+    return ""
 
 
 def _forget(checkpoints: str, probe: str) -> None:

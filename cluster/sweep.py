@@ -134,7 +134,7 @@ def run(
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
         with (
-            join(address, order.resources, str(order.storage.checkpoints), head_lost) as joined,
+            join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare) as joined,
             Lease(
                 order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
             ) as lease,
@@ -165,6 +165,11 @@ def run(
             record(SweepEnded(outcome.complete, why, _now_ms(), outcome.sweep.goodput))
             conclude(outcome)
             return outcome
+
+
+def _prepare() -> None:
+    """Imports what is needed as soon as Ray runs, Tune and PyTorch among it."""
+    from cluster import bridge, trial  # noqa: F401
 
 
 def _settle(study: Study, patience: Patience, record: Record) -> Sweep:

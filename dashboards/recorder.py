@@ -152,6 +152,8 @@ class Recorder:
     # --- in the thread
 
     def _work(self) -> None:
+        with contextlib.suppress(Exception):  # the first delivery tells
+            runs.prepare()  # while Ray starts, so that the first event need not wait for it
         closed = False
         while not closed:
             items = self._gather()

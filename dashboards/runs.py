@@ -66,17 +66,24 @@ _MAX_METRICS = 1000  # in one call
 _NAME_LENGTH = 250
 
 
-def connect(uri: str) -> Any:
-    """An MlflowClient that gives up soon and keeps quiet; takes seconds, for MLflow is imported here."""
+def prepare() -> None:
+    """Imports MLflow, which takes seconds; so that what comes next is quick, and quiet."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.update(_NO_RETRIES)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    from mlflow.tracking import MlflowClient
+    import mlflow.tracking  # noqa: F401
 
     for name in ("mlflow", "alembic"):  # its import configures them anew
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def connect(uri: str) -> Any:
+    """An MlflowClient that gives up soon and keeps quiet."""
+    prepare()
+    from mlflow.tracking import MlflowClient
+
     if (path := missing_file(uri)) and "?" not in uri and path != ":memory:":
         _make_database(Path(path))
     return MlflowClient(tracking_uri=with_driver(uri))

@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -322,8 +323,33 @@ def test_room_is_counted_again_when_the_check_has_found_a_host_dead(monkeypatch,
         ray, "nodes", lambda: [{"Alive": a, "Resources": {"CPU": 4.0}, **n} for a, n in zip(alive, NODES, strict=True)]
     )
     monkeypatch.setattr(connect, "_check_nodes", lambda *_: alive.pop() and alive.append(False))
-    joined = connect._check(ray, None, ResourcesConfig(), str(tmp_path))
+    joined = connect._check(ray, "auto", ResourcesConfig(), str(tmp_path))
     assert (joined.hosts, joined.cpus, joined.slots) == (("10.0.0.1",), 4.0, 4)
     alive[:] = [False, True]
     with pytest.raises(BadInput, match="which no node has; the cluster's 0 nodes"):
-        connect._check(ray, None, ResourcesConfig(), str(tmp_path))
+        connect._check(ray, "auto", ResourcesConfig(), str(tmp_path))
+
+
+def test_a_local_ray_is_checked_without_a_worker(tmp_path):
+    node = {"Alive": True, "Resources": {"CPU": 4.0}, **NODES[0]}
+    here = SimpleNamespace(nodes=lambda: [node])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connect, "count_slots", lambda *_: 4)
+        assert connect._check(here, None, ResourcesConfig(), str(tmp_path)).slots == 4
+        assert list(tmp_path.iterdir()) == [], "the probe is gone"
+        (tmp_path / "file").touch()
+        with pytest.raises(BadInput, match="can't write checkpoints to "):
+            connect._check(here, None, ResourcesConfig(), str(tmp_path / "file"))
+
+
+def test_what_is_done_meanwhile_is_done_while_ray_starts(starts, tmp_path):
+    done = threading.Event()
+
+    class Began(RuntimeError):
+        def __str__(self):
+            return "at once" if done.wait(60) else "nothing was done"
+
+    starts.error = Began()
+    arguments = None, ResourcesConfig(), str(tmp_path), lambda _: 1, done.set
+    with pytest.raises(BadInput, match="Ray could not be started here: at once"), connect.join(*arguments):
+        pytest.fail("joined")
