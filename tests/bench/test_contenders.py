@@ -109,20 +109,22 @@ def test_another_network_may_differ_in_its_head_and_its_draws_but_not_in_what_it
 def test_a_result_tells_ratios_of_each_round_and_lies_beside_the_earlier_ones(
     work: outcome.Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def times(before: float, trials: float, after: float) -> verdict.Times:
+    def times(before: float, trials: float, after: float, others: float = 0.0) -> verdict.Times:
         return {
             "whole_s": before + trials + after,
             "before_s": before,
             "trials_s": trials,
             "after_s": after,
+            verdict.OTHERS: others,
         }
 
     rounds = [
         {"limit": times(1, 18, 1), "stock": times(5, 70, 5), "ours": times(4, 20, 1)},
         {"limit": times(1, 19, 1), "stock": times(5, 85, 10), "ours": times(4, 20, 1)},
-        {"limit": times(1, 20, 1), "stock": times(5, 90, 5), "ours": times(4, 20, 1)},
+        {"limit": times(1, 20, 1), "stock": times(5, 90, 5, others=50), "ours": times(4, 20, 1)},
     ]
-    found = verdict.document("short", work, rounds, {"autolstm": "not there"}, {})
+    found = verdict.document("short", {**work, "cores": 2}, rounds, {"autolstm": "not there"}, {})
+    assert found["disturbed"] == ["round 3, stock: 0.50 of 2 cores"]
     whole, _, trials = found["ratios"]
     assert (whole["of"], whole["median"], whole["low"], whole["high"]) == ("stock / ours", 4.0, 3.2, 4.0)
     assert (trials["of"], trials["span"], trials["median"], trials["goal"]) == ("limit / ours", "trials_s", 0.95, 0.92)

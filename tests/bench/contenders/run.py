@@ -149,9 +149,9 @@ def _run(name: str, bench: Bench) -> verdict.Times:
     folder.mkdir()
     command = contender.command(bench, folder)
     with _alone(bench.lock):
-        began = time.time()
+        before, began = _others(folder.name), time.time()
         code, shown = _in_terminal(command, bench, folder.name)
-        ended = time.time()
+        ended, after = time.time(), _others(folder.name)
         _wait_for_rest(folder.name)
     if code:
         raise SystemExit(f"{shown[-3000:]}\n{name} ended with exit code {code}: {' '.join(command)}")
@@ -165,7 +165,13 @@ def _run(name: str, bench: Bench) -> verdict.Times:
     if wrong:
         raise SystemExit(f"{name} did not do the work:\n  " + "\n  ".join(wrong))
     first, last = min(trial.started for trial in trials), max(trial.ended for trial in trials)
-    return {"whole_s": ended - began, "before_s": first - began, "trials_s": last - first, "after_s": ended - last}
+    return {
+        "whole_s": ended - began,
+        "before_s": first - began,
+        "trials_s": last - first,
+        "after_s": ended - last,
+        verdict.OTHERS: sum(spent - before.get(process, 0.0) for process, spent in after.items()),
+    }
 
 
 @contextmanager
@@ -203,6 +209,21 @@ def _wait_for_rest(mark: str) -> None:
         if time.monotonic() > deadline:
             raise SystemExit(f"processes of the last contender are there after {REST_S:g} s ({MARK}={mark})")
         time.sleep(0.05)
+
+
+def _others(mark: str) -> dict[str, float]:
+    """Seconds of CPU that each living process has spent that is neither this one nor the contender's."""
+    spent, sought = {}, f"{MARK}={mark}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()) or sought in _environment_of(process):
+            continue
+        try:
+            fields = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        # With its start, for numbers of processes are used again. Without its children: init adopts a contender's.
+        spent[f"{process.name} {fields[19]}"] = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return spent
 
 
 def _environment_of(process: Path) -> bytes:

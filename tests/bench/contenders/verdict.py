@@ -25,6 +25,8 @@ WORDS = {
     "autolstm": "NeuralForecast's AutoLSTM",
     "ours": "sweep run, everything on",
 }
+OTHERS = "others_s"  # CPU seconds of processes that have nothing to do with the benchmark: the machine was not its own
+QUIET = 0.02  # of all cores' time: what a machine does by itself
 # (slower, quicker, of which time, goal by kind of work)
 RATIOS = (
     ("stock", "ours", "whole_s", {"short": 4.0}),
@@ -55,6 +57,12 @@ def document(
         "left_out": left_out,
         "rounds": list(rounds),
         "times": {name: {span: spread([r[name][span] for r in rounds]) for span in rounds[0][name]} for name in names},
+        "disturbed": [
+            f"round {number}, {name}: {times[OTHERS] / times['whole_s']:.2f} of {work['cores']} cores"
+            for number, each in enumerate(rounds, 1)
+            for name, times in each.items()
+            if times[OTHERS] > QUIET * work["cores"] * times["whole_s"]
+        ],
         "ratios": [
             {
                 "of": f"{slower} / {quicker}",
@@ -90,8 +98,11 @@ def show(found: Document, before: Sequence[Document]) -> None:
     )
     times = Table("", "whole command", "before trials", "trials", "after", box=None)
     for name, spans in found["times"].items():
-        times.add_row(name, *(_shown(each, 1) for each in spans.values()))
+        times.add_row(name, *(_shown(each, 1) for span, each in spans.items() if span != OTHERS))
     console.print(times)
+    if found["disturbed"]:
+        console.print("other work took part of the machine; run again when it is quiet:", style="yellow")
+        console.print("\n".join(found["disturbed"]), style="yellow")
     for name, why in found["left_out"].items():
         console.print(f"left out: {name} ({why})", style="yellow")
     ratios = Table("ratio", "of", "median of rounds", "goal", box=None)
