@@ -11,19 +11,12 @@ from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
 from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial
-from lstm.sections import baseline_of, better
+from lstm.sections import better, of_task
 
 _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
 _FORECASTS = 12
 _NONE = "\u2013"  # a dash, where there is nothing to say
-_NOTES = {
-    "seasonal naive": "The seasonal naive repeats what was one season ago.",
-    "constant": "The constant is the best answer that needs no memory.",
-    "logistic regression": "The logistic regression sees all steps side by side, filled up to the longest sequence.",
-    "bigram counts": "Bigram counts know how often each symbol followed the one before, in the training part.",
-    "": "",
-}
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 _CSS = """
 :root { color-scheme: light; }
@@ -175,7 +168,7 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
 
 def _baseline(sweep: Sweep) -> str:
     """What the best trial is held against, in words."""
-    return baseline_of(str(sweep.best.config.get("task", ""))) if sweep.best else ""
+    return of_task(sweep.best.config.get("task")).baseline if sweep.best else ""
 
 
 def _against(ours: float, naive: float) -> str:
@@ -200,7 +193,8 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
         change = _against(ours, naive)
         rows.append([name, _cell(ours), _cell(naive), _NONE if change == "beside" else change])
     higher = [name for name in pairs if better(name) == "maximize"]
-    note = f"Better when lower{f', but for {chr(44).join(higher)}' if higher else ''}. {_NOTES[_baseline(sweep)]}"
+    note = f"Better when lower{f', but for {chr(44).join(higher)}' if higher else ''}. "
+    note += of_task(sweep.best.config.get("task")).baseline_note if sweep.best else ""
     heads = ["metric", "best trial", _baseline(sweep), "best trial is"]
     return _section("On test data", note, _table(heads, rows))
 

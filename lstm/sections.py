@@ -43,6 +43,9 @@ class Data(Section):
     """What a task learns from: each task has its own section `data`."""
 
     baseline: ClassVar[str]  # what every result is held against, in words
+    baseline_note: ClassVar[str]  # and what that is, in a sentence
+    counted: ClassVar[str] = "sequences"  # what the size of a part is told in
+    predicted: ClassVar[str] = "steps"  # what the rows of a prediction are
     has_series: ClassVar[bool] = False  # whether the target is a series among the inputs: residual, normalization
     searchable: ClassVar[tuple[str, ...]] = ()  # any other field would change what trials are judged on
 
@@ -50,6 +53,11 @@ class Data(Section):
     def metrics(self) -> list[str]:
         """The names a `search.metric` may have, the loss first."""
         raise NotImplementedError
+
+    @property
+    def prediction(self) -> tuple[str, str]:
+        """What `sweep predict` does after a sweep, in words, and the options that it then takes."""
+        return "Answer what is new", "--input FILE"
 
     @property
     def reach(self) -> int:
@@ -80,6 +88,8 @@ class DataConfig(Data):
     """Where the time series is and what is forecast from what."""
 
     baseline: ClassVar[str] = "seasonal naive"
+    baseline_note: ClassVar[str] = "The seasonal naive repeats what was one season ago."
+    counted: ClassVar[str] = "windows"
     has_series: ClassVar[bool] = True
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
@@ -119,6 +129,12 @@ class DataConfig(Data):
         le=100_000,
         description="Steps in a season, for the seasonal-naive baseline and MASE; inferred from the step when absent.",
     )
+
+    @property
+    def prediction(self) -> tuple[str, str]:
+        """The steps after the sweep's own data, unless something must be known ahead, which that data has not."""
+        ahead = "--input FILE " if self.future_covariates else ""
+        return "Forecast what is next", f"{ahead}--output forecast.csv"
 
     @property
     def targets(self) -> list[str]:
@@ -165,6 +181,7 @@ class MemoryData(Data):
     """A problem that can only be solved by remembering, generated from a seed."""
 
     baseline: ClassVar[str] = "constant"
+    baseline_note: ClassVar[str] = "The constant is the best answer that needs no memory."
 
     problem: Literal["adding", "copy", "mackey_glass"] = Field(
         description="The sum of two marked numbers (adding), symbols to repeat after a delay (copy), or a chaotic "
@@ -248,6 +265,10 @@ class ClassifyData(Data):
     """Sequences of any length, and which class each belongs to."""
 
     baseline: ClassVar[str] = "logistic regression"
+    baseline_note: ClassVar[str] = (
+        "The logistic regression sees all steps side by side, filled up to the longest sequence."
+    )
+    predicted: ClassVar[str] = "sequences"
 
     path: str = Field(
         min_length=1, description="CSV or Parquet file with a row per step, relative to the spec's folder."
@@ -295,6 +316,10 @@ class TextData(Data):
     """A text whose next symbol is to be told from all that came before."""
 
     baseline: ClassVar[str] = "bigram counts"
+    baseline_note: ClassVar[str] = (
+        "Bigram counts know how often each symbol followed the one before, in the training part."
+    )
+    counted: ClassVar[str] = "symbols"
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # judged is the same text, with the same context
 
     path: str = Field(min_length=1, description="Text file in UTF-8, relative to the spec's folder.")
@@ -314,6 +339,11 @@ class TextData(Data):
         description="So many symbols at most, the most frequent of the training part; all others are one unknown "
         "symbol. All of the training part's when absent.",
     )
+
+    @property
+    def prediction(self) -> tuple[str, str]:
+        """The text's own end is the prompt."""
+        return "Go on with the text", ""
 
     @property
     def metrics(self) -> list[str]:
@@ -351,9 +381,9 @@ DATA: Mapping[str, type[Data]] = {
 AnyData = DataConfig | MemoryData | ClassifyData | TextData
 
 
-def baseline_of(task: str) -> str:
-    """What results of a task are held against, in words."""
-    return DATA.get(task, DataConfig).baseline
+def of_task(task: object) -> type[Data]:
+    """The section `data` of a task; of a name that is none, the first one's."""
+    return DATA.get(str(task), DataConfig)
 
 
 def better(metric: str) -> Direction:

@@ -1,7 +1,7 @@
 """The tasks that a spec may name, each a file of its own, and what is the same for all of them.
 
 A new task is its file with a line in `TASKS`, its section in `lstm/sections.py`, named there in `Task`, `DATA` and
-`AnyData`, and a sentence on its baseline in `dashboards/report.py`.
+`AnyData`: all that other rooms say of a task stands in its section.
 """
 
 from collections.abc import Callable, Sequence

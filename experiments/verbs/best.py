@@ -10,7 +10,7 @@ from experiments.cli import emit
 from experiments.plan import Home
 from experiments.screen import console, settings
 from lstm.records import Sweep
-from lstm.sections import baseline_of
+from lstm.sections import of_task
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,7 +108,7 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     which = "best epoch" if best["trial"] is None else "best trial"
-    for heading in ("test part", which, baseline_of(best["config"]["task"]), ""):
+    for heading in ("test part", which, of_task(best["config"]["task"]).baseline, ""):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
         ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]

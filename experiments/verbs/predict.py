@@ -12,6 +12,7 @@ from experiments.cli import emit
 from experiments.plan import Home
 from experiments.spec import Spec
 from lstm.records import BadInput, Passage, Sweep, Trial
+from lstm.sections import of_task
 
 Forecast = dict[str, list[Any]] | Passage
 
@@ -56,8 +57,8 @@ def main(
     if as_json:
         emit({"sweep": found.name, "trial": chosen.number, "output": output} | _document(made))
     elif output:
-        what = "sequences" if chosen.config.get("task") == "classify" else "steps"
-        size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {what}"
+        rows = of_task(chosen.config.get("task")).predicted
+        size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
         print(f"{output}: {size} by trial {chosen.number} of {found.name}")
     else:
         sys.stdout.write(_text(made))

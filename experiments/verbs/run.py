@@ -214,14 +214,8 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
         console.print(f"Report                 {plan.home.sweep(name) / REPORT}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
-        # What is known ahead must be told for the steps to forecast, which the sweep's own data has not.
-        ahead = " --input FILE" if getattr(plan.order.base.data, "future_covariates", ()) else ""
-        what, into = "Forecast what is next ", " --output forecast.csv"
-        if plan.order.base.task == "language_model":
-            what, into = "Go on with the text   ", ""
-        elif plan.order.base.task != "forecast":
-            what, into = "Answer what is new    ", " --input FILE"
-        console.print(f"{what} sweep predict {name}{home}{ahead}{into}", soft_wrap=True)
+        what, options = plan.order.base.data.prediction
+        console.print(f"{what:22} sweep predict {name}{home} {options}".rstrip(), soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document
 
