@@ -6,9 +6,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashboards.config import TrackingConfig
 from experiments import find, report
@@ -16,11 +16,7 @@ from experiments.cli import emit
 from experiments.plan import Home, make
 from experiments.screen import console
 from experiments.verbs.predict import choose, load
-from lstm.records import PROBED, BadInput, Picture, Sweep, TrialProbed
-
-if TYPE_CHECKING:
-    from experiments.plan import Plan
-    from lstm.checkpoint import Checkpoint
+from lstm.records import PROBED, BadInput, Sweep, TrialProbed
 
 DELIVERY_S = 60.0
 
@@ -39,8 +35,11 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
         with _alone(page.parent):
             # Another may have measured it while this one waited.
             sweep = study.read(found.study_url, found.name)
-            if (event := _known(sweep, chosen.number)) is None or not page.is_file():
+            event = _known(sweep, chosen.number)
+            if event is None:
                 event, left = _measure(named, found, sweep, chosen.number, event)
+            elif not page.is_file():
+                event, left = _again(named, found, sweep, event)
     document = {
         "sweep": found.name,
         "trial": chosen.number,
@@ -80,6 +79,16 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _again(named: str, found: find.Found, sweep: Sweep, known: TrialProbed) -> tuple[TrialProbed, str]:
+    """Measures what was measured at a trial's end once more, for its pictures; where that can't be, does without."""
+    try:
+        return _measure(named, found, sweep, known.number, known)
+    except BadInput as error:
+        for message in error.messages:
+            _note(f"without pictures: {message}")
+        return known, ""
+
+
 def _measure(
     named: str, found: find.Found, sweep: Sweep, number: int, known: TrialProbed | None
 ) -> tuple[TrialProbed, str]:
@@ -104,7 +113,8 @@ def _measure(
     html = probe_page(f"{sweep.name}, trial {number}", event.numbers, measured.pictures)
     _write(found.home.sweep(sweep.name) / report.PAGE.format(number), html)
     event = replace(event, html=html)
-    return event, _keep(found, event, fresh=known is None, shown=_Shown(plan, loaded, measured.pictures))
+    best = report.Judged(loaded, plan.series, {}, measured.pictures)
+    return event, _keep(found, event, fresh=known is None, best=best)
 
 
 def _write(page: Path, html: str) -> None:
@@ -118,17 +128,11 @@ def _write(page: Path, html: str) -> None:
         print(f"note: {page}: can't be written: {error.strerror}", file=sys.stderr)
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What the sweep's report shows of the best trial's probe."""
+def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Judged) -> str:
+    """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work.
 
-    plan: "Plan"
-    loaded: "Checkpoint"
-    pictures: tuple[Picture, ...]
-
-
-def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, shown: _Shown) -> str:
-    """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work."""
+    Where the trial is the sweep's best, its report is written again, with `best`.
+    """
     from cluster import study
     from dashboards.recorder import Recorder
 
@@ -151,8 +155,7 @@ def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, shown: _Shown) 
     judged = sweep.facts.get("judged") or {}
     if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):
         importances = study.importances_of(found.study_url, found.name)
-        known = report.Judged(shown.loaded, shown.plan.series, judged["metrics"], shown.pictures)
-        html = report.write(found.home, sweep, importances, known, _note)
+        html = report.write(found.home, sweep, importances, replace(best, metrics=judged["metrics"]), _note)
         recorder.finish(html, judged["metrics"], sweep.best)
     if recorder.close(DELIVERY_S):
         return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"

@@ -1,10 +1,13 @@
 """Two objectives: every trial is probed at its end, and what is found is the Pareto front, wherever one looks."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from audit import audit
+
+from lstm import checkpoint
 
 SECOND = """\
   n_trials: 4
@@ -59,6 +62,33 @@ def test_the_report_shows_the_front_and_the_best_trials_probe(swept):
     for word in ("The Pareto front", "What the network is like", "probe/reliability/noise"):
         assert word in page
     assert page.count("Plotly.newPlot") >= 9  # the probe's pictures among them
+
+
+@pytest.fixture
+def without_weights(swept, tmp_path):
+    """A trial's number, its weights and page gone until the test has ended."""
+    folder = swept[0] / "runs" / "tiny"
+    number = 0
+    (folder / f"probe-{number:04d}.html").unlink(missing_ok=True)
+    trial = folder / f"trial-{number:04d}"
+    shutil.copytree(trial, tmp_path / "kept")
+    checkpoint.strip(str(trial))
+    yield number
+    shutil.rmtree(trial)
+    shutil.copytree(tmp_path / "kept", trial)
+
+
+def test_what_was_probed_is_told_where_its_weights_are_gone(swept, sweep, without_weights):
+    home, other = swept[0] / "runs", without_weights
+    answer = sweep("probe", "tiny", "--home", home, "--trial", other, "--json")
+    assert answer.code == 0
+    assert answer.err == (
+        f"note: without pictures: --trial {other}: its weights were not kept (storage.keep: best); leave --trial out "
+        "for the best\n"
+    )
+    found = json.loads(answer.out)
+    assert found["page"] is None
+    assert found["numbers"]["reliability/noise"] > 0
 
 
 def test_all_records_agree_and_can_be_made_again(swept, sweep):
