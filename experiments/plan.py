@@ -228,6 +228,8 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "max_epochs": int(largest("training.max_epochs", order.base.training.max_epochs, search)),
         "metric": order.base.metric,
         "direction": order.base.direction,
+        "second_objective": search.second_objective.model_dump() if search and search.second_objective else None,
+        "probe": order.probe,
         "sampler": search.sampler.type if search else None,
         "pruner": search.pruner.type if search else None,
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},

@@ -45,7 +45,11 @@ def show(plan: Mapping[str, Any]) -> None:
     trials = f"{plan['trials']:,} trials of" if plan["trials"] > 1 else "1 trial of"
     rows.add_row("sweep", f"{plan['sweep']} ({plan['task']}): {trials} at most {plan['max_epochs']:,} epochs")
     searched = f", sampler {plan['sampler']}, pruner {plan['pruner']}" if plan["sampler"] else ""
-    rows.add_row("goal", f"{plan['direction']} {plan['metric']}{searched}")
+    second = plan["second_objective"]
+    both = f" and {second['direction']} {second['metric']}" if second else ""
+    rows.add_row("goal", f"{plan['direction']} {plan['metric']}{both}{searched}")
+    if plan["probe"]:
+        rows.add_row("", "each trial is probed at its end; that time is not in the estimate")
     if plan["stop"]:
         rows.add_row("stop", "before, on " + " or ".join(f"{name} {value:g}" for name, value in plan["stop"].items()))
     for index, tried in enumerate(plan["first"]):

@@ -27,6 +27,16 @@ def test_a_plan_says_what_run_would_do_and_writes_nothing(folder, sweep):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_plan_says_that_two_things_are_searched_for(folder, sweep):
+    second = {"metric": "probe/delay/half_life", "direction": "maximize"}
+    sets = ("--set", "probe.every_trial=true", "--set", f"search.second_objective={json.dumps(second)}")
+    answer = sweep("plan", "tiny.yaml", *sets)
+    assert "minimize val/loss and maximize probe/delay/half_life, sampler random" in answer.out
+    assert "each trial is probed at its end" in answer.out
+    document = json.loads(sweep("plan", "tiny.yaml", *sets, "--json").out)
+    assert (document["second_objective"], document["probe"]) == (second, True)
+
+
 def test_a_plan_as_a_document(folder, sweep):
     document = json.loads(sweep("plan", "tiny.yaml", "--json").out)
     assert document["trials"] == 4
