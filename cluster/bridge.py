@@ -34,7 +34,6 @@ from lstm.records import (
     Epoch,
     EpochEnded,
     Notice,
-    Objective,
     Record,
     Spent,
     Sweep,
@@ -46,6 +45,7 @@ from lstm.records import (
     TrialState,
     best_epoch,
     epochs_s,
+    sign_of,
 )
 
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
@@ -135,7 +135,7 @@ class Bridge:
         self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
         self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._direction = study.base.direction
-        self._sign = 1 if self._direction == "minimize" else -1
+        self._sign = sign_of(self._direction)
         sweep = self._insist(study.sweep)
         self._workers, self._beside = Workers(time.monotonic), sweep.beside
         ended = [t for t in sweep.trials if t.ended]
@@ -239,7 +239,7 @@ class Bridge:
     def _complete(self, live: Attempt, last: Epoch, probed: Probed | None) -> None:
         """Ends a trial that trained to its end; one without a figure that is searched for has nothing to be told."""
         second = self._study.second
-        if second and _figure(second, probed) is None:
+        if second and (probed is None or second.figure(probed.numbers) is None):
             why = probed.trouble if probed and probed.trouble else f"its network has no {second.metric}"
             self._end(live, "PRUNED", f"could not be probed: {why}", probed=probed)
         else:
@@ -369,7 +369,7 @@ class Bridge:
                 "at_ms": probed.at_ms,
             }
         if self._study.second:
-            decision["second"] = _figure(self._study.second, probed)
+            decision["second"] = self._study.second.figure(probed.numbers) if probed else None
         self._insist(lambda: self._study.end(live.number, decision))
         live.ended = True
         if "probed" in decision:
@@ -512,11 +512,6 @@ def _is_out_of_memory(error: str) -> bool:
     return "memory usage threshold" in error or "OutOfMemoryError" in error
 
 
-def _figure(objective: Objective, probed: Probed | None) -> float | None:
-    """The second objective's figure among what a probe has found."""
-    return probed.numbers.get(objective.metric.removeprefix("probe/")) if probed else None
-
-
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -541,7 +536,7 @@ class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
         """Nothing: the study is the state."""
 
 
-class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
+class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
     """Tune's scheduler over a bridge: Optuna's pruner decides."""
 
     def __init__(self, bridge: Bridge) -> None:
@@ -559,7 +554,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
         self._bridge.error(trial.trial_id, str(trial.get_error() or ""))
 
 
-class StudyStopper(Stopper):  # type: ignore[misc]
+class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types
     """Ends Tune's loop when the sweep is to end."""
 
     def __init__(self, bridge: Bridge) -> None:

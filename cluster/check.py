@@ -150,7 +150,7 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
         if len(trial.told) != len(values) or not all(map(same, trial.told, values)):
             yield f"its value is {_told(values)}, and the sampler was told {_told(trial.told)}"
         if sweep.second is not None and trial.probed is not None:
-            figure = trial.probed.numbers.get(sweep.second.metric.removeprefix("probe/"))
+            figure = sweep.second.figure(trial.probed.numbers)
             if not same(figure, trial.second):
                 yield f"its {sweep.second.metric} is {trial.second!r}, its probe found {figure!r}"
         if not history or history[-1].stop in (None, "diverged"):

@@ -19,6 +19,7 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -135,9 +136,8 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
-        return _trial(
-            self._frozen(number), space.Resolver(self.base), _place(self._study.user_attrs, self.url, self.name)
-        )
+        place = _place(self._study.user_attrs, self.url, self.name)
+        return _trial(self._frozen(number), space.Resolver(self.base), place)
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -226,7 +226,8 @@ class Study:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         objectives = _objectives(self.search, self.base)
         told = zip(objectives, zip(*(t.values for t in trials if t.values), strict=True), strict=False)
-        return [o.sign * max(o.sign * value for value in values) for o, values in told]
+        worst = {"minimize": max, "maximize": min}
+        return [worst[objective.direction](values) for objective, values in told]
 
     def sweep(self) -> Sweep:
         """The sweep as it stands."""
@@ -288,19 +289,16 @@ def importances(study: optuna.Study) -> dict[str, float]:
     """Importances by PED-ANOVA (Watanabe et al., 2023)."""
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
-        target = None
-        if len(study.directions) > 1:
-            sign = Objective("", study.directions[0].name.lower()).sign  # type: ignore[arg-type] # Optuna's names are ours
-            target = functools.partial(_first, sign)
+        target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
         found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all alike
 
 
-def _first(sign: int, trial: FrozenTrial) -> float:
+def _first(direction: StudyDirection, trial: FrozenTrial) -> float:
     """The metric's value, less is better, as the evaluator wants it."""
-    return sign * float(trial.values[0])
+    return float(trial.values[0]) * (1 if direction == StudyDirection.MINIMIZE else -1)
 
 
 def _load(url: str, name: str) -> optuna.Study:

@@ -169,7 +169,7 @@ def run(
 
 def _prepare() -> None:
     """Imports what is needed as soon as Ray runs, Tune and PyTorch among it."""
-    from cluster import bridge, trial  # noqa: F401
+    from cluster import bridge, trial  # noqa: F401 # for what they import
 
 
 def _settle(study: Study, patience: Patience, record: Record) -> Sweep:

@@ -47,8 +47,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
     `wind_up` does. A result holds `epochs`, in the first step `started`, and `failure` where the trial can't go
     on. While the storage of checkpoints fails it holds `waiting`, the reason: the epoch is kept in memory and
-    the next step writes it again. Each holds `spent`, where the time since the one before
-    went.
+    the next step writes it again. Each holds `spent`, where the time since the one before went.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> "TrialActor":

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from lstm.records import Direction, Scalar, Sweep, Trial
+from lstm.records import Direction, Scalar, Sweep, Trial, sign_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def compare(sweeps: Sequence[Sweep]) -> Comparison:
         [_trial_row(sweep, trial, _only(each, trial_columns)) for trial, each in zip(sweep.trials, group, strict=True)]
         for sweep, group in zip(sweeps, parameters, strict=True)
     ]
-    sign = {sweep.direction: 1 if sweep.direction == "minimize" else -1 for sweep in sweeps}
+    sign = {sweep.direction: sign_of(sweep.direction) for sweep in sweeps}
     if not problem:
         sweep_rows.sort(key=lambda row: _rank(row.best, sign[row.direction]))
         trial_rows = [[row for group in trial_rows for row in group]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from lstm.records import Curve, Direction, Forecast, HeatMap, Picture, Scalar, Sweep, Trial
+from lstm.records import Curve, Direction, Forecast, HeatMap, Picture, Scalar, Sweep, Trial, sign_of
 
 MAX_CURVES = 300
 MAX_LINES = 2000  # of the parallel coordinates
@@ -58,7 +58,7 @@ def rank(trial: Trial, direction: Direction) -> tuple[bool, bool, float, int]:
     """Sorts trials: completed ones, the best first, then the others."""
     value = trial.value
     missing = value is None or not math.isfinite(value)
-    signed = 0.0 if value is None or missing else value * (1 if direction == "minimize" else -1)
+    signed = 0.0 if value is None or missing else value * sign_of(direction)
     return (trial.state != "COMPLETE" or trial.diverged, missing, signed, trial.number)
 
 

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
 from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial
-from lstm.sections import better, of_task
+from lstm.sections import better, section_of
 
 _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
@@ -168,7 +168,7 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
 
 def _baseline(sweep: Sweep) -> str:
     """What the best trial is held against, in words."""
-    return of_task(sweep.best.config.get("task")).baseline if sweep.best else ""
+    return section_of(sweep.best.config.get("task")).baseline if sweep.best else ""
 
 
 def _against(ours: float, naive: float) -> str:
@@ -194,7 +194,7 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
         rows.append([name, _cell(ours), _cell(naive), _NONE if change == "beside" else change])
     higher = [name for name in pairs if better(name) == "maximize"]
     note = f"Better when lower{f', but for {chr(44).join(higher)}' if higher else ''}. "
-    note += of_task(sweep.best.config.get("task")).baseline_note if sweep.best else ""
+    note += section_of(sweep.best.config.get("task")).baseline_note if sweep.best else ""
     heads = ["metric", "best trial", _baseline(sweep), "best trial is"]
     return _section("On test data", note, _table(heads, rows))
 
@@ -224,11 +224,7 @@ def _front(sweep: Sweep, draw: Callable[[go.Figure], str]) -> str:
     names = list(dict.fromkeys(name for trial in sweep.front for name in trial.settings))
     labels = figures.short_names(names)
     rows = [
-        [
-            *(str(trial.number), _cell(trial.value), _cell(trial.second)),
-            *(_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names),
-        ]
-        for trial in sweep.front
+        [str(trial.number), _cell(trial.value), _cell(trial.second), *_settings(trial, names)] for trial in sweep.front
     ]
     table = _table(["trial", sweep.metric, sweep.second.metric, *(labels[name] for name in names)], rows)
     return _section("The Pareto front", note, draw(both) + table)
@@ -262,7 +258,11 @@ def _row(trial: Trial, names: Sequence[str]) -> list[str]:
     state = "diverged" if trial.diverged else _WORDS.get(trial.state, trial.state.lower())
     cells = [str(trial.number), _cell(trial.value), state, str(trial.best_epoch or _NONE), str(len(trial.curve))]
     cells.append(_NONE if seconds is None else _duration(seconds))
-    return [*cells, *(_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names)]
+    return [*cells, *_settings(trial, names)]
+
+
+def _settings(trial: Trial, names: Sequence[str]) -> list[str]:
+    return [_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names]
 
 
 def _table(

@@ -73,7 +73,7 @@ def prepare() -> None:
     os.environ.update(_NO_RETRIES)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    import mlflow.tracking  # noqa: F401
+    import mlflow.tracking  # noqa: F401 # so that it is there
 
     for name in ("mlflow", "alembic"):  # its import configures them anew
         logging.getLogger(name).setLevel(logging.CRITICAL)

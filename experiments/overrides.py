@@ -45,6 +45,6 @@ def _parent(root: dict[str, Any], address: Address) -> Any:
             break
         child = here.get(key) if isinstance(here, dict) else here[int(key)]
         if child is None or child == Leaf("", plain=True):  # absent, or a section without a line in it
-            child = here[key] = {}  # type: ignore[index]
+            child = here[key] = {}  # type: ignore[index] # a list or a mapping
         here = child
     return here

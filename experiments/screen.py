@@ -30,6 +30,7 @@ from lstm.records import (
     TrialProbed,
     TrialStarted,
     TrialState,
+    sign_of,
 )
 
 WIDE = 400  # columns that no table of ours reaches
@@ -61,7 +62,7 @@ class Screen:
         """Prepares the screen; it shows from entering the context to leaving it. `log` gets the plain lines too."""
         self._log = log
         self._console, self._name, self._n_trials, self._max_epochs = console, name, n_trials, max_epochs
-        self._sign = 1 if direction == "minimize" else -1
+        self._sign = sign_of(direction)
         self._running: dict[int, _Row] = {}
         self._states: Counter[str] = Counter()
         self._best: TrialEnded | None = None

@@ -119,7 +119,7 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:
 @cache
 def _adapter(kind: type[Experiment], name: str) -> TypeAdapter[Any]:
     info = kind.model_fields[name]
-    return TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
+    return TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type] # known when it runs
 
 
 def _unfilled(value: Any, written: Any, filled: Any) -> Any:

@@ -79,7 +79,7 @@ def _address(error: ErrorDetails, here: Any) -> Address:
     *above, last = error["loc"]
     for key in above:
         if (isinstance(here, dict) and key in here) or (isinstance(here, list) and isinstance(key, int)):
-            found, here = (*found, key), here[key]  # type: ignore[index]
+            found, here = (*found, key), here[key]  # type: ignore[index] # a list or a mapping
     is_key = isinstance(here, dict) and (last in here or error["type"] == "missing")
     if is_key or (isinstance(here, list) and isinstance(last, int)):
         found = (*found, last)

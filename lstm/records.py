@@ -34,16 +34,20 @@ class Finding(NamedTuple):
     mend: str
 
 
+def sign_of(direction: Direction) -> int:
+    """What a value is multiplied with, so that less is better."""
+    return 1 if direction == "minimize" else -1
+
+
 class Objective(NamedTuple):
     """A figure that is searched for, and which way it is better."""
 
     metric: str
     direction: Direction
 
-    @property
-    def sign(self) -> int:
-        """Times a value: less is better."""
-        return 1 if self.direction == "minimize" else -1
+    def figure(self, numbers: Mapping[str, float]) -> float | None:
+        """The figure among a probe's numbers; None where the network has none."""
+        return numbers.get(self.metric.removeprefix("probe/"))
 
 
 class BadInput(Exception):
@@ -302,7 +306,7 @@ def same(one: float | None, other: float | None) -> bool:
 def best_epoch(history: Iterable[Epoch], direction: Direction) -> Epoch | None:
     """The epoch whose value is the trial's: the first of the best among those that did not diverge."""
     finite = [e for e in history if math.isfinite(e.value) and e.stop != "diverged"]
-    sign = 1 if direction == "minimize" else -1
+    sign = sign_of(direction)
     return min(finite, key=lambda e: (sign * e.value, e.number), default=None)
 
 
@@ -343,7 +347,7 @@ class Sweep:
         """
         if self.second is None:
             return []
-        signs = (Objective(self.metric, self.direction).sign, self.second.sign)
+        signs = (sign_of(self.direction), sign_of(self.second.direction))
         done = [
             ((signs[0] * t.value, signs[1] * t.second), t)
             for t in self.trials
@@ -398,7 +402,7 @@ class Sweep:
             for t in among
             if t.state == "COMPLETE" and not t.diverged and t.value is not None and not math.isnan(t.value)
         ]
-        sign = 1 if self.direction == "minimize" else -1
+        sign = sign_of(self.direction)
         return min(done, key=lambda pair: (sign * pair[0], pair[1].number), default=(None, None))[1]
 
 

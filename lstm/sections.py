@@ -46,6 +46,7 @@ class Data(Section):
     baseline_note: ClassVar[str]  # and what that is, in a sentence
     counted: ClassVar[str] = "sequences"  # what the size of a part is told in
     predicted: ClassVar[str] = "steps"  # what the rows of a prediction are
+    prediction: ClassVar[str] = "Answer what is new"  # what it does
     has_series: ClassVar[bool] = False  # whether the target is a series among the inputs: residual, normalization
     searchable: ClassVar[tuple[str, ...]] = ()  # any other field would change what trials are judged on
 
@@ -55,9 +56,9 @@ class Data(Section):
         raise NotImplementedError
 
     @property
-    def prediction(self) -> tuple[str, str]:
-        """What `sweep predict` does after a sweep, in words, and the options that it then takes."""
-        return "Answer what is new", "--input FILE"
+    def needs_input(self) -> bool:
+        """Whether a prediction must be given what it is made from; else it starts where the section's own data end."""
+        return True
 
     @property
     def reach(self) -> int:
@@ -90,6 +91,7 @@ class DataConfig(Data):
     baseline: ClassVar[str] = "seasonal naive"
     baseline_note: ClassVar[str] = "The seasonal naive repeats what was one season ago."
     counted: ClassVar[str] = "windows"
+    prediction: ClassVar[str] = "Forecast what is next"
     has_series: ClassVar[bool] = True
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
@@ -131,10 +133,9 @@ class DataConfig(Data):
     )
 
     @property
-    def prediction(self) -> tuple[str, str]:
-        """The steps after the sweep's own data, unless something must be known ahead, which that data has not."""
-        ahead = "--input FILE " if self.future_covariates else ""
-        return "Forecast what is next", f"{ahead}--output forecast.csv"
+    def needs_input(self) -> bool:
+        """Only where something must be known ahead."""
+        return bool(self.future_covariates)
 
     @property
     def targets(self) -> list[str]:
@@ -320,6 +321,7 @@ class TextData(Data):
         "Bigram counts know how often each symbol followed the one before, in the training part."
     )
     counted: ClassVar[str] = "symbols"
+    prediction: ClassVar[str] = "Go on with the text"
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # judged is the same text, with the same context
 
     path: str = Field(min_length=1, description="Text file in UTF-8, relative to the spec's folder.")
@@ -341,9 +343,9 @@ class TextData(Data):
     )
 
     @property
-    def prediction(self) -> tuple[str, str]:
+    def needs_input(self) -> bool:
         """The text's own end is the prompt."""
-        return "Go on with the text", ""
+        return False
 
     @property
     def metrics(self) -> list[str]:
@@ -381,7 +383,7 @@ DATA: Mapping[str, type[Data]] = {
 AnyData = DataConfig | MemoryData | ClassifyData | TextData
 
 
-def of_task(task: object) -> type[Data]:
+def section_of(task: object) -> type[Data]:
     """The section `data` of a task; of a name that is none, the first one's."""
     return DATA.get(str(task), DataConfig)
 

@@ -9,8 +9,8 @@ from experiments import find
 from experiments.cli import emit
 from experiments.plan import Home
 from experiments.screen import console, settings
-from lstm.records import Sweep
-from lstm.sections import of_task
+from lstm.records import Sweep, sign_of
+from lstm.sections import section_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +66,7 @@ def _front(sweep: Sweep) -> dict[str, Any]:
 
 def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
     """The pruned trial, if any, that had a better epoch than the best completed one: its pruner saw later ones."""
-    sign, best = (1 if sweep.direction == "minimize" else -1), sweep.best
+    sign, best = sign_of(sweep.direction), sweep.best
     pruned = [
         (sign * t.value, t) for t in sweep.trials if t.state == "PRUNED" and not t.diverged and t.value is not None
     ]
@@ -108,7 +108,7 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     which = "best epoch" if best["trial"] is None else "best trial"
-    for heading in ("test part", which, of_task(best["config"]["task"]).baseline, ""):
+    for heading in ("test part", which, section_of(best["config"]["task"]).baseline, ""):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
         ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]

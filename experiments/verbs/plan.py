@@ -8,7 +8,7 @@ from experiments.cli import emit
 from experiments.plan import Home, Plan, describe, make
 from experiments.screen import console, duration, settings, short
 from experiments.verbs.train import check_room
-from lstm.sections import of_task
+from lstm.sections import section_of
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
@@ -59,7 +59,7 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", note)
-    rows.add_row(of_task(plan["task"]).counted, ", ".join(f"{part} {count:,}" for part, count in windows.items()))
+    rows.add_row(section_of(plan["task"]).counted, ", ".join(f"{part} {count:,}" for part, count in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
     rows.add_row("", f"{unshared} had each step of the look-back its own: the weights are shared over time")

@@ -12,7 +12,7 @@ from experiments.cli import emit
 from experiments.plan import Home
 from experiments.spec import Spec
 from lstm.records import BadInput, Passage, Sweep, Trial
-from lstm.sections import of_task
+from lstm.sections import section_of
 
 Forecast = dict[str, list[Any]] | Passage
 
@@ -57,7 +57,7 @@ def main(
     if as_json:
         emit({"sweep": found.name, "trial": chosen.number, "output": output} | _document(made))
     elif output:
-        rows = of_task(chosen.config.get("task")).predicted
+        rows = section_of(chosen.config.get("task")).predicted
         size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
         print(f"{output}: {size} by trial {chosen.number} of {found.name}")
     else:

@@ -214,8 +214,9 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
         console.print(f"Report                 {plan.home.sweep(name) / REPORT}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
-        what, options = plan.order.base.data.prediction
-        console.print(f"{what:22} sweep predict {name}{home} {options}".rstrip(), soft_wrap=True)
+        data = plan.order.base.data
+        into = (" --input FILE" if data.needs_input else "") + (" --output forecast.csv" if data.has_series else "")
+        console.print(f"{data.prediction:22} sweep predict {name}{home}{into}", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document
 

@@ -92,6 +92,8 @@ def test_one_trial_is_one(capsys):
             "max_epochs": 1,
             "direction": "minimize",
             "metric": "val/loss",
+            "second_objective": None,
+            "probe": False,
         },
         **{"sampler": None, "pruner": None, "space": {}, "first": [], "stop": {}, "warnings": [], "device": "cpu"},
         "data": {"text": "a.csv: 3 rows, steps of 1, 1700 to 2008", "notes": ["a note"]},
