@@ -1,6 +1,7 @@
 """Joins a Ray cluster, or starts a local one; every node is checked before the first trial, the head is watched."""
 
 import atexit
+import gc
 import logging
 import os
 import platform
@@ -112,7 +113,17 @@ def join(
             if not address:
                 watch.end()  # a local head ends with the context
             if not watch.lost:  # else it would wait for the head's answer
-                ray.shutdown()
+                _shut_down(ray)
+
+
+def _shut_down(ray: Any) -> None:
+    # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
+    # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True, slots=True)

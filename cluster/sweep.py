@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,8 +133,9 @@ def run(
     with signals(stop) as install:
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
+        place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare)
         with (
-            join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare) as joined,
+            _to_be_left(place) as (joined, leave),
             Lease(
                 order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
             ) as lease,
@@ -160,6 +161,7 @@ def run(
                     delivery.join(1.0 if stop.code else None)  # it may be waiting for MLflow
             except Unreachable as error:
                 stop.now(str(error), 1)
+            leave()
             outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
             why = outcome.reason or "all trials have ended"
             record(SweepEnded(outcome.complete, why, _now_ms(), outcome.sweep.goodput))
@@ -170,6 +172,19 @@ def run(
 def _prepare() -> None:
     """Imports what is needed as soon as Ray runs, Tune and PyTorch among it."""
     from cluster import bridge, trial  # noqa: F401 # for what they import
+
+
+@contextmanager
+def _to_be_left(context: AbstractContextManager[Joined]) -> Iterator[tuple[Joined, Callable[[], None]]]:
+    """A context, and what leaves it from a thread, to be called once or not at all; its end is waited for here."""
+    with ExitStack() as stack:
+        entered = stack.enter_context(context)
+        leaving = threading.Thread(target=stack.close, name="leave", daemon=True)
+        try:
+            yield entered, leaving.start
+        finally:
+            if leaving.ident:
+                leaving.join()
 
 
 def _settle(study: Study, patience: Patience, record: Record) -> Sweep:

@@ -16,10 +16,6 @@ import click
 
 from lstm.records import BadInput
 
-# Objects made until Python looks for garbage. What is imported is a million objects that stay: at the usual 700 the
-# search through them is a fifth of the time of each import.
-GARBAGE = 100_000
-
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -36,7 +32,6 @@ class Verbs(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
         kwargs["standalone_mode"] = False
-        gc.set_threshold(GARBAGE)
         atexit.register(gc.freeze)  # or it is searched once more at the very end, for seconds
         _soften(sys.stdout, sys.stderr)
         try:

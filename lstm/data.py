@@ -19,6 +19,7 @@ from lstm.sections import Border, DataConfig
 Part = Literal["train", "validation", "test"]
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
+BLOCK = 100_000  # rows
 SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
 
 
@@ -120,10 +121,9 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
     # Filled before the leading gap is cut off: one column's first value may lie in it.
     filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
     scale = _fit(filled[slice(*bounds["train"])], source.columns, config)
-    scaled = _scaled(filled, scale, source.columns, config)
     known_ahead = calendar(source.times, config)
     series = Series(
-        values=np.concatenate([scaled, known_ahead.astype(np.float32)], axis=1),
+        values=_scaled(filled, known_ahead, scale, source.columns, config),
         measured=measured,
         times=source.times.to_numpy(),
         targets=tuple(config.targets),
@@ -240,7 +240,8 @@ def step_seconds(times: pd.DatetimeIndex, step: str) -> float:
     offset = pd.tseries.frequencies.to_offset(step)
     if isinstance(offset, pd.offsets.BusinessDay):
         return offset.n * 7 / 5 * 86_400
-    return float(pd.Series(times[1:] - times[:-1]).median().total_seconds())
+    some = times[:BLOCK]  # only months differ in length, and nobody has so many
+    return float(pd.Series(some[1:] - some[:-1]).median().total_seconds())
 
 
 def seasonal_naive(series: Series, origins: np.ndarray, horizon: int) -> np.ndarray:
@@ -277,11 +278,19 @@ def _lagged_error(values: np.ndarray, measured: np.ndarray, lag: int) -> np.ndar
     return error
 
 
-def _scaled(values: np.ndarray, scale: Scale, columns: tuple[str, ...], config: DataConfig) -> np.ndarray:
-    """The values as the network sees them, float32."""
-    with np.errstate(over="ignore"):
-        scaled: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
-    for index in np.flatnonzero(~np.isfinite(scaled).all(axis=0)):
+def _scaled(
+    values: np.ndarray, known_ahead: np.ndarray, scale: Scale, columns: tuple[str, ...], config: DataConfig
+) -> np.ndarray:
+    """The values as the network sees them, and what is known of the calendar, float32."""
+    count = values.shape[1]
+    scaled = np.empty((len(values), count + known_ahead.shape[1]), dtype=np.float32)
+    scaled[:, count:] = known_ahead
+    mean, deviation = np.array(scale.mean), np.array(scale.deviation)
+    for start in range(0, len(values), BLOCK):  # a long file's need no second copy in float64
+        rows = slice(start, start + BLOCK)
+        with np.errstate(over="ignore"):
+            scaled[rows, :count] = (values[rows] - mean) / deviation
+    for index in np.flatnonzero(~np.isfinite(scaled[:, :count]).all(axis=0)):
         raise BadInput(
             f"{config.path}: the values of column {file.quoted(columns[index])} are too large beside those of the "
             "training part (or, with data.scaling: none, for float32); rescale them"

@@ -18,6 +18,7 @@ from lstm.records import BadInput
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
 MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
 LONGEST_HEADER = 2**20  # bytes
+LONG = 100_000_000  # bytes
 LONGEST_SHOWN = 60  # characters of a name or a value in a message
 LARGEST = 1e300  # beyond it sums of float64 overflow
 
@@ -85,11 +86,17 @@ def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
     Raises:
         BadInput: a column holds something else, or a number is infinite or too large.
     """
-    values = np.column_stack([_float64(path, columns.column(name), name) for name in names])
-    if len(bad := np.argwhere(np.abs(values) > LARGEST)):
-        row, column = bad[0]
+    values, faults = np.empty((columns.num_rows, len(names))), list[tuple[int, int]]()
+    for index, name in enumerate(names):  # one by one: a long file's columns need not be there twice over
+        values[:, index] = _float64(path, columns.column(name), name)
+        with np.errstate(invalid="ignore"):
+            too_large = np.flatnonzero((values[:, index] > LARGEST) | (values[:, index] < -LARGEST))
+        if len(too_large):
+            faults.append((int(too_large[0]), index))
+    if faults:
+        row, column = min(faults)
         raise BadInput(
-            f"{place(path, int(row))}: column {quoted(names[column])}: {values[row, column]:g} is infinite or too "
+            f"{place(path, row)}: column {quoted(names[column])}: {values[row, column]:g} is infinite or too "
             "large; leave it empty if missing"
         )
     return values
@@ -178,18 +185,25 @@ def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, 
     # In a file of one column an empty line is a missing value.
     parse = pa.csv.ParseOptions(delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1)
 
+    # Read at once, the text of a long file would lie in memory beside its numbers; in blocks, a kind is guessed from
+    # the first one, and what turns out to be another makes texts of all whose kind is guessed.
+    in_blocks = path.stat().st_size > LONG and len(set(wanted) - set(types)) <= 1
+
     def convert(column_types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
-        return pa.csv.read_csv(
-            path,
-            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
-            parse_options=parse,
-            convert_options=pa.csv.ConvertOptions(
+        how = {
+            "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
+            "parse_options": parse,
+            "convert_options": pa.csv.ConvertOptions(
                 include_columns=wanted,
                 column_types=column_types,
                 null_values=NULLS,
                 strings_can_be_null=True,
             ),
-        )
+        }
+        if not in_blocks:
+            return pa.csv.read_csv(path, **how)
+        with pa.csv.open_csv(path, **how, memory_pool=pa.system_memory_pool()) as blocks:
+            return pa.Table.from_batches(blocks, schema=blocks.schema)
 
     try:
         return convert(types, threads=True)

@@ -67,6 +67,8 @@ class Forecaster(nn.Module):
         last = target[:, -1:]
         if self.model.residual == "last":
             target = target - last
+        elif mean is None:
+            return past, last, mean, deviation  # as it is, without a copy
         return torch.cat([target, others], dim=-1), last, mean, deviation
 
 

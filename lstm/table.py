@@ -39,14 +39,17 @@ def read(config: DataConfig, folder: Path) -> Table:
     wanted = [*([config.time] if config.time else []), *config.columns]
     raw = file.read(path, wanted, numbers=config.columns)
     values = file.numbers(path, raw, config.columns)
+    written = raw.column(config.time) if config.time else None
+    del raw
+    pa.system_memory_pool().release_unused()  # a long file's numbers need not be there twice
     notes: list[str] = []
     index: pd.Index
     step = ""
-    if config.time is None:
+    if config.time is None or written is None:
         index = pd.RangeIndex(len(values))
     else:
-        times = times_of(path, raw.column(config.time), config.time)
-        if zone := _zone(raw.column(config.time)):
+        times = times_of(path, written, config.time)
+        if zone := _zone(written):
             kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
             notes.append(f"times in {file.quoted(config.time)} {kept} UTC")
         index, values, step = _regular(path, times, values, config, notes)
@@ -144,6 +147,8 @@ def infer_step(times: pd.Index) -> str | None:
     if len(times) < 2:
         return None
     gaps = pd.Series(times[1:] - times[:-1])
+    if bool((gaps == gaps.iloc[0]).all()):
+        gaps = gaps[:1]  # a long file's need not be looked at one by one
     usual = gaps.mode().iloc[0]
     if not isinstance(times, pd.DatetimeIndex):
         return str(int(usual)) if bool((gaps > 0).all()) and bool(((gaps % usual) == 0).all()) else None
@@ -225,7 +230,7 @@ def _regular_times(
         _check_size(path, (times[-1] - times[0]) / width, len(times), step)
         grid = pd.date_range(times[0], times[-1], freq=offset)
         averaged = None
-        if not times.isin(grid).all() or times.has_duplicates:
+        if not times.equals(grid) and (not times.isin(grid).all() or times.has_duplicates):
             averaged = pd.DataFrame(values, index=times).resample(offset).mean()
     except (ValueError, OverflowError) as error:
         raise BadInput(f"{path}: steps of {step} can't be laid over its times: {file.first_line(error)}") from None

@@ -1,3 +1,4 @@
+import gc
 import itertools
 import os
 import socket
@@ -308,13 +309,14 @@ def test_within_a_machine_only_a_refusal_tells_that_the_head_is_gone():
 def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, lost):
     ended = []
     monkeypatch.setattr(ray, "init", lambda **_: None)
-    monkeypatch.setattr(ray, "shutdown", lambda: ended.append("shutdown"))
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(gc.isenabled()))
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:1"))
     monkeypatch.setattr(connect, "_check", lambda *_: None)
     monkeypatch.setattr(connect.Watch, "_watch", lambda self: setattr(self, "lost", lost))
     with connect.join("auto", ResourcesConfig(), str(tmp_path)):
         pass
-    assert ended == ([] if lost else ["shutdown"])
+    assert ended == ([] if lost else [False]), "what is Ray's must not be let go meanwhile: it would end the process"
+    assert gc.isenabled()
 
 
 def test_room_is_counted_again_when_the_check_has_found_a_host_dead(monkeypatch, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray import tune
 
 from cluster import connect, sweep
 from cluster import study as studies
@@ -102,6 +103,47 @@ def drive(joined, monkeypatch, tmp_path):
         return outcome, events, sent
 
     return act
+
+
+def test_ray_may_be_left_before_the_sweep_is_and_is_left_once():
+    left = threading.Event()
+    ends = []
+
+    @contextmanager
+    def place():
+        try:
+            yield "place"
+        finally:
+            ends.append(threading.current_thread().name)
+            left.set()
+
+    with sweep._to_be_left(place()) as (entered, leave):
+        assert entered == "place"
+        leave()
+        assert left.wait(60), "the sweep goes on meanwhile"
+    with pytest.raises(OSError, match="x"), sweep._to_be_left(place()):
+        raise OSError("x")
+    assert ends == ["leave", "MainThread"]
+
+
+def test_workers_of_a_host_share_the_series_in_memory(joined, order, tmp_path):
+    series = load(order().base.data, tmp_path)
+
+    class Looks(tune.Trainable):
+        def setup(self, config, series):
+            self.series = series
+
+        def step(self):
+            """Whether the values lie in a file that processes share."""
+            address = self.series.values.__array_interface__["data"][0]
+            spans = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())
+            shared = [f for f in spans if len(f) > 5 and "plasma" in f[5]]
+            ends = ([int(end, 16) for end in span[0].split("-")] for span in shared)
+            return {"shared": any(start <= address < end for start, end in ends), "done": True}
+
+    looks = tune.with_parameters(Looks, series=series)
+    found = tune.run(looks, num_samples=2, verbose=0, storage_path=str(tmp_path / "tune"))
+    assert [result["shared"] for result in found.results.values()] == [True, True]
 
 
 def pid_of(event):

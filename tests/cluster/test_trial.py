@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -300,3 +302,11 @@ def test_an_actor_goes_on_after_a_trial_without_memory(order, monkeypatch):
         assert actor.step()["failure"].kind == "diverged"
     actor.reset_config(order(number=1))
     assert len(steps(actor)) == 5
+
+
+def test_a_worker_imports_only_what_trains():
+    heavy = {"mlflow", "optuna", "sqlalchemy", "plotly", "sklearn", "experiments", "dashboards"}
+    code = "import sys, cluster.trial; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert "torch" in ran.stdout.split()
+    assert heavy & set(ran.stdout.split()) == set()

@@ -72,6 +72,19 @@ def test_a_text_far_down_makes_a_column_of_texts_or_is_told_where_numbers_are_as
         file.read(name, ["n", "m"], numbers=["n"])
 
 
+@pytest.mark.parametrize("rows", ["1,1\n", "2020-01-01 00:00:00,0.1\n", "1,\n"])
+def test_a_long_file_reads_as_a_short_one(path, monkeypatch, rows):
+    name = path("t,x\n" + rows * 100_000)
+    once = file.read(name, ["t", "x"], numbers=["x"])
+    monkeypatch.setattr(file, "LONG", 1)
+    assert file.read(name, ["t", "x"], numbers=["x"]).equals(once)
+    path("t,x\n" + rows * 100_000 + "1,?\nx,1\n", name.name)
+    assert str(file.read(name, ["t", "x"], numbers=["x"]).schema.field("t").type) == "string"
+    path("t,x\n" + rows * 100_000 + "1,x\n", name.name)
+    with pytest.raises(BadInput, match=r"a\.csv:100002: column 'x': 'x' is not a number"):
+        file.read(name, ["t", "x"], numbers=["x"])
+
+
 def test_numbers_are_float64_with_nan_for_none(path):
     name = path("n,x\n1,1.5\n,2.5\n")
     values = file.numbers(name, file.read(name, ["n", "x"]), ["x", "n"])
