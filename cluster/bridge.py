@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import ray
-from ray.tune import Stopper
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cluster import space
@@ -514,64 +512,3 @@ def _is_out_of_memory(error: str) -> bool:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
-    """Tune's searcher over a bridge."""
-
-    def __init__(self, bridge: Bridge) -> None:
-        """Wraps the bridge."""
-        super().__init__()
-        self._bridge = bridge
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next config, None or FINISHED."""
-        return self._bridge.suggest(trial_id)
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial has ended or its actor was lost."""
-        self._bridge.complete(trial_id, result, error=error)
-
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: the study is the state."""
-
-
-class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
-    """Tune's scheduler over a bridge: Optuna's pruner decides."""
-
-    def __init__(self, bridge: Bridge) -> None:
-        """Wraps the bridge."""
-        super().__init__()
-        self._bridge = bridge
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Goes on, or stops the trial."""
-        stop = self._bridge.result(trial.trial_id, result)
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
-
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Tells the bridge what Ray said of a lost actor."""
-        self._bridge.error(trial.trial_id, str(trial.get_error() or ""))
-
-
-class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types
-    """Ends Tune's loop when the sweep is to end."""
-
-    def __init__(self, bridge: Bridge) -> None:
-        """Wraps the bridge, which knows where the end is asked for."""
-        self._bridge = bridge
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing, for Tune's state, which nobody reads: the study is the state."""
-        return {}
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Never stops a single trial."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Whether the sweep is to end; then no actor is waited for."""
-        if not self._bridge.stop.reason:
-            return False
-        self._bridge.let_go()
-        return True

@@ -1,10 +1,6 @@
 """Drives a sweep to its number of trials: lease, cluster, study, Tune; safe to start again for ever."""
 
 import json
-import logging
-import os
-import shutil
-import tempfile
 import threading
 import time
 import traceback
@@ -12,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
@@ -34,9 +30,6 @@ from lstm.records import (
     Trial,
     TrialEnded,
 )
-
-if TYPE_CHECKING:
-    from cluster.bridge import Bridge
 
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 
@@ -171,7 +164,7 @@ def run(
 
 def _prepare() -> None:
     """Imports what is needed as soon as Ray runs, Tune and PyTorch among it."""
-    from cluster import bridge, trial  # noqa: F401 # for what they import
+    from cluster import tune  # noqa: F401 # for what it imports
 
 
 @contextmanager
@@ -293,6 +286,7 @@ def _drive(
     patience: Patience,
 ) -> None:
     from cluster.bridge import Bridge
+    from cluster.tune import tune
 
     bridge = Bridge(
         study,
@@ -306,10 +300,11 @@ def _drive(
     )
     from ray.exceptions import OutOfMemoryError
 
+    resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
     with deadline(_hours(order), stop):
         while True:
             try:
-                _tune(order, bridge, series, joined)
+                tune(bridge, series, order.name, order.study_id, resources)
                 break
             except Exception as error:  # Tune wraps it
                 if not isinstance(error, OutOfMemoryError) and not isinstance(error.__cause__, OutOfMemoryError):
@@ -319,46 +314,6 @@ def _drive(
         bridge.close_open("the sweep reached its target")
     rest = bridge.rest()
     patience(lambda: study.remember(**rest))
-
-
-def _tune(order: Order, bridge: "Bridge", series: Dataset, joined: Joined) -> None:
-    """Hands the sweep to Tune, until the bridge has no more trials or the end is asked for."""
-    from ray import tune
-
-    from cluster.bridge import StudyScheduler, StudySearcher, StudyStopper
-    from cluster.trial import TrialActor
-
-    # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
-    # It would complain that Tune's own loggers, which are off, wrote nothing.
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-    resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
-    with _scratch(order) as scratch:
-        tune.run(
-            tune.with_resources(tune.with_parameters(TrialActor, series=series), resources),
-            name=order.name,
-            search_alg=StudySearcher(bridge),
-            scheduler=StudyScheduler(bridge),
-            stop=StudyStopper(bridge),
-            num_samples=-1,
-            reuse_actors=True,
-            max_failures=0,
-            raise_on_failed_trial=False,
-            storage_path=scratch,
-            verbose=0,
-        )
-
-
-@contextmanager
-def _scratch(order: Order) -> Iterator[str]:
-    """A folder for what Tune must write; named after the study, so that a killed driver's is removed by the next."""
-    folder = Path(tempfile.gettempdir()) / f"lstm-sweeps-{order.study_id}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    try:
-        yield str(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _limit(order: Order, joined: Joined) -> Callable[[], int]:

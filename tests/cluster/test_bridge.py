@@ -10,12 +10,13 @@ from optuna.exceptions import StorageInternalError
 from ray.tune.search import Searcher
 
 from cluster import bridge, patience
-from cluster.bridge import LOSSES, Bridge, StudyScheduler, StudySearcher, StudyStopper
+from cluster.bridge import LOSSES, Bridge
 from cluster.config import SearchConfig
 from cluster.patience import Patience
 from cluster.result import Failure, Probed, Started
 from cluster.stop import Stop
 from cluster.study import Study
+from cluster.tune import StudyScheduler, StudySearcher, StudyStopper
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.records import BESIDE, Epoch, EpochEnded, Notice, Spent, TrialEnded, TrialLost, TrialProbed, TrialStarted

@@ -21,15 +21,15 @@ from unittest import mock
 import sqlalchemy
 
 from cluster import sweep, trial
-from cluster.bridge import StudyScheduler, StudySearcher, StudyStopper
 from cluster.connect import Joined
 from cluster.trial import TrialActor
+from cluster.tune import StudyScheduler, StudySearcher, StudyStopper
 from experiments.cli import main
 
 SLOTS = 2
 
 
-def tune(_order: Any, bridge: Any, series: Any, _joined: Any) -> None:
+def tune(bridge: Any, series: Any, *_: Any) -> None:
     """Stands where Tune stands: asks for trials, steps their actors in turn, hands in what they say."""
     searcher, scheduler, stopper = StudySearcher(bridge), StudyScheduler(bridge), StudyStopper(bridge)
     running: dict[str, TrialActor] = {}
@@ -63,7 +63,7 @@ def near() -> Iterator[None]:
 
     with (
         mock.patch.object(sweep, "join", join),
-        mock.patch.object(sweep, "_tune", tune),
+        mock.patch("cluster.tune.tune", tune),
         mock.patch.object(sweep, "count_slots", return_value=SLOTS),
         mock.patch.object(TrialActor, "_worker", return_value="here"),
         mock.patch.object(TrialActor, "_handle", return_value=[]),

@@ -1,0 +1,122 @@
+"""Hands a sweep to Ray Tune: its searcher, scheduler and stopper over a bridge."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ray import tune as ray_tune
+from ray.tune import Stopper
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from cluster.bridge import Bridge
+from cluster.trial import TrialActor
+from lstm.checkpoint import Dataset
+
+
+def tune(bridge: Bridge, series: Dataset, name: str, study_id: str, resources: Mapping[str, float]) -> None:
+    """Runs trials until the bridge has no more or the end is asked for.
+
+    Args:
+        bridge: Says what to run.
+        series: The data, put into Ray's object store once.
+        name: The sweep's.
+        study_id: Tells this sweep from another of its name.
+        resources: What a trial takes, `cpu` and `gpu`.
+    """
+    # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
+    # It would complain that Tune's own loggers, which are off, wrote nothing.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    with _scratch(study_id) as scratch:
+        ray_tune.run(
+            ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=series), dict(resources)),
+            name=name,
+            search_alg=StudySearcher(bridge),
+            scheduler=StudyScheduler(bridge),
+            stop=StudyStopper(bridge),
+            num_samples=-1,
+            reuse_actors=True,
+            max_failures=0,
+            raise_on_failed_trial=False,
+            storage_path=scratch,
+            verbose=0,
+        )
+
+
+@contextmanager
+def _scratch(study_id: str) -> Iterator[str]:
+    """A folder for what Tune must write; named after the study, so that a killed driver's is removed by the next."""
+    folder = Path(tempfile.gettempdir()) / f"lstm-sweeps-{study_id}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
+    """Tune's searcher over a bridge."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge."""
+        super().__init__()
+        self._bridge = bridge
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next config, None or FINISHED."""
+        return self._bridge.suggest(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial has ended or its actor was lost."""
+        self._bridge.complete(trial_id, result, error=error)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the study is the state."""
+
+
+class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
+    """Tune's scheduler over a bridge: Optuna's pruner decides."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge."""
+        super().__init__()
+        self._bridge = bridge
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Goes on, or stops the trial."""
+        stop = self._bridge.result(trial.trial_id, result)
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Tells the bridge what Ray said of a lost actor."""
+        self._bridge.error(trial.trial_id, str(trial.get_error() or ""))
+
+
+class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types
+    """Ends Tune's loop when the sweep is to end."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge, which knows where the end is asked for."""
+        self._bridge = bridge
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, for Tune's state, which nobody reads: the study is the state."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never stops a single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the sweep is to end; then no actor is waited for."""
+        if not self._bridge.stop.reason:
+            return False
+        self._bridge.let_go()
+        return True
