@@ -14,7 +14,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,11 @@ SETTINGS = {
 LOCAL = {
     "gcs_rpc_server_reconnect_timeout_s": 5,  # workers whose driver was killed would wait a minute for it to come back
     "prestart_worker_first_driver": False,  # workers without our rooms, which no trial can use
+    # Its first process asks its second before that listens, then waits: for the usual second, of ten.
+    "raylet_client_connect_timeout_milliseconds": 20,
+    "raylet_client_num_connect_attempts": 500,
 }
+LOOK_S = 0.02  # between two looks whether a local Ray's node is there
 
 ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
 
@@ -89,16 +93,17 @@ def join(
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
-            ray.init(
-                address=address or "local",
-                include_dashboard=None if address else False,
-                log_to_driver=True,  # the driver's streams go to the sweep's log
-                logging_level=logging.WARNING,
-                configure_logging=True,
-                # Only our two rooms travel: workers never see the folder that the command was given in.
-                runtime_env={"working_dir": str(_stage(Path(staging)))},
-                _system_config=None if address else LOCAL,
-            )
+            with _seen_at_once() if not address else nullcontext():
+                ray.init(
+                    address=address or "local",
+                    include_dashboard=None if address else False,
+                    log_to_driver=True,  # the driver's streams go to the sweep's log
+                    logging_level=logging.WARNING,
+                    configure_logging=True,
+                    # Only our two rooms travel: workers never see the folder that the command was given in.
+                    runtime_env={"working_dir": str(_stage(Path(staging)))},
+                    _system_config=None if address else LOCAL,
+                )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
             text = (str(error).splitlines() or ["no answer"])[0]
@@ -117,6 +122,7 @@ def join(
 
 
 def _shut_down(ray: Any) -> None:
+    _end_monitor(ray)
     # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
     # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
     gc.disable()
@@ -124,6 +130,36 @@ def _shut_down(ray: Any) -> None:
         ray.shutdown()
     finally:
         gc.enable()
+
+
+def _end_monitor(ray: Any) -> None:
+    """Kills a local Ray's autoscaler, which nobody needs; `ray.shutdown` would wait a second for its end."""
+    node = ray._private.worker._global_node  # None where the cluster is another's
+    for info in node.all_processes.get("monitor", ()) if node else ():
+        info.process.kill()
+
+
+@contextmanager
+def _seen_at_once() -> Iterator[None]:
+    """Has `ray.init` look for its new node every few milliseconds; its own look sleeps for a whole second."""
+    from ray._private import services
+    from ray._private.state import GlobalState
+
+    theirs = services.get_node
+
+    def get_node(gcs_address: str, node_id: str) -> Any:
+        state = GlobalState()
+        state._initialize_global_state(services._get_gcs_client_options(gcs_address))
+        end = time.monotonic() + ANSWER_S
+        while not any(node["NodeID"] == node_id for node in state.node_table()) and time.monotonic() < end:
+            time.sleep(LOOK_S)
+        return theirs(gcs_address, node_id)
+
+    services.get_node = get_node
+    try:
+        yield
+    finally:
+        services.get_node = theirs
 
 
 @dataclass(frozen=True, slots=True)

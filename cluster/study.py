@@ -7,7 +7,9 @@ the checkpoints.
 
 import functools
 import hashlib
+import importlib
 import math
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -238,6 +240,11 @@ class Study:
         return importances(self._study)
 
 
+def prepare() -> None:
+    """Imports all that a study needs, by making one in memory; Optuna imports much of it when it is first used."""
+    RDBStorage("sqlite://")
+
+
 def trouble(url: str, error: BaseException) -> str:
     """What keeps the study's database from answering, in a line; of a file with the disk that it lies on."""
     text = driver_text(error if hasattr(error, "orig") else error.__cause__)
@@ -287,6 +294,7 @@ def importances_of(url: str, name: str) -> dict[str, float]:
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """Importances by PED-ANOVA (Watanabe et al., 2023)."""
+    _import_importance()
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
@@ -294,6 +302,18 @@ def importances(study: optuna.Study) -> dict[str, float]:
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all alike
+
+
+def _import_importance() -> None:
+    # Beside PED-ANOVA Optuna imports two evaluators that need scikit-learn, a second's import, and does without it
+    # where it is not there.
+    if "optuna.importance" in sys.modules or "sklearn" in sys.modules:
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment] # what the import system takes for "not there"
+    try:
+        importlib.import_module("optuna.importance")
+    finally:
+        del sys.modules["sklearn"]
 
 
 def _first(direction: StudyDirection, trial: FrozenTrial) -> float:

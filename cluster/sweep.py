@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster import study as studies
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
@@ -165,6 +166,8 @@ def run(
 def _prepare() -> None:
     """Imports what is needed as soon as Ray runs, Tune and PyTorch among it."""
     from cluster import tune  # noqa: F401 # for what it imports
+
+    studies.prepare()
 
 
 @contextmanager

@@ -26,11 +26,6 @@ ITERATIONS = 1_000  # of the baseline's fit, at most
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps (sequence, time, column), lengths, classes
 
 
-def load(config: TrialConfig, folder: Path, _reach: int) -> Sequences:
-    """The sequences; see `sequences.load`."""
-    return sequences.load(config.data_as(ClassifyData), folder)
-
-
 def build(config: TrialConfig, shape: Shape) -> SequenceNetwork:
     """The network: it answers once, with a number for each class."""
     return SequenceNetwork(

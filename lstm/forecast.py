@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lstm import data, table
+from lstm import table
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
@@ -22,11 +22,6 @@ from lstm.subject import Subject
 from lstm.trace import trace
 
 PROBED = 32  # windows
-
-
-def load(config: TrialConfig, folder: Path, reach: int) -> Series:
-    """The series; see `data.load`."""
-    return data.load(config.data_as(DataConfig), folder, reach)
 
 
 def build(config: TrialConfig, shape: Shape) -> Forecaster:
@@ -145,7 +140,8 @@ class Windows:
         """Look-back `(batch, lookback, column)`, what is known ahead `(batch, horizon, future)`, targets."""
         window = self._windows[origins - self._lookback]
         past, rest = window[:, : self._lookback], window[:, self._lookback :]
-        return past, rest[..., rest.shape[-1] - self._futures :], rest[..., : self._targets]
+        columns = rest.shape[-1]
+        return past, rest.narrow(2, columns - self._futures, self._futures), rest.narrow(2, 0, self._targets)
 
 
 @torch.no_grad()

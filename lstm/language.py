@@ -55,29 +55,6 @@ class LanguageNetwork(nn.Module):
         return self.head(states), state
 
 
-def load(config: TrialConfig, folder: Path, reach: int) -> Text:
-    """The text; see `text.load`.
-
-    Raises:
-        BadInput: the file is wrong, or too short for a batch of chunks.
-    """
-    section = config.data_as(TextData)
-    loaded = text.load(section, folder)
-    _chunks(loaded, config.training.batch_size, max(section.lookback, reach))
-    return loaded
-
-
-def _chunks(data: Text, streams: int, steps: int) -> int:
-    """Chunks of each stream in a pass: as many as fit wherever the pass begins in the first chunk."""
-    length = data.bounds("train")[1]
-    if found := (length - steps) // (streams * steps):
-        return found
-    raise BadInput(
-        f"the training part of the text has {length:,} symbols, training.batch_size: {streams} streams of chunks of "
-        f"data.lookback: {steps} need {(streams + 1) * steps:,}; make one of them smaller, or give a longer text"
-    )
-
-
 def build(config: TrialConfig, shape: Shape) -> LanguageNetwork:
     """The network that a configuration describes; its weights come from torch's generator."""
     return LanguageNetwork(config.model, shape.inputs, span(config, shape))
@@ -115,7 +92,7 @@ class Feed:
         self._streams, self._steps = config.training.batch_size, config.data_as(TextData).lookback
         self._warmup = min(config.training.warmup_steps, self._steps - 1)  # a search may draw shorter chunks
         self._words = config.data_as(TextData).unit == "words"
-        self._chunks = _chunks(data, self._streams, self._steps)
+        self._chunks = text.chunks(data, self._streams, self._steps)
         self._state: cells.State | None = None
         self.items = self._chunks * self._streams
         hidden, symbols = config.model.hidden_size, data.inputs

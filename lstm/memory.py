@@ -1,13 +1,6 @@
-"""The task `memory`: problems that can only be solved by remembering, generated from a seed.
+"""The task `memory`: problems that can only be solved by remembering; what they are: see `lstm.problems`."""
 
-Adding (Hochreiter & Schmidhuber, 1997): the sum of the two numbers that a second input marks. Copy (Arjovsky, Shah &
-Bengio, 2016): repeat symbols after a delay. Mackey-Glass (Mackey & Glass, 1977), as Voelker, Kajić & Eliasmith (2019)
-pose it: forecast a chaotic series some steps ahead, at every step.
-"""
-
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,107 +11,15 @@ from torch import Tensor, nn
 from lstm import file
 from lstm.checkpoint import Checkpoint
 from lstm.config import TrialConfig
-from lstm.data import Part, Scale
 from lstm.network import SequenceNetwork, Shape, evaluation_batch, noisy, steps_at_once
+from lstm.problems import Pair, Problems, draw, generate
 from lstm.records import BadInput, Forecast, Judged
 from lstm.sections import MemoryData
 from lstm.subject import Subject
 from lstm.trace import trace
 
-VERSION = 1  # of the generators: other sequences are other data
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-SUBSTEPS = 10  # Euler steps in a unit of time
-BURN_IN = 300  # units of time until a series is on its attractor
 SHOWN = 200  # points of a picture
 PROBED = 32  # sequences
-Pair = tuple[np.ndarray, np.ndarray]  # inputs (sequence, time, input), targets; symbols are whole numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Sequences:
-    """Generated sequences; those to train on are drawn anew in each pass, but for Mackey-Glass."""
-
-    parts: dict[Part, Pair]
-    inputs: int
-    targets: tuple[str, ...]
-    scale: Scale
-    fingerprint: str
-    futures: int = 0
-    season: int = 1
-    step: str = ""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all parts."""
-        return sum(array.nbytes for pair in self.parts.values() for array in pair)
-
-
-def load(config: TrialConfig, _folder: Path, _reach: int) -> Sequences:
-    """Generates the sequences of each part; the same section makes the same sequences."""
-    section = config.data_as(MemoryData)
-    # Defaults are left out: a field that is added later makes no other sequences.
-    fingerprint = hashlib.sha256(f"{VERSION} {section.model_dump_json(exclude_defaults=True)}".encode()).hexdigest()
-    generators = {part: np.random.default_rng([section.seed, number]) for number, part in enumerate(PARTS)}
-    sizes = section.sizes.model_dump()
-    if section.problem == "mackey_glass":
-        ahead, tau = section.steps_ahead, section.delay
-        series = {
-            part: mackey_glass(generators[part], sizes[part], section.length + ahead, tau)[..., None] for part in PARTS
-        }
-        mean, deviation = float(series["train"].mean()), float(series["train"].std())
-        scaled = {part: ((values - mean) / deviation).astype(np.float32) for part, values in series.items()}
-        pairs = {part: (values[:, :-ahead], values[:, ahead:]) for part, values in scaled.items()}
-        return Sequences(pairs, 1, ("value",), Scale((mean,), (deviation,)), fingerprint)
-    drawn: dict[Part, Pair] = {part: draw(generators[part], sizes[part], section) for part in PARTS if part != "train"}
-    if section.problem == "adding":
-        return Sequences(drawn, 2, ("sum",), Scale((0.0,), (1.0,)), fingerprint)
-    classes = ("blank", *(f"symbol {number}" for number in range(1, section.alphabet + 1)))
-    return Sequences(drawn, section.alphabet + 2, classes, Scale((0.0,), (1.0,)), fingerprint)
-
-
-def draw(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
-    """Sequences of the adding or the copy problem."""
-    return (adding if section.problem == "adding" else copying)(generator, count, section)
-
-
-def adding(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
-    """Numbers from 0 to 1 and marks at two of the steps: (sequence, time, 2); their sum: (sequence, 1)."""
-    numbers = generator.random((count, section.length), dtype=np.float32)
-    first = generator.integers(0, section.length, count)
-    second = (first + generator.integers(1, section.length, count)) % section.length
-    marks, rows = np.zeros_like(numbers), np.arange(count)
-    marks[rows, first] = marks[rows, second] = 1
-    return np.stack([numbers, marks], axis=-1), (numbers[rows, first] + numbers[rows, second])[:, None]
-
-
-def copying(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
-    """Symbols, a wait, a sign, and blanks in which to repeat them; what to answer: both (sequence, time) int64.
-
-    0 is the blank, 1 and up are the symbols, the largest input is the sign.
-    """
-    keep = section.keep
-    symbols = generator.integers(1, section.alphabet + 1, (count, keep))
-    inputs = np.zeros((count, section.length + 2 * keep), dtype=np.int64)
-    answers = np.zeros_like(inputs)
-    inputs[:, :keep], answers[:, -keep:] = symbols, symbols
-    inputs[:, section.length + keep - 1] = section.alphabet + 1
-    return inputs, answers
-
-
-def mackey_glass(generator: np.random.Generator, count: int, length: int, tau: int) -> np.ndarray:
-    """Series of dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x, squashed by tanh(x - 1): (count, length) float64.
-
-    Euler's method with a tenth of the unit of time in which it is sampled, from a history around 1.2.
-    """
-    past = 1.2 + 0.2 * (generator.random((tau * SUBSTEPS, count)) - 0.5)
-    now, found = np.full(count, 1.2), np.empty((length, count))
-    for step in range((BURN_IN + length) * SUBSTEPS):
-        delayed = past[step % len(past)].copy()
-        past[step % len(past)] = now
-        now = now + (0.2 * delayed / (1 + delayed**10) - 0.1 * now) / SUBSTEPS
-        if step >= BURN_IN * SUBSTEPS and step % SUBSTEPS == 0:
-            found[step // SUBSTEPS - BURN_IN] = now
-    return np.tanh(found - 1).T
 
 
 def build(config: TrialConfig, shape: Shape) -> SequenceNetwork:
@@ -139,7 +40,7 @@ def span(config: TrialConfig, _: Shape) -> int:
     return config.data_as(MemoryData).steps
 
 
-def describe(data: Sequences, config: TrialConfig) -> dict[str, Any]:
+def describe(data: Problems, config: TrialConfig) -> dict[str, Any]:
     """What the data are, and how many sequences each part has."""
     section = config.data_as(MemoryData)
     text = f"{section.problem}, sequences of {section.steps:,} steps, generated from seed {section.seed}"
@@ -151,7 +52,7 @@ def describe(data: Sequences, config: TrialConfig) -> dict[str, Any]:
 class Feed:
     """What the trainer takes: batches of sequences, their loss, the judgement."""
 
-    def __init__(self, data: Sequences, config: TrialConfig, device: str) -> None:
+    def __init__(self, data: Problems, config: TrialConfig, device: str) -> None:
         self._data, self._section, self._device = data, config.data_as(MemoryData), device
         self._size, self._warmup = config.training.batch_size, config.training.warmup_steps
         self._noise = config.training.input_noise
@@ -187,7 +88,7 @@ class Feed:
         return _loss(outputs, targets).mean(), len(batch[0])
 
     def judged(self, part: Judged) -> int:
-        """Sequences that a part is judged on."""
+        """Problems that a part is judged on."""
         return len(self._data.parts[part][0])
 
     @torch.no_grad()
@@ -229,7 +130,7 @@ def _named(loss: float, accuracy: float, targets: np.ndarray, section: MemoryDat
     return {"loss": loss}
 
 
-def baseline(data: Sequences, config: TrialConfig, part: Judged) -> dict[str, float]:
+def baseline(data: Problems, config: TrialConfig, part: Judged) -> dict[str, float]:
     """The best that a constant can do: the mean; for symbols blanks, then each symbol as likely as the others."""
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     targets = data.parts[part][1]
@@ -242,7 +143,7 @@ def baseline(data: Sequences, config: TrialConfig, part: Judged) -> dict[str, fl
 
 
 @torch.no_grad()
-def examples(network: nn.Module, data: Sequences, config: TrialConfig) -> list[Forecast]:
+def examples(network: nn.Module, data: Problems, config: TrialConfig) -> list[Forecast]:
     """The answers to a test sequence; of the adding problem to many, the smallest sum first."""
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     inputs, targets = (array[:SHOWN] if section.problem == "adding" else array[:1] for array in data.parts["test"])
@@ -271,7 +172,7 @@ def _shown(network: nn.Module, inputs: np.ndarray, width: int, section: MemoryDa
     return found.astype(float)
 
 
-def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject:
+def subject(network: nn.Module, data: Problems, config: TrialConfig) -> Subject:
     """The network for probes: sequences of the validation part, the answer at the last step; symbols are one-hot."""
     assert isinstance(network, SequenceNetwork)
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
@@ -305,7 +206,7 @@ def predict(network: nn.Module, checkpoint: Checkpoint, path: str | None, folder
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     mean, deviation = facts.scale.mean[0], facts.scale.deviation[0]
     if path is None:
-        inputs = load(config, folder, 0).parts["test"][0][:1]
+        inputs = generate(section).parts["test"][0][:1]
     else:
         inputs = _given(path, folder, section)
         inputs = ((inputs - mean) / deviation).astype(np.float32) if section.problem == "mackey_glass" else inputs

@@ -50,25 +50,25 @@ class Forecaster(nn.Module):
         if self.futures:
             repeated = summary.unsqueeze(1).expand(-1, self.horizon, -1)
             forecast = forecast + self.ahead(torch.cat([repeated, ahead], dim=-1))
-        if self.model.residual == "last":
+        if last is not None:
             forecast = forecast + last
         if mean is not None and deviation is not None:
             forecast = forecast * deviation + mean
         return forecast
 
-    def entered(self, past: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    def entered(self, past: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """What enters the cell, and what it is relative to: the last value, the window's mean and deviation."""
+        last = mean = deviation = None
+        if self.model.residual != "last" and self.model.normalization != "window":
+            return past, last, mean, deviation  # as it is, without a copy
         target, others = past[..., : self.targets], past[..., self.targets :]
-        mean = deviation = None
         if self.model.normalization == "window":
             mean = target.mean(dim=1, keepdim=True)
             deviation = target.std(dim=1, keepdim=True, correction=0) + EPSILON
             target = (target - mean) / deviation
-        last = target[:, -1:]
         if self.model.residual == "last":
+            last = target[:, -1:]
             target = target - last
-        elif mean is None:
-            return past, last, mean, deviation  # as it is, without a copy
         return torch.cat([target, others], dim=-1), last, mean, deviation
 
 

@@ -1,7 +1,7 @@
 """The tasks that a spec may name, each a file of its own, and what is the same for all of them.
 
-A new task is its file with a line in `TASKS`, its section in `lstm/sections.py`, named there in `Task`, `DATA` and
-`AnyData`: all that other rooms say of a task stands in its section.
+A new task is its file with a line in `TASKS`, its data with a line in `lstm/datasets.py`, and its section in
+`lstm/sections.py`, named there in `Task`, `DATA` and `AnyData`: what other rooms say of a task stands in its section.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,10 +50,6 @@ class Feed(Protocol):
 class Task(Protocol):
     """What each task's file has."""
 
-    def load(self, config: TrialConfig, folder: Path, reach: int, /) -> Any:
-        """The data, split and scaled, a `Dataset`; arrays that all trials share and nobody writes to."""
-        ...
-
     def build(self, config: TrialConfig, shape: Shape, /) -> nn.Module:
         """The network, its weights from torch's generator."""
         ...
@@ -100,15 +96,6 @@ TASKS: dict[str, Task] = {
 def of(config: TrialConfig) -> Task:
     """The task of a configuration."""
     return TASKS[config.task]
-
-
-def load(config: TrialConfig, folder: Path, reach: int | None = None) -> Dataset:
-    """The data of a configuration, read from a folder; `reach` is the largest of all that will be compared.
-
-    Raises:
-        BadInput: a file is wrong, or too small for what is asked.
-    """
-    return cast("Dataset", of(config).load(config, folder, reach or config.data.reach))
 
 
 def judge(checkpoint: Checkpoint, data: Dataset) -> dict[str, float]:

@@ -173,3 +173,18 @@ def _words(path: Path) -> Iterator[list[str]]:
     if not some:
         raise BadInput(f"{path}: is empty; give a text")
     yield WORD.findall(left)
+
+
+def chunks(text: Text, streams: int, steps: int) -> int:
+    """Chunks of each stream in a pass over the training part: as many as fit wherever it begins in the first chunk.
+
+    Raises:
+        BadInput: the part is too short for one.
+    """
+    length = text.bounds("train")[1]
+    if found := (length - steps) // (streams * steps):
+        return found
+    raise BadInput(
+        f"the training part of the text has {length:,} symbols, training.batch_size: {streams} streams of chunks of "
+        f"data.lookback: {steps} need {(streams + 1) * steps:,}; make one of them smaller, or give a longer text"
+    )

@@ -4,11 +4,14 @@ Every random draw comes from (seed, epoch) or (seed, pass over the data), never 
 runs on, so a training that was stopped after any epoch and resumed is the same to the bit on the CPU.
 """
 
+import inspect
 import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -151,14 +154,17 @@ class _Run:
         """One step of the optimizer; the loss and the gradient's norm, still on the device, and over how many."""
         training = self.config.training
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(
-            torch.device(self.device).type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"
-        ):
+        with self._precision():
             loss, count = self.feed.loss(self.network, batch)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), training.gradient_clip or math.inf)
         self.optimizer.step()
         return loss.detach(), norm, count
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.config.training.precision == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
 
     def _pass(self, number: int) -> dict[str, float]:
         self.network.train()
@@ -167,7 +173,7 @@ class _Run:
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         for batch in self.batches(number):
             loss, norm, count = self.step(batch)
-            sums += torch.stack([loss, norm]).double() * count
+            sums.add_(torch.stack((loss, norm)), alpha=count)
             sequences += count
         loss_sum, norm_sum = sums.tolist()
         return {"train/loss": loss_sum / sequences, "grad_norm": norm_sum / sequences}
@@ -207,9 +213,20 @@ class _Run:
 def _optimizer(training: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
     parameters, rate, decay = network.parameters(), training.learning_rate, training.weight_decay
     if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=training.momentum, weight_decay=decay, fused=True)
+        return _eager(torch.optim.SGD)(parameters, rate, momentum=training.momentum, weight_decay=decay, fused=True)
     kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, rate, weight_decay=decay, fused=True)
+    return _eager(kind)(parameters, rate, weight_decay=decay, fused=True)
+
+
+@cache
+def _eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """An optimizer's class that does the same and never imports PyTorch's compiler, which takes a worker a second.
+
+    Its methods say to the compiler what not to compile; beneath those wrappers lie the methods themselves.
+    """
+    methods = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in methods}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 Schedule = torch.optim.lr_scheduler.LRScheduler | torch.optim.lr_scheduler.ReduceLROnPlateau

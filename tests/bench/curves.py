@@ -24,7 +24,7 @@ import torch
 from cluster import space
 from cluster.config import CategoricalDimension, SearchConfig
 from experiments import spec as spec_file
-from lstm import tasks
+from lstm import datasets
 from lstm.config import TrialConfig
 from lstm.records import Scalar
 from lstm.training import train
@@ -189,7 +189,7 @@ def record(table: Table, until_s: float) -> None:
     """Trains the cells that are missing, a minute's work written at a time, until the clock says so."""
     torch.set_num_threads(1)
     reach = max(cell_config.data.reach for cell_config in (_config(table, cell) for cell in table.cells))
-    data = tasks.load(table.base, table.loaded.folder, reach)
+    data = datasets.load(table.base, table.loaded.folder, reach)
     curves, missing = dict(table.curves), [cell for cell in table.cells if cell not in table.curves]
     written_s = time.monotonic()
     for cell in missing:

@@ -13,7 +13,7 @@ import workload
 from outcome import Trained
 
 from experiments import spec
-from lstm import forecast, tasks
+from lstm import datasets, forecast, tasks
 from lstm.sections import DataConfig
 from lstm.training import train
 
@@ -60,7 +60,7 @@ def test_bare_pytorch_and_our_trainer_do_the_same_work(kind: str, csv: Path) -> 
         model = read.model.model_copy(update={"hidden_size": size, "num_layers": layers})
         training = read.training.model_copy(update={"learning_rate": rate})
         config = read.base.model_copy(update={"model": model, "training": training})
-        series = tasks.load(config, csv.parent)
+        series = datasets.load(config, csv.parent)
         section = config.data_as(DataConfig)
         theirs = bare.Training(work, settings, values)
         feed = forecast.Feed(series, config, "cpu")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstm import cells, language, tasks, text
+from lstm import cells, datasets, language, tasks, text
 from lstm.checkpoint import Checkpoint, Facts, dumps, loads
 from lstm.config import ModelConfig, TrainingConfig, TrialConfig, faults
 from lstm.records import BadInput
@@ -51,7 +51,7 @@ def written(tmp_path):
 @pytest.fixture
 def loaded(written):
     def load(config, content=None):
-        return tasks.load(config, written(content))
+        return datasets.load(config, written(content))
 
     return load
 
@@ -138,9 +138,9 @@ def test_a_wrong_file_is_refused_in_one_sentence(content, settings, told, loaded
 
 def test_a_missing_file_is_told_with_the_nearest_name(written):
     with pytest.raises(BadInput, match=r"b\.txt: no such file, did you mean a\.txt\?"):
-        tasks.load(trial(path="b.txt"), written())
+        datasets.load(trial(path="b.txt"), written())
     with pytest.raises(BadInput, match=r"is not a file; data.path names a text file"):
-        tasks.load(trial(path="."), written())
+        datasets.load(trial(path="."), written())
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
@@ -158,7 +158,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
 
 def test_the_longest_chunk_of_a_search_must_fit(written):
     with pytest.raises(BadInput, match="lookback: 90 need 450"):
-        tasks.load(trial(), written(), reach=90)
+        datasets.load(trial(), written(), reach=90)
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def learned(tmp_path_factory):
     (folder / "a.txt").write_text(rhyme(6000))
     training = {"max_epochs": 6, "learning_rate": 0.02, "batch_size": 8}
     config = trial(training, {"hidden_size": 16}, lookback=20)
-    data = tasks.load(config, folder)
+    data = datasets.load(config, folder)
     [*_, last] = train(config, data)
     return Checkpoint(config, Facts.of(data), last.state), data, folder
 
@@ -413,7 +413,7 @@ def test_draws_are_as_likely_as_the_network_says(learned):
 def test_words_go_on_with_a_space_where_one_belongs(written):
     folder = written("the cat sat, the dog sat.\n" * 60)
     config = trial({"max_epochs": 8, "learning_rate": 0.05}, {"hidden_size": 16}, unit="words")
-    data = tasks.load(config, folder)
+    data = datasets.load(config, folder)
     [*_, last] = train(config, data)
     kept = Checkpoint(config, Facts.of(data), last.state)
     (folder / "p.txt").write_text("the cat sat, the")
@@ -454,7 +454,7 @@ def test_how_a_text_is_drawn_is_refused_elsewhere(tmp_path):
     sizes = {"train": 8, "validation": 4, "test": 4}
     settings = {"problem": "adding", "length": 4, "sizes": sizes}
     config = TrialConfig.model_validate({"task": "memory", "data": settings, "training": {"max_epochs": 1}})
-    data = tasks.load(config, tmp_path)
+    data = datasets.load(config, tmp_path)
     (epoch,) = train(config, data)
     with pytest.raises(BadInput, match="--steps: would do nothing with the task memory; leave it out"):
         tasks.predict(Checkpoint(config, Facts.of(data), epoch.state), None, tmp_path, steps=5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstm import memory, tasks
+from lstm import datasets, memory, problems, tasks
 from lstm.checkpoint import Checkpoint, Facts, dumps, loads
 from lstm.config import ModelConfig, TrainingConfig, TrialConfig, faults
 from lstm.records import BadInput
@@ -31,7 +31,7 @@ def trial(problem="adding", training=None, model=None, **settings):
 
 
 def trained(config, folder):
-    data = tasks.load(config, folder)
+    data = datasets.load(config, folder)
     [*_, last] = train(config, data)
     return Checkpoint(config, Facts.of(data), last.state), data
 
@@ -40,7 +40,7 @@ def trained(config, folder):
 
 
 def test_adding_asks_for_the_sum_of_the_two_marked_numbers():
-    inputs, sums = memory.adding(np.random.default_rng(1), 500, section())
+    inputs, sums = problems.adding(np.random.default_rng(1), 500, section())
     assert inputs.shape == (500, 12, 2)
     for sequence, wanted in zip(inputs, sums, strict=True):
         marked = [number for number, mark in sequence if mark == 1]
@@ -53,7 +53,7 @@ def test_adding_asks_for_the_sum_of_the_two_marked_numbers():
 
 def test_copying_asks_for_the_symbols_after_the_wait():
     asked = section("copy", symbols=5)
-    inputs, answers = memory.copying(np.random.default_rng(1), 200, asked)
+    inputs, answers = problems.copying(np.random.default_rng(1), 200, asked)
     assert inputs.shape == answers.shape == (200, 12 + 2 * 3)
     for given, wanted in zip(inputs.tolist(), answers.tolist(), strict=True):
         symbols = given[:3]
@@ -65,19 +65,19 @@ def test_copying_asks_for_the_symbols_after_the_wait():
 
 def test_mackey_glass_follows_its_equation():
     tau, length = 4, 20
-    found = memory.mackey_glass(np.random.default_rng(3), 2, length, tau)
-    history = 1.2 + 0.2 * (np.random.default_rng(3).random((tau * memory.SUBSTEPS, 2)) - 0.5)
+    found = problems.mackey_glass(np.random.default_rng(3), 2, length, tau)
+    history = 1.2 + 0.2 * (np.random.default_rng(3).random((tau * problems.SUBSTEPS, 2)) - 0.5)
     for column in range(2):
         x = [*history[:, column], 1.2]
-        for _ in range((memory.BURN_IN + length) * memory.SUBSTEPS):
-            late = x[-1 - tau * memory.SUBSTEPS]
-            x.append(x[-1] + (0.2 * late / (1 + late**10) - 0.1 * x[-1]) / memory.SUBSTEPS)
-        sampled = x[tau * memory.SUBSTEPS + 1 :][memory.BURN_IN * memory.SUBSTEPS :: memory.SUBSTEPS]
+        for _ in range((problems.BURN_IN + length) * problems.SUBSTEPS):
+            late = x[-1 - tau * problems.SUBSTEPS]
+            x.append(x[-1] + (0.2 * late / (1 + late**10) - 0.1 * x[-1]) / problems.SUBSTEPS)
+        sampled = x[tau * problems.SUBSTEPS + 1 :][problems.BURN_IN * problems.SUBSTEPS :: problems.SUBSTEPS]
         assert found[column] == pytest.approx([math.tanh(value - 1) for value in sampled], abs=1e-9)
 
 
 def test_mackey_glass_is_to_be_forecast_at_every_step(tmp_path):
-    data = tasks.load(trial("mackey_glass", length=30, horizon=7), tmp_path)
+    data = datasets.load(trial("mackey_glass", length=30, horizon=7), tmp_path)
     inputs, targets = data.parts["validation"]
     assert inputs.shape == targets.shape == (9, 30, 1)
     assert (inputs[:, 7:] == targets[:, :-7]).all()
@@ -89,7 +89,7 @@ def test_mackey_glass_is_to_be_forecast_at_every_step(tmp_path):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_the_seed_makes_the_sequences(problem, tmp_path):
-    one, same, other = (tasks.load(trial(problem, seed=seed), tmp_path) for seed in (1, 1, 2))
+    one, same, other = (datasets.load(trial(problem, seed=seed), tmp_path) for seed in (1, 1, 2))
     for part in ("validation", "test"):
         assert all((a == b).all() for a, b in zip(one.parts[part], same.parts[part], strict=True))
         assert any((a != b).any() for a, b in zip(one.parts[part], other.parts[part], strict=True))
@@ -103,7 +103,7 @@ def test_the_seed_makes_the_sequences(problem, tmp_path):
 @pytest.mark.parametrize("problem", ["adding", "copy"])
 def test_every_pass_draws_sequences_of_its_own(problem, tmp_path):
     config = trial(problem)
-    feed = memory.Feed(tasks.load(config, tmp_path), config, "cpu")
+    feed = memory.Feed(datasets.load(config, tmp_path), config, "cpu")
     passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
     first, again, other = ([batch(place) for place in range(3)] for batch in passes)
     assert [len(inputs) for inputs, _ in first] == [16, 16, 8]
@@ -114,7 +114,7 @@ def test_every_pass_draws_sequences_of_its_own(problem, tmp_path):
 
 def test_a_pass_over_mackey_glass_takes_each_series_once(tmp_path):
     config = trial("mackey_glass")
-    data = tasks.load(config, tmp_path)
+    data = datasets.load(config, tmp_path)
     batch = memory.Feed(data, config, "cpu").order(np.random.default_rng(1))
     seen = np.concatenate([batch(place)[0] for place in range(3)])
     assert sorted(map(tuple, seen[..., 0].tolist())) == sorted(map(tuple, data.parts["train"][0][..., 0].tolist()))
@@ -126,7 +126,7 @@ def test_a_pass_over_mackey_glass_takes_each_series_once(tmp_path):
 def test_metrics_agree_with_a_plain_loop(problem, warmup, tmp_path, monkeypatch):
     monkeypatch.setattr("lstm.network.EVALUATION_BATCH", 4)  # so that the last batch is smaller
     config = trial(problem, {"warmup_steps": warmup})
-    data = tasks.load(config, tmp_path)
+    data = datasets.load(config, tmp_path)
     torch.manual_seed(1)
     network = memory.build(config, data)
     found = memory.Feed(data, config, "cpu").evaluate(network, "test")
@@ -159,7 +159,7 @@ def test_metrics_agree_with_a_plain_loop(problem, warmup, tmp_path, monkeypatch)
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_no_gradient_goes_through_the_warm_up(problem, tmp_path):
     config = trial(problem, {"warmup_steps": 11})
-    data = tasks.load(config, tmp_path)
+    data = datasets.load(config, tmp_path)
     torch.manual_seed(1)
     network = memory.build(config, data)
     inputs = torch.rand(3, data.parts["test"][0].shape[1], data.inputs, requires_grad=True)
@@ -175,7 +175,7 @@ def test_no_gradient_goes_through_the_warm_up(problem, tmp_path):
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_resumed_it_goes_on_to_the_bit(problem, tmp_path):
     config = trial(problem, {"max_epochs": 3, "steps_per_epoch": 2})
-    data = tasks.load(config, tmp_path)
+    data = datasets.load(config, tmp_path)
     whole = list(train(config, data))
     kept = loads(dumps(Checkpoint(config, Facts.of(data), whole[0].state)))
     assert kept.config == config
@@ -202,7 +202,7 @@ def test_adding_is_learned(cell, tmp_path):
 
 def test_cost_is_estimated(tmp_path):
     small, large = trial("copy"), trial("copy", length=200)
-    data = [tasks.load(config, tmp_path) for config in (small, large)]
+    data = [datasets.load(config, tmp_path) for config in (small, large)]
     assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
     assert seconds_per_epoch(small, data[0]) > 0
 
@@ -213,12 +213,12 @@ def test_cost_is_estimated(tmp_path):
 def test_the_constant_is_the_best_answer_without_memory(tmp_path):
     sizes = {"train": 1, "validation": 1, "test": 40_000}
     adding = trial("adding", sizes=sizes)
-    assert memory.baseline(tasks.load(adding, tmp_path), adding, "test")["loss"] == pytest.approx(1 / 6, rel=0.02)
+    assert memory.baseline(datasets.load(adding, tmp_path), adding, "test")["loss"] == pytest.approx(1 / 6, rel=0.02)
     copy = trial("copy", {"warmup_steps": 4}, symbols=5)
-    found = memory.baseline(tasks.load(copy, tmp_path), copy, "test")
+    found = memory.baseline(datasets.load(copy, tmp_path), copy, "test")
     assert found == pytest.approx({"loss": 3 * math.log(5) / (18 - 4), "accuracy": 0.2})
     chaos = trial("mackey_glass", length=400)
-    found = memory.baseline(tasks.load(chaos, tmp_path), chaos, "validation")
+    found = memory.baseline(datasets.load(chaos, tmp_path), chaos, "validation")
     assert found["nrmse"] == pytest.approx(1, abs=0.01)
     assert found["loss"] == pytest.approx(1, abs=0.3)
 
@@ -246,7 +246,7 @@ def test_examples_show_answers_beside_the_truth(problem, tmp_path):
 
 def test_a_file_is_answered(tmp_path):
     kept, data = trained(trial("mackey_glass"), tmp_path)
-    series = memory.mackey_glass(np.random.default_rng(9), 1, 30, 17)[0]
+    series = problems.mackey_glass(np.random.default_rng(9), 1, 30, 17)[0]
     (tmp_path / "series.csv").write_text("value\n" + "\n".join(map(str, series)) + "\n")
     found = tasks.predict(kept, "series.csv", tmp_path)
     assert found["step"] == list(range(2, 32))
@@ -314,7 +314,7 @@ def test_what_memory_can_not_hold_is_refused():
 
 def test_many_symbols_count_as_memory(tmp_path):
     few, many = (trial("copy", symbols=symbols) for symbols in (4, 400))
-    sizes = [memory_bytes(config, tasks.load(config, tmp_path)) for config in (few, many)]
+    sizes = [memory_bytes(config, datasets.load(config, tmp_path)) for config in (few, many)]
     steps, batch = 12 + 2 * 3, 16
     held = 4 * batch * steps * 400 * (1 + 2 + 4)  # one-hot in both kinds, logits, their probabilities and gradients
     assert sizes[1] - sizes[0] > 0.9 * held

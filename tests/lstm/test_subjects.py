@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstm import tasks
+from lstm import datasets, tasks
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import TrialConfig
 from lstm.probe import probe
@@ -47,7 +47,7 @@ def case(request, folder):
             "training": {"max_epochs": 3, "batch_size": 8, "learning_rate": 0.01},
         }
     )
-    data = tasks.load(config, folder)
+    data = datasets.load(config, folder)
     [*_, last] = train(config, data)
     return Checkpoint(config, Facts.of(data), last.state), data
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm import checkpoint, tasks
+from lstm import checkpoint, datasets, tasks
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def writer(there, monkeypatch, tmp_path):
     settings = {"path": "a.txt", "lookback": 8, "split": {"validation": 0.1, "test": 0.1}}
     training = {"max_epochs": 1, "batch_size": 4}
     config = TrialConfig.model_validate({"task": "language_model", "data": settings, "training": training})
-    data = tasks.load(config, tmp_path)
+    data = datasets.load(config, tmp_path)
     (epoch,) = train(config, data)
     kept = checkpoint.Checkpoint(config, checkpoint.Facts.of(data), epoch.state)
     monkeypatch.setattr(checkpoint, "load", lambda *_: kept)

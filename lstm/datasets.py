@@ -1,0 +1,47 @@
+"""The data of each task, read or generated; without PyTorch, which takes a second to import."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lstm import data, problems, sequences, text
+from lstm.checkpoint import Dataset
+from lstm.config import TrialConfig
+from lstm.sections import ClassifyData, DataConfig, MemoryData, TextData
+
+
+def load(config: TrialConfig, folder: Path, reach: int | None = None) -> Dataset:
+    """The data of a configuration, read from a folder; `reach` is the largest of all that will be compared.
+
+    Arrays that all trials share and nobody writes to.
+
+    Raises:
+        BadInput: a file is wrong, or too small for what is asked.
+    """
+    return DATASETS[config.task](config, folder, reach or config.data.reach)
+
+
+def _series(config: TrialConfig, folder: Path, reach: int) -> Dataset:
+    return data.load(config.data_as(DataConfig), folder, reach)
+
+
+def _problems(config: TrialConfig, _folder: Path, _reach: int) -> Dataset:
+    return problems.generate(config.data_as(MemoryData))
+
+
+def _sequences(config: TrialConfig, folder: Path, _reach: int) -> Dataset:
+    return sequences.load(config.data_as(ClassifyData), folder)
+
+
+def _text(config: TrialConfig, folder: Path, reach: int) -> Dataset:
+    section = config.data_as(TextData)
+    loaded = text.load(section, folder)
+    text.chunks(loaded, config.training.batch_size, max(section.lookback, reach))
+    return loaded
+
+
+DATASETS: Mapping[str, Callable[[TrialConfig, Path, int], Dataset]] = {
+    "forecast": _series,
+    "memory": _problems,
+    "classify": _sequences,
+    "language_model": _text,
+}
