@@ -1,4 +1,7 @@
-"""The worker's side: a Tune actor that trains one trial after another, an epoch at a step."""
+"""The worker's side: a Tune actor that trains one trial after another, an epoch at a step.
+
+PyTorch, which takes a second to import, is imported in the worker alone, so that a driver starts its workers sooner.
+"""
 
 import os
 import socket
@@ -14,12 +17,10 @@ from ray import tune
 
 from cluster.goodput import Clock, process_age_s
 from cluster.result import Failure, Probed, Started
-from lstm import checkpoint, device, tasks
+from lstm import checkpoint
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
-from lstm.probe import probe
 from lstm.records import NOTHING, Epoch
-from lstm.training import train
 
 # Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
 # host may have more luck.
@@ -60,6 +61,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         """Starts the actor's first trial; the series lies in the object store, once for all trials of a host."""
         assert series is not None
         self._clock.lap("data")
+        from lstm import device, training  # noqa: F401 # the latter takes its time here, too
+
         self._series = series
         self._device = device.claim(int(config["cpus"]), float(config["gpus"]))
         self._clock.lap("start")
@@ -98,6 +101,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         except ray.exceptions.RayError as error:
             return self._give_up("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
         except Exception as error:  # a wrong shape and the like: it would fail again
+            from lstm import device
+
             if device.is_out_of_memory(error):
                 self._epochs = None
                 device.release(self._device)
@@ -106,6 +111,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
+        from lstm.training import train
+
         broken: list[str] = []
         with _storage(self._order["address"], self._worker()):
             found = checkpoint.load(self._order["address"], broken.append)
@@ -150,6 +157,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
 
     def _probe(self) -> dict[str, Any]:
         """Measures the best epoch's network; a network that can't be measured is no fault of its training."""
+        from lstm import tasks
+        from lstm.probe import probe
+
         with _storage(self._order["address"], self._worker()):
             found = checkpoint.load(self._order["address"])
         numbers, trouble = {}, "no epoch of it had a finite value"

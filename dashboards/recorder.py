@@ -26,7 +26,7 @@ from lstm.records import (
     TrialStarted,
 )
 
-_GATHER_S = 1.0  # epochs that come within this time share a call
+_GATHER_S = 1.0  # events that come within this time are sent together, a trial's epochs in one call
 _GATHER_EVENTS = 2000
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
@@ -152,8 +152,6 @@ class Recorder:
     # --- in the thread
 
     def _work(self) -> None:
-        with contextlib.suppress(Exception):  # the first delivery tells
-            runs.prepare()  # while Ray starts, so that the first event need not wait for it
         closed = False
         while not closed:
             items = self._gather()
@@ -161,10 +159,10 @@ class Recorder:
             self._deliver(items)
 
     def _gather(self) -> list[_Item]:
-        """What is queued: waits for the first item, then a little for company unless it is urgent."""
+        """What is queued: waits for the first item, then a little for company unless somebody waits for it."""
         items = [self._queue.get()]
         end = time.monotonic() + _GATHER_S
-        while isinstance(items[-1], EpochEnded) and len(items) < _GATHER_EVENTS:
+        while not isinstance(items[-1], _Question | _Finish | _Close) and len(items) < _GATHER_EVENTS:
             try:
                 items.append(self._queue.get(timeout=max(0.0, end - time.monotonic())))
             except queue.Empty:

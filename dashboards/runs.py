@@ -62,11 +62,11 @@ _WORDS = {  # by the class of an error or SQLite's name of it; the first that is
     "ConnectionError": "the connection broke",
 }
 _DISK_FULL = "53100"  # PostgreSQL's
-_MAX_METRICS = 1000  # in one call
+_MAX_ENTITIES = 1000  # in one call
 _NAME_LENGTH = 250
 
 
-def prepare() -> None:
+def _prepare() -> None:
     """Imports MLflow, which takes seconds; so that what comes next is quick, and quiet."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -81,7 +81,7 @@ def prepare() -> None:
 
 def connect(uri: str) -> Any:
     """An MlflowClient that gives up soon and keeps quiet."""
-    prepare()
+    _prepare()
     from mlflow.tracking import MlflowClient
 
     if (path := missing_file(uri)) and "?" not in uri and path != ":memory:":
@@ -343,17 +343,17 @@ def log(
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log metrics (name, value, timestamp_ms, step; see `metric_names`), params and tags in few calls."""
+    """Log metrics (name, value, timestamp_ms, step; see `metric_names`), params and tags in as few calls as can be."""
     from mlflow.entities import Metric, Param, RunTag
 
     points = [Metric(name, finite(value), at_ms, step) for name, value, at_ms, step in metrics]
-    chunks = [points[i : i + _MAX_METRICS] for i in range(0, len(points), _MAX_METRICS)]
-    for chunk in chunks:
-        client.log_batch(run_id, metrics=chunk)
-    if params:
-        client.log_batch(run_id, params=[Param(metric_name(k), v[:6000]) for k, v in params.items()])
-    if tags:
-        client.log_batch(run_id, tags=[RunTag(k, v[:5000]) for k, v in tags.items()])
+    named = [Param(metric_name(k), v[:6000]) for k, v in (params or {}).items()]
+    marks = [RunTag(k, v[:5000]) for k, v in (tags or {}).items()]
+    while len(points) + len(named) + len(marks) > _MAX_ENTITIES and points:
+        client.log_batch(run_id, metrics=points[:_MAX_ENTITIES])
+        points = points[_MAX_ENTITIES:]
+    if points or named or marks:
+        client.log_batch(run_id, metrics=points, params=named, tags=marks)
 
 
 def finite(value: float) -> float:

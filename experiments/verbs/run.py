@@ -1,5 +1,6 @@
 """`sweep run`: drives a sweep to its end, records it, judges its best trial, says what was found."""
 
+import importlib
 import os
 import shlex
 import shutil
@@ -19,7 +20,7 @@ from experiments.cli import emit
 from experiments.config import largest
 from experiments.plan import Home, Plan, make
 from experiments.report import REPORT
-from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted
+from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, TrialStarted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,9 +106,14 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         notice=lambda text: screen(Notice(text)),
     )
 
+    # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
+    judging = threading.Thread(target=importlib.import_module, args=("lstm.tasks",), name="judging", daemon=True)
+
     def record(event: Event) -> None:
         if isinstance(event, SweepStarted):
             keep()  # not before: an order that is refused, or held by another driver, leaves no trace
+        if isinstance(event, TrialStarted) and not judging.ident:
+            judging.start()
         recorder(event)
         screen(event)
 

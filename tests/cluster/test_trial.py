@@ -120,7 +120,7 @@ def test_a_trial_that_is_wound_up_is_probed_as_it_is(order):
 
 
 def test_what_can_not_be_probed_says_why(order, monkeypatch):
-    monkeypatch.setattr(trial, "probe", lambda _: (_ for _ in ()).throw(ValueError("odd\nthings")))
+    monkeypatch.setattr("lstm.probe.probe", lambda _: (_ for _ in ()).throw(ValueError("odd\nthings")))
     result = steps(actor_of(order, probe=True))[-1]
     assert (result["probed"].numbers, result["probed"].trouble) == ({}, "ValueError: odd")
     monkeypatch.undo()
@@ -230,7 +230,7 @@ def turned(monkeypatch):
 
     monkeypatch.setattr(goodput.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(trial, "process_age_s", lambda: 3.0)
-    monkeypatch.setattr(trial, "train", slow)
+    monkeypatch.setattr("lstm.training.train", slow)
     monkeypatch.setattr(checkpoint, "write", turning(checkpoint.write, 1.0))
     monkeypatch.setattr(checkpoint, "load", turning(checkpoint.load, 0.25))
     monkeypatch.setattr(device, "claim", turning(device.claim, 2.0))
@@ -304,9 +304,19 @@ def test_an_actor_goes_on_after_a_trial_without_memory(order, monkeypatch):
     assert len(steps(actor)) == 5
 
 
-def test_a_worker_imports_only_what_trains():
-    heavy = {"mlflow", "optuna", "sqlalchemy", "plotly", "sklearn", "experiments", "dashboards"}
-    code = "import sys, cluster.trial; print(*sys.modules)"
+def imported_by(code):
+    code = f"import sys; {code}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
-    assert "torch" in ran.stdout.split()
-    assert heavy & set(ran.stdout.split()) == set()
+    return set(ran.stdout.split())
+
+
+def test_a_worker_imports_only_what_trains():
+    found = imported_by("import cluster.trial, lstm.training")
+    assert "torch" in found
+    assert found & {"mlflow", "optuna", "sqlalchemy", "plotly", "sklearn", "experiments", "dashboards"} == set()
+
+
+def test_a_driver_needs_no_pytorch_to_start_its_workers():
+    found = imported_by("import cluster.tune, experiments.verbs.run, lstm.datasets")
+    assert "ray" in found
+    assert "torch" not in found

@@ -20,7 +20,7 @@ from unittest import mock
 
 import sqlalchemy
 
-from cluster import sweep, trial
+from cluster import sweep
 from cluster.connect import Joined
 from cluster.trial import TrialActor
 from cluster.tune import StudyScheduler, StudySearcher, StudyStopper
@@ -67,7 +67,7 @@ def near() -> Iterator[None]:
         mock.patch.object(sweep, "count_slots", return_value=SLOTS),
         mock.patch.object(TrialActor, "_worker", return_value="here"),
         mock.patch.object(TrialActor, "_handle", return_value=[]),
-        mock.patch.object(trial.device, "claim", return_value="cpu"),
+        mock.patch("lstm.device.claim", return_value="cpu"),
     ):
         yield
 
