@@ -20,12 +20,11 @@ import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
-from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from cluster import space
+from cluster import space, storage
 from cluster.config import (
     AnyPruner,
     GpSampler,
@@ -37,13 +36,16 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
-from cluster.lease import driver_text, engine_options, is_missing, spelled_out, unopened
+from cluster.lease import driver_text, engine_options, is_missing
+from cluster.storage import SoleStorage
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, Objective, Scalar, Spent, Sweep, Trial, TrialProbed, same
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
+# In Optuna's samplers: what all trials so far were searched in. It grows trial by trial; a new one would read them all.
+COMMON = ("_search_space", "_group_decomposed_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -66,7 +68,7 @@ class Study:
         if search:
             sampler, pruner = NumberedSampler(search), _pruner(search.pruner, _longest(search, base))
         self._study = optuna.create_study(
-            storage=_storage(url),
+            storage=SoleStorage(storage.connect(url)),
             study_name=name,
             directions=[objective.direction for objective in _objectives(search, base)],
             load_if_exists=True,
@@ -242,7 +244,7 @@ class Study:
 
 def prepare() -> None:
     """Imports all that a study needs, by making one in memory; Optuna imports much of it when it is first used."""
-    RDBStorage("sqlite://")
+    storage.connect("sqlite://")
 
 
 def trouble(url: str, error: BaseException) -> str:
@@ -327,27 +329,12 @@ def _load(url: str, name: str) -> optuna.Study:
     if is_missing(url):
         raise missing
     try:
-        study = optuna.load_study(study_name=name, storage=_storage(url))
+        study = optuna.load_study(study_name=name, storage=storage.connect(url))
     except KeyError:
         raise missing from None
     if COMPARABLE not in study.user_attrs:  # its first driver was killed before it had said what the sweep is
         raise missing
     return study
-
-
-def _storage(url: str) -> RDBStorage:
-    options, url = engine_options(url), spelled_out(url)
-    try:
-        try:
-            return RDBStorage(url, engine_kwargs=options)
-        except (DBAPIError, StorageInternalError):
-            return RDBStorage(url, engine_kwargs=options)  # another driver may have made the tables at this moment
-    except DBAPIError as error:
-        raise unopened(error) from None
-    except StorageInternalError as error:
-        raise unopened(error.__cause__) from None
-    except RuntimeError as error:  # tables of another version of Optuna
-        raise BadInput(f"storage.study: {error}") from None
 
 
 def _sweep(study: optuna.Study, url: str) -> Sweep:
@@ -432,7 +419,11 @@ class NumberedSampler(BaseSampler):
 
     def _of(self, trial: FrozenTrial) -> BaseSampler:
         if trial.number != self._number and not isinstance(self._sampler, optuna.samplers.GridSampler):
-            self._number, self._sampler = trial.number, _sampler(self._search, trial.number)
+            made = _sampler(self._search, trial.number)
+            for name in COMMON:
+                if hasattr(made, name) and hasattr(self._sampler, name):
+                    setattr(made, name, getattr(self._sampler, name))
+            self._number, self._sampler = trial.number, made
         return self._sampler
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:

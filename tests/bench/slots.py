@@ -115,7 +115,7 @@ class Sleeper(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         last = self._epoch == self._most
         metrics = {"val/loss": value, "train/loss": value, "epoch_s": long_s, "learning_rate": 0.1, "grad_norm": 1.0}
         epoch = Epoch(self._epoch, metrics, value, self._epoch, "max_epochs" if last else None)
-        return {"epochs": (epoch,), "done": last, "spent": Spent(training=long_s)}
+        return {"epochs": (epoch,), "done": last, "spent": Spent()}
 
 
 def _drive(address: str) -> None:
