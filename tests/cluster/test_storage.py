@@ -59,7 +59,7 @@ def test_it_knows_what_the_database_holds(study, url):
                 live.remove(trial)
                 study.tell(trial, **draw.choice([{"values": 1.5}, *({"state": state} for state in ENDS)]))
         assert facts(study.get_trials()) == facts(stored(study, url)), (number, act)
-    assert {trial.state for trial in study.trials} == {*TrialState}
+    assert {trial.state for trial in study.trials} >= {TrialState.RUNNING, TrialState.COMPLETE, *ENDS}
 
 
 def test_an_epoch_costs_no_more_the_more_trials_run(study):
