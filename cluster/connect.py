@@ -134,9 +134,9 @@ def _shut_down(ray: Any) -> None:
 
 def _end_monitor(ray: Any) -> None:
     """Kills a local Ray's autoscaler, which nobody needs; `ray.shutdown` would wait a second for its end."""
-    node = ray._private.worker._global_node  # None where the cluster is another's
-    for info in node.all_processes.get("monitor", ()) if node else ():
-        info.process.kill()
+    with suppress(AttributeError):  # these are no promises of Ray's; where the cluster is another's there is no node
+        for info in ray._private.worker._global_node.all_processes.get("monitor", ()):
+            info.process.kill()
 
 
 @contextmanager
@@ -145,14 +145,18 @@ def _seen_at_once() -> Iterator[None]:
     from ray._private import services
     from ray._private.state import GlobalState
 
-    theirs = services.get_node
+    theirs = getattr(services, "get_node", None)
+    if theirs is None:  # a Ray that is made otherwise
+        yield
+        return
 
     def get_node(gcs_address: str, node_id: str) -> Any:
-        state = GlobalState()
-        state._initialize_global_state(services._get_gcs_client_options(gcs_address))
-        end = time.monotonic() + ANSWER_S
-        while not any(node["NodeID"] == node_id for node in state.node_table()) and time.monotonic() < end:
-            time.sleep(LOOK_S)
+        with suppress(AttributeError, TypeError):  # these are no promises of Ray's
+            state = GlobalState()
+            state._initialize_global_state(services._get_gcs_client_options(gcs_address))
+            end = time.monotonic() + ANSWER_S
+            while not any(node["NodeID"] == node_id for node in state.node_table()) and time.monotonic() < end:
+                time.sleep(LOOK_S)
         return theirs(gcs_address, node_id)
 
     services.get_node = get_node
