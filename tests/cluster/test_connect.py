@@ -355,3 +355,19 @@ def test_what_is_done_meanwhile_is_done_while_ray_starts(starts, tmp_path):
     arguments = None, ResourcesConfig(), str(tmp_path), lambda _: 1, done.set
     with pytest.raises(BadInput, match="Ray could not be started here: at once"), connect.join(*arguments):
         pytest.fail("joined")
+
+
+def test_ray_is_as_it_was_after_its_sooner_start(monkeypatch):
+    from ray._private import node, services
+
+    def parts():
+        return services.get_node, node.Node.start_api_server
+
+    before = parts()
+    with pytest.raises(OSError, match="x"), connect._sooner():
+        assert not set(parts()) & set(before), "this Ray is made otherwise: see whether its start still needs it"
+        raise OSError("x")
+    assert parts() == before
+    monkeypatch.delattr(services, "get_node")
+    with connect._sooner():
+        assert node.Node.start_api_server is before[1]

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -221,7 +222,7 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
     kinds = [type(e).__name__ for e in sent]
     assert kinds == ["TrialStarted", *["EpochEnded"] * EPOCHS, "TrialEnded"], "trial 2 was not in the memory yet"
     assert {e.number for e in sent} == {2}
-    assert not list(Path(sweep.tempfile.gettempdir()).glob(f"lstm-sweeps-{order().study_id}*"))
+    assert not list(Path(tempfile.gettempdir()).glob(f"lstm-sweeps-{order().study_id}*"))
 
 
 def test_a_target_ends_the_sweep_and_closes_what_is_open(drive, order):
