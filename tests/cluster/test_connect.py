@@ -364,9 +364,8 @@ def test_ray_is_as_it_was_after_its_sooner_start(monkeypatch):
         return services.get_node, node.Node.start_api_server
 
     before = parts()
-    with pytest.raises(OSError, match="x"), connect._sooner():
+    with connect._sooner():
         assert not set(parts()) & set(before), "this Ray is made otherwise: see whether its start still needs it"
-        raise OSError("x")
     assert parts() == before
     monkeypatch.delattr(services, "get_node")
     with connect._sooner():
