@@ -45,7 +45,7 @@ from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
 # In Optuna's samplers: what all trials so far were searched in. It grows trial by trial; a new one would read them all.
-COMMON = ("_search_space", "_group_decomposed_search_space", "_intersection_search_space")
+COMMON = ("_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -244,7 +244,7 @@ class Study:
 
 def prepare() -> None:
     """Imports all that a study needs, by making one in memory; Optuna imports much of it when it is first used."""
-    storage.connect("sqlite://")
+    storage.RDBStorage("sqlite://")
 
 
 def trouble(url: str, error: BaseException) -> str:

@@ -164,7 +164,7 @@ def run(
 
 
 def _prepare() -> None:
-    """Imports what is needed as soon as Ray runs, Tune and PyTorch among it."""
+    """Imports what is needed as soon as Ray runs."""
     from cluster import tune  # noqa: F401 # for what it imports
 
     studies.prepare()

@@ -88,7 +88,7 @@ class Feed:
         return _loss(outputs, targets).mean(), len(batch[0])
 
     def judged(self, part: Judged) -> int:
-        """Problems that a part is judged on."""
+        """Sequences that a part is judged on."""
         return len(self._data.parts[part][0])
 
     @torch.no_grad()
