@@ -244,7 +244,7 @@ class Study:
 
 def prepare() -> None:
     """Imports all that a study needs, by making one in memory; Optuna imports much of it when it is first used."""
-    storage.RDBStorage("sqlite://")
+    optuna.storages.RDBStorage("sqlite://")
 
 
 def trouble(url: str, error: BaseException) -> str:
