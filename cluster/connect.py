@@ -104,12 +104,13 @@ def join(
                     runtime_env={"working_dir": str(_stage(Path(staging)))},
                     _system_config=None if address else LOCAL,
                 )
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:  # Ray raises bare ones, too
             ray.shutdown()
             text = (str(error).splitlines() or ["no answer"])[0]
             what = f"--address {address}: no cluster could be joined" if address else "Ray could not be started here"
             raise BadInput(f"{what}: {text}") from None
-    aside.join()
+        finally:
+            aside.join()  # it must not be left in the middle of an import when this process ends
     with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
         try:
             _protect_token()
@@ -155,20 +156,17 @@ def _sooner() -> Iterator[None]:
             end = time.monotonic() + 1.0  # then Ray itself looks, and counts its time
             while not any(each["NodeID"] == node_id for each in found.node_table()) and time.monotonic() < end:
                 time.sleep(LOOK_S)
-        return theirs[0][2](gcs_address, node_id)
+        return theirs[0](gcs_address, node_id)
 
-    ours = ((services, "get_node", get_node), (node.Node, "start_api_server", lambda *_, **__: None))
-    theirs = [(place, name, getattr(place, name)) for place, name, _ in ours if hasattr(place, name)]
-    if len(theirs) < len(ours):
+    if not (hasattr(services, "get_node") and hasattr(node.Node, "start_api_server")):
         yield
         return
-    for place, name, function in ours:
-        setattr(place, name, function)
+    theirs = services.get_node, node.Node.start_api_server
+    services.get_node, node.Node.start_api_server = get_node, lambda *_, **__: None
     try:
         yield
     finally:
-        for place, name, function in theirs:
-            setattr(place, name, function)
+        services.get_node, node.Node.start_api_server = theirs
 
 
 @dataclass(frozen=True, slots=True)

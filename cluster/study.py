@@ -12,13 +12,14 @@ import math
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -214,10 +215,9 @@ class Study:
             state, values = ("COMPLETE", penalty) if penalty else ("PRUNED", [])
         if state == "PRUNED" and self.second:
             state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
-        if state == "COMPLETE":
-            self._study.tell(trial, values, skip_if_finished=True)
-        else:
-            self._study.tell(trial, state=TrialState[state], skip_if_finished=True)
+        told = {"values": values} if state == "COMPLETE" else {"state": TrialState[state]}
+        with suppress(UpdateFinishedTrialError):  # by a driver that was stopped in the middle of it, and is no more
+            self._study.tell(trial, **told, skip_if_finished=True)
         del self._live[number], self._reported[number]
 
     def _penalty(self) -> list[float]:

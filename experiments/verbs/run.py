@@ -107,13 +107,15 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
     )
 
     # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
-    judging = threading.Thread(target=importlib.import_module, args=("lstm.tasks",), name="judging", daemon=True)
+    # No daemon: a process that ends in the middle of that import is aborted.
+    judging = threading.Thread(target=importlib.import_module, args=("lstm.tasks",), name="judging")
 
     def record(event: Event) -> None:
         if isinstance(event, SweepStarted):
             keep()  # not before: an order that is refused, or held by another driver, leaves no trace
         if isinstance(event, TrialStarted) and not judging.ident:
-            judging.start()
+            with suppress(RuntimeError):  # there may be no more threads: then it is imported when it is needed
+                judging.start()
         recorder(event)
         screen(event)
 

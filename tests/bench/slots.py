@@ -113,7 +113,7 @@ class Sleeper(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             file.write(f"{self._order['number']} {begin} {time.time()}\n")
         value = self._order["trial"]["training"]["learning_rate"] + 1 / self._epoch
         last = self._epoch == self._most
-        metrics = {"val/loss": value, "train/loss": value, "epoch_s": long_s, "learning_rate": 0.1, "grad_norm": 1.0}
+        metrics = {"val/loss": value, "train/loss": value, "epoch_s": long_s, "lr": 0.1, "grad_norm": 1.0}
         epoch = Epoch(self._epoch, metrics, value, self._epoch, "max_epochs" if last else None)
         return {"epochs": (epoch,), "done": last, "spent": Spent()}
 

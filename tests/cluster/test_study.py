@@ -522,3 +522,15 @@ def test_tables_of_another_optuna_are_refused(tmp_path):
         connection.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
     with pytest.raises(BadInput, match=r"storage\.study: .*compatib"):
         study.facts(f"sqlite:///{path}", "co2")
+
+
+def test_an_end_that_another_driver_writes_late_is_not_written_again(opened):
+    late = opened()
+    number = late.ask()
+    late._live[number].set_user_attr("end", decision())  # decided; then it was stopped for longer than its claim lasts
+    made = opened()
+    assert made.running() == [number]
+    late.end(number, decision())
+    assert made.settle() == [number]
+    assert made.running() == []
+    assert made.sweep().trials == late.sweep().trials
