@@ -5,7 +5,7 @@ An origin is the row of the first step to forecast: a window with origin `o` see
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,6 @@ from lstm.sections import Border, DataConfig
 Part = Literal["train", "validation", "test"]
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
-BLOCK = 100_000  # rows
 SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
 
 
@@ -36,8 +35,8 @@ class Series:
     """A time series ready for training; its arrays are shared by all trials and never written to."""
 
     values: np.ndarray  # (time, column) float32, scaled: targets, past covariates, future covariates, calendar
-    measured: np.ndarray  # (time, value column) bool: what stood in the file
-    times: np.ndarray  # (time,) datetime64, or whole numbers
+    holes: np.ndarray | None  # (time, value column) bool: what did not stand in the file; None where all of it did
+    times: table.Grid
     targets: tuple[str, ...]
     futures: int  # columns known ahead, calendar included; they come last
     scale: Scale
@@ -59,12 +58,12 @@ class Series:
         return self.values.nbytes
 
     def train_origins(self, config: DataConfig) -> np.ndarray:
-        """Origins of the windows that lie wholly in the training part: (window,) int64."""
+        """Origins of the windows that lie wholly in the training part: (window,) int32."""
         start, stop = self.bounds["train"]
         return self._usable(start + config.lookback, stop, config, config.lookback, judged=False)
 
     def origins(self, part: Literal["validation", "test"], config: DataConfig) -> np.ndarray:
-        """Origins that a part is judged on: (window,) int64.
+        """Origins that a part is judged on: (window,) int32.
 
         The same for every look-back up to `reach`. The look-back may reach back over the part's
         border, the horizon may not reach over its end.
@@ -73,11 +72,12 @@ class Series:
         return self._usable(start, stop, config, self.reach, judged=True)
 
     def _usable(self, start: int, stop: int, config: DataConfig, lookback: int, *, judged: bool) -> np.ndarray:
-        origins = np.arange(max(start, lookback), stop - config.horizon + 1, dtype=np.int64)
-        if config.missing == "refuse" or not len(origins):
+        # Half as large as int64 would be: there is one for each row, and a pass draws them in an order of its own.
+        origins = np.arange(max(start, lookback), stop - config.horizon + 1, dtype=np.int32)
+        if self.holes is None or not len(origins):
             return origins
-        known = np.asarray(self.measured.all(axis=1))
-        known_targets = np.asarray(self.measured[:, : len(self.targets)].all(axis=1))
+        known = np.logical_not(self.holes.any(axis=1))
+        known_targets = np.logical_not(self.holes[:, : len(self.targets)].any(axis=1))
         keep = np.ones(len(origins), dtype=bool)
         if config.missing == "skip":
             keep &= _all_between(known, origins - lookback, origins + config.horizon)
@@ -94,6 +94,13 @@ class Series:
         restored: np.ndarray = scaled * np.array(self.scale.deviation[:count]) + np.array(self.scale.mean[:count])
         return restored
 
+    def truth(self, rows: slice) -> np.ndarray:
+        """Targets of some rows in their original units, NaN where nothing was measured: (row, target) float64."""
+        found = self.original(self.values[rows, : len(self.targets)])
+        if self.holes is not None:
+            found[self.holes[rows, : len(self.targets)]] = np.nan
+        return found
+
 
 def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
     """Reads, splits and scales the series; `reach` is the longest look-back that will be compared.
@@ -101,33 +108,31 @@ def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
     Raises:
         BadInput: the file is wrong, or too short for the look-back, the horizon and the split.
     """
-    source = table.read(config, folder)
-    return prepare(source, config, reach or config.lookback)
+    return prepare(table.read(config, folder, lean=True), config, reach or config.lookback)
 
 
 def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
-    """The same from a table; scaling is fitted on the training part only."""
+    """The same from a table, whose values may be scaled where they lie; scaling is fitted on the training part only."""
     whole, source = source, _without_leading_gap(source, config.path)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
-    measured = ~np.isnan(source.values)
-    if config.missing == "refuse" and not measured.all():
-        row, column = np.argwhere(~measured)[0]
+    holes = _holes(source.values)
+    if config.missing == "refuse" and holes is not None:
+        row, column = np.argwhere(holes)[0]
         raise BadInput(
-            f"{config.path}: {int((~measured).any(axis=1).sum())} steps have missing values, the first in column "
+            f"{config.path}: {int(holes.any(axis=1).sum())} steps have missing values, the first in column "
             f"{file.quoted(source.columns[column])} at {source.times[row]}; say what to do with data.missing: "
             "interpolate, forward_fill or skip"
         )
     # Filled before the leading gap is cut off: one column's first value may lie in it.
     filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
-    scale = _fit(filled[slice(*bounds["train"])], source.columns, config)
-    known_ahead = calendar(source.times, config)
+    scale = _fit(filled[slice(*bounds["train"])], source, config)
     series = Series(
-        values=_scaled(filled, known_ahead, scale, source.columns, config),
-        measured=measured,
-        times=source.times.to_numpy(),
+        values=_scaled(filled, source, scale, config),
+        holes=holes,
+        times=source.grid,
         targets=tuple(config.targets),
-        futures=len(config.future_covariates) + known_ahead.shape[1],
+        futures=len(config.future_covariates) + 2 * len(config.calendar),
         scale=scale,
         bounds=bounds,
         reach=max(reach, config.lookback),
@@ -136,6 +141,7 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
         fingerprint=source.fingerprint,
         notes=source.notes,
     )
+    del whole, source, filled  # a long file's times: windows' origins take as much room
     # What is searched may look back further than the base.
     _check_room(series, config.model_copy(update={"lookback": series.reach}))
     return series
@@ -195,7 +201,7 @@ def _row_of(text: str, part: str, source: table.Table) -> int:
 
 def fill(values: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
     """Fills gaps as the spec says; never from beyond the part (its end is a border) that a gap lies in."""
-    if not np.isnan(values).any():
+    if _holes(values) is None:
         return values
     frame = pd.DataFrame(values)
     forward = frame.ffill()
@@ -240,7 +246,7 @@ def step_seconds(times: pd.DatetimeIndex, step: str) -> float:
     offset = pd.tseries.frequencies.to_offset(step)
     if isinstance(offset, pd.offsets.BusinessDay):
         return offset.n * 7 / 5 * 86_400
-    some = times[:BLOCK]  # only months differ in length, and nobody has so many
+    some = times[: file.BLOCK]  # only months differ in length, and nobody has so many
     return float(pd.Series(some[1:] - some[:-1]).median().total_seconds())
 
 
@@ -263,44 +269,65 @@ def naive_error(series: Series) -> np.ndarray:
 
     It scales MASE (Hyndman & Koehler, 2006, equation 2).
     """
-    rows, count = slice(*series.bounds["train"]), len(series.targets)
-    values, measured = series.original(series.values[rows, :count]), series.measured[rows, :count]
-    error = _lagged_error(values, measured, series.season)
+    error = _lagged_error(series, series.season)
     # A season that repeats itself exactly, or has no two measured values, scales nothing: take the last value.
-    return np.where(error > 0, error, _lagged_error(values, measured, 1))
+    return np.where(error > 0, error, _lagged_error(series, 1))
 
 
-def _lagged_error(values: np.ndarray, measured: np.ndarray, lag: int) -> np.ndarray:
-    """Mean absolute difference of measured values `lag` steps apart, 0 where there are none: (target,)."""
-    both = measured[lag:] & measured[:-lag]
-    total = (np.abs(values[lag:] - values[:-lag]) * both).sum(axis=0)
-    error: np.ndarray = total / np.maximum(both.sum(axis=0), 1)
-    return error
+def _lagged_error(series: Series, lag: int) -> np.ndarray:
+    """Mean absolute difference of the training part's values `lag` steps apart, 0 where there are none: (target,)."""
+    (start, stop), total, count = series.bounds["train"], np.zeros(len(series.targets)), np.zeros(len(series.targets))
+    for rows in file.spans(max(stop - start - lag, 0)):
+        known = series.truth(slice(start + rows.start, start + rows.stop + lag))
+        error = np.abs(known[lag:] - known[:-lag])
+        both = ~np.isnan(error)
+        total += np.where(both, error, 0).sum(axis=0)
+        count += both.sum(axis=0)
+    found: np.ndarray = total / np.maximum(count, 1)
+    return found
 
 
-def _scaled(
-    values: np.ndarray, known_ahead: np.ndarray, scale: Scale, columns: tuple[str, ...], config: DataConfig
-) -> np.ndarray:
+def _holes(values: np.ndarray) -> np.ndarray | None:
+    """Where there is no value: (time, column) bool; None where there are all."""
+    if not any(np.isnan(values[rows]).any() for rows in file.spans(len(values))):
+        return None
+    found: np.ndarray = np.isnan(values)
+    return found
+
+
+def _scaled(values: np.ndarray, source: table.Table, scale: Scale, config: DataConfig) -> np.ndarray:
     """The values as the network sees them, and what is known of the calendar, float32."""
-    count = values.shape[1]
-    scaled = np.empty((len(values), count + known_ahead.shape[1]), dtype=np.float32)
-    scaled[:, count:] = known_ahead
+    count, width = values.shape[1], values.shape[1] + 2 * len(config.calendar)
+    # A long file's have no room for others beside them; pandas' own, after filling, may not be written to.
+    in_place = source.base is not None and width == count and values.flags.writeable
+    scaled = values if in_place else np.empty((len(values), width), dtype=np.float32)
     mean, deviation = np.array(scale.mean), np.array(scale.deviation)
-    for start in range(0, len(values), BLOCK):  # a long file's need no second copy in float64
-        rows = slice(start, start + BLOCK)
+    if source.base is not None:
+        mean = mean - source.base
+    largest = np.zeros(count)
+    for rows in file.spans(len(values)):
         with np.errstate(over="ignore"):
             scaled[rows, :count] = (values[rows] - mean) / deviation
-    for index in np.flatnonzero(~np.isfinite(scaled[:, :count]).all(axis=0)):
+        largest = np.maximum(largest, np.abs(scaled[rows, :count]).max(axis=0))
+        if config.calendar:
+            scaled[rows, count:] = calendar(source.times[rows], config)
+    for index in np.flatnonzero(~np.isfinite(largest)):
         raise BadInput(
-            f"{config.path}: the values of column {file.quoted(columns[index])} are too large beside those of the "
-            "training part (or, with data.scaling: none, for float32); rescale them"
+            f"{config.path}: the values of column {file.quoted(source.columns[index])} are too large beside those of "
+            "the training part (or, with data.scaling: none, for float32); rescale them"
         )
     return scaled
 
 
-def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Scale:
+def _fit(train: np.ndarray, source: table.Table, config: DataConfig) -> Scale:
+    """Mean and standard deviation of the training part, in the file's units."""
+    columns, blocks = source.columns, list(file.spans(len(train)))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        mean = np.add.reduce([train[rows].sum(axis=0, dtype=np.float64) for rows in blocks]) / len(train)
+        squares = [np.square(train[rows] - mean).sum(axis=0) for rows in blocks]
+        deviation = np.sqrt(np.add.reduce(squares) / len(train))
+    if source.base is not None:
+        mean = mean + source.base
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
         worst = file.quoted(columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])])
         raise BadInput(f"{config.path}: the values of column {worst} are too large to be averaged; rescale them")
@@ -317,22 +344,15 @@ def _fit(train: np.ndarray, columns: tuple[str, ...], config: DataConfig) -> Sca
 
 
 def _without_leading_gap(source: table.Table, path: str) -> table.Table:
+    if not np.isnan(source.values[0]).any():
+        return source
     known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
     if not known.any():
         empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
         raise BadInput(f"{path}: column {file.quoted(empty)} has no value at all; a time series needs values")
     first = int(np.argmax(known))
-    if first == 0:
-        return source
     note = f"the first {first} steps were left out: not every column has a value before {source.times[first]}"
-    return table.Table(
-        source.times[first:],
-        source.values[first:],
-        source.columns,
-        source.step,
-        source.fingerprint,
-        (*source.notes, note),
-    )
+    return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, note))
 
 
 def _check_room(series: Series, config: DataConfig) -> None:

@@ -5,8 +5,9 @@ import difflib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,8 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
 MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
 LONGEST_HEADER = 2**20  # bytes
 LONG = 100_000_000  # bytes
+BLOCK = 100_000  # rows
+TEXT = 2**18  # bytes of a CSV at once; pyarrow reads on into some dozens of them
 LONGEST_SHOWN = 60  # characters of a name or a value in a message
 LARGEST = 1e300  # beyond it sums of float64 overflow
 
@@ -80,6 +83,32 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), text
     return columns
 
 
+def blocks(path: Path, wanted: Sequence[str], *, numbers: Sequence[str]) -> Iterator[pa.Table]:
+    """The same, some rows at a time; of a CSV, `numbers` as these and others as the first rows suggest.
+
+    Raises:
+        BadInput: a column is absent or stands there twice, or there are too many rows.
+        pa.ArrowException: a line or a value can't be read.
+    """
+    names = header(path)
+    _check_columns(path, names, wanted)
+    count = 0
+    for block in _blocks(path, names, list(wanted), dict.fromkeys(numbers, pa.float64())):
+        count += block.num_rows
+        _check_size(path, count, len(wanted))
+        yield pa.Table.from_batches([block])
+
+
+def _blocks(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    if is_parquet(path):
+        yield from pa.parquet.ParquetFile(path).iter_batches(BLOCK, columns=wanted)
+    else:
+        how = _how(path, names, wanted, types, threads=True)
+        how["read_options"].block_size = TEXT
+        with pa.csv.open_csv(path, **how, memory_pool=pa.system_memory_pool()) as rows:
+            yield from rows
+
+
 def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
     """Columns that were read, as numbers: (row, column) float64, NaN where none stands.
 
@@ -100,6 +129,12 @@ def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
             "large; leave it empty if missing"
         )
     return values
+
+
+def spans(rows: int) -> Iterator[slice]:
+    """All rows, some at a time: what is worked out of a long file's values must not lie beside them as a whole."""
+    for start in range(0, rows, BLOCK):
+        yield slice(start, min(start + BLOCK, rows))
 
 
 def float64(column: pa.ChunkedArray) -> np.ndarray:
@@ -178,32 +213,16 @@ def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
 
 
 def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> pa.Table:
-    with path.open("rb") as lines:
-        line = lines.readline(LONGEST_HEADER)
-    if not line.endswith(b"\n"):
-        raise BadInput(f"{path}: has a header but no rows")
-    # In a file of one column an empty line is a missing value.
-    parse = pa.csv.ParseOptions(delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1)
-
-    # Read at once, the text of a long file would lie in memory beside its numbers; in blocks, a kind is guessed from
-    # the first one, and what turns out to be another makes texts of all whose kind is guessed.
+    # In blocks, a kind is guessed from the first one, and what turns out to be another makes texts of all whose kind
+    # is guessed.
     in_blocks = path.stat().st_size > LONG and len(set(wanted) - set(types)) <= 1
 
     def convert(column_types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
-        how = {
-            "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
-            "parse_options": parse,
-            "convert_options": pa.csv.ConvertOptions(
-                include_columns=wanted,
-                column_types=column_types,
-                null_values=NULLS,
-                strings_can_be_null=True,
-            ),
-        }
+        how = _how(path, names, wanted, column_types, threads=threads)
         if not in_blocks:
             return pa.csv.read_csv(path, **how)
-        with pa.csv.open_csv(path, **how, memory_pool=pa.system_memory_pool()) as blocks:
-            return pa.Table.from_batches(blocks, schema=blocks.schema)
+        with pa.csv.open_csv(path, **how, memory_pool=pa.system_memory_pool()) as rows:
+            return pa.Table.from_batches(rows, schema=rows.schema)
 
     try:
         return convert(types, threads=True)
@@ -215,6 +234,29 @@ def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, 
             return convert(types | texts, threads=False)
         except pa.ArrowInvalid as error:
             raise BadInput(_located(path, names, error)) from None
+
+
+def _how(
+    path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType], *, threads: bool
+) -> dict[str, Any]:
+    """How pyarrow is to read a CSV."""
+    with path.open("rb") as lines:
+        line = lines.readline(LONGEST_HEADER)
+    if not line.endswith(b"\n"):
+        raise BadInput(f"{path}: has a header but no rows")
+    return {
+        "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
+        # In a file of one column an empty line is a missing value.
+        "parse_options": pa.csv.ParseOptions(
+            delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1
+        ),
+        "convert_options": pa.csv.ConvertOptions(
+            include_columns=wanted,
+            column_types=types,
+            null_values=NULLS,
+            strings_can_be_null=True,
+        ),
+    }
 
 
 def _delimiter(text: str) -> str:

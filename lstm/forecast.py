@@ -48,7 +48,7 @@ def describe(series: Series, config: TrialConfig) -> dict[str, Any]:
     section = config.data_as(DataConfig)
     unit = "steps of" if series.step.isdigit() else "a row every"  # whole numbers count steps
     step = f", {unit} {series.step}" if series.step else ""
-    first, last = _short(series.times[0]), _short(series.times[-1])
+    first, last = _short(series.times[:1][0]), _short(series.times[-1:][0])
     return {
         "data": {
             "text": f"{section.path}: {len(series.values):,} rows{step}, {first} to {last}",
@@ -213,18 +213,16 @@ def examples(network: nn.Module, series: Series, trial: TrialConfig, count: int 
     past, ahead, _ = windows.at(torch.from_numpy(chosen))
     forecasts = series.original(network(past, ahead).numpy())
     naive = series.original(seasonal_naive(series, chosen, config.horizon))
-    actual = series.original(series.values[:, : len(series.targets)])
-    actual = np.where(series.measured[:, : len(series.targets)], actual, np.nan)
     shown = min(max(config.lookback, config.horizon), 3 * config.horizon)
     return [
         Forecast(
             target=target,
             times=_texts(series.times[origin : origin + config.horizon]),
-            truth=tuple(actual[origin : origin + config.horizon, column].tolist()),
+            truth=tuple(series.truth(slice(origin, origin + config.horizon))[:, column].tolist()),
             forecast=tuple(forecasts[i, :, column].tolist()),
             baseline=tuple(naive[i, :, column].tolist()),
             past_times=_texts(series.times[max(origin - shown, 0) : origin]),
-            past=tuple(actual[max(origin - shown, 0) : origin, column].tolist()),
+            past=tuple(series.truth(slice(max(origin - shown, 0), origin))[:, column].tolist()),
         )
         for i, origin in enumerate(chosen.tolist())
         for column, target in enumerate(series.targets)

@@ -10,11 +10,30 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 
-from lstm import file
+from lstm import file, long
 from lstm.records import BadInput
 from lstm.sections import DataConfig
 
+STEADY = 1000  # rows that tell the step of all where these are evenly spaced: no months, quarters or years are so long
 OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from UTC, after a time of day
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Regular times, each made when it is asked for: all of a long series' would be as large as its values."""
+
+    first: pd.Timestamp | int
+    step: str  # a pandas offset, or how far whole numbers are apart
+    count: int
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Times of the rows: (row,) datetime64 or int64."""
+        start, stop, _ = rows.indices(self.count)
+        if isinstance(self.first, int):
+            return self.first + int(self.step or 1) * np.arange(start, stop)
+        offset = pd.tseries.frequencies.to_offset(self.step)
+        times = pd.date_range(self.first + start * offset, periods=max(stop - start, 0), freq=offset)
+        return times.to_numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,40 +41,57 @@ class Table:
     """A regular time series in its original units."""
 
     times: pd.DatetimeIndex | pd.RangeIndex | pd.Index  # (time,)
-    values: np.ndarray  # (time, column) float64, NaN where nothing was measured
+    values: np.ndarray  # (time, column) float64, NaN where nothing was measured; see `base`
     columns: tuple[str, ...]
     step: str  # a pandas offset ("7D", "MS"), "" where rows are only in order
     fingerprint: str  # SHA-256 of the file's bytes
     notes: tuple[str, ...]  # what was found and done, for people
+    base: np.ndarray | None = (
+        None  # (column,): `values` are float32 and less this (`lstm.long`); None where they are not
+    )
+
+    @property
+    def grid(self) -> Grid:
+        """The times without a number for each."""
+        first = self.times[0]
+        return Grid(first if isinstance(first, pd.Timestamp) else int(first), self.step, len(self.times))
 
 
-def read(config: DataConfig, folder: Path) -> Table:
-    """Reads the columns that the configuration names.
+def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
+    """Reads the columns that the configuration names; of a long file, if `lean`, as values less a `base`.
 
     Raises:
         BadInput: the file, a column, a time or a value is not what it should be.
     """
     path = folder / config.path
-    wanted = [*([config.time] if config.time else []), *config.columns]
-    raw = file.read(path, wanted, numbers=config.columns)
+    # Where training starts later than the file, or rows are averaged, what is kept might not be exact enough.
+    lean = lean and not config.step and not isinstance(config.split.train, str)
+    found = long.read(path, config.time, config.columns) if lean else None
+    zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
+    notes: list[str] = []
+    index: pd.Index = pd.RangeIndex(len(values))
+    step = ""
+    if times is not None:
+        if zone:
+            kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
+            notes.append(f"times in {file.quoted(config.time or '')} {kept} UTC")
+        index, values, step = _regular(path, times, values, config, notes)
+    if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in file.spans(len(values))):
+        notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
+    base = found.base if found else None
+    return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base)
+
+
+def _whole(path: Path, config: DataConfig) -> tuple[str | None, pd.Index | None, np.ndarray]:
+    """The zone that times are written in, the times, the values."""
+    raw = file.read(path, [*([config.time] if config.time else []), *config.columns], numbers=config.columns)
     values = file.numbers(path, raw, config.columns)
     written = raw.column(config.time) if config.time else None
     del raw
     pa.system_memory_pool().release_unused()  # a long file's numbers need not be there twice
-    notes: list[str] = []
-    index: pd.Index
-    step = ""
     if config.time is None or written is None:
-        index = pd.RangeIndex(len(values))
-    else:
-        times = times_of(path, written, config.time)
-        if zone := _zone(written):
-            kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
-            notes.append(f"times in {file.quoted(config.time)} {kept} UTC")
-        index, values, step = _regular(path, times, values, config, notes)
-    if holes := int(np.isnan(values).any(axis=1).sum()):
-        notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
-    return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes))
+        return None, None, values
+    return _zone(written), times_of(path, written, config.time), values
 
 
 def fingerprint(path: Path) -> str:
@@ -146,15 +182,24 @@ def infer_step(times: pd.Index) -> str | None:
     """The time between two rows as a pandas offset, or None where the times are irregular; times are sorted."""
     if len(times) < 2:
         return None
+    if is_steady(times):
+        times = times[:STEADY]
     gaps = pd.Series(times[1:] - times[:-1])
-    if bool((gaps == gaps.iloc[0]).all()):
-        gaps = gaps[:1]  # a long file's need not be looked at one by one
     usual = gaps.mode().iloc[0]
     if not isinstance(times, pd.DatetimeIndex):
         return str(int(usual)) if bool((gaps > 0).all()) and bool(((gaps % usual) == 0).all()) else None
     if not times.is_unique:
         return None
     return _months(times) or (_offset(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
+
+
+def is_steady(times: pd.Index) -> bool:
+    """Whether each row is as far from the one before it as the second from the first."""
+    numbers = times.to_numpy().view(np.int64)
+    return all(
+        bool((np.diff(numbers[max(rows.start - 1, 0) : rows.stop]) == np.diff(numbers[:2])).all())
+        for rows in file.spans(len(numbers))
+    )
 
 
 def _months(times: pd.DatetimeIndex) -> str | None:
@@ -219,6 +264,8 @@ def _regular_times(
             if len(times) > 1
             else f"{path}: has one row; a time series needs more"
         )
+    if not config.step and is_steady(times):
+        return times, values, step  # as they are: a grid would be as large as a long file's values
     try:
         offset = pd.tseries.frequencies.to_offset(step)
     except ValueError:
@@ -266,7 +313,7 @@ def _on_grid(
                 "data.missing: interpolate, forward_fill or skip"
             )
         notes.append(f"{absent} of {len(grid)} steps of {step} are missing, first {first}")
-        full = np.full((len(grid), values.shape[1]), np.nan)
+        full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
         full[grid.get_indexer(times)] = values
         values = full
     return grid, values, step

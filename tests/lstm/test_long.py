@@ -1,0 +1,173 @@
+"""Long files, read block by block: the same series as of the whole, in half the memory and less."""
+
+import tracemalloc
+from dataclasses import fields
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lstm import data, file, long, table
+from lstm.records import BadInput
+
+ROWS = 60_000  # several blocks of pyarrow's
+
+
+@pytest.fixture
+def loaded(tmp_path, data_config, monkeypatch):
+    """A table's series: read as a whole, and block by block; whether it could be."""
+
+    def loaded(frame, *, ending="csv", **settings):
+        path = tmp_path / f"walk.{ending}"
+        frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path, index=False)
+        config = data_config(path=path.name, target="a", past_covariates=["b"], **settings)
+        monkeypatch.setattr(file, "LONG", 2**40)
+        whole = data.load(config, tmp_path)
+        monkeypatch.setattr(file, "LONG", 0)
+        monkeypatch.setattr(file, "BLOCK", 7_000)
+        found = long.read(path, config.time, config.columns)
+        return whole, data.load(config, tmp_path), found
+
+    return loaded
+
+
+def frame(times=None, *, level=0.0, deviation=1.0):
+    generator = np.random.default_rng(3)
+    columns = generator.normal(level, deviation, (ROWS, 2)).round(6)
+    start = {} if times is None else {"time": times}
+    return pd.DataFrame({**start, "a": columns[:, 0], "b": np.cumsum(columns[:, 1] - level)})
+
+
+def hours(zone=None):
+    return pd.date_range("2001-01-01", periods=ROWS, freq="h", tz=zone)
+
+
+def same(one, other):
+    for name in {field.name for field in fields(data.Series)} - {"values", "scale", "holes"}:
+        assert getattr(one, name) == getattr(other, name), name
+    np.testing.assert_allclose(one.scale.mean, other.scale.mean, rtol=1e-6)
+    np.testing.assert_allclose(one.scale.deviation, other.scale.deviation, rtol=1e-6)
+    np.testing.assert_array_equal(one.holes, other.holes)
+    assert one.values.dtype == other.values.dtype == np.float32
+    np.testing.assert_allclose(one.values, other.values, rtol=2e-6, atol=2e-6)
+
+
+def test_it_is_the_series_of_the_whole_file(loaded):
+    whole, blocks, found = loaded(frame(hours()), time="time")
+    same(whole, blocks)
+    assert found is not None
+    assert len(found.values) == ROWS
+    np.testing.assert_array_equal(blocks.times[:], hours().to_numpy())
+
+
+@pytest.mark.parametrize("times", [None, range(7, 7 + 3 * ROWS, 3), hours("Europe/Zurich"), hours()[::-1]])
+def test_whatever_its_times(loaded, times):
+    whole, blocks, found = loaded(frame(times), time=None if times is None else "time")
+    same(whole, blocks)
+    if not isinstance(times, pd.DatetimeIndex) or times.tz is None:
+        assert found is not None  # a CSV's offsets are texts, which are looked at as a whole
+    assert blocks.notes == whole.notes
+
+
+@pytest.mark.parametrize("missing", ["interpolate", "forward_fill", "skip"])
+def test_rows_and_values_may_be_missing(loaded, missing):
+    holed = frame(hours()).drop(index=[30_000, 30_001, 59_000])
+    holed.loc[100:120, "a"] = np.nan
+    holed.loc[:3, "b"] = np.nan  # which leaves these rows out
+    whole, blocks, found = loaded(holed, time="time", missing=missing)
+    same(whole, blocks)
+    assert found is not None
+    assert whole.holes is not None
+    assert whole.holes.any(axis=0).all()
+
+
+def test_parquet_is_read_so_too(loaded):
+    whole, blocks, found = loaded(frame(hours("UTC")), ending="parquet", time="time")
+    same(whole, blocks)
+    assert found is not None
+    assert found.zone == "UTC"
+
+
+def test_what_the_calendar_knows_stands_beside_it(loaded):
+    whole, blocks, _ = loaded(frame(hours()), time="time", calendar=["hour_of_day", "month_of_year"])
+    same(whole, blocks)
+    assert blocks.futures == 4
+
+
+@pytest.mark.parametrize(("level", "deviation"), [(1e9, 1.0), (-1e9, 0.1), (0, 1e8)])
+def test_digits_tell_values_apart_however_far_from_zero(loaded, level, deviation):
+    written = frame(level=level, deviation=deviation)
+    _, blocks, found = loaded(written)
+    assert found is not None
+    # Summed up without rounding; the mean of the whole file's float64 is less exact so far from zero.
+    train = [Fraction(value) for value in written["a"][: blocks.bounds["train"][1]]]
+    mean = sum(train) / len(train)
+    above = np.array([float(Fraction(value) - mean) for value in written["a"]])
+    wanted = above / np.sqrt(np.square(above[: len(train)]).mean())
+    np.testing.assert_allclose(blocks.values[:, 0], wanted, rtol=2e-6, atol=1e-6)
+
+
+def test_a_leap_after_the_first_block_costs_few_digits(loaded):
+    leap = frame()
+    leap.loc[20_000:, "a"] += 1e4
+    same(*loaded(leap)[:2])
+
+
+@pytest.mark.parametrize("value", [1e31, 1e-31])
+def test_what_float32_does_not_hold_is_read_as_a_whole(loaded, value):
+    far = frame()
+    far["a"] *= value
+    whole, blocks, found = loaded(far)
+    same(whole, blocks)
+    assert found is None
+
+
+@pytest.mark.parametrize("value", ["many", "inf"])
+def test_what_is_wrong_is_told_with_its_line(tmp_path, data_config, monkeypatch, value):
+    wrong = frame().astype(str)
+    wrong.loc[50_000, "b"] = value
+    wrong.to_csv(tmp_path / "walk.csv", index=False)
+    config = data_config(path="walk.csv", target="a", past_covariates=["b"], time=None)
+    told = []
+    for longest in (2**40, 0):
+        monkeypatch.setattr(file, "LONG", longest)
+        with pytest.raises(BadInput) as refusal:
+            data.load(config, tmp_path)
+        told.append(str(refusal.value))
+    assert told[0] == told[1]
+    assert "walk.csv:50002: column 'b': " in told[0]
+
+
+def test_where_training_starts_later_the_base_might_be_far_off(loaded):
+    split = {"train": "2002-01-01", "validation": "2005-01-01", "test": "2006-01-01"}
+    whole, blocks, _ = loaded(frame(hours()), time="time", split=split)
+    np.testing.assert_array_equal(whole.values, blocks.values)  # read as a whole, both
+
+
+def test_memory_holds_its_values_once(tmp_path, data_config, monkeypatch):
+    rows = 400_000
+    values = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32).round(4)
+    named = pd.DataFrame(values, columns=list("abcd"))
+    times = pd.date_range("2001-01-01", periods=rows, freq="s")
+    pd.concat([named, pd.Series(times, name="time")], axis=1).to_csv(tmp_path / "walk.csv", index=False)
+    monkeypatch.setattr(file, "LONG", 0)
+    monkeypatch.setattr(file, "BLOCK", 5_000)  # as small beside the file as the real one beside a gigabyte
+    config = data_config(path="walk.csv", time="time", target="a", past_covariates=["b", "c", "d"])
+    data.load(config, tmp_path)  # what is imported now is not imported then
+    tracemalloc.start()
+    try:
+        series = data.load(config, tmp_path)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.1 * series.values.nbytes
+    assert peak < 2 * series.values.nbytes
+
+
+@pytest.mark.parametrize("step", ["7D", "MS", "ME", "QE", "YS", "B", "5min", "250ms", "3MS", "2h"])
+def test_a_grid_is_its_times(step):
+    times = pd.date_range("2001-01-31", periods=50, freq=step)
+    grid = table.Grid(times[0], step, len(times))
+    for rows in (slice(None), slice(0, 1), slice(-1, None), slice(7, 20), slice(20, 7), slice(40, 99)):
+        np.testing.assert_array_equal(grid[rows], times[rows].to_numpy())
