@@ -82,14 +82,15 @@ class Feed:
         self._series, self._config, self._device = series, config.data_as(DataConfig), device
         self._size, self._noise = config.training.batch_size, config.training.input_noise
         self._windows = Windows(series, self._config, device)
-        self._origins = series.train_origins(self._config)
-        self.items, self.step_numbers = len(self._origins), 2 * series.inputs
+        self.items, self.step_numbers = len(series.train_origins(self._config)), 2 * series.inputs
         judged = max(self.judged("validation"), self.judged("test"))
         self.judged_steps = steps_at_once(self._config.lookback, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Tensor]:
         """The origins of each batch of a pass, by its place in the pass."""
-        order, size = generator.permutation(self._origins), self._size
+        # Found anew for each pass, and shuffled where they lie: a long series has as many as rows.
+        order, size = self._series.train_origins(self._config), self._size
+        generator.shuffle(order)
         return lambda place: torch.from_numpy(order[place * size : (place + 1) * size]).to(self._device)
 
     def loss(self, network: nn.Module, origins: Tensor) -> tuple[Tensor, int]:

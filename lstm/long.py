@@ -83,8 +83,8 @@ class _Growing:
     def add(self, block: np.ndarray) -> None:
         stop = self.count + len(block)
         if stop > len(self._rows):
-            # A sixteenth more: NumPy writes zeros there, so that it is memory that is used.
-            self._rows.resize((stop + stop // 16, *self._rows.shape[1:]), refcheck=False)
+            # A 32nd more: NumPy writes zeros there, so that it is memory that is used.
+            self._rows.resize((stop + stop // 32, *self._rows.shape[1:]), refcheck=False)
         self._rows[self.count : stop] = block
         self.count = stop
 

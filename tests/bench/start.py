@@ -10,7 +10,9 @@ the first checkpoint (the worker's imports and its first epoch).
 memory: private memory of a worker that trains, beside that of an actor which only imports torch, ray and ray.tune.
 
 csv: a file of a time and three columns is written, then read as `sweep run` reads it, in a process of its own: the
-time, and the memory at its peak beyond what the imports take, as a multiple of the float32 array.
+time, and the memory at its peak beyond what the imports take, as a multiple of the float32 array. Then `sweep run`
+trains on it until its first epoch of 50 steps is on the disk: the time, and what all its processes, Ray's included,
+hold at most beyond what they hold where the file has a 1,000th of the rows (what is shared counts once).
 """
 
 import argparse
@@ -35,6 +37,14 @@ data: {path: waves.csv, target: y, lookback: 48, horizon: 12, split: {validation
 model: {hidden_size: 16}
 training: {max_epochs: 3}
 search: {n_trials: 2, space: {training.learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}}}
+"""
+LONG = """\
+name: start
+data: {path: long.csv, time: time, target: a, past_covariates: [b, c], lookback: 48,
+  horizon: 12, split: {validation: 2000, test: 2000}}
+model: {hidden_size: 16}
+training: {max_epochs: 1, steps_per_epoch: 50}
+search: {n_trials: 1, space: {training.learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}}}
 """
 PARTS = ("imports, spec, data", "ray.init", "study, Tune", "worker, first epoch")
 LONGEST_S = 300.0
@@ -87,7 +97,11 @@ def _running(folder: Path, spec: str = SPEC) -> "subprocess.Popen[bytes]":
     rows = np.sin(np.arange(3000) / 9) + np.random.default_rng(0).normal(0, 0.1, 3000)
     (folder / "waves.csv").write_text("y\n" + "\n".join(f"{y:.5f}" for y in rows) + "\n")
     (folder / "start.yaml").write_text(spec)
-    command = [str(Path(sys.executable).with_name("sweep")), "--home", str(folder / "home"), "run", "start.yaml"]
+    return _sweep(folder, folder / "home")
+
+
+def _sweep(folder: Path, home: Path) -> "subprocess.Popen[bytes]":
+    command = [str(Path(sys.executable).with_name("sweep")), "--home", str(home), "run", "start.yaml"]
     return subprocess.Popen(
         command, cwd=folder, env={**os.environ, "RAY_TMPDIR": str(folder)}, stdout=subprocess.DEVNULL
     )
@@ -164,13 +178,46 @@ def _bare_mb() -> float:
 
 def _csv(gigabytes: float) -> None:
     rows = round(gigabytes * 1e9 / ROW)
-    with tempfile.TemporaryDirectory(prefix="s-") as name:
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as name:
         path = Path(name, "long.csv")
         _write(path, rows)
         if not os.fork():
             _load(path, rows)
             os._exit(0)
         os.wait()
+        long_s, long_mb = _first_epoch(path.parent)
+        path.unlink()
+        _write(path, rows // 1000)
+        short_s, short_mb = _first_epoch(path.parent)
+        above, array = long_mb - short_mb, rows * 3 * 4 / 1e6
+        print(
+            f"sweep run on it to its first epoch: {long_s:.1f} s, on a 1,000th {short_s:.1f} s; all its processes hold "
+            f"{above:,.0f} MB more, {above / array:.1f} times the array"
+        )
+
+
+def _first_epoch(folder: Path) -> tuple[float, float]:
+    """Seconds until it is on the disk; the most that all processes hold meanwhile, in MB."""
+    (folder / "start.yaml").write_text(LONG)
+    with tempfile.TemporaryDirectory(prefix="h-", dir=folder) as name:
+        begun, most = time.perf_counter(), 0.0
+        with _sweep(folder, Path(name)) as process:
+            while not any(Path(name).glob("start/trial-*/*.pt")):
+                if process.poll() is not None:
+                    raise SystemExit(f"the sweep ended with code {process.poll()}")
+                most = max(most, sum(map(_held_mb, _descendants(process.pid))))
+                time.sleep(0.1)  # to look takes time of those looked at
+            taken_s = time.perf_counter() - begun
+            process.wait(LONGEST_S)
+    return taken_s, most
+
+
+def _held_mb(pid: int) -> float:
+    """What a process holds, of what others hold too its share, in MB."""
+    try:
+        return int(re.findall(r"\nPss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text())[0]) / 1e3
+    except (OSError, IndexError):  # it has ended
+        return 0.0
 
 
 def _write(path: Path, rows: int) -> None:
