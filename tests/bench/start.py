@@ -24,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -93,18 +94,23 @@ def _signs() -> tuple[str, ...]:
     return (logs, f"{logs}/python-core-driver-*", f"{logs}/worker-*-01000000-*.out", "home/start/trial-*/*.pt")
 
 
-def _running(folder: Path, spec: str = SPEC) -> "subprocess.Popen[bytes]":
+def _running(folder: Path, spec: str = SPEC) -> AbstractContextManager["subprocess.Popen[bytes]"]:
     rows = np.sin(np.arange(3000) / 9) + np.random.default_rng(0).normal(0, 0.1, 3000)
     (folder / "waves.csv").write_text("y\n" + "\n".join(f"{y:.5f}" for y in rows) + "\n")
     (folder / "start.yaml").write_text(spec)
     return _sweep(folder, folder / "home")
 
 
-def _sweep(folder: Path, home: Path) -> "subprocess.Popen[bytes]":
+@contextmanager
+def _sweep(folder: Path, home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A sweep that does not outlive what is asked of it."""
     command = [str(Path(sys.executable).with_name("sweep")), "--home", str(home), "run", "start.yaml"]
-    return subprocess.Popen(
-        command, cwd=folder, env={**os.environ, "RAY_TMPDIR": str(folder)}, stdout=subprocess.DEVNULL
-    )
+    env = {**os.environ, "RAY_TMPDIR": str(folder)}
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def _when(process: "subprocess.Popen[bytes]", happened: Callable[[], bool]) -> float:
@@ -128,10 +134,8 @@ def _worker_mb() -> float:
         folder = Path(name)
         with _running(folder, SPEC.replace("max_epochs: 3", "max_epochs: 10000")) as process:
             _when(process, lambda: any(folder.glob("home/start/trial-*/*-epoch-000[1-9]*.pt")))
-            workers = [pid for pid in _descendants(process.pid) if "TrialActor" in _command(pid)]
+            workers = [pid for pid in _descendants(process.pid) if _command(pid).startswith("ray::ResourceTrainable")]
             found = max(map(private_mb, workers))
-            process.terminate()
-            process.wait(LONGEST_S)
     return found
 
 
