@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import numpy as np
 import optuna
@@ -31,7 +32,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from cluster import study
+from cluster import storage, study
 from cluster.config import CategoricalDimension, IntDimension, SearchConfig, SuccessiveHalvingPruner
 from lstm.records import Epoch, Scalar, Why
 
@@ -56,8 +57,9 @@ class Ours:
 
     def __init__(self, table: Table, search: SearchConfig, seed: int) -> None:
         seeded = search.model_copy(update={"sampler": search.sampler.model_copy(update={"seed": seed})})
-        study._storage = lambda _: optuna.storages.InMemoryStorage()  # type: ignore[assignment,return-value]
-        self._study = study.Study("sqlite://", "replay", seeded, table.base)
+        memory = optuna.storages.InMemoryStorage()
+        with patch.object(storage, "connect", lambda _: memory), patch.object(study, "SoleStorage", lambda of: of):
+            self._study = study.Study("", "replay", seeded, table.base)
         self._study.enqueue_first()
         self._number: dict[int, int] = {}
         self._values: dict[int, list[float]] = {}
