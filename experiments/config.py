@@ -41,6 +41,12 @@ class Experiment(Section):
         """The largest look-back of any trial, in steps: windows are counted with it."""
         return int(largest("data.lookback", self.data.reach, self.search))
 
+    @property
+    def widest(self) -> TrialConfig:
+        """The base with the largest batch of any trial: data that have room for it have room for all."""
+        batch = int(largest("training.batch_size", self.training.batch_size, self.search))
+        return self.base.model_copy(update={"training": self.training.model_copy(update={"batch_size": batch})})
+
 
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
     task: create_model(f"Experiment_{task}", __base__=Experiment, data=(data, ...)) for task, data in DATA.items()

@@ -107,7 +107,7 @@ def make(spec: Spec, home: Home) -> Plan:
         message = spec.document.hide(f"storage.study: the folder of {database} does not exist; make it first")
         raise BadInput(f"{spec.document.where('storage.study')}: {message}")
     try:
-        series = datasets.load(experiment.base, spec.folder, experiment.reach)
+        series = datasets.load(experiment.widest, spec.folder, experiment.reach)
     except BadInput as error:
         raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
     return Plan(spec, home, _order(spec, home), series, experiment.tracking.uri or home.tracking_uri)

@@ -112,3 +112,22 @@ def test_one_trial_is_one(capsys):
     assert "1 trial of at most 1 epochs" in out
     assert "a.csv: 3 rows, steps of 1, 1700 to 2008" in out
     assert "under 0.1 s of training if no trial stops early (measured in 1.2 s)" in out
+
+
+def test_a_batch_that_is_searched_has_room_in_the_text(folder, sweep):
+    (folder / "letters.txt").write_text("abcd efgh\n" * 300)
+    (folder / "letters.yaml").write_text(
+        "name: letters\n"
+        "task: language_model\n"
+        "data: {path: letters.txt, lookback: 10, split: {validation: 0.1, test: 0.1}}\n"
+        "training: {max_epochs: 1, batch_size: 4}\n"
+        "search:\n"
+        "  n_trials: 2\n"
+        "  space: {training.batch_size: {type: categorical, choices: [4, 400]}}\n"
+    )
+    answer = sweep("run", "letters.yaml")
+    assert answer.code == 2
+    assert "training.batch_size: 400 streams of chunks of data.lookback: 10 need 4,010" in answer.err
+    assert not (folder / "runs").exists()
+    fits = ("--set", "search.space={training.batch_size: {type: categorical, choices: [4, 200]}}")
+    assert sweep("plan", "letters.yaml", *fits).code == 0
