@@ -10,7 +10,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 BESIDE = "beside"  # the fact that holds what workers spent and no trial's end tells
-PROBED = "probed."  # before a trial's number: the fact that a study keeps of its probe
+PROBE_FACT = "probed."  # before a trial's number: the fact that a study keeps of its probe
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
@@ -392,7 +392,7 @@ class Sweep:
     def probings(self) -> list[TrialProbed]:
         """What probes have found, one for each trial that was probed, at its end or later."""
         found = {t.number: t.probed for t in self.trials if t.probed is not None}
-        later = {int(k.removeprefix(PROBED)): v for k, v in self.facts.items() if k.startswith(PROBED)}
+        later = {int(k.removeprefix(PROBE_FACT)): v for k, v in self.facts.items() if k.startswith(PROBE_FACT)}
         found = {number: TrialProbed(number, **fact) for number, fact in later.items()} | found
         return [found[number] for number in sorted(found)]
 

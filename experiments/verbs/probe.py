@@ -16,7 +16,7 @@ from experiments.cli import emit
 from experiments.plan import Home, make
 from experiments.screen import console
 from experiments.verbs.predict import choose, load
-from lstm.records import PROBED, BadInput, Sweep, TrialProbed
+from lstm.records import PROBE_FACT, BadInput, Sweep, TrialProbed
 
 DELIVERY_S = 60.0
 
@@ -139,7 +139,7 @@ def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Ju
     fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
     try:
         if fresh:
-            study.remember(found.study_url, found.name, **{f"{PROBED}{event.number}": fact})
+            study.remember(found.study_url, found.name, **{f"{PROBE_FACT}{event.number}": fact})
         sweep = study.read(found.study_url, found.name)
     except study.AWAY as error:
         return str(study.unanswered(found.study_url, error))
