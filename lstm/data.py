@@ -5,6 +5,7 @@ An origin is the row of the first step to forecast: a window with origin `o` see
 """
 
 import itertools
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from lstm.sections import Border, DataConfig
 Part = Literal["train", "validation", "test"]
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
+NEAR = 64  # deviations from the mean: there float32 tells 4e-6 of a deviation
 SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
 
 
@@ -36,7 +38,7 @@ class Series:
 
     values: np.ndarray  # (time, column) float32, scaled: targets, past covariates, future covariates, calendar
     holes: np.ndarray | None  # (time, value column) bool: what did not stand in the file; None where all of it did
-    times: table.Grid
+    times: table.Grid | np.ndarray  # (time,) datetime64, or whole numbers
     targets: tuple[str, ...]
     futures: int  # columns known ahead, calendar included; they come last
     scale: Scale
@@ -108,11 +110,18 @@ def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
     Raises:
         BadInput: the file is wrong, or too short for the look-back, the horizon and the split.
     """
-    return prepare(table.read(config, folder, lean=True), config, reach or config.lookback)
+    reach = reach or config.lookback
+    with suppress(_InexactError):
+        return prepare(table.read(config, folder, lean=True), config, reach, in_place=True)
+    return prepare(table.read(config, folder), config, reach)
 
 
-def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
-    """The same from a table, whose values may be scaled where they lie; scaling is fitted on the training part only."""
+class _InexactError(Exception):
+    """A long file's values were kept too far from their mean for float32."""
+
+
+def prepare(source: table.Table, config: DataConfig, reach: int, *, in_place: bool = False) -> Series:
+    """The same from a table, which is of no more use if scaled `in_place`; fitted on the training part only."""
     whole, source = source, _without_leading_gap(source, config.path)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
@@ -128,7 +137,7 @@ def prepare(source: table.Table, config: DataConfig, reach: int) -> Series:
     filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
     scale = _fit(filled[slice(*bounds["train"])], source, config)
     series = Series(
-        values=_scaled(filled, source, scale, config),
+        values=_scaled(filled, source, scale, config, in_place=in_place),
         holes=holes,
         times=source.grid,
         targets=tuple(config.targets),
@@ -203,16 +212,29 @@ def fill(values: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarr
     """Fills gaps as the spec says; never from beyond the part (its end is a border) that a gap lies in."""
     if _holes(values) is None:
         return values
-    frame = pd.DataFrame(values)
-    forward = frame.ffill()
-    if config.missing != "interpolate":
-        return forward.to_numpy()
-    filled = frame.interpolate(method="linear", limit_area="inside")
-    for border in borders:
-        # Rows of a gap that runs over the border would be drawn towards a later part.
-        gap = frame[:border].isna()[::-1].cummin()[::-1]
-        filled = filled.mask(gap.reindex(frame.index, fill_value=False), forward)
-    return filled.fillna(forward).to_numpy()
+    return np.column_stack([_filled(column, config, borders) for column in values.T])
+
+
+def _filled(column: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
+    """Forward, and in a straight line to the next value where that is interpolated and beyond no border."""
+    missing = np.isnan(column)
+    holes, known = np.flatnonzero(missing), np.flatnonzero(~missing)
+    if not len(known):
+        return column
+    after = np.searchsorted(known, holes)  # how many are known before each hole
+    last, following = known[np.maximum(after - 1, 0)], known[np.minimum(after, len(known) - 1)]
+    value = np.where(after > 0, column[last], np.nan)
+    if config.missing == "interpolate":
+        inside = (after > 0) & (after < len(known))
+        for border in borders:
+            # Rows of a gap that runs over the border would be drawn towards a later part.
+            inside &= (holes >= border) | (following < border)
+        at, left, right = holes[inside], last[inside], following[inside]
+        start, end = column[left].astype(np.float64), column[right].astype(np.float64)
+        value[inside] = (end - start) / (right - left) * (at - left) + start
+    filled = column.copy()
+    filled[holes] = value
+    return filled
 
 
 def calendar(times: pd.Index, config: DataConfig) -> np.ndarray:
@@ -295,12 +317,12 @@ def _holes(values: np.ndarray) -> np.ndarray | None:
     return found
 
 
-def _scaled(values: np.ndarray, source: table.Table, scale: Scale, config: DataConfig) -> np.ndarray:
+def _scaled(values: np.ndarray, source: table.Table, scale: Scale, config: DataConfig, *, in_place: bool) -> np.ndarray:
     """The values as the network sees them, and what is known of the calendar, float32."""
     count, width = values.shape[1], values.shape[1] + 2 * len(config.calendar)
-    # A long file's have no room for others beside them; pandas' own, after filling, may not be written to.
-    in_place = source.base is not None and width == count and values.flags.writeable
-    scaled = values if in_place else np.empty((len(values), width), dtype=np.float32)
+    # Filled by pandas they may not be written to.
+    fit = source.base is not None and width == count and values.flags.writeable and values.flags.c_contiguous
+    scaled = values if in_place and fit else np.empty((len(values), width), dtype=np.float32)
     mean, deviation = np.array(scale.mean), np.array(scale.deviation)
     if source.base is not None:
         mean = mean - source.base
@@ -322,11 +344,14 @@ def _scaled(values: np.ndarray, source: table.Table, scale: Scale, config: DataC
 def _fit(train: np.ndarray, source: table.Table, config: DataConfig) -> Scale:
     """Mean and standard deviation of the training part, in the file's units."""
     columns, blocks = source.columns, list(file.spans(len(train)))
+    first = train[0].astype(np.float64)  # what is constant is so exactly
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.add.reduce([train[rows].sum(axis=0, dtype=np.float64) for rows in blocks]) / len(train)
+        mean = first + np.add.reduce([(train[rows] - first).sum(axis=0) for rows in blocks]) / len(train)
         squares = [np.square(train[rows] - mean).sum(axis=0) for rows in blocks]
         deviation = np.sqrt(np.add.reduce(squares) / len(train))
     if source.base is not None:
+        if (np.abs(mean) > NEAR * np.maximum(deviation, 1e-14 * np.abs(mean + source.base))).any():
+            raise _InexactError
         mean = mean + source.base
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
         worst = file.quoted(columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])])

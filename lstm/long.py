@@ -1,10 +1,8 @@
 """Reads a long file block by block, so that its numbers lie in memory once, as float32, and its text never.
 
 float32 tells seven digits. So that a column's spread has them, and not its distance from zero, its values are kept less
-its `base`, their mean over the first block. That block belongs to the training part and holds a 2,000th of it or more,
-so that the base is within 45 of the part's standard deviations of its mean (the part's variance is at least the share
-times the square of that distance): what is kept is exact to 3e-6 of a standard deviation at the worst, and to
-float32's own 1e-7 where a series has no such leap.
+its `base`, their mean over the first block. Whether that is near enough to the training part's mean is seen when that
+is known (`lstm.data`); where it is not, the file is read again, as a whole.
 """
 
 from collections.abc import Sequence
@@ -36,13 +34,16 @@ def read(path: Path, time: str | None, columns: Sequence[str]) -> Long | None:
     """The rows of a long file, its columns being numbers.
 
     None where a file must be looked at as a whole: it is not long, its times or numbers are of an unusual kind, or
-    something is wrong with it, which is told best by who sees all of it.
+    something is wrong with them, which is told best by who sees all of it.
+
+    Raises:
+        BadInput: a column is absent or stands there twice, or there are too many rows.
     """
     try:
         if path.stat().st_size <= file.LONG:
             return None
         return _read(path, time, columns)
-    except (pa.ArrowException, OSError, BadInput, _UnusualError):
+    except (pa.ArrowException, OSError, _UnusualError):
         return None
 
 
@@ -53,12 +54,18 @@ class _UnusualError(Exception):
 def _read(path: Path, time: str | None, columns: Sequence[str]) -> Long:
     values, stamps, kind = _Values(len(columns)), _Growing(np.int64), pa.int64()
     for block in file.blocks(path, [*([time] if time else []), *columns], numbers=columns):
-        values.add(file.numbers(path, block, columns))
+        try:
+            values.add(file.numbers(path, block, columns))
+        except BadInput:
+            raise _UnusualError from None
         if time:
-            kind = block.column(time).type
-            if block.column(time).null_count or not (pa.types.is_timestamp(kind) or pa.types.is_integer(kind)):
+            written = block.column(time)
+            if pa.types.is_date(written.type):
+                written = written.cast(pa.timestamp("s"))
+            kind = written.type
+            if written.null_count or not (pa.types.is_timestamp(kind) or pa.types.is_integer(kind)):
                 raise _UnusualError
-            stamps.add(block.column(time).cast(pa.int64()).to_numpy())
+            stamps.add(written.cast(pa.int64()).to_numpy())
     zone: str | None = kind.tz if pa.types.is_timestamp(kind) else None
     return Long(values.whole(), values.base, _times(stamps.whole(), kind) if time else None, zone)
 

@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,20 +21,17 @@ OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Regular times, each made when it is asked for: all of a long series' would be as large as its values."""
+    """Evenly spaced times, each made when it is asked for: all of a long series' would be as large as its values."""
 
-    first: pd.Timestamp | int
-    step: str  # a pandas offset, or how far whole numbers are apart
+    first: Any  # a datetime64, or a whole number
+    gap: Any
     count: int
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Times of the rows: (row,) datetime64 or int64."""
+        """Times of the rows: (row,)."""
         start, stop, _ = rows.indices(self.count)
-        if isinstance(self.first, int):
-            return self.first + int(self.step or 1) * np.arange(start, stop)
-        offset = pd.tseries.frequencies.to_offset(self.step)
-        times = pd.date_range(self.first + start * offset, periods=max(stop - start, 0), freq=offset)
-        return times.to_numpy()
+        times: np.ndarray = self.first + self.gap * np.arange(start, stop)
+        return times
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,12 @@ class Table:
     )
 
     @property
-    def grid(self) -> Grid:
-        """The times without a number for each."""
-        first = self.times[0]
-        return Grid(first if isinstance(first, pd.Timestamp) else int(first), self.step, len(self.times))
+    def grid(self) -> Grid | np.ndarray:
+        """The times, where they are evenly spaced without a number for each: (time,)."""
+        if isinstance(self.times, pd.RangeIndex):
+            return Grid(np.int64(self.times.start), np.int64(self.times.step), len(self.times))
+        times = self.times.to_numpy()
+        return Grid(times[0], times[1] - times[0], len(times)) if len(times) > 1 and is_steady(self.times) else times
 
 
 def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
@@ -64,9 +64,7 @@ def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
         BadInput: the file, a column, a time or a value is not what it should be.
     """
     path = folder / config.path
-    # Where training starts later than the file, or rows are averaged, what is kept might not be exact enough.
-    lean = lean and not config.step and not isinstance(config.split.train, str)
-    found = long.read(path, config.time, config.columns) if lean else None
+    found = long.read(path, config.time, config.columns) if lean and not config.step else None
     zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
     notes: list[str] = []
     index: pd.Index = pd.RangeIndex(len(values))
@@ -277,7 +275,7 @@ def _regular_times(
         _check_size(path, (times[-1] - times[0]) / width, len(times), step)
         grid = pd.date_range(times[0], times[-1], freq=offset)
         averaged = None
-        if not times.equals(grid) and (not times.isin(grid).all() or times.has_duplicates):
+        if not times.equals(grid) and (times.has_duplicates or _places(grid, times) is None):
             averaged = pd.DataFrame(values, index=times).resample(offset).mean()
     except (ValueError, OverflowError) as error:
         raise BadInput(f"{path}: steps of {step} can't be laid over its times: {file.first_line(error)}") from None
@@ -306,7 +304,11 @@ def _on_grid(
 ) -> tuple[pd.Index, np.ndarray, str]:
     absent = len(grid) - len(times)
     if absent:
-        first = grid[~grid.isin(times)][0]
+        places = _places(grid, times)
+        assert places is not None  # its step was found from them, or they were averaged
+        there = np.zeros(len(grid), dtype=bool)
+        there[places] = True
+        first = grid[int(np.argmin(there))]
         if config.missing == "refuse":
             raise BadInput(
                 f"{path}: {absent} of {len(grid)} steps of {step} are missing, first {first}; say what to do with "
@@ -314,6 +316,20 @@ def _on_grid(
             )
         notes.append(f"{absent} of {len(grid)} steps of {step} are missing, first {first}")
         full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
-        full[grid.get_indexer(times)] = values
+        full[places] = values
         values = full
     return grid, values, step
+
+
+def _places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
+    """Which row of the grid each time is, both being sorted: (row,) int32; None where one is none of them.
+
+    pandas would lay a table over the grid, which is larger than a long file's values.
+    """
+    wanted, found = grid.to_numpy(), np.empty(len(times), dtype=np.int32)
+    for rows in file.spans(len(times)):
+        some = times[rows].to_numpy()
+        found[rows] = np.minimum(np.searchsorted(wanted, some.astype(wanted.dtype)), len(wanted) - 1)
+        if (wanted[found[rows]] != some).any():
+            return None
+    return found

@@ -191,7 +191,7 @@ def _csv(gigabytes: float) -> None:
         os.wait()
         long_s, long_mb = _first_epoch(path.parent)
         path.unlink()
-        _write(path, rows // 1000)
+        _write(path, max(rows // 1000, 20_000))
         short_s, short_mb = _first_epoch(path.parent)
         above, array = long_mb - short_mb, rows * 3 * 4 / 1e6
         print(

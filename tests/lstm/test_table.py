@@ -443,3 +443,22 @@ def test_every_well_formed_file_is_read_as_it_was_written(tmp_path_factory, shar
     found = table.read(shared_config(), folder)
     assert found.times.tolist() == times.tolist()
     np.testing.assert_array_equal(found.values[:, 0], values)
+
+
+@pytest.mark.parametrize("step", ["7D", "MS", "ME", "B", "LWOM-FRI", "bh", "90min", "h"])
+def test_a_grid_has_all_times(reads, step):
+    found = reads(
+        "t,y\n" + "".join(f"2020-01-{day:02d} {day % 7:02d}:30,{day}\n" for day in range(1, 32)),
+        step=step,
+        missing="skip",
+    )
+    for rows in (slice(None), slice(1), slice(-1, None), slice(1, 3), slice(3, 1), slice(2, 10**6)):
+        np.testing.assert_array_equal(found.grid[rows], found.times.to_numpy()[rows])
+
+
+@pytest.mark.parametrize("times", [[5], [5, 7], [5, 7, 9], None])
+def test_so_has_one_of_whole_numbers(reads, times):
+    rows = [f"{time},1" for time in times] if times else ["0,1", "0,2"]
+    found = reads("t,y\n" + "\n".join(rows) + "\n", time="t" if times else None)
+    np.testing.assert_array_equal(found.grid[:], times or [0, 1])
+    np.testing.assert_array_equal(found.grid[-1:], (times or [0, 1])[-1:])
