@@ -320,9 +320,8 @@ def _holes(values: np.ndarray) -> np.ndarray | None:
 def _scaled(values: np.ndarray, source: table.Table, scale: Scale, config: DataConfig, *, in_place: bool) -> np.ndarray:
     """The values as the network sees them, and what is known of the calendar, float32."""
     count, width = values.shape[1], values.shape[1] + 2 * len(config.calendar)
-    # Filled by pandas they may not be written to.
-    fit = source.base is not None and width == count and values.flags.writeable and values.flags.c_contiguous
-    scaled = values if in_place and fit else np.empty((len(values), width), dtype=np.float32)
+    room = source.base is not None and width == count  # as many columns, and float32
+    scaled = values if in_place and room else np.empty((len(values), width), dtype=np.float32)
     mean, deviation = np.array(scale.mean), np.array(scale.deviation)
     if source.base is not None:
         mean = mean - source.base
