@@ -50,6 +50,7 @@ LOSSES = 5  # attempts that may end with their process before a trial counts as 
 # And with a host that has no memory left before it counts as one that has no room: once it may be the others' fault.
 MEMORY_LOSSES = 2
 LOST, OUT_OF_MEMORY = "its process or its host was lost", "its host ran out of memory"
+RAISED = "its process could not go on"
 AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
 T = TypeVar("T")
 
@@ -263,7 +264,7 @@ class Bridge:
         if not live.ended and result and result.get("done") and not error:
             self.result(tune_id, result)
         if not live.ended and error:
-            self._lost(live, OUT_OF_MEMORY if _is_out_of_memory(live.error) else LOST)
+            self._lost(live, _why_lost(live.error))
         del self._live[tune_id]
 
     def _started(self, live: Attempt, started: Started) -> None:
@@ -505,9 +506,17 @@ class Bridge:
         return trial, epochs, found.spent if found else NOTHING
 
 
-def _is_out_of_memory(error: str) -> bool:
-    """Whether Ray's memory monitor ended an actor; of any other end Ray says that the kernel may have done it."""
-    return "memory usage threshold" in error or "OutOfMemoryError" in error
+def _why_lost(said: str) -> str:
+    """Why an actor is no more, by what Ray said: of its memory monitor, or of an error that was not in our own step.
+
+    Of any other end Ray says that the kernel may have had no memory.
+    """
+    if "memory usage threshold" in said:
+        return OUT_OF_MEMORY
+    if re.search(r"ray::\w+\.\w+\(\)", said):  # a traceback: what follows its last line of code is the error
+        *frames, error = re.split(r"\n\s+.*\n(?=\S)", said)
+        return f"{RAISED}: {error.splitlines()[0][:300]}" if frames else RAISED
+    return LOST
 
 
 def _now_ms() -> int:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,10 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Tells the bridge what Ray said of a lost actor."""
-        self._bridge.error(trial.trial_id, str(trial.get_error() or ""))
+        said = ""
+        with suppress(OSError):  # `get_error` looks where it is copied to later
+            said = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+        self._bridge.error(trial.trial_id, said)
 
 
 class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types

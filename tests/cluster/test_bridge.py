@@ -10,7 +10,7 @@ from optuna.exceptions import StorageInternalError
 from ray.tune.search import Searcher
 
 from cluster import bridge, patience
-from cluster.bridge import LOSSES, Bridge
+from cluster.bridge import LOSSES, LOST, OUT_OF_MEMORY, RAISED, Bridge
 from cluster.config import SearchConfig
 from cluster.patience import Patience
 from cluster.result import Failure, Probed, Started
@@ -60,7 +60,8 @@ class Tune:
         """A result with `done`: Tune shows it to the searcher alone."""
         self.searcher.on_trial_complete(trial_id, {"epochs": tuple(epochs), "done": True, **more})
 
-    def die(self, trial_id):
+    def die(self, trial_id, said=""):
+        self.bridge.error(trial_id, said)
         self.searcher.on_trial_complete(trial_id, None, error=True)
 
     def run(self, value=1.0):
@@ -315,6 +316,26 @@ def test_a_lost_attempt_is_tried_again_after_a_pause(tune, patient):
     t.last(trial_id, [epoch(2, 0.5, "max_epochs")])
     assert t.study.sweep().trials[0].curve == ((1, 1.0), (2, 0.5))
     assert t.states() == ["COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("The actor died unexpectedly before finishing this task.\n\tpid: 1\n(1) killed by the OOM killer", LOST),
+        ("Task was killed: node memory usage threshold was exceeded", OUT_OF_MEMORY),
+        (
+            "Failure # 1\n\x1b[36mray::TrialActor.train()\x1b[39m (pid=1)\n"
+            "  File 'a.py', line 3\n    x()\nValueError: boom\nmore\n",
+            f"{RAISED}: ValueError: boom",
+        ),
+        ("Failure # 1\nray::TrialActor.__init__() (pid=1)\n", RAISED),
+    ],
+)
+def test_why_an_attempt_was_lost_is_what_ray_says(tune, said, reason):
+    t = tune(n_trials=1)
+    trial_id, _ = t.start()
+    t.die(trial_id, said)
+    assert [event.reason for event in t.told(TrialLost)] == [reason]
 
 
 @pytest.mark.parametrize("how", ["died", "passing"])

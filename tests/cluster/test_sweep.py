@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from ray import tune
 
-from cluster import connect, sweep
+from cluster import bridge, connect, sweep
 from cluster import study as studies
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.lease import HeldError, Lease
@@ -92,14 +92,14 @@ def drive(joined, monkeypatch, tmp_path):
 
     monkeypatch.setattr(sweep, "join", join)
 
-    def act(order, on=lambda _: None, known=()):
+    def act(order, on=lambda _: None, known=(), **changed):
         events, sent = [], []
 
         def record(event):
             events.append(event)
             on(event)
 
-        series = load(order.base.data, tmp_path)
+        series = dataclasses.replace(load(order.base.data, tmp_path), **changed)
         outcome = sweep.run(order, series, record, Memory(sent.append, lambda: known), address=None, conclude=print)
         return outcome, events, sent
 
@@ -145,6 +145,21 @@ def test_workers_of_a_host_share_the_series_in_memory(joined, order, tmp_path):
     looks = tune.with_parameters(Looks, series=series)
     found = tune.run(looks, num_samples=2, verbose=0, storage_path=str(tmp_path / "tune"))
     assert [result["shared"] for result in found.results.values()] == [True, True]
+
+
+class Unreadable:
+    """What no worker can make of its bytes."""
+
+    def __reduce__(self):
+        return eval, ("1 / 0",)
+
+
+def test_an_error_beside_our_own_step_is_told_as_what_it_is(drive, order, monkeypatch):
+    monkeypatch.setattr(bridge, "LOSSES", 1)
+    _, events, _ = drive(order(n_trials=1), notes=(Unreadable(),))
+    (end,) = told(events, TrialEnded)
+    assert end.state == "FAIL"
+    assert end.reason == "its process could not go on: ZeroDivisionError: division by zero (1 times)"
 
 
 def pid_of(event):
