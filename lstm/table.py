@@ -44,9 +44,7 @@ class Table:
     step: str  # a pandas offset ("7D", "MS"), "" where rows are only in order
     fingerprint: str  # SHA-256 of the file's bytes
     notes: tuple[str, ...]  # what was found and done, for people
-    base: np.ndarray | None = (
-        None  # (column,): `values` are float32 and less this (`lstm.long`); None where they are not
-    )
+    base: np.ndarray | None = None  # (column,): not None where `values` are float32 and less this (`lstm.long`)
 
     @property
     def grid(self) -> Grid | np.ndarray:
