@@ -25,10 +25,11 @@ from cluster.patience import Patience, Unreachable
 from cluster.result import Failure, Probed, Started
 from cluster.stop import Stop
 from cluster.study import Study
-from lstm import checkpoint
+from lstm import checkpoint, ownership
 from lstm.records import (
     BESIDE,
     NOTHING,
+    BadInput,
     Epoch,
     EpochEnded,
     Notice,
@@ -114,7 +115,7 @@ class Bridge:
             study: The sweep's study, held under its lease.
             checkpoints: Address under which each trial has its own.
             keep_best: Whether a trial that is not the best loses its weights when it ends.
-            order: What every actor is told: `cpus`, `gpus`, `probe`.
+            order: What every actor is told: `cpus`, `gpus`, `probe`, `studies`.
             limit: Says how many trials may be asked for at once.
             stop: Where the end is asked for.
             record: Receives the events.
@@ -298,6 +299,9 @@ class Bridge:
         elif failure.kind == "storage":
             self._storage_fails(live, failure.text)
             self._again(live, failure.text, AGAIN_S)
+        elif failure.kind == "refused":
+            self._again(live, failure.text, AGAIN_S)
+            self.stop.now(failure.text, 1)
         elif failure.kind == "diverged":
             self._end(live, "PRUNED", failure.text, diverged=True)
         else:
@@ -386,21 +390,26 @@ class Bridge:
 
     def _keep(self, live: Attempt, value: float | None) -> None:
         """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""
-        loser = live.address if live.epochs else ""
+        loser = live.number if live.epochs else None
         if value is not None:
             mine = (self._sign * value, live.number, live.address)
             if self._best is None or mine < self._best:
-                loser, self._best = self._best[2] if self._best else "", mine
-        if loser:
+                loser, self._best = self._best[1] if self._best and self._best[2] else None, mine
+        if loser is not None:
             self._strip(loser)
 
-    def _strip(self, address: str) -> None:
+    def _strip(self, number: int) -> None:
         if not self._keep_best:
             return
+        address = checkpoint.address_of(self._checkpoints, number)
         try:
-            checkpoint.strip(address)
-        except OSError as error:
+            if found := ownership.load(address, self._owner(number)):
+                checkpoint.strip(address, found)
+        except (OSError, BadInput) as error:
             self._record(Notice(f"{address}: its weights could not be removed: {error}"))
+
+    def _owner(self, number: int) -> ownership.Owner:
+        return ownership.Owner(tuple(self._order["studies"]), number, self._study.trial(number).config)
 
     def _strip_again(self, sweep: Sweep) -> None:
         """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""
@@ -410,8 +419,8 @@ class Bridge:
             return
         runner_up = replace(sweep, trials=tuple(others)).best
         last = max(others, key=lambda t: t.ended_at_ms or 0)
-        for address in {t.checkpoint for t in (runner_up, last) if t}:
-            self._strip(address)
+        for number in {t.number for t in (runner_up, last) if t}:
+            self._strip(number)
 
     def _ending(self, number: int, decision: Mapping[str, Any], value: float | None) -> TrialEnded:
         """The event of an end; `value` is a completed trial's."""
@@ -493,7 +502,7 @@ class Bridge:
         Raises:
             OSError: the storage fails.
         """
-        found = checkpoint.load(address)
+        found = ownership.load(address, self._owner(number))
         if found:
             _, attempt = self._insist(lambda: self._study.begin_attempt(number))
             checkpoint.write(address, attempt, found)

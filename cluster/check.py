@@ -1,11 +1,9 @@
 """Checks a sweep's study and its checkpoints against each other, from the records alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from lstm import checkpoint
-from lstm.config import TrialConfig
+from lstm import checkpoint, ownership
 from lstm.records import Epoch, Finding, Sweep, Trial, best_epoch, epochs_s, same
 
 History = tuple[Epoch, ...]
@@ -15,6 +13,7 @@ AGAIN = (
     "restore the file from a backup; where there is none, training the trial's configuration again gives the same "
     "weights (`sweep compare {name}` shows it)"
 )
+ANOTHER = "another sweep has used this folder: restore the file from a backup, or run the spec under another name"
 
 
 @dataclass(slots=True)
@@ -80,12 +79,15 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     broken: list[str] = []
     try:
         found = checkpoint.load(address, broken.append)
+        foreign = ownership.difference(address, found, ownership.Owner.of(sweep, trial)) if found else ""
     except OSError as error:
         wrong(f"{address}: can't be read: {error}", "see to it that the store answers, and look again")
         return None
     for text in broken:
         wrong(text, AGAIN if trial.ended else RUN)
-    if broken and trial.ended:
+    if foreign:
+        wrong(f"{address}: is not this trial's: {foreign}", ANOTHER)
+    if foreign or (broken and trial.ended):
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
         if trial.ended:
@@ -102,8 +104,6 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
 def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator[str]:
     """What is wrong in a checkpoint that could be loaded."""
     state, history = found.state, found.state.history
-    if differing := _differing(found.config, TrialConfig.model_validate(trial.config)):
-        yield f"is not this trial's: it was trained with {differing}"
     numbers = [epoch.number for epoch in history]
     if numbers != list(range(1, state.epoch + 1)):
         yield f"its history is not that of {state.epoch} epochs: {_few(numbers)}"
@@ -112,20 +112,6 @@ def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator
         yield f"its best weights are of epoch {state.best_epoch}, the best is {best.number if best else 'none'}"
     if sweep.best and trial.number == sweep.best.number and not state.best_weights:
         yield "holds no weights, and the trial is the best"
-
-
-def _differing(one: TrialConfig, other: TrialConfig) -> str:
-    """Where two configurations differ, apart from where their data lay; "" where they do not."""
-    pairs = [(dict(_flat(c.model_dump(exclude={"data": {"path"}})))) for c in (one, other)]
-    return ", ".join(f"{path}={pairs[0][path]!r}" for path in pairs[0] if pairs[0][path] != pairs[1].get(path))
-
-
-def _flat(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{at}{key}.")
-        else:
-            yield f"{at}{key}", value
 
 
 def _curve(trial: Trial, history: History) -> Iterator[str]:

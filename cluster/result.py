@@ -29,12 +29,16 @@ class Probed:
     trouble: str = ""  # why it could not
 
 
+Kind = Literal["diverged", "broken", "passing", "storage", "refused"]
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A trial can't go on: out of memory alone (diverged), it would fail again (broken), or it may pass.
 
-    Where storage does not take or give its checkpoints it is no fault of the trial, and is not counted.
+    Where storage does not take or give its checkpoints it is no fault of the trial, and is not counted. Where what is
+    there may not be used (refused), being another study's, the sweep ends.
     """
 
-    kind: Literal["diverged", "broken", "passing", "storage"]
+    kind: Kind
     text: str

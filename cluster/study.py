@@ -25,7 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from cluster import space, storage
+from cluster import moved, space, storage
 from cluster.config import (
     AnyPruner,
     GpSampler,
@@ -41,13 +41,14 @@ from cluster.lease import driver_text, engine_options, is_missing
 from cluster.storage import SoleStorage
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, Objective, Scalar, Spent, Sweep, Trial, TrialProbed, same
+from lstm.records import BadInput, Epoch, Objective, Scalar, Spent, Sweep, Trial, TrialProbed, check_form, same
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
 # In Optuna's samplers: what all trials so far were searched in. It grows trial by trial; a new one would read them all.
 COMMON = ("_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
+FORM, FORMAT = "form", 1  # the fact, and the newest version of a study's form that is read; without the fact it is 1
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -76,6 +77,7 @@ class Study:
             sampler=sampler,
             pruner=pruner,
         )
+        _check_form(self._study)
         self._live: dict[int, optuna.trial.Trial] = {}
         self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
         self._space: space.Space = search.space if search else {}
@@ -141,7 +143,7 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
-        place = _place(self._study.user_attrs, self.url, self.name)
+        place = moved.checkpoints_of(self._study.user_attrs, self.url, self.name)
         return _trial(self._frozen(number), space.Resolver(self.base), place)
 
     def _frozen(self, number: int) -> FrozenTrial:
@@ -332,15 +334,20 @@ def _load(url: str, name: str) -> optuna.Study:
         study = optuna.load_study(study_name=name, storage=storage.connect(url))
     except KeyError:
         raise missing from None
+    _check_form(study)
     if COMPARABLE not in study.user_attrs:  # its first driver was killed before it had said what the sweep is
         raise missing
     return study
 
 
+def _check_form(study: optuna.Study) -> None:
+    check_form(f"the study {study.study_name}", int(study.user_attrs.get(FORM, 1)), FORMAT)
+
+
 def _sweep(study: optuna.Study, url: str) -> Sweep:
     facts = study.user_attrs
     base = TrialConfig.model_validate(facts["base"])
-    place = _place(facts, url, study.study_name)
+    place = moved.checkpoints_of(facts, url, study.study_name)
     resolve = space.Resolver(base)
     trials = tuple(_trial(t, resolve, place) for t in study.get_trials(deepcopy=False))
     second = facts.get("second")
@@ -354,16 +361,6 @@ def _sweep(study: optuna.Study, url: str) -> Sweep:
         facts={**facts, "checkpoints": place},
         second=Objective(*second) if second else None,
     )
-
-
-def _place(facts: Mapping[str, Any], url: str, name: str) -> str:
-    """Where the sweep's checkpoints are: of a home, study and checkpoints in one folder, they move along."""
-    place = str(facts.get("checkpoints", ""))
-    parts = sqlalchemy.make_url(url)
-    if place and "://" not in place and parts.get_backend_name() == "sqlite" and not Path(place).exists():
-        beside = Path(str(parts.database)).absolute().parent / name
-        return str(beside) if beside.is_dir() else place
-    return place
 
 
 def _trial(frozen: FrozenTrial, resolve: space.Resolver, place: str) -> Trial:

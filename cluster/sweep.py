@@ -6,10 +6,11 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cluster import moved
 from cluster import study as studies
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
@@ -17,7 +18,7 @@ from cluster.lease import HeldError, Lease, driver
 from cluster.patience import Patience, Unreachable
 from cluster.stop import Stop, deadline, signals
 from cluster.study import AWAY, COMPARABLE, Study, trouble, unanswered
-from lstm import checkpoint
+from lstm import checkpoint, files, ownership
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.records import (
@@ -51,6 +52,9 @@ class Order:
     folder: str  # of the spec's file; the data's path starts there
     study_id: str  # tells this sweep from another of its name, in stores that keep both
     probe: bool = False  # each trial at its end
+    begun_at: str = ""  # where the checkpoints of a sweep lie that was begun before; "" for a new one
+    studies_before: tuple[str, ...] = ()  # the ids of the studies that this one was copied from
+    mark: str = ""  # where the study is kept, and by whom, for those who find its checkpoints
 
     @property
     def n_trials(self) -> int:
@@ -69,9 +73,19 @@ class Order:
         return self.storage.study
 
     @property
-    def checkpoints(self) -> str:
-        """The address under which each trial has its own."""
+    def sweep_folder(self) -> str:
+        """The address for whatever is kept of sweeps of this name; other studies may have their folders there, too."""
         return f"{self.storage.checkpoints}/{self.name}"
+
+    @property
+    def checkpoints(self) -> str:
+        """The address under which each trial has its own: this study's alone."""
+        return self.begun_at or f"{self.sweep_folder}/{self.study_id}"
+
+    @property
+    def ownership_mark(self) -> ownership.Mark:
+        """Says in that folder whose it is."""
+        return ownership.Mark(self.study_id, self.name, self.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +115,7 @@ def run(
     memory: Memory,
     *,
     address: str | None,
+    settle: Callable[[], None],
     conclude: Callable[[Outcome], None],
 ) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
@@ -111,6 +126,7 @@ def run(
         record: Receives every event of this driver, from this thread and others.
         memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
         address: A running Ray cluster's, or None for a local one.
+        settle: Called once the sweep is this driver's, before its study is opened.
         conclude: Called with the outcome while the sweep is still this driver's.
 
     Raises:
@@ -136,6 +152,7 @@ def run(
         ):
             install()
             try:
+                settle()
                 study = open_study(order, series)
             except AWAY as error:
                 raise unanswered(order.study_url, error) from None
@@ -190,7 +207,7 @@ def _settle(study: Study, patience: Patience, record: Record) -> Sweep:
     trials = {trial.number: trial for trial in before.trials}
     for ending in before.endings():
         if ending.number in settled:
-            replay(trials[ending.number], ending, record)
+            replay(before, trials[ending.number], ending, record)
     return before
 
 
@@ -216,7 +233,13 @@ def open_study(order: Order, series: Dataset) -> Study:
     """
     study = Study(order.study_url, order.name, order.search, order.base)
     check_same(study.facts, order, series)
+    try:
+        ownership.claim(order.checkpoints, order.ownership_mark)
+    except OSError as error:
+        raise BadInput(f"{order.checkpoints}: can't be written: {error.strerror or error}") from None
     study.remember(
+        form=studies.FORMAT,
+        place=moved.folder_of(order.study_url),
         spec_text=order.spec_text,
         spec_hash=order.spec_hash,
         data_fingerprint=series.fingerprint,
@@ -250,8 +273,8 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
         for path in sorted(old.keys() | new.keys())
         if old.get(path, ...) != new.get(path, ...)
     ]
-    place = str(facts.get("checkpoints", order.checkpoints))
-    if place != order.checkpoints and not _moved(place, order) and ("://" in place or Path(place).exists()):
+    place = moved.checkpoints_of(facts, order.study_url, order.name) or order.checkpoints
+    if place != order.checkpoints and _is_there(place):
         changed.append(
             f"  its checkpoints: are in {place}, would be in {order.checkpoints} (storage.checkpoints, --home)"
         )
@@ -266,13 +289,87 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
         )
 
 
-def _moved(place: str, order: Order) -> bool:
-    """Whether a whole home, study and checkpoints in one folder, was copied or moved to where it is now."""
-    scheme, _, database = order.study_url.partition(":///")
-    if scheme != "sqlite" or Path(database).parent != Path(order.checkpoints).parent:
+def as_begun(order: Order, facts: Mapping[str, Any]) -> Order:
+    """The order of a sweep that was begun before, under its study's id.
+
+    The data's path is the one first written, which its trials are known by.
+    """
+    study_id = str(facts.get("id", order.study_id))
+    base = order.base.with_path(facts["base"]["data"].get("path"))
+    where = moved.checkpoints_of(facts, order.study_url, order.name)
+    # Earlier versions had no folder for each study.
+    here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
+    same = [place for place in here if moved.is_same(place, where)]
+    begun_at = where if same else next(filter(_has_trials, here), here[0 if where else 1])
+    return replace(order, study_id=study_id, base=base, begun_at=begun_at, studies_before=_ancestors(facts))
+
+
+def as_moved(order: Order, found: moved.Moved) -> Order:
+    """The order of a sweep once it is written down where it is now."""
+    before = order.studies_before
+    if found.copied:
+        before = (found.study_before, *before)
+    return replace(order, study_id=found.study, begun_at=found.checkpoints, studies_before=before)
+
+
+def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, **more: Any) -> None:
+    """Has a study that was moved or copied remember where it is and who it is; to be called under the lease.
+
+    Args:
+        url: The study's database.
+        name: The sweep's name.
+        found: What `moved.look` has found.
+        mark: The study's from now on.
+        more: Further facts to be remembered.
+
+    Raises:
+        ForeignCheckpoint: the checkpoints are another study's.
+        OSError: they can't be read or written.
+    """
+    facts = studies.facts(url, name) or {}
+    ancestors = [*([found.study_before] if found.copied else []), *facts.get("ancestors", ())]
+    moved.carry_out(found, mark)
+    # In this order: a study whose driver was killed in the middle is still known to be moved.
+    more |= {"checkpoints": found.checkpoints, "ancestors": list(dict.fromkeys(ancestors))}
+    studies.remember(url, name, **more, id=found.study, place=moved.folder_of(url))
+
+
+def check_checkpoints(order: Order, sweep: Sweep) -> None:
+    """Whether the checkpoints of a sweep that was begun before are its own, as far as they will be used.
+
+    Raises:
+        BadInput: they are another study's, or a newer version made them.
+    """
+    mark = ownership.mark_of(order.checkpoints)
+    if mark is not None and mark.study not in (order.study_id, *order.studies_before):
+        ownership.refuse_another(order.checkpoints, order.study_id)
+    for trial in sweep.trials:
+        used = trial.state == "RUNNING" or (sweep.best is not None and trial.number == sweep.best.number)
+        # An earlier version left no mark, so that another study may have been there.
+        if used or (mark is None and trial.checkpoint):
+            address = trial.checkpoint or checkpoint.address_of(order.checkpoints, trial.number)
+            try:
+                ownership.load(address, ownership.Owner.of(sweep, trial))
+            except ownership.ForeignCheckpoint as error:
+                text = f"{error}. Another sweep has used this folder: give this spec another name and run it anew"
+                raise BadInput(text) from None
+            except OSError as error:
+                raise BadInput(f"{address}: can't be read: {error.strerror or error}") from None
+
+
+def _ancestors(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    return ownership.studies_of(facts)[1:]
+
+
+def _is_there(place: str) -> bool:
+    return "://" in place or Path(place).is_dir()
+
+
+def _has_trials(place: str) -> bool:
+    try:
+        return any(name.startswith("trial-") for name in files.names(place))
+    except OSError:
         return False
-    before = Path(place).parent
-    return not before.exists() or (before / Path(database).name).exists()
 
 
 def _show(tree: Mapping[str, Any], path: str) -> str:
@@ -295,7 +392,12 @@ def _drive(
         study,
         checkpoints=order.checkpoints,
         keep_best=order.storage.keep == "best",
-        order={"cpus": order.resources.cpus_per_trial, "gpus": joined.gpus_per_trial, "probe": order.probe},
+        order={
+            "cpus": order.resources.cpus_per_trial,
+            "gpus": joined.gpus_per_trial,
+            "probe": order.probe,
+            "studies": (order.study_id, *order.studies_before),
+        },
         limit=_limit(order, joined),
         stop=stop,
         record=record,
@@ -345,17 +447,17 @@ def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: thre
             if stop.code:  # interrupted: the next driver sends the rest
                 return
             if ending.number not in known:
-                replay(trials[ending.number], ending, memory.record)
+                replay(sweep, trials[ending.number], ending, memory.record)
         done.set()
     except Exception as error:  # no training waits for it
         traceback.print_exc()
         record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
 
 
-def replay(trial: Trial, ending: TrialEnded, record: Record) -> None:
+def replay(sweep: Sweep, trial: Trial, ending: TrialEnded, record: Record) -> None:
     """Sends the events of an ended trial."""
     record(trial.starting(trial.checkpoint))
-    found = checkpoint.load(trial.checkpoint) if trial.checkpoint else None
+    found = ownership.load_trial(sweep, trial)
     for epoch in found.state.history if found else ():
         record(EpochEnded(trial.number, epoch))
     if trial.probed is not None:

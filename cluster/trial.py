@@ -10,17 +10,17 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import ray
 from ray import tune
 
 from cluster.goodput import Clock, process_age_s
-from cluster.result import Failure, Probed, Started
-from lstm import checkpoint
+from cluster.result import Failure, Kind, Probed, Started
+from lstm import checkpoint, ownership
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
-from lstm.records import NOTHING, Epoch
+from lstm.records import NOTHING, BadInput, Epoch
 
 # Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
 # host may have more luck.
@@ -41,8 +41,10 @@ def _storage(address: str, worker: str) -> Iterator[None]:
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
-    """Trains the trial that its config names: `number`, `attempt`, `address`, `cpus`, `gpus`, `trial`, `probe`, `over`.
+    """Trains the trial that its config names.
 
+    The config holds its `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), and `cpus`,
+    `gpus`, `probe` and `over`.
     The first step answers at once, with where the trial runs and the epochs that a checkpoint already
     holds; each further step is one epoch, durable before it is reported. Where `probe` is set the step after
     the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
@@ -98,28 +100,31 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             return self._probe() if self._over else self._save(self._unsaved or self._train(self._epochs))
         except _Storage as error:
             return self._wait(str(error))
-        except ray.exceptions.RayError as error:
-            return self._give_up("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
-        except Exception as error:  # a wrong shape and the like: it would fail again
-            from lstm import device
+        except Exception as error:
+            return self._fail(error)
 
-            if device.is_out_of_memory(error):
-                self._epochs = None
-                device.release(self._device)
-                return self._give_up("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
-            traceback.print_exc()  # Ray carries it to the sweep's log
-            return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
+    def _fail(self, error: Exception) -> dict[str, Any]:
+        from lstm import device
+
+        if isinstance(error, ray.exceptions.RayError):
+            return self._give_up("passing", f"{type(error).__name__} on {self._worker()}: {_first_line(error)}")
+        if isinstance(error, BadInput):  # another study's checkpoint is there, or a newer version's
+            return self._give_up("refused", str(error))
+
+        if device.is_out_of_memory(error):
+            self._epochs = None
+            device.release(self._device)
+            return self._give_up("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
+        traceback.print_exception(error)  # Ray carries it to the sweep's log
+        # A wrong shape and the like: it would fail again.
+        return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
         from lstm.training import train
 
         broken: list[str] = []
         with _storage(self._order["address"], self._worker()):
-            found = checkpoint.load(self._order["address"], broken.append)
-        # A file that was moved is the same data; the study compares its bytes.
-        if found and found.config.with_path("-") != self._trial.with_path("-"):
-            broken.append(f"{self._order['address']}: holds another configuration's checkpoint; it was not used")
-            found = None
+            found = ownership.load(self._order["address"], self._owner(), broken.append)
         state = found.state if found else None
         self._spent, self._is_made = found.spent if found else NOTHING, False
         self._facts = checkpoint.Facts.of(self._series)
@@ -148,7 +153,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     def _save(self, epoch: Epoch) -> dict[str, Any]:
         assert epoch.state is not None
         self._unsaved = epoch
-        content = checkpoint.Checkpoint(self._trial, self._facts, epoch.state, self._spent + self._clock.spent)
+        spent = self._spent + self._clock.spent
+        owner = self._owner()
+        content = checkpoint.Checkpoint(
+            self._trial, self._facts, epoch.state, spent, study=owner.studies[0], number=owner.number
+        )
         with _storage(self._order["address"], self._worker()):
             checkpoint.write(self._order["address"], self._order["attempt"], content)
         self._unsaved, self._pauses = None, iter(PAUSES_S)
@@ -161,7 +170,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         from lstm.probe import probe
 
         with _storage(self._order["address"], self._worker()):
-            found = checkpoint.load(self._order["address"])
+            found = ownership.load(self._order["address"], self._owner())
         numbers, trouble = {}, "no epoch of it had a finite value"
         if found and found.state.best_weights:
             try:
@@ -183,7 +192,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._clock.lap("checkpoint")
         return {"epochs": (), "waiting": text, "done": False}
 
-    def _give_up(self, kind: Literal["diverged", "broken", "passing", "storage"], text: str) -> dict[str, Any]:
+    def _owner(self) -> ownership.Owner:
+        order = self._order
+        config = self._trial.model_dump()
+        return ownership.Owner(tuple(order["studies"]), order["number"], config, self._series.fingerprint)
+
+    def _give_up(self, kind: Kind, text: str) -> dict[str, Any]:
         """Ends the attempt; what was done since the last lap, and an epoch that was not kept, are lost."""
         unsaved_s = self._unsaved.metrics["epoch_s"] if self._unsaved else 0.0
         self._unsaved = None

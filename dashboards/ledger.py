@@ -137,6 +137,11 @@ class Ledger:
 
     # --- a trial's run
 
+    def config_of(self, number: int) -> Mapping[str, Any] | None:
+        """The configuration of a trial that has not ended."""
+        live = self._live.get(number)
+        return live.started.config if live and live.started else None
+
     def start_trial(self, event: TrialStarted) -> None:
         """Make or find the trial's run and log its configuration."""
         live = self._live.setdefault(event.number, _Live())

@@ -14,6 +14,7 @@ from dashboards import runs
 from dashboards.config import TrackingConfig
 from dashboards.ledger import Ledger
 from lstm.records import (
+    BadInput,
     EpochEnded,
     Event,
     Notice,
@@ -79,6 +80,7 @@ class Recorder:
         study: The id of the sweep's study, which tells it from another sweep of the same name.
         notice: Gets a sentence when the store stops answering, is back, or refuses something. Called from
             the thread.
+        studies_before: The ids of the studies that this one was copied from.
     """
 
     def __init__(
@@ -89,12 +91,14 @@ class Recorder:
         sweep: str,
         study: str = "",
         notice: Callable[[str], None] | None = None,
+        studies_before: tuple[str, ...] = (),
     ) -> None:
         self._uri = uri
         self._artifacts = artifacts
         self._tracking = tracking
         self._sweep = sweep
         self._study = study
+        self._studies = (study, *studies_before)
         self._notice = notice
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._ledger: Ledger | None = None
@@ -279,30 +283,40 @@ class Recorder:
                 ledger.lose_trial(item)
             case TrialEnded():
                 wanted = not bare and self._wants_checkpoint(item)
-                ledger.end_trial(item, self._checkpoint(item.checkpoint) if wanted else None)
+                content = (
+                    self._checkpoint(item.checkpoint, item.number, ledger.config_of(item.number)) if wanted else None
+                )
+                ledger.end_trial(item, content)
             case TrialProbed():
                 ledger.probe_trial(item)
             case SweepEnded():
                 ledger.end_sweep(item)
             case _Finish():
                 wanted = not bare and self._wants_checkpoint(item)
-                checkpoint = self._checkpoint(item.best.checkpoint) if wanted and item.best else None
-                ledger.finish(item.html, item.metrics, item.best, checkpoint)
+                best = item.best
+                content = self._checkpoint(best.checkpoint, best.number, best.config) if wanted and best else None
+                ledger.finish(item.html, item.metrics, best, content)
             case _Question():
                 answer = item.ask(ledger)
                 item.answer.set_result(answer)
 
-    def _checkpoint(self, address: str) -> bytes | None:
-        """The checkpoint file at the address, or None: a run without its file is better than none."""
-        from lstm.checkpoint import read
+    def _checkpoint(self, address: str, number: int, config: Mapping[str, Any] | None) -> bytes | None:
+        """The trial's checkpoint file at the address, or None: a run without its file is better than none."""
+        from lstm import ownership
 
-        if not address:
+        if not address or config is None:
             return None
         try:
-            return read(address)
+            found = ownership.read(address, ownership.Owner(self._studies, number, config))
+        except BadInput as error:  # another study's
+            self._say(f"{error}; its run does without")
         except Exception as error:
             self._say(f"a checkpoint can't be read for MLflow ({type(error).__name__}); its run does without")
-            return None
+        else:
+            if found is not None:
+                return found[0]
+            self._say(f"{address}: holds no valid checkpoint for MLflow; its run does without")
+        return None
 
 
 def _note(item: EpochEnded, ledger: Ledger) -> None:

@@ -261,6 +261,19 @@ def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
     return [*found, *(search(client, trials, {"sweep.name": sweep}) if trials else ())]
 
 
+def count_trials(client: Any, sweep: str, study: str) -> tuple[int, str]:
+    """How many runs of trials there are of a sweep's study, and its id; of the newest study where it is not known."""
+    if not study:
+        home = client.get_experiment_by_name(SWEEPS)
+        found = list(search(client, home.experiment_id, {"sweep.name": sweep})) if home else []
+        study = found[-1].data.tags.get("sweep.study", "") if found else ""
+    experiment_id = find_trials_experiment(client, sweep, study) if study else None
+    numbered = (
+        [run for run in search(client, experiment_id, {}) if "sweep.trial" in run.data.tags] if experiment_id else []
+    )
+    return len(numbered), study
+
+
 def _trials_names(sweep: str, study: str) -> list[str]:
     names = [sweep] if sweep not in (SWEEPS, "Default") else []
     return [*names, f"{sweep} ({study[:8] or 'trials'})"]

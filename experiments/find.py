@@ -4,21 +4,23 @@ import dataclasses
 import difflib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dashboards.config import Checkpoints
-from experiments import load
+from experiments import addresses, load, lost
 from experiments import spec as specs
-from experiments.plan import Home
+from experiments.home import Home
+from experiments.plan import Plan
 from experiments.refusal import shown
 from experiments.spec import Spec
-from lstm.records import BadInput
+from lstm.records import BadInput, Sweep
 
-# In a sweep's folder: its spec as last run; where that came from; where study and runs are (${} not filled in).
-SPEC, ORIGIN, ADDRESSES = "spec.yaml", "origin.json", "addresses.json"
+# In a sweep's folder: its spec as last run; where that came from; where study, checkpoints and runs are.
+SPEC, ORIGIN, ADDRESSES = "spec.yaml", "origin.json", addresses.FILE
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,36 @@ def sweep(named: str, home: Home) -> Found:
         BadInput: it is neither, or the spec is wrong.
     """
     if _is_file(named):
-        experiment = specs.load(named).experiment
-        tracking = experiment.tracking
-        return Found(experiment.name, home, experiment.storage.study, tracking.uri, tracking.checkpoints)
-    addresses = load.read(_folder(named, home) / ADDRESSES).filled
-    return Found(named, home, addresses["study"], addresses["tracking"], addresses.get("artifacts", "best"))
+        read = specs.load(named)
+        experiment, document, folder = read.experiment, read.document, read.folder
+        name, artifacts = experiment.name, experiment.tracking.checkpoints
+        study, tracking = experiment.storage.study, experiment.tracking.uri
+    else:
+        document = load.read(_folder(named, home) / ADDRESSES)
+        name, artifacts, folder = named, document.filled.get("artifacts", "best"), _spec_folder(named, home)
+        study, tracking = document.filled["study"], document.filled["tracking"]
+    known = addresses.remembered(home, name)
+    where = addresses.locate(name, home, folder, study=study, tracking=tracking, remembered=known)
+    for note in where.notes:
+        print(f"note: {document.hide(note)}", file=sys.stderr)
+    return Found(name, home, where.study, where.tracking, artifacts)
+
+
+def read(found: Found) -> Sweep:
+    """A sweep as its study knows it.
+
+    Raises:
+        BadInput: it was not run yet, its study is lost, or its database does not answer.
+    """
+    from cluster import study
+
+    try:
+        return study.read(found.study_url, found.name)
+    except study.NoSuchSweep:
+        remains = lost.look(found.name, found.home, found.tracking_uri, [str(found.home.sweep(found.name))])
+        if remains is None:
+            raise
+        raise lost.missing(found.name, found.home, remains) from None
 
 
 def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
@@ -66,7 +93,7 @@ def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
         return specs.load(named, overrides)
     folder = _folder(named, home)
     found = specs.load(folder / SPEC, all_overrides(named, home, overrides))
-    return dataclasses.replace(found, folder=Path(_origin(folder)["folder"]))
+    return dataclasses.replace(found, folder=_spec_folder(named, home))
 
 
 def all_overrides(named: str, home: Home, overrides: Sequence[str]) -> list[str]:
@@ -81,15 +108,17 @@ def names(home: Home) -> list[str]:
     return sorted(p.name for p in home.folder.iterdir() if (p / ADDRESSES).is_file())
 
 
-def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
+def keep(plan: Plan, overrides: Sequence[str]) -> None:
     """Writes a sweep's spec into its folder, so that it is found by its name."""
+    spec, home = plan.spec, plan.home
     folder = home.sweep(spec.experiment.name)
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"folder": str(spec.folder.absolute()), "overrides": list(overrides)}
-    addresses = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
-    addresses["artifacts"] = spec.experiment.tracking.checkpoints
+    saved = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
+    saved |= {"artifacts": spec.experiment.tracking.checkpoints, "bases": dict(plan.bases)}
+    saved |= {"study_id": plan.order.study_id, "checkpoints": plan.order.checkpoints}
     texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
-    texts[ADDRESSES] = json.dumps(addresses, indent=1) + "\n"  # last: where it is, the others are
+    texts[ADDRESSES] = json.dumps(saved, indent=1) + "\n"  # last: where it is, the others are
     for name, text in texts.items():
         whole = folder / f".{name}.part"  # one name: what a killed driver left of it is written over
         try:
@@ -102,6 +131,11 @@ def keep(spec: Spec, overrides: Sequence[str], home: Home) -> None:
 def _is_file(named: str) -> bool:
     looks = Path(named).suffix in (".yaml", ".yml", ".json") or "/" in named
     return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises where a name is too long
+
+
+def _spec_folder(named: str, home: Home) -> Path:
+    """Where the paths in a sweep's spec start; a folder that moved along with the home is followed."""
+    return home.carried(Path(_origin(_folder(named, home))["folder"]))
 
 
 def _origin(folder: Path) -> dict[str, Any]:

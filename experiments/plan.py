@@ -1,69 +1,30 @@
 """What will be done: the value that `sweep plan` prints is the one that `sweep run` carries out."""
 
-import hashlib
+import getpass
 import math
 import os
 import re
+import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig
 from cluster.sweep import Order
 from dashboards.runs import missing_file, without_password
+from experiments import addresses
 from experiments import spec as specs
 from experiments.config import largest
+from experiments.home import Home
 from experiments.spec import Spec
 from lstm.records import BadInput
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Dataset
-
-
-@dataclass(frozen=True)
-class Home:
-    """The folder where everything is kept unless the spec says otherwise."""
-
-    folder: Path
-
-    @classmethod
-    def at(cls, path: str) -> "Home":
-        """The home at a path, which need not exist yet."""
-        # `resolve` would show where a link leads, `absolute` keeps dots, `expanduser` raises where there is no user.
-        return cls(Path(os.path.abspath(os.path.expanduser(path))))  # noqa: PTH100, PTH111
-
-    @property
-    def study_url(self) -> str:
-        """The study's database."""
-        return f"sqlite:///{self.folder / 'study.db'}"
-
-    @property
-    def tracking_uri(self) -> str:
-        """MLflow's database."""
-        return f"sqlite:///{self.folder / 'mlflow.db'}"
-
-    @property
-    def artifacts(self) -> str:
-        """MLflow's artifacts."""
-        return str(self.folder / "artifacts")
-
-    def sweep(self, name: str) -> Path:
-        """The folder of a sweep: its spec as last run, its log, its checkpoints."""
-        return self.folder / name
-
-    def store_mark(self, tracking_uri: str) -> str:
-        """Tells an MLflow store from another, without its address, which may hold a password."""
-        if tracking_uri == self.tracking_uri:
-            return "home"  # wherever it was moved to
-        return hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
-
-    def artifacts_of(self, tracking_uri: str) -> str | None:
-        """Where the artifacts of an MLflow store go; a server decides for itself."""
-        return None if tracking_uri.startswith(("http://", "https://", "databricks")) else self.artifacts
 
 
 @dataclass(frozen=True)
@@ -75,6 +36,8 @@ class Plan:
     order: Order
     series: "Dataset"
     tracking_uri: str
+    notes: tuple[str, ...] = ()  # what was taken that is not plain from the spec
+    bases: Mapping[str, str] = field(default_factory=dict)  # by field: the folder in which a relative address starts
 
     @property
     def artifacts(self) -> str | None:
@@ -102,29 +65,48 @@ def make(spec: Spec, home: Home) -> Plan:
 
     experiment = spec.experiment
     _check_home(home, experiment.name)
-    scheme, _, database = (experiment.storage.study or "").partition(":///")
-    if scheme == "sqlite" and not Path(database).absolute().parent.is_dir():
+    try:
+        where = _addresses(spec, home)
+    except BadInput as error:
+        raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
+    scheme, _, database = (where.study or "").partition(":///")
+    if scheme == "sqlite" and not Path(database).parent.is_dir():
         message = spec.document.hide(f"storage.study: the folder of {database} does not exist; make it first")
         raise BadInput(f"{spec.document.where('storage.study')}: {message}")
     try:
         series = datasets.load(experiment.widest, spec.folder, experiment.reach)
     except BadInput as error:
         raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
-    return Plan(spec, home, _order(spec, home), series, experiment.tracking.uri or home.tracking_uri)
+    notes = tuple(map(spec.document.hide, where.notes))
+    order = _order(spec, home, where)
+    return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
+
+
+def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
+    experiment = spec.experiment
+    return addresses.locate(
+        experiment.name,
+        home,
+        spec.folder,
+        study=experiment.storage.study,
+        checkpoints=experiment.storage.checkpoints,
+        tracking=experiment.tracking.uri,
+        remembered=addresses.remembered(home, experiment.name),
+    )
 
 
 def _placed(message: str, spec: Spec) -> str:
-    """What is wrong with the data, as it may be shown; where it is the spec's fault, with its line."""
-    field = re.match(r"data[a-z._]*(?=: )", message)
-    place = f"{spec.document.where(field[0])}: " if field else ""
+    """What is wrong with the data or an address, as it may be shown; where it is the spec's fault, with its line."""
+    at = re.match(r"(data|storage|tracking)[a-z._]*(?=: )", message)
+    place = f"{spec.document.where(at[0])}: " if at else ""
     return place + spec.document.hide(message)
 
 
-def _order(spec: Spec, home: Home) -> Order:
+def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
     experiment = spec.experiment
     storage = StorageConfig(
-        study=experiment.storage.study or home.study_url,
-        checkpoints=_absolute(experiment.storage.checkpoints or str(home.folder)),
+        study=where.study or home.study_url,
+        checkpoints=where.checkpoints or str(home.folder),
         keep=experiment.storage.keep,
     )
     comparable = specs.comparable(spec)
@@ -142,11 +124,17 @@ def _order(spec: Spec, home: Home) -> Order:
         folder=str(spec.folder.absolute()),
         study_id=uuid.uuid4().hex,
         probe=experiment.probe.every_trial,
+        mark=kept_in(where.study or home.study_url),
     )
 
 
-def _absolute(address: str) -> str:
-    return address if "://" in address else str(Path(address).expanduser().absolute())
+def kept_in(study_url: str) -> str:
+    """Where a study is kept, and by whom, for those who find its checkpoints."""
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        who = str(os.getuid())
+    return f"{without_password(study_url)} of {who} on {socket.gethostname()}"
 
 
 def _check_home(home: Home, name: str) -> None:
@@ -241,9 +229,9 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "kept": {
             "home": str(plan.home.folder),
             "study": without_password(order.study_url),
-            "checkpoints": without_password(order.checkpoints),
+            "checkpoints": without_password(order.begun_at or order.sweep_folder),
             "mlflow": without_password(plan.tracking_uri),
         },
         "hash": order.spec_hash,
-        "warnings": specs.warnings(plan.spec),
+        "warnings": [*specs.warnings(plan.spec), *plan.notes],
     }

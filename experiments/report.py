@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.plan import Home
+from experiments.home import Home
 from lstm.records import Picture, Sweep
 
 if TYPE_CHECKING:

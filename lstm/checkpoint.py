@@ -9,19 +9,16 @@ so `torch.load` opens it as it is. Loading never runs code (`weights_only=True`)
 import dataclasses
 import hashlib
 import io
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
 
-from lstm import disk
+from lstm import disk, files
 from lstm.config import TrialConfig
 from lstm.data import Scale
-from lstm.records import NOTHING, Epoch, Spent, State
+from lstm.records import NOTHING, Epoch, NewerForm, Spent, State, check_form
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
@@ -103,6 +100,8 @@ class Checkpoint:
     facts: Facts
     state: State
     spent: Spent = NOTHING  # of the trial's workers beside its epochs, before the file was written
+    study: str = ""  # the id of the trial's study; earlier versions did not say it
+    number: int | None = None  # the trial's, with `study`
 
 
 def address_of(checkpoints: str, number: int) -> str:
@@ -118,13 +117,13 @@ def write(address: str, number: int, checkpoint: Checkpoint) -> str:
     Raises:
         OSError: the store can't be written to; the checkpoint before is still there.
     """
-    name = f"attempt-{number:02d}-epoch-{checkpoint.state.epoch:06d}.pt"
-    _put(address, name, dumps(checkpoint))
-    there = _list(address)
+    name = file_name(number, checkpoint.state.epoch)
+    files.put(address, name, dumps(checkpoint))
+    there = files.names(address)
     mine = [n for n in _checkpoints(there) if attempt(n) == number]
     for old in [*mine[:-2], *_half_written(there, number)]:
         with suppress(OSError):  # another is there; a file too many does no harm
-            _remove(address, old)
+            files.remove(address, old)
     return name
 
 
@@ -132,58 +131,55 @@ def load(address: str, broken: Callable[[str], None] = lambda _: None) -> Checkp
     """The newest valid checkpoint at an address: the latest attempt's, there the latest epoch's.
 
     What an older attempt leaves after a later one has written is never read. Each file that can't be
-    trusted is named to `broken` and passed over.
+    trusted is named to `broken` and passed over. Whose it is, is not asked: of a sweep's trial `ownership.load` does.
+
+    Raises:
+        NewerForm: a newer version wrote it.
+        OSError: the store can't be read.
     """
-    found = _newest(address, broken)
+    found = newest(address, broken)
     return found[1] if found else None
 
 
-def read(address: str) -> bytes:
-    """The bytes of the newest valid checkpoint file.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    found = _newest(address, lambda _: None)
-    if found is None:
-        raise FileNotFoundError(f"{address}: holds no valid checkpoint")
-    return found[0]
-
-
-def strip(address: str) -> None:
+def strip(address: str, checkpoint: Checkpoint) -> None:
     """Leaves only the history of a trial whose weights are no longer wanted, as one small file.
 
     What was left half written is removed, but for an attempt that is newer than that file's.
+
+    Args:
+        address: The trial's.
+        checkpoint: What is there.
     """
-    found = _newest(address, lambda _: None)
-    if found is None:
-        return
-    checkpoint = found[1]
     bare = dataclasses.replace(checkpoint.state, model={}, optimizer={}, schedule={}, best_weights={})
-    newest = names(address)[-1]
-    _put(address, newest, dumps(dataclasses.replace(checkpoint, state=bare)))
-    there = _list(address)
-    for old in [*_checkpoints(there), *_half_written(there, attempt(newest))]:
-        if old != newest:
-            _remove(address, old)
+    kept = names(address)[-1]
+    files.put(address, kept, dumps(dataclasses.replace(checkpoint, state=bare)))
+    there = files.names(address)
+    for old in [*_checkpoints(there), *_half_written(there, attempt(kept))]:
+        if old != kept:
+            files.remove(address, old)
 
 
 def place_of(address: str) -> str:
     """Where an address is, for people: of a folder with the disk that it lies on."""
-    folder = _folder(address)
+    folder = files.folder_of(address)
     return address if folder is None else disk.place_of(folder)
 
 
 def probe(address: str, name: str) -> None:
     """Leaves a small file in a folder, or writes and removes one in an object store; raises where it can't."""
-    _put(address, name, b"probe")
+    files.put(address, name, b"probe")
     if "://" in address:
-        _remove(address, name)
+        files.remove(address, name)
 
 
 def names(address: str) -> list[str]:
     """The checkpoint files at an address, oldest first: by attempt, then epoch."""
-    return _checkpoints(_list(address))
+    return _checkpoints(files.names(address))
+
+
+def file_name(number: int, epoch: int) -> str:
+    """The name of the file that attempt `number` writes after an epoch."""
+    return f"attempt-{number:02d}-epoch-{epoch:06d}.pt"
 
 
 def attempt(name: str) -> int:
@@ -206,13 +202,17 @@ def _key(name: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoint] | None:
+def newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoint] | None:
+    """The same as `load`, with the bytes of the file."""
     for name in reversed(names(address)):
         try:
-            data = _get(address, name)
-            return data, loads(data)
-        except (BrokenCheckpoint, FileNotFoundError) as error:
+            data = files.get(address, name)
+            if data is not None:  # else another process has just removed it
+                return data, loads(data)
+        except BrokenCheckpoint as error:
             broken(f"{address}/{name}: {error}")
+        except NewerForm as error:
+            raise NewerForm(f"{address}/{name}: {error}") from None
     return None
 
 
@@ -227,6 +227,8 @@ def dumps(checkpoint: Checkpoint) -> bytes:
         "facts": dataclasses.asdict(checkpoint.facts),
         "history": [_epoch_row(epoch) for epoch in state.history],
         "spent": dataclasses.asdict(checkpoint.spent),
+        "study": checkpoint.study,
+        "trial": checkpoint.number,
         **{f.name: getattr(state, f.name) for f in dataclasses.fields(State) if f.name != "history"},
     }
     buffer = io.BytesIO()
@@ -240,7 +242,8 @@ def loads(data: bytes) -> Checkpoint:
     """A checkpoint from the bytes of a file; no code in it is ever run.
 
     Raises:
-        BrokenCheckpoint: the bytes are not a whole, unaltered checkpoint of this format.
+        BrokenCheckpoint: the bytes are not a whole, unaltered checkpoint.
+        NewerForm: a newer version wrote it.
     """
     import torch
 
@@ -249,8 +252,7 @@ def loads(data: bytes) -> Checkpoint:
         raise BrokenCheckpoint("is truncated, altered or not a checkpoint of ours: its checksum does not match")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
-            raise BrokenCheckpoint(f"has format {content['format']}, this version reads {FORMAT}")
+        check_form("a checkpoint", content["format"], FORMAT)
         history = tuple(Epoch(**row) for row in content["history"])
         fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}
         return Checkpoint(
@@ -258,8 +260,10 @@ def loads(data: bytes) -> Checkpoint:
             facts=_facts(content["facts"]),
             state=State(history=history, **fields),
             spent=Spent(**content.get("spent", {})),  # earlier versions did not measure it
+            study=str(content.get("study", "")),
+            number=content.get("trial"),
         )
-    except BrokenCheckpoint:
+    except NewerForm:
         raise
     except Exception as error:  # what torch's reader raises on foreign bytes is not one class
         first = (str(error).splitlines() or [""])[0][:120]
@@ -285,81 +289,3 @@ def _epoch_row(epoch: Epoch) -> dict[str, Any]:
 def _facts(row: Mapping[str, Any]) -> Facts:
     scale = Scale(**{k: tuple(v) for k, v in row["scale"].items()})
     return Facts(**{**row, "targets": tuple(row["targets"]), "scale": scale})
-
-
-def _folder(address: str) -> Path | None:
-    """The folder that an address names, None where it is an object store."""
-    if "://" not in address:
-        return Path(address)
-    parts = urlsplit(address)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
-
-
-def _remote(address: str) -> tuple[Any, str]:
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(address)
-    return system, path
-
-
-def _put(address: str, name: str, data: bytes) -> None:
-    try:
-        _write(address, name, data)
-    except OSError as error:  # that of a full disk, or of an object store, does not say what could not be written
-        if error.filename is not None or error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, f"{address}/{name}") from error
-
-
-def _write(address: str, name: str, data: bytes) -> None:
-    folder = _folder(address)
-    if folder is None:
-        system, path = _remote(address)
-        # Not in a `with`: there an exception would close the stream, which publishes what was written.
-        stream = system.open_output_stream(f"{path}/{name}")
-        stream.write(data)
-        stream.close()
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.{os.getpid()}"
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _get(address: str, name: str) -> bytes:
-    folder = _folder(address)
-    if folder is not None:
-        return (folder / name).read_bytes()
-    system, path = _remote(address)
-    with system.open_input_stream(f"{path}/{name}") as stream:
-        return bytes(stream.read())
-
-
-def _list(address: str) -> list[str]:
-    folder = _folder(address)
-    if folder is not None:
-        return [p.name for p in folder.iterdir()] if folder.is_dir() else []
-    from pyarrow import fs
-
-    system, path = _remote(address)
-    return [info.base_name for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True))]
-
-
-def _remove(address: str, name: str) -> None:
-    folder = _folder(address)
-    if folder is not None:
-        (folder / name).unlink(missing_ok=True)
-        return
-    system, path = _remote(address)
-    system.delete_file(f"{path}/{name}")

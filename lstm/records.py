@@ -58,6 +58,22 @@ class BadInput(Exception):
         self.messages = messages
 
 
+class NewerForm(BadInput):
+    """A newer version of the product made what is to be read: it is never taken for damage."""
+
+
+def check_form(what: str, form: int, known: int) -> None:
+    """Whether this version can read something by the version of its form.
+
+    Raises:
+        NewerForm: it can't.
+    """
+    if form > known:
+        raise NewerForm(
+            f"{what} has form {form}, this version of lstm-sweeps reads forms up to {known}; use the one that made it"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """Seconds of workers that went into something else than epochs, by what it was."""

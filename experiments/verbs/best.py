@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from experiments.screen import console, settings
 from lstm.records import Sweep, sign_of
 from lstm.sections import section_of
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints the best trial; 1 where there is none yet."""
-    from cluster import study
-
     found = find.sweep(named, Home.at(home))
-    document = summary(study.read(found.study_url, found.name))
+    document = summary(find.read(found))
     if as_json:
         emit(document)
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from experiments.screen import console, duration
 
 if TYPE_CHECKING:
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None:
     """Prints the comparison."""
-    from cluster import study
     from dashboards.compare import compare
 
     where = Home.at(home)
     found = [find.sweep(each, where) for each in dict.fromkeys(named)]
-    comparison = compare([study.read(f.study_url, f.name) for f in found])
+    comparison = compare([find.read(f) for f in found])
     if as_json:
         emit(comparison.to_json())
     else:

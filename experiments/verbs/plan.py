@@ -5,7 +5,8 @@ from typing import Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home, Plan, describe, make
+from experiments.home import Home
+from experiments.plan import Plan, describe, make
 from experiments.screen import console, duration, settings, short
 from experiments.verbs.train import check_room
 from lstm.sections import section_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from experiments.spec import Spec
 from lstm.records import BadInput, Passage, Sweep, Trial
 from lstm.sections import section_of
@@ -32,11 +32,10 @@ def main(
     **options: Any,
 ) -> None:
     """Writes the forecast; `options` are some tasks' own, None where not given."""
-    from cluster import study
-
     where = Home.at(home)
     found = find.sweep(named, where)
-    chosen = choose(study.read(found.study_url, found.name), trial)
+    sweep = find.read(found)
+    chosen = choose(sweep, trial)
     if output and not Path(output).absolute().parent.is_dir():
         raise BadInput(f"--output {output}: its folder does not exist")
     if output and Path(output).is_dir():
@@ -49,9 +48,9 @@ def main(
         output = None
     options = {name: value for name, value in options.items() if value is not None}
     if source:
-        made = _forecast(chosen, source, Path(), options)
+        made = _forecast(load(sweep, chosen), source, Path(), options)
     else:
-        made = _own_forecast(chosen, find.spec(named, where), options)
+        made = _own_forecast(load(sweep, chosen), find.spec(named, where), options)
     if output:
         _write(output, _text(made))
     if as_json:
@@ -96,31 +95,31 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
     return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
-def _own_forecast(trial: Trial, spec: Spec, options: Mapping[str, Any]) -> Forecast:
+def _own_forecast(found: "Checkpoint", spec: Spec, options: Mapping[str, Any]) -> Forecast:
     """The forecast of what follows the spec's data, whose path may be the environment's and private."""
     try:
-        return _forecast(trial, getattr(spec.experiment.data, "path", None), spec.folder, options)
+        return _forecast(found, getattr(spec.experiment.data, "path", None), spec.folder, options)
     except BadInput as error:
         raise BadInput(*map(spec.document.hide, error.messages)) from None
 
 
-def _forecast(trial: Trial, path: str | None, folder: Path, options: Mapping[str, Any]) -> Forecast:
+def _forecast(found: "Checkpoint", path: str | None, folder: Path, options: Mapping[str, Any]) -> Forecast:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
     from lstm import tasks
 
-    return tasks.predict(load(trial), path, folder, **options)
+    return tasks.predict(found, path, folder, **options)
 
 
-def load(trial: Trial) -> "Checkpoint":
+def load(sweep: Sweep, trial: Trial) -> "Checkpoint":
     """A trial's checkpoint with its best weights; files that can't be trusted are named on standard error.
 
     Raises:
-        BadInput: there is none, or its weights were not kept.
+        BadInput: there is none, it is another study's, or its weights were not kept.
     """
-    from lstm import checkpoint
+    from lstm import ownership
 
     broken: list[str] = []
-    loaded = checkpoint.load(trial.checkpoint, broken.append)
+    loaded = ownership.load_trial(sweep, trial, broken.append)
     for text in broken:
         print(f"note: {text}", file=sys.stderr)
     if loaded is None:

@@ -13,7 +13,8 @@ from typing import Any
 from dashboards.config import TrackingConfig
 from experiments import find, report
 from experiments.cli import emit
-from experiments.plan import Home, make
+from experiments.home import Home
+from experiments.plan import make
 from experiments.screen import console
 from experiments.verbs.predict import choose, load
 from lstm.records import PROBE_FACT, BadInput, Sweep, TrialProbed
@@ -23,18 +24,16 @@ DELIVERY_S = 60.0
 
 def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     """Measures a trial once, and tells what was found; 1 where MLflow or the study did not take it."""
-    from cluster import study
-
     where = Home.at(home)
     found = find.sweep(named, where)
-    sweep = study.read(found.study_url, found.name)
+    sweep = find.read(found)
     chosen = choose(sweep, trial)
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left = ""
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():
         with _alone(page.parent):
             # Another may have measured it while this one waited.
-            sweep = study.read(found.study_url, found.name)
+            sweep = find.read(found)
             event = _known(sweep, chosen.number)
             if event is None:
                 event, left = _measure(named, found, sweep, chosen.number, event)
@@ -103,7 +102,7 @@ def _measure(
     from lstm import device, probe, tasks
 
     (trial,) = (each for each in sweep.trials if each.number == number)
-    loaded = load(trial)
+    loaded = load(sweep, trial)
     plan = make(find.spec(named, found.home), found.home)
     if loaded.facts.fingerprint != plan.series.fingerprint:
         raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
@@ -140,7 +139,7 @@ def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Ju
     try:
         if fresh:
             study.remember(found.study_url, found.name, **{f"{PROBE_FACT}{event.number}": fact})
-        sweep = study.read(found.study_url, found.name)
+        sweep = find.read(found)
     except study.AWAY as error:
         return str(study.unanswered(found.study_url, error))
     recorder = Recorder(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from experiments.report import PAGE, REPORT
 from experiments.verbs.verify import tell
 from lstm.records import Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
@@ -20,10 +20,10 @@ FLUSH_S = 3600.0  # what MLflow may take for all of it
 
 def main(*, home: str, named: str, force: bool, as_json: bool) -> int:
     """Rebuilds what MLflow holds of the sweep; 1 where it was not or not all written, 3 where a driver is at work."""
-    from cluster import lease, study
+    from cluster import lease
 
     found = find.sweep(named, Home.at(home))
-    study.read(found.study_url, found.name)  # whether there is such a sweep, before a claim is laid on it
+    find.read(found)  # whether there is such a sweep, before a claim is laid on it
     lost: list[str] = []
     try:
         with lease.Lease(found.study_url, found.name, lost=lost.append, stop=lambda: None):
@@ -57,7 +57,7 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
     from dashboards.config import TrackingConfig
     from dashboards.recorder import Recorder
 
-    sweep = study.read(found.study_url, found.name)
+    sweep = find.read(found)
     kept = check.check(sweep, driven=False)
     done = _Done(len(sweep.trials))
     # A trial that is still to run is no damage.

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import shlex
 import shutil
 import sys
 import threading
@@ -14,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dashboards.runs import without_password
-from experiments import find
+from experiments import find, lost, moved
 from experiments import spec as specs
 from experiments.cli import emit
 from experiments.config import largest
-from experiments.plan import Home, Plan, make
+from experiments.home import Home
+from experiments.plan import Plan, make
 from experiments.report import REPORT
-from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, TrialStarted
+from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, Trial, TrialStarted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,22 +44,31 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     if address:
         connect.check_address(address)
     known = study.facts(plan.order.study_url, plan.order.name)
+    place = moved.Place(where, plan.order.name, plan.order.study_url, plan.tracking_uri)
+    elsewhere = moved.look(place, known) if known else None
     if known:
-        sweep.check_same(known, plan.order, plan.series)
-        plan = replace(plan, order=_as_begun(plan.order, known))
+        order = sweep.as_begun(plan.order, known)
+        sweep.check_same(known, order, plan.series)
+        sweep.check_checkpoints(order, study.read(order.study_url, order.name))
+        plan = replace(plan, order=sweep.as_moved(order, elsewhere) if elsewhere else order)
+    else:
+        lost.refuse(plan)
     every = find.all_overrides(named, where, overrides)
     started = threading.Event()
 
     def keep() -> None:
         started.set()
-        find.keep(plan.spec, every, where)
+        find.keep(plan, every)
+
+    def settle(say: Callable[[str], None]) -> None:
+        moved.settle(place, elsewhere, known or {}, say)
 
     with _log(plan, started) as log:
         try:
             with _streams(log, to_stderr=as_json) as screen:
-                document = _run(plan, address, keep, screen, as_json=as_json)
+                document = _run(plan, address, keep, settle, screen, as_json=as_json)
         except HeldError as error:
-            end = f"sweep stop {plan.order.name}{_home_flag(plan.home)}"
+            end = f"sweep stop {plan.order.name}{plan.home.flag}"
             print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
             return 3
     if as_json:
@@ -67,13 +76,15 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     return int(document["exit_code"])
 
 
-def _as_begun(order: "Order", known: Mapping[str, Any]) -> "Order":
-    """The order under the id that the study has; with the data's path as first written, which trials are known by."""
-    base = order.base.with_path(known["base"]["data"].get("path"))
-    return replace(order, study_id=known.get("id", order.study_id), base=base)
-
-
-def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO, *, as_json: bool) -> Document:
+def _run(
+    plan: Plan,
+    address: str | None,
+    keep: Callable[[], None],
+    settle: Callable[[Callable[[str], None]], None],
+    file: TextIO,
+    *,
+    as_json: bool,
+) -> Document:
     from cluster import study, sweep
     from dashboards.recorder import Recorder
     from experiments.screen import Screen
@@ -104,6 +115,7 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         order.name,
         study=order.study_id,
         notice=lambda text: screen(Notice(text)),
+        studies_before=order.studies_before,
     )
 
     # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
@@ -120,7 +132,7 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
         screen(event)
 
     with screen:
-        for text in specs.warnings(plan.spec):
+        for text in (*specs.warnings(plan.spec), *plan.notes):
             screen(Notice(text))
         memory = sweep.Memory(recorder, recorder.recorded)
 
@@ -129,7 +141,15 @@ def _run(plan: Plan, address: str | None, keep: Callable[[], None], file: TextIO
                 text = f"MLflow did not take {left} records yet; nothing is lost: run again to deliver them"
                 screen(Notice(text))
 
-        outcome = sweep.run(order, plan.series, record, memory, address=address, conclude=conclude)
+        outcome = sweep.run(
+            order,
+            plan.series,
+            record,
+            memory,
+            address=address,
+            settle=lambda: settle(lambda text: screen(Notice(text))),
+            conclude=conclude,
+        )
     words = {
         0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
         1: f"The sweep failed: {outcome.reason}.",
@@ -178,21 +198,23 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[
     from lstm import tasks
 
     best = outcome.sweep.best
-    found = _load(best.checkpoint, say) if best else None
+    found = _load(outcome.sweep, best, say) if best else None
     metrics = tasks.judge(found, plan.series) if found else {}
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best)
     return metrics
 
 
-def _load(address: str, say: Callable[[str], None]) -> "Checkpoint | None":
-    from lstm import checkpoint
+def _load(swept: Sweep, best: Trial, say: Callable[[str], None]) -> "Checkpoint | None":
+    from lstm import ownership
 
     try:
-        return checkpoint.load(address, say)
+        return ownership.load_trial(swept, best, say)
+    except BadInput as error:  # another study's
+        say(str(error))
     except OSError as error:
-        say(f"{address}: can't be read: {error}")
-        return None
+        say(f"{best.checkpoint}: can't be read: {error}")
+    return None
 
 
 def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *, as_json: bool) -> Document:
@@ -211,7 +233,7 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     show(document, console)
     if document["goodput"]:
         console.print(goodput_line(document["goodput"]), soft_wrap=True)
-    name, home = plan.order.name, _home_flag(plan.home)
+    name, home = plan.order.name, plan.home.flag
     console.print()
     if plan.tracking_uri == plan.home.tracking_uri:
         console.print(f"Curves, side by side   sweep ui {name}{home}", soft_wrap=True)
@@ -232,11 +254,6 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
 def _server(plan: Plan) -> str:
     """Where MLflow's pages are: its server's address, or where `sweep ui` opens them."""
     return without_password(plan.tracking_uri) if plan.tracking_uri.startswith("http") else "http://127.0.0.1:5000"
-
-
-def _home_flag(home: Home) -> str:
-    default = Home.at(os.environ.get("SWEEP_HOME") or "runs") == home
-    return "" if default else f" --home {shlex.quote(str(home.folder))}"
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:

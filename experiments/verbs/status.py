@@ -7,17 +7,17 @@ from typing import Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from experiments.screen import console, duration, goodput, goodput_line, settings
 from lstm.records import Sweep
 
 
 def main(*, home: str, named: str, as_json: bool) -> None:
     """Prints the status."""
-    from cluster import lease, study
+    from cluster import lease
 
     found = find.sweep(named, Home.at(home))
-    document = status(study.read(found.study_url, found.name))
+    document = status(find.read(found))
     held = lease.driver(found.study_url, found.name)
     document["driver"] = held and {"host": held.owner.host, "pid": held.owner.pid, "generation": held.generation}
     if as_json:

@@ -4,17 +4,17 @@ import time
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 
 WAIT_S = 60.0
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Stops the driver; 1 where it did not end in time."""
-    from cluster import lease, study
+    from cluster import lease
 
     found = find.sweep(named, Home.at(home))
-    study.read(found.study_url, found.name)
+    find.read(found)
     held = lease.driver(found.study_url, found.name)
     if held is None:
         return _say(found.name, "nobody drives it", 0, as_json=as_json)

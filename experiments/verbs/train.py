@@ -10,7 +10,8 @@ from typing import Any
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home, Plan, make
+from experiments.home import Home
+from experiments.plan import Plan, make
 from experiments.screen import console
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, best_epoch
@@ -29,7 +30,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
     if device == "cpu":
         check_room(plan, order.base)
-    address = f"{order.checkpoints}/train"
+    address = f"{order.sweep_folder}/train"
     found = checkpoint.load(address)
     facts = checkpoint.Facts.of(plan.series)
     same = found is not None and found.config == order.base and found.facts == facts

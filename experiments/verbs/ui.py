@@ -8,7 +8,7 @@ from pathlib import Path
 from dashboards.runs import without_password
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from lstm.records import BadInput
 
 

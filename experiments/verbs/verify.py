@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 from experiments import find
 from experiments.cli import emit
-from experiments.plan import Home
+from experiments.home import Home
 from lstm.records import Finding
 
 
@@ -25,11 +25,11 @@ def main(*, home: str, named: str, as_json: bool) -> int:
 def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
     """Everything that is wrong in a sweep's records, and how much was looked at."""
     from cluster import check as cluster_check
-    from cluster import lease, study
+    from cluster import lease
     from dashboards import check as mlflow_check
 
     driven = lease.driver(found.study_url, found.name) is not None
-    sweep = study.read(found.study_url, found.name)
+    sweep = find.read(found)
     kept = cluster_check.check(sweep, driven=driven)
     expected = mlflow_check.Expected(
         sweep=sweep,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import lstm.checkpoint
 from dashboards import recorder, runs
 from dashboards.config import TrackingConfig
 from dashboards.recorder import Recorder
+from lstm import ownership
 from lstm.records import Event, Goodput, Notice, SweepEnded, TrialLost
 
 ENOUGH_S = 60.0
@@ -259,12 +259,12 @@ def test_a_locked_database_is_waited_for(uri: str, home: Path, make: SimpleNames
 def test_checkpoints_follow_the_policy(
     uri: str, home: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, policy: Any
 ) -> None:
-    def read(address: str) -> bytes:
+    def read(address: str, _: ownership.Owner) -> tuple[bytes, Any]:
         if address.endswith("3"):
             raise FileNotFoundError(address)
-        return address.encode()
+        return address.encode(), None
 
-    monkeypatch.setattr(lstm.checkpoint, "read", read, raising=False)
+    monkeypatch.setattr(ownership, "read", read)
     notices: list[str] = []
     tracking = TrackingConfig(checkpoints=policy)
     made = Recorder(uri, str(home / "artifacts"), tracking, "co2", "s1", notices.append)

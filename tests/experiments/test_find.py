@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from experiments import find
-from experiments.plan import Home
+from experiments.home import Home
 from lstm.records import BadInput
 
 

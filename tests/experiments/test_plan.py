@@ -6,7 +6,7 @@ import pytest
 
 from experiments import plan as plans
 from experiments import spec as specs
-from experiments.plan import Home
+from experiments.home import Home
 from lstm.records import BadInput
 
 

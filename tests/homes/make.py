@@ -1,4 +1,4 @@
-"""Makes the homes of this version that later versions must still read: `python tests/homes/make.py VERSION SWEEP [NAME…]`.
+"""Makes homes that later versions must still read: `python tests/homes/make.py VERSION SWEEP [NAME…]`.
 
 SWEEP is the `sweep` command of the version, VERSION what the archives are named after. Each home is made in a folder
 below `/srv/lstm-sweeps-old`, whose path its databases hold, and packed as `tests/homes/VERSION-NAME.tar.xz`, without

@@ -1,0 +1,82 @@
+"""A home that was moved or copied: what is looked up before anything is written, and what is then written down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.home import Home
+from experiments.plan import kept_in
+from lstm.ownership import Mark
+from lstm.records import BadInput
+
+if TYPE_CHECKING:
+    from cluster.moved import Moved
+
+
+@dataclass(frozen=True)
+class Place:
+    """A sweep's stores, as far as they may have moved."""
+
+    home: Home
+    name: str
+    study_url: str
+    tracking_uri: str
+
+    @property
+    def is_home_tracking(self) -> bool:
+        """Whether its runs are in the home's own MLflow."""
+        return self.tracking_uri == self.home.tracking_uri and self.home.database.is_file()
+
+
+def look(place: Place, facts: Mapping[str, Any]) -> "Moved | None":
+    """Where a study was before, if it was elsewhere; changes nothing."""
+    from cluster import moved, study
+
+    def facts_of(url: str) -> Mapping[str, Any] | None:
+        try:
+            return study.facts(url, place.name)
+        except BadInput:  # another kind of file
+            return None
+
+    return moved.look(place.study_url, place.name, facts, place.home.former_places(), facts_of)
+
+
+def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Writes down where a home and a sweep in it are now; to be called under the sweep's lease.
+
+    Done again, as after a kill, it comes to the same. MLflow comes first: as long as the study is not where it says,
+    all of it is done again.
+
+    Args:
+        place: The sweep's stores.
+        found: What `look` has found.
+        before: What the study remembered then.
+        say: Gets a sentence where MLflow's server does not answer.
+    """
+    from cluster import sweep
+    from dashboards import relocate, runs
+
+    home, places = place.home, place.home.moved_from()
+    if place.is_home_tracking and places:
+        relocate.rewrite(home.database, places, home.folder)
+    if found is not None:
+        if place.is_home_tracking and found.copied:
+            relocate.rename_study(home.database, place.name, found.study_before, found.study)
+        known = str(before.get("checkpoints", ""))
+        if not place.is_home_tracking and not found.copied and known != found.checkpoints:
+            try:
+                relocate.retag(place.tracking_uri, place.name, found.study, known, found.checkpoints)
+            except Exception as error:  # what a store raises is no one class
+                if not runs.is_outage(error):
+                    raise
+                say(f"MLflow does not answer ({runs.cause(error)}): its runs name the checkpoints' former address")
+        # The runs of a copy are not there, where its MLflow was not copied, too.
+        more = {} if place.is_home_tracking or not found.copied else {"recorded": False}
+        mark = Mark(found.study, place.name, kept_in(place.study_url))
+        sweep.write_down(place.study_url, place.name, found, mark, **more)
+        what = (
+            "is a copy, and from now on a sweep of its own" if found.copied else "was moved; its addresses were mended"
+        )
+        say(f"{place.name}: {what} (it was in {found.before})")
+    if home.folder.is_dir():
+        home.write_record()
