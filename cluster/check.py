@@ -4,7 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lstm import checkpoint, ownership
-from lstm.records import Epoch, Finding, Sweep, Trial, best_epoch, epochs_s, same
+from lstm.records import (
+    TRAINED_AGAIN,
+    BadInput,
+    Epoch,
+    Finding,
+    NewerForm,
+    Sweep,
+    Trial,
+    best_epoch,
+    epochs_s,
+    same,
+)
 
 History = tuple[Epoch, ...]
 RUN = "`sweep run {name}` goes on and mends it"
@@ -27,7 +38,7 @@ class Checked:
 def check(sweep: Sweep, *, driven: bool) -> Checked:
     """Looks at every trial of a sweep; a driver that lives may be at work on those that run."""
     checked = Checked()
-    checked.findings += _numbers(sweep)
+    checked.findings += [*_numbers(sweep), *_mark(sweep)]
     for trial in sweep.trials:
         if trial.state == "WAITING" or (trial.state == "RUNNING" and driven):
             continue
@@ -45,6 +56,26 @@ def _numbers(sweep: Sweep) -> Iterator[Finding]:
         yield Finding(None, "study", what, BACKUP)
     if len(there) < len(sweep.trials):
         yield Finding(None, "study", "has two trials of one number", BACKUP)
+
+
+def _mark(sweep: Sweep) -> Iterator[Finding]:
+    """Whether the folder of the checkpoints is this study's."""
+    folder, studies = str(sweep.facts.get("checkpoints", "")), ownership.studies_of(sweep.facts)
+    try:
+        mark = ownership.mark_of(folder) if folder else None
+    except OSError as error:
+        yield Finding(None, "checkpoint", f"{folder}: can't be read: {error}", "see to it that the store answers")
+        return
+    except NewerForm:
+        raise
+    except BadInput as error:
+        yield Finding(None, "checkpoint", str(error), "see there")
+        return
+    if mark is not None and mark.study not in studies:
+        what = f"{folder}: is of the study {mark.study} ({mark.where}), this one is {studies[0]}"
+        yield Finding(None, "checkpoint", what, ANOTHER)
+    elif mark is None and sweep.facts.get("form") and any(trial.checkpoint for trial in sweep.trials):
+        yield Finding(None, "checkpoint", f"{folder}: has no mark of its study", RUN.format(name=sweep.name))
 
 
 def _trial(sweep: Sweep, trial: Trial, checked: Checked) -> None:
@@ -91,7 +122,8 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
         if trial.ended:
-            wrong(f"{address}: holds no valid checkpoint")
+            is_best = sweep.best is not None and sweep.best.number == trial.number
+            wrong(f"{address}: holds no valid checkpoint", RUN if is_best else AGAIN)
             return None
         checked.histories[trial.number] = ()
         return ()
@@ -129,7 +161,8 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
     value, number = (best.value, best.number) if best else (None, 0)
     if not same(trial.value, value) or trial.best_epoch != number:
         yield f"its value is {trial.value!r} of epoch {trial.best_epoch}; by its epochs {value!r} of {number}"
-    if trial.epochs_s is not None and trial.epochs_s != epochs_s(history):
+    again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost, and took another time
+    if trial.epochs_s is not None and trial.epochs_s != epochs_s(history) and not again:
         yield f"its epochs took {trial.epochs_s!r} s, by its checkpoint {epochs_s(history)!r} s"
     if trial.state == "COMPLETE":
         values = (trial.value,) if sweep.second is None else (trial.value, trial.second)

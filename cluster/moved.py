@@ -15,6 +15,7 @@ import sqlalchemy
 
 from lstm import checkpoint, files, ownership
 
+DEEPEST = 5  # folders between an earlier version's study and its checkpoints
 PLACE = "place"  # the fact: the folder in which the study was when it was last written to
 
 
@@ -46,10 +47,14 @@ def checkpoints_of(facts: Mapping[str, Any], url: str, name: str) -> str:
         before = str(facts[PLACE])
         beside = _carried(root, before, here)
         return beside if beside and (Path(beside).is_dir() or not Path(root).is_dir()) else root
-    # Earlier versions did not say where the study was. Their checkpoints lay in a folder of the sweep's name.
-    beside = str(Path(here) / name)
-    has_trials = Path(beside) != Path(root) and any(Path(beside).glob("trial-*"))
-    return beside if has_trials and Path(root).name == name else root
+    # Earlier versions did not say where the study was: of the folders that may have moved along it is the one that
+    # has trials.
+    parts = Path(root).parts
+    for count in range(1, min(len(parts), DEEPEST)):
+        beside = Path(here, *parts[-count:])
+        if beside != Path(root) and any(beside.glob("trial-*")):
+            return str(beside)
+    return root
 
 
 def look(
@@ -72,7 +77,9 @@ def look(
     if not here or "id" not in facts:
         return None
     found = checkpoints_of(facts, url, name)
-    guesses = [str(Path(known).parent)] if found != known else []
+    # Where the study was is as far above its checkpoints as it is now.
+    depth = len(Path(found).relative_to(here).parts) if found != known else 0
+    guesses = [str(Path(*Path(known).parts[:-depth]))] if depth else []
     places = [str(facts[PLACE])] if PLACE in facts else [*guesses, *former]
     places = [place for place in places if place and not is_same(place, here)]
     if not places:

@@ -21,6 +21,7 @@ import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -62,15 +63,25 @@ class NoSuchSweep(BadInput):
 class Study:
     """One sweep's study, as its driver uses it."""
 
-    def __init__(self, url: str, name: str, search: SearchConfig | None, base: TrialConfig) -> None:
-        """Opens the study, or creates it; `search` is None for a single training run."""
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        search: SearchConfig | None,
+        base: TrialConfig,
+        kept_in: BaseStorage | None = None,
+    ) -> None:
+        """Opens the study, or creates it; `search` is None for a single training run.
+
+        `kept_in` is another storage than the database at the address.
+        """
         self.search, self.base, self.url, self.name = search, base, url, name
         sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search:
             sampler, pruner = NumberedSampler(search), _pruner(search.pruner, _longest(search, base))
         self._study = optuna.create_study(
-            storage=SoleStorage(storage.connect(url)),
+            storage=kept_in or SoleStorage(storage.connect(url)),
             study_name=name,
             directions=[objective.direction for objective in _objectives(search, base)],
             load_if_exists=True,
@@ -107,6 +118,14 @@ class Study:
             for index, settings in enumerate(first):
                 if index not in there:
                     self._study.enqueue_trial(settings, user_attrs={"first": index})
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Adds a trial as it is, under the next number."""
+        self._study.add_trial(trial)
+
+    def frozen(self) -> list[FrozenTrial]:
+        """All trials, as Optuna keeps them."""
+        return self._study.get_trials(deepcopy=False)
 
     def asked(self) -> int:
         """How many trials have been suggested, in whatever state."""
@@ -183,6 +202,11 @@ class Study:
                 known[epoch.number] = epoch.value
         asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
         return asked and trial.should_prune()
+
+    def report_singly(self, number: int, epochs: Sequence[Epoch]) -> None:
+        """Reports epochs as they once came, one after another; what the pruner answers was decided then."""
+        for epoch in epochs:
+            self.report(number, [epoch])
 
     def prune(self, number: int, epoch: int) -> None:
         """Stores that a trial is pruned after an epoch and yet to be probed."""
@@ -270,6 +294,14 @@ def facts(url: str, name: str) -> dict[str, Any] | None:
         return None
     except AWAY as error:
         raise unanswered(url, error) from None
+
+
+def discard_unfinished(url: str, name: str) -> None:
+    """Removes a study whose making was cut short, before it was a sweep's; does nothing where there is none."""
+    kept_in = storage.connect(url)
+    with suppress(KeyError):
+        if COMPARABLE not in optuna.load_study(study_name=name, storage=kept_in).user_attrs:
+            optuna.delete_study(study_name=name, storage=kept_in)
 
 
 def remember(url: str, name: str, **more: Any) -> None:

@@ -4,18 +4,19 @@ import json
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cluster import moved
+from cluster import moved, restore
 from cluster import study as studies
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.connect import Joined, count_slots, join
 from cluster.lease import HeldError, Lease, driver
 from cluster.patience import Patience, Unreachable
+from cluster.restore import Known
 from cluster.stop import Stop, deadline, signals
 from cluster.study import AWAY, COMPARABLE, Study, trouble, unanswered
 from lstm import checkpoint, files, ownership
@@ -25,6 +26,7 @@ from lstm.records import (
     BadInput,
     EpochEnded,
     Notice,
+    Objective,
     Record,
     Sweep,
     SweepEnded,
@@ -65,6 +67,12 @@ class Order:
     def target(self) -> float | None:
         """The value that is good enough, if one is."""
         return self.search.stop.target if self.search else None
+
+    @property
+    def second_objective(self) -> Objective | None:
+        """What is searched for beside the metric, if anything is."""
+        second = self.search.second_objective if self.search else None
+        return Objective(second.metric, second.direction) if second else None
 
     @property
     def study_url(self) -> str:
@@ -115,8 +123,8 @@ def run(
     memory: Memory,
     *,
     address: str | None,
-    settle: Callable[[], None],
     conclude: Callable[[Outcome], None],
+    settle: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
 
@@ -126,8 +134,8 @@ def run(
         record: Receives every event of this driver, from this thread and others.
         memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
         address: A running Ray cluster's, or None for a local one.
-        settle: Called once the sweep is this driver's, before its study is opened.
         conclude: Called with the outcome while the sweep is still this driver's.
+        settle: Called once the sweep is this driver's, before its study is opened.
 
     Raises:
         BadInput: the address, the resources or the storage are wrong, or the spec has changed.
@@ -237,26 +245,51 @@ def open_study(order: Order, series: Dataset) -> Study:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
         raise BadInput(f"{order.checkpoints}: can't be written: {error.strerror or error}") from None
-    study.remember(
-        form=studies.FORMAT,
-        place=moved.folder_of(order.study_url),
-        spec_text=order.spec_text,
-        spec_hash=order.spec_hash,
-        data_fingerprint=series.fingerprint,
-        base=json.loads(order.base.model_dump_json()),
-        n_trials=study.n_trials,
-        target=order.target,
-        **({"second": list(study.second)} if study.second else {}),
-        folder=order.folder,
-        checkpoints=order.checkpoints,
-        id=order.study_id,
-        git_commit=order.git_commit,
-        complete=False,  # until this run has ended with all its trials
-        recorded=False,  # until MLflow has it all, too
-        comparable=dict(order.comparable),  # last: a study that has it is whole
-    )
+    study.remember(**_facts(order, study, series))
     study.enqueue_first()
     return study
+
+
+def _facts(order: Order, study: Study, series: Dataset) -> dict[str, Any]:
+    """What a study remembers of its sweep, in the order in which it is stored."""
+    return {
+        "form": studies.FORMAT,
+        "place": moved.folder_of(order.study_url),
+        "spec_text": order.spec_text,
+        "spec_hash": order.spec_hash,
+        "data_fingerprint": series.fingerprint,
+        "base": json.loads(order.base.model_dump_json()),
+        "n_trials": study.n_trials,
+        "target": order.target,
+        **({"second": list(study.second)} if study.second else {}),
+        "folder": order.folder,
+        "checkpoints": order.checkpoints,
+        "id": order.study_id,
+        "git_commit": order.git_commit,
+        "complete": False,  # until this run has ended with all its trials
+        "recorded": False,  # until MLflow has it all, too
+        studies.COMPARABLE: dict(order.comparable),  # last: a study that has it is whole
+    }
+
+
+def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: Mapping[str, Any]) -> list[int]:
+    """Makes a lost study again; to be called under the lease.
+
+    Args:
+        order: The sweep's, with the study's id and the address of its checkpoints.
+        series: The data.
+        known: What is known of its trials.
+        facts: What it remembered of them.
+
+    Returns:
+        The numbers of the trials of which nothing is known.
+    """
+    studies.discard_unfinished(order.study_url, order.name)
+    study = Study(order.study_url, order.name, order.search, order.base)
+    ownership.claim(order.checkpoints, order.ownership_mark)
+    unknown = restore.restore(study, known)
+    study.remember(**facts, **_facts(order, study, series))
+    return unknown
 
 
 def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:

@@ -31,6 +31,7 @@ class Expected:
         whole: Whether a driver has said that all was delivered.
         driven: Whether a driver lives, which may not have delivered yet what has just ended.
         read_yaml: Reads a file of YAML.
+        moved: Where its checkpoints were and where they are, if they were moved and nobody has written it down yet.
     """
 
     sweep: Sweep
@@ -39,6 +40,7 @@ class Expected:
     whole: bool
     driven: bool
     read_yaml: Callable[[str], Any]
+    moved: tuple[str, str] | None = None
 
 
 def check(uri: str, expected: Expected) -> Iterator[Finding]:
@@ -158,7 +160,7 @@ class _Check:
                     f"its status is {run.info.status} since {run.info.end_time}, not {STATUS[ending.state]} since "
                     f"{ending.at_ms}"
                 )
-        yield from _differing("tag", run.data.tags, tags)
+        yield from _differing("tag", self._carried(run.data.tags), tags)
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "config.yaml", folder)
             written = self._expected.read_yaml(str(path)) if path else None
@@ -175,6 +177,14 @@ class _Check:
         if history is not None:
             yield from self._of_curves(trial, run, history, ending)
             yield from self._of_checkpoint(run, history)
+
+    def _carried(self, tags: Mapping[str, str]) -> Mapping[str, str]:
+        """A run's tags, with the address of checkpoints that were moved as it will be."""
+        before, after = self._expected.moved or ("", "")
+        address = tags.get("sweep.checkpoint", "")
+        if not before or not address.startswith(f"{before}/"):
+            return tags
+        return {**tags, "sweep.checkpoint": after + address.removeprefix(before)}
 
     def _of_curves(self, trial: Trial, run: Any, history: Sequence[Epoch], ending: TrialEnded | None) -> Iterator[str]:
         shall = list(points(history))

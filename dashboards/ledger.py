@@ -7,6 +7,7 @@ once; a run is found by its tags before one is made. Methods raise what the stor
 
 import bisect
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -136,6 +137,15 @@ class Ledger:
         return {ended.number for ended in self._all_ended()}
 
     # --- a trial's run
+
+    def artifact(self, number: int) -> bytes | None:
+        """The checkpoint file among the artifacts of a trial's run, if it has one."""
+        identity = {"sweep.trial": str(number), **ARTIFACT}
+        for run in runs.search(self._client, self.experiment(), identity):
+            with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+                path = runs.fetch(self._client, run, "checkpoint/checkpoint.pt", folder)
+                return path.read_bytes() if path else None
+        return None
 
     def config_of(self, number: int) -> Mapping[str, Any] | None:
         """The configuration of a trial that has not ended."""

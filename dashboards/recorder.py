@@ -127,6 +127,11 @@ class Recorder:
         found = self._ask(lambda ledger: ledger.recorded(), timeout_s)
         return found if found is not None else set()
 
+    def artifact(self, number: int, timeout_s: float = 60.0) -> bytes | None:
+        """The checkpoint file among the artifacts of a trial's run; None if there is none, or no answer in time."""
+        found: bytes | None = self._ask(lambda ledger: ledger.artifact(number), timeout_s)
+        return found
+
     def chart_address(self, base_url: str, timeout_s: float = 10.0) -> str | None:
         """Where MLflow at this address shows all loss curves; None if the store does not answer in time."""
         experiment_id = self._ask(lambda ledger: ledger.experiment(), timeout_s)

@@ -159,6 +159,9 @@ def missing_file(uri: str) -> str | None:
 def cause(error: Exception) -> str:
     """What went wrong, in a few words: never the message, which may hold the store's address and password."""
     every = list(_chain(error))
+    for each in every:
+        if isinstance(each, OSError) and each.filename is not None and each.strerror:
+            return f"{each.strerror}: {os.fsdecode(each.filename)}"
     kinds = {kind.__name__ for each in every for kind in type(each).__mro__}
     kinds |= {str(getattr(each, "sqlite_errorname", "")) for each in every}
     statuses = [getattr(getattr(each, "response", None), "status_code", None) for each in every]
@@ -259,6 +262,16 @@ def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
     trials = find_trials_experiment(client, sweep, study)
     found = [*search(client, home.experiment_id, {"sweep.name": sweep, "sweep.study": study})] if home else []
     return [*found, *(search(client, trials, {"sweep.name": sweep}) if trials else ())]
+
+
+def prove_writable(client: Any, sweep: str, study: str, artifacts: str | None) -> None:
+    """Writes a run and a file where a sweep's runs will lie, and removes the run; raises what the store raises."""
+    for experiment_id in (experiment(client, SWEEPS, artifacts), trials_experiment(client, sweep, study, artifacts)):
+        run = client.create_run(experiment_id, run_name="sweep rebuild: can it write?")
+        try:
+            client.log_text(run.info.run_id, "", "writable.txt")
+        finally:
+            client.delete_run(run.info.run_id)
 
 
 def count_trials(client: Any, sweep: str, study: str) -> tuple[int, str]:

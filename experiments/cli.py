@@ -178,6 +178,7 @@ def verify(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
+@click.option("--study", is_flag=True, help="Restore a lost study, from checkpoints and MLflow.")
 @click.option("--force", is_flag=True, help="Even where study or checkpoints are damaged.")
 @JSON
 @HOME

@@ -14,6 +14,7 @@ from dashboards.config import Checkpoints
 from experiments import addresses, load, lost
 from experiments import spec as specs
 from experiments.home import Home
+from experiments.moved import Place
 from experiments.plan import Plan
 from experiments.refusal import shown
 from experiments.spec import Spec
@@ -42,6 +43,11 @@ class Found:
     def tracking_uri(self) -> str:
         """MLflow's store."""
         return self.tracking or self.home.tracking_uri
+
+    @property
+    def place(self) -> Place:
+        """Its stores, as far as they may have moved."""
+        return Place(self.home, self.name, self.study_url, self.tracking_uri)
 
 
 def sweep(named: str, home: Home) -> Found:

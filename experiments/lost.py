@@ -1,17 +1,24 @@
 """A sweep whose study is gone: what is still there of it, so that nobody trains it anew without knowing."""
 
 import json
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import addresses
 from experiments.home import Home
 from experiments.plan import Plan
 from lstm import files, ownership
-from lstm.records import BadInput
+from lstm.records import PROBE_FACT, BadInput, Epoch, best_epoch, epochs_s
+
+if TYPE_CHECKING:
+    from cluster.restore import Known
+    from dashboards.remembered import RememberedTrial
+    from lstm.checkpoint import Checkpoint
+    from lstm.config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -115,3 +122,132 @@ def _runs(name: str, study: str, home: Home, tracking_uri: str) -> tuple[int, st
         if not runs.is_outage(error):
             raise
         return 0, study
+
+
+# --- Restored ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that is known of the trials of a lost study."""
+
+    known: tuple["Known", ...]
+    facts: Mapping[str, Any]  # what the study remembered of their probes
+    notes: tuple[str, ...]  # what could not be read
+
+
+def gather(plan: Plan, remains: Remains) -> Found:
+    """Reads the trials of a lost study out of its checkpoints and MLflow; changes nothing."""
+    from dashboards import remembered, runs
+
+    order, notes = plan.order, list[str]()
+    kept = dict(_checkpoints(plan, remains, notes.append))
+    told: dict[int, remembered.RememberedTrial] = {}
+    if runs.missing_file(plan.tracking_uri) is None:
+        try:
+            found = remembered.trials(plan.tracking_uri, order.name, remains.study, order.base.metric)
+            told = {trial.number: trial for trial in found}
+        except Exception as error:  # what a store raises is no one class
+            if not runs.is_outage(error):
+                raise
+            notes.append(f"MLflow does not answer ({runs.cause(error)}): how trials ended is taken from checkpoints")
+    numbers = sorted(kept.keys() | told.keys())
+    known = tuple(_known(plan, remains, number, kept.get(number), told.get(number)) for number in numbers)
+    facts = {} if order.probe else {f"{PROBE_FACT}{n}": _probed(trial) for n, trial in told.items() if trial.probed}
+    return Found(known, facts, tuple(notes))
+
+
+def _checkpoints(
+    plan: Plan, remains: Remains, note: Callable[[str], None]
+) -> Iterator[tuple[int, tuple[int, "Checkpoint"]]]:
+    """By trial, the attempt that wrote the newest valid checkpoint, and that."""
+    from lstm import checkpoint
+
+    names = files.names(remains.checkpoints) if remains.checkpoints else []
+    for name in sorted(name for name in names if re.fullmatch(r"trial-\d+", name)):
+        number, address = int(name.removeprefix("trial-")), f"{remains.checkpoints}/{name}"
+        found = checkpoint.load(address, note)
+        if found is None:
+            note(f"{address}: holds no valid checkpoint")
+        elif found.study and found.study != remains.study:
+            note(f"{address}: is of the study {found.study}, and was left out")
+        elif found.facts.fingerprint != plan.series.fingerprint:
+            raise BadInput(f"{plan.spec.document.path}: data: are not those that {address} was trained on")
+        elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found.config)):
+            note(f"{address}: was trained with {differing}, which this spec does not say, and was left out")
+        else:
+            yield number, (checkpoint.attempt(checkpoint.names(address)[-1]), found)
+
+
+def _resolved(plan: Plan, config: "TrialConfig") -> Mapping[str, Any]:
+    """What this spec makes of the settings that a configuration was trained with."""
+    from cluster import restore, space
+
+    searched = plan.order.search.space if plan.order.search else {}
+    return space.resolve(plan.order.base, restore.settings_of(config, searched)).model_dump()
+
+
+def _known(
+    plan: Plan,
+    remains: Remains,
+    number: int,
+    kept: "tuple[int, Checkpoint] | None",
+    told: "RememberedTrial | None",
+) -> "Known":
+    from cluster import restore
+    from lstm.checkpoint import address_of
+
+    searched = plan.order.search.space if plan.order.search else {}
+    attempt, found = kept or (0, None)
+    history: tuple[Epoch, ...] = ()
+    if found is not None:
+        settings, history = restore.settings_of(found.config, searched), found.state.history
+    elif told is not None:
+        settings, metric = dict(told.settings), plan.order.base.metric
+        history = tuple(Epoch(step, {metric: value}, value, at_ms) for step, value, at_ms in told.curve)
+    start = {"worker": told.worker, "at_ms": told.started_at_ms} if told and told.worker else None
+    address = address_of(remains.checkpoints or plan.order.checkpoints, number)
+    end = _end(plan, history, found, told, address)
+    return restore.Known(number, settings, history, end, max(attempt, told.attempt if told else 0), start)
+
+
+def _end(
+    plan: Plan,
+    history: tuple[Epoch, ...],
+    found: "Checkpoint | None",
+    told: "RememberedTrial | None",
+    address: str,
+) -> dict[str, Any] | None:
+    """How a trial ended, as the study kept it; None where that is not known, so that it goes on."""
+    last = history[-1].stop if history else None
+    best = best_epoch(history, plan.order.base.direction)
+    if told is not None and told.state is not None:
+        state, reason, at_ms = told.state, told.reason, told.ended_at_ms
+    elif last is None or plan.order.probe:
+        return None
+    else:
+        diverged = last == "diverged"
+        state, at_ms = "PRUNED" if diverged else "COMPLETE", history[-1].measured_at_ms
+        reason = f"diverged in epoch {history[-1].number}" if diverged else "" if last == "max_epochs" else last
+    end: dict[str, Any] = {
+        "state": state,
+        "value": best.value if best else None,
+        "best_epoch": best.number if best else 0,
+        "reason": reason,
+        # A pruner, a target or a probe that failed ends a trial as pruned, too, and says so.
+        "diverged": state == "PRUNED" and reason.startswith(("diverged", "out of memory", "its host ran out")),
+        "checkpoint": address if found is not None or (told is not None and told.has_checkpoint) else "",
+        "at_ms": at_ms,
+    }
+    if found is not None:
+        end |= {"epochs_s": epochs_s(history), "spent": found.spent.row()}
+    if plan.order.probe and told is not None and told.probed:
+        end["probed"] = _probed(told)
+    if (second := plan.order.second_objective) is not None:
+        end["second"] = second.figure(told.probed) if told is not None else None
+    return end
+
+
+def _probed(told: "RememberedTrial") -> dict[str, Any]:
+    epoch, at_ms = told.probed_at
+    return {"numbers": dict(told.probed), "best_epoch": epoch, "at_ms": at_ms}

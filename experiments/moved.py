@@ -63,7 +63,7 @@ def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: 
         if place.is_home_tracking and found.copied:
             relocate.rename_study(home.database, place.name, found.study_before, found.study)
         known = str(before.get("checkpoints", ""))
-        if not place.is_home_tracking and not found.copied and known != found.checkpoints:
+        if known != found.checkpoints and (place.is_home_tracking or not found.copied):
             try:
                 relocate.retag(place.tracking_uri, place.name, found.study, known, found.checkpoints)
             except Exception as error:  # what a store raises is no one class

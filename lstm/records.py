@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 BESIDE = "beside"  # the fact that holds what workers spent and no trial's end tells
 PROBE_FACT = "probed."  # before a trial's number: the fact that a study keeps of its probe
+TRAINED_AGAIN = "trained_again"  # the fact that lists the trials whose lost checkpoint was made by training again
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]

@@ -5,18 +5,19 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dashboards.config import TrackingConfig
-from experiments import find, report
+from experiments import find, moved, report
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import make
 from experiments.screen import console
 from experiments.verbs.predict import choose, load
+from lstm.ownership import studies_of
 from lstm.records import PROBE_FACT, BadInput, Sweep, TrialProbed
 
 DELIVERY_S = 60.0
@@ -31,8 +32,9 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left = ""
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():
+        _settle(found)
         with _alone(page.parent):
-            # Another may have measured it while this one waited.
+            # It may be a copy by now, and another may have measured it while this one waited.
             sweep = find.read(found)
             event = _known(sweep, chosen.number)
             if event is None:
@@ -53,6 +55,18 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     if left:
         print(left, file=sys.stderr)
     return 1 if left else 0
+
+
+def _settle(found: find.Found) -> None:
+    """Writes down where a home is that was moved; a driver that holds the sweep has done so."""
+    from cluster import lease, study
+
+    facts = study.facts(found.study_url, found.name) or {}
+    elsewhere = moved.look(found.place, facts)
+    if elsewhere is None and not found.home.moved_from():
+        return
+    with suppress(lease.HeldError), lease.Lease(found.study_url, found.name, lost=_note, stop=lambda: None):
+        moved.settle(found.place, elsewhere, facts, _note)
 
 
 def _known(sweep: Sweep, number: int) -> TrialProbed | None:
@@ -149,6 +163,7 @@ def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Ju
         found.name,
         study=str(sweep.facts.get("id", "")),
         notice=_note,
+        studies_before=studies_of(sweep.facts)[1:],
     )
     recorder(event)
     judged = sweep.facts.get("judged") or {}

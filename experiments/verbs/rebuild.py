@@ -1,16 +1,20 @@
 """`sweep rebuild`: writes MLflow again from the study and the checkpoints, into the same or an empty store."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from experiments import find
+from cluster import lease
+from experiments import find, lost, moved
 from experiments.cli import emit
 from experiments.home import Home
+from experiments.plan import make
 from experiments.report import PAGE, REPORT
 from experiments.verbs.verify import tell
-from lstm.records import Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
+from lstm.ownership import studies_of
+from lstm.records import BadInput, Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
 
 if TYPE_CHECKING:
     from dashboards.recorder import Recorder
@@ -18,20 +22,30 @@ if TYPE_CHECKING:
 FLUSH_S = 3600.0  # what MLflow may take for all of it
 
 
-def main(*, home: str, named: str, force: bool, as_json: bool) -> int:
-    """Rebuilds what MLflow holds of the sweep; 1 where it was not or not all written, 3 where a driver is at work."""
-    from cluster import lease
+def main(*, home: str, named: str, study: bool, force: bool, as_json: bool) -> int:
+    """Rebuilds what MLflow holds of the sweep, or a lost study.
 
-    found = find.sweep(named, Home.at(home))
-    find.read(found)  # whether there is such a sweep, before a claim is laid on it
-    lost: list[str] = []
+    1 where it was not or not all written, 3 where a driver is at work.
+    """
+    where = Home.at(home)
     try:
-        with lease.Lease(found.study_url, found.name, lost=lost.append, stop=lambda: None):
-            done = _rebuild(found, force=force)
+        return _study(named, where, as_json=as_json) if study else _mlflow(named, where, force=force, as_json=as_json)
     except lease.HeldError as error:
-        print(f"{found.name}: is driven by {error}; rebuild when it has ended", file=sys.stderr)
+        print(f"{named}: is driven by {error}; rebuild when it has ended", file=sys.stderr)
         return 3
-    trouble = done.trouble or "".join(lost)
+
+
+def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
+    from cluster import study
+
+    found = find.sweep(named, home)
+    find.read(found)  # whether there is such a sweep, before a claim is laid on it
+    ended: list[str] = []
+    with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
+        facts = study.facts(found.study_url, found.name) or {}
+        moved.settle(found.place, moved.look(found.place, facts), facts, _note)
+        done = _rebuild(found, force=force)
+    trouble = done.trouble or "".join(ended)
     if as_json:
         document = {"sweep": found.name, "trials": done.trials, "deleted_runs": done.deleted, "undelivered": done.left}
         emit({**document, "rebuilt": not trouble})
@@ -40,6 +54,45 @@ def main(*, home: str, named: str, force: bool, as_json: bool) -> int:
     if trouble:
         print(f"{found.name}: {trouble}", file=sys.stderr)
     return 1 if trouble else 0
+
+
+def _study(named: str, home: Home, *, as_json: bool) -> int:
+    """Restores a lost study from checkpoints and MLflow, and says what could not be restored."""
+    from cluster import study, sweep
+
+    plan = make(find.spec(named, home), home)
+    name, url = plan.order.name, plan.order.study_url
+    if study.facts(url, name) is not None:
+        raise BadInput(f"{name}: its study is there; --study restores one that is lost")
+    remains = lost.look(name, home, plan.tracking_uri, [plan.order.sweep_folder])
+    if remains is None:
+        raise BadInput(f"{name}: nothing is left of an earlier study, neither checkpoints nor runs in MLflow")
+    found = lost.gather(plan, remains)
+    order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
+    ended: list[str] = []
+    with lease.Lease(url, name, lost=ended.append, stop=lambda: None):
+        unknown = sweep.restore_study(order, plan.series, found.known, found.facts)
+    restored = find.read(find.sweep(named, home))
+    states = dict(Counter(trial.state for trial in restored.trials))
+    document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
+    if as_json:
+        emit(document)
+        return 1 if ended else 0
+    for note in found.notes:
+        _note(note)
+    told = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
+    print(f"{name}: the study {order.study_id} is there again: {told}")
+    if unknown:
+        few = ", ".join(map(str, unknown[:20]))
+        print(f"Of {len(unknown)} trials nothing is known; they will be run again: {few}")
+    if running := states.get("RUNNING", 0) - len(unknown):
+        print(f"Of {running} trials it is not known how they ended; they go on from their checkpoints")
+    print(f"`sweep run {name}{home.flag}` goes on, and judges the best trial again")
+    return 1 if ended else 0
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 @dataclass
@@ -71,6 +124,7 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
             why = "MLflow may hold the last copy of what is damaged; mend it, or give --force"
             done.trouble = f"nothing was changed: {why}"
             return done
+        runs.prove_writable(client, found.name, study_id, found.home.artifacts_of(found.tracking_uri))
         # Not whole from here on, whatever ends this process.
         study.remember(found.study_url, found.name, recorded=False)
         for run in before:
@@ -90,7 +144,8 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
         TrackingConfig(checkpoints=found.artifacts),
         found.name,
         study=study_id,
-        notice=lambda text: print(f"note: {text}", file=sys.stderr),
+        notice=_note,
+        studies_before=studies_of(sweep.facts)[1:],
     )
     complete = _tell(found, sweep, kept.histories, recorder)
     done.left = recorder.close(FLUSH_S)

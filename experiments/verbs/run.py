@@ -20,7 +20,7 @@ from experiments.config import largest
 from experiments.home import Home
 from experiments.plan import Plan, make
 from experiments.report import REPORT
-from lstm.records import BadInput, Event, Notice, Sweep, SweepStarted, Trial, TrialStarted
+from lstm.records import BadInput, EpochEnded, Event, Notice, Sweep, SweepStarted, Trial, TrialStarted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +53,7 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
         plan = replace(plan, order=sweep.as_moved(order, elsewhere) if elsewhere else order)
     else:
         lost.refuse(plan)
+    is_settled = elsewhere is None and not where.moved_from()
     every = find.all_overrides(named, where, overrides)
     started = threading.Event()
 
@@ -66,7 +67,7 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
     with _log(plan, started) as log:
         try:
             with _streams(log, to_stderr=as_json) as screen:
-                document = _run(plan, address, keep, settle, screen, as_json=as_json)
+                document = _run(plan, address, keep, settle, screen, is_settled=is_settled, as_json=as_json)
         except HeldError as error:
             end = f"sweep stop {plan.order.name}{plan.home.flag}"
             print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
@@ -83,6 +84,7 @@ def _run(
     settle: Callable[[Callable[[str], None]], None],
     file: TextIO,
     *,
+    is_settled: bool,
     as_json: bool,
 ) -> Document:
     from cluster import study, sweep
@@ -94,7 +96,7 @@ def _run(
     console = make_console(file=file)
     before = study.read(order.study_url, order.name) if study.facts(order.study_url, order.name) else None
     recorded = before and before.facts.get("recorded") == plan.store_mark and plan.store_is_there
-    if before and recorded and _is_complete(before, plan):
+    if before and recorded and is_settled and _is_complete(before, plan) and _has_best(before):
         keep()
         return _say(plan, before, console, "This sweep is complete; nothing was left to do.", 0, as_json=as_json)
     screen = Screen(
@@ -198,23 +200,39 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[
     from lstm import tasks
 
     best = outcome.sweep.best
-    found = _load(outcome.sweep, best, say) if best else None
+    found = _best(plan, outcome.sweep, best, recorder, say) if best else None
     metrics = tasks.judge(found, plan.series) if found else {}
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best)
     return metrics
 
 
-def _load(swept: Sweep, best: Trial, say: Callable[[str], None]) -> "Checkpoint | None":
+def _best(
+    plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Callable[[str], None]
+) -> "Checkpoint | None":
+    """The best trial's checkpoint with its weights; where it is gone it is put back."""
+    from experiments.mend import mend
     from lstm import ownership
 
     try:
-        return ownership.load_trial(swept, best, say)
+        found = ownership.load_trial(swept, best, say)
+        if found is not None and found.state.best_weights:
+            return found
+        found, is_again = mend(plan, swept, best, lambda: recorder.artifact(best.number), say)
     except BadInput as error:  # another study's
         say(str(error))
+        return None
     except OSError as error:
-        say(f"{best.checkpoint}: can't be read: {error}")
-    return None
+        say(f"{best.checkpoint}: can't be read or written: {error}")
+        return None
+    if is_again:  # its epochs have other times: its run is written again
+        recorder(best.starting(best.checkpoint))
+        for epoch in found.state.history:
+            recorder(EpochEnded(best.number, epoch))
+        for event in (*swept.endings(), *swept.probings()):
+            if event.number == best.number:
+                recorder(event)
+    return found
 
 
 def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *, as_json: bool) -> Document:
@@ -254,6 +272,19 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
 def _server(plan: Plan) -> str:
     """Where MLflow's pages are: its server's address, or where `sweep ui` opens them."""
     return without_password(plan.tracking_uri) if plan.tracking_uri.startswith("http") else "http://127.0.0.1:5000"
+
+
+def _has_best(swept: Sweep) -> bool:
+    """Whether the best trial's checkpoint is where it shall be."""
+    from lstm import ownership
+
+    if swept.best is None:
+        return True
+    try:
+        found = ownership.load_trial(swept, swept.best)
+    except OSError:
+        return False
+    return found is not None and bool(found.state.best_weights)
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:

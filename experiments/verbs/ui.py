@@ -14,7 +14,7 @@ from lstm.records import BadInput
 
 def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> int:
     """Starts MLflow's server where the store is a local one, prints the address, and stays until Ctrl-C."""
-    from dashboards import runs, server
+    from dashboards import relocate, runs, server
 
     where = Home.at(home)
     found = find.sweep(named, where) if named else None
@@ -22,6 +22,8 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     local = uri == where.tracking_uri
     if local and not Path(uri.removeprefix("sqlite:///")).exists():
         raise BadInput(f"--home {where.folder}: nothing is recorded here yet; `sweep run` a spec first")
+    if local and (places := where.moved_from()):
+        relocate.rewrite(where.database, places, where.folder)  # or its pages would show files of the former place
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends with its parent
     try:
         running = server.serve(uri, where.artifacts if local else None, port, where.folder / "ui.log")

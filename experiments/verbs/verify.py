@@ -1,6 +1,8 @@
 """`sweep verify`: checks a sweep from its records alone; says what is wrong and how to mend it."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,12 +27,14 @@ def main(*, home: str, named: str, as_json: bool) -> int:
 def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
     """Everything that is wrong in a sweep's records, and how much was looked at."""
     from cluster import check as cluster_check
-    from cluster import lease
+    from cluster import lease, study
     from dashboards import check as mlflow_check
 
     driven = lease.driver(found.study_url, found.name) is not None
     sweep = find.read(found)
     kept = cluster_check.check(sweep, driven=driven)
+    remembered = study.facts(found.study_url, found.name) or {}
+    known, here = str(remembered.get("checkpoints", "")), str(sweep.facts.get("checkpoints", ""))
     expected = mlflow_check.Expected(
         sweep=sweep,
         study=str(sweep.facts.get("id", "")),
@@ -38,14 +42,30 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         whole=sweep.facts.get("recorded") == found.home.store_mark(found.tracking_uri),
         driven=driven,
         read_yaml=_read_yaml,
+        moved=(known, here) if known != here else None,
     )
-    findings = [*kept.findings, *mlflow_check.check(found.tracking_uri, expected)]
+    with _store(found) as uri:
+        findings = [*kept.findings, *mlflow_check.check(uri, expected)]
     looked = {
         "trials": len(sweep.trials),
         "epochs": sum(len(history) for history in kept.histories.values()),
         "driven": driven,
     }
     return findings, looked
+
+
+@contextmanager
+def _store(found: find.Found) -> Iterator[str]:
+    """MLflow's store as it will be; of a home that was moved a copy that has its addresses mended."""
+    from dashboards import relocate
+
+    home = found.home
+    is_here = found.tracking_uri == home.tracking_uri and home.database.is_file()
+    if is_here and (places := home.moved_from()):
+        with relocate.as_if_here(home.database, places, home.folder) as copy:
+            yield f"sqlite:///{copy}"
+    else:
+        yield found.tracking_uri
 
 
 def _read_yaml(path: str) -> Any:

@@ -117,7 +117,7 @@ def tune(quick_path, trial_config, monkeypatch):
             study,
             checkpoints=str(quick_path / "kept"),
             keep_best=keep_best,
-            order={"cpus": 1, "gpus": 0.0, "probe": probe},
+            order={"cpus": 1, "gpus": 0.0, "probe": probe, "studies": ("",)},
             limit=lambda: limit,
             stop=stop,
             record=events.append,
@@ -145,7 +145,7 @@ def patient(monkeypatch):
 def test_what_an_actor_is_told(tune, quick_path):
     t = tune()
     _, config = t.ask()
-    assert config.keys() == {"cpus", "gpus", "probe", "number", "attempt", "address", "trial", "over"}
+    assert config.keys() == {"cpus", "gpus", "probe", "number", "attempt", "address", "trial", "over", "studies"}
     assert (config["number"], config["attempt"], config["cpus"]) == (0, 1, 1)
     assert config["address"] == f"{quick_path}/kept/trial-0000"
     settings = t.study.sweep().trials[0].settings
@@ -738,7 +738,7 @@ def test_the_next_driver_keeps_the_best_too(tune, trained):
 def test_weights_that_cannot_be_removed_are_told(tune, monkeypatch):
     t = tune(keep_best=True)
     t.run(0.5)
-    monkeypatch.setattr(bridge.checkpoint, "strip", lambda _: raise_(PermissionError("read-only")))
+    monkeypatch.setattr(bridge.ownership, "load", lambda *_: raise_(PermissionError("read-only")))
     t.run(0.9)
     (note,) = t.told(Notice)
     assert note.text.endswith("/trial-0001: its weights could not be removed: read-only")
@@ -778,7 +778,7 @@ def test_closing_waits_for_the_database(tune, monkeypatch):
 def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
     t = tune()
     t.start()
-    monkeypatch.setattr(bridge.checkpoint, "load", lambda _: raise_(PermissionError("no")))
+    monkeypatch.setattr(bridge.ownership, "load", lambda *_: raise_(PermissionError("no")))
     t.bridge.close_open("the end")
     assert t.states() == ["PRUNED"]
     assert "can't be read" in t.told(Notice)[0].text

@@ -259,7 +259,8 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
     made.begin_attempt(number)
     (first, *_) = train(TrialConfig.model_validate(made.sweep().trials[0].config), series)
     address = f"{todo.checkpoints}/trial-0000"
-    checkpoint.write(address, 1, checkpoint.Checkpoint(todo.base, checkpoint.Facts.of(series), first.state))
+    config = TrialConfig.model_validate(made.sweep().trials[0].config)
+    checkpoint.write(address, 1, checkpoint.Checkpoint(config, checkpoint.Facts.of(series), first.state))
     made.report(number, [first])
     made._study.tell = lambda *_, **__: 1 / 0
     decision = {"state": "PRUNED", "value": first.value, "best_epoch": 1, "reason": "pruned after epoch 1"}

@@ -9,7 +9,7 @@ import pytest
 from cluster import goodput, trial
 from cluster.result import Failure
 from cluster.trial import TrialActor
-from lstm import checkpoint, device, tasks
+from lstm import checkpoint, device, ownership, tasks
 from lstm.probe import probe
 from lstm.records import NOTHING, Spent
 from lstm.training import train
@@ -34,6 +34,7 @@ def order(trial_config, series_of, walk, tmp_path, monkeypatch):
             "trial": trial_config(training=training).model_dump(),
             "probe": probe,
             "over": over,
+            "studies": ("mine",),
         }
 
     make.series = series
@@ -149,12 +150,24 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_used(order):
     assert newest in broken
 
 
-def test_another_configurations_checkpoint_is_not_used(order):
+def test_another_configurations_checkpoint_is_neither_used_nor_replaced(order):
     actor = actor_of(order)
     actor.step(), actor.step()
+    before = checkpoint.names(order()["address"])
     result = actor_of(order, attempt=2, batch_size=16).step()
-    assert result["epochs"] == ()
-    assert "another configuration's checkpoint" in result["started"].broken[0]
+    assert (result["epochs"], result["done"], result["failure"].kind) == ((), True, "refused")
+    assert order()["address"] in result["failure"].text
+    assert checkpoint.names(order()["address"]) == before
+
+
+def test_another_studys_checkpoint_is_neither_used_nor_replaced(order):
+    actor = actor_of(order)
+    actor.step(), actor.step()
+    actor.reset_config(order(attempt=2) | {"studies": ("another", "before")})
+    result = actor.step()
+    assert (result["done"], result["failure"].kind) == (True, "refused")
+    actor.reset_config(order(attempt=2) | {"studies": ("copy", "mine")})
+    assert len(actor.step()["epochs"]) == 1, "a copy goes on from the checkpoints that were copied with it"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +216,7 @@ def test_an_epoch_waits_in_memory_while_the_storage_fails(order, monkeypatch):
 def test_a_storage_that_fails_for_long_lets_the_trial_go_elsewhere(order, monkeypatch):
     monkeypatch.setattr(trial, "PAUSES_S", (0.0,) * 2)
     actor = actor_of(order)
-    monkeypatch.setattr(checkpoint, "load", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    monkeypatch.setattr(ownership, "load", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     first, second, last = actor.step(), actor.step(), actor.step()
     assert {**first, "spent": None} == {**second, "spent": None}
     assert "Input/output error" in first["waiting"]
@@ -232,7 +245,7 @@ def turned(monkeypatch):
     monkeypatch.setattr(trial, "process_age_s", lambda: 3.0)
     monkeypatch.setattr("lstm.training.train", slow)
     monkeypatch.setattr(checkpoint, "write", turning(checkpoint.write, 1.0))
-    monkeypatch.setattr(checkpoint, "load", turning(checkpoint.load, 0.25))
+    monkeypatch.setattr(ownership, "load", turning(ownership.load, 0.25))
     monkeypatch.setattr(device, "claim", turning(device.claim, 2.0))
     return now
 

@@ -5,6 +5,7 @@ import pytest
 
 from experiments import find
 from experiments.home import Home
+from experiments.plan import make
 from lstm.records import BadInput
 
 
@@ -14,14 +15,14 @@ def kept(folder):
     text = (folder / "tiny.yaml").read_text().replace("path: tiny.csv", "path: ${WHERE:-tiny}.csv")
     (folder / "tiny.yaml").write_text(text + 'storage: {study: "${STUDY:-sqlite:///x.db}"}\n')
     home = Home.at("runs")
-    find.keep(find.spec("tiny.yaml", home, ["training.seed=9"]), ["training.seed=9"], home)
+    find.keep(make(find.spec("tiny.yaml", home, ["training.seed=9"]), home), ["training.seed=9"])
     return home
 
 
-def test_by_its_name_and_by_its_spec(kept):
+def test_by_its_name_and_by_its_spec(kept, folder):
     for named in ("tiny", "tiny.yaml", "./tiny.yaml"):
         found = find.sweep(named, kept)
-        assert (found.name, found.study_url) == ("tiny", "sqlite:///x.db")
+        assert (found.name, found.study_url) == ("tiny", f"sqlite:///{folder}/x.db")
         assert found.tracking_uri == f"sqlite:///{kept.folder / 'mlflow.db'}"
     assert find.names(kept) == ["tiny"]
 
@@ -42,7 +43,7 @@ def test_overrides_of_a_name_are_added_to_those_before(kept):
 
 def test_the_environment_is_not_kept(folder, kept, monkeypatch):
     monkeypatch.setenv("STUDY", "postgresql://me:hunter2@host/db")
-    find.keep(find.spec("tiny.yaml", kept), [], kept)
+    find.keep(make(find.spec("tiny.yaml", kept), kept), [])
     kept_files = [p.read_text() for p in kept.sweep("tiny").iterdir()]
     assert "hunter2" not in "".join(kept_files)
     assert json.loads((kept.sweep("tiny") / find.ADDRESSES).read_text())["study"] == "${STUDY:-sqlite:///x.db}"

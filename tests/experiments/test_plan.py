@@ -38,7 +38,7 @@ def test_a_plan_is_the_order_that_is_carried_out(make, folder):
     order = plan.order
     assert order.name == "tiny"
     assert order.study_url == plan.home.study_url
-    assert order.checkpoints == str(folder / "runs" / "tiny")
+    assert order.checkpoints == str(folder / "runs" / "tiny" / order.study_id)
     assert order.folder == str(folder)
     assert order.search.n_trials == 4
     assert len(plan.series.values) == 300
@@ -56,10 +56,11 @@ def test_what_may_change_leaves_the_hash_and_the_rest_does_not(make):
 
 def test_addresses_of_ones_own(make, folder):
     plan = make("storage.checkpoints=there", "storage.study=sqlite:///a.db", "tracking.uri=http://me:hunter2@host")
-    assert plan.order.checkpoints == str(folder / "there" / "tiny")
-    assert plan.order.study_url == "sqlite:///a.db"
+    assert plan.order.checkpoints == str(folder / "there" / "tiny" / plan.order.study_id)
+    assert plan.order.study_url == f"sqlite:///{folder}/a.db"
     assert plan.artifacts is None
-    assert make("storage.checkpoints=s3://bucket/x").order.checkpoints == "s3://bucket/x/tiny"
+    order = make("storage.checkpoints=s3://bucket/x").order
+    assert order.checkpoints == f"s3://bucket/x/tiny/{order.study_id}"
 
 
 def test_the_environments_values_stay_out_of_orders_and_messages(make, tiny, folder):

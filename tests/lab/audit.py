@@ -115,7 +115,15 @@ def audit(
         return [*trouble, "the sweep: the study's database holds no study of this name"]
     if missing := [fact for fact in ("base", "id", "checkpoints", "n_trials") if fact not in kept.facts]:
         return [*trouble, f"the sweep: its study lacks the facts {missing}"]
-    return [*trouble, *_Audit(home, name, kept, tracking, artifacts or home / "artifacts").findings()]
+    here = _folder_of_study(study or str(home / "study.db"))
+    return [*trouble, *_Audit(home, name, kept, tracking, artifacts or home / "artifacts", here).findings()]
+
+
+def _folder_of_study(address: str) -> Path | None:
+    """The folder of a SQLite file; None for a server's database."""
+    if "://" in address and not address.startswith("sqlite:///"):
+        return None
+    return Path(address.removeprefix("sqlite:///")).absolute().parent
 
 
 class _Unreadable(Exception):
@@ -377,12 +385,16 @@ def _opened(data: bytes) -> Mapping[str, Any]:
 
 
 class _Audit:
-    def __init__(self, home: Path, name: str, study: Study, tracking: Tracking, artifacts: Path) -> None:
+    def __init__(
+        self, home: Path, name: str, study: Study, tracking: Tracking, artifacts: Path, here: Path | None
+    ) -> None:
         self.home, self.name, self.study, self.tracking, self.artifacts = home, name, study, tracking, artifacts
         self.facts = study.facts
         self.base: Mapping[str, Any] = study.facts["base"]
         self.sign = 1 if self.base["direction"] == "minimize" else -1
         self.ended = sorted((t for t in study.trials if t.end), key=lambda t: (t.end["at_ms"], t.number))
+        self.here, self.studies = here, [self.facts["id"], *self.facts.get("ancestors", [])]
+        self.root = self._root()
         self.sweep_runs = self._runs_of_sweep()
         self.sweep_run = self.sweep_runs[0] if self.sweep_runs else None
         self.experiment = self._experiment()
@@ -394,7 +406,7 @@ class _Audit:
         self.best = self._best()
 
     def findings(self) -> Iterator[str]:
-        yield from (f"the sweep: {what}" for what in self._numbering())
+        yield from (f"the sweep: {what}" for what in (*self._numbering(), *self._ownership()))
         yield from self._holes()
         for trial in self.study.trials:
             yield from (f"trial {trial.number}: {what}" for what in self._trial(trial))
@@ -423,7 +435,7 @@ class _Audit:
         known = {str(t.number) for t in self.study.trials}
         for number in sorted(set(self.runs) - known):
             yield f"trial {number}: MLflow has a run of it, and the study does not hold it"
-        place = _folder(self.facts["checkpoints"])
+        place = _folder(self.root)
         for folder in sorted(place.glob("trial-*")) if place and place.is_dir() else []:
             number = folder.name.removeprefix("trial-").lstrip("0") or "0"
             if number not in known and _listed(str(folder)):
@@ -477,8 +489,36 @@ class _Audit:
         if self.runs[str(trial.number)]:
             yield "is WAITING in the study, and MLflow has a run of it"
 
+    def _root(self) -> str:
+        """The folder of the checkpoints; one below its study's folder moves along with that."""
+        root, place = self.facts["checkpoints"], self.facts.get("place")
+        if not self.here or "://" in root:
+            return root
+        if place is None:  # an earlier version's: it kept them in a folder of the sweep's name, beside the study
+            beside = self.here / self.name
+            return str(beside) if Path(root).name == self.name and list(beside.glob("trial-*")) else root
+        moved = self.here / Path(root).relative_to(place) if Path(root).is_relative_to(place) else None
+        return str(moved) if moved and moved.is_dir() else root
+
     def _address(self, trial: Trial) -> str:
-        return trial.end.get("checkpoint") or f"{self.facts['checkpoints']}/trial-{trial.number:04d}"
+        return f"{self.root}/trial-{trial.number:04d}"
+
+    def _ownership(self) -> Iterator[str]:
+        """The mark of a study in the folder of its checkpoints."""
+        if _folder(self.root) is None:
+            return
+        mark = Path(self.root) / "study.json"
+        if not mark.is_file():
+            if self.facts.get("form"):
+                yield f"its checkpoints in {self.root} have no mark of its study"
+            return
+        try:
+            study = json.loads(mark.read_text())["study"]
+        except (ValueError, KeyError, TypeError):
+            yield f"the mark {mark} can't be read"
+            return
+        if study not in self.studies:
+            yield f"its checkpoints in {self.root} are of the study {study}, this one is {self.facts['id']}"
 
     def _checkpoint(self, trial: Trial) -> tuple[File | None, list[str]]:
         """The newest checkpoint file of a trial, and what is wrong with it."""
@@ -501,6 +541,10 @@ class _Audit:
         content, history = file.content, file.content["history"]
         if content["format"] != 1:
             yield f"its checkpoint has format {content['format']}"
+        if content.get("study") and (content["study"], content["trial"]) not in [
+            (s, trial.number) for s in self.studies
+        ]:
+            yield f"its checkpoint is trial {content['trial']}'s of the study {content['study']}"
         yield from _contiguous((row["number"] for row in history), "its checkpoint's epochs")
         if not (file.epoch == content["epoch"] == len(history)):
             yield f"its checkpoint is named after epoch {file.epoch}, says {content['epoch']}, holds {len(history)}"
@@ -522,6 +566,11 @@ class _Audit:
             yield f"its checkpoint was trained on the data {fingerprint[:12]}, the sweep is of other data"
         wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but="data.path")  # a file may be moved
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
+
+    def _whose(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
+        study, number = content.get("study"), content.get("trial")  # earlier versions said neither
+        if study and (study not in self.studies or number != trial.number):
+            yield f"its checkpoint is trial {number}'s of the study {study}"
 
     def _against_study(self, trial: Trial, file: File, *, lagging: bool) -> Iterator[str]:
         history = {row["number"]: row["value"] for row in file.content["history"]}
@@ -568,7 +617,8 @@ class _Audit:
             if end["state"] == "COMPLETE" and last in (None, "diverged"):
                 yield f"is COMPLETE, and its last epoch says {last}"
             took = sum(row["metrics"].get("epoch_s", 0.0) for row in history)
-            if not math.isclose(end.get("epochs_s", took), took, abs_tol=0.001):
+            again = trial.number in self.facts.get("trained_again", [])  # its file was lost, and took another time
+            if not again and not math.isclose(end.get("epochs_s", took), took, abs_tol=0.001):
                 yield f"its epochs took {end['epochs_s']} s in the study, {took} s by its history"
         elif end["best_epoch"] and not _same(trial.epochs.get(end["best_epoch"]), end["value"]):
             yield f"ended with {end['value']!r} of epoch {end['best_epoch']}, where the study has another value"
@@ -643,7 +693,8 @@ class _Audit:
         end = trial.end
         if lagging and "sweep.recorded" not in run.tags:
             return
-        expected = {key: str(end[key]) for key in ("state", "reason", "checkpoint", "best_epoch")}
+        expected = {key: str(end[key]) for key in ("state", "reason", "best_epoch")}
+        expected["checkpoint"] = self._address(trial) if end["checkpoint"] else ""
         expected |= {"recorded": "true", "attempt": str(trial.attributes.get("attempt", 0))}
         for key, value in expected.items():
             if (there := run.tags.get(f"sweep.{key}")) != value[:5000]:

@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,18 +109,19 @@ def run(
     at: Callable[[int], bool] = lambda _: False,
     fault: Callable[[], None] = kill,
     steps: Path | None = None,
+    more: Sequence[str] = (),
 ) -> int:
     """`sweep run` in a child, with a fault just before each durable step whose number is chosen; its exit code.
 
     Durable steps are the commits of every database (study, lease, MLflow), and the files that get or lose their
-    name (checkpoints, the spec in the home). `steps` gets how many there were.
+    name (checkpoints, the spec in the home). `steps` gets how many there were; `more` are further arguments.
     """
 
     def act() -> None:
         os.chdir(folder)
         with near(), _counting(at, fault) as count:
             try:
-                main(["run", spec, "--home", home, "--json"])
+                main(["run", spec, "--home", home, "--json", *more])
             finally:
                 if steps:
                     steps.write_text(str(count[0]))

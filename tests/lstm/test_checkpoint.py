@@ -35,7 +35,7 @@ def address(request, tmp_path, monkeypatch):
         return (tmp_path / "a sweep" / "trial-0001").as_uri()
     store = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     (tmp_path / "bucket" / "trial-0001").mkdir(parents=True)  # object stores have no folders to make
-    monkeypatch.setattr(checkpoint, "_remote", lambda address: (store, address.removeprefix("mock://")))
+    monkeypatch.setattr(files, "remote", lambda address: (store, address.removeprefix("mock://")))
     return "mock://bucket/trial-0001"
 
 

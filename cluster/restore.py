@@ -1,0 +1,112 @@
+"""A study that was lost, made again from what the checkpoints and MLflow know of its trials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from cluster import space
+from cluster.config import GridSampler
+from cluster.study import Study
+from lstm.config import TrialConfig
+from lstm.records import Epoch, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a trial."""
+
+    number: int
+    settings: Mapping[str, Scalar] | None  # None where no store knows them: then they are drawn again
+    history: tuple[Epoch, ...] = ()
+    end: Mapping[str, Any] | None = None  # as `Study.end` takes it; None where the trial is to go on
+    attempt: int = 0
+    start: Mapping[str, Any] | None = None  # worker and at_ms
+    attributes: Mapping[str, Any] | None = None  # further ones of the study's
+
+
+def settings_of(config: TrialConfig, searched: space.Space) -> dict[str, Scalar]:
+    """What was searched, by a trial's whole configuration: the parameters that are active in it, conditions first."""
+    tree, settings = config.model_dump(), dict[str, Scalar]()
+    for path in space.order(searched):
+        if space.active(searched[path], settings):
+            section, field = path.split(".")
+            settings[path] = tree[section][field]
+    return settings
+
+
+def restore(study: Study, known: Sequence[Known]) -> list[int]:
+    """Puts trials into an empty study, with the numbers that they had.
+
+    They are told to the pruner and the sampler as they once were: epoch by epoch, and their ends in the order in
+    which they came. Returns the numbers of which no settings are known; these trials are run again.
+    """
+    by_number = {each.number: each for each in known}
+    numbers = range(max(by_number, default=-1) + 1)
+    memory = Study(study.url, study.name, study.search, study.base, optuna.storages.InMemoryStorage())
+    for number in numbers:
+        memory.add(_running(study, by_number.get(number, Known(number, None))))
+    ends = sorted((int(each.end["at_ms"]), each.number) for each in known if each.end)
+    open_ones = [each.number for each in known if not each.end and each.settings is not None]
+    for number in [*(number for _, number in ends), *open_ones]:
+        each = by_number[number]
+        memory.adopt(number)
+        memory.report_singly(number, each.history)
+        if each.end:
+            memory.end(number, each.end)
+    for frozen in memory.frozen():
+        study.add(frozen)
+    return [number for number in numbers if number not in by_number or by_number[number].settings is None]
+
+
+def _running(study: Study, known: Known) -> FrozenTrial:
+    """A trial as it was when its settings had been drawn."""
+    searched = study.search.space if study.search else {}
+    first = study.search.first if study.search else []
+    settings, attributes = dict(known.settings or {}), dict(known.attributes or {})
+    system: dict[str, Any] = {}
+    if known.number < len(first):
+        attributes["first"], system["fixed_params"] = known.number, first[known.number]
+    if study.search and isinstance(study.search.sampler, GridSampler):
+        points = space.grid(searched)
+        system |= {"grid_id": known.number, "search_space": {path: points[path] for path in sorted(points)}}
+    attributes |= {"attempt": known.attempt} if known.attempt else {}
+    attributes |= {"start": dict(known.start)} if known.start else {}
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING,
+        params=settings,
+        distributions={path: _distribution(searched, path) for path in settings},
+        user_attrs=attributes,
+        system_attrs=system,
+    )
+
+
+class _Recorder:
+    """Keeps the distribution that `space.suggest` would draw from."""
+
+    def __init__(self) -> None:
+        self.distribution: BaseDistribution | None = None
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self.distribution = optuna.distributions.IntDistribution(low, high, log=log, step=step)
+        return low
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self.distribution = optuna.distributions.FloatDistribution(low, high, log=log, step=step)
+        return low
+
+    def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Scalar:
+        self.distribution = optuna.distributions.CategoricalDistribution(choices)
+        return choices[0]
+
+
+def _distribution(searched: space.Space, path: str) -> BaseDistribution:
+    recorder = _Recorder()
+    space.suggest(recorder, {path: searched[path].model_copy(update={"when": None})})
+    assert recorder.distribution is not None
+    return recorder.distribution

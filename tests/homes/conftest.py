@@ -1,0 +1,49 @@
+"""Homes that earlier versions made, unpacked."""
+
+import shutil
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+HERE = Path(__file__).parent
+MADE_IN = Path("/srv/lstm-sweeps-old")  # their databases hold it
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    """Unpacks a home where it was made, or elsewhere; answers the folder that its sweep was run in."""
+    made = []
+
+    def act(version, name, *, moved):
+        place = tmp_path if moved else MADE_IN
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            folder = place / f"{version}-{name}"
+            shutil.rmtree(folder, ignore_errors=True)
+            with tarfile.open(HERE / f"{version}-{name}.tar.xz") as archive:
+                archive.extractall(place, filter="data")
+        except OSError as error:
+            pytest.skip(f"{place}: can't be written to: {error.strerror}")
+        made.append(folder)
+        _add_reports(folder / "runs", folder)
+        return folder
+
+    yield act
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add_reports(home, folder):
+    """The archives leave reports out, which are large."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        rows = database.execute(
+            "SELECT artifact_uri, end_time FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = 'sweeps'"
+        ).fetchall()
+    for uri, ended in rows:
+        there = Path(unquote(urlsplit(uri).path)).relative_to(MADE_IN / folder.name)
+        if ended:
+            (folder / there / "report.html").write_text("left out of the archive")

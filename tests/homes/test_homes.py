@@ -1,0 +1,68 @@
+"""Sweeps that earlier versions made go on, where they were made and elsewhere: the second opinion judges them, too."""
+
+import json
+from pathlib import Path
+
+import pytest
+import twin
+from audit import audit
+from click.testing import CliRunner
+
+from experiments.cli import main
+
+HERE = Path(__file__).parent
+NAMES = ("forecast", "classify", "front", "killed", "relative")
+QUICK = ("forecast", "killed", "relative")
+TRIALS = {"forecast": 4, "classify": 3, "front": 4, "killed": 4, "relative": 4}
+SPEC = {name: f"{name}.yaml" for name in NAMES} | {"relative": "specs/relative.yaml"}
+
+
+def cases():
+    """The oldest and the newest version here, the others in the full matrix."""
+    every = (HERE / "versions.txt").read_text().split()  # in the order in which they were added
+    for version in every:
+        for name in NAMES:
+            quick = version in (every[0], every[-1]) and name in QUICK
+            yield pytest.param(version, name, marks=() if quick else pytest.mark.faults)
+
+
+def sweep(*arguments):
+    """A verb in this process: its code and what it printed."""
+    done = CliRunner().invoke(main, list(arguments), prog_name="sweep")
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def judge(name):
+    """Both judges, on the home in the working folder."""
+    code, out, _ = sweep("verify", name)
+    assert code == 0, out
+    study = "relative.db" if name == "relative" else None
+    assert audit(Path("runs").absolute(), name, study=study) == []
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["where it was made", "elsewhere"])
+@pytest.mark.parametrize(("version", "name"), cases())
+def test_it_goes_on(unpack, monkeypatch, version, name, moved):
+    folder = unpack(version, name, moved=moved)
+    monkeypatch.chdir(folder)
+    before = json.loads(sweep("compare", name, "--json")[1])
+    if name != "killed":
+        assert sweep("verify", name)[0] == 0, "a home that was moved is no damage"
+    best = json.loads(sweep("best", name, "--json")[1])["best"]
+    if moved and name != "relative":
+        assert best["checkpoint"].startswith(str(folder))
+    data = ["--input", "digits.csv"] if name == "classify" else []
+    assert sweep("predict", name, *data)[0] == 0
+    more = f"search.n_trials={TRIALS[name] + 1}"
+    assert twin.run(folder, SPEC[name], "runs", more=["--set", more]) == 0, (folder / "driver.log").read_text()
+    judge(name)
+    after = json.loads(sweep("compare", name, "--json", "--trials", "0")[1])
+    ended = [row for row in before["trials"] if row["state"] not in ("RUNNING", "WAITING")]
+    assert len(after["trials"]) == TRIALS[name] + 1
+    assert all(row in after["trials"] for row in ended), "what had ended stays what it was"
+    assert sweep("probe", name)[0] == 0
+    assert sweep("predict", name, *data)[0] == 0
+    assert sweep("rebuild", name)[0] == 0
+    judge(name)
