@@ -41,7 +41,7 @@ def _add_reports(home, folder):
     """The archives leave reports out, which are large."""
     with closing(sqlite3.connect(home / "mlflow.db")) as database:
         rows = database.execute(
-            "SELECT artifact_uri, end_time FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = 'sweeps'"
+            "SELECT artifact_uri, end_time FROM runs JOIN experiments e USING (experiment_id) WHERE e.name = 'sweeps'"
         ).fetchall()
     for uri, ended in rows:
         there = Path(unquote(urlsplit(uri).path)).relative_to(MADE_IN / folder.name)

@@ -562,15 +562,17 @@ class _Audit:
             yield f"its checkpoint says that epoch {content['best_epoch']} is its best; its history, epoch {number}"
         if trial is self.best and not content["best_weights"]:
             yield "is the best, and its checkpoint has no weights"
-        if (fingerprint := content["facts"]["fingerprint"]) != self.facts.get("data_fingerprint"):
-            yield f"its checkpoint was trained on the data {fingerprint[:12]}, the sweep is of other data"
         wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but="data.path")  # a file may be moved
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
 
     def _whose(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
+        if content["format"] != 1:
+            yield f"its checkpoint has format {content['format']}"
         study, number = content.get("study"), content.get("trial")  # earlier versions said neither
         if study and (study not in self.studies or number != trial.number):
             yield f"its checkpoint is trial {number}'s of the study {study}"
+        if (fingerprint := content["facts"]["fingerprint"]) != self.facts.get("data_fingerprint"):
+            yield f"its checkpoint was trained on the data {fingerprint[:12]}, the sweep is of other data"
 
     def _against_study(self, trial: Trial, file: File, *, lagging: bool) -> Iterator[str]:
         history = {row["number"]: row["value"] for row in file.content["history"]}
