@@ -28,7 +28,7 @@ class IntDimension(Dimension):
     low: int = Field(description="Smallest value.")
     high: int = Field(description="Largest value.")
     log: bool = Field(False, description="Draw on a logarithmic scale.")
-    step: int | None = Field(None, ge=1, description="Distance between values.")
+    step: int | None = Field(None, ge=1, description="Distance between values; 1 when absent.")
 
 
 class FloatDimension(Dimension):
@@ -38,7 +38,9 @@ class FloatDimension(Dimension):
     low: float = Field(description="Smallest value.")
     high: float = Field(description="Largest value.")
     log: bool = Field(False, description="Draw on a logarithmic scale.")
-    step: float | None = Field(None, gt=0, description="Distance between values.")
+    step: float | None = Field(
+        None, gt=0, description="Distance between values; any value between the ends when absent."
+    )
 
 
 class CategoricalDimension(Dimension):
@@ -52,11 +54,17 @@ AnyDimension = Annotated[IntDimension | FloatDimension | CategoricalDimension, F
 
 
 class TpeSampler(Section):
-    """Tree-structured Parzen estimator."""
+    """Tree-structured Parzen estimator; learns from completed and from pruned trials."""
 
     type: Literal["tpe"]
     seed: Seed = Field(0, description="Seed; every trial's draws come from it and the trial's number.")
-    n_startup_trials: int = Field(10, ge=1, le=100_000, description="Random trials before the model is used.")
+    n_startup_trials: int = Field(
+        10,
+        ge=1,
+        le=100_000,
+        description="Trials that must have completed or been pruned before the model is used; until then draws are "
+        "random.",
+    )
 
 
 class GpSampler(Section):
@@ -64,7 +72,12 @@ class GpSampler(Section):
 
     type: Literal["gp"]
     seed: Seed = Field(0, description="Seed; every trial's draws come from it and the trial's number.")
-    n_startup_trials: int = Field(10, ge=1, le=100_000, description="Random trials before the model is used.")
+    n_startup_trials: int = Field(
+        10,
+        ge=1,
+        le=100_000,
+        description="Trials that must have completed before the model is used; until then draws are random.",
+    )
 
 
 class RandomSampler(Section):
@@ -75,7 +88,7 @@ class RandomSampler(Section):
 
 
 class GridSampler(Section):
-    """Every combination once; each dimension needs choices or a step."""
+    """Every combination once; each dimension needs choices or a step, which whole numbers have: 1."""
 
     type: Literal["grid"]
     seed: Seed = Field(0, description="Seed of the order in which the grid is visited.")
@@ -85,37 +98,83 @@ AnySampler = Annotated[TpeSampler | GpSampler | RandomSampler | GridSampler, Fie
 
 
 class MedianPruner(Section):
-    """Stops a trial that is worse than the median of earlier trials at the same epoch."""
+    """Stops a trial whose best value so far is worse than the median of the completed trials' at the same epoch."""
 
     type: Literal["median"]
-    n_startup_trials: int = Field(5, ge=0, le=100_000, description="Trials that run to their end before it acts.")
-    n_warmup_steps: int = Field(0, ge=0, le=1_000_000, description="Epochs of each trial before it acts.")
-    interval_steps: int = Field(1, ge=1, le=1_000_000, description="Epochs between two decisions.")
+    n_startup_trials: int = Field(
+        5,
+        ge=0,
+        le=100_000,
+        description="Trials that must have completed before it acts, one at the least; pruned ones don't count.",
+    )
+    n_warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="The epoch of each trial after which it first decides; 0 is after the first epoch, too.",
+    )
+    interval_steps: int = Field(
+        1, ge=1, le=1_000_000, description="Epochs from one decision to the next, counted from n_warmup_steps."
+    )
 
 
 class SuccessiveHalvingPruner(Section):
-    """Asynchronous successive halving (ASHA): at each rung only the best 1/reduction_factor go on."""
+    """Asynchronous successive halving (ASHA): at each rung only the best 1/reduction_factor so far go on.
+
+    A rung is an epoch: min_resource, then reduction_factor times as many, and so on.
+    """
 
     type: Literal["successive_halving"]
-    min_resource: int = Field(1, ge=1, le=1_000_000, description="Epochs before the first rung.")
-    reduction_factor: int = Field(4, ge=2, le=1000, description="Each rung keeps one in so many.")
-    min_early_stopping_rate: int = Field(0, ge=0, le=20, description="Rungs left out at the start.")
+    min_resource: int = Field(1, ge=1, le=1_000_000, description="The epoch of the first rung.")
+    reduction_factor: int = Field(
+        4,
+        ge=2,
+        le=1000,
+        description="Each rung keeps one in so many of those that came to it, the best one while they are fewer; the "
+        "next rung is at so many times the epochs.",
+    )
+    min_early_stopping_rate: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="Rungs left out at the start: the first is then at min_resource * reduction_factor ** this.",
+    )
 
 
 class HyperbandPruner(Section):
-    """Several brackets of successive halving."""
+    """Several brackets of successive halving, each with one rung fewer at its start; a trial is in one of them.
+
+    There are floor(log(training.max_epochs / min_resource) / log(reduction_factor)) + 1 of them. A trial is compared
+    with those of its bracket alone, and the sampler learns from these alone.
+    """
 
     type: Literal["hyperband"]
-    min_resource: int = Field(1, ge=1, le=1_000_000, description="Epochs before the first rung.")
-    reduction_factor: int = Field(3, ge=2, le=1000, description="Each rung keeps one in so many.")
+    min_resource: int = Field(1, ge=1, le=1_000_000, description="The epoch of the first bracket's first rung.")
+    reduction_factor: int = Field(
+        3,
+        ge=2,
+        le=1000,
+        description="Each rung keeps one in so many of those that came to it, the best one while they are fewer; the "
+        "next rung is at so many times the epochs.",
+    )
 
 
 class PatientPruner(Section):
-    """Stops a trial that no longer gets better itself."""
+    """Stops a trial that gets worse than it was itself; one that stays as good goes on."""
 
     type: Literal["patient"]
-    patience: int = Field(ge=0, le=1_000_000, description="Epochs without a better value.")
-    min_delta: float = Field(0.0, ge=0, description="What counts as better.")
+    patience: int = Field(
+        ge=0,
+        le=1_000_000,
+        description="A trial ends when the best of its last patience + 1 epochs is worse than the best before them; "
+        "so it first decides after epoch patience + 2.",
+    )
+    min_delta: float = Field(
+        0.0,
+        ge=0,
+        description="How much worse, in the metric's unit, the best of those epochs may be without ending the trial: "
+        "the larger, the later it ends.",
+    )
 
 
 class NoPruner(Section):
@@ -133,13 +192,15 @@ AnyPruner = Annotated[
 class StopConfig(Section):
     """When the whole sweep ends before n_trials."""
 
-    max_hours: float | None = Field(None, gt=0, le=100_000, description="Hours that one driver runs.")
-    target: float | None = Field(None, description="A trial's value that is good enough.")
+    max_hours: float | None = Field(
+        None, gt=0, le=100_000, description="Hours that one driver runs; each `sweep run` has as many."
+    )
+    target: float | None = Field(None, description="A completed trial's value that is good enough.")
     max_failures: int | None = Field(
         None,
         ge=1,
         le=100_000,
-        description="Failed trials, after their retries, that end the sweep as failed.",
+        description="So many failed trials, after their retries, end the sweep as failed.",
     )
 
 
@@ -153,12 +214,17 @@ class SecondObjective(Section):
 class SearchConfig(Section):
     """What is searched, by whom, for how long."""
 
-    metric: str = Field("val/loss", description="What is compared; a trial's value is its best epoch's.")
+    metric: str = Field(
+        "val/loss",
+        description="What is compared: val/loss, or another metric of the task; a trial's value is its best epoch's.",
+    )
     direction: Direction = Field("minimize", description="Which way the metric is better.")
     second_objective: SecondObjective | None = Field(
         None, description="Searched for beside the metric: `best` and the report show the Pareto front of both."
     )
-    n_trials: int = Field(ge=1, le=100_000, description="Trials in total, over all runs of the sweep.")
+    n_trials: int = Field(
+        ge=1, le=100_000, description="Trials in total, over all runs of the sweep; pruned and failed ones count."
+    )
     stop: StopConfig = Field(default_factory=StopConfig)
     sampler: AnySampler = Field(default_factory=lambda: TpeSampler(type="tpe"), description="Decides what to try next.")
     pruner: AnyPruner = Field(

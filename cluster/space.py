@@ -261,7 +261,7 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
     for name, value in ends_of(space[path]):
         told = (_end_fault(path, value, base, fixed, before) for fixed in _conditions(space[path]))
         if fault := next(filter(None, told), None):
-            yield Fault(f"{at}.{name}", fault)
+            yield fault._replace(path=f"{at}.{name}")
 
 
 def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
@@ -273,7 +273,7 @@ def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
 
 def _end_fault(
     path: str, value: Scalar, base: Mapping[str, Any], fixed: Settings, before: Collection[Fault]
-) -> str | None:
+) -> Fault | None:
     section, field = path.split(".")
     try:
         trial = _with(base, {**fixed, path: value})
@@ -282,10 +282,11 @@ def _end_fault(
         if not own:  # a value of the condition is wrong, which is told where it stands
             return None
         problem = own[0]["msg"].replace("Input should", "it must")
-        return f"{_show(value)} makes no valid {section}.{field}: {problem}"
+        return Fault(path, f"{_show(value)} makes no valid {section}.{field}: {problem}")
     for fault in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
         if fault not in before:
-            return f"{_show(value)} with the base configuration elsewhere: {fault.path} {fault.message}"
+            message = f"{_show(value)} with the base configuration elsewhere: {fault.path} {fault.message}"
+            return fault._replace(path=path, message=message)
     return None
 
 

@@ -98,7 +98,7 @@ def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
     if _is_file(named):
         return specs.load(named, overrides)
     folder = _folder(named, home)
-    found = specs.load(folder / SPEC, all_overrides(named, home, overrides))
+    found = specs.load(folder / SPEC, all_overrides(named, home, overrides), begun=True)
     return dataclasses.replace(found, folder=_spec_folder(named, home))
 
 

@@ -56,6 +56,10 @@ class Document:
         pattern = "|".join(edges[form][0] + re.escape(form) + edges[form][1] for form in longest)
         return re.sub(pattern, lambda match: forms[match[0]], message) if forms else message
 
+    def told(self, fault: Fault) -> str:
+        """A fault with its place, as a note."""
+        return shown(f"{self.where(fault.path)}: {fault.path}: {self.hide(fault.message)}", 2000)
+
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
         """Make the error that tells all faults in the order of the file, each with its place."""
         wrong = [(self._place(path), (path,), self.hide(message)) for path, message in dict.fromkeys(faults)]

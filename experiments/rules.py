@@ -27,7 +27,7 @@ from experiments.config import largest
 from experiments.load import Document
 from lstm import config as lstm_config
 from lstm.config import TrainingConfig
-from lstm.records import Fault
+from lstm.records import Fault, Idle
 from lstm.sections import Data, better
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
@@ -140,13 +140,13 @@ def _pruner_rules(search: SearchConfig, training: TrainingConfig) -> Iterator[Fa
         case HyperbandPruner():
             name, first = "min_resource", pruner.min_resource
         case PatientPruner():
-            name, first = "patience", max(pruner.patience, 1)
+            name, first = "patience", pruner.patience + 2  # Optuna compares patience + 1 epochs with those before
         case _:
             return
     epochs = int(largest("training.max_epochs", training.max_epochs, search))
     if first >= epochs:
         message = f"can never act: it first decides at epoch {first} and trials end at epoch {epochs}"
-        yield Fault(f"search.pruner.{name}", f"{message}; make it smaller, or use pruner: {{type: none}}")
+        yield Idle(f"search.pruner.{name}", f"{message}; make it smaller, or use pruner: {{type: none}}")
     if isinstance(pruner, MedianPruner) and "n_startup_trials" in pruner.model_fields_set:
         yield from _startup_rule("pruner", pruner.n_startup_trials, search.n_trials)
 
@@ -167,7 +167,7 @@ def _startup_rule(who: str, n_startup_trials: int, n_trials: int) -> Iterator[Fa
     if n_startup_trials >= n_trials:
         other = "sampler: {type: random}" if who == "sampler" else "pruner: {type: none}"
         message = f"is {n_startup_trials} of n_trials: {n_trials}, so the {who} would never act; make it smaller"
-        yield Fault(f"search.{who}.n_startup_trials", f"{message}, or use {other}")
+        yield Idle(f"search.{who}.n_startup_trials", f"{message}, or use {other}")
 
 
 def _grid_rules(search: SearchConfig) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ from experiments.config import Experiment, of_task
 from experiments.load import Document
 from experiments.rules import is_reserved
 from experiments.schema import SCHEMA
-from lstm.records import Fault
+from lstm.records import Fault, Idle
 
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
 
@@ -45,30 +45,40 @@ class Spec:
     written: Mapping[str, Any]  # the same, nested, with defaults and with ${} as it stands
     document: Document
     folder: Path  # where paths in the spec start
+    notes: tuple[str, ...] = ()  # what was let pass, and what gave way to an override
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Spec:
-    """Read and check a spec; raises BadInput with all that is wrong, in the order of the file."""
+def load(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    *,
+    begun: bool = False,
+) -> Spec:
+    """Read and check a spec; raises BadInput with all that is wrong, in the order of the file.
+
+    Of a sweep that was `begun` what would merely do nothing is noted: the version that began it may have let it pass.
+    """
     document = yaml_file.read(path, overrides, environment)
-    parts, faults = _sections(document)
-    faults += rules.faults(parts, document)
-    if faults:
+    faults = _faults(document)
+    notes = [document.told(fault) for fault in faults if begun and isinstance(fault, Idle)]
+    if len(notes) < len(faults):
         raise document.refuse(faults)
     experiment = of_task(document.filled).model_validate(document.filled)
     written = _unfilled(experiment.model_dump(), document.written, document.filled)
-    return Spec(experiment, written, document, Path(path).parent)
+    return Spec(experiment, written, document, Path(path).parent, tuple(notes))
 
 
 def warnings(spec: Spec) -> list[str]:
     """Tell what is allowed and yet seldom meant, a sentence each."""
-    search = spec.experiment.search
+    search, told = spec.experiment.search, list(spec.notes)
     if search and isinstance(search.sampler, GpSampler) and not isinstance(search.pruner, NoPruner):
         where = f"{spec.document.where('search.pruner')}: search.pruner"
-        return [
+        told.append(
             f"{where}: the gp sampler learns from completed trials only, so trials that {search.pruner.type} prunes "
             "teach it nothing; use the tpe sampler, or pruner: {type: none}"
-        ]
-    return []
+        )
+    return told
 
 
 def comparable(spec: Spec) -> dict[str, Any]:
@@ -92,6 +102,12 @@ def spec_hash(comparable: Mapping[str, Any]) -> str:
     """The SHA-256, in hex, of what must not change."""
     text = json.dumps(comparable, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _faults(document: Document) -> list[Fault]:
+    """All that is wrong with a document."""
+    parts, faults = _sections(document)
+    return list(dict.fromkeys([*faults, *rules.faults(parts, document)]))
 
 
 def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:

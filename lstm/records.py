@@ -26,6 +26,12 @@ class Fault(NamedTuple):
     message: str
 
 
+class Idle(Fault):
+    """An option that would merely do nothing: no reason to keep a sweep that was begun with it from going on."""
+
+    __slots__ = ()
+
+
 class Finding(NamedTuple):
     """Something wrong in a sweep's records: where, what, and how to mend it."""
 

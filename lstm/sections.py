@@ -129,7 +129,8 @@ class DataConfig(Data):
         None,
         ge=1,
         le=100_000,
-        description="Steps in a season, for the seasonal-naive baseline and MASE; inferred from the step when absent.",
+        description="Steps in a season, for the seasonal-naive baseline and MASE; when absent a day, a week or a year, "
+        "the shortest that is longer than a step and fits into the data twice, else 1.",
     )
 
     @property
@@ -173,7 +174,9 @@ class DataConfig(Data):
 class Sizes(Section):
     """How many sequences each part has."""
 
-    train: int = Field(ge=1, le=100_000_000, description="Sequences in an epoch; new ones are drawn for each epoch.")
+    train: int = Field(
+        ge=1, le=100_000_000, description="Sequences in a pass; new ones are drawn for each pass, but of mackey_glass."
+    )
     validation: int = Field(ge=1, le=10_000_000, description="Sequences that each epoch is judged on.")
     test: int = Field(ge=1, le=10_000_000, description="Sequences that the best trial is judged on.")
 
@@ -339,7 +342,7 @@ class TextData(Data):
         ge=2,
         le=100_000,
         description="So many symbols at most, the most frequent of the training part; all others are one unknown "
-        "symbol. All of the training part's when absent.",
+        "symbol beside them. All of the training part's when absent.",
     )
 
     @property

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from experiments import find
+from experiments import spec as specs
 from experiments.home import Home
 from experiments.plan import make
 from lstm.records import BadInput
@@ -80,3 +81,21 @@ def test_a_name_that_is_none(kept, named, told):
 def test_an_empty_home_knows_nothing(tmp_path):
     assert find.names(Home(tmp_path / "nowhere")) == []
     assert find.names(Home(Path("/dev/null"))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("  space:", "  pruner: {type: patient, patience: 0}\n  space:", "search.pruner.patience"),
+        ("max_epochs: 2", "max_epochs: 2, schedule: plateau, schedule_patience: 1", "training.schedule_patience"),
+    ],
+)
+def test_a_sweep_that_was_begun_where_an_option_did_nothing_goes_on_by_its_name(folder, old, new, path):
+    home = Home.at("runs")
+    find.keep(find.spec("tiny.yaml", home), [], home)
+    kept = home.sweep("tiny") / find.SPEC
+    kept.write_text(kept.read_text().replace(old, new))
+    [note] = specs.warnings(find.spec("tiny", home))
+    assert path in note
+    with pytest.raises(BadInput, match=path):  # who writes it today is told
+        find.spec(str(kept), home)

@@ -30,6 +30,11 @@ WRONG = [
     ),
     ("min_resource: 3", "min_early_stopping_rate: 9", None),
     ("{type: successive_halving, min_resource: 3, reduction_factor: 3}", "{type: patient, patience: 40}", None),
+    (
+        "{type: successive_halving, min_resource: 3, reduction_factor: 3}",
+        "{type: patient, patience: 28}",  # it first decides at epoch 30
+        None,
+    ),
     ("{type: successive_halving, min_resource: 3, reduction_factor: 3}", "{type: hyperband, min_resource: 40}", None),
     ("{type: successive_halving, min_resource: 3, reduction_factor: 3}", "{type: median, n_warmup_steps: 40}", None),
     (

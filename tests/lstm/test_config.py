@@ -66,6 +66,7 @@ def test_splits_of_one_kind_are_sound(data_config, split):
         ({"schedule_patience": 2, "schedule": "exponential"}, "training.schedule_patience"),
         ({"patience": 30}, "training.patience"),
         ({"schedule_patience": 30, "schedule": "plateau"}, "training.schedule_patience"),
+        ({"schedule_patience": 28, "schedule": "plateau"}, "training.schedule_patience"),
     ],
 )
 def test_an_option_of_the_training_that_would_do_nothing_is_a_fault(settings, path):
@@ -81,6 +82,7 @@ def test_an_option_of_the_training_that_would_do_nothing_is_a_fault(settings, pa
         {"schedule_gamma": 0.5, "schedule": "exponential"},
         {"schedule_gamma": 0.5, "schedule": "plateau", "schedule_patience": 0},
         {"patience": 29},
+        {"schedule_patience": 27, "schedule": "plateau"},
     ],
 )
 def test_the_same_options_where_they_act_are_sound(settings):

@@ -10,6 +10,7 @@ import torch
 
 from lstm import forecast, training
 from lstm.checkpoint import Checkpoint, Facts, dumps, loads
+from lstm.config import TrainingConfig, faults
 from lstm.forecast import Windows, build, evaluate, naive_metrics
 from lstm.tasks import parameter_count
 from lstm.training import memory_bytes, seconds_per_epoch, train
@@ -311,6 +312,22 @@ def test_the_learning_rate_follows_its_schedule(trial_config, series_of, walk, s
     config = trial_config(training={"learning_rate": 0.1} | options)
     found = [e.metrics["lr"] for e in train(config, series_of(config.data, walk(120)))]
     assert found == pytest.approx(rates)
+
+
+@pytest.mark.parametrize("patience", [0, 1, 3, None])
+def test_plateau_lowers_the_rate_within_the_epochs_where_its_rule_says_so(patience):
+    own = {"schedule": "plateau"} | ({} if patience is None else {"schedule_patience": patience})
+    for epochs in range(1, 9):
+        made = TrainingConfig(**own, learning_rate=0.1, max_epochs=epochs)
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        schedule, rates = training._schedule(made, optimizer), []
+        for _ in range(epochs):
+            rates.append(optimizer.param_groups[0]["lr"])
+            schedule.step(1.0)  # never better
+        acts = 3 if patience is None else patience  # the default, as the field's sentence says
+        assert (rates[-1] < 0.1) == (epochs >= acts + 3)
+        idle = [fault for fault in faults(None, None, made) if fault.path == "training.schedule_patience"]
+        assert bool(idle) == (patience is not None and epochs < acts + 3)
 
 
 def test_bfloat16_trains_near_to_float32_with_weights_in_float32(trial_config, series_of, walk):
