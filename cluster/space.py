@@ -18,7 +18,7 @@ from cluster.config import (
 )
 from lstm import config as lstm_config
 from lstm.config import ModelConfig, TrainingConfig, TrialConfig
-from lstm.records import Fault, Scalar
+from lstm.records import Fault, Idle, Scalar
 from lstm.sections import Data
 
 LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
@@ -172,7 +172,7 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
     if search.first and search.sampler.type == "grid":
         yield Fault("search.first", "would do nothing: the grid sampler visits every point anyway; leave it out")
     if len(search.first) > search.n_trials:
-        yield Fault("search.first", f"has {len(search.first)} settings for n_trials: {search.n_trials}; raise n_trials")
+        yield Idle("search.first", f"has {len(search.first)} settings for n_trials: {search.n_trials}; raise n_trials")
     for index, settings in enumerate(search.first):
         yield from _first_faults(index, settings, search.space)
 

@@ -111,8 +111,8 @@ class Study:
                 self._study.set_user_attr(key, value)
 
     def enqueue_first(self) -> None:
-        """Queues the spec's `search.first` settings that are not there yet."""
-        first = self.search.first if self.search else []
+        """Queues the spec's `search.first` settings that are not there yet, as many as there are trials."""
+        first = self.search.first[: self.n_trials] if self.search else []
         if first:
             there = {t.user_attrs.get("first") for t in self._study.get_trials(deepcopy=False)}
             for index, settings in enumerate(first):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.overrides import apply
+from experiments.overrides import apply, change
 from experiments.refusal import Address, Place, refusal, shown
 from experiments.scalars import Filler, Leaf, typed
 from experiments.tree import CONTROL, Builder, address_of, values
@@ -56,10 +56,6 @@ class Document:
         pattern = "|".join(edges[form][0] + re.escape(form) + edges[form][1] for form in longest)
         return re.sub(pattern, lambda match: forms[match[0]], message) if forms else message
 
-    def told(self, fault: Fault) -> str:
-        """A fault with its place, as a note."""
-        return shown(f"{self.where(fault.path)}: {fault.path}: {self.hide(fault.message)}", 2000)
-
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
         """Make the error that tells all faults in the order of the file, each with its place."""
         wrong = [(self._place(path), (path,), self.hide(message)) for path, message in dict.fromkeys(faults)]
@@ -71,8 +67,13 @@ class Document:
         return self.lines.get(next(known, ()), 1)
 
 
-def read(path: str | Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Document:
-    """Read a spec and apply `path=value` overrides to it; raises BadInput with all that is wrong."""
+def read(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    changes: Iterable[tuple[Address, str | None]] = (),
+) -> Document:
+    """Read a spec and apply `path=value` overrides to it, then changes; raises BadInput with all that is wrong."""
     text = _text(Path(path))
     file = Builder(text)
     root = file.build()
@@ -82,6 +83,8 @@ def read(path: str | Path, overrides: Sequence[str] = (), environment: Mapping[s
             file.wrong.append((1, (), "is empty" if empty else "must be a mapping, as in name: my-sweep"))
         raise refusal(str(path), file.wrong)
     wrong = [*file.wrong, *(w for override in overrides for w in apply(root, file.lines, override))]
+    for at, value in changes:
+        change(root, file.lines, at, value)
     filler = Filler(environment, file.lines)
     filled = values(root, (), filler.fill)
     if wrong or filler.wrong:

@@ -4,7 +4,7 @@ from typing import Any
 
 from experiments.refusal import Address, Place, Wrong, dotted, shown
 from experiments.scalars import Leaf
-from experiments.tree import MAX_DEPTH, Builder, address_of
+from experiments.tree import MAX_DEPTH, Builder, address_of, value_at
 
 
 def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> list[Wrong]:
@@ -31,6 +31,22 @@ def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> l
         lines.setdefault(address[:n], place)
     lines.update(builder.lines)
     return []
+
+
+def change(root: dict[str, Any], lines: dict[Address, Place], at: Address, text: str | None) -> None:
+    """Put a scalar in the place of what stands at an address, or leave that out."""
+    above = value_at(root, at[:-1])
+    if text is not None:
+        above[at[-1]] = Leaf(text, plain=True)
+        return
+    del above[at[-1]]
+    for known in [known for known in lines if known[: len(at)] == at]:
+        del lines[known]
+    if isinstance(above, list):  # the items after it move up
+        before, place = at[:-1], len(at) - 1
+        moved = [k for k in lines if k[:place] == before and len(k) > place and int(k[place]) > int(at[place])]
+        for known in sorted(moved, key=lambda k: int(k[place])):
+            lines[(*before, int(known[place]) - 1, *known[place + 1 :])] = lines.pop(known)
 
 
 def _parent(root: dict[str, Any], address: Address) -> Any:

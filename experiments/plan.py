@@ -221,7 +221,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "sampler": search.sampler.type if search else None,
         "pruner": search.pruner.type if search else None,
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
-        "first": [dict(settings) for settings in search.first] if search else [],
+        "first": [dict(settings) for settings in search.first[: order.n_trials]] if search else [],
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
         **tasks.of(order.base).describe(plan.series, order.base),
         **measured,

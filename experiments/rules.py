@@ -145,8 +145,10 @@ def _pruner_rules(search: SearchConfig, training: TrainingConfig) -> Iterator[Fa
             return
     epochs = int(largest("training.max_epochs", training.max_epochs, search))
     if first >= epochs:
+        # Until issue 13 the patient pruner was taken to decide two epochs earlier.
+        kind = Idle if isinstance(pruner, PatientPruner) and max(pruner.patience, 1) < epochs else Fault
         message = f"can never act: it first decides at epoch {first} and trials end at epoch {epochs}"
-        yield Idle(f"search.pruner.{name}", f"{message}; make it smaller, or use pruner: {{type: none}}")
+        yield kind(f"search.pruner.{name}", f"{message}; make it smaller, or use pruner: {{type: none}}")
     if isinstance(pruner, MedianPruner) and "n_startup_trials" in pruner.model_fields_set:
         yield from _startup_rule("pruner", pruner.n_startup_trials, search.n_trials)
 
@@ -176,14 +178,20 @@ def _grid_rules(search: SearchConfig) -> Iterator[Fault]:
         is_log = getattr(search.space[path], "log", False)
         mend = "a step instead of log" if is_log else "a step"
         yield Fault(f"search.space.{path}", f"has no list of values for the grid; give it {mend}, or choices")
-    if None in sizes.values() or any(size is not None and size < 1 for size in sizes.values()):
+    if (size := grid_size(search)) is None:
         return
-    size = math.prod(size or 1 for size in sizes.values())
     if size > MAX_GRID:
         message = f"makes a grid of {size:,} combinations; {MAX_GRID:,} is the most, so take larger steps"
         yield Fault("search.space", message)
     elif search.n_trials > size:
         yield Fault("search.n_trials", f"is {search.n_trials}, but the grid has {size} combinations; use {size}")
+
+
+def grid_size(search: SearchConfig) -> int | None:
+    """How many combinations the space has; None where it has no list of them."""
+    sizes = [_size(dimension) for dimension in search.space.values()]
+    known = [size for size in sizes if size is not None and size >= 1]
+    return math.prod(known) if len(known) == len(sizes) else None
 
 
 def _size(dimension: AnyDimension) -> int | None:

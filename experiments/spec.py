@@ -5,22 +5,24 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from cluster.config import GpSampler, NoPruner
+from experiments import fit, rules, words
 from experiments import load as yaml_file
-from experiments import rules, words
 from experiments.config import Experiment, of_task
 from experiments.load import Document
 from experiments.rules import is_reserved
 from experiments.schema import SCHEMA
-from lstm.records import Fault, Idle
+from lstm.records import BadInput, Fault
 
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
+
+MOST_ROUNDS = 20  # what gives way may have others give way
 
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
 FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage", "data.path")
@@ -57,16 +59,29 @@ def load(
 ) -> Spec:
     """Read and check a spec; raises BadInput with all that is wrong, in the order of the file.
 
-    Of a sweep that was `begun` what would merely do nothing is noted: the version that began it may have let it pass.
+    What follows from an override gives way to it, with a note. So is noted, of a sweep that was `begun`, what would
+    merely do nothing: the version that began it may have let it pass.
     """
-    document = yaml_file.read(path, overrides, environment)
-    faults = _faults(document)
-    notes = [document.told(fault) for fault in faults if begun and isinstance(fault, Idle)]
-    if len(notes) < len(faults):
-        raise document.refuse(faults)
+    read = partial(yaml_file.read, path, overrides, environment)
+    document, fits = read(), list[fit.Fit]()
+    parts, faults = first = _checked(document)
+    broken = _broken(path, environment) if faults and overrides else {fault.path for fault in faults}
+    for _ in range(MOST_ROUNDS if overrides else 0):
+        if not (more := fit.of(faults, broken, document, parts)):
+            break
+        fits += more
+        document = read(changes=[(each.at, each.value) for each in fits])
+        parts, faults = _checked(document)
+    passed = fit.passed(faults, broken, document, begun=begun)
+    if len(passed) < len(faults):
+        known = {fault.path for fault in first[1]}
+        if not known >= {fault.path for fault in faults}:  # what came of giving way is not the user's fault
+            raise read().refuse(first[1])
+        raise document.refuse(fault for fault in faults if fault not in passed)
     experiment = of_task(document.filled).model_validate(document.filled)
     written = _unfilled(experiment.model_dump(), document.written, document.filled)
-    return Spec(experiment, written, document, Path(path).parent, tuple(notes))
+    notes = (*fit.notes(fits, experiment.model_dump()), *passed.values())
+    return Spec(experiment, written, document, Path(path).parent, notes)
 
 
 def warnings(spec: Spec) -> list[str]:
@@ -104,10 +119,18 @@ def spec_hash(comparable: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _faults(document: Document) -> list[Fault]:
-    """All that is wrong with a document."""
+def _checked(document: Document) -> tuple[dict[str, Any], list[Fault]]:
+    """The sections that are valid in themselves, and all that is wrong with a document."""
     parts, faults = _sections(document)
-    return list(dict.fromkeys([*faults, *rules.faults(parts, document)]))
+    return parts, list(dict.fromkeys([*faults, *rules.faults(parts, document)]))
+
+
+def _broken(path: str | Path, environment: Mapping[str, str]) -> set[str]:
+    """The paths of all that is wrong in the file alone; none where it can't be filled in without the overrides."""
+    try:
+        return {fault.path for fault in _checked(yaml_file.read(path, (), environment))[1]}
+    except BadInput:
+        return set()
 
 
 def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:

@@ -237,7 +237,8 @@ def _training_faults(training: TrainingConfig) -> Iterator[Fault]:
         value = getattr(training, name)
         if value is not None and value + others >= training.max_epochs:
             besides = f" and {others + 1} more" * bool(others)
-            yield Idle(
+            kind = Idle if value < training.max_epochs else Fault  # the two epochs more were not asked for always
+            yield kind(
                 f"training.{name}",
                 f"would do nothing: {value} epochs without a better value{besides} can't pass in "
                 f"max_epochs: {training.max_epochs}; make it smaller",

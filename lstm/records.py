@@ -27,7 +27,7 @@ class Fault(NamedTuple):
 
 
 class Idle(Fault):
-    """An option that would merely do nothing: no reason to keep a sweep that was begun with it from going on."""
+    """An option that would merely do nothing, with which a sweep may have begun: that one goes on, with a note."""
 
     __slots__ = ()
 

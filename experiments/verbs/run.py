@@ -241,7 +241,7 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     from experiments.verbs.best import summary
 
     document = {**summary(swept), "goodput": goodput(swept), "chart": swept.facts.get("chart")}
-    document |= {"exit_code": code, "message": first}
+    document |= {"warnings": specs.warnings(plan.spec), "exit_code": code, "message": first}
     if as_json:
         return document
     from experiments.verbs.best import show

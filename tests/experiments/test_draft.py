@@ -112,6 +112,13 @@ def test_the_spec_of_co2_says_why(here: Path) -> None:
     assert all(" # " in line for line in choices)
 
 
+def test_a_drafted_spec_is_tried_with_few_trials_and_epochs(here: Path) -> None:
+    written = new(str(DATA / "co2.csv"))
+    for overrides in (["search.n_trials=4"], ["search.n_trials=1"], ["training.max_epochs=1", "search.n_trials=2"]):
+        notes = spec_file.load(written.path, overrides).notes
+        assert any("search.sampler.n_startup_trials" in note for note in notes)
+
+
 def test_many_rows_are_judged_on_some_and_cut_into_epochs(here: Path) -> None:
     FRAMES["many rows"].to_csv("a.csv", index=False)
     spec = spec_file.load(new("a.csv").path).experiment

@@ -92,7 +92,7 @@ def test_an_empty_home_knows_nothing(tmp_path):
 )
 def test_a_sweep_that_was_begun_where_an_option_did_nothing_goes_on_by_its_name(folder, old, new, path):
     home = Home.at("runs")
-    find.keep(find.spec("tiny.yaml", home), [], home)
+    find.keep(make(find.spec("tiny.yaml", home), home), [])
     kept = home.sweep("tiny") / find.SPEC
     kept.write_text(kept.read_text().replace(old, new))
     [note] = specs.warnings(find.spec("tiny", home))

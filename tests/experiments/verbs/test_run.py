@@ -201,3 +201,27 @@ def test_the_best_trials_checkpoint_is_an_artifact(finished, runs, sweep, monkey
 
 def test_no_other_experiments_in_mlflow(mlflow):
     assert mlflow("SELECT COUNT(*) FROM experiments WHERE name IN ('sweeps', 'tiny')") == [(2,)]
+
+
+def test_a_smoke_test_of_a_long_sweep_runs_goes_on_and_is_extended(folder, command):
+    long = (folder / "tiny.yaml").read_text().replace("max_epochs: 2", "max_epochs: 9, patience: 4")
+    long = long.replace("{type: random, seed: 3}", "{type: tpe, seed: 3, n_startup_trials: 3}")
+    long = long.replace("  space:", "  pruner: {type: successive_halving, min_resource: 2}\n  space:")
+    (folder / "tiny.yaml").write_text(long)
+    asked = ("--set", "training.max_epochs=1", "--set", "search.n_trials=2", "--json")
+    first = command("run", "tiny.yaml", *asked, cwd=folder)
+    assert first.code == 0, first.err
+    document = json.loads(first.out)
+    assert (document["states"], document["best"]["config"]["training"]["patience"]) == ({"COMPLETE": 2}, None)
+    named = {
+        "training.patience: 4",
+        "search.pruner: {type: successive_halving",
+        "search.sampler.n_startup_trials: is 3",
+    }
+    assert all(any(name in note for note in document["warnings"]) for name in named), document["warnings"]
+    assert all(note in first.err.replace("\n", " ") for note in document["warnings"])  # the screen
+    for again in (("run", "tiny.yaml", *asked), ("run", "tiny", "--json")):
+        answer = command(*again, cwd=folder)
+        assert (answer.code, json.loads(answer.out)["states"]) == (0, {"COMPLETE": 2}), answer.err
+    more = command("run", "tiny", "--set", "search.n_trials=3", "--json", cwd=folder)
+    assert (more.code, json.loads(more.out)["states"]) == (0, {"COMPLETE": 3}), more.err

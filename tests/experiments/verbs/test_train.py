@@ -42,6 +42,17 @@ def test_the_document(folder, sweep):
     assert "test/mae_original" in document["best"]["metrics"]
 
 
+def test_what_gives_way_to_an_override_is_noted(folder, sweep):
+    (folder / "tiny.yaml").write_text(
+        (folder / "tiny.yaml").read_text().replace("max_epochs: 2", "max_epochs: 9, patience: 4")
+    )
+    answer = sweep("train", "tiny.yaml", "--set", "training.max_epochs=1", "--json")
+    assert answer.code == 0
+    [note] = json.loads(answer.out)["warnings"]
+    assert "training.patience: 4" in note
+    assert answer.err == f"note: {note}\n"
+
+
 def test_another_configuration_starts_anew(folder, sweep):
     sweep("train", "tiny.yaml")
     assert sweep("train", "tiny.yaml", "--set", "training.seed=2").out.startswith("epoch 1  ")
