@@ -5,8 +5,8 @@ import difflib
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dashboards.config import Checkpoints
 from experiments import addresses, load, lost
 from experiments import spec as specs
 from experiments.home import Home
+from experiments.load import Document
 from experiments.moved import Place
 from experiments.plan import Plan
 from experiments.refusal import shown
@@ -32,17 +33,28 @@ class Found:
     home: Home
     study: str | None
     tracking: str | None
-    artifacts: Checkpoints = "best"  # whose checkpoints MLflow gets
+    kept: Checkpoints = "best"
+    lacking: Mapping[str, BadInput] = field(default_factory=dict)  # what the environment does not have
 
     @property
     def study_url(self) -> str:
-        """The study's database."""
-        return self.study or self.home.study_url
+        """The study's database; this and those below raise BadInput where they need what the environment lacks."""
+        return self._known("study") or self.home.study_url
 
     @property
     def tracking_uri(self) -> str:
         """MLflow's store."""
-        return self.tracking or self.home.tracking_uri
+        return self._known("tracking") or self.home.tracking_uri
+
+    @property
+    def artifacts(self) -> Checkpoints:
+        """Whose checkpoints MLflow gets."""
+        return self._known("kept")  # type: ignore[no-any-return] # one of the fields
+
+    def _known(self, name: str) -> Any:
+        if name in self.lacking:
+            raise self.lacking[name]
+        return getattr(self, name)
 
     @property
     def place(self) -> Place:
@@ -51,25 +63,35 @@ class Found:
 
 
 def sweep(named: str, home: Home) -> Found:
-    """Where the records of a NAME or a SPEC are; of a NAME's environment only what the addresses need is asked.
+    """Where the records of a NAME or a SPEC are; of the environment only what is then asked for needs to be there.
 
     Raises:
         BadInput: it is neither, or the spec is wrong.
     """
     if _is_file(named):
-        read = specs.load(named)
-        experiment, document, folder = read.experiment, read.document, read.folder
-        name, artifacts = experiment.name, experiment.tracking.checkpoints
-        study, tracking = experiment.storage.study, experiment.tracking.uri
+        parts, document = specs.sections(named)
+        if error := document.without("name"):
+            raise error
+        paths = {"study": "storage.study", "tracking": "tracking.uri", "kept": "tracking.checkpoints"}
+        name, folder, kept = parts["name"], Path(named).parent, parts["tracking"].checkpoints
+        study, tracking = parts["storage"].study, parts["tracking"].uri
     else:
-        document = load.read(_folder(named, home) / ADDRESSES)
-        name, artifacts, folder = named, document.filled.get("artifacts", "best"), _spec_folder(named, home)
-        study, tracking = document.filled["study"], document.filled["tracking"]
-    known = addresses.remembered(home, name)
-    where = addresses.locate(name, home, folder, study=study, tracking=tracking, remembered=known)
+        document = load.read(_folder(named, home) / ADDRESSES, whole=False)
+        paths = {"study": "study", "tracking": "tracking"}
+        name, folder, kept = named, _spec_folder(named, home), document.filled.get("artifacts", "best")
+        study, tracking = document.filled.get("study"), document.filled.get("tracking")
+    lacking = {each: error for each, path in paths.items() if (error := document.without(path))}
+    where = addresses.locate(
+        name,
+        home,
+        folder,
+        study=None if "study" in lacking else study,
+        tracking=None if "tracking" in lacking else tracking,
+        remembered=addresses.remembered(home, name),
+    )
     for note in where.notes:
         print(f"note: {document.hide(note)}", file=sys.stderr)
-    return Found(name, home, where.study, where.tracking, artifacts)
+    return Found(name, home, where.study, where.tracking, kept, lacking)
 
 
 def read(found: Found) -> Sweep:
@@ -87,6 +109,21 @@ def read(found: Found) -> Sweep:
         if remains is None:
             raise
         raise lost.missing(found.name, found.home, remains) from None
+
+
+def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
+    """The file of data behind a NAME or a SPEC, the folder where its path starts, and what hides it in messages.
+
+    Raises:
+        BadInput: it is neither, the spec is wrong, or the environment lacks what names the file.
+    """
+    folder = None if _is_file(named) else _folder(named, home)
+    path = Path(named) if folder is None else folder / SPEC
+    _, document = specs.sections(path, all_overrides(named, home, ()), begun=folder is not None)
+    if error := document.without("data.path"):
+        raise error
+    start = path.parent if folder is None else _spec_folder(named, home)
+    return document.filled["data"].get("path"), start, document
 
 
 def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:

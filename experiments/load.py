@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.overrides import apply, change
-from experiments.refusal import Address, Place, refusal, shown
+from experiments.refusal import Address, Place, Wrong, refusal, shown
 from experiments.scalars import Filler, Leaf, typed
-from experiments.tree import CONTROL, Builder, address_of, values
+from experiments.tree import CONTROL, Builder, address_of, value_at, values
 from lstm.records import BadInput, Fault
 
 __all__ = ["MAX_BYTES", "Document", "read", "shown", "typed"]
@@ -32,6 +32,7 @@ class Document:
     filled: dict[str, Any] = field(repr=False)  # may hold secrets
     lines: Mapping[Address, Place] = field(repr=False)
     names: Mapping[str, str] = field(repr=False)  # the environment's values, and the ${NAME} to show for each
+    lacking: tuple[Wrong, ...] = ()  # where the environment has no value, which `filled` then lacks
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -56,6 +57,12 @@ class Document:
         pattern = "|".join(edges[form][0] + re.escape(form) + edges[form][1] for form in longest)
         return re.sub(pattern, lambda match: forms[match[0]], message) if forms else message
 
+    def without(self, path: str | Address) -> BadInput | None:
+        """The error of what is asked for at a path, or above it or below, and the environment does not have."""
+        here = self.address(path)
+        wrong = [w for w in self.lacking if w[1][: len(here)] == here[: len(w[1])]]
+        return refusal(self.path, wrong) if wrong else None
+
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
         """Make the error that tells all faults in the order of the file, each with its place."""
         wrong = [(self._place(path), (path,), self.hide(message)) for path, message in dict.fromkeys(faults)]
@@ -72,8 +79,13 @@ def read(
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
     changes: Iterable[tuple[Address, str | None]] = (),
+    *,
+    whole: bool = True,
 ) -> Document:
-    """Read a spec and apply `path=value` overrides to it, then changes; raises BadInput with all that is wrong."""
+    """Read a spec and apply `path=value` overrides to it, then changes; raises BadInput with all that is wrong.
+
+    Not `whole` it may lack what the environment does not have: that is wrong only for who asks for it.
+    """
     text = _text(Path(path))
     file = Builder(text)
     root = file.build()
@@ -87,10 +99,16 @@ def read(
         change(root, file.lines, at, value)
     filler = Filler(environment, file.lines)
     filled = values(root, (), filler.fill)
-    if wrong or filler.wrong:
-        raise refusal(str(path), wrong + filler.wrong)
+    wrong += [*filler.wrong, *(filler.lacking if whole else ())]
+    if wrong:
+        raise refusal(str(path), wrong)
+    for _, at, _ in filler.lacking:
+        above = value_at(filled, at[:-1])
+        above[at[-1]] = None  # an item of a list stays in its place
+        if isinstance(above, dict):
+            del above[at[-1]]
     written = values(root, (), lambda leaf, _: leaf.text if "${" in leaf.text or not leaf.plain else typed(leaf.text))
-    return Document(str(path), text, written, filled, file.lines, filler.names)
+    return Document(str(path), text, written, filled, file.lines, filler.names, tuple(filler.lacking))
 
 
 def _text(path: Path) -> str:

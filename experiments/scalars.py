@@ -44,6 +44,7 @@ class Filler:
     def __init__(self, environment: Mapping[str, str], lines: Mapping[Address, Place]) -> None:
         self.names: dict[str, str] = {}
         self.wrong: list[Wrong] = []
+        self.lacking: list[Wrong] = []  # what the environment does not have
         self._environment, self._lines = environment, lines
 
     def fill(self, leaf: Leaf, at: Address) -> Scalar:
@@ -70,7 +71,7 @@ class Filler:
             return str(default)
         if value is None:
             message = f"the environment has no {name}; set it, or give a default: ${{{name}:-default}}"
-            self.wrong.append((self._lines[at], at, message))
+            self.lacking.append((self._lines[at], at, message))
         elif value:
             self.names[value] = f"${{{name}}}"
         return value or ""

@@ -84,6 +84,28 @@ def load(
     return Spec(experiment, written, document, Path(path).parent, notes)
 
 
+def sections(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    *,
+    begun: bool = False,
+) -> tuple[dict[str, Any], Document]:
+    """A spec's sections for who needs some of them: what the environment lacks is wrong where it is asked for.
+
+    Raises:
+        BadInput: anything else in the spec is wrong; one with which a sweep was `begun` was right then.
+    """
+    document = yaml_file.read(path, overrides, environment, whole=False)
+    if not document.lacking:
+        spec = load(path, overrides, environment, begun=begun)
+        return {name: getattr(spec.experiment, name) for name in type(spec.experiment).model_fields}, spec.document
+    parts, faults = _sections(document)
+    if wrong := [fault for fault in faults if not begun and not document.without(fault.path)]:
+        raise document.refuse(wrong)
+    return parts, document
+
+
 def warnings(spec: Spec) -> list[str]:
     """Tell what is allowed and yet seldom meant, a sentence each."""
     search, told = spec.experiment.search, list(spec.notes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.spec import Spec
+from experiments.load import Document
 from lstm.records import BadInput, Passage, Sweep, Trial
 from lstm.sections import section_of
 
@@ -50,7 +50,7 @@ def main(
     if source:
         made = _forecast(load(sweep, chosen), source, Path(), options)
     else:
-        made = _own_forecast(load(sweep, chosen), find.spec(named, where), options)
+        made = _own_forecast(load(sweep, chosen), *find.source(named, where), options)
     if output:
         _write(output, _text(made))
     if as_json:
@@ -95,12 +95,14 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
     return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
-def _own_forecast(found: "Checkpoint", spec: Spec, options: Mapping[str, Any]) -> Forecast:
+def _own_forecast(
+    found: "Checkpoint", path: str | None, folder: Path, document: Document, options: Mapping[str, Any]
+) -> Forecast:
     """The forecast of what follows the spec's data, whose path may be the environment's and private."""
     try:
-        return _forecast(found, getattr(spec.experiment.data, "path", None), spec.folder, options)
+        return _forecast(found, path, folder, options)
     except BadInput as error:
-        raise BadInput(*map(spec.document.hide, error.messages)) from None
+        raise BadInput(*map(document.hide, error.messages)) from None
 
 
 def _forecast(found: "Checkpoint", path: str | None, folder: Path, options: Mapping[str, Any]) -> Forecast:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboards import server
 from experiments import find
 from experiments import spec as specs
 from experiments.home import Home
@@ -99,3 +100,60 @@ def test_a_sweep_that_was_begun_where_an_option_did_nothing_goes_on_by_its_name(
     assert path in note
     with pytest.raises(BadInput, match=path):  # who writes it today is told
         find.spec(str(kept), home)
+
+
+ASKS = {  # a verb, and the variables that it needs beside the name
+    "status": (["status"], ["STUDY"]),
+    "best": (["best"], ["STUDY"]),
+    "compare": (["compare"], ["STUDY"]),
+    "stop": (["stop"], ["STUDY"]),
+    "verify": (["verify"], ["STUDY", "MLFLOW"]),
+    "rebuild": (["rebuild"], ["STUDY", "MLFLOW"]),
+    "predict from a file": (["predict", "--input", "tiny.csv"], ["STUDY"]),
+    "predict from its own": (["predict"], ["STUDY", "DATA"]),
+    "ui": (["ui"], ["MLFLOW"]),
+}
+PATHS = {"STUDY": "study", "MLFLOW": "tracking", "DATA": "data.path"}
+
+
+@pytest.fixture
+def unset(copied, monkeypatch):
+    """The finished sweep's home, whose spec takes much from the environment; the variables' values."""
+    monkeypatch.setattr("dashboards.server.serve", lambda *_: (_ for _ in ()).throw(server.ServerFailed("started")))
+    text = (copied.folder / "tiny.yaml").read_text().replace("path: tiny.csv", 'path: "${DATA}"')
+    text = text.replace("batch_size: 1,", 'optimizer: "${OPTIMIZER}",')
+    text += 'storage: {study: "${STUDY}", keep: "${KEEP}"}\ntracking: {uri: "${MLFLOW}"}\n'
+    for path in (copied.folder / "tiny.yaml", copied.home / "tiny" / find.SPEC):
+        path.write_text(text)
+    addresses = {"study": "${STUDY}", "tracking": "${MLFLOW}", "artifacts": "best"}
+    (copied.home / "tiny" / find.ADDRESSES).write_text(json.dumps(addresses))
+    for name in (*PATHS, "OPTIMIZER", "KEEP"):
+        monkeypatch.delenv(name, raising=False)
+    return {"STUDY": copied.url, "MLFLOW": f"sqlite:///{copied.home / 'mlflow.db'}", "DATA": "tiny.csv"}
+
+
+@pytest.mark.parametrize("named", ["tiny", "tiny.yaml"])
+@pytest.mark.parametrize(("arguments", "needed"), ASKS.values(), ids=ASKS)
+def test_a_verb_asks_for_the_variables_that_it_needs(unset, sweep, named, arguments, needed):
+    verb, *options = arguments
+    answer = sweep(verb, named, *options, **{name: unset[name] for name in needed})
+    assert "the environment has no" not in answer.err
+    assert answer.code in {"ui": (1,), "verify": (0, 1), "rebuild": (0, 1)}.get(verb, (0,)), answer.err
+    for name in needed:
+        others = {other: value for other, value in unset.items() if other != name}
+        answer = sweep(verb, named, *options, **others)
+        assert (answer.code, answer.out) == (2, "")
+        assert PATHS[name] in answer.err
+        assert f"the environment has no {name};" in answer.err
+
+
+def test_what_else_is_wrong_in_a_spec_is_told_without_the_variables(unset, sweep, copied):
+    (copied.folder / "tiny.yaml").write_text(
+        (copied.folder / "tiny.yaml").read_text().replace("horizon: 7", "horizon: 0")
+    )
+    answer = sweep("status", "tiny.yaml", STUDY=unset["STUDY"])
+    assert answer.code == 2
+    assert "data.horizon" in answer.err
+    assert "the environment" not in answer.err
+    answer = sweep("plan", "tiny.yaml")  # which needs all
+    assert all(f"the environment has no {name};" in answer.err for name in (*unset, "OPTIMIZER", "KEEP"))
