@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy
 
+from lstm import disk
 from lstm.records import BadInput
 
 TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
@@ -257,7 +258,7 @@ def driver(url: str, sweep: str) -> Holder | None:
     Raises:
         BadInput: the database can't be opened.
     """
-    database = engine(url)
+    database = engine(readable(url))
     try:
         if is_missing(url) or not sqlalchemy.inspect(database).has_table("sweep_lease"):
             return None
@@ -270,13 +271,19 @@ def driver(url: str, sweep: str) -> Holder | None:
 
 
 def request_stop(url: str, sweep: str) -> None:
-    """Asks the driver of a sweep, wherever it runs, to end as if interrupted."""
+    """Asks the driver of a sweep, wherever it runs, to end as if interrupted.
+
+    Raises:
+        BadInput: the database can't be written to.
+    """
     database = engine(url)
     try:
         with database.begin() as connection:
             connection.execute(
                 sqlalchemy.text("UPDATE sweep_lease SET stop = 1 WHERE sweep = :sweep"), {"sweep": sweep}
             )
+    except sqlalchemy.exc.DBAPIError as error:
+        raise unopened(error) from None
     finally:
         database.dispose()
 
@@ -318,6 +325,15 @@ def engine_options(url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **alive}}
 
 
+def readable(url: str) -> str:
+    """The address under which a database can be read, though nobody may write there: that of a copy, if need be."""
+    parts = sqlalchemy.make_url(spelled_out(url))
+    if parts.get_backend_name() != "sqlite" or not parts.database:
+        return url
+    found = disk.readable(Path(parts.database))
+    return url if str(found) == parts.database else f"sqlite:///{found}"
+
+
 def is_missing(url: str) -> bool:
     """Whether an address is that of a SQLite file which is not there; opening it would create it."""
     parts = sqlalchemy.make_url(url)
@@ -326,6 +342,9 @@ def is_missing(url: str) -> bool:
 
 def unopened(error: BaseException | None) -> BadInput:
     """A database that can't be opened, told without SQLAlchemy's own text, which may hold a password."""
+    if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
+        mend = "do this as a user who may write there, or with a copy of the home (--home)"
+        return BadInput(f"storage.study: the database can't be written to: {driver_text(error)}; {mend}")
     return BadInput(f"storage.study: the database can't be opened: {driver_text(error)}")
 
 

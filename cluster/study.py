@@ -38,7 +38,7 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
-from cluster.lease import driver_text, engine_options, is_missing
+from cluster.lease import driver_text, engine_options, is_missing, readable
 from cluster.storage import SoleStorage
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
@@ -306,7 +306,7 @@ def discard_unfinished(url: str, name: str) -> None:
 
 def remember(url: str, name: str, **more: Any) -> None:
     """Stores facts about a sweep whose driver is done."""
-    study = _load(url, name)
+    study = _load(url, name, to_write=True)
     for key, value in more.items():
         study.set_user_attr(key, value)
 
@@ -357,13 +357,13 @@ def _first(direction: StudyDirection, trial: FrozenTrial) -> float:
     return float(trial.values[0]) * (1 if direction == StudyDirection.MINIMIZE else -1)
 
 
-def _load(url: str, name: str) -> optuna.Study:
+def _load(url: str, name: str, *, to_write: bool = False) -> optuna.Study:
     missing = NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
     engine_options(url)  # whether it is an address at all
     if is_missing(url):
         raise missing
     try:
-        study = optuna.load_study(study_name=name, storage=storage.connect(url))
+        study = optuna.load_study(study_name=name, storage=storage.connect(url if to_write else readable(url)))
     except KeyError:
         raise missing from None
     _check_form(study)

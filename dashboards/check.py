@@ -50,7 +50,7 @@ def check(uri: str, expected: Expected) -> Iterator[Finding]:
         yield Finding(None, "mlflow", f"MLflow's store is not there ({missing})", REBUILD.format(name=name))
         return
     try:
-        yield from _Check(runs.connect(uri), expected).findings()
+        yield from _Check(runs.connect(runs.readable(uri)), expected).findings()
     except Exception as error:  # what a store raises is no one class
         if not runs.is_outage(error):
             raise

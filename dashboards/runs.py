@@ -20,6 +20,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from lstm import disk
+
 SWEEPS = "sweeps"
 # MLflow shows the curves of the first ten runs only; its "shared view" of this name shows them all, and not
 # first the charts of test metrics, which have a single point.
@@ -148,6 +150,15 @@ def is_refusal(error: Exception) -> bool:
 def is_outage(error: Exception) -> bool:
     """Whether it is the store that failed, and not our own code."""
     return hasattr(error, "error_code") or isinstance(error, OSError) or not isinstance(error, _BUGS)
+
+
+def readable(uri: str) -> str:
+    """The address under which a store can be read, though nobody may write there: that of a copy, if need be."""
+    scheme, _, path = uri.partition("?")[0].partition(":///")
+    if scheme != "sqlite" or not path:
+        return uri
+    found = disk.readable(Path(path))
+    return uri if str(found) == path else f"sqlite:///{found}"
 
 
 def missing_file(uri: str) -> str | None:
@@ -412,5 +423,5 @@ def chart_address(base_url: str, experiment_id: str) -> str:
 
 def find_chart(uri: str, sweep: str, base_url: str) -> str | None:
     """The address of a sweep's chart view, or None where the store has no such sweep; makes nothing."""
-    found = connect(uri).get_experiment_by_name(sweep)
+    found = connect(readable(uri)).get_experiment_by_name(sweep)
     return chart_address(base_url, found.experiment_id) if found else None

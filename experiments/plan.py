@@ -55,8 +55,8 @@ class Plan:
         return missing_file(self.tracking_uri) is None
 
 
-def make(spec: Spec, home: Home) -> Plan:
-    """Adds the data to a spec; starts and writes nothing.
+def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
+    """Adds the data to a spec; starts and writes nothing. Merely `to_look` at, nobody need be able to carry it out.
 
     Raises:
         BadInput: with all that is wrong.
@@ -65,6 +65,8 @@ def make(spec: Spec, home: Home) -> Plan:
 
     experiment = spec.experiment
     _check_home(home, experiment.name)
+    if (error := _unwritable(home)) and not to_look:
+        raise BadInput(error)
     try:
         where = _addresses(spec, home)
     except BadInput as error:
@@ -138,19 +140,27 @@ def kept_in(study_url: str) -> str:
 
 
 def _check_home(home: Home, name: str) -> None:
-    folder = home.folder
     try:
-        while not folder.exists():
-            folder = folder.parent
+        folder = _there(home)
     except OSError as error:  # a name that is too long
         raise BadInput(f"--home {home.folder}: can't be a folder: {error.strerror}") from None
     if not folder.is_dir():
         which = "" if folder == home.folder else f"{folder} "
         raise BadInput(f"--home {home.folder}: {which}is a file; give a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"--home {home.folder}: {folder} can't be written to; give another folder with --home")
     if home.sweep(name).is_file():
         raise BadInput(f"{home.sweep(name)}: is a file where the sweep's folder should be; move it or rename the sweep")
+
+
+def _there(home: Home) -> Path:
+    """The home, or the nearest folder above it that exists."""
+    return next(folder for folder in (home.folder, *home.folder.parents) if folder.exists())
+
+
+def _unwritable(home: Home) -> str | None:
+    """What is wrong with a home in which nothing can be written."""
+    if os.access(folder := _there(home), os.W_OK | os.X_OK):
+        return None
+    return f"--home {home.folder}: {folder} can't be written to; give another folder with --home"
 
 
 def _commit(folder: Path) -> str | None:
@@ -202,6 +212,12 @@ def _slots(plan: Plan) -> int:
     return here if resources.max_concurrent == "auto" else min(here, resources.max_concurrent)
 
 
+def warnings(plan: Plan) -> list[str]:
+    """What a person should know before it is carried out, a sentence each."""
+    unwritable = _unwritable(plan.home)
+    return [*specs.warnings(plan.spec), *plan.notes, *([unwritable] if unwritable else [])]
+
+
 def describe(plan: Plan) -> Mapping[str, Any]:
     """The plan as plain data, for people and for --json."""
     from lstm import tasks
@@ -233,5 +249,5 @@ def describe(plan: Plan) -> Mapping[str, Any]:
             "mlflow": without_password(plan.tracking_uri),
         },
         "hash": order.spec_hash,
-        "warnings": [*specs.warnings(plan.spec), *plan.notes],
+        "warnings": warnings(plan),
     }

@@ -15,7 +15,7 @@ from lstm.sections import section_of
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    made = make(find.spec(named, where, overrides), where)
+    made = make(find.spec(named, where, overrides), where, to_look=True)
     _check_room(made)
     plan = describe(made)
     if as_json:

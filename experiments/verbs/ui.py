@@ -1,8 +1,12 @@
 """`sweep ui`: MLflow's own pages on the right store."""
 
+import atexit
+import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from dashboards.runs import without_password
@@ -22,14 +26,20 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     local = uri == where.tracking_uri
     if local and not Path(uri.removeprefix("sqlite:///")).exists():
         raise BadInput(f"--home {where.folder}: nothing is recorded here yet; `sweep run` a spec first")
-    if local and (places := where.moved_from()):
+    log = where.folder / "ui.log"
+    if to_look := where.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK):
+        log = Path(tempfile.mkdtemp(prefix="lstm-sweeps-ui-")) / "ui.log"
+        print(f"note: {where.folder} can't be written to: this is to look at alone", file=sys.stderr)
+    if local and not to_look and (places := where.moved_from()):
         relocate.rewrite(where.database, places, where.folder)  # or its pages would show files of the former place
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends with its parent
     try:
-        running = server.serve(uri, where.artifacts if local else None, port, where.folder / "ui.log")
+        running = server.serve(runs.readable(uri), where.artifacts if local else None, port, log)
     except server.ServerFailed as error:
         print(str(error), file=sys.stderr)
         return 1
+    if to_look:
+        atexit.register(shutil.rmtree, log.parent, ignore_errors=True)
     try:
         address = without_password(running.address)
         try:
