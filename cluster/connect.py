@@ -26,9 +26,8 @@ from lstm.records import BadInput
 
 # Read by Ray and Tune when they are imported or started.
 SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for its pyproject.toml among them
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
@@ -39,6 +38,24 @@ SETTINGS = {
     "TUNE_WARN_THRESHOLD_S": "30",
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
 }
+CHOICES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}  # likewise, where the environment says nothing
+# What the environment of a launcher, or of other work with Ray, would make of ours: another runtime environment,
+# Ray Client, somebody's callbacks, several epochs in one report.
+NOT_OURS = (
+    "RAY_RUNTIME_ENV_HOOK",
+    "RAY_CLIENT_MODE",
+    "RAY_TUNE_CALLBACKS",
+    "TUNE_RESULT_BUFFER_LENGTH",
+    "TUNE_RESULT_BUFFER_MIN_TIME_S",
+)
+# And of a local Ray: another cluster's address, storage, port, size, job.
+NOT_LOCAL = (
+    "RAY_ADDRESS",
+    "RAY_REDIS_ADDRESS",
+    "RAY_GCS_SERVER_PORT",
+    "RAY_OVERRIDE_RESOURCES",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+)
 
 # Of Ray's system, where it is ours alone.
 LOCAL = {
@@ -85,7 +102,7 @@ def join(
     """
     if address:
         check_address(address)
-    os.environ.update({key: value for key, value in SETTINGS.items() if key not in os.environ})
+    _set_environment(local=not address)
     import ray
 
     # Ray takes a copy of the folder when it starts.
@@ -120,6 +137,15 @@ def join(
                 watch.end()  # a local head ends with the context
             if not watch.lost:  # else it would wait for the head's answer
                 _shut_down(ray)
+
+
+def _set_environment(*, local: bool) -> None:
+    """What Ray reads is ours to say, whichever shell, launcher or job the driver was started from."""
+    for name in NOT_OURS + (NOT_LOCAL if local else ()):
+        os.environ.pop(name, None)
+    os.environ.update(SETTINGS)
+    for name, value in CHOICES.items():
+        os.environ.setdefault(name, value)
 
 
 def _shut_down(ray: Any) -> None:

@@ -1,10 +1,12 @@
 import gc
 import itertools
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -75,6 +77,70 @@ def test_a_cluster_that_cannot_be_joined(starts, tmp_path, address, told, error)
         assert str(refused.value) == told
     assert starts.arguments["address"] == (address or "local"), "a plain init may join a stale cluster"
     assert starts.ended == 1
+
+
+# --- What surrounds a local Ray.
+
+# As `uv run sweep` in a project's folder, from a job of another cluster, in a shell where Ray was used for other work.
+LAUNCHER = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "1",
+    "RAY_RUNTIME_ENV_HOOK": "no.such.hook",
+    "RAY_CLIENT_MODE": "1",
+    "RAY_ADDRESS": "127.0.0.1:1",
+    "RAY_REDIS_ADDRESS": "127.0.0.1:1",
+    "RAY_OVERRIDE_RESOURCES": '{"CPU": 64}',
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "0",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR": '{"runtime_env": {"working_dir": "gcs://a.zip", "py_modules": ["gcs://a.zip"]}}',
+    "RAY_TUNE_CALLBACKS": "no.such.callback",
+}
+JOIN = """
+import json, os, sys
+from cluster.config import ResourcesConfig
+from cluster.connect import join
+
+if __name__ == "__main__":
+    with join(None, ResourcesConfig(), sys.argv[1]) as joined:
+        import ray
+        from ray.tune.utils.callback import _create_default_callbacks
+
+        rooms = ray.get(ray.remote(lambda: __import__("cluster").__file__).remote(), timeout=90)
+        found = {"address": joined.address, "cpus": joined.cpus, "warnings": joined.warnings, "rooms": rooms}
+        _create_default_callbacks([])
+        print(json.dumps(found))
+"""
+
+
+@pytest.fixture
+def joins(tmp_path):
+    """What a driver of its own finds that joins a local Ray, in an environment of its own."""
+
+    def joins(prefix=(), **environment):
+        (tmp_path / "join.py").write_text(JOIN)
+        (tmp_path / "pyproject.toml").touch()
+        # Ray asks for an ancestor that is called `uv` and was told to `run`.
+        (tmp_path / "run").write_text("import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_"))}
+        done = subprocess.run(
+            ["uv", "run", *prefix, sys.executable, "join.py", str(tmp_path)],
+            executable=sys.executable,
+            cwd=tmp_path,
+            env=kept | {"PYTHONPATH": str(Path.cwd())} | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return joins
+
+
+def test_a_local_ray_is_ours_whatever_the_launchers_environment_says(joins):
+    found = joins(**LAUNCHER)
+    assert (found["address"], found["warnings"]) == ("local", [])
+    assert found["cpus"] < 64
+    assert not Path(found["rooms"]).is_relative_to(Path.cwd()), "workers get our rooms as shipped"
 
 
 def test_only_two_packages_travel(tmp_path):
