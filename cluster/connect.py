@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -14,13 +15,14 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cluster
 import lstm
+from cluster import head
 from cluster.config import ResourcesConfig
 from lstm.records import BadInput
 
@@ -97,20 +99,22 @@ def join(
     from a thread while Ray's processes start, which takes seconds.
 
     Raises:
-        BadInput: the address is wrong, versions differ, a node can't write the checkpoints, or no node
-            has what a trial needs.
+        BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
+            checkpoints, or no node has what a trial needs.
     """
     if address:
         check_address(address)
     _set_environment(local=not address)
     import ray
 
+    left_s = head.ask(address) if address else None
+
     # Ray takes a copy of the folder when it starts.
     with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as staging:
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
-            with nullcontext() if address else _sooner():
+            with _limit(left_s) if left_s else _sooner():
                 ray.init(
                     address=address or "local",
                     include_dashboard=None if address else False,
@@ -121,11 +125,11 @@ def join(
                     runtime_env={"working_dir": str(_stage(Path(staging)))},
                     _system_config=None if address else LOCAL,
                 )
-        except Exception as error:  # Ray raises bare ones, too
-            ray.shutdown()
-            text = (str(error).splitlines() or ["no answer"])[0]
+        except (Exception, Late) as error:  # Ray raises bare ones, too
+            if not isinstance(error, Late):  # else it would wait, too
+                ray.shutdown()
             what = f"--address {address}: no cluster could be joined" if address else "Ray could not be started here"
-            raise BadInput(f"{what}: {text}") from None
+            raise BadInput(f"{what}: {str(error).strip() or 'no answer'}") from None
         finally:
             aside.join()  # it must not be left in the middle of an import when this process ends
     with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
@@ -137,6 +141,33 @@ def join(
                 watch.end()  # a local head ends with the context
             if not watch.lost:  # else it would wait for the head's answer
                 _shut_down(ray)
+
+
+class Late(BaseException):
+    """Joining took too long. No `Exception`: Ray would go on where it catches one."""
+
+
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raises where `ray.init` takes longer, as soon as Python has its turn; it waits by turns of at most a minute.
+
+    What it may wait for without end was asked before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        atexit.register(_leave, 2)  # called before Ray's own, which would hang
+        raise Late(f"it did not let this driver in within {head.JOIN_S:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _set_environment(*, local: bool) -> None:
@@ -283,23 +314,24 @@ def check_address(address: str) -> None:
     Raises:
         BadInput: nothing does, or the address is of a kind that is not offered.
     """
+    named = f"--address {address}"
+    if address == "auto":
+        if (address := os.environ.get("RAY_ADDRESS") or "auto") == "auto":
+            return
+        named = f"--address auto: RAY_ADDRESS is {address}"
     if address.startswith("ray://"):
         raise BadInput(
-            f"--address {address}: Ray Client is not offered, a sweep would end with its connection; run the sweep "
+            f"{named}: Ray Client is not offered, a sweep would end with its connection; run the sweep "
             "on the cluster: `ray job submit --working-dir . -- sweep run SPEC --address auto`, or on the head node "
             "with --address auto"
         )
-    if address == "auto":
-        return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
-        raise BadInput(f"--address {address}: is no address; write HOST:PORT (6379 by default), or auto on a node")
+    if not host or "://" in address or not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise BadInput(f"{named}: is no address; write HOST:PORT (6379 by default), or auto on a node")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, UnicodeError) as error:  # the latter where the host can be no name
-        raise BadInput(
-            f"--address {address}: nothing answers there ({getattr(error, 'strerror', None) or error})"
-        ) from None
+        raise BadInput(f"{named}: nothing answers there ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _stage(folder: Path) -> Path:

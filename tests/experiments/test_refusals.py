@@ -1,6 +1,8 @@
 """Wrong specs, wrong data and wrong words: each is told in a line, ends with code 2, and starts and writes nothing."""
 
+import http.server
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +211,23 @@ def test_wrong_words(case, refused):
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_wrong_addresses(address, refused):
     assert ADDRESSES[address] in refused("tiny.yaml", "--address", address, verbs=["run"])
+
+
+def test_an_address_where_no_cluster_listens(folder, command):
+    before = listing(folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as web:
+        threading.Thread(target=web.serve_forever, args=(0.05,), daemon=True).start()
+        address = f"127.0.0.1:{web.server_address[1]}"
+        answers = {
+            "--address": command("run", "tiny.yaml", "--address", address, cwd=folder),
+            "RAY_ADDRESS": command("run", "tiny.yaml", "--address", "auto", cwd=folder, RAY_ADDRESS=address),
+        }
+        web.shutdown()
+    for named, answer in answers.items():
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.count("\n") == 1
+        assert [part for part in (named, address, "web server (SimpleHTTP/") if part not in answer.err] == []
+    assert listing(folder) == before
 
 
 @pytest.mark.parametrize("case", DATA)
