@@ -9,20 +9,19 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cluster
 import lstm
-from cluster import head
+from cluster import head, scratch
 from cluster.config import ResourcesConfig
 from lstm.records import BadInput
 
@@ -107,22 +106,23 @@ def join(
     _set_environment(local=not address)
     import ray
 
-    left_s = head.ask(address) if address else None
-
-    # Ray takes a copy of the folder when it starts.
-    with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as staging:
+    left_s = head.ask(address) if address else 0.0
+    place, said = (None, "") if address else scratch.for_ray()
+    with scratch.folder() as own, nullcontext() if address else scratch.token(own):
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
-            with _limit(left_s) if left_s else _sooner():
+            rooms = _stage(own / "rooms")
+            with _limit(left_s) if address else _sooner():
                 ray.init(
                     address=address or "local",
                     include_dashboard=None if address else False,
                     log_to_driver=True,  # the driver's streams go to the sweep's log
                     logging_level=logging.WARNING,
                     configure_logging=True,
-                    # Only our two rooms travel: workers never see the folder that the command was given in.
-                    runtime_env={"working_dir": str(_stage(Path(staging)))},
+                    # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
+                    runtime_env={"working_dir": str(rooms)},
+                    _temp_dir=place,
                     _system_config=None if address else LOCAL,
                 )
         except (Exception, Late) as error:  # Ray raises bare ones, too
@@ -132,10 +132,18 @@ def join(
             raise BadInput(f"{what}: {str(error).strip() or 'no answer'}") from None
         finally:
             aside.join()  # it must not be left in the middle of an import when this process ends
+        with _watched(ray, address, head_lost):
+            scratch.protect_token()
+            joined = _check(ray, address, resources, checkpoints)
+            yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
+
+
+@contextmanager
+def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int]) -> Iterator[None]:
+    """Watches the head while Ray is in use; leaves Ray at the end, unless the head is lost."""
     with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
         try:
-            _protect_token()
-            yield _check(ray, address, resources, checkpoints)
+            yield
         finally:
             if not address:
                 watch.end()  # a local head ends with the context
@@ -335,17 +343,11 @@ def check_address(address: str) -> None:
 
 
 def _stage(folder: Path) -> Path:
-    """A folder that holds the two packages that workers need, and nothing else."""
+    """Fills a folder with the two packages that workers need, and nothing else."""
     for package in (lstm, cluster):
         source = Path(str(package.__file__)).parent
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     return folder
-
-
-def _protect_token() -> None:
-    """Ray writes its token readable by all who may enter the folder; only its owner should."""
-    with suppress(OSError):
-        (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str) -> Joined:

@@ -442,7 +442,7 @@ def _drive(
     with deadline(_hours(order), stop):
         while True:
             try:
-                tune(bridge, series, order.name, order.study_id, resources)
+                tune(bridge, series, order.name, resources)
                 break
             except Exception as error:  # Tune wraps it
                 if not isinstance(error, OutOfMemoryError) and not isinstance(error.__cause__, OutOfMemoryError):

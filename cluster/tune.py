@@ -2,10 +2,8 @@
 
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +12,26 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from cluster import scratch
 from cluster.bridge import Bridge
 from cluster.trial import TrialActor
 from lstm.checkpoint import Dataset
 
 
-def tune(bridge: Bridge, series: Dataset, name: str, study_id: str, resources: Mapping[str, float]) -> None:
+def tune(bridge: Bridge, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
     """Runs trials until the bridge has no more or the end is asked for.
 
     Args:
         bridge: Says what to run.
         series: The data, put into Ray's object store once.
         name: The sweep's.
-        study_id: Tells this sweep from another of its name.
         resources: What a trial takes, `cpu` and `gpu`.
     """
     # Every slot's actor may start at once; how many trials are asked for is the bridge's to limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
     # It would complain that Tune's own loggers, which are off, wrote nothing.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-    with _scratch(study_id) as scratch:
+    with scratch.folder() as folder:
         ray_tune.run(
             ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=series), dict(resources)),
             name=name,
@@ -44,21 +42,9 @@ def tune(bridge: Bridge, series: Dataset, name: str, study_id: str, resources: M
             reuse_actors=True,
             max_failures=0,
             raise_on_failed_trial=False,
-            storage_path=scratch,
+            storage_path=str(folder),
             verbose=0,
         )
-
-
-@contextmanager
-def _scratch(study_id: str) -> Iterator[str]:
-    """A folder for what Tune must write; named after the study, so that a killed driver's is removed by the next."""
-    folder = Path(tempfile.gettempdir()) / f"lstm-sweeps-{study_id}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    try:
-        yield str(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,8 @@ class Verbs(click.Group):
         kwargs["standalone_mode"] = False
         atexit.register(gc.freeze)  # or it is searched once more at the very end, for seconds
         _soften(sys.stdout, sys.stderr)
+        if os.path.expanduser("~") == "~":  # noqa: PTH111 # a user of a container may have no home; libraries ask for one
+            os.environ["HOME"] = "/nonexistent"  # as the system's own users have
         try:
             sys.exit(super().main(*args, **kwargs) or 0)
         except BadInput as error:

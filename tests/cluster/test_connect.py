@@ -189,6 +189,15 @@ def test_a_driver_that_is_not_let_in_gives_up_and_leaves(tmp_path):
     assert ran.stdout.startswith("--address auto: no cluster could be joined: ")
 
 
+def test_a_local_ray_needs_neither_a_home_nor_a_short_tmpdir(joins, tmp_path):
+    (long := tmp_path / ("x" * 60)).mkdir()
+    found = joins(HOME="/proc/none", TMPDIR=str(long))
+    assert found["address"] == "local"
+    (warning,) = found["warnings"]
+    assert [part for part in ("TMPDIR", str(long), "/tmp/ray") if part not in warning] == []
+    assert [path for path in long.iterdir() if path.name.startswith(("ray", "lstm-sweeps-"))] == []
+
+
 def test_only_two_packages_travel(tmp_path):
     connect._stage(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cluster", "lstm"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -150,6 +151,18 @@ def test_a_file_in_the_way_is_told_in_a_line(folder, sweep):
     answer = sweep("train", "tiny.yaml")
     assert (answer.code, answer.err.count("\n")) == (1, 1)
     assert "tiny/train" in answer.err
+
+
+def test_a_user_without_a_home_gets_the_name_of_one(folder, sweep, monkeypatch):
+    monkeypatch.setenv("HOME", "to be restored")
+    monkeypatch.delenv("HOME")
+
+    def no_user(_):
+        raise KeyError("uid not found")  # as in a container that was started for a number
+
+    monkeypatch.setattr(pwd, "getpwuid", no_user)
+    assert sweep("plan", "tiny.yaml").code == 0
+    assert Path.home() == Path("/nonexistent")
 
 
 def test_modules_in_the_users_folder_change_nothing(finished, documents):
