@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 LEAVE_S = 13.0  # after a signal, at the latest
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -92,8 +91,8 @@ def _heed(pipe: int, heeded: Collection[int], stop: Stop) -> None:
 
 
 def _leave() -> None:
-    with suppress(OSError), Path("/dev/tty").open("wb") as terminal:
-        terminal.write(b"\x1b[?25h")  # the live table hides the cursor
+    with suppress(OSError):  # a terminal that is held, or whose line is cut off, is not waited for
+        os.write(os.open("/dev/tty", os.O_WRONLY | os.O_NONBLOCK), b"\x1b[?25h")  # the live table hides the cursor
     os._exit(130)
 
 

@@ -4,17 +4,17 @@ import atexit
 import errno
 import gc
 import importlib
-import io
 import json
 import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from experiments import streams
 from lstm.records import BadInput
 
 Function = Callable[..., Any]
@@ -34,11 +34,11 @@ class Verbs(click.Group):
         """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
         kwargs["standalone_mode"] = False
         atexit.register(gc.freeze)  # or it is searched once more at the very end, for seconds
-        _soften(sys.stdout, sys.stderr)
+        streams.hold()
         if os.path.expanduser("~") == "~":  # noqa: PTH111 # a user of a container may have no home; libraries ask for one
             os.environ["HOME"] = "/nonexistent"  # as the system's own users have
         try:
-            sys.exit(super().main(*args, **kwargs) or 0)
+            code = super().main(*args, **kwargs) or 0
         except BadInput as error:
             _complain(str(error), 2)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -50,9 +50,6 @@ class Verbs(click.Group):
             _complain(error.format_message(), 2)
         except (click.Abort, KeyboardInterrupt):
             _complain("interrupted", 130)
-        except BrokenPipeError:
-            sys.stderr.close()  # the reader left (`| head`); Python would complain about it at exit
-            sys.exit(0)
         except OSError as error:
             if error.filename is None:
                 raise
@@ -60,16 +57,12 @@ class Verbs(click.Group):
 
             where = place_of(Path(str(error.filename))) if error.errno == errno.ENOSPC else error.filename
             _complain(f"{where}: {error.strerror}", 1)
+        if fault := streams.fault():
+            _complain(f"standard output: can't be written: {fault.strerror}", code or 1)
+        sys.exit(code)
 
 
-def _soften(*streams: object) -> None:
-    """A terminal that has no … or ← shows a ? in its place."""
-    for stream in streams:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _complain(text: str, code: int) -> None:
+def _complain(text: str, code: int) -> NoReturn:
     click.echo(text, err=True)
     sys.exit(code)
 

@@ -5,15 +5,16 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from dashboards.runs import without_password
-from experiments import find, lost, moved
+from experiments import find, lost, moved, streams
 from experiments import spec as specs
 from experiments.cli import emit
 from experiments.config import largest
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
+HURRY_S = 5.0  # for who reads the screen, unless all went well
 
 
 def main(*, home: str, named: str, address: str | None, overrides: Sequence[str], as_json: bool) -> int:
@@ -68,6 +70,8 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
         try:
             with _streams(log, to_stderr=as_json) as screen:
                 document = _run(plan, address, keep, settle, screen, is_settled=is_settled, as_json=as_json)
+                if document["exit_code"]:
+                    screen.patience_s = HURRY_S
         except HeldError as error:
             end = f"sweep stop {plan.order.name}{plan.home.flag}"
             print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
@@ -82,7 +86,7 @@ def _run(
     address: str | None,
     keep: Callable[[], None],
     settle: Callable[[Callable[[str], None]], None],
-    file: TextIO,
+    relay: streams.Relay,
     *,
     is_settled: bool,
     as_json: bool,
@@ -93,7 +97,7 @@ def _run(
     from experiments.screen import console as make_console
 
     order = plan.order
-    console = make_console(file=file)
+    console = make_console(file=cast("TextIO", relay))
     before = study.read(order.study_url, order.name) if study.facts(order.study_url, order.name) else None
     recorded = before and before.facts.get("recorded") == plan.store_mark and plan.store_is_there
     if before and recorded and is_settled and _is_complete(before, plan) and _has_best(before):
@@ -320,7 +324,7 @@ def _log(plan: Plan, started: threading.Event) -> Iterator[Path]:
 
 
 @contextmanager
-def _streams(log: Path, *, to_stderr: bool) -> Iterator[TextIO]:
+def _streams(log: Path, *, to_stderr: bool) -> Iterator[streams.Relay]:
     """Sends all that libraries and workers say to the log; yields the screen."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -329,14 +333,24 @@ def _streams(log: Path, *, to_stderr: bool) -> Iterator[TextIO]:
     for number in kept:
         os.dup2(descriptor, number)
     os.close(descriptor)
-    screen = os.fdopen(os.dup(kept[2 if to_stderr else 1]), "w", encoding="utf-8")
+    screen = streams.Relay(streams.View(os.dup(kept[2 if to_stderr else 1]), _tell_lost, closefd=True))
     try:
         yield screen
+    except BaseException:
+        screen.patience_s = HURRY_S
+        raise
     finally:
         screen.close()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # the log's disk may be full
                 stream.flush()
+        streams.forget()
         for number, saved in kept.items():
             os.dup2(saved, number)
             os.close(saved)
+
+
+def _tell_lost(error: OSError) -> None:
+    """A line in the log where the screen is gone: a terminal that was closed, a reader that has left, a full disk."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    print(f"{now} note: the screen can't be written ({error.strerror}); the sweep goes on without it", flush=True)

@@ -59,8 +59,6 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
             raise
         print(f"{order.name}: out of memory after {len(history)} epochs; {SMALLER}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader left, which is no fault of the disk
-        raise
     except OSError as error:
         print(f"{order.name}: {error.strerror or error}: {checkpoint.place_of(address)}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from dashboards.runs import without_password
-from experiments import find
+from experiments import find, streams
 from experiments.cli import emit
 from experiments.home import Home
 from lstm.records import BadInput
@@ -55,7 +55,8 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
             print(address)
             if running.process:
                 print(_who_may(running.address))
-        sys.stdout.flush()
+        if streams.fault():
+            return 1  # nobody could know the address
         running.wait()
     finally:
         running.stop()
