@@ -1,5 +1,6 @@
 """Starts MLflow's own server over the local store, for `sweep ui`."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -26,17 +27,23 @@ class Server(NamedTuple):
 
     address: str
     process: "subprocess.Popen[bytes] | None"
+    log: Path | None = None
 
     def wait(self) -> None:
-        """Return when the server has ended; Ctrl-C ends it."""
+        """Return when Ctrl-C has ended the server.
+
+        Raises:
+            ServerFailed: It ended by itself.
+        """
         if self.process is None:
             return
         try:
-            self.process.wait()
+            code = self.process.wait()
         except KeyboardInterrupt:
-            pass
+            return
         finally:
             self.stop()
+        raise ServerFailed(f"MLflow's server has ended (exit code {code}); see {self.log}")
 
     def stop(self) -> None:
         """End the server that `serve` started."""
@@ -69,9 +76,8 @@ def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Serve
     """
     if uri.startswith(("http://", "https://")):
         return Server(uri.rstrip("/"), None)
-    chosen = port or _free_port()
-    if port and not _is_free(port):
-        raise ServerFailed(f"port {port} is taken; leave --port out to get a free one")
+    listener = _listen(port)
+    chosen = listener.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(chosen), "--workers", "1"]
     if artifacts is not None:
         command += ["--artifacts-destination", artifacts]
@@ -81,11 +87,16 @@ def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Serve
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONSAFEPATH": "1",  # -m would find an mlflow.py in the user's folder first
         "UVICORN_APP_DIR": str(log.parent),  # and uvicorn puts the working folder first
+        "UVICORN_FD": "0",
     }
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
-    server = Server(f"http://{_HOST}:{chosen}", process)
+    # The port is bound here and handed on as standard input, the one file that gets to uvicorn through MLflow's own
+    # process. So nobody else can answer on it, however many servers start at once.
+    with listener, log.open("ab") as out:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # uvicorn does not where it is given a file
+        out.truncate(0)
+        process = subprocess.Popen(command, stdin=listener.fileno(), stdout=out, stderr=out, env=environment)
+    server = Server(f"http://{_HOST}:{chosen}", process, log)
     try:
         _await_answer(server, log)
     except BaseException:  # Ctrl-C while it starts, too
@@ -114,18 +125,16 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _free_port() -> int:
-    for port in range(_FIRST_PORT, _FIRST_PORT + 1000):
-        if _is_free(port):
-            return port
-    raise ServerFailed(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + 999}; name one with --port")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(port: int | None) -> socket.socket:
+    """A socket that listens, on the port or on the first free one from 5000."""
+    for each in [port] if port else range(_FIRST_PORT, _FIRST_PORT + 1000):
         try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-    return True
+            return socket.create_server((_HOST, each))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            if port:
+                why = "is taken; leave --port out to get a free one" if taken else f"can't be had: {error.strerror}"
+                raise ServerFailed(f"port {port} {why}") from None
+            if not taken:
+                raise ServerFailed(f"no port of {_HOST} can be had: {error.strerror}") from None
+    raise ServerFailed(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + 999}; name one with --port")

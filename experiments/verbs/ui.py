@@ -58,6 +58,9 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
         if streams.fault():
             return 1  # nobody could know the address
         running.wait()
+    except server.ServerFailed as error:
+        print(str(error), file=sys.stderr)
+        return 1
     finally:
         running.stop()
     return 0

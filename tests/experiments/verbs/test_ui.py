@@ -1,10 +1,15 @@
+import json
+import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -47,6 +52,44 @@ def test_the_address_answers_here_alone_and_ends_with_the_command(finished, tmp_
             socket.create_connection(("127.0.0.1", port), timeout=5)
     finally:
         ui.kill()
+
+
+def test_two_at_once_each_show_their_own_home(finished, home):
+    """Both look for a free port at the same moment; each answer is from the store that was asked for."""
+    script = Path(sys.executable).with_name("sweep")
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("UPDATE experiments SET name = 'of the copy' WHERE name = 'sweeps'")
+    homes = {"sweeps": finished.home, "of the copy": home}
+    started = {
+        name: subprocess.Popen([script, "ui", "--home", each, "--json"], stdout=subprocess.PIPE, text=True)
+        for name, each in homes.items()
+    }
+    try:
+        addresses = {name: json.loads("".join(ui.stdout.readline() for _ in range(3))) for name, ui in started.items()}
+        assert len({each["address"] for each in addresses.values()}) == 2
+        for name, each in addresses.items():
+            query = f"{each['address']}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}"
+            with urllib.request.urlopen(query, timeout=20) as answer:
+                assert json.load(answer)["experiment"]["name"] == name
+    finally:
+        for ui in started.values():
+            ui.terminate()
+        codes = [ui.wait(timeout=30) for ui in started.values()]
+    assert codes == [0, 0]
+
+
+def test_a_server_that_ends_by_itself_is_a_failure(home):
+    script = Path(sys.executable).with_name("sweep")
+    ui = subprocess.Popen([script, "ui", "--home", home], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert ui.stdout.readline().startswith("http://127.0.0.1:")
+        (child,) = Path(f"/proc/{ui.pid}/task/{ui.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGTERM)
+        _, err = ui.communicate(timeout=60)
+    finally:
+        ui.kill()
+    assert (ui.returncode, err.count("\n")) == (1, 1)
+    assert str(home / "ui.log") in err
 
 
 def test_modules_in_the_users_folder_change_nothing(finished, tmp_path):
