@@ -5,10 +5,13 @@ import errno
 import gc
 import importlib
 import json
+import logging
 import math
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,9 +88,27 @@ def main(context: click.Context, home: str | None) -> None:
 def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
     """Calls `main` of a verb's module; the home may be given before the verb or after it."""
     given = home or click.get_current_context().obj or "runs"
-    verb = importlib.import_module(f"experiments.verbs.{module}")
-    code: int | None = verb.main(home=given, **arguments)
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise BadInput(f"the working folder can't be used: {error.strerror}; go to one that exists") from None
+    with nullcontext() if module == "run" else _alone():  # `run` has a log for what libraries say
+        verb = importlib.import_module(f"experiments.verbs.{module}")
+        code: int | None = verb.main(home=given, **arguments)
     return code
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Libraries say nothing: their warnings and logs do not belong on a screen."""
+    before = logging.root.manager.disable
+    logging.disable()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(before)
 
 
 def emit(document: Any) -> None:
