@@ -27,6 +27,8 @@ BEAT_S = 3.0
 OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
 # Goes on while the machine sleeps, as the database's clock does.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
+FILE_OPTIONS = {"timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"}  # of Python's
 CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
 
 
@@ -305,21 +307,10 @@ def engine_options(url: str) -> dict[str, Any]:
     Raises:
         BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
     """
-    try:
-        parts = sqlalchemy.make_url(spelled_out(url))
-        name = parts.get_backend_name()
-    except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
-        raise BadInput("storage.study: is no database address; write sqlite:///FILE or postgresql://…") from None
-    if "@" in (parts.host or ""):
-        raise BadInput("storage.study: the address has two @; write an @ in the password as %40")
-    if name not in CLOCK:
-        raise BadInput(f"storage.study: {name} is not offered; use sqlite:///FILE or postgresql://…")
-    if name == "sqlite":
-        if parts.database in (None, "", ":memory:"):
-            raise BadInput("storage.study: names no file, and a sweep outlives its driver; write sqlite:///FILE")
+    if wrong := address_fault(url):
+        raise BadInput(f"storage.study: {wrong}")
+    if file_of(url):
         return {"connect_args": {"timeout": 90}}
-    if importlib.util.find_spec(parts.get_driver_name()) is None:
-        raise BadInput("storage.study: PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'")
     # A host that was cut off must be noticed while the claim still lasts, not after TCP's quarter of an hour.
     alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **alive}}
@@ -332,12 +323,49 @@ def readable(url: str) -> str:
         return url
     found = disk.readable(Path(parts.database))
     return url if str(found) == parts.database else f"sqlite:///{found}"
+def address_fault(url: str) -> str | None:
+    """What keeps an address from being one of a study's database, told without any secret; None where nothing does."""
+    try:
+        parts = sqlalchemy.make_url(spelled_out(url))
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
+        return "is no database address; write sqlite:///FILE or postgresql://…"
+    if any("\ud800" <= c <= "\udfff" for c in url):
+        return "holds what is no UTF-8; take it out"
+    if "@" in (parts.host or ""):
+        return "the address has two @; write an @ in the password as %40"
+    name, _, driver = parts.drivername.partition("+")
+    if name not in CLOCK or driver not in DRIVERS[name]:
+        kind = name if name in ("mysql", "mariadb", "mssql", "oracle", "postgres") else "this kind or driver"
+        return f"{kind} is not offered; use sqlite:///FILE or postgresql://…"
+    return _file_fault(url, parts) if name == "sqlite" else _server_fault(parts, driver)
+
+
+def _file_fault(url: str, parts: sqlalchemy.URL) -> str | None:
+    if parts.host or parts.database in (None, "", ":memory:") or str(parts.database).startswith("file:"):
+        return "names no file, and a sweep outlives its driver; write sqlite:///FILE"
+    if not set(parts.query) <= FILE_OPTIONS or ("?" in url and not parts.query):
+        return "holds a ?, with which options begin, and none that is known follows; write a ? in a path as %3F"
+    return None
+
+
+def _server_fault(parts: sqlalchemy.URL, driver: str) -> str | None:
+    if (parts.port or 0) > 65535:
+        return "is no database address; write sqlite:///FILE or postgresql://…"
+    if importlib.util.find_spec(driver) is None:
+        return "PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'"
+    return None
+
+
+def file_of(url: str) -> Path | None:
+    """The file that a SQLite address names, as SQLAlchemy reads it; None where the database is no file."""
+    parts = sqlalchemy.make_url(url)
+    return Path(parts.database) if parts.get_backend_name() == "sqlite" and parts.database else None
 
 
 def is_missing(url: str) -> bool:
     """Whether an address is that of a SQLite file which is not there; opening it would create it."""
-    parts = sqlalchemy.make_url(url)
-    return parts.get_backend_name() == "sqlite" and not Path(parts.database or "").exists()
+    file = file_of(url)
+    return file is not None and not file.exists()
 
 
 def unopened(error: BaseException | None) -> BadInput:

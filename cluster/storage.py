@@ -26,6 +26,7 @@ def connect(url: str) -> RDBStorage:
         BadInput: the address is none, or the database can't be opened.
     """
     options, url = engine_options(url), spelled_out(url)
+    url = url.replace("{", "{{").replace("}", "}}")  # Optuna fills addresses in, as `str.format` does
     try:
         try:
             return RDBStorage(url, engine_kwargs=options)

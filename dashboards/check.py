@@ -87,8 +87,8 @@ class _Check:
     def _sweep_run(self) -> Generator[Finding, None, Any]:
         """Yields findings; returns the run, or None."""
         identity = {"sweep.name": self._sweep.name, "sweep.study": self._expected.study}
-        home = self._client.get_experiment_by_name(runs.SWEEPS)
-        found = list(runs.search(self._client, home.experiment_id, identity)) if home else []
+        home = runs.find_sweeps_experiment(self._client)
+        found = list(runs.search(self._client, home, identity)) if home else []
         if len(found) != 1:
             if found or not self._expected.driven:
                 yield self._finding(None, f"holds {len(found) or 'no'} runs of the sweep, it shall be one")
@@ -96,6 +96,8 @@ class _Check:
         (run,) = found
         for what in self._of_sweep(run):
             yield self._finding(None, f"the sweep's run: {what}")
+        if self._sweep.facts.get("complete") and not self._expected.driven and not self._expected.whole:
+            yield self._finding(None, "was not given, or refused, some of what the sweep ended with", DELIVER)
         return run
 
     def _of_sweep(self, run: Any) -> Iterator[str]:

@@ -46,6 +46,7 @@ class _Live:
     sent: set[int] = field(default_factory=set)
     stored: dict[int, int] = field(default_factory=dict)  # step: timestamp, of an earlier driver's points
     recomputed: bool = False  # the store has an epoch that has been computed again since
+    short: bool = False  # the store refused an epoch
 
 
 @dataclass(frozen=True, order=True)
@@ -115,7 +116,7 @@ class Ledger:
     def sweep_run(self) -> str:
         """The id of the sweep's run, in the experiment `sweeps`."""
         if self._sweep_run is None:
-            home = runs.experiment(self._client, runs.SWEEPS, self._artifacts)
+            home = runs.sweeps_experiment(self._client, self._artifacts)
             self._sweep_run, _ = runs.find_or_create(
                 self._client,
                 home,
@@ -169,8 +170,8 @@ class Ledger:
             live.epochs = {step: each for step, each in live.epochs.items() if step < epoch.number}
         live.epochs[epoch.number] = epoch
 
-    def send_curve(self, number: int, singly: bool = False) -> None:
-        """Bring the trial's epochs into its run, each once; singly leaves out those that are refused.
+    def send_curve(self, number: int, left_out: list[int] | None = None) -> None:
+        """Bring the trial's epochs into its run, each once; with `left_out` singly, and those refused go there.
 
         MLflow can't take a point back. So where an epoch was computed again (an attempt died, its last
         checkpoint was broken), the run is made anew from the history in memory.
@@ -184,12 +185,14 @@ class Ledger:
             live.run_id, live.recomputed = None, False
             run_id = self._trial_run(number)
         waiting = [epoch for step, epoch in sorted(live.epochs.items()) if step not in live.sent]
-        for batch in [[epoch] for epoch in waiting] if singly else [waiting]:
+        for batch in [waiting] if left_out is None else [[epoch] for epoch in waiting]:
             try:
                 runs.log(self._client, run_id, metrics=points(batch))
             except Exception as error:
-                if not (singly and runs.is_refusal(error)):
+                if left_out is None or not runs.is_refusal(error):
                     raise
+                left_out.append(batch[0].number)
+                live.short = True
             live.sent.update(epoch.number for epoch in batch)
 
     def lose_trial(self, event: TrialLost) -> None:
@@ -197,8 +200,8 @@ class Ledger:
         tags = {"sweep.lost": f"attempt {event.attempt}: {event.reason}"}
         runs.log(self._client, self._trial_run(event.number), tags=tags)
 
-    def end_trial(self, event: TrialEnded, checkpoint: bytes | None) -> None:
-        """Close the trial's run, bring the sweep's up to date, and only then call it recorded."""
+    def end_trial(self, event: TrialEnded, checkpoint: bytes | None, *, whole: bool = True) -> None:
+        """Close the trial's run, bring the sweep's up to date, and only then call it recorded, if it is whole."""
         self.send_curve(event.number)
         run_id = self._trial_run(event.number)
         if checkpoint is not None:
@@ -213,7 +216,8 @@ class Ledger:
         runs.log(self._client, run_id, metrics=best, tags=tags)
         self._client.set_terminated(run_id, STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
         self._log_progress(event)
-        runs.log(self._client, run_id, tags=WHOLE)
+        if whole and not self._live[event.number].short:
+            runs.log(self._client, run_id, tags=WHOLE)
         self._live.pop(event.number, None)
 
     def probe_trial(self, event: TrialProbed) -> None:
@@ -243,7 +247,7 @@ class Ledger:
         for run in runs.search(self._client, self.experiment(), _BEST):
             if run.data.tags.get("sweep.trial") != str(best.number):
                 self._client.delete_tag(run.info.run_id, "sweep.best")
-        identity = {"sweep.trial": str(best.number), **WHOLE}
+        identity = {"sweep.trial": str(best.number)}
         names = runs.metric_names(metrics)
         points = [(names[k], v, best.ended_at_ms or 0, best.best_epoch) for k, v in metrics.items()]
         for run in runs.search(self._client, self.experiment(), identity):
@@ -276,12 +280,12 @@ class Ledger:
         return live.run_id
 
     def _merge(self) -> None:
-        """Leave one run to each trial and to the sweep.
+        """Leave one run to each trial and to the sweep, and to each trial's the sweep's as its parent.
 
         A server that hung may carry out a request after its sender gave up, looked, found nothing and made
         another run.
         """
-        home = runs.experiment(self._client, runs.SWEEPS, self._artifacts)
+        home = runs.sweeps_experiment(self._client, self._artifacts)
         found = list(runs.search(self._client, home, {"sweep.name": self._sweep, "sweep.study": self._study}))
         if found:
             self._sweep_run = runs.keep_one(self._client, found, self._sweep_run)
@@ -289,6 +293,9 @@ class Ledger:
         for run in runs.search(self._client, self.experiment(), {"sweep.name": self._sweep}):
             trials.setdefault(run.data.tags.get("sweep.trial", ""), []).append(run)
         for number, several in trials.items():
+            for run in several:  # the sweep's run may have been deleted, and made again
+                if run.data.tags.get("mlflow.parentRunId") != self.sweep_run():
+                    self._client.set_tag(run.info.run_id, "mlflow.parentRunId", self.sweep_run())
             if len(several) > 1 and number.isdecimal():
                 live = self._live.get(int(number), _Live())
                 whole = (run.info.run_id for run in several if WHOLE.items() <= run.data.tags.items())

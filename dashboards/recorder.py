@@ -67,9 +67,9 @@ _WORDS: Mapping[type, str] = {
 class Recorder:
     """A `Record` (see lstm.records): call it with events; one daemon thread takes them to MLflow in order.
 
-    While the store is away events wait in memory and are sent again, for ever, until `close`. An event
-    that the store refuses is dropped with a notice. Feed it the same events again and nothing is doubled;
-    replay trials of an earlier driver in the order in which they ended.
+    While the store is away events wait in memory and are sent again, for ever, until `close`. What the store
+    refuses is left out, named in `refused`, and its trial is not called recorded. Feed it the same events again
+    and nothing is doubled; replay trials of an earlier driver in the order in which they ended.
 
     Args:
         uri: MLflow's tracking URI.
@@ -81,6 +81,7 @@ class Recorder:
         notice: Gets a sentence when the store stops answering, is back, or refuses something. Called from
             the thread.
         studies_before: The ids of the studies that this one was copied from.
+        away: Whether it has been told already that the store does not answer.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class Recorder:
         study: str = "",
         notice: Callable[[str], None] | None = None,
         studies_before: tuple[str, ...] = (),
+        *,
+        away: bool = False,
     ) -> None:
         self._uri = uri
         self._artifacts = artifacts
@@ -102,7 +105,9 @@ class Recorder:
         self._notice = notice
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._ledger: Ledger | None = None
-        self._away = False
+        self._away = away
+        self._barred = ""
+        self._refused: dict[str, str] = {}  # what was left out, and why
         self._undelivered = 0
         self._count = threading.Lock()
         self._closing = threading.Event()
@@ -144,6 +149,12 @@ class Recorder:
         self._closing.set()
         self._thread.join(timeout_s)
         return self._undelivered
+
+    @property
+    def refused(self) -> list[str]:
+        """What the store said no to, and lacks for good unless somebody mends that."""
+        found = [f"{what} ({why})" for what, why in self._refused.items()]
+        return [*found, f"all that it was sent last ({self._barred})"] if self._barred else found
 
     def _put(self, item: Event | _Finish) -> None:
         with self._count:
@@ -197,21 +208,32 @@ class Recorder:
 
     def _take(self, item: Event | _Finish | _Question) -> None:
         if isinstance(item, _Question):
-            if not self._insist(partial(self._apply, item), 0, "a question"):
-                item.answer.cancel()  # who asked need not wait any longer
+            self._insist(partial(self._apply, item), 0)
+            item.answer.cancel()  # who asked and got no answer need not wait any longer
             return
         what = f"{_WORDS[type(item)]} {getattr(item, 'number', '')}".rstrip()
-        if not self._insist(partial(self._apply, item), 1, what) and self._wants_checkpoint(item):
-            # A server may take no file of that size; the trial shall have its end.
-            self._insist(partial(self._apply, item, bare=True), 1, f"{what}, without its checkpoint,")
+        if not self._wants_checkpoint(item):
+            self._insist(partial(self._apply, item), 1, what)
+            return
+        why = self._insist(partial(self._apply, item), 1)
+        # A server may take no file of that size; the trial shall have its end.
+        if why and not self._insist(partial(self._apply, item, bare=True), 1, what):
+            trial = item.best if isinstance(item, _Finish) else item
+            self._leave_out(f"the checkpoint of trial {getattr(trial, 'number', '')}", why)
 
     def _send(self, number: int, count: int) -> None:
         what = f"some epochs of trial {number}"
-        if not self._insist(lambda ledger: ledger.send_curve(number), count, what):
-            self._insist(lambda ledger: ledger.send_curve(number, singly=True), count, what)
+        if why := self._insist(lambda ledger: ledger.send_curve(number), count):
+            left_out: list[int] = []
+            gone = self._insist(lambda ledger: ledger.send_curve(number, left_out), count, what)
+            if left_out and not gone:
+                self._leave_out(what, why)
 
-    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str) -> bool:
-        """Deliver, again and again while the store is away; False where it refuses twice, or at the close."""
+    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str = "") -> str:
+        """Deliver, again and again while the store is away, or until the close.
+
+        Returns why the store refuses it, twice; "" where it does not. With `what` that is told, and it counts no more.
+        """
         pause_s = _FIRST_PAUSE_S
         refused = False
         while not (self._closing.is_set() and time.monotonic() > self._deadline):
@@ -222,16 +244,23 @@ class Recorder:
                     self._tell_away(error)
                     pause_s = self._wait(pause_s)
                 elif refused:
-                    self._say(f"MLflow refuses {what} ({runs.cause(error)}); left out")
-                    return False
+                    if what:
+                        self._leave_out(what, runs.cause(error))
+                        self._count_off(count)
+                    return runs.cause(error)
                 else:  # somebody may have deleted the run: look it up again, or make another
                     refused = True
                     if self._ledger is not None:
                         self._ledger.forget()
                 continue
             self._delivered(count)
-            return True
-        return False
+            return ""
+        return ""
+
+    def _leave_out(self, what: str, why: str) -> None:
+        if why not in self._refused.values():  # each reason is told once, not of each epoch
+            self._say(f"MLflow refuses {what} ({why}); left out, as is what it refuses for that reason from now on")
+        self._refused[what] = why
 
     def _open(self) -> Ledger:
         if self._ledger is None:
@@ -240,11 +269,12 @@ class Recorder:
         return self._ledger
 
     def _tell_away(self, error: Exception) -> None:
+        self._barred = runs.cause(error) if runs.bars(error) else ""
         if self._away:
             return
         self._away = True
         folder = runs.full_disk(error, self._uri, self._artifacts)
-        what = f"does not answer ({runs.cause(error)})"
+        what = f"{'refuses all' if self._barred else 'does not answer'} ({runs.cause(error)})"
         if folder is not None:
             what = f"can't write, the disk {f'of {folder}' if folder else 'of its database'} is full"
         self._say(f"MLflow {what}; training goes on, runs are sent later")
@@ -258,9 +288,13 @@ class Recorder:
         time.sleep(max(0.0, min(pause_s, self._deadline - time.monotonic())))
         return 2 * pause_s
 
-    def _delivered(self, count: int) -> None:
+    def _count_off(self, count: int) -> None:
         with self._count:
             self._undelivered -= count
+
+    def _delivered(self, count: int) -> None:
+        self._count_off(count)
+        self._barred = ""
         if self._away and count:
             self._away = False
             self._say("MLflow answers again; what waited is being sent")
@@ -291,7 +325,7 @@ class Recorder:
                 content = (
                     self._checkpoint(item.checkpoint, item.number, ledger.config_of(item.number)) if wanted else None
                 )
-                ledger.end_trial(item, content)
+                ledger.end_trial(item, content, whole=not bare)
             case TrialProbed():
                 ledger.probe_trial(item)
             case SweepEnded():

@@ -2,27 +2,46 @@
 
 The experiment `sweeps` holds one run per sweep; the experiment named after the sweep holds one run per
 trial, flat, so that MLflow's chart view lays all loss curves over each other. `mlflow.parentRunId` links a
-trial's run to its sweep's. Runs are found by their tags, never by a remembered id: an answer that was lost
-may have made one.
+trial's run to its sweep's. Experiments and runs are found by their tags, never by a remembered id, for an answer
+that was lost may have made one, nor by their names, which users may change.
 """
 
-import errno
 import json
-import logging
-import os
 import re
-import shutil
 import tempfile
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from lstm import disk
+from dashboards.store import (
+    bars,
+    cause,
+    connect,
+    full_disk,
+    is_outage,
+    is_refusal,
+    missing_file,
+    readable,
+    with_driver,
+    without_password,
+)
+
+__all__ = [
+    "bars",
+    "cause",
+    "connect",
+    "full_disk",
+    "is_outage",
+    "is_refusal",
+    "missing_file",
+    "readable",
+    "with_driver",
+    "without_password",
+]
 
 SWEEPS = "sweeps"
+_HOLDS_SWEEPS = {"sweep.holds": "sweeps"}  # by which that experiment is found when it was renamed
 # MLflow shows the curves of the first ten runs only; its "shared view" of this name shows them all, and not
 # first the charts of test metrics, which have a single point.
 _VIEW = "sweep"
@@ -37,183 +56,9 @@ _VIEW_STATE = {
     "selectedColumns": ["metrics.`best`", "tags.`sweep.state`", "attributes.`Source`"],
     "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
 }
-_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # of one try; the recorder has patience of its own
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the address may hold a password
-}
-# MLflow would send a request again whose answer was lost, the making of a run, too: two runs from one call.
-# Who calls must look first. So this is not the user's to set.
-_NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
-_REFUSAL_STATUSES = {400, 413, 415, 422}  # of an artifact; what else a server answers may be another tomorrow
-_BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-# MLflow calls every trouble of its database but one a bad request; these are the database's.
-_DATABASE_TROUBLE = {"DatabaseError", "InterfaceError", "InternalError", "OperationalError", "TimeoutError"}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_WORDS = {  # by the class of an error or SQLite's name of it; the first that is found says the most
-    "SQLITE_BUSY": "its database is locked",
-    "SQLITE_LOCKED": "its database is locked",
-    "SQLITE_READONLY": "its database is read-only",
-    "SQLITE_CANTOPEN": "its database can't be opened",
-    "Timeout": "no answer in time",
-    "ReadTimeoutError": "no answer in time",
-    "NameResolutionError": "its host is not known",
-    "ConnectionRefusedError": "nothing listens at its address",
-    "ConnectionError": "the connection broke",
-}
-_DISK_FULL = "53100"  # PostgreSQL's
 _MAX_ENTITIES = 1000  # in one call
+_MAX_EXPERIMENTS = 100  # searched in one call
 _NAME_LENGTH = 250
-
-
-def _prepare() -> None:
-    """Imports MLflow, which takes seconds; so that what comes next is quick, and quiet."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    os.environ.update(_NO_RETRIES)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    import mlflow.tracking  # noqa: F401 # so that it is there
-
-    for name in ("mlflow", "alembic"):  # its import configures them anew
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def connect(uri: str) -> Any:
-    """An MlflowClient that gives up soon and keeps quiet."""
-    _prepare()
-    from mlflow.tracking import MlflowClient
-
-    if (path := missing_file(uri)) and "?" not in uri and path != ":memory:":
-        _make_database(Path(path))
-    return MlflowClient(tracking_uri=with_driver(uri))
-
-
-def with_driver(uri: str) -> str:
-    """A PostgreSQL's address with the driver that is installed with us; SQLAlchemy would look for another."""
-    scheme, mark, rest = uri.partition("://")
-    return f"postgresql+psycopg2{mark}{rest}" if scheme in ("postgres", "postgresql") else uri
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown: nobody's name and password, and no query, which may hold them too."""
-    scheme, mark, rest = address.partition("://")
-    if not mark or scheme.startswith(("sqlite", "file")):
-        return address
-    rest = re.sub(r"^[^:/@]*(:[^@]*)?@", "", rest).partition("?")[0]
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def _make_database(path: Path) -> None:
-    """Make an empty store's tables under another name, and give the file its own when they are whole.
-
-    MLflow makes them in many steps. A store in which a kill or a full disk ended them would never open again.
-    """
-    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.new*"):
-        if time.time() - left.stat().st_mtime > 3600:  # a killed driver's; a younger one may be at work
-            left.unlink(missing_ok=True)
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    engine = create_sqlalchemy_engine(f"sqlite:///{new}")
-    try:
-        _initialize_tables(engine)
-        engine.dispose()
-        try:
-            os.link(new, path)
-        except FileExistsError:  # somebody was quicker
-            pass
-        except OSError:  # a file system without links
-            new.rename(path)
-    finally:
-        engine.dispose()  # a file that is open keeps its place on the disk
-        for left in path.parent.glob(f"{new.name}*"):  # SQLite's journal, too
-            left.unlink(missing_ok=True)
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether the store understood and said no (sending it again won't help), rather than being away."""
-    code = getattr(error, "error_code", None)
-    if code == "INTERNAL_ERROR" and error.__context__ is not None:  # its own store wraps whatever happened
-        error = error.__context__ if isinstance(error.__context__, Exception) else error
-    elif code is not None:
-        return code in _REFUSALS and type(error.__cause__).__name__ not in _DATABASE_TROUBLE
-    if (status := getattr(getattr(error, "response", None), "status_code", None)) is not None:
-        return status in _REFUSAL_STATUSES
-    return isinstance(error, _BUGS) and not isinstance(error, OSError)
-
-
-def is_outage(error: Exception) -> bool:
-    """Whether it is the store that failed, and not our own code."""
-    return hasattr(error, "error_code") or isinstance(error, OSError) or not isinstance(error, _BUGS)
-
-
-def readable(uri: str) -> str:
-    """The address under which a store can be read, though nobody may write there: that of a copy, if need be."""
-    scheme, _, path = uri.partition("?")[0].partition(":///")
-    if scheme != "sqlite" or not path:
-        return uri
-    found = disk.readable(Path(path))
-    return uri if str(found) == path else f"sqlite:///{found}"
-
-
-def missing_file(uri: str) -> str | None:
-    """The file of a store that is a SQLite database and not there; None otherwise."""
-    scheme, _, path = uri.partition("?")[0].partition(":///")
-    return path if scheme == "sqlite" and not Path(path).exists() else None
-
-
-def cause(error: Exception) -> str:
-    """What went wrong, in a few words: never the message, which may hold the store's address and password."""
-    every = list(_chain(error))
-    for each in every:
-        if isinstance(each, OSError) and each.filename is not None and each.strerror:
-            return f"{each.strerror}: {os.fsdecode(each.filename)}"
-    kinds = {kind.__name__ for each in every for kind in type(each).__mro__}
-    kinds |= {str(getattr(each, "sqlite_errorname", "")) for each in every}
-    statuses = [getattr(getattr(each, "response", None), "status_code", None) for each in every]
-    # Not text from the far end: urllib3's own sentence.
-    statuses += [found[1] for each in every if (found := re.fullmatch(r"too many (\d+) error responses", str(each)))]
-    words = [f"error {status}" for status in statuses if status]
-    words += [words for kind, words in _WORDS.items() if kind in kinds]
-    return next(iter(words), str(getattr(error, "error_code", None) or type(error).__name__))
-
-
-def full_disk(error: Exception, uri: str, artifacts: str | None) -> str | None:
-    """The folder whose disk is full, where that is what went wrong; "" where it is not of this host."""
-    here = [Path(tempfile.gettempdir()), *([Path(artifacts)] if artifacts and "://" not in artifacts else [])]
-    for each in _chain(error):
-        if getattr(each, "sqlite_errorname", None) == "SQLITE_FULL":
-            return str(Path(uri.partition("?")[0].partition(":///")[2]).parent)
-        if getattr(each, "pgcode", None) == _DISK_FULL:
-            return ""
-        if isinstance(each, OSError) and each.errno in _FULL:
-            # A write does not say which file it was for; the fullest disk is it.
-            named = each.filename2 or each.filename
-            return str(Path(os.fsdecode(named)).parent if named else min(here, key=_free))
-    return None
-
-
-def _free(folder: Path) -> int:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(there).free
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it was made of: causes, what a database's driver and urllib3 raised."""
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            inner = [each.__cause__, each.__context__, getattr(each, "orig", None), getattr(each, "reason", None)]
-            waiting += [*inner, *each.args]
 
 
 def metric_name(name: str) -> str:
@@ -246,32 +91,48 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None) -> str:
-    """The id of the experiment that holds the sweep's trials; made where it is missing.
+    """The id of the experiment that holds the sweep's trials, restored where it was deleted; made where it is missing.
 
     Another study's sweep of the same name (another user of the same server, a home that was deleted)
     keeps its experiment; this one's then carries the start of its study's id in its name.
     """
     tags = {"sweep.name": sweep, "sweep.study": study}
+    if found := _tagged(client, tags, _trials_names(sweep, study), deleted=True):
+        return _restored(client, found)
     tags[f"mlflow.sharedViewState.{_VIEW}"] = json.dumps(_VIEW_STATE)
     for name in _trials_names(sweep, study):
-        experiment_id = experiment(client, name, artifacts, tags)
-        if client.get_experiment(experiment_id).tags.get("sweep.study", "") == study:
-            return experiment_id
+        made = experiment(client, name, artifacts, tags)
+        if made.tags.get("sweep.study", "") == study:
+            return _restored(client, made)
     raise ValueError(f"the experiments named {sweep} belong to other studies")
 
 
 def find_trials_experiment(client: Any, sweep: str, study: str) -> str | None:
     """The id of the experiment that holds the sweep's trials, or None; makes nothing."""
-    found = (client.get_experiment_by_name(name) for name in _trials_names(sweep, study))
-    mine = (e for e in found if e and e.lifecycle_stage == "active" and e.tags.get("sweep.study", "") == study)
-    return next((str(e.experiment_id) for e in mine), None)
+    found = _tagged(client, {"sweep.name": sweep, "sweep.study": study}, _trials_names(sweep, study))
+    return str(found.experiment_id) if found else None
+
+
+def sweeps_experiment(client: Any, artifacts: str | None) -> str:
+    """The id of the experiment of all sweeps' own runs, restored where it was deleted; made where it is missing."""
+    found = _sweeps(client, deleted=True) or experiment(client, SWEEPS, artifacts, _HOLDS_SWEEPS)
+    experiment_id = _restored(client, found)
+    for key, value in _HOLDS_SWEEPS.items():
+        if found.tags.get(key) != value:  # an earlier version's
+            client.set_experiment_tag(experiment_id, key, value)
+    return experiment_id
+
+
+def find_sweeps_experiment(client: Any) -> str | None:
+    """The id of the experiment of all sweeps' own runs, or None; makes nothing."""
+    found = _sweeps(client)
+    return str(found.experiment_id) if found else None
 
 
 def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
     """All runs of a sweep, its own and those in its trials' experiment."""
-    home = client.get_experiment_by_name(SWEEPS)
-    trials = find_trials_experiment(client, sweep, study)
-    found = [*search(client, home.experiment_id, {"sweep.name": sweep, "sweep.study": study})] if home else []
+    home, trials = find_sweeps_experiment(client), find_trials_experiment(client, sweep, study)
+    found = [*search(client, home, {"sweep.name": sweep, "sweep.study": study})] if home else []
     return [*found, *(search(client, trials, {"sweep.name": sweep}) if trials else ())]
 
 
@@ -303,17 +164,63 @@ def _trials_names(sweep: str, study: str) -> list[str]:
     return [*names, f"{sweep} ({study[:8] or 'trials'})"]
 
 
-def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str, str] | None = None) -> str:
-    """The id of the experiment of this name: found, restored where it was deleted, or made."""
+def _sweeps(client: Any, *, deleted: bool = False) -> Any:
+    """By its tag; an earlier version's, which has none, by its name, or by what is in it."""
+    if found := _tagged(client, _HOLDS_SWEEPS, [SWEEPS], deleted=deleted):
+        return found
+    found = client.get_experiment_by_name(SWEEPS)
+    if found and (deleted or found.lifecycle_stage == "active"):
+        return found
+    ids = [str(each.experiment_id) for each in _experiments(client, "")]
+    for start in range(0, len(ids), _MAX_EXPERIMENTS):
+        # No other run has this tag.
+        page = client.search_runs(ids[start : start + _MAX_EXPERIMENTS], "tags.`sweep.experiment` != ''", max_results=1)
+        if page:
+            return client.get_experiment(page[0].info.experiment_id)
+    return None
+
+
+def _tagged(client: Any, tags: Mapping[str, str], names: Sequence[str], *, deleted: bool = False) -> Any:
+    """The experiment with these tags, whatever it is called now: users may rename it.
+
+    Where an earlier version did not find one that was renamed and made another, the one with the name is it.
+    """
+    every = _experiments(client, _where(tags), deleted=deleted)
+    found = [each for each in every if tags.items() <= each.tags.items()]
+    return min(
+        found,
+        key=lambda each: (each.lifecycle_stage != "active", each.name not in names, each.creation_time or 0),
+        default=None,
+    )
+
+
+def _experiments(client: Any, query: str, *, deleted: bool = False) -> Iterator[Any]:
+    from mlflow.entities import ViewType
+
+    view, token = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY, None
+    while True:
+        page = client.search_experiments(view, 1000, query, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str, str] | None = None) -> Any:
+    """The experiment of this name: found as it is, in the bin, too, or made."""
     found = client.get_experiment_by_name(name)
     if found is None:
         every = {"mlflow.experimentKind": "custom_model_development", **(tags or {})}
         try:
-            return str(client.create_experiment(name, artifact_location=_location(artifacts), tags=every))
-        except Exception as error:
+            client.create_experiment(name, artifact_location=_location(artifacts), tags=every)
+        except Exception as error:  # somebody was quicker
             if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = client.get_experiment_by_name(name)  # somebody was quicker
+        found = client.get_experiment_by_name(name)
+    return found
+
+
+def _restored(client: Any, found: Any) -> str:
     if found.lifecycle_stage == "deleted":  # its name can't be taken again while it is in the bin
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
@@ -327,10 +234,7 @@ def _location(artifacts: str | None) -> str | None:
 
 def search(client: Any, experiment_id: str, tags: Mapping[str, str]) -> Iterator[Any]:
     """Runs (not deleted ones) that have all these tags, the oldest first, over all pages."""
-    quotable = {key: value for key, value in tags.items() if not {"'", '"'} <= set(value)}
-    clauses = (f"tags.`{k}` = " + (f'"{v}"' if "'" in v else f"'{v}'") for k, v in quotable.items())
-    query = " AND ".join(clauses)
-    token = None
+    query, token = _where(tags), None
     while True:
         page = client.search_runs(
             [experiment_id], query, max_results=1000, order_by=["attributes.start_time ASC"], page_token=token
@@ -340,6 +244,12 @@ def search(client: Any, experiment_id: str, tags: Mapping[str, str]) -> Iterator
         token = page.token
         if not token:
             return
+
+
+def _where(tags: Mapping[str, str]) -> str:
+    quotable = {key: value for key, value in tags.items() if not {"'", '"'} <= set(value)}
+    clauses = (f"tags.`{k}` = " + (f'"{v}"' if "'" in v else f"'{v}'") for k, v in quotable.items())
+    return " AND ".join(clauses)
 
 
 def find_or_create(
@@ -421,7 +331,11 @@ def chart_address(base_url: str, experiment_id: str) -> str:
     return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"
 
 
-def find_chart(uri: str, sweep: str, base_url: str) -> str | None:
-    """The address of a sweep's chart view, or None where the store has no such sweep; makes nothing."""
-    found = connect(readable(uri)).get_experiment_by_name(sweep)
-    return chart_address(base_url, found.experiment_id) if found else None
+def find_chart(uri: str, sweep: str, study: str, base_url: str) -> str | None:
+    """The address of a sweep's chart view, or None where the store has no such sweep; makes nothing.
+
+    Where it is not known which study is the sweep's, the one of its name is shown.
+    """
+    tags = {"sweep.name": sweep} | ({"sweep.study": study} if study else {})
+    found = _tagged(connect(readable(uri)), tags, _trials_names(sweep, study))
+    return chart_address(base_url, str(found.experiment_id)) if found else None

@@ -7,7 +7,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+from experiments.refusal import shown
+from experiments.rules import is_text
 from lstm.records import BadInput, check_form
 
 RECORD, FORMAT = "home.json", 1  # in the home: the version of its form, where it is, and where it was before
@@ -24,10 +27,17 @@ class Home:
         """The home at a path, which need not exist yet.
 
         Raises:
-            BadInput: a newer version made it, or what it says of itself can't be read.
+            BadInput: an address of a database can't hold this path, a newer version made it, or what it says of itself
+                can't be read.
         """
         # `resolve` would show where a link leads, `absolute` keeps dots, `expanduser` raises where there is no user.
-        home = cls(Path(os.path.abspath(os.path.expanduser(path))))  # noqa: PTH100, PTH111
+        folder = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+        # A database's address is decoded by some that read it, and taken as it stands by others.
+        if "?" in folder or unquote(folder) != folder or not is_text(folder):
+            what = "a ?" if "?" in folder else "a % that would be decoded" if is_text(folder) else "what is no UTF-8"
+            message = f"--home {shown(folder, 300)}: holds {what}, which the addresses of its databases can't"
+            raise BadInput(f"{message}; give a folder without it with --home")
+        home = cls(Path(folder))
         check_form(f"the home {home.folder}", int(home._record().get("form", FORMAT)), FORMAT)
         return home
 

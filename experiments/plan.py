@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig
+from cluster.lease import file_of
 from cluster.sweep import Order
 from dashboards.runs import missing_file, without_password
 from experiments import addresses
@@ -71,10 +72,9 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
         where = _addresses(spec, home)
     except BadInput as error:
         raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
-    scheme, _, database = (where.study or "").partition(":///")
-    if scheme == "sqlite" and not Path(database).parent.is_dir():
-        message = spec.document.hide(f"storage.study: the folder of {database} does not exist; make it first")
-        raise BadInput(f"{spec.document.where('storage.study')}: {message}")
+    databases = {"storage.study": where.study, "tracking.uri": where.tracking}
+    if wrong := [message for name, address in databases.items() if (message := _folder_fault(spec, name, address))]:
+        raise BadInput(*wrong)
     try:
         series = datasets.load(experiment.widest, spec.folder, experiment.reach)
     except BadInput as error:
@@ -95,6 +95,17 @@ def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
         tracking=experiment.tracking.uri,
         remembered=addresses.remembered(home, experiment.name),
     )
+
+
+def _folder_fault(spec: Spec, field: str, address: str | None) -> str | None:
+    """What is wrong where the folder of a database that is a file is not there: nobody makes it."""
+    file = file_of(address) if address and address.startswith("sqlite") else None
+    if file is None or file.absolute().parent.is_dir():
+        return None
+    section, _, name = field.partition(".")
+    written = str(spec.written[section][name])
+    of = f"the folder of {written}" if "${" in written else f"the folder {file.absolute().parent}"
+    return f"{spec.document.where(field)}: {field}: {of} does not exist; make it first"
 
 
 def _placed(message: str, spec: Spec) -> str:

@@ -4,6 +4,7 @@ Above all: an option that would do nothing in this combination is an error.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from cluster.config import (
     SuccessiveHalvingPruner,
     TpeSampler,
 )
+from cluster.lease import address_fault as database_fault
+from dashboards.config import address_fault
 from dashboards.words import MEANINGS, meaning
 from experiments import words
 from experiments.config import largest
@@ -34,12 +37,18 @@ from lstm.sections import Data, better
 RESERVED = ("sweeps", "artifacts", "default", "ui.log")
 RESERVED_STARTS = ("mlflow.db", "study.db")  # SQLite writes files beside its databases
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "file")  # what pyarrow opens
+_REMOTE = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"  # what pyarrow reads there
 MAX_GRID = 1_000_000  # the grid is held in memory
 
 
 def is_reserved(name: str) -> bool:
     """Whether a sweep may not have this name."""
     return name.lower() in RESERVED or name.lower().startswith(RESERVED_STARTS)
+
+
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8; Python holds what is not as halves of characters, which no database takes."""
+    return not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
@@ -66,20 +75,43 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
 
 def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
     storage, tracking = parts.get("storage"), parts.get("tracking")
-    address = (storage.checkpoints if storage else None) or ""
-    scheme, mark, rest = address.partition("://")
-    if mark and scheme not in SCHEMES:
-        yield Fault("storage.checkpoints", f"has no known scheme; use a folder or one of {words.listed(SCHEMES)}")
-    elif mark and "@" in rest.partition("/")[0]:
-        # It would be kept in the study and in MLflow.
-        message = "may hold no keys; give them by the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
-        yield Fault("storage.checkpoints", message)
-    elif mark and "?" in rest:
-        message = "may hold no options; give them by the environment (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL)"
-        yield Fault("storage.checkpoints", message)
+    if storage and storage.checkpoints and (wrong := _folder_fault(storage.checkpoints)):
+        yield Fault("storage.checkpoints", wrong)
+    if storage and storage.study and (wrong := database_fault(storage.study)):
+        yield Fault("storage.study", wrong)
+    if tracking and tracking.uri and (wrong := address_fault(tracking.uri)):
+        yield Fault("tracking.uri", wrong)
+    if storage and tracking and storage.study and storage.study == tracking.uri:
+        yield Fault("tracking.uri", "is the study's database; MLflow needs one of its own: name another")
     if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":
         message = "can't be best where tracking.checkpoints is all: MLflow would keep what is removed; use one of both"
         yield Fault("storage.keep", message)
+
+
+def _folder_fault(address: str) -> str | None:
+    """What is wrong with the address of checkpoints, told without any of it."""
+    scheme, mark, rest = address.partition("://")
+    if not is_text(address):
+        return "holds what is no UTF-8; stores could not keep it"
+    if not mark:
+        given = next((scheme for scheme in SCHEMES if address.startswith(f"{scheme}:")), None)
+        return f"looks like an address; write {given}:// with two slashes" if given else None
+    if scheme not in SCHEMES:
+        return f"has no known scheme; use a folder or one of {words.listed(SCHEMES)}"
+    return next(_place_faults(scheme, *rest.partition("/")[::2]), None)
+
+
+def _place_faults(scheme: str, host: str, path: str) -> Iterator[str]:
+    if "@" in host:  # it would be kept in the study and in MLflow
+        yield "may hold no keys; give them by the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+    if "?" in host + path:
+        yield "may hold no options; give them by the environment (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL)"
+    if scheme == "file" and (host not in ("", "localhost") or not path.strip("/")):
+        yield "names no folder of this host; write file:///FOLDER, or the folder alone"
+    if scheme in ("s3", "gs", "gcs") and not host:
+        yield f"names no bucket; write {scheme}://BUCKET/FOLDER"
+    if "#" in path or (scheme != "file" and not re.fullmatch(_REMOTE, f"{host}/{path}")):
+        yield "holds a character that an address may not; write it as % and two digits, a blank as %20"
 
 
 def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:

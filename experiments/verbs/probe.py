@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dashboards.ask import ask
 from dashboards.config import TrackingConfig
 from experiments import find, moved, report
 from experiments.cli import emit
@@ -32,6 +33,7 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left = ""
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():
+        ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is measured: it is delivered there
         _settle(found)
         with _alone(page.parent):
             # It may be a copy by now, and another may have measured it while this one waited.
@@ -171,7 +173,7 @@ def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Ju
         importances = study.importances_of(found.study_url, found.name)
         html = report.write(found.home, sweep, importances, replace(best, metrics=judged["metrics"]), _note)
         recorder.finish(html, judged["metrics"], sweep.best)
-    if recorder.close(DELIVERY_S):
+    if recorder.close(DELIVERY_S) or recorder.refused:
         return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"
     return ""
 

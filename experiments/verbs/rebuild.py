@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster import lease
+from dashboards.ask import ask
 from experiments import find, lost, moved
 from experiments.cli import emit
 from experiments.home import Home
@@ -40,6 +41,7 @@ def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
 
     found = find.sweep(named, home)
     find.read(found)  # whether there is such a sweep, before a claim is laid on it
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # one that is away is told below
     ended: list[str] = []
     with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
         facts = study.facts(found.study_url, found.name) or {}
@@ -151,6 +153,9 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
     done.left = recorder.close(FLUSH_S)
     if done.left:
         done.trouble = f"MLflow did not take {done.left} records; run it again when it answers"
+        return done
+    if recorder.refused:
+        done.trouble = f"MLflow refused {', '.join(recorder.refused)}; run it again when that is mended"
         return done
     try:
         study.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))

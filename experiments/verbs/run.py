@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from dashboards.ask import ask
 from dashboards.runs import without_password
 from experiments import find, lost, moved, streams
 from experiments import spec as specs
@@ -34,6 +35,7 @@ Document = dict[str, Any]
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 HURRY_S = 5.0  # for who reads the screen, unless all went well
+SHOWN = 3  # of what MLflow refused
 
 
 def main(*, home: str, named: str, address: str | None, overrides: Sequence[str], as_json: bool) -> int:
@@ -103,6 +105,7 @@ def _run(
     if before and recorded and is_settled and _is_complete(before, plan) and _has_best(before):
         keep()
         return _say(plan, before, console, "This sweep is complete; nothing was left to do.", 0, as_json=as_json)
+    away = ask(plan.tracking_uri, _store(plan))
     screen = Screen(
         console,
         order.name,
@@ -122,6 +125,7 @@ def _run(
         study=order.study_id,
         notice=lambda text: screen(Notice(text)),
         studies_before=order.studies_before,
+        away=bool(away),
     )
 
     # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
@@ -138,7 +142,7 @@ def _run(
         screen(event)
 
     with screen:
-        for text in (*specs.warnings(plan.spec), *plan.notes):
+        for text in [*specs.warnings(plan.spec), *plan.notes, *_outage(away)]:
             screen(Notice(text))
         memory = sweep.Memory(recorder, recorder.recorded)
 
@@ -156,17 +160,38 @@ def _run(
             settle=lambda: settle(lambda text: screen(Notice(text))),
             conclude=conclude,
         )
+    try:
+        now = study.read(order.study_url, order.name)
+    except BadInput:  # its database went away, which the outcome says
+        now = outcome.sweep
+    code, first = _end(outcome, recorder.refused)
+    return _say(plan, now, console, first, code, as_json=as_json)
+
+
+def _outage(away: str | None) -> list[str]:
+    return [f"MLflow does not answer ({away}); the sweep starts, runs are sent later"] if away else []
+
+
+def _store(plan: Plan) -> str:
+    """What a refusal of MLflow's store begins with: where its address was given, or what the home has."""
+    if plan.tracking_uri == plan.home.tracking_uri:
+        return f"--home {plan.home.folder}: mlflow.db"
+    return f"{plan.spec.document.where('tracking.uri')}: tracking.uri"
+
+
+def _end(outcome: "Outcome", refused: Sequence[str]) -> tuple[int, str]:
+    """The exit code, and how the run ended; with what MLflow lacks for good, which is a failure, and the way out."""
     words = {
         0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
         1: f"The sweep failed: {outcome.reason}.",
         130: f"Stopped ({outcome.reason}); every trial's last whole epoch is kept.",
     }
-    again = "" if outcome.complete else " Run the same command again to go on."
-    try:
-        now = study.read(order.study_url, order.name)
-    except BadInput:  # its database went away, which the outcome says
-        now = outcome.sweep
-    return _say(plan, now, console, words[outcome.code] + again, outcome.code, as_json=as_json)
+    text = words[outcome.code] + ("" if outcome.complete else " Run the same command again to go on.")
+    if not refused:
+        return outcome.code, text
+    more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+    lacking = f"MLflow refused {', '.join(refused[:SHOWN])}{more}, which it lacks now; study and checkpoints have it."
+    return outcome.code or 1, f"{text} {lacking} Run the same command again when that is mended."
 
 
 def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:
@@ -179,7 +204,7 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
-    if not left and known:
+    if not left and not recorder.refused and known:
         recorded = outcome.complete and outcome.replayed and plan.store_mark
         _remember(order, say, recorded=recorded, chart=chart)
     return left

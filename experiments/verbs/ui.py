@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dashboards.runs import without_password
+from dashboards.ask import ask
+from dashboards.runs import missing_file, without_password
 from experiments import find, streams
 from experiments.cli import emit
 from experiments.home import Home
@@ -24,8 +25,10 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     found = find.sweep(named, where) if named else None
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
-    if local and not Path(uri.removeprefix("sqlite:///")).exists():
+    if local and missing_file(uri) is not None:
         raise BadInput(f"--home {where.folder}: nothing is recorded here yet; `sweep run` a spec first")
+    if not local:
+        ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # one that is away is told below
     log = where.folder / "ui.log"
     if to_look := where.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK):
         log = Path(tempfile.mkdtemp(prefix="lstm-sweeps-ui-")) / "ui.log"
@@ -43,7 +46,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     try:
         address = without_password(running.address)
         try:
-            address = (runs.find_chart(uri, found.name, address) if found else None) or address
+            address = (runs.find_chart(uri, found.name, _study_id(found), address) if found else None) or address
         except Exception as error:  # its message may hold the address, and with it a password
             if not runs.is_outage(error):
                 raise
@@ -64,6 +67,16 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     finally:
         running.stop()
     return 0
+
+
+def _study_id(found: find.Found) -> str:
+    """The id of the sweep's study, "" where it can't be had: the page is shown all the same."""
+    from cluster import study
+
+    try:
+        return str((study.facts(found.study_url, found.name) or {}).get("id", ""))
+    except BadInput:
+        return ""
 
 
 def _who_may(address: str) -> str:

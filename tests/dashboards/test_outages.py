@@ -415,11 +415,13 @@ def test_a_checkpoint_that_is_too_large_for_the_server_keeps_nothing_else_back(
     driver = Driver(proxy.address, name, make)
     driver.feed(*STAGES)
     assert driver.recorder.close(ENOUGH_S) == 0
-    assert driver.notices == ["MLflow refuses the report (error 413); left out"]
+    assert [notice.count("error 413") for notice in driver.notices] == [1]
+    assert driver.recorder.refused == ["the checkpoint of trial 1 (error 413)"]
     proxy.choose = choose
     again = Driver(proxy.address, name, make)
     again.feed("finish")
     assert again.recorder.close(ENOUGH_S) == 0
+    assert again.recorder.refused == []
     judge(server, name, make)  # all but the checkpoint was there already
 
 

@@ -164,26 +164,47 @@ def test_a_run_deleted_in_the_ui_comes_back_whole(uri: str, home: Path, make: Si
     assert [step for step, _, _ in curve(uri, trial_runs(uri)[0], "val/loss")] == [1, 2]
 
 
-def test_an_event_that_the_store_refuses_is_left_out(uri: str, home: Path, make: SimpleNamespace) -> None:
+def test_what_the_store_refuses_is_told_once_and_named_at_the_end(uri: str, home: Path, make: SimpleNamespace) -> None:
     events = a_sweep(make)
-    events.insert(4, make.epoch_ended(0, 3, at_ms=2**70))
+    for trial, place in ((2, 7), (0, 4)):
+        events.insert(place, make.epoch_ended(trial, 3, at_ms=2**70))
     notices: list[str] = []
     made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1", notices.append)
     for event in events:
         made(event)
-    made.close(ENOUGH_S)
-    assert any(each.startswith("MLflow refuses some epochs of trial 0") for each in notices)
+    assert made.close(ENOUGH_S) == 0
+    assert [each.startswith("MLflow refuses some epochs of trial ") for each in notices] == [True]
+    assert sorted(each.partition(" (")[0] for each in made.refused) == [
+        "some epochs of trial 0",
+        "some epochs of trial 2",
+    ]
     trials = trial_runs(uri)
-    assert {run.data.tags["sweep.recorded"] for run in trials.values()} == {"true"}
+    # What is not whole is sent again by the next driver.
+    assert {number for number, run in trials.items() if "sweep.recorded" in run.data.tags} == {1, 3}
     assert [step for step, _, _ in curve(uri, trials[0], "val/loss")] == [1, 2]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_lets_nothing_in_any_more_is_told_as_that(
+    unavailable: str, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(_Unavailable, "status", status)
+    notices: list[str] = []
+    made = Recorder(unavailable, None, TrackingConfig(), "co2", "s1", notices.append)
+    made(make.sweep_started())
+    assert _Unavailable.asked.wait(ENOUGH_S)
+    assert made.close(0.5) == 1
+    assert [each.startswith("MLflow refuses all (") for each in notices] == [True]
+    assert len(made.refused) == 1
 
 
 class _Unavailable(BaseHTTPRequestHandler):
     asked = threading.Event()
+    status = 503
 
     def do_GET(self) -> None:
         type(self).asked.set()
-        self.send_response(503)
+        self.send_response(self.status)
         self.end_headers()
 
     def do_POST(self) -> None:
@@ -310,7 +331,7 @@ def test_the_chart_address_leads_to_the_trials(uri: str, home: Path, make: Simpl
     made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1")
     address = made.chart_address("http://127.0.0.1:5000")
     assert made.close(ENOUGH_S) == 0
-    assert address == runs.find_chart(uri, "co2", "http://127.0.0.1:5000")
+    assert address == runs.find_chart(uri, "co2", "s1", "http://127.0.0.1:5000")
 
 
 def test_keys_in_the_address_of_checkpoints_do_not_reach_mlflow(uri: str, home: Path, make: SimpleNamespace) -> None:

@@ -81,7 +81,7 @@ def test_two_drivers_that_make_an_experiment_at_once_get_the_same(uri: str, monk
     monkeypatch.setattr(  # it is not there yet when we look first
         client, "get_experiment_by_name", lambda name: real(name) if calls else calls.append(name)
     )
-    assert runs.experiment(client, "co2", None) == there
+    assert runs.experiment(client, "co2", None).experiment_id == there
 
 
 def test_another_study_of_the_same_name_has_its_own_experiment(uri: str) -> None:
@@ -91,10 +91,54 @@ def test_another_study_of_the_same_name_has_its_own_experiment(uri: str) -> None
     assert [client.get_experiment(i).name for i in ids] == ["co2", "co2 (two-1234)"]
 
 
+@pytest.mark.parametrize("study", ["s1", "it's", 'a "b"'])
+def test_experiments_that_were_renamed_or_deleted_are_found_by_their_tags(uri: str, study: str) -> None:
+    client = runs.connect(uri)
+    home, trials = runs.sweeps_experiment(client, None), runs.trials_experiment(client, "co2", study, None)
+    client.rename_experiment(home, "all that we swept")
+    client.rename_experiment(trials, "CO2 of last year")
+    client.create_experiment("co2")  # somebody's own
+    client.create_experiment("sweeps")
+    assert (runs.find_sweeps_experiment(client), runs.find_trials_experiment(client, "co2", study)) == (home, trials)
+    assert (runs.sweeps_experiment(client, None), runs.trials_experiment(client, "co2", study, None)) == (home, trials)
+    for known in (study, ""):
+        assert f"/experiments/{trials}/" in str(runs.find_chart(uri, "co2", known, "http://h:5000"))
+    for each in (home, trials):
+        client.delete_experiment(each)
+    assert (runs.find_trials_experiment(client, "co2", study), runs.find_chart(uri, "co2", study, "")) == (None, None)
+    assert (runs.sweeps_experiment(client, None), runs.trials_experiment(client, "co2", study, None)) == (home, trials)
+    assert client.get_experiment(trials).lifecycle_stage == "active"
+    assert len(client.search_experiments()) == 5  # Default, ours, and the two that are not
+
+
+def test_what_an_earlier_version_made_is_found_when_it_was_renamed(uri: str) -> None:
+    client = runs.connect(uri)
+    home = client.create_experiment("sweeps")  # without a tag
+    client.create_run(home, tags={"sweep.name": "co2", "sweep.study": "s1", "sweep.experiment": "7"})
+    client.rename_experiment(home, "old")
+    assert runs.find_sweeps_experiment(client) == home
+    assert runs.sweeps_experiment(client, None) == home
+    assert client.get_experiment(home).tags["sweep.holds"] == "sweeps"  # so that it is found at once from now on
+    # It made a second one, which has all, where the first was renamed.
+    tags = {"sweep.name": "co2", "sweep.study": "s1"}
+    client.create_experiment("co2 of last year", tags=tags)
+    second = client.create_experiment("co2", tags=tags)
+    assert runs.find_trials_experiment(client, "co2", "s1") == second
+
+
+def test_what_somebody_else_put_into_the_bin_stays_there(uri: str) -> None:
+    client = runs.connect(uri)
+    other = client.create_experiment("co2")
+    client.delete_experiment(other)
+    ours = runs.trials_experiment(client, "co2", "one-12345", None)
+    assert client.get_experiment(ours).name == "co2 (one-1234)"
+    assert client.get_experiment(other).lifecycle_stage == "deleted"
+
+
 @pytest.mark.parametrize("name", ["sweeps", "Default"])
 def test_a_sweep_named_as_a_room_of_its_own_stays_apart(uri: str, name: str) -> None:
     client = runs.connect(uri)
-    home = runs.experiment(client, runs.SWEEPS, None)
+    home = runs.sweeps_experiment(client, None)
     assert runs.trials_experiment(client, name, "-", None) not in {home, "0"}
 
 
@@ -119,9 +163,9 @@ def test_tags_with_quotes_can_be_searched(uri: str, name: str) -> None:
 
 
 def test_find_chart_makes_nothing(uri: str) -> None:
-    assert runs.find_chart(uri, "co2", "http://h:5000/") is None
+    assert runs.find_chart(uri, "co2", "-", "http://h:5000/") is None
     experiment_id = runs.trials_experiment(runs.connect(uri), "co2", "-", None)
-    address = runs.find_chart(uri, "co2", "http://h:5000/")
+    address = runs.find_chart(uri, "co2", "-", "http://h:5000/")
     assert address is not None
     assert address.startswith(f"http://h:5000/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
 

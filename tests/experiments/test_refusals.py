@@ -3,6 +3,7 @@
 import http.server
 import re
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,32 @@ ADDRESSES = {
 }
 
 
+# Addresses of stores in a spec, and the mend.
+STORES = [
+    ("tracking.uri", "localhost:5000", "http://localhost:5000"),
+    ("tracking.uri", "nonsense", "http://localhost:5000"),
+    ("tracking.uri", "./mlruns", "sqlite:///FILE"),
+    ("tracking.uri", "file:///tmp/mlruns", "sqlite:///FILE"),
+    ("tracking.uri", "mysql://ann:word@host/db", "mysql is not offered"),
+    ("tracking.uri", "http://localhost:5000/#/experiments/1", "http://HOST:5000"),
+    ("tracking.uri", "sqlite:///a?b/mlflow.db", "?"),
+    ("tracking.uri", "sqlite:///no-folder/mlflow.db", "no-folder"),
+    ("storage.study", "study.db", "sqlite:///FILE"),
+    ("storage.study", "mysql://ann:word@host/db", "mysql is not offered"),
+    ("storage.study", "sqlite://study.db", "sqlite:///FILE"),
+    ("storage.study", "sqlite:///a?b/study.db", "?"),
+    ("storage.study", "sqlite:///no-folder/study.db", "no-folder"),
+    ("storage.study", "postgresql://host:99999/db", "postgresql://"),
+    ("storage.checkpoints", "s3:/bucket/x", "s3://"),
+    ("storage.checkpoints", "s3:///x", "BUCKET"),
+    ("storage.checkpoints", "s3://bucket/a b", "%20"),
+    ("storage.checkpoints", "s3://bucket/a#b", "may not"),
+    ("storage.checkpoints", "file://host/x", "file:///FOLDER"),
+    ("storage.checkpoints", "file:///tmp/a#b", "may not"),
+    ("storage.checkpoints", "http://host/x", "s3"),
+]
+
+
 # The data's bytes, made of the tiny file's text; what is told; settings that are needed to see it.
 DATA = {
     "missing": (None, "tiny.csv: no such file"),
@@ -228,6 +255,58 @@ def test_an_address_where_no_cluster_listens(folder, command):
         assert answer.err.count("\n") == 1
         assert [part for part in (named, address, "web server (SimpleHTTP/") if part not in answer.err] == []
     assert listing(folder) == before
+@pytest.mark.parametrize(("field", "address", "mend"), STORES)
+def test_wrong_addresses_of_stores(field, address, mend, folder, tiny, refused):
+    section, _, name = field.partition(".")
+    (folder / "tiny.yaml").write_text(f'{section}: {{{name}: "{address}"}}\n{tiny.spec}')
+    told = refused("tiny.yaml")
+    assert told.startswith(f"tiny.yaml:1: {field}: ")
+    assert mend in told
+    assert "word@" not in told
+    assert told.count("\n") == 1, told
+
+
+@pytest.mark.parametrize(
+    "address", ["${PRIVATE}", "${PRIVATE}:5000", "sqlite:///${PRIVATE}/a.db", "mysql://${PRIVATE}"]
+)
+@pytest.mark.parametrize("field", ["tracking.uri", "storage.study"])
+def test_wrong_addresses_out_of_the_environment_are_not_shown(field, address, folder, tiny, refused):
+    section, _, name = field.partition(".")
+    (folder / "tiny.yaml").write_text(f'{section}: {{{name}: "{address}"}}\n{tiny.spec}')
+    assert refused("tiny.yaml").startswith(f"tiny.yaml:1: {field}: ")
+
+
+def test_one_database_for_study_and_mlflow(folder, tiny, refused):
+    both = "storage: {study: sqlite:///one.db}\ntracking: {uri: sqlite:///one.db}\n"
+    (folder / "tiny.yaml").write_text(both + tiny.spec)
+    assert refused("tiny.yaml").startswith("tiny.yaml:2: tracking.uri: ")
+
+
+@pytest.mark.parametrize("home", ["a?b", "a%41b", "a\udcffb", "what/a?b/runs"])
+def test_a_home_that_is_no_piece_of_an_address(home, refused):
+    for verbs in (["plan", "run"], ["status", "best", "verify", "rebuild", "ui"]):
+        told = refused("tiny.yaml", "--home", home, verbs=verbs)
+        assert told.startswith("--home ")
+        assert told.isascii()
+        assert told.count("\n") == 1, told
+
+
+def test_a_store_that_says_no_is_refused_before_anything_is_started(folder, tiny, refused):
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        (folder / "tiny.yaml").write_text(f"tracking: {{uri: 'http://127.0.0.1:{server.server_port}'}}\n{tiny.spec}")
+        told = refused("tiny.yaml", verbs=["run"])
+        server.shutdown()
+    assert told.startswith("tiny.yaml:1: tracking.uri: ")
+    assert "MLFLOW_TRACKING_TOKEN" in told
 
 
 @pytest.mark.parametrize("case", DATA)

@@ -423,6 +423,8 @@ class _Audit:
         said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
         if not self.study.driven and self.facts.get("recorded") and ended < wanted and "reached the target" not in said:
             yield f"its study says that it is complete, and {ended} of {wanted} trials have ended"
+        if not self.study.driven and self.facts.get("complete") and not self.facts.get("recorded"):
+            yield "its study says that it is complete, and not that MLflow has all of it"
 
     def _holes(self) -> Iterator[str]:
         count = Counter(t.number for t in self.study.trials)
@@ -656,15 +658,18 @@ class _Audit:
 
     def _runs_of_sweep(self) -> list[Run]:
         wanted = {"sweep.name": self.name, "sweep.study": self.facts["id"]}
-        homes = [key for key, (name, _) in self.tracking.experiments.items() if name == "sweeps"]
+        every = self.tracking.experiments.items()
+        # Users may rename it; an earlier version's has no tag.
+        homes = [key for key, (_, tags) in every if tags.get("sweep.holds") == "sweeps"]
+        homes = homes or [key for key, (name, _) in every if name == "sweeps"]
         return [r for key in homes for r in self.tracking.runs.get(key, []) if wanted.items() <= r.tags.items()]
 
     def _experiment(self) -> int | None:
         names = {self.name, f"{self.name} ({self.facts['id'][:8]})"}
-        for key, (name, tags) in sorted(self.tracking.experiments.items()):
-            if name in names and tags.get("sweep.study") == self.facts["id"]:
-                return key
-        return None
+        ours = {"sweep.name": self.name, "sweep.study": self.facts["id"]}
+        found = [(name not in names, key) for key, (name, tags) in self.tracking.experiments.items()
+                 if ours.items() <= tags.items()]  # fmt: skip
+        return min(found)[1] if found else None
 
     def _run(self, trial: Trial, file: File | None, *, lagging: bool) -> Iterator[str]:
         found = self.runs[str(trial.number)]
