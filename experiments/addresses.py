@@ -5,6 +5,7 @@ looked for there, and where the sweep's folder remembers it.
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ class _Search:
         """A folder's full path; what has a scheme is taken as it is."""
         if not address or "://" in address:
             return address
-        return str(self._found(field, Path(address).expanduser(), is_ours))
+        # `Path.expanduser` raises where there is no such user.
+        return str(self._found(field, Path(os.path.expanduser(address)), is_ours))  # noqa: PTH111
 
     def _found(self, field: str, path: Path, is_ours: Callable[[Path], bool]) -> Path:
         if path.is_absolute():

@@ -35,7 +35,8 @@ def header(path: Path) -> list[str]:
     try:
         check(path, "a CSV or Parquet file")
         if is_parquet(path):
-            return list(pa.parquet.read_schema(path).names)
+            # Absolute, here and below: pyarrow takes a name such as s3:a.parquet for the address of an object store.
+            return list(pa.parquet.read_schema(path.absolute()).names)
         with path.open("rb") as lines:
             line = lines.readline(LONGEST_HEADER)
         if len(line) == LONGEST_HEADER:
@@ -70,8 +71,8 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), text
     _check_columns(path, names, wanted)
     try:
         if is_parquet(path):
-            _check_size(path, pa.parquet.read_metadata(path).num_rows, len(wanted))
-            columns = pa.parquet.read_table(path, columns=list(wanted), partitioning=None)
+            _check_size(path, pa.parquet.read_metadata(path.absolute()).num_rows, len(wanted))
+            columns = pa.parquet.read_table(path.absolute(), columns=list(wanted), partitioning=None)
         else:
             types = dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(texts, pa.string())
             columns = _read_csv(path, names, list(wanted), types)
@@ -101,7 +102,7 @@ def blocks(path: Path, wanted: Sequence[str], *, numbers: Sequence[str]) -> Iter
 
 def _blocks(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
     if is_parquet(path):
-        yield from pa.parquet.ParquetFile(path).iter_batches(BLOCK, columns=wanted)
+        yield from pa.parquet.ParquetFile(path.absolute()).iter_batches(BLOCK, columns=wanted)
     else:
         how = _how(path, names, wanted, types, threads=True)
         how["read_options"].block_size = TEXT
@@ -154,6 +155,8 @@ def check(path: Path, wanted: str) -> None:
     Raises:
         BadInput: there is none; with the nearest name.
     """
+    if any("\ud800" <= c <= "\udfff" for c in str(path.absolute())):
+        raise BadInput(f"{shown(str(path), 300)}: holds bytes that are no UTF-8, in its name or a folder's; rename it")
     if not path.exists():
         near = difflib.get_close_matches(path.name, _siblings(path), n=1)
         raise BadInput(f"{shown(str(path), 300)}: no such file" + (f", did you mean {shown(near[0])}?" if near else ""))

@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from cluster import storage
+from cluster import lease, storage
 from cluster.storage import SoleStorage
 
 SPACE = {
@@ -106,3 +106,12 @@ def test_a_trial_that_was_given_out_stays_as_it_was(study):
     assert (before.intermediate_values, before.user_attrs) == ({}, {})
     (now,) = study.get_trials(deepcopy=False)
     assert (now.intermediate_values, now.user_attrs) == ({1: 0.5}, {"a": 1})
+
+
+@pytest.mark.parametrize("folder", ["{b}", "{SCHEMA_VERSION}", "#[1] 50% ü;'@:&=", "a{"])
+def test_a_path_is_taken_as_it_is_written(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    storage.connect(f"sqlite:///{tmp_path}/{folder}/study.db")
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+    assert [path.name for path in (tmp_path / folder).iterdir()] == ["study.db"]
+    assert not lease.is_missing(f"sqlite:///{tmp_path}/{folder}/study.db")

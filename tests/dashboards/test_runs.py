@@ -1,5 +1,7 @@
 import math
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 import sqlalchemy.exc
@@ -211,3 +213,23 @@ def test_trouble_of_the_database_is_waited_for_and_a_no_is_not(
 )
 def test_addresses_are_shown_without_passwords(address: str, shown: str) -> None:
     assert runs.without_password(address) == shown
+
+
+@pytest.mark.parametrize("folder", ["{b}", "#[1]* 50% ü;'@:&=+", "a%zz"])
+def test_a_path_is_taken_as_it_is_written(tmp_path: Path, empty_store: Path, folder: str) -> None:
+    home = tmp_path / folder
+    home.mkdir()
+    new = runs.connect(f"sqlite:///{home}/new[1].db")
+    shutil.copy(empty_store, home / "mlflow.db")
+    client = runs.connect(f"sqlite:///{home}/mlflow.db")
+    for each in (client, new):
+        experiment = runs.trials_experiment(each, "co2", "s1", str(home / "artifacts"))
+        run = each.create_run(experiment)
+        runs.attach(each, run.info.run_id, "a.txt", b"x", "deep")
+        (tmp_path / "fetched").mkdir()
+        found = runs.fetch(each, each.get_run(run.info.run_id), "deep/a.txt", str(tmp_path / "fetched"))
+        assert found is not None
+        assert found.read_bytes() == b"x"
+        shutil.rmtree(tmp_path / "fetched")
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+    assert sorted(path.name for path in home.iterdir()) == ["artifacts", "mlflow.db", "new[1].db"]

@@ -131,3 +131,18 @@ def test_a_home_that_nobody_may_write_to(make, folder):
     (folder / "locked").mkdir(mode=0o500)
     with pytest.raises(BadInput, match="can't be written to; give another folder with --home"):
         make(home="locked/runs")
+
+
+def test_a_folder_of_somebody_who_is_not_there_is_taken_as_it_is_written(make, folder):
+    assert (
+        make("storage.checkpoints=~nobody-of-this-name/x").order.checkpoints == f"{folder}/~nobody-of-this-name/x/tiny"
+    )
+
+
+@pytest.mark.parametrize("field", ["storage.study", "tracking.uri"])
+def test_the_folder_of_a_file_is_read_as_the_database_reads_it(make, folder, field):
+    (folder / "a b").mkdir()
+    make(f"{field}=sqlite:///a b/x.db")
+    with pytest.raises(BadInput, match=f"{field}: ") as refused:
+        make(f"{field}=sqlite:///c d/x.db?timeout=9")
+    assert "c d does" in str(refused.value)

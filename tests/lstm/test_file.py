@@ -246,3 +246,24 @@ def test_lines_without_an_end_are_told_as_such(path, content, words):
 def test_repeated_names_among_a_hundred_thousand_are_found_at_once(path):
     with pytest.raises(BadInput, match="column 'y' stands in the header twice"):
         file.read(path(",".join([*(f"c{n}" for n in range(100_000)), "y", "y"]) + "\n1\n"), ["y"])
+
+
+# --- A name is no address --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["s3:a.parquet", "file:a.parquet", "a:b.pq", "%41?#[1]{b}.parquet"])
+def test_a_name_that_looks_like_an_address_is_a_file(path, name, monkeypatch):
+    monkeypatch.chdir(path({"y": [1.0, 2.0]}, name).parent)
+    assert file.header(Path(name)) == ["y"]
+    assert file.read(Path(name), ["y"]).num_rows == 2
+    assert [block.num_rows for block in file.blocks(Path(name), ["y"], numbers=["y"])] == [2]
+
+
+@pytest.mark.parametrize("name", ["\udcff.csv", "\udcff.parquet", "\udcff/a.csv"])
+def test_a_name_that_is_no_text_is_refused(tmp_path, name):
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(daily())
+    with pytest.raises(BadInput) as refused:
+        file.header(place)
+    assert str(refused.value).isascii()
