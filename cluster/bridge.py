@@ -22,14 +22,16 @@ from cluster.config import StopConfig
 from cluster.goodput import Workers
 from cluster.lease import OUTAGE_S
 from cluster.patience import Patience, Unreachable
-from cluster.result import Failure, Probed, Started
+from cluster.result import Failure, Probed, Started, what_ray_said
 from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint, ownership
 from lstm.records import (
     BESIDE,
+    EXHAUSTED,
     NOTHING,
     BadInput,
+    Derived,
     Epoch,
     EpochEnded,
     Notice,
@@ -50,6 +52,7 @@ from lstm.records import (
 LOSSES = 5  # attempts that may end with their process before a trial counts as failed
 # And with a host that has no memory left before it counts as one that has no room: once it may be the others' fault.
 MEMORY_LOSSES = 2
+UNBORN = 4  # attempts at one trial that bring no worker to life, while no other lives, before the sweep ends
 LOST, OUT_OF_MEMORY = "its process or its host was lost", "its host ran out of memory"
 RAISED = "its process could not go on"
 AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
@@ -71,7 +74,9 @@ class Attempt:
     actor: Any = None  # its handle, once it has started
     known: Spent = NOTHING  # what a checkpoint knows that no actor told
     waits: bool = False  # for the storage of checkpoints, and that was told
+    born: bool = False  # whether a worker came to life for it
     error: str = ""  # what Ray said when its actor was lost
+    derived: Derived | None = None
     pruned_after: int = 0  # the epoch after which it was pruned, while it is only to be probed
 
 
@@ -131,7 +136,10 @@ class Bridge:
         self._live: dict[str, Attempt] = {}
         # When to try again at the earliest, what.
         self._ready = [(0.0, number) for number in self._insist(study.running)]
-        self._asked = self._insist(study.asked)
+        self._due = self._insist(study.due)  # trials that are yet to be asked for
+        self._exhausted = False  # nothing new was found to try
+        self._unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
+        self._raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
         self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
         self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._direction = study.base.direction
@@ -140,14 +148,15 @@ class Bridge:
         self._workers, self._beside = Workers(time.monotonic), sweep.beside
         ended = [t for t in sweep.trials if t.ended]
         self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
-        self._failures = sum(t.state == "FAIL" for t in sweep.trials)
+        failed = [t for t in sweep.counted if t.state == "FAIL"]
+        self._failures = len(failed)
         # Of the best completed trial: its value (less is better), its number, its checkpoint.
         self._best: tuple[float, int, str] | None = None
         if (best := sweep.best) and best.value is not None:
             self._best = (self._sign * best.value, best.number, best.checkpoint)
         self._strip_again(sweep)
         self._check_target()
-        self._check_failures(next((t.reason for t in reversed(sweep.trials) if t.state == "FAIL"), ""))
+        self._check_failures(failed[-1].reason if failed else "")
 
     @_safely
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
@@ -157,13 +166,13 @@ class Bridge:
         number = self._insist(self._next)
         if number is None:
             waiting = self._ready or any(not a.ended for a in self._live.values())
-            more = self._asked < self._study.n_trials
-            return None if waiting or more else str(Searcher.FINISHED)
+            return None if waiting or self._due > 0 else str(Searcher.FINISHED)
         settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
         pruned_after = self._study.pruned_after(number)
         config = space.resolve(self._study.base, settings).model_dump()
         address = checkpoint.address_of(self._checkpoints, number)
-        live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after)
+        derived = self._study.derived(number)
+        live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
         self._live[tune_id] = live
         return {
             **self._order,
@@ -179,7 +188,7 @@ class Bridge:
         if self._insist.doubt:  # a storage error may have left a suggested trial that nobody runs
             owned = {a.number for a in self._live.values() if not a.ended} | {n for _, n in self._ready}
             orphans = [n for n in self._study.running() if n not in owned]
-            self._asked = self._study.asked()
+            self._due = self._study.due()
             self._ready += [(0.0, n) for n in orphans]
             self._insist.doubt = False
         if sum(not a.ended for a in self._live.values()) >= self._limit():
@@ -189,11 +198,19 @@ class Bridge:
             self._study.adopt(first[1])
             self._ready.remove(first)
             return first[1]
-        if self._asked >= self._study.n_trials:
+        if self._due <= 0:
             return None
         number = self._study.ask()
-        self._asked += 1
+        self._exhausted = number is None
+        self._due = 0 if self._exhausted else self._due - 1
         return number
+
+    def born(self, tune_id: str) -> None:
+        """A worker has come to life for a trial, a new one or one that had another trial before."""
+        if live := self._live.get(tune_id):
+            live.born = True
+            self._unborn.clear()
+            self._raised.pop(live.number, None)
 
     @_safely
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
@@ -203,6 +220,7 @@ class Bridge:
         if live is None or live.ended:
             return True
         if started:
+            self.born(tune_id)
             live.actor = actor
             self._started(live, started)
             self._workers.begins(live.number, live.worker, result.get("spent", NOTHING), started.before)
@@ -264,7 +282,9 @@ class Bridge:
             return
         if not live.ended and result and result.get("done") and not error:
             self.result(tune_id, result)
-        if not live.ended and error:
+        if not live.ended and error and live.error and not live.born:
+            self._not_born(live)
+        elif not live.ended and error:
             self._lost(live, _why_lost(live.error))
         del self._live[tune_id]
 
@@ -274,7 +294,14 @@ class Bridge:
         self._insist(lambda: self._study.started(live.number, worker, at_ms))
         self._record(
             TrialStarted(
-                live.number, live.attempt, live.settings, live.config, at_ms, checkpoint=live.address, worker=worker
+                live.number,
+                live.attempt,
+                live.settings,
+                live.config,
+                at_ms,
+                checkpoint=live.address,
+                worker=worker,
+                derived=live.derived,
             )
         )
         for text in started.broken:
@@ -314,16 +341,40 @@ class Bridge:
         if reason == OUT_OF_MEMORY:
             self._out_of_memory.update([live.number])
         without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
-        if without_room or losses >= LOSSES:
-            try:
-                _, live.epochs, live.known = self._catch_up(live.number, live.address)
-            except OSError as error:  # nothing is known of what it did: it is not ended now
-                self._storage_fails(live, f"{live.address}: {error.strerror or error}")
-            else:
-                state: TrialState = "PRUNED" if without_room else "FAIL"
-                self._end(live, state, f"{reason} ({losses} times)", diverged=without_room)
-                return
+        if (without_room or losses >= LOSSES) and self._give_up(live, reason, losses, without_room=without_room):
+            return
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
+
+    def _give_up(self, live: Attempt, reason: str, times: int, *, without_room: bool = False) -> bool:
+        """Ends a trial that was lost too often; whether it could be ended."""
+        live.ended = True
+        try:
+            _, live.epochs, live.known = self._catch_up(live.number, live.address)
+        except OSError as error:  # nothing is known of what it did: it is not ended now
+            self._storage_fails(live, f"{live.address}: {error.strerror or error}")
+            return False
+        state: TrialState = "PRUNED" if without_room else "FAIL"
+        self._end(live, state, f"{reason} ({times} times)", diverged=without_room)
+        return True
+
+    def _not_born(self, live: Attempt) -> None:
+        """Tries a trial again for which no worker came to life, uncounted: that is no fault of the trial's.
+
+        Where none comes to life at all, ends the sweep, ready to be run again. Where others do and this trial's raise
+        each time, it is the trial after all.
+        """
+        live.ended = True
+        self._workers.lets_go(live.number, live.worker, alive=False)
+        self._unborn[live.number] += 1
+        times, why, reason = self._unborn[live.number], what_ray_said(live.error), _why_lost(live.error)
+        self._raised[live.number] += reason.startswith(RAISED)
+        if (raised := self._raised[live.number]) >= LOSSES and self._give_up(live, reason, raised):
+            return
+        if times == 1:
+            self._record(Notice(f"trial {live.number}: no worker came to life for it, it is tried again: {why}"))
+        if times >= UNBORN and not any(other.born and not other.ended for other in self._live.values()):
+            self.stop.now(f"no worker comes to life: {why}", 1)
+        self._ready.append((time.monotonic() + min(2.0 ** (times - 1), 30.0), live.number))
 
     def _again(self, live: Attempt, reason: str, pause_s: float) -> None:
         self._workers.lets_go(live.number, live.worker, alive=False)
@@ -469,11 +520,17 @@ class Bridge:
         self._workers.disband()
 
     def rest(self) -> dict[str, Any]:
-        """What workers spent and no trial's end tells, under all drivers, as facts; to be asked when none is left."""
+        """What is known when no trial is left and no trial's end tells, as facts.
+
+        That is what workers spent, under all drivers, and whether it was for want of anything new that none is left.
+        """
         at_ms, before = self._beside
         spent = self._workers.rest()
         # In MLflow the later of two points after as many trials is the one that counts.
-        return {BESIDE: {"at_ms": max(_now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
+        facts = {BESIDE: {"at_ms": max(_now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
+        if self._exhausted:
+            return facts | {EXHAUSTED: self._study.exhausted()}
+        return facts | ({EXHAUSTED: None} if self._study.facts.get(EXHAUSTED) else {})
 
     @_safely
     def close_open(self, reason: str) -> None:

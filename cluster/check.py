@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from lstm import checkpoint, ownership
 from lstm.records import (
+    EXHAUSTED,
     TRAINED_AGAIN,
     BadInput,
     Epoch,
@@ -50,9 +51,9 @@ def _numbers(sweep: Sweep) -> Iterator[Finding]:
     there = {trial.number for trial in sweep.trials}
     for number in sorted(set(range(max(there, default=-1) + 1)) - there):
         yield Finding(number, "study", "is missing from the study, which has later ones", BACKUP)
-    ended = sum(trial.ended for trial in sweep.trials)
-    if sweep.facts.get("complete") and ended < sweep.n_trials and not sweep.reached(sweep.facts.get("target")):
-        what = f"knows {ended} ended trials, and the sweep was complete with {sweep.n_trials}"
+    if sweep.facts.get("complete") and not sweep.over() and not sweep.reached(sweep.facts.get("target")):
+        tried = sweep.facts[EXHAUSTED]["trials"] if sweep.exhausted else sweep.n_trials
+        what = f"knows {sweep.done} ended trials, and the sweep was complete with {min(tried, sweep.n_trials)}"
         yield Finding(None, "study", what, BACKUP)
     if len(there) < len(sweep.trials):
         yield Finding(None, "study", "has two trials of one number", BACKUP)

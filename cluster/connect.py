@@ -23,7 +23,8 @@ import cluster
 import lstm
 from cluster import head, scratch
 from cluster.config import ResourcesConfig
-from lstm.records import BadInput
+from cluster.result import what_ray_said
+from lstm.records import BadInput, NoWorker
 
 # Read by Ray and Tune when they are imported or started.
 SETTINGS = {
@@ -359,7 +360,8 @@ def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoint
         _check_here(checkpoints)
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     warning = (
-        "this cluster may not ask for a token: whoever reaches its ports can run code on it (Ray's RAY_AUTH_MODE=token)"
+        "this cluster may not ask for a token: whoever reaches its ports can run code on it (RAY_AUTH_MODE=token where "
+        "it is started, then here, too, mends that)"
     )
     return Joined(
         address=address or "local",
@@ -448,6 +450,53 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
         answers = ask(_forget)  # what a node wrote to a disk of its own
         ray.wait(answers, num_returns=len(answers), timeout=10)
         raise BadInput(*faults)
+    _check_actors(ray, end)
+
+
+class _Actor:
+    """What is made on a node to see whether any can be: trials run in actors, and tasks tell nothing about them."""
+
+    def lives(self) -> bool:
+        """Answers."""
+        return True
+
+
+def _check_actors(ray: Any, end: float) -> None:
+    """Whether a worker comes to life on each node that has room for trials.
+
+    Raises:
+        NoWorker: on none.
+        BadInput: on some; what Ray says of each.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    made = ray.remote(num_cpus=0)(_Actor)
+    nodes = [node for node in ray.nodes() if node["Alive"] and node.get("Resources", {}).get("CPU")]
+    pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    actors = [made.options(scheduling_strategy=where).remote() for where in pinned]
+    answers = [actor.lives.remote() for actor in actors]
+    faults = [f for node, answer in zip(nodes, answers, strict=True) for f in _lifeless(ray, node, answer, end)]
+    if not faults:
+        return
+    refused = NoWorker if len(faults) == len(nodes) else BadInput
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        faults.append(
+            "RAY_AUTH_MODE is token here: in a cluster that was started without it no worker comes to life; unset it, "
+            "or start the cluster with it"
+        )
+    raise refused(*faults)
+
+
+def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterator[str]:
+    """What keeps a node from bringing a worker to life; one that has died meanwhile keeps from nothing."""
+    try:
+        ray.get(answer, timeout=max(1.0, end - time.monotonic()))
+    except ray.exceptions.RayError as error:
+        if any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
+            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+            slow = isinstance(error, ray.exceptions.GetTimeoutError)
+            why = f"none within {ANSWER_S:g} s" if slow else what_ray_said(str(error))
+            yield f"{host}: no worker comes to life there: {why}"
 
 
 def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[str]:

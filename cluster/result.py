@@ -1,5 +1,6 @@
 """What an actor tells the driver in a step's result; Tune flattens mappings, so these are records."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -42,3 +43,10 @@ class Failure:
 
     kind: Kind
     text: str
+
+
+def what_ray_said(text: str) -> str:
+    """Ray's sentences, without its count of failures, its ids and lines of code."""
+    plain = re.sub(r"\x1b\[\d*m", "", text)
+    told = [line for line in plain.splitlines() if line.strip() and not re.match(r"Failure # \d+|\s", line)]
+    return " ".join(told)[:1000]

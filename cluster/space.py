@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice, product
 from typing import Any, Protocol
@@ -52,10 +52,15 @@ class Suggests(Protocol):
 
 def suggest(trial: Suggests, space: Space) -> dict[str, Scalar]:
     """Draws a setting for every parameter that is active, conditions first."""
+    return walk(space, lambda path: _draw(trial, path, space[path]))
+
+
+def walk(space: Space, choose: Callable[[str], Scalar]) -> dict[str, Scalar]:
+    """A setting for every parameter that is active, each as chosen, conditions first."""
     settings: dict[str, Scalar] = {}
     for path in order(space):
         if active(space[path], settings):
-            settings[path] = _draw(trial, path, space[path])
+            settings[path] = choose(path)
     return settings
 
 
@@ -70,7 +75,7 @@ def _draw(trial: Suggests, path: str, dimension: AnyDimension) -> Scalar:
 def active(dimension: AnyDimension, settings: Settings) -> bool:
     """Whether the dimension's `when` holds under the settings of the parameters it names."""
     return all(
-        path in settings and any(_same(settings[path], v) for v in _listed(wanted))
+        path in settings and any(same(settings[path], v) for v in listed(wanted))
         for path, wanted in (dimension.when or {}).items()
     )
 
@@ -130,13 +135,8 @@ class Resolver:
 
 def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
     """The configurations at the low and at the high end of every dimension, for estimates of cost."""
-    low: dict[str, Scalar] = {}
-    high: dict[str, Scalar] = {}
-    for path in order(space):
-        if active(space[path], low):
-            low[path] = ends_of(space[path])[0][1]
-        if active(space[path], high):
-            high[path] = ends_of(space[path])[-1][1]
+    low = walk(space, lambda path: ends_of(space[path])[0][1])
+    high = walk(space, lambda path: ends_of(space[path])[-1][1])
     return resolve(base, low), resolve(base, high)
 
 
@@ -146,15 +146,28 @@ def grid(space: Space) -> dict[str, list[Scalar]]:
 
 
 def _values(dimension: AnyDimension) -> list[Scalar] | None:
-    if isinstance(dimension, CategoricalDimension):
-        return list(dimension.choices)
-    if isinstance(dimension, IntDimension):
-        return None if dimension.log else list(range(dimension.low, dimension.high + 1, dimension.step or 1))
-    if dimension.step is None:
+    if isinstance(dimension, IntDimension) and dimension.log:
         return None
-    count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-6)
-    low, step = Decimal(str(dimension.low)), Decimal(str(dimension.step))  # 0.1 + 2 * 0.1 is 0.3
-    return [float(low + i * step) for i in range(count + 1)]
+    count = size(dimension)
+    return None if count is None else [value_at(dimension, index) for index in range(count)]
+
+
+def size(dimension: AnyDimension) -> int | None:
+    """How many values a dimension has; None where they are too close to be counted."""
+    if isinstance(dimension, CategoricalDimension):
+        return len(dimension.choices)
+    if isinstance(dimension, IntDimension):
+        return (dimension.high - dimension.low) // (dimension.step or 1) + 1
+    return None if dimension.step is None else math.floor((dimension.high - dimension.low) / dimension.step + 1e-6) + 1
+
+
+def value_at(dimension: AnyDimension, index: int) -> Scalar:
+    """One of the values of a dimension that has a size."""
+    if isinstance(dimension, CategoricalDimension):
+        return dimension.choices[index]
+    if isinstance(dimension, IntDimension):
+        return dimension.low + index * (dimension.step or 1)
+    return float(Decimal(str(dimension.low)) + index * Decimal(str(dimension.step)))  # 0.1 + 2 * 0.1 is 0.3
 
 
 def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
@@ -224,7 +237,7 @@ def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
 def _choice_faults(at: str, dimension: CategoricalDimension) -> Iterator[Fault]:
     seen: list[Scalar] = []
     for choice in dimension.choices:
-        if any(_same(choice, other) for other in seen):
+        if any(same(choice, other) for other in seen):
             yield Fault(f"{at}.choices", f"{_show(choice)} stands there twice")
         seen.append(choice)
 
@@ -238,8 +251,8 @@ def _when_faults(at: str, path: str, space: Space) -> Iterator[Fault]:
             known = [p for p in space if p != path]
             yield Fault(here, f"is not searched, so the condition never changes{nearest(other, known)}")
         else:
-            for value in _listed(wanted):
-                if not _possible(value, space[other]):
+            for value in listed(wanted):
+                if not possible(value, space[other]):
                     yield Fault(here, f"{_show(value)} is never suggested there; {_range(space[other])}")
 
 
@@ -266,7 +279,7 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
 
 def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
     """Each combination of the values under which a dimension is searched, the first hundred of them."""
-    wanted = {other: _listed(values) for other, values in (dimension.when or {}).items()}
+    wanted = {other: listed(values) for other, values in (dimension.when or {}).items()}
     for values in islice(product(*wanted.values()), 100):
         yield dict(zip(wanted, values, strict=True))
 
@@ -304,7 +317,7 @@ def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Faul
         at = f"search.first.{index}.{path}"
         if path not in space:
             yield Fault(at, f"is not in search.space{nearest(path, list(space))}")
-        elif not _possible(value, space[path]):
+        elif not possible(value, space[path]):
             yield Fault(at, f"{_show(value)} is outside the space; {_range(space[path])}")
         else:
             others = {p: settings[p] for p in space[path].when or {} if p in settings}
@@ -319,9 +332,10 @@ def ends_of(dimension: AnyDimension) -> list[tuple[str, Scalar]]:
     return [("low", dimension.low), ("high", dimension.high)]
 
 
-def _possible(value: Scalar, dimension: AnyDimension) -> bool:
+def possible(value: Scalar, dimension: AnyDimension) -> bool:
+    """Whether a dimension has a value."""
     if isinstance(dimension, CategoricalDimension):
-        return any(_same(value, choice) for choice in dimension.choices)
+        return any(same(value, choice) for choice in dimension.choices)
     kinds = int if isinstance(dimension, IntDimension) else int | float
     if isinstance(value, bool) or not isinstance(value, kinds) or not dimension.low <= value <= dimension.high:
         return False
@@ -340,12 +354,13 @@ def _range(dimension: AnyDimension) -> str:
     return f"allowed is {_show(dimension.low)} to {_show(dimension.high)}{step}"
 
 
-def _same(a: Scalar, b: Scalar) -> bool:
+def same(a: Scalar, b: Scalar) -> bool:
     """Equal, and not merely because Python counts True as 1."""
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
-def _listed(value: Scalar | list[Scalar]) -> list[Scalar]:
+def listed(value: Scalar | list[Scalar]) -> list[Scalar]:
+    """What a condition asks for, as a list."""
     return value if isinstance(value, list) else [value]
 
 

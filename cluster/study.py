@@ -6,12 +6,11 @@ the checkpoints.
 """
 
 import functools
-import hashlib
 import importlib
 import math
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from cluster import moved, space, storage
+from cluster import combinations, draft, moved, space, storage
 from cluster.config import (
     AnyPruner,
     GpSampler,
@@ -38,11 +37,24 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
+from cluster.draft import DRAWS, LISTED, OWN, Drawn, mixed, unborn
 from cluster.lease import driver_text, engine_options, is_missing, readable
 from cluster.storage import SoleStorage
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, Objective, Scalar, Spent, Sweep, Trial, TrialProbed, check_form, same
+from lstm.records import (
+    BadInput,
+    Derived,
+    Epoch,
+    Objective,
+    Scalar,
+    Spent,
+    Sweep,
+    Trial,
+    TrialProbed,
+    check_form,
+    same,
+)
 from lstm.records import TrialState as State
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
@@ -50,6 +62,7 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while 
 COMMON = ("_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 FORM, FORMAT = "form", 1  # the fact, and the newest version of a study's form that is read; without the fact it is 1
+DERIVED = "derived"  # of a trial: the one that it was made of, and what for
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -77,9 +90,12 @@ class Study:
         """
         self.search, self.base, self.url, self.name = search, base, url, name
         sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
+        self._drafts: NumberedSampler | None = None  # whose draws may come twice
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search:
-            sampler, pruner = NumberedSampler(search), _pruner(search.pruner, _longest(search, base))
+            sampler = NumberedSampler(search)
+            self._drafts = None if isinstance(search.sampler, GridSampler) else sampler
+            pruner = _pruner(search.pruner, _longest(search, base))
         self._study = optuna.create_study(
             storage=kept_in or SoleStorage(storage.connect(url)),
             study_name=name,
@@ -92,6 +108,8 @@ class Study:
         self._live: dict[int, optuna.trial.Trial] = {}
         self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
         self._space: space.Space = search.space if search else {}
+        self._key = combinations.Keys(base, self._space)
+        self._known: dict[int, str] | None = None  # the configurations that were tried, by trial, once that is asked
         self.n_trials = search.n_trials if search else 1
         self.second: Objective | None = _second(search)
 
@@ -127,9 +145,28 @@ class Study:
         """All trials, as Optuna keeps them."""
         return self._study.get_trials(deepcopy=False)
 
+    def retry(self, parent: int) -> None:
+        """Queues a trial with a failed one's settings, to stand in its place; nothing where there is one already."""
+        trials = self._study.get_trials(deepcopy=False)
+        if parent in _replaced(trials):
+            return
+        settings = self._frozen(parent).params
+        self._study.enqueue_trial(settings, user_attrs={DERIVED: {"parent": parent, "purpose": "retry"}})
+
     def asked(self) -> int:
-        """How many trials have been suggested, in whatever state."""
-        return sum(t.state != TrialState.WAITING for t in self._study.get_trials(deepcopy=False))
+        """How many trials that count have been suggested, in whatever state."""
+        return sum(t.state != TrialState.WAITING for t in self._counted())
+
+    def due(self) -> int:
+        """How many trials are yet to be suggested; retries are, whatever n_trials says."""
+        queued = sum(t.state == TrialState.WAITING and DERIVED in t.user_attrs for t in self._counted())
+        return max(self.n_trials - self.asked(), queued)
+
+    def _counted(self) -> list[FrozenTrial]:
+        """The trials that count, as `Sweep.counted` says."""
+        trials = self._study.get_trials(deepcopy=False)
+        replaced = _replaced(trials)
+        return [t for t in trials if t.number not in replaced and _purpose(t) in (None, "retry")]
 
     def running(self) -> list[int]:
         """Numbers of the trials that were suggested and have not ended."""
@@ -138,20 +175,78 @@ class Study:
     def _running(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
-    def ask(self) -> int:
-        """Suggests a new trial and commits it; returns its number."""
+    def ask(self) -> int | None:
+        """Suggests a new trial and commits it; returns its number, or None where nothing new is left to try.
+
+        What is queued comes first, and as it is. All else is drawn before it is committed: again, where its
+        configuration was tried or is under way.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        if self._drafts and not any(t.state == TrialState.WAITING for t in trials):
+            drawn = self._drawn(unborn(len(trials)))
+            if drawn is None:
+                return None
+            self._commit(drawn)
         trial = self._study.ask()
         self._live[trial.number], self._reported[trial.number] = trial, {}
-        space.suggest(trial, self._space)
+        self._suggest(trial.number)
         return trial.number
+
+    def _commit(self, drawn: Drawn) -> None:
+        """Has a draw come next. What was drawn again is stored in one piece, so that no killed driver leaves half."""
+        assert self._drafts is not None
+        if drawn.attempt == 0:
+            self._drafts.replay = drawn
+        else:
+            self._study.enqueue_trial(drawn.settings)
+
+    def _drawn(self, trial: FrozenTrial) -> Drawn | None:
+        """The first of a trial's draws that nobody has tried."""
+        assert self._drafts is not None
+        others = self._tried(but=trial.number)
+
+        def is_new(settings: Mapping[str, Scalar]) -> bool:
+            return self._key(settings) not in others
+
+        return self._drafts.draw(self._study, trial, self._space, is_new)
+
+    def _tried(self, but: int | None = None) -> set[str]:
+        """Keys of the configurations that were tried or are under way, one trial's left out."""
+        if self._known is None:
+            trials = self._study.get_trials(deepcopy=False)
+            asked = [t for t in trials if t.state != TrialState.WAITING and _purpose(t) in (None, "retry")]
+            self._known = {t.number: self._key(t.params) for t in asked}
+        return {key for number, key in self._known.items() if number != but}
+
+    def _suggest(self, number: int) -> None:
+        """Stores a live trial's settings, those that it has not yet."""
+        settings = space.suggest(self._live[number], self._space)
+        if self._known is not None:
+            self._known[number] = self._key(settings)
+
+    def exhausted(self) -> dict[str, Any]:
+        """The fact that `ask` found nothing new: how many settings were tried, of how many, by how many trials."""
+        return {"tried": len(self._tried()), "combinations": combinations.count(self._space), "trials": self.asked()}
 
     def adopt(self, number: int) -> None:
         """Takes over a RUNNING trial that nobody runs; suggestions that a killed driver left out are made."""
         if number not in self._live:
             frozen = self._frozen(number)
+            self._draw_rest(frozen)
             self._live[number] = optuna.trial.Trial(self._study, frozen._trial_id)
             self._reported[number] = dict(frozen.intermediate_values)
-        space.suggest(self._live[number], self._space)
+        self._suggest(number)
+
+    def _draw_rest(self, trial: FrozenTrial) -> None:
+        """Draws what a killed driver left out of a trial's settings; again, as `ask` does, where that was tried."""
+        whole = all(path in trial.params for path in space.walk(self._space, trial.params.get))
+        if whole or self._drafts is None or "fixed_params" in trial.system_attrs:
+            return
+        drawn = self._drawn(trial)
+        if drawn and drawn.attempt == 0:
+            self._drafts.replay = drawn
+        elif drawn:  # Optuna takes what it finds under this name, as it does of a trial that was queued
+            self._study._storage.set_trial_system_attr(trial._trial_id, "fixed_params", drawn.settings)
 
     def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
         """Commits a new attempt at a trial; returns its settings and the attempt's number, from 1."""
@@ -207,6 +302,10 @@ class Study:
         """Reports epochs as they once came, one after another; what the pruner answers was decided then."""
         for epoch in epochs:
             self.report(number, [epoch])
+
+    def derived(self, number: int) -> Derived | None:
+        """What a live trial was made of, where it was made of another."""
+        return _derived(self._live[number].user_attrs)
 
     def prune(self, number: int, epoch: int) -> None:
         """Stores that a trial is pruned after an epoch and yet to be probed."""
@@ -418,7 +517,23 @@ def _trial(frozen: FrozenTrial, resolve: space.Resolver, place: str) -> Trial:
         second=end.get("second"),
         probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,
         spent=Spent(**end["spent"]) if "spent" in end else None,
+        derived=_derived(frozen.user_attrs),
     )
+
+
+def _derived(attributes: Mapping[str, Any]) -> Derived | None:
+    return Derived(**attributes[DERIVED]) if DERIVED in attributes else None
+
+
+def _purpose(frozen: FrozenTrial) -> str | None:
+    """What a trial was made of another for; None where the search asked for it."""
+    derived = _derived(frozen.user_attrs)
+    return derived.purpose if derived else None
+
+
+def _replaced(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The numbers of the trials in whose place a retry stands."""
+    return {t.user_attrs[DERIVED]["parent"] for t in trials if _purpose(t) == "retry"}
 
 
 def _second(search: SearchConfig | None) -> Objective | None:
@@ -443,47 +558,87 @@ class NumberedSampler(BaseSampler):
     def __init__(self, search: SearchConfig) -> None:
         """Wraps the sampler that the search asks for."""
         self._search = search
-        self._number = -1
+        self._made_for = (-1, 0)
+        self._attempt = 0  # which draw of a trial's setting it is
         self._sampler: BaseSampler = optuna.samplers.RandomSampler()
+        self.replay: Drawn | None = None  # drawn already, and now the trial's
 
-    def _of(self, trial: FrozenTrial) -> BaseSampler:
-        if trial.number != self._number and not isinstance(self._sampler, optuna.samplers.GridSampler):
-            made = _sampler(self._search, trial.number)
+    def draw(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        searched: space.Space,
+        is_new: Callable[[Mapping[str, Scalar]], bool],
+    ) -> Drawn | None:
+        """A trial's setting, from (seed, number, attempt), the first that is new; nothing is stored."""
+        self.replay = None
+        count, left = combinations.count(searched), None
+        try:
+            for self._attempt in range(DRAWS):
+                drawn = draft.draw(study, trial, searched, self._attempt)
+                if is_new(drawn.settings):
+                    return drawn
+                if self._attempt == 0 and count is not None and count <= LISTED:
+                    left = [settings for settings in combinations.every(searched) if is_new(settings)]
+                    if not left:
+                        return None
+        finally:
+            self._attempt = 0
+        if not left or trial.params:
+            return None
+        chosen = left[mixed(f"{self._search.sampler.seed}:{trial.number}:{DRAWS}") % len(left)]
+        return Drawn(trial.number, DRAWS, chosen, {}, {}, {})
+
+    def _of(self, trial: FrozenTrial, *, anew: bool = False) -> BaseSampler:
+        wanted = trial.number, self._attempt
+        if (anew or wanted != self._made_for) and not isinstance(self._sampler, optuna.samplers.GridSampler):
+            made = _sampler(self._search, *wanted)
             for name in COMMON:
                 if hasattr(made, name) and hasattr(self._sampler, name):
                     setattr(made, name, getattr(self._sampler, name))
-            self._number, self._sampler = trial.number, made
+            self._made_for, self._sampler = wanted, made
         return self._sampler
+
+    def _replayed(self, trial: FrozenTrial) -> Drawn | None:
+        return self.replay if self.replay and self.replay.number == trial.number else None
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Hands on."""
-        self._of(trial).before_trial(study, trial)
+        if not (drawn := self._replayed(trial)):
+            self._of(trial, anew=True).before_trial(study, trial)
+            return
+        for key, value in drawn.attributes.items():
+            study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Hands on."""
-        return self._of(trial).infer_relative_search_space(study, trial)
+        drawn = self._replayed(trial)
+        return drawn.searched if drawn else self._of(trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Hands on."""
-        return self._of(trial).sample_relative(study, trial, search_space)
+        drawn = self._replayed(trial)
+        return drawn.relative if drawn else self._of(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Hands on."""
+        if drawn := self._replayed(trial):
+            return drawn.settings[param_name]
         return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
 
     # `after_trial` is not handed on: the grid's would stop an `optimize` loop that is not there.
 
 
-def _sampler(search: SearchConfig, number: int) -> BaseSampler:
+def _sampler(search: SearchConfig, number: int, attempt: int) -> BaseSampler:
     chosen = search.sampler
     if isinstance(chosen, GridSampler):
         return optuna.samplers.GridSampler(space.grid(search.space), seed=chosen.seed)
-    seed = _mixed(chosen.seed, number)
-    if isinstance(chosen, RandomSampler):
+    seed = mixed(f"{chosen.seed}:{number}:{attempt}" if attempt else f"{chosen.seed}:{number}")
+    if isinstance(chosen, RandomSampler) or attempt >= OWN:
         return optuna.samplers.RandomSampler(seed=seed)
     if isinstance(chosen, GpSampler):
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=chosen.n_startup_trials)
@@ -494,10 +649,6 @@ def _sampler(search: SearchConfig, number: int) -> BaseSampler:
         group=any(dimension.when for dimension in search.space.values()),
         constant_liar=True,  # trials run side by side
     )
-
-
-def _mixed(seed: int, number: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "little")
 
 
 def _longest(search: SearchConfig, base: TrialConfig) -> int:

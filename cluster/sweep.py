@@ -57,6 +57,7 @@ class Order:
     begun_at: str = ""  # where the checkpoints of a sweep lie that was begun before; "" for a new one
     studies_before: tuple[str, ...] = ()  # the ids of the studies that this one was copied from
     mark: str = ""  # where the study is kept, and by whom, for those who find its checkpoints
+    retries: tuple[int, ...] = ()  # failed trials that others are to stand in for
 
     @property
     def n_trials(self) -> int:
@@ -162,6 +163,8 @@ def run(
             try:
                 settle()
                 study = open_study(order, series)
+                for parent in order.retries:
+                    study.retry(parent)
             except AWAY as error:
                 raise unanswered(order.study_url, error) from None
             patience = Patience(order.study_url, lease.held, stop, record)
@@ -226,11 +229,12 @@ def _outcome(order: Order, study: Study, before: Sweep | None, stop: Stop, *, re
         stop.now(f"the study's database does not answer ({trouble(order.study_url, error)})", 1)
         known = before or Sweep(order.name, order.base.metric, order.base.direction, order.n_trials, ())
         return Outcome(known, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
-    ended = [t for t in sweep.trials if t.ended]
-    complete = len(ended) >= study.n_trials or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
+    complete = sweep.over() or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
     if complete and sweep.best is None:
+        ended = [t for t in sweep.counted if t.ended]
         stop.now(f"no trial completed, the last one: {ended[-1].reason}", 1)
-    return Outcome(sweep, importances, complete, stop.reason, stop.code, replayed)
+    reason = stop.reason or (sweep.exhausted if complete and sweep.done < sweep.n_trials else "")
+    return Outcome(sweep, importances, complete, reason, stop.code, replayed)
 
 
 def open_study(order: Order, series: Dataset) -> Study:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune as ray_tune
-from ray.tune import Stopper
+from ray.tune import Callback, Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -38,6 +38,7 @@ def tune(bridge: Bridge, series: Dataset, name: str, resources: Mapping[str, flo
             search_alg=StudySearcher(bridge),
             scheduler=StudyScheduler(bridge),
             stop=StudyStopper(bridge),
+            callbacks=[Births(bridge)],
             num_samples=-1,
             reuse_actors=True,
             max_failures=0,
@@ -86,6 +87,18 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
         with suppress(OSError):  # `get_error` looks where it is copied to later
             said = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
         self._bridge.error(trial.trial_id, said)
+
+
+class Births(Callback):  # type: ignore[misc] # Ray ships no types
+    """Tells a bridge whose worker lives."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Wraps the bridge."""
+        self._bridge = bridge
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """A trial's actor was made, or has taken it."""
+        self._bridge.born(trial.trial_id)
 
 
 class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboards import runs
-from dashboards.ledger import ARTIFACT, STATUS, WHOLE, points, probed, settings_text, worked
+from dashboards.ledger import ARTIFACT, STATUS, WHOLE, lineage, points, probed, settings_text, worked
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
@@ -153,7 +153,7 @@ class _Check:
         if ending is not None:
             tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
             tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": runs.without_password(ending.checkpoint)}
-            tags |= {"sweep.settings": settings_text(trial.settings)[:5000]}
+            tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial.derived)}
             best = self._sweep.best is not None and self._sweep.best.number == trial.number
             if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:
                 yield f"is {'not ' if best else ''}marked as the best with sweep.best"

@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median, quantiles
 from typing import Any
 
@@ -62,11 +62,12 @@ class Comparison:
 
 
 def compare(sweeps: Sequence[Sweep]) -> Comparison:
-    """Put sweeps, and all their trials, side by side; only parameters that differ become columns.
+    """Put sweeps, and all their trials that count, side by side; only parameters that differ become columns.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
     `problem` says why.
     """
+    sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
     problem = _problem(sweeps)
     bests = [_parameters(sweep.best) if sweep.best else {} for sweep in sweeps]
     sweep_columns = _differing([best for best in bests if best])

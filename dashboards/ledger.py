@@ -15,6 +15,7 @@ from typing import Any
 
 from dashboards import runs
 from lstm.records import (
+    Derived,
     Epoch,
     Goodput,
     Scalar,
@@ -313,6 +314,7 @@ class Ledger:
             "sweep.worker": event.worker,
             "sweep.checkpoint": runs.without_password(event.checkpoint),
             "sweep.settings": settings_text(event.settings),
+            **lineage(event.derived),
         }
         self._client.log_dict(run_id, dict(event.config), "config.yaml")
         runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
@@ -340,6 +342,11 @@ class Ledger:
 def settings_text(settings: Mapping[str, Scalar]) -> str:
     """What was searched, as the tag sweep.settings holds it."""
     return json.dumps(dict(settings), ensure_ascii=False)
+
+
+def lineage(derived: Derived | None) -> dict[str, str]:
+    """What a trial was made of and for, as its run's tags; none where the search asked for it."""
+    return {"sweep.parent": str(derived.parent), "sweep.kind": derived.purpose} if derived else {}
 
 
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:

@@ -4,6 +4,7 @@ import html
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 import plotly.graph_objects as go
@@ -66,7 +67,7 @@ def report(
             was probed, `probe/...` too.
         pictures: Of the best trial's probe.
     """
-    numbers = count(1)
+    numbers, sweep = count(1), replace(sweep, trials=sweep.counted)
 
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
@@ -144,6 +145,8 @@ def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics))
+    if sweep.exhausted and len(sweep.trials) < sweep.n_trials:
+        found += f" The search ended before its number of trials: {sweep.exhausted}."
     return f'<h1>{name}</h1><p class="found">{found}</p><div class="tiles">{drawn}</div>'
 
 

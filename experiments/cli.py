@@ -28,6 +28,7 @@ HOME = click.option("--home", metavar="DIR", help="Where everything is kept.  [S
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
+ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
 
 
 class Verbs(click.Group):
@@ -43,7 +44,7 @@ class Verbs(click.Group):
         try:
             code = super().main(*args, **kwargs) or 0
         except BadInput as error:
-            _complain(str(error), 2)
+            _complain(str(error), error.code)
         except click.exceptions.NoArgsIsHelpError as error:
             _complain(error.format_message(), 2)
         except click.UsageError as error:
@@ -157,13 +158,25 @@ def train(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
-@click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
+@ADDRESS
 @SET
 @JSON
 @HOME
 def run(**arguments: Any) -> int | None:
     """Drive the sweep to its number of trials; run again to go on."""
     return _verb("run", **arguments)
+
+
+@main.command()
+@NAMED
+@click.argument("trials", metavar="[TRIAL...]", nargs=-1, type=click.IntRange(min=0))
+@click.option("--failed", is_flag=True, help="All that failed and were not retried yet.")
+@ADDRESS
+@JSON
+@HOME
+def retry(**arguments: Any) -> int | None:
+    """Run failed trials again once their cause is mended, then the sweep."""
+    return _verb("retry", **arguments)
 
 
 @main.command()

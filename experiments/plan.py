@@ -197,7 +197,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
     low, high = space.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
-    trials = order.n_trials
+    trials = min(order.n_trials, _combinations(order) or order.n_trials)
     slots = _slots(plan)
     rounds = math.ceil(trials / slots)  # trials one after another on each slot
     spans = [s * c.training.max_epochs * rounds for s, c in zip(epochs, (low, high), strict=True)]
@@ -210,6 +210,23 @@ def estimate(plan: Plan) -> dict[str, Any]:
         "slots": slots,
         "sweep_s": [round(s, 2) for s in spans],
     }
+
+
+def _combinations(order: Order) -> int | None:
+    """How many different trials the search can have; None where they are not to be counted, or there is no search."""
+    from cluster import combinations
+
+    return combinations.count(order.search.space) if order.search else None
+
+
+def _too_many(plan: Plan) -> list[str]:
+    """A note where more trials are asked for than the space has combinations."""
+    order, count = plan.order, _combinations(plan.order)
+    if count is None or count >= order.n_trials:
+        return []
+    where = f"{plan.spec.document.where('search.n_trials')}: search.n_trials"
+    ends = f"the space has {count:,} combinations: when all were tried the sweep is complete"
+    return [f"{where} is {order.n_trials:,}, and {ends}"]
 
 
 def _slots(plan: Plan) -> int:
@@ -226,7 +243,7 @@ def _slots(plan: Plan) -> int:
 def warnings(plan: Plan) -> list[str]:
     """What a person should know before it is carried out, a sentence each."""
     unwritable = _unwritable(plan.home)
-    return [*specs.warnings(plan.spec), *plan.notes, *([unwritable] if unwritable else [])]
+    return [*specs.warnings(plan.spec), *plan.notes, *_too_many(plan), *([unwritable] if unwritable else [])]
 
 
 def describe(plan: Plan) -> Mapping[str, Any]:
@@ -260,5 +277,6 @@ def describe(plan: Plan) -> Mapping[str, Any]:
             "mlflow": without_password(plan.tracking_uri),
         },
         "hash": order.spec_hash,
+        "combinations": _combinations(order),
         "warnings": warnings(plan),
     }

@@ -132,6 +132,8 @@ class Screen:
             if len(self._running) == 1 and self._live.is_started:
                 self._live.refresh()  # however short its trials are, the first is seen
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+        if event.derived:
+            again += f", {event.derived.purpose} of trial {event.derived.parent}"
         return f"trial {event.number} starts on {event.worker}{again}: {settings(event.settings)}"
 
     def _epoch_ended(self, event: EpochEnded) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 BESIDE = "beside"  # the fact that holds what workers spent and no trial's end tells
+EXHAUSTED = "exhausted"  # the fact that nothing new was found to try: `tried` of `combinations`, by so many `trials`
 PROBE_FACT = "probed."  # before a trial's number: the fact that a study keeps of its probe
 TRAINED_AGAIN = "trained_again"  # the fact that lists the trials whose lost checkpoint was made by training again
 Scalar = bool | int | float | str | None
@@ -17,6 +18,7 @@ Direction = Literal["minimize", "maximize"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 Judged = Literal["validation", "test"]
 Why = Literal["max_epochs", "patience", "target_loss", "diverged"]
+Purpose = Literal["retry", "base", "extend", "confirm", "refit", "fork"]  # what a trial was made of another for
 
 
 class Fault(NamedTuple):
@@ -60,6 +62,8 @@ class Objective(NamedTuple):
 class BadInput(Exception):
     """The user's input is wrong: exit code 2, nothing started, nothing written."""
 
+    code = 2
+
     def __init__(self, *messages: str) -> None:
         super().__init__("\n".join(messages))
         self.messages = messages
@@ -79,6 +83,17 @@ def check_form(what: str, form: int, known: int) -> None:
         raise NewerForm(
             f"{what} has form {form}, this version of lstm-sweeps reads forms up to {known}; use the one that made it"
         )
+class NoWorker(BadInput):
+    """The input may be right, and the cluster brings no worker to life: exit code 1, nothing written either."""
+
+    code = 1
+
+
+class Derived(NamedTuple):
+    """That a trial was made of another one; a retry stands in that one's place, the others count for nothing."""
+
+    parent: int
+    purpose: Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +204,7 @@ class TrialStarted:
     at_ms: int
     checkpoint: str  # the trial's address
     worker: str = ""  # host, pid and GPU numbers, for people
+    derived: Derived | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +295,12 @@ class Trial:
     second: float | None = None  # the second objective's figure
     probed: TrialProbed | None = None  # at its end, before the sampler was told
     spent: Spent | None = None  # of its workers beside its epochs; None where a trial's end did not tell that yet
+    derived: Derived | None = None
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it stands in another trial's place."""
+        return self.derived is not None and self.derived.purpose == "retry"
 
     @property
     def ended(self) -> bool:
@@ -295,6 +317,7 @@ class Trial:
             self.started_at_ms or at_ms,
             checkpoint=checkpoint,
             worker=self.worker,
+            derived=self.derived,
         )
 
     def ending(self, place: int = 0, best_value: float | None = None) -> TrialEnded:
@@ -358,9 +381,47 @@ class Sweep:
         return self.best.value <= target if self.direction == "minimize" else self.best.value >= target
 
     @property
+    def replaced(self) -> frozenset[int]:
+        """The numbers of the trials in whose place a retry stands, whether that has run yet or not."""
+        return frozenset(t.derived.parent for t in self.trials if t.derived and t.is_retry)
+
+    @property
+    def counted(self) -> tuple[Trial, ...]:
+        """The trials that count, in n_trials and wherever trials are compared: without replaced and other derived."""
+        replaced = self.replaced
+        return tuple(t for t in self.trials if t.number not in replaced and (t.derived is None or t.is_retry))
+
+    @property
+    def done(self) -> int:
+        """How many of the trials that count have ended."""
+        return sum(t.ended for t in self.counted)
+
+    @property
+    def exhausted(self) -> str:
+        """What a driver said that found nothing new to try; "" where n_trials is all that ends the sweep."""
+        found = self.facts.get(EXHAUSTED)
+        if not found:
+            return ""
+        tried, every = found["tried"], found["combinations"]
+        if every is not None and every <= tried:
+            return f"all {every} combinations were tried"
+        return f"nothing new was found to try after {tried} trials" + (f", of {every} combinations" if every else "")
+
+    def over(self, n_trials: int | None = None) -> bool:
+        """Whether none is left to run of the trials asked for, `n_trials` or the study's own number."""
+        counted, done = self.counted, self.done
+        if any(t.is_retry and t.state == "WAITING" for t in counted):
+            return False
+        if done >= (self.n_trials if n_trials is None else n_trials):
+            return True
+        return bool(self.exhausted) and done >= max(
+            self.facts[EXHAUSTED]["trials"], sum(t.state != "WAITING" for t in counted)
+        )
+
+    @property
     def best(self) -> Trial | None:
         """The completed trial with the best value; a diverged one is never it."""
-        return self._best(self.trials)
+        return self._best(self.counted)
 
     @property
     def front(self) -> list[Trial]:
@@ -373,7 +434,7 @@ class Sweep:
         signs = (sign_of(self.direction), sign_of(self.second.direction))
         done = [
             ((signs[0] * t.value, signs[1] * t.second), t)
-            for t in self.trials
+            for t in self.counted
             if t.state == "COMPLETE" and not t.diverged and t.value is not None and t.second is not None
         ]
         front: list[Trial] = []
@@ -408,7 +469,8 @@ class Sweep:
         ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
         endings, best = [], None
         for place, trial in enumerate(ended, 1):
-            best = self._best([trial, best] if best else [trial])
+            mine = [trial] if trial.derived is None or trial.is_retry else []
+            best = self._best([*mine, best] if best else mine)
             endings.append(trial.ending(place, best.value if best else None))
         return endings
 

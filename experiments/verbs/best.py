@@ -35,7 +35,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
         "metric": sweep.metric,
         "direction": sweep.direction,
         "n_trials": sweep.n_trials,
-        "states": dict(Counter(t.state for t in sweep.trials)),
+        "states": dict(Counter(t.state for t in sweep.counted)),
         "better_pruned": _better_pruned(sweep),
         **_front(sweep),
         "best": best
@@ -66,7 +66,7 @@ def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
     """The pruned trial, if any, that had a better epoch than the best completed one: its pruner saw later ones."""
     sign, best = sign_of(sweep.direction), sweep.best
     pruned = [
-        (sign * t.value, t) for t in sweep.trials if t.state == "PRUNED" and not t.diverged and t.value is not None
+        (sign * t.value, t) for t in sweep.counted if t.state == "PRUNED" and not t.diverged and t.value is not None
     ]
     if best is None or best.value is None or not pruned:
         return None

@@ -38,8 +38,16 @@ HURRY_S = 5.0  # for who reads the screen, unless all went well
 SHOWN = 3  # of what MLflow refused
 
 
-def main(*, home: str, named: str, address: str | None, overrides: Sequence[str], as_json: bool) -> int:
-    """Runs the sweep; the exit code."""
+def main(
+    *,
+    home: str,
+    named: str,
+    address: str | None,
+    overrides: Sequence[str],
+    as_json: bool,
+    retries: Sequence[int] = (),
+) -> int:
+    """Runs the sweep, and failed trials of it again; the exit code."""
     from cluster import connect, study, sweep
     from cluster.lease import HeldError
 
@@ -54,7 +62,8 @@ def main(*, home: str, named: str, address: str | None, overrides: Sequence[str]
         order = sweep.as_begun(plan.order, known)
         sweep.check_same(known, order, plan.series)
         sweep.check_checkpoints(order, study.read(order.study_url, order.name))
-        plan = replace(plan, order=sweep.as_moved(order, elsewhere) if elsewhere else order)
+        order = sweep.as_moved(order, elsewhere) if elsewhere else order
+        plan = replace(plan, order=replace(order, retries=tuple(retries)))
     else:
         lost.refuse(plan)
     is_settled = elsewhere is None and not where.moved_from()
@@ -104,7 +113,9 @@ def _run(
     recorded = before and before.facts.get("recorded") == plan.store_mark and plan.store_is_there
     if before and recorded and is_settled and _is_complete(before, plan) and _has_best(before):
         keep()
-        return _say(plan, before, console, "This sweep is complete; nothing was left to do.", 0, as_json=as_json)
+        why = f" ({before.exhausted})" if before.exhausted and before.done < order.n_trials else ""
+        first = f"This sweep is complete{why}; nothing was left to do."
+        return _say(plan, before, console, first, 0, as_json=as_json)
     away = ask(plan.tracking_uri, _store(plan))
     screen = Screen(
         console,
@@ -116,7 +127,8 @@ def _run(
         log=sys.stdout,  # which leads to the log now
     )
     if before:
-        screen.known(Counter(t.state for t in before.trials if t.ended), before.best.ending() if before.best else None)
+        done = [t.state for t in before.counted if t.ended and t.number not in order.retries]
+        screen.known(Counter(done), before.best.ending() if before.best else None)
     recorder = Recorder(
         plan.tracking_uri,
         plan.artifacts,
@@ -317,7 +329,7 @@ def _has_best(swept: Sweep) -> bool:
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:
-    return swept.reached(plan.order.target) or sum(t.ended for t in swept.trials) >= plan.order.n_trials
+    return not plan.order.retries and (swept.over(plan.order.n_trials) or swept.reached(plan.order.target))
 
 
 @contextmanager

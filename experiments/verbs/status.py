@@ -28,8 +28,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
 
 def status(sweep: Sweep) -> dict[str, Any]:
     """How far a sweep is, as plain data."""
-    states = Counter(t.state for t in sweep.trials)
-    done = sum(t.ended for t in sweep.trials)
+    states = Counter(t.state for t in sweep.counted)
     spans = [t.duration_s for t in sweep.trials if t.duration_s is not None]
     hour_ago = (time.time() - 3600) * 1000
     recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
@@ -39,9 +38,11 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "sweep": sweep.name,
         "metric": sweep.metric,
         "n_trials": sweep.n_trials,
-        "done": done,
-        "complete": done >= sweep.n_trials or bool(sweep.facts.get("complete")),
+        "done": sweep.done,
+        "complete": sweep.over() or bool(sweep.facts.get("complete")),
+        "exhausted": sweep.exhausted,
         "states": dict(states),
+        "replaced": sorted(sweep.replaced),
         "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,
@@ -68,11 +69,14 @@ def _show(document: dict[str, Any]) -> None:
     done, total = document["done"], document["n_trials"]
     about = f" ({states})" if states else ""
     screen.print(f"{document['sweep']}: {done} of {total} trials have ended{about}", style="bold", soft_wrap=True)
+    if document["replaced"]:
+        screen.print(f"replaced by retries: {', '.join(map(str, document['replaced']))}", soft_wrap=True)
     driver = document["driver"]
     if driver:
         screen.print(f"driven by process {driver['pid']} on {driver['host']}")
     elif document["complete"]:
-        screen.print("complete; nobody drives it")
+        why = f": {document['exhausted']}" if document["exhausted"] else ""
+        screen.print(f"complete{why}; nobody drives it")
     else:
         screen.print("nobody drives it; `sweep run` goes on", style="yellow")
     if best := document["best"]:

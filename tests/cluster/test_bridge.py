@@ -16,7 +16,7 @@ from cluster.patience import Patience
 from cluster.result import Failure, Probed, Started
 from cluster.stop import Stop
 from cluster.study import Study
-from cluster.tune import StudyScheduler, StudySearcher, StudyStopper
+from cluster.tune import Births, StudyScheduler, StudySearcher, StudyStopper
 from lstm import checkpoint
 from lstm.config import TrialConfig
 from lstm.records import BESIDE, Epoch, EpochEnded, Notice, Spent, TrialEnded, TrialLost, TrialProbed, TrialStarted
@@ -357,6 +357,66 @@ def test_a_trial_that_is_lost_again_and_again_fails(tune, patient, how):
     text = "its process or its host was lost" if how == "died" else "OSError: no space left"
     assert (t.events[-1].state, t.events[-1].reason) == ("FAIL", f"{text} ({LOSSES} times)")
     assert t.ask() == (None, FINISHED)
+
+
+NEVER_RAN = "Failure # 1\nThe actor died unexpectedly.\n\tactor_id: 1\nThe actor never ran - it was cancelled.\n"
+RAISES = "Failure # 1\n\x1b[36mray::TrialActor.__init__()\x1b[39m (pid=1)\n  File 'a.py'\n    x()\nImportError: no cuda\n"
+NO_ENVIRONMENT = "Failure # 1\nFailed to set up runtime environment.\n[Node 1] Traceback:\n  File 'a.py'\nOSError: full\n"
+UNBORN = [(NEVER_RAN, "never ran"), (RAISES, "ImportError: no cuda"), (NO_ENVIRONMENT, "OSError: full")]
+
+
+@pytest.mark.parametrize(("said", "cause"), UNBORN)
+def test_where_no_worker_comes_to_life_the_sweep_ends_with_rays_cause_and_keeps_its_trials(tune, patient, said, cause):
+    t = tune(n_trials=2)
+    while not t.stop.reason:
+        trial_id, _ = t.ask()
+        if trial_id:
+            t.die(trial_id, said)
+        patient[0] += 1.0
+    assert t.stop.code == 1
+    assert cause in t.stop.reason
+    assert (t.states(), t.told(TrialEnded), t.told(TrialLost)) == (["RUNNING", "RUNNING"], [], [])
+    assert all("losses" not in trial.user_attrs for trial in t.study._study.trials)
+    again = tune(n_trials=2)  # the cause is mended
+    again.run(), again.run()
+    assert again.states() == ["COMPLETE", "COMPLETE"]
+    assert again.ask() == (None, FINISHED)
+
+
+@pytest.mark.parametrize("said", [NEVER_RAN, NO_ENVIRONMENT])
+def test_a_host_on_which_none_comes_to_life_ends_nothing_while_others_do(tune, patient, said):
+    t = tune(n_trials=2)
+    lives, _ = t.start()
+    for _ in range(3 * LOSSES):
+        trial_id, config = t.ask()
+        t.die(trial_id, said)
+        patient[0] += 60.0
+    assert (config["number"], t.stop.reason, t.states()) == (1, "", ["RUNNING", "RUNNING"])
+    t.last(lives, [epoch(1, 1.0, "max_epochs")])
+    t.run()
+    assert t.states() == ["COMPLETE", "COMPLETE"]
+
+
+def test_a_trial_whose_workers_raise_while_those_of_others_live_fails_in_the_end(tune, patient):
+    t = tune(n_trials=2)
+    t.start()
+    for _ in range(LOSSES):
+        trial_id, _ = t.ask()
+        t.die(trial_id, RAISES)
+        patient[0] += 60.0
+    trial = t.study.sweep().trials[1]
+    assert (trial.state, trial.reason) == ("FAIL", f"{RAISED}: ImportError: no cuda ({LOSSES} times)")
+
+
+def test_a_worker_that_tune_saw_alive_was_alive(tune, patient):
+    """What kills it in its first step may be the trial: that is counted, though it has told nothing."""
+    t = tune(n_trials=1)
+    for _ in range(LOSSES):
+        trial_id, _ = t.ask()
+        Births(t.bridge).on_trial_start(0, [], SimpleNamespace(trial_id=trial_id))
+        t.die(trial_id, NEVER_RAN)
+        patient[0] += 60.0
+    assert t.states() == ["FAIL"]
 
 
 @pytest.mark.parametrize(("kind", "state", "diverged"), [("broken", "FAIL", False), ("diverged", "PRUNED", True)])

@@ -43,7 +43,16 @@ def test_trials_run_on_all_hosts_each_with_its_own_gpu(lab: hosts.Lab, tmp_path:
     for trap in ("lstm.py", "cluster.py"):
         (tmp_path / trap).write_text("raise SystemExit('the user\\'s file was imported')\n")
 
-    ran = lab.hosts[0].run("sweep", "run", "spec.yaml", "--home", "home", "--address", address, cwd=tmp_path)
+    words = "sweep", "run", "spec.yaml", "--home", "home", "--address", address
+    # This cluster has no tokens. A driver that asks for one brings no actor to life there, though its tasks run.
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+    refused = lab.hosts[0].run(*words, cwd=tmp_path, environment=token)
+    assert refused.returncode == 1, refused.stdout
+    assert "RAY_AUTH_MODE" in refused.stdout
+    assert refused.stdout.count("The actor never ran") == 3, "what Ray says of each host"
+    assert not (tmp_path / "home").exists()
+
+    ran = lab.hosts[0].run(*words, cwd=tmp_path)
 
     assert ran.returncode == 0, ran.stdout
     assert "may not ask for a token" in ran.stdout

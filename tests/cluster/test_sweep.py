@@ -162,6 +162,17 @@ def test_an_error_beside_our_own_step_is_told_as_what_it_is(drive, order, monkey
     assert end.reason == "its process could not go on: ZeroDivisionError: division by zero (1 times)"
 
 
+def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_run(drive, order, monkeypatch):
+    monkeypatch.setattr(bridge, "UNBORN", 2)
+    outcome, events, _ = drive(order(n_trials=2), notes=(Unreadable(),))
+    assert (outcome.code, outcome.complete) == (1, False)
+    assert "ZeroDivisionError" in outcome.reason, "what Ray says"
+    assert told(events, TrialEnded) == []
+    outcome, events, _ = drive(order(n_trials=2))
+    assert (outcome.code, outcome.complete) == (0, True)
+    assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1]
+
+
 def pid_of(event):
     return int(event.worker.split("pid ")[1].split()[0])
 

@@ -1,0 +1,87 @@
+"""The combinations of a space: how many there are, which they are, what tells one from another."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from cluster import space
+from cluster.config import AnyDimension, FloatDimension
+from cluster.space import Settings, Space
+from lstm.config import TrialConfig
+from lstm.records import Scalar
+
+OTHER: Any = object()  # stands for any value that no condition asks for
+
+
+def count(searched: Space) -> int | None:
+    """How many different settings there are, conditions counted in; None where a real parameter has no steps."""
+    named = _named(searched)
+
+    def beyond(paths: list[str], settings: dict[str, Scalar]) -> float:
+        if not paths:
+            return 1
+        path, *rest = paths
+        if not space.active(searched[path], settings):
+            return beyond(rest, settings)
+        size = space.size(searched[path])
+        if size is None:
+            return math.inf
+        asked = [value for value in named.get(path, []) if space.possible(value, searched[path])]
+        found = sum(beyond(rest, {**settings, path: value}) for value in asked)
+        others = size - len(asked)  # all of them are alike to the conditions
+        return found + (others * beyond(rest, {**settings, path: OTHER}) if others else 0)
+
+    found = beyond(space.order(searched), {})
+    return None if math.isinf(found) else int(found)
+
+
+def _named(searched: Space) -> dict[str, list[Scalar]]:
+    """The values that conditions ask for, by the parameter that they name."""
+    named: dict[str, list[Scalar]] = {}
+    for dimension in searched.values():
+        for path, wanted in (dimension.when or {}).items():
+            here = named.setdefault(path, [])
+            here += [value for value in space.listed(wanted) if not any(space.same(value, known) for known in here)]
+    return named
+
+
+def every(searched: Space) -> Iterator[dict[str, Scalar]]:
+    """All settings of a space in which they can be counted."""
+
+    def beyond(paths: list[str], settings: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:
+        if not paths:
+            yield settings
+            return
+        path, *rest = paths
+        if not space.active(searched[path], settings):
+            yield from beyond(rest, settings)
+            return
+        for index in range(space.size(searched[path]) or 0):
+            yield from beyond(rest, {**settings, path: space.value_at(searched[path], index)})
+
+    yield from beyond(space.order(searched), {})
+
+
+class Keys:
+    """What tells a configuration from another over one base: the same for two settings that resolve to the same."""
+
+    def __init__(self, base: TrialConfig, searched: Space) -> None:
+        """Prepares it."""
+        tree = base.model_dump()
+        self._space = searched
+        self._base = {path: tree[section][field] for path in searched for section, field in [path.split(".")]}
+
+    def __call__(self, settings: Settings) -> str:
+        """A setting's key."""
+        values = [_exact(dimension, settings.get(path, self._base[path])) for path, dimension in self._space.items()]
+        return json.dumps(values)
+
+
+def _exact(dimension: AnyDimension, value: Scalar) -> Scalar:
+    """A value without how it was come to: 1 as 1.0, and of steps the number, for 0.1 + 2 * 0.1 is not 0.3."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(dimension, FloatDimension) and dimension.step is not None:
+        return round((value - dimension.low) / dimension.step, 6)
+    return float(value)

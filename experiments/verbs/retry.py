@@ -1,0 +1,42 @@
+"""`sweep retry`: runs failed trials again, each as a new one in its place, then what else the sweep has left."""
+
+from collections.abc import Iterator, Sequence
+
+from experiments import find
+from experiments.plan import Home
+from experiments.verbs import run
+from lstm.records import BadInput, Sweep
+
+
+def main(*, home: str, named: str, trials: Sequence[int], failed: bool, address: str | None, as_json: bool) -> int:
+    """Drives the sweep as `sweep run` does, with the retries first in its queue; the exit code."""
+    from cluster import study
+
+    found = find.sweep(named, Home.at(home))
+    if failed == bool(trials):
+        both = "both say which trials are meant" if failed else "say which trials are meant"
+        raise BadInput(f"{both}: give --failed for all that failed, or their numbers")
+    sweep = study.read(found.study_url, found.name)
+    if sweep.reached(sweep.facts.get("target")):
+        raise BadInput(f"{sweep.name}: has reached its target (search.stop.target), so that nothing more is run")
+    if faults := list(_faults(sweep, trials)):
+        raise BadInput(*faults)
+    chosen = trials or [trial.number for trial in sweep.counted if trial.state == "FAIL"]
+    numbers = tuple(dict.fromkeys(chosen))
+    return run.main(home=home, named=named, address=address, overrides=(), as_json=as_json, retries=numbers)
+
+
+def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[str]:
+    """What keeps trials from being retried."""
+    known = {trial.number: trial for trial in sweep.trials}
+    retries = {trial.derived.parent: trial.number for trial in sweep.trials if trial.derived and trial.is_retry}
+    failed = [trial.number for trial in sweep.counted if trial.state == "FAIL"]
+    there = f"failed: {', '.join(map(str, failed))}" if failed else "no trial failed"
+    for number in dict.fromkeys(numbers):
+        if number not in known:
+            yield f"{sweep.name}: has no trial {number}; {there}"
+        elif number in retries:
+            mend = f"`sweep run {sweep.name}` runs it if it has not ended"
+            yield f"{sweep.name}: trial {number} was retried already, as trial {retries[number]}; {mend}"
+        elif known[number].state != "FAIL":
+            yield f"{sweep.name}: trial {number} is {known[number].state}, and only failed trials are retried; {there}"
