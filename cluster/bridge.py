@@ -70,7 +70,7 @@ class Attempt:
     address: str
     epochs: list[Epoch] = field(default_factory=list)
     ended: bool = False
-    worker: str = ""  # host, pid and GPU numbers
+    worker: str = ""  # host, pid and device
     actor: Any = None  # its handle, once it has started
     known: Spent = NOTHING  # what a checkpoint knows that no actor told
     waits: bool = False  # for the storage of checkpoints, and that was told

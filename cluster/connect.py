@@ -24,14 +24,16 @@ import lstm
 from cluster import head, scratch
 from cluster.config import ResourcesConfig
 from cluster.result import what_ray_said
+from lstm import device
 from lstm.records import BadInput, NoWorker
 
+SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that takes no GPU may look at them
 # Read by Ray and Tune when they are imported or started.
 SETTINGS = {
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for its pyproject.toml among them
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    **SEEN,
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -67,6 +69,7 @@ LOCAL = {
     "raylet_client_connect_timeout_milliseconds": 20,
     "raylet_client_num_connect_attempts": 500,
 }
+NO_GPU = "PyTorch can use no GPU of this cluster: trials take none and run on the CPU (resources.gpus_per_trial: auto)"
 LOOK_S = 0.02  # between two looks whether a local Ray's node is there
 
 ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
@@ -122,7 +125,8 @@ def join(
                     logging_level=logging.WARNING,
                     configure_logging=True,
                     # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
-                    runtime_env={"working_dir": str(rooms)},
+                    runtime_env={"working_dir": str(rooms), **({"env_vars": SEEN} if address else {})},
+                    num_cpus=None if address else device.cpu_count(),
                     _temp_dir=place,
                     _system_config=None if address else LOCAL,
                 )
@@ -358,6 +362,9 @@ def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoint
         nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
     else:
         _check_here(checkpoints)
+    notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
+    if notes and notes[-1] == NO_GPU:
+        nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}))
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     warning = (
         "this cluster may not ask for a token: whoever reaches its ports can run code on it (RAY_AUTH_MODE=token where "
@@ -370,7 +377,7 @@ def _check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoint
         gpus=_total(nodes, "GPU"),
         slots=slots,
         gpus_per_trial=gpus,
-        warnings=(warning,) if open_door else (),
+        warnings=(*((warning,) if open_door else ()), *notes),
     )
 
 
@@ -398,20 +405,16 @@ def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
     import ray
 
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return sum(
-        int(
-            min(
-                node.get("CPU", 0.0) // cpus_per_trial,
-                _packed(node.get("GPU", 0.0), gpus_per_trial) if gpus_per_trial else float("inf"),
-            )
-        )
-        for node in resources
-    )
+    return sum(fit(node.get("CPU", 0.0), node.get("GPU", 0.0), cpus_per_trial, gpus_per_trial) for node in resources)
 
 
-def _packed(gpus: float, share: float) -> float:
-    """Trials on a node's GPUs: a fraction never spans two of them."""
-    return gpus // share if share >= 1 else int(gpus) * int(1 / share + 1e-9)
+def fit(cpus: float, gpus: float, cpus_per_trial: int, gpus_per_trial: float) -> int:
+    """Trials that fit at once onto a machine; a fraction of a GPU never spans two of them."""
+    by_cpu = int(cpus // cpus_per_trial)
+    if not gpus_per_trial:
+        return by_cpu
+    by_gpu = gpus // gpus_per_trial if gpus_per_trial >= 1 else int(gpus) * int(1 / gpus_per_trial + 1e-9)
+    return min(by_cpu, int(by_gpu))
 
 
 def _check_here(checkpoints: str) -> None:
@@ -422,6 +425,49 @@ def _check_here(checkpoints: str) -> None:
             raise BadInput(f"{platform.node()}: can't write checkpoints to {checkpoints}: {trouble}")
     finally:
         _forget(checkpoints, probe)
+
+
+def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfig, *, local: bool) -> list[str]:
+    """What there is to say of GPUs that PyTorch can't use; the last is `NO_GPU` where it can use none at all.
+
+    Raises:
+        BadInput: GPUs were asked for by number.
+    """
+    owners = [node for node in nodes if node["Resources"].get("GPU", 0.0) >= 1]
+    usable, faults = 0, []
+    for node, (count, why) in zip(
+        owners, [_gpus() for _ in owners] if local else _ask_for_gpus(ray, owners), strict=True
+    ):
+        there = int(node["Resources"]["GPU"])
+        usable += count
+        if count < there:
+            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+            faults.append(f"{host}: PyTorch can use {count} of {there} GPUs{f': {why}' if why else ''}")
+    if faults and resources.gpus_per_trial != "auto":
+        mend = "mend that, start Ray there with --num-gpus=0, or set resources.gpus_per_trial to 0 or auto"
+        raise BadInput(*(f"resources.gpus_per_trial: {fault}; {mend}" for fault in faults))
+    return [*faults, NO_GPU] if faults and not usable else faults
+
+
+def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    """Each node's answer to `_gpus`; one that does not answer has died since, or will be told of by its trials."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0)(_gpus)
+    pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    asked = [task.options(scheduling_strategy=each).remote() for each in pinned]
+    end, answers = time.monotonic() + ANSWER_S, []
+    for node, each in zip(nodes, asked, strict=True):
+        try:
+            answers.append(ray.get(each, timeout=max(0.0, end - time.monotonic())))
+        except ray.exceptions.RayError:
+            answers.append((int(node["Resources"]["GPU"]), ""))
+    return answers
+
+
+def _gpus() -> tuple[int, str]:
+    """On a node: the GPUs that PyTorch can use, and why there are none."""
+    return device.gpu_count(), device.why_no_gpu()
 
 
 def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> None:
@@ -560,6 +606,4 @@ def _forget(checkpoints: str, probe: str) -> None:
 
 
 def _versions() -> tuple[str, str]:
-    from lstm import device
-
     return platform.python_version(), device.version()

@@ -65,7 +65,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._clock.lap("data")
         from lstm import device, training  # noqa: F401 # the latter takes its time here, too
 
-        self._series = series
+        self._series, self._place = series, ""
         self._device = device.claim(int(config["cpus"]), float(config["gpus"]))
         self._clock.lap("start")
         self.reset_config(config)
@@ -212,9 +212,15 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         return [ray.get_runtime_context().current_actor]
 
     def _worker(self) -> str:
-        gpus = ray.get_gpu_ids()
-        on = f" gpu {','.join(str(g) for g in gpus)}" if gpus else ""
-        return f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}{on}"
+        if not self._place:  # said with each epoch that is written
+            self._place = f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}"
+            if self._device == "cuda":
+                self._place += f" gpu {','.join(map(str, ray.get_gpu_ids()))}"
+            elif ray.cluster_resources().get(
+                "GPU"
+            ):  # the device in use, whatever was taken; else it goes without saying
+                self._place += " cpu"
+        return self._place
 
 
 def _first_line(error: BaseException) -> str:

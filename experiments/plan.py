@@ -199,7 +199,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
     trials = min(order.n_trials, _combinations(order) or order.n_trials)
     slots = _slots(plan)
-    rounds = math.ceil(trials / slots)  # trials one after another on each slot
+    rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
     spans = [s * c.training.max_epochs * rounds for s, c in zip(epochs, (low, high), strict=True)]
     return {
         "device": device,
@@ -230,14 +230,29 @@ def _too_many(plan: Plan) -> list[str]:
 
 
 def _slots(plan: Plan) -> int:
-    from lstm.device import gpu_count
+    """Trials at once on this machine, as `run` counts them on each of a cluster's; 0 where none fits."""
+    from cluster.connect import fit
+    from lstm.device import cpu_count, gpu_count
 
-    resources = plan.order.resources
-    here = max((os.cpu_count() or 1) // resources.cpus_per_trial, 1)
+    resources, gpus = plan.order.resources, gpu_count()
     share = resources.gpus_per_trial
-    if share != 0 and (gpus := gpu_count()):
-        here = min(here, gpus if share == "auto" else int(gpus / share + 1e-9))
+    here = fit(cpu_count(), gpus, resources.cpus_per_trial, float(gpus >= 1) if share == "auto" else share)
     return here if resources.max_concurrent == "auto" else min(here, resources.max_concurrent)
+
+
+def _too_large(plan: Plan, slots: int) -> list[str]:
+    """What is to be said where no trial fits on this machine; a cluster may have what it asks for."""
+    from lstm.device import cpu_count, gpu_count, why_no_gpu
+
+    if slots:
+        return []
+    asked, gpus = plan.order.resources, gpu_count()
+    share = min(gpus, 1) if asked.gpus_per_trial == "auto" else asked.gpus_per_trial
+    no_gpu = f" ({why_no_gpu()})" if share and not gpus else ""
+    return [
+        f"resources: a trial asks for {asked.cpus_per_trial} CPUs and {share:g} GPUs, this machine has {cpu_count()} "
+        f"and {gpus} for it{no_gpu}; `sweep run` needs a cluster that has them (--address)"
+    ]
 
 
 def warnings(plan: Plan) -> list[str]:
@@ -278,5 +293,5 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         },
         "hash": order.spec_hash,
         "combinations": _combinations(order),
-        "warnings": warnings(plan),
+        "warnings": [*warnings(plan), *_too_large(plan, measured["slots"])],
     }

@@ -65,8 +65,8 @@ def show(plan: Mapping[str, Any]) -> None:
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
     rows.add_row("", f"{unshared} had each step of the look-back its own: the weights are shared over time")
     rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
-    at_once = f"{plan['slots']} trials" if plan["slots"] > 1 else "1 trial"
-    rows.add_row("device", f"{plan['device']}, {at_once} at once on this machine")
+    at_once = {0: "no trial fits", 1: "1 trial at once"}.get(plan["slots"], f"{plan['slots']} trials at once")
+    rows.add_row("device", f"{plan['device']}, {at_once} on this machine")
     spans = _both(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
     rows.add_row("time", f"{spans} of training if no trial stops early (measured in {plan['measured_in_s']:.1f} s)")
     rows.add_row("kept", f"study {kept['study']}")

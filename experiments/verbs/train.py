@@ -23,7 +23,7 @@ SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
     """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged or had no room."""
     from lstm import checkpoint, tasks, training
-    from lstm.device import claim, is_out_of_memory
+    from lstm.device import claim, is_out_of_memory, why_no_gpu
 
     where = Home.at(home)
     plan = make(find.spec(named, where, overrides), where)
@@ -32,6 +32,8 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     order, resources = plan.order, plan.order.resources
     device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
     if device == "cpu":
+        if resources.gpus_per_trial not in (0, "auto"):
+            print(f"{order.name}: trains on the CPU, though a GPU is asked for: {why_no_gpu()}", file=sys.stderr)
         check_room(plan, order.base)
     address = f"{order.sweep_folder}/train"
     found = checkpoint.load(address)

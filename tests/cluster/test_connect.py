@@ -189,10 +189,13 @@ def test_a_driver_that_is_not_let_in_gives_up_and_leaves(tmp_path):
     assert ran.stdout.startswith("--address auto: no cluster could be joined: ")
 
 
-def test_a_local_ray_needs_neither_a_home_nor_a_short_tmpdir(joins, tmp_path):
+BIND = "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_a_local_ray_needs_neither_a_home_nor_a_short_tmpdir_and_takes_the_cores_that_it_is_bound_to(joins, tmp_path):
     (long := tmp_path / ("x" * 60)).mkdir()
-    found = joins(HOME="/proc/none", TMPDIR=str(long))
-    assert found["address"] == "local"
+    found = joins((sys.executable, "-c", BIND), HOME="/proc/none", TMPDIR=str(long))
+    assert (found["address"], found["cpus"]) == ("local", 1)
     (warning,) = found["warnings"]
     assert [part for part in ("TMPDIR", str(long), "/tmp/ray") if part not in warning] == []
     assert [path for path in long.iterdir() if path.name.startswith(("ray", "lstm-sweeps-"))] == []
@@ -303,6 +306,7 @@ def test_nodes_that_are_fine(tmp_path):
         ([{"CPU": 4.0}, {"CPU": 3.0}], 2, 0.0, 3),
         ([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}], 1, 1.0, 2),
         ([{"CPU": 8.0, "GPU": 2.0}], 1, 0.3, 6),
+        ([{"CPU": 8.0, "GPU": 2.0}], 1, 0.4, 4),
         ([{"CPU": 8.0, "GPU": 1.0}], 1, 0.1, 8),
         ([{"CPU": 8.0, "GPU": 3.0}], 1, 2.0, 1),
         ([{"CPU": 1.0}], 2, 0.0, 0),
@@ -313,6 +317,70 @@ def test_slots(monkeypatch, nodes, cpus, gpus, slots):
     dead = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
     monkeypatch.setattr(ray, "nodes", lambda: [dead, *({"Alive": True, "Resources": n} for n in nodes)])
     assert connect.count_slots(cpus, gpus) == slots
+
+
+GPUS = [{"Alive": True, "Resources": {"CPU": 4.0, "GPU": gpus}, **n} for gpus, n in zip((2.0, 1.0), NODES, strict=True)]
+GPUS.append({"Alive": True, "Resources": {"CPU": 4.0}, **NODES[0], "NodeManagerAddress": "10.0.0.3"})
+
+
+@pytest.fixture
+def with_gpus(monkeypatch, tmp_path):
+    """Checks a cluster of three hosts, whose first two have 2 and 1 GPUs, of which PyTorch can use so many."""
+    monkeypatch.setattr(ray, "nodes", lambda: GPUS)
+    monkeypatch.setattr(connect, "_check_nodes", lambda *_: None)
+
+    def check(asked, *usable):
+        answers = [(count, "" if count else "a build for the CPU") for count in usable]
+        monkeypatch.setattr(connect, "_ask_for_gpus", lambda _, nodes: answers[: len(nodes)])
+        return connect._check(ray, "auto", ResourcesConfig(gpus_per_trial=asked), str(tmp_path))
+
+    return check
+
+
+@pytest.mark.parametrize("asked", [1.0, 0.5])
+def test_gpus_that_are_asked_for_by_number_and_can_not_be_used_are_refused(with_gpus, asked):
+    assert with_gpus(asked, 2, 1).gpus_per_trial == asked
+    with pytest.raises(BadInput) as refused:
+        with_gpus(asked, 1, 0)
+    first, second = refused.value.messages
+    assert first.startswith("resources.gpus_per_trial: 10.0.0.1 (host1): PyTorch can use 1 of 2 GPUs")
+    assert second.startswith("resources.gpus_per_trial: 10.0.0.2 (host2): PyTorch can use 0 of 1 GPUs: a build for the")
+
+
+def test_gpus_that_can_not_be_used_are_noted_where_the_number_was_left_open(with_gpus):
+    joined = with_gpus("auto", 2, 1)
+    assert (joined.gpus_per_trial, joined.slots, len(joined.warnings)) == (1.0, 3, 1)
+    joined = with_gpus("auto", 2, 0)
+    assert (joined.gpus_per_trial, joined.slots) == (1.0, 3)
+    assert "10.0.0.2 (host2)" in joined.warnings[-1]
+    joined = with_gpus("auto", 0, 0)
+    assert (joined.gpus_per_trial, joined.slots) == (0.0, 12), "none is held that trains nothing"
+    assert [host for host in ("host1", "host2", "CPU") if not any(host in w for w in joined.warnings)] == []
+
+
+def test_nobody_asks_for_gpus_that_no_trial_takes(with_gpus, monkeypatch):
+    monkeypatch.setattr(connect, "_check_gpus", lambda *_, **__: pytest.fail("asked"))
+    assert with_gpus(0.0).warnings[1:] == ()
+
+
+def test_the_gpus_of_a_local_ray_are_looked_at_without_a_worker(monkeypatch, tmp_path):
+    monkeypatch.setattr(ray, "nodes", lambda: GPUS[:1])
+    monkeypatch.setattr(connect.device, "gpu_count", lambda: 0)
+    with pytest.raises(BadInput, match="PyTorch can use 0 of 2 GPUs"):
+        connect._check(ray, None, ResourcesConfig(gpus_per_trial=1), str(tmp_path))
+    assert connect._check(ray, None, ResourcesConfig(), str(tmp_path)).gpus_per_trial == 0.0
+
+
+def test_a_node_that_does_not_say_what_its_gpus_are_worth_is_no_fault():
+    def get(answer, timeout):
+        raise ray.exceptions.GetTimeoutError("x")
+
+    silent = SimpleNamespace(
+        exceptions=ray.exceptions,
+        get=get,
+        remote=lambda **_: lambda _: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: None)),
+    )
+    assert connect._ask_for_gpus(silent, GPUS[:2]) == [(2, ""), (1, "")]
 
 
 def test_a_trial_that_fits_nowhere(monkeypatch, tmp_path):

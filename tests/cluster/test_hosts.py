@@ -34,7 +34,7 @@ def lab() -> Iterator[hosts.Lab]:
         yield made
 
 
-def test_trials_run_on_all_hosts_each_with_its_own_gpu(lab: hosts.Lab, tmp_path: Path) -> None:
+def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(lab: hosts.Lab, tmp_path: Path) -> None:
     address = hosts.cluster(*lab.hosts, cpus=2, gpus=2)
     rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1500))
     (tmp_path / "wave.csv").write_text(f"y\n{rows}\n")
@@ -43,18 +43,25 @@ def test_trials_run_on_all_hosts_each_with_its_own_gpu(lab: hosts.Lab, tmp_path:
     for trap in ("lstm.py", "cluster.py"):
         (tmp_path / trap).write_text("raise SystemExit('the user\\'s file was imported')\n")
 
-    words = "sweep", "run", "spec.yaml", "--home", "home", "--address", address
+    command = ("sweep", "run", "spec.yaml", "--home", "home", "--address", address)
     # This cluster has no tokens. A driver that asks for one brings no actor to life there, though its tasks run.
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-    refused = lab.hosts[0].run(*words, cwd=tmp_path, environment=token)
+    refused = lab.hosts[0].run(*command, "--set", "resources.gpus_per_trial=auto", cwd=tmp_path, environment=token)
     assert refused.returncode == 1, refused.stdout
     assert "RAY_AUTH_MODE" in refused.stdout
     assert refused.stdout.count("The actor never ran") == 3, "what Ray says of each host"
     assert not (tmp_path / "home").exists()
 
-    ran = lab.hosts[0].run(*words, cwd=tmp_path)
+    refused = lab.hosts[0].run(*command, cwd=tmp_path)
+    assert refused.returncode == 2, refused.stdout
+    for host in lab.hosts:
+        assert f"resources.gpus_per_trial: {host.address} ({host.name}): PyTorch can use 0 of 2 GPUs" in refused.stdout
+    assert not (tmp_path / "home").exists()
+
+    ran = lab.hosts[0].run(*command, "--set", "resources.gpus_per_trial=auto", cwd=tmp_path)
 
     assert ran.returncode == 0, ran.stdout
+    assert "PyTorch can use no GPU" in ran.stdout
     assert "may not ask for a token" in ran.stdout
     with sqlite3.connect(tmp_path / "home" / "study.db") as study:
         starts = [row[0] for row in study.execute("SELECT value_json FROM trial_user_attributes WHERE key = 'start'")]
@@ -62,8 +69,4 @@ def test_trials_run_on_all_hosts_each_with_its_own_gpu(lab: hosts.Lab, tmp_path:
     assert states == [("COMPLETE", 9)]
     for host in lab.hosts:
         assert any(f"{host.address} ({host.name})" in start for start in starts), starts
-    # Two trials at once on a host never share a GPU: each process keeps the one that it was given. Hosts count their
-    # processes each for itself.
-    places = {(start.partition(" (")[0], *start.partition(" pid ")[2].split('"')[0].split(" gpu ")) for start in starts}
-    assert len({place[:2] for place in places}) == len(places), places
-    assert {gpu for *_, gpu in places} == {"0", "1"}
+    assert {start.partition(" pid ")[2].split('"')[0].partition(" ")[2] for start in starts} == {"cpu"}, starts

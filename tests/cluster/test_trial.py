@@ -1,10 +1,13 @@
 import itertools
+import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 
 from cluster import goodput, trial
 from cluster.result import Failure
@@ -333,3 +336,16 @@ def test_a_driver_needs_no_pytorch_to_start_its_workers():
     found = imported_by("import cluster.tune, experiments.verbs.run, lstm.datasets")
     assert "ray" in found
     assert "torch" not in found
+
+
+@pytest.mark.parametrize(
+    ("used", "cluster", "named"),
+    [("cuda", {"GPU": 2.0}, " gpu 1"), ("cpu", {"GPU": 2.0}, " cpu"), ("cpu", {"CPU": 2.0}, "")],
+)
+def test_a_worker_is_named_after_the_device_in_use_not_after_the_gpu_that_it_took(monkeypatch, used, cluster, named):
+    monkeypatch.setattr(ray, "get_gpu_ids", lambda: [1])
+    monkeypatch.setattr(ray, "cluster_resources", lambda: cluster)
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "10.0.0.1")
+    actor = TrialActor.__new__(TrialActor)
+    actor._device, actor._place = used, ""
+    assert actor._worker() == f"10.0.0.1 ({socket.gethostname()}) pid {os.getpid()}{named}"

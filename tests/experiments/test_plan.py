@@ -3,10 +3,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import ray
 
+from cluster import connect
 from experiments import plan as plans
 from experiments import spec as specs
 from experiments.home import Home
+from lstm import device
 from lstm.records import BadInput
 
 
@@ -110,6 +113,32 @@ def test_a_plan_described(make, folder):
     assert document["kept"]["study"] == f"sqlite:///{folder}/runs/study.db"
     assert document["warnings"] == []
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("asked", ["auto", 0, 0.1, 0.25, 0.3, 0.34, 0.4, 0.5, 0.6, 1])
+@pytest.mark.parametrize("gpus", [0, 1, 2, 5])
+@pytest.mark.parametrize(("cores", "cpus"), [(32, 1), (7, 2), (1, 2)])
+def test_a_plan_promises_the_slots_that_a_run_has(make, monkeypatch, asked, gpus, cores, cpus):
+    node = {"Alive": True, "Resources": {"CPU": float(cores), "GPU": float(gpus)}}
+    monkeypatch.setattr(ray, "nodes", lambda: [node])
+    monkeypatch.setattr(device, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(device, "cpu_count", lambda: cores)
+    plan = make(f"resources.gpus_per_trial={asked}", f"resources.cpus_per_trial={cpus}")
+    try:
+        _, _, slots = connect._room(ray, plan.order.resources)
+    except BadInput:
+        slots = 0
+    assert plans._slots(plan) == slots
+    told = plans._too_large(plan, slots)
+    assert bool(told) == (slots == 0)
+
+
+def test_a_trial_that_fits_no_machine_like_this_is_measured_nevertheless(make, monkeypatch):
+    monkeypatch.setattr(device, "gpu_count", lambda: 0)
+    document = plans.describe(make("resources.gpus_per_trial=1"))
+    assert (document["slots"], document["device"]) == (0, "cpu")
+    (warning,) = document["warnings"]
+    assert [part for part in ("resources", "1 GPUs", "--address", device.why_no_gpu()) if part not in warning] == []
 
 
 def test_one_training_run(make, tiny):
