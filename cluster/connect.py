@@ -116,20 +116,8 @@ def join(
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
-            rooms = _stage(own / "rooms")
             with _limit(left_s) if address else _sooner():
-                ray.init(
-                    address=address or "local",
-                    include_dashboard=None if address else False,
-                    log_to_driver=True,  # the driver's streams go to the sweep's log
-                    logging_level=logging.WARNING,
-                    configure_logging=True,
-                    # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
-                    runtime_env={"working_dir": str(rooms), **({"env_vars": SEEN} if address else {})},
-                    num_cpus=None if address else device.cpu_count(),
-                    _temp_dir=place,
-                    _system_config=None if address else LOCAL,
-                )
+                _init(ray, address, _stage(own / "rooms"), place)
         except (Exception, Late) as error:  # Ray raises bare ones, too
             if not isinstance(error, Late):  # else it would wait, too
                 ray.shutdown()
@@ -141,6 +129,21 @@ def join(
             scratch.protect_token()
             joined = _check(ray, address, resources, checkpoints)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
+
+
+def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None:
+    ray.init(
+        address=address or "local",
+        include_dashboard=None if address else False,
+        log_to_driver=True,  # the driver's streams go to the sweep's log
+        logging_level=logging.WARNING,
+        configure_logging=True,
+        # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
+        runtime_env={"working_dir": str(rooms), **({"env_vars": SEEN} if address else {})},
+        num_cpus=None if address else device.cpu_count(),
+        _temp_dir=place,
+        _system_config=None if address else LOCAL,
+    )
 
 
 @contextmanager

@@ -90,3 +90,14 @@ def test_memory_that_ends_while_it_trains_is_told_in_a_line(folder, sweep, monke
     monkeypatch.setattr(training, "train", fails(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
         sweep("train", "tiny.yaml", "--home", "other")
+
+
+def test_a_gpu_that_is_asked_for_and_is_not_used_is_told(folder, sweep, monkeypatch):
+    from lstm import device
+
+    monkeypatch.setattr(device, "gpu_count", lambda: 0)
+    monkeypatch.setattr(device, "claim", lambda *_: "cpu")
+    answer = sweep("train", "tiny.yaml", "--set", "resources.gpus_per_trial=1")
+    assert (answer.code, answer.err.count("\n")) == (0, 1)
+    assert [part for part in ("CPU", device.why_no_gpu()) if part not in answer.err] == []
+    assert sweep("train", "tiny.yaml", "--home", "other").err == ""
