@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sqlite3
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,8 @@ def forked(act: Callable[[], object], log: Path) -> int:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
+            # Where pytest captures, these are no longer the process's own.
+            sys.stdout, sys.stderr = (open(n, "w", buffering=1, closefd=False) for n in (1, 2))
             act()
             code = 0
         except SystemExit as end:
@@ -88,6 +91,8 @@ def forked(act: Callable[[], object], log: Path) -> int:
         except BaseException:
             traceback.print_exc()
         finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
