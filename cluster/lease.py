@@ -323,6 +323,8 @@ def readable(url: str) -> str:
         return url
     found = disk.readable(Path(parts.database))
     return url if str(found) == parts.database else f"sqlite:///{found}"
+
+
 def address_fault(url: str) -> str | None:
     """What keeps an address from being one of a study's database, told without any secret; None where nothing does."""
     try:

@@ -51,9 +51,9 @@ def checkpoints_of(facts: Mapping[str, Any], url: str, name: str) -> str:
     # has trials.
     parts = Path(root).parts
     for count in range(1, min(len(parts), DEEPEST)):
-        beside = Path(here, *parts[-count:])
-        if beside != Path(root) and any(beside.glob("trial-*")):
-            return str(beside)
+        folder = Path(here, *parts[-count:])
+        if folder != Path(root) and any(folder.glob("trial-*")):
+            return str(folder)
     return root
 
 

@@ -83,6 +83,8 @@ def check_form(what: str, form: int, known: int) -> None:
         raise NewerForm(
             f"{what} has form {form}, this version of lstm-sweeps reads forms up to {known}; use the one that made it"
         )
+
+
 class NoWorker(BadInput):
     """The input may be right, and the cluster brings no worker to life: exit code 1, nothing written either."""
 

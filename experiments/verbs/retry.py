@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from experiments import find
-from experiments.plan import Home
+from experiments.home import Home
 from experiments.verbs import run
 from lstm.records import BadInput, Sweep
 

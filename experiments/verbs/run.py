@@ -22,7 +22,18 @@ from experiments.config import largest
 from experiments.home import Home
 from experiments.plan import Plan, make
 from experiments.report import REPORT
-from lstm.records import BadInput, EpochEnded, Event, Notice, Sweep, SweepStarted, Trial, TrialStarted
+from lstm.records import (
+    BadInput,
+    EpochEnded,
+    Event,
+    Notice,
+    Sweep,
+    SweepStarted,
+    Trial,
+    TrialEnded,
+    TrialProbed,
+    TrialStarted,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -270,7 +281,8 @@ def _best(
         recorder(best.starting(best.checkpoint))
         for epoch in found.state.history:
             recorder(EpochEnded(best.number, epoch))
-        for event in (*swept.endings(), *swept.probings()):
+        later: list[TrialEnded | TrialProbed] = [*swept.endings(), *swept.probings()]
+        for event in later:
             if event.number == best.number:
                 recorder(event)
     return found

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dashboards.ask import ask
 from dashboards.runs import missing_file, without_password
@@ -15,6 +16,9 @@ from experiments import find, streams
 from experiments.cli import emit
 from experiments.home import Home
 from lstm.records import BadInput
+
+if TYPE_CHECKING:
+    from dashboards.server import Server
 
 
 def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> int:
@@ -29,10 +33,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
         raise BadInput(f"--home {where.folder}: nothing is recorded here yet; `sweep run` a spec first")
     if not local:
         ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # one that is away is told below
-    log = where.folder / "ui.log"
-    if to_look := where.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK):
-        log = Path(tempfile.mkdtemp(prefix="lstm-sweeps-ui-")) / "ui.log"
-        print(f"note: {where.folder} can't be written to: this is to look at alone", file=sys.stderr)
+    log, to_look = _log(where)
     if local and not to_look and (places := where.moved_from()):
         relocate.rewrite(where.database, places, where.folder)  # or its pages would show files of the former place
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends with its parent
@@ -52,12 +53,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
                 raise
             print(f"{address}: MLflow does not answer ({runs.cause(error)})", file=sys.stderr)
             return 1
-        if as_json:
-            emit({"address": address})
-        else:
-            print(address)
-            if running.process:
-                print(_who_may(running.address))
+        _tell(address, running, as_json=as_json)
         if streams.fault():
             return 1  # nobody could know the address
         running.wait()
@@ -67,6 +63,25 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     finally:
         running.stop()
     return 0
+
+
+def _log(home: Home) -> tuple[Path, bool]:
+    """Where the server's log goes, and whether the home is only to be looked at, since nobody may write there."""
+    log = home.folder / "ui.log"
+    to_look = home.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK)
+    if to_look:
+        log = Path(tempfile.mkdtemp(prefix="lstm-sweeps-ui-")) / "ui.log"
+        print(f"note: {home.folder} can't be written to: this is to look at alone", file=sys.stderr)
+    return log, to_look
+
+
+def _tell(address: str, running: "Server", *, as_json: bool) -> None:
+    if as_json:
+        emit({"address": address})
+        return
+    print(address)
+    if running.process:
+        print(_who_may(running.address))
 
 
 def _study_id(found: find.Found) -> str:

@@ -360,8 +360,8 @@ def test_a_trial_that_is_lost_again_and_again_fails(tune, patient, how):
 
 
 NEVER_RAN = "Failure # 1\nThe actor died unexpectedly.\n\tactor_id: 1\nThe actor never ran - it was cancelled.\n"
-RAISES = "Failure # 1\n\x1b[36mray::TrialActor.__init__()\x1b[39m (pid=1)\n  File 'a.py'\n    x()\nImportError: no cuda\n"
-NO_ENVIRONMENT = "Failure # 1\nFailed to set up runtime environment.\n[Node 1] Traceback:\n  File 'a.py'\nOSError: full\n"
+RAISES = "Failure # 1\n\x1b[36mray::TrialActor.__init__()\x1b[39m (pid=1)\n  File 'a'\n    x()\nImportError: no cuda\n"
+NO_ENVIRONMENT = "Failure # 1\nFailed to set up runtime environment.\n[Node 1] Traceback:\n  File 'a'\nOSError: full\n"
 UNBORN = [(NEVER_RAN, "never ran"), (RAISES, "ImportError: no cuda"), (NO_ENVIRONMENT, "OSError: full")]
 
 

@@ -255,6 +255,8 @@ def test_an_address_where_no_cluster_listens(folder, command):
         assert answer.err.count("\n") == 1
         assert [part for part in (named, address, "web server (SimpleHTTP/") if part not in answer.err] == []
     assert listing(folder) == before
+
+
 @pytest.mark.parametrize(("field", "address", "mend"), STORES)
 def test_wrong_addresses_of_stores(field, address, mend, folder, tiny, refused):
     section, _, name = field.partition(".")

@@ -83,7 +83,7 @@ def forked(act: Callable[[], object], log: Path) -> int:
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
             # Where pytest captures, these are no longer the process's own.
-            sys.stdout, sys.stderr = (open(n, "w", buffering=1, closefd=False) for n in (1, 2))
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
             act()
             code = 0
         except SystemExit as end:
