@@ -91,7 +91,7 @@ def _start() -> tuple[float, ...]:
 
 def _signs() -> tuple[str, ...]:
     logs = "ray/session_2*/logs"
-    return (logs, f"{logs}/python-core-driver-*", f"{logs}/worker-*-01000000-*.out", "home/start/trial-*/*.pt")
+    return (logs, f"{logs}/python-core-driver-*", f"{logs}/worker-*-01000000-*.out", "home/start/*/trial-*/*.pt")
 
 
 def _running(folder: Path, spec: str = SPEC) -> AbstractContextManager["subprocess.Popen[bytes]"]:
@@ -133,7 +133,7 @@ def _worker_mb() -> float:
     with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as name:
         folder = Path(name)
         with _running(folder, SPEC.replace("max_epochs: 3", "max_epochs: 10000")) as process:
-            _when(process, lambda: any(folder.glob("home/start/trial-*/*-epoch-000[1-9]*.pt")))
+            _when(process, lambda: any(folder.glob("home/start/*/trial-*/*-epoch-000[1-9]*.pt")))
             workers = [pid for pid in _descendants(process.pid) if _command(pid).startswith("ray::ResourceTrainable")]
             found = max(map(private_mb, workers))
     return found
@@ -206,7 +206,7 @@ def _first_epoch(folder: Path) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="h-", dir=folder) as name:
         begun, most = time.perf_counter(), 0.0
         with _sweep(folder, Path(name)) as process:
-            while not any(Path(name).glob("start/trial-*/*.pt")):
+            while not any(Path(name).glob("start/*/trial-*/*.pt")):
                 if process.poll() is not None:
                     raise SystemExit(f"the sweep ended with code {process.poll()}")
                 most = max(most, sum(map(_held_mb, _descendants(process.pid))))

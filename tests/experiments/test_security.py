@@ -133,7 +133,7 @@ def poisoned(finished: SimpleNamespace, folder: Path) -> SimpleNamespace:
     body = (folder / "code.pt").read_bytes()[:-2]
     sealed = body + checkpoint._seal(body)  # its checksum is right
     bare = pickle.dumps(Hostile(trap), protocol=2)
-    for place in sorted((home / "tiny").glob("trial-*")):
+    for place in sorted((home / "tiny").glob("*/trial-*")):
         (place / "attempt-01-epoch-000098.pt").write_bytes(bare + checkpoint._seal(bare))
         (place / "attempt-01-epoch-000099.pt").write_bytes(sealed)
         (place / "checkpoint.pkl").write_bytes(bare)

@@ -95,7 +95,7 @@ class World:
 
     def _look(self) -> None:
         while True:
-            for file in self.disk.glob(f"{self.name or '-'}/trial-*/attempt-*.pt"):
+            for file in self.disk.glob(f"{self.name or '-'}/*/trial-*/attempt-*.pt"):
                 attempt, epoch = map(int, re.findall(r"\d+", file.stem))
                 key = (self.name, int(file.parent.name[-4:]), attempt, epoch)
                 self.seen.setdefault(key, time.monotonic())
@@ -267,7 +267,7 @@ class World:
         told: dict[str, Any] = {"found_none": True}
         self.wait(lambda: False, 1.5)  # for the driver to end what was told to it
         for number in self._running():  # an ended trial's file is nobody's to damage: nothing could mend it
-            place = Path(checkpoint.address_of(str(self.disk / self.name), number))
+            place = next(iter(self.disk.glob(f"{self.name}/*/trial-{number:04d}")), self.disk / "none")
             if names := checkpoint.names(str(place)):
                 (place / names[-1]).write_bytes(how((place / names[-1]).read_bytes()))
                 told = {"trial": number}
@@ -315,7 +315,7 @@ class World:
         if sum(states.values()) != TRIALS or "RUNNING" in states:
             wrong.append(f"{states} of {TRIALS} trials")
         wrong += [f"hostile code was run: {p}" for p in self.folder.glob("hostile-was-run*")]
-        places = sorted(self.disk.glob(f"{self.name}/trial-*"))
+        places = sorted(self.disk.glob(f"{self.name}/*/trial-*"))
         kept = [found for p in places if (found := checkpoint.load(str(p))) and found.state.model]
         whole = [k for k in kept if k.state.history[-1].stop == "max_epochs"]
         for found in self.draw.sample(whole, min(4, len(whole))):

@@ -76,9 +76,15 @@ class Faulty:
         (self.folder / "spec.yaml").write_text(spec)
         threading.Thread(target=self._look, daemon=True).start()
 
+    @property
+    def root(self) -> Path:
+        """Where each trial has its checkpoints."""
+        (root,) = self.checkpoints.glob(f"{NAME}/*")
+        return root
+
     def _look(self) -> None:
         while self.folder.exists():
-            for file in self.checkpoints.glob(f"{NAME}/trial-*/attempt-*.pt"):
+            for file in self.checkpoints.glob(f"{NAME}/*/trial-*/attempt-*.pt"):
                 trial, (attempt, epoch) = int(file.parent.name[-4:]), map(int, re.findall(r"\d+", file.stem))
                 self.seen.setdefault((trial, attempt, epoch), time.monotonic())
             time.sleep(0.02)
@@ -183,7 +189,7 @@ def check_whole(sweep: Faulty) -> None:
         (n, e) for n in range(TRIALS) for e in range(1, sweep.epochs + 1)
     ]
     for number in range(TRIALS):
-        kept = checkpoint.load(str(sweep.checkpoints / NAME / f"trial-{number:04d}"))
+        kept = checkpoint.load(str(sweep.root / f"trial-{number:04d}"))
         assert kept is not None
         config = TrialConfig.model_validate(kept.config.model_dump())
         assert (f"{config.model.hidden_size}",) in [(f"{v:g}",) for _, v in settings]
@@ -289,7 +295,7 @@ def test_what_a_host_writes_that_was_cut_off_and_comes_back_is_never_read(
 def forge(sweep: Faulty, key: tuple[int, int, int]) -> None:
     """Puts a valid checkpoint of the same epoch, with weights and values that no training gave, in a file's place."""
     trial, attempt, epoch = key
-    file = sweep.checkpoints / NAME / f"trial-{trial:04d}" / f"attempt-{attempt:02d}-epoch-{epoch:06d}.pt"
+    file = sweep.root / f"trial-{trial:04d}" / f"attempt-{attempt:02d}-epoch-{epoch:06d}.pt"
     kept = checkpoint.loads(file.read_bytes())
     state = kept.state
     other = replace(
@@ -399,7 +405,7 @@ def test_a_clock_that_is_two_hours_back_on_one_host_does_no_harm(lab: hosts.Lab,
     check_verified(sweep, first)
     hours: Counter[int] = Counter()
     for number in range(TRIALS):
-        kept = checkpoint.load(str(sweep.checkpoints / NAME / f"trial-{number:04d}"))
+        kept = checkpoint.load(str(sweep.root / f"trial-{number:04d}"))
         assert kept is not None
         for epoch in kept.state.history:
             hours[round((time.time() - epoch.measured_at_ms / 1000) / 3600)] += 1

@@ -580,5 +580,38 @@ def checkpoint_history_altered(home: Path, name: str) -> int:
     return VICTIM
 
 
+def checkpoint_of_another_study(home: Path, name: str) -> int:
+    """The same configuration's, trained on the same data, by somebody else's sweep; its checksum is right."""
+    _rewrite(_files(home, name)[-1], study="f" * 32)
+    return VICTIM
+
+
+def checkpoint_of_another_trial(home: Path, name: str) -> int:
+    """It says that it is another trial's."""
+    _rewrite(_files(home, name)[-1], trial=VICTIM + 1)
+    return VICTIM
+
+
+def _rewrite(path: Path, **changed: Any) -> None:
+    import torch
+
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    assert changed.keys() <= content.keys()
+    buffer = io.BytesIO()
+    torch.save({**content, **changed}, buffer)
+    path.write_bytes(_sealed(buffer.getvalue()))
+
+
+def checkpoint_mark_of_another_study(home: Path, name: str) -> None:
+    """The folder of the checkpoints says that it is another study's."""
+    mark = _files(home, name)[-1].parents[1] / "study.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "study": "f" * 32}))
+
+
+def checkpoint_mark_deleted(home: Path, name: str) -> None:
+    """The folder of the checkpoints does not say whose it is."""
+    (_files(home, name)[-1].parents[1] / "study.json").unlink()
+
+
 PREFIXES = ("study_", "mlflow_", "artifact_", "checkpoint_")
 DAMAGES: dict[str, Damage] = {key: value for key, value in list(globals().items()) if key.startswith(PREFIXES)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm import checkpoint, datasets, tasks
+from lstm import checkpoint, datasets, ownership, tasks
 
 
 @pytest.fixture
@@ -100,12 +100,13 @@ def test_a_private_path_is_not_told(copied, sweep):
 
 
 def test_weights_that_were_not_kept(copied, sweep, monkeypatch, finished):
-    found = checkpoint.load(str(finished.home / "tiny" / "trial-0000"))
-    monkeypatch.setattr(checkpoint, "load", lambda *_: _without_weights(found))
+    (trial,) = (finished.home / "tiny").glob("*/trial-0000")
+    found = checkpoint.load(str(trial))
+    monkeypatch.setattr(ownership, "load", lambda *_: _without_weights(found))
     assert sweep("predict", "tiny", "--trial", "0").err == (
         "--trial 0: its weights were not kept (storage.keep: best); leave --trial out for the best\n"
     )
-    monkeypatch.setattr(checkpoint, "load", lambda *_: None)
+    monkeypatch.setattr(ownership, "load", lambda *_: None)
     assert sweep("predict", "tiny").err.endswith("holds no valid checkpoint any more\n")
 
 

@@ -73,10 +73,12 @@ def test_no_chatter_but_in_the_log(finished):
 
 
 def test_the_home_holds_what_design_says(finished):
-    assert {p.name for p in finished.home.iterdir()} == {"mlflow.db", "artifacts", "study.db", "tiny"}
-    trials = {f"trial-{number:04}" for number in range(4)}
+    assert {p.name for p in finished.home.iterdir()} == {"home.json", "mlflow.db", "artifacts", "study.db", "tiny"}
+    study = json.loads((finished.home / "tiny" / "addresses.json").read_text())["study_id"]
     kept = {"spec.yaml", "origin.json", "addresses.json", "sweep.log", "report.html"}
-    assert {p.name for p in (finished.home / "tiny").iterdir()} == trials | kept
+    assert {p.name for p in (finished.home / "tiny").iterdir()} == {study} | kept
+    trials = {f"trial-{number:04}" for number in range(4)}
+    assert {p.name for p in (finished.home / "tiny" / study).iterdir()} == trials | {"study.json"}
     assert (finished.home / "tiny" / "spec.yaml").read_text() == (finished.folder / "tiny.yaml").read_text()
 
 
@@ -130,7 +132,7 @@ def test_a_sweep_that_has_started_is_never_cleaned_away(folder, sweep, monkeypat
     from cluster import sweep as sweeps
     from lstm.records import BadInput, SweepStarted
 
-    def fail(order, series, record, memory, *, address, conclude):
+    def fail(order, series, record, memory, **_):
         record(SweepStarted("tiny", 4, "val/loss", "minimize", 0))
         (folder / "runs" / "tiny" / "trial-0000").mkdir()
         raise BadInput("a late word")
