@@ -13,6 +13,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -51,7 +52,7 @@ search:
   space:
     model.hidden_size: {{type: int, low: 4, high: 48}}
     training.learning_rate: {{type: float, low: 1e-3, high: 1.0, log: true}}
-storage: {{study: "{study}", checkpoints: {checkpoints}, keep: {keep}}}
+storage: {{{study}checkpoints: {checkpoints}, keep: {keep}}}
 tracking: {{uri: "{tracking}", checkpoints: {artifacts}}}
 """
 PRUNERS = ("{type: none}", "{type: median, n_startup_trials: 3}", "{type: successive_halving, min_resource: 1}")
@@ -73,6 +74,8 @@ FAULTS = {  # with how often each is drawn
     "checkpoint altered": 2,
     "checkpoint hostile": 1,
     "second driver": 1,
+    "foreign study": 1,
+    "home moved": 2,
 }
 
 
@@ -89,41 +92,51 @@ class World:
         self.server = outages.MlflowServer(folder)
         self.proxy = outages.Proxy(self.server.port, lab.outside)
         self.name, self.driver = "", None
+        self.home, self.in_home = "home", False  # whether the study is the home's own
         self.seen: dict[tuple[str, int, int, int], float] = {}  # sweep, trial, attempt, epoch: when
         self.address = hosts.cluster(*lab.hosts)
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
         while True:
-            for file in self.disk.glob(f"{self.name or '-'}/*/trial-*/attempt-*.pt"):
+            for file in self.disk.glob(f"{self.name or '-'}/{self._mine() or '-'}/trial-*/attempt-*.pt"):
                 attempt, epoch = map(int, re.findall(r"\d+", file.stem))
                 key = (self.name, int(file.parent.name[-4:]), attempt, epoch)
                 self.seen.setdefault(key, time.monotonic())
             time.sleep(0.02)
+
+    def _mine(self) -> str:
+        """The id of this sweep's study; "" before it is known."""
+        with suppress(OSError, ValueError, KeyError):
+            return self._study_id()
+        return ""
 
     # --- the driver
 
     def write_spec(self, number: int) -> None:
         """The next sweep: samplers, pruners and stores in turn."""
         self.name = f"soak-{number:02d}"
-        text = SPEC.format(
+        self.in_home = number % 4 == 0
+        (self.folder / "spec.yaml").write_text(self._spec(number, "" if self.in_home else f'study: "{self.study}", '))
+
+    def _spec(self, number: int, study: str, trials: int = TRIALS) -> str:
+        return SPEC.format(
             name=self.name,
             epochs=EPOCHS,
-            trials=TRIALS,
+            trials=trials,
             sampler=("tpe", "random")[number % 2],
             seed=number,
             pruner=PRUNERS[number % 3],
-            study=self.study,
+            study=study,
             checkpoints=self.disk,
             keep=("all", "best")[number % 2],
             tracking=self.proxy.address,
             artifacts=("best", "all", "none")[number % 3] if number % 2 == 0 else "best",
         )
-        (self.folder / "spec.yaml").write_text(text)
 
     def start_driver(self, host: int = 0) -> "subprocess.Popen[str]":
         """`sweep run` on a host."""
-        words = ("sweep", "run", "spec.yaml", "--home", "home", "--address", self.address)
+        words = ("sweep", "run", "spec.yaml", "--home", self.home, "--address", self.address)
         output = self.folder / f"driver-{host}.out"
         return self.lab.hosts[host].start(*words, cwd=self.folder, output=output)
 
@@ -267,7 +280,7 @@ class World:
         told: dict[str, Any] = {"found_none": True}
         self.wait(lambda: False, 1.5)  # for the driver to end what was told to it
         for number in self._running():  # an ended trial's file is nobody's to damage: nothing could mend it
-            place = next(iter(self.disk.glob(f"{self.name}/*/trial-{number:04d}")), self.disk / "none")
+            place = self.disk / self.name / self._study_id() / f"trial-{number:04d}"
             if names := checkpoint.names(str(place)):
                 (place / names[-1]).write_bytes(how((place / names[-1]).read_bytes()))
                 told = {"trial": number}
@@ -277,6 +290,9 @@ class World:
 
     def _running(self) -> list[int]:
         query = "SELECT number FROM trials JOIN studies USING (study_id) WHERE study_name = %s AND state = 'RUNNING'"
+        if self.in_home:
+            with closing(sqlite3.connect(self.folder / self.home / "study.db", timeout=60)) as database:
+                return [number for (number,) in database.execute(query.replace("%s", "?"), (self.name,))]
         with closing(psycopg2.connect(self.study)) as connection, connection.cursor() as cursor:
             cursor.execute(query, (self.name,))
             return [number for (number,) in cursor.fetchall()]
@@ -298,24 +314,45 @@ class World:
         assert code == 3 or not alive, f"a second driver ended with {code}"
         return {"code": code}
 
+    def foreign_study(self) -> dict[str, Any]:
+        """Somebody else's sweep of this name keeps its checkpoints in the same place, beside this one's driver."""
+        folder = self.folder / f"foreign-{len(list(self.folder.glob('foreign-*')))}"
+        folder.mkdir()
+        (folder / "wave.csv").write_bytes((self.folder / "wave.csv").read_bytes())
+        (folder / "spec.yaml").write_text(self._spec(99, "", trials=2))
+        words = ("sweep", "run", "spec.yaml", "--home", "home", "--address", self.address)
+        ran = self.lab.hosts[0].run(*words, cwd=folder, timeout_s=300)
+        assert ran.returncode in (0, 1), ran.stdout  # the head may be gone at this moment
+        return {"code": ran.returncode}
+
+    def home_moved(self) -> dict[str, Any]:
+        """The driver is killed, and the home has another place when the next one begins."""
+        found = self._signal_driver(signal.SIGKILL)
+        moved = f"home-{len(list(self.folder.glob('home*')))}-{self.draw.randrange(1000)}"
+        (self.folder / self.home).rename(self.folder / moved)
+        self.home = moved
+        return found
+
     # --- the judgement
 
     def check(self, code: int) -> dict[str, Any]:
         """What is wrong with the sweep that has just ended."""
         wrong: list[str] = []
-        home, mlflow = self.folder / "home", str(self.server.database)
-        wrong += audit(home, self.name, study=self.study, mlflow=mlflow, artifacts=self.server.artifacts)
+        home, mlflow = self.folder / self.home, str(self.server.database)
+        study = None if self.in_home else self.study
+        wrong += audit(home, self.name, study=study, mlflow=mlflow, artifacts=self.server.artifacts)
         for _ in range(5):  # the two cores may be too busy for a server to answer in time
-            verified = self.lab.hosts[0].run("sweep", "verify", self.name, "--home", "home", cwd=self.folder)
+            verified = self.lab.hosts[0].run("sweep", "verify", self.name, "--home", self.home, cwd=self.folder)
             if "does not answer" not in verified.stdout:
                 break
         wrong += [] if verified.returncode == 0 else [verified.stdout]
-        shown = self.lab.hosts[0].run("sweep", "status", self.name, "--home", "home", "--json", cwd=self.folder)
+        shown = self.lab.hosts[0].run("sweep", "status", self.name, "--home", self.home, "--json", cwd=self.folder)
         states = json.loads(shown.stdout)["states"]
         if sum(states.values()) != TRIALS or "RUNNING" in states:
             wrong.append(f"{states} of {TRIALS} trials")
         wrong += [f"hostile code was run: {p}" for p in self.folder.glob("hostile-was-run*")]
-        places = sorted(self.disk.glob(f"{self.name}/*/trial-*"))
+        (mine,) = (p for p in self.disk.glob(f"{self.name}/*") if p.name == self._study_id())
+        places = sorted(mine.glob("trial-*"))
         kept = [found for p in places if (found := checkpoint.load(str(p))) and found.state.model]
         whole = [k for k in kept if k.state.history[-1].stop == "max_epochs"]
         for found in self.draw.sample(whole, min(4, len(whole))):
@@ -331,6 +368,10 @@ class World:
             "epochs_computed_again": sum(n - 1 for n in written.values()),
             "attempts": len(attempts),
         }
+
+    def _study_id(self) -> str:
+        saved = json.loads((self.folder / self.home / self.name / "addresses.json").read_text())
+        return str(saved["study_id"])
 
     def _alone(self, found: checkpoint.Checkpoint) -> Iterator[str]:
         mine = list(train(found.config, load(found.config.data, self.folder)))
