@@ -138,7 +138,7 @@ def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
 
 def prove_writable(client: Any, sweep: str, study: str, artifacts: str | None) -> None:
     """Writes a run and a file where a sweep's runs will lie, and removes the run; raises what the store raises."""
-    for experiment_id in (experiment(client, SWEEPS, artifacts), trials_experiment(client, sweep, study, artifacts)):
+    for experiment_id in (sweeps_experiment(client, artifacts), trials_experiment(client, sweep, study, artifacts)):
         run = client.create_run(experiment_id, run_name="sweep rebuild: can it write?")
         try:
             client.log_text(run.info.run_id, "", "writable.txt")
@@ -147,11 +147,15 @@ def prove_writable(client: Any, sweep: str, study: str, artifacts: str | None) -
 
 
 def count_trials(client: Any, sweep: str, study: str) -> tuple[int, str]:
-    """How many runs of trials there are of a sweep's study, and its id; of the newest study where it is not known."""
+    """How many runs of trials there are of a sweep's study, and its id.
+
+    Where the id is not known it is that of the one study of this name that the store has; of several none is chosen.
+    """
     if not study:
-        home = client.get_experiment_by_name(SWEEPS)
-        found = list(search(client, home.experiment_id, {"sweep.name": sweep})) if home else []
-        study = found[-1].data.tags.get("sweep.study", "") if found else ""
+        home = find_sweeps_experiment(client)
+        found = list(search(client, home, {"sweep.name": sweep})) if home else []
+        ids = {run.data.tags.get("sweep.study", "") for run in found}
+        study = ids.pop() if len(ids) == 1 else ""
     experiment_id = find_trials_experiment(client, sweep, study) if study else None
     numbered = (
         [run for run in search(client, experiment_id, {}) if "sweep.trial" in run.data.tags] if experiment_id else []
