@@ -257,8 +257,10 @@ def _too_large(plan: Plan, slots: int) -> list[str]:
 
 def warnings(plan: Plan) -> list[str]:
     """What a person should know before it is carried out, a sentence each."""
+    doubts = map(plan.spec.document.hide, getattr(plan.series, "doubts", ()))  # generated data leave none
     unwritable = _unwritable(plan.home)
-    return [*specs.warnings(plan.spec), *plan.notes, *_too_many(plan), *([unwritable] if unwritable else [])]
+    more = [unwritable] if unwritable else []
+    return [*specs.warnings(plan.spec), *plan.notes, *_too_many(plan), *doubts, *more]
 
 
 def describe(plan: Plan) -> Mapping[str, Any]:

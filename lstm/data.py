@@ -5,6 +5,7 @@ An origin is the row of the first step to forecast: a window with origin `o` see
 """
 
 import itertools
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lstm import file, table
+from lstm import file, odd, table
 from lstm.records import BadInput
 from lstm.sections import Border, DataConfig
 
@@ -48,6 +49,7 @@ class Series:
     step: str
     fingerprint: str
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
 
     @property
     def inputs(self) -> int:
@@ -149,6 +151,7 @@ def prepare(source: table.Table, config: DataConfig, reach: int, *, in_place: bo
         step=source.step,
         fingerprint=source.fingerprint,
         notes=source.notes,
+        doubts=tuple(_doubts(source, bounds)),
     )
     del whole, source, filled  # a long file's times: windows' origins take as much room
     # What is searched may look back further than the base.
@@ -307,6 +310,17 @@ def _lagged_error(series: Series, lag: int) -> np.ndarray:
         count += both.sum(axis=0)
     found: np.ndarray = total / np.maximum(count, 1)
     return found
+
+
+def _doubts(source: table.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[str]:
+    """Values far outside of all others, with the parts that they are in."""
+    for found, times in source.odd:
+        places = source.times.searchsorted(times, side="right") - 1  # rows may have been averaged into steps
+        parts = [
+            next((part for part, (start, stop) in bounds.items() if start <= n < stop), "") for n in places.tolist()
+        ]
+        if told := odd.told(found, ["training" if part == "train" else part for part in parts]):
+            yield told
 
 
 def _holes(values: np.ndarray) -> np.ndarray | None:

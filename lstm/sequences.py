@@ -1,5 +1,6 @@
 """Reads a long file, a row per step, into labelled sequences that are split by class and scaled."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm import file, table
+from lstm import file, odd, table
 from lstm.data import Part, Scale
+from lstm.odd import Odd
 from lstm.records import BadInput
 from lstm.sections import ClassifyData
 
@@ -25,6 +27,7 @@ class Source:
     values: np.ndarray  # (row, column) float64, a sequence's steps after one another, nothing missing
     labels: tuple[str, ...]  # of each sequence; empty where they were not asked for
     notes: tuple[str, ...]  # what was found and done, for people
+    odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside of all others, with the sequence of each row
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Sequences:
     futures: int = 0
     season: int = 1
     step: str = ""
+    doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
 
     @property
     def inputs(self) -> int:
@@ -78,7 +82,8 @@ def load(section: ClassifyData, folder: Path) -> Sequences:
     rows = np.repeat(np.isin(np.arange(len(labels)), parts["train"]), np.diff(source.starts))
     scale = _fit(path, source.values[rows], section)
     values = scaled(path, source.values, scale, section)
-    return Sequences(values, source.starts, labels, parts, classes, scale, table.fingerprint(path), source.notes)
+    known, doubts = table.fingerprint(path), tuple(_doubts(source, parts))
+    return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts=doubts)
 
 
 def read(section: ClassifyData, folder: Path, *, labelled: bool = True) -> Source:
@@ -100,7 +105,17 @@ def read(section: ClassifyData, folder: Path, *, labelled: bool = True) -> Sourc
     first = order[starts[:-1]]
     labels = _labels(path, _names(path, raw, section.label, "label"), first[codes], ids[codes]) if labelled else None
     filled, notes = _filled(path, values, order, codes, section)
-    return Source(tuple(ids), starts, filled, tuple(labels[first]) if labels is not None else (), notes)
+    far = tuple((each, codes[each.rows]) for each in odd.find(path, section.columns, values))
+    return Source(tuple(ids), starts, filled, tuple(labels[first]) if labels is not None else (), notes, far)
+
+
+def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[str]:
+    """Values far outside of all others, with the parts that they are in."""
+    part_of = {number: part for part, numbers in parts.items() for number in numbers.tolist()}
+    for found, sequences in source.odd:
+        named = [part_of.get(number, "") for number in sequences.tolist()]
+        if told := odd.told(found, ["training" if part == "train" else part for part in named]):
+            yield told
 
 
 def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) -> np.ndarray:

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 
-from lstm import file, long
+from lstm import file, long, odd
+from lstm.odd import Odd
 from lstm.records import BadInput
 from lstm.sections import DataConfig
 
@@ -45,6 +46,7 @@ class Table:
     fingerprint: str  # SHA-256 of the file's bytes
     notes: tuple[str, ...]  # what was found and done, for people
     base: np.ndarray | None = None  # (column,): not None where `values` are float32 and less this (`lstm.long`)
+    odd: tuple[tuple[Odd, pd.Index], ...] = ()  # values far outside of all others, each with the times of its rows
 
     @property
     def grid(self) -> Grid | np.ndarray:
@@ -66,7 +68,10 @@ def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
     zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
     notes: list[str] = []
     index: pd.Index = pd.RangeIndex(len(values))
-    step = ""
+    step, base = "", found.base if found else None
+    far = tuple(
+        (each, (index if times is None else times)[each.rows]) for each in odd.find(path, config.columns, values, base)
+    )
     if times is not None:
         if zone:
             kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
@@ -74,8 +79,7 @@ def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
         index, values, step = _regular(path, times, values, config, notes)
     if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in file.spans(len(values))):
         notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
-    base = found.base if found else None
-    return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base)
+    return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
 
 
 def _whole(path: Path, config: DataConfig) -> tuple[str | None, pd.Index | None, np.ndarray]:

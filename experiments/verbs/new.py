@@ -27,6 +27,7 @@ class Written:
     found: Mapping[str, str]  # a word and a sentence each, in the order to show them
     next: tuple[str, ...]  # commands
     windows: Mapping[str, int]  # by part
+    warnings: tuple[str, ...]  # what is likely wrong in the data
     profile: Profile
 
     def document(self) -> dict[str, Any]:
@@ -38,6 +39,7 @@ class Written:
             "found": dict(self.found),
             "next": list(self.next),
             "windows": dict(self.windows),
+            "warnings": list(self.warnings),
             "data": facts,
         }
 
@@ -67,6 +69,8 @@ def show(written: Written) -> None:
     for index, command in enumerate(written.next):
         rows.add_row("next" if index == 0 else "", command)
     console.print(rows)
+    for text in written.warnings:
+        console.print(f"note: {text}", style="yellow", soft_wrap=True)
 
 
 def new(data_path: str | Path, output: str | Path | None = None, *, force: bool = False) -> Written:
@@ -83,11 +87,11 @@ def new(data_path: str | Path, output: str | Path | None = None, *, force: bool 
     name = _name(target)
     path, schema = _relative(source, target.parent), _schema(target.parent)
     text = draft.compose(found, draft.choose(found), name=name, path=path, schema=schema)
-    windows = _checked(text, target)
+    windows, doubts = _checked(text, target)
     _write(target, text)
     quoted = shlex.quote(str(target))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
-    return Written(target, name, draft.summarise(found), commands, windows, found)
+    return Written(target, name, draft.summarise(found), commands, windows, doubts, found)
 
 
 # --- The file ---------------------------------------------------------------------------------------------
@@ -108,15 +112,15 @@ def _check_target(target: Path, source: Path, *, force: bool) -> None:
         raise BadInput(f"{target}: is there already; overwrite it with --force, or write to another with --output FILE")
 
 
-def _checked(text: str, target: Path) -> dict[str, int]:
-    """Loads the spec and its data as `sweep run` will; returns the windows of each part."""
+def _checked(text: str, target: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Loads the spec and its data as `sweep run` will; the windows of each part, and what is likely wrong."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, target.name)
         trial.write_text(text, encoding="utf-8")
         spec = spec_file.load(trial)
     section = spec.experiment.base.data_as(DataConfig)
     series = data.load(section, target.parent, spec.experiment.reach)
-    return draft.count_windows(series, section)
+    return draft.count_windows(series, section), series.doubts
 
 
 def _write(target: Path, text: str) -> None:

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from dashboards.ask import ask
 from dashboards.runs import without_password
 from experiments import find, lost, moved, streams
-from experiments import spec as specs
 from experiments.cli import emit
 from experiments.config import largest
 from experiments.home import Home
-from experiments.plan import Plan, make
+from experiments.plan import Plan, make, warnings
 from experiments.report import REPORT
 from lstm.records import (
     BadInput,
@@ -165,7 +164,7 @@ def _run(
         screen(event)
 
     with screen:
-        for text in [*specs.warnings(plan.spec), *plan.notes, *_outage(away)]:
+        for text in [*warnings(plan), *_outage(away)]:
             screen(Notice(text))
         memory = sweep.Memory(recorder, recorder.recorded)
 
@@ -294,7 +293,7 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     from experiments.verbs.best import summary
 
     document = {**summary(swept), "goodput": goodput(swept), "chart": swept.facts.get("chart")}
-    document |= {"warnings": specs.warnings(plan.spec), "exit_code": code, "message": first}
+    document |= {"warnings": warnings(plan), "exit_code": code, "message": first}
     if as_json:
         return document
     from experiments.verbs.best import show

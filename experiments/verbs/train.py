@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments import find
-from experiments import spec as specs
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.plan import Plan, make
+from experiments.plan import Plan, make, warnings
 from experiments.screen import console
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, best_epoch
@@ -27,7 +26,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
 
     where = Home.at(home)
     plan = make(find.spec(named, where, overrides), where)
-    for text in specs.warnings(plan.spec):
+    for text in warnings(plan):
         print(f"note: {text}", file=sys.stderr)
     order, resources = plan.order, plan.order.resources
     device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
@@ -121,7 +120,7 @@ def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: s
             "metrics": metrics,
         },
         "history": [{"epoch": e.number, **e.metrics} for e in history],
-        "warnings": specs.warnings(plan.spec),
+        "warnings": warnings(plan),
     }
     if as_json:
         emit(document)

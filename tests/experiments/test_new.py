@@ -158,3 +158,15 @@ def test_prints_what_was_found_and_what_to_do_next(here: Path, capsys: pytest.Ca
         assert words in shown
     main(home="runs", data="a.csv", output=None, force=True, as_json=True)
     assert json.loads(capsys.readouterr().out)["name"] == "a"
+
+
+def test_a_value_far_outside_of_all_others_is_noted_by_new_and_plan(folder, sweep):
+    lines = (folder / "tiny.csv").read_text().splitlines(keepends=True)
+    lines[290] = lines[290].partition(",")[0] + ",1e30\n"
+    (folder / "far.csv").write_text("".join(lines))
+    document = json.loads(sweep("new", "far.csv", "--json").out)
+    for warnings in (document["warnings"], json.loads(sweep("plan", "far.yaml", "--json").out)["warnings"]):
+        [note] = warnings
+        assert "far.csv:291: column 'load' is 1e+30 in 1 row of the test part" in note
+    assert "far.csv:291: " in sweep("new", "far.csv", "--force").out
+    assert "far.csv:291: " in sweep("plan", "far.yaml").out

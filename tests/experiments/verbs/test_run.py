@@ -210,6 +210,9 @@ def test_a_smoke_test_of_a_long_sweep_runs_goes_on_and_is_extended(folder, comma
     long = long.replace("{type: random, seed: 3}", "{type: tpe, seed: 3, n_startup_trials: 3}")
     long = long.replace("  space:", "  pruner: {type: successive_halving, min_resource: 2}\n  space:")
     (folder / "tiny.yaml").write_text(long)
+    lines = (folder / "tiny.csv").read_text().splitlines(keepends=True)
+    lines[200] = lines[200].partition(",")[0] + ",-9999\n"
+    (folder / "tiny.csv").write_text("".join(lines))
     asked = ("--set", "training.max_epochs=1", "--set", "search.n_trials=2", "--json")
     first = command("run", "tiny.yaml", *asked, cwd=folder)
     assert first.code == 0, first.err
