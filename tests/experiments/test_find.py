@@ -117,19 +117,19 @@ PATHS = {"STUDY": "study", "MLFLOW": "tracking", "DATA": "data.path"}
 
 
 @pytest.fixture
-def unset(copied, monkeypatch):
+def unset(home, folder, monkeypatch):
     """The finished sweep's home, whose spec takes much from the environment; the variables' values."""
     monkeypatch.setattr("dashboards.server.serve", lambda *_: (_ for _ in ()).throw(server.ServerFailed("started")))
-    text = (copied.folder / "tiny.yaml").read_text().replace("path: tiny.csv", 'path: "${DATA}"')
+    text = (folder / "tiny.yaml").read_text().replace("path: tiny.csv", 'path: "${DATA}"')
     text = text.replace("batch_size: 1,", 'optimizer: "${OPTIMIZER}",')
     text += 'storage: {study: "${STUDY}", keep: "${KEEP}"}\ntracking: {uri: "${MLFLOW}"}\n'
-    for path in (copied.folder / "tiny.yaml", copied.home / "tiny" / find.SPEC):
+    for path in (folder / "tiny.yaml", home / "tiny" / find.SPEC):
         path.write_text(text)
     addresses = {"study": "${STUDY}", "tracking": "${MLFLOW}", "artifacts": "best"}
-    (copied.home / "tiny" / find.ADDRESSES).write_text(json.dumps(addresses))
+    (home / "tiny" / find.ADDRESSES).write_text(json.dumps(addresses))
     for name in (*PATHS, "OPTIMIZER", "KEEP"):
         monkeypatch.delenv(name, raising=False)
-    return {"STUDY": copied.url, "MLFLOW": f"sqlite:///{copied.home / 'mlflow.db'}", "DATA": "tiny.csv"}
+    return {"STUDY": f"sqlite:///{home / 'study.db'}", "MLFLOW": f"sqlite:///{home / 'mlflow.db'}", "DATA": "tiny.csv"}
 
 
 @pytest.mark.parametrize("named", ["tiny", "tiny.yaml"])
@@ -147,10 +147,8 @@ def test_a_verb_asks_for_the_variables_that_it_needs(unset, sweep, named, argume
         assert f"the environment has no {name};" in answer.err
 
 
-def test_what_else_is_wrong_in_a_spec_is_told_without_the_variables(unset, sweep, copied):
-    (copied.folder / "tiny.yaml").write_text(
-        (copied.folder / "tiny.yaml").read_text().replace("horizon: 7", "horizon: 0")
-    )
+def test_what_else_is_wrong_in_a_spec_is_told_without_the_variables(unset, sweep, folder):
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("horizon: 7", "horizon: 0"))
     answer = sweep("status", "tiny.yaml", STUDY=unset["STUDY"])
     assert answer.code == 2
     assert "data.horizon" in answer.err
