@@ -14,7 +14,7 @@ from cluster import space
 from lstm.records import Scalar
 
 DRAWS = 100  # of one trial's setting, before nothing new is taken to be left
-OWN = 10  # of these by the sampler itself; then at random: a sampler that has made up its mind draws the same for ever
+OWN = 5  # of these by the sampler itself; then at random: a sampler that has made up its mind draws the same for ever
 LISTED = 10_000  # combinations that are gone through where not even chance has found a new one
 NOBODYS = -1  # the id of a trial that the study has not
 

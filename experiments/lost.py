@@ -208,7 +208,9 @@ def _known(
     start = {"worker": told.worker, "at_ms": told.started_at_ms} if told and told.worker else None
     address = address_of(remains.checkpoints or plan.order.checkpoints, number)
     end = _end(plan, history, found, told, address)
-    return restore.Known(number, settings, history, end, max(attempt, told.attempt if told else 0), start)
+    attributes = {"derived": dict(told.derived)} if told and told.derived else None
+    attempt = max(attempt, told.attempt if told else 0)
+    return restore.Known(number, settings, history, end, attempt, start, attributes)
 
 
 def _end(

@@ -8,10 +8,10 @@ import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
 
-from cluster import space, study
+from cluster import combinations, space, study
 from cluster.config import SearchConfig
 from cluster.study import AWAY, NoSuchSweep, Study
-from lstm.records import BadInput, Epoch
+from lstm.records import BadInput, Derived, Epoch
 
 SAMPLERS = ["tpe", "gp", "random", "grid"]
 PRUNERS = {
@@ -534,3 +534,226 @@ def test_an_end_that_another_driver_writes_late_is_not_written_again(opened):
     assert made.settle() == [number]
     assert made.running() == []
     assert made.sweep().trials == late.sweep().trials
+
+
+# --- No configuration is tried twice.
+
+FEW = {
+    "model.hidden_size": {"type": "int", "low": 1, "high": 3},
+    "training.optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+    "training.momentum": {"type": "float", "low": 0.1, "high": 0.3, "step": 0.1, "when": {"training.optimizer": "sgd"}},
+}
+PLAIN = {
+    "model.hidden_size": {"type": "int", "low": 1, "high": 3},
+    "model.num_layers": {"type": "categorical", "choices": [1, 2, 3, 4]},
+}
+TWELVE = [("tpe", FEW), ("random", FEW), ("gp", PLAIN), ("tpe", PLAIN), ("random", PLAIN)]
+
+
+def keys_of(made):
+    return [json.dumps(dict(t.settings), sort_keys=True) for t in made.sweep().trials]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("sampler", "searched"), TWELVE)
+def test_all_combinations_are_tried_once_and_then_nothing_is_asked_for(opened, sampler, searched):
+    made = opened(sampler, space=searched, n_trials=24)
+    running = []
+    while (number := made.ask()) is not None:
+        running.append(number)
+        if len(running) == 3:
+            finish(made, running.pop(0), 1.0 + number % 5)
+    assert len(keys_of(made)) == len(set(keys_of(made))) == 12
+    assert {t.state for t in made.sweep().trials} == {"COMPLETE", "RUNNING"}, "nothing waits, nobody else's runs"
+    assert made.running() == running
+    assert made.exhausted() == {"tried": 12, "combinations": 12, "trials": 12}
+    made = opened(sampler, space=searched, n_trials=24)
+    for number in running:
+        finish(made, adopted(made, number), 1.0)
+    assert made.ask() is None
+    assert made.due() == 12, "n_trials is not what ends it"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("sampler", "searched"), TWELVE)
+def test_a_killed_driver_changes_no_suggestion_that_was_drawn_again(opened, name, sampler, searched, monkeypatch):
+    """The twin is killed after every single commit of a suggestion, and made anew."""
+
+    def drive(sweep, *, killed):
+        made = opened(sampler, sweep=sweep, space=searched, n_trials=24)
+        while made.sweep().trials[11:] == ():
+            if killed:
+                _ask_killed(opened, monkeypatch, sampler=sampler, sweep=sweep, space=searched, n_trials=24)
+                made = opened(sampler, sweep=sweep, space=searched, n_trials=24)
+            number = adopted(made, running[0]) if (running := made.running()) else made.ask()
+            finish(made, number, 1.0 + number % 5)
+        return keys_of(made)
+
+    calm = drive(f"{name}-a", killed=False)
+    assert len(set(calm)) == 12
+    assert drive(f"{name}-b", killed=True) == calm
+
+
+def _ask_killed(opened, monkeypatch, **search):
+    """Asks for a trial, again and again, and dies after one commit more each time, until one is whole."""
+    writes = ("create_new_trial", "set_trial_param", "set_trial_system_attr", "set_trial_state_values")
+    made = opened(**search)
+    storage = made._study._storage
+    with monkeypatch.context() as patch:
+        for method in writes:
+            patch.setattr(storage, method, _then_dies(getattr(storage, method)))
+        with pytest.raises(KeyboardInterrupt):
+            made.ask()
+    while True:
+        made = opened(**search)
+        running = made.running()
+        storage = made._study._storage
+        with monkeypatch.context() as patch:
+            for method in writes:
+                patch.setattr(storage, method, _then_dies(getattr(storage, method)))
+            try:
+                made.adopt(running[0]) if running else made.ask()
+            except KeyboardInterrupt:
+                continue
+            return
+
+
+def _then_dies(write):
+    def dies(*arguments, **named):
+        write(*arguments, **named)
+        raise KeyboardInterrupt
+
+    return dies
+
+
+@ON_SQLITE
+def test_what_is_to_be_tried_first_and_what_was_tried_twice_already_is_left_as_it_is(opened, monkeypatch):
+    """A sweep of an earlier version, which tried a configuration again, goes on."""
+    twice = {"model.hidden_size": 2, "training.optimizer": "adam"}
+    made = opened(space=FEW, first=[twice, twice], n_trials=24)
+    made.enqueue_first()
+    finish(made, made.ask(), 1.0)
+    finish(made, made.ask(), 1.0)
+    with monkeypatch.context() as patch:  # as it was
+        patch.setattr(study.NumberedSampler, "draw", lambda self, *_: None)
+        patch.setattr(Study, "ask", lambda self: _ask_as_before(self))
+        for _ in range(8):
+            finish(made, made.ask(), 1.0)
+    before = keys_of(made)
+    assert len(set(before)) < len(before) == 10
+    made = opened(space=FEW, first=[twice, twice], n_trials=24)
+    while (number := made.ask()) is not None:
+        finish(made, number, 1.0)
+    new = keys_of(made)[10:]
+    assert len(set(new)) == len(new)
+    assert not set(new) & set(before)
+    assert set(new) | set(before) == set(map(_key, combinations.every(made.search.space)))
+    assert made.exhausted()["tried"] == 12
+
+
+def _key(settings):
+    return json.dumps(settings, sort_keys=True)
+
+
+def _ask_as_before(made):
+    trial = made._study.ask()
+    made._live[trial.number], made._reported[trial.number] = trial, {}
+    space.suggest(trial, made._space)
+    return trial.number
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+def test_a_first_draw_that_is_new_is_what_it_always_was(opened, name, sampler):
+    """Whatever Optuna keeps of a trial is the same, too: a sweep begun before goes on as it would have."""
+    kept = []
+    for ask, sweep in ((Study.ask, f"{name}-a"), (_ask_as_before, f"{name}-b")):
+        searched = SPACE | {"training.learning_rate": RATE} if sampler == "gp" else CONDITIONAL
+        made = opened(sampler, sweep=sweep, space=searched, pruner="none")
+        for _ in range(8):
+            finish(made, ask(made), None if sampler == "gp" else 1.0)
+        kept.append([(t.params, t.system_attrs) for t in made._study.get_trials()])
+    assert kept[0] == kept[1]
+
+
+@ON_SQLITE
+def test_in_a_space_without_number_a_setting_that_comes_again_is_drawn_again(opened, monkeypatch):
+    """Where nothing new comes in a hundred draws there is nothing more to ask for."""
+    made = opened("random", n_trials=24)
+    finish(made, made.ask())
+    drawn = []
+
+    def stuck(self, study, trial, name, distribution):
+        drawn.append((self._made_for, self._attempt))
+        return settings_of(made, 0)[name]
+
+    monkeypatch.setattr(study.NumberedSampler, "sample_independent", stuck)
+    assert made.ask() is None
+    assert {attempt for _, attempt in drawn} == set(range(100))
+    assert made.exhausted() == {"tried": 1, "combinations": None, "trials": 1}
+    assert len(made.sweep().trials) == 1
+
+
+# --- A failed trial is run again.
+
+
+def fail(made, number):
+    made.end(number, decision(None, "FAIL"))
+
+
+@pytest.mark.parametrize(
+    ("url", "sampler"), [*(("sqlite", s) for s in SAMPLERS), ("postgresql", "tpe")], indirect=["url"]
+)
+def test_a_retry_has_the_same_settings_and_stands_in_the_place_of_what_failed(opened, sampler):
+    searched = {} if sampler in ("gp", "grid") else {"space": CONDITIONAL}
+    made = opened(sampler, **searched)
+    for _ in range(5):
+        number = made.ask()
+        fail(made, number) if number in (1, 3) else finish(made, number, float(number))
+    assert (made.asked(), made.due()) == (5, 3)
+    for _ in range(2):  # by a driver that is killed, and the next
+        made = opened(sampler, **searched)
+        made.retry(1), made.retry(3)
+    assert (made.asked(), made.due()) == (3, 5)
+    sweep = made.sweep()
+    assert [t.derived for t in sweep.trials[5:]] == [Derived(1, "retry"), Derived(3, "retry")]
+    assert [t.number for t in sweep.counted] == [0, 2, 4, 5, 6]
+    for number, parent in ((5, 1), (6, 3)):
+        made = opened(sampler, **searched)
+        assert made.ask() == number
+        assert made.derived(number) == Derived(parent, "retry")
+        assert settings_of(made, number) == settings_of(made, parent)
+        finish(made, number, 0.5)
+    for _ in range(3):
+        finish(made, made.ask(), 0.5)
+    assert (made.asked(), made.due()) == (8, 0)
+    settings = [json.dumps(dict(t.settings), sort_keys=True) for t in made.sweep().counted]
+    assert len(set(settings)) == 8, "the settings of a retry come no third time"
+
+
+@ON_SQLITE
+def test_a_retry_that_fails_can_be_retried_and_runs_whatever_n_trials_says(opened):
+    made = opened(n_trials=2)
+    finish(made, made.ask())
+    fail(made, made.ask())
+    made.retry(1)
+    fail(made, made.ask())
+    made = opened(n_trials=1)
+    made.retry(2)
+    assert (made.asked(), made.due()) == (1, 1)
+    finish(made, made.ask())
+    assert [t.number for t in made.sweep().counted] == [0, 3]
+    assert made.sweep().replaced == {1, 2}
+    assert made.sweep().over()
+
+
+@ON_SQLITE
+def test_a_trial_of_another_purpose_counts_for_nothing(opened):
+    made = opened()
+    finish(made, made.ask(), 1.0)
+    made._study.enqueue_trial(settings_of(made, 0), user_attrs={"derived": {"parent": 0, "purpose": "confirm"}})
+    finish(made, made.ask(), 0.1)
+    assert made.asked() == 1
+    sweep = made.sweep()
+    assert (sweep.best.number, sweep.done, sweep.replaced) == (0, 1, frozenset())
+    assert [ending.best_value for ending in sweep.endings()] == [1.0, 1.0]

@@ -47,6 +47,11 @@ class Trial:
         return self.state in ENDED
 
     @property
+    def kind(self) -> str | None:
+        """What it was made of another trial for; None where the search asked for it."""
+        return self.attributes.get("derived", {}).get("purpose")
+
+    @property
     def end(self) -> Mapping[str, Any]:
         """How it ended; empty where it did not, or where the study does not say all of it."""
         there = self.attributes.get("end", {})
@@ -402,6 +407,9 @@ class _Audit:
         for run in self.tracking.runs.get(self.experiment or -1, []):
             if "sweep.trial" in run.tags:
                 self.runs[run.tags["sweep.trial"]].append(run)
+        replaced = {t.attributes["derived"]["parent"] for t in study.trials if t.kind == "retry"}
+        # Those that count: a retry stands in the place of the trial that failed; of others made of trials none does.
+        self.counted = [t for t in study.trials if t.number not in replaced and t.kind in (None, "retry")]
         self.concluded = self._concluded()
         self.best = self._best()
 
@@ -419,12 +427,17 @@ class _Audit:
         directions = [self.base["direction"], *(self.facts["second"][1:] if self.facts.get("second") else [])]
         if self.study.direction != ",".join(directions).upper():
             yield f"its study's direction is {self.study.direction}, its configuration's {', '.join(directions)}"
-        ended, wanted = sum(t.ended for t in self.study.trials), self.facts["n_trials"]
+        ended, wanted = sum(t.ended for t in self.counted), self._wanted()
         said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
         if not self.study.driven and self.facts.get("recorded") and ended < wanted and "reached the target" not in said:
             yield f"its study says that it is complete, and {ended} of {wanted} trials have ended"
         if not self.study.driven and self.facts.get("complete") and not self.facts.get("recorded"):
             yield "its study says that it is complete, and not that MLflow has all of it"
+
+    def _wanted(self) -> int:
+        """How many trials are to end: as many as were asked for, or as had anything new to try."""
+        n_trials, exhausted = self.facts["n_trials"], self.facts.get("exhausted")
+        return min(n_trials, exhausted["trials"]) if exhausted else n_trials
 
     def _holes(self) -> Iterator[str]:
         count = Counter(t.number for t in self.study.trials)
@@ -444,7 +457,8 @@ class _Audit:
                 yield f"trial {number}: there are checkpoints of it in {folder}, and the study does not hold it"
 
     def _best(self) -> Trial | None:
-        done = [t for t in self.ended if self._may_be_best(t)]
+        counted = {t.number for t in self.counted}
+        done = [t for t in self.ended if self._may_be_best(t) and t.number in counted]
         return min(done, key=lambda t: (self.sign * t.end["value"], t.number), default=None)
 
     def _best_number(self) -> str | None:
@@ -461,8 +475,10 @@ class _Audit:
             return False
         if self.facts.get("recorded"):
             return True
-        said = self.sweep_run.tags.get("sweep.ended") if self.sweep_run else None
-        return said == "all trials have ended" and len(self.ended) >= self.facts["n_trials"]
+        said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
+        over = said == "all trials have ended" or said.endswith(" were tried") or said.startswith("nothing new was")
+        waits = any(t.kind == "retry" and not t.ended for t in self.counted)
+        return over and not waits and sum(bool(t.end) for t in self.counted) >= self._wanted()
 
     # --- a trial in the study and its checkpoints
 
@@ -703,6 +719,8 @@ class _Audit:
         expected = {key: str(end[key]) for key in ("state", "reason", "best_epoch")}
         expected["checkpoint"] = self._address(trial) if end["checkpoint"] else ""
         expected |= {"recorded": "true", "attempt": str(trial.attributes.get("attempt", 0))}
+        if derived := trial.attributes.get("derived"):
+            expected |= {"parent": str(derived["parent"]), "kind": derived["purpose"]}
         for key, value in expected.items():
             if (there := run.tags.get(f"sweep.{key}")) != value[:5000]:
                 yield f"its run's sweep.{key} is {there!r}, the study's {value!r}"
@@ -864,7 +882,8 @@ class _Audit:
             yield f"its run is FINISHED, and {len(self.ended)} of {self.facts['n_trials']} trials have ended"
 
     def _is_complete(self, run: Run) -> bool:
-        return len(self.ended) >= self.facts["n_trials"] or "reached the target" in run.tags.get("sweep.ended", "")
+        ended = sum(bool(t.end) for t in self.counted)
+        return ended >= self._wanted() or "reached the target" in run.tags.get("sweep.ended", "")
 
     def _sweep_counts(self, run: Run) -> Iterator[str]:
         counts = Counter(t.end["state"] for t in self.ended)
