@@ -41,6 +41,8 @@ def folder_of(url: str) -> str:
 def checkpoints_of(facts: Mapping[str, Any], url: str, name: str) -> str:
     """Where a sweep's checkpoints are: those below the folder of their study move along with it."""
     root, here = str(facts.get("checkpoints", "")), folder_of(url)
+    if not root and here and any((Path(here) / name).glob("trial-*")):
+        return str(Path(here) / name)  # the first versions did not say it, and kept them there
     if not root or not here or "://" in root:
         return root
     if PLACE in facts:

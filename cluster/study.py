@@ -377,6 +377,8 @@ def trouble(url: str, error: BaseException) -> str:
     text = driver_text(error if hasattr(error, "orig") else error.__cause__)
     parts = sqlalchemy.make_url(url)
     is_file = parts.get_backend_name() == "sqlite" and parts.database
+    if is_file and not Path(str(parts.database)).exists():
+        return f"its file is gone: {parts.database}"  # SQLite calls that a readonly database
     return f"{text}: {disk.place_of(Path(parts.database))}" if is_file and parts.database else text
 
 

@@ -188,7 +188,7 @@ def _tell(found: find.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, 
     # In the order in which they ended, as a driver does; those that are still to run come last.
     for number in [*by_number, *(t.number for t in sweep.trials if not t.ended and t.started_at_ms)]:
         trial = trials[number]
-        address = trial.checkpoint or checkpoint.address_of(str(facts["checkpoints"]), number)
+        address = trial.checkpoint or checkpoint.address_of(str(facts.get("checkpoints", "")), number)
         recorder(trial.starting(address))
         for epoch in histories.get(number, ()):
             recorder(EpochEnded(number, epoch))

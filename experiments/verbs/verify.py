@@ -1,5 +1,6 @@
 """`sweep verify`: checks a sweep from its records alone; says what is wrong and how to mend it."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,10 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
     )
     with _store(found) as uri:
         findings = [*kept.findings, *mlflow_check.check(uri, expected)]
+    # A command that is named has to find this home.
+    named = re.compile(f"`(sweep \\w+ {re.escape(sweep.name)}[^`]*)`")
+    flag = found.home.flag
+    findings = [f._replace(mend=named.sub(lambda match: f"`{match[1]}{flag}`", f.mend)) for f in findings]
     looked = {
         "trials": len(sweep.trials),
         "epochs": sum(len(history) for history in kept.histories.values()),

@@ -636,7 +636,7 @@ def test_what_is_to_be_tried_first_and_what_was_tried_twice_already_is_left_as_i
     finish(made, made.ask(), 1.0)
     with monkeypatch.context() as patch:  # as it was
         patch.setattr(study.NumberedSampler, "draw", lambda self, *_: None)
-        patch.setattr(Study, "ask", lambda self: _ask_as_before(self))
+        patch.setattr(Study, "ask", _ask_as_before)
         for _ in range(8):
             finish(made, made.ask(), 1.0)
     before = keys_of(made)

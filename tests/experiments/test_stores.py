@@ -299,6 +299,29 @@ def test_a_file_of_an_earlier_version_in_the_working_folder_is_used_and_said(wor
     assert "storage.study" in answer.err
 
 
+def test_the_checkpoints_of_a_study_that_does_not_say_where_they_are(work, sweep):
+    """The first versions kept them beside the study, in a folder of the sweep's name, and did not say it."""
+    for trial in root_of(work / "runs").glob("trial-*"):
+        trial.rename(work / "runs" / "tiny" / trial.name)
+    with closing(sqlite3.connect(work / "runs" / "study.db")) as study, study:
+        study.execute("DELETE FROM study_user_attributes WHERE key IN ('checkpoints', 'place', 'form')")
+    best = best_of(sweep)
+    assert Path(best["checkpoint"]).parent == work / "runs" / "tiny"
+    assert sweep("predict", "tiny").code == 0
+    assert run(work, "--set", "search.n_trials=5") == 0, said(work)
+    assert sweep("rebuild", "tiny").code == 0
+    judge(sweep, work / "runs")
+
+
+def test_a_mend_names_the_home_that_it_is_for(work, sweep, monkeypatch):
+    with closing(sqlite3.connect(work / "runs" / "mlflow.db")) as database, database:
+        database.execute("UPDATE tags SET value = 'FAIL' WHERE key = 'sweep.state'")
+    monkeypatch.chdir("/")
+    answer = sweep("verify", "tiny", "--home", work / "runs")
+    assert answer.code == 1
+    assert f"`sweep rebuild tiny --home {work / 'runs'}`" in answer.out
+
+
 # --- Where the home is -----------------------------------------------------------------------------------
 
 
