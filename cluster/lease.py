@@ -28,7 +28,6 @@ OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
 # Goes on while the machine sleeps, as the database's clock does.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
-FILE_OPTIONS = {"timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"}  # of Python's
 CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
 
 
@@ -327,34 +326,27 @@ def readable(url: str) -> str:
 
 def address_fault(url: str) -> str | None:
     """What keeps an address from being one of a study's database, told without any secret; None where nothing does."""
-    try:
+    parts = None
+    with suppress(sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
         parts = sqlalchemy.make_url(spelled_out(url))
-    except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
+    if parts is None or (parts.port or 0) > 65535 or any("\ud800" <= c <= "\udfff" for c in url):
         return "is no database address; write sqlite:///FILE or postgresql://…"
-    if any("\ud800" <= c <= "\udfff" for c in url):
-        return "holds what is no UTF-8; take it out"
     if "@" in (parts.host or ""):
         return "the address has two @; write an @ in the password as %40"
     name, _, driver = parts.drivername.partition("+")
     if name not in CLOCK or driver not in DRIVERS[name]:
         kind = name if name in ("mysql", "mariadb", "mssql", "oracle", "postgres") else "this kind or driver"
         return f"{kind} is not offered; use sqlite:///FILE or postgresql://…"
-    return _file_fault(url, parts) if name == "sqlite" else _server_fault(parts, driver)
+    if name == "postgresql" and importlib.util.find_spec(driver) is None:
+        return "PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'"
+    return _file_fault(url, parts) if name == "sqlite" else None
 
 
 def _file_fault(url: str, parts: sqlalchemy.URL) -> str | None:
     if parts.host or parts.database in (None, "", ":memory:") or str(parts.database).startswith("file:"):
         return "names no file, and a sweep outlives its driver; write sqlite:///FILE"
-    if not set(parts.query) <= FILE_OPTIONS or ("?" in url and not parts.query):
+    if parts.query.keys() - {"timeout", "isolation_level", "check_same_thread"} or (not parts.query and "?" in url):
         return "holds a ?, with which options begin, and none that is known follows; write a ? in a path as %3F"
-    return None
-
-
-def _server_fault(parts: sqlalchemy.URL, driver: str) -> str | None:
-    if (parts.port or 0) > 65535:
-        return "is no database address; write sqlite:///FILE or postgresql://…"
-    if importlib.util.find_spec(driver) is None:
-        return "PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'"
     return None
 
 
@@ -366,8 +358,7 @@ def file_of(url: str) -> Path | None:
 
 def is_missing(url: str) -> bool:
     """Whether an address is that of a SQLite file which is not there; opening it would create it."""
-    file = file_of(url)
-    return file is not None and not file.exists()
+    return (file := file_of(url)) is not None and not file.exists()
 
 
 def unopened(error: BaseException | None) -> BadInput:

@@ -15,13 +15,7 @@ SERVERS = ("http://", "https://")
 _FORMS = (
     "a server's, as in http://localhost:5000, or a database's, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 )
-_OPTIONS = {
-    "timeout",
-    "isolation_level",
-    "detect_types",
-    "check_same_thread",
-    "cached_statements",
-}  # of Python's SQLite
+_OPTIONS = {"timeout", "isolation_level", "check_same_thread"}  # of Python's SQLite
 # As SQLAlchemy reads it: user and password, host, port, database, options.
 _DATABASE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?@]*)(:(?P<port>[0-9]+))?(/[^?]*)?(\?.*)?", re.DOTALL)
 
