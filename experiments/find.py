@@ -105,7 +105,8 @@ def read(found: Found) -> Sweep:
     try:
         return study.read(found.study_url, found.name)
     except study.NoSuchSweep:
-        remains = lost.look(found.name, found.home, found.tracking_uri, [str(found.home.sweep(found.name))])
+        tracking = "" if "tracking" in found.lacking else found.tracking_uri
+        remains = lost.look(found.name, found.home, tracking, [str(found.home.sweep(found.name))])
         if remains is None:
             raise
         raise lost.missing(found.name, found.home, remains) from None

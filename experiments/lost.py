@@ -44,7 +44,7 @@ def look(name: str, home: Home, tracking_uri: str, sweep_folders: list[str]) -> 
     Args:
         name: The sweep's.
         home: Where it was run.
-        tracking_uri: MLflow's store.
+        tracking_uri: MLflow's store; "" where the environment lacks what names it.
         sweep_folders: Addresses below which studies of this name keep their checkpoints.
     """
     saved = _saved(home, name)
@@ -114,7 +114,7 @@ def _runs(name: str, study: str, home: Home, tracking_uri: str) -> tuple[int, st
     """How many runs of its trials MLflow has, and whose they are; none where it does not answer."""
     from dashboards import runs
 
-    if runs.missing_file(tracking_uri) is not None:
+    if not tracking_uri or runs.missing_file(tracking_uri) is not None:
         return 0, study
     try:
         return runs.count_trials(runs.connect(tracking_uri), name, study)
