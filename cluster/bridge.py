@@ -45,6 +45,7 @@ from lstm.records import (
     TrialStarted,
     TrialState,
     best_epoch,
+    counted,
     epochs_s,
     sign_of,
 )
@@ -492,7 +493,7 @@ class Bridge:
     def _check_failures(self, last: str) -> None:
         most = self._stops.max_failures
         if most is not None and self._failures >= most:
-            self.stop.now(f"{self._failures} trials failed (search.stop.max_failures), the last: {last}", 1)
+            self.stop.now(f"{counted(self._failures, 'trial')} failed (search.stop.max_failures), the last: {last}", 1)
 
     def _check_target(self) -> None:
         target, best = self._stops.target, self._best

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
-from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial
+from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial, counted
 from lstm.sections import better, section_of
 
 _TOP = 20
@@ -140,7 +140,8 @@ def _passage(shown: Passage) -> str:
 def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     states: Counter[str] = Counter(trial.state for trial in sweep.trials)
     seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
-    tiles = [(str(len(sweep.trials)), f"of {sweep.n_trials} trials")]
+    made = len(sweep.trials)
+    tiles = [(str(made), f"of {counted(max(sweep.n_trials, made), 'trial')}")]  # n_trials may have been lowered
     tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
     tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)

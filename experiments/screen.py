@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -30,10 +32,13 @@ from lstm.records import (
     TrialProbed,
     TrialStarted,
     TrialState,
+    counted,
     sign_of,
 )
 
-WIDE = 400  # columns that no table of ours reaches
+WIDE = 10_000  # columns that no table of ours reaches
+LEAST = 72  # columns that a table with sentences takes
+GAP = "  "  # between settings
 ENDED: tuple[TrialState, ...] = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -67,6 +72,7 @@ class Screen:
         self._states: Counter[str] = Counter()
         self._best: TrialEnded | None = None
         self._best_settings = ""  # unknown where an earlier driver found it
+        self._is_live = console.is_terminal and not console.is_dumb_terminal
         self._metric = metric
         self._here = 0  # trials that ended under this driver
         self._durations: list[float] = []
@@ -84,7 +90,7 @@ class Screen:
 
     def __enter__(self) -> "Screen":
         """Begins to show."""
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.start()
         return self
 
@@ -113,7 +119,7 @@ class Screen:
         if line and self._log:
             with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
                 print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
-        if line and (not self._console.is_terminal or isinstance(event, Notice | TrialLost)):
+        if line and (not self._is_live or isinstance(event, Notice | TrialLost)):
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def known(self, states: Mapping[str, int], best: TrialEnded | None) -> None:
@@ -122,9 +128,20 @@ class Screen:
         self._best = best
 
     def _sweep_started(self, event: SweepStarted) -> str:
-        done = sum(self._states[s] for s in ENDED)
+        done = self._done
+        if done > event.n_trials:
+            return f"{event.sweep}: {counted(done, 'trial')} done before, {event.n_trials:,} asked for now"
         before = f", {done} of them done before" if done else ""
-        return f"{event.sweep}: {event.n_trials} trials{before}"
+        return f"{event.sweep}: {counted(event.n_trials, 'trial')}{before}"
+
+    @property
+    def _done(self) -> int:
+        return sum(self._states[s] for s in ENDED)
+
+    @property
+    def _all(self) -> int:
+        """Trials in total: where `n_trials` was lowered more may have ended."""
+        return max(self._n_trials, self._done)
 
     def _trial_started(self, event: TrialStarted) -> str | None:
         if not self._running.get(event.number):
@@ -150,11 +167,10 @@ class Screen:
         better = self._is_best(event)
         if better:
             self._best, self._best_settings = event, settings(row.started.settings)
-        done = sum(self._states[s] for s in ENDED)
         value = "" if event.value is None else f" {self._metric} {event.value:.5g} at epoch {event.best_epoch}"
         reason = f" ({event.reason})" if event.reason else ""
         mark = "  ← best so far" if better else ""
-        return f"[{done}/{self._n_trials}] trial {event.number} {event.state}{value}{reason}{mark}"
+        return f"[{self._done}/{self._all}] trial {event.number} {event.state}{value}{reason}{mark}"
 
     def _trial_lost(self, event: TrialLost) -> str:
         self._running.pop(event.number, None)
@@ -168,63 +184,107 @@ class Screen:
 
     def render(self) -> RenderableType:
         """The live table."""
-        done = sum(self._states[s] for s in ENDED)
         counts = "  ".join(
             f"{state.lower()} {n}" for state, n in [*self._states.items(), ("running", len(self._running))] if n
         )
-        head = Table.grid(padding=(0, 2))
-        head.add_column(no_wrap=True, max_width=30)
-        for _ in range(3):
-            head.add_column(no_wrap=True)
-        bar = ProgressBar(total=self._n_trials, completed=done, width=20)
-        left = self._left(done)
-        head.add_row(Text(self._name, style="bold"), bar, f"{done}/{self._n_trials}", left)
-        lines: list[RenderableType] = [head]
+        lines: list[RenderableType] = [self._head()]
         if counts:
-            lines.append(_line(f"{counts}   {self._rate()}".rstrip()))
+            lines.append(Text(f"{counts}   {self._rate()}".rstrip()))
         if self._best and self._best.value is not None:
             best = f"best {self._metric} {self._best.value:.5g}: trial {self._best.number}, epoch"
-            lines.append(_line(f"{best} {self._best.best_epoch}   {self._best_settings}".rstrip(), style="green"))
+            lines.append(_Cut(f"{best} {self._best.best_epoch} ", self._best_settings, style="green"))
         running = sorted(self._running.items())
         if running:
             lines.append(self._workers(running))
         else:
-            lines.append(_line("writing the record …" if self._over else "starting workers …", style="dim"))
+            lines.append(Text("writing the record …" if self._over else "starting workers …", style="dim"))
         return Group(*lines)
 
-    def _workers(self, running: Sequence[tuple[int, _Row]]) -> Table:
-        """What each worker does; where the terminal is narrow the settings are cut."""
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for heading in ("trial", "epoch", self._metric, "for", "worker"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("settings")
-        for number, row in running:
-            table.add_row(
+    def _head(self) -> RenderableType:
+        name, so_far, left = Text(self._name, style="bold"), f"{self._done}/{self._all}", self._left()
+        head = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            head.add_column(no_wrap=True)
+        head.add_row(name, ProgressBar(total=self._all, completed=self._done, width=20), so_far, left)
+        return _Widest((head, head), last=Text.assemble(name, f"  {so_far}  {left}".rstrip()))
+
+    def _workers(self, running: Sequence[tuple[int, _Row]]) -> RenderableType:
+        """What each worker does: on a narrow terminal without settings, then without the worker, then in text."""
+        headings = ("trial", "epoch", self._metric, "for", "worker")
+        rows = [
+            (
                 str(number),
                 f"{row.epoch}/{self._max_epochs}",
                 "" if row.value is None else f"{row.value:.5g}",
                 duration(time.monotonic() - row.since),
                 re.sub(r"^\S+ \((.+?)\)", r"\1", row.started.worker),  # the host by its name alone
-                _line(settings(row.started.settings)),
             )
-        return table
+            for number, row in running
+        ]
+        full, whole, bare, short = (Table(box=None, padding=(0, 2, 0, 0), header_style="dim") for _ in range(4))
+        for table, columns in ((full, 5), (whole, 5), (bare, 5), (short, 4)):
+            for heading in headings[:columns]:
+                table.add_column(heading, no_wrap=True)
+        full.add_column("settings")
+        whole.add_column("settings", no_wrap=True)
+        for cells, (_, row) in zip(rows, running, strict=True):
+            full.add_row(*cells, _Cut("", settings(row.started.settings)))
+            whole.add_row(*cells, "…")
+            bare.add_row(*cells)
+            short.add_row(*cells[:4])
+        told = ["  ".join(f"{h} {cell}" for h, cell in zip(headings, cells, strict=True) if cell) for cells in rows]
+        return _Widest((full, whole), (bare, bare), (short, short), last=Text("\n".join(told)))
 
     def _rate(self) -> str:
         per_minute = self._here / max(time.monotonic() - self._since, 1.0) * 60
         return f"{per_minute:.{0 if per_minute >= 10 else 1}f} trials/min" if self._here else ""
 
-    def _left(self, done: int) -> str:
-        if not self._durations or done >= self._n_trials:
+    def _left(self) -> str:
+        if not self._durations or self._done >= self._n_trials:
             return ""
-        left_s = statistics.fmean(self._durations) * (self._n_trials - done) / max(len(self._running), 1)
+        left_s = statistics.fmean(self._durations) * (self._n_trials - self._done) / max(len(self._running), 1)
         return f"about {duration(left_s)} left"
 
 
-def console(table: Table | None = None, file: IO[str] | None = None) -> Console:
-    """Where verbs print; as wide as a table needs: a number that is cut is worth nothing."""
+class _Cut:
+    """A line whose settings are left out from the last one on where they don't fit; a number is never cut."""
+
+    def __init__(self, first: str, of: str, style: str = "") -> None:
+        self._first, self._parts, self._style = first, of.split(GAP) if of else [], style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        ways = [GAP.join([*self._begun(number), "…"]) for number in range(len(self._parts))]
+        ways.append(GAP.join(self._begun(len(self._parts))))
+        fitting = [way for way in ways if cell_len(way) <= options.max_width]
+        yield Text(fitting[-1] if fitting else ways[0], style=self._style)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, cell_len(GAP.join(self._begun(len(self._parts)))))
+
+    def _begun(self, number: int) -> list[str]:
+        return [*([self._first] if self._first else []), *self._parts[:number]]
+
+
+class _Widest:
+    """The first of several ways to show the same that fits, by what must not be cut of each; the last wraps."""
+
+    def __init__(self, *ways: tuple[RenderableType, RenderableType], last: RenderableType) -> None:
+        self._ways, self._last = ways, last
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.update(width=WIDE)
+        fit = (way for way, whole in self._ways if console.measure(whole, options=wide).maximum <= options.max_width)
+        yield next(fit, self._last)
+
+
+def console(table: Table | None = None, file: IO[str] | None = None, least: int = 0) -> Console:
+    """Where verbs print; as wide as a table needs: a number that is cut is worth nothing.
+
+    On a terminal that is narrower, which wraps what is longer, it takes itself for `least` columns wide.
+    """
     made = _console(file)
     if table is None:
-        return made if made.is_terminal else _console(file, WIDE)
+        return _console(file, max(made.width, least) if made.is_terminal else WIDE)
     needed = made.measure(table, options=made.options.update(width=WIDE)).maximum
     return _console(file, max(made.width, needed))
 
@@ -234,16 +294,11 @@ def _console(file: IO[str] | None, width: int | None = None) -> Console:
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
-def _line(text: str, style: str = "") -> Text:
-    """A line that is cut where it does not fit."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
-
-
 def settings(values: Mapping[str, Any]) -> str:
     """Settings in a line, by the last part of their paths."""
     if not values:
         return "the base configuration"
-    return "  ".join(f"{path.rpartition('.')[2]}={short(value)}" for path, value in values.items())
+    return GAP.join(f"{path.rpartition('.')[2]}={short(value)}" for path, value in values.items())
 
 
 def short(value: Any) -> str:

@@ -346,6 +346,11 @@ class Trial:
         return (self.ended_at_ms - self.started_at_ms) / 1000
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: 1 trial, 2 trials."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def same(one: float | None, other: float | None) -> bool:
     """Whether two values are the same to the bit, or both none, or both not a number."""
     return one == other or (one is not None and other is not None and math.isnan(one) and math.isnan(other))

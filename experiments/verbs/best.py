@@ -79,7 +79,8 @@ def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
 def show(document: Mapping[str, Any], screen: "Console") -> None:
     """Prints a summary for people."""
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
-    screen.print(f"{document['sweep']}: {states or 'no trials'} of {document['n_trials']}", soft_wrap=True)
+    total = max(document["n_trials"], sum(document["states"].values()))  # it may have been lowered
+    screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
     if document["best"]:
         show_best(document, screen)
     else:
@@ -111,7 +112,7 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
     for name in names:
         ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
         table.add_row(name, f"{ours:.5g}", f"{usual:.5g}", _against(ours, usual))
-    screen.print(table)
+    console(table, screen.file).print(table)
 
 
 def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
@@ -127,7 +128,7 @@ def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
     for trial in document["front"]:
         figures = (f"{trial['value']:.5g}", f"{trial['second']:.5g}")
         table.add_row(f"trial {trial['trial']}", *figures, settings(trial["parameters"]))
-    screen.print(table)
+    console(table, screen.file).print(table)
 
 
 def _against(ours: float, usual: float) -> str:

@@ -55,10 +55,10 @@ def main(*, home: str, data: str, output: str | None, force: bool, as_json: bool
 
 def show(written: Written) -> None:
     """Prints what was found and what to do next, for people."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
+    from experiments.screen import LEAST, console
+
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
@@ -68,9 +68,10 @@ def show(written: Written) -> None:
     rows.add_row("written", str(written.path))
     for index, command in enumerate(written.next):
         rows.add_row("next" if index == 0 else "", command)
-    console.print(rows)
+    wide = console(least=LEAST)
+    wide.print(rows)
     for text in written.warnings:
-        console.print(f"note: {text}", style="yellow", soft_wrap=True)
+        wide.print(f"note: {text}", style="yellow", soft_wrap=True)
 
 
 def new(data_path: str | Path, output: str | Path | None = None, *, force: bool = False) -> Written:

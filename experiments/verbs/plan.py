@@ -7,8 +7,9 @@ from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import Plan, describe, make
-from experiments.screen import console, duration, settings, short
+from experiments.screen import LEAST, console, duration, settings, short
 from experiments.verbs.train import check_room
+from lstm.records import counted
 from lstm.sections import section_of
 
 
@@ -38,13 +39,13 @@ def show(plan: Mapping[str, Any]) -> None:
     """Prints a plan for people."""
     from rich.table import Table
 
-    screen = console()
+    screen = console(least=LEAST)
     data, windows, kept = plan["data"], plan["windows"], plan["kept"]
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
-    trials = f"{plan['trials']:,} trials of" if plan["trials"] > 1 else "1 trial of"
-    rows.add_row("sweep", f"{plan['sweep']} ({plan['task']}): {trials} at most {plan['max_epochs']:,} epochs")
+    most = f"{counted(plan['trials'], 'trial')} of at most {counted(plan['max_epochs'], 'epoch')}"
+    rows.add_row("sweep", f"{plan['sweep']} ({plan['task']}): {most}")
     searched = f", sampler {plan['sampler']}, pruner {plan['pruner']}" if plan["sampler"] else ""
     second = plan["second_objective"]
     both = f" and {second['direction']} {second['metric']}" if second else ""
@@ -60,12 +61,12 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", note)
-    rows.add_row(section_of(plan["task"]).counted, ", ".join(f"{part} {count:,}" for part, count in windows.items()))
+    rows.add_row(section_of(plan["task"]).counted, ", ".join(f"{part} {number:,}" for part, number in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
     rows.add_row("", f"{unshared} had each step of the look-back its own: the weights are shared over time")
     rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
-    at_once = {0: "no trial fits", 1: "1 trial at once"}.get(plan["slots"], f"{plan['slots']} trials at once")
+    at_once = f"{counted(plan['slots'], 'trial')} at once" if plan["slots"] else "no trial fits"
     rows.add_row("device", f"{plan['device']}, {at_once} on this machine")
     spans = _both(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
     rows.add_row("time", f"{spans} of training if no trial stops early (measured in {plan['measured_in_s']:.1f} s)")

@@ -16,7 +16,7 @@ from experiments import find, moved, report
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import make
-from experiments.screen import console
+from experiments.screen import LEAST, console
 from experiments.verbs.predict import choose, load
 from lstm.ownership import studies_of
 from lstm.records import PROBE_FACT, BadInput, Sweep, TrialProbed
@@ -188,12 +188,12 @@ def show(document: Mapping[str, Any]) -> None:
 
     from dashboards.words import meaning
 
-    screen = console()
+    screen = console(least=LEAST)
     title = f"{document['sweep']}, trial {document['trial']}, epoch {document['best_epoch']}"
     screen.print(f"{title}: inputs and answers are scaled, 1 is a standard deviation", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("property")
-    table.add_column("value", justify="right")
+    table.add_column("property", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
     table.add_column("what it says", overflow="fold")
     for name, value in document["numbers"].items():
         table.add_row(name, f"{value:.4g}", meaning(name))

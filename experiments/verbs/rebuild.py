@@ -15,7 +15,7 @@ from experiments.plan import make
 from experiments.report import PAGE, REPORT
 from experiments.verbs.verify import tell
 from lstm.ownership import studies_of
-from lstm.records import BadInput, Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted
+from lstm.records import BadInput, Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted, counted
 
 if TYPE_CHECKING:
     from dashboards.recorder import Recorder
@@ -52,7 +52,9 @@ def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
         document = {"sweep": found.name, "trials": done.trials, "deleted_runs": done.deleted, "undelivered": done.left}
         emit({**document, "rebuilt": not trouble})
     elif not trouble:
-        print(f"{found.name}: {done.trials} trials are in MLflow again; {done.deleted} earlier runs were deleted")
+        are, were = ("is" if done.trials == 1 else "are"), ("was" if done.deleted == 1 else "were")
+        again, gone = counted(done.trials, "trial"), counted(done.deleted, "earlier run")
+        print(f"{found.name}: {again} {are} in MLflow again; {gone} {were} deleted")
     if trouble:
         print(f"{found.name}: {trouble}", file=sys.stderr)
     return 1 if trouble else 0
@@ -152,7 +154,7 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
     complete = _tell(found, sweep, kept.histories, recorder)
     done.left = recorder.close(FLUSH_S)
     if done.left:
-        done.trouble = f"MLflow did not take {done.left} records; run it again when it answers"
+        done.trouble = f"MLflow did not take {counted(done.left, 'record')}; run it again when it answers"
         return done
     if recorder.refused:
         done.trouble = f"MLflow refused {', '.join(recorder.refused)}; run it again when that is mended"

@@ -32,6 +32,7 @@ from lstm.records import (
     TrialEnded,
     TrialProbed,
     TrialStarted,
+    counted,
 )
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _run(
 
         def conclude(outcome: "Outcome") -> None:
             if left := _deliver(plan, outcome, recorder, lambda text: screen(Notice(text))):
-                text = f"MLflow did not take {left} records yet; nothing is lost: run again to deliver them"
+                text = f"MLflow did not take {counted(left, 'record')} yet; nothing is lost: run again to deliver them"
                 screen(Notice(text))
 
         outcome = sweep.run(

@@ -9,7 +9,7 @@ from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.screen import console, duration, goodput, goodput_line, settings
-from lstm.records import Sweep
+from lstm.records import Sweep, counted
 
 
 def main(*, home: str, named: str, as_json: bool) -> None:
@@ -66,14 +66,15 @@ def _show(document: dict[str, Any]) -> None:
 
     screen = console()
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
-    done, total = document["done"], document["n_trials"]
+    done, total = document["done"], max(document["n_trials"], document["done"])  # the former may have been lowered
     about = f" ({states})" if states else ""
-    screen.print(f"{document['sweep']}: {done} of {total} trials have ended{about}", style="bold", soft_wrap=True)
+    have = "trial has" if total == 1 else "trials have"
+    screen.print(f"{document['sweep']}: {done} of {total} {have} ended{about}", style="bold", soft_wrap=True)
     if document["replaced"]:
         screen.print(f"replaced by retries: {', '.join(map(str, document['replaced']))}", soft_wrap=True)
     driver = document["driver"]
     if driver:
-        screen.print(f"driven by process {driver['pid']} on {driver['host']}")
+        screen.print(f"driven by process {driver['pid']} on {driver['host']}", soft_wrap=True)
     elif document["complete"]:
         why = f": {document['exhausted']}" if document["exhausted"] else ""
         screen.print(f"complete{why}; nobody drives it")
@@ -82,10 +83,9 @@ def _show(document: dict[str, Any]) -> None:
     if best := document["best"]:
         metric = document["metric"]
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
-        screen.print(text, style="green")
+        screen.print(text, style="green", soft_wrap=True)
     if document["median_trial_s"] is not None:
-        count = document["trials_last_hour"]
-        pace = f"{count} {'trial' if count == 1 else 'trials'} ended in the last hour"
+        pace = f"{counted(document['trials_last_hour'], 'trial')} ended in the last hour"
         screen.print(f"{pace}; the median trial took {duration(document['median_trial_s'])}", soft_wrap=True)
     if document["goodput"]:
         screen.print(goodput_line(document["goodput"]), soft_wrap=True)
@@ -96,4 +96,4 @@ def _show(document: dict[str, Any]) -> None:
         for row in document["running"]:
             value = "" if row["value"] is None else f"{row['value']:.5g}"
             table.add_row(str(row["trial"]), str(row["epoch"]), value, settings(row["settings"]), row["worker"])
-        screen.print(table)
+        console(table, screen.file).print(table)

@@ -14,7 +14,7 @@ from experiments.home import Home
 from experiments.plan import Plan, make, warnings
 from experiments.screen import console
 from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, best_epoch
+from lstm.records import BadInput, Epoch, best_epoch, counted
 
 SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon or training.batch_size smaller"
 
@@ -43,7 +43,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     history = list(state.history) if state else []
     if history and not as_json:
         done = f" ({history[-1].stop}); nothing was left to do" if history[-1].stop else ": goes on"
-        print(f"{order.name}: trained for {history[-1].number} epochs before{done}", flush=True)
+        print(f"{order.name}: trained for {counted(history[-1].number, 'epoch')} before{done}", flush=True)
     try:
         for epoch in training.train(order.base, plan.series, state, device=device):
             assert epoch.state is not None
@@ -58,7 +58,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        print(f"{order.name}: out of memory after {len(history)} epochs; {SMALLER}", file=sys.stderr)
+        print(f"{order.name}: out of memory after {counted(len(history), 'epoch')}; {SMALLER}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"{order.name}: {error.strerror or error}: {checkpoint.place_of(address)}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
-from lstm.records import Finding
+from lstm.records import Finding, counted
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
@@ -91,9 +91,10 @@ def tell(findings: list[Finding], file: TextIO) -> None:
 
 def _show(name: str, findings: list[Finding], looked: dict[str, Any]) -> None:
     tell(findings, sys.stdout)
-    count = f"{looked['trials']} trials and {looked['epochs']} epochs in study, checkpoints and MLflow"
+    trials, epochs = counted(looked["trials"], "trial"), counted(looked["epochs"], "epoch")
+    seen = f"{trials} and {epochs} in study, checkpoints and MLflow"
     if findings:
-        print(f"{name}: {len(findings)} {'finding' if len(findings) == 1 else 'findings'}; looked at {count}")
+        print(f"{name}: {counted(len(findings), 'finding')}; looked at {seen}")
     else:
         running = "; a driver is at work, what it has not ended yet was left out" if looked["driven"] else ""
-        print(f"{name}: nothing is wrong with {count}{running}")
+        print(f"{name}: nothing is wrong with {seen}{running}")

@@ -221,12 +221,23 @@ def finished(tmp_path_factory, command):
     return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second)
 
 
-def on_terminal(arguments, folder, columns=80, timeout_s=120):
+@pytest.fixture(scope="session")
+def terminal():
+    """The command line on a terminal of so many columns: `terminal(["best", "tiny"], folder, 40)`."""
+    return on_terminal
+
+
+def on_terminal(arguments, folder, columns=80, timeout_s=120, **environment):
     """Runs the command on a terminal of its own; answers its code and all that it was sent."""
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
-        [SCRIPT, *arguments], cwd=folder, env=clean_environment(), stdin=there, stdout=there, stderr=there
+        [SCRIPT, *arguments],
+        cwd=folder,
+        env=clean_environment() | environment,
+        stdin=there,
+        stdout=there,
+        stderr=there,
     )
     os.close(there)
     shown, end = b"", time.monotonic() + timeout_s

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.table import Table
 
 from experiments.screen import Screen, console, duration, goodput_line, settings, short
 from lstm.records import (
@@ -221,3 +222,89 @@ def test_the_shares_add_up_to_the_whole(seconds):
     parts = {"training": seconds[0], **{f"part{i}": value for i, value in enumerate(seconds[1:])}}
     text = goodput_line({"seconds": parts, "worker_s": sum(seconds)})
     assert sum(map(int, re.findall(r"(\d+) %", text))) == 100
+
+
+def numbers(text):
+    return [float(word) for word in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", text)]
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 50, 60, 70, 80, 100])
+def test_no_number_is_cut_at_any_width(screen, columns):
+    """What is shown at a width are whole numbers of those that are shown where there is room for all."""
+    shown = []
+    for width in (400, columns):
+        made = screen(width)
+        made.known({"COMPLETE": 1234, "PRUNED": 98765, "FAIL": 4321}, None)
+        for number in (98765, 98766, 98767):
+            made(started(number))
+        made(epoch(98766, 7, 0.000123456))
+        made(ended(98767, 0.0000123456))
+        lines = made.look()
+        assert max(map(len, lines)) <= width
+        shown.append(numbers(re.sub(r"\d+(\.\d+)? (s|trials/min)\b", "", " ".join(lines))))
+    everything, here = map(set, shown)
+    assert here <= everything
+    assert {1235.0, 98766.0, 7.0, 0.00012346, 1.2346e-05} <= here
+
+
+def test_more_may_have_ended_than_are_asked_for_now(screen):
+    made = screen(terminal=False, n_trials=1)
+    made.known({"COMPLETE": 3}, None)
+    made(SweepStarted("mauna-loa-co2", 1, "val/loss", "minimize", 0))
+    made(started(3))
+    made(ended(3, 0.5))
+    first, second, _, last = made.text().splitlines()
+    assert first == "mauna-loa-co2: 1 trial"
+    assert "3 trials" in second
+    assert last.startswith("[4/4] trial 3 ")
+    assert " 4/4" in made.look()[0]
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_plain_lines_as_they_come_on_a_dumb_terminal(tiny_screen, term):
+    made, text = tiny_screen(term)
+    with made:
+        made(started(1))
+        assert "trial 1 starts on" in text()
+        made(ended(1, 0.5))
+        assert "[1/16] trial 1 COMPLETE" in text()
+    assert "\x1b" not in text()
+
+
+@pytest.fixture
+def tiny_screen():
+    def tiny_screen(term):
+        file = io.StringIO()
+        where = Console(file=file, force_terminal=True, _environ={"TERM": term})
+        made = Screen(where, "x", n_trials=16, max_epochs=20, metric="val/loss", direction="minimize")
+        return made, file.getvalue
+
+    return tiny_screen
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_table_is_as_wide_as_it_needs(columns):
+    table = Table(box=None)
+    for number in range(100):
+        table.add_column(f"column {number}", no_wrap=True)
+    table.add_row(*["0.123456789"] * 100)
+    file = io.StringIO()
+    console(table, file).print(table)
+    assert file.getvalue().split().count("0.123456789") == 100
+
+
+@pytest.mark.parametrize("verb", ["best", "status", "compare", "probe"])
+def test_what_verbs_show_is_whole_on_a_narrow_terminal(home, terminal, verb):
+    shown = []
+    for columns in (40, 200):
+        answer = terminal([verb, "tiny", "--home", str(home)], home.parent, columns)
+        assert answer.code == 0
+        shown.append(numbers(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", answer.shown)))
+    assert shown[0] == shown[1]
+
+
+def test_on_a_dumb_terminal_trials_are_told_as_they_end(home, folder, terminal):
+    answer = terminal(["run", "tiny.yaml", "--set", "search.n_trials=5"], folder, TERM="dumb", SWEEP_HOME=str(home))
+    assert answer.code == 0
+    assert "\x1b[2K" not in answer.shown
+    assert re.search(r"trial 4 starts on .*\n(.*\n)*\[5/5\] trial 4 COMPLETE", answer.shown.replace("\r", ""))

@@ -288,7 +288,10 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(
 def test_the_page_is_shown_with_how_to_share_it_safely(
     finished: SimpleNamespace, sweep: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = SimpleNamespace(wait=lambda timeout=None: 0, poll=lambda: 0)
+    def interrupted(timeout: float | None = None) -> int:
+        raise KeyboardInterrupt
+
+    process = SimpleNamespace(wait=interrupted, poll=lambda: 0)
     monkeypatch.setattr(server, "serve", lambda *_: server.Server("http://127.0.0.1:5007", process))  # type: ignore[arg-type]
     answer = sweep("ui", "tiny", "--home", finished.home)
     assert answer.code == 0

@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 
 import optuna
 import pytest
@@ -52,3 +54,10 @@ def test_none_yet(copied, sweep):
 )
 def test_against_the_naive_forecast(ours, naive, words):
     assert _against(ours, naive) == words
+
+
+def test_more_may_have_ended_than_are_asked_for_now(copied, sweep):
+    with closing(sqlite3.connect(copied.home / "study.db")) as database, database:
+        database.execute("UPDATE study_user_attributes SET value_json = '1' WHERE key = 'n_trials'")
+    assert sweep("best", "tiny").out.splitlines()[0] == "tiny: 4 complete of 4"
+    assert json.loads(sweep("best", "tiny", "--json").out)["n_trials"] == 1

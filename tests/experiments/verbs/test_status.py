@@ -73,3 +73,10 @@ def test_a_spec_that_was_never_run(folder, sweep):
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == "tiny: has not been run yet; `sweep run` starts it\n"
     assert not (folder / "runs").exists()
+
+
+def test_more_may_have_ended_than_are_asked_for_now(copied, sweep):
+    with closing(sqlite3.connect(copied.home / "study.db")) as database, database:
+        database.execute("UPDATE study_user_attributes SET value_json = '1' WHERE key = 'n_trials'")
+    assert sweep("status", "tiny").out.splitlines()[0] == "tiny: 4 of 4 trials have ended (4 complete)"
+    assert json.loads(sweep("status", "tiny", "--json").out)["n_trials"] == 1

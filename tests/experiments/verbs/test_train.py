@@ -29,7 +29,7 @@ def test_it_goes_on_where_it_stopped(folder, sweep, monkeypatch):
     sweep("train", "tiny.yaml")
     monkeypatch.setattr(training, "train", whole)
     lines = sweep("train", "tiny.yaml").out.splitlines()
-    assert lines[0] == "tiny: trained for 1 epochs before: goes on"
+    assert lines[0] == "tiny: trained for 1 epoch before: goes on"
     assert lines[1].startswith("epoch 2  ")
 
 
@@ -85,7 +85,7 @@ def test_memory_that_ends_while_it_trains_is_told_in_a_line(folder, sweep, monke
     monkeypatch.setattr(training, "train", fails(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
     answer = sweep("train", "tiny.yaml")
     assert answer.code == 1
-    assert answer.err.startswith("tiny: out of memory after 1 epochs; make model.hidden_size, ")
+    assert answer.err.startswith("tiny: out of memory after 1 epoch; make model.hidden_size, ")
     assert answer.err.count("\n") == 1
     monkeypatch.setattr(training, "train", fails(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
