@@ -242,7 +242,8 @@ def _end(
         "at_ms": at_ms,
     }
     if found is not None:
-        end |= {"epochs_s": epochs_s(history), "spent": found.spent.row()}
+        # What else its workers spent is not known to its end: the sweep's goodput begins anew.
+        end["epochs_s"] = epochs_s(history)
     if plan.order.probe and told is not None and told.probed:
         end["probed"] = _probed(told)
     if (second := plan.order.second_objective) is not None:

@@ -91,6 +91,7 @@ def _study(named: str, home: Home, *, as_json: bool) -> int:
         print(f"Of {len(unknown)} trials nothing is known; they will be run again: {few}")
     if running := states.get("RUNNING", 0) - len(unknown):
         print(f"Of {running} trials it is not known how they ended; they go on from their checkpoints")
+    print("Where the workers' time went (goodput) could not be restored; it is measured anew from here on")
     print(f"`sweep run {name}{home.flag}` goes on, and judges the best trial again")
     return 1 if ended else 0
 

@@ -1,0 +1,115 @@
+"""Failed trials are run again in their own place; no configuration is tried twice. Both judges look at each end."""
+
+import json
+import os
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest import mock
+
+import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
+import pytest
+import twin
+from audit import audit
+
+from cluster.trial import TrialActor
+from experiments.cli import main
+
+FAILS = 1
+
+
+@pytest.fixture
+def sweep(folder):
+    """The command line without Ray, in a child; with `fails` the training of one trial raises."""
+
+    def sweep(*arguments, fails=False):
+        train = TrialActor._train
+
+        def breaks(actor, epochs):
+            if actor._order["number"] == FAILS:
+                raise ValueError("a wrong shape")
+            return train(actor, epochs)
+
+        def act():
+            for number, name in ((1, "out"), (2, "err")):
+                os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            with twin.near(), mock.patch.object(TrialActor, "_train", breaks) if fails else nullcontext():
+                main(list(map(str, arguments)), prog_name="sweep")
+
+        code = twin.forked(act, folder / "log")
+        return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())
+
+    return sweep
+
+
+def judge(sweep, folder):
+    answer = sweep("verify", "tiny")
+    assert answer.code == 0, answer.out
+    assert audit(folder / "runs", "tiny") == []
+
+
+def trials_of(sweep):
+    return {row["trial"]: row for row in json.loads(sweep("compare", "tiny", "--json", "--trials", "0").out)["trials"]}
+
+
+def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
+    assert sweep("run", "tiny.yaml", fails=True).code == 0
+    before = trials_of(sweep)
+    assert before[FAILS]["state"] == "FAIL"
+    judge(sweep, folder)
+    for wrong in (("7",), ("0",), (), ("--failed", "1")):
+        answer = sweep("retry", "tiny", *wrong)
+        assert (answer.code, answer.out) == (2, ""), wrong
+    answer = sweep("retry", "tiny", "--failed", "--json")
+    assert answer.code == 0, answer.err
+    after = trials_of(sweep)
+    assert after.keys() == {0, 2, 3, 4}, "the one that failed no longer counts"
+    assert after[4]["parameters"] == before[FAILS]["parameters"]
+    assert after[4]["state"] == "COMPLETE"
+    assert json.loads(sweep("status", "tiny", "--json").out)["done"] == 4
+    judge(sweep, folder)
+    assert sweep("retry", "tiny", FAILS).code == 2, "it was retried already"
+    assert "nothing was left to do" in json.loads(sweep("run", "tiny.yaml", "--json").out)["message"]
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=5").code == 0
+    assert trials_of(sweep).keys() == {0, 2, 3, 4, 5}
+    assert sweep("rebuild", "tiny").code == 0
+    judge(sweep, folder)
+
+
+def test_a_lost_study_is_restored_with_what_was_retried(sweep, folder):
+    assert sweep("run", "tiny.yaml", fails=True).code == 0
+    assert sweep("retry", "tiny", FAILS).code == 0
+    before = trials_of(sweep)
+    (folder / "runs" / "study.db").unlink()
+    assert sweep("rebuild", "tiny", "--study").code == 0
+    assert trials_of(sweep) == before
+    assert sweep("run", "tiny.yaml").code == 0
+    judge(sweep, folder)
+
+
+FEW = """\
+  n_trials: 24
+  space:
+    model.hidden_size: {type: int, low: 2, high: 4}
+    training.optimizer: {type: categorical, choices: [adam, sgd]}
+    training.batch_size: {type: categorical, choices: [32, 64]}
+"""
+
+
+def test_where_nothing_new_is_left_to_try_the_sweep_is_complete(sweep, folder, tiny):
+    start = tiny.spec.index("  n_trials: 4")
+    sampler = "  sampler: {type: random, seed: 3}\n"
+    (folder / "tiny.yaml").write_text(tiny.spec[:start] + sampler + FEW)
+    plan = json.loads(sweep("plan", "tiny.yaml", "--json").out)
+    assert plan["combinations"] == 12
+    assert any("search.n_trials" in note and "12" in note for note in plan["warnings"])
+    answer = sweep("run", "tiny.yaml", "--json")
+    assert answer.code == 0, answer.err
+    assert "12 combinations" in json.loads(answer.out)["message"]
+    trials = trials_of(sweep)
+    assert len(trials) == len({json.dumps(row["parameters"]) for row in trials.values()}) == 12
+    status = json.loads(sweep("status", "tiny", "--json").out)
+    assert (status["complete"], status["done"]) == (True, 12)
+    judge(sweep, folder)
+    again = sweep("run", "tiny.yaml", "--json")
+    assert (again.code, "nothing was left to do" in json.loads(again.out)["message"]) == (0, True)
+    judge(sweep, folder)
