@@ -84,6 +84,13 @@ def unborn(number: int) -> FrozenTrial:
     return trial
 
 
+def bare(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as it was before any of its settings was stored."""
+    found = copy.deepcopy(trial)
+    found.params, found.distributions = {}, {}
+    return found
+
+
 def draw(study: optuna.Study, trial: FrozenTrial, searched: space.Space, attempt: int) -> Drawn:
     """What the study's sampler draws for a trial; nothing is stored."""
     view = copy.copy(study)

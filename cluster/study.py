@@ -7,6 +7,7 @@ the checkpoints.
 
 import functools
 import importlib
+import json
 import math
 import sys
 import warnings
@@ -37,7 +38,7 @@ from cluster.config import (
     SearchConfig,
     SuccessiveHalvingPruner,
 )
-from cluster.draft import DRAWS, LISTED, OWN, Drawn, mixed, unborn
+from cluster.draft import DRAWS, LISTED, OWN, Drawn, bare, mixed, unborn
 from cluster.lease import driver_text, engine_options, is_missing, readable
 from cluster.storage import SoleStorage
 from lstm import checkpoint, disk
@@ -242,7 +243,10 @@ class Study:
         whole = all(path in trial.params for path in space.walk(self._space, trial.params.get))
         if whole or self._drafts is None or "fixed_params" in trial.system_attrs:
             return
-        drawn = self._drawn(trial)
+        # As if nothing of it had been stored: its draws come from one stream, which begins with the first setting.
+        drawn = self._drawn(bare(trial))
+        if drawn is None or any(drawn.settings.get(path) != value for path, value in trial.params.items()):
+            drawn = self._drawn(trial)  # the study has changed since
         if drawn and drawn.attempt == 0:
             self._drafts.replay = drawn
         elif drawn:  # Optuna takes what it finds under this name, as it does of a trial that was queued
@@ -610,7 +614,8 @@ class NumberedSampler(BaseSampler):
             self._of(trial, anew=True).before_trial(study, trial)
             return
         for key, value in drawn.attributes.items():
-            study._storage.set_trial_system_attr(trial._trial_id, key, value)
+            if trial.system_attrs.get(key) != json.loads(json.dumps(value)):  # else a killed driver has stored it
+                study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Hands on."""

@@ -575,7 +575,7 @@ def test_all_combinations_are_tried_once_and_then_nothing_is_asked_for(opened, s
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(("sampler", "searched"), TWELVE)
+@pytest.mark.parametrize(("sampler", "searched"), [case for case in TWELVE if case[0] != "gp"])  # which takes minutes
 def test_a_killed_driver_changes_no_suggestion_that_was_drawn_again(opened, name, sampler, searched, monkeypatch):
     """The twin is killed after every single commit of a suggestion, and made anew."""
 
@@ -673,7 +673,10 @@ def test_a_first_draw_that_is_new_is_what_it_always_was(opened, name, sampler):
         for _ in range(8):
             finish(made, ask(made), None if sampler == "gp" else 1.0)
         kept.append([(t.params, t.system_attrs) for t in made._study.get_trials()])
-    assert kept[0] == kept[1]
+    params = [_key(settings) for settings, _ in kept[1]]
+    new = next((i for i, each in enumerate(params) if each in params[:i]), len(params))  # until one came again
+    assert new >= 5
+    assert kept[0][:new] == kept[1][:new]
 
 
 @ON_SQLITE
