@@ -94,8 +94,11 @@ def look(
     if original is None:
         return Moved(places[0], False, study, study, found, found)
     own = _copy_id(study, here, database)
-    inside = Path(found).is_relative_to(here) if "://" not in found else False
-    return Moved(original, True, own, study, found if inside else f"{_parent(found, name)}/{own}", found)
+    if "://" not in found and Path(found).is_relative_to(here):
+        return Moved(original, True, own, study, found, found)
+    # They stayed where they were: the copy gets a folder of its own, in its own place where it has one for them.
+    parent = _parent(found, name)
+    return Moved(original, True, own, study, f"{_carried(parent, original, here) or parent}/{own}", found)
 
 
 def carry_out(moved: Moved, mark: ownership.Mark) -> None:
@@ -117,7 +120,7 @@ def carry_out(moved: Moved, mark: ownership.Mark) -> None:
 
 def _carried(root: str, before: str, here: str) -> str | None:
     """An address below one folder, as it is below another; None where it is not below the first."""
-    if not before or not Path(root).is_relative_to(before):
+    if not before or "://" in root or not Path(root).is_relative_to(before):
         return None
     return str(Path(here) / Path(root).relative_to(before))
 

@@ -56,6 +56,7 @@ class Order:
     probe: bool = False  # each trial at its end
     begun_at: str = ""  # where the checkpoints of a sweep lie that was begun before; "" for a new one
     studies_before: tuple[str, ...] = ()  # the ids of the studies that this one was copied from
+    place: str = ""  # the folder of a study that is a file, unless the environment named it: then it is nobody's to see
     mark: str = ""  # where the study is kept, and by whom, for those who find its checkpoints
     retries: tuple[int, ...] = ()  # failed trials that others are to stand in for
 
@@ -258,7 +259,7 @@ def _facts(order: Order, study: Study, series: Dataset) -> dict[str, Any]:
     """What a study remembers of its sweep, in the order in which it is stored."""
     return {
         "form": studies.FORMAT,
-        "place": moved.folder_of(order.study_url),
+        **({moved.PLACE: order.place} if order.place else {}),
         "spec_text": order.spec_text,
         "spec_hash": order.spec_hash,
         "data_fingerprint": series.fingerprint,
@@ -326,8 +327,8 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
         )
 
 
-def as_begun(order: Order, facts: Mapping[str, Any]) -> Order:
-    """The order of a sweep that was begun before, under its study's id.
+def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) -> Order:
+    """The order of a sweep that was begun before, under its study's id, and where it is before `found` is carried out.
 
     The data's path is the one first written, which its trials are known by.
     """
@@ -337,7 +338,7 @@ def as_begun(order: Order, facts: Mapping[str, Any]) -> Order:
     # Earlier versions had no folder for each study.
     here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
     same = [place for place in here if moved.is_same(place, where)]
-    begun_at = where if same else next(filter(_has_trials, here), here[0 if where else 1])
+    begun_at = where if same or found is not None else next(filter(_has_trials, here), here[0 if where else 1])
     return replace(order, study_id=study_id, base=base, begun_at=begun_at, studies_before=_ancestors(facts))
 
 
@@ -349,7 +350,7 @@ def as_moved(order: Order, found: moved.Moved) -> Order:
     return replace(order, study_id=found.study, begun_at=found.checkpoints, studies_before=before)
 
 
-def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, **more: Any) -> None:
+def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, place: str, **more: Any) -> None:
     """Has a study that was moved or copied remember where it is and who it is; to be called under the lease.
 
     Args:
@@ -357,6 +358,7 @@ def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, **
         name: The sweep's name.
         found: What `moved.look` has found.
         mark: The study's from now on.
+        place: The folder that the study lies in; "" where that is not to be written down.
         more: Further facts to be remembered.
 
     Raises:
@@ -368,7 +370,7 @@ def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, **
     moved.carry_out(found, mark)
     # In this order: a study whose driver was killed in the middle is still known to be moved.
     more |= {"checkpoints": found.checkpoints, "ancestors": list(dict.fromkeys(ancestors))}
-    studies.remember(url, name, **more, id=found.study, place=moved.folder_of(url))
+    studies.remember(url, name, **more, id=found.study, **({moved.PLACE: place} if place else {}))
 
 
 def check_checkpoints(order: Order, sweep: Sweep) -> None:

@@ -35,6 +35,7 @@ class Found:
     tracking: str | None
     kept: Checkpoints = "best"
     lacking: Mapping[str, BadInput] = field(default_factory=dict)  # what the environment does not have
+    is_private: bool = False  # whether the environment names the study's address
 
     @property
     def study_url(self) -> str:
@@ -59,7 +60,7 @@ class Found:
     @property
     def place(self) -> Place:
         """Its stores, as far as they may have moved."""
-        return Place(self.home, self.name, self.study_url, self.tracking_uri)
+        return Place(self.home, self.name, self.study_url, self.tracking_uri, self.is_private)
 
 
 def sweep(named: str, home: Home) -> Found:
@@ -91,7 +92,8 @@ def sweep(named: str, home: Home) -> Found:
     )
     for note in where.notes:
         print(f"note: {document.hide(note)}", file=sys.stderr)
-    return Found(name, home, where.study, where.tracking, kept, lacking)
+    written = document.written.get("study") or (document.written.get("storage") or {}).get("study")
+    return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written))
 
 
 def read(found: Found) -> Sweep:

@@ -1,5 +1,6 @@
 """The home: the folder where everything is kept unless the spec says otherwise."""
 
+import errno
 import hashlib
 import json
 import os
@@ -123,6 +124,8 @@ class Home:
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+                return {}  # then it is no home, which is told where one is needed
             raise BadInput(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
         try:
             record = json.loads(text)

@@ -21,6 +21,14 @@ class Place:
     name: str
     study_url: str
     tracking_uri: str
+    is_private: bool = False  # the environment names the study's address: then it is not written down
+
+    @property
+    def study_folder(self) -> str:
+        """The folder of the study's file, as far as it may be written down."""
+        from cluster import moved
+
+        return "" if self.is_private else moved.folder_of(self.study_url)
 
     @property
     def is_home_tracking(self) -> bool:
@@ -72,8 +80,8 @@ def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: 
                 say(f"MLflow does not answer ({runs.cause(error)}): its runs name the checkpoints' former address")
         # The runs of a copy are not there, where its MLflow was not copied, too.
         more = {} if place.is_home_tracking or not found.copied else {"recorded": False}
-        mark = Mark(found.study, place.name, kept_in(place.study_url))
-        sweep.write_down(place.study_url, place.name, found, mark, **more)
+        mark = Mark(found.study, place.name, kept_in(home))
+        sweep.write_down(place.study_url, place.name, found, mark, place.study_folder, **more)
         what = (
             "is a copy, and from now on a sweep of its own" if found.copied else "was moved; its addresses were mended"
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig
 from cluster.lease import file_of
+from cluster.moved import folder_of
 from cluster.sweep import Order
 from dashboards.runs import missing_file, without_password
 from experiments import addresses
@@ -137,17 +138,18 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         folder=str(spec.folder.absolute()),
         study_id=uuid.uuid4().hex,
         probe=experiment.probe.every_trial,
-        mark=kept_in(where.study or home.study_url),
+        place="" if "${" in str(spec.written["storage"]["study"]) else folder_of(where.study or home.study_url),
+        mark=kept_in(home),
     )
 
 
-def kept_in(study_url: str) -> str:
-    """Where a study is kept, and by whom, for those who find its checkpoints."""
+def kept_in(home: Home) -> str:
+    """Where a sweep is kept, and by whom, for those who find its checkpoints."""
     try:
         who = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
         who = str(os.getuid())
-    return f"{without_password(study_url)} of {who} on {socket.gethostname()}"
+    return f"the home {home.folder} of {who} on {socket.gethostname()}"
 
 
 def _check_home(home: Home, name: str) -> None:

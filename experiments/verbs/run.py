@@ -67,10 +67,10 @@ def main(
     if address:
         connect.check_address(address)
     known = study.facts(plan.order.study_url, plan.order.name)
-    place = moved.Place(where, plan.order.name, plan.order.study_url, plan.tracking_uri)
+    place = moved.Place(where, plan.order.name, plan.order.study_url, plan.tracking_uri, not plan.order.place)
     elsewhere = moved.look(place, known) if known else None
     if known:
-        order = sweep.as_begun(plan.order, known)
+        order = sweep.as_begun(plan.order, known, elsewhere)
         sweep.check_same(known, order, plan.series)
         sweep.check_checkpoints(order, study.read(order.study_url, order.name))
         order = sweep.as_moved(order, elsewhere) if elsewhere else order

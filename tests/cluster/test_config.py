@@ -172,7 +172,7 @@ def test_the_model_is_used_once_so_many_trials_have_ended(kind):
         {"n_trials": 9, "space": SPACE, "sampler": {"type": kind, "n_startup_trials": 3}}
     )
     distribution = {"model.hidden_size": optuna.distributions.IntDistribution(2, 8)}
-    study = optuna.create_study(sampler=_sampler(search, 1))
+    study = optuna.create_study(sampler=_sampler(search, 1, 0))
     used = []
     for number, state in enumerate([TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE, TrialState.COMPLETE]):
         value = float(number) if state == TrialState.COMPLETE else None

@@ -17,10 +17,10 @@ import pytest
 import yaml
 from outages import BROKEN, Choose, MlflowServer, Mode, Proxy, Request, always, drawn, first_of_each
 
-import lstm.checkpoint
 from dashboards import recorder, runs
 from dashboards.config import TrackingConfig
 from dashboards.recorder import Recorder
+from lstm import ownership
 from lstm.records import EpochEnded, Event, SweepEnded, TrialEnded, TrialLost, TrialStarted
 
 ENOUGH_S = 120.0
@@ -49,7 +49,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(recorder, "_LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr(recorder, "_GATHER_S", 0.05)
-    monkeypatch.setattr(lstm.checkpoint, "read", lambda _: CHECKPOINT)
+    monkeypatch.setattr(ownership, "read", lambda *_: (CHECKPOINT, None))
 
 
 @pytest.fixture

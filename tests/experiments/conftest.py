@@ -255,23 +255,40 @@ def on_terminal(arguments, folder, columns=80, timeout_s=120, **environment):
 
 @pytest.fixture
 def copied(finished, folder):
-    """A home of one's own with the finished sweep's study (its checkpoints stay where they are)."""
+    """A home of one's own with the finished sweep's study and checkpoints, as if it had been run there."""
     home = folder / "runs"
-    home.mkdir()
-    for name in ("study.db", "mlflow.db"):
+    (home / "tiny").mkdir(parents=True)
+    for name in ("study.db", "mlflow.db", "home.json"):
         shutil.copy(finished.home / name, home)
-    (home / "tiny").mkdir()
-    for name in ("spec.yaml", "origin.json", "addresses.json"):
-        shutil.copy(finished.home / "tiny" / name, home / "tiny")
+    for path in (finished.home / "tiny").iterdir():
+        if path.is_dir():
+            shutil.copytree(path, home / "tiny" / path.name)
+        elif path.name in ("spec.yaml", "origin.json", "addresses.json"):
+            shutil.copy(path, home / "tiny")
+    readdress(home, finished.home)
     return SimpleNamespace(folder=folder, home=home, url=f"sqlite:///{home / 'study.db'}")
 
 
 @pytest.fixture
 def home(finished, tmp_path):
-    """The finished sweep's home, copied: all may be damaged but its checkpoints, which stay where they are."""
+    """The finished sweep's home, copied, as if it had been run there: all of it may be damaged."""
     home = tmp_path / "runs"
     shutil.copytree(finished.home, home)
-    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, '{finished.home}', '{home}')")
+    readdress(home, finished.home)
     return home
+
+
+ADDRESSES = {
+    "study.db": [("study_user_attributes", "value_json"), ("trial_user_attributes", "value_json")],
+    "mlflow.db": [("tags", "value"), ("runs", "artifact_uri"), ("experiments", "artifact_location")],
+}
+
+
+def readdress(home, former):
+    """Puts a home's own place into its records, so that it is no copy of the former."""
+    for name, columns in ADDRESSES.items():
+        with closing(sqlite3.connect(home / name)) as database, database:
+            for table, column in columns:
+                database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(former), str(home)))
+    for path in (home / "home.json", home / "tiny" / "addresses.json"):
+        path.write_text(path.read_text().replace(str(former), str(home)))

@@ -163,9 +163,8 @@ def test_a_home_that_nobody_may_write_to(make, folder):
 
 
 def test_a_folder_of_somebody_who_is_not_there_is_taken_as_it_is_written(make, folder):
-    assert (
-        make("storage.checkpoints=~nobody-of-this-name/x").order.checkpoints == f"{folder}/~nobody-of-this-name/x/tiny"
-    )
+    order = make("storage.checkpoints=~nobody-of-this-name/x").order
+    assert order.sweep_folder == f"{folder}/~nobody-of-this-name/x/tiny"
 
 
 @pytest.mark.parametrize("field", ["storage.study", "tracking.uri"])

@@ -380,6 +380,7 @@ def test_a_copy_whose_checkpoints_are_elsewhere_gets_its_own(work, sweep, monkey
     assert root_of(there / "runs") != root_of(work / "runs")
 
 
+@pytest.mark.faults
 def test_a_driver_killed_while_a_copy_is_made_its_own_is_followed_by_one_that_ends_it(work, sweep, monkeypatch):
     there = work / "copy"
     for step in (2, 6):

@@ -12,7 +12,7 @@ from experiments.cli import main
 
 HERE = Path(__file__).parent
 NAMES = ("forecast", "classify", "front", "killed", "relative")
-QUICK = ("forecast", "killed", "relative")
+QUICK = ("forecast", "relative")  # of these the oldest and the newest version's are part of `make test`
 TRIALS = {"forecast": 4, "classify": 3, "front": 4, "killed": 4, "relative": 4}
 SPEC = {name: f"{name}.yaml" for name in NAMES} | {"relative": "specs/relative.yaml"}
 

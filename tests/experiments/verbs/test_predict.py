@@ -134,7 +134,7 @@ def writer(there, monkeypatch, tmp_path):
     data = datasets.load(config, tmp_path)
     (epoch,) = train(config, data)
     kept = checkpoint.Checkpoint(config, checkpoint.Facts.of(data), epoch.state)
-    monkeypatch.setattr(checkpoint, "load", lambda *_: kept)
+    monkeypatch.setattr(ownership, "load", lambda *_: kept)
     return kept
 
 
