@@ -73,6 +73,7 @@ def test_a_working_folder_that_was_deleted_is_told(tmp_path, verb):
     assert "working folder" in done.stderr
 
 
+@pytest.mark.faults
 def test_warnings_that_are_to_be_errors_break_nothing(folder, command):
     """In the driver, its workers and MLflow; those of libraries are on no screen."""
     strict = {"PYTHONWARNINGS": "error"}

@@ -205,6 +205,7 @@ def test_no_other_experiments_in_mlflow(mlflow):
     assert mlflow("SELECT COUNT(*) FROM experiments WHERE name IN ('sweeps', 'tiny')") == [(2,)]
 
 
+@pytest.mark.faults
 def test_a_smoke_test_of_a_long_sweep_runs_goes_on_and_is_extended(folder, command):
     long = (folder / "tiny.yaml").read_text().replace("max_epochs: 2", "max_epochs: 9, patience: 4")
     long = long.replace("{type: random, seed: 3}", "{type: tpe, seed: 3, n_startup_trials: 3}")
