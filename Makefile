@@ -30,7 +30,7 @@ imports: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 tests: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 # The full matrix of faults (77 minutes beside other work); what it needs and this machine lacks is skipped with the reason.
 faults: $(VENV)/installed-dev
