@@ -291,7 +291,7 @@ def _end_fault(
     try:
         trial = _with(base, {**fixed, path: value})
     except ValidationError as error:
-        own = [e for e in error.errors() if e["loc"] == (field,)]
+        own = [e for e in error.errors() if e["loc"][:1] == (field,)]  # of a field of several kinds, one of each
         if not own:  # a value of the condition is wrong, which is told where it stands
             return None
         problem = own[0]["msg"].replace("Input should", "it must")

@@ -359,6 +359,53 @@ def test_a_trial_that_is_lost_again_and_again_fails(tune, patient, how):
     assert t.ask() == (None, FINISHED)
 
 
+FEW = {"model.hidden_size": {"type": "int", "low": 1, "high": 3}}
+
+
+def test_where_nothing_new_is_left_the_sweep_ends_with_what_it_has(tune, patient):
+    t = tune(n_trials=9, space=FEW)
+    (one, _), (two, _), (three, _) = t.start(), t.start(), t.start()
+    assert t.ask() == (None, None), "these may still be lost and come back"
+    t.last(one, [epoch(1, 1.0, "max_epochs")])
+    t.die(two)
+    patient[0] += 60.0
+    two, config = t.start()
+    assert config["number"] == 1
+    for each in (two, three):
+        t.last(each, [epoch(1, 1.0, "max_epochs")])
+    assert t.ask() == (None, FINISHED)
+    assert (t.states(), t.stop.reason) == (["COMPLETE"] * 3, "")
+    assert not t.study.sweep().over(), "nobody has said so yet"
+    t.study.remember(**t.bridge.rest())
+    sweep = t.study.sweep()
+    assert sweep.over()
+    assert sweep.over(20), "whatever is asked for, there is no more"
+    assert "3" in sweep.exhausted
+    t = tune(n_trials=3, space=FEW)  # now n_trials is what ends it
+    assert t.ask() == (None, FINISHED)
+    t.study.remember(**t.bridge.rest())
+    assert t.study.sweep().exhausted == ""
+
+
+def test_retries_come_first_and_what_they_replace_counts_no_more(tune):
+    t = tune(n_trials=3, stop={"max_failures": 2})
+    for number in range(2):
+        trial_id, _ = t.start()
+        t.last(trial_id, failure=Failure("broken", f"why {number}"))
+    assert (t.stop.code, t.ask()) == (1, (None, FINISHED))
+    t.study.retry(0), t.study.retry(1)
+    again = tune(n_trials=3, stop={"max_failures": 2})
+    assert again.stop.reason == ""
+    again.run(), again.run(), again.run()
+    assert again.ask() == (None, FINISHED)
+    started = again.told(TrialStarted)
+    assert [(e.number, e.derived) for e in started] == [(2, (0, "retry")), (3, (1, "retry")), (4, None)]
+    assert [e.config for e in started[:2]] == [t.study.sweep().trials[n].config for n in (0, 1)]
+    assert [(e.number, e.place) for e in again.told(TrialEnded)] == [(2, 3), (3, 4), (4, 5)]
+    assert [t.number for t in again.study.sweep().counted] == [2, 3, 4]
+    assert again.study.sweep().over()
+
+
 NEVER_RAN = "Failure # 1\nThe actor died unexpectedly.\n\tactor_id: 1\nThe actor never ran - it was cancelled.\n"
 RAISES = "Failure # 1\n\x1b[36mray::TrialActor.__init__()\x1b[39m (pid=1)\n  File 'a'\n    x()\nImportError: no cuda\n"
 NO_ENVIRONMENT = "Failure # 1\nFailed to set up runtime environment.\n[Node 1] Traceback:\n  File 'a'\nOSError: full\n"

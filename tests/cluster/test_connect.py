@@ -273,6 +273,62 @@ def test_every_node_is_checked_and_all_faults_told(tmp_path, answer, told):
     assert asked.forgetful == 2, "each removes what it wrote to a disk of its own"
 
 
+class Made:
+    """A cluster in which an actor can be asked for on each node, and comes to life on some."""
+
+    exceptions = ray.exceptions
+
+    def __init__(self, *errors, cpus=1.0):
+        self.errors, self.cpus, self.made = errors, cpus, 0
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": self.cpus}, **node} for node in NODES]
+
+    def remote(self, **_):
+        return lambda _: SimpleNamespace(options=lambda scheduling_strategy: SimpleNamespace(remote=self._make))
+
+    def _make(self):
+        self.made += 1
+        return SimpleNamespace(lives=SimpleNamespace(remote=lambda error=self.errors[self.made - 1]: error))
+
+    def get(self, answer, timeout):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+DEAD = ray.exceptions.RaySystemError("The actor died.\n\tactor_id: 1\nThe actor never ran.")
+NO_ROOM = ray.exceptions.RuntimeEnvSetupError("OSError: No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"), [((DEAD, NO_ROOM), 1), ((DEAD, True), 2), ((True, ray.exceptions.GetTimeoutError("x")), 2)]
+)
+def test_where_no_actor_comes_to_life_the_node_and_rays_cause_are_told(errors, code, monkeypatch):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(BadInput) as refused:
+        connect._check_actors(Made(*errors), 0.0)
+    assert refused.value.code == code
+    faulty = [n for n, error in enumerate(errors, 1) if error is not True]
+    assert [m.partition(": ")[0] for m in refused.value.messages] == [f"10.0.0.{n} (host{n})" for n in faulty]
+    assert ("The actor never ran" in str(refused.value)) == (DEAD in errors)
+    assert ("No space left on device" in str(refused.value)) == (NO_ROOM in errors)
+    assert "actor_id" not in str(refused.value)
+
+
+def test_a_driver_that_asks_for_a_token_is_told_that_the_cluster_may_have_none(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with pytest.raises(BadInput, match="RAY_AUTH_MODE"):
+        connect._check_actors(Made(DEAD, DEAD), 0.0)
+    connect._check_actors(Made(True, True), 0.0)
+
+
+def test_an_actor_is_made_only_where_trials_may_run():
+    head = Made(cpus=0.0)
+    connect._check_actors(head, 0.0)
+    assert head.made == 0
+
+
 def test_a_node_that_has_died_is_no_fault_though_it_counted_as_alive(tmp_path):
     for error in (ray.exceptions.GetTimeoutError("x"), ray.exceptions.RaySystemError("not schedulable")):
         connect._check_nodes(FakeRay([lambda *_, e=error: e] * 2, alive=False), NODES, str(tmp_path))

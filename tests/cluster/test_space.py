@@ -371,6 +371,16 @@ def trials_of(section, parts):
 FUZZ = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
+def test_an_end_that_a_field_of_several_kinds_does_not_take_is_refused():
+    """As forget_bias, which is a number or a word: what is wrong is told once for each kind."""
+    wide = {"type": "float", "low": 0.0, "high": 101.0}
+    search = SearchConfig.model_validate({"n_trials": 3, "space": {"model.forget_bias": wide}})
+    assert [fault.path for fault in space.faults(search, base())] == ["search.space.model.forget_bias.high"]
+    wrong = {"type": "categorical", "choices": [1.0, "chrono", "chronos"]}
+    search = SearchConfig.model_validate({"n_trials": 3, "space": {"model.forget_bias": wrong}})
+    assert [fault.path for fault in space.faults(search, base())] == ["search.space.model.forget_bias.choices.2"]
+
+
 @settings(FUZZ, max_examples=300)
 @given(wild())
 def test_a_wild_section_gives_faults_or_valid_trials(section):

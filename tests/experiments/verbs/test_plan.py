@@ -132,3 +132,20 @@ def test_a_batch_that_is_searched_has_room_in_the_text(folder, sweep):
     assert not (folder / "runs").exists()
     fits = ("--set", "search.space={training.batch_size: {type: categorical, choices: [4, 200]}}")
     assert sweep("plan", "letters.yaml", *fits).code == 0
+
+
+@pytest.mark.parametrize(("n_trials", "noted"), [(7, False), (8, True), (24, True)])
+def test_a_plan_says_that_there_is_less_to_try_than_was_asked_for(folder, sweep, n_trials, noted):
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "tiny.yaml").write_text("".join(x for x in text.splitlines(True) if "learning_rate: {" not in x))
+    words = "plan", "tiny.yaml", "--set", f"search.n_trials={n_trials}"
+    plan = json.loads(sweep(*words, "--json").out)
+    assert (plan["trials"], plan["combinations"]) == (n_trials, 7)
+    notes = [text for text in plan["warnings"] if "search.n_trials" in text and str(n_trials) in text and "7" in text]
+    assert len(notes) == noted
+    assert ("search.n_trials" in sweep(*words).out) == noted
+
+
+def test_a_plan_does_not_count_what_has_no_number(folder, sweep):
+    plan = json.loads(sweep("plan", "tiny.yaml", "--set", "search.n_trials=9999", "--json").out)
+    assert (plan["combinations"], plan["warnings"]) == (None, [])
