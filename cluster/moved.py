@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy
 
-from lstm import checkpoint, files, ownership
+from lstm import checkpoint, disk, files, ownership
 
 DEEPEST = 5  # folders between an earlier version's study and its checkpoints
 PLACE = "place"  # the fact: the folder in which the study was when it was last written to
@@ -72,7 +72,8 @@ def look(
         url: The study's database.
         name: The sweep's name.
         facts: What the study remembers.
-        former: Folders in which its home was; for studies of earlier versions, which did not remember theirs.
+        former: Folders in which its home was, where the study is the home's own; for earlier versions' studies, which
+            did not remember theirs.
         facts_of: Reads what the study of this name in another database remembers; None where there is none.
     """
     here, known = folder_of(url), str(facts.get("checkpoints", ""))
@@ -83,7 +84,7 @@ def look(
     depth = len(Path(found).relative_to(here).parts) if found != known else 0
     guesses = [str(Path(*Path(known).parts[:-depth]))] if depth else []
     places = [str(facts[PLACE])] if PLACE in facts else [*guesses, *former]
-    places = [place for place in places if place and not is_same(place, here)]
+    places = [place for place in places if place and not disk.is_same(Path(place), Path(here))]
     if not places:
         return None
     study = str(facts["id"])
@@ -125,18 +126,8 @@ def _carried(root: str, before: str, here: str) -> str | None:
     return str(Path(here) / Path(root).relative_to(before))
 
 
-def is_same(one: str, other: str) -> bool:
-    """Whether two paths are one folder, under whatever names."""
-    if Path(one) == Path(other):
-        return True
-    try:
-        return Path(one).samefile(other)
-    except OSError:
-        return False
-
-
 def _is_another(file: Path, database: Path) -> bool:
-    return file.is_file() and not is_same(str(file), str(database))
+    return file.is_file() and not disk.is_same(file, database)
 
 
 def _copy_id(study: str, here: str, database: Path) -> str:

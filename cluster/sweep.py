@@ -19,7 +19,7 @@ from cluster.patience import Patience, Unreachable
 from cluster.restore import Known
 from cluster.stop import Stop, deadline, signals
 from cluster.study import AWAY, COMPARABLE, Study, trouble, unanswered
-from lstm import checkpoint, files, ownership
+from lstm import checkpoint, disk, files, ownership
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.records import (
@@ -337,7 +337,7 @@ def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) 
     where = moved.checkpoints_of(facts, order.study_url, order.name)
     # Earlier versions had no folder for each study.
     here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
-    same = [place for place in here if moved.is_same(place, where)]
+    same = [place for place in here if disk.is_same(Path(place), Path(where))]
     begun_at = where if same or found is not None else next(filter(_has_trials, here), here[0 if where else 1])
     return replace(order, study_id=study_id, base=base, begun_at=begun_at, studies_before=_ancestors(facts))
 
@@ -373,14 +373,16 @@ def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, pl
     studies.remember(url, name, **more, id=found.study, **({moved.PLACE: place} if place else {}))
 
 
-def check_checkpoints(order: Order, sweep: Sweep) -> None:
+def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> None:
     """Whether the checkpoints of a sweep that was begun before are its own, as far as they will be used.
 
     Raises:
         BadInput: they are another study's, or a newer version made them.
     """
     mark = ownership.mark_of(order.checkpoints)
-    if mark is not None and mark.study not in (order.study_id, *order.studies_before):
+    # A driver that was killed while it made a copy its own may have left its mark alone.
+    own = (order.study_id, *order.studies_before, *([found.study] if found else []))
+    if mark is not None and mark.study not in own:
         ownership.refuse_another(order.checkpoints, order.study_id)
     for trial in sweep.trials:
         used = trial.state == "RUNNING" or (sweep.best is not None and trial.number == sweep.best.number)

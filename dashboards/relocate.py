@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dashboards import runs
+from lstm import disk
 
 # By table, the columns in which MLflow keeps addresses of files.
 ADDRESSES = {
@@ -41,7 +42,7 @@ def former_places(database: Path, here: Path) -> list[str]:
     locations = [str(row[0]) for row in rows if str(row[0]).startswith("file://")]
     ours = [unquote(urlsplit(place).path) for place in locations if place.endswith(_ARTIFACTS)]
     places = dict.fromkeys(place.removesuffix(_ARTIFACTS) for place in ours)
-    return [place for place in places if not _same(Path(place), here)]
+    return [place for place in places if not disk.is_same(Path(place), here)]
 
 
 def rewrite(database: Path, before: Sequence[str], here: Path) -> None:
@@ -109,10 +110,3 @@ def _replace(connection: Any, table: str, column: str, old: str, new: str, which
 def _open(database: Path, mode: str) -> sqlite3.Connection:
     address = f"{database.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(address, uri=True, timeout=_WAIT_S, isolation_level=None)
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one == other or one.samefile(other)
-    except OSError:
-        return False

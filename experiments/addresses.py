@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.home import Home
+from lstm import disk
 from lstm.records import BadInput
 
 FILE = "addresses.json"  # in a sweep's folder: where its study, its checkpoints and its runs are (${} not filled in)
@@ -64,11 +66,17 @@ def locate(
 
 def remembered(home: Home, name: str) -> dict[str, str]:
     """By field, the folder in which a sweep's relative addresses started when it was last run in this home."""
+    bases = (saved(home, name) or {}).get("bases", {})
+    return {field: str(home.carried(Path(base))) for field, base in bases.items()}
+
+
+def saved(home: Home, name: str) -> Mapping[str, Any] | None:
+    """What a sweep's folder says of its addresses, as it was last run; None where it was not run from this home."""
     try:
-        found: dict[str, str] = json.loads((home.sweep(name) / FILE).read_text(encoding="utf-8")).get("bases", {})
+        found = json.loads((home.sweep(name) / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    return {field: str(home.carried(Path(base))) for field, base in found.items()}
+        return None
+    return found if isinstance(found, dict) else None
 
 
 class _Search:
@@ -118,16 +126,9 @@ def _different(folders: Sequence[Path]) -> list[Path]:
     """Folders without those that are the same under another name."""
     kept: list[Path] = []
     for folder in folders:
-        if not any(_same(folder, other) for other in kept):
+        if not any(disk.is_same(folder, other) for other in kept):
             kept.append(folder)
     return kept
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one == other or one.samefile(other)
-    except OSError:
-        return False
 
 
 def _holds_study(name: str) -> Callable[[Path], bool]:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from experiments.refusal import shown
 from experiments.rules import is_text
+from lstm import disk, files
 from lstm.records import BadInput, check_form
 
 RECORD, FORMAT = "home.json", 1  # in the home: the version of its form, where it is, and where it was before
@@ -88,12 +89,16 @@ class Home:
 
         record = self._record()
         places = [str(record["place"])] if "place" in record else relocate.former_places(self.database, self.folder)
-        return [place for place in places if not self._is_here(place)]
+        return [place for place in places if not disk.is_same(Path(place), self.folder)]
 
     def former_places(self) -> list[str]:
         """Those, and the folders in which it was before."""
         before = map(str, self._record().get("before", ()))
-        return [place for place in dict.fromkeys([*self.moved_from(), *before]) if not self._is_here(place)]
+        return [
+            place
+            for place in dict.fromkeys([*self.moved_from(), *before])
+            if not disk.is_same(Path(place), self.folder)
+        ]
 
     def carried(self, path: Path) -> Path:
         """Where a path is that may have moved along with the home: itself where it is still there."""
@@ -107,15 +112,8 @@ class Home:
     def write_record(self) -> None:
         """Keeps in the home where it is."""
         record = {"form": FORMAT, "place": str(self.folder), "before": self.former_places()}
-        text = json.dumps(record, indent=1) + "\n"
-        path, part = self.folder / RECORD, self.folder / f".{RECORD}.part"
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            return
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        except OSError as error:  # that of a full disk does not say which file
-            raise OSError(error.errno, error.strerror, str(path)) from None
+        if self._record() != record:  # drivers of several sweeps may write it at once
+            files.put(str(self.folder), RECORD, (json.dumps(record, indent=1) + "\n").encode())
 
     def _record(self) -> dict[str, Any]:
         path = self.folder / RECORD
@@ -134,9 +132,3 @@ class Home:
         if not isinstance(record, dict):
             raise BadInput(f"{path}: is damaged; remove it, and the next `sweep run` writes it again")
         return record
-
-    def _is_here(self, place: str) -> bool:
-        try:
-            return Path(place) == self.folder or self.folder.samefile(place)
-        except OSError:
-            return False

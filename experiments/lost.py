@@ -1,6 +1,5 @@
 """A sweep whose study is gone: what is still there of it, so that nobody trains it anew without knowing."""
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +46,7 @@ def look(name: str, home: Home, tracking_uri: str, sweep_folders: list[str]) -> 
         tracking_uri: MLflow's store; "" where the environment lacks what names it.
         sweep_folders: Addresses below which studies of this name keep their checkpoints.
     """
-    saved = _saved(home, name)
+    saved = addresses.saved(home, name)
     if saved is None:
         return None
     study, known = str(saved.get("study_id", "")), str(saved.get("checkpoints", ""))
@@ -87,14 +86,6 @@ def missing(name: str, home: Home, remains: Remains) -> BadInput:
     )
 
 
-def _saved(home: Home, name: str) -> Mapping[str, Any] | None:
-    try:
-        saved = json.loads((home.sweep(name) / addresses.FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return saved if isinstance(saved, dict) else None
-
-
 def _mark(place: str) -> ownership.Mark | None:
     try:
         return ownership.mark_of(place)
@@ -128,7 +119,7 @@ def _runs(name: str, study: str, home: Home, tracking_uri: str) -> tuple[int, st
 
 
 @dataclass(frozen=True)
-class Found:
+class Gathered:
     """All that is known of the trials of a lost study."""
 
     known: tuple["Known", ...]
@@ -136,7 +127,7 @@ class Found:
     notes: tuple[str, ...]  # what could not be read
 
 
-def gather(plan: Plan, remains: Remains) -> Found:
+def gather(plan: Plan, remains: Remains) -> Gathered:
     """Reads the trials of a lost study out of its checkpoints and MLflow; changes nothing."""
     from dashboards import remembered, runs
 
@@ -154,7 +145,7 @@ def gather(plan: Plan, remains: Remains) -> Found:
     numbers = sorted(kept.keys() | told.keys())
     known = tuple(_known(plan, remains, number, kept.get(number), told.get(number)) for number in numbers)
     facts = {} if order.probe else {f"{PROBE_FACT}{n}": _probed(trial) for n, trial in told.items() if trial.probed}
-    return Found(known, facts, tuple(notes))
+    return Gathered(known, facts, tuple(notes))
 
 
 def _checkpoints(

@@ -53,7 +53,7 @@ def _valid(swept: Sweep, trial: Trial, data: bytes, say: Callable[[str], None]) 
     except checkpoint.BrokenCheckpoint as error:
         say(f"trial {trial.number}: MLflow's artifact checkpoint.pt {error}")
         return None
-    if why := ownership.difference("", found, ownership.Owner.of(swept, trial)):
+    if why := ownership.difference(trial.checkpoint, found, ownership.Owner.of(swept, trial)):
         say(f"trial {trial.number}: MLflow's artifact checkpoint.pt is not its checkpoint: {why}")
         return None
     return found if found.state.best_weights else None

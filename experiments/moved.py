@@ -46,7 +46,8 @@ def look(place: Place, facts: Mapping[str, Any]) -> "Moved | None":
         except BadInput:  # another kind of file
             return None
 
-    return moved.look(place.study_url, place.name, facts, place.home.former_places(), facts_of)
+    former = place.home.former_places() if place.study_url == place.home.study_url else []
+    return moved.look(place.study_url, place.name, facts, former, facts_of)
 
 
 def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: Callable[[str], None]) -> None:

@@ -292,7 +292,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "kept": {
             "home": str(plan.home.folder),
             "study": without_password(order.study_url),
-            "checkpoints": without_password(order.begun_at or order.sweep_folder),
+            "checkpoints": without_password(order.sweep_folder),
             "mlflow": without_password(plan.tracking_uri),
         },
         "hash": order.spec_hash,

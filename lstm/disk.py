@@ -13,6 +13,14 @@ _SQLITES = ("-journal", "-wal")  # what SQLite keeps beside a database, and take
 _TRIES = 5
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file or folder, under whatever names; what is not there is only its own path."""
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False
+
+
 def place_of(path: Path) -> str:
     """A file or folder, which need not exist, with the mount point and the free space of its disk."""
     there = path.absolute()

@@ -79,6 +79,8 @@ def _study(named: str, home: Home, *, as_json: bool) -> int:
     restored = find.read(find.sweep(named, home))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
+    if ended:
+        print(f"{name}: {''.join(ended)}", file=sys.stderr)
     if as_json:
         emit(document)
         return 1 if ended else 0

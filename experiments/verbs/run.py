@@ -72,7 +72,7 @@ def main(
     if known:
         order = sweep.as_begun(plan.order, known, elsewhere)
         sweep.check_same(known, order, plan.series)
-        sweep.check_checkpoints(order, study.read(order.study_url, order.name))
+        sweep.check_checkpoints(order, study.read(order.study_url, order.name), elsewhere)
         order = sweep.as_moved(order, elsewhere) if elsewhere else order
         plan = replace(plan, order=replace(order, retries=tuple(retries)))
     else:

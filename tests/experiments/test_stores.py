@@ -14,6 +14,7 @@ import pytest
 import twin
 from audit import audit
 
+from cluster import moved
 from dashboards import relocate, runs
 from experiments.cli import main
 from experiments.home import FORMAT, RECORD
@@ -378,6 +379,21 @@ def test_a_copy_whose_checkpoints_are_elsewhere_gets_its_own(work, sweep, monkey
     judge(sweep, there / "runs")
     assert before.items() <= state_of(work / "shared").items()
     assert root_of(there / "runs") != root_of(work / "runs")
+
+
+def test_a_copy_whose_driver_was_killed_when_it_had_only_marked_the_checkpoints_goes_on(work, sweep, monkeypatch):
+    there = work / "copy"
+    there.mkdir()
+    for name in ("tiny.csv", "tiny.yaml"):
+        shutil.copy(name, there)
+    shutil.copytree("runs", there / "runs")
+    first = study_id(work / "runs")
+    own = moved._copy_id(first, str(there / "runs"), there / "runs" / "study.db")
+    ownership.take_over(str(there / "runs" / "tiny" / first), ownership.Mark(own, "tiny"))
+    assert run(there, "--set", "search.n_trials=5") == 0, said(there)
+    assert study_id(there / "runs") == own
+    monkeypatch.chdir(there)
+    judge(sweep, there / "runs")
 
 
 @pytest.mark.faults
