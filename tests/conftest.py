@@ -14,6 +14,15 @@ from lstm.sections import DataConfig
 from lstm.table import Table
 
 
+FAULTS_TIMEOUT_S = 3600
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
+
+
 @pytest.fixture(scope="session")
 def data_config():
     """A valid data section; anything in it can be set by name."""

@@ -94,7 +94,12 @@ def forked(act: Callable[[], object], log: Path) -> int:
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except BaseException:  # the test's time is over
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
 
 
 def kill() -> None:
