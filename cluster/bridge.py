@@ -26,6 +26,7 @@ from cluster.result import Failure, Probed, Started, what_ray_said
 from cluster.stop import Stop
 from cluster.study import Study
 from lstm import checkpoint, ownership
+from lstm.config import TrialConfig
 from lstm.records import (
     BESIDE,
     EXHAUSTED,
@@ -56,6 +57,7 @@ MEMORY_LOSSES = 2
 UNBORN = 4  # attempts at one trial that bring no worker to life, while no other lives, before the sweep ends
 LOST, OUT_OF_MEMORY = "its process or its host was lost", "its host ran out of memory"
 RAISED = "its process could not go on"
+BASE_S = 0.5  # until a trial that is the base once more looks again whether that has ended
 AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
 T = TypeVar("T")
 
@@ -79,6 +81,11 @@ class Attempt:
     error: str = ""  # what Ray said when its actor was lost
     derived: Derived | None = None
     pruned_after: int = 0  # the epoch after which it was pruned, while it is only to be probed
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is the base beside the search, which no other trial is compared with while that goes on."""
+        return self.derived is not None and self.derived.purpose == "base"
 
 
 def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
@@ -141,6 +148,9 @@ class Bridge:
         self._exhausted = False  # nothing new was found to try
         self._unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
         self._raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
+        base = self._insist(study.base_trial)
+        self._base = base.number if base else None
+        self._base_is_open = base is not None and not base.ended
         self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
         self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._direction = study.base.direction
@@ -173,6 +183,8 @@ class Bridge:
         config = space.resolve(self._study.base, settings).model_dump()
         address = checkpoint.address_of(self._checkpoints, number)
         derived = self._study.derived(number)
+        if attempt == 1 and number != self._base and self._study.resolves_to_base(number):
+            self._take_from_base(number, address, config)
         live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
         self._live[tune_id] = live
         return {
@@ -183,6 +195,26 @@ class Bridge:
             "trial": config,
             "over": bool(pruned_after),
         }
+
+    def _unless_base_runs(self, number: int) -> int | None:
+        """A trial, but where it is the base once more: that is not trained twice, and its end is waited for."""
+        if number == self._base or not self._base_is_open or not self._study.resolves_to_base(number):
+            return number
+        self._ready.append((time.monotonic() + BASE_S, number))
+        return None
+
+    def _take_from_base(self, number: int, address: str, config: Mapping[str, Any]) -> None:
+        """Gives a trial the base's checkpoint, where it is the base once more; without one it is trained."""
+        base = self._insist(self._study.base_trial)
+        if base is None or not base.checkpoint:
+            return
+        try:
+            found = ownership.load(base.checkpoint, self._owner(base.number))
+            if found is not None and found.state.history[-1].stop and checkpoint.load(address) is None:
+                mine = replace(found, config=TrialConfig.model_validate(config), number=number, spent=NOTHING)
+                checkpoint.write(address, 1, mine)
+        except (OSError, BadInput) as error:
+            self._record(Notice(f"trial {number} is the spec's own settings, and is trained once more: {error}"))
 
     def _next(self) -> int | None:
         """The trial to run next, if there is one; tried again after a storage error, from the top."""
@@ -198,13 +230,13 @@ class Bridge:
         if first and first[0] <= time.monotonic():
             self._study.adopt(first[1])
             self._ready.remove(first)
-            return first[1]
+            return self._unless_base_runs(first[1])
         if self._due <= 0:
             return None
         number = self._study.ask()
         self._exhausted = number is None
-        self._due = 0 if self._exhausted else self._due - 1
-        return number
+        self._due = 0 if number is None else self._due - 1
+        return None if number is None else self._unless_base_runs(number)
 
     def born(self, tune_id: str) -> None:
         """A worker has come to life for a trial, a new one or one that had another trial before."""
@@ -303,6 +335,7 @@ class Bridge:
                 checkpoint=live.address,
                 worker=worker,
                 derived=live.derived,
+                is_base=live.number == self._base,
             )
         )
         for text in started.broken:
@@ -432,9 +465,11 @@ class Bridge:
         elif probed:
             self._record(Notice(f"trial {live.number} could not be probed: {probed.trouble}"))
         self._ended, self._last_end_ms = self._ended + 1, decision["at_ms"]
-        value = best.value if best and state == "COMPLETE" else None
+        if live.number == self._base:
+            self._base_is_open = False
+        value = best.value if best and state == "COMPLETE" and not live.is_beside else None
         self._record(self._ending(live.number, decision, value))
-        if state == "FAIL":
+        if state == "FAIL" and not live.is_beside:
             self._failures += 1
             self._check_failures(reason)
         self._keep(live, value)
@@ -442,7 +477,7 @@ class Bridge:
 
     def _keep(self, live: Attempt, value: float | None) -> None:
         """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""
-        loser = live.number if live.epochs else None
+        loser = live.number if live.epochs else None  # `_strip` spares the base
         if value is not None:
             mine = (self._sign * value, live.number, live.address)
             if self._best is None or mine < self._best:
@@ -451,7 +486,7 @@ class Bridge:
             self._strip(loser)
 
     def _strip(self, number: int) -> None:
-        if not self._keep_best:
+        if not self._keep_best or number == self._base:  # the base is judged beside the best
             return
         address = checkpoint.address_of(self._checkpoints, number)
         try:
@@ -466,7 +501,8 @@ class Bridge:
     def _strip_again(self, sweep: Sweep) -> None:
         """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""
         best = sweep.best
-        others = [t for t in sweep.trials if t.checkpoint and not (best and t.number == best.number)]
+        kept = {t.number for t in (best, sweep.base) if t}
+        others = [t for t in sweep.trials if t.checkpoint and t.number not in kept]
         if not others:
             return
         runner_up = replace(sweep, trials=tuple(others)).best
@@ -497,6 +533,8 @@ class Bridge:
 
     def _check_target(self) -> None:
         target, best = self._stops.target, self._best
+        if self._base_is_open:  # it is never cut off: what was gained is said against it
+            return
         if target is not None and best is not None and best[0] <= self._sign * target:
             self.stop.now(f"trial {best[1]} reached the target {target:g} with {self._sign * best[0]:g}", 0)
 

@@ -123,7 +123,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
         if trial.ended:
-            is_best = sweep.best is not None and sweep.best.number == trial.number
+            is_best = trial.number in {t.number for t in (sweep.best, sweep.base) if t}
             wrong(f"{address}: holds no valid checkpoint", RUN if is_best else AGAIN)
             return None
         checked.histories[trial.number] = ()
@@ -143,8 +143,9 @@ def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator
     best = best_epoch(history, sweep.direction)
     if state.best_epoch != (best.number if best else 0):
         yield f"its best weights are of epoch {state.best_epoch}, the best is {best.number if best else 'none'}"
-    if sweep.best and trial.number == sweep.best.number and not state.best_weights:
-        yield "holds no weights, and the trial is the best"
+    for what, shown in (("best", sweep.best), ("base", sweep.base)):
+        if shown and trial.number == shown.number and state.best_epoch and not state.best_weights:
+            yield f"holds no weights, and the trial is the {what}"
 
 
 def _curve(trial: Trial, history: History) -> Iterator[str]:
@@ -165,7 +166,7 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
     again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost, and took another time
     if trial.epochs_s is not None and trial.epochs_s != epochs_s(history) and not again:
         yield f"its epochs took {trial.epochs_s!r} s, by its checkpoint {epochs_s(history)!r} s"
-    if trial.state == "COMPLETE":
+    if trial.state == "COMPLETE" and trial.counts:
         values = (trial.value,) if sweep.second is None else (trial.value, trial.second)
         if len(trial.told) != len(values) or not all(map(same, trial.told, values)):
             yield f"its value is {_told(values)}, and the sampler was told {_told(trial.told)}"

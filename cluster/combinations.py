@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cluster import space
@@ -76,6 +76,20 @@ class Keys:
         """A setting's key."""
         values = [_exact(dimension, settings.get(path, self._base[path])) for path, dimension in self._space.items()]
         return json.dumps(values)
+
+
+def base_among(first: Sequence[Settings], base: TrialConfig, searched: Space) -> int | None:
+    """The place of the settings that resolve to the base and leave nothing to be drawn; None where there are none."""
+    key = Keys(base, searched)
+    for place, settings in enumerate(first):
+        if is_whole(settings, searched) and key(settings) == key({}):
+            return place
+    return None
+
+
+def is_whole(settings: Settings, searched: Space) -> bool:
+    """Whether settings leave nothing to be drawn."""
+    return all(path in settings for path in space.walk(searched, settings.get))
 
 
 def _exact(dimension: AnyDimension, value: Scalar) -> Scalar:

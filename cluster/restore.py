@@ -10,9 +10,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cluster import space
 from cluster.config import GridSampler
-from cluster.study import Study
+from cluster.study import BASE, DERIVED, Study
 from lstm.config import TrialConfig
-from lstm.records import Epoch, Scalar
+from lstm.records import KEEPS_BASE, Epoch, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Known:
     end: Mapping[str, Any] | None = None  # as `Study.end` takes it; None where the trial is to go on
     attempt: int = 0
     start: Mapping[str, Any] | None = None  # worker and at_ms
-    attributes: Mapping[str, Any] | None = None  # further ones of the study's
+    attributes: Mapping[str, Any] | None = None  # further ones of the study's; None where no store knows them
 
 
 def settings_of(config: TrialConfig, searched: space.Space) -> dict[str, Scalar]:
@@ -47,8 +47,11 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
     by_number = {each.number: each for each in known}
     numbers = range(max(by_number, default=-1) + 1)
     memory = Study(study.url, study.name, study.search, study.base, optuna.storages.InMemoryStorage())
+    keeps_base = any(_is_base(study, each) for each in known)
+    memory.remember(**({KEEPS_BASE: True} if keeps_base else {}))
+    queue = study.queue(keeps_base=keeps_base)
     for number in numbers:
-        memory.add(_running(study, by_number.get(number, Known(number, None))))
+        memory.add(_running(study, by_number.get(number, Known(number, None)), queue))
     ends = sorted((int(each.end["at_ms"]), each.number) for each in known if each.end)
     open_ones = [each.number for each in known if not each.end and each.settings is not None]
     for number in [*(number for _, number in ends), *open_ones]:
@@ -62,14 +65,16 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
     return [number for number in numbers if number not in by_number or by_number[number].settings is None]
 
 
-def _running(study: Study, known: Known) -> FrozenTrial:
-    """A trial as it was when its settings had been drawn."""
+def _running(study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Any]]) -> FrozenTrial:
+    """A trial as it was when its settings had been drawn; `queue` is what was tried before any was."""
     searched = study.search.space if study.search else {}
-    first = study.search.first if study.search else []
     settings, attributes = dict(known.settings or {}), dict(known.attributes or {})
     system: dict[str, Any] = {}
-    if known.number < len(first):
-        attributes["first"], system["fixed_params"] = known.number, first[known.number]
+    if known.number < len(queue):
+        queued, told = queue[known.number]
+        attributes, system["fixed_params"] = {**told, **attributes}, dict(queued)
+    if attributes.get(DERIVED, {}).get("purpose") == "base":
+        settings = {}  # they are the spec's own, in the space or not
     if study.search and isinstance(study.search.sampler, GridSampler):
         points = space.grid(searched)
         system |= {"grid_id": known.number, "search_space": {path: points[path] for path in sorted(points)}}
@@ -82,6 +87,13 @@ def _running(study: Study, known: Known) -> FrozenTrial:
         user_attrs=attributes,
         system_attrs=system,
     )
+
+
+def _is_base(study: Study, known: Known) -> bool:
+    """Whether a trial was the base; where no store tells, that of the spec's own settings that came first was."""
+    if known.attributes is None:
+        return known.number == 0 and known.settings is not None and study.is_base_setting(known.settings)
+    return BASE in known.attributes or known.attributes.get(DERIVED, {}).get("purpose") == "base"
 
 
 class _Recorder:

@@ -44,6 +44,7 @@ from cluster.storage import SoleStorage
 from lstm import checkpoint, disk
 from lstm.config import TrialConfig
 from lstm.records import (
+    KEEPS_BASE,
     BadInput,
     Derived,
     Epoch,
@@ -64,6 +65,7 @@ COMMON = ("_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 FORM, FORMAT = "form", 1  # the fact, and the newest version of a study's form that is read; without the fact it is 1
 DERIVED = "derived"  # of a trial: the one that it was made of, and what for
+FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -107,6 +109,7 @@ class Study:
         )
         _check_form(self._study)
         self._live: dict[int, optuna.trial.Trial] = {}
+        self._unpruned: dict[int, bool] = {}  # of live trials, whether they are never pruned, once that is asked
         self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
         self._space: space.Space = search.space if search else {}
         self._key = combinations.Keys(base, self._space)
@@ -130,13 +133,36 @@ class Study:
                 self._study.set_user_attr(key, value)
 
     def enqueue_first(self) -> None:
-        """Queues the spec's `search.first` settings that are not there yet, as many as there are trials."""
+        """Queues what is tried before anything is drawn, as far as it is not there yet.
+
+        A study that an earlier version began has no base and gets none.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        there = {t.user_attrs[FIRST] for t in trials if FIRST in t.user_attrs}
+        keeps_base = bool(self.facts.get(KEEPS_BASE)) and not any(_is_base(t) for t in trials)
+        for settings, attributes in self.queue(keeps_base=keeps_base):
+            if attributes.get(FIRST) not in there:
+                self._study.enqueue_trial(dict(settings), user_attrs=attributes)
+
+    def queue(self, *, keeps_base: bool) -> list[tuple[Mapping[str, Scalar], dict[str, Any]]]:
+        """What is tried before anything is drawn, as settings with what the study keeps of them.
+
+        That is the base, then `search.first`, as many as there are trials. Where one of these resolves to the spec's
+        own settings it is the base itself, and comes first.
+        """
         first = self.search.first[: self.n_trials] if self.search else []
-        if first:
-            there = {t.user_attrs.get("first") for t in self._study.get_trials(deepcopy=False)}
-            for index, settings in enumerate(first):
-                if index not in there:
-                    self._study.enqueue_trial(settings, user_attrs={"first": index})
+        queue: list[tuple[Mapping[str, Scalar], dict[str, Any]]]
+        queue = [(settings, {FIRST: index}) for index, settings in enumerate(first)]
+        if not keeps_base:
+            return queue
+        place = combinations.base_among(first, self.base, self._space)
+        if place is None:
+            return [({}, {DERIVED: {"parent": None, "purpose": "base"}}), *queue]
+        return [(first[place], {FIRST: place, BASE: True}), *queue[:place], *queue[place + 1 :]]
+
+    def is_base_setting(self, settings: Mapping[str, Scalar]) -> bool:
+        """Whether a setting resolves to the spec's own."""
+        return self._key(settings) == self._key({})
 
     def add(self, trial: FrozenTrial) -> None:
         """Adds a trial as it is, under the next number."""
@@ -149,19 +175,26 @@ class Study:
     def retry(self, parent: int) -> None:
         """Queues a trial with a failed one's settings, to stand in its place; nothing where there is one already."""
         trials = self._study.get_trials(deepcopy=False)
-        if parent in _replaced(trials):
+        failed = self._frozen(parent)
+        purpose = "base" if _purpose(failed) == "base" else "retry"
+        if any(_derived(t.user_attrs) == (parent, purpose) for t in trials):
             return
-        settings = self._frozen(parent).params
-        self._study.enqueue_trial(settings, user_attrs={DERIVED: {"parent": parent, "purpose": "retry"}})
+        attributes: dict[str, Any] = {DERIVED: {"parent": parent, "purpose": purpose}}
+        attributes |= {BASE: True} if BASE in failed.user_attrs else {}
+        self._study.enqueue_trial(failed.params, user_attrs=attributes)
 
     def asked(self) -> int:
         """How many trials that count have been suggested, in whatever state."""
         return sum(t.state != TrialState.WAITING for t in self._counted())
 
     def due(self) -> int:
-        """How many trials are yet to be suggested; retries are, whatever n_trials says."""
+        """How many trials are yet to be suggested; retries and the base are, whatever n_trials says."""
         queued = sum(t.state == TrialState.WAITING and DERIVED in t.user_attrs for t in self._counted())
-        return max(self.n_trials - self.asked(), queued)
+        return max(self.n_trials - self.asked(), queued) + self._bases_due()
+
+    def _bases_due(self) -> int:
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return sum(_purpose(t) == "base" for t in trials)
 
     def _counted(self) -> list[FrozenTrial]:
         """The trials that count, as `Sweep.counted` says."""
@@ -220,7 +253,9 @@ class Study:
         return {key for number, key in self._known.items() if number != but}
 
     def _suggest(self, number: int) -> None:
-        """Stores a live trial's settings, those that it has not yet."""
+        """Stores a live trial's settings, those that it has not yet; those of the base are the spec's own."""
+        if self.is_beside(number):
+            return
         settings = space.suggest(self._live[number], self._space)
         if self._known is not None:
             self._known[number] = self._key(settings)
@@ -240,8 +275,8 @@ class Study:
 
     def _draw_rest(self, trial: FrozenTrial) -> None:
         """Draws what a killed driver left out of a trial's settings; again, as `ask` does, where that was tried."""
-        whole = all(path in trial.params for path in space.walk(self._space, trial.params.get))
-        if whole or self._drafts is None or "fixed_params" in trial.system_attrs:
+        is_queued = "fixed_params" in trial.system_attrs
+        if is_queued or self._drafts is None or combinations.is_whole(trial.params, self._space):
             return
         # As if nothing of it had been stored: its draws come from one stream, which begins with the first setting.
         drawn = self._drawn(bare(trial))
@@ -300,7 +335,7 @@ class Study:
                 trial.storage.set_trial_intermediate_value(trial._trial_id, epoch.number, epoch.value)
                 known[epoch.number] = epoch.value
         asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
-        return asked and trial.should_prune()
+        return asked and not self.resolves_to_base(number) and trial.should_prune()
 
     def report_singly(self, number: int, epochs: Sequence[Epoch]) -> None:
         """Reports epochs as they once came, one after another; what the pruner answers was decided then."""
@@ -310,6 +345,23 @@ class Study:
     def derived(self, number: int) -> Derived | None:
         """What a live trial was made of, where it was made of another."""
         return _derived(self._live[number].user_attrs)
+
+    def is_beside(self, number: int) -> bool:
+        """Whether a live trial is beside the search: the base, unless the search asked for it itself."""
+        derived = self.derived(number)
+        return derived is not None and derived.purpose == "base"
+
+    def resolves_to_base(self, number: int) -> bool:
+        """Whether a live trial trains with the spec's own settings; such a one is never pruned and on no rung."""
+        if number not in self._unpruned:
+            keeps = bool(self._study.user_attrs.get(KEEPS_BASE))
+            self._unpruned[number] = keeps and self.is_base_setting(self._live[number].params)
+        return self._unpruned[number]
+
+    def base_trial(self) -> Trial | None:
+        """The trial of the spec's own settings, the latest where it was tried again; None where there is none."""
+        found = [t for t in self._study.get_trials(deepcopy=False) if _is_base(t)]
+        return self.trial(found[-1].number) if found else None
 
     def prune(self, number: int, epoch: int) -> None:
         """Stores that a trial is pruned after an epoch and yet to be probed."""
@@ -344,10 +396,13 @@ class Study:
             state, values = ("COMPLETE", penalty) if penalty else ("PRUNED", [])
         if state == "PRUNED" and self.second:
             state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
+        if self.is_beside(number):
+            state = "FAIL"  # no sampler and no pruner reads it; how it ended is in `end`
         told = {"values": values} if state == "COMPLETE" else {"state": TrialState[state]}
         with suppress(UpdateFinishedTrialError):  # by a driver that was stopped in the middle of it, and is no more
             self._study.tell(trial, **told, skip_if_finished=True)
         del self._live[number], self._reported[number]
+        self._unpruned.pop(number, None)
 
     def _penalty(self) -> list[float]:
         """What a diverged trial is told as where the sampler reads completed trials only: the worst of each objective.
@@ -524,6 +579,7 @@ def _trial(frozen: FrozenTrial, resolve: space.Resolver, place: str) -> Trial:
         probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,
         spent=Spent(**end["spent"]) if "spent" in end else None,
         derived=_derived(frozen.user_attrs),
+        is_base=_is_base(frozen),
     )
 
 
@@ -535,6 +591,11 @@ def _purpose(frozen: FrozenTrial) -> str | None:
     """What a trial was made of another for; None where the search asked for it."""
     derived = _derived(frozen.user_attrs)
     return derived.purpose if derived else None
+
+
+def _is_base(frozen: FrozenTrial) -> bool:
+    """Whether a trial is that of the spec's own settings."""
+    return _purpose(frozen) == "base" or BASE in frozen.user_attrs
 
 
 def _replaced(trials: Iterable[FrozenTrial]) -> set[int]:

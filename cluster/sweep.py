@@ -23,6 +23,7 @@ from lstm import checkpoint, disk, files, ownership
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.records import (
+    KEEPS_BASE,
     BadInput,
     EpochEnded,
     Notice,
@@ -250,13 +251,17 @@ def open_study(order: Order, series: Dataset) -> Study:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
         raise BadInput(f"{order.checkpoints}: can't be written: {error.strerror or error}") from None
-    study.remember(**_facts(order, study, series))
+    keeps_base = COMPARABLE not in study.facts or bool(study.facts.get(KEEPS_BASE))
+    study.remember(**_facts(order, study, series, keeps_base=keeps_base))
     study.enqueue_first()
     return study
 
 
-def _facts(order: Order, study: Study, series: Dataset) -> dict[str, Any]:
-    """What a study remembers of its sweep, in the order in which it is stored."""
+def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> dict[str, Any]:
+    """What a study remembers of its sweep, in the order in which it is stored.
+
+    `keeps_base` says whether the spec's own settings are a trial: not in a study that an earlier version began.
+    """
     return {
         "form": studies.FORMAT,
         **({moved.PLACE: order.place} if order.place else {}),
@@ -271,6 +276,7 @@ def _facts(order: Order, study: Study, series: Dataset) -> dict[str, Any]:
         "checkpoints": order.checkpoints,
         "id": order.study_id,
         "git_commit": order.git_commit,
+        **({KEEPS_BASE: True} if order.search and keeps_base else {}),
         "complete": False,  # until this run has ended with all its trials
         "recorded": False,  # until MLflow has it all, too
         studies.COMPARABLE: dict(order.comparable),  # last: a study that has it is whole
@@ -293,7 +299,8 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     study = Study(order.study_url, order.name, order.search, order.base)
     ownership.claim(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
-    study.remember(**facts, **_facts(order, study, series))
+    keeps_base = study.base_trial() is not None
+    study.remember(**facts, **_facts(order, study, series, keeps_base=keeps_base))
     return unknown
 
 

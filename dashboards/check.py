@@ -13,7 +13,7 @@ from dashboards import runs
 from dashboards.ledger import ARTIFACT, STATUS, WHOLE, lineage, points, probed, settings_text, worked
 from lstm import checkpoint
 from lstm.config import TrialConfig
-from lstm.records import Epoch, Finding, Sweep, Trial, TrialEnded, same
+from lstm.records import BASE, Epoch, Finding, Sweep, Trial, TrialEnded, same
 
 Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
 REBUILD = "`sweep rebuild {name}` writes MLflow again"
@@ -153,7 +153,7 @@ class _Check:
         if ending is not None:
             tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
             tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": runs.without_password(ending.checkpoint)}
-            tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial.derived)}
+            tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial)}
             best = self._sweep.best is not None and self._sweep.best.number == trial.number
             if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:
                 yield f"is {'not ' if best else ''}marked as the best with sweep.best"
@@ -196,7 +196,7 @@ class _Check:
         judged = self._sweep.facts.get("judged") or {}
         curves = self._curves(run, [name for name, *_ in shall])
         # A trial that was the best when an earlier run ended has been judged on the test part, too.
-        tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/"))}
+        tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/", BASE))}
         yield from _curve_faults({k: v for k, v in curves.items() if k not in tested}, shall, exact=ending is not None)
         yield from _latest_faults(run, curves)
         if self._expected.whole and judged.get("trial") == trial.number:

@@ -43,6 +43,7 @@ class TrialRow:
     seconds: float | None
     reason: str
     parameters: Mapping[str, Any]  # those that differ between the trials
+    is_base: bool = False  # whether its settings are the spec's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +63,23 @@ class Comparison:
 
 
 def compare(sweeps: Sequence[Sweep]) -> Comparison:
-    """Put sweeps, and all their trials that count, side by side; only parameters that differ become columns.
+    """Put sweeps, and all their trials that count, with the base, side by side; only what differs becomes a column.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
     `problem` says why.
     """
+    bases = [[base] if (base := sweep.base) and not base.counts else [] for sweep in sweeps]
     sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
+    shown = [[*sweep.trials, *base] for sweep, base in zip(sweeps, bases, strict=True)]
     problem = _problem(sweeps)
     bests = [_parameters(sweep.best) if sweep.best else {} for sweep in sweeps]
     sweep_columns = _differing([best for best in bests if best])
-    parameters = [[_parameters(trial) for trial in sweep.trials] for sweep in sweeps]
+    parameters = [[_parameters(trial) for trial in trials] for trials in shown]
     trial_columns = _differing([each for group in parameters for each in group])
     sweep_rows = [_sweep_row(s, _only(best, sweep_columns)) for s, best in zip(sweeps, bests, strict=True)]
     trial_rows = [
-        [_trial_row(sweep, trial, _only(each, trial_columns)) for trial, each in zip(sweep.trials, group, strict=True)]
-        for sweep, group in zip(sweeps, parameters, strict=True)
+        [_trial_row(sweep, trial, _only(each, trial_columns)) for trial, each in zip(trials, group, strict=True)]
+        for sweep, trials, group in zip(sweeps, shown, parameters, strict=True)
     ]
     sign = {sweep.direction: sign_of(sweep.direction) for sweep in sweeps}
     if not problem:
@@ -175,6 +178,7 @@ def _trial_row(sweep: Sweep, trial: Trial, parameters: Mapping[str, Scalar]) -> 
         seconds=trial.duration_s,
         reason=trial.reason,
         parameters=parameters,
+        is_base=trial.is_base,
     )
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from dashboards import runs
 from lstm.records import (
-    Derived,
     Epoch,
     Goodput,
     Scalar,
@@ -314,7 +313,7 @@ class Ledger:
             "sweep.worker": event.worker,
             "sweep.checkpoint": runs.without_password(event.checkpoint),
             "sweep.settings": settings_text(event.settings),
-            **lineage(event.derived),
+            **lineage(event),
         }
         self._client.log_dict(run_id, dict(event.config), "config.yaml")
         runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
@@ -344,9 +343,13 @@ def settings_text(settings: Mapping[str, Scalar]) -> str:
     return json.dumps(dict(settings), ensure_ascii=False)
 
 
-def lineage(derived: Derived | None) -> dict[str, str]:
+def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
     """What a trial was made of and for, as its run's tags; none where the search asked for it."""
-    return {"sweep.parent": str(derived.parent), "sweep.kind": derived.purpose} if derived else {}
+    tags = {"sweep.base": "true"} if trial.is_base else {}
+    if trial.derived is None:
+        return tags
+    parent = {} if trial.derived.parent is None else {"sweep.parent": str(trial.derived.parent)}
+    return {**tags, **parent, "sweep.kind": trial.derived.purpose}
 
 
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:

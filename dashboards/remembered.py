@@ -27,6 +27,7 @@ class RememberedTrial:
     ended_at_ms: int
     has_checkpoint: bool
     derived: Mapping[str, Any] | None = None  # the trial that it was made of, and what for
+    is_base: bool = False  # whether its settings are the spec's own
     probed: Mapping[str, float] = field(default_factory=dict)  # a probe's numbers
     probed_at: tuple[int, int] = (0, 0)  # the epoch that was probed, and when in ms
 
@@ -57,10 +58,18 @@ def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:
         best_epoch=int(tags.get("sweep.best_epoch", 0)),
         ended_at_ms=run.info.end_time or 0,
         has_checkpoint=bool(tags.get("sweep.checkpoint")),
-        derived={"parent": int(tags["sweep.parent"]), "purpose": tags["sweep.kind"]} if "sweep.kind" in tags else None,
+        derived=_derived(tags),
+        is_base=tags.get("sweep.base") == "true",
         probed={name.removeprefix("probe/"): value for name, value in probes.items()},
         probed_at=next(((step, at_ms) for name in probes for step, _, at_ms in _points(client, run, name)), (0, 0)),
     )
+
+
+def _derived(tags: Mapping[str, str]) -> dict[str, Any] | None:
+    if "sweep.kind" not in tags:
+        return None
+    parent = tags.get("sweep.parent")
+    return {"parent": None if parent is None else int(parent), "purpose": tags["sweep.kind"]}
 
 
 def _points(client: Any, run: Any, name: str) -> list[tuple[int, float, int]]:

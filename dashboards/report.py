@@ -11,7 +11,18 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboards import figures, words
-from lstm.records import Example, Forecast, Passage, Picture, Sweep, Trial, counted
+from lstm.records import (
+    BASE,
+    Direction,
+    Example,
+    Forecast,
+    Passage,
+    Picture,
+    Sweep,
+    Trial,
+    counted,
+    sign_of,
+)
 from lstm.sections import better, section_of
 
 _TOP = 20
@@ -67,12 +78,12 @@ def report(
             was probed, `probe/...` too.
         pictures: Of the best trial's probe.
     """
-    numbers, sweep = count(1), replace(sweep, trials=sweep.counted)
+    numbers, base, sweep = count(1), sweep.base, replace(sweep, trials=sweep.counted)
 
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    sections = [_head(sweep, metrics), _comparison(sweep, metrics), _front(sweep, draw)]
+    sections = [_head(sweep, metrics, base), _comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
@@ -137,7 +148,7 @@ def _passage(shown: Passage) -> str:
     return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
 
 
-def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:
+def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None) -> str:
     states: Counter[str] = Counter(trial.state for trial in sweep.trials)
     seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
     made = len(sweep.trials)
@@ -146,6 +157,8 @@ def _head(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics))
+    if told := _beside_base(sweep, metrics, base):
+        found = f"{told} {found}" if " worse " in told else f"{found} {told}"
     if sweep.exhausted and len(sweep.trials) < sweep.n_trials:
         found += f" The search ended before its number of trials: {sweep.exhausted}."
     return f'<h1>{name}</h1><p class="found">{found}</p><div class="tiles">{drawn}</div>'
@@ -168,6 +181,34 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     ours, naive = pairs[name]
     sentence += f" On test data its {name} is {_cell(ours)}"
     return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({_cell(naive)})."
+
+
+def _beside_base(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None) -> str:
+    """What the search has gained on the spec's own settings, on validation and on the test part."""
+    best = sweep.best
+    if base is None or best is None:
+        return ""
+    if base.state != "COMPLETE":
+        how = "diverged" if base.diverged else _WORDS.get(base.state, base.state.lower())
+        return f"The spec's own settings (trial {base.number}) {how}, so that it can't be held against them."
+    if base.number == best.number:
+        return "These are the spec's own settings: the search has found nothing better."
+    tested = sweep.metric.replace("val/", "test/", 1)
+    pairs = {"validation": (best.value, base.value), "test data": (metrics.get(tested), metrics.get(BASE + tested))}
+    said = [
+        f"{_change(ours, theirs, sweep.direction)} on {part} ({_cell(ours)} against {_cell(theirs)})"
+        for part, (ours, theirs) in pairs.items()
+        if ours is not None and theirs is not None
+    ]
+    return f"Beside the spec's own settings (trial {base.number}) it is {' and '.join(said)}."
+
+
+def _change(ours: float, theirs: float, direction: Direction) -> str:
+    gain = sign_of(direction) * (theirs - ours)
+    if not gain:
+        return "no better"
+    size = f"{abs(gain) / abs(theirs):.0%}" if direction == "minimize" and theirs else f"{abs(gain):.3g}"
+    return f"{size} {'better' if gain > 0 else 'worse'}"
 
 
 def _baseline(sweep: Sweep) -> str:
@@ -195,11 +236,13 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     rows = []
     for name, (ours, naive) in pairs.items():
         change = _against(ours, naive)
-        rows.append([name, _cell(ours), _cell(naive), _NONE if change == "beside" else change])
+        base = [_cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
+        rows.append([name, _cell(ours), *base, _cell(naive), _NONE if change == "beside" else change])
     higher = [name for name in pairs if better(name) == "maximize"]
     note = f"Better when lower{f', but for {chr(44).join(higher)}' if higher else ''}. "
     note += section_of(sweep.best.config.get("task")).baseline_note if sweep.best else ""
-    heads = ["metric", "best trial", _baseline(sweep), "best trial is"]
+    own = ["base"] if any(name.startswith(f"{BASE}test/") for name in metrics) else []
+    heads = ["metric", "best trial", *own, _baseline(sweep), f"beside the {_baseline(sweep)} it is"]
     return _section("On test data", note, _table(heads, rows))
 
 
@@ -219,7 +262,7 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     return _section("What the network is like", note, table + "".join(drawn))
 
 
-def _front(sweep: Sweep, draw: Callable[[go.Figure], str]) -> str:
+def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -> str:
     both = figures.front(sweep)
     if sweep.second is None or both is None:
         return ""
@@ -230,6 +273,8 @@ def _front(sweep: Sweep, draw: Callable[[go.Figure], str]) -> str:
     rows = [
         [str(trial.number), _cell(trial.value), _cell(trial.second), *_settings(trial, names)] for trial in sweep.front
     ]
+    if base is not None and base.second is not None and base not in sweep.front:
+        rows.append([f"{base.number} (base)", _cell(base.value), _cell(base.second), *_settings(base, names)])
     table = _table(["trial", sweep.metric, sweep.second.metric, *(labels[name] for name in names)], rows)
     return _section("The Pareto front", note, draw(both) + table)
 

@@ -199,9 +199,15 @@ def _known(
     start = {"worker": told.worker, "at_ms": told.started_at_ms} if told and told.worker else None
     address = address_of(remains.checkpoints or plan.order.checkpoints, number)
     end = _end(plan, history, found, told, address)
-    attributes = {"derived": dict(told.derived)} if told and told.derived else None
+    attributes = _attributes(told) if told else None
     attempt = max(attempt, told.attempt if told else 0)
     return restore.Known(number, settings, history, end, attempt, start, attributes)
+
+
+def _attributes(told: "RememberedTrial") -> dict[str, Any]:
+    """What a trial was made of and for."""
+    derived = {"derived": dict(told.derived)} if told.derived else {}
+    return {**derived, **({"base": True} if told.is_base else {})}
 
 
 def _end(

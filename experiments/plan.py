@@ -200,6 +200,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     low, high = space.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
     trials = min(order.n_trials, _combinations(order) or order.n_trials)
+    trials += bool(order.search) and not _base_is_first(order)
     slots = _slots(plan)
     rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
     spans = [s * c.training.max_epochs * rounds for s, c in zip(epochs, (low, high), strict=True)]
@@ -219,6 +220,16 @@ def _combinations(order: Order) -> int | None:
     from cluster import combinations
 
     return combinations.count(order.search.space) if order.search else None
+
+
+def _base_is_first(order: Order) -> bool:
+    """Whether one of `search.first` is the base, the spec's own settings, so that it is one of the trials."""
+    from cluster import combinations
+
+    if order.search is None:
+        return False
+    first = order.search.first[: order.n_trials]
+    return combinations.base_among(first, order.base, order.search.space) is not None
 
 
 def _too_many(plan: Plan) -> list[str]:
@@ -285,6 +296,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "pruner": search.pruner.type if search else None,
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
         "first": [dict(settings) for settings in search.first[: order.n_trials]] if search else [],
+        "base_is_first": _base_is_first(order),
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
         **tasks.of(order.base).describe(plan.series, order.base),
         **measured,

@@ -39,6 +39,7 @@ from lstm.records import (
 WIDE = 10_000  # columns that no table of ours reaches
 LEAST = 72  # columns that a table with sentences takes
 GAP = "  "  # between settings
+BASE_SETTINGS = "the spec's own settings"
 ENDED: tuple[TrialState, ...] = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -149,9 +150,9 @@ class Screen:
             if len(self._running) == 1 and self._live.is_started:
                 self._live.refresh()  # however short its trials are, the first is seen
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-        if event.derived:
+        if event.derived and event.derived.parent is not None:
             again += f", {event.derived.purpose} of trial {event.derived.parent}"
-        return f"trial {event.number} starts on {event.worker}{again}: {settings(event.settings)}"
+        return f"trial {event.number} starts on {event.worker}{again}: {_what(event)}"
 
     def _epoch_ended(self, event: EpochEnded) -> None:
         if row := self._running.get(event.number):
@@ -161,15 +162,17 @@ class Screen:
         row = self._running.pop(event.number, None)
         if row is None:
             return None  # an earlier driver's, sent again for the record
-        self._states[event.state] += 1
-        self._here += 1
-        self._durations.append(time.monotonic() - row.since)
-        better = self._is_best(event)
+        beside = row.started.derived is not None and row.started.derived.purpose != "retry"
+        if not beside:
+            self._states[event.state] += 1
+            self._here += 1
+            self._durations.append(time.monotonic() - row.since)
+        better = not beside and self._is_best(event)
         if better:
-            self._best, self._best_settings = event, settings(row.started.settings)
+            self._best, self._best_settings = event, _what(row.started)
         value = "" if event.value is None else f" {self._metric} {event.value:.5g} at epoch {event.best_epoch}"
         reason = f" ({event.reason})" if event.reason else ""
-        mark = "  ← best so far" if better else ""
+        mark = "  ← best so far" if better else "  (base)" if row.started.is_base else ""
         return f"[{self._done}/{self._all}] trial {event.number} {event.state}{value}{reason}{mark}"
 
     def _trial_lost(self, event: TrialLost) -> str:
@@ -228,7 +231,7 @@ class Screen:
         full.add_column("settings")
         whole.add_column("settings", no_wrap=True)
         for cells, (_, row) in zip(rows, running, strict=True):
-            full.add_row(*cells, _Cut("", settings(row.started.settings)))
+            full.add_row(*cells, _Cut("", _what(row.started)))
             whole.add_row(*cells, "…")
             bare.add_row(*cells)
             short.add_row(*cells[:4])
@@ -244,6 +247,11 @@ class Screen:
             return ""
         left_s = statistics.fmean(self._durations) * (self._n_trials - self._done) / max(len(self._running), 1)
         return f"about {duration(left_s)} left"
+
+
+def _what(started: TrialStarted) -> str:
+    """What a trial trains with."""
+    return BASE_SETTINGS if started.is_base else settings(started.settings)
 
 
 class _Cut:

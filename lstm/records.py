@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, NamedTuple
 
+BASE = "base/"  # before the metrics of the spec's own settings, beside those of the best trial: `base/test/loss`
 BESIDE = "beside"  # the fact that holds what workers spent and no trial's end tells
+KEEPS_BASE = "keeps_base"  # the fact that the spec's own settings are a trial; earlier versions had none
 EXHAUSTED = "exhausted"  # the fact that nothing new was found to try: `tried` of `combinations`, by so many `trials`
 PROBE_FACT = "probed."  # before a trial's number: the fact that a study keeps of its probe
 TRAINED_AGAIN = "trained_again"  # the fact that lists the trials whose lost checkpoint was made by training again
@@ -92,9 +94,12 @@ class NoWorker(BadInput):
 
 
 class Derived(NamedTuple):
-    """That a trial was made of another one; a retry stands in that one's place, the others count for nothing."""
+    """That a trial was not asked for by the search; a retry stands in its parent's place, the others count for nothing.
 
-    parent: int
+    The base, which is the spec's own settings, has no parent; one that is tried again has its predecessor.
+    """
+
+    parent: int | None
     purpose: Purpose
 
 
@@ -207,6 +212,7 @@ class TrialStarted:
     checkpoint: str  # the trial's address
     worker: str = ""  # host, pid and GPU numbers, for people
     derived: Derived | None = None
+    is_base: bool = False  # whether these are the spec's own settings, derived or asked for by the search
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +304,12 @@ class Trial:
     probed: TrialProbed | None = None  # at its end, before the sampler was told
     spent: Spent | None = None  # of its workers beside its epochs; None where a trial's end did not tell that yet
     derived: Derived | None = None
+    is_base: bool = False  # whether its settings are the spec's own: never pruned, and what the best is held against
+
+    @property
+    def counts(self) -> bool:
+        """Whether the search asked for it, or it stands in the place of such a trial."""
+        return self.derived is None or self.is_retry
 
     @property
     def is_retry(self) -> bool:
@@ -320,6 +332,7 @@ class Trial:
             checkpoint=checkpoint,
             worker=self.worker,
             derived=self.derived,
+            is_base=self.is_base,
         )
 
     def ending(self, place: int = 0, best_value: float | None = None) -> TrialEnded:
@@ -390,13 +403,19 @@ class Sweep:
     @property
     def replaced(self) -> frozenset[int]:
         """The numbers of the trials in whose place a retry stands, whether that has run yet or not."""
-        return frozenset(t.derived.parent for t in self.trials if t.derived and t.is_retry)
+        parents = (t.derived.parent for t in self.trials if t.derived and t.is_retry)
+        return frozenset(parent for parent in parents if parent is not None)
 
     @property
     def counted(self) -> tuple[Trial, ...]:
         """The trials that count, in n_trials and wherever trials are compared: without replaced and other derived."""
         replaced = self.replaced
-        return tuple(t for t in self.trials if t.number not in replaced and (t.derived is None or t.is_retry))
+        return tuple(t for t in self.trials if t.number not in replaced and t.counts)
+
+    @property
+    def base(self) -> Trial | None:
+        """The trial of the spec's own settings, the latest where it was tried again; None where a sweep has none."""
+        return max((t for t in self.trials if t.is_base), key=lambda t: t.number, default=None)
 
     @property
     def done(self) -> int:
@@ -416,8 +435,8 @@ class Sweep:
 
     def over(self, n_trials: int | None = None) -> bool:
         """Whether none is left to run of the trials asked for, `n_trials` or the study's own number."""
-        counted, done = self.counted, self.done
-        if any(t.is_retry and t.state == "WAITING" for t in counted):
+        counted, done, base = self.counted, self.done, self.base
+        if any(t.is_retry and t.state == "WAITING" for t in counted) or (base is not None and not base.ended):
             return False
         if done >= (self.n_trials if n_trials is None else n_trials):
             return True
@@ -476,7 +495,7 @@ class Sweep:
         ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
         endings, best = [], None
         for place, trial in enumerate(ended, 1):
-            mine = [trial] if trial.derived is None or trial.is_retry else []
+            mine = [trial] if trial.counts else []
             best = self._best([*mine, best] if best else mine)
             endings.append(trial.ending(place, best.value if best else None))
         return endings

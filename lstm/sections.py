@@ -393,7 +393,7 @@ def section_of(task: object) -> type[Data]:
 
 def better(metric: str) -> Direction:
     """Which way a metric is better, with or without the name of its part."""
-    own = [word for word in metric.split("/") if word not in ("train", "val", "test", "baseline")]
+    own = [word for word in metric.split("/") if word not in ("train", "val", "test", "baseline", "base")]
     return "maximize" if own[:1] and own[0] in HIGHER else "minimize"  # what follows is a column's name, whatever it is
 
 

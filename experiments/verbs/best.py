@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.screen import console, settings
-from lstm.records import Sweep, sign_of
+from experiments.screen import BASE_SETTINGS, console, settings
+from lstm.records import BASE, Sweep, sign_of
 from lstm.sections import section_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     if as_json:
         emit(document)
     else:
+        warn(document, console())
         show(document, console())
     return 0 if document["best"] else 1
 
@@ -36,6 +37,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
         "direction": sweep.direction,
         "n_trials": sweep.n_trials,
         "states": dict(Counter(t.state for t in sweep.counted)),
+        "searched": any(path.startswith("search.") for path in sweep.facts.get("comparable", {})),
         "better_pruned": _better_pruned(sweep),
         **_front(sweep),
         "best": best
@@ -48,7 +50,81 @@ def summary(sweep: Sweep) -> dict[str, Any]:
             "checkpoint": best.checkpoint,
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
+        "base": _base(sweep),
     }
+
+
+def _base(sweep: Sweep) -> dict[str, Any] | None:
+    """The spec's own settings, and what the search has gained on them; None where the sweep has no such trial.
+
+    A gain is a share of the base's figure, more is better: 0.1 is an error that is 10 % lower. Where a metric is
+    better when higher it is the difference.
+    """
+    base, best = sweep.base, sweep.best
+    if base is None:
+        return None
+    judged = sweep.facts.get("judged") or {}
+    is_judged = best is not None and (judged.get("trial"), judged.get("base")) == (best.number, base.number)
+    metrics = judged["metrics"] if is_judged else {}
+    tested = sweep.metric.replace("val/", "test/", 1)
+    gained = {}
+    if best is not None and base.state == "COMPLETE":
+        gained["validation"] = _gain(sweep, best.value, base.value)
+        gained["test"] = _gain(sweep, metrics.get(tested), metrics.get(f"{BASE}{tested}"))
+    return {
+        "trial": base.number,
+        "state": base.state,
+        "diverged": base.diverged,
+        "reason": base.reason,
+        "value": base.value,
+        "epoch": base.best_epoch,
+        "second": base.second,
+        "is_best": best is not None and best.number == base.number,
+        "metrics": {name.removeprefix(BASE): v for name, v in metrics.items() if name.startswith(f"{BASE}test/")},
+        "gained": gained,
+    }
+
+
+def _gain(sweep: Sweep, ours: float | None, base: float | None) -> float | None:
+    if ours is None or base is None or not math.isfinite(ours - base):
+        return None
+    if sweep.direction == "maximize":
+        return ours - base
+    return (base - ours) / abs(base) if base else None
+
+
+def base_lines(document: Mapping[str, Any]) -> list[str]:
+    """What the search has gained on the spec's own settings, in sentences; a warning first, where there is one."""
+    base, best = document["base"], document["best"]
+    if base is None:
+        older = "this sweep was begun by a version that did not train the spec's own settings beside the search"
+        return [f"No base: {older}."] if document["searched"] and best else []
+    name = f"{BASE_SETTINGS} (trial {base['trial']})"
+    if base["state"] != "COMPLETE":
+        how = "diverged" if base["diverged"] else base["state"].lower()
+        why = f": {base['reason']}" if base["reason"] else ""
+        return [f"The winner can't be held against {name}, which {'' if base['diverged'] else 'are '}{how}{why}."]
+    if best is None:
+        return [f"Base: {name}, {document['metric']} {base['value']:.6g} at epoch {base['epoch']}."]
+    if base["is_best"]:
+        return [f"The winner is {name}: the search has found nothing better."]
+    parts = {"validation": "on validation", "test": "on the test part"}
+    said = {part: _gain_text(document, base["gained"].get(part)) for part in parts}
+    lines = [f"The winner is {text} than {name} {parts[part]}." for part, text in said.items() if text]
+    return sorted(lines, key=lambda line: " worse than " not in line)
+
+
+def is_worse_than_base(document: Mapping[str, Any]) -> bool:
+    """Whether the winner is worse than the spec's own settings, on the test part or on validation."""
+    gained = document["base"]["gained"] if document["base"] else {}
+    return any(gain is not None and gain < 0 for gain in gained.values())
+
+
+def _gain_text(document: Mapping[str, Any], gain: float | None) -> str:
+    if gain is None:
+        return ""
+    size = f"{abs(gain):.3g}" if document["direction"] == "maximize" else f"{abs(gain) * 100:.2g} %"
+    return "no better" if gain == 0 else f"{size} {'better' if gain > 0 else 'worse'}"
 
 
 def _front(sweep: Sweep) -> dict[str, Any]:
@@ -76,21 +152,28 @@ def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
     return {"trial": trial.number, "value": trial.value, "epoch": trial.best_epoch}
 
 
+def warn(document: Mapping[str, Any], screen: "Console") -> None:
+    """Says first where the winner is worse than the spec's own settings."""
+    if is_worse_than_base(document):
+        screen.print(base_lines(document)[0], style="bold yellow", soft_wrap=True)
+
+
 def show(document: Mapping[str, Any], screen: "Console") -> None:
-    """Prints a summary for people."""
+    """Prints a summary for people, but what `warn` says."""
+    about_base = base_lines(document)[is_worse_than_base(document) :]
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
     total = max(document["n_trials"], sum(document["states"].values()))  # it may have been lowered
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
     if document["best"]:
-        show_best(document, screen)
+        show_best(document, screen, about_base)
     else:
         screen.print("No trial has completed yet.")
+        for line in about_base:
+            screen.print(line, soft_wrap=True)
 
 
-def show_best(document: Mapping[str, Any], screen: "Console") -> None:
-    """Prints the best trial of a summary."""
-    from rich.table import Table
-
+def show_best(document: Mapping[str, Any], screen: "Console", about_base: Sequence[str] = ()) -> None:
+    """Prints the best trial of a summary, and what `base_lines` says of it."""
     best = document["best"]
     which = "" if best["trial"] is None else f"trial {best['trial']}, "
     found = f"Best: {which}{document['metric']} {best['value']:.6g} at epoch {best['epoch']}"
@@ -102,16 +185,29 @@ def show_best(document: Mapping[str, Any], screen: "Console") -> None:
         screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
     if len(document.get("front", ())) > 1:
         _show_front(document, screen)
+    for line in about_base:
+        screen.print(f"      {line}", soft_wrap=True)
+    _show_tested(document, screen)
+
+
+def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
+    """The figures of the test part: the best trial's, the base's, the baseline's."""
+    from rich.table import Table
+
+    best, base = document["best"], (document.get("base") or {}).get("metrics")
     names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
     if not names:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     which = "best epoch" if best["trial"] is None else "best trial"
-    for heading in ("test part", which, section_of(best["config"]["task"]).baseline, ""):
+    own = ("base", "") if base else ()
+    for heading in ("test part", which, *own, section_of(best["config"]["task"]).baseline, ""):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
         ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
-        table.add_row(name, f"{ours:.5g}", f"{usual:.5g}", _against(ours, usual))
+        beside = [base[f"test/{name}"]] if base else []
+        told = [cell for figure in (*beside, usual) for cell in (f"{figure:.5g}", _against(ours, figure))]
+        table.add_row(name, f"{ours:.5g}", *told)
     console(table, screen.file).print(table)
 
 
@@ -125,9 +221,12 @@ def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
     for heading in (document["metric"], second):
         table.add_column(heading, justify="right", overflow="fold")
     table.add_column("")
-    for trial in document["front"]:
-        figures = (f"{trial['value']:.5g}", f"{trial['second']:.5g}")
-        table.add_row(f"trial {trial['trial']}", *figures, settings(trial["parameters"]))
+    rows = [(f"trial {t['trial']}", t, settings(t["parameters"])) for t in document["front"]]
+    base = document["base"]
+    if base and base["second"] is not None and base["trial"] not in [t["trial"] for t in document["front"]]:
+        rows.append(("base", base, BASE_SETTINGS))
+    for name, trial, what in rows:
+        table.add_row(name, f"{trial['value']:.5g}", f"{trial['second']:.5g}", what)
     console(table, screen.file).print(table)
 
 

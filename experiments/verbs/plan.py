@@ -54,6 +54,9 @@ def show(plan: Mapping[str, Any]) -> None:
         rows.add_row("", "each trial is probed at its end; that time is not in the estimate")
     if plan["stop"]:
         rows.add_row("stop", "before, on " + " or ".join(f"{name} {value:g}" for name, value in plan["stop"].items()))
+    if plan["space"]:
+        own = " (in `first`, too)" if plan["base_is_first"] else ""
+        rows.add_row("base", f"the spec's own settings{own}: trained beside the search, never pruned")
     for index, tried in enumerate(plan["first"]):
         rows.add_row("first" if index == 0 else "", settings(tried))
     for index, (path, dimension) in enumerate(plan["space"].items()):

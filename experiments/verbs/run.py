@@ -22,6 +22,7 @@ from experiments.home import Home
 from experiments.plan import Plan, make, warnings
 from experiments.report import REPORT
 from lstm.records import (
+    BASE,
     BadInput,
     EpochEnded,
     Event,
@@ -223,7 +224,9 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable
     known = False
     if outcome.code == 0:
         metrics = _judge(plan, outcome, recorder, say)
-        facts = {"judged": {"trial": swept.best.number, "metrics": metrics}} if swept.best and metrics else {}
+        base = swept.base.number if swept.base else None
+        judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
+        facts = {"judged": judged} if judged else {}
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
@@ -247,13 +250,18 @@ def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> bool:
 
 
 def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> Mapping[str, float]:
-    """Judges the best trial on the test part, which nothing has looked at before, and writes the report."""
+    """Judges the best trial and the base on the test part, which nothing has looked at before; writes the report."""
     from experiments import report
     from lstm import tasks
 
     best = outcome.sweep.best
     found = _best(plan, outcome.sweep, best, recorder, say) if best else None
-    metrics = tasks.judge(found, plan.series) if found else {}
+    metrics = dict(tasks.judge(found, plan.series)) if found else {}
+    if found and (base := outcome.sweep.base) is not None and base.state == "COMPLETE" and base.value is not None:
+        metrics[f"{BASE}{outcome.sweep.metric}"] = base.value
+        kept = found if base is best else _best(plan, outcome.sweep, base, recorder, say)
+        told = tasks.judge(kept, plan.series) if kept else {}
+        metrics |= {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best)
     return metrics
@@ -297,9 +305,10 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     document |= {"warnings": warnings(plan), "exit_code": code, "message": first}
     if as_json:
         return document
-    from experiments.verbs.best import show
+    from experiments.verbs.best import show, warn
 
     console.print()
+    warn(document, console)
     console.print(first, style="bold" if code == 0 else "bold yellow", soft_wrap=True)
     show(document, console)
     if document["goodput"]:
@@ -328,16 +337,15 @@ def _server(plan: Plan) -> str:
 
 
 def _has_best(swept: Sweep) -> bool:
-    """Whether the best trial's checkpoint is where it shall be."""
+    """Whether the checkpoints of the best trial and of the base are where they shall be."""
     from lstm import ownership
 
-    if swept.best is None:
-        return True
+    judged = [trial for trial in (swept.best, swept.base) if trial is not None and trial.state == "COMPLETE"]
     try:
-        found = ownership.load_trial(swept, swept.best)
+        found = [ownership.load_trial(swept, trial) for trial in judged]
     except OSError:
         return False
-    return found is not None and bool(found.state.best_weights)
+    return all(each is not None and each.state.best_weights for each in found)
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:

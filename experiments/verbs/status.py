@@ -3,13 +3,16 @@
 import statistics
 import time
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.screen import console, duration, goodput, goodput_line, settings
+from experiments.screen import BASE_SETTINGS, console, duration, goodput, goodput_line, settings
 from lstm.records import Sweep, counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def main(*, home: str, named: str, as_json: bool) -> None:
@@ -33,7 +36,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
     hour_ago = (time.time() - 3600) * 1000
     recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
     running = [t for t in sweep.trials if t.state == "RUNNING"]
-    best = sweep.best
+    best, base = sweep.best, sweep.base
     return {
         "sweep": sweep.name,
         "metric": sweep.metric,
@@ -43,6 +46,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "exhausted": sweep.exhausted,
         "states": dict(states),
         "replaced": sorted(sweep.replaced),
+        "base": base and {"trial": base.number, "state": base.state, "value": base.value, "epoch": base.best_epoch},
         "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,
@@ -59,6 +63,20 @@ def status(sweep: Sweep) -> dict[str, Any]:
             for t in running
         ],
     }
+
+
+def _show_found(document: dict[str, Any], screen: "Console") -> None:
+    """The best trial so far, and the base."""
+    if best := document["best"]:
+        metric = document["metric"]
+        text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
+        screen.print(text, style="green", soft_wrap=True)
+    base = document["base"]
+    if base is None:
+        return
+    value = "" if base["value"] is None else f", {document['metric']} {base['value']:.6g} at epoch {base['epoch']}"
+    text = f"base ({BASE_SETTINGS}): trial {base['trial']} {base['state'].lower()}{value}"
+    screen.print(text, soft_wrap=True)
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -80,10 +98,7 @@ def _show(document: dict[str, Any]) -> None:
         screen.print(f"complete{why}; nobody drives it")
     else:
         screen.print("nobody drives it; `sweep run` goes on", style="yellow")
-    if best := document["best"]:
-        metric = document["metric"]
-        text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
-        screen.print(text, style="green", soft_wrap=True)
+    _show_found(document, screen)
     if document["median_trial_s"] is not None:
         pace = f"{counted(document['trials_last_hour'], 'trial')} ended in the last hour"
         screen.print(f"{pace}; the median trial took {duration(document['median_trial_s'])}", soft_wrap=True)
