@@ -21,16 +21,23 @@ def main(*, home: str, named: str, trials: Sequence[int], failed: bool, address:
         raise BadInput(f"{sweep.name}: has reached its target (search.stop.target), so that nothing more is run")
     if faults := list(_faults(sweep, trials)):
         raise BadInput(*faults)
-    chosen = trials or [trial.number for trial in sweep.counted if trial.state == "FAIL"]
+    chosen = trials or _failed(sweep)
     numbers = tuple(dict.fromkeys(chosen))
     return run.main(home=home, named=named, address=address, overrides=(), as_json=as_json, retries=numbers)
+
+
+def _failed(sweep: Sweep) -> list[int]:
+    """The trials that failed and may be run again, the base among them."""
+    base = [sweep.base] if sweep.base and not sweep.base.counts else []
+    return [trial.number for trial in (*base, *sweep.counted) if trial.state == "FAIL"]
 
 
 def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[str]:
     """What keeps trials from being retried."""
     known = {trial.number: trial for trial in sweep.trials}
-    retries = {trial.derived.parent: trial.number for trial in sweep.trials if trial.derived and trial.is_retry}
-    failed = [trial.number for trial in sweep.counted if trial.state == "FAIL"]
+    again = (trial for trial in sweep.trials if trial.derived and trial.derived.purpose in ("retry", "base"))
+    retries = {trial.derived.parent: trial.number for trial in again if trial.derived}
+    failed = _failed(sweep)
     there = f"failed: {', '.join(map(str, failed))}" if failed else "no trial failed"
     for number in dict.fromkeys(numbers):
         if number not in known:

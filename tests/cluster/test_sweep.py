@@ -157,9 +157,10 @@ class Unreadable:
 def test_an_error_beside_our_own_step_is_told_as_what_it_is(drive, order, monkeypatch):
     monkeypatch.setattr(bridge, "LOSSES", 1)
     _, events, _ = drive(order(n_trials=1), notes=(Unreadable(),))
-    (end,) = told(events, TrialEnded)
-    assert end.state == "FAIL"
-    assert end.reason == "its process could not go on: ZeroDivisionError: division by zero (1 times)"
+    ends = told(events, TrialEnded)
+    assert [(end.number, end.state) for end in ends] == [(0, "FAIL"), (1, "FAIL")], "the base and the trial"
+    for end in ends:
+        assert end.reason == "its process could not go on: ZeroDivisionError: division by zero (1 times)"
 
 
 def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_run(drive, order, monkeypatch):
@@ -170,7 +171,7 @@ def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_
     assert told(events, TrialEnded) == []
     outcome, events, _ = drive(order(n_trials=2))
     assert (outcome.code, outcome.complete) == (0, True)
-    assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1]
+    assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1, 2], "the base and two trials"
 
 
 def pid_of(event):
@@ -182,10 +183,11 @@ def told(events, kind):
 
 
 def check_whole(swept, series, n_trials, epochs=EPOCHS):
-    """Every trial is there once, and is what training alone gives."""
-    assert [t.number for t in swept.trials] == list(range(n_trials))
-    assert [t.state for t in swept.trials] == ["COMPLETE"] * n_trials
-    assert len({json.dumps(dict(t.settings), sort_keys=True) for t in swept.trials}) == n_trials
+    """Every trial is there once, after the base, and is what training alone gives."""
+    assert [t.number for t in swept.trials] == list(range(n_trials + 1))
+    assert [t.state for t in swept.trials] == ["COMPLETE"] * (n_trials + 1)
+    assert (swept.base, swept.counted) == (swept.trials[0], swept.trials[1:])
+    assert len({json.dumps(dict(t.settings), sort_keys=True) for t in swept.trials}) == n_trials + 1
     for trial in swept.trials:
         kept = checkpoint.load(trial.checkpoint).state
         alone = list(train(TrialConfig.model_validate(trial.config), series))
@@ -239,14 +241,14 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
     for event in events:
         if number := [getattr(event, "number", None)]:
             by_trial[number[0]].append(type(event).__name__)
-    for number in range(4):
+    for number in range(5):
         kinds = [k for k in by_trial[number] if k != "TrialLost"]
         if kinds:
             assert (kinds[0], kinds[-1], kinds.count("TrialEnded")) == ("TrialStarted", "TrialEnded", 1)
 
-    outcome, events, sent = drive(order(n_trials=6), known={0, 1, 3})
+    outcome, events, sent = drive(order(n_trials=6), known={0, 1, 3, 4})
     check_whole(outcome.sweep, series, 6)
-    assert {e.number for e in told(events, TrialStarted)} == {4, 5}
+    assert {e.number for e in told(events, TrialStarted)} == {5, 6}
     kinds = [type(e).__name__ for e in sent]
     assert kinds == ["TrialStarted", *["EpochEnded"] * EPOCHS, "TrialEnded"], "trial 2 was not in the memory yet"
     assert {e.number for e in sent} == {2}
@@ -370,7 +372,7 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
 def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     todo = order()
     made = sweep.open_study(todo, load(todo.base.data, tmp_path))
-    for reason in ("a", "b", "c", "d"):
+    for reason in ("base", "a", "b", "c", "d"):
         made.end(made.ask(), {"state": "FAIL", "value": None, "diverged": False, "reason": reason})
     stop = Stop()
     outcome = sweep._outcome(todo, made, made.sweep(), stop, replayed=True)

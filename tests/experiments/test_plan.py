@@ -109,7 +109,7 @@ def test_a_plan_described(make, folder):
     low, high = document["memory_mb"]
     assert 0 < low < high
     for epoch_s, sweep_s in zip(document["epoch_s"], document["sweep_s"], strict=True):
-        assert sweep_s == pytest.approx(epoch_s * 2 * 4, abs=0.006)
+        assert sweep_s == pytest.approx(epoch_s * 2 * 5, abs=0.006)
     assert document["kept"]["study"] == f"sqlite:///{folder}/runs/study.db"
     assert document["warnings"] == []
     assert not (folder / "runs").exists()

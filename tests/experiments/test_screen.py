@@ -307,4 +307,4 @@ def test_on_a_dumb_terminal_trials_are_told_as_they_end(home, folder, terminal):
     answer = terminal(["run", "tiny.yaml", "--set", "search.n_trials=5"], folder, TERM="dumb", SWEEP_HOME=str(home))
     assert answer.code == 0
     assert "\x1b[2K" not in answer.shown
-    assert re.search(r"trial 4 starts on .*\n(.*\n)*\[5/5\] trial 4 COMPLETE", answer.shown.replace("\r", ""))
+    assert re.search(r"trial 5 starts on .*\n(.*\n)*\[5/5\] trial 5 COMPLETE", answer.shown.replace("\r", ""))

@@ -52,6 +52,11 @@ class Trial:
         return self.attributes.get("derived", {}).get("purpose")
 
     @property
+    def is_base(self) -> bool:
+        """Whether its settings are the spec's own."""
+        return self.kind == "base" or "base" in self.attributes
+
+    @property
     def end(self) -> Mapping[str, Any]:
         """How it ended; empty where it did not, or where the study does not say all of it."""
         there = self.attributes.get("end", {})
@@ -414,7 +419,7 @@ class _Audit:
         self.best = self._best()
 
     def findings(self) -> Iterator[str]:
-        yield from (f"the sweep: {what}" for what in (*self._numbering(), *self._ownership()))
+        yield from (f"the sweep: {what}" for what in (*self._numbering(), *self._ownership(), *self._base_trial()))
         yield from self._holes()
         for trial in self.study.trials:
             yield from (f"trial {trial.number}: {what}" for what in self._trial(trial))
@@ -433,6 +438,25 @@ class _Audit:
             yield f"its study says that it is complete, and {ended} of {wanted} trials have ended"
         if not self.study.driven and self.facts.get("complete") and not self.facts.get("recorded"):
             yield "its study says that it is complete, and not that MLflow has all of it"
+
+    def _base_trial(self) -> Iterator[str]:
+        """The spec's own settings are a trial that nothing cut short, where the sweep was begun with one."""
+        bases = [t for t in self.study.trials if t.is_base]
+        if bases and not self.facts.get("keeps_base"):
+            yield f"trial {bases[0].number} is the base, and the study does not say that it keeps one"
+        if not bases or not self.concluded:
+            if self.concluded and self.facts.get("keeps_base"):
+                yield "its study keeps a base, and no trial is it"
+            return
+        base = bases[-1]
+        if any(t.kind == "base" and t.params for t in bases):
+            yield f"trial {base.number} is the base beside the search, and holds settings that were drawn"
+        if base.end.get("reason", "").startswith("pruned after"):
+            yield f"trial {base.number} is the base, and was pruned"
+        judged = self.facts.get("judged") or {}
+        complete = base.end.get("state") == "COMPLETE" and self.best is not None
+        if complete and (judged.get("base") != base.number or "base/test/loss" not in judged.get("metrics", {})):
+            yield f"trial {base.number} is the base, and the study holds no judgement of it"
 
     def _wanted(self) -> int:
         """How many trials are to end: as many as were asked for, or as had anything new to try."""
@@ -477,7 +501,7 @@ class _Audit:
             return True
         said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
         over = said == "all trials have ended" or said.endswith(" were tried") or said.startswith("nothing new was")
-        waits = any(t.kind == "retry" and not t.ended for t in self.counted)
+        waits = any(t.kind in ("retry", "base") and not t.ended for t in self.study.trials)
         return over and not waits and sum(bool(t.end) for t in self.counted) >= self._wanted()
 
     # --- a trial in the study and its checkpoints
@@ -619,6 +643,7 @@ class _Audit:
             return
         second = self.facts.get("second")
         told_as_failed = second and (trial.state, end["state"]) == ("FAIL", "PRUNED")  # Optuna can't prune of two
+        told_as_failed = told_as_failed or (trial.kind == "base" and trial.state == "FAIL")  # no sampler's history
         if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE") and not told_as_failed:
             yield f"is {trial.state} in the study, and was decided to end {end['state']}"
         yield from self._told(trial)
@@ -720,7 +745,10 @@ class _Audit:
         expected["checkpoint"] = self._address(trial) if end["checkpoint"] else ""
         expected |= {"recorded": "true", "attempt": str(trial.attributes.get("attempt", 0))}
         if derived := trial.attributes.get("derived"):
-            expected |= {"parent": str(derived["parent"]), "kind": derived["purpose"]}
+            expected |= {"kind": derived["purpose"]}
+            expected |= {} if derived["parent"] is None else {"parent": str(derived["parent"])}
+        if trial.is_base:
+            expected["base"] = "true"
         for key, value in expected.items():
             if (there := run.tags.get(f"sweep.{key}")) != value[:5000]:
                 yield f"its run's sweep.{key} is {there!r}, the study's {value!r}"
@@ -760,7 +788,9 @@ class _Audit:
                 yield from _points_apart(metric, there, of_end[metric], lagging=lagging)
             elif metric in expected:
                 yield from _points_apart(metric, there, expected[metric], lagging=lagging, timed=file is not None)
-            elif metric.startswith(("test/", "baseline/")) and trial.end:  # it was the best of fewer trials once
+            elif (
+                metric.startswith(("test/", "baseline/", "base/")) and trial.end
+            ):  # it was the best of fewer trials once
                 if [point[:2] for point in there] != [(trial.end["best_epoch"], trial.end["at_ms"])]:
                     yield f"its run's {metric} is not one point at the end of its best epoch"
             elif file is not None:
@@ -898,7 +928,8 @@ class _Audit:
         best: float | None = None
         for step, trial in enumerate(self.ended, 1):
             value = trial.end["value"]
-            if self._may_be_best(trial) and (best is None or self.sign * value < self.sign * best):
+            counts = trial.kind in (None, "retry")
+            if counts and self._may_be_best(trial) and (best is None or self.sign * value < self.sign * best):
                 best = value
             if best is not None:
                 points.append((step, trial.end["at_ms"], best))

@@ -1,0 +1,228 @@
+"""The spec's own settings are a trial beside the search, and what it has gained is said against them."""
+
+import json
+import os
+from collections import Counter
+from types import SimpleNamespace
+from unittest import mock
+
+import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
+import pytest
+import sqlalchemy
+import twin
+from audit import audit
+
+from cluster.trial import TrialActor
+from dashboards import runs
+from experiments.cli import main
+from lstm import checkpoint
+
+SPEC = """\
+name: tiny
+data: {{path: tiny.csv, time: day, target: load, lookback: 14, horizon: 7, split: {{validation: 0.2, test: 0.2}}}}
+model: {{hidden_size: {hidden}}}
+training: {{max_epochs: {epochs}, batch_size: 8, learning_rate: {rate}, {training}}}
+search:
+  n_trials: {trials}
+  sampler: {{type: random, seed: 3}}
+  {more}
+  space: {space}
+"""
+SIZE = "model.hidden_size: {type: int, low: 2, high: 8}"
+SPACE = "{" + SIZE + ", training.learning_rate: {type: float, low: 1e-3, high: 1e-1}}"
+DIVERGES = "optimizer: sgd, momentum: 0.99, gradient_clip: null"
+PRUNES = "pruner: {type: successive_halving, min_resource: 1, reduction_factor: 2}"
+
+
+@pytest.fixture
+def sweep(folder):
+    """The command line without Ray, in a child; `fails` names trials whose training raises."""
+
+    def sweep(*arguments, fails=()):
+        train = TrialActor._train
+
+        def counted(actor, epochs):
+            number = actor._order["number"]
+            if number in fails:
+                raise ValueError("a wrong shape")
+            with (folder / "trained").open("a") as file:
+                file.write(f"{number}\n")
+            return train(actor, epochs)
+
+        def act():
+            for number, name in ((1, "out"), (2, "err")):
+                os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            with twin.near(), mock.patch.object(TrialActor, "_train", counted):
+                main(list(map(str, arguments)), prog_name="sweep")
+
+        code = twin.forked(act, folder / "log")
+        return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())
+
+    return sweep
+
+
+@pytest.fixture
+def run(sweep, folder):
+    """Runs a spec with such parts, which both judges then look at; the document of the last screen."""
+
+    def run(hidden=4, rate=1e-2, epochs=2, training="seed: 1", trials=3, more="", space=SPACE, fails=()):
+        parts = {"hidden": hidden, "rate": rate, "epochs": epochs, "training": training, "trials": trials}
+        (folder / "tiny.yaml").write_text(SPEC.format(**parts, more=more, space=space))
+        answer = sweep("run", "tiny.yaml", "--json", fails=fails)
+        assert answer.code == 0, answer.err
+        check(sweep, folder)
+        return json.loads(answer.out)
+
+    return run
+
+
+def check(sweep, folder):
+    answer = sweep("verify", "tiny")
+    assert answer.code == 0, answer.out
+    assert audit(folder / "runs", "tiny") == []
+
+
+def rows(sweep):
+    return {row["trial"]: row for row in json.loads(sweep("compare", "tiny", "--json", "--trials", "0").out)["trials"]}
+
+
+def test_the_base_comes_first_and_neither_counts_nor_is_pruned(run, sweep, folder):
+    found = run(epochs=4, trials=6, more=PRUNES, hidden=40, rate=1e-3)
+    base, trials = found["base"], rows(sweep)
+    assert (base["trial"], base["state"], base["is_best"]) == (0, "COMPLETE", False)
+    assert trials[0]["is_base"]
+    assert trials[0]["epochs"] == 4
+    assert trials[0]["parameters"]["model.hidden_size"] == 40, "outside of the space"
+    assert found["n_trials"] == sum(found["states"].values()) == len(trials) - 1 == 6
+    assert found["states"]["PRUNED"] > 0
+    status = json.loads(sweep("status", "tiny", "--json").out)
+    assert (status["done"], status["base"]["trial"], status["base"]["state"]) == (6, 0, "COMPLETE")
+    with sqlalchemy.create_engine(f"sqlite:///{folder}/runs/study.db").connect() as database:
+        (told,) = database.execute(sqlalchemy.text("select state from trials where number = 0"))
+        settings = database.execute(sqlalchemy.text("select count(*) from trial_params where trial_id = 1")).scalar()
+    assert (told[0], settings) == ("FAIL", 0), "no sampler and no pruner reads it"
+
+
+def test_what_was_gained_is_said_in_best_report_and_mlflow(run, sweep, folder):
+    found = run(rate=1e-4)
+    base, metrics = found["base"], found["best"]["metrics"]
+    assert metrics["base/val/loss"] == base["value"]
+    assert metrics["base/test/loss"] == base["metrics"]["test/loss"]
+    shall = {
+        "validation": 1 - found["best"]["value"] / base["value"],
+        "test": 1 - metrics["test/loss"] / metrics["base/test/loss"],
+    }
+    assert base["gained"] == pytest.approx(shall)
+    assert min(shall.values()) > 0
+    text = sweep("best", "tiny").out
+    assert f"{base['metrics']['test/loss']:.5g}" in text
+    assert "worse" not in text
+    client = runs.connect(f"sqlite:///{folder}/runs/mlflow.db")
+    by_trial = {run.data.tags.get("sweep.trial"): run for run in runs.of_sweep(client, "tiny", study_id(folder))}
+    assert (by_trial["0"].data.tags["sweep.kind"], by_trial["0"].data.tags["sweep.base"]) == ("base", "true")
+    assert "sweep.parent" not in by_trial["0"].data.tags
+    assert by_trial[None].data.metrics["base/test/loss"] == metrics["base/test/loss"]
+    assert "spec's own settings" in (folder / "runs" / "tiny" / "report.html").read_text()
+
+
+def study_id(folder):
+    with sqlalchemy.create_engine(f"sqlite:///{folder}/runs/study.db").connect() as database:
+        found = database.execute(sqlalchemy.text("select value_json from study_user_attributes where key = 'id'"))
+        return json.loads(found.scalar())
+
+
+def test_a_winner_that_is_worse_than_the_base_is_said_first(run, sweep):
+    low = "{training.learning_rate: {type: float, low: 1e-6, high: 1e-5}}"
+    found = run(space=low, epochs=3)
+    assert max(found["base"]["gained"].values()) < 0
+    first = sweep("best", "tiny").out.splitlines()[0]
+    assert "worse" in first
+    assert "trial 0" in first
+    assert "nothing was left to do" not in sweep("run", "tiny.yaml").out.splitlines()[0]
+
+
+def test_one_of_the_first_settings_that_is_the_base_is_trained_once(run, sweep, folder):
+    first = "first: [{model.hidden_size: 3, training.learning_rate: 0.02}, "
+    first += "{model.hidden_size: 4, training.learning_rate: 0.01}]"
+    found = run(more=first)
+    assert (found["base"]["trial"], found["states"]) == (0, {"COMPLETE": 3})
+    assert len(rows(sweep)) == 3
+    assert Counter((folder / "trained").read_text().split()) == {"0": 2, "1": 2, "2": 2}
+    plan = json.loads(sweep("plan", "tiny.yaml", "--json").out)
+    assert plan["base_is_first"]
+
+
+def test_a_drawn_setting_that_is_the_base_takes_its_epochs(run, sweep, folder):
+    few = "{model.hidden_size: {type: int, low: 3, high: 5}}"
+    found = run(trials=9, space=few)
+    trials = rows(sweep)
+    assert (found["states"], len(trials)) == ({"COMPLETE": 3}, 4)
+    (mine,) = [number for number, row in trials.items() if row["parameters"].get("model.hidden_size") == 4 and number]
+    assert trials[mine]["value"] == trials[0]["value"]
+    trained = Counter((folder / "trained").read_text().split())
+    assert str(mine) not in trained
+    assert trained["0"] == 2
+    assert sweep("rebuild", "tiny").code == 0
+    check(sweep, folder)
+
+
+def test_a_base_that_diverges_is_said(run, sweep):
+    slow = "{training.learning_rate: {type: float, low: 1e-5, high: 1e-4}}"
+    found = run(rate=10, epochs=6, training=DIVERGES, space=slow, trials=2)
+    assert (found["base"]["state"], found["base"]["diverged"], found["base"]["gained"]) == ("PRUNED", True, {})
+    assert "diverged" in sweep("best", "tiny").out
+
+
+def test_a_base_that_fails_is_retried_as_the_base(run, sweep, folder):
+    found = run(fails=(0,))
+    assert (found["base"]["state"], found["states"]) == ("FAIL", {"COMPLETE": 3})
+    assert sweep("retry", "tiny", "--failed").code == 0
+    best = json.loads(sweep("best", "tiny", "--json").out)
+    assert (best["base"]["trial"], best["base"]["state"], best["states"]) == (4, "COMPLETE", {"COMPLETE": 3})
+    assert best["base"]["gained"].keys() == {"validation", "test"}
+    check(sweep, folder)
+
+
+def test_the_base_keeps_its_weights(run, sweep, folder):
+    found = run(more="", rate=1e-4)
+    spec = (folder / "tiny.yaml").read_text() + "storage: {keep: best}\n"
+    (folder / "tiny.yaml").write_text(spec.replace("n_trials: 3", "n_trials: 5"))
+    assert sweep("run", "tiny.yaml").code == 0
+    check(sweep, folder)
+    folders = {int(path.name[-4:]): path for path in folder.glob("runs/tiny/*/trial-*")}
+    kept = {number: bool(checkpoint.load(str(path)).state.best_weights) for number, path in folders.items()}
+    assert kept[found["base"]["trial"]]
+    assert not all(kept.values())
+    assert sweep("predict", "tiny", "--trial", "0", "--output", "f.csv").code == 0
+
+
+def test_a_sweep_that_reaches_its_target_ends_with_the_base(run, sweep):
+    found = run(more="stop: {target: 1e6}", trials=6, epochs=3)
+    assert found["base"]["state"] == "COMPLETE"
+    assert rows(sweep)[0]["epochs"] == 3
+
+
+@pytest.mark.parametrize("lost", [("study.db",), ("study.db", "mlflow.db")], ids=["study", "both"])
+@pytest.mark.parametrize("first", ["", "first: [{model.hidden_size: 4, training.learning_rate: 0.01}]"])
+def test_a_lost_study_is_restored_with_its_base(run, sweep, folder, lost, first):
+    run(more=first)
+    before = rows(sweep)
+    for name in lost:
+        (folder / "runs" / name).unlink()
+    assert sweep("rebuild", "tiny", "--study").code == 0
+    after = rows(sweep)
+    assert {n: (r["value"], r["is_base"]) for n, r in after.items()} == {
+        n: (r["value"], r["is_base"]) for n, r in before.items()
+    }
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=4").code == 0
+    check(sweep, folder)
+    assert sum(row["is_base"] for row in rows(sweep).values()) == 1
+
+
+def test_a_single_training_has_no_base(sweep, folder, tiny):
+    (folder / "tiny.yaml").write_text(tiny.spec[: tiny.spec.index("search:")])
+    answer = sweep("run", "tiny.yaml", "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["base"] is None
+    assert "own settings" not in sweep("best", "tiny").out
+    check(sweep, folder)
