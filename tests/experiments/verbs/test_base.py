@@ -168,7 +168,7 @@ def test_a_drawn_setting_that_is_the_base_takes_its_epochs(run, sweep, folder):
 
 def test_a_base_that_diverges_is_said(run, sweep):
     slow = "{training.learning_rate: {type: float, low: 1e-5, high: 1e-4}}"
-    found = run(rate=10, epochs=6, training=DIVERGES, space=slow, trials=2)
+    found = run(rate=10, epochs=40, training=DIVERGES, space=slow, trials=2)
     assert (found["base"]["state"], found["base"]["diverged"], found["base"]["gained"]) == ("PRUNED", True, {})
     assert "diverged" in sweep("best", "tiny").out
 
