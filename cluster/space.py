@@ -22,6 +22,7 @@ from lstm.records import Fault, Idle, Scalar
 from lstm.sections import Data
 
 LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
+SIZES = ("model.num_layers", "model.hidden_size", "data.lookback")  # what a trial's time and memory grow with
 Space = Mapping[str, AnyDimension]
 Settings = Mapping[str, Scalar]
 
@@ -135,9 +136,26 @@ class Resolver:
 
 def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
     """The configurations at the low and at the high end of every dimension, for estimates of cost."""
-    low = walk(space, lambda path: ends_of(space[path])[0][1])
-    high = walk(space, lambda path: ends_of(space[path])[-1][1])
+    low = walk(space, lambda path: _span(space[path])[0])
+    high = walk(space, lambda path: _dearest(path, base, space))
     return resolve(base, low), resolve(base, high)
+
+
+def _dearest(path: str, base: TrialConfig, space: Space) -> Scalar:
+    """A parameter's high end; what others' conditions name has the value under which the largest trial is searched."""
+    for size in (size for size in SIZES if path in ((size in space and space[size].when) or {})):
+        section, field = size.split(".")
+        most: Any = _span(space[size])[1]
+        if most > getattr(getattr(base, section), field):
+            return listed((space[size].when or {})[path])[-1]
+    return _span(space[path])[1]
+
+
+def _span(dimension: AnyDimension) -> tuple[Scalar, Scalar]:
+    """A dimension's low and high end; of names the first and the last."""
+    values = [value for _, value in ends_of(dimension)]
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return (min(numbers), max(numbers)) if len(numbers) == len(values) else (values[0], values[-1])
 
 
 def grid(space: Space) -> dict[str, list[Scalar]]:
@@ -182,6 +200,7 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
         if not own:
             yield from _end_faults(at, path, search.space, base)
     yield from _cycle_faults(search.space)
+    yield from _dropout_faults(search.space)
     if search.first and search.sampler.type == "grid":
         yield Fault("search.first", "would do nothing: the grid sampler visits every point anyway; leave it out")
     if len(search.first) > search.n_trials:
@@ -264,6 +283,17 @@ def _cycle_faults(space: Space) -> Iterator[Fault]:
             front = {q for p in front if p in space for q in space[p].when or {}} - reached
         if path in reached and path not in (space[path].when or {}):
             yield Fault(f"search.space.{path}.when", "depends on itself through the conditions of others")
+
+
+def _dropout_faults(space: Space) -> Iterator[Fault]:
+    """Dropout acts between layers: it is searched only where there are several."""
+    path, other = "model.dropout", "model.num_layers"
+    if path not in space or other not in space or not possible(1, space[other]):
+        return
+    if other not in (space[path].when or {}):  # the ends are checked under each condition
+        where = f"{other} can be 1, and dropout acts between layers"
+        message = f"would do nothing in some trials: {where}; add when: {{{other}: [2, …]}}, without 1"
+        yield Idle(f"search.space.{path}", message)
 
 
 def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> Iterator[Fault]:

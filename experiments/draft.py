@@ -238,6 +238,7 @@ def _training_lines(found: Profile, draft: Draft) -> Iterator[tuple[str, str]]:
     yield "model:", ""
     yield "  cell: lstm", ""
     yield f"  hidden_size: {units}", "searched below"
+    yield "  num_layers: 1", "searched below"
     rising = f"a straight line explains {found.trend:.0%} of the target" if found.trend >= 0.3 else "searched below"
     yield "  residual: last", f"forecast the change since the last value: {rising}"
     yield "training:", ""
@@ -265,7 +266,7 @@ def _search_lines(found: Profile, draft: Draft) -> Iterator[tuple[str, str]]:
         f"at epochs {first}, {3 * first}, … only the best third goes on",
     )
     searched = draft.longest > draft.unit
-    same = f"{f'data.lookback: {draft.lookback}, ' if searched else ''}model.hidden_size: {units}"
+    same = f"{f'data.lookback: {draft.lookback}, ' if searched else ''}model.hidden_size: {units}, model.num_layers: 1"
     yield "  first:", "tried before anything is drawn: the base above, and another way to follow a changing level"
     yield f"    - {{{same}, model.residual: last, model.normalization: none, training.learning_rate: 3e-3}}", ""
     yield f"    - {{{same}, model.residual: none, model.normalization: window, training.learning_rate: 3e-3}}", ""
@@ -277,6 +278,7 @@ def _search_lines(found: Profile, draft: Draft) -> Iterator[tuple[str, str]]:
             f"up to {_in_seasons(draft, draft.longest).lstrip(', ') or f'{draft.longest} steps'}",
         )
     yield f"    model.hidden_size: {{type: int, low: {units // 2}, high: {2 * units}, log: true}}", ""
+    yield "    model.num_layers: {type: int, low: 1, high: 2}", "a second one takes about as long as the first"
     yield "    model.residual: {type: categorical, choices: [none, last]}", ""
     yield "    model.normalization: {type: categorical, choices: [none, window]}", ""
     yield "    training.learning_rate: {type: float, low: 5e-4, high: 2e-2, log: true}", ""

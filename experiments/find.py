@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.config import Checkpoints
-from experiments import addresses, load, lost
+from experiments import addresses, load, lost, shipped
 from experiments import spec as specs
 from experiments.home import Home
 from experiments.load import Document
@@ -76,6 +76,9 @@ def sweep(named: str, home: Home) -> Found:
         paths = {"study": "storage.study", "tracking": "tracking.uri", "kept": "tracking.checkpoints"}
         name, folder, kept = parts["name"], Path(named).parent, parts["tracking"].checkpoints
         study, tracking = parts["storage"].study, parts["tracking"].uri
+        if not document.without(paths["study"]) and (found := _beside(named, name, home, study, ())):
+            name = found.name
+            print(f"note: {_told(found, document)}", file=sys.stderr)
     else:
         document = load.read(_folder(named, home) / ADDRESSES, whole=False)
         paths = {"study": "study", "tracking": "tracking"}
@@ -136,7 +139,13 @@ def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
         BadInput: it is neither, or the spec is wrong.
     """
     if _is_file(named):
-        return specs.load(named, overrides)
+        found = specs.load(named, overrides)
+        section = found.experiment
+        other = _beside(named, section.name, home, section.storage.study, overrides)
+        if other is None:
+            return found
+        renamed = specs.load(named, [*overrides, f"name={other.name}"])
+        return dataclasses.replace(renamed, notes=(*renamed.notes, _told(other, found.document)), beside=True)
     folder = _folder(named, home)
     found = specs.load(folder / SPEC, all_overrides(named, home, overrides), begun=True)
     return dataclasses.replace(found, folder=_spec_folder(named, home))
@@ -159,7 +168,8 @@ def keep(plan: Plan, overrides: Sequence[str]) -> None:
     spec, home = plan.spec, plan.home
     folder = home.sweep(spec.experiment.name)
     folder.mkdir(parents=True, exist_ok=True)
-    origin = {"folder": str(spec.folder.absolute()), "overrides": list(overrides)}
+    named = [f"name={spec.experiment.name}"] if spec.beside else []
+    origin = {"folder": str(spec.folder.absolute()), "overrides": [*overrides, *named]}
     saved = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
     saved |= {"artifacts": spec.experiment.tracking.checkpoints, "bases": dict(plan.bases)}
     saved |= {"study_id": plan.order.study_id, "checkpoints": plan.order.checkpoints}
@@ -172,6 +182,29 @@ def keep(plan: Plan, overrides: Sequence[str]) -> None:
             whole.replace(folder / name)
         except OSError as error:  # that of a full disk does not say which file
             raise OSError(error.errno, error.strerror, str(folder / name)) from None
+
+
+def _beside(named: str, name: str, home: Home, study: str | None, overrides: Sequence[str]) -> shipped.Beside | None:
+    """Where a shipped spec's sweep is kept, if sweeps of older versions have its name."""
+
+    def held(candidate: str) -> shipped.Held | None:
+        from cluster import study as studies
+
+        remembered = addresses.remembered(home, candidate)
+        where = addresses.locate(candidate, home, Path(named).parent, study=study, remembered=remembered)
+        try:
+            facts = studies.facts(where.study or home.study_url, candidate) or {}
+        except BadInput:  # it does not answer, which is told where it has to
+            return None
+        return shipped.Held(facts["spec_text"], facts[studies.COMPARABLE]) if studies.COMPARABLE in facts else None
+
+    return shipped.beside(named, name, overrides, held)
+
+
+def _told(found: shipped.Beside, document: Document) -> str:
+    older = " and ".join(found.older)
+    are = "is the sweep of an older version" if len(found.older) == 1 else "are sweeps of older versions"
+    return f"{document.where('name')}: name: {older} {are} of this spec, left as found; this version's is {found.name}"
 
 
 def _is_file(named: str) -> bool:

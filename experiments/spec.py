@@ -22,6 +22,7 @@ from lstm.records import BadInput, Fault
 
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
 
+SEED = "training.seed"
 MOST_ROUNDS = 20  # what gives way may have others give way
 
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
@@ -48,6 +49,7 @@ class Spec:
     document: Document
     folder: Path  # where paths in the spec start
     notes: tuple[str, ...] = ()  # what was let pass, and what gave way to an override
+    beside: bool = False  # whether it has its name because an older version's sweep has the one in the file
 
 
 def load(
@@ -115,6 +117,11 @@ def warnings(spec: Spec) -> list[str]:
             f"{where}: the gp sampler learns from completed trials only, so trials that {search.pruner.type} prunes "
             "teach it nothing; use the tpe sampler, or pruner: {type: none}"
         )
+    if search and SEED in search.space:
+        where = f"{spec.document.where(f'search.space.{SEED}')}: search.space.{SEED}"
+        told.append(
+            f"{where}: is luck, not a setting: which seed was the best here says nothing of other data; leave it out"
+        )
     return told
 
 
@@ -137,7 +144,7 @@ def from_environment(spec: Spec) -> dict[str, str]:
 
 def spec_hash(comparable: Mapping[str, Any]) -> str:
     """The SHA-256, in hex, of what must not change."""
-    text = json.dumps(comparable, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(_plain(comparable), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

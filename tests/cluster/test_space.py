@@ -256,6 +256,52 @@ def test_ends_are_the_cheapest_and_the_dearest():
     assert (high.model.hidden_size, high.data.lookback) == (8, 16)
 
 
+@pytest.mark.parametrize(
+    ("layers", "more"),
+    [
+        ({"type": "int", "low": 1, "high": 3}, {}),
+        ({"type": "categorical", "choices": [3, 1, 2]}, {}),
+        (
+            {"type": "int", "low": 2, "high": 3, "when": {"model.cell": "lstm"}},
+            {"model.cell": {"type": "categorical", "choices": ["lstm", "gru"]}},
+        ),
+        (
+            {"type": "int", "low": 2, "high": 3, "when": {"training.optimizer": ["sgd", "adam"]}},
+            {"training.optimizer": {"type": "categorical", "choices": ["adam", "sgd", "adamw"]}},
+        ),
+    ],
+)
+def test_the_dearest_is_the_deepest(layers, more):
+    searched = search_of({**more, "model.num_layers": layers}).space
+    _, high = space.ends(TrialConfig(data=DATA), searched)
+    assert high.model.num_layers == 3
+    low, high = space.ends(TrialConfig(data=DATA, model={"num_layers": 1}), searched)
+    assert low.model.num_layers <= high.model.num_layers
+
+
+LAYERS = {"type": "int", "low": 1, "high": 3}
+DROPOUT = {"type": "float", "low": 0.1, "high": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("layers", "when", "told"),
+    [
+        (LAYERS, {}, True),
+        (LAYERS, {"model.num_layers": [1, 2]}, True),
+        (LAYERS, {"model.num_layers": [2, 3]}, False),
+        (LAYERS, {"model.num_layers": 2}, False),
+        (LAYERS | {"low": 2}, {}, False),
+        ({"type": "categorical", "choices": [3, 1]}, {}, True),
+    ],
+)
+def test_dropout_is_searched_only_where_there_are_several_layers(layers, when, told):
+    dropout = DROPOUT | ({"when": when} if when else {})
+    search = search_of({"model.num_layers": layers, "model.dropout": dropout})
+    sections = {"model": ModelConfig(num_layers=2)}
+    found = {fault.path for fault in space.faults(search, sections)}
+    assert any(path.startswith("search.space.model.dropout") for path in found) == told
+
+
 def test_conditions_come_before_what_depends_on_them():
     dimensions = {
         "training.momentum": {"type": "float", "low": 0.0, "high": 0.9, "when": {"training.optimizer": "sgd"}},

@@ -91,6 +91,10 @@ def test_writes_a_spec_that_loads_with_windows(here: Path, name: str, kind: str)
     assert written.path == Path(f"{name}.yaml")
     assert loads(written) == dict(written.windows)
     assert min(written.windows.values()) >= 1
+    search = spec_file.load(written.path).experiment.search
+    assert search
+    asked = {"model.hidden_size", "model.num_layers", "training.learning_rate"}
+    assert all(asked <= set(each) for each in (search.space, *search.first))
     assert files(here) == {path.name, f"{name}.yaml"}
 
 

@@ -3,13 +3,14 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.config import SearchConfig
-from experiments.spec import SCHEMA, YOUNGER, comparable, load, spec_hash, warnings
+from experiments.spec import YOUNGER, comparable, load, spec_hash, warnings
 from lstm.config import ModelConfig, TrainingConfig
 from lstm.records import BadInput
 
@@ -50,6 +51,13 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(refused):
         ["a.yaml:25", "storage.keep"],
         ["--set resources.gpus_per_trial=2.5", "resources.gpus_per_trial"],
     ]
+
+
+def test_a_seed_that_is_searched_is_warned_of(spec):
+    searched = "  space:\n", "  space:\n    training.seed: {type: int, low: 1, high: 1000}\n"
+    [told] = warnings(spec(*searched))
+    assert told.startswith("a.yaml:21: search.space.training.seed: ")
+    assert warnings(spec()) == []
 
 
 def test_gp_with_a_pruner_is_warned_of(spec):
@@ -119,12 +127,7 @@ def test_a_sweep_made_before_there_was_a_field_is_the_same_sweep_still(spec):
         "model.num_layers": 1,
         "model.residual": "none",
     }
-    searched_then = (
-        "search.sampler.n_startup_trials=6",
-        "search.pruner.min_resource=4",
-        "search.first=[]",
-    )
-    co2 = load(SCHEMA.with_name("co2.yaml"), searched_then)
+    co2 = load(Path(__file__).parent / "older" / "co2.yaml")  # as that version shipped it
     assert spec_hash(comparable(co2)) == "d89f30e381c19beda7340fcb80265bae890c6a46291756998ea116b5e954825c"
 
 

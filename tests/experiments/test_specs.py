@@ -54,6 +54,14 @@ class TestEverySpec:
         assert sum("# " in line for line in lines) >= 5
         assert max(len(line) for line in lines) <= 120
 
+    def test_searches_size_depth_and_rate(self, path: Path) -> None:
+        search = load(path).experiment.search
+        asked = {"model.hidden_size", "model.num_layers", "training.learning_rate"}
+        if path.stem == "odyssey":  # the paper's networks have one layer
+            asked -= {"model.num_layers"}
+        assert search is None or set(search.space) >= asked
+        assert search is None or "training.seed" not in search.space
+
     def test_holds_no_machines_path(self, path: Path) -> None:
         assert not Path(load(path).document.written["data"].get("path", "")).is_absolute()
 
