@@ -229,7 +229,7 @@ def _data_lines(found: Profile, draft: Draft, path: str) -> Iterator[tuple[str, 
         why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
         yield f"  step: {found.step}", why
     if found.has_gaps:
-        yield "  missing: interpolate", f"{_gaps(found)}; never judged on filled-in values"
+        yield "  missing: interpolate", f"{_gaps(found)}; filled-in values are never trained towards or judged on"
     yield f"  season: {found.season.steps if found.season else 1}", _season_text(found)
 
 
