@@ -277,7 +277,7 @@ def _search_lines(found: Profile, draft: Draft) -> Iterator[tuple[str, str]]:
             f"up to {_in_seasons(draft, draft.longest).lstrip(', ') or f'{draft.longest} steps'}",
         )
     yield f"    model.hidden_size: {{type: int, low: {units // 2}, high: {2 * units}, log: true}}", ""
-    yield "    model.residual: {type: categorical, choices: [none, last]}", ""
+    yield "    model.residual: {type: categorical, choices: [none, last, linear]}", "linear: from a ridge regression on"
     yield "    model.normalization: {type: categorical, choices: [none, window]}", ""
     yield "    training.learning_rate: {type: float, low: 5e-4, high: 2e-2, log: true}", ""
 

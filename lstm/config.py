@@ -48,8 +48,11 @@ class ModelConfig(Section):
         "of 1 step to one less than a sequence (the look-back) has; torch.nn's own start when absent.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between stacked layers.")
-    residual: Literal["none", "last"] = Field(
-        "none", description="Forecast the value itself, or its difference to the last value seen."
+    residual: Literal["none", "last", "linear"] = Field(
+        "none",
+        description="Forecast the value itself, its difference to the last value seen, or what a linear map of the "
+        "target's look-back (its last 1,024 steps at most) leaves over: a ridge regression fitted before the first "
+        "epoch, then trained along.",
     )
     normalization: Literal["none", "window"] = Field(
         "none",

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lstm import table
+from lstm import highway, table
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
@@ -22,6 +22,7 @@ from lstm.subject import Subject
 from lstm.trace import trace
 
 PROBED = 32  # windows
+start, start_bytes = highway.start, highway.start_bytes  # what a training that begins sets beside the weights
 
 
 def build(config: TrialConfig, shape: Shape) -> Forecaster:

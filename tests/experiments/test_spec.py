@@ -123,6 +123,7 @@ def test_a_sweep_made_before_there_was_a_field_is_the_same_sweep_still(spec):
         "search.sampler.n_startup_trials=6",
         "search.pruner.min_resource=4",
         "search.first=[]",
+        "search.space.model.residual={type: categorical, choices: [none, last]}",
     )
     co2 = load(SCHEMA.with_name("co2.yaml"), searched_then)
     assert spec_hash(comparable(co2)) == "d89f30e381c19beda7340fcb80265bae890c6a46291756998ea116b5e954825c"
