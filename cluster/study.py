@@ -63,7 +63,7 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while 
 # In Optuna's samplers: what all trials so far were searched in. It grows trial by trial; a new one would read them all.
 COMMON = ("_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
-FORM, FORMAT = "form", 1  # the fact, and the newest version of a study's form that is read; without the fact it is 1
+FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
 DERIVED = "derived"  # of a trial: the one that it was made of, and what for
 FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
 

@@ -263,7 +263,8 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
     `keeps_base` says whether the spec's own settings are a trial: not in a study that an earlier version began.
     """
     return {
-        "form": studies.FORMAT,
+        # One that was begun before has the form that it had then: its loss is known to the version that began it.
+        "form": 1 if order.base.loss_on == "all" else studies.FORMAT,
         **({moved.PLACE: order.place} if order.place else {}),
         "spec_text": order.spec_text,
         "spec_hash": order.spec_hash,
@@ -337,16 +338,22 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
 def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) -> Order:
     """The order of a sweep that was begun before, under its study's id, and where it is before `found` is carried out.
 
-    The data's path is the one first written, which its trials are known by.
+    The data's path is the one first written, which its trials are known by; so is the loss.
     """
     study_id = str(facts.get("id", order.study_id))
-    base = order.base.with_path(facts["base"]["data"].get("path"))
+    base = with_loss_of(order, facts).base.with_path(facts["base"]["data"].get("path"))
     where = moved.checkpoints_of(facts, order.study_url, order.name)
     # Earlier versions had no folder for each study.
     here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
     same = [place for place in here if disk.is_same(Path(place), Path(where))]
     begun_at = where if same or found is not None else next(filter(_has_trials, here), here[0 if where else 1])
     return replace(order, study_id=study_id, base=base, begun_at=begun_at, studies_before=_ancestors(facts))
+
+
+def with_loss_of(order: Order, facts: Mapping[str, Any]) -> Order:
+    """The order with the loss of a sweep that was begun before: an earlier version's counts what was filled in."""
+    loss_on = TrialConfig.model_validate(facts["base"]).loss_on
+    return replace(order, base=order.base.model_copy(update={"loss_on": loss_on}))
 
 
 def as_moved(order: Order, found: moved.Moved) -> Order:

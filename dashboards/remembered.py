@@ -7,6 +7,7 @@ from typing import Any
 
 from dashboards import runs
 from dashboards.ledger import WHOLE
+from lstm.config import LossOn
 from lstm.records import Scalar, TrialState
 
 
@@ -39,6 +40,16 @@ def trials(uri: str, sweep: str, study: str, metric: str) -> Iterator[Remembered
     for run in runs.search(client, experiment_id, {}) if experiment_id else ():
         if run.data.tags.get("sweep.trial", "").isdecimal():
             yield _trial(client, run, metric)
+
+
+def loss_on(uri: str, sweep: str, study: str) -> LossOn | None:
+    """The loss of a sweep's trials, by one of their runs; None where there is none. Raises what the store raises."""
+    client = runs.connect(uri)
+    experiment_id = runs.find_trials_experiment(client, sweep, study)
+    for run in runs.search(client, experiment_id, {}) if experiment_id else ():
+        if run.data.params:  # an earlier version's do not say it
+            return "measured" if run.data.params.get("loss_on") == "measured" else "all"
+    return None
 
 
 def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:

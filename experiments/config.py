@@ -7,8 +7,10 @@ from pydantic import Field, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
-from lstm.config import ModelConfig, ProbeConfig, TrainingConfig, TrialConfig
+from lstm.config import LossOn, ModelConfig, ProbeConfig, TrainingConfig, TrialConfig
 from lstm.sections import DATA, Data, Section, Task
+
+LOSS_ON: LossOn = "measured"  # in what is begun from now on; what was begun before keeps its loss
 
 
 class Experiment(Section):
@@ -34,7 +36,7 @@ class Experiment(Section):
         """The configuration around which is searched, and which `train` trains."""
         searched = {"metric": self.search.metric, "direction": self.search.direction} if self.search else {}
         parts = {"task": self.task, "data": self.data, "model": self.model, "training": self.training}
-        return TrialConfig.model_validate(parts | searched)
+        return TrialConfig.model_validate({**parts, **searched, "loss_on": LOSS_ON})
 
     @property
     def reach(self) -> int:

@@ -229,7 +229,7 @@ def _data_lines(found: Profile, draft: Draft, path: str) -> Iterator[tuple[str, 
         why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
         yield f"  step: {found.step}", why
     if found.has_gaps:
-        yield "  missing: interpolate", f"{_gaps(found)}; never judged on filled-in values"
+        yield "  missing: interpolate", f"{_gaps(found)}; filled-in values are never trained towards or judged on"
     yield f"  season: {found.season.steps if found.season else 1}", _season_text(found)
 
 
@@ -279,7 +279,7 @@ def _search_lines(found: Profile, draft: Draft) -> Iterator[tuple[str, str]]:
         )
     yield f"    model.hidden_size: {{type: int, low: {units // 2}, high: {2 * units}, log: true}}", ""
     yield "    model.num_layers: {type: int, low: 1, high: 2}", "a second one takes about as long as the first"
-    yield "    model.residual: {type: categorical, choices: [none, last]}", ""
+    yield "    model.residual: {type: categorical, choices: [none, last, linear]}", "linear: from a ridge regression on"
     yield "    model.normalization: {type: categorical, choices: [none, window]}", ""
     yield "    training.learning_rate: {type: float, low: 5e-4, high: 2e-2, log: true}", ""
 

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cluster.restore import Known
     from dashboards.remembered import RememberedTrial
     from lstm.checkpoint import Checkpoint
-    from lstm.config import TrialConfig
+    from lstm.config import LossOn, TrialConfig
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,28 @@ class Gathered:
     notes: tuple[str, ...]  # what could not be read
 
 
+def with_its_loss(plan: Plan, remains: Remains) -> Plan:
+    """The plan with the loss that the sweep was begun with, as a checkpoint of it tells, or else a run in MLflow."""
+    from dashboards import remembered, runs
+    from lstm import checkpoint
+
+    loss_on: LossOn | None = None
+    for address in _trial_folders(remains):
+        found = checkpoint.load(address)
+        if found is not None and found.study in ("", remains.study):
+            loss_on = found.config.loss_on
+            break
+    if loss_on is None and runs.missing_file(plan.tracking_uri) is None:
+        try:
+            loss_on = remembered.loss_on(plan.tracking_uri, plan.order.name, remains.study)
+        except Exception as error:  # what a store raises is no one class
+            if not runs.is_outage(error):
+                raise  # else nothing is known of any trial
+    if loss_on is None:
+        return plan
+    return replace(plan, order=replace(plan.order, base=plan.order.base.model_copy(update={"loss_on": loss_on})))
+
+
 def gather(plan: Plan, remains: Remains) -> Gathered:
     """Reads the trials of a lost study out of its checkpoints and MLflow; changes nothing."""
     from dashboards import remembered, runs
@@ -154,9 +176,8 @@ def _checkpoints(
     """By trial, the attempt that wrote the newest valid checkpoint, and that."""
     from lstm import checkpoint
 
-    names = files.names(remains.checkpoints) if remains.checkpoints else []
-    for name in sorted(name for name in names if re.fullmatch(r"trial-\d+", name)):
-        number, address = int(name.removeprefix("trial-")), f"{remains.checkpoints}/{name}"
+    for address in _trial_folders(remains):
+        number = int(address.rpartition("/trial-")[2])
         found = checkpoint.load(address, note)
         if found is None:
             note(f"{address}: holds no valid checkpoint")
@@ -168,6 +189,12 @@ def _checkpoints(
             note(f"{address}: was trained with {differing}, which this spec does not say, and was left out")
         else:
             yield number, (checkpoint.attempt(checkpoint.names(address)[-1]), found)
+
+
+def _trial_folders(remains: Remains) -> list[str]:
+    """The addresses of its trials' checkpoints."""
+    names = files.names(remains.checkpoints) if remains.checkpoints else []
+    return [f"{remains.checkpoints}/{name}" for name in sorted(names) if re.fullmatch(r"trial-\d+", name)]
 
 
 def _resolved(plan: Plan, config: "TrialConfig") -> Mapping[str, Any]:

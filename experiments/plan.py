@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from experiments import spec as specs
 from experiments.config import largest
 from experiments.home import Home
 from experiments.spec import Spec
-from lstm.records import BadInput
+from lstm.records import BadInput, NewerForm
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Dataset
@@ -83,6 +83,24 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     notes = tuple(map(spec.document.hide, where.notes))
     order = _order(spec, home, where)
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
+
+
+def as_begun(plan: Plan) -> Plan:
+    """The plan with the loss of its sweep, where that was begun before; as it is where that can't be asked, and said.
+
+    What was begun before there was another loss keeps its own to its end.
+    """
+    from cluster import study, sweep
+
+    try:
+        facts = study.facts(plan.order.study_url, plan.order.name)
+    except NewerForm:
+        raise
+    except BadInput as error:
+        hidden = (plan.spec.document.hide(message) for message in error.messages)
+        note = f"whether the sweep was begun before is not known, nor its loss: {' '.join(hidden)}"
+        return replace(plan, notes=(*plan.notes, note))
+    return replace(plan, order=sweep.with_loss_of(plan.order, facts)) if facts else plan
 
 
 def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
@@ -273,7 +291,33 @@ def warnings(plan: Plan) -> list[str]:
     doubts = map(plan.spec.document.hide, getattr(plan.series, "doubts", ()))  # generated data leave none
     unwritable = _unwritable(plan.home)
     more = [unwritable] if unwritable else []
-    return [*specs.warnings(plan.spec), *plan.notes, *_too_many(plan), *doubts, *more]
+    return [*specs.warnings(plan.spec), *plan.notes, *_earlier_loss(plan), *_too_many(plan), *doubts, *more]
+
+
+def _earlier_loss(plan: Plan) -> list[str]:
+    """A note where what was filled in counts in the loss, as it did when the sweep was begun."""
+    order, series = plan.order, plan.series
+    count = getattr(series, "filled_targets", None)  # series alone have it
+    if order.base.loss_on != "all" or count is None:
+        return []
+    section = order.base.data
+    lookbacks = [section.reach, *(end for end in _ends(order, "data.lookback") if isinstance(end, int))]
+    filled = count(section.model_copy(update={"lookback": min(lookbacks)}))
+    if not filled:
+        return []
+    return [
+        f"{plan.spec.document.where('name')}: name: {order.name} was begun by an earlier version, whose loss counts "
+        f"values that were filled in, {filled:,} in the training part; it keeps that loss to its end, so that its "
+        "trials can be compared. Give the spec another name for a loss on measured values alone"
+    ]
+
+
+def _ends(order: Order, path: str) -> list[Any]:
+    """The ends, or the choices, of a searched field."""
+    from cluster import space
+
+    searched = order.search.space.get(path) if order.search else None
+    return [value for _, value in space.ends_of(searched)] if searched else []
 
 
 def describe(plan: Plan) -> Mapping[str, Any]:

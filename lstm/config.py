@@ -8,7 +8,7 @@ models, so that all errors of a spec can be told at once.
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lstm.records import Fault, Idle
 from lstm.sections import DATA, AnyData, Data, Section, Task
@@ -24,6 +24,7 @@ Variant = Literal[
     "no_peepholes",
     "full_gate_recurrence",
 ]
+LossOn = Literal["all", "measured"]
 D = TypeVar("D", bound=Data)
 
 
@@ -47,8 +48,11 @@ class ModelConfig(Section):
         "of 1 step to one less than a sequence (the look-back) has; torch.nn's own start when absent.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between stacked layers.")
-    residual: Literal["none", "last"] = Field(
-        "none", description="Forecast the value itself, or its difference to the last value seen."
+    residual: Literal["none", "last", "linear"] = Field(
+        "none",
+        description="Forecast the value itself, its difference to the last value seen, or what a linear map of the "
+        "target's look-back (its last 1,024 steps at most) leaves over: a ridge regression fitted before the first "
+        "epoch, then trained along.",
     )
     normalization: Literal["none", "window"] = Field(
         "none",
@@ -143,6 +147,16 @@ class TrialConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
     direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
+    # No spec has it. What an earlier version wrote lacks it, and has the loss that was taken then.
+    loss_on: LossOn = Field("all", description="Targets that count in training: all, or those that were measured.")
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As the version wrote it that began the sweep: its trials are the same whoever goes on with them."""
+        tree: dict[str, Any] = write(self)
+        if self.loss_on == "all":
+            tree.pop("loss_on", None)
+        return tree
 
     @model_validator(mode="after")
     def _belong_together(self) -> "TrialConfig":

@@ -61,10 +61,25 @@ class Series:
         """Bytes of its values."""
         return self.values.nbytes
 
-    def train_origins(self, config: DataConfig) -> np.ndarray:
-        """Origins of the windows that lie wholly in the training part: (window,) int32."""
+    def train_origins(self, config: DataConfig, *, measured: bool = False) -> np.ndarray:
+        """Origins of the windows that lie wholly in the training part: (window,) int32.
+
+        With `measured` those alone of which a target, at least one, was not filled in.
+        """
         start, stop = self.bounds["train"]
-        return self._usable(start + config.lookback, stop, config, config.lookback, judged=False)
+        origins = self._usable(start + config.lookback, stop, config, config.lookback, judged=False)
+        if not measured or self.holes is None or not len(origins):
+            return origins
+        filled = self.holes[:, : len(self.targets)].all(axis=1)
+        kept: np.ndarray = origins[~_all_between(np.asarray(filled), origins, origins + config.horizon)]
+        return kept
+
+    def filled_targets(self, config: DataConfig) -> int:
+        """How many of the values that training windows forecast were filled in."""
+        if self.holes is None or config.missing == "skip":  # that leaves such windows out
+            return 0
+        start, stop = self.bounds["train"]
+        return int(self.holes[start + config.lookback : stop, : len(self.targets)].sum())
 
     def origins(self, part: Literal["validation", "test"], config: DataConfig) -> np.ndarray:
         """Origins that a part is judged on: (window,) int32.

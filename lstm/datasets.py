@@ -6,6 +6,7 @@ from pathlib import Path
 from lstm import data, problems, sequences, text
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
+from lstm.records import BadInput
 from lstm.sections import ClassifyData, DataConfig, MemoryData, TextData
 
 
@@ -21,7 +22,16 @@ def load(config: TrialConfig, folder: Path, reach: int | None = None) -> Dataset
 
 
 def _series(config: TrialConfig, folder: Path, reach: int) -> Dataset:
-    return data.load(config.data_as(DataConfig), folder, reach)
+    section = config.data_as(DataConfig)
+    series = data.load(section, folder, reach)
+    if config.loss_on == "measured":
+        longest = section.model_copy(update={"lookback": series.reach})
+        if not len(series.train_origins(longest, measured=True)):
+            raise BadInput(
+                f"data: no window of the training part has a target that was measured: after lookback = {series.reach} "
+                "rows all were filled in, and there is nothing to learn; use more data or another split"
+            )
+    return series
 
 
 def _problems(config: TrialConfig, _folder: Path, _reach: int) -> Dataset:

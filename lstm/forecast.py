@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lstm import table
+from lstm import highway, table
 from lstm.checkpoint import Checkpoint, Facts
 from lstm.config import TrialConfig
 from lstm.data import Series, calendar, fill, naive_error, seasonal_naive
@@ -22,6 +22,7 @@ from lstm.subject import Subject
 from lstm.trace import trace
 
 PROBED = 32  # windows
+start, start_bytes = highway.start, highway.start_bytes  # what a training that begins sets beside the weights
 
 
 def build(config: TrialConfig, shape: Shape) -> Forecaster:
@@ -64,7 +65,7 @@ def describe(series: Series, config: TrialConfig) -> dict[str, Any]:
             "fingerprint": series.fingerprint,
         },
         "windows": {
-            "train": len(series.train_origins(section)),
+            "train": len(series.train_origins(section, measured=config.loss_on == "measured")),
             "validation": len(series.origins("validation", section)),
             "test": len(series.origins("test", section)),
         },
@@ -82,22 +83,35 @@ class Feed:
         self._series, self._config, self._device = series, config.data_as(DataConfig), device
         self._size, self._noise = config.training.batch_size, config.training.input_noise
         self._windows = Windows(series, self._config, device)
-        self.items, self.step_numbers = len(series.train_origins(self._config)), 2 * series.inputs
+        self._measured = config.loss_on == "measured"
+        self._has_filled = self._measured and series.filled_targets(self._config) > 0
+        self.items, self.step_numbers = len(self._train_origins()), 2 * series.inputs
         judged = max(self.judged("validation"), self.judged("test"))
         self.judged_steps = steps_at_once(self._config.lookback, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Tensor]:
         """The origins of each batch of a pass, by its place in the pass."""
         # Found anew for each pass, and shuffled where they lie: a long series has as many as rows.
-        order, size = self._series.train_origins(self._config), self._size
+        order, size = self._train_origins(), self._size
         generator.shuffle(order)
         return lambda place: torch.from_numpy(order[place * size : (place + 1) * size]).to(self._device)
 
+    def _train_origins(self) -> np.ndarray:
+        return self._series.train_origins(self._config, measured=self._measured)
+
     def loss(self, network: nn.Module, origins: Tensor) -> tuple[Tensor, int]:
-        """The mean squared error on scaled values, and over how many windows."""
+        """The mean squared error on scaled values, and over how many windows; where some were filled in, values.
+
+        What was filled in does not count, but in a sweep that was begun when it did.
+        """
         past, ahead, target = self._windows.at(origins)
         forecast = network(noisy(past, self._noise), ahead).float()
-        return nn.functional.mse_loss(forecast, target), len(origins)
+        if not self._has_filled:
+            return nn.functional.mse_loss(forecast, target), len(origins)
+        known = self._windows.known(origins)
+        errors = torch.where(known, forecast - target, 0.0)
+        count = int(known.sum())  # of each window at least one, by its origin
+        return errors.square().sum() / count, count
 
     def judged(self, part: Judged) -> int:
         """Windows that a part is judged on."""
@@ -125,6 +139,18 @@ class Windows:
         length, columns = self._lookback + self._horizon, values.shape[1]
         count = max(len(values) - length + 1, 0)
         self._windows = values.as_strided((count, length, columns), (columns, columns, 1))
+
+    @cached_property
+    def _measured(self) -> Tensor:
+        """Which targets were measured: (time, target) bool."""
+        series = self._series
+        assert series.holes is not None
+        return torch.from_numpy(~series.holes[:, : self._targets]).to(self._windows.device)
+
+    def known(self, origins: Tensor) -> Tensor:
+        """Which targets of windows were measured: (batch, horizon, target) bool."""
+        rows = origins[:, None] + torch.arange(self._horizon, device=origins.device)
+        return self._measured[rows]
 
     def judged(self, part: Judged) -> np.ndarray:
         """The origins that a part is judged on, found once: they pass over the whole series."""

@@ -11,6 +11,8 @@ from lstm.config import ModelConfig
 EVALUATION_BATCH = 512  # sequences at most
 EVALUATION_CELLS = 2**24  # hidden states of a layer at most (64 MiB), or one sequence's
 EPSILON = 1e-5  # below it a window counts as constant
+LONGEST_MAP = 1024  # steps of a look-back that a linear map sees: those nearest to the forecast
+PACE = 0.1  # of a map's weights, beside the network's: its inputs are nearly alike, so that small steps add up
 
 
 class Forecaster(nn.Module):
@@ -40,6 +42,12 @@ class Forecaster(nn.Module):
                 nn.Tanh(),
                 nn.Linear(model.hidden_size, targets),
             )
+        if model.residual == "linear":
+            self.linear = LinearMap(targets, lookback, horizon)
+            # Of what the map leaves over nothing is forecast at first: training starts at the map's own error.
+            for last in [self.head, *([self.ahead[-1]] if futures else [])]:
+                for weights in last.parameters():
+                    nn.init.zeros_(weights)
 
     def forward(self, past: Tensor, ahead: Tensor) -> Tensor:
         """Forecasts from the look-back `(batch, lookback, column)` and `(batch, horizon, future column)`."""
@@ -50,6 +58,11 @@ class Forecaster(nn.Module):
         if self.futures:
             repeated = summary.unsqueeze(1).expand(-1, self.horizon, -1)
             forecast = forecast + self.ahead(torch.cat([repeated, ahead], dim=-1))
+        if self.model.residual == "linear":
+            # In the data's own scale: that is where it was fitted.
+            left_over = forecast if deviation is None else forecast * deviation
+            mapped: Tensor = self.linear(past[..., : self.targets])
+            return left_over + mapped
         if last is not None:
             forecast = forecast + last
         if mean is not None and deviation is not None:
@@ -59,17 +72,42 @@ class Forecaster(nn.Module):
     def entered(self, past: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """What enters the cell, and what it is relative to: the last value, the window's mean and deviation."""
         last = mean = deviation = None
-        if self.model.residual != "last" and self.model.normalization != "window":
+        if self.model.residual == "none" and self.model.normalization != "window":
             return past, last, mean, deviation  # as it is, without a copy
         target, others = past[..., : self.targets], past[..., self.targets :]
         if self.model.normalization == "window":
             mean = target.mean(dim=1, keepdim=True)
             deviation = target.std(dim=1, keepdim=True, correction=0) + EPSILON
             target = (target - mean) / deviation
-        if self.model.residual == "last":
+        if self.model.residual != "none":
             last = target[:, -1:]
             target = target - last
         return torch.cat([target, others], dim=-1), last, mean, deviation
+
+
+class LinearMap(nn.Module):
+    """Forecasts each target from the changes of its own look-back to the last value: the last value and what they add.
+
+    Its weights are `fitted`, which `lstm.highway` sets before the first epoch, and `change`, which is trained along.
+    So weight decay draws it to what was fitted, not to nothing.
+    """
+
+    def __init__(self, targets: int, lookback: int, horizon: int) -> None:
+        super().__init__()
+        steps = min(lookback, LONGEST_MAP) - 1  # the last value's change is none
+        self.fitted = nn.Buffer(torch.zeros(targets, steps, horizon))
+        self.intercept = nn.Buffer(torch.zeros(horizon, targets))
+        self.change = nn.Parameter(torch.zeros(targets, steps, horizon))
+
+    def forward(self, past: Tensor) -> Tensor:
+        """Forecasts `(batch, horizon, target)` from `(batch, time, target)`; of a short look-back what is there."""
+        last = past[:, -1:]
+        with torch.autocast(past.device.type, enabled=False):  # as the last value is
+            count = min(past.shape[1] - 1, self.change.shape[1])
+            weights = (self.fitted + PACE * self.change)[:, self.change.shape[1] - count :]
+            steps = (past - last)[:, past.shape[1] - 1 - count : -1]
+            moved = torch.einsum("bst,tsh->bht", steps, weights)
+        return last + self.intercept + moved
 
 
 class Shape(Protocol):

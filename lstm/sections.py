@@ -120,7 +120,7 @@ class DataConfig(Data):
         "refuse",
         description="What to do where values or steps are missing: refuse the file, interpolate (windows whose "
         "last input is missing are left out, so nothing leaks from the future), repeat the last value, or leave "
-        "out every window that touches a gap. Forecasts are never judged on filled-in values.",
+        "out every window that touches a gap. Filled-in values are never trained towards or judged on.",
     )
     scaling: Literal["standard", "none"] = Field(
         "standard", description="Standardise each column with the training part's mean and deviation, or not."

@@ -44,6 +44,8 @@ def train(config: TrialConfig, data: Dataset, state: State | None = None, *, dev
     run = _Run(config, data, device)
     if state:
         run.restore(state)
+    else:
+        run.begin()
     why: Why | None = None
     while why is None:
         epoch = run.next_epoch()
@@ -80,7 +82,8 @@ def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     training = batch * span * (feed.step_numbers + units * (layer * model.num_layers + once))
     judging = feed.judged_steps * (feed.step_numbers + judged * units)
     # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
-    return 4 * (12 * weights + max(training, judging)) + data.nbytes
+    start_bytes = getattr(task, "start_bytes", None)
+    return 4 * (12 * weights + max(training, judging)) + data.nbytes + (start_bytes(data, config) if start_bytes else 0)
 
 
 def _kept(model: ModelConfig) -> tuple[int, int, int]:
@@ -98,7 +101,7 @@ class _Run:
 
     def __init__(self, config: TrialConfig, data: Dataset, device: str) -> None:
         torch.set_flush_denormal(True)  # fading gradients make denormals, which CPUs compute 100 times slower
-        self.config, self.device = config, device
+        self.config, self.data, self.device = config, data, device
         training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
         self.network = task.build(config, data).to(device)
@@ -109,6 +112,11 @@ class _Run:
         self.steps_per_epoch = training.steps_per_epoch or self.per_pass
         self.history: tuple[Epoch, ...] = ()
         self.best_epoch, self.best_value, self.best_weights = 0, math.nan, dict[str, Any]()
+
+    def begin(self) -> None:
+        """Sets what of a network is no draw; a training that goes on has it in its state."""
+        if (start := getattr(tasks.of(self.config), "start", None)) is not None:
+            start(self.network, self.data, self.config)
 
     def restore(self, state: State) -> None:
         self.network.load_state_dict(dict(state.model))

@@ -6,7 +6,7 @@ from typing import Any
 from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.plan import Plan, describe, make
+from experiments.plan import Plan, as_begun, describe, make
 from experiments.screen import LEAST, console, duration, settings, short
 from experiments.verbs.train import check_room
 from lstm.records import counted
@@ -16,7 +16,7 @@ from lstm.sections import section_of
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    made = make(find.spec(named, where, overrides), where, to_look=True)
+    made = as_begun(make(find.spec(named, where, overrides), where, to_look=True))
     _check_room(made)
     plan = describe(made)
     if as_json:

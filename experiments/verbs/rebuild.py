@@ -71,6 +71,7 @@ def _study(named: str, home: Home, *, as_json: bool) -> int:
     remains = lost.look(name, home, plan.tracking_uri, [plan.order.sweep_folder])
     if remains is None:
         raise BadInput(f"{name}: nothing is left of an earlier study, neither checkpoints nor runs in MLflow")
+    plan = lost.with_its_loss(plan, remains)
     found = lost.gather(plan, remains)
     order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
     ended: list[str] = []

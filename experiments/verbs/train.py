@@ -6,15 +6,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import find
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.plan import Plan, make, warnings
+from experiments.plan import Plan, as_begun, make, warnings
 from experiments.screen import console
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Epoch, best_epoch, counted
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Checkpoint
 
 SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon or training.batch_size smaller"
 
@@ -25,7 +28,10 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     from lstm.device import claim, is_out_of_memory, why_no_gpu
 
     where = Home.at(home)
-    plan = make(find.spec(named, where, overrides), where)
+    plan = as_begun(make(find.spec(named, where, overrides), where))
+    address = f"{plan.order.sweep_folder}/train"
+    found = checkpoint.load(address)
+    plan = _gone_on(plan, found) if found else plan
     for text in warnings(plan):
         print(f"note: {text}", file=sys.stderr)
     order, resources = plan.order, plan.order.resources
@@ -34,8 +40,6 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
         if resources.gpus_per_trial not in (0, "auto"):
             print(f"{order.name}: trains on the CPU, though a GPU is asked for: {why_no_gpu()}", file=sys.stderr)
         check_room(plan, order.base)
-    address = f"{order.sweep_folder}/train"
-    found = checkpoint.load(address)
     facts = checkpoint.Facts.of(plan.series)
     same = found is not None and found.config == order.base and found.facts == facts
     state = found.state if found and same else None
@@ -65,6 +69,12 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
         return 1
     _end(plan, history, metrics, address, as_json=as_json)
     return 1 if history[-1].stop == "diverged" else 0
+
+
+def _gone_on(plan: Plan, found: "Checkpoint") -> Plan:
+    """The plan with the loss of an earlier training, where that is otherwise of this configuration."""
+    base = plan.order.base.model_copy(update={"loss_on": found.config.loss_on})
+    return replace(plan, order=replace(plan.order, base=base)) if found.config == base else plan
 
 
 def check_room(plan: Plan, config: TrialConfig) -> None:

@@ -107,6 +107,7 @@ def test_the_spec_of_co2_says_why(here: Path) -> None:
     assert spec.model.residual == "last"
     assert spec.search
     assert {"data.lookback", "model.residual", "model.normalization"} <= set(spec.search.space)
+    assert spec.search.space["model.residual"].choices == ["none", "last", "linear"]
     assert spec_file.warnings(spec_file.load(written.path)) == []
     assert re.search(r"season: 52 +# 52 steps are a year: .*\(0\.9\d\)", text)
     assert "59 values of ppm are missing" in text

@@ -367,6 +367,7 @@ def test_what_can_not_be_is_told(settings, path, told):
     [
         ({}, {"warmup_steps": 1}, "training.warmup_steps"),
         ({"residual": "last"}, {}, "model.residual"),
+        ({"residual": "linear"}, {}, "model.residual"),
         ({"normalization": "window"}, {}, "model.normalization"),
     ],
 )

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 from pydantic import ValidationError
 
 from lstm import config
-from lstm.config import ModelConfig, TrainingConfig
+from lstm.config import ModelConfig, TrainingConfig, TrialConfig
 from lstm.sections import DataConfig, Split, better
 
 
@@ -157,6 +159,15 @@ def test_sections_are_strict_and_know_no_other_keys(data_config, settings):
 def test_sections_are_frozen(data_config):
     with pytest.raises(ValidationError):
         data_config().lookback = 3
+
+
+@pytest.mark.parametrize("loss_on", ["all", "measured"])
+def test_a_configuration_is_written_as_the_version_that_began_it_did(trial_config, loss_on):
+    found = trial_config(loss_on=loss_on)
+    for tree in (found.model_dump(), json.loads(found.model_dump_json())):
+        assert tree.get("loss_on", "all") == loss_on
+        assert ("loss_on" in tree) is (loss_on != "all"), "an earlier version's lacks it"
+        assert TrialConfig.model_validate(tree) == found
 
 
 def test_every_field_says_what_it_is():

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lstm import forecast
-from lstm.checkpoint import Checkpoint, Facts
+from lstm import forecast, training
+from lstm.checkpoint import Checkpoint, Facts, dumps, loads
 from lstm.data import naive_error, seasonal_naive
 from lstm.forecast import Windows, build, evaluate, follow, naive_metrics
 from lstm.network import evaluation_batch
@@ -94,6 +94,130 @@ def test_the_target_itself_as_a_covariate_is_an_oracle_only_if_known_ahead(trial
     losses = [e.metrics["val/loss"] for e in train(config, series_of(config.data, np.column_stack([noise, noise])))]
     assert (min(losses) < 0.02) is perfect
     assert perfect or min(losses) > 0.8  # the noise has variance 1
+
+
+# --- Targets that were filled in --------------------------------------------------------------------------
+
+GAPS = {"lookback": 4, "horizon": 3, "split": {"validation": 30, "test": 30}}
+
+
+def gappy(walk, columns=1, share=0.3):
+    """A walk of which a share of the training part is missing, in each column somewhere else."""
+    values = walk(140, columns)
+    values[1:80][np.random.default_rng(5).random((79, columns)) < share] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("mode", ["interpolate", "forward_fill"])
+@pytest.mark.parametrize("targets", [["y"], ["a", "b"]], ids=str)
+def test_the_loss_is_the_mean_over_the_targets_that_were_measured(trial_config, series_of, walk, mode, targets):
+    config = trial_config(GAPS | {"missing": mode, "target": targets}, {}, {"batch_size": 16}, loss_on="measured")
+    values = gappy(walk, len(targets))
+    series = series_of(config.data, values)
+    feed, network = forecast.Feed(series, config, "cpu"), random_network(config, series)
+    for place in range(-(-feed.items // 16)):
+        origins = feed.order(np.random.default_rng(1))(place)
+        loss, count = feed.loss(network, origins)
+        past, ahead, target = feed._windows.at(origins)
+        errors = (network(past, ahead) - target).square()
+        there = torch.from_numpy(~np.isnan(values)[origins[:, None] + torch.arange(3)])
+        assert 0 < count == int(there.sum()) < errors.numel()
+        assert loss.item() == pytest.approx(errors[there].mean().item(), rel=1e-5)
+
+
+def test_an_epochs_loss_is_the_mean_over_all_measured_targets(trial_config, series_of, walk):
+    still = {"batch_size": 16, "learning_rate": 1e-12, "max_epochs": 1}  # the network stays what it is
+    config = trial_config(GAPS | {"missing": "forward_fill", "target": ["a", "b"]}, {}, still, loss_on="measured")
+    values = gappy(walk, 2)
+    series = series_of(config.data, values)
+    [epoch] = train(config, series)
+    torch.manual_seed(training._seed(config.training.seed, training.WEIGHTS))
+    network, windows = build(config, series), Windows(series, config.data, "cpu")
+    squares = []
+    for origin in series.train_origins(config.data):
+        past, ahead, _ = windows.at(torch.tensor([origin]))
+        with torch.no_grad():
+            found = network(past, ahead)[0].numpy()
+        wanted = series.values[origin : origin + 3]
+        squares += [
+            float(found[step, column] - wanted[step, column]) ** 2
+            for step in range(3)
+            for column in range(2)
+            if not np.isnan(values[origin + step, column])
+        ]
+    assert epoch.metrics["train/loss"] == pytest.approx(np.mean(squares), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss_on", ["measured", "all"])
+def test_what_a_filled_in_target_is_moves_nothing(trial_config, series_of, walk, loss_on):
+    config = trial_config(GAPS | {"missing": "forward_fill"}, loss_on=loss_on)
+    series = series_of(config.data, gappy(walk))
+    origin = next(int(o) for o in series.train_origins(config.data) if series.holes[o] and not series.holes[o + 1])
+    gradients = []
+    for filled in (0.0, 1e6):
+        values = series.values.copy()
+        values[origin] = filled
+        other = replace(series, values=values)
+        network = random_network(config, other)
+        loss, _ = forecast.Feed(other, config, "cpu").loss(network, torch.tensor([origin]))
+        loss.backward()
+        gradients.append([p.grad for p in network.parameters()])
+    same = all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert same is (loss_on == "measured")
+
+
+@pytest.mark.parametrize("mode", ["interpolate", "forward_fill"])
+def test_a_window_without_any_measured_target_is_not_drawn(trial_config, series_of, walk, mode):
+    config = trial_config(GAPS | {"missing": mode}, {}, {"batch_size": 1, "max_epochs": 1}, loss_on="measured")
+    values = walk(140)
+    values[30:50] = np.nan
+    series = series_of(config.data, values)
+    every, drawn = series.train_origins(config.data), series.train_origins(config.data, measured=True)
+    wanted = [o for o in every if not np.isnan(values[o : o + 3]).all()]
+    assert drawn.tolist() == wanted != every.tolist()
+    feed = forecast.Feed(series, config, "cpu")
+    assert feed.items == len(wanted) == forecast.describe(series, config)["windows"]["train"]
+    assert sorted(int(feed.order(np.random.default_rng(0))(place)) for place in range(feed.items)) == wanted
+    [epoch] = train(config, series)
+    assert np.isfinite(epoch.metrics["train/loss"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "gaps"),
+    [
+        ({}, []),
+        ({"missing": "interpolate"}, []),
+        ({"missing": "skip"}, [(20, 0), (50, 0)]),
+        ({"missing": "forward_fill"}, [(2, 0), (90, 0), (120, 0)]),  # no training window forecasts these
+        ({"missing": "interpolate"}, [(30, 1), (31, 1)]),  # of a covariate
+    ],
+    ids=str,
+)
+def test_where_no_target_was_filled_in_training_is_as_it_was_to_the_bit(trial_config, series_of, walk, settings, gaps):
+    data = GAPS | {"past_covariates": ["p"]} | settings
+    values = walk(140, 2)
+    for place in gaps:
+        values[place] = np.nan
+    ends = []
+    for loss_on in ("all", "measured"):
+        config = trial_config(data, {}, {"input_noise": 0.1}, loss_on=loss_on)
+        *_, last = train(config, series_of(config.data, values))
+        ends.append(last)
+    assert all(torch.equal(ends[0].state.model[name], ends[1].state.model[name]) for name in ends[0].state.model)
+    for name in ("train/loss", "grad_norm", "val/loss"):
+        assert ends[0].metrics[name] == ends[1].metrics[name]
+
+
+@pytest.mark.parametrize("loss_on", ["measured", "all"])
+def test_with_gaps_a_training_that_is_resumed_is_the_same_to_the_bit(trial_config, series_of, walk, loss_on):
+    config = trial_config(GAPS | {"missing": "interpolate"}, {}, {"batch_size": 16}, loss_on=loss_on)
+    series = series_of(config.data, gappy(walk))
+    whole = list(train(config, series))
+    saved = loads(dumps(Checkpoint(config, Facts.of(series), whole[1].state)))
+    assert saved.config == config
+    rest = list(train(saved.config, series, saved.state))
+    assert [e.metrics["train/loss"] for e in rest] == [e.metrics["train/loss"] for e in whole[2:]]
+    assert all(torch.equal(rest[-1].state.model[name], weights) for name, weights in whole[-1].state.model.items())
 
 
 # --- Metrics ----------------------------------------------------------------------------------------------

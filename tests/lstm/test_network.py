@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lstm.forecast import build
-from lstm.network import EPSILON
+from lstm.network import EPSILON, PACE
 from lstm.tasks import parameter_count, unshared_parameter_count
 
 
@@ -92,7 +93,7 @@ def test_the_network_follows_the_equations(trial_config, model, targets, futures
 
 
 @pytest.mark.parametrize(("model", "targets", "futures", "inputs"), CASES)
-@pytest.mark.parametrize("residual", ["none", "last"])
+@pytest.mark.parametrize("residual", ["none", "last", "linear"])
 @pytest.mark.parametrize("normalization", ["none", "window"])
 def test_residual_and_normalisation_follow_their_definition(
     trial_config, model, targets, futures, inputs, residual, normalization
@@ -100,6 +101,9 @@ def test_residual_and_normalisation_follow_their_definition(
     options = {"residual": residual, "normalization": normalization}
     network, past, ahead = network_and_window(trial_config, model | options, targets, futures, inputs)
     past[..., :targets] = past[..., :targets] * 3 + 7
+    if residual == "linear":
+        for weights in (*network.parameters(), *network.buffers()):
+            nn.init.uniform_(weights, -0.4, 0.4)  # what starts at 0 would hide what it is multiplied with
     found = network(past, ahead).detach().numpy()
     for i in range(2):
         window = past[i].double().numpy().copy()
@@ -108,11 +112,23 @@ def test_residual_and_normalisation_follow_their_definition(
             mean = window[:, :targets].mean(axis=0)
             deviation = np.sqrt(((window[:, :targets] - mean) ** 2).mean(axis=0)) + EPSILON
             window[:, :targets] = (window[:, :targets] - mean) / deviation
-        if residual == "last":
+        if residual != "none":
             last = window[-1, :targets].copy()
             window[:, :targets] -= last
+        if residual == "linear":
+            last, mean = 0.0, linear_in_numpy(network, past[i].double().numpy())
         wanted = (forecast_in_numpy(network, window, ahead[i].double().numpy()) + last) * deviation + mean
         np.testing.assert_allclose(found[i], wanted, atol=2e-5, rtol=0)
+
+
+def linear_in_numpy(network, past):
+    """The last value, an intercept, and a sum over the steps before: for each target and step ahead."""
+    p = {name: value.detach().numpy().astype(np.float64) for name, value in network.linear.state_dict().items()}
+    weights, found = p["fitted"] + PACE * p["change"], np.zeros((network.horizon, network.targets))
+    for target, step in np.ndindex(network.targets, network.horizon):
+        changes = past[:-1, target] - past[-1, target]
+        found[step, target] = past[-1, target] + p["intercept"][step, target] + changes @ weights[target, :, step]
+    return found
 
 
 def test_normalised_by_the_window_a_forecast_moves_with_the_data(trial_config):
@@ -120,7 +136,7 @@ def test_normalised_by_the_window_a_forecast_moves_with_the_data(trial_config):
     torch.testing.assert_close(network(past * 5 + 100, ahead), network(past, ahead) * 5 + 100, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("residual", ["none", "last"])
+@pytest.mark.parametrize("residual", ["none", "last", "linear"])
 def test_a_constant_window_gives_a_forecast_and_gradients_that_are_finite(trial_config, residual):
     options = {"normalization": "window", "residual": residual}
     network, past, ahead = network_and_window(trial_config, options, 1, 0, 1, lookback=1)
@@ -141,6 +157,8 @@ def test_parameters_are_as_many_as_the_closed_form_says(trial_config, model, tar
     config = trial_config({"horizon": horizon}, {"hidden_size": hidden} | model)
     shape = Shape(inputs, targets, futures)
     assert parameter_count(config, shape) == cell + head + ahead
+    linear = config.model_copy(update={"model": config.model.model_copy(update={"residual": "linear"})})
+    assert parameter_count(linear, shape) == cell + head + ahead + targets * 7 * horizon
     assert sum(p.numel() for p in build(config, shape).parameters()) == cell + head + ahead
     assert unshared_parameter_count(config, shape) == 8 * cell + head + ahead  # the look-back has eight steps
 

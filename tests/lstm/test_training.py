@@ -28,6 +28,7 @@ RECIPES = {
     "plateau": ({}, {"schedule": "plateau", "schedule_patience": 0, "schedule_gamma": 0.1, "learning_rate": 1.0}),
     "exponential": ({}, {"schedule": "exponential", "schedule_gamma": 0.7}),
     "steps across passes": ({"num_layers": 2, "dropout": 0.4}, {"steps_per_epoch": 3}),
+    "linear": ({"residual": "linear", "num_layers": 2, "dropout": 0.4}, {"weight_decay": 0.1, "optimizer": "adamw"}),
     "less than a pass": ({}, {"steps_per_epoch": 1}),
     "warm-up and noise": ({"num_layers": 2}, {"warmup_steps": 3, "input_noise": 0.5}),
     "bfloat16": ({"num_layers": 2, "dropout": 0.4}, {"precision": "bfloat16"}),

@@ -1,0 +1,164 @@
+"""What was filled in counts in no loss from now on; what was begun when it did keeps its loss to its end."""
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
+from unittest import mock
+
+import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
+import pytest
+import twin
+from audit import audit
+
+from experiments.cli import main
+from lstm import checkpoint
+
+FILLED = 21  # rows of the training part, after the look-back
+
+
+@pytest.fixture
+def gaps(folder):
+    """The tiny spec on data of which some weeks are missing."""
+    lines = (folder / "tiny.csv").read_text().splitlines()
+    for row in [*range(40, 54), *range(90, 97), *range(200, 203)]:
+        lines[1 + row] = lines[1 + row].partition(",")[0] + ","
+    (folder / "tiny.csv").write_text("\n".join(lines) + "\n")
+    spec = (folder / "tiny.yaml").read_text().replace("target: load", "target: load\n  missing: interpolate")
+    (folder / "tiny.yaml").write_text(spec.replace("batch_size: 1", "batch_size: 32"))
+    return folder
+
+
+@pytest.fixture
+def sweep(gaps):
+    """The command line without Ray, in a child; with `before` as the version that counted what was filled in."""
+
+    def sweep(*arguments, before=False):
+        def act():
+            for number, name in ((1, "out"), (2, "err")):
+                os.dup2(os.open(gaps / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            with twin.near(), mock.patch("experiments.config.LOSS_ON", "all" if before else "measured"):
+                main(list(map(str, arguments)), prog_name="sweep")
+
+        code = twin.forked(act, gaps / "log")
+        return SimpleNamespace(code=code, out=(gaps / "out").read_text(), err=(gaps / "err").read_text())
+
+    return sweep
+
+
+def losses(folder):
+    """Of each trial, and of the single training, the loss that its checkpoint says; None where it does not."""
+    found = [(path.parent, checkpoint.load(str(path.parent))) for path in (folder / "runs").rglob("attempt-*.pt")]
+    return {path.name: each.config.model_dump().get("loss_on") for path, each in found}
+
+
+def params(folder):
+    with closing(sqlite3.connect(folder / "runs" / "mlflow.db")) as database:
+        rows = database.execute(
+            "SELECT name, value FROM runs LEFT JOIN params ON params.run_uuid = runs.run_uuid "
+            "AND key = 'loss_on' WHERE lifecycle_stage = 'active' AND name LIKE 'trial-%'"
+        )
+        return dict(rows.fetchall())
+
+
+def told(sweep, verb, *more):
+    answer = sweep(verb, *more, "--json")
+    assert answer.code == 0, answer.err
+    return [text for text in json.loads(answer.out)["warnings"] if "filled in" in text]
+
+
+def judge(sweep, folder):
+    answer = sweep("verify", "tiny")
+    assert answer.code == 0, answer.out
+    assert audit(folder / "runs", "tiny") == []
+
+
+def test_a_sweep_begun_before_keeps_its_loss_and_says_so(sweep, gaps):
+    assert not told(sweep, "plan", "tiny.yaml")
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=2", before=True).code == 0
+    assert losses(gaps) == {"trial-0000": None, "trial-0001": None}
+    assert params(gaps) == {"trial-0000": None, "trial-0001": None}
+    best = json.loads(sweep("best", "tiny", "--json").out)["best"]
+    for named in ("tiny.yaml", "tiny"):
+        [note] = told(sweep, "plan", named)
+        assert str(FILLED) in note
+        assert "another name" in note
+    assert not told(sweep, "plan", "tiny.yaml", "--set", "name=other")
+    [note] = told(sweep, "run", "tiny.yaml")
+    assert "another name" in note
+    assert losses(gaps) == {f"trial-000{number}": None for number in range(4)}
+    judge(sweep, gaps)
+    begun = [row for row in json.loads(sweep("compare", "tiny", "--json").out)["trials"] if row["trial"] < 2]
+    assert best["value"] == min(row["value"] for row in begun)
+    assert sweep("probe", "tiny").code == 0
+    assert sweep("predict", "tiny").code == 0
+    assert sweep("rebuild", "tiny").code == 0
+    assert set(params(gaps).values()) == {None}
+    judge(sweep, gaps)
+    [_] = told(sweep, "train", "tiny.yaml")
+    assert losses(gaps)["train"] is None
+    assert sweep("run", "tiny.yaml", "--set", "name=other").code == 0
+    assert losses(gaps)["trial-0003"] == "measured"
+
+
+@pytest.mark.parametrize(("kept", "before"), [("checkpoints", True), ("runs", True), ("runs", False)])
+def test_a_lost_study_comes_back_with_its_loss(sweep, gaps, before, kept):
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=2", before=before).code == 0
+    (gaps / "runs" / "study.db").unlink()
+    if kept == "runs":
+        for path in (gaps / "runs" / "tiny").rglob("attempt-*.pt"):
+            path.unlink()
+    answer = sweep("rebuild", "tiny", "--study")
+    assert answer.code == 0, answer.err
+    assert "left out" not in answer.err + answer.out
+    assert bool(told(sweep, "plan", "tiny")) is before
+    assert sweep("run", "tiny", "--set", "search.n_trials=3").code == 0
+    loss_on = None if before else "measured"
+    assert set(losses(gaps).values()) == {loss_on}
+    assert set(params(gaps).values()) == {loss_on}
+    if kept == "checkpoints":
+        judge(sweep, gaps)
+
+
+def test_a_new_sweep_says_its_loss_wherever_its_configuration_stands(sweep, gaps):
+    assert not told(sweep, "run", "tiny.yaml")
+    assert set(losses(gaps).values()) == {"measured"}
+    assert set(params(gaps).values()) == {"measured"}
+    assert json.loads(sweep("best", "tiny", "--json").out)["best"]["config"]["loss_on"] == "measured"
+    judge(sweep, gaps)
+
+
+def test_a_single_training_goes_on_with_the_loss_that_it_has(sweep, gaps):
+    assert sweep("train", "tiny.yaml", before=True).code == 0
+    whole = json.loads(sweep("train", "tiny.yaml", "--json", before=True).out)["history"]
+    [note] = told(sweep, "train", "tiny.yaml")
+    assert str(FILLED) in note
+    assert "nothing was left to do" in sweep("train", "tiny.yaml").out
+    assert losses(gaps) == {"train": None}
+    assert not told(sweep, "train", "tiny.yaml", "--set", "name=other")
+    [new, *_] = (gaps / "runs" / "other").rglob("attempt-*.pt")
+    found = checkpoint.load(str(new.parent))
+    assert found.config.loss_on == "measured"
+    assert found.state.history[0].metrics["train/loss"] != whole[0]["train/loss"]
+
+
+@pytest.mark.parametrize("where", ["", "training.", "data.", "model."])
+def test_no_spec_says_which_loss_it_is(sweep, gaps, where):
+    answer = sweep("plan", "tiny.yaml", "--set", f"{where}loss_on=all")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{where}loss_on" in answer.err
+    space = "search.space.loss_on={type: categorical, choices: [all, measured]}"
+    assert sweep("plan", "tiny.yaml", "--set", space).code == 2
+    assert not (gaps / "runs").exists()
+
+
+def test_where_nothing_was_measured_there_is_nothing_to_learn(sweep, gaps):
+    lines = (gaps / "tiny.csv").read_text().splitlines()
+    lines[15:181] = [line.partition(",")[0] + "," for line in lines[15:181]]
+    (gaps / "tiny.csv").write_text("\n".join(lines) + "\n")
+    for verb in ("run", "train"):
+        answer = sweep(verb, "tiny.yaml", "--set", "data.missing=forward_fill")
+        assert (answer.code, answer.out) == (2, "")
+        assert "measured" in answer.err
+    assert not (gaps / "runs").exists()
