@@ -210,7 +210,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     from cluster import space
     from lstm.device import claim
     from lstm.tasks import parameter_count, unshared_parameter_count
-    from lstm.training import memory_bytes, seconds_per_epoch
+    from lstm.training import memory_bytes, seconds_per_epoch, seconds_to_begin
 
     order = plan.order
     gpus = order.resources.gpus_per_trial
@@ -221,7 +221,9 @@ def estimate(plan: Plan) -> dict[str, Any]:
     trials += bool(order.search) and not _base_is_first(order)
     slots = _slots(plan)
     rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
-    spans = [s * c.training.max_epochs * rounds for s, c in zip(epochs, (low, high), strict=True)]
+    begin = [seconds_to_begin(config, plan.series) for config in (low, high)]
+    trials_s = [b + s * c.training.max_epochs for b, s, c in zip(begin, epochs, (low, high), strict=True)]
+    spans = [each * rounds for each in trials_s]
     return {
         "device": device,
         "parameters": [parameter_count(c, plan.series) for c in (low, high)],

@@ -71,6 +71,16 @@ def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu"
     return step_s * run.steps_per_epoch + judge_s
 
 
+def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
+    """What a training takes before its first epoch, measured: nothing, but where something is fitted first."""
+    if getattr(tasks.of(config), "start_bytes", lambda *_: 0)(data, config) == 0:
+        return 0.0
+    run = _Run(config, data, "cpu")
+    started = time.perf_counter()
+    run.begin()
+    return time.perf_counter() - started
+
+
 def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
     task, model = tasks.of(config), config.model
@@ -82,8 +92,8 @@ def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     training = batch * span * (feed.step_numbers + units * (layer * model.num_layers + once))
     judging = feed.judged_steps * (feed.step_numbers + judged * units)
     # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
-    start_bytes = getattr(task, "start_bytes", None)
-    return 4 * (12 * weights + max(training, judging)) + data.nbytes + (start_bytes(data, config) if start_bytes else 0)
+    beside = getattr(task, "start_bytes", lambda *_: 0)(data, config)
+    return 4 * (12 * weights + max(training, judging)) + data.nbytes + int(beside)
 
 
 def _kept(model: ModelConfig) -> tuple[int, int, int]:

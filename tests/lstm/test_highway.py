@@ -10,7 +10,7 @@ from lstm.checkpoint import Checkpoint, Facts, dumps, loads
 from lstm.highway import PENALTIES, fit, start
 from lstm.probe import probe
 from lstm.tasks import best_network, judge, parameter_count, subject, unshared_parameter_count
-from lstm.training import memory_bytes, train
+from lstm.training import memory_bytes, seconds_to_begin, train
 
 LINEAR = {"residual": "linear"}
 GAPS = {"missing": "interpolate", "split": {"validation": 40, "test": 40}}
@@ -184,6 +184,7 @@ def test_it_is_counted_and_needs_memory(trial_config, series_of):
     assert parameter_count(linear, series) - parameter_count(last, series) == 2 * 7 * 3
     assert unshared_parameter_count(linear, series) - unshared_parameter_count(last, series) == 2 * 7 * 3
     assert memory_bytes(linear, series) - memory_bytes(last, series) > 4 * 17 * 2 * 7 * 3
+    assert seconds_to_begin(linear, series) > seconds_to_begin(last, series) == 0
     wide = trial_config({"target": ["a", "b"], "lookback": 60}, LINEAR)
     assert memory_bytes(wide, series) - memory_bytes(linear, series) > 8 * (60**2 - 8**2)
 
