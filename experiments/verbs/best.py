@@ -100,6 +100,8 @@ def base_lines(document: Mapping[str, Any]) -> list[str]:
         older = "this sweep was begun by a version that did not train the spec's own settings beside the search"
         return [f"No base: {older}."] if document["searched"] and best else []
     name = f"{BASE_SETTINGS} (trial {base['trial']})"
+    if base["state"] in ("WAITING", "RUNNING"):
+        return [f"Base: {name}, {base['state'].lower()}."] if best else []
     if base["state"] != "COMPLETE":
         how = "diverged" if base["diverged"] else base["state"].lower()
         why = f": {base['reason']}" if base["reason"] else ""
