@@ -136,9 +136,8 @@ class Resolver:
 
 def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
     """The configurations at the low and at the high end of every dimension, for estimates of cost."""
-    low = walk(space, lambda path: _span(space[path])[0])
-    high = walk(space, lambda path: _dearest(path, base, space))
-    return resolve(base, low), resolve(base, high)
+    low, high = (lambda path: _span(space[path])[0]), (lambda path: _dearest(path, base, space))
+    return resolve(base, walk(space, low)), resolve(base, walk(space, high))
 
 
 def _dearest(path: str, base: TrialConfig, space: Space) -> Scalar:
@@ -288,12 +287,11 @@ def _cycle_faults(space: Space) -> Iterator[Fault]:
 def _dropout_faults(space: Space) -> Iterator[Fault]:
     """Dropout acts between layers: it is searched only where there are several."""
     path, other = "model.dropout", "model.num_layers"
-    if path not in space or other not in space or not possible(1, space[other]):
-        return
-    if other not in (space[path].when or {}):  # the ends are checked under each condition
+    can_be_one = other in space and possible(1, space[other])
+    if can_be_one and path in space and other not in (space[path].when or {}):  # ends are checked under conditions
         where = f"{other} can be 1, and dropout acts between layers"
-        message = f"would do nothing in some trials: {where}; add when: {{{other}: [2, …]}}, without 1"
-        yield Idle(f"search.space.{path}", message)
+        mend = f"add when: {{{other}: [2, …]}}, without 1"
+        yield Idle(f"search.space.{path}", f"would do nothing in some trials: {where}; {mend}")
 
 
 def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> Iterator[Fault]:

@@ -64,6 +64,7 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while 
 COMMON = ("_search_space", "_intersection_search_space")
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
+LEAST_COMPLETED = 2  # trials from which importances are told
 DERIVED = "derived"  # of a trial: the one that it was made of, and what for
 FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
 
@@ -490,6 +491,8 @@ def importances_of(url: str, name: str) -> dict[str, float]:
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """Importances by PED-ANOVA (Watanabe et al., 2023)."""
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_COMPLETED:
+        return {}  # Optuna would give each parameter the same share
     _import_importance()
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:

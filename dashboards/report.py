@@ -28,6 +28,7 @@ from lstm.sections import better, section_of
 _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
 _FORECASTS = 12
+_ENOUGH = 20  # completed trials: PED-ANOVA compares their best tenth with all, and a tenth of fewer is one
 _NONE = "\u2013"  # a dash, where there is nothing to say
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 _CSS = """
@@ -98,7 +99,9 @@ def report(
             note = "Completed trials, side by side: the box holds the middle half, the line in it is the median."
             sections.append(_section(f"What each {name} gave", note, draw(boxes)))
     if importances:
-        note = "How much each searched setting matters for the value, as the trials tell it."
+        done = sum(trial.state == "COMPLETE" for trial in sweep.trials)
+        few = "; so few tell little" if done < _ENOUGH else ""
+        note = f"How much each searched setting matters for the value, by PED-ANOVA on {done} completed trials{few}."
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
     sections += [_passage(each) for each in examples if isinstance(each, Passage)]
     if pictured := [each for each in examples if not isinstance(each, Forecast | Passage)]:

@@ -196,7 +196,9 @@ def _beside(named: str, name: str, home: Home, study: str | None, overrides: Seq
             facts = studies.facts(where.study or home.study_url, candidate) or {}
         except BadInput:  # it does not answer, which is told where it has to
             return None
-        return shipped.Held(facts["spec_text"], facts[studies.COMPARABLE]) if studies.COMPARABLE in facts else None
+        return (
+            shipped.Held(facts.get("spec_text", ""), facts[studies.COMPARABLE]) if studies.COMPARABLE in facts else None
+        )
 
     return shipped.beside(named, name, overrides, held)
 

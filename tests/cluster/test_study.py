@@ -441,10 +441,21 @@ def test_the_sweep_as_it_stands(opened, name):
 def test_importances(opened):
     made = opened()
     assert made.importances() == {}
-    for _ in range(8):
+    finish(made, made.ask())
+    assert made.importances() == {}, "one trial tells nothing: each would have the same share"
+    for _ in range(7):
         finish(made, made.ask())
     assert made.importances().keys() == SPACE.keys()
     assert sum(made.importances().values()) == pytest.approx(1)
+
+
+@ON_SQLITE
+def test_importances_of_depth_too_from_two_completed_trials(opened):
+    depth = {"model.num_layers": {"type": "int", "low": 1, "high": 2}}
+    made = opened(space=SPACE | depth, first=[{"model.num_layers": 1}, {"model.num_layers": 2}])
+    for value in (0.5, 0.25):
+        finish(made, made.ask(), value)
+    assert made.importances().keys() == (SPACE | depth).keys()
 
 
 def test_a_single_training_run_is_a_study_too(url, name, trial_config):

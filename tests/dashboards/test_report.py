@@ -47,6 +47,14 @@ def test_the_head_says_what_was_found(make: SimpleNamespace) -> None:
     assert "100% above" in text  # the loss was not better, and it says so
 
 
+@pytest.mark.parametrize(("count", "few"), [(2, True), (40, False)])
+def test_importances_say_how_many_trials_they_come_from(make: SimpleNamespace, count: int, few: bool) -> None:
+    trials = [*(make.trial(n, 1.0 + n) for n in range(count)), make.trial(count, 0.9, "PRUNED")]
+    text = _Page(report(sweep(trials), {"model.num_layers": 0.7}, [], {})).text
+    assert f"on {count} completed trials" in text
+    assert ("so few tell little" in text) == few
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
 def test_every_number_of_trials(make: SimpleNamespace, count: int) -> None:
     trials = [make.trial(n, 1.0 + n) for n in range(count)]

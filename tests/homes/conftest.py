@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from mlflow.tracking._tracking_service import utils as mlflow_client
 
 HERE = Path(__file__).parent
 MADE_IN = Path("/srv/lstm-sweeps-old")  # their databases hold it
@@ -29,6 +30,8 @@ def unpack(tmp_path):
         except OSError as error:
             pytest.skip(f"{place}: can't be written to: {error.strerror}")
         made.append(folder)
+        # MLflow remembers by a run's id where its artifacts are, as long as a process lives; here it was elsewhere.
+        mlflow_client._artifact_repos_cache.clear()
         _add_reports(folder / "runs", folder)
         return folder
 
