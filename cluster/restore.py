@@ -50,8 +50,9 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
     keeps_base = any(_is_base(study, each) for each in known)
     memory.remember(**({KEEPS_BASE: True} if keeps_base else {}))
     queue = study.queue(keeps_base=keeps_base)
+    points = _grid_points(study, by_number, numbers[keeps_base:])
     for number in numbers:
-        memory.add(_running(study, by_number.get(number, Known(number, None)), queue))
+        memory.add(_running(study, by_number.get(number, Known(number, None)), queue, points.get(number)))
     ends = sorted((int(each.end["at_ms"]), each.number) for each in known if each.end)
     open_ones = [each.number for each in known if not each.end and each.settings is not None]
     for number in [*(number for _, number in ends), *open_ones]:
@@ -65,8 +66,33 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
     return [number for number in numbers if number not in by_number or by_number[number].settings is None]
 
 
-def _running(study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Any]]) -> FrozenTrial:
-    """A trial as it was when its settings had been drawn; `queue` is what was tried before any was."""
+def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int]) -> dict[int, int]:
+    """By trial, the number of its point in the grid, where the sampler is one.
+
+    A trial of which no settings are known gets one that no other has.
+    """
+    if not (study.search and isinstance(study.search.sampler, GridSampler)):
+        return {}
+    made = optuna.samplers.GridSampler(space.grid(study.search.space), seed=study.search.sampler.seed)
+    places = {tuple(point): place for place, point in enumerate(made._all_grids)}
+    settings = {number: known[number].settings for number in numbers if number in known}
+    names = made._param_names
+    points = {
+        number: places[point]
+        for number, setting in settings.items()
+        if setting and (point := tuple(setting.get(name) for name in names)) in places
+    }
+    left = iter(sorted(set(range(len(places))) - set(points.values())))
+    return {number: points[number] if number in points else next(left, 0) for number in numbers}
+
+
+def _running(
+    study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Any]], point: int | None
+) -> FrozenTrial:
+    """A trial as it was when its settings had been drawn.
+
+    `queue` is what was tried before any was; `point` the number of its point, where a grid is searched.
+    """
     searched = study.search.space if study.search else {}
     settings, attributes = dict(known.settings or {}), dict(known.attributes or {})
     system: dict[str, Any] = {}
@@ -75,9 +101,9 @@ def _running(study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scal
         attributes, system["fixed_params"] = {**told, **attributes}, dict(queued)
     if attributes.get(DERIVED, {}).get("purpose") == "base":
         settings = {}  # they are the spec's own, in the space or not
-    if study.search and isinstance(study.search.sampler, GridSampler):
+    if point is not None:
         points = space.grid(searched)
-        system |= {"grid_id": known.number, "search_space": {path: points[path] for path in sorted(points)}}
+        system |= {"grid_id": point, "search_space": {path: points[path] for path in sorted(points)}}
     attributes |= {"attempt": known.attempt} if known.attempt else {}
     attributes |= {"start": dict(known.start)} if known.start else {}
     return optuna.trial.create_trial(

@@ -177,8 +177,9 @@ def end_of(driver: "subprocess.Popen[str]", timeout_s: float = LEFT_S) -> str:
 
 
 def check_whole(sweep: Faulty) -> None:
-    """Every trial is there once, and is what training alone gives."""
-    assert sweep.rows("SELECT number, state FROM trials ORDER BY number") == [(n, "COMPLETE") for n in range(TRIALS)]
+    """The base and every trial are there once, and are what training alone gives."""
+    trials = [(0, "FAIL"), *((n, "COMPLETE") for n in range(1, TRIALS + 1))]  # no sampler sees the base
+    assert sweep.rows("SELECT number, state FROM trials ORDER BY number") == trials
     settings = sweep.rows("SELECT param_name, param_value FROM trial_params")
     assert len(settings) == len(set(settings)) == TRIALS
     reported = sweep.rows(
@@ -186,13 +187,13 @@ def check_whole(sweep: Faulty) -> None:
         "ORDER BY number, step"
     )
     assert [(int(n), int(step)) for n, step, _ in reported] == [
-        (n, e) for n in range(TRIALS) for e in range(1, sweep.epochs + 1)
+        (n, e) for n in range(TRIALS + 1) for e in range(1, sweep.epochs + 1)
     ]
-    for number in range(TRIALS):
+    for number in range(TRIALS + 1):
         kept = checkpoint.load(str(sweep.root / f"trial-{number:04d}"))
         assert kept is not None
         config = TrialConfig.model_validate(kept.config.model_dump())
-        assert (f"{config.model.hidden_size}",) in [(f"{v:g}",) for _, v in settings]
+        assert number == 0 or (f"{config.model.hidden_size}",) in [(f"{v:g}",) for _, v in settings]
         alone = list(train(config, load(config.data, sweep.folder)))
         values = [value for n, _, value in reported if n == number]
         assert [e.value for e in alone] == [e.value for e in kept.state.history] == values
@@ -404,7 +405,7 @@ def test_a_clock_that_is_two_hours_back_on_one_host_does_no_harm(lab: hosts.Lab,
     check_whole(sweep)
     check_verified(sweep, first)
     hours: Counter[int] = Counter()
-    for number in range(TRIALS):
+    for number in range(TRIALS + 1):
         kept = checkpoint.load(str(sweep.root / f"trial-{number:04d}"))
         assert kept is not None
         for epoch in kept.state.history:

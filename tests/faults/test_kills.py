@@ -70,9 +70,9 @@ def check_whole(folder, alone, trials=TRIALS):
     assert audit(home, "tiny") == [], said
     assert twin.verify(folder, "runs", "tiny") == 0, (folder / "driver.log").read_text()
     places = sorted((home / "tiny").glob("*/trial-*"))
-    assert [p.name for p in places] == [f"trial-{number:04d}" for number in range(trials)]
+    assert [p.name for p in places] == [f"trial-{number:04d}" for number in range(trials + 1)], "the base, too"
     kept = [checkpoint.load(str(p)) for p in places]
-    assert len({k.config.model_dump_json() for k in kept}) == trials, "a suggestion came twice"
+    assert len({k.config.model_dump_json() for k in kept}) == trials + 1, "a suggestion came twice"
     weights = [k for k in kept if k.state.best_weights]
     assert weights, "the best trial's are kept"
     for found in weights:

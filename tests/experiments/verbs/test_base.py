@@ -233,3 +233,21 @@ def test_a_single_training_has_no_base(sweep, folder, tiny):
     assert json.loads(answer.out)["base"] is None
     assert "own settings" not in sweep("best", "tiny").out
     check(sweep, folder)
+
+
+def test_every_point_of_a_grid_is_tried_beside_the_base(run, sweep, folder):
+    points = "{model.hidden_size: {type: categorical, choices: [3, 4, 5]}, "
+    points += "model.cell: {type: categorical, choices: [lstm, gru]}}"
+    text = SPEC.replace("sampler: {{type: random, seed: 3}}", "sampler: {{type: grid, seed: 3}}")
+    parts = {"hidden": 4, "batch": 8, "rate": 1e-2, "epochs": 1, "training": "seed: 1", "more": "", "space": points}
+    (folder / "tiny.yaml").write_text(text.format(trials=6, **parts))
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=4").code == 0
+    for lose in (False, True):
+        if lose:
+            (folder / "runs" / "study.db").unlink()
+            assert sweep("rebuild", "tiny", "--study").code == 0
+        assert sweep("run", "tiny.yaml", "--set", f"search.n_trials={6 if lose else 5}").code == 0
+        check(sweep, folder)
+    trials = [row for row in rows(sweep).values() if not row["is_base"]]
+    tried = {(row["parameters"].get("model.hidden_size"), row["parameters"].get("model.cell")) for row in trials}
+    assert len(tried) == len(trials) == 6
