@@ -173,7 +173,8 @@ class Screen:
         value = "" if event.value is None else f" {self._metric} {event.value:.5g} at epoch {event.best_epoch}"
         reason = f" ({event.reason})" if event.reason else ""
         mark = "  ← best so far" if better else "  (base)" if row.started.is_base else ""
-        return f"[{self._done}/{self._all}] trial {event.number} {event.state}{value}{reason}{mark}"
+        count = "" if beside else f"[{self._done}/{self._all}] "
+        return f"{count}trial {event.number} {event.state}{value}{reason}{mark}"
 
     def _trial_lost(self, event: TrialLost) -> str:
         self._running.pop(event.number, None)

@@ -128,7 +128,7 @@ data:
   lookback: 14
   horizon: 7
   split: {validation: 0.2, test: 0.2}
-model: {hidden_size: 4}
+model: {hidden_size: 5}
 training: {max_epochs: 2, batch_size: 1, learning_rate: 1e-2}
 search:
   n_trials: 4

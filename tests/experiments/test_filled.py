@@ -77,8 +77,8 @@ def judge(sweep, folder):
 def test_a_sweep_begun_before_keeps_its_loss_and_says_so(sweep, gaps):
     assert not told(sweep, "plan", "tiny.yaml")
     assert sweep("run", "tiny.yaml", "--set", "search.n_trials=2", before=True).code == 0
-    assert losses(gaps) == {"trial-0000": None, "trial-0001": None}
-    assert params(gaps) == {"trial-0000": None, "trial-0001": None}
+    assert losses(gaps) == {f"trial-000{number}": None for number in range(3)}, "the base and two trials"
+    assert params(gaps) == losses(gaps)
     best = json.loads(sweep("best", "tiny", "--json").out)["best"]
     for named in ("tiny.yaml", "tiny"):
         [note] = told(sweep, "plan", named)
@@ -87,9 +87,9 @@ def test_a_sweep_begun_before_keeps_its_loss_and_says_so(sweep, gaps):
     assert not told(sweep, "plan", "tiny.yaml", "--set", "name=other")
     [note] = told(sweep, "run", "tiny.yaml")
     assert "another name" in note
-    assert losses(gaps) == {f"trial-000{number}": None for number in range(4)}
+    assert losses(gaps) == {f"trial-000{number}": None for number in range(5)}
     judge(sweep, gaps)
-    begun = [row for row in json.loads(sweep("compare", "tiny", "--json").out)["trials"] if row["trial"] < 2]
+    begun = [row for row in json.loads(sweep("compare", "tiny", "--json").out)["trials"] if row["trial"] in (1, 2)]
     assert best["value"] == min(row["value"] for row in begun)
     assert sweep("probe", "tiny").code == 0
     assert sweep("predict", "tiny").code == 0

@@ -104,7 +104,7 @@ def test_a_sweep_outlives_its_screen(folder, environment):
     done = call(started, folder, environment, preexec_fn=closed(0, 1, 2))
     first = log.read_text()
     assert done.returncode == 0
-    assert "[1/1] trial 0 COMPLETE" in first
+    assert "[1/1] trial 1 COMPLETE" in first
     assert len(lost(first)) == 1
     assert (folder / "runs" / "study.db").read_bytes().startswith(b"SQLite format 3\0")
     here, there = pty.openpty()
@@ -118,7 +118,7 @@ def test_a_sweep_outlives_its_screen(folder, environment):
     os.close(here)
     assert process.wait(timeout=240) == 0
     second = log.read_text()[len(first) :]
-    assert "[2/2] trial 1 COMPLETE" in second
+    assert "[2/2] trial 2 COMPLETE" in second
     assert len(lost(second)) == 1
     assert os.strerror(errno.EIO) in second
 

@@ -71,7 +71,6 @@ def run(sweep, folder):
             "batch": batch,
             "rate": rate,
             "epochs": epochs,
-            "training": training,
             "trials": trials,
         }
         (folder / "tiny.yaml").write_text(SPEC.format(**parts, training=training, more=more, space=space))

@@ -21,8 +21,8 @@ def test_one_sweep(copied, sweep):
     assert max(len(line.rstrip()) for line in answer.out.splitlines()) <= 80
     assert heads[1][:3] == ["tiny", "4", "complete"]
     assert heads[2] == ["trial", "state", "val/loss", "epoch", "time", "hidden_size", "learning_rate"]
-    values = [float(row[2]) for row in heads[3:]]
-    assert len(values) == 4
+    values = [float(row[3 if row[2] == "base" else 2]) for row in heads[3:]]
+    assert len(values) == 5, "the base's, too"
     assert values == sorted(values)
 
 
@@ -31,7 +31,7 @@ def test_two_sweeps_by_name_and_spec(two, sweep):
     assert {row["sweep"] for row in document["sweeps"]} == {"tiny", "other"}
     assert len({json.dumps({**row, "sweep": ""}) for row in document["sweeps"]}) == 1
     told = sweep("compare", "tiny", "other", "--trials", "3").out
-    assert told.splitlines()[-1] == "… and 5 more (--trials 0 shows all)"
+    assert told.splitlines()[-1] == "… and 7 more (--trials 0 shows all)"
     assert "more" not in sweep("compare", "tiny", "other", "--trials", "0").out
 
 

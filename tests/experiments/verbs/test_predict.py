@@ -56,7 +56,7 @@ def test_into_a_file(there, sweep, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--trial", "99"], "--trial 99: tiny has no such trial with a checkpoint; it has 0, 1, 2, 3\n"),
+        (["--trial", "99"], "--trial 99: tiny has no such trial with a checkpoint; it has 0, 1, 2, 3, 4\n"),
         (["--trial", "-1"], "--trial -1: tiny has no such trial"),
         (["--trial", "best"], "Invalid value for '--trial'"),
         (["--input", "nope.csv"], "nope.csv: no such file, did you mean tiny.csv?"),

@@ -13,11 +13,12 @@ from cluster.lease import Lease
 def test_a_sweep_that_is_complete(copied, sweep):
     answer = sweep("status", "tiny")
     assert (answer.code, answer.err) == (0, "")
-    first, second, third, fourth, *goodput = answer.out.splitlines()
+    first, second, third, base, fourth, *goodput = answer.out.splitlines()
     assert first == "tiny: 4 of 4 trials have ended (4 complete)"
     assert second == "complete; nobody drives it"
     assert third.startswith("best val/loss ")
-    assert fourth.startswith("4 trials ended in the last hour; the median trial took ")
+    assert base.startswith("base (")
+    assert fourth.startswith("5 trials ended in the last hour; the median trial took ")
     assert re.fullmatch(r"goodput \d+ % of [\d.]+ s worker time in training", goodput[0])
     parts = re.findall(r"(\w+) (\d+) %", " ".join(goodput))
     assert sum(int(percent) for _, percent in parts) == 100
@@ -54,16 +55,16 @@ def test_a_sweep_under_way(copied, sweep):
     assert document["states"] == {"COMPLETE": 4, "RUNNING": 1}
     assert document["driver"]["pid"] == os.getpid()
     (running,) = document["running"]
-    assert (running["trial"], running["attempt"], running["epoch"], running["value"]) == (4, 2, 1, 0.123456789)
+    assert (running["trial"], running["attempt"], running["epoch"], running["value"]) == (5, 2, 1, 0.123456789)
     assert f"driven by process {os.getpid()} on " in told
-    assert re.search(r"^4 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
+    assert re.search(r"^5 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
     assert "nobody drives it; `sweep run` goes on" in sweep("status", "tiny").out
 
 
 def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):
     with closing(sqlite3.connect(copied.home / "study.db")) as database, database:
         sql = "UPDATE trial_user_attributes SET value_json = json_remove(value_json, '$.spent') WHERE key = 'end'"
-        assert database.execute(sql).rowcount == 4
+        assert database.execute(sql).rowcount == 5
     assert json.loads(sweep("status", "tiny", "--json").out)["goodput"] is None
     assert "goodput" not in sweep("status", "tiny").out
 
