@@ -52,25 +52,30 @@ def _no_better(difference: Difference, told: str, rival: str) -> str:
 def base(found: Verdict) -> str:
     """What the search gained over the spec's own settings; "" where there is nothing to hold against another."""
     row, network = found.base, found.network
+    if row is not None and row.why:
+        return f"the base has no figures: {row.why}"
     if not found.searched or network is None:
-        return f"the base has no figures: {row.why}" if row is not None and row.why else ""
+        return ""
     if row is None:
         return f"no base: {found.no_base}" if found.no_base else ""
-    if row.why:
-        return f"the base has no figures: {row.why}"
     if row.trial is not None and row.trial == network.trial:
         return f"the search found nothing better than the spec's own settings: {network.name} is the base"
-    difference, gained = row.difference, ""
+    return _gained(found, network, row)
+
+
+def _gained(found: Verdict, network: Row, row: Row) -> str:
+    difference, validation = row.difference, ""
     if row.gain is not None:
-        gained = f", {amount(Difference(found.judged_by, row.gain_unit, row.gain))} on validation"
+        validation = f", {amount(Difference(found.judged_by, row.gain_unit, row.gain))} on validation"
     if difference is None or difference.value is None:
-        return f"can't be held against the base on the test part{gained}"
-    told = f"{amount(difference)}{'' if difference.low is not None else f' ({difference.why})'} than the base"
+        return f"can't be held against the base on the test part{validation}"
+    told = amount(difference) if difference.low is not None else f"{amount(difference)} ({difference.why})"
     if not worse_than_base(found):
-        return f"{told} on the test part{gained}"
+        return f"{told} than the base on the test part{validation}"
+    told = f"{told} than the base"
     if difference.value >= 0:  # of another metric than the figures are
         told = f"worse than the base ({found.metric} {network.test:.4g} against {row.test:.4g})"
-    return f"{told} on the test part{gained}; the spec's own settings may do"
+    return f"{told} on the test part{validation}; the spec's own settings may do"
 
 
 def worse_than_base(found: Verdict) -> bool:

@@ -13,10 +13,16 @@ least for a known variance.
     hac      Bartlett's kernel, bandwidth half of the sample, critical value of Kiefer and Vogelsang (2005) for 97.5 %
 
 Where there are fewer than five blocks, ours gives no interval; `blocks` then stands for what it would give.
+
+    python tests/bench/intervals.py --text experiments/data/shakespeare.txt
+
+shows how long a stretch of a text must be: the variance of its mean difference, times its length, which no longer grows
+where stretches are independent; between counts over one to four characters, of the text's last fifth.
 """
 
 import argparse
 import csv
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +80,11 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--csv", type=Path, help="where the table is written")
+    parser.add_argument("--text", type=Path, help="a text, instead of the simulation")
     options = parser.parse_args()
+    if options.text:
+        stretches(options.text.read_text(encoding="utf-8"))
+        return
     rows = []
     for row in table(options.repetitions, options.seed):
         rows.append(row)
@@ -122,6 +132,38 @@ def _rows(
             "worse": f"{(high < 0).mean():.4f}",
             "length": f"{np.median(high - low) / 2 / gains.std():.2f}",
         }
+
+
+def stretches(text: str) -> None:
+    """Prints, for pairs of counts, the variance of a stretch's mean times its length, in shares of the highest."""
+    losses = {order: counted(text, len(text) * 4 // 5, order) for order in (1, 2, 3, 4)}
+    lengths = (10, 100, 250, 500, 1000, 2000, 4000)
+    print("orders  " + "".join(f"{length:7}" for length in lengths))
+    for one, other in ((4, 3), (4, 2), (3, 1), (2, 1)):
+        difference = losses[one] - losses[other]
+        found = []
+        for length in lengths:
+            whole = difference[: len(difference) // length * length].reshape(-1, length)
+            found.append(length * whole.mean(axis=1).var(ddof=1))
+        print(f"{one} and {other} " + "".join(f"{value / max(found):7.2f}" for value in found))
+
+
+def counted(text: str, start: int, order: int) -> np.ndarray:
+    """The loss of each character from a place on, by counts over those before it; after Witten and Bell (1991)."""
+    counts: list[dict[str, Counter[str]]] = [defaultdict(Counter) for _ in range(order + 1)]
+    for length in range(order + 1):
+        for at in range(length, start):
+            counts[length][text[at - length : at]][text[at]] += 1
+    found, uniform = [], 1 / len(set(text))
+    for at in range(start, len(text)):
+        likely = uniform
+        for length in range(order + 1):
+            seen = counts[length].get(text[at - length : at])
+            if seen is None:
+                break
+            likely = (seen[text[at]] + len(seen) * likely) / (seen.total() + len(seen))
+        found.append(-np.log(likely))
+    return np.array(found)
 
 
 # --- Methods: the ends of the interval of theirs - ours ------------------------------------------------------------

@@ -308,7 +308,9 @@ def test_items_made_nicer_are_found_by_what_others_were_told(judged, tmp_path):
     found = only(check(str(tmp_path), told={"trial 3": {"test/loss": 1.2}}))
     assert found.trial == 3
     assert "1.2" in found.what
-    found = only(check(str(tmp_path), told={"trial 3": {"val/rmse": 9.0}}))  # no mean of items, and written all the same
+    found = only(
+        check(str(tmp_path), told={"trial 3": {"val/rmse": 9.0}})
+    )  # no mean of items, and written all the same
     assert "validation/rmse" in found.what
 
 
