@@ -273,7 +273,7 @@ def _archive(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> by
         _member(archive, CONTENT, document)
         for key, array in sorted(arrays.items()):
             bytes_of = io.BytesIO()
-            np.lib.format.write_array(bytes_of, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            np.lib.format.write_array(bytes_of, np.array(array, order="C"), version=(1, 0), allow_pickle=False)
             _member(archive, f"{key}.npy", bytes_of.getvalue())
     body = buffer.getvalue()[:-2]
     return body + files.seal(body)

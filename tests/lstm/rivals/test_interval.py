@@ -90,6 +90,39 @@ def test_the_overlap_of_horizons_widens_it_by_the_moving_averages_correlation():
     assert Blocks(length).alike == 0
 
 
+def test_blocks_of_uneven_weight_count_by_it():
+    """A ratio of sums: the mean of all items, and each block's rest beside what its weight would make it."""
+    weights = np.array([3.0, 4, 5, 3, 4, 5])
+    ours = np.array([0.9, 0.5, 0.8, 0.4, 0.9, 0.6])
+    found = held(ours, np.full(6, 0.5), metric="accuracy", direction="maximize", weights=weights)
+    mean = np.average(ours, weights=weights)
+    rest = weights * (ours - mean) / weights.sum()
+    assert rest[1:] @ rest[:-1] / (rest @ rest) < -1 / 6  # neighbours are not alike
+    half = t.ppf(0.975, 5) * math.sqrt(6 / 5 * (rest @ rest))
+    assert found.value == pytest.approx(100 * (mean - 0.5))
+    assert (found.low, found.high) == pytest.approx((found.value - 100 * half, found.value + 100 * half))
+
+
+def test_what_neighbours_show_is_their_correlation_with_its_bias_taken_off():
+    ours = np.array([0.0, 1, 1, 0, 0, 1, 1, 1])
+    rest = ours - ours.mean()
+    alike = rest[1:] @ rest[:-1] / (rest @ rest) + 1 / 8
+    assert 0.05 < alike < 0.4
+    found = held(ours, np.zeros(8), metric="accuracy", direction="maximize")
+    wider = (1 + 2 * alike * 7 / 8) / (1 - 2 * alike / 8)
+    half = 100 * t.ppf(0.975, 7) * ours.std(ddof=1) / math.sqrt(8) * math.sqrt(wider)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+
+
+def test_that_correlation_is_the_least_that_an_interval_is_widened_by():
+    ours, theirs = alternating(60, 1, 0.1).repeat(10), np.full(600, 2.0)  # neighbours could not be less alike
+    apart, shared = held(ours, theirs, Blocks(10)), held(ours, theirs, Blocks(10, 8))
+    alike = Blocks(10, 8).alike
+    wanted = math.sqrt((1 + 2 * alike * 59 / 60) / (1 - 2 * alike / 60))
+    assert wanted > 1.1
+    assert (shared.high - shared.low) / (apart.high - apart.low) == pytest.approx(wanted)
+
+
 def test_a_difference_in_the_metric_itself_where_the_rival_makes_no_error():
     found = held(alternating(6, 0.5, 0.1), np.zeros(6))
     assert (found.unit, found.answer) == ("metric", "worse")

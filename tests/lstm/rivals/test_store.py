@@ -26,7 +26,10 @@ def entry(name, losses, role="rival", **made):
     places = np.arange(100, 100 + len(losses))
     weights = np.where(np.isnan(losses), 0.0, 6.0)
     parts = {"validation": losses / 2, "test": losses}
-    items = {part: Items(part, name, places, weights, {"loss": errors}) for part, errors in parts.items()}
+    items = {
+        part: Items(part, name, places, weights, {"loss": errors, "mae": np.sqrt(errors)})
+        for part, errors in parts.items()
+    }
     figures = {part: {"loss": i.mean("loss"), "rmse": math.sqrt(i.mean("loss"))} for part, i in items.items()}
     return Entry(name, role, items, figures, **made)
 
@@ -105,14 +108,18 @@ def test_the_same_content_makes_the_same_bytes_at_any_time(judged, monkeypatch):
     data = dumps(judged)
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     monkeypatch.setattr("time.localtime", lambda *_: (2033, 5, 18, 3, 33, 20, 2, 138, 0))
-    turned = replace(
+
+    def turned(items):
+        parts = reversed(items.items())
+        return {part: replace(each, errors=dict(reversed(each.errors.items()))) for part, each in parts}
+
+    other = replace(
         judged,
         entries=tuple(
-            replace(e, items=dict(reversed(e.items.items())), figures=dict(reversed(e.figures.items())))
-            for e in judged.entries
+            replace(e, items=turned(e.items), figures=dict(reversed(e.figures.items()))) for e in judged.entries
         ),
     )
-    assert dumps(turned) == data
+    assert dumps(other) == data
     assert dumps(loads(data)) == data
 
 
@@ -120,7 +127,9 @@ def test_arrays_that_are_the_same_are_kept_once_and_numpy_opens_the_file(judged,
     write(str(tmp_path), judged)
     with np.load(tmp_path / store.NAME, allow_pickle=False) as archive:
         arrays = [name for name in archive.files if name != store.CONTENT]
-        assert len(arrays) == 6  # places, weights, and the errors on two parts of two rules of which one is there twice
+        assert (
+            len(arrays) == 10
+        )  # places, weights; two errors on two parts, of two rules of three
         assert archive[arrays[0]].shape == (4,)
 
 
@@ -235,7 +244,11 @@ def test_another_studys_and_other_datas_are_refused_and_left(judged, tmp_path):
 
 
 def fitted(name="ridge"):
-    arrays = {"weights": np.arange(6.0).reshape(2, 3), "symbols": np.array([3, 1], dtype=np.int32)}
+    arrays = {
+        "weights": np.arange(6.0).reshape(2, 3),
+        "symbols": np.array([3, 1], dtype=np.int32),
+        "level": np.array(0.5),
+    }
     return Fitted(name, "ridge on 104 changes", {"lookback": 104, "penalty": 0.01}, arrays, "on a sample")
 
 
@@ -247,7 +260,7 @@ def test_what_a_rival_has_fitted_is_read_as_it_was_written(address, name, tmp_pa
     assert replace(found, arrays={}) == replace(fitted(name), arrays={})
     for key, array in fitted().arrays.items():
         np.testing.assert_array_equal(found.arrays[key], array)
-        assert found.arrays[key].dtype == array.dtype
+        assert (found.arrays[key].dtype, found.arrays[key].shape) == (array.dtype, array.shape)
     with pytest.raises(ForeignCheckpoint):
         store.read_fitted(address, name, ("b" * 32,))
     [place] = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -259,11 +272,16 @@ def test_a_fitted_rivals_file_is_deterministic_and_its_damage_is_found(tmp_path)
     store.write_fitted(str(tmp_path), fitted(), STUDY, DATA)
     path = tmp_path / store.fitted_name("ridge")
     before = path.read_bytes()
-    store.write_fitted(str(tmp_path), fitted(), STUDY, DATA)
+    laid = {key: np.asfortranarray(array) for key, array in reversed(fitted().arrays.items())}
+    laid["level"] = np.array(0.5)  # numpy would make a row of it
+    store.write_fitted(str(tmp_path), replace(fitted(), arrays=laid), STUDY, DATA)
     assert path.read_bytes() == before
     path.write_bytes(before[:-1])
     with pytest.raises(BrokenJudgements, match=r"rival-ridge\.npz"):
         store.read_fitted(str(tmp_path), "ridge")
+    with pytest.raises(ValueError, match="Object arrays"):
+        store.write_fitted(str(tmp_path), replace(fitted(), arrays={"a": np.array([object()])}), STUDY, DATA)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 # --- The check ------------------------------------------------------------------------------------------------
