@@ -1,0 +1,1 @@
+"""What a network must beat, and whether it does."""
