@@ -13,6 +13,7 @@ from lstm.data import prepare
 from lstm.sections import DataConfig
 from lstm.table import Table
 
+
 FAULTS_TIMEOUT_S = 3600
 
 
