@@ -99,6 +99,7 @@ class DataConfig(Data):
         "mean of two seasons",
         "ridge",
     )
+    extra_rivals: ClassVar[tuple[str, ...]] = ("LightGBM", "AutoETS", "MSTL", "AutoARIMA")
     counted: ClassVar[str] = "windows"
     prediction: ClassVar[str] = "Forecast what is next"
     has_series: ClassVar[bool] = True
@@ -283,6 +284,7 @@ class ClassifyData(Data):
         "The logistic regression sees all steps side by side, filled up to the longest sequence."
     )
     rivals: ClassVar[tuple[str, ...]] = ("commonest class", "logistic regression", "nearest neighbour")
+    extra_rivals: ClassVar[tuple[str, ...]] = ("random kernels",)
     predicted: ClassVar[str] = "sequences"
 
     path: str = Field(

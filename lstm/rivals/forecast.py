@@ -73,7 +73,7 @@ class Rule:
     def _errors(self, fitted: Fitted, series: Series, section: DataConfig, origins: np.ndarray) -> judged.Forecasts:
         count, level = len(series.targets), int(fitted.settings["level"] or 1)
         values, found = series.values[:, :count], judged.Forecasts(series, len(origins))
-        for some in _blocks(origins, section.horizon * count):
+        for some in blocks(origins, section.horizon * count):
             rows = some[:, None] + np.arange(section.horizon)
             if self.seasons and not self.changes:
                 forecast = seasonal_naive(series, some, section.horizon)  # the baseline, to the bit
@@ -236,7 +236,7 @@ def _fitted(series: Series, layout: Layout, origins: np.ndarray) -> list[ridge.R
 def _pairs(series: Series, layout: Layout, origins: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Inputs and the coming changes of windows, block by block: (window, input), (window, step * target)."""
     width = layout.width(series.inputs)
-    for some in _blocks(origins, max(width, layout.lookback * series.inputs, layout.horizon * series.inputs)):
+    for some in blocks(origins, max(width, layout.lookback * series.inputs, layout.horizon * series.inputs)):
         past, ahead, changes = windows(series, layout, some)
         yield layout.inputs(past, ahead), changes.reshape(len(some), -1)
 
@@ -262,7 +262,7 @@ def _metrics(
     return [sums.metrics() for sums in found]
 
 
-def _blocks(origins: np.ndarray, numbers: int) -> Iterator[np.ndarray]:
+def blocks(origins: np.ndarray, numbers: int) -> Iterator[np.ndarray]:
     """Origins in blocks, each of whose windows holds so many numbers."""
     size = max(BLOCK // max(numbers, 1), 1)
     for start in range(0, len(origins), size):

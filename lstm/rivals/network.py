@@ -1,21 +1,22 @@
-"""A trained network's judgement, item by item: its means are what the task's `evaluate` says."""
+"""Where rivals and networks meet: a network's judgement, item by item, and a rival in a network's place."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lstm import classify, forecast, language, memory, tasks
-from lstm.checkpoint import Checkpoint, Dataset
+from lstm import classify, forecast, language, memory, table, tasks
+from lstm.checkpoint import Checkpoint, Dataset, Facts
 from lstm.config import TrialConfig
 from lstm.data import Series
 from lstm.network import Forecaster, SequenceNetwork, evaluation_batch
 from lstm.problems import Problems
-from lstm.records import Judged
-from lstm.rivals import judged
-from lstm.rivals.rival import Judgement
+from lstm.records import BadInput, Judged
+from lstm.rivals import judged, registry
+from lstm.rivals.rival import Fitted, Judgement
 from lstm.sections import DataConfig, MemoryData, TextData
 from lstm.sequences import Sequences
 from lstm.text import Text
@@ -77,3 +78,30 @@ JUDGES: Mapping[str, Callable[[nn.Module, Any, TrialConfig, Judged, str], Judgem
     "language_model": cast("Callable[..., Judgement]", _language),
     "memory": cast("Callable[..., Judgement]", _memory),
 }
+
+
+class _Instead(nn.Module):
+    """A rival that is asked as a network is."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        super().__init__()
+        self._fitted = fitted
+
+    def forward(self, past: Tensor, ahead: Tensor) -> Tensor:
+        """Forecasts from the look-back and what is known ahead."""
+        return torch.from_numpy(registry.forecast_of(self._fitted, past.numpy(), ahead.numpy()))
+
+
+def predict(fitted: Fitted, config: TrialConfig, facts: Facts, path: str, folder: Path) -> dict[str, list[Any]]:
+    """What a fitted rival forecasts after a file's last known target, as `forecast.predict` does by a network.
+
+    Raises:
+        BadInput: the file is wrong, or the rival is judged only.
+    """
+    registry.check_forecasts(fitted.name)
+    section = config.data_as(DataConfig).model_copy(update={"lookback": int(fitted.settings["lookback"] or 1)})
+    source = table.read(section.model_copy(update={"path": path}), folder)
+    try:
+        return forecast.follow(_Instead(fitted), section, facts, source)
+    except BadInput as error:
+        raise BadInput(*(f"{folder / path}: {message}" for message in error.messages)) from None

@@ -1,8 +1,9 @@
 """The rivals of each task; one of them, or all, fitted and judged. None that fails stops anything."""
 
 import importlib.util
+import resource
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -11,14 +12,14 @@ import numpy as np
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Judged
-from lstm.rivals import classify, forecast, language, memory
+from lstm.rivals import bounded, classify, forecast, kernels, language, memory, others
 from lstm.rivals.rival import Fitted, Forecasting, Judgement, LeftOut, Rival, rank
 from lstm.sections import DATA
 
 PARTS: tuple[Judged, ...] = ("validation", "test")
 RIVALS: Mapping[str, tuple[Rival, ...]] = {
-    "forecast": cast("tuple[Rival, ...]", forecast.RIVALS),
-    "classify": cast("tuple[Rival, ...]", classify.RIVALS),
+    "forecast": cast("tuple[Rival, ...]", (*forecast.RIVALS, *others.RIVALS)),
+    "classify": cast("tuple[Rival, ...]", (*classify.RIVALS, *kernels.RIVALS)),
     "language_model": cast("tuple[Rival, ...]", language.RIVALS),
     "memory": cast("tuple[Rival, ...]", memory.RIVALS),
 }
@@ -60,24 +61,38 @@ def judge(fitted: Fitted, data: Dataset, config: TrialConfig, part: Judged) -> J
     return rival(config.task, fitted.name).judge(fitted, data, config, part)
 
 
+def check_forecasts(name: str) -> None:
+    """Whether a rival forecasts what nobody knows yet.
+
+    Raises:
+        BadInput: it is judged only, or there is none of that name.
+    """
+    if not hasattr(rival("forecast", name), "forecast"):
+        others = ", ".join(each.name for each in RIVALS["forecast"] if hasattr(each, "forecast"))
+        raise BadInput(f"the rival {name!r} is judged only, it does not forecast what is next; {others} do")
+
+
 def forecast_of(fitted: Fitted, past: np.ndarray, ahead: np.ndarray) -> np.ndarray:
     """Scaled forecasts of a fitted rival: see `Forecasting.forecast`.
 
     Raises:
-        BadInput: this rival does not forecast beyond the data.
+        BadInput: it is judged only.
     """
-    each = rival("forecast", fitted.name)
-    if not hasattr(each, "forecast"):
-        raise BadInput(f"the rival {fitted.name!r} is judged only, it does not forecast; name another one")
-    return cast("Forecasting", each).forecast(fitted, past, ahead)
+    check_forecasts(fitted.name)
+    return cast("Forecasting", rival("forecast", fitted.name)).forecast(fitted, past, ahead)
 
 
-def run(name: str, data: Dataset, config: TrialConfig) -> Outcome:
-    """Fits one and judges it on both parts; whatever goes wrong is told in the outcome."""
+def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = None) -> Outcome:
+    """Fits one and judges it on both parts; whatever goes wrong is told in the outcome.
+
+    With a budget in seconds of a core it runs in a process of its own, which ends with the budget.
+    """
     started, each = time.monotonic(), rival(config.task, name)
     if lacking := [package for package in each.needs if importlib.util.find_spec(package) is None]:
         return Outcome(name, why=f"{' and '.join(lacking)} not installed: pip install 'lstm-sweeps[rivals]'")
     try:
+        if budget_s is not None:
+            return cast("Outcome", bounded.run(name, data, config, budget_s))
         fitted = each.fit(data, config)
         judgements = {part: each.judge(fitted, data, config, part) for part in PARTS}
     except LeftOut as error:
@@ -87,9 +102,32 @@ def run(name: str, data: Dataset, config: TrialConfig) -> Outcome:
     return Outcome(name, fitted, judgements, seconds=time.monotonic() - started)
 
 
-def run_all(data: Dataset, config: TrialConfig) -> list[Outcome]:
-    """Those that always run, one after another; rules that coincide are one row."""
-    return together([run(each.name, data, config) for each in RIVALS[config.task] if not each.needs])
+def run_all(data: Dataset, config: TrialConfig, budget_s: float = 0.0) -> list[Outcome]:
+    """Those that always run, then the extra ones within a budget in seconds of a core, shared by those still to come.
+
+    Rules that coincide are one row.
+    """
+    always = [run(each.name, data, config) for each in RIVALS[config.task] if not each.needs]
+    return [*together(always), *run_extra(data, config, budget_s)]
+
+
+def run_extra(data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:
+    """The extra ones, one after another; one that the budget does not reach is named with that."""
+    extra = [each.name for each in RIVALS[config.task] if each.needs]
+    for place, name in enumerate(extra):
+        share = budget_s / (len(extra) - place)
+        if share < 1:
+            yield Outcome(name, why=f"there was no time for it: {budget_s:.1f} s of a core are left")
+            continue
+        used = _children_s()
+        yield run(name, data, config, share)
+        budget_s -= _children_s() - used
+
+
+def _children_s() -> float:
+    """Seconds of a core that ended processes of this one have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def together(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -1,12 +1,17 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge as Independent
 
 from lstm import data
+from lstm.checkpoint import Facts
 from lstm.data import seasonal_naive
+from lstm.records import BadInput
 from lstm.rivals import forecast, registry
+from lstm.rivals.network import predict
+from lstm.rivals.rival import Fitted
 from lstm.sections import DataConfig
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
@@ -172,6 +177,34 @@ def test_a_forecast_from_a_window_is_the_one_that_was_judged(cases, name):
         np.testing.assert_allclose(errors, seasonal_naive(series, origins, 4) - series.values[rows, :2], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["seasonal naive", "mean of two seasons", "ridge"])
+def test_a_rival_predicts_what_follows_a_file(trial_config, series_of, seasonal, tmp_path, name):
+    config = trial_config(
+        {"time": "t", "season": 7, "lookback": 9, "horizon": 4, "path": "a.csv", "calendar": ["day_of_week"]}
+    )
+    values = seasonal(300, 7, 1)
+    series = series_of(config.data, values, step="1D")
+    fitted = outcome(name, series, config).fitted
+    times = pd.date_range("2020-01-01", periods=200, freq="D")
+    pd.DataFrame({"t": times, "y": values[:200, 0]}).to_csv(tmp_path / "b.csv", index=False)
+    found = predict(fitted, config, Facts.of(series), "b.csv", tmp_path)
+    layout = forecast.Layout.of(series, config.data, fitted.settings["lookback"])
+    past, ahead, _ = forecast.windows(series, layout, np.array([200]))
+    wanted = series.original(registry.forecast_of(fitted, past, ahead))[0, :, 0]
+    np.testing.assert_allclose(found["y"], wanted, rtol=1e-4)
+    assert found["t"] == [str(time)[:10] for time in pd.date_range("2020-01-01", periods=204, freq="D")[200:]]
+    pd.DataFrame({"t": times[:3], "y": values[:3, 0]}).to_csv(tmp_path / "c.csv", index=False)
+    with pytest.raises(BadInput, match=f"looks back on {fitted.settings['lookback']}"):
+        predict(fitted, config, Facts.of(series), "c.csv", tmp_path)
+
+
+def test_a_rival_that_is_judged_only_predicts_nothing(trial_config, series_of, walk, tmp_path):
+    config = trial_config()
+    facts = Facts.of(series_of(config.data, walk(100)))
+    with pytest.raises(BadInput, match="AutoETS"):
+        predict(Fitted("AutoETS", "AutoETS", {}, {}), config, facts, "b.csv", tmp_path)
+
+
 @pytest.mark.skipif(not CO2.is_file(), reason="experiments/data/co2.csv is not there")
 def test_co2s_rivals_are_as_good_as_those_made_by_hand(trial_config):
     section = {
@@ -186,7 +219,7 @@ def test_co2s_rivals_are_as_good_as_those_made_by_hand(trial_config):
     }
     config = trial_config(section)
     series = data.load(config.data, EXPERIMENTS, 130)
-    found = {each.name: each.judgements["test"] for each in registry.run_all(series, config)}
+    found = {each.name: each.judgements["test"] for each in registry.run_all(series, config) if each.fitted}
     figures = {name: each.metrics["mae_original"] for name, each in found.items()}
     assert figures["seasonal naive"] == pytest.approx(1.693, abs=1e-3)
     assert figures["last season and change"] == pytest.approx(0.679, abs=1e-3)

@@ -129,7 +129,7 @@ def test_a_name_that_no_rival_has_is_refused_with_those_that_there_are():
 
 def test_the_best_rival_is_the_best_on_validation_by_the_searchs_metric(cases, outcomes):
     _, config = cases["classify"]
-    found = outcomes("classify")
+    found = [each for each in outcomes("classify") if each.fitted]
     best = registry.best(found, config)
     assert best.name == max(found, key=lambda each: each.judgements["validation"].metrics["accuracy"]).name
     by_loss = config.model_copy(update={"metric": "val/loss", "direction": "minimize"})
