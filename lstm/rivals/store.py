@@ -19,9 +19,10 @@ import numpy as np
 
 from lstm import files
 from lstm.ownership import ForeignCheckpoint
-from lstm.records import Finding, Judged, NewerForm, Scalar, check_form
+from lstm.records import Finding, Judged, NewerForm, check_form
 from lstm.rivals.interval import Blocks
 from lstm.rivals.items import Items
+from lstm.rivals.rival import Fitted
 
 FORMAT = 1
 NAME = "judged.npz"
@@ -68,17 +69,6 @@ class Judgements:
     entries: tuple[Entry, ...]  # rivals in the order in which the task names them
     searched: bool = True  # else one training is held against the rivals
     no_base: str = ""  # why there is no base, where a search has none
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """All that is kept of a fitted rival: it can be written, and read again without running code."""
-
-    name: str
-    title: str  # with what it chose: "ridge on 104 changes"
-    settings: Mapping[str, Scalar]
-    arrays: Mapping[str, np.ndarray]
-    note: str = ""  # what people should know of the fit: a sample, a limit
 
 
 @dataclass(frozen=True, slots=True)
