@@ -272,6 +272,21 @@ def probe(**arguments: Any) -> int | None:
 
 
 @main.command()
+@NAMED
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Of a core, for rivals of the extra packages.  [default: 3600]",
+)
+@JSON
+@HOME
+def rivals(**arguments: Any) -> int | None:
+    """Say whether a network is needed: it beside simpler models."""
+    return _verb("rivals", **arguments)
+
+
+@main.command()
 @click.argument("named", metavar="[NAME|SPEC]", required=False)
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="[default: the first free one from 5000]")
 @JSON

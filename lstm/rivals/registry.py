@@ -3,11 +3,9 @@
 import importlib.util
 import resource
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
-
-import numpy as np
 
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
@@ -34,7 +32,6 @@ class Outcome:
     judgements: Mapping[Judged, Judgement] = field(default_factory=dict)
     why: str = ""  # it has failed, or was left out: the reason, for people
     failed: bool = False  # it raised, which it should not have
-    also: tuple[str, ...] = ()  # names of rules that say the same here, and have no outcome of their own
     seconds: float = 0.0
 
 
@@ -54,6 +51,11 @@ def rival(task: str, name: str) -> Rival:
         if each.name == name:
             return each
     raise BadInput(f"the task {task} has no rival {name!r}; it has {', '.join(names(task))}")
+
+
+def lacking(task: str, name: str) -> list[str]:
+    """The packages that a rival needs and this machine lacks."""
+    return [package for package in rival(task, name).needs if importlib.util.find_spec(package) is None]
 
 
 def judge(fitted: Fitted, data: Dataset, config: TrialConfig, part: Judged) -> Judgement:
@@ -88,8 +90,8 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
     With a budget in seconds of a core it runs in a process of its own, which ends with the budget.
     """
     started, each = time.monotonic(), rival(config.task, name)
-    if lacking := [package for package in each.needs if importlib.util.find_spec(package) is None]:
-        return Outcome(name, why=f"{' and '.join(lacking)} not installed: pip install 'lstm-sweeps[rivals]'")
+    if packages := lacking(config.task, name):
+        return Outcome(name, why=f"{' and '.join(packages)} not installed: pip install 'lstm-sweeps[rivals]'")
     try:
         if budget_s is not None:
             return cast("Outcome", bounded.run(name, data, config, budget_s))
@@ -102,20 +104,31 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
     return Outcome(name, fitted, judgements, seconds=time.monotonic() - started)
 
 
+def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
+    """What was fitted before, judged on both parts; whatever goes wrong is told in the outcome."""
+    try:
+        judgements = {part: judge(fitted, data, config, part) for part in PARTS}
+    except Exception as error:  # as in `run`
+        return Outcome(fitted.name, why=f"{type(error).__name__}: {error}", failed=True)
+    return Outcome(fitted.name, fitted, judgements)
+
+
 def run_all(data: Dataset, config: TrialConfig, budget_s: float = 0.0) -> list[Outcome]:
-    """Those that always run, then the extra ones within a budget in seconds of a core, shared by those still to come.
+    """Those that always run, then the extra ones; see `run_some`."""
+    return list(run_some(names(config.task), data, config, budget_s))
 
-    Rules that coincide are one row.
+
+def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:
+    """Some, one after another; the extra ones within a budget in seconds of a core, shared by those still to come.
+
+    One that the budget does not reach is named with that.
     """
-    always = [run(each.name, data, config) for each in RIVALS[config.task] if not each.needs]
-    return [*together(always), *run_extra(data, config, budget_s)]
-
-
-def run_extra(data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:
-    """The extra ones, one after another; one that the budget does not reach is named with that."""
-    extra = [each.name for each in RIVALS[config.task] if each.needs]
-    for place, name in enumerate(extra):
-        share = budget_s / (len(extra) - place)
+    extra = [name for name in some if rival(config.task, name).needs and not lacking(config.task, name)]
+    for name in some:
+        if name not in extra:
+            yield run(name, data, config)
+            continue
+        share = budget_s / (len(extra) - extra.index(name))
         if share < 1:
             yield Outcome(name, why=f"there was no time for it: {budget_s:.1f} s of a core are left")
             continue
@@ -128,30 +141,6 @@ def _children_s() -> float:
     """Seconds of a core that ended processes of this one have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def together(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """The same, but rules that came to the same answers are one: the first of them, which names the others."""
-    found: list[Outcome] = []
-    for each in outcomes:
-        same = next((place for place, other in enumerate(found) if _coincide(each, other)), None)
-        if same is None:
-            found.append(each)
-        else:
-            found[same] = replace(found[same], also=(*found[same].also, each.name, *each.also))
-    return found
-
-
-def _coincide(one: Outcome, other: Outcome) -> bool:
-    """Whether two rules, which fit nothing, are the same to the last bit on every item."""
-    if one.fitted is None or other.fitted is None or one.fitted.arrays or other.fitted.arrays:
-        return False
-    return all(_same(one.judgements[part], other.judgements[part]) for part in PARTS)
-
-
-def _same(one: Judgement, other: Judgement) -> bool:
-    mine, theirs = one.items.errors, other.items.errors
-    return all(np.array_equal(mine[metric], theirs[metric], equal_nan=True) for metric in mine)
 
 
 def best(outcomes: Sequence[Outcome], config: TrialConfig) -> Outcome | None:

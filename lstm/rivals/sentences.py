@@ -11,8 +11,21 @@ def lines(found: Verdict) -> tuple[str, ...]:
     """The verdict: the sentence, the base, what has no figures. Where the base is better that comes first."""
     beside = base(found)
     first = (beside, sentence(found)) if worse_than_base(found) else (sentence(found), beside)
-    absent = [f"{row.name}: {row.why}" for row in found.absent if row.role == "rival"]
-    return tuple(line for line in (*first, *absent, note(found)) if line)
+    return tuple(line for line in (*first, *left_out(found), *samples(found), note(found)) if line)
+
+
+def left_out(found: Verdict) -> list[str]:
+    """The rivals that have no figures, those of one reason together."""
+    whose: dict[str, list[str]] = {}
+    for row in found.absent:
+        if row.role == "rival":
+            whose.setdefault(row.why, []).append(row.name)
+    return [f"{', '.join(names)}: {why}" for why, names in whose.items()]
+
+
+def samples(found: Verdict) -> list[str]:
+    """What is to be known of rivals' fits."""
+    return [f"{row.name}: {row.note}" for row in found.rivals if row.note]
 
 
 def sentence(found: Verdict) -> str:

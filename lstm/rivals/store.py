@@ -30,7 +30,7 @@ PARTS: tuple[Judged, ...] = ("validation", "test")
 NEAR = 1e-5  # between a mean and its items: a network's loss may have been added up in float32
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's first time: the same content makes the same bytes
 CONTENT = "content.json"
-MEND = "run the sweep again: what is missing is judged again, to the same numbers"
+MEND = "`sweep rivals NAME` judges and fits again what is missing or damaged, to the same numbers"
 Role = Literal["network", "front", "base", "rival"]
 
 
@@ -56,6 +56,7 @@ class Entry:
     rival: str = ""  # its stable name: a part of names in MLflow and of files
     second: float | None = None  # the second objective's figure, where there is one
     why: str = ""  # it failed, diverged, or was left out: why
+    note: str = ""  # what people should know of a rival's fit: a sample, a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def dumps(judged: Judgements) -> bytes:
     shelf = _Shelf()
     entries = []
     for entry in judged.entries:
-        row = {name: getattr(entry, name) for name in ("name", "role", "trial", "rival", "second", "why")}
+        row = {name: getattr(entry, name) for name in ("name", "role", "trial", "rival", "second", "why", "note")}
         row["figures"] = {part: dict(figures) for part, figures in entry.figures.items()}
         row["items"] = {part: shelf.items(entry.items[part]) for part in PARTS if part in entry.items}
         entries.append(row)
@@ -191,6 +192,7 @@ def _judgements(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Judgem
             rival=str(entry["rival"]),
             second=entry["second"],
             why=str(entry["why"]),
+            note=str(entry["note"]),
         )
         for entry in row.pop("entries")
     )

@@ -39,6 +39,7 @@ class Row:
     rivals: tuple[str, ...] = ()  # the stable names of the rules that it stands for
     second: float | None = None
     why: str = ""  # why it has no figures: it failed, diverged or was left out
+    note: str = ""  # what people should know of a rival's fit: a sample, a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ def _row(group: Sequence[Entry], network: Entry | None, metric: str, mean: str, 
         rivals=tuple(each.rival for each in group if each.rival),
         second=entry.second,
         why=entry.why,
+        note=entry.note,
     )
 
 

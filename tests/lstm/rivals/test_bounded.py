@@ -47,7 +47,7 @@ def test_a_process_that_dies_is_told_with_its_last_words(cases, monkeypatch):
 @pytest.mark.parametrize("task", [task for task in DATA if DATA[task].extra_rivals])
 def test_what_is_not_installed_is_named_with_the_way_to_it(cases, task, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    found = list(registry.run_extra(*cases[task], 1e6))
+    found = list(registry.run_some(DATA[task].extra_rivals, *cases[task], 1e6))
     assert tuple(each.name for each in found) == DATA[task].extra_rivals
     for each in found:
         assert each.fitted is None
@@ -55,7 +55,8 @@ def test_what_is_not_installed_is_named_with_the_way_to_it(cases, task, monkeypa
         assert "lstm-sweeps[rivals]" in each.why
 
 
-def test_what_there_is_no_time_for_is_named(cases):
-    found = list(registry.run_extra(*cases["forecast"], 0.5))
+def test_what_there_is_no_time_for_is_named(cases, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    found = list(registry.run_some(DATA["forecast"].extra_rivals, *cases["forecast"], 0.5))
     assert [each.name for each in found] == list(DATA["forecast"].extra_rivals)
     assert all(each.fitted is None and "0.5 s" in each.why for each in found)
