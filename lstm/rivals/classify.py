@@ -12,8 +12,8 @@ from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
 from lstm.sequences import Sequences
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1)
-MOST_NUMBERS = 4_000_000  # that a regression is fitted on
-WORK = 2 * 10**11  # multiplications of all distances of a part
+MOST_NUMBERS = 4_000_000  # that a regression is fitted on, of ten classes; of more classes fewer
+WORK = 5 * 10**10  # multiplications of all distances of a part
 MOST_KEPT = 100_000_000  # numbers of the sequences that are compared with
 BLOCK = 2**22  # numbers at once
 LEAST = float(np.finfo(np.float64).eps)  # no answer is less likely
@@ -51,7 +51,7 @@ class Logistic:
     def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
         """A regression for each penalty, and the best of them on validation."""
         train = data.parts["train"]
-        chosen = sample(train, MOST_NUMBERS // _width(data))
+        chosen = sample(train, 10 * MOST_NUMBERS // (_width(data) * max(len(data.targets), 10)))
         labels = data.labels[chosen]
         if len(np.unique(labels)) < 2:
             raise LeftOut(f"sequences of {_width(data):,} numbers are too long for it")

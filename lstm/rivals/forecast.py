@@ -65,8 +65,8 @@ class Rule:
 
     def _with(self, level: int, series: Series, config: TrialConfig) -> Fitted:
         season, horizon = series.season, config.data_as(DataConfig).horizon
-        whole = season * ((horizon - 1) // season + self.seasons) if self.seasons else 0
-        lookback = max(whole + level * self.changes, 1)
+        whole = season * ((horizon - 1) // season + self.seasons) if self.changes else season
+        lookback = whole + level * self.changes if self.seasons else 1
         settings = {"lookback": lookback, "season": season, "level": level, "targets": len(series.targets)}
         return Fitted(self.name, self.name, settings, {})
 
@@ -88,7 +88,8 @@ class Rule:
         for number in range(self.seasons):
             # Over several seasons the change is that of as many.
             back = season * (steps // season + 1 + number)
-            value, there = values[np.maximum(origins + steps - back, 0)], origins - back >= level * self.changes
+            value = values[np.maximum(origins + steps - back, 0)]
+            there = origins >= (back + level if self.changes else season + 0 * steps)
             for step in range(1, level * self.changes + 1):
                 before = np.maximum(origins - step, 0)
                 value = value + (values[before] - values[np.maximum(before - back, 0)]) / level

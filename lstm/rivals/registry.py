@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
+
 from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Judged

@@ -63,6 +63,25 @@ def test_a_rule_with_too_few_rows_falls_back_to_fewer_seasons_then_to_the_last_v
     assert not np.array_equal(found[4:], one._from(values, origins, 2, 20, 1)[4:])
 
 
+@pytest.mark.parametrize("horizon", [4, 15])
+def test_the_seasonal_naive_needs_no_more_than_a_season(trial_config, series_of, seasonal, horizon):
+    config = trial_config({"season": 7, "horizon": horizon})
+    series = series_of(config.data, seasonal(300, 7, 1))
+    fitted = outcome("seasonal naive", series, config).fitted
+    assert fitted.settings["lookback"] == 7
+    past = series.values[None, 193:200]
+    found = registry.forecast_of(fitted, past, np.empty((1, horizon, 0)))
+    np.testing.assert_array_equal(found, seasonal_naive(series, np.array([200]), horizon))
+
+
+@pytest.mark.parametrize("lookback", [1, 2])
+def test_the_shortest_look_back_has_a_ridge_too(trial_config, series_of, walk, lookback):
+    config = trial_config({"lookback": lookback, "season": 1})
+    found = outcome("ridge", series_of(config.data, walk(200)), config)
+    assert found.fitted.settings["lookback"] >= 1
+    assert np.isfinite(found.judgements["test"].items.errors["loss"]).all()
+
+
 def test_without_a_season_the_rules_coincide_or_make_no_sense(trial_config, series_of, walk):
     config = trial_config({"season": 1})
     found = {each.name: each for each in registry.run_all(series_of(config.data, walk(200)), config)}
