@@ -202,7 +202,10 @@ def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, say: Say)
     from lstm.rivals import store
 
     try:
-        return store.read_fitted(folder, name, studies, data)
+        found = store.read_fitted(folder, name, studies, data)
+        if found is not None and found.name != name:
+            raise store.BrokenJudgements(f"{folder}/{store.fitted_name(name)}: is what {found.name} has fitted")
+        return found
     except store.BrokenJudgements as error:
         say(f"{error}; it is fitted again")
         return None

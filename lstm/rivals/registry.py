@@ -117,7 +117,7 @@ def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
 
 def run_all(data: Dataset, config: TrialConfig, budget_s: float = 0.0) -> list[Outcome]:
     """Those that always run, then the extra ones; see `run_some`."""
-    return list(run_some(names(config.task), data, config, budget_s))
+    return list(run_some([each.name for each in RIVALS[config.task]], data, config, budget_s))
 
 
 def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +12,7 @@ import twin
 
 from cluster import study
 from cluster.lease import Lease
+from cluster.trial import TrialActor
 from experiments.cli import main
 from lstm import datasets, ownership, tasks
 from lstm.config import TrialConfig
@@ -33,13 +36,17 @@ DIVERGES = DIVERGES.replace("batch_size: 16", "batch_size: 1").replace("hidden_s
 RATE = "  space: {training.learning_rate: {type: float, low: 9, high: 10}}\n"
 
 
-def ran(folder, spec, data):
-    """A sweep run to its end in a child, without Ray; what the last screen's document says."""
+def ran(folder, spec, data, fault=lambda: None):
+    """A sweep run to its end in a child, without Ray; its code, what the last screen's document says, and the screen.
+
+    `fault` is done in the child before.
+    """
     (folder / "tiny.yaml").write_text(spec)
     (folder / "tiny.csv").write_text(data)
 
     def act():
         os.chdir(folder)
+        fault()
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         with twin.near():
@@ -47,31 +54,37 @@ def ran(folder, spec, data):
 
     code = twin.forked(act, folder / "log")
     text = (folder / "out").read_text()
-    return code, json.loads(text) if text else (folder / "err").read_text()
+    return code, json.loads(text) if text else None, (folder / "err").read_text()
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, tiny):
     """A sweep that has ended: `folder`, and the last screen's `document`."""
     folder = tmp_path_factory.mktemp("rivals")
-    code, document = ran(folder, SPEC + SEARCH, tiny.rows(400))
-    assert code == 0, document
-    return SimpleNamespace(folder=folder, kept=folder / "runs" / "tiny", document=document)
+    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400))
+    assert code == 0, screen
+    return SimpleNamespace(folder=folder, kept=folder / "runs" / "tiny", document=document, screen=screen)
 
 
 @pytest.fixture
-def ended(made, monkeypatch):
-    """The same, in the working folder, as it was right after its end but without a verdict; put back afterwards."""
+def whole(made, monkeypatch):
+    """The same, in the working folder; put back afterwards."""
     monkeypatch.chdir(made.folder)
     monkeypatch.delenv("SWEEP_HOME", raising=False)
     before = {path: path.read_bytes() for path in (*made.folder.glob("*"), *made.kept.glob("*")) if path.is_file()}
-    for path in judged_files(made.kept):
-        path.unlink()
     yield made
     for path in judged_files(made.kept):
         path.unlink()
     for path, content in before.items():
         path.write_bytes(content)
+
+
+@pytest.fixture
+def ended(whole):
+    """The same without a verdict, as an earlier version leaves it."""
+    for path in judged_files(whole.kept):
+        path.unlink()
+    return whole
 
 
 def judged_files(kept):
@@ -103,6 +116,141 @@ def fits(monkeypatch):
 
 def always(task="forecast"):
     return list(registry.DATA[task].rivals)
+
+
+def test_a_run_ends_with_the_verdict_and_best_shows_it(whole, sweep, fits):
+    found = whole.document["verdict"]
+    assert found["answer"] in ("better", "worse", "alike")
+    assert "fitting rivals" in whole.screen
+    before = contents(whole.kept)
+    assert told(sweep) == found
+    assert not set(fits) & set(always())
+    assert contents(whole.kept) == before
+    assert json.loads(sweep("best", "tiny", "--json").out)["verdict"] == found
+    text = sweep("best", "tiny").out
+    assert all(line in text for line in found["lines"])
+    assert all(row["name"] in text for row in found["rows"])
+    assert text.count("than the base") == 1
+    for path in judged_files(whole.kept):
+        path.unlink()
+    assert told(sweep) == found
+    assert contents(whole.kept) == before, "judged again, to the same bytes"
+
+
+@pytest.mark.parametrize("change", ["gone", "damaged", "another trial", "another figure", "other data", "another base"])
+def test_best_shows_no_verdict_that_is_not_of_now(whole, sweep, change):
+    path = whole.kept / "judged.npz"
+    judged = store.loads(path.read_bytes())
+    network, base, *rest = judged.entries
+    items = {part: replace(each, errors={"loss": each.errors["loss"] * 1.01}) for part, each in network.items.items()}
+    figures = {part: {"loss": each["loss"] * 1.01} for part, each in network.figures.items()}
+    made = {
+        "another trial": replace(judged, entries=(replace(network, trial=99), base, *rest)),
+        "another figure": replace(judged, entries=(replace(network, items=items, figures=figures), base, *rest)),
+        "another base": replace(judged, entries=(network, replace(base, trial=98), *rest)),
+        "other data": replace(judged, data="0" * 64),
+    }
+    content = store.dumps(made[change]) if change in made else path.read_bytes()[:-9]
+    path.write_bytes(content) if change != "gone" else path.unlink()
+    document = sweep("best", "tiny", "--json")
+    assert document.code == 0
+    assert json.loads(document.out)["verdict"] is None
+    text = sweep("best", "tiny").out
+    assert "judged.npz" in text if change in ("damaged", "other data") else "sweep rivals tiny" in text
+    assert "is the network" not in text.lower()
+
+
+@pytest.mark.parametrize("what", ["judged.npz", "rival-ridge.npz", "figure", "foreign", "renamed"])
+def test_verify_finds_what_is_wrong_and_says_what_mends_it(whole, sweep, what):
+    assert sweep("verify", "tiny").code == 0
+    path = whole.kept / (what if what.endswith(".npz") else "judged.npz")
+    content = path.read_bytes()
+    judged = store.loads((whole.kept / "judged.npz").read_bytes())
+    network, *rest = judged.entries
+    if what == "figure":
+        items = {part: replace(i, errors={"loss": i.errors["loss"] * 1.01}) for part, i in network.items.items()}
+        figures = {part: {"loss": each["loss"] * 1.01} for part, each in network.figures.items()}
+        path.write_bytes(store.dumps(replace(judged, entries=(replace(network, items=items, figures=figures), *rest))))
+    elif what == "foreign":
+        path.write_bytes(store.dumps(replace(judged, study="another")))
+    elif what == "renamed":
+        path = whole.kept / "rival-last value.npz"
+        content = path.read_bytes()
+        path.write_bytes((whole.kept / "rival-ridge.npz").read_bytes())
+    else:
+        path.write_bytes(content[: len(content) // 2])
+    answer = sweep("verify", "tiny", "--json")
+    (finding,) = json.loads(answer.out)["findings"]
+    assert answer.code == 1
+    assert path.name in finding["what"]
+    assert "`sweep rivals tiny`" in finding["mend"]
+    if what == "foreign":
+        path.unlink()
+    assert sweep("rivals", "tiny").code == 0
+    assert path.read_bytes() == content
+    assert sweep("verify", "tiny").code == 0
+
+
+def test_rebuild_leaves_what_was_judged(whole, sweep):
+    before = contents(whole.kept)
+    assert sweep("rebuild", "tiny").code == 0
+    assert contents(whole.kept) == before
+    assert json.loads(sweep("best", "tiny", "--json").out)["verdict"] == whole.document["verdict"]
+
+
+def test_a_killed_driver_judges_what_is_missing(folder, sweep, tiny):
+    def dies():
+        write = store.write_fitted
+
+        def killed(address, fitted, *rest):
+            write(address, fitted, *rest)
+            if fitted.name == "mean of two seasons":
+                twin.kill()
+
+        store.write_fitted = killed
+
+    code, *_ = ran(folder, SPEC + SEARCH, tiny.rows(400), dies)
+    kept = folder / "runs" / "tiny"
+    assert code == -signal.SIGKILL
+    before = {path: path.stat().st_mtime_ns for path in judged_files(kept)}
+    assert [path.name for path in before] == sorted(f"rival-{name}.npz" for name in always()[:-1])
+    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400))
+    assert (code, document["states"]) == (0, {"COMPLETE": 2}), screen
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    files = contents(kept)
+    for path in judged_files(kept):
+        path.unlink()
+    assert told(sweep) == document["verdict"]
+    assert contents(kept) == files
+
+
+def test_rivals_that_can_not_be_judged_are_told_in_a_line_and_cost_no_sweep(folder, tiny):
+    def full():
+        store.write = lambda *_: twin.full()
+
+    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400), full)
+    assert (code, document["verdict"]) == (0, None)
+    assert document["best"]["metrics"]["test/loss"] > 0
+    (line,) = [line for line in screen.splitlines() if "No space left" in line]
+    assert "sweep rivals tiny" in line
+
+
+def test_an_interrupted_run_fits_none(folder, tiny):
+    def interrupts():
+        train = TrialActor._train
+
+        def interrupted(actor, epochs):
+            if actor._order["number"] == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return train(actor, epochs)
+
+        TrialActor._train = interrupted
+
+    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400), interrupts)
+    assert code == 130, screen
+    assert document["verdict"] is None
+    assert "rivals" not in screen
+    assert judged_files(folder / "runs" / "tiny") == []
 
 
 def test_the_figures_are_those_of_the_task(ended, sweep):
@@ -168,7 +316,7 @@ def test_what_is_another_studys_is_refused_and_left(ended, sweep):
     told(sweep)
     path = ended.kept / "judged.npz"
     judged = store.loads(path.read_bytes())
-    foreign = store.dumps(store.Judgements("another", judged.data, judged.metric, judged.blocks, judged.entries))
+    foreign = store.dumps(replace(judged, study="another"))
     path.write_bytes(foreign)
     answer = sweep("rivals", "tiny")
     assert (answer.code, answer.out) == (2, "")
@@ -237,10 +385,10 @@ def test_a_rival_that_fails_is_told_and_the_others_stand(ended, sweep, monkeypat
 
 
 def test_no_completed_trial_still_has_rivals(folder, sweep, tiny):
-    code, document = ran(folder, DIVERGES + SEARCH[: SEARCH.index("  space")] + RATE, tiny.rows(400))
-    assert document["best"] is None, document
-    assert judged_files(folder / "runs" / "tiny") == [] or code == 0
+    code, document, _ = ran(folder, DIVERGES + SEARCH[: SEARCH.index("  space")] + RATE, tiny.rows(400))
+    assert document["best"] is None
     found = told(sweep)
+    assert document["verdict"] == (found if code == 0 else None)
     assert found["answer"] == "none"
     assert found["best"].startswith("ridge on")
     (base,) = [row for row in found["rows"] if row["role"] == "base"]
@@ -249,8 +397,9 @@ def test_no_completed_trial_still_has_rivals(folder, sweep, tiny):
 
 
 def test_a_single_training_is_held_against_the_rivals(folder, sweep, tiny):
-    code, document = ran(folder, SPEC, tiny.rows(400))
-    assert code == 0, document
+    code, document, screen = ran(folder, SPEC, tiny.rows(400))
+    assert code == 0, screen
     found = told(sweep)
+    assert document["verdict"] == found
     assert (found["searched"], found["answer"]) == (False, "worse")
     assert not any(row["role"] == "base" for row in found["rows"])
