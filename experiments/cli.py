@@ -249,6 +249,7 @@ def best(**arguments: Any) -> int | None:
 @click.option("--output", metavar="FILE", help="The file to write.  [default: standard output]")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--trial", type=int, metavar="N", help="Use this trial.  [default: the best]")
+@click.option("--model", metavar="RIVAL", help="Of a series: forecast by this rival of the network, such as ridge.")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), metavar="N", help="Of a text: symbols.  [default: 500]")
 @click.option(
     "--temperature", type=click.FloatRange(0, 100), metavar="T", help="Of a text: 0 is the likeliest.  [default: 0.8]"

@@ -1,6 +1,7 @@
 """What is judged beside the network, by `sweep rivals`, at the end of `sweep run`, in `best` and `verify`."""
 
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -196,6 +197,44 @@ def test_rebuild_leaves_what_was_judged(whole, sweep):
     assert sweep("rebuild", "tiny").code == 0
     assert contents(whole.kept) == before
     assert json.loads(sweep("best", "tiny", "--json").out)["verdict"] == whole.document["verdict"]
+
+
+def test_predict_by_a_rival(whole, sweep):
+    answer = sweep("predict", "tiny", "--model", "seasonal naive")
+    assert (answer.code, answer.err) == (0, "")
+    data = [float(line.rpartition(",")[2]) for line in (whole.folder / "tiny.csv").read_text().splitlines()[1:]]
+    made = [float(line.rpartition(",")[2]) for line in answer.out.splitlines()[1:]]
+    assert made == pytest.approx(data[-7:-4], rel=1e-5)
+    document = json.loads(sweep("predict", "tiny", "--model", "ridge", "--json").out)
+    assert (document["model"], len(document["forecast"]["load"])) == ("ridge", 3)
+    assert "trial" not in document
+    # The data are a sine of 14 pi days and a step of five: a linear map of enough of them knows the next ones.
+    assert document["forecast"]["load"] == pytest.approx(data_after(len(data), 3), abs=0.05)
+
+
+def data_after(count, steps):
+    return [50 + 10 * math.sin(day / 7 * 2 * math.pi) + day % 5 / 10 for day in range(count, count + steps)]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--model", "rige"], "ridge"),
+        (["--model", "AutoETS"], "--model"),
+        (["--model", "ridge", "--trial", "1"], "--trial"),
+        (["--model", "ridge", "--steps", "5"], "--steps"),
+    ],
+)
+def test_predict_by_what_does_not_forecast_is_refused(whole, sweep, words, named):
+    answer = sweep("predict", "tiny", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert named in answer.err
+
+
+def test_predict_by_a_rival_that_was_not_fitted_names_what_fits_it(ended, sweep):
+    answer = sweep("predict", "tiny", "--model", "ridge")
+    assert (answer.code, answer.out) == (2, "")
+    assert "sweep rivals tiny" in answer.err
 
 
 def test_a_killed_driver_judges_what_is_missing(folder, sweep, tiny):
