@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lstm.rivals.verdict import Verdict
 
 NEAR = 1e-3  # between a trial's figure and that of its items: it may have been trained on another device
+DELIVERY_S = 60.0  # what MLflow may take
 NO_BASE = "this sweep was begun by a version that did not train the spec's own settings beside the search"
 Loader = Callable[[Trial], "Checkpoint | None"]
 Say = Callable[[str], None]
@@ -70,7 +71,45 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
 
 def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
     """The verdict on the sweep as it is now; None, and a sentence on how to come by one, where there is none."""
-    from lstm.rivals import store, verdict
+    from lstm.rivals import verdict
+
+    judged, note = _read(home, swept)
+    return (verdict.verdict(judged), "") if judged else (None, note)
+
+
+def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
+    """What MLflow's run of the sweep holds of that: rivals' figures on the test part, and the verdict in words."""
+    from lstm.rivals import sentences, verdict
+
+    judged, _ = _read(home, swept)
+    if judged is None:
+        return {}, ""
+    rivals = [entry for entry in judged.entries if entry.rival and "test" in entry.figures]
+    figures = {f"rival/{each.rival}/{name}": value for each in rivals for name, value in each.figures["test"].items()}
+    return figures, "\n\n".join(sentences.lines(verdict.verdict(judged)))
+
+
+def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
+    """Sends that to MLflow, where it has the whole sweep; else a driver does so at the end. Says what did not work."""
+    from dashboards.config import TrackingConfig
+    from dashboards.recorder import Recorder
+
+    if swept.facts.get("recorded") != home.store_mark(tracking_uri):
+        return ""
+    study, *before = studies_of(swept.facts)
+    tracking, artifacts = TrackingConfig(checkpoints="none"), home.artifacts_of(tracking_uri)
+    recorder = Recorder(
+        tracking_uri, artifacts, tracking, swept.name, study=study, notice=say, studies_before=tuple(before)
+    )
+    recorder.finish(None, {}, None, *in_mlflow(home, swept))
+    if recorder.close(DELIVERY_S) or recorder.refused:
+        return f"MLflow did not take the verdict; `sweep rebuild {swept.name}{home.flag}` delivers it"
+    return ""
+
+
+def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":
+    """What was judged, where it is of the sweep as it is now; else None, and a sentence."""
+    from lstm.rivals import store
 
     folder, data = str(home.sweep(swept.name)), str(swept.facts.get("data_fingerprint") or "")
     again = f"`sweep rivals {swept.name}{home.flag}` tells whether a network is needed"
@@ -80,7 +119,7 @@ def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
         return None, f"{error}; {again}"
     except (BadInput, OSError) as error:
         return None, f"without a verdict: {error}"
-    return (verdict.verdict(judged), "") if judged and _is_of(judged, swept) else (None, again)
+    return (judged, "") if judged and _is_of(judged, swept) else (None, again)
 
 
 def document(found: "Verdict") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cluster import lease
+from dashboards.ask import ask
 from experiments import find, judgement, moved
 from experiments.cli import emit
 from experiments.home import Home
@@ -23,12 +24,14 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     """Judges what was not judged yet and prints the verdict; 1 where there is none, 3 where a driver is at work."""
     found = find.sweep(named, Home.at(home))
     find.read(found)  # whether there is such a sweep, before a claim is laid on it
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
     ended: list[str] = []
     try:
         if driver := lease.driver(found.study_url, found.name):
             raise lease.HeldError(str(driver))
         with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
             verdict = _judge(found, named, BUDGET_S if budget is None else budget)
+            left = judgement.deliver(found.home, found.tracking_uri, find.read(found), _note)
     except lease.HeldError as error:
         print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)
         return 3
@@ -39,9 +42,9 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
         from experiments.screen import LEAST, console
 
         show(verdict, console(least=LEAST))
-    if ended:
-        print(f"{found.name}: {''.join(ended)}", file=sys.stderr)
-    return 0 if not ended and (verdict.network or verdict.rivals) else 1
+    if trouble := "".join(ended) or left:
+        print(f"{found.name}: {trouble}", file=sys.stderr)
+    return 0 if not trouble and (verdict.network or verdict.rivals) else 1
 
 
 def _judge(found: find.Found, named: str, budget_s: float) -> "Verdict":

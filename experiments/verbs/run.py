@@ -267,7 +267,7 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[
         metrics |= {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
     _hold_against_rivals(plan, outcome.sweep, loaded, say)
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
-    recorder.finish(html, metrics, best)
+    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
     return metrics
 
 

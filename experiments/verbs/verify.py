@@ -45,6 +45,7 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         driven=driven,
         read_yaml=_read_yaml,
         moved=(known, here) if known != here else None,
+        rivals=judgement.in_mlflow(found.home, sweep)[0],
     )
     with _store(found) as uri:
         findings = [*kept.findings, *_judged(found, sweep, driven=driven), *mlflow_check.check(uri, expected)]

@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
+import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
 import numpy as np
 import pytest
 import twin
@@ -14,6 +15,7 @@ import twin
 from cluster import study
 from cluster.lease import Lease
 from cluster.trial import TrialActor
+from dashboards import runs
 from experiments.cli import main
 from lstm import datasets, ownership, tasks
 from lstm.config import TrialConfig
@@ -192,10 +194,39 @@ def test_verify_finds_what_is_wrong_and_says_what_mends_it(whole, sweep, what):
     assert sweep("verify", "tiny").code == 0
 
 
+def in_mlflow(folder):
+    """The rivals' figures of the sweep's run and its description."""
+    client = runs.connect(f"sqlite:///{folder}/runs/mlflow.db")
+    study_id = str(study.read(f"sqlite:///{folder}/runs/study.db", "tiny").facts["id"])
+    (run,) = [run for run in runs.of_sweep(client, "tiny", study_id) if "sweep.trial" not in run.data.tags]
+    figures = {name: value for name, value in run.data.metrics.items() if name.startswith("rival/")}
+    return figures, run.data.tags.get("mlflow.note.content")
+
+
+def test_mlflow_has_rivals_and_the_verdict(whole, sweep):
+    figures, said = in_mlflow(whole.folder)
+    judged = store.loads((whole.kept / "judged.npz").read_bytes())
+    rivals = [entry for entry in judged.entries if entry.rival and entry.items]
+    assert figures == {f"rival/{e.rival}/{name}": v for e in rivals for name, v in e.figures["test"].items()}
+    assert said.split("\n\n") == whole.document["verdict"]["lines"]
+
+
+def test_a_sweep_that_was_ended_before_gets_them_later(ended, sweep):
+    wanted = in_mlflow(ended.folder)
+    assert sweep("rebuild", "tiny").code == 0
+    assert in_mlflow(ended.folder) == ({}, None)
+    assert sweep("verify", "tiny").code == 0
+    told(sweep)
+    assert in_mlflow(ended.folder) == wanted
+    assert sweep("verify", "tiny").code == 0
+
+
 def test_rebuild_leaves_what_was_judged(whole, sweep):
-    before = contents(whole.kept)
+    before, wanted = contents(whole.kept), in_mlflow(whole.folder)
     assert sweep("rebuild", "tiny").code == 0
     assert contents(whole.kept) == before
+    assert in_mlflow(whole.folder) == wanted
+    assert sweep("verify", "tiny").code == 0
     assert json.loads(sweep("best", "tiny", "--json").out)["verdict"] == whole.document["verdict"]
 
 
