@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Expected:
         driven: Whether a driver lives, which may not have delivered yet what has just ended.
         read_yaml: Reads a file of YAML.
         moved: Where its checkpoints were and where they are, if they were moved and nobody has written it down yet.
+        rivals: The rivals' figures, `rival/NAME/METRIC`, where they were judged.
     """
 
     sweep: Sweep
@@ -41,6 +42,7 @@ class Expected:
     driven: bool
     read_yaml: Callable[[str], Any]
     moved: tuple[str, str] | None = None
+    rivals: Mapping[str, float] = field(default_factory=dict)
 
 
 def check(uri: str, expected: Expected) -> Iterator[Finding]:
@@ -118,6 +120,7 @@ class _Check:
             ]
             judged = (facts.get("judged") or {}).get("metrics", {})
             judged = {**judged, **worked(sweep.goodput)}
+            judged |= self._expected.rivals
             curves = self._curves(run, ["best", *runs.metric_names(judged).values()])
             yield from _curve_faults({"best": curves["best"]}, bests, exact=True)
             yield from _judged_faults(curves, judged)

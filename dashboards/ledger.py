@@ -33,6 +33,7 @@ from lstm.records import (
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 WHOLE = {"sweep.recorded": "true"}
 ARTIFACT = {"sweep.artifact": "true"}  # its checkpoint is among its artifacts
+DESCRIPTION = "mlflow.note.content"  # what MLflow shows above a run
 _BEST = {"sweep.best": "true"}
 
 
@@ -242,6 +243,13 @@ class Ledger:
         runs.log(self._client, run_id, metrics=points, tags={"sweep.best_trial": str(best.number)} if best else {})
         if best is not None:
             self._mark_best(best, metrics, checkpoint)
+
+    def hold_against(self, rivals: Mapping[str, float], verdict: str) -> None:
+        """Log the rivals' figures, `rival/NAME/METRIC`, in the sweep's run, and the verdict as its description."""
+        ended = self._all_ended()
+        names, at_ms = runs.metric_names(rivals), ended[-1].at_ms if ended else 0
+        points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
+        runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: verdict} if verdict else {})
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
         for run in runs.search(self._client, self.experiment(), _BEST):

@@ -39,6 +39,8 @@ class _Finish:
     html: str | None
     metrics: Mapping[str, float]
     best: Trial | None
+    rivals: Mapping[str, float]
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,16 @@ class Recorder:
             event = replace(event, epoch=replace(event.epoch, state=None))
         self._put(event)
 
-    def finish(self, html: str | None, metrics: Mapping[str, float], best: Trial | None) -> None:
-        """Queue the sweep's end: the report, final metrics, the best trial and its checkpoint."""
-        self._put(_Finish(html, dict(metrics), best))
+    def finish(
+        self,
+        html: str | None,
+        metrics: Mapping[str, float],
+        best: Trial | None,
+        rivals: Mapping[str, float] | None = None,
+        verdict: str = "",
+    ) -> None:
+        """Queue the sweep's end: the report, final metrics, the best trial and its checkpoint, rivals and verdict."""
+        self._put(_Finish(html, dict(metrics), best, dict(rivals or {}), verdict))
 
     def recorded(self, timeout_s: float = 30.0) -> set[int]:
         """The numbers of the trials that are whole in MLflow; none of them if it does not answer in time."""
@@ -335,6 +344,7 @@ class Recorder:
                 best = item.best
                 content = self._checkpoint(best.checkpoint, best.number, best.config) if wanted and best else None
                 ledger.finish(item.html, item.metrics, best, content)
+                ledger.hold_against(item.rivals, item.verdict)
             case _Question():
                 answer = item.ask(ledger)
                 item.answer.set_result(answer)

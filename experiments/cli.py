@@ -249,6 +249,7 @@ def best(**arguments: Any) -> int | None:
 @click.option("--output", metavar="FILE", help="The file to write.  [default: standard output]")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--trial", type=int, metavar="N", help="Use this trial.  [default: the best]")
+@click.option("--model", metavar="RIVAL", help="Of a series: forecast by this rival of the network, such as ridge.")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), metavar="N", help="Of a text: symbols.  [default: 500]")
 @click.option(
     "--temperature", type=click.FloatRange(0, 100), metavar="T", help="Of a text: 0 is the likeliest.  [default: 0.8]"
@@ -269,6 +270,21 @@ def predict(**arguments: Any) -> int | None:
 def probe(**arguments: Any) -> int | None:
     """Measure what a trial's network is like: memory, answers, cost."""
     return _verb("probe", **arguments)
+
+
+@main.command()
+@NAMED
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Of a core, for rivals of the extra packages.  [default: 3600]",
+)
+@JSON
+@HOME
+def rivals(**arguments: Any) -> int | None:
+    """Say whether a network is needed: it beside simpler models."""
+    return _verb("rivals", **arguments)
 
 
 @main.command()

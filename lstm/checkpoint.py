@@ -7,7 +7,6 @@ so `torch.load` opens it as it is. Loading never runs code (`weights_only=True`)
 """
 
 import dataclasses
-import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,12 +17,12 @@ from typing import Any, Protocol
 from lstm import disk, files
 from lstm.config import TrialConfig
 from lstm.data import Scale
+from lstm.files import seal as _seal
 from lstm.records import NOTHING, Epoch, NewerForm, Spent, State, check_form
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
 TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.\d+")  # a file while it is written, with the process's number
-MARK = b"sha256:"
 
 
 class BrokenCheckpoint(Exception):
@@ -247,8 +246,8 @@ def loads(data: bytes) -> Checkpoint:
     """
     import torch
 
-    body = data[: -len(_seal(b""))]
-    if data[len(body) :] != _seal(body):
+    body = files.unsealed(data)
+    if body is None:
         raise BrokenCheckpoint("is truncated, altered or not a checkpoint of ours: its checksum does not match")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -268,12 +267,6 @@ def loads(data: bytes) -> Checkpoint:
     except Exception as error:  # what torch's reader raises on foreign bytes is not one class
         first = (str(error).splitlines() or [""])[0][:120]
         raise BrokenCheckpoint(f"can't be read: {type(error).__name__}: {first}") from None
-
-
-def _seal(body: bytes) -> bytes:
-    """What follows the body: the length of the archive's comment (two bytes) and the comment."""
-    comment = MARK + hashlib.sha256(body).hexdigest().encode()
-    return len(comment).to_bytes(2, "little") + comment
 
 
 def _epoch_row(epoch: Epoch) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def describe(data: Sequences, config: TrialConfig) -> dict[str, Any]:
         "longest": longest,
         "inputs": data.inputs,
         "targets": list(data.targets),
-        "notes": [*data.notes, *([] if _fits(data) else idle)],
+        "notes": [*data.notes, *([] if fits(data) else idle)],
         "fingerprint": data.fingerprint,
     }
     return {"data": about, "windows": {part: len(chosen) for part, chosen in data.parts.items()}}
@@ -157,24 +157,30 @@ def baseline(data: Sequences, _: TrialConfig, part: Judged) -> dict[str, float]:
 
     None where the sequences, each as long as the longest, would be too large for it.
     """
-    if not _fits(data):
+    if not fits(data):
         return {}
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     train, judged = data.parts["train"], data.parts[part]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = LogisticRegression(max_iter=ITERATIONS).fit(_flattened(data, train), data.labels[train])
-    likely = np.maximum(fitted.predict_proba(_flattened(data, judged)), np.finfo(np.float64).eps)
+    fitted = logistic(flattened(data, train), data.labels[train])
+    likely = np.maximum(fitted.predict_proba(flattened(data, judged)), np.finfo(np.float64).eps)
     return metrics(np.log(likely), data.labels[judged])
 
 
-def _fits(data: Sequences) -> bool:
+def logistic(inputs: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Any:
+    """scikit-learn's logistic regression, fitted."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=1 / penalty, max_iter=ITERATIONS).fit(inputs, labels)
+
+
+def fits(data: Sequences) -> bool:
+    """Whether the sequences, each as long as the longest, are small enough for the baseline."""
     return len(data.labels) * data.longest * data.inputs <= MOST_FLATTENED
 
 
-def _flattened(data: Sequences, chosen: np.ndarray) -> np.ndarray:
+def flattened(data: Sequences, chosen: np.ndarray) -> np.ndarray:
     """Sequences as long as the longest of all, their steps side by side: (sequence, longest * column)."""
     values = batch_of(data, chosen)[0]
     room = np.zeros((len(chosen), data.longest, data.inputs))

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+MARK = b"sha256:"
+
 
 def folder_of(address: str) -> Path | None:
     """The folder that an address names, None where it is an object store's."""
@@ -143,3 +145,15 @@ def remove(address: str, name: str) -> None:
         return
     system, path = remote(address)
     system.delete_file(f"{path}/{name}")
+
+
+def seal(body: bytes) -> bytes:
+    """What follows a zip archive without its last two bytes: the length of the comment (two bytes) and the comment."""
+    comment = MARK + hashlib.sha256(body).hexdigest().encode()
+    return len(comment).to_bytes(2, "little") + comment
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """What was sealed; None where it is truncated or altered, or was never sealed."""
+    body = data[: -len(seal(b""))]
+    return body if data[len(body) :] == seal(body) else None

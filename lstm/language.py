@@ -151,7 +151,7 @@ class Feed:
             loss = cross_entropy(network, self._data.ids, start, stop)
         else:
             loss = cross_entropy(network, self._data.ids, start, min(start + some, stop), context=0)
-        return _named(loss, words=self._words)
+        return named(loss, words=self._words)
 
 
 def detached(state: cells.State) -> cells.State:
@@ -196,23 +196,43 @@ def cross_entropy(
 
     Read in equal streams, each with its state carried through, from `context` symbols before its own first one.
     """
+    total = torch.zeros((), dtype=torch.float64, device=next(network.parameters()).device)
+    for logits, wanted, _ in _read(network, ids, start, stop, streams, context):
+        total += nn.functional.cross_entropy(logits, wanted, reduction="sum").double()
+    return float(total) / (stop - start)
+
+
+@torch.no_grad()
+def losses(network: LanguageNetwork, ids: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """The same of each symbol: (symbol,) float64; read as a part is judged."""
+    found = np.empty(stop - start)
+    for logits, wanted, places in _read(network, ids, start, stop, STREAMS, CONTEXT):
+        each = nn.functional.cross_entropy(logits, wanted, reduction="none").double().cpu().numpy()
+        judged = (wanted != IGNORED).cpu().numpy()
+        found[places[judged] - start] = each[judged]
+    return found
+
+
+def _read(
+    network: LanguageNetwork, ids: np.ndarray, start: int, stop: int, streams: int, context: int
+) -> Iterator[tuple[Tensor, Tensor, np.ndarray]]:
+    """Piece by piece the logits `(place, symbol)`, what was wanted, IGNORED where it is not judged, and the places."""
     device = next(network.parameters()).device
     length = -(-(stop - start) // streams)
     own = start + length * np.arange(streams)[:, None]
     size = _piece(streams, network.head.out_features, network.head.in_features)
     state: cells.State | None = None
-    total = torch.zeros((), dtype=torch.float64, device=device)
     for first in range(-context, length, size):
         places = own + np.arange(first, min(first + size, length))
         counts = (places >= own) & (places < stop)
         inputs, targets = (ids[np.clip(at, 0, len(ids) - 1)].astype(np.int64) for at in (places - 1, places))
         logits, state = network(torch.from_numpy(inputs).to(device), state)
         wanted = torch.from_numpy(np.where(counts, targets, IGNORED)).to(device)
-        total += nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="sum").double()
-    return float(total) / (stop - start)
+        yield logits.flatten(0, 1).float(), wanted.flatten(), places.flatten()
 
 
-def _named(loss: float, *, words: bool) -> dict[str, float]:
+def named(loss: float, *, words: bool) -> dict[str, float]:
+    """A mean loss in nats for each symbol, and the same in other words."""
     bits = {} if words else {"bits_per_character": loss / math.log(2)}
     # Beyond it math.exp raises; a training that diverged has no number either.
     return {"loss": loss, **bits, "perplexity": math.exp(loss) if loss < 700 else math.inf}
@@ -241,7 +261,7 @@ def baseline(data: Text, config: TrialConfig, part: Judged) -> dict[str, float]:
     likely[known] = (count[known] + d * unigram[after][known]) / (n + d)
     loss = float(-np.log(likely).mean())
     words = config.data_as(TextData).unit == "words"
-    return {**_named(loss, words=words), "unigram/loss": float(-np.log(unigram[after]).mean())}
+    return {**named(loss, words=words), "unigram/loss": float(-np.log(unigram[after]).mean())}
 
 
 def _counted(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -84,8 +84,8 @@ class Feed:
 
     def loss(self, network: nn.Module, batch: Pair) -> tuple[Tensor, int]:
         """The mean squared error, or for symbols the cross-entropy in nats, and over how many sequences."""
-        outputs, targets = self._answers(network, batch, self._noise)
-        return _loss(outputs, targets).mean(), len(batch[0])
+        outputs, targets = self.answers(network, batch, self._noise)
+        return losses(outputs, targets).mean(), len(batch[0])
 
     def judged(self, part: Judged) -> int:
         """Sequences that a part is judged on."""
@@ -100,15 +100,16 @@ class Feed:
         size = evaluation_batch(self._section.steps, network.model)
         loss = right = 0.0
         for start in range(0, len(inputs), size):
-            outputs, wanted = self._answers(network, (inputs[start : start + size], targets[start : start + size]))
-            loss += float(_loss(outputs, wanted).double().mean()) * len(outputs) / len(inputs)
+            outputs, wanted = self.answers(network, (inputs[start : start + size], targets[start : start + size]))
+            loss += float(losses(outputs, wanted).double().mean()) * len(outputs) / len(inputs)
             if self._section.problem == "copy":
                 keep = self._section.keep
                 hits = outputs[:, -keep:].argmax(dim=-1) == wanted[:, -keep:]
                 right += float(hits.double().mean()) * len(outputs) / len(inputs)
-        return _named(loss, right, targets[:, self._warmup :], self._section)
+        return named(loss, right, targets[:, self._warmup :], self._section)
 
-    def _answers(self, network: nn.Module, batch: Pair, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    def answers(self, network: nn.Module, batch: Pair, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+        """What a network answers to sequences, and the truth, where both count."""
         inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch)
         if self._section.problem == "copy":
             inputs = nn.functional.one_hot(inputs, self._data.inputs).float()
@@ -116,13 +117,15 @@ class Feed:
         return outputs, targets if self._section.problem == "adding" else targets[:, self._warmup :]
 
 
-def _loss(outputs: Tensor, targets: Tensor) -> Tensor:
+def losses(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Squared errors, or the cross-entropy in nats, of each answer."""
     if targets.is_floating_point():
         return nn.functional.mse_loss(outputs, targets, reduction="none")
     return nn.functional.cross_entropy(outputs.transpose(1, 2), targets, reduction="none")
 
 
-def _named(loss: float, accuracy: float, targets: np.ndarray, section: MemoryData) -> dict[str, float]:
+def named(loss: float, accuracy: float, targets: np.ndarray, section: MemoryData) -> dict[str, float]:
+    """A mean loss, the share of symbols repeated rightly, and what else the problem's literature reports."""
     if section.problem == "copy":
         return {"loss": loss, "accuracy": accuracy}
     if section.problem == "mackey_glass":
@@ -136,10 +139,10 @@ def baseline(data: Problems, config: TrialConfig, part: Judged) -> dict[str, flo
     targets = data.parts[part][1]
     if section.problem == "copy":
         loss = section.keep * float(np.log(section.alphabet)) / (section.steps - warmup)
-        return _named(loss, 1 / section.alphabet, targets, section)
+        return named(loss, 1 / section.alphabet, targets, section)
     mean = 1.0 if section.problem == "adding" else 0.0  # that of all that may be drawn; the training part's
     targets = targets if section.problem == "adding" else targets[:, warmup:]
-    return _named(float(np.square(targets.astype(np.float64) - mean).mean()), 0.0, targets, section)
+    return named(float(np.square(targets.astype(np.float64) - mean).mean()), 0.0, targets, section)
 
 
 @torch.no_grad()
@@ -183,7 +186,7 @@ def subject(network: nn.Module, data: Problems, config: TrialConfig) -> Subject:
     def loss(disturbed: Tensor) -> float:
         answers = network(disturbed)
         every = (answers, wanted) if section.answers_once else (answers[:, warmup:], wanted[:, warmup:])
-        return _loss(*every).mean().item()
+        return losses(*every).mean().item()
 
     return Subject(
         respond=lambda x: network(x) if section.answers_once else network(x)[:, -1],

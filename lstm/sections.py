@@ -44,6 +44,8 @@ class Data(Section):
 
     baseline: ClassVar[str]  # what every result is held against, in words
     baseline_note: ClassVar[str]  # and what that is, in a sentence
+    rivals: ClassVar[tuple[str, ...]]  # what the best is held against besides, by name: those that always run
+    extra_rivals: ClassVar[tuple[str, ...]] = ()  # and those of packages that are installed with the extra `rivals`
     counted: ClassVar[str] = "sequences"  # what the size of a part is told in
     predicted: ClassVar[str] = "steps"  # what the rows of a prediction are
     prediction: ClassVar[str] = "Answer what is new"  # what it does
@@ -90,6 +92,14 @@ class DataConfig(Data):
 
     baseline: ClassVar[str] = "seasonal naive"
     baseline_note: ClassVar[str] = "The seasonal naive repeats what was one season ago."
+    rivals: ClassVar[tuple[str, ...]] = (
+        "last value",
+        "seasonal naive",
+        "last season and change",
+        "mean of two seasons",
+        "ridge",
+    )
+    extra_rivals: ClassVar[tuple[str, ...]] = ("LightGBM", "AutoETS", "MSTL", "AutoARIMA")
     counted: ClassVar[str] = "windows"
     prediction: ClassVar[str] = "Forecast what is next"
     has_series: ClassVar[bool] = True
@@ -186,6 +196,7 @@ class MemoryData(Data):
 
     baseline: ClassVar[str] = "constant"
     baseline_note: ClassVar[str] = "The constant is the best answer that needs no memory."
+    rivals: ClassVar[tuple[str, ...]] = ("constant", "ridge")
 
     problem: Literal["adding", "copy", "mackey_glass"] = Field(
         description="The sum of two marked numbers (adding), symbols to repeat after a delay (copy), or a chaotic "
@@ -272,6 +283,8 @@ class ClassifyData(Data):
     baseline_note: ClassVar[str] = (
         "The logistic regression sees all steps side by side, filled up to the longest sequence."
     )
+    rivals: ClassVar[tuple[str, ...]] = ("commonest class", "logistic regression", "nearest neighbour")
+    extra_rivals: ClassVar[tuple[str, ...]] = ("random kernels",)
     predicted: ClassVar[str] = "sequences"
 
     path: str = Field(
@@ -323,6 +336,7 @@ class TextData(Data):
     baseline_note: ClassVar[str] = (
         "Bigram counts know how often each symbol followed the one before, in the training part."
     )
+    rivals: ClassVar[tuple[str, ...]] = ("n-grams",)
     counted: ClassVar[str] = "symbols"
     prediction: ClassVar[str] = "Go on with the text"
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # judged is the same text, with the same context

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments import find
+from experiments import find, judgement
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.screen import BASE_SETTINGS, console, settings
@@ -15,16 +15,20 @@ from lstm.sections import section_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lstm.rivals.verdict import Verdict
+
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints the best trial; 1 where there is none yet."""
     found = find.sweep(named, Home.at(home))
-    document = summary(find.read(found))
+    swept = find.read(found)
+    document = summary(swept)
+    verdict, note = judgement.current(found.home, swept)
     if as_json:
-        emit(document)
+        emit({**document, "verdict": judgement.document(verdict) if verdict else None})
     else:
         warn(document, console())
-        show(document, console())
+        show(document, console(), verdict, note)
     return 0 if document["best"] else 1
 
 
@@ -160,9 +164,12 @@ def warn(document: Mapping[str, Any], screen: "Console") -> None:
         screen.print(base_lines(document)[0], style="bold yellow", soft_wrap=True)
 
 
-def show(document: Mapping[str, Any], screen: "Console") -> None:
-    """Prints a summary for people, but what `warn` says."""
-    about_base = base_lines(document)[is_worse_than_base(document) :]
+def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | None" = None, note: str = "") -> None:
+    """Prints a summary for people, but what `warn` says; then the verdict, or the note in its place."""
+    from experiments.verbs import rivals
+
+    # A verdict says the same of the base, with its interval.
+    about_base = [] if verdict else base_lines(document)[is_worse_than_base(document) :]
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
     total = max(document["n_trials"], sum(document["states"].values()))  # it may have been lowered
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
@@ -172,6 +179,10 @@ def show(document: Mapping[str, Any], screen: "Console") -> None:
         screen.print("No trial has completed yet.")
         for line in about_base:
             screen.print(line, soft_wrap=True)
+    if verdict:
+        rivals.show(verdict, screen)
+    elif note and any(trial not in ("WAITING", "RUNNING") for trial in document["states"]):
+        screen.print(note, soft_wrap=True)
 
 
 def show_best(document: Mapping[str, Any], screen: "Console", about_base: Sequence[str] = ()) -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from lstm.records import BadInput, Passage, Sweep, Trial
 from lstm.sections import section_of
 
 Forecast = dict[str, list[Any]] | Passage
+Maker = Callable[[str | None, Path], Forecast]  # of a file in a folder
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
@@ -28,6 +29,7 @@ def main(
     output: str | None,
     force: bool,
     trial: int | None,
+    model: str | None = None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -35,6 +37,8 @@ def main(
     where = Home.at(home)
     found = find.sweep(named, where)
     sweep = find.read(found)
+    if model is not None and trial is not None:
+        raise BadInput(f"--model {model}: forecasts without a trial; leave --trial out")
     chosen = choose(sweep, trial)
     if output and not Path(output).absolute().parent.is_dir():
         raise BadInput(f"--output {output}: its folder does not exist")
@@ -47,18 +51,18 @@ def main(
     if output == "-":
         output = None
     options = {name: value for name, value in options.items() if value is not None}
-    if source:
-        made = _forecast(load(sweep, chosen), source, Path(), options)
-    else:
-        made = _own_forecast(load(sweep, chosen), *find.source(named, where), options)
+    maker = _by_trial(sweep, chosen, options) if model is None else _by_rival(found, sweep, chosen, model, options)
+    made = maker(source, Path()) if source else _own_forecast(maker, *find.source(named, where))
+    by = f"trial {chosen.number}" if model is None else model
     if output:
         _write(output, _text(made))
     if as_json:
-        emit({"sweep": found.name, "trial": chosen.number, "output": output} | _document(made))
+        whose = {"trial": chosen.number} if model is None else {"model": model}
+        emit({"sweep": found.name, **whose, "output": output} | _document(made))
     elif output:
         rows = section_of(chosen.config.get("task")).predicted
         size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
-        print(f"{output}: {size} by trial {chosen.number} of {found.name}")
+        print(f"{output}: {size} by {by} of {found.name}")
     else:
         sys.stdout.write(_text(made))
 
@@ -95,21 +99,54 @@ def _ranges(numbers: Mapping[int, Any]) -> str:
     return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
-def _own_forecast(
-    found: "Checkpoint", path: str | None, folder: Path, document: Document, options: Mapping[str, Any]
-) -> Forecast:
+def _own_forecast(maker: Maker, path: str | None, folder: Path, document: Document) -> Forecast:
     """The forecast of what follows the spec's data, whose path may be the environment's and private."""
     try:
-        return _forecast(found, path, folder, options)
+        return maker(path, folder)
     except BadInput as error:
         raise BadInput(*map(document.hide, error.messages)) from None
 
 
-def _forecast(found: "Checkpoint", path: str | None, folder: Path, options: Mapping[str, Any]) -> Forecast:
+def _by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any]) -> Maker:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
     from lstm import tasks
 
-    return tasks.predict(found, path, folder, **options)
+    loaded = load(sweep, trial)
+    return lambda path, folder: tasks.predict(loaded, path, folder, **options)
+
+
+def _by_rival(found: find.Found, sweep: Sweep, best: Trial, name: str, options: Mapping[str, Any]) -> Maker:
+    """What a rival, as `sweep rivals` has fitted it, makes of a file; how values are scaled stands by the best trial.
+
+    Raises:
+        BadInput: the task has no such rival, it is judged only, or it was not fitted.
+    """
+    from lstm import ownership
+    from lstm.config import TrialConfig
+    from lstm.rivals import network, registry, store
+
+    config = TrialConfig.model_validate(sweep.facts["base"])
+    try:
+        registry.rival(config.task, name)
+        if config.task != "forecast":
+            raise BadInput(f"rivals of the task {config.task} are judged only")
+        registry.check_forecasts(name)
+    except BadInput as error:
+        raise BadInput(f"--model {name}: {error}; leave it out for the best trial") from None
+    if options:
+        raise BadInput(f"--{next(iter(options))}: would do nothing with --model; leave it out")
+    folder, studies = str(found.home.sweep(found.name)), ownership.studies_of(sweep.facts)
+    again = f"`sweep rivals {found.name}{found.home.flag}` fits it"
+    try:
+        fitted = store.read_fitted(folder, name, studies, str(sweep.facts.get("data_fingerprint") or ""))
+    except store.BrokenJudgements as error:
+        raise BadInput(f"{error}; {again} again") from None
+    if fitted is None or fitted.name != name:
+        raise BadInput(f"--model {name}: was not fitted yet; {again}")
+    loaded = ownership.load_trial(sweep, best)
+    if loaded is None:
+        raise BadInput(f"{best.checkpoint}: holds no valid checkpoint any more")
+    return lambda path, folder: network.predict(fitted, config, loaded.facts, str(path), folder)
 
 
 def load(sweep: Sweep, trial: Trial) -> "Checkpoint":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cluster import lease
 from dashboards.ask import ask
-from experiments import find, lost, moved
+from experiments import find, judgement, lost, moved
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import make
@@ -210,5 +210,5 @@ def _tell(found: find.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, 
     judged = facts.get("judged") or {}
     best = sweep.best if sweep.best and judged.get("trial") == sweep.best.number else None
     html = report.read_text(encoding="utf-8") if report.is_file() else None
-    recorder.finish(html, judged["metrics"] if best else {}, best)
+    recorder.finish(html, judged["metrics"] if best else {}, best, *judgement.in_mlflow(found.home, sweep))
     return complete

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from dashboards.ask import ask
 from dashboards.runs import without_password
-from experiments import find, lost, moved, streams
+from experiments import find, judgement, lost, moved, streams
 from experiments.cli import emit
 from experiments.config import largest
 from experiments.home import Home
@@ -47,6 +47,7 @@ Document = dict[str, Any]
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 HURRY_S = 5.0  # for who reads the screen, unless all went well
+RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # of the workers' time, in seconds of a core, for the extra rivals
 SHOWN = 3  # of what MLflow refused
 
 
@@ -257,14 +258,34 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[
     best = outcome.sweep.best
     found = _best(plan, outcome.sweep, best, recorder, say) if best else None
     metrics = dict(tasks.judge(found, plan.series)) if found else {}
+    loaded = {best.number: found} if best else {}
     if found and (base := outcome.sweep.base) is not None and base.state == "COMPLETE" and base.value is not None:
         metrics[f"{BASE}{outcome.sweep.metric}"] = base.value
         kept = found if base is best else _best(plan, outcome.sweep, base, recorder, say)
+        loaded[base.number] = kept
         told = tasks.judge(kept, plan.series) if kept else {}
         metrics |= {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
+    _hold_against_rivals(plan, outcome.sweep, loaded, say)
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
-    recorder.finish(html, metrics, best)
+    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
     return metrics
+
+
+def _hold_against_rivals(
+    plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpoint | None"], say: Callable[[str], None]
+) -> None:
+    """Fits the rivals and judges them beside the networks; whatever goes wrong is told, and not worth a sweep."""
+    from lstm import ownership
+
+    def load(trial: Trial) -> "Checkpoint | None":
+        return loaded[trial.number] if trial.number in loaded else ownership.load_trial(swept, trial, say)
+
+    worked_s = swept.goodput.worker_s if swept.goodput else 0.0
+    try:
+        judgement.judge(plan, swept, load, say, max(LEAST_BUDGET_S, RIVALS_SHARE * worked_s))
+    except Exception as error:
+        why = str(error) if isinstance(error, BadInput | OSError) else f"{type(error).__name__}: {error}"
+        say(f"the rivals could not be judged ({why}); `sweep rivals {swept.name}{plan.home.flag}` does it")
 
 
 def _best(
@@ -302,6 +323,8 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     from experiments.verbs.best import summary
 
     document = {**summary(swept), "goodput": goodput(swept), "chart": swept.facts.get("chart")}
+    verdict, note = judgement.current(plan.home, swept)
+    document |= {"verdict": judgement.document(verdict) if verdict else None}
     document |= {"warnings": warnings(plan), "exit_code": code, "message": first}
     if as_json:
         return document
@@ -310,7 +333,7 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     console.print()
     warn(document, console)
     console.print(first, style="bold" if code == 0 else "bold yellow", soft_wrap=True)
-    show(document, console)
+    show(document, console, verdict, "" if code else note)
     if document["goodput"]:
         console.print(goodput_line(document["goodput"]), soft_wrap=True)
     name, home = plan.order.name, plan.home.flag

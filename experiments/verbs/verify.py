@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from experiments import find
+from experiments import find, judgement
 from experiments.cli import emit
 from experiments.home import Home
-from lstm.records import Finding, counted
+from lstm.ownership import studies_of
+from lstm.records import Finding, Sweep, counted
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
@@ -44,9 +45,10 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         driven=driven,
         read_yaml=_read_yaml,
         moved=(known, here) if known != here else None,
+        rivals=judgement.in_mlflow(found.home, sweep)[0],
     )
     with _store(found) as uri:
-        findings = [*kept.findings, *mlflow_check.check(uri, expected)]
+        findings = [*kept.findings, *_judged(found, sweep, driven=driven), *mlflow_check.check(uri, expected)]
     # A command that is named has to find this home.
     named = re.compile(f"`(sweep \\w+ {re.escape(sweep.name)}[^`]*)`")
     flag = found.home.flag
@@ -57,6 +59,16 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         "driven": driven,
     }
     return findings, looked
+
+
+def _judged(found: find.Found, sweep: Sweep, *, driven: bool) -> Iterator[Finding]:
+    """What is wrong with what was judged and fitted, in the sweep's folder."""
+    from lstm.rivals import store
+
+    told = {} if driven else judgement.told(sweep)  # a driver may be about to write both
+    fingerprint = str(sweep.facts.get("data_fingerprint") or "")
+    for finding in store.check(str(found.home.sweep(sweep.name)), studies_of(sweep.facts), fingerprint, told):
+        yield finding._replace(mend=finding.mend.replace("NAME", sweep.name))
 
 
 @contextmanager

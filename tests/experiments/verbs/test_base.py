@@ -122,7 +122,7 @@ def test_what_was_gained_is_said_in_best_report_and_mlflow(run, sweep, folder):
     assert min(shall.values()) > 0
     text = sweep("best", "tiny").out
     assert f"{base['metrics']['test/loss']:.5g}" in text
-    assert "worse" not in text
+    assert "worse" not in text.splitlines()[0]
     client = runs.connect(f"sqlite:///{folder}/runs/mlflow.db")
     by_trial = {run.data.tags.get("sweep.trial"): run for run in runs.of_sweep(client, "tiny", study_id(folder))}
     assert (by_trial["0"].data.tags["sweep.kind"], by_trial["0"].data.tags["sweep.base"]) == ("base", "true")

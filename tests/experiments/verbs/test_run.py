@@ -6,6 +6,8 @@ import sqlite3
 
 import pytest
 
+from lstm.sections import DATA
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -76,7 +78,8 @@ def test_the_home_holds_what_design_says(finished):
     assert {p.name for p in finished.home.iterdir()} == {"home.json", "mlflow.db", "artifacts", "study.db", "tiny"}
     study = json.loads((finished.home / "tiny" / "addresses.json").read_text())["study_id"]
     kept = {"spec.yaml", "origin.json", "addresses.json", "sweep.log", "report.html"}
-    assert {p.name for p in (finished.home / "tiny").iterdir()} == {study} | kept
+    judged = {"judged.npz", *(f"rival-{name}.npz" for name in DATA["forecast"].rivals)}
+    assert {p.name for p in (finished.home / "tiny").iterdir()} == {study} | kept | judged
     trials = {f"trial-{number:04}" for number in range(5)}
     assert {p.name for p in (finished.home / "tiny" / study).iterdir()} == trials | {"study.json"}
     assert (finished.home / "tiny" / "spec.yaml").read_text() == (finished.folder / "tiny.yaml").read_text()

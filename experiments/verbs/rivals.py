@@ -1,0 +1,99 @@
+"""`sweep rivals`: whether a network is needed: the best trial beside the spec's own settings and the task's rivals."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from cluster import lease
+from dashboards.ask import ask
+from experiments import find, judgement, moved
+from experiments.cli import emit
+from experiments.home import Home
+from experiments.plan import make
+from lstm.records import BadInput, Sweep, Trial
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lstm.checkpoint import Checkpoint
+    from lstm.rivals.verdict import Verdict
+
+BUDGET_S = 3600.0  # of a core, where nobody says another
+
+
+def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
+    """Judges what was not judged yet and prints the verdict; 1 where there is none, 3 where a driver is at work."""
+    found = find.sweep(named, Home.at(home))
+    find.read(found)  # whether there is such a sweep, before a claim is laid on it
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
+    ended: list[str] = []
+    try:
+        if driver := lease.driver(found.study_url, found.name):
+            raise lease.HeldError(str(driver))
+        with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
+            verdict = _judge(found, named, BUDGET_S if budget is None else budget)
+            left = judgement.deliver(found.home, found.tracking_uri, find.read(found), _note)
+    except lease.HeldError as error:
+        print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)
+        return 3
+    folder = str(found.home.sweep(found.name))
+    if as_json:
+        emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict)})
+    else:
+        from experiments.screen import LEAST, console
+
+        show(verdict, console(least=LEAST))
+    if trouble := "".join(ended) or left:
+        print(f"{found.name}: {trouble}", file=sys.stderr)
+    return 0 if not trouble and (verdict.network or verdict.rivals) else 1
+
+
+def _judge(found: find.Found, named: str, budget_s: float) -> "Verdict":
+    from cluster import study
+    from cluster import sweep as driver
+
+    facts = study.facts(found.study_url, found.name) or {}
+    elsewhere = moved.look(found.place, facts)
+    plan = make(find.spec(named, found.home), found.home)
+    driver.check_same(facts, driver.as_begun(plan.order, facts, elsewhere), plan.series)
+    if elsewhere is not None or found.home.moved_from():
+        moved.settle(found.place, elsewhere, facts, _note)
+    swept = find.read(found)
+    if not swept.over():
+        _note(f"{swept.name} has not ended, {swept.done} of {swept.n_trials} trials have: what is best now is judged")
+    return judgement.judge(plan, swept, lambda trial: _load(swept, trial), _note, budget_s)
+
+
+def _load(swept: Sweep, trial: Trial) -> "Checkpoint | None":
+    from lstm import ownership
+
+    try:
+        return ownership.load_trial(swept, trial, _note)
+    except OSError as error:
+        raise BadInput(f"{trial.checkpoint}: can't be read: {error.strerror or error}") from None
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def show(found: "Verdict", screen: "Console") -> None:
+    """Prints a verdict for people: what it says, then each row with its figures."""
+    from rich.table import Table
+
+    from experiments.screen import console
+    from lstm.rivals import sentences
+
+    for number, line in enumerate(sentences.lines(found)):
+        start = "Is the network worth it? " if number == 0 else "  "
+        screen.print(f"{start}{line}", style="bold" if number == 0 else "", soft_wrap=True, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(found.metric, overflow="fold")
+    for heading in ("validation", "test part"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("the network is", overflow="fold")
+    for row, against in sentences.table(found):
+        if row.role == "rival" and row.why:
+            continue  # named above
+        figures = ("" if value is None else f"{value:.5g}" for value in (row.validation, row.test))
+        table.add_row(row.name, *figures, against)
+    console(table, screen.file).print(table)

@@ -1,0 +1,165 @@
+"""Rivals of the task `classify`: the commonest class, logistic regression, the nearest neighbour."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lstm import classify
+from lstm.config import TrialConfig
+from lstm.records import Judged
+from lstm.rivals import judged
+from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
+from lstm.sequences import Sequences
+
+PENALTIES = (100.0, 10.0, 1.0, 0.1)
+MOST_NUMBERS = 4_000_000  # that a regression is fitted on, of ten classes; of more classes fewer
+WORK = 5 * 10**10  # multiplications of all distances of a part
+MOST_KEPT = 100_000_000  # numbers of the sequences that are compared with
+BLOCK = 2**22  # numbers at once
+LEAST = float(np.finfo(np.float64).eps)  # no answer is less likely
+
+
+class Commonest:
+    """The class that most training sequences have."""
+
+    name = "commonest class"
+    about = "Always the commonest class, each as likely as it is in the training part."
+    needs: tuple[str, ...] = ()
+
+    def fit(self, data: Sequences, _: TrialConfig) -> Fitted:
+        """Counts."""
+        labels = data.labels[data.parts["train"]]
+        shares = (np.bincount(labels, minlength=len(data.targets)) + 1) / (len(labels) + len(data.targets))
+        return Fitted(self.name, self.name, {}, {"shares": shares})
+
+    def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
+        """The same answer to each sequence."""
+        likely = np.tile(np.log(fitted.arrays["shares"]), (len(data.parts[part]), 1))
+        return judged.classes(self.name, part, data, likely)
+
+
+class Logistic:
+    """The baseline, its penalty chosen."""
+
+    name = "logistic regression"
+    about = (
+        "Logistic regression on all steps side by side, filled up to the longest sequence; the penalty is chosen on "
+        "validation."
+    )
+    needs: tuple[str, ...] = ()
+
+    def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
+        """A regression for each penalty, and the best of them on validation."""
+        train = data.parts["train"]
+        chosen = sample(train, 10 * MOST_NUMBERS // (_width(data) * max(len(data.targets), 10)))
+        labels = data.labels[chosen]
+        if len(np.unique(labels)) < 2:
+            raise LeftOut(f"sequences of {_width(data):,} numbers are too long for it")
+        inputs, found = classify.flattened(data, chosen), []
+        for penalty in PENALTIES:
+            fitted = classify.logistic(inputs, labels, penalty)
+            weights, intercept = _for_all(fitted, len(data.targets))
+            arrays = {"weights": weights, "intercept": intercept}
+            each = Fitted(self.name, self.name, {"penalty": penalty}, arrays)
+            found.append((rank(self.judge(each, data, config, "validation").metrics, config), -penalty, each))
+        best = min(found, key=lambda each: each[:2])[2]
+        note = sampled(len(chosen), len(train), "training sequences")
+        settings = {**best.settings, "sequences": len(chosen)}
+        return Fitted(self.name, self.name, settings, best.arrays, note)
+
+    def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
+        """By a softmax over the classes' scores."""
+        weights, intercept = fitted.arrays["weights"], fitted.arrays["intercept"]
+        scores = [rows @ weights.T + intercept for rows in _flattened(data, data.parts[part])]
+        return judged.classes(self.name, part, data, softmax(np.concatenate(scores)))
+
+
+class Nearest:
+    """What the most similar training sequence is."""
+
+    name = "nearest neighbour"
+    about = (
+        "The class of the training sequence that is nearest: all steps side by side, Euclidean distance, in the "
+        "file's units or standardised, whichever is better on validation."
+    )
+    needs: tuple[str, ...] = ()
+
+    def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
+        """Keeps the numbers of the sequences to compare with; how sure an answer is comes from validation."""
+        train, width = data.parts["train"], _width(data)
+        judged_at_most = max(len(data.parts["validation"]), len(data.parts["test"]))
+        most = min(max(WORK // (width * judged_at_most), 1_000), max(MOST_KEPT // width, 1))
+        chosen, labels = sample(train, most), data.labels[data.parts["validation"]]
+        note, found = sampled(len(chosen), len(train), "training sequences"), []
+        for original in (False, True):
+            wrong = self._answers(chosen, data, "validation", original=original) != labels
+            doubt = float((wrong.sum() + 1) / (len(wrong) + 2))  # the share of wrong answers, never 0 or 1
+            settings = {"doubt": doubt, "original_units": original, "sequences": len(chosen)}
+            fitted = Fitted(self.name, self.name, settings, {"sequences": chosen}, note)
+            found.append((rank(self.judge(fitted, data, config, "validation").metrics, config), original, fitted))
+        return min(found, key=lambda each: each[:2])[2]
+
+    def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
+        """The answer is as likely as answers were right on validation, the other classes share the rest."""
+        original, count = bool(fitted.settings["original_units"]), len(data.targets)
+        answers = self._answers(fitted.arrays["sequences"], data, part, original=original)
+        # The answer stays the likeliest, however often it is wrong.
+        doubt = min(float(fitted.settings["doubt"] or 0), (1 - 1e-6) * (count - 1) / count)
+        likely = np.full((len(answers), count), np.log(doubt / (count - 1)))
+        likely[np.arange(len(answers)), answers] = np.log1p(-doubt)
+        return judged.classes(self.name, part, data, likely)
+
+    def _answers(self, chosen: np.ndarray, data: Sequences, part: Judged, *, original: bool) -> np.ndarray:
+        own, unit = data.parts[part], np.ones(data.inputs)
+        if original:
+            unit = np.array(data.scale.deviation)
+        unit = np.tile(unit / unit.max(), data.longest)
+        best, found = np.full(len(own), np.inf), np.zeros(len(own), dtype=np.int64)
+        place = 0
+        for block in _flattened(data, chosen):
+            known = block * unit
+            labels = data.labels[chosen[place : place + len(known)]]
+            place += len(known)
+            squares, start = np.square(known).sum(axis=1), 0
+            for rows in _flattened(data, own):
+                at = slice(start, start + len(rows))
+                start += len(rows)
+                # The row's own square is the same for all: what is nearest does not hang on it.
+                distances = squares - 2 * ((rows * unit) @ known.T)
+                nearest = distances.argmin(axis=1)
+                least = distances[np.arange(len(rows)), nearest]
+                closer = least < best[at]
+                best[at], found[at] = np.where(closer, least, best[at]), np.where(closer, labels[nearest], found[at])
+        return found
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """The logarithms of the classes' probabilities: (sequence, class)."""
+    scores = scores - scores.max(axis=1, keepdims=True)
+    likely = np.exp(scores)
+    found: np.ndarray = np.log(np.maximum(likely / likely.sum(axis=1, keepdims=True), LEAST))
+    return found
+
+
+def _for_all(fitted: object, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and intercept for each class; of two classes scikit-learn has one score, a class not drawn has none."""
+    weights, intercept = np.asarray(fitted.coef_), np.asarray(fitted.intercept_)  # type: ignore[attr-defined]
+    seen: np.ndarray = np.asarray(fitted.classes_)  # type: ignore[attr-defined]
+    if len(seen) == 2:
+        weights, intercept = np.concatenate([0 * weights, weights]), np.concatenate([0 * intercept, intercept])
+    every = np.zeros((classes, weights.shape[1])), np.full(classes, -1e3)
+    every[0][seen], every[1][seen] = weights, intercept
+    return every
+
+
+def _width(data: Sequences) -> int:
+    return data.longest * data.inputs
+
+
+def _flattened(data: Sequences, chosen: np.ndarray) -> Iterator[np.ndarray]:
+    size = max(min(BLOCK // _width(data), 2**11), 1)  # so that distances of two blocks are as few
+    for start in range(0, len(chosen), size):
+        yield classify.flattened(data, chosen[start : start + size])
+
+
+RIVALS = (Commonest(), Logistic(), Nearest())

@@ -1,0 +1,148 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lstm import tasks
+from lstm.checkpoint import Checkpoint, Facts
+from lstm.records import BadInput
+from lstm.rivals import registry
+from lstm.rivals.network import network_items
+from lstm.rivals.rival import Fitted, LeftOut
+from lstm.sections import DATA, MemoryData
+from lstm.training import train
+
+CASES = ["forecast", "classify", "characters", "words", "adding", "copy", "mackey_glass"]
+
+
+@pytest.fixture(scope="module")
+def outcomes(cases):
+    """What became of the rivals of each case, run once."""
+    found = {}
+
+    def of(case):
+        if case not in found:
+            found[case] = registry.run_all(*cases[case])
+        return found[case]
+
+    return of
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_a_task_names_its_rivals(task):
+    always = [each.name for each in registry.RIVALS[task] if not each.needs]
+    extra = [each.name for each in registry.RIVALS[task] if each.needs]
+    assert tuple(always) == DATA[task].rivals
+    assert tuple(extra) == DATA[task].extra_rivals
+    assert registry.names(task) == (*always, *extra)
+    assert all(each.about.endswith(".") for each in registry.RIVALS[task])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_networks_items_add_up_to_what_its_task_evaluates(cases, case):
+    data, config = cases[case]
+    [*_, last] = train(config, data)
+    checkpoint = Checkpoint(config, Facts.of(data), last.state)
+    for part in ("validation", "test"):
+        wanted = tasks.of(config).Feed(data, config, "cpu").evaluate(tasks.best_network(checkpoint), part)
+        found = network_items(checkpoint, data, part, "trial 0")
+        assert found.items.name == "trial 0"
+        assert dict(found.metrics) == pytest.approx(wanted, rel=1e-5)
+        for metric in found.items.errors:
+            assert found.items.mean(metric) == pytest.approx(wanted[metric], rel=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rivals_are_judged_on_the_same_items_as_a_network_in_its_metrics(cases, outcomes, case):
+    data, config = cases[case]
+    [*_, last] = train(config, data)
+    checkpoint = Checkpoint(config, Facts.of(data), last.state)
+    judged = [each for each in outcomes(case) if each.fitted]
+    assert judged
+    for part in ("validation", "test"):
+        network = network_items(checkpoint, data, part, "trial 0")
+        for each in judged:
+            found = each.judgements[part]
+            assert set(found.metrics) == set(network.metrics)
+            assert set(found.items.errors) == set(network.items.errors)
+            np.testing.assert_array_equal(found.items.places, network.items.places)
+            np.testing.assert_array_equal(found.items.weights, network.items.weights)
+            for metric in found.items.errors:
+                assert found.items.mean(metric) == pytest.approx(found.metrics[metric], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_kept_of_a_rival_judges_alike_when_it_is_read_again(cases, outcomes, case, tmp_path):
+    data, config = cases[case]
+    for each in outcomes(case):
+        if not each.fitted:
+            continue
+        np.savez(tmp_path / "a.npz", **each.fitted.arrays)
+        with np.load(tmp_path / "a.npz", allow_pickle=False) as read:
+            again = Fitted(each.name, each.fitted.title, dict(each.fitted.settings), dict(read))
+        found = registry.judge(again, data, config, "test")
+        for metric, values in each.judgements["test"].items.errors.items():
+            np.testing.assert_array_equal(found.items.errors[metric], values)
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [("forecast", "seasonal naive"), ("adding", "constant"), ("copy", "constant"), ("mackey_glass", "constant")],
+)
+def test_the_baseline_is_among_the_rivals(cases, outcomes, case, name):
+    data, config = cases[case]
+    found = next(each for each in outcomes(case) if each.name == name)
+    for part in ("validation", "test"):
+        wanted = tasks.of(config).baseline(data, config, part)
+        assert dict(found.judgements[part].metrics) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_rival_that_raises_is_told_and_stops_nothing(cases, monkeypatch):
+    data, config = cases["adding"]
+
+    class Broken:
+        name, about, needs = "broken", "It raises.", ()
+
+        def fit(self, *_):
+            raise ZeroDivisionError("no number")
+
+    class Senseless(Broken):
+        name = "senseless"
+
+        def fit(self, *_):
+            raise LeftOut("these data have nothing for it")
+
+    others = registry.RIVALS["memory"]
+    monkeypatch.setattr(registry, "RIVALS", {"memory": (Broken(), Senseless(), *others)})
+    broken, senseless, *rest = registry.run_all(data, config)
+    assert (broken.failed, broken.fitted) == (True, None)
+    assert "ZeroDivisionError" in broken.why
+    assert "no number" in broken.why
+    assert (senseless.failed, senseless.why) == (False, "these data have nothing for it")
+    assert [each.name for each in rest if each.fitted] == [each.name for each in others]
+
+
+def test_a_name_that_no_rival_has_is_refused_with_those_that_there_are():
+    with pytest.raises(BadInput, match="constant, ridge"):
+        registry.rival("memory", "rige")
+
+
+def test_the_best_rival_is_the_best_on_validation_by_the_searchs_metric(cases, outcomes):
+    _, config = cases["classify"]
+    found = [each for each in outcomes("classify") if each.fitted]
+    best = registry.best(found, config)
+    assert best.name == max(found, key=lambda each: each.judgements["validation"].metrics["accuracy"]).name
+    by_loss = config.model_copy(update={"metric": "val/loss", "direction": "minimize"})
+    wanted = min(found, key=lambda each: each.judgements["validation"].metrics["loss"])
+    assert registry.best(found, by_loss).name == wanted.name
+    assert registry.best([replace(found[0], fitted=None)], config) is None
+
+
+def test_long_inputs_are_averaged_over_stretches_for_the_ridge(cases):
+    section = MemoryData(problem="adding", length=2_000, sizes={"train": 30, "validation": 5, "test": 5})
+    from lstm.problems import generate
+    from lstm.rivals import memory
+
+    config = cases["adding"][1].model_copy(update={"data": section})
+    fitted = memory.Ridge().fit(generate(section), config)
+    assert fitted.arrays["weights"].shape[0] <= memory.MOST_INPUTS
