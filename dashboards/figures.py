@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from lstm.records import Curve, Direction, Forecast, HeatMap, Picture, Scalar, Sweep, Trial, sign_of
+from lstm.rivals.verdict import Verdict
 
 MAX_CURVES = 300
 MAX_LINES = 2000  # of the parallel coordinates
@@ -390,6 +391,36 @@ def _scale_y(figure: go.Figure, values: Iterable[float | None]) -> None:
     ticks = log_ticks(low / 1.05, high * 1.05)
     ends = [math.log10(low) - 0.03, math.log10(high) + 0.03]
     figure.update_yaxes(type="log", range=ends, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+
+
+def differences(verdict: Verdict) -> go.Figure | None:
+    """How much better the network is than the base and each rival, with the intervals; None where none can be told."""
+    found = [(row.name, row.difference) for row in reversed(verdict.rows) if row.difference]
+    known = [(name, each) for name, each in found if each.value is not None]
+    if not known:
+        return None
+    unit = known[-1][1].unit
+    drawn = [(name, each) for name, each in known if each.unit == unit]
+    values = [each.value or 0.0 for _, each in drawn]
+    figure = _figure(110 + 34 * len(drawn), f"the network is better by ({html.escape(unit)})", "")
+    ends = [(each.low, each.high) for _, each in drawn]
+    figure.add_scatter(
+        x=values,
+        y=[html.escape(name) for name, _ in drawn],
+        mode="markers",
+        marker={"color": BLUE, "size": 10},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [0.0 if high is None else high - value for (_, high), value in zip(ends, values, strict=True)],
+            "arrayminus": [0.0 if low is None else value - low for (low, _), value in zip(ends, values, strict=True)],
+            "color": BLUE,
+        },
+        hovertemplate="%{y}: %{x:.3g}<extra></extra>",
+    )
+    figure.add_vline(x=0, line={"color": INK, "width": 1})
+    figure.update_layout(showlegend=False)
+    return figure.update_yaxes(ticks="", type="category")
 
 
 def _figure(height: int, x: str, y: str) -> go.Figure:

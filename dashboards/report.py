@@ -23,6 +23,8 @@ from lstm.records import (
     counted,
     sign_of,
 )
+from lstm.rivals import sentences
+from lstm.rivals.verdict import Verdict
 from lstm.sections import better, section_of
 
 _TOP = 20
@@ -68,6 +70,7 @@ def report(
     examples: Sequence[Example],
     metrics: Mapping[str, float],
     pictures: Sequence[Picture] = (),
+    verdict: Verdict | None = None,
 ) -> str:
     """The report as one HTML document; plotly.js (5 MB) is inside.
 
@@ -78,13 +81,15 @@ def report(
         metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
             was probed, `probe/...` too.
         pictures: Of the best trial's probe.
+        verdict: What the network is worth beside the base and the rivals, where that was judged.
     """
     numbers, base, sweep = count(1), sweep.base, replace(sweep, trials=sweep.counted)
 
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    sections = [_head(sweep, metrics, base), _comparison(sweep, metrics), _front(sweep, draw, base)]
+    worth = _worth(verdict, draw) if verdict else ""
+    sections = [_head(sweep, metrics, base, verdict), worth, _comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
@@ -151,7 +156,7 @@ def _passage(shown: Passage) -> str:
     return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
 
 
-def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None) -> str:
+def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdict: Verdict | None) -> str:
     states: Counter[str] = Counter(trial.state for trial in sweep.trials)
     seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
     made = len(sweep.trials)
@@ -159,7 +164,7 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None) -> str
     tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
     tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
-    name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics))
+    name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
     if told := _beside_base(sweep, metrics, base):
         found = f"{told} {found}" if " worse " in told else f"{found} {told}"
     if sweep.exhausted and len(sweep.trials) < sweep.n_trials:
@@ -167,7 +172,8 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None) -> str
     return f'<h1>{name}</h1><p class="found">{found}</p><div class="tiles">{drawn}</div>'
 
 
-def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
+def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) -> str:
+    """What was found; on test data beside the best rival where rivals were judged, else beside the baseline."""
     best = sweep.best
     if best is None:
         return f"No trial has completed, so there is no best one yet ({sweep.direction} {sweep.metric})."
@@ -183,6 +189,8 @@ def _found(sweep: Sweep, metrics: Mapping[str, float]) -> str:
         return sentence
     ours, naive = pairs[name]
     sentence += f" On test data its {name} is {_cell(ours)}"
+    if verdict is not None:
+        return f"{sentence}. Is the network worth it: {sentences.sentence(verdict)}."
     return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({_cell(naive)})."
 
 
@@ -263,6 +271,20 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     table = _table(["number", "value", "what it says"], rows, words_last=True) if rows else ""
     note = "The network of a trial, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
     return _section("What the network is like", note, table + "".join(drawn))
+
+
+def _worth(verdict: Verdict, draw: Callable[[go.Figure], str]) -> str:
+    """Whether the network is worth it: the sentences, the table, the differences with their intervals."""
+    first, *others = sentences.lines(verdict)
+    rows = [
+        [row.name, *(_NONE if each is None else _cell(each) for each in (row.validation, row.test)), told]
+        for row, told in sentences.table(verdict)
+    ]
+    heads = [verdict.metric, "validation", "test part", "the network is"]
+    notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
+    picture = figures.differences(verdict)
+    drawn = draw(picture) if picture is not None else ""
+    return _section("Is the network worth it?", first, notes + _table(heads, rows, words_last=True) + drawn)
 
 
 def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments import judgement
 from experiments.home import Home
 from lstm.records import Picture, Sweep
 
@@ -51,7 +52,8 @@ def write(
         metrics |= {f"probe/{name}": value for name, value in known[0].numbers.items()}
         if pictures is None and found:
             pictures = probe(tasks.subject(found, series)).pictures
-    html = report(sweep, importances, examples, metrics, pictures or ())
+    verdict, _ = judgement.current(home, sweep)
+    html = report(sweep, importances, examples, metrics, pictures or (), verdict)
     path = home.sweep(sweep.name) / REPORT
     try:
         path.write_text(html, encoding="utf-8")

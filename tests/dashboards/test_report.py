@@ -9,6 +9,8 @@ import pytest
 
 from dashboards.report import report
 from lstm.records import Curve, Forecast, HeatMap, Passage, Sweep, Trial
+from lstm.rivals.interval import Difference
+from lstm.rivals.verdict import Row, Verdict
 
 
 def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
@@ -45,6 +47,27 @@ def test_the_head_says_what_was_found(make: SimpleNamespace) -> None:
     assert "Trial 1 is the best: val/loss 0.25 with hidden_size 17, learning_rate 0.002." in text
     assert "On test data its mae_original is 0.3, 50% below the seasonal naive (0.6)." in text
     assert "100% above" in text  # the loss was not better, and it says so
+
+
+def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace) -> None:
+    known = Difference("loss", "%", -4.0, -9.0, 1.0, 12, 30)
+    rows = (
+        Row("trial 1", "network", 0.25, 0.3, trial=1),
+        Row("ridge on 9 changes", "rival", 0.26, 0.29, known, rivals=("ridge",)),
+        Row(EVIL, "rival", 0.9, 0.8, Difference("loss", "%", 60.0)),
+        Row("LightGBM", "rival", why="not installed"),
+    )
+    found = Verdict("loss", "minimize", "loss", 30, searched=True, rows=rows, best="ridge on 9 changes")
+    document = report(sweep([make.trial(1, 0.25)]), {}, [FORECAST], METRICS, (), found)
+    text = _Page(document).text
+    assert "below the seasonal naive (0.6)" not in text
+    assert text.count("ridge on 9 changes") >= 3
+    assert "not installed" in text
+    assert re.search(r"\[.{0,2}9(\.0)?, ", text)
+    assert EVIL in text
+    (picture,) = [json.loads(each) for each in re.findall(r"const f = (.*?); Plotly", document) if "better by" in each]
+    assert picture["data"][0]["x"] == [60.0, -4.0]
+    assert picture["data"][0]["error_x"]["arrayminus"] == [0.0, 5.0]
 
 
 @pytest.mark.parametrize(("count", "few"), [(2, True), (40, False)])
