@@ -58,8 +58,8 @@ def _trials(comparison: "Comparison", count: int) -> "Table":
     for row in comparison.trials[:count]:
         known = [_cell(row.parameters.get(name)) for name in comparison.trial_parameters]
         span = "" if row.seconds is None else duration(row.seconds)
-        state = row.state.lower() + (", base" if row.is_base else "")
-        cells = (str(row.trial), state, _cell(row.value), f"{row.best_epoch}/{row.epochs}", span)
+        number = f"base {row.trial}" if row.is_base else str(row.trial)
+        cells = (number, row.state.lower(), _cell(row.value), f"{row.best_epoch}/{row.epochs}", span)
         table.add_row(*((row.sweep,) if several else ()), *cells, *known)
     return table
 

@@ -85,7 +85,8 @@ def show(found: "Verdict", screen: "Console") -> None:
 
     for number, line in enumerate(sentences.lines(found)):
         start = "Is the network worth it? " if number == 0 else "  "
-        screen.print(f"{start}{line}", style="bold" if number == 0 else "", soft_wrap=True, highlight=False)
+        style, whole = "bold" if number == 0 else "", not screen.is_terminal
+        screen.print(f"{start}{line}", style=style, soft_wrap=whole, highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(found.metric, overflow="fold")
     for heading in ("validation", "test part"):

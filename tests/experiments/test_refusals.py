@@ -26,15 +26,15 @@ SPECS = {
     "a NUL": ("name: tiny", "name: ti\0ny", "tiny.yaml:1: holds a control character (U+0000)"),
     "latin-1": ("name: tiny", b"name: tiny # \xe9", "tiny.yaml:1: is not UTF-8 text (byte 0xe9)"),
     "1 MiB and more": ("name: tiny", "#" * 2**20 + "\nname: tiny", "a spec has 1,048,576 at most"),
-    "an open bracket": ("hidden_size: 4}", "hidden_size: 4", "a bracket is not closed or a comma is missing"),
+    "an open bracket": ("hidden_size: 5}", "hidden_size: 5", "a bracket is not closed or a comma is missing"),
     "an unknown key": (
-        "hidden_size: 4",
+        "hidden_size: 5",
         "hiden_size: 4",
         "tiny.yaml:9: model.hiden_size: unknown key, did you mean hid",
     ),
     "a key elsewhere": ("lookback: 14", "lookback: 14\n  batch_size: 3", "batch_size belongs to training"),
     "another's name": (
-        "hidden_size: 4",
+        "hidden_size: 5",
         "hidden_size: 4, lr: 3",
         "model.lr: unknown key here, learning_rate belongs to",
     ),
@@ -74,7 +74,7 @@ SPECS = {
     "when with a grid": ("random, seed: 3}", "grid}", "give it a step instead of log"),
     "first of what is not searched": ("n_trials: 4", "n_trials: 4\n  first: [{model.cell: gru}]", "search.first.0"),
     "first outside the space": ("n_trials: 4", "n_trials: 4\n  first: [{model.hidden_size: 99}]", "99"),
-    "an option without effect": ("hidden_size: 4", "hidden_size: 4, dropout: 0.1", "model.dropout: would do nothing"),
+    "an option without effect": ("hidden_size: 5", "hidden_size: 4, dropout: 0.1", "model.dropout: would do nothing"),
     "another option without effect": ("max_epochs: 2", "max_epochs: 2, momentum: 0.5", "training.momentum: would do"),
     "a pruner that can't act": (
         "n_trials: 4",
@@ -330,7 +330,7 @@ def test_a_home_that_cannot_be_made(refused):
 
 
 def test_all_that_is_wrong_is_told_at_once(folder, tiny, refused):
-    wrong = tiny.spec.replace("lookback: 14", "lookback: 0").replace("hidden_size: 4", "hiden_size: 4")
+    wrong = tiny.spec.replace("lookback: 14", "lookback: 0").replace("hidden_size: 5", "hiden_size: 4")
     (folder / "tiny.yaml").write_text(wrong.replace("n_trials: 4", "n_trials: many"))
     lines = refused("tiny.yaml", "--set", "training.max_epochs=x").splitlines()
     assert [line.partition(": ")[0] for line in lines] == [

@@ -21,7 +21,7 @@ def test_one_sweep(copied, sweep):
     assert max(len(line.rstrip()) for line in answer.out.splitlines()) <= 80
     assert heads[1][:3] == ["tiny", "4", "complete"]
     assert heads[2] == ["trial", "state", "val/loss", "epoch", "time", "hidden_size", "learning_rate"]
-    values = [float(row[3 if row[2] == "base" else 2]) for row in heads[3:]]
+    values = [float(row[3 if row[0] == "base" else 2]) for row in heads[3:]]
     assert len(values) == 5, "the base's, too"
     assert values == sorted(values)
 
