@@ -45,8 +45,9 @@ def _sweeps(comparison: "Comparison") -> "Table":
     for row in comparison.sweeps:
         states = " ".join(f"{n} {state.lower()}" for state, n in row.states.items())
         spread = "" if row.quartiles is None else " to ".join(f"{q:.4g}" for q in row.quartiles)
+        middle = "" if row.median is None else f"{row.median:.4g}"
         known = [_cell(row.parameters.get(name)) for name in comparison.sweep_parameters]
-        cells = (row.sweep, states, _cell(row.best), _cell(row.best_trial), _cell(row.median), spread)
+        cells = (row.sweep, states, _cell(row.best), _cell(row.best_trial), middle, spread)
         table.add_row(*cells, str(row.epochs), duration(row.seconds), *known)
     return table
 
