@@ -47,6 +47,7 @@ from lstm.records import (
     TrialState,
     best_epoch,
     counted,
+    counts,
     epochs_s,
     sign_of,
 )
@@ -84,8 +85,8 @@ class Attempt:
 
     @property
     def is_beside(self) -> bool:
-        """Whether it is the base beside the search, which no other trial is compared with while that goes on."""
-        return self.derived is not None and self.derived.purpose == "base"
+        """Whether it is beside the search, which no other trial is compared with while that goes on."""
+        return not counts(self.derived)
 
 
 def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
@@ -183,8 +184,8 @@ class Bridge:
         config = space.resolve(self._study.base, settings).model_dump()
         address = checkpoint.address_of(self._checkpoints, number)
         derived = self._study.derived(number)
-        if attempt == 1 and number != self._base and self._study.resolves_to_base(number):
-            self._take_from_base(number, address, config)
+        if number != self._base and self._study.resolves_to_base(number):
+            self._take_from_base(number, attempt, address, config)
         live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
         self._live[tune_id] = live
         return {
@@ -203,7 +204,7 @@ class Bridge:
         self._ready.append((time.monotonic() + BASE_S, number))
         return None
 
-    def _take_from_base(self, number: int, address: str, config: Mapping[str, Any]) -> None:
+    def _take_from_base(self, number: int, attempt: int, address: str, config: Mapping[str, Any]) -> None:
         """Gives a trial the base's checkpoint, where it is the base once more; without one it is trained."""
         base = self._insist(self._study.base_trial)
         if base is None or not base.checkpoint:
@@ -212,7 +213,7 @@ class Bridge:
             found = ownership.load(base.checkpoint, self._owner(base.number))
             if found is not None and found.state.history[-1].stop and checkpoint.load(address) is None:
                 mine = replace(found, config=TrialConfig.model_validate(config), number=number, spent=NOTHING)
-                checkpoint.write(address, 1, mine)
+                checkpoint.write(address, attempt, mine)
         except (OSError, BadInput) as error:
             self._record(Notice(f"trial {number} is the spec's own settings, and is trained once more: {error}"))
 

@@ -123,8 +123,8 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
         if trial.ended:
-            is_best = trial.number in {t.number for t in (sweep.best, sweep.base) if t}
-            wrong(f"{address}: holds no valid checkpoint", RUN if is_best else AGAIN)
+            is_judged = trial.number in {t.number for t in (sweep.best, sweep.base) if t}
+            wrong(f"{address}: holds no valid checkpoint", RUN if is_judged else AGAIN)
             return None
         checked.histories[trial.number] = ()
         return ()

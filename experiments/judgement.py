@@ -217,8 +217,9 @@ def _why(base: Trial) -> str:
 
 def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple[Entry, ...]") -> "Entry":
     """What a trial's best epoch does on both parts; taken as it is where it was judged before."""
+    from lstm.rivals.items import PARTS
     from lstm.rivals.network import network_items
-    from lstm.rivals.store import PARTS, Entry
+    from lstm.rivals.store import Entry
 
     for entry in known:
         if entry.trial == trial.number and entry.items.keys() == set(PARTS) and _agrees(entry, trial, swept):
@@ -258,11 +259,12 @@ def _rivals(
 ) -> "Iterator[Entry]":
     """The task's rivals, in its order; what was fitted is written before the next one is."""
     from lstm.rivals import registry, store
+    from lstm.rivals.items import PARTS
     from lstm.rivals.store import Entry
 
     config, data = plan.order.base, plan.series
     names = registry.names(config.task)
-    judged = {entry.rival: entry for entry in known if entry.rival and entry.items.keys() == set(store.PARTS)}
+    judged = {entry.rival: entry for entry in known if entry.rival and entry.items.keys() == set(PARTS)}
     found = {name: _kept(folder, name, studies, data.fingerprint, say) for name in names}
     there = {name: fitted for name, fitted in found.items() if fitted is not None}
     missing = [name for name in names if name not in there]

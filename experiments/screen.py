@@ -33,6 +33,7 @@ from lstm.records import (
     TrialStarted,
     TrialState,
     counted,
+    counts,
     sign_of,
 )
 
@@ -162,7 +163,7 @@ class Screen:
         row = self._running.pop(event.number, None)
         if row is None:
             return None  # an earlier driver's, sent again for the record
-        beside = row.started.derived is not None and row.started.derived.purpose != "retry"
+        beside = not counts(row.started.derived)
         if not beside:
             self._states[event.state] += 1
             self._here += 1

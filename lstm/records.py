@@ -103,6 +103,11 @@ class Derived(NamedTuple):
     purpose: Purpose
 
 
+def counts(derived: Derived | None) -> bool:
+    """Whether the search asked for a trial, or it stands in the place of such a one."""
+    return derived is None or derived.purpose == "retry"
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """Seconds of workers that went into something else than epochs, by what it was."""
@@ -309,7 +314,7 @@ class Trial:
     @property
     def counts(self) -> bool:
         """Whether the search asked for it, or it stands in the place of such a trial."""
-        return self.derived is None or self.is_retry
+        return counts(self.derived)
 
     @property
     def is_retry(self) -> bool:

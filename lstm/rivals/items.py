@@ -7,6 +7,8 @@ import numpy as np
 
 from lstm.records import Judged
 
+PARTS: tuple[Judged, ...] = ("validation", "test")  # what is judged, in this order
+
 
 @dataclass(frozen=True, slots=True)
 class Items:

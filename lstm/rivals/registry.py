@@ -13,10 +13,10 @@ from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
 from lstm.records import BadInput, Judged
 from lstm.rivals import bounded, classify, forecast, kernels, language, memory, others
-from lstm.rivals.rival import Fitted, Forecasting, Judgement, LeftOut, Rival, rank
+from lstm.rivals.items import PARTS
+from lstm.rivals.rival import Fitted, Forecasting, Judgement, LeftOut, Rival
 from lstm.sections import DATA
 
-PARTS: tuple[Judged, ...] = ("validation", "test")
 RIVALS: Mapping[str, tuple[Rival, ...]] = {
     "forecast": cast("tuple[Rival, ...]", (*forecast.RIVALS, *others.RIVALS)),
     "classify": cast("tuple[Rival, ...]", (*classify.RIVALS, *kernels.RIVALS)),
@@ -143,9 +143,3 @@ def _children_s() -> float:
     """Seconds of a core that ended processes of this one have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def best(outcomes: Sequence[Outcome], config: TrialConfig) -> Outcome | None:
-    """The one that is best on validation, by the metric searched for."""
-    judged = [each for each in outcomes if each.fitted is not None]
-    return min(judged, key=lambda each: rank(each.judgements["validation"].metrics, config), default=None)

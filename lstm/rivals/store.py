@@ -21,12 +21,11 @@ from lstm import files
 from lstm.ownership import ForeignCheckpoint
 from lstm.records import Finding, Judged, NewerForm, check_form
 from lstm.rivals.interval import Blocks
-from lstm.rivals.items import Items
+from lstm.rivals.items import PARTS, Items
 from lstm.rivals.rival import Fitted
 
 FORMAT = 1
 NAME = "judged.npz"
-PARTS: tuple[Judged, ...] = ("validation", "test")
 NEAR = 1e-5  # between a mean and its items: a network's loss may have been added up in float32
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's first time: the same content makes the same bytes
 CONTENT = "content.json"

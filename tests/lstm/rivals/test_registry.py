@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -125,17 +123,6 @@ def test_a_rival_that_raises_is_told_and_stops_nothing(cases, monkeypatch):
 def test_a_name_that_no_rival_has_is_refused_with_those_that_there_are():
     with pytest.raises(BadInput, match="constant, ridge"):
         registry.rival("memory", "rige")
-
-
-def test_the_best_rival_is_the_best_on_validation_by_the_searchs_metric(cases, outcomes):
-    _, config = cases["classify"]
-    found = [each for each in outcomes("classify") if each.fitted]
-    best = registry.best(found, config)
-    assert best.name == max(found, key=lambda each: each.judgements["validation"].metrics["accuracy"]).name
-    by_loss = config.model_copy(update={"metric": "val/loss", "direction": "minimize"})
-    wanted = min(found, key=lambda each: each.judgements["validation"].metrics["loss"])
-    assert registry.best(found, by_loss).name == wanted.name
-    assert registry.best([replace(found[0], fitted=None)], config) is None
 
 
 def test_long_inputs_are_averaged_over_stretches_for_the_ridge(cases):
