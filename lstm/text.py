@@ -182,7 +182,7 @@ def chunks(text: Text, streams: int, steps: int) -> int:
         BadInput: the part is too short for one.
     """
     length = text.bounds("train")[1]
-    if found := (length - steps) // (streams * steps):
+    if (found := (length - steps) // (streams * steps)) > 0:  # below a chunk it is negative
         return found
     raise BadInput(
         f"the training part of the text has {length:,} symbols, training.batch_size: {streams} streams of chunks of "

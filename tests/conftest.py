@@ -13,7 +13,7 @@ from lstm.data import prepare
 from lstm.sections import DataConfig
 from lstm.table import Table
 
-FAULTS_TIMEOUT_S = 2 * 3600  # thousands of plans on a busy machine
+FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 
 
 def pytest_collection_modifyitems(items):
