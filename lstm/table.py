@@ -276,6 +276,10 @@ def _regular_times(
         width = (times[0] + offset + offset) - (times[0] + offset)
         _check_size(path, (times[-1] - times[0]) / width, len(times), step)
         grid = pd.date_range(times[0], times[-1], freq=offset)
+        if grid.empty:
+            raise BadInput(
+                f"data.step: no step of {step} ends in {path}, from {times[0]} to {times[-1]}; give a shorter one"
+            )
         averaged = None
         if not times.equals(grid) and (times.has_duplicates or _places(grid, times) is None):
             averaged = pd.DataFrame(values, index=times).resample(offset).mean()

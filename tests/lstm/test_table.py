@@ -267,6 +267,7 @@ def test_times_that_can_not_be_right_are_told_where_and_why(refuses, content, me
         ({"step": "soon"}, "data.step: 'soon' is not a step; write it as in 15min, 1h, 1D, 7D or MS"),
         ({"step": "0D"}, "data.step: '0D' is not a step"),
         ({"step": "-1h"}, "data.step: '-1h' is not a step"),
+        ({"step": "100YE"}, "data.step: no step of 100YE ends in a.csv, from 2016-01-01"),
         ({"step": "1ns"}, "a.csv: steps of 1ns would make 950,400,000,000,001 rows of 12"),
     ],
 )
