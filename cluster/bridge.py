@@ -184,7 +184,7 @@ class Bridge:
         config = space.resolve(self._study.base, settings).model_dump()
         address = checkpoint.address_of(self._checkpoints, number)
         derived = self._study.derived(number)
-        if number != self._base and self._study.resolves_to_base(number):
+        if number != self._base and self._insist(lambda: self._study.resolves_to_base(number)):
             self._take_from_base(number, attempt, address, config)
         live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
         self._live[tune_id] = live
@@ -497,7 +497,8 @@ class Bridge:
             self._record(Notice(f"{address}: its weights could not be removed: {error}"))
 
     def _owner(self, number: int) -> ownership.Owner:
-        return ownership.Owner(tuple(self._order["studies"]), number, self._study.trial(number).config)
+        trial = self._insist(lambda: self._study.trial(number))
+        return ownership.Owner(tuple(self._order["studies"]), number, trial.config)
 
     def _strip_again(self, sweep: Sweep) -> None:
         """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""

@@ -7,7 +7,6 @@ as it is, so a driver that was killed, or came too early, is made up for by the 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
@@ -47,8 +46,6 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
     from lstm.rivals import store, verdict
 
     folder, studies, data = str(plan.home.sweep(swept.name)), studies_of(swept.facts), plan.series.fingerprint
-    for left in Path(folder).glob(".*.npz.*"):  # half-written, by a driver that was killed
-        left.unlink(missing_ok=True)
     try:
         before = store.read(folder, studies, data)
     except store.BrokenJudgements as error:

@@ -3,8 +3,10 @@
 A file is written whole or not at all. Object stores are pyarrow's.
 """
 
+import glob
 import hashlib
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,13 +55,28 @@ def _write(address: str, name: str, data: bytes) -> None:
         stream.close()
         return
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.{os.getpid()}"
+    mine = f".{name}.{socket.gethostname()}."
+    temporary = folder / f"{mine}{os.getpid()}"
     try:
         _write_durably(temporary, data)
         temporary.replace(folder / name)
     finally:
         temporary.unlink(missing_ok=True)
+    for left in folder.glob(f"{glob.escape(mine)}*"):  # half-written by a process of this host that was killed
+        if not _lives(left.name.removeprefix(mine)):
+            left.unlink(missing_ok=True)
     _sync(folder)
+
+
+def _lives(pid: str) -> bool:
+    """Whether there may be a process of this number on this host."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True
 
 
 def create(address: str, name: str, data: bytes) -> bool:

@@ -2,6 +2,8 @@ import hashlib
 import os
 import pickle
 import signal
+import socket
+import subprocess
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -306,10 +308,22 @@ def test_a_process_killed_while_it_writes_leaves_nothing_for_long(trial_config, 
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert f".attempt-01-epoch-000002.pt.{child}" in {path.name for path in tmp_path.iterdir()}
+    assert f".attempt-01-epoch-000002.pt.{socket.gethostname()}.{child}" in {path.name for path in tmp_path.iterdir()}
     assert load(str(tmp_path)).state.epoch == 1
     write(str(tmp_path), 2, content(trial_config, 2))
     assert [path.name for path in sorted(tmp_path.iterdir())] == names(str(tmp_path))
+
+
+def test_who_writes_a_file_removes_what_a_killed_process_left_of_it_and_nothing_else(tmp_path):
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    host = socket.gethostname()
+    dead = f".home.json.{host}.{ended.pid}"
+    others = {f".home.json.{host}.{os.getppid()}", f".home.json.{host}.x", f".home.json.other.{ended.pid}", ".home.jso"}
+    for name in {dead, *others}:
+        (tmp_path / name).write_bytes(b"half")
+    files.put(str(tmp_path), "home.json", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"home.json", *others}
 
 
 def test_bytes_are_on_the_disk_before_they_get_their_name(trial_config, tmp_path, monkeypatch):

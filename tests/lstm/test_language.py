@@ -126,7 +126,7 @@ def test_blocks_change_nothing(block, loaded, monkeypatch):
         (b"ab\nc\0d" * 50, {}, "a.txt:2: holds NUL bytes; it is not a text file"),
         (b"a" * 500, {}, "holds one symbol only, 'a'; there is nothing to learn"),
         (b"ab" * 20, {}, "has 24 symbols, training.batch_size: 4 streams of chunks of data.lookback: 5 need 25; make"),
-        (b"ab" * 20, {"lookback": 30}, "has 24 symbols, training.batch_size: 4 streams of chunks of data.lookback: 30 "),
+        (b"ab" * 20, {"lookback": 30}, "has 24 symbols, training.batch_size: 4 streams of chunks of data.lookback: 30"),
         (b"ab", {}, "has 2 characters, too few for three parts"),
     ],
 )
