@@ -4,7 +4,8 @@
 
 A table is a shipped spec whose space is cut into cells: each searched parameter has a few levels, and every
 combination of them was trained for `max_epochs` without patience. A suggestion gets the curve of the cell that it
-lies in, so to a search the recorded objective is one of the same parameters, constant within a cell.
+lies in, so to a search the recorded objective is one of the same parameters, constant within a cell. Beside each
+epoch's objective stands the same metric on the test part, by that epoch's weights; no search sees it.
 """
 
 import argparse
@@ -24,9 +25,10 @@ import torch
 from cluster import space
 from cluster.config import CategoricalDimension, SearchConfig
 from experiments import spec as spec_file
-from lstm import datasets
+from lstm import datasets, tasks
+from lstm.checkpoint import Dataset
 from lstm.config import TrialConfig
-from lstm.records import Scalar
+from lstm.records import Epoch, Scalar
 from lstm.training import train
 
 HERE = Path(__file__).parent
@@ -40,6 +42,7 @@ class Curve:
 
     epoch_s: float  # the median epoch's
     values: tuple[float, ...]  # val/loss by epoch, from 1
+    test: tuple[float, ...]  # the test part's, of the same epochs
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ class Table:
         first = [{path: value for path, value in each.items() if path in self.levels} for each in search.first]
         return search.model_copy(update={"space": {path: search.space[path] for path in self.levels}, "first": first})
 
+    @cached_property
+    def start(self) -> dict[str, Scalar]:
+        """The base's own settings of the parameters that have levels."""
+        tree = self.base.model_dump()
+        return {path: tree[section][field] for path in self.levels for section, field in [path.split(".")]}
+
     @property
     def cells(self) -> list[Cell]:
         """Every combination of levels."""
@@ -83,7 +92,8 @@ class Table:
         if isinstance(dimension, CategoricalDimension):
             return value
         scale = math.log if dimension.log else float
-        return min(levels, key=lambda level: abs(scale(level) - scale(value)))  # type: ignore[arg-type] # numbers
+        inside = min(max(float(value), dimension.low), dimension.high)  # a base may lie outside
+        return min(levels, key=lambda level: abs(scale(level) - scale(inside)))  # type: ignore[arg-type] # numbers
 
     @cached_property
     def curves(self) -> dict[Cell, Curve]:
@@ -93,17 +103,18 @@ class Table:
         with gzip.open(self._path, "rt", newline="") as file:
             rows = list(csv.reader(file))[1:]
         known = {tuple(str(level) for level in cell): cell for cell in self.cells}
-        count = len(self.levels)
-        return {
-            known[tuple(row[:count])]: Curve(float(row[count]), tuple(map(float, row[count + 1 :])))
-            for row in rows
-            if tuple(row[:count]) in known
-        }
+        count, epochs = len(self.levels), self.base.training.max_epochs
+        curves = dict[Cell, Curve]()
+        for row in rows:
+            numbers = tuple(map(float, row[count:]))
+            curves[known[tuple(row[:count])]] = Curve(numbers[0], numbers[1 : epochs + 1], numbers[epochs + 1 :])
+        return curves
 
     def write(self, curves: Mapping[Cell, Curve]) -> None:
         """Replaces what was recorded."""
-        head = [*self.levels, "epoch_s", *range(1, self.base.training.max_epochs + 1)]
-        rows = [[*cell, f"{c.epoch_s:.4f}", *(f"{v:.5g}" for v in c.values)] for cell, c in curves.items()]
+        epochs = range(1, self.base.training.max_epochs + 1)
+        head = [*self.levels, "epoch_s", *epochs, *(f"test {epoch}" for epoch in epochs)]
+        rows = [[*cell, f"{c.epoch_s:.4f}", *(f"{v:.5g}" for v in c.values + c.test)] for cell, c in curves.items()]
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped:
             zipped.write("".join(",".join(map(str, row)) + "\n" for row in [head, *rows]).encode())
@@ -131,8 +142,10 @@ TABLES = {
             "co2",
             "co2.yaml",
             (
+                "data.lookback=78",  # the spec's own are longer
                 "search.space.data.lookback.high=78",
-                "search.first.0.data.lookback=78",  # the base's is not in the table
+                "search.space.model.residual.choices=[none, last]",  # as it was when first recorded
+                "search.first.0.data.lookback=78",
                 "search.first.1.data.lookback=78",
             ),
             {
@@ -172,6 +185,26 @@ TABLES = {
                 "training.weight_decay": _spread(1e-3, 0.3, 4),
             },
         ),
+        Table(
+            "sunspots",
+            "front.yaml",
+            (
+                "probe.every_trial=false",
+                "search.second_objective=null",
+                "training.max_epochs=24",
+                "training.patience=8",
+                "search.pruner.type=successive_halving",
+                "search.pruner.min_resource=3",
+                "search.pruner.reduction_factor=3",
+            ),
+            {
+                "model.hidden_size": _sizes(4, 48, 4),
+                "model.num_layers": (1, 2),
+                "training.learning_rate": _spread(1e-3, 0.1, 6),
+                "training.input_noise": (0.1, 0.3, 0.5),
+                "training.weight_decay": _spread(1e-6, 1e-2, 3),
+            },
+        ),
     )
 }
 
@@ -195,13 +228,29 @@ def record(table: Table, until_s: float) -> None:
     for cell in missing:
         if time.monotonic() > until_s:
             break
-        epochs = list(train(_config(table, cell), data))
-        curves[cell] = Curve(median(e.metrics["epoch_s"] for e in epochs), tuple(e.value for e in epochs))
+        curves[cell] = _curve(_config(table, cell), data)
         if time.monotonic() - written_s > 60:
             table.write(curves)
             written_s = time.monotonic()
     table.write(curves)
     print(f"{table.name}: {len(curves)} of {len(table.cells)} cells are there")
+
+
+def _curve(config: TrialConfig, data: Dataset) -> Curve:
+    """Trains a configuration to its end, each epoch judged on both parts; a training that diverges has no more."""
+    task = tasks.of(config)
+    feed, network = task.Feed(data, config, "cpu"), task.build(config, data)
+    part, name = config.metric.split("/")
+    assert part == "val"
+    epochs, test = list[Epoch](), list[float]()
+    for epoch in train(config, data):
+        assert epoch.state is not None
+        network.load_state_dict(dict(epoch.state.model))
+        test.append(feed.evaluate(network, "test")[name])
+        epochs.append(epoch)
+    lost = (math.nan,) * (config.training.max_epochs - len(epochs))
+    values = tuple(epoch.value for epoch in epochs)
+    return Curve(median(e.metrics["epoch_s"] for e in epochs), values + lost, (*test, *lost))
 
 
 def _config(table: Table, cell: Cell) -> TrialConfig:
