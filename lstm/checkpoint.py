@@ -22,7 +22,7 @@ from lstm.records import NOTHING, Epoch, NewerForm, Spent, State, check_form
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
-TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.(.+\.)?\d+")  # a file while it is written: host and process follow
+TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.(.+\.)?\d+")  # a file while a host's process writes it
 
 
 class BrokenCheckpoint(Exception):
