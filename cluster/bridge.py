@@ -570,8 +570,9 @@ class Bridge:
         # In MLflow the later of two points after as many trials is the one that counts.
         facts = {BESIDE: {"at_ms": max(_now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
         if self._exhausted:
-            return facts | {EXHAUSTED: self._study.exhausted()}
-        return facts | ({EXHAUSTED: None} if self._study.facts.get(EXHAUSTED) else {})
+            return facts | {EXHAUSTED: self._insist(self._study.exhausted)}
+        known = self._insist(lambda: self._study.facts)
+        return facts | ({EXHAUSTED: None} if known.get(EXHAUSTED) else {})
 
     @_safely
     def close_open(self, reason: str) -> None:

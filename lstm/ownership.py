@@ -6,6 +6,7 @@ the study. A checkpoint that is another study's, or another configuration's, is 
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -154,8 +155,13 @@ def claim(folder: str, mark: Mark) -> None:
         OSError: the store can't be written to.
     """
     refuse_another(folder, mark.study)
-    if mark_of(folder) is None and not files.create(folder, MARK, _bytes(mark)):
-        refuse_another(folder, mark.study)  # another driver was quicker
+    if mark_of(folder) is None:
+        if not files.create(folder, MARK, _bytes(mark)):
+            refuse_another(folder, mark.study)  # another driver was quicker
+    elif place := files.folder_of(folder):
+        for left in place.glob(f".{MARK}.*"):  # by a driver that was killed once the mark had its name
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def take_over(folder: str, mark: Mark) -> None:

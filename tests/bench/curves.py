@@ -33,6 +33,8 @@ from lstm.training import train
 
 HERE = Path(__file__).parent
 SPECS = HERE.parents[1] / "experiments"
+# The sampler's own default, as the peer's: the specs' fewer are for their few trials, and a replay has many.
+STARTUP = "search.sampler.n_startup_trials=10"
 Cell = tuple[Scalar, ...]  # a level of each parameter
 
 
@@ -57,7 +59,7 @@ class Table:
     @cached_property
     def loaded(self) -> spec_file.Spec:
         """The spec as it is shipped, but for the overrides."""
-        return spec_file.load(SPECS / self.spec, self.overrides, {})
+        return spec_file.load(SPECS / self.spec, (*self.overrides, STARTUP), {})
 
     @cached_property
     def base(self) -> TrialConfig:
