@@ -25,7 +25,7 @@ def test_a_regret_is_none_at_the_best_and_one_at_the_median_cell():
 
 def test_what_is_near_the_best_is_found_at_its_epoch():
     table = TABLES["seattle"]
-    course = replay(table, SIDES["ours"](table, 1), workers=2, near=1.02)
+    course = replay(table, SIDES["ours"](table, 0), workers=2, near=1.02)
     best = min(min(curve.values) for curve in table.curves.values())
     assert course.found is not None
     assert course.best[course.found - 1] <= 1.02 * best < course.best[course.found - 2]
