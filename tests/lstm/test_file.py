@@ -140,7 +140,7 @@ JAN = "2016-01-01,1\n2016-01-02,2\n"
         (b"t,y\xe9\n" + JAN.encode(), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
         (daily().encode("utf-16"), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
         (daily().encode("utf-16-le"), "a.csv:1: holds NUL bytes; it is not a CSV"),
-        (gzip.compress(daily().encode()), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        (gzip.compress(daily().encode(), mtime=0), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
         ('t,y\n"2016-01-01,1\n2016-01-02,2\n', "a.csv:2: has 1 fields, the header has 2"),
         (f'"{"x" * 200_000}",t,y\n', "a.csv:1: can't be read as CSV: field larger than field limit"),
         (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv: has a line of a megabyte or more"),
