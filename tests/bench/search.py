@@ -7,7 +7,7 @@ Searches are replayed on recorded curves (`curves.py`), W trials at once in virt
 The sides have one trainer with the spec's patience, and one start: the base, which runs to its end and whose epochs
 count, then the spec's first settings.
 
-    ours        `cluster.study.Study` with the spec's own sampler and pruner
+    ours        `cluster.study.Study` with the spec's sampler and pruner, but 10 random starts (`curves.STARTUP`)
     peer alike  Ray Tune's OptunaSearch and ASHA, with the spec's rungs, driven as Tune drives them
     optuna      Optuna alone with its defaults: TPE and the median pruner
     random      random draws, nothing pruned
@@ -15,8 +15,8 @@ count, then the spec's first settings.
 **Regret** is how far the best value so far lies from the best of the table: 0 is the best cell's best epoch, 1 the
 median cell's. It is told as the mean over the first B epochs that all trials took together, and as what it is after
 them. Beside ours stands the difference, paired by seed, with its 95 % interval (percentile bootstrap over the seeds).
-**Found** is the first epoch within 2 % of the best value; a search that has not found it in the last B epochs is
-counted as that, and no median is told where it is at that cut.
+**Found** is the first epoch within 2 % of the best value. A search that does not come there in the most epochs counts
+as not found; a quartile that such a search would decide is not told.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from cluster import combinations, space
-from cluster.config import CategoricalDimension, HyperbandPruner, IntDimension, SearchConfig, SuccessiveHalvingPruner
+from cluster.config import CategoricalDimension, HyperbandPruner, IntDimension, SuccessiveHalvingPruner
 from cluster.study import Study
 from lstm.records import KEEPS_BASE, Epoch, Scalar, Why
 
@@ -66,8 +66,9 @@ class Side(Protocol):
 class Ours:
     """Our study as the bridge drives it: each epoch reported, a finished trial's value its best epoch's."""
 
-    def __init__(self, table: Table, search: SearchConfig, seed: int) -> None:
+    def __init__(self, table: Table, seed: int) -> None:
         """Begins a study in memory."""
+        search = table.search
         seeded = search.model_copy(update={"sampler": search.sampler.model_copy(update={"seed": seed})})
         self._study = Study("", "replay", seeded, table.base, optuna.storages.InMemoryStorage())
         self._study.remember(**{KEEPS_BASE: True})
@@ -108,9 +109,9 @@ class Peer:
     def __init__(self, table: Table, seed: int, first: Sequence[Mapping[str, Scalar]] = (), **rungs: int) -> None:
         """Makes both; without rungs they are Tune's own."""
         self._kept = _base_place(table) is not None and bool(first)
-        space = OptunaSearch.convert_search_space(domains(table))
-        first = [dict(settings) for settings in first]
-        self._searcher = OptunaSearch(space, metric="value", mode="min", seed=seed, points_to_evaluate=first)
+        searched = OptunaSearch.convert_search_space(domains(table))
+        tried = [dict(settings) for settings in first]
+        self._searcher = OptunaSearch(searched, metric="value", mode="min", seed=seed, points_to_evaluate=tried)
         self._scheduler = ASHAScheduler(metric="value", mode="min", max_t=table.base.training.max_epochs, **rungs)
 
     @classmethod
@@ -119,7 +120,7 @@ class Peer:
         pruner = table.search.pruner
         assert isinstance(pruner, SuccessiveHalvingPruner | HyperbandPruner)
         rungs = {"grace_period": pruner.min_resource, "reduction_factor": pruner.reduction_factor}
-        return cls(table, seed, first(table), **rungs)
+        return cls(table, seed, first_settings(table), **rungs)
 
     def ask(self, trial: int) -> Mapping[str, Scalar]:
         """The searcher's suggestion."""
@@ -148,7 +149,7 @@ class Plain:
         """Begins a study in memory."""
         self._space, self._kept = table.search.space, _base_place(table) is not None
         self._study = optuna.create_study(sampler=sampler, pruner=pruner)
-        for settings in first(table):
+        for settings in first_settings(table):
             self._study.enqueue_trial(dict(settings))
         self._trials: dict[int, optuna.Trial] = {}
 
@@ -170,7 +171,7 @@ class Plain:
         return False
 
 
-def first(table: Table) -> list[Mapping[str, Scalar]]:
+def first_settings(table: Table) -> list[Mapping[str, Scalar]]:
     """What is tried before anything is drawn; the base comes first where it is among them."""
     settings: list[Mapping[str, Scalar]] = list(table.search.first)
     place = _base_place(table)
@@ -260,13 +261,13 @@ def _stop(curve: Curve, epoch: int, patience: int | None) -> Why | None:
     return "max_epochs" if epoch == len(curve.values) else None
 
 
+MEDIAN, NEVER = optuna.pruners.MedianPruner(), optuna.pruners.NopPruner()
 SIDES: dict[str, Callable[[Table, int], Side]] = {
-    "ours": lambda table, seed: Ours(table, table.search, seed),
+    "ours": Ours,
     "peer alike": lambda table, seed: AfterBase(table, Peer.alike(table, seed)),
     "optuna": lambda table, seed: AfterBase(table, Plain(table, optuna.samplers.TPESampler(seed=seed), MEDIAN)),
     "random": lambda table, seed: AfterBase(table, Plain(table, optuna.samplers.RandomSampler(seed=seed), NEVER)),
 }
-MEDIAN, NEVER = optuna.pruners.MedianPruner(), optuna.pruners.NopPruner()
 
 
 def regrets(table: Table, course: Course) -> dict[str, list[float]]:

@@ -41,3 +41,4 @@ def test_a_table_has_every_cell_with_both_parts(table):
     assert len(table.curves) == len(table.cells) >= 288
     epochs = table.base.training.max_epochs
     assert all(len(curve.values) == len(curve.test) == epochs for curve in table.curves.values())
+    assert all(np.isfinite(curve.values + curve.test).all() for curve in table.curves.values())
