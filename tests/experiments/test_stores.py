@@ -180,7 +180,9 @@ def test_no_loader_takes_another_studys_checkpoint(work, sweep, named):
 def test_a_mark_can_be_made_by_one_alone(tmp_path):
     mine, other = ownership.Mark("a" * 32, "tiny"), ownership.Mark("b" * 32, "tiny", "sqlite:///there.db of ben")
     ownership.claim(str(tmp_path / "kept"), mine)
+    (tmp_path / "kept" / ".study.json.0129285bbb2c").write_text("of a driver that was killed with the mark in place")
     ownership.claim(str(tmp_path / "kept"), mine)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["study.json"]
     with pytest.raises(ownership.ForeignCheckpoint, match="a" * 32):
         ownership.claim(str(tmp_path / "kept"), other)
     assert ownership.mark_of(str(tmp_path / "kept")) == mine
