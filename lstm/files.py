@@ -74,8 +74,8 @@ def _lives(pid: str) -> bool:
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except (ValueError, PermissionError):
-        return True
+    except (ValueError, PermissionError):  # no number of a process; another user's process
+        pass
     return True
 
 
