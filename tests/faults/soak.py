@@ -32,6 +32,7 @@ import hosts
 import outages
 import postgres
 import psycopg2
+import torch
 from audit import audit
 
 from lstm import checkpoint
@@ -501,5 +502,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if reason := hosts.missing() or postgres.missing():
         sys.exit(reason)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)  # as on the hosts: with more, sums of a wide layer are rounded in another order
     sys.exit(soak(given.minutes, given.seed, given.output, given.only or sorted(FAULTS)))
