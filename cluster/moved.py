@@ -38,6 +38,11 @@ def folder_of(url: str) -> str:
     return str(Path(str(parts.database)).absolute().parent) if is_file else ""
 
 
+def is_in_place(facts: Mapping[str, Any], url: str) -> bool:
+    """Whether a study is in the folder in which it was last written to, as far as it says so."""
+    return PLACE not in facts or disk.is_same(Path(str(facts[PLACE])), Path(folder_of(url)))
+
+
 def checkpoints_of(facts: Mapping[str, Any], url: str, name: str) -> str:
     """Where a sweep's checkpoints are: those below the folder of their study move along with it."""
     root, here = str(facts.get("checkpoints", "")), folder_of(url)

@@ -457,6 +457,21 @@ def facts(url: str, name: str) -> dict[str, Any] | None:
         raise unanswered(url, error) from None
 
 
+def unfinished_id(url: str, name: str) -> str:
+    """The id of a study whose making was cut short, which is to be kept; "" where there is none. Creates nothing."""
+    try:
+        return unfinished_id_of(_load(url, name, is_whole=False).user_attrs, url)
+    except NoSuchSweep:
+        return ""
+    except AWAY as error:
+        raise unanswered(url, error) from None
+
+
+def unfinished_id_of(facts: Mapping[str, Any], url: str) -> str:
+    """The same, by what such a study remembers; "" too where it was copied or moved since: another may have the id."""
+    return str(facts.get("id", "")) if COMPARABLE not in facts and moved.is_in_place(facts, url) else ""
+
+
 def discard_unfinished(url: str, name: str) -> None:
     """Removes a study whose making was cut short, before it was a sweep's; does nothing where there is none."""
     kept_in = storage.connect(url)
@@ -520,7 +535,7 @@ def _first(direction: StudyDirection, trial: FrozenTrial) -> float:
     return float(trial.values[0]) * (1 if direction == StudyDirection.MINIMIZE else -1)
 
 
-def _load(url: str, name: str, *, to_write: bool = False) -> optuna.Study:
+def _load(url: str, name: str, *, to_write: bool = False, is_whole: bool = True) -> optuna.Study:
     missing = NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
     engine_options(url)  # whether it is an address at all
     if is_missing(url):
@@ -530,7 +545,8 @@ def _load(url: str, name: str, *, to_write: bool = False) -> optuna.Study:
     except KeyError:
         raise missing from None
     _check_form(study)
-    if COMPARABLE not in study.user_attrs:  # its first driver was killed before it had said what the sweep is
+    # Where it lacks this its first driver was killed before it had said what the sweep is.
+    if is_whole and COMPARABLE not in study.user_attrs:
         raise missing
     return study
 

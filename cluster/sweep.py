@@ -247,6 +247,10 @@ def open_study(order: Order, series: Dataset) -> Study:
     """
     study = Study(order.study_url, order.name, order.search, order.base)
     check_same(study.facts, order, series)
+    if studies.unfinished_id_of(study.facts, order.study_url) not in ("", order.study_id):
+        raise BadInput(f"{order.name}: another driver has begun this sweep at this moment; run the same command again")
+    # Before the folder has its mark: a driver that is killed in between leaves no folder of a study that is nobody's.
+    study.remember(**_identity(order))
     try:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
@@ -257,15 +261,23 @@ def open_study(order: Order, series: Dataset) -> Study:
     return study
 
 
+def _identity(order: Order) -> dict[str, Any]:
+    """What a study remembers first: the version of its form, which one it is, and where."""
+    return {
+        # One that was begun before has the form that it had then: its loss is known to the version that began it.
+        "form": 1 if order.base.loss_on == "all" else studies.FORMAT,
+        "id": order.study_id,
+        **({moved.PLACE: order.place} if order.place else {}),  # after it: a copy that says so has an id of its own
+    }
+
+
 def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> dict[str, Any]:
     """What a study remembers of its sweep, in the order in which it is stored.
 
     `keeps_base` says whether the spec's own settings are a trial: not in a study that an earlier version began.
     """
     return {
-        # One that was begun before has the form that it had then: its loss is known to the version that began it.
-        "form": 1 if order.base.loss_on == "all" else studies.FORMAT,
-        **({moved.PLACE: order.place} if order.place else {}),
+        **_identity(order),
         "spec_text": order.spec_text,
         "spec_hash": order.spec_hash,
         "data_fingerprint": series.fingerprint,
@@ -275,7 +287,6 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         **({"second": list(study.second)} if study.second else {}),
         "folder": order.folder,
         "checkpoints": order.checkpoints,
-        "id": order.study_id,
         "git_commit": order.git_commit,
         **({KEEPS_BASE: True} if order.search and keeps_base else {}),
         "complete": False,  # until this run has ended with all its trials
@@ -298,6 +309,7 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     """
     studies.discard_unfinished(order.study_url, order.name)
     study = Study(order.study_url, order.name, order.search, order.base)
+    study.remember(**_identity(order))
     ownership.claim(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
     keeps_base = study.base_trial() is not None

@@ -79,6 +79,8 @@ def main(
         plan = replace(plan, order=replace(order, retries=tuple(retries)))
     else:
         lost.refuse(plan)
+        begun = study.unfinished_id(plan.order.study_url, plan.order.name)
+        plan = replace(plan, order=replace(plan.order, study_id=begun or plan.order.study_id))
     is_settled = elsewhere is None and not where.moved_from()
     every = find.all_overrides(named, where, overrides)
     started = threading.Event()

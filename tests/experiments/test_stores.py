@@ -189,6 +189,41 @@ def test_a_mark_can_be_made_by_one_alone(tmp_path):
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [ownership.MARK]
 
 
+def killed_once_marked(work, pattern="study.json"):
+    """A new sweep in `work`, its driver killed at the first durable step after a mark is there, of which it tells."""
+    shutil.rmtree(work / "runs")
+    few = SPEC.replace("n_trials: 4", "n_trials: 3")
+    (work / "tiny.yaml").write_text(f"{few}storage: {{checkpoints: {work / 'shared'}}}\n")
+
+    def marks():
+        return [path.parent for path in (work / "shared").glob(f"tiny/*/{pattern}")]
+
+    (work / "driver.log").unlink(missing_ok=True)
+    assert twin.run(work, "tiny.yaml", "runs", at=lambda _: bool(marks())) == -9, said(work)
+    return marks()
+
+
+@pytest.mark.parametrize("pattern", ["study.json", ".study.json.*"], ids=["marked", "half-marked"])
+def test_a_driver_killed_when_it_has_marked_a_folder_leaves_none_that_is_nobodys(work, sweep, pattern):
+    (marked,) = killed_once_marked(work, pattern)
+    assert run(work) == 0, said(work)
+    assert root_of(work / "runs") == marked
+    assert [path.name for path in (work / "shared" / "tiny").iterdir()] == [study_id(work / "runs")]
+    assert not list(marked.glob(".*"))
+    judge(sweep, work / "runs")
+
+
+def test_a_copy_of_a_study_that_was_hardly_begun_gets_an_id_of_its_own(work, sweep):
+    (marked,) = killed_once_marked(work)
+    shutil.copytree(work / "runs", work / "copied")
+    assert run(work) == 0, said(work)
+    assert run(work, home="copied") == 0, said(work)
+    assert study_id(work / "runs") == marked.name
+    assert study_id(work / "copied") != marked.name
+    judge(sweep, work / "runs")
+    judge(sweep, work / "copied")
+
+
 # --- Which version made it -------------------------------------------------------------------------------
 
 

@@ -83,9 +83,9 @@ def check_whole(folder, alone, trials=TRIALS):
     # MLflow's own, and what a later driver will remove: cluster/connect._forget.
     known = (".artifact.uploading", ".probe-")
     ours = [p for p in home.rglob(".*") if p.is_file() and not p.name.startswith(known)]
-    # A driver that is killed before the study knows its id leaves a folder with a mark alone; the next has another id.
-    ours = [p for p in ours if any(p.parent.glob("trial-*")) or not p.name.startswith(".study.json.")]
     assert ours == [], "half-written files are left"
+    marked = {p.parent for p in home.rglob("study.json")}
+    assert marked == {p.parent for p in places}, "a folder has the mark of a study that nobody has"
 
 
 @pytest.fixture(scope="module")
