@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy
 
-from lstm import disk
+from lstm import disk, files
 from lstm.records import BadInput
 
 TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
@@ -48,11 +48,11 @@ class Owner:
     @classmethod
     def myself(cls) -> "Owner":
         """This process."""
-        return cls(socket.gethostname(), _boot(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
+        return cls(socket.gethostname(), files.machine(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
 
     def is_here(self) -> bool:
-        """Whether it is sure that this process ran on this machine."""
-        return bool(self.boot) and self.boot == _boot()
+        """Whether it is sure that this process ran on this machine; else a dead driver's claim simply runs out."""
+        return bool(self.boot) and self.boot == files.machine()
 
     def is_dead(self) -> bool:
         """Whether it is sure that this process is gone: it ran on this machine and does no longer."""
@@ -399,14 +399,6 @@ def _row(owner: Owner) -> dict[str, Any]:
 
 def _passed_s() -> float:
     return time.clock_gettime(_CLOCK_ID)
-
-
-def _boot() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""  # not Linux: then a dead driver's claim simply runs out
 
 
 def _born(pid: int) -> str:

@@ -55,21 +55,35 @@ def _write(address: str, name: str, data: bytes) -> None:
         stream.close()
         return
     folder.mkdir(parents=True, exist_ok=True)
-    mine = f".{name}.{socket.gethostname()}."
+    where = machine()
+    mine = f".{name}.{hashlib.sha256(f'{socket.gethostname()} {where}'.encode()).hexdigest()[:12]}."
     temporary = folder / f"{mine}{os.getpid()}"
     try:
         _write_durably(temporary, data)
         temporary.replace(folder / name)
     finally:
         temporary.unlink(missing_ok=True)
-    for left in folder.glob(f"{glob.escape(mine)}*"):  # half-written by a process of this host that was killed
+    # Half-written by a process that was killed in this container; of another's nobody here knows whether it lives.
+    for left in folder.glob(f"{glob.escape(mine)}*") if where else ():
         if not _lives(left.name.removeprefix(mine)):
             left.unlink(missing_ok=True)
     _sync(folder)
 
 
+def machine() -> str:
+    """This machine since it was started, and the container there: elsewhere a process's number means nothing.
+
+    "" where that is not known.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""  # not Linux
+
+
 def _lives(pid: str) -> bool:
-    """Whether there may be a process of this number on this host."""
+    """Whether there may be a process of this number in this container."""
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):

@@ -16,6 +16,7 @@ import sqlalchemy
 
 from cluster import lease
 from cluster.lease import HeldError, Lease, Owner
+from lstm import files
 from lstm.records import BadInput
 
 
@@ -167,7 +168,7 @@ def test_a_zombie_is_dead():
         os.waitpid(pid, 0)
 
 
-@pytest.mark.parametrize("boot", ["another machine", "", lease._boot().split()[0] + " pid:[1]"])
+@pytest.mark.parametrize("boot", ["another machine", "", files.machine().split()[0] + " pid:[1]"])
 def test_a_process_elsewhere_is_never_taken_for_dead(boot):
     assert not dataclasses.replace(Owner.myself(), boot=boot, pid=gone_pid()).is_dead()
 

@@ -2,8 +2,8 @@ import hashlib
 import os
 import pickle
 import signal
-import socket
 import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -298,32 +298,67 @@ def test_what_a_kill_left_half_written_is_removed_unless_a_later_attempt_may_be_
     assert {path.name for path in tmp_path.iterdir()} - set(names(str(tmp_path))) == live
 
 
-def test_a_process_killed_while_it_writes_leaves_nothing_for_long(trial_config, tmp_path):
-    write(str(tmp_path), 1, content(trial_config, 1))
+def killed_while_writing(folder, name):
+    """What a process that was killed while it wrote a file has left: the name of that."""
+    before = set(folder.iterdir())
     child = os.fork()
     if child == 0:
         os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
         try:
-            files.put(str(tmp_path), "attempt-01-epoch-000002.pt", b"whole")
+            files.put(str(folder), name, b"whole")
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert f".attempt-01-epoch-000002.pt.{socket.gethostname()}.{child}" in {path.name for path in tmp_path.iterdir()}
+    (left,) = set(folder.iterdir()) - before
+    assert left.name.endswith(f".{child}")
+    return left.name
+
+
+def test_a_process_killed_while_it_writes_leaves_nothing_for_long(trial_config, tmp_path):
+    write(str(tmp_path), 1, content(trial_config, 1))
+    assert killed_while_writing(tmp_path, "attempt-01-epoch-000002.pt").startswith(".attempt-01-epoch-000002.pt.")
     assert load(str(tmp_path)).state.epoch == 1
     write(str(tmp_path), 2, content(trial_config, 2))
     assert [path.name for path in sorted(tmp_path.iterdir())] == names(str(tmp_path))
 
 
 def test_who_writes_a_file_removes_what_a_killed_process_left_of_it_and_nothing_else(tmp_path):
-    with subprocess.Popen(["true"]) as ended:
-        pass
-    host = socket.gethostname()
-    dead = f".home.json.{host}.{ended.pid}"
-    others = {f".home.json.{host}.{os.getppid()}", f".home.json.{host}.x", f".home.json.other.{ended.pid}", ".home.jso"}
-    for name in {dead, *others}:
+    dead = killed_while_writing(tmp_path, "home.json")
+    mine, _, pid = dead.rpartition(".")
+    others = {f"{mine}.{os.getppid()}", f"{mine}.x", f".home.json.other.{pid}", ".home.jso"}
+    for name in others:
         (tmp_path / name).write_bytes(b"half")
     files.put(str(tmp_path), "home.json", b"whole")
     assert {path.name for path in tmp_path.iterdir()} == {"home.json", *others}
+
+
+@pytest.mark.parametrize("elsewhere", ["another-boot pid:[4026531836]", "{boot} pid:[1]", ""])
+def test_what_a_process_of_another_container_writes_is_left_though_the_hosts_have_one_name(
+    tmp_path, monkeypatch, elsewhere
+):
+    theirs = killed_while_writing(tmp_path, "home.json")
+    boot, _ = files.machine().split()
+    monkeypatch.setattr(files, "machine", lambda: elsewhere.format(boot=boot))
+    files.put(str(tmp_path), "home.json", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"home.json", theirs}
+    assert killed_while_writing(tmp_path, "report.html").split(".")[3] != theirs.split(".")[3]
+
+
+def test_two_containers_of_one_host_and_name_do_not_take_each_others_for_dead(tmp_path):
+    """Each has its own numbers of processes: one that writes there has the number of none here."""
+    free = next(number for number in range(2, 2**15) if not Path(f"/proc/{number}").exists())
+    code = (
+        f"import os; assert os.getpid() == {free}; from lstm import files; os.fsync = lambda _: os._exit(7); "
+        f"files.put({str(tmp_path)!r}, 'home.json', b'half')"
+    )
+    shell = f'echo {free - 1} > /proc/sys/kernel/ns_last_pid && "$0" -c "$1"; exit $?'
+    there = ["unshare", "--fork", "--pid", "--mount-proc", "sh", "-c", shell, sys.executable, code]
+    done = subprocess.run(there, capture_output=True, text=True, check=False)
+    if done.returncode != 7:
+        pytest.skip(f"no name space of processes can be made here: {done.stderr.strip()}")
+    (theirs,) = tmp_path.iterdir()
+    files.put(str(tmp_path), "home.json", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"home.json", theirs.name}
 
 
 def test_bytes_are_on_the_disk_before_they_get_their_name(trial_config, tmp_path, monkeypatch):
