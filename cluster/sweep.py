@@ -311,6 +311,8 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     study = Study(order.study_url, order.name, order.search, order.base)
     study.remember(**_identity(order))
     ownership.claim(order.checkpoints, order.ownership_mark)
+    if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # it was kept elsewhere
+        ownership.take_over(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
     keeps_base = study.base_trial() is not None
     study.remember(**facts, **_facts(order, study, series, keeps_base=keeps_base))

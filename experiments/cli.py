@@ -209,7 +209,7 @@ def verify(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @click.option("--study", is_flag=True, help="Restore a lost study, from checkpoints and MLflow.")
-@click.option("--force", is_flag=True, help="Even where study or checkpoints are damaged.")
+@click.option("--force", is_flag=True, help="Even where records are damaged; a study of a lost home.")
 @JSON
 @HOME
 def rebuild(**arguments: Any) -> int | None:

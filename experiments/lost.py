@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import addresses
 from experiments.home import Home
-from experiments.plan import Plan
+from experiments.plan import Plan, kept_in
 from lstm import files, ownership
-from lstm.records import PROBE_FACT, BadInput, Epoch, best_epoch, epochs_s
+from lstm.records import PROBE_FACT, BadInput, Epoch, best_epoch, counted, epochs_s
 
 if TYPE_CHECKING:
     from cluster.restore import Known
@@ -28,6 +28,7 @@ class Remains:
     checkpoints: str  # their address; "" where there are none
     trials: int  # that have checkpoints
     runs: int  # of trials, in MLflow
+    said_by: str = ""  # the mark that says so, where the home does not know that the sweep was run
 
     @property
     def text(self) -> str:
@@ -37,7 +38,9 @@ class Remains:
         return " and ".join(told)
 
 
-def look(name: str, home: Home, tracking_uri: str, sweep_folders: list[str]) -> Remains | None:
+def look(
+    name: str, home: Home, tracking_uri: str, sweep_folders: list[str], *, of_any_home: bool = False
+) -> Remains | None:
     """What is left of a sweep that was run from this home; None where there is nothing.
 
     Args:
@@ -45,10 +48,20 @@ def look(name: str, home: Home, tracking_uri: str, sweep_folders: list[str]) -> 
         home: Where it was run.
         tracking_uri: MLflow's store; "" where the environment lacks what names it.
         sweep_folders: Addresses below which studies of this name keep their checkpoints.
+        of_any_home: Whether checkpoints that another home marked count as this one's, where it knows nothing.
+
+    Raises:
+        BadInput: checkpoints of several studies may be meant.
     """
     saved = addresses.saved(home, name)
     if saved is None:
-        return None
+        marked = [each for each in _marked(sweep_folders) if of_any_home or each.mark.where == kept_in(home)]
+        if len(marked) > 1:
+            raise BadInput(
+                f"{name}: several studies have checkpoints here, and nothing says which is meant: "
+                f"{'; '.join(each.text for each in marked)}. Move the others away"
+            )
+        return _remains_of(marked[0], name, home, tracking_uri) if marked else None
     study, known = str(saved.get("study_id", "")), str(saved.get("checkpoints", ""))
     carried = [str(home.carried(Path(known))) if "://" not in known else known] if known else []
     places = [place for folder in sweep_folders for place in (f"{folder}/{study}", folder) if study or place == folder]
@@ -64,8 +77,44 @@ def look(name: str, home: Home, tracking_uri: str, sweep_folders: list[str]) -> 
     return Remains(study or of_study, checkpoints, trials, runs) if trials or runs else None
 
 
-def refuse(plan: Plan) -> None:
-    """Whether a sweep whose study is not there may begin.
+@dataclass(frozen=True)
+class Marked:
+    """A folder of checkpoints that says whose it is."""
+
+    mark: ownership.Mark
+    checkpoints: str
+    trials: int
+
+    @property
+    def text(self) -> str:
+        """What it is, for people."""
+        whose = f" in {self.mark.where}" if self.mark.where else ""
+        return f"{self.checkpoints} holds {counted(self.trials, 'trial')} of the study {self.mark.study}{whose}"
+
+
+def _marked(sweep_folders: list[str]) -> list[Marked]:
+    """The studies that have trials below some folders."""
+    places = [place for folder in sweep_folders for place in (folder, *_folders_in(folder))]
+    marked = [(mark, place, _count(place)) for place in places if (mark := _mark(place)) is not None]
+    return [Marked(mark, place, trials) for mark, place, trials in marked if trials]
+
+
+def _folders_in(folder: str) -> list[str]:
+    try:
+        inner = sorted(files.names(folder))
+    except OSError:  # told by who has to write there
+        return []
+    return [f"{folder}/{name}" for name in inner if not name.startswith(("trial-", "."))]
+
+
+def _remains_of(found: Marked, name: str, home: Home, tracking_uri: str) -> Remains:
+    study = found.mark.study
+    runs, _ = _runs(name, study, home, tracking_uri)
+    return Remains(study, found.checkpoints, found.trials, runs, f"{found.checkpoints}/{ownership.MARK}")
+
+
+def refuse(plan: Plan) -> list[str]:
+    """Whether a sweep whose study is not there may begin; what is to be said of other studies' checkpoints.
 
     Raises:
         BadInput: it was run from this home before, and something of it is left.
@@ -73,16 +122,23 @@ def refuse(plan: Plan) -> None:
     order = plan.order
     remains = look(order.name, plan.home, plan.tracking_uri, [order.sweep_folder])
     if remains is not None:
-        raise missing(order.name, plan.home, remains)
+        raise missing(order.name, plan.home, remains, str(plan.spec.document.path))
+    restores = f"`sweep rebuild {shlex.quote(str(plan.spec.document.path))} --study --force{plan.home.flag}`"
+    return [
+        f"{each.text}, which is left as it is; this sweep begins anew, beside it. Where that home is lost {restores} "
+        "restores its study here instead"
+        for each in _marked([order.sweep_folder])
+    ]
 
 
-def missing(name: str, home: Home, remains: Remains) -> BadInput:
-    """The error of a sweep whose study is gone."""
-    flag = home.flag
+def missing(name: str, home: Home, remains: Remains, spec: str = "") -> BadInput:
+    """The error of a sweep whose study is gone; the home may not know its name, but that of its spec's file."""
+    flag, folder = home.flag, str(home.sweep(name))
+    named, away = (shlex.quote(spec) or "SPEC", remains.checkpoints) if remains.said_by else (name, folder)
     return BadInput(
-        f"{name}: its study is not there any more, and {home.sweep(name)} says that it was run. There are "
-        f"{remains.text}: nothing of it was changed. `sweep rebuild {name} --study{flag}` restores the study from "
-        f"them. To begin anew, give the spec another name, or move {shlex.quote(str(home.sweep(name)))} away"
+        f"{name}: its study is not there any more, and {remains.said_by or folder} says that it was run. There are "
+        f"{remains.text}: nothing of it was changed. `sweep rebuild {named} --study{flag}` restores the study from "
+        f"them. To begin anew, give the spec another name, or move {shlex.quote(away)} away"
     )
 
 

@@ -30,7 +30,7 @@ def main(*, home: str, named: str, study: bool, force: bool, as_json: bool) -> i
     """
     where = Home.at(home)
     try:
-        return _study(named, where, as_json=as_json) if study else _mlflow(named, where, force=force, as_json=as_json)
+        return (_study if study else _mlflow)(named, where, force=force, as_json=as_json)
     except lease.HeldError as error:
         print(f"{named}: is driven by {error}; rebuild when it has ended", file=sys.stderr)
         return 3
@@ -60,23 +60,30 @@ def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
     return 1 if trouble else 0
 
 
-def _study(named: str, home: Home, *, as_json: bool) -> int:
-    """Restores a lost study from checkpoints and MLflow, and says what could not be restored."""
+def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
+    """Restores a lost study from checkpoints and MLflow, and says what could not be restored.
+
+    By force one of another home, too, where this one knows nothing of such a sweep.
+    """
     from cluster import study, sweep
 
     plan = make(find.spec(named, home), home)
     name, url = plan.order.name, plan.order.study_url
     if study.facts(url, name) is not None:
         raise BadInput(f"{name}: its study is there; --study restores one that is lost")
-    remains = lost.look(name, home, plan.tracking_uri, [plan.order.sweep_folder])
+    remains = lost.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)
     if remains is None:
         raise BadInput(f"{name}: nothing is left of an earlier study, neither checkpoints nor runs in MLflow")
     plan = lost.with_its_loss(plan, remains)
     found = lost.gather(plan, remains)
     order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
     ended: list[str] = []
+    home.sweep(name).mkdir(parents=True, exist_ok=True)
     with lease.Lease(url, name, lost=ended.append, stop=lambda: None):
         unknown = sweep.restore_study(order, plan.series, found.known, found.facts)
+        if remains.said_by:  # the home is lost, too, and is begun again
+            find.keep(replace(plan, order=order), [])
+            home.write_record()
     restored = find.read(find.sweep(named, home))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}

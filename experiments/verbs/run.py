@@ -78,7 +78,7 @@ def main(
         order = sweep.as_moved(order, elsewhere) if elsewhere else order
         plan = replace(plan, order=replace(order, retries=tuple(retries)))
     else:
-        lost.refuse(plan)
+        plan = replace(plan, notes=(*plan.notes, *lost.refuse(plan)))
         begun = study.unfinished_id(plan.order.study_url, plan.order.name)
         plan = replace(plan, order=replace(plan.order, study_id=begun or plan.order.study_id))
     is_settled = elsewhere is None and not where.moved_from()

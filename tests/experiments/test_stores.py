@@ -304,6 +304,54 @@ def test_a_study_is_restored_as_far_as_the_other_stores_go(work, sweep):
     assert len(json.loads(sweep("compare", "tiny", "--json").out)["trials"]) == TRIALS + 1
 
 
+@pytest.fixture
+def wholly_lost(work):
+    """A sweep that has ended, with its checkpoints elsewhere and the whole home gone; the folder of those."""
+    shutil.rmtree(work / "runs")
+    (work / "tiny.yaml").write_text(f"{SPEC}storage: {{checkpoints: {work / 'shared'}}}\n")
+    assert run(work) == 0, said(work)
+    checkpoints = root_of(work / "runs")
+    shutil.rmtree(work / "runs")
+    return checkpoints
+
+
+def test_a_wholly_lost_home_whose_checkpoints_lie_elsewhere_is_told_and_restored(work, sweep, wholly_lost):
+    kept = state_of(work)
+    assert run(work) == 2
+    assert str(wholly_lost) in said(work)
+    assert wholly_lost.name in said(work) or "study.json" in said(work)
+    assert "sweep rebuild tiny.yaml --study" in said(work)
+    assert {**state_of(work), work / "driver.log": ""} == {**kept, work / "driver.log": ""}, "nothing was written"
+    answer = sweep("rebuild", "tiny.yaml", "--study", "--json")
+    assert (answer.code, json.loads(answer.out)["study"]) == (0, wholly_lost.name), answer.err
+    assert run(work, "--set", "search.n_trials=5") == 0, said(work)
+    assert (study_id(work / "runs"), root_of(work / "runs")) == (wholly_lost.name, wholly_lost)
+    assert sweep("rebuild", "tiny").code == 0
+    judge(sweep, work / "runs")
+
+
+def test_checkpoints_of_another_home_are_told_and_left_and_restored_by_force_alone(work, sweep, wholly_lost):
+    kept = state_of(work / "shared")
+    assert run(work, home="mine") == 0, said(work)
+    (note,) = [each for each in json.loads(said(work)[said(work).index("{") :])["warnings"] if str(wholly_lost) in each]
+    assert wholly_lost.name in note
+    assert f"the home {work / 'runs'} of " in note
+    assert "rebuild tiny.yaml --study --force" in note
+    assert kept.items() <= state_of(work / "shared").items()
+    judge(sweep, work / "mine")
+    assert sweep("rebuild", "tiny.yaml", "--study", "--home", work / "theirs").code == 2
+    several = sweep("rebuild", "tiny.yaml", "--study", "--force", "--home", work / "theirs")
+    assert several.code == 2
+    assert study_id(work / "mine") in several.err
+    assert not (work / "theirs").exists()
+    shutil.rmtree(root_of(work / "mine"))
+    answer = sweep("rebuild", "tiny.yaml", "--study", "--force", "--json", "--home", work / "theirs")
+    assert (answer.code, json.loads(answer.out)["study"]) == (0, wholly_lost.name), answer.err
+    assert str(work / "theirs") in ownership.mark_of(str(wholly_lost)).where
+    assert run(work, home="theirs") == 0, said(work)
+    judge(sweep, work / "theirs")
+
+
 def test_relative_addresses_start_at_the_spec(work, sweep, monkeypatch):
     (work / "specs").mkdir()
     shutil.copy("tiny.csv", "specs")
