@@ -196,8 +196,10 @@ def _beside(named: str, name: str, home: Home, study: str | None, overrides: Seq
             facts = studies.facts(where.study or home.study_url, candidate) or {}
         except BadInput:  # it does not answer, which is told where it has to
             return None
-        return (
-            shipped.Held(facts.get("spec_text", ""), facts[studies.COMPARABLE]) if studies.COMPARABLE in facts else None
+        if studies.COMPARABLE not in facts:
+            return None
+        return shipped.Held(
+            facts.get("spec_text", ""), facts[studies.COMPARABLE], str(facts.get("data_fingerprint") or "")
         )
 
     return shipped.beside(named, name, overrides, held)
@@ -206,7 +208,8 @@ def _beside(named: str, name: str, home: Home, study: str | None, overrides: Seq
 def _told(found: shipped.Beside, document: Document) -> str:
     older = " and ".join(found.older)
     are = "is the sweep of an older version" if len(found.older) == 1 else "are sweeps of older versions"
-    return f"{document.where('name')}: name: {older} {are} of this spec, left as found; this version's is {found.name}"
+    what = "of this spec or its data, left as found"
+    return f"{document.where('name')}: name: {older} {are} {what}; this version's is {found.name}"
 
 
 def _is_file(named: str) -> bool:

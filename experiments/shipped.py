@@ -1,10 +1,12 @@
-"""The versions of the shipped specs: where one was changed, its sweep starts beside that of an older version.
+"""The versions of the shipped specs and data: where one was changed, the sweep starts beside that of an older version.
 
-`versions.json` holds, by the name of the sweep, the hash of each version that was shipped, the oldest first. A sweep
-whose spec's file is an older version stays as it is, and the sweep of today's takes its name with -2, -3 and so on.
+`versions.json` holds, by the name of the sweep, the hash of each version that was shipped, the oldest first;
+`data/versions.json`, by the name of the file, the SHA-256 of the data. A sweep whose spec or data are an older version
+stays as it is, and the sweep of today's takes its name with -2, -3 and so on.
 `python -m experiments.shipped` adds today's versions; a test fails where one lacks.
 """
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from lstm.records import BadInput
 
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "versions.json"
+DATA, DATA_FILE = FOLDER / "data", FOLDER / "data" / "versions.json"
 
 
 class Held(NamedTuple):
@@ -27,6 +30,7 @@ class Held(NamedTuple):
 
     text: str  # the file's
     same: Mapping[str, Any]  # what must not change between runs of the sweep, by dotted path
+    data: str = ""  # the SHA-256 of the data
 
 
 class Beside(NamedTuple):
@@ -39,14 +43,24 @@ class Beside(NamedTuple):
 @cache
 def versions() -> Mapping[str, tuple[str, ...]]:
     """By the sweep's name, the hashes of a shipped spec's versions, the oldest first; the last is today's."""
-    return {name: tuple(hashes) for name, hashes in json.loads(FILE.read_text(encoding="utf-8")).items()}
+    return _listed(FILE)
+
+
+@cache
+def data_versions() -> Mapping[str, tuple[str, ...]]:
+    """By the file's name, the SHA-256 of shipped data's versions, the oldest first; the last is today's."""
+    return _listed(DATA_FILE)
+
+
+def _listed(file: Path) -> Mapping[str, tuple[str, ...]]:
+    return {name: tuple(each) for name, each in json.loads(file.read_text(encoding="utf-8")).items()}
 
 
 def beside(path: str | Path, name: str, overrides: Sequence[str], held: Callable[[str], Held | None]) -> Beside | None:
     """Where the sweep of a shipped spec is kept if older versions' sweeps have its name; None where it keeps its name.
 
-    It keeps it where its user has changed the spec, and where the sweep of that name is no older version's: `run` then
-    says what differs. A change by `--set` counts as one, unless the older sweep was run with the same.
+    It keeps it where its user has changed the spec or the data, and where the sweep of that name is no older version's:
+    `run` then says what differs. A change by `--set` counts as one, unless the older sweep was run with the same.
 
     Args:
         path: The spec's file.
@@ -54,9 +68,9 @@ def beside(path: str | Path, name: str, overrides: Sequence[str], held: Callable
         overrides: What the file is run with.
         held: What the study of a name says of its spec; None where there is no such study.
     """
-    every = versions().get(name, ("",))
+    every, data = versions().get(name, ("",)), _data_of(path, overrides)
     today = every[-1]
-    if len(every) == 1 or _hash(path) != today:
+    if max(len(every), len(data)) == 1 or _hash(path) != today:
         return None
     now, older = _hash(path, overrides), list[str]()
     for number in count(1):
@@ -67,12 +81,24 @@ def beside(path: str | Path, name: str, overrides: Sequence[str], held: Callable
         known = specs.spec_hash(there.same)
         with _written(there.text) as file:
             version = known if known in every else _hash(file)
-            is_older = version in every and version != today and (now == today or known == _hash(file, overrides))
-        if is_older:
+            is_shipped = version in every and (now == today or known == _hash(file, overrides))
+        if is_shipped and (version != today or there.data in data[:-1]):
             older.append(candidate)
         elif number == 1 or version == today or known == now:
             break
     return Beside(candidate, tuple(older)) if older else None
+
+
+def _data_of(path: str | Path, overrides: Sequence[str]) -> tuple[str, ...]:
+    """The versions of the data that a spec names, where these are as they are shipped today; else none."""
+    try:
+        named = yaml_file.read(path, overrides, whole=False).filled["data"]["path"]
+        known = data_versions().get(Path(named).name, ())
+        if known and hashlib.sha256((Path(path).parent / named).read_bytes()).hexdigest() == known[-1]:
+            return known
+    except (BadInput, OSError, KeyError, TypeError):  # told by who reads them
+        pass
+    return ()
 
 
 def _hash(path: str | Path, overrides: Sequence[str] = ()) -> str:
@@ -100,7 +126,13 @@ def main() -> None:
         name = str(yaml_file.read(path, whole=False).filled["name"])
         if (today := _hash(path)) != known.get(name, ("",))[-1]:
             known[name] = (*known.get(name, ()), today)
-    FILE.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    data = dict(data_versions())
+    for path in sorted(DATA.iterdir()):
+        today = hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.suffix in (".csv", ".txt") and today != data.get(path.name, ("",))[-1]:
+            data[path.name] = (*data.get(path.name, ()), today)
+    for file, listed in ((FILE, known), (DATA_FILE, data)):
+        file.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

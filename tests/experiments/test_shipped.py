@@ -14,11 +14,13 @@ from experiments import load as yaml_file
 from experiments import spec as specs
 from experiments.home import Home
 from experiments.plan import make
+from lstm import table
 
 OLDER = Path(__file__).parent / "older"  # versions that were shipped once
 SPECS = sorted(shipped.FOLDER.glob("*.yaml"))
 GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt"}
 CO2, SUNSPOTS = str(shipped.FOLDER / "co2.yaml"), str(shipped.FOLDER / "conditional.yaml")
+OF_SUNSPOTS, SUNSPOTS_CSV = shipped.data_versions()["sunspots.csv"], (shipped.DATA / "sunspots.csv").read_bytes()
 NAMES = {"co2.yaml": "mauna-loa-co2", "conditional.yaml": "sunspots"}
 
 
@@ -81,6 +83,76 @@ def test_every_version_that_was_shipped_stays_listed(path, tmp_path):
             (tmp_path / "then.yaml").write_text(then.stdout)
             name = yaml_file.read(tmp_path / "then.yaml", environment=GIVEN).filled["name"]
             assert hash_of(tmp_path / "then.yaml") in shipped.versions()[name], commit
+
+
+def test_the_data_that_are_shipped_today_are_listed_last():
+    """Where this fails: `python -m experiments.shipped` adds them, and keeps those before."""
+    files = [path for path in shipped.DATA.iterdir() if path.suffix in (".csv", ".txt")]
+    assert {path.name: table.fingerprint(path) for path in files} == {
+        name: each[-1] for name, each in shipped.data_versions().items()
+    }
+
+
+@pytest.fixture
+def todays(tmp_path, monkeypatch):
+    """A folder with today's spec and, in the second place, data that an update has changed; the data before."""
+    folder = tmp_path / "shipped"
+    shutil.copytree(shipped.DATA, folder / "data")
+    shutil.copy(SUNSPOTS, folder)
+    data = folder / "data" / "sunspots.csv"
+    before = data.read_bytes()
+
+    def update():
+        data.write_bytes(before + b"2009,4.1\n")
+        listed = {**shipped.data_versions(), "sunspots.csv": (*OF_SUNSPOTS, table.fingerprint(data))}
+        monkeypatch.setattr(shipped, "data_versions", lambda: listed)
+        return data
+
+    return folder / "conditional.yaml", update
+
+
+def test_changed_shipped_data_are_a_version_too(todays, home, sweep):
+    path, update = todays
+    before = begin(path, home)
+    assert json.loads(sweep("plan", path, "--json").out)["sweep"] == "sunspots"
+    update()
+    planned = json.loads(sweep("plan", path, "--json").out)
+    assert planned["sweep"] == "sunspots-2"
+    assert any("sunspots " in each and "sunspots-2" in each for each in planned["warnings"])
+    begin(path, home)
+    assert json.loads(sweep("plan", path, "--json").out)["sweep"] == "sunspots-2"
+    assert facts(home, "sunspots") == before
+    assert json.loads(sweep("status", path, "--json").out)["sweep"] == "sunspots-2"
+
+
+def test_changed_data_beside_an_older_spec_are_one_version(todays, older, home):
+    path, update = todays
+    begin(older / "conditional.yaml", home)
+    update()
+    assert find.spec(str(path), home).experiment.name == "sunspots-2"
+
+
+def test_a_spec_with_one_version_starts_beside_where_its_data_were_changed(todays, home, monkeypatch):
+    path, update = todays
+    monkeypatch.setattr(shipped, "versions", lambda: {"sunspots": (hash_of(SUNSPOTS),)})
+    begin(path, home)
+    update()
+    assert find.spec(str(path), home).experiment.name == "sunspots-2"
+
+
+@pytest.mark.parametrize("whose", ["today's", "older"])
+def test_data_that_their_user_changed_are_refused_as_ever(todays, home, sweep, whose):
+    path, update = todays
+    if whose == "older":  # a sweep on data of one's own, then an update
+        (path.parent / "data" / "sunspots.csv").write_bytes(SUNSPOTS_CSV + b"2009,1.5\n")
+    begin(path, home)
+    data = update()
+    if whose == "today's":
+        data.write_bytes(data.read_bytes() + b"2010,1.5\n")
+    answer = sweep("run", path)
+    assert answer.code == 2
+    assert "the data: " in answer.err
+    assert facts(home, "sunspots-2") is None
 
 
 @pytest.mark.parametrize("named", NAMES)
