@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from dashboards import runs
 from dashboards.ledger import ARTIFACT, STATUS, WHOLE, lineage, points, probed, settings_text, worked
 from lstm import checkpoint
 from lstm.config import TrialConfig
-from lstm.records import BASE, Epoch, Finding, Sweep, Trial, TrialEnded, same
+from lstm.records import BASE, Epoch, Finding, Sweep, Trial, TrialEnded, counted, same
 
 Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
 REBUILD = "`sweep rebuild {name}` writes MLflow again"
@@ -32,7 +32,7 @@ class Expected:
         driven: Whether a driver lives, which may not have delivered yet what has just ended.
         read_yaml: Reads a file of YAML.
         moved: Where its checkpoints were and where they are, if they were moved and nobody has written it down yet.
-        rivals: The rivals' figures, `rival/NAME/METRIC`, where they were judged.
+        rivals: The rivals' figures, `rival/NAME/METRIC`; None where they are not known.
     """
 
     sweep: Sweep
@@ -42,7 +42,7 @@ class Expected:
     driven: bool
     read_yaml: Callable[[str], Any]
     moved: tuple[str, str] | None = None
-    rivals: Mapping[str, float] = field(default_factory=dict)
+    rivals: Mapping[str, float] | None = None
 
 
 def check(uri: str, expected: Expected) -> Iterator[Finding]:
@@ -120,7 +120,11 @@ class _Check:
             ]
             judged = (facts.get("judged") or {}).get("metrics", {})
             judged = {**judged, **worked(sweep.goodput)}
-            judged |= self._expected.rivals
+            judged |= self._expected.rivals or {}
+            shown = {name for name in run.data.metrics if name.startswith("rival/")}
+            more = sorted(shown - set(runs.metric_names(judged).values()))
+            if more and self._expected.rivals is not None:
+                yield f"has {more[0]}, {counted(len(more), 'figure')} of rivals that nothing here was judged to have"
             curves = self._curves(run, ["best", *runs.metric_names(judged).values()])
             yield from _curve_faults({"best": curves["best"]}, bests, exact=True)
             yield from _judged_faults(curves, judged)

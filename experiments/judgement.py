@@ -77,6 +77,23 @@ def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
     return (verdict.verdict(judged), "") if judged else (None, note)
 
 
+def stale(home: Home, swept: Sweep) -> str:
+    """In a sentence that what was judged is not of the sweep as it is now; "" where it is, or nothing can be read."""
+    from lstm.rivals import store
+
+    folder = str(home.sweep(swept.name))
+    try:
+        judged = store.read(folder, studies_of(swept.facts), str(swept.facts.get("data_fingerprint") or ""))
+    except (store.BrokenJudgements, BadInput, OSError):  # told by who checks the file
+        return ""
+    if judged is None:
+        return ""
+    place, metric = f"{folder}/{store.NAME}", swept.metric.removeprefix("val/")
+    if judged.metric != metric:
+        return f"{place}: is by {judged.metric}, the sweep by {metric}"
+    return "" if _is_of(judged, swept) else f"{place}: is not of the best trial and the base of this sweep"
+
+
 def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
     """What MLflow's run of the sweep holds of that: rivals' figures on the test part, and the verdict in words."""
     from lstm.rivals import sentences, verdict
@@ -237,12 +254,14 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
     )
 
 
-def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, say: Say) -> "Fitted | None":
-    """What a rival has fitted; None where that is to be done."""
+def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, judged: str, say: Say) -> "Fitted | None":
+    """What a rival has fitted, where it is what was judged, as far as that is known; None where that is to be done."""
     from lstm.rivals import store
 
     try:
         found = store.read_fitted(folder, name, studies, data)
+        if found is not None and judged and store.fitted_digest(folder, name) != judged:
+            raise store.BrokenJudgements(f"{folder}/{store.fitted_name(name)}: is not what was judged: it was altered")
         if found is not None and found.name != name:
             raise store.BrokenJudgements(f"{folder}/{store.fitted_name(name)}: is what {found.name} has fitted")
         return found
@@ -262,7 +281,8 @@ def _rivals(
     config, data = plan.order.base, plan.series
     names = registry.names(config.task)
     judged = {entry.rival: entry for entry in known if entry.rival and entry.items.keys() == set(PARTS)}
-    found = {name: _kept(folder, name, studies, data.fingerprint, say) for name in names}
+    digests = {entry.rival: entry.fitted for entry in known}
+    found = {name: _kept(folder, name, studies, data.fingerprint, digests.get(name, ""), say) for name in names}
     there = {name: fitted for name, fitted in found.items() if fitted is not None}
     missing = [name for name in names if name not in there]
     if fitting := [name for name in missing if not registry.lacking(config.task, name)]:
@@ -270,7 +290,7 @@ def _rivals(
     outcomes = registry.run_some(missing, data, config, budget_s)
     for name in names:
         if name in there and name in judged:
-            yield judged[name]
+            yield replace(judged[name], fitted=store.fitted_digest(folder, name))
             continue
         outcome = registry.judge_again(there[name], data, config) if name in there else next(outcomes)
         if outcome.fitted is None:
@@ -286,6 +306,7 @@ def _rivals(
             {part: each.metrics for part, each in outcome.judgements.items()},
             rival=name,
             note=outcome.fitted.note,
+            fitted=store.fitted_digest(folder, name),
         )
 
 

@@ -36,6 +36,7 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
     sweep = find.read(found)
     kept = cluster_check.check(sweep, driven=driven)
     remembered = study.facts(found.study_url, found.name) or {}
+    judged = [*_judged(found, sweep, driven=driven)]
     known, here = str(remembered.get("checkpoints", "")), str(sweep.facts.get("checkpoints", ""))
     expected = mlflow_check.Expected(
         sweep=sweep,
@@ -45,10 +46,10 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         driven=driven,
         read_yaml=_read_yaml,
         moved=(known, here) if known != here else None,
-        rivals=judgement.in_mlflow(found.home, sweep)[0],
+        rivals=None if judged else judgement.in_mlflow(found.home, sweep)[0],
     )
     with _store(found) as uri:
-        findings = [*kept.findings, *_judged(found, sweep, driven=driven), *mlflow_check.check(uri, expected)]
+        findings = [*kept.findings, *judged, *mlflow_check.check(uri, expected)]
     # A command that is named has to find this home.
     named = re.compile(f"`(sweep \\w+ {re.escape(sweep.name)}[^`]*)`")
     flag = found.home.flag
@@ -66,8 +67,12 @@ def _judged(found: find.Found, sweep: Sweep, *, driven: bool) -> Iterator[Findin
     from lstm.rivals import store
 
     told = {} if driven else judgement.told(sweep)  # a driver may be about to write both
-    fingerprint = str(sweep.facts.get("data_fingerprint") or "")
-    for finding in store.check(str(found.home.sweep(sweep.name)), studies_of(sweep.facts), fingerprint, told):
+    whole = bool(sweep.facts.get("complete")) and not driven
+    folder, fingerprint = str(found.home.sweep(sweep.name)), str(sweep.facts.get("data_fingerprint") or "")
+    findings = [*store.check(folder, studies_of(sweep.facts), fingerprint, told, whole=whole)]
+    if whole and not findings and (what := judgement.stale(found.home, sweep)):
+        findings.append(Finding(None, "checkpoint", what, store.MEND))
+    for finding in findings:
         yield finding._replace(mend=finding.mend.replace("NAME", sweep.name))
 
 

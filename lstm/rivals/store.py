@@ -56,6 +56,7 @@ class Entry:
     second: float | None = None  # the second objective's figure, where there is one
     why: str = ""  # it failed, diverged, or was left out: why
     note: str = ""  # what people should know of a rival's fit: a sample, a limit
+    fitted: str = ""  # the SHA-256 of the file of what a rival has fitted; earlier versions did not say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,12 @@ def write_fitted(address: str, fitted: Fitted, study: str, data: str) -> None:
     files.put(address, fitted_name(fitted.name), _kept_bytes(Kept(study, data, fitted)))
 
 
+def fitted_digest(address: str, rival: str) -> str:
+    """The SHA-256 of the file of what a rival has fitted, "" where there is none; an OSError where it can't be read."""
+    content = files.get(address, fitted_name(rival))
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
 def read_fitted(address: str, rival: str, studies: Sequence[str] = (), data: str = "") -> Fitted | None:
     """What a rival has fitted, by its stable name; None where nothing was written. Raises what `read` raises."""
     name = fitted_name(rival)
@@ -125,7 +132,12 @@ def fitted_name(rival: str) -> str:
 
 
 def check(
-    address: str, studies: Sequence[str] = (), data: str = "", told: Mapping[str, Mapping[str, float]] | None = None
+    address: str,
+    studies: Sequence[str] = (),
+    data: str = "",
+    told: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    whole: bool = False,
 ) -> Iterator[Finding]:
     """What is wrong with the files: damage, another's, means that are not their items', rivals judged on other items.
 
@@ -134,27 +146,45 @@ def check(
         studies: As `read` takes them.
         data: Likewise.
         told: Figures that others were told, by an entry's name and `val/METRIC` or `test/METRIC`.
+        whole: Whether nobody is to write any of them, so that none may lack beside another.
 
     Raises:
         NewerForm: a newer version wrote one.
         OSError: the store can't be read.
     """
     kept = sorted(name for name in files.names(address) if name.startswith("rival-") and name.endswith(".npz"))
-    for name in (NAME, *kept):
-        reader: Callable[[bytes], Judgements | Kept] = loads if name == NAME else _kept_of
-        try:
-            found = _read(address, name, reader)
-            if found is not None:
-                _own(f"{address}/{name}", found, studies, data)
-        except BrokenJudgements as error:
-            yield Finding(None, "checkpoint", str(error), MEND)
-        except ForeignCheckpoint as error:
-            yield Finding(None, "checkpoint", str(error), "put back this sweep's own, or remove it and " + MEND)
-        else:
-            if isinstance(found, Judgements):
-                yield from _differing(f"{address}/{name}", found, told or {})
-            elif found is not None and name != fitted_name(found.fitted.name):
-                yield Finding(None, "checkpoint", f"{address}/{name}: is what {found.fitted.name} has fitted", MEND)
+    judged, faults = _sound_file(address, NAME, loads, studies, data)
+    yield from faults
+    if isinstance(judged, Judgements):
+        yield from _differing(f"{address}/{NAME}", judged, told or {})
+    elif kept and whole and not faults:
+        what = f"{address}/{NAME}: is not there, and what rivals have fitted is: {', '.join(kept)}"
+        yield Finding(None, "checkpoint", what, MEND)
+    digests: dict[str, str] = {}
+    for name in kept:
+        found, faults = _sound_file(address, name, _kept_of, studies, data)
+        if isinstance(found, Kept) and name != fitted_name(found.fitted.name):
+            faults.append(
+                Finding(None, "checkpoint", f"{address}/{name}: is what {found.fitted.name} has fitted", MEND)
+            )
+        elif isinstance(found, Kept):
+            digests[name] = fitted_digest(address, found.fitted.name)
+        yield from faults
+    for entry in judged.entries if isinstance(judged, Judgements) and whole else ():
+        yield from _fitted_otherwise(address, entry, digests, kept)
+
+
+def _sound_file(
+    address: str, name: str, reader: Callable[[bytes], T], studies: Sequence[str], data: str
+) -> tuple[T | None, list[Finding]]:
+    """A file's content where it is sound and this sweep's own, else what is wrong with it; neither where it is gone."""
+    try:
+        found = _read(address, name, reader)
+        return found if found is None else _own(f"{address}/{name}", found, studies, data), []
+    except BrokenJudgements as error:
+        return None, [Finding(None, "checkpoint", str(error), MEND)]
+    except ForeignCheckpoint as error:
+        return None, [Finding(None, "checkpoint", str(error), "put back this sweep's own, or remove it and " + MEND)]
 
 
 def dumps(judged: Judgements) -> bytes:
@@ -163,6 +193,7 @@ def dumps(judged: Judgements) -> bytes:
     entries = []
     for entry in judged.entries:
         row = {name: getattr(entry, name) for name in ("name", "role", "trial", "rival", "second", "why", "note")}
+        row |= {"fitted": entry.fitted} if entry.fitted else {}
         row["figures"] = {part: dict(figures) for part, figures in entry.figures.items()}
         row["items"] = {part: shelf.items(entry.items[part]) for part in PARTS if part in entry.items}
         entries.append(row)
@@ -192,6 +223,7 @@ def _judgements(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Judgem
             second=entry["second"],
             why=str(entry["why"]),
             note=str(entry["note"]),
+            fitted=str(entry.get("fitted", "")),
         )
         for entry in row.pop("entries")
     )
@@ -333,6 +365,16 @@ def _differing(place: str, judged: Judgements, told: Mapping[str, Mapping[str, f
             if not _same_items(other, items):
                 what = f"{place}: {entry.name} was judged on other items of the {part} part than {other.name}"
                 yield Finding(entry.trial, "checkpoint", what, MEND)
+
+
+def _fitted_otherwise(address: str, entry: Entry, digests: Mapping[str, str], kept: Sequence[str]) -> Iterator[Finding]:
+    """Whether the file of a rival that was judged is gone, or is another than the one that was."""
+    name = fitted_name(entry.rival)
+    if entry.rival and entry.items and name not in kept:
+        yield Finding(None, "checkpoint", f"{address}/{name}: is not there, and {entry.name} was judged", MEND)
+    elif entry.fitted and digests.get(name, entry.fitted) != entry.fitted:
+        what = f"{address}/{name}: is not what was judged as {entry.name}: it was altered"
+        yield Finding(None, "checkpoint", what, MEND)
 
 
 def _figures(entry: Entry, part: Judged, items: Items, told: Mapping[str, float]) -> Iterator[tuple[str, float, float]]:

@@ -99,7 +99,7 @@ def test_a_sweep_recorded_before_there_was_a_field_is_sound(home, sweep):
 
 def test_there_are_damages_of_each_store():
     families = {name.partition("_")[0] for name in DAMAGES}
-    assert families == {"study", "mlflow", "artifact", "checkpoint"}
+    assert families == {"study", "mlflow", "artifact", "checkpoint", "judged"}
     assert len(DAMAGES) >= 16
 
 

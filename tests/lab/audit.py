@@ -12,6 +12,7 @@ import os
 import re
 import sqlite3
 import time
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -364,6 +365,21 @@ def _bytes(address: str, name: str) -> bytes:
         return bytes(stream.read())
 
 
+def _archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The document and the arrays of a sealed archive, once its seal was found right."""
+    import numpy as np
+
+    data = path.read_bytes()
+    _check_seal(data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            content = json.loads(archive.read("content.json"))
+            arrays = {n[:-4]: np.load(io.BytesIO(archive.read(n))) for n in archive.namelist() if n.endswith(".npy")}
+    except Exception as error:  # whatever the readers make of foreign bytes
+        raise _Broken(f"can't be read: {type(error).__name__}") from None
+    return content, arrays
+
+
 def _folder(address: str) -> Path | None:
     if "://" not in address:
         return Path(address)
@@ -371,13 +387,17 @@ def _folder(address: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def _opened(data: bytes) -> Mapping[str, Any]:
-    """The content of a checkpoint's bytes, once their seal was found right."""
+def _check_seal(data: bytes) -> None:
     body, length, seal = data[: -2 - SEAL_LENGTH], data[-2 - SEAL_LENGTH : -SEAL_LENGTH], data[-SEAL_LENGTH:]
     if int.from_bytes(length, "little") != SEAL_LENGTH or not SEAL.fullmatch(seal):
         raise _Broken("does not end in its checksum: it is truncated or not ours")
     if hashlib.sha256(body).hexdigest().encode() != seal.removeprefix(b"sha256:"):
         raise _Broken("has another checksum than it names: it was altered")
+
+
+def _opened(data: bytes) -> Mapping[str, Any]:
+    """The content of a checkpoint's bytes, once their seal was found right."""
+    _check_seal(data)
     import torch
 
     try:
@@ -425,6 +445,7 @@ class _Audit:
             yield from (f"trial {trial.number}: {what}" for what in self._trial(trial))
         yield from self._unknown()
         yield from (f"the sweep: {what}" for what in self._sweep())
+        yield from self._verdict()
 
     # --- the sweep in the study
 
@@ -953,6 +974,138 @@ class _Audit:
             there = [p for p in run.curves.get(metric, []) if p[0] >= point[0]]  # those before: of fewer trials
             yield from _points_apart(metric, there, [point], lagging=False)
 
+    # --- what was judged
+
+    def _verdict(self) -> Iterator[str]:
+        """What was judged by item must be what networks, rivals and MLflow say of it."""
+        if not self.concluded or self.study.driven:
+            return
+        folder = self.home / self.name
+        shown = {
+            key: point[2]
+            for key, point in (self.sweep_run.latest if self.sweep_run else {}).items()
+            if key.startswith("rival/")
+        }
+        fitted = sorted(folder.glob("rival-*.npz"))
+        if not (folder / "judged.npz").is_file():
+            if fitted or shown:
+                yield f"the sweep: {folder / 'judged.npz'} is not there, and rivals were fitted or are in MLflow"
+            return
+        for path in fitted:
+            yield from (f"the sweep: {path} {what}" for what in self._fitted(path))
+        try:
+            content, arrays = _archive(folder / "judged.npz")
+        except _Broken as error:
+            yield f"the sweep: {folder / 'judged.npz'} {error}"
+            return
+        yield from (f"the sweep: what was judged {what}" for what in self._whose_judgement(content))
+        figures = []
+        for entry in content["entries"]:
+            whose = "the sweep" if entry["trial"] is None else f"trial {entry['trial']}"
+            found, faults = self._means(entry, arrays)
+            figures.append(found)
+            yield from (f"{whose}: what was judged of {entry['name']} {what}" for what in faults)
+        yield from (f"the sweep: {what}" for what in self._rivals_shown(content["entries"], figures, shown))
+        yield from (f"the sweep: {what}" for what in self._sentence(content, arrays))
+
+    def _whose_judgement(self, content: Mapping[str, Any]) -> Iterator[str]:
+        if content["study"] not in self.studies:
+            yield f"is of the study {content['study']}"
+        if content["data"] != self.facts.get("data_fingerprint"):
+            yield f"is of the data {content['data'][:12]}, the sweep is of other data"
+        if content["metric"] != self.base["metric"].removeprefix("val/"):
+            yield f"is by {content['metric']}, the sweep is by {self.base['metric']}"
+        bases = [t.number for t in self.study.trials if t.is_base]
+        wanted = {"network": self.best and self.best.number, "base": bases[-1] if bases else None}
+        if not any(path.startswith("search.") for path in self.facts.get("comparable", {})):
+            wanted.pop("base")
+        for role, number in wanted.items():
+            there = [entry["trial"] for entry in content["entries"] if entry["role"] == role]
+            if there != ([] if number is None else [number]):
+                yield f"has {there} as its {role}, the study {number}"
+
+    def _fitted(self, path: Path) -> Iterator[str]:
+        """What a rival has fitted must be this sweep's, and what was judged of it."""
+        try:
+            content, _ = _archive(path)
+            judged, _ = _archive(path.parent / "judged.npz")
+        except _Broken as error:
+            yield str(error)
+            return
+        if content["study"] not in self.studies or content["data"] != self.facts.get("data_fingerprint"):
+            yield f"is of the study {content['study']}, of the data {content['data'][:12]}"
+        if path.name != f"rival-{content['name']}.npz":
+            yield f"is what {content['name']} has fitted"
+        for entry in judged["entries"]:
+            is_known = entry["rival"] == content["name"] and entry.get("fitted")  # earlier versions did not say it
+            if is_known and entry["fitted"] != hashlib.sha256(path.read_bytes()).hexdigest():
+                yield "is not the one that was judged"
+
+    def _means(self, entry: Mapping[str, Any], arrays: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+        """An entry's figures on the test part by its items, and where others have other ones."""
+        faults, found = [], dict(entry["figures"].get("test", {}))
+        told = self._judged() if entry["role"] in ("network", "base") else {}
+        before = "base/test/" if entry["role"] == "base" else "test/"
+        for part, items in entry["items"].items():
+            weights = arrays[items["weights"]]
+            for metric, key in items["errors"].items():
+                held = weights > 0
+                mean = float((weights * arrays[key])[held].sum() / weights[held].sum()) if held.any() else math.nan
+                figure = entry["figures"][part].get(metric, mean)
+                if not (math.isclose(mean, figure, rel_tol=1e-5) or (math.isnan(mean) and math.isnan(figure))):
+                    faults.append(f"has {part}/{metric} {mean!r} by its items, {figure!r} beside them")
+                if part == "test":
+                    found[metric] = mean
+        for metric, figure in found.items():
+            other = told.get(f"{before}{metric}", figure)
+            if not (math.isclose(figure, other, rel_tol=1e-5) or (math.isnan(figure) and math.isnan(other))):
+                faults.append(f"is {metric} {figure!r} on the test part, the study was told {other!r}")
+        if entry["rival"] and entry["items"] and not (self.home / self.name / f"rival-{entry['rival']}.npz").is_file():
+            faults.append("has no file of what it has fitted")
+        return found, faults
+
+    def _rivals_shown(
+        self, entries: list[Mapping[str, Any]], figures: list[dict[str, float]], shown: Mapping[str, float | None]
+    ) -> Iterator[str]:
+        """MLflow's figures of the rivals, by those of their items."""
+        wanted = {
+            f"rival/{entry['rival']}/{metric}": value
+            for entry, found in zip(entries, figures, strict=True)
+            for metric, value in found.items()
+            if entry["rival"]
+        }
+        names = _clean_all(wanted)
+        wanted = {names[metric]: value for metric, value in wanted.items()}
+        for metric in sorted(wanted.keys() | shown.keys()):
+            there, value = shown.get(metric, "nothing"), _finite(wanted.get(metric, math.nan))
+            if metric not in wanted or there == "nothing" or (there is None) != (value is None):
+                yield f"its run's {metric} is {there!r}, {wanted.get(metric, 'nothing')!r} was judged"
+            elif there is not None and not math.isclose(there, value, rel_tol=1e-5):
+                yield f"its run's {metric} is {there!r}, {value!r} was judged"
+
+    def _sentence(self, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Iterator[str]:
+        """The verdict in the description of its run: the best rival, and by how many per cent the network is better."""
+        entries, metric = content["entries"], content["metric"]
+        network = next((e for e in entries if e["role"] == "network" and e["items"]), None)
+        rivals = [
+            e for e in entries if e["rival"] and math.isfinite(e["figures"].get("validation", {}).get(metric, math.inf))
+        ]
+        if network is None or not rivals or self.sweep_run is None:
+            return
+        best = min(rivals, key=lambda e: self.sign * e["figures"]["validation"][metric])
+        told = [p for p in self.sweep_run.tags.get("mlflow.note.content", "").split("\n\n") if best["name"] in p]
+        if not told:
+            yield f"its run's description does not name {best['name']}, the rival that is best on validation"
+            return
+        by = metric if all(metric in items["errors"] for e in entries for items in e["items"].values()) else "loss"
+        said = re.search(r"([\d,]+\.?(\d*)) %(?: \[[^]]*\])? (better|worse)", told[0])
+        if said is None or self.sign < 0 or (by != metric and metric == "f1"):
+            return
+        gain = 100 * (1 - _joint_mean(network, best, by, arrays) / _joint_mean(best, network, by, arrays))
+        value = float(said[1].replace(",", "")) * (1 if said[3] == "better" else -1)
+        if abs(gain - value) > 0.51 * 10 ** -len(said[2]):
+            yield f"its run's description says {said[0]!r} of {best['name']}, {gain:.4g} % better is right"
+
     def _goodput(self) -> dict[str, float]:
         """What part of workers' time went where, by the ends of trials that tell, and by the sweep for the rest."""
         tell = [t.end for t in self.ended if "spent" in t.end]
@@ -965,6 +1118,14 @@ class _Audit:
         if not tell or not whole:
             return {}
         return {"goodput/worker_s": whole, **{f"goodput/{part}": value / whole for part, value in seconds.items()}}
+
+
+def _joint_mean(mine: Mapping[str, Any], other: Mapping[str, Any], metric: str, arrays: Mapping[str, Any]) -> float:
+    """One's mean on the test part over the items that both were judged on."""
+    ours, theirs = mine["items"]["test"], other["items"]["test"]
+    held = (arrays[ours["weights"]] > 0) & (arrays[theirs["weights"]] > 0)
+    weights = arrays[ours["weights"]][held]
+    return float((weights * arrays[ours["errors"][metric]][held]).sum() / weights.sum())
 
 
 def _history_points(file: File) -> dict[str, list[Point]]:

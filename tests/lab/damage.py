@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import sqlite3
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -613,5 +614,181 @@ def checkpoint_mark_deleted(home: Path, name: str) -> None:
     (_files(home, name)[-1].parents[1] / "study.json").unlink()
 
 
-PREFIXES = ("study_", "mlflow_", "artifact_", "checkpoint_")
+# --- what was judged, and what rivals have fitted
+
+RIVAL = "ridge"  # one that has coefficients
+
+
+def _judged(home: Path, name: str) -> Path:
+    return home / name / "judged.npz"
+
+
+def _rival(home: Path, name: str) -> Path:
+    return home / name / f"rival-{RIVAL}.npz"
+
+
+def _members(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A file's document and its arrays."""
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive:
+        content = json.loads(archive.read("content.json"))
+        arrays = {
+            name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+            for name in archive.namelist()
+            if name.endswith(".npy")
+        }
+    return content, arrays
+
+
+def _write_sealed(path: Path, content: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """The same file with another content, and the right checksum."""
+    import numpy as np
+
+    buffer, before = io.BytesIO(), path.read_bytes()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("content.json", json.dumps(content))
+        for key, array in arrays.items():
+            member = io.BytesIO()
+            np.save(member, array, allow_pickle=False)
+            archive.writestr(f"{key}.npy", member.getvalue())
+    path.write_bytes(_sealed(buffer.getvalue()))
+    assert path.read_bytes() != before
+
+
+def _entry(content: dict[str, Any], role: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(e for e in content["entries"] if e["role"] == role and e["rival"] in ("", RIVAL))
+    return found
+
+
+def _double_an_error(home: Path, name: str, role: str) -> dict[str, Any]:
+    content, arrays = _members(_judged(home, name))
+    entry = _entry(content, role)
+    array = arrays[entry["items"]["test"]["errors"]["loss"]]
+    array[len(array) // 2] = 2 * array.max()
+    _write_sealed(_judged(home, name), content, arrays)
+    return entry
+
+
+def judged_value_of_a_rival_altered(home: Path, name: str) -> None:
+    """A rival did worse on an item than it did, and the file was sealed again."""
+    _double_an_error(home, name, "rival")
+
+
+def judged_value_of_the_network_altered(home: Path, name: str) -> int:
+    """The best trial's network did worse on an item than it did."""
+    return int(_double_an_error(home, name, "network")["trial"])
+
+
+def judged_value_and_its_mean_altered(home: Path, name: str) -> None:
+    """A rival did worse, and the mean beside it was changed, too: only MLflow can tell."""
+    path = _judged(home, name)
+    content, arrays = _members(path)
+    entry = _entry(content, "rival")
+    for errors in entry["items"]["test"]["errors"].values():
+        arrays[f"9{errors}"] = arrays[errors] * 2
+    for metric, errors in entry["items"]["test"]["errors"].items():
+        entry["items"]["test"]["errors"][metric] = f"9{errors}"
+        entry["figures"]["test"][metric] *= 2
+    _write_sealed(path, content, arrays)
+
+
+def judged_figure_altered(home: Path, name: str) -> None:
+    """A rival's figure that is no mean over items was made worse: only MLflow can tell."""
+    content, arrays = _members(_judged(home, name))
+    entry = _entry(content, "rival")
+    metric = next(m for m in entry["figures"]["test"] if m not in entry["items"]["test"]["errors"])
+    entry["figures"]["test"][metric] *= 2
+    _write_sealed(_judged(home, name), content, arrays)
+
+
+def judged_bit_flipped(home: Path, name: str) -> None:
+    """A bit in the middle of the file has flipped."""
+    _flip(_judged(home, name))
+
+
+def judged_deleted(home: Path, name: str) -> None:
+    """What was judged is gone, what rivals have fitted is there."""
+    _judged(home, name).unlink()
+
+
+def judged_all_deleted(home: Path, name: str) -> None:
+    """All of it is gone, and MLflow has figures of rivals."""
+    for path in [_judged(home, name), *(home / name).glob("rival-*.npz")]:
+        path.unlink()
+
+
+def judged_of_other_data(home: Path, name: str) -> None:
+    """It says that other data were judged."""
+    content, arrays = _members(_judged(home, name))
+    _write_sealed(_judged(home, name), {**content, "data": "f" * 64}, arrays)
+
+
+def judged_of_another_study(home: Path, name: str) -> None:
+    """It is another study's."""
+    content, arrays = _members(_judged(home, name))
+    _write_sealed(_judged(home, name), {**content, "study": "f" * 32}, arrays)
+
+
+def judged_by_another_metric(home: Path, name: str) -> None:
+    """It says that another metric was searched for."""
+    content, arrays = _members(_judged(home, name))
+    assert content["metric"] != "mae"
+    _write_sealed(_judged(home, name), {**content, "metric": "mae"}, arrays)
+
+
+def judged_trial_altered(home: Path, name: str) -> None:
+    """It says that another trial's network was judged than the best one's."""
+    content, arrays = _members(_judged(home, name))
+    _entry(content, "network")["trial"] += 1
+    _write_sealed(_judged(home, name), content, arrays)
+
+
+def judged_rival_deleted(home: Path, name: str) -> None:
+    """What a rival has fitted is gone."""
+    _rival(home, name).unlink()
+
+
+def judged_rival_bit_flipped(home: Path, name: str) -> None:
+    """A bit of it has flipped."""
+    _flip(_rival(home, name))
+
+
+def judged_rival_coefficient_altered(home: Path, name: str) -> None:
+    """A coefficient is another, and the file was sealed again: it forecasts what nobody has judged."""
+    content, arrays = _members(_rival(home, name))
+    key = max(arrays, key=lambda each: arrays[each].size)
+    arrays[key].flat[0] += 1
+    _write_sealed(_rival(home, name), content, arrays)
+
+
+def judged_rival_of_other_data(home: Path, name: str) -> None:
+    """It was fitted to other data."""
+    content, arrays = _members(_rival(home, name))
+    _write_sealed(_rival(home, name), {**content, "data": "f" * 64}, arrays)
+
+
+def judged_rival_swapped(home: Path, name: str) -> None:
+    """It is what another rival has fitted, and sound."""
+    other = next(p for p in sorted((home / name).glob("rival-*.npz")) if p != _rival(home, name))
+    _rival(home, name).write_bytes(other.read_bytes())
+
+
+def mlflow_rival_altered(home: Path, name: str) -> None:
+    """The sweep's run shows a rival as worse than it was."""
+    with _mlflow(home) as database:
+        for table in ("metrics", "latest_metrics"):
+            sql = f"UPDATE {table} SET value = value * 2 WHERE run_uuid = ? AND key = 'rival/{RIVAL}/loss'"
+            _change(database, sql, _sweep_run(database, name))
+
+
+def mlflow_rival_deleted(home: Path, name: str) -> None:
+    """The sweep's run lacks a rival's figure."""
+    with _mlflow(home) as database:
+        for table in ("metrics", "latest_metrics"):
+            sql = f"DELETE FROM {table} WHERE run_uuid = ? AND key = 'rival/{RIVAL}/loss'"
+            _change(database, sql, _sweep_run(database, name))
+
+
+PREFIXES = ("study_", "mlflow_", "artifact_", "checkpoint_", "judged_")
 DAMAGES: dict[str, Damage] = {key: value for key, value in list(globals().items()) if key.startswith(PREFIXES)}

@@ -382,6 +382,33 @@ def test_what_is_damaged_is_told_and_made_again(ended, sweep):
         assert contents(ended.kept) == before
 
 
+def test_a_rivals_file_that_is_not_what_was_judged_is_found_and_fitted_again(ended, sweep):
+    told(sweep)
+    before = contents(ended.kept)
+    judged = store.loads(before["judged.npz"])
+    fitted = store.read_fitted(str(ended.kept), "ridge")
+    arrays = {name: array + 1 if array.dtype.kind == "f" else array for name, array in fitted.arrays.items()}
+    store.write_fitted(str(ended.kept), replace(fitted, arrays=arrays), judged.study, judged.data)
+    assert contents(ended.kept) != before
+    answer = sweep("rivals", "tiny")
+    assert answer.code == 0
+    assert "rival-ridge.npz" in answer.err
+    assert contents(ended.kept) == before
+
+
+def test_what_another_version_judged_without_saying_what_was_fitted_is_sound(ended, sweep):
+    told(sweep)
+    path = ended.kept / "judged.npz"
+    content = path.read_bytes()
+    now = store.loads(content)
+    assert all(entry.fitted for entry in now.entries if entry.rival and entry.items)
+    before = replace(now, entries=tuple(replace(entry, fitted="") for entry in now.entries))
+    path.write_bytes(store.dumps(before))
+    assert [f for f in json.loads(sweep("verify", "tiny", "--json").out)["findings"] if "npz" in f["what"]] == []
+    told(sweep)
+    assert path.read_bytes() == content, "it says so from now on"
+
+
 def test_what_is_another_studys_is_refused_and_left(ended, sweep):
     told(sweep)
     path = ended.kept / "judged.npz"
