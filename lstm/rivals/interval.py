@@ -80,7 +80,9 @@ class Difference:
         return "better" if self.low > 0 else "worse" if self.high < 0 else "alike"
 
 
-def compare(network: Items, other: Items, metric: str, direction: Direction, blocks: Blocks) -> Difference:
+def compare(
+    network: Items, other: Items, metric: str, direction: Direction, blocks: Blocks, least: float = 0.0
+) -> Difference:
     """How much better a network is than another, over the items that both were judged on.
 
     Args:
@@ -89,6 +91,7 @@ def compare(network: Items, other: Items, metric: str, direction: Direction, blo
         metric: Without its part; both have it by item.
         direction: Which way it is better.
         blocks: What makes a block.
+        least: An error of the other that is not above it is next to nothing: the difference is in the metric's unit.
 
     Raises:
         ValueError: they are of two parts, or one judged other values of an item than the other.
@@ -100,7 +103,7 @@ def compare(network: Items, other: Items, metric: str, direction: Direction, blo
         return Difference(metric, unit, None, length=blocks.length, why=why, left_out=left_out)
     with np.errstate(over="ignore", invalid="ignore"):
         sums = _Sums.over(places, weights, ours, theirs, blocks)
-        gain = sums.gain(unit)
+        gain = sums.gain(unit, least)
     if not np.isfinite(gain.value):
         why = "a figure is not a finite number"
         return Difference(metric, unit, None, length=blocks.length, why=why, left_out=left_out)
@@ -159,15 +162,16 @@ class _Sums:
             blocks.alike,
         )
 
-    def gain(self, unit: Unit) -> _Gain:
-        """The gain in a unit; in the metric's own where the other's error can't be told from zero."""
+    def gain(self, unit: Unit, least: float = 0.0) -> _Gain:
+        """The gain in a unit; in the metric's own where the other's error is next to nothing, or may be."""
         total = self.weights.sum()
         ours, theirs = float(self.ours.sum() / total), float(self.theirs.sum() / total)
         half = self._half()
         if unit == "points":
             return _around("points", 100 * (ours - theirs), None if half is None else 100 * half)
-        if not theirs > 0:
-            return _around("metric", theirs - ours, half, "the other's error is 0")
+        if not theirs > least:
+            why = "the other's error is next to nothing" if theirs > 0 else "the other's error is 0"
+            return _around("metric", theirs - ours, half, why)
         value = 100 * (1 - ours / theirs)
         if half is None or not np.isfinite(value):
             return _Gain("%", value)

@@ -6,6 +6,8 @@ from lstm.records import sign_of
 from lstm.rivals.interval import Difference
 from lstm.rivals.verdict import Row, Verdict
 
+MOST_DECIMALS = 6
+
 
 def lines(found: Verdict) -> tuple[str, ...]:
     """The verdict: the sentence, the base, what has no figures. Where the base is better that comes first."""
@@ -134,7 +136,9 @@ def number(value: float, half: float = 0.0) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
     digits = math.ceil(math.log10(2 / (half or abs(value) / 4)))
-    told = f"{value:,.{min(max(digits, 0), 12)}f}"
+    if digits > MOST_DECIMALS:  # zeros that nobody counts
+        return f"{value:.{min(max(digits + math.floor(math.log10(abs(value))), 0), 12)}e}"
+    told = f"{value:,.{max(digits, 0)}f}"
     return told if float(told.replace(",", "")) != 0 else f"{value:.1g}"
 
 

@@ -11,12 +11,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lstm.records import Direction, sign_of
+from lstm.records import Direction, Judged, sign_of
 from lstm.rivals.interval import Blocks, Difference, Unit, compare
-from lstm.rivals.items import Items
+from lstm.rivals.items import PARTS, Items
 from lstm.rivals.store import Entry, Judgements, Role
 from lstm.sections import better
 
+# Of the largest error: below it one is next to nothing. Where data have no noise a rule is as near as computing goes,
+# and a network that is as good for every purpose would be a million per cent worse. The largest stands for the spread:
+# there is always a rule that is about as wrong as that, as the last value, the mean or the commonest class.
+NOTHING = 1e-4
+LARGEST = 100.0  # times as wrong: beyond it no per cent is told, either
 SAME = 1e-6  # of an error's mean: rules that differ by less everywhere are one rule, computed in two ways
 # Metrics that are no mean over items, by the nearest that is one.
 NEAREST = {"f1": "accuracy"}
@@ -100,7 +105,8 @@ def verdict(judged: Judgements) -> Verdict:
     metric, direction = judged.metric, better(judged.metric)
     mean = _mean(metric, judged.entries)
     ordered = [entry for role in get_args(Role) for entry in judged.entries if entry.role == role]
-    rows = [_row(group, network, metric, mean, judged.blocks) for group in _coinciding(ordered)]
+    held = _Held(network, metric, mean, judged.blocks, {part: _largest(judged.entries, part, mean) for part in PARTS})
+    rows = [_row(group, held) for group in _coinciding(ordered)]
     rows.sort(key=lambda row: bool(row.why))  # the order is kept otherwise
     rivals = [row for row in rows if row.role == "rival" and not row.why]
     best = _best(rivals, "validation", direction)
@@ -147,12 +153,29 @@ def _mean(metric: str, entries: Sequence[Entry]) -> str:
     return NEAREST.get(metric, MEAN)
 
 
-def _row(group: Sequence[Entry], network: Entry | None, metric: str, mean: str, blocks: Blocks) -> Row:
-    entry = group[0]
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What every row is held against."""
+
+    network: Entry | None
+    metric: str
+    mean: str
+    blocks: Blocks
+    largest: Mapping[Judged, float]  # error of all that were judged, by part
+
+
+def _largest(entries: Sequence[Entry], part: Judged, mean: str) -> float:
+    items = [entry.items[part] for entry in entries if part in entry.items]
+    errors = [each.mean(mean) for each in items if mean in each.errors]
+    return max((error for error in errors if math.isfinite(error)), default=0.0)
+
+
+def _row(group: Sequence[Entry], held: _Held) -> Row:
+    entry, network, metric = group[0], held.network, held.metric
     difference, gain = None, None
     if network is not None and entry is not network and not entry.why:
-        difference = _difference(network, entry, "test", mean, blocks)
-        gain = _difference(network, entry, "validation", mean, blocks)
+        difference = _difference(network, entry, "test", held)
+        gain = _difference(network, entry, "validation", held)
     return Row(
         name=" = ".join(each.name for each in group),
         role=entry.role,
@@ -169,14 +192,13 @@ def _row(group: Sequence[Entry], network: Entry | None, metric: str, mean: str, 
     )
 
 
-def _difference(
-    network: Entry, other: Entry, part: Literal["validation", "test"], mean: str, blocks: Blocks
-) -> Difference | None:
-    ours, theirs = network.items.get(part), other.items.get(part)
+def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Difference | None:
+    ours, theirs, mean, blocks = network.items.get(part), other.items.get(part), held.mean, held.blocks
     if ours is None or theirs is None or not (mean in ours.errors and mean in theirs.errors):
         return None
     try:
-        return compare(ours, theirs, mean, better(mean), blocks)
+        least = max(NOTHING * held.largest[part], ours.mean(mean) / LARGEST)
+        return compare(ours, theirs, mean, better(mean), blocks, least)
     except ValueError as error:  # they were judged on other things; a rival's fault is told, and not fatal
         return Difference(mean, "%", None, length=blocks.length, why=str(error))
 

@@ -7,6 +7,7 @@ import pytest
 
 from lstm.rivals.interval import Blocks
 from lstm.rivals.items import Items
+from lstm.rivals.sentences import sentence
 from lstm.rivals.store import Entry, Judgements, dumps, loads
 from lstm.rivals.verdict import as_row, of_row, verdict
 
@@ -150,6 +151,34 @@ def test_members_of_the_front_stand_beside_the_winner_with_both_figures():
     found = verdict(judged(replace(NETWORK, second=0.3), RIDGE, front))
     assert [(row.name, row.second) for row in found.rows[:2]] == [("trial 3", 0.3), ("trial 5", 0.1)]
     assert found.best == "ridge on 104 changes"
+
+
+def test_an_error_next_to_nothing_gives_no_silly_per_cent():
+    """Data without noise: a rule is as near as computing goes, and the network good for every purpose."""
+    naive, exact = entry("last value", 1.0, 1.0, rival="last"), entry("ridge", 1e-9, 1e-9, rival="ridge")
+    network = entry("trial 3", 1e-5, 1e-5, "network", trial=3)
+    found = verdict(judged(network, naive, exact))
+    difference = found.best_rival.difference
+    assert (found.best, difference.unit, difference.answer) == ("ridge", "metric", "worse")
+    assert difference.value == pytest.approx(-1e-5, rel=0.1)
+    assert difference.why
+    assert found.best_rival.gain_unit == "metric"
+    assert found.row("last value").difference.unit == "%"
+    told = sentence(found)
+    assert "%" not in told
+    assert "e-05 in loss" in told or "e-06 in loss" in told
+    # The other way round: what the network is better by is of a rival's figure that is something.
+    found = verdict(judged(replace(network, items=exact.items), naive, entry("ridge", 1e-3, 1e-3, rival="ridge")))
+    assert (found.best_rival.difference.unit, found.answer) == ("%", "better")
+    # Nor is a network that has come to nothing so many per cent worse.
+    found = verdict(judged(entry("trial 3", 9e3, 9e3, "network", trial=3), naive))
+    assert found.best_rival.difference.unit == "metric"
+
+
+def test_data_that_no_rule_gets_wrong_have_differences_in_the_metric():
+    zero = replace(NAIVE, items={p: replace(i, errors={"loss": np.zeros(COUNT)}) for p, i in NAIVE.items.items()})
+    found = verdict(judged(entry("trial 3", 1e-4, 1e-4, "network", trial=3), zero, entry("ridge", 1e-15, 1e-15)))
+    assert {row.difference.unit for row in found.rivals} == {"metric"}
 
 
 def test_it_is_json_and_comes_back_the_same():
