@@ -13,7 +13,6 @@ from plotly.offline import get_plotlyjs
 from dashboards import figures, words
 from lstm.records import (
     BASE,
-    Direction,
     Example,
     Forecast,
     Passage,
@@ -21,10 +20,9 @@ from lstm.records import (
     Sweep,
     Trial,
     counted,
-    sign_of,
 )
-from lstm.rivals import sentences
-from lstm.rivals.verdict import Verdict
+from lstm.rivals import registry, sentences
+from lstm.rivals.verdict import Verdict, of_figures
 from lstm.sections import better, section_of
 
 _TOP = 20
@@ -88,7 +86,7 @@ def report(
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    worth = _worth(verdict, draw) if verdict else ""
+    worth = _worth(verdict, str((sweep.facts.get("base") or {}).get("task", "")), draw) if verdict else ""
     sections = [_head(sweep, metrics, base, verdict), worth, _comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
@@ -165,7 +163,8 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdic
     tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
-    if told := _beside_base(sweep, metrics, base):
+    if base is not None and (told := sentences.base(verdict or of_figures(sweep, base, metrics))):
+        told = html.escape(f"{told[0].upper()}{told[1:]}.", quote=False)
         found = f"{told} {found}" if " worse " in told else f"{found} {told}"
     if sweep.exhausted and len(sweep.trials) < sweep.n_trials:
         found += f" The search ended before its number of trials: {sweep.exhausted}."
@@ -192,34 +191,6 @@ def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) 
     if verdict is not None:
         return f"{sentence}. Is the network worth it: {sentences.sentence(verdict)}."
     return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({_cell(naive)})."
-
-
-def _beside_base(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None) -> str:
-    """What the search has gained on the spec's own settings, on validation and on the test part."""
-    best = sweep.best
-    if base is None or best is None:
-        return ""
-    if base.state != "COMPLETE":
-        how = "diverged" if base.diverged else _WORDS.get(base.state, base.state.lower())
-        return f"The spec's own settings (trial {base.number}) {how}, so that it can't be held against them."
-    if base.number == best.number:
-        return "These are the spec's own settings: the search has found nothing better."
-    tested = sweep.metric.replace("val/", "test/", 1)
-    pairs = {"validation": (best.value, base.value), "test data": (metrics.get(tested), metrics.get(BASE + tested))}
-    said = [
-        f"{_change(ours, theirs, sweep.direction)} on {part} ({_cell(ours)} against {_cell(theirs)})"
-        for part, (ours, theirs) in pairs.items()
-        if ours is not None and theirs is not None
-    ]
-    return f"Beside the spec's own settings (trial {base.number}) it is {' and '.join(said)}."
-
-
-def _change(ours: float, theirs: float, direction: Direction) -> str:
-    gain = sign_of(direction) * (theirs - ours)
-    if not gain:
-        return "no better"
-    size = f"{abs(gain) / abs(theirs):.0%}" if direction == "minimize" and theirs else f"{abs(gain):.3g}"
-    return f"{size} {'better' if gain > 0 else 'worse'}"
 
 
 def _baseline(sweep: Sweep) -> str:
@@ -273,18 +244,30 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     return _section("What the network is like", note, table + "".join(drawn))
 
 
-def _worth(verdict: Verdict, draw: Callable[[go.Figure], str]) -> str:
+def _worth(verdict: Verdict, task: str, draw: Callable[[go.Figure], str]) -> str:
     """Whether the network is worth it: the sentences, the table, the differences with their intervals."""
     first, *others = sentences.lines(verdict)
+    both = bool(verdict.second)
     rows = [
-        [row.name, *(_NONE if each is None else _cell(each) for each in (row.validation, row.test)), told]
+        [row.name, *map(_cell, (row.validation, row.test)), *([_cell(row.second)] if both else []), told]
+        + ([sentences.beside_base(row)] if both else [])
         for row, told in sentences.table(verdict)
     ]
-    heads = [verdict.metric, "validation", "test part", "the network is"]
+    heads = [verdict.metric, "validation", "test part", *([verdict.second] if both else []), "the network is"]
+    heads += ["beside the base"] if both else []
     notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
     picture = figures.differences(verdict)
     drawn = draw(picture) if picture is not None else ""
-    return _section("Is the network worth it?", first, notes + _table(heads, rows, words_last=True) + drawn)
+    body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, task)
+    return _section("Is the network worth it?", first, body)
+
+
+def _about_rivals(verdict: Verdict, task: str) -> str:
+    """What each rival is, in a sentence."""
+    known = {each.name: each.about for each in registry.RIVALS.get(task, ())}
+    names = [name for row in verdict.rivals for name in row.rivals if name in known]
+    said = "".join(f'<p class="note">{html.escape(name)}: {html.escape(known[name])}</p>' for name in names)
+    return f"<details><summary>What the rivals are</summary>{said}</details>" if said else ""
 
 
 def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 NEAR = 1e-3  # between a trial's figure and that of its items: it may have been trained on another device
 DELIVERY_S = 60.0  # what MLflow may take
-NO_BASE = "this sweep was begun by a version that did not train the spec's own settings beside the search"
 Loader = Callable[[Trial], "Checkpoint | None"]
 Say = Callable[[str], None]
 
@@ -62,7 +61,8 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
         blocks=_blocks(plan),
         entries=(*networks, *rivals),
         searched=searched,
-        no_base=NO_BASE if searched and swept.base is None else "",
+        no_base=verdict.NO_BASE if searched and swept.base is None else "",
+        second=tuple(swept.second or ()),
     )
     if files.get(folder, store.NAME) != store.dumps(found):
         store.write(folder, found)
@@ -75,6 +75,18 @@ def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
 
     judged, note = _read(home, swept)
     return (verdict.verdict(judged), "") if judged else (None, note)
+
+
+def about_base(swept: Sweep, found: "Verdict | None") -> str:
+    """What the search has gained on the spec's own settings, in a sentence: by the verdict, else by figures alone."""
+    from lstm.rivals import sentences, verdict
+
+    if found is None:
+        judged = swept.facts.get("judged") or {}
+        is_judged = swept.best is not None and judged.get("trial") == swept.best.number
+        searched = any(path.startswith("search.") for path in swept.facts.get("comparable", {}))
+        found = verdict.of_figures(swept, swept.base, judged.get("metrics", {}) if is_judged else {}, searched=searched)
+    return sentences.base(found)
 
 
 def stale(home: Home, swept: Sweep) -> str:
@@ -197,6 +209,7 @@ def _name(trial: Trial) -> str:
 def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]") -> "Iterator[Entry]":
     """The best trial, the others of the front, the base."""
     from lstm.rivals.store import Entry
+    from lstm.rivals.verdict import why_no_figures
 
     best, base = swept.best, swept.base
     made: dict[int, Entry] = {}
@@ -215,18 +228,10 @@ def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]"
             yield entry(trial, name=_name(trial), role="front")
     if base is None or plan.order.search is None:
         return
-    if base.state == "COMPLETE" and base.value is not None and not base.diverged:
-        yield entry(base, name="base", role="base")
+    if why := why_no_figures(base):
+        yield Entry("base", "base", trial=base.number, why=why)
     else:
-        yield Entry("base", "base", trial=base.number, why=_why(base))
-
-
-def _why(base: Trial) -> str:
-    """Why the base has no figures."""
-    if not base.ended:
-        return f"trial {base.number} has not ended"
-    how = "diverged" if base.diverged else {"FAIL": "failed"}.get(base.state, "has no finite figure")
-    return f"trial {base.number} {how}" + (f": {base.reason}" if base.reason else "")
+        yield entry(base, name="base", role="base")
 
 
 def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple[Entry, ...]") -> "Entry":
@@ -243,7 +248,9 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
     except BadInput as error:
         return Entry("", "network", trial=trial.number, why=str(error))
     if found is None or not found.state.best_weights:
-        return Entry("", "network", trial=trial.number, why="its weights were not kept, or are gone")
+        told: dict[Judged, dict[str, float]] = {}
+        told |= {"validation": {swept.metric.removeprefix("val/"): trial.value}} if trial.value is not None else {}
+        return Entry("", "network", {}, told, trial=trial.number, why="its weights were not kept, or are gone")
     judged = {part: network_items(found, plan.series, part, _name(trial)) for part in PARTS}
     return Entry(
         "",

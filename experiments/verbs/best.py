@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments import find, judgement
@@ -22,8 +22,8 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints the best trial; 1 where there is none yet."""
     found = find.sweep(named, Home.at(home))
     swept = find.read(found)
-    document = summary(swept)
     verdict, note = judgement.current(found.home, swept)
+    document = summary(swept, verdict)
     if as_json:
         emit({**document, "verdict": judgement.document(verdict) if verdict else None})
     else:
@@ -32,8 +32,8 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     return 0 if document["best"] else 1
 
 
-def summary(sweep: Sweep) -> dict[str, Any]:
-    """What a sweep has found, as plain data."""
+def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
+    """What a sweep has found, as plain data; what is said of the base is the verdict's, where there is one."""
     best, judged = sweep.best, sweep.facts.get("judged") or {}
     return {
         "sweep": sweep.name,
@@ -55,6 +55,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
         "base": _base(sweep),
+        "about_base": judgement.about_base(sweep, verdict),
     }
 
 
@@ -97,40 +98,10 @@ def _gain(sweep: Sweep, ours: float | None, base: float | None) -> float | None:
     return (base - ours) / abs(base) if base else None
 
 
-def base_lines(document: Mapping[str, Any]) -> list[str]:
-    """What the search has gained on the spec's own settings, in sentences; a warning first, where there is one."""
-    base, best = document["base"], document["best"]
-    if base is None:
-        older = "this sweep was begun by a version that did not train the spec's own settings beside the search"
-        return [f"No base: {older}."] if document["searched"] and best else []
-    name = f"{BASE_SETTINGS} (trial {base['trial']})"
-    if base["state"] in ("WAITING", "RUNNING"):
-        return [f"Base: {name}, {base['state'].lower()}."] if best else []
-    if base["state"] != "COMPLETE":
-        how = "diverged" if base["diverged"] else base["state"].lower()
-        why = f": {base['reason']}" if base["reason"] else ""
-        return [f"The winner can't be held against {name}, which {'' if base['diverged'] else 'are '}{how}{why}."]
-    if best is None:
-        return [f"Base: {name}, {document['metric']} {base['value']:.6g} at epoch {base['epoch']}."]
-    if base["is_best"]:
-        return [f"The winner is {name}: the search has found nothing better."]
-    parts = {"validation": "on validation", "test": "on the test part"}
-    said = {part: _gain_text(document, base["gained"].get(part)) for part in parts}
-    lines = [f"The winner is {text} than {name} {parts[part]}." for part, text in said.items() if text]
-    return sorted(lines, key=lambda line: " worse than " not in line)
-
-
 def is_worse_than_base(document: Mapping[str, Any]) -> bool:
     """Whether the winner is worse than the spec's own settings, on the test part or on validation."""
     gained = document["base"]["gained"] if document["base"] else {}
     return any(gain is not None and gain < 0 for gain in gained.values())
-
-
-def _gain_text(document: Mapping[str, Any], gain: float | None) -> str:
-    if gain is None:
-        return ""
-    size = f"{abs(gain):.3g}" if document["direction"] == "maximize" else f"{abs(gain) * 100:.2g} %"
-    return "no better" if gain == 0 else f"{size} {'better' if gain > 0 else 'worse'}"
 
 
 def _front(sweep: Sweep) -> dict[str, Any]:
@@ -161,15 +132,15 @@ def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
 def warn(document: Mapping[str, Any], screen: "Console") -> None:
     """Says first where the winner is worse than the spec's own settings."""
     if is_worse_than_base(document):
-        screen.print(base_lines(document)[0], style="bold yellow", soft_wrap=True)
+        screen.print(document["about_base"], style="bold yellow", soft_wrap=True, highlight=False)
 
 
 def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | None" = None, note: str = "") -> None:
     """Prints a summary for people, but what `warn` says; then the verdict, or the note in its place."""
     from experiments.verbs import rivals
 
-    # A verdict says the same of the base, with its interval.
-    about_base = [] if verdict else base_lines(document)[is_worse_than_base(document) :]
+    said = document["about_base"] if is_worse_than_base(document) else ""
+    about_base = "" if verdict or said else document["about_base"]  # a verdict says it
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
     total = max(document["n_trials"], sum(document["states"].values()))  # it may have been lowered
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
@@ -177,16 +148,16 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
         show_best(document, screen, about_base)
     else:
         screen.print("No trial has completed yet.")
-        for line in about_base:
-            screen.print(line, soft_wrap=True)
+        if about_base:
+            screen.print(about_base, soft_wrap=True)
     if verdict:
-        rivals.show(verdict, screen)
+        rivals.show(verdict, screen, said)
     elif note and any(trial not in ("WAITING", "RUNNING") for trial in document["states"]):
         screen.print(note, soft_wrap=True)
 
 
-def show_best(document: Mapping[str, Any], screen: "Console", about_base: Sequence[str] = ()) -> None:
-    """Prints the best trial of a summary, and what `base_lines` says of it."""
+def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = "") -> None:
+    """Prints the best trial of a summary, and what is said of it beside the base."""
     best = document["best"]
     which = "" if best["trial"] is None else f"trial {best['trial']}, "
     found = f"Best: {which}{document['metric']} {best['value']:.6g} at epoch {best['epoch']}"
@@ -198,8 +169,8 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: Sequen
         screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
     if len(document.get("front", ())) > 1:
         _show_front(document, screen)
-    for line in about_base:
-        screen.print(f"      {line}", soft_wrap=True)
+    if about_base:
+        screen.print(f"      {about_base}", soft_wrap=True)
     _show_tested(document, screen)
 
 

@@ -76,25 +76,28 @@ def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def show(found: "Verdict", screen: "Console") -> None:
-    """Prints a verdict for people: what it says, then each row with its figures."""
+def show(found: "Verdict", screen: "Console", said: str = "") -> None:
+    """Prints a verdict for people: what it says, but what was said already, then each row with its figures."""
     from rich.table import Table
 
     from experiments.screen import console
     from lstm.rivals import sentences
 
-    for number, line in enumerate(sentences.lines(found)):
+    for number, line in enumerate(line for line in sentences.lines(found) if line != said):
         start = "Is the network worth it? " if number == 0 else "  "
         style, whole = "bold" if number == 0 else "", not screen.is_terminal
         screen.print(f"{start}{line}", style=style, soft_wrap=whole, highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(found.metric, overflow="fold")
+    both = [found.second] if found.second else []
     for heading in ("validation", "test part"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("the network is", overflow="fold")
+    for heading in (*both, "the network is", *(["beside the base"] if both else [])):
+        table.add_column(heading, overflow="fold")
     for row, against in sentences.table(found):
         if row.role == "rival" and row.why:
             continue  # named above
-        figures = ("" if value is None else f"{value:.5g}" for value in (row.validation, row.test))
-        table.add_row(row.name, *figures, against)
+        known = [row.validation, row.test, *([row.second] if both else [])]
+        figures = ("" if value is None else f"{value:.5g}" for value in known)
+        table.add_row(row.name, *figures, against, *([sentences.beside_base(row)] if both else []))
     console(table, screen.file).print(table)

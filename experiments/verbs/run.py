@@ -324,8 +324,8 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
     from experiments.screen import goodput, goodput_line
     from experiments.verbs.best import summary
 
-    document = {**summary(swept), "goodput": goodput(swept), "chart": swept.facts.get("chart")}
     verdict, note = judgement.current(plan.home, swept)
+    document = {**summary(swept, verdict), "goodput": goodput(swept), "chart": swept.facts.get("chart")}
     document |= {"verdict": judgement.document(verdict) if verdict else None}
     document |= {"warnings": warnings(plan), "exit_code": code, "message": first}
     if as_json:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import resource
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -33,8 +32,6 @@ class Outcome:
     fitted: Fitted | None = None
     judgements: Mapping[Judged, Judgement] = field(default_factory=dict)
     why: str = ""  # it has failed, or was left out: the reason, for people
-    failed: bool = False  # it raised, which it should not have
-    seconds: float = 0.0
 
 
 def names(task: str) -> tuple[str, ...]:
@@ -91,7 +88,7 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
 
     With a budget in seconds of a core it runs in a process of its own, which ends with the budget.
     """
-    started, each = time.monotonic(), rival(config.task, name)
+    each = rival(config.task, name)
     if packages := lacking(config.task, name):
         return Outcome(name, why=f"{' and '.join(packages)} not installed: pip install 'lstm-sweeps[rivals]'")
     try:
@@ -100,10 +97,10 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
         fitted = each.fit(data, config)
         judgements = {part: each.judge(fitted, data, config, part) for part in PARTS}
     except LeftOut as error:
-        return Outcome(name, why=str(error), seconds=time.monotonic() - started)
+        return Outcome(name, why=str(error))
     except Exception as error:  # a rival is never worth a sweep
-        return Outcome(name, why=f"{type(error).__name__}: {error}", failed=True, seconds=time.monotonic() - started)
-    return Outcome(name, fitted, judgements, seconds=time.monotonic() - started)
+        return Outcome(name, why=f"{type(error).__name__}: {error}")
+    return Outcome(name, fitted, judgements)
 
 
 def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
@@ -111,13 +108,8 @@ def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
     try:
         judgements = {part: judge(fitted, data, config, part) for part in PARTS}
     except Exception as error:  # as in `run`
-        return Outcome(fitted.name, why=f"{type(error).__name__}: {error}", failed=True)
+        return Outcome(fitted.name, why=f"{type(error).__name__}: {error}")
     return Outcome(fitted.name, fitted, judgements)
-
-
-def run_all(data: Dataset, config: TrialConfig, budget_s: float = 0.0) -> list[Outcome]:
-    """Those that always run, then the extra ones; see `run_some`."""
-    return list(run_some([each.name for each in RIVALS[config.task]], data, config, budget_s))
 
 
 def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:

@@ -7,6 +7,7 @@ from lstm.rivals.interval import Difference
 from lstm.rivals.verdict import Row, Verdict
 
 MOST_DECIMALS = 6
+OWN = "the spec's own settings"
 
 
 def lines(found: Verdict) -> tuple[str, ...]:
@@ -68,29 +69,45 @@ def base(found: Verdict) -> str:
     """What the search gained over the spec's own settings; "" where there is nothing to hold against another."""
     row, network = found.base, found.network
     if row is not None and row.why:
-        return f"the base has no figures: {row.why}"
-    if not found.searched or network is None:
+        return f"the base, {OWN}, has no figures: {row.why}"
+    if not found.searched:
         return ""
+    if network is None:
+        return f"{_named(row)} has {found.metric} {row.validation:.4g} on validation" if row and row.validation else ""
     if row is None:
         return f"no base: {found.no_base}" if found.no_base else ""
     if row.trial is not None and row.trial == network.trial:
-        return f"the search found nothing better than the spec's own settings: {network.name} is the base"
+        return f"the search found nothing better than {OWN}: {network.name} is the base"
     return _gained(found, network, row)
 
 
+def _named(row: Row) -> str:
+    """The base, in full."""
+    return f"the base ({OWN}, trial {row.trial})" if row.trial is not None else f"the base ({OWN})"
+
+
 def _gained(found: Verdict, network: Row, row: Row) -> str:
-    difference, validation = row.difference, ""
+    difference, validation, than = row.difference, "", f"than {_named(row)}"
     if row.gain is not None:
-        validation = f", {amount(Difference(found.judged_by, row.gain_unit, row.gain))} on validation"
+        validation = _level(Difference(found.judged_by, row.gain_unit, row.gain))
+    if (difference is None or difference.value is None) and validation and network.test is None:
+        return f"{validation} {than} on validation"
+    validation = f", {validation} on validation" if validation else ""
     if difference is None or difference.value is None:
-        return f"can't be held against the base on the test part{validation}"
-    told = amount(difference) if difference.low is not None else f"{amount(difference)} ({difference.why})"
+        return f"can't be held against {_named(row)} on the test part{validation}"
+    why = f" ({difference.why})" if difference.low is None and difference.why else ""
+    told = f"{_level(difference)}{why}"
     if not worse_than_base(found):
-        return f"{told} than the base on the test part{validation}"
-    told = f"{told} than the base"
+        return f"{told} {than} on the test part{validation}"
+    told = f"{told} {than}"
     if difference.value >= 0:  # of another metric than the figures are
-        told = f"worse than the base ({found.metric} {network.test:.4g} against {row.test:.4g})"
-    return f"{told} on the test part{validation}; the spec's own settings may do"
+        told = f"worse {than}: {found.metric} {network.test:.4g} against {row.test:.4g}"
+    return f"{told} on the test part{validation}; {OWN} may do"
+
+
+def _level(difference: Difference) -> str:
+    """A difference in words; of figures that are the same no amount."""
+    return "no better" if difference.value == 0 and difference.low is None else amount(difference)
 
 
 def worse_than_base(found: Verdict) -> bool:
@@ -160,6 +177,13 @@ def _without_network(found: Verdict) -> str:
 def table(found: Verdict) -> list[tuple[Row, str]]:
     """Each row with the difference in words, for screens and pages."""
     return [(row, _against(row)) for row in found.rows]
+
+
+def beside_base(row: Row) -> str:
+    """How much better a network of two objectives is than the base, by both."""
+    return "; ".join(
+        amount(each) if each.unit == "metric" else f"{amount(each)} by {each.metric}" for each in row.beside_base
+    )
 
 
 def _against(row: Row) -> str:

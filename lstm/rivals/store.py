@@ -70,6 +70,7 @@ class Judgements:
     entries: tuple[Entry, ...]  # rivals in the order in which the task names them
     searched: bool = True  # else one training is held against the rivals
     no_base: str = ""  # why there is no base, where a search has none
+    second: tuple[str, ...] = ()  # the other objective's metric and direction, where there are two
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ def dumps(judged: Judgements) -> bytes:
         row["items"] = {part: shelf.items(entry.items[part]) for part in PARTS if part in entry.items}
         entries.append(row)
     plain = {name: getattr(judged, name) for name in ("study", "data", "metric", "searched", "no_base")}
+    plain |= {"second": list(judged.second)} if judged.second else {}
     return _archive({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
 
 
@@ -227,7 +229,8 @@ def _judgements(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Judgem
         )
         for entry in row.pop("entries")
     )
-    return Judgements(blocks=Blocks(**row.pop("blocks")), entries=entries, **row)
+    second = tuple(map(str, row.pop("second", ())))
+    return Judgements(blocks=Blocks(**row.pop("blocks")), entries=entries, second=second, **row)
 
 
 def _items(entry: Mapping[str, Any], part: Judged, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Items:

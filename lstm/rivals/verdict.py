@@ -6,12 +6,12 @@ same at any time. What it says in words is in `lstm/rivals/sentences.py`.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lstm.records import Direction, Judged, sign_of
+from lstm.records import BASE, Direction, Judged, Sweep, Trial, sign_of
 from lstm.rivals.interval import Blocks, Difference, Unit, compare
 from lstm.rivals.items import PARTS, Items
 from lstm.rivals.store import Entry, Judgements, Role
@@ -26,6 +26,7 @@ SAME = 1e-6  # of an error's mean: rules that differ by less everywhere are one 
 # Metrics that are no mean over items, by the nearest that is one.
 NEAREST = {"f1": "accuracy"}
 MEAN = "loss"  # of rmse, nrmse and perplexity
+NO_BASE = "this sweep was begun by a version that did not train the spec's own settings beside the search"
 Answer = Literal["better", "worse", "alike", "unknown", "none"]
 
 
@@ -45,6 +46,8 @@ class Row:
     second: float | None = None
     why: str = ""  # why it has no figures: it failed, diverged or was left out
     note: str = ""  # what people should know of a rival's fit: a sample, a limit
+    # Of a network of two objectives: how much better it is than the base by each, as far as that is known.
+    beside_base: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Verdict:
     best: str = ""  # the row of the rival that is best on validation
     best_on_test: str = ""  # another one that is better on the test part
     no_base: str = ""
+    second: str = ""  # the other objective's metric, where there are two
 
     def row(self, name: str) -> Row:
         """A row by its name."""
@@ -106,8 +110,11 @@ def verdict(judged: Judgements) -> Verdict:
     mean = _mean(metric, judged.entries)
     ordered = [entry for role in get_args(Role) for entry in judged.entries if entry.role == role]
     held = _Held(network, metric, mean, judged.blocks, {part: _largest(judged.entries, part, mean) for part in PARTS})
-    rows = [_row(group, held) for group in _coinciding(ordered)]
-    rows.sort(key=lambda row: bool(row.why))  # the order is kept otherwise
+    base = next((entry for entry in judged.entries if entry.role == "base"), None)
+    rows = [
+        replace(_row(group, held), beside_base=_beside(group[0], base, judged, held)) for group in _coinciding(ordered)
+    ]
+    rows.sort(key=lambda row: bool(row.why) and row.role != "front")  # the order is kept otherwise
     rivals = [row for row in rows if row.role == "rival" and not row.why]
     best = _best(rivals, "validation", direction)
     on_test = _best(rivals, "test", direction)
@@ -122,7 +129,39 @@ def verdict(judged: Judgements) -> Verdict:
         best=best.name if best else "",
         best_on_test=on_test.name if on_test and surpassed else "",
         no_base=judged.no_base,
+        second=next(iter(judged.second), ""),
     )
+
+
+def of_figures(sweep: Sweep, base: Trial | None, metrics: Mapping[str, float], *, searched: bool = True) -> Verdict:
+    """The best trial beside the base by their figures alone, where nothing was judged by item; without intervals.
+
+    `metrics` are the best trial's as they were told, the base's among them.
+    """
+    metric, direction = sweep.metric.removeprefix("val/"), sweep.direction
+    best, rows = sweep.best, list[Row]()
+    tested = metrics.get(f"test/{metric}")
+    if best is not None:
+        rows.append(Row(f"trial {best.number}", "network", best.value, tested, trial=best.number))
+    if base is not None and (why := why_no_figures(base)):
+        rows.append(Row("base", "base", trial=base.number, why=why))
+    elif base is not None:
+        theirs = metrics.get(f"{BASE}test/{metric}")
+        gain = _of_figures(metric, direction, best.value if best else None, base.value)
+        row = Row("base", "base", base.value, theirs, _of_figures(metric, direction, tested, theirs), trial=base.number)
+        rows.append(replace(row, gain=gain.value, gain_unit=gain.unit) if gain else row)
+    no_base = NO_BASE if searched and base is None else ""
+    return Verdict(metric, direction, metric, 1, searched, tuple(rows), no_base=no_base)
+
+
+def why_no_figures(base: Trial) -> str:
+    """Why a base has no figures; "" where it has some."""
+    if base.state == "COMPLETE" and base.value is not None and not base.diverged:
+        return ""
+    if not base.ended:
+        return f"trial {base.number} has not ended"
+    how = "diverged" if base.diverged else {"FAIL": "failed"}.get(base.state, "has no finite figure")
+    return f"trial {base.number} {how}" + (f": {base.reason}" if base.reason else "")
 
 
 def as_row(found: Verdict) -> dict[str, Any]:
@@ -137,6 +176,7 @@ def of_row(row: Mapping[str, Any]) -> Verdict:
             **{
                 **each,
                 "rivals": tuple(each["rivals"]),
+                "beside_base": tuple(Difference(**one) for one in each.get("beside_base", ())),
                 "difference": Difference(**each["difference"]) if each["difference"] else None,
             }
         )
@@ -190,6 +230,32 @@ def _row(group: Sequence[Entry], held: _Held) -> Row:
         why=entry.why,
         note=entry.note,
     )
+
+
+def _beside(entry: Entry, base: Entry | None, judged: Judgements, held: _Held) -> tuple[Difference, ...]:
+    """How much better a network of two objectives is than the base by both; without weights by validation figures."""
+    if not judged.second or base is None or entry.rival or entry.trial == base.trial:
+        return ()
+    second, direction = judged.second
+    tested = _difference(entry, base, "test", held)
+    if tested is not None and tested.value is not None:
+        by_metric: Difference | None = replace(tested, metric=f"{tested.metric} on the test part")
+    else:
+        figures = (_figure(entry, "validation", held.metric), _figure(base, "validation", held.metric))
+        by_metric = _of_figures(f"{held.metric} on validation", better(held.metric), *figures)
+    by_second = _of_figures(second, "maximize" if direction == "maximize" else "minimize", entry.second, base.second)
+    return tuple(each for each in (by_metric, by_second) if each is not None)
+
+
+def _of_figures(metric: str, direction: Direction, ours: float | None, theirs: float | None) -> Difference | None:
+    """A difference without an interval; in per cent where the other's is an error that is more than next to nothing."""
+    if ours is None or theirs is None or not math.isfinite(ours - theirs):
+        return None
+    if direction == "minimize" and ours >= 0 and theirs > ours / LARGEST:
+        return Difference(metric, "%", 100 * (1 - ours / theirs))
+    if direction == "maximize" and better(metric) == "maximize":
+        return Difference(metric, "points", 100 * (ours - theirs))
+    return Difference(metric, "metric", sign_of(direction) * (theirs - ours))
 
 
 def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Difference | None:

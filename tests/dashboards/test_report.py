@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 
 from dashboards.report import report
 from lstm.records import Curve, Forecast, HeatMap, Passage, Sweep, Trial
+from lstm.rivals import registry, sentences
 from lstm.rivals.interval import Difference
-from lstm.rivals.verdict import Row, Verdict
+from lstm.rivals.verdict import Row, Verdict, of_figures
 
 
 def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
@@ -49,6 +51,17 @@ def test_the_head_says_what_was_found(make: SimpleNamespace) -> None:
     assert "100% above" in text  # the loss was not better, and it says so
 
 
+def test_what_was_gained_on_the_base_is_worded_as_in_the_verdict(make: SimpleNamespace) -> None:
+    trials = [replace(make.trial(0, 0.5), is_base=True), make.trial(1, 0.25)]
+    metrics = {**METRICS, "base/test/loss": 0.01}
+    text = _Page(report(sweep(trials), {}, [FORECAST], metrics)).text
+    (said,) = [line for line in text.splitlines() if "than the base" in line]
+    worse = sentences.base(of_figures(sweep(trials), trials[0], metrics))
+    assert f"{worse[0].upper()}{worse[1:]}. Trial 1 is the best" in said, "the first line"
+    assert "100 % worse than the base" in said
+    assert "50 % better on validation" in said
+
+
 def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace) -> None:
     known = Difference("loss", "%", -4.0, -9.0, 1.0, 12, 30)
     rows = (
@@ -58,7 +71,10 @@ def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace)
         Row("LightGBM", "rival", why="not installed"),
     )
     found = Verdict("loss", "minimize", "loss", 30, searched=True, rows=rows, best="ridge on 9 changes")
-    document = report(sweep([make.trial(1, 0.25)]), {}, [FORECAST], METRICS, (), found)
+    shown = replace(sweep([make.trial(1, 0.25)]), facts={"base": {"task": "forecast"}})
+    document = report(shown, {}, [FORECAST], METRICS, (), found)
+    (about,) = [each.about for each in registry.RIVALS["forecast"] if each.name == "ridge"]
+    assert about in _Page(document).text
     text = _Page(document).text
     assert "below the seasonal naive (0.6)" not in text
     assert text.count("ridge on 9 changes") >= 3

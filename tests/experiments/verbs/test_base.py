@@ -1,20 +1,13 @@
 """The spec's own settings are a trial beside the search, and what it has gained is said against them."""
 
 import json
-import os
 from collections import Counter
-from types import SimpleNamespace
-from unittest import mock
 
-import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
 import pytest
 import sqlalchemy
-import twin
 from audit import audit
 
-from cluster.trial import TrialActor
 from dashboards import runs
-from experiments.cli import main
 from lstm import checkpoint
 
 SPEC = """\
@@ -35,30 +28,9 @@ PRUNES = "pruner: {type: successive_halving, min_resource: 1, reduction_factor: 
 
 
 @pytest.fixture
-def sweep(folder):
-    """The command line without Ray, in a child; `fails` names trials whose training raises."""
-
-    def sweep(*arguments, fails=()):
-        train = TrialActor._train
-
-        def counted(actor, epochs):
-            number = actor._order["number"]
-            if number in fails:
-                raise ValueError("a wrong shape")
-            with (folder / "trained").open("a") as file:
-                file.write(f"{number}\n")
-            return train(actor, epochs)
-
-        def act():
-            for number, name in ((1, "out"), (2, "err")):
-                os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            with twin.near(), mock.patch.object(TrialActor, "_train", counted):
-                main(list(map(str, arguments)), prog_name="sweep")
-
-        code = twin.forked(act, folder / "log")
-        return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())
-
-    return sweep
+def sweep(near_sweep):
+    """The command line without Ray."""
+    return near_sweep
 
 
 @pytest.fixture

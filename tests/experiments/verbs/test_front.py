@@ -57,6 +57,24 @@ def test_the_front_is_what_no_trial_is_better_than(swept, sweep):
     assert ("Pareto front" in shown) == (len(wanted) > 1)
 
 
+def test_every_member_of_the_front_stands_beside_the_base_by_both(swept, sweep):
+    home = swept[0] / "runs"
+    found = json.loads(sweep("best", "tiny", "--home", home, "--json").out)
+    rows = {row["trial"]: row for row in found["verdict"]["rows"] if row["role"] in ("network", "front")}
+    assert rows.keys() == {trial["trial"] for trial in found["front"]}
+    for member in found["front"]:
+        row = rows[member["trial"]]
+        assert row["validation"] == pytest.approx(member["value"], rel=1e-4)
+        assert row["second"] == member["second"]
+        value, second = row["beside_base"]
+        assert second["value"] == pytest.approx(100 * (1 - member["second"] / found["base"]["second"]))
+        if row["why"]:
+            assert value["value"] == pytest.approx(100 * (1 - member["value"] / found["base"]["value"]))
+    page = (home / "tiny" / "report.html").read_text()
+    for text in (sweep("best", "tiny", "--home", home).out, page):
+        assert "beside the base" in text
+
+
 def test_the_report_shows_the_front_and_the_best_trials_probe(swept):
     folder, _ = swept
     page = Path(folder, "runs", "tiny", "report.html").read_text()

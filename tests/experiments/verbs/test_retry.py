@@ -1,44 +1,17 @@
 """Failed trials are run again in their own place; no configuration is tried twice. Both judges look at each end."""
 
 import json
-import os
-from contextlib import nullcontext
-from types import SimpleNamespace
-from unittest import mock
 
-import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
 import pytest
-import twin
 from audit import audit
-
-from cluster.trial import TrialActor
-from experiments.cli import main
 
 FAILS = 1
 
 
 @pytest.fixture
-def sweep(folder):
-    """The command line without Ray, in a child; with `fails` the training of one trial raises."""
-
-    def sweep(*arguments, fails=False):
-        train = TrialActor._train
-
-        def breaks(actor, epochs):
-            if actor._order["number"] == FAILS:
-                raise ValueError("a wrong shape")
-            return train(actor, epochs)
-
-        def act():
-            for number, name in ((1, "out"), (2, "err")):
-                os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            with twin.near(), mock.patch.object(TrialActor, "_train", breaks) if fails else nullcontext():
-                main(list(map(str, arguments)), prog_name="sweep")
-
-        code = twin.forked(act, folder / "log")
-        return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())
-
-    return sweep
+def sweep(near_sweep):
+    """The command line without Ray."""
+    return near_sweep
 
 
 def judge(sweep, folder):
@@ -52,7 +25,7 @@ def trials_of(sweep):
 
 
 def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
-    assert sweep("run", "tiny.yaml", fails=True).code == 0
+    assert sweep("run", "tiny.yaml", fails=(FAILS,)).code == 0
     before = trials_of(sweep)
     assert before[FAILS]["state"] == "FAIL"
     judge(sweep, folder)
@@ -76,7 +49,7 @@ def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
 
 
 def test_a_lost_study_is_restored_with_what_was_retried(sweep, folder):
-    assert sweep("run", "tiny.yaml", fails=True).code == 0
+    assert sweep("run", "tiny.yaml", fails=(FAILS,)).code == 0
     assert sweep("retry", "tiny", FAILS).code == 0
     before = trials_of(sweep)
     (folder / "runs" / "study.db").unlink()

@@ -85,7 +85,8 @@ def test_without_a_trial_or_a_rival_it_says_so():
 def test_a_winner_that_is_worse_than_the_base_is_told_first():
     worse = made(against(12, 7, 16), base_row=base_row(-8.0, -13, -3, test=0.37))
     assert worse_than_base(worse)
-    assert lines(worse)[0].startswith("8 % [3, 13] worse than the base on the test part")
+    assert lines(worse)[0].startswith("8 % [3, 13] worse than the base")
+    assert "trial 0" in lines(worse)[0]
     assert "21 % better on validation" in lines(worse)[0]
     assert lines(worse)[1] == sentence(worse)
     better = made(against(12, 7, 16), base_row=base_row(8.0, 3, 13, test=0.43))

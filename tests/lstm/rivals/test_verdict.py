@@ -7,7 +7,7 @@ import pytest
 
 from lstm.rivals.interval import Blocks
 from lstm.rivals.items import Items
-from lstm.rivals.sentences import sentence
+from lstm.rivals.sentences import beside_base, sentence
 from lstm.rivals.store import Entry, Judgements, dumps, loads
 from lstm.rivals.verdict import as_row, of_row, verdict
 
@@ -179,6 +179,29 @@ def test_data_that_no_rule_gets_wrong_have_differences_in_the_metric():
     zero = replace(NAIVE, items={p: replace(i, errors={"loss": np.zeros(COUNT)}) for p, i in NAIVE.items.items()})
     found = verdict(judged(entry("trial 3", 1e-4, 1e-4, "network", trial=3), zero, entry("ridge", 1e-15, 1e-15)))
     assert {row.difference.unit for row in found.rivals} == {"metric"}
+
+
+def test_members_of_the_front_stand_beside_the_base_by_both_objectives():
+    base = replace(BASE, second=0.2)
+    kept = entry("trial 5", 1.1, 1.62, "front", trial=5, second=0.1)
+    bare = Entry("trial 6", "front", {}, {"validation": {"loss": 1.43}}, trial=6, second=0.22, why="not kept")
+    found = verdict(judged(replace(NETWORK, second=0.3), RIDGE, kept, bare, base, second=("probe/x", "minimize")))
+    assert [row.name for row in found.rows][:4] == ["trial 3", "trial 5", "trial 6", "trial 0"]
+    assert found.second == "probe/x"
+    told = {row.name: [(each.metric, round(each.value)) for each in row.beside_base] for row in found.rows}
+    assert told == {
+        "trial 3": [("loss on the test part", round(-100 / 9)), ("probe/x", -50)],
+        "trial 5": [("loss on the test part", 10), ("probe/x", 50)],
+        "trial 6": [("loss on validation", -11), ("probe/x", -10)],
+        "trial 0": [],
+        RIDGE.name: [],
+    }
+    assert found.rows[1].beside_base[0].low is not None
+    assert "by probe/x" in beside_base(found.rows[1])
+    assert of_row(json.loads(json.dumps(as_row(found)))) == found
+    assert {row.beside_base for row in verdict(judged(NETWORK, RIDGE, BASE)).rows} == {()}
+    higher = verdict(judged(replace(NETWORK, second=0.3), base, second=("probe/y", "maximize"))).rows[0]
+    assert [(each.unit, round(each.value, 3)) for each in higher.beside_base][1] == ("metric", 0.1)
 
 
 def test_it_is_json_and_comes_back_the_same():
