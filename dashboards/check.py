@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class Expected:
         driven: Whether a driver lives, which may not have delivered yet what has just ended.
         read_yaml: Reads a file of YAML.
         moved: Where its checkpoints were and where they are, if they were moved and nobody has written it down yet.
-        rivals: The rivals' figures, `rival/NAME/METRIC`; None where they are not known.
+        rivals: The rivals' figures, `rival/NAME/METRIC`, where they were judged.
+        only_these: Whether there are no others.
     """
 
     sweep: Sweep
@@ -42,7 +43,8 @@ class Expected:
     driven: bool
     read_yaml: Callable[[str], Any]
     moved: tuple[str, str] | None = None
-    rivals: Mapping[str, float] | None = None
+    rivals: Mapping[str, float] = field(default_factory=dict)
+    only_these: bool = False
 
 
 def check(uri: str, expected: Expected) -> Iterator[Finding]:
@@ -120,10 +122,10 @@ class _Check:
             ]
             judged = (facts.get("judged") or {}).get("metrics", {})
             judged = {**judged, **worked(sweep.goodput)}
-            judged |= self._expected.rivals or {}
+            judged |= self._expected.rivals
             shown = {name for name in run.data.metrics if name.startswith("rival/")}
             more = sorted(shown - set(runs.metric_names(judged).values()))
-            if more and self._expected.rivals is not None:
+            if more and self._expected.only_these:
                 yield f"has {more[0]}, {counted(len(more), 'figure')} of rivals that nothing here was judged to have"
             curves = self._curves(run, ["best", *runs.metric_names(judged).values()])
             yield from _curve_faults({"best": curves["best"]}, bests, exact=True)

@@ -7,10 +7,11 @@ as it is, so a driver that was killed, or came too early, is made up for by the 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
-from experiments.plan import Plan
+from experiments.plan import Plan, kept_in
 from lstm.ownership import studies_of
 from lstm.records import BadInput, Judged, Sweep, Trial
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lstm.rivals.store import Entry, Judgements
     from lstm.rivals.verdict import Verdict
 
+JUDGED_IN = "judged_in"  # the fact: the home in which the sweep was judged last
 NEAR = 1e-3  # between a trial's figure and that of its items: it may have been trained on another device
 DELIVERY_S = 60.0  # what MLflow may take
 Loader = Callable[[Trial], "Checkpoint | None"]
@@ -75,6 +77,13 @@ def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
 
     judged, note = _read(home, swept)
     return (verdict.verdict(judged), "") if judged else (None, note)
+
+
+def is_here(home: Home, swept: Sweep) -> bool:
+    """Whether it was in this home that the sweep was judged last: another may hold what an earlier run has judged."""
+    said = str(swept.facts.get(JUDGED_IN, ""))
+    places = [str(home.folder), *home.former_places()]
+    return any(said == kept_in(Home(Path(place))) for place in places)
 
 
 def about_base(swept: Sweep, found: "Verdict | None") -> str:

@@ -8,7 +8,7 @@ from dashboards.ask import ask
 from experiments import find, judgement, moved
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.plan import make
+from experiments.plan import kept_in, make
 from lstm.records import BadInput, Sweep, Trial
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ BUDGET_S = 3600.0  # of a core, where nobody says another
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     """Judges what was not judged yet and prints the verdict; 1 where there is none, 3 where a driver is at work."""
+    from cluster import study
+
     found = find.sweep(named, Home.at(home))
     find.read(found)  # whether there is such a sweep, before a claim is laid on it
     ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
@@ -31,6 +33,7 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
             raise lease.HeldError(str(driver))
         with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
             verdict = _judge(found, named, BUDGET_S if budget is None else budget)
+            study.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
             left = judgement.deliver(found.home, found.tracking_uri, find.read(found), _note)
     except lease.HeldError as error:
         print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)

@@ -19,7 +19,7 @@ from experiments import find, judgement, lost, moved, streams
 from experiments.cli import emit
 from experiments.config import largest
 from experiments.home import Home
-from experiments.plan import Plan, make, warnings
+from experiments.plan import Plan, kept_in, make, warnings
 from experiments.report import REPORT
 from lstm.records import (
     BASE,
@@ -229,7 +229,8 @@ def _deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable
         metrics = _judge(plan, outcome, recorder, say)
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
-        facts = {"judged": judged} if judged else {}
+        facts: dict[str, Any] = {"judged": judged} if judged else {}
+        facts |= {judgement.JUDGED_IN: kept_in(plan.home)}
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(_server(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)

@@ -46,7 +46,8 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
         driven=driven,
         read_yaml=_read_yaml,
         moved=(known, here) if known != here else None,
-        rivals=None if judged else judgement.in_mlflow(found.home, sweep)[0],
+        rivals={} if judged else judgement.in_mlflow(found.home, sweep)[0],
+        only_these=not judged and judgement.is_here(found.home, sweep),
     )
     with _store(found) as uri:
         findings = [*kept.findings, *judged, *mlflow_check.check(uri, expected)]
@@ -67,7 +68,7 @@ def _judged(found: find.Found, sweep: Sweep, *, driven: bool) -> Iterator[Findin
     from lstm.rivals import store
 
     told = {} if driven else judgement.told(sweep)  # a driver may be about to write both
-    whole = bool(sweep.facts.get("complete")) and not driven
+    whole = bool(sweep.facts.get("complete")) and not driven and judgement.is_here(found.home, sweep)
     folder, fingerprint = str(found.home.sweep(sweep.name)), str(sweep.facts.get("data_fingerprint") or "")
     findings = [*store.check(folder, studies_of(sweep.facts), fingerprint, told, whole=whole)]
     if whole and not findings and (what := judgement.stale(found.home, sweep)):

@@ -352,6 +352,25 @@ def test_checkpoints_of_another_home_are_told_and_left_and_restored_by_force_alo
     judge(sweep, work / "theirs")
 
 
+def test_another_home_of_the_same_study_lacks_nothing_of_what_was_judged(work, sweep):
+    shutil.rmtree(work / "runs")
+    where = f"storage: {{study: 'sqlite:///{work}/s.db', checkpoints: {work / 'shared'}}}\n"
+    (work / "tiny.yaml").write_text(f"{SPEC}{where}tracking: {{uri: 'sqlite:///{work}/m.db'}}\n")
+
+    def verified(home):
+        return sweep("verify", "tiny.yaml", "--home", work / home).code
+
+    assert run(work) == 0, said(work)
+    assert (work / "runs" / "tiny" / "judged.npz").is_file()
+    assert (verified("runs"), verified("other")) == (0, 0)
+    assert run(work, "--set", "search.n_trials=5", home="other") == 0, said(work)
+    assert (verified("runs"), verified("other")) == (0, 0)
+    (work / "other" / "tiny" / "judged.npz").unlink()
+    assert (verified("runs"), verified("other")) == (0, 1), "it was judged there last"
+    assert sweep("rivals", "tiny", "--home", work / "other").code == 0
+    assert verified("other") == 0
+
+
 def test_relative_addresses_start_at_the_spec(work, sweep, monkeypatch):
     (work / "specs").mkdir()
     shutil.copy("tiny.csv", "specs")

@@ -978,7 +978,9 @@ class _Audit:
 
     def _verdict(self) -> Iterator[str]:
         """What was judged by item must be what networks, rivals and MLflow say of it."""
-        if not self.concluded or self.study.driven:
+        # Another home may hold what an earlier run has judged.
+        here = str(self.facts.get("judged_in", "")).startswith(f"the home {self.home.absolute()} of ")
+        if not self.concluded or self.study.driven or not here:
             return
         folder = self.home / self.name
         shown = {
