@@ -52,7 +52,7 @@ _VIEW_STATE = {
     "lifecycleFilter": "Active",
     "orderByKey": "attributes.start_time",
     "orderByAsc": False,
-    "chartsSearchFilter": "train/|val/",
+    "chartsSearchFilter": "^(train|val)/",  # not base/val/…, a single point
     "selectedColumns": ["metrics.`best`", "tags.`sweep.state`", "attributes.`Source`"],
     "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
 }

@@ -1,4 +1,6 @@
+import json
 import math
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -73,6 +75,15 @@ def test_an_experiment_is_made_once_and_restored(uri: str, tmp_path: object) -> 
     client.delete_experiment(first)
     assert runs.trials_experiment(client, "co2", "s1", str(tmp_path)) == first
     assert client.get_experiment(first).lifecycle_stage == "active"
+
+
+def test_the_chart_view_shows_curves_and_no_single_points(uri: str) -> None:
+    client = runs.connect(uri)
+    tags = client.get_experiment(runs.trials_experiment(client, "co2", "s1", None)).tags
+    (view,) = [json.loads(value) for name, value in tags.items() if name.startswith("mlflow.sharedViewState.")]
+    metrics = ("train/loss", "val/loss", "val/mae_original", "base/val/loss", "test/loss", "baseline/loss", "best")
+    shown = [name for name in metrics if re.search(view["chartsSearchFilter"], name)]  # as MLflow's page takes it
+    assert shown == ["train/loss", "val/loss", "val/mae_original"]
 
 
 def test_two_drivers_that_make_an_experiment_at_once_get_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
