@@ -147,6 +147,7 @@ TABLES = {
                 "data.lookback=78",  # the spec's own are longer
                 "search.space.data.lookback.high=78",
                 "search.space.model.residual.choices=[none, last]",  # as it was when first recorded
+                "data.split.test=0.15",  # likewise
                 "search.first.0.data.lookback=78",
                 "search.first.1.data.lookback=78",
             ),
