@@ -65,6 +65,9 @@ def _prepare() -> None:
     os.environ.update(_NO_RETRIES)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # The package first: Ray Tune imports it too, in another thread, and two threads that begin with different modules
+    # of it would each get a half-made one.
+    import mlflow
     import mlflow.tracking  # noqa: F401 # so that it is there
 
     for name in ("mlflow", "alembic"):  # its import configures them anew
