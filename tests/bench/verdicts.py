@@ -172,7 +172,10 @@ def document(rows: Sequence[Mapping[str, Any]]) -> str:
     today = [each for each in rows if each["version"] == _today(each["spec"])]
     older = [f"{each['spec']} from seed {each['seed']}" for each in rows if each not in today]
     of_specs = {spec: [each for each in today if each["spec"] == spec] for spec in SPECS}
-    lines = ["| spec | split | seeds | verdict | better than the best rival by | best rival |", "| --- " * 6 + "|"]
+    lines = [
+        "| spec | split | blocks | seeds | verdict | better than the best rival by | best rival |",
+        "| --- " * 7 + "|",
+    ]
     lines += [summary(spec, each) for spec, each in of_specs.items() if each]
     lines += ["", "| spec | seed | metric | network | base | best rival | the network is | than the base | "
               "trials | epochs | core seconds | date |", "| --- " * 12 + "|"]  # fmt: skip
@@ -206,7 +209,8 @@ def summary(spec: str, rows: Sequence[Mapping[str, Any]]) -> str:
     )  # fmt: skip
     names = ", ".join(dict.fromkeys(rival.name for rival in rivals))
     seeds = " ".join(str(each["seed"]) for each in rows)
-    return f"| {spec} | {_split(rows[0]['split'])} | {seeds} | {told} | {spread} | {names} |"
+    blocks = ", ".join(dict.fromkeys(f"{each.blocks:,}" for each in gains))
+    return f"| {spec} | {_split(rows[0]['split'])} | {blocks} | {seeds} | {told} | {spread} | {names} |"
 
 
 def _split(split: Mapping[str, Any] | None) -> str:
