@@ -51,7 +51,7 @@ $(BENCH_VENV)/tried: requirements-bench.lock
 	@touch $@
 
 schema: $(VENV)/installed
-	$(BIN)/python -m experiments.schema
+	$(BIN)/python -m experiments.spec.schema
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

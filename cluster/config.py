@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.records import Direction, Scalar
-from lstm.sections import Section
+from lstm.config.section import Section
+from lstm.records.objective import Direction, Scalar
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 When = Annotated[dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]], Field(min_length=1)]

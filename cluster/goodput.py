@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lstm.records import NOTHING, Spent
+from lstm.records.goodput import NOTHING, Spent
 
 Part = Literal["start", "data", "waiting", "checkpoint", "report", "probe", "lost"]
 

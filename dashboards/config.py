@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from lstm.sections import Section
+from lstm.config.section import Section
 
 Checkpoints = Literal["best", "all", "none"]
 

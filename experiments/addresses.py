@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.home import Home
-from lstm import disk
-from lstm.records import BadInput
+from lstm.records.errors import BadInput
+from lstm.storage import disk
 
 FILE = "addresses.json"  # in a sweep's folder: where its study, its checkpoints and its runs are (${} not filled in)
 SQLITE = "sqlite:///"
@@ -133,8 +133,8 @@ def _different(folders: Sequence[Path]) -> list[Path]:
 
 def _holds_study(name: str) -> Callable[[Path], bool]:
     def holds(path: Path) -> bool:
-        from cluster import study
+        from cluster.study import stored
 
-        return path.is_file() and study.facts(f"{SQLITE}{path}", name) is not None
+        return path.is_file() and stored.facts(f"{SQLITE}{path}", name) is not None
 
     return holds

@@ -17,14 +17,15 @@ from typing import Any, NoReturn
 
 import click
 
-from experiments import streams
-from lstm.records import BadInput
+from experiments.terminal import streams
+from lstm.records.errors import BadInput
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 # The environment is asked once, by the group: what is written before the verb goes before it.
-HOME = click.option("--home", metavar="DIR", help="Where everything is kept.  [SWEEP_HOME; default: runs]")
+HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Where everything is kept.  [SWEEP_HOME; default: runs]"}
+HOME = click.option("--home", **HOME_OPTION)
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
@@ -57,7 +58,7 @@ class Verbs(click.Group):
         except OSError as error:
             if error.filename is None:
                 raise
-            from lstm.disk import place_of
+            from lstm.storage.disk import place_of
 
             where = place_of(Path(str(error.filename))) if error.errno == errno.ENOSPC else error.filename
             _complain(f"{where}: {error.strerror}", 1)
@@ -73,9 +74,7 @@ def _complain(text: str, code: int) -> NoReturn:
 
 @click.group(cls=Verbs, context_settings=CONTEXT)
 @click.version_option(package_name="lstm-sweeps", prog_name="sweep")
-@click.option(
-    "--home", envvar="SWEEP_HOME", metavar="DIR", help="Where everything is kept.  [SWEEP_HOME; default: runs]"
-)
+@click.option("--home", envvar="SWEEP_HOME", **HOME_OPTION)
 @click.pass_context
 def main(context: click.Context, home: str | None) -> None:
     """One YAML file becomes a sweep of LSTM trainings over a Ray cluster.

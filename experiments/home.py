@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from experiments.refusal import shown
-from experiments.rules import is_text
-from lstm import disk, files
-from lstm.records import BadInput, check_form
+from experiments.spec.errors import shown
+from experiments.spec.rules import is_text
+from lstm.records.errors import BadInput, check_form
+from lstm.storage import disk, files
 
 RECORD, FORMAT = "home.json", 1  # in the home: the version of its form, where it is, and where it was before
 
@@ -85,7 +85,7 @@ class Home:
 
     def moved_from(self) -> list[str]:
         """The folders in which the home was when it was last written to; none where it is where it was."""
-        from dashboards import relocate
+        from dashboards.tracking import relocate
 
         record = self._record()
         places = [str(record["place"])] if "place" in record else relocate.former_places(self.database, self.folder)

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from experiments.home import Home
 from experiments.plan import Plan, kept_in
 from lstm.ownership import studies_of
-from lstm.records import BadInput, Judged, Sweep, Trial
+from lstm.records.epoch import Judged
+from lstm.records.errors import BadInput
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
-    from lstm.rivals.interval import Blocks
     from lstm.rivals.rival import Fitted
-    from lstm.rivals.store import Entry, Judgements
-    from lstm.rivals.verdict import Verdict
+    from lstm.verdict.interval import Blocks
+    from lstm.verdict.store import Entry, Judgements
+    from lstm.verdict.verdict import Verdict
 
 JUDGED_IN = "judged_in"  # the fact: the home in which the sweep was judged last
 NEAR = 1e-3  # between a trial's figure and that of its items: it may have been trained on another device
@@ -43,8 +46,8 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
         BadInput: what is in the folder is another study's, of other data, or a newer version's.
         OSError: the folder can't be read or written to.
     """
-    from lstm import files
-    from lstm.rivals import store, verdict
+    from lstm.storage import files
+    from lstm.verdict import store, verdict
 
     folder, studies, data = str(plan.home.sweep(swept.name)), studies_of(swept.facts), plan.series.fingerprint
     try:
@@ -73,7 +76,7 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
 
 def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
     """The verdict on the sweep as it is now; None, and a sentence on how to come by one, where there is none."""
-    from lstm.rivals import verdict
+    from lstm.verdict import verdict
 
     judged, note = _read(home, swept)
     return (verdict.verdict(judged), "") if judged else (None, note)
@@ -88,7 +91,7 @@ def is_here(home: Home, swept: Sweep) -> bool:
 
 def about_base(swept: Sweep, found: "Verdict | None") -> str:
     """What the search has gained on the spec's own settings, in a sentence: by the verdict, else by figures alone."""
-    from lstm.rivals import sentences, verdict
+    from lstm.verdict import sentences, verdict
 
     if found is None:
         judged = swept.facts.get("judged") or {}
@@ -100,7 +103,7 @@ def about_base(swept: Sweep, found: "Verdict | None") -> str:
 
 def stale(home: Home, swept: Sweep) -> str:
     """In a sentence that what was judged is not of the sweep as it is now; "" where it is, or nothing can be read."""
-    from lstm.rivals import store
+    from lstm.verdict import store
 
     folder = str(home.sweep(swept.name))
     try:
@@ -117,7 +120,7 @@ def stale(home: Home, swept: Sweep) -> str:
 
 def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
     """What MLflow's run of the sweep holds of that: rivals' figures on the test part, and the verdict in words."""
-    from lstm.rivals import sentences, verdict
+    from lstm.verdict import sentences, verdict
 
     judged, _ = _read(home, swept)
     if judged is None:
@@ -130,7 +133,7 @@ def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
 def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
     """Sends that to MLflow, where it has the whole sweep; else a driver does so at the end. Says what did not work."""
     from dashboards.config import TrackingConfig
-    from dashboards.recorder import Recorder
+    from dashboards.tracking.recorder import Recorder
 
     if swept.facts.get("recorded") != home.store_mark(tracking_uri):
         return ""
@@ -147,7 +150,7 @@ def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
 
 def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":
     """What was judged, where it is of the sweep as it is now; else None, and a sentence."""
-    from lstm.rivals import store
+    from lstm.verdict import store
 
     folder, data = str(home.sweep(swept.name)), str(swept.facts.get("data_fingerprint") or "")
     again = f"`sweep rivals {swept.name}{home.flag}` tells whether a network is needed"
@@ -162,7 +165,7 @@ def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":
 
 def document(found: "Verdict") -> dict[str, Any]:
     """A verdict as plain data, with what it says."""
-    from lstm.rivals import sentences, verdict
+    from lstm.verdict import sentences, verdict
 
     return {**verdict.as_row(found), "lines": list(sentences.lines(found))}
 
@@ -206,7 +209,7 @@ def _near(one: float, other: float | None) -> bool:
 
 
 def _prefixes() -> Mapping[Judged, str]:
-    from lstm.rivals.store import PREFIXES
+    from lstm.verdict.store import PREFIXES
 
     return PREFIXES
 
@@ -217,8 +220,8 @@ def _name(trial: Trial) -> str:
 
 def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]") -> "Iterator[Entry]":
     """The best trial, the others of the front, the base."""
-    from lstm.rivals.store import Entry
-    from lstm.rivals.verdict import why_no_figures
+    from lstm.verdict.store import Entry
+    from lstm.verdict.verdict import why_no_figures
 
     best, base = swept.best, swept.base
     made: dict[int, Entry] = {}
@@ -246,8 +249,8 @@ def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]"
 def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple[Entry, ...]") -> "Entry":
     """What a trial's best epoch does on both parts; taken as it is where it was judged before."""
     from lstm.rivals.items import PARTS
-    from lstm.rivals.network import network_items
-    from lstm.rivals.store import Entry
+    from lstm.verdict.network import network_items
+    from lstm.verdict.store import Entry
 
     for entry in known:
         if entry.trial == trial.number and entry.items.keys() == set(PARTS) and _agrees(entry, trial, swept):
@@ -272,7 +275,7 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
 
 def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, judged: str, say: Say) -> "Fitted | None":
     """What a rival has fitted, where it is what was judged, as far as that is known; None where that is to be done."""
-    from lstm.rivals import store
+    from lstm.verdict import store
 
     try:
         found = store.read_fitted(folder, name, studies, data)
@@ -290,9 +293,10 @@ def _rivals(
     plan: Plan, folder: str, studies: tuple[str, ...], known: "tuple[Entry, ...]", say: Say, budget_s: float
 ) -> "Iterator[Entry]":
     """The task's rivals, in its order; what was fitted is written before the next one is."""
-    from lstm.rivals import registry, store
+    from lstm.rivals import registry
     from lstm.rivals.items import PARTS
-    from lstm.rivals.store import Entry
+    from lstm.verdict import store
+    from lstm.verdict.store import Entry
 
     config, data = plan.order.base, plan.series
     names = registry.names(config.task)
@@ -328,9 +332,10 @@ def _rivals(
 
 def _blocks(plan: Plan) -> "Blocks":
     """What makes a block: of windows horizon and season, of a text a stretch, else an item is one."""
-    from lstm.data import Series
-    from lstm.rivals.interval import STRETCH, Blocks
-    from lstm.sections import DataConfig, TextData
+    from lstm.config.forecast import DataConfig
+    from lstm.config.language_model import TextData
+    from lstm.data.forecast import Series
+    from lstm.verdict.interval import STRETCH, Blocks
 
     section, data = plan.order.base.data, plan.series
     if isinstance(section, DataConfig) and isinstance(data, Series):

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig
-from cluster.lease import file_of
-from cluster.moved import folder_of
-from cluster.sweep import Order
-from dashboards.runs import missing_file, without_password
+from cluster.order import Order
+from cluster.study.database import file_of
+from cluster.study.moved import folder_of
+from dashboards.tracking.runs import missing_file, without_password
 from experiments import addresses
-from experiments import spec as specs
-from experiments.config import largest
 from experiments.home import Home
-from experiments.spec import Spec
-from lstm.records import BadInput, NewerForm
+from experiments.spec import loader as specs
+from experiments.spec.experiment import largest
+from experiments.spec.loader import Spec
+from lstm.records.errors import BadInput, NewerForm
 
 if TYPE_CHECKING:
-    from lstm.checkpoint import Dataset
+    from lstm.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     Raises:
         BadInput: with all that is wrong.
     """
-    from lstm import datasets
+    from lstm.data import load as datasets
 
     experiment = spec.experiment
     _check_home(home, experiment.name)
@@ -90,17 +90,18 @@ def as_begun(plan: Plan) -> Plan:
 
     What was begun before there was another loss keeps its own to its end.
     """
-    from cluster import study, sweep
+    from cluster import opening
+    from cluster.study import stored
 
     try:
-        facts = study.facts(plan.order.study_url, plan.order.name)
+        facts = stored.facts(plan.order.study_url, plan.order.name)
     except NewerForm:
         raise
     except BadInput as error:
         hidden = (plan.spec.document.hide(message) for message in error.messages)
         note = f"whether the sweep was begun before is not known, nor its loss: {' '.join(hidden)}"
         return replace(plan, notes=(*plan.notes, note))
-    return replace(plan, order=sweep.with_loss_of(plan.order, facts)) if facts else plan
+    return replace(plan, order=opening.with_loss_of(plan.order, facts)) if facts else plan
 
 
 def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
@@ -207,15 +208,15 @@ def _commit(folder: Path) -> str | None:
 
 def estimate(plan: Plan) -> dict[str, Any]:
     """A time estimate from a few measured training steps at both ends of the space, on this machine."""
-    from cluster import space
+    from cluster.space import suggest
     from lstm.device import claim
-    from lstm.tasks import parameter_count, unshared_parameter_count
-    from lstm.training import memory_bytes, seconds_per_epoch, seconds_to_begin
+    from lstm.tasks.registry import parameter_count, unshared_parameter_count
+    from lstm.training.estimates import memory_bytes, seconds_per_epoch, seconds_to_begin
 
     order = plan.order
     gpus = order.resources.gpus_per_trial
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
-    low, high = space.ends(order.base, order.search.space) if order.search else (order.base, order.base)
+    low, high = suggest.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
     trials = min(order.n_trials, _combinations(order) or order.n_trials)
     trials += bool(order.search) and not _base_is_first(order)
@@ -237,14 +238,14 @@ def estimate(plan: Plan) -> dict[str, Any]:
 
 def _combinations(order: Order) -> int | None:
     """How many different trials the search can have; None where they are not to be counted, or there is no search."""
-    from cluster import combinations
+    from cluster.space import combinations
 
     return combinations.count(order.search.space) if order.search else None
 
 
 def _base_is_first(order: Order) -> bool:
     """Whether one of `search.first` is the base, the spec's own settings, so that it is one of the trials."""
-    from cluster import combinations
+    from cluster.space import combinations
 
     if order.search is None:
         return False
@@ -264,7 +265,7 @@ def _too_many(plan: Plan) -> list[str]:
 
 def _slots(plan: Plan) -> int:
     """Trials at once on this machine, as `run` counts them on each of a cluster's; 0 where none fits."""
-    from cluster.connect import fit
+    from cluster.ray_backend.nodes import fit
     from lstm.device import cpu_count, gpu_count
 
     resources, gpus = plan.order.resources, gpu_count()
@@ -316,15 +317,15 @@ def _earlier_loss(plan: Plan) -> list[str]:
 
 def _ends(order: Order, path: str) -> list[Any]:
     """The ends, or the choices, of a searched field."""
-    from cluster import space
+    from cluster.space import suggest
 
     searched = order.search.space.get(path) if order.search else None
-    return [value for _, value in space.ends_of(searched)] if searched else []
+    return [value for _, value in suggest.ends_of(searched)] if searched else []
 
 
 def describe(plan: Plan) -> Mapping[str, Any]:
     """The plan as plain data, for people and for --json."""
-    from lstm import tasks
+    from lstm.tasks import registry as tasks
 
     order, search = plan.order, plan.order.search
     started = time.perf_counter()

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from experiments import judgement
 from experiments.home import Home
-from lstm.records import Picture, Sweep
+from lstm.records.figures import Picture
+from lstm.records.sweep import Sweep
 
 if TYPE_CHECKING:
-    from lstm.checkpoint import Checkpoint, Dataset
+    from lstm.checkpoint import Checkpoint
+    from lstm.data.dataset import Dataset
 
 REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
 PAGE = "probe-{:04d}.html"  # likewise, of a trial's run
@@ -41,9 +43,10 @@ def write(
         judged: Its best trial.
         say: Gets what is amiss.
     """
-    from dashboards.report import report
-    from lstm import disk, tasks
-    from lstm.probe import probe
+    from dashboards.report.page import report
+    from lstm.diagnostics.probe import probe
+    from lstm.storage import disk
+    from lstm.tasks import registry as tasks
 
     found, series, metrics, pictures = judged.found, judged.series, dict(judged.metrics), judged.pictures
     examples = tasks.examples(found, series) if found else []

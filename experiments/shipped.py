@@ -16,9 +16,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments import load as yaml_file
-from experiments import spec as specs
-from lstm.records import BadInput
+from experiments.spec import loader as specs
+from experiments.spec import yaml_document as yaml_file
+from lstm.records.errors import BadInput
 
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "versions.json"

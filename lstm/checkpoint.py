@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from lstm import disk, files
-from lstm.config import TrialConfig
-from lstm.data import Scale
-from lstm.files import seal as _seal
-from lstm.records import NOTHING, Epoch, NewerForm, Spent, State, check_form
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Facts, Scale
+from lstm.records.epoch import Epoch, State
+from lstm.records.errors import NewerForm, check_form
+from lstm.records.goodput import NOTHING, Spent
+from lstm.storage import disk, files
+from lstm.storage.files import seal as _seal
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
@@ -27,68 +29,6 @@ TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.(.+\.)?\d+")  # a file w
 
 class BrokenCheckpoint(Exception):
     """A checkpoint file that is truncated, altered or not ours; it was not loaded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a network must know of the data that it was trained on, to judge others."""
-
-    targets: tuple[str, ...]  # what it forecasts, or the classes or symbols that it tells apart
-    inputs: int
-    futures: int
-    scale: Scale
-    season: int
-    step: str
-    fingerprint: str
-
-    @classmethod
-    def of(cls, data: "Dataset") -> "Facts":
-        """The facts of a task's data."""
-        return cls(data.targets, data.inputs, data.futures, data.scale, data.season, data.step, data.fingerprint)
-
-
-class Dataset(Protocol):
-    """A task's data as every task has them."""
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Columns to forecast, or the classes or symbols to tell apart."""
-        ...
-
-    @property
-    def inputs(self) -> int:
-        """Columns that the network sees."""
-        ...
-
-    @property
-    def futures(self) -> int:
-        """Columns that are known ahead."""
-        ...
-
-    @property
-    def scale(self) -> Scale:
-        """How the inputs' values were standardised."""
-        ...
-
-    @property
-    def season(self) -> int:
-        """Steps in a season; 1 where there is none."""
-        ...
-
-    @property
-    def step(self) -> str:
-        """The time between two steps, where there are times."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells these data from others."""
-        ...
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its arrays."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lstm import checkpoint, files
+from lstm import checkpoint
 from lstm.checkpoint import Checkpoint
-from lstm.records import BadInput, Sweep, Trial, check_form
+from lstm.records.errors import BadInput, check_form
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+from lstm.storage import files
 
 FORMAT = 1
 MARK = "study.json"  # in the folder of a sweep's checkpoints

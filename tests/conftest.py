@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm.config import ModelConfig, TrainingConfig, TrialConfig
-from lstm.data import prepare
-from lstm.sections import DataConfig
-from lstm.table import Table
+from lstm.config.forecast import DataConfig
+from lstm.config.model import ModelConfig
+from lstm.config.training import TrainingConfig
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import prepare
+from lstm.data.tables.regular import Table
 
 FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 

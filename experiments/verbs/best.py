@@ -5,23 +5,25 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments import find, judgement
+from experiments import judgement, lookup
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.screen import BASE_SETTINGS, console, settings
-from lstm.records import BASE, Sweep, sign_of
-from lstm.sections import section_of
+from experiments.terminal.formats import console, settings
+from experiments.terminal.live import BASE_SETTINGS
+from lstm.config.tasks import section_of
+from lstm.records.objective import sign_of
+from lstm.records.sweep import BASE, Sweep
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lstm.rivals.verdict import Verdict
+    from lstm.verdict.verdict import Verdict
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints the best trial; 1 where there is none yet."""
-    found = find.sweep(named, Home.at(home))
-    swept = find.read(found)
+    found = lookup.sweep(named, Home.at(home))
+    swept = lookup.read(found)
     verdict, note = judgement.current(found.home, swept)
     document = summary(swept, verdict)
     if as_json:

@@ -3,24 +3,24 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments import find
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.screen import console, duration
+from experiments.terminal.formats import console, duration
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dashboards.compare import Comparison
+    from dashboards.report.comparison import Comparison
 
 
 def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None:
     """Prints the comparison."""
-    from dashboards.compare import compare
+    from dashboards.report.comparison import compare
 
     where = Home.at(home)
-    found = [find.sweep(each, where) for each in dict.fromkeys(named)]
-    comparison = compare([find.read(f) for f in found])
+    found = [lookup.sweep(each, where) for each in dict.fromkeys(named)]
+    comparison = compare([lookup.read(f) for f in found])
     if as_json:
         emit(comparison.to_json())
     else:

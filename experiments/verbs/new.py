@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import draft
-from experiments import spec as spec_file
+from experiments import new_spec
 from experiments.cli import emit
-from lstm import data
-from lstm.profile import Profile, profile
-from lstm.records import BadInput
-from lstm.sections import DataConfig
+from experiments.spec import loader as spec_file
+from lstm.config.forecast import DataConfig
+from lstm.data import forecast as forecast_data
+from lstm.data.profile.profile import Profile, profile
+from lstm.records.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ def show(written: Written) -> None:
     """Prints what was found and what to do next, for people."""
     from rich.table import Table
 
-    from experiments.screen import LEAST, console
+    from experiments.terminal.formats import console
+    from experiments.terminal.live import LEAST
 
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
@@ -87,12 +88,12 @@ def new(data_path: str | Path, output: str | Path | None = None, *, force: bool 
     found = profile(source)
     name = _name(target)
     path, schema = _relative(source, target.parent), _schema(target.parent)
-    text = draft.compose(found, draft.choose(found), name=name, path=path, schema=schema)
+    text = new_spec.compose(found, new_spec.choose(found), name=name, path=path, schema=schema)
     windows, doubts = _checked(text, target)
     _write(target, text)
     quoted = shlex.quote(str(target))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
-    return Written(target, name, draft.summarise(found), commands, windows, doubts, found)
+    return Written(target, name, new_spec.summarise(found), commands, windows, doubts, found)
 
 
 # --- The file ---------------------------------------------------------------------------------------------
@@ -120,8 +121,8 @@ def _checked(text: str, target: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         trial.write_text(text, encoding="utf-8")
         spec = spec_file.load(trial)
     section = spec.experiment.base.data_as(DataConfig)
-    series = data.load(section, target.parent, spec.experiment.reach)
-    return draft.count_windows(series, section), series.doubts
+    series = forecast_data.load(section, target.parent, spec.experiment.reach)
+    return new_spec.count_windows(series, section), series.doubts
 
 
 def _write(target: Path, text: str) -> None:

@@ -3,20 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments import find
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import Plan, as_begun, describe, make
-from experiments.screen import LEAST, console, duration, settings, short
+from experiments.terminal.formats import console, duration, settings, short
+from experiments.terminal.live import LEAST
 from experiments.verbs.train import check_room
-from lstm.records import counted
-from lstm.sections import section_of
+from lstm.config.tasks import section_of
+from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    made = as_begun(make(find.spec(named, where, overrides), where, to_look=True))
+    made = as_begun(make(lookup.spec(named, where, overrides), where, to_look=True))
     _check_room(made)
     plan = describe(made)
     if as_json:
@@ -27,12 +28,12 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> N
 
 def _check_room(plan: Plan) -> None:
     """Refuses what can't be measured here: a few training steps of the largest trial are taken."""
-    from cluster import space
+    from cluster.space import suggest
     from lstm.device import gpu_count
 
     order = plan.order
     if order.resources.gpus_per_trial == 0 or not gpu_count():
-        check_room(plan, space.ends(order.base, order.search.space)[1] if order.search else order.base)
+        check_room(plan, suggest.ends(order.base, order.search.space)[1] if order.search else order.base)
 
 
 def show(plan: Mapping[str, Any]) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import find
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.load import Document
-from lstm.records import BadInput, Passage, Sweep, Trial
-from lstm.sections import section_of
+from experiments.spec.yaml_document import Document
+from lstm.config.tasks import section_of
+from lstm.records.errors import BadInput
+from lstm.records.figures import Passage
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
 
 Forecast = dict[str, list[Any]] | Passage
 Maker = Callable[[str | None, Path], Forecast]  # of a file in a folder
@@ -35,8 +38,8 @@ def main(
 ) -> None:
     """Writes the forecast; `options` are some tasks' own, None where not given."""
     where = Home.at(home)
-    found = find.sweep(named, where)
-    sweep = find.read(found)
+    found = lookup.sweep(named, where)
+    sweep = lookup.read(found)
     if model is not None and trial is not None:
         raise BadInput(f"--model {model}: forecasts without a trial; leave --trial out")
     chosen = choose(sweep, trial)
@@ -52,7 +55,7 @@ def main(
         output = None
     options = {name: value for name, value in options.items() if value is not None}
     maker = _by_trial(sweep, chosen, options) if model is None else _by_rival(found, sweep, chosen, model, options)
-    made = maker(source, Path()) if source else _own_forecast(maker, *find.source(named, where))
+    made = maker(source, Path()) if source else _own_forecast(maker, *lookup.source(named, where))
     by = f"trial {chosen.number}" if model is None else model
     if output:
         _write(output, _text(made))
@@ -109,21 +112,22 @@ def _own_forecast(maker: Maker, path: str | None, folder: Path, document: Docume
 
 def _by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any]) -> Maker:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
-    from lstm import tasks
+    from lstm.tasks import registry as tasks
 
     loaded = load(sweep, trial)
     return lambda path, folder: tasks.predict(loaded, path, folder, **options)
 
 
-def _by_rival(found: find.Found, sweep: Sweep, best: Trial, name: str, options: Mapping[str, Any]) -> Maker:
+def _by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options: Mapping[str, Any]) -> Maker:
     """What a rival, as `sweep rivals` has fitted it, makes of a file; how values are scaled stands by the best trial.
 
     Raises:
         BadInput: the task has no such rival, it is judged only, or it was not fitted.
     """
     from lstm import ownership
-    from lstm.config import TrialConfig
-    from lstm.rivals import network, registry, store
+    from lstm.config.trial import TrialConfig
+    from lstm.rivals import registry
+    from lstm.verdict import network, store
 
     config = TrialConfig.model_validate(sweep.facts["base"])
     try:

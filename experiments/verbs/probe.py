@@ -10,16 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dashboards.ask import ask
 from dashboards.config import TrackingConfig
-from experiments import find, moved, report
+from dashboards.tracking.preflight import ask
+from experiments import lookup, report
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import make
-from experiments.screen import LEAST, console
+from experiments.recovery import moved_home
+from experiments.terminal.formats import console
+from experiments.terminal.live import LEAST
 from experiments.verbs.predict import choose, load
 from lstm.ownership import studies_of
-from lstm.records import PROBE_FACT, BadInput, Sweep, TrialProbed
+from lstm.records.errors import BadInput
+from lstm.records.events import TrialProbed
+from lstm.records.sweep import PROBE_FACT, Sweep
 
 DELIVERY_S = 60.0
 
@@ -27,8 +31,8 @@ DELIVERY_S = 60.0
 def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     """Measures a trial once, and tells what was found; 1 where MLflow or the study did not take it."""
     where = Home.at(home)
-    found = find.sweep(named, where)
-    sweep = find.read(found)
+    found = lookup.sweep(named, where)
+    sweep = lookup.read(found)
     chosen = choose(sweep, trial)
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left = ""
@@ -37,7 +41,7 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
         _settle(found)
         with _alone(page.parent):
             # It may be a copy by now, and another may have measured it while this one waited.
-            sweep = find.read(found)
+            sweep = lookup.read(found)
             event = _known(sweep, chosen.number)
             if event is None:
                 event, left = _measure(named, found, sweep, chosen.number, event)
@@ -59,16 +63,16 @@ def main(*, home: str, named: str, trial: int | None, as_json: bool) -> int:
     return 1 if left else 0
 
 
-def _settle(found: find.Found) -> None:
+def _settle(found: lookup.Found) -> None:
     """Writes down where a home is that was moved; a driver that holds the sweep has done so."""
-    from cluster import lease, study
+    from cluster.study import lease, stored
 
-    facts = study.facts(found.study_url, found.name) or {}
-    elsewhere = moved.look(found.place, facts)
+    facts = stored.facts(found.study_url, found.name) or {}
+    elsewhere = moved_home.look(found.place, facts)
     if elsewhere is None and not found.home.moved_from():
         return
     with suppress(lease.HeldError), lease.Lease(found.study_url, found.name, lost=_note, stop=lambda: None):
-        moved.settle(found.place, elsewhere, facts, _note)
+        moved_home.settle(found.place, elsewhere, facts, _note)
 
 
 def _known(sweep: Sweep, number: int) -> TrialProbed | None:
@@ -94,7 +98,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _again(named: str, found: find.Found, sweep: Sweep, known: TrialProbed) -> tuple[TrialProbed, str]:
+def _again(named: str, found: lookup.Found, sweep: Sweep, known: TrialProbed) -> tuple[TrialProbed, str]:
     """Measures what was measured at a trial's end once more, for its pictures; where that can't be, does without."""
     try:
         return _measure(named, found, sweep, known.number, known)
@@ -105,7 +109,7 @@ def _again(named: str, found: find.Found, sweep: Sweep, known: TrialProbed) -> t
 
 
 def _measure(
-    named: str, found: find.Found, sweep: Sweep, number: int, known: TrialProbed | None
+    named: str, found: lookup.Found, sweep: Sweep, number: int, known: TrialProbed | None
 ) -> tuple[TrialProbed, str]:
     """Probes a trial's best epoch on the sweep's own data, writes the page of pictures and keeps all of it.
 
@@ -114,12 +118,14 @@ def _measure(
     Raises:
         BadInput: its weights are not there, or the data are not those that it was trained on.
     """
-    from dashboards.report import probe_page
-    from lstm import device, probe, tasks
+    from dashboards.report.page import probe_page
+    from lstm import device
+    from lstm.diagnostics import probe
+    from lstm.tasks import registry as tasks
 
     (trial,) = (each for each in sweep.trials if each.number == number)
     loaded = load(sweep, trial)
-    plan = make(find.spec(named, found.home), found.home)
+    plan = make(lookup.spec(named, found.home), found.home)
     if loaded.facts.fingerprint != plan.series.fingerprint:
         raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
     device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
@@ -143,21 +149,21 @@ def _write(page: Path, html: str) -> None:
         print(f"note: {page}: can't be written: {error.strerror}", file=sys.stderr)
 
 
-def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Judged) -> str:
+def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.Judged) -> str:
     """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work.
 
     Where the trial is the sweep's best, its report is written again, with `best`.
     """
-    from cluster import study
-    from dashboards.recorder import Recorder
+    from cluster.study import importances, stored
+    from dashboards.tracking.recorder import Recorder
 
     fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
     try:
         if fresh:
-            study.remember(found.study_url, found.name, **{f"{PROBE_FACT}{event.number}": fact})
-        sweep = find.read(found)
-    except study.AWAY as error:
-        return str(study.unanswered(found.study_url, error))
+            stored.remember(found.study_url, found.name, **{f"{PROBE_FACT}{event.number}": fact})
+        sweep = lookup.read(found)
+    except stored.AWAY as error:
+        return str(stored.unanswered(found.study_url, error))
     recorder = Recorder(
         found.tracking_uri,
         found.home.artifacts_of(found.tracking_uri),
@@ -170,8 +176,8 @@ def _keep(found: find.Found, event: TrialProbed, *, fresh: bool, best: report.Ju
     recorder(event)
     judged = sweep.facts.get("judged") or {}
     if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):
-        importances = study.importances_of(found.study_url, found.name)
-        html = report.write(found.home, sweep, importances, replace(best, metrics=judged["metrics"]), _note)
+        importance = importances.importances_of(found.study_url, found.name)
+        html = report.write(found.home, sweep, importance, replace(best, metrics=judged["metrics"]), _note)
         recorder.finish(html, judged["metrics"], sweep.best)
     if recorder.close(DELIVERY_S) or recorder.refused:
         return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"
@@ -186,7 +192,7 @@ def show(document: Mapping[str, Any]) -> None:
     """Prints a probe for people."""
     from rich.table import Table
 
-    from dashboards.words import meaning
+    from dashboards.report.glossary import meaning
 
     screen = console(least=LEAST)
     title = f"{document['sweep']}, trial {document['trial']}, epoch {document['best_epoch']}"

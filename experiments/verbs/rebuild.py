@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cluster import lease
-from dashboards.ask import ask
-from experiments import find, judgement, lost, moved
+from cluster.study import lease
+from dashboards.tracking.preflight import ask
+from experiments import judgement, lookup
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import make
+from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
 from experiments.verbs.verify import tell
 from lstm.ownership import studies_of
-from lstm.records import BadInput, Epoch, EpochEnded, Sweep, SweepEnded, SweepStarted, counted
+from lstm.records.epoch import Epoch
+from lstm.records.errors import BadInput
+from lstm.records.events import EpochEnded, SweepEnded, SweepStarted
+from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
 
 if TYPE_CHECKING:
-    from dashboards.recorder import Recorder
+    from dashboards.tracking.recorder import Recorder
 
 FLUSH_S = 3600.0  # what MLflow may take for all of it
 
@@ -37,15 +42,15 @@ def main(*, home: str, named: str, study: bool, force: bool, as_json: bool) -> i
 
 
 def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
-    from cluster import study
+    from cluster.study import stored
 
-    found = find.sweep(named, home)
-    find.read(found)  # whether there is such a sweep, before a claim is laid on it
+    found = lookup.sweep(named, home)
+    lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
     ask(found.tracking_uri, f"{found.name}: tracking.uri")  # one that is away is told below
     ended: list[str] = []
     with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
-        facts = study.facts(found.study_url, found.name) or {}
-        moved.settle(found.place, moved.look(found.place, facts), facts, _note)
+        facts = stored.facts(found.study_url, found.name) or {}
+        moved_home.settle(found.place, moved_home.look(found.place, facts), facts, _note)
         done = _rebuild(found, force=force)
     trouble = done.trouble or "".join(ended)
     if as_json:
@@ -65,26 +70,27 @@ def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
 
     By force one of another home, too, where this one knows nothing of such a sweep.
     """
-    from cluster import study, sweep
+    from cluster import opening
+    from cluster.study import stored
 
-    plan = make(find.spec(named, home), home)
+    plan = make(lookup.spec(named, home), home)
     name, url = plan.order.name, plan.order.study_url
-    if study.facts(url, name) is not None:
+    if stored.facts(url, name) is not None:
         raise BadInput(f"{name}: its study is there; --study restores one that is lost")
-    remains = lost.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)
+    remains = lost_study.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)
     if remains is None:
         raise BadInput(f"{name}: nothing is left of an earlier study, neither checkpoints nor runs in MLflow")
-    plan = lost.with_its_loss(plan, remains)
-    found = lost.gather(plan, remains)
+    plan = lost_study.with_its_loss(plan, remains)
+    found = lost_study.gather(plan, remains)
     order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
     ended: list[str] = []
     home.sweep(name).mkdir(parents=True, exist_ok=True)
     with lease.Lease(url, name, lost=ended.append, stop=lambda: None):
-        unknown = sweep.restore_study(order, plan.series, found.known, found.facts)
+        unknown = opening.restore_study(order, plan.series, found.known, found.facts)
         if remains.said_by:  # the home is lost, too, and is begun again
-            find.keep(replace(plan, order=order), [])
+            lookup.keep(replace(plan, order=order), [])
             home.write_record()
-    restored = find.read(find.sweep(named, home))
+    restored = lookup.read(lookup.sweep(named, home))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
     if ended:
@@ -118,18 +124,18 @@ class _Done:
     trouble: str = ""
 
 
-def _rebuild(found: find.Found, *, force: bool) -> _Done:
+def _rebuild(found: lookup.Found, *, force: bool) -> _Done:
     """Deletes the sweep's runs and writes them anew, once all that is to be written has been read."""
-    from cluster import check, study
-    from dashboards import runs
+    from cluster.study import stored, verify
     from dashboards.config import TrackingConfig
-    from dashboards.recorder import Recorder
+    from dashboards.tracking import runs
+    from dashboards.tracking.recorder import Recorder
 
-    sweep = find.read(found)
-    kept = check.check(sweep, driven=False)
+    sweep = lookup.read(found)
+    kept = verify.check(sweep, driven=False)
     done = _Done(len(sweep.trials))
     # A trial that is still to run is no damage.
-    damaged = [f for f in kept.findings if f.mend != check.RUN.format(name=sweep.name)]
+    damaged = [f for f in kept.findings if f.mend != verify.RUN.format(name=sweep.name)]
     study_id = str(sweep.facts.get("id", ""))
     client = runs.connect(found.tracking_uri)
     try:
@@ -141,12 +147,12 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
             return done
         runs.prove_writable(client, found.name, study_id, found.home.artifacts_of(found.tracking_uri))
         # Not whole from here on, whatever ends this process.
-        study.remember(found.study_url, found.name, recorded=False)
+        stored.remember(found.study_url, found.name, recorded=False)
         for run in before:
             client.delete_run(run.info.run_id)
             done.deleted += 1
-    except study.AWAY as error:
-        done.trouble = str(study.unanswered(found.study_url, error))
+    except stored.AWAY as error:
+        done.trouble = str(stored.unanswered(found.study_url, error))
         return done
     except Exception as error:
         if not runs.is_outage(error):
@@ -163,21 +169,28 @@ def _rebuild(found: find.Found, *, force: bool) -> _Done:
         studies_before=studies_of(sweep.facts)[1:],
     )
     complete = _tell(found, sweep, kept.histories, recorder)
-    done.left = recorder.close(FLUSH_S)
-    if done.left:
-        done.trouble = f"MLflow did not take {counted(done.left, 'record')}; run it again when it answers"
-        return done
-    if recorder.refused:
-        done.trouble = f"MLflow refused {', '.join(recorder.refused)}; run it again when that is mended"
-        return done
-    try:
-        study.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
-    except study.AWAY as error:
-        done.trouble = str(study.unanswered(found.study_url, error))
+    _finish(found, recorder, done, complete=complete)
     return done
 
 
-def _tell(found: find.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:
+def _finish(found: lookup.Found, recorder: "Recorder", done: _Done, *, complete: bool) -> None:
+    """Waits until MLflow has taken what it was told; then the study keeps that the store is whole."""
+    from cluster.study import stored
+
+    done.left = recorder.close(FLUSH_S)
+    if done.left:
+        done.trouble = f"MLflow did not take {counted(done.left, 'record')}; run it again when it answers"
+        return
+    if recorder.refused:
+        done.trouble = f"MLflow refused {', '.join(recorder.refused)}; run it again when that is mended"
+        return
+    try:
+        stored.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
+    except stored.AWAY as error:
+        done.trouble = str(stored.unanswered(found.study_url, error))
+
+
+def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:
     """Tells the sweep from its beginning, as a driver would have; whether all its trials have ended."""
     from lstm import checkpoint
 

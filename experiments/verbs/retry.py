@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 
-from experiments import find
+from experiments import lookup
 from experiments.home import Home
 from experiments.verbs import run
-from lstm.records import BadInput, Sweep
+from lstm.records.errors import BadInput
+from lstm.records.sweep import Sweep
 
 
 def main(*, home: str, named: str, trials: Sequence[int], failed: bool, address: str | None, as_json: bool) -> int:
     """Drives the sweep as `sweep run` does, with the retries first in its queue; the exit code."""
-    from cluster import study
+    from cluster.study import stored
 
-    found = find.sweep(named, Home.at(home))
+    found = lookup.sweep(named, Home.at(home))
     if failed == bool(trials):
         both = "both say which trials are meant" if failed else "say which trials are meant"
         raise BadInput(f"{both}: give --failed for all that failed, or their numbers")
-    sweep = study.read(found.study_url, found.name)
+    sweep = stored.read(found.study_url, found.name)
     if sweep.reached(sweep.facts.get("target")):
         raise BadInput(f"{sweep.name}: has reached its target (search.stop.target), so that nothing more is run")
     if faults := list(_faults(sweep, trials)):

@@ -3,29 +3,32 @@
 import sys
 from typing import TYPE_CHECKING
 
-from cluster import lease
-from dashboards.ask import ask
-from experiments import find, judgement, moved
+from cluster.study import lease
+from dashboards.tracking.preflight import ask
+from experiments import judgement, lookup
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import kept_in, make
-from lstm.records import BadInput, Sweep, Trial
+from experiments.recovery import moved_home
+from lstm.records.errors import BadInput
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lstm.checkpoint import Checkpoint
-    from lstm.rivals.verdict import Verdict
+    from lstm.verdict.verdict import Verdict
 
 BUDGET_S = 3600.0  # of a core, where nobody says another
 
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     """Judges what was not judged yet and prints the verdict; 1 where there is none, 3 where a driver is at work."""
-    from cluster import study
+    from cluster.study import stored
 
-    found = find.sweep(named, Home.at(home))
-    find.read(found)  # whether there is such a sweep, before a claim is laid on it
+    found = lookup.sweep(named, Home.at(home))
+    lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
     ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
     ended: list[str] = []
     try:
@@ -33,8 +36,8 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
             raise lease.HeldError(str(driver))
         with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
             verdict = _judge(found, named, BUDGET_S if budget is None else budget)
-            study.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
-            left = judgement.deliver(found.home, found.tracking_uri, find.read(found), _note)
+            stored.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
+            left = judgement.deliver(found.home, found.tracking_uri, lookup.read(found), _note)
     except lease.HeldError as error:
         print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)
         return 3
@@ -42,7 +45,8 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     if as_json:
         emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict)})
     else:
-        from experiments.screen import LEAST, console
+        from experiments.terminal.formats import console
+        from experiments.terminal.live import LEAST
 
         show(verdict, console(least=LEAST))
     if trouble := "".join(ended) or left:
@@ -50,17 +54,17 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     return 0 if not trouble and (verdict.network or verdict.rivals) else 1
 
 
-def _judge(found: find.Found, named: str, budget_s: float) -> "Verdict":
-    from cluster import study
-    from cluster import sweep as driver
+def _judge(found: lookup.Found, named: str, budget_s: float) -> "Verdict":
+    from cluster import opening
+    from cluster.study import stored
 
-    facts = study.facts(found.study_url, found.name) or {}
-    elsewhere = moved.look(found.place, facts)
-    plan = make(find.spec(named, found.home), found.home)
-    driver.check_same(facts, driver.as_begun(plan.order, facts, elsewhere), plan.series)
+    facts = stored.facts(found.study_url, found.name) or {}
+    elsewhere = moved_home.look(found.place, facts)
+    plan = make(lookup.spec(named, found.home), found.home)
+    opening.check_same(facts, opening.as_begun(plan.order, facts, elsewhere), plan.series)
     if elsewhere is not None or found.home.moved_from():
-        moved.settle(found.place, elsewhere, facts, _note)
-    swept = find.read(found)
+        moved_home.settle(found.place, elsewhere, facts, _note)
+    swept = lookup.read(found)
     if not swept.over():
         _note(f"{swept.name} has not ended, {swept.done} of {swept.n_trials} trials have: what is best now is judged")
     return judgement.judge(plan, swept, lambda trial: _load(swept, trial), _note, budget_s)
@@ -83,8 +87,8 @@ def show(found: "Verdict", screen: "Console", said: str = "") -> None:
     """Prints a verdict for people: what it says, but what was said already, then each row with its figures."""
     from rich.table import Table
 
-    from experiments.screen import console
-    from lstm.rivals import sentences
+    from experiments.terminal.formats import console
+    from lstm.verdict import sentences
 
     for number, line in enumerate(line for line in sentences.lines(found) if line != said):
         start = "Is the network worth it? " if number == 0 else "  "

@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from experiments import find
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.screen import BASE_SETTINGS, console, duration, goodput, goodput_line, settings
-from lstm.records import Sweep, counted
+from experiments.terminal.formats import console, duration, goodput, goodput_line, settings
+from experiments.terminal.live import BASE_SETTINGS
+from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
 
 def main(*, home: str, named: str, as_json: bool) -> None:
     """Prints the status."""
-    from cluster import lease
+    from cluster.study import lease
 
-    found = find.sweep(named, Home.at(home))
-    document = status(find.read(found))
+    found = lookup.sweep(named, Home.at(home))
+    document = status(lookup.read(found))
     held = lease.driver(found.study_url, found.name)
     document["driver"] = held and {"host": held.owner.host, "pid": held.owner.pid, "generation": held.generation}
     if as_json:

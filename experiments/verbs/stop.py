@@ -2,7 +2,7 @@
 
 import time
 
-from experiments import find
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
 
@@ -11,10 +11,10 @@ WAIT_S = 60.0
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Stops the driver; 1 where it did not end in time."""
-    from cluster import lease
+    from cluster.study import lease
 
-    found = find.sweep(named, Home.at(home))
-    find.read(found)
+    found = lookup.sweep(named, Home.at(home))
+    lookup.read(found)
     held = lease.driver(found.study_url, found.name)
     if held is None:
         return _say(found.name, "nobody drives it", 0, as_json=as_json)

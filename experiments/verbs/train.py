@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import find
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import Plan, as_begun, make, warnings
-from experiments.screen import console
-from lstm.config import TrialConfig
-from lstm.records import BadInput, Epoch, best_epoch, counted
+from experiments.terminal.formats import console
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Epoch, best_epoch
+from lstm.records.errors import BadInput
+from lstm.records.trial import counted
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
@@ -24,11 +26,14 @@ SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon
 
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
     """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged or had no room."""
-    from lstm import checkpoint, tasks, training
+    from lstm import checkpoint
+    from lstm.data import dataset
     from lstm.device import claim, is_out_of_memory, why_no_gpu
+    from lstm.tasks import registry as tasks
+    from lstm.training import loop
 
     where = Home.at(home)
-    plan = as_begun(make(find.spec(named, where, overrides), where))
+    plan = as_begun(make(lookup.spec(named, where, overrides), where))
     address = f"{plan.order.sweep_folder}/train"
     found = checkpoint.load(address)
     plan = _gone_on(plan, found) if found else plan
@@ -40,7 +45,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
         if resources.gpus_per_trial not in (0, "auto"):
             print(f"{order.name}: trains on the CPU, though a GPU is asked for: {why_no_gpu()}", file=sys.stderr)
         check_room(plan, order.base)
-    facts = checkpoint.Facts.of(plan.series)
+    facts = dataset.Facts.of(plan.series)
     same = found is not None and found.config == order.base and found.facts == facts
     state = found.state if found and same else None
     attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
@@ -49,7 +54,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
         done = f" ({history[-1].stop}); nothing was left to do" if history[-1].stop else ": goes on"
         print(f"{order.name}: trained for {counted(history[-1].number, 'epoch')} before{done}", flush=True)
     try:
-        for epoch in training.train(order.base, plan.series, state, device=device):
+        for epoch in loop.train(order.base, plan.series, state, device=device):
             assert epoch.state is not None
             state = epoch.state
             checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
@@ -83,7 +88,7 @@ def check_room(plan: Plan, config: TrialConfig) -> None:
     Raises:
         BadInput: it is too large.
     """
-    from lstm.training import memory_bytes
+    from lstm.training.estimates import memory_bytes
 
     needed, room = memory_bytes(config, plan.series), min(_limits())
     if needed > room:

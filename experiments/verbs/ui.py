@@ -10,23 +10,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboards.ask import ask
-from dashboards.runs import missing_file, without_password
-from experiments import find, streams
+from dashboards.tracking.preflight import ask
+from dashboards.tracking.runs import missing_file, without_password
+from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
-from lstm.records import BadInput
+from experiments.terminal import streams
+from lstm.records.errors import BadInput
 
 if TYPE_CHECKING:
-    from dashboards.server import Server
+    from dashboards.tracking.server import Server
 
 
 def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> int:
     """Starts MLflow's server where the store is a local one, prints the address, and stays until Ctrl-C."""
-    from dashboards import relocate, runs, server
+    from dashboards.tracking import relocate, runs, server
 
     where = Home.at(home)
-    found = find.sweep(named, where) if named else None
+    found = lookup.sweep(named, where) if named else None
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
     if local and missing_file(uri) is not None:
@@ -84,12 +85,12 @@ def _tell(address: str, running: "Server", *, as_json: bool) -> None:
         print(_who_may(running.address))
 
 
-def _study_id(found: find.Found) -> str:
+def _study_id(found: lookup.Found) -> str:
     """The id of the sweep's study, "" where it can't be had: the page is shown all the same."""
-    from cluster import study
+    from cluster.study import stored
 
     try:
-        return str((study.facts(found.study_url, found.name) or {}).get("id", ""))
+        return str((stored.facts(found.study_url, found.name) or {}).get("id", ""))
     except BadInput:
         return ""
 

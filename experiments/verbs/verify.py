@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from experiments import find, judgement
+from experiments import judgement, lookup
 from experiments.cli import emit
 from experiments.home import Home
 from lstm.ownership import studies_of
-from lstm.records import Finding, Sweep, counted
+from lstm.records.errors import Finding
+from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints what is wrong; 1 where anything is."""
-    found = find.sweep(named, Home.at(home))
+    found = lookup.sweep(named, Home.at(home))
     findings, looked = verify(found)
     if as_json:
         rows = [finding._asdict() for finding in findings]
@@ -26,16 +28,16 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     return 1 if findings else 0
 
 
-def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
+def verify(found: lookup.Found) -> tuple[list[Finding], dict[str, Any]]:
     """Everything that is wrong in a sweep's records, and how much was looked at."""
-    from cluster import check as cluster_check
-    from cluster import lease, study
-    from dashboards import check as mlflow_check
+    from cluster.study import lease, stored
+    from cluster.study import verify as cluster_check
+    from dashboards.tracking import verify as mlflow_check
 
     driven = lease.driver(found.study_url, found.name) is not None
-    sweep = find.read(found)
+    sweep = lookup.read(found)
     kept = cluster_check.check(sweep, driven=driven)
-    remembered = study.facts(found.study_url, found.name) or {}
+    remembered = stored.facts(found.study_url, found.name) or {}
     judged = [*_judged(found, sweep, driven=driven)]
     known, here = str(remembered.get("checkpoints", "")), str(sweep.facts.get("checkpoints", ""))
     expected = mlflow_check.Expected(
@@ -63,9 +65,9 @@ def verify(found: find.Found) -> tuple[list[Finding], dict[str, Any]]:
     return findings, looked
 
 
-def _judged(found: find.Found, sweep: Sweep, *, driven: bool) -> Iterator[Finding]:
+def _judged(found: lookup.Found, sweep: Sweep, *, driven: bool) -> Iterator[Finding]:
     """What is wrong with what was judged and fitted, in the sweep's folder."""
-    from lstm.rivals import store
+    from lstm.verdict import store
 
     told = {} if driven else judgement.told(sweep)  # a driver may be about to write both
     whole = bool(sweep.facts.get("complete")) and not driven and judgement.is_here(found.home, sweep)
@@ -78,9 +80,9 @@ def _judged(found: find.Found, sweep: Sweep, *, driven: bool) -> Iterator[Findin
 
 
 @contextmanager
-def _store(found: find.Found) -> Iterator[str]:
+def _store(found: lookup.Found) -> Iterator[str]:
     """MLflow's store as it will be; of a home that was moved a copy that has its addresses mended."""
-    from dashboards import relocate
+    from dashboards.tracking import relocate
 
     home = found.home
     is_here = found.tracking_uri == home.tracking_uri and home.database.is_file()
@@ -92,7 +94,7 @@ def _store(found: find.Found) -> Iterator[str]:
 
 
 def _read_yaml(path: str) -> Any:
-    from experiments.tree import plain
+    from experiments.spec.yaml_parser import plain
 
     try:
         return plain(Path(path).read_text(encoding="utf-8"))

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lstm.checkpoint import Dataset
-from lstm.config import TrialConfig
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Dataset
 from lstm.rivals.rival import LeftOut
 
 MOST_BYTES = 2**28  # of data that are handed over

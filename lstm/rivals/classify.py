@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lstm import classify
-from lstm.config import TrialConfig
-from lstm.records import Judged
+from lstm.config.trial import TrialConfig
+from lstm.data.classify import Sequences
+from lstm.records.epoch import Judged
 from lstm.rivals import judged
 from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
-from lstm.sequences import Sequences
+from lstm.tasks import classify
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1)
 MOST_NUMBERS = 4_000_000  # that a regression is fitted on, of ten classes; of more classes fewer

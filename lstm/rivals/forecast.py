@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstm import ridge
-from lstm.config import TrialConfig
-from lstm.data import Series, naive_error, seasonal_naive
-from lstm.records import Judged
+from lstm.config.forecast import DataConfig
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import Series
+from lstm.data.seasonal_naive import naive_error, seasonal_naive
+from lstm.nn import ridge
+from lstm.records.epoch import Judged
 from lstm.rivals import judged
 from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
-from lstm.sections import DataConfig
 
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(-6, 11))
 LEVELS = (1, 2, 4, 8)  # steps whose mean is the level that has changed since

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstm.records import Judged
+from lstm.records.epoch import Judged
 
 PARTS: tuple[Judged, ...] = ("validation", "test")  # what is judged, in this order
 

@@ -4,14 +4,16 @@ import math
 
 import numpy as np
 
-from lstm import classify, language, memory
-from lstm.data import Series, naive_error
-from lstm.problems import Problems
-from lstm.records import Judged
+from lstm.config.language_model import TextData
+from lstm.config.memory import MemoryData
+from lstm.data.classify import Sequences
+from lstm.data.forecast import Series
+from lstm.data.memory import Problems
+from lstm.data.seasonal_naive import naive_error
+from lstm.records.epoch import Judged
 from lstm.rivals.items import Items
 from lstm.rivals.rival import Judgement
-from lstm.sections import MemoryData, TextData
-from lstm.sequences import Sequences
+from lstm.tasks import classify, language_model, memory
 
 MOST_ITEMS = 2**20  # of a text: a longer one is kept by stretches of symbols
 
@@ -87,7 +89,7 @@ def symbols(name: str, part: Judged, start: int, losses: np.ndarray, section: Te
     if section.unit == "characters":
         errors["bits_per_character"] = errors["loss"] / math.log(2)
     items = Items(part, name, (start + first).astype(np.int64), weights, errors)
-    return Judgement(items, language.named(float(losses.mean()), words=section.unit == "words"))
+    return Judgement(items, language_model.named(float(losses.mean()), words=section.unit == "words"))
 
 
 def answers(

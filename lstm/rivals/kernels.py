@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lstm import classify
-from lstm.config import TrialConfig
-from lstm.records import Judged
+from lstm.config.trial import TrialConfig
+from lstm.data.classify import Sequences
+from lstm.records.epoch import Judged
 from lstm.rivals import judged
 from lstm.rivals.classify import softmax
 from lstm.rivals.rival import SEED, Fitted, Judgement, rank, sample, sampled
-from lstm.sequences import Sequences
+from lstm.tasks import classify
 
 KERNELS = 10_000
 SHORTEST = 9  # steps that a kernel needs

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lstm import ridge
-from lstm.config import TrialConfig
-from lstm.problems import Problems, draw
-from lstm.records import Judged
+from lstm.config.memory import MemoryData
+from lstm.config.trial import TrialConfig
+from lstm.data.memory import Problems, draw
+from lstm.nn import ridge
+from lstm.records.epoch import Judged
 from lstm.rivals import judged
 from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
-from lstm.sections import MemoryData
 
 PENALTIES = tuple(10.0**power for power in range(-6, 4, 2))
 LOOKBACKS = (4, 8, 16, 32, 64, 128, 256)  # of Mackey-Glass

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from lstm.config import TrialConfig
-from lstm.data import Series
-from lstm.records import Judged, Scalar
+from lstm.config.forecast import DataConfig
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import Series
+from lstm.records.epoch import Judged
+from lstm.records.objective import Scalar
 from lstm.rivals import judged
 from lstm.rivals.forecast import MOST_CHOOSING, Layout, blocks, training_origins, windows
 from lstm.rivals.rival import SEED, Fitted, Judgement, LeftOut, sample, sampled
-from lstm.sections import DataConfig
 
 MOST_ROWS = 5_000  # of the training part's end, that a statistical model is fitted to
 MOST_PAIRS = 200_000  # of a window and a step, that trees are fitted to

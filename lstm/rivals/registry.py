@@ -8,18 +8,19 @@ from typing import cast
 
 import numpy as np
 
-from lstm.checkpoint import Dataset
-from lstm.config import TrialConfig
-from lstm.records import BadInput, Judged
-from lstm.rivals import bounded, classify, forecast, kernels, language, memory, others
+from lstm.config.tasks import DATA
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Dataset
+from lstm.records.epoch import Judged
+from lstm.records.errors import BadInput
+from lstm.rivals import bounded, classify, forecast, kernels, language_model, memory, others
 from lstm.rivals.items import PARTS
 from lstm.rivals.rival import Fitted, Forecasting, Judgement, LeftOut, Rival
-from lstm.sections import DATA
 
 RIVALS: Mapping[str, tuple[Rival, ...]] = {
     "forecast": cast("tuple[Rival, ...]", (*forecast.RIVALS, *others.RIVALS)),
     "classify": cast("tuple[Rival, ...]", (*classify.RIVALS, *kernels.RIVALS)),
-    "language_model": cast("tuple[Rival, ...]", language.RIVALS),
+    "language_model": cast("tuple[Rival, ...]", language_model.RIVALS),
     "memory": cast("tuple[Rival, ...]", memory.RIVALS),
 }
 

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lstm.config import TrialConfig
-from lstm.records import Judged, Scalar, sign_of
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Judged
+from lstm.records.objective import Scalar, sign_of
 from lstm.rivals.items import Items
 
 SEED = 0  # of samples: whatever a trial draws, its rivals are the same

@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from lstm.cells import CELLS, Cell, summary
+from lstm.nn.cells import CELLS, Cell, summary
 
 
 def main() -> None:

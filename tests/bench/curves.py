@@ -22,14 +22,16 @@ from statistics import median
 
 import torch
 
-from cluster import space
 from cluster.config import CategoricalDimension, SearchConfig
-from experiments import spec as spec_file
-from lstm import datasets, tasks
-from lstm.checkpoint import Dataset
-from lstm.config import TrialConfig
-from lstm.records import Epoch, Scalar
-from lstm.training import train
+from cluster.space import suggest
+from experiments.spec import loader as spec_file
+from lstm.config.trial import TrialConfig
+from lstm.data import load as datasets
+from lstm.data.dataset import Dataset
+from lstm.records.epoch import Epoch
+from lstm.records.objective import Scalar
+from lstm.tasks import registry as tasks
+from lstm.training.loop import train
 
 HERE = Path(__file__).parent
 SPECS = HERE.parents[1] / "experiments"
@@ -256,7 +258,7 @@ def _curve(config: TrialConfig, data: Dataset) -> Curve:
 
 
 def _config(table: Table, cell: Cell) -> TrialConfig:
-    config = space.resolve(table.base, dict(zip(table.levels, cell, strict=True)))
+    config = suggest.resolve(table.base, dict(zip(table.levels, cell, strict=True)))
     return config.model_copy(update={"training": config.training.model_copy(update={"patience": None})})
 
 

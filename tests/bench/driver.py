@@ -3,7 +3,7 @@
     python tests/bench/driver.py --trials 1000 --epochs 5 --sampler random tpe
     python tests/bench/driver.py --trials 200 --known 10000
 
-Trials that do nothing go through the product's own bridge and study, on SQLite on disk, in this process: suggested,
+Trials that do nothing go through the product's own controller and study, on SQLite on disk, in this process: suggested,
 started, reported epoch by epoch, ended, in the order in which Tune would call. Ray's own part and MLflow's thread are
 not in it. An epoch's cost is measured apart, so that a trial's is what is left of it. Growth is the cost of the last
 tenth of the trials over that of the second twentieth. Then what stands at the end is read as the verbs do. `--known`
@@ -22,17 +22,18 @@ from statistics import mean
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import create_trial
 
-from cluster import study as studies
-from cluster.bridge import Bridge
 from cluster.config import SearchConfig
-from cluster.patience import Patience
-from cluster.result import Started
-from cluster.stop import Stop
-from cluster.study import Study
-from dashboards.compare import compare
-from dashboards.report import report
-from lstm.config import TrialConfig
-from lstm.records import Epoch, Event
+from cluster.controller import TrialController
+from cluster.interrupts import Stop
+from cluster.messages import Started
+from cluster.study import importances, stored
+from cluster.study.retry import Patience
+from cluster.study.study import Study
+from dashboards.report.comparison import compare
+from dashboards.report.page import report
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Epoch
+from lstm.records.events import Event
 
 SPACE = {
     "model.hidden_size": {"type": "int", "low": 8, "high": 128, "log": True},
@@ -108,18 +109,18 @@ def _measure(url: str, sampler: str, known: int, trials: int, epochs: int) -> No
     assert isinstance(again.suggest("again"), dict)
     print(f"  resume   {time.perf_counter() - began:6.2f} s until the next trial is suggested", flush=True)
     began = time.perf_counter()
-    sweep = studies.read(url, "sweep")
+    sweep = stored.read(url, "sweep")
     print(f"  read     {time.perf_counter() - began:6.2f} s, as status does")
     began = time.perf_counter()
     compare([sweep])
     print(f"  compare  {time.perf_counter() - began:6.2f} s, beside reading")
     began = time.perf_counter()
-    importances = studies.importances_of(url, "sweep")
-    report(sweep, importances, [], {})
+    importance = importances.importances_of(url, "sweep")
+    report(sweep, importance, [], {})
     print(f"  report   {time.perf_counter() - began:6.2f} s, importances too, beside reading", flush=True)
 
 
-def _driver(url: str, sampler: str, trials: int) -> Bridge:
+def _driver(url: str, sampler: str, trials: int) -> TrialController:
     search = SearchConfig.model_validate(
         {"n_trials": trials, "space": SPACE, "sampler": {"type": sampler, "seed": 1}, "pruner": {"type": "median"}}
     )
@@ -129,7 +130,7 @@ def _driver(url: str, sampler: str, trials: int) -> Bridge:
         base=json.loads(base.model_dump_json()), checkpoints="/nowhere", n_trials=trials, comparable={"a": 1}
     )
     stop = Stop()
-    return Bridge(
+    return TrialController(
         study,
         checkpoints="/nowhere",
         keep_best=False,
@@ -145,7 +146,7 @@ def _pass_over(_: Event) -> None:
     """MLflow and the screen have threads of their own."""
 
 
-def _trial(made: Bridge, number: int, epochs: int) -> tuple[float, float]:
+def _trial(made: TrialController, number: int, epochs: int) -> tuple[float, float]:
     """Seconds of a whole trial, and of its epochs in that."""
     began = time.perf_counter()
     trial = made.suggest(f"t{number}")

@@ -12,9 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments import spec as specs
-from lstm import datasets, forecast, highway, tasks, training
-from lstm.checkpoint import Checkpoint, Facts
+from experiments.spec import loader as specs
+from lstm.checkpoint import Checkpoint
+from lstm.data import load as datasets
+from lstm.data.dataset import Facts
+from lstm.nn import highway
+from lstm.tasks import forecast
+from lstm.tasks import registry as tasks
+from lstm.training import loop
 
 SEEDS = (1, 2, 3, 4)
 CO2 = Path(__file__).parents[2] / "experiments" / "co2.yaml"
@@ -42,7 +47,7 @@ def main() -> None:
                 feed = forecast.Feed(series, config, "cpu")
                 alone = [feed.evaluate(network, part) for part in ("validation", "test")]
                 print(f"ridge   val/loss {alone[0]['loss']:.5f}  test {shown(alone[1])}", flush=True)
-            *_, last = training.train(config, series)
+            *_, last = loop.train(config, series)
             kept = Checkpoint(config, Facts.of(series), last.state)
             judged = {name.removeprefix("test/"): value for name, value in tasks.judge(kept, series).items()}
             loss = forecast.Feed(series, config, "cpu").evaluate(tasks.best_network(kept), "validation")["loss"]

@@ -7,7 +7,7 @@ Searches are replayed on recorded curves (`curves.py`), W trials at once in virt
 The sides have one trainer with the spec's patience, and one start: the base, which runs to its end and whose epochs
 count, then the spec's first settings.
 
-    ours        `cluster.study.Study` with the spec's sampler and pruner, but 10 random starts (`curves.STARTUP`)
+    ours        `cluster.study.study.Study` with the spec's sampler and pruner, but 10 random starts (`curves.STARTUP`)
     peer alike  Ray Tune's OptunaSearch and ASHA, with the spec's rungs, driven as Tune drives them
     optuna      Optuna alone with its defaults: TPE and the median pruner
     random      random draws, nothing pruned
@@ -41,10 +41,12 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from cluster import combinations, space
 from cluster.config import CategoricalDimension, HyperbandPruner, IntDimension, SuccessiveHalvingPruner
-from cluster.study import Study
-from lstm.records import KEEPS_BASE, Epoch, Scalar, Why
+from cluster.space import combinations, suggest
+from cluster.study.study import Study
+from lstm.records.epoch import Epoch, Why
+from lstm.records.objective import Scalar
+from lstm.records.sweep import KEEPS_BASE
 
 NEAR = 1.02  # within 2 % of the best
 BUDGETS = (50, 100, 200, 400)  # epochs of all trials together
@@ -64,7 +66,7 @@ class Side(Protocol):
 
 
 class Ours:
-    """Our study as the bridge drives it: each epoch reported, a finished trial's value its best epoch's."""
+    """Our study as the controller drives it: each epoch reported, a finished trial's value its best epoch's."""
 
     def __init__(self, table: Table, seed: int) -> None:
         """Begins a study in memory."""
@@ -156,7 +158,7 @@ class Plain:
     def ask(self, trial: int) -> Mapping[str, Scalar]:
         """Suggests."""
         self._trials[trial] = self._study.ask()
-        return space.suggest(self._trials[trial], self._space)
+        return suggest.suggest(self._trials[trial], self._space)
 
     def report(self, trial: int, epoch: int, value: float, stop: Why | None) -> bool:
         """As Optuna's examples have it: the last epoch's value is the trial's."""
@@ -254,7 +256,7 @@ def replay(table: Table, side: Side, workers: int, most_epochs: int = max(BUDGET
 
 
 def _stop(curve: Curve, epoch: int, patience: int | None) -> Why | None:
-    """As `lstm.training` says it."""
+    """As `lstm.training.loop` says it."""
     values = curve.values[:epoch]
     if patience is not None and epoch - 1 - values.index(min(values)) >= patience:
         return "patience"

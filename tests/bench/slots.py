@@ -22,8 +22,9 @@ from typing import Any
 import ray
 from ray import tune
 
-from cluster.result import Started
-from lstm.records import Epoch, Spent
+from cluster.messages import Started
+from lstm.records.epoch import Epoch
+from lstm.records.goodput import Spent
 
 SPEC = """\
 name: slots
@@ -120,10 +121,10 @@ class Sleeper(tune.Trainable):  # type: ignore[misc] # Ray ships no types
 
 def _drive(address: str) -> None:
     """`sweep run`, with actors that sleep; the worker gets their class by value, for it lies in the main module."""
-    import cluster.tune
+    import cluster.ray_backend.tune
     from experiments.cli import main as sweep
 
-    cluster.tune.TrialActor = Sleeper  # type: ignore[misc]
+    cluster.ray_backend.tune.TrialActor = Sleeper  # type: ignore[misc]
     sys.argv = ["sweep", "--home", "home", "run", "slots.yaml", "--address", address]
     sweep()
 

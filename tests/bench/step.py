@@ -30,11 +30,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lstm import data
-from lstm.config import TrialConfig
-from lstm.data import Series
-from lstm.sections import DataConfig
-from lstm.training import _Run, train
+from lstm.config.forecast import DataConfig
+from lstm.config.trial import TrialConfig
+from lstm.data import forecast as forecast_data
+from lstm.data.forecast import Series
+from lstm.training.loop import _Run, train
 
 BATCH, HORIZON, RATE, CLIP = 64, 24, 1e-3, 1.0
 Steps = Callable[[int], float]  # takes so many steps; their mean loss
@@ -95,10 +95,10 @@ def _data(options: argparse.Namespace) -> Iterator[tuple[int, Series]]:
             )
             head = ",".join(f"c{c}" for c in columns)
             np.savetxt(Path(folder, "waves.csv"), values, delimiter=",", header=head, comments="", fmt="%.5f")
-            yield 48, data.load(_section("waves.csv", 48, [f"c{c}" for c in columns]), Path(folder))
+            yield 48, forecast_data.load(_section("waves.csv", 48, [f"c{c}" for c in columns]), Path(folder))
     if 336 in options.lookbacks and options.etth1:
         columns_of = options.etth1.read_text().splitlines()[0].split(",")[:0:-1]  # the target, OT, comes last
-        yield 336, data.load(_section(options.etth1.name, 336, columns_of), options.etth1.parent)
+        yield 336, forecast_data.load(_section(options.etth1.name, 336, columns_of), options.etth1.parent)
 
 
 def _section(path: str, lookback: int, columns: list[str]) -> DataConfig:

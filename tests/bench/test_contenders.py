@@ -12,10 +12,12 @@ import verdict
 import workload
 from outcome import Trained
 
-from experiments import spec
-from lstm import datasets, forecast, tasks
-from lstm.sections import DataConfig
-from lstm.training import train
+from experiments.spec import loader
+from lstm.config.forecast import DataConfig
+from lstm.data import load as datasets
+from lstm.tasks import forecast
+from lstm.tasks import registry as tasks
+from lstm.training.loop import train
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def done(work: outcome.Work) -> list[Trained]:
 def test_each_spec_says_the_work_whole(kind: str, csv: Path) -> None:
     work = workload.make(workload.SPECS[kind], csv)
     keys = [outcome.key(trial) for trial in work["trials"]]
-    read = spec.load(workload.SPECS[kind], environment={"BENCH_CSV": str(csv)}).experiment
+    read = loader.load(workload.SPECS[kind], environment={"BENCH_CSV": str(csv)}).experiment
     assert read.search is not None
     assert len(set(keys)) == len(keys) == read.search.n_trials
     assert work["train"] + work["validation"] + 500 == hourly.ROWS
@@ -53,7 +55,7 @@ def test_each_spec_says_the_work_whole(kind: str, csv: Path) -> None:
 @pytest.mark.parametrize("kind", workload.SPECS)
 def test_bare_pytorch_and_our_trainer_do_the_same_work(kind: str, csv: Path) -> None:
     work = workload.make(workload.SPECS[kind], csv)
-    read = spec.load(workload.SPECS[kind], environment={"BENCH_CSV": str(csv)}).experiment
+    read = loader.load(workload.SPECS[kind], environment={"BENCH_CSV": str(csv)}).experiment
     values = bare.series(work)
     for settings in work["trials"]:
         size, layers, rate = settings["hidden_size"], settings["num_layers"], settings["learning_rate"]

@@ -8,7 +8,7 @@ import pytest
 import verdicts
 from verdicts import BEGIN, END, SPECS, document, keep, main, row, swept
 
-from lstm.records import BadInput
+from lstm.records.errors import BadInput
 
 
 def difference(low: float | None, value: float, high: float | None, why: str = "") -> dict[str, Any]:

@@ -24,11 +24,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from experiments import load as yaml_file
 from experiments import shipped
-from lstm.records import BadInput
-from lstm.rivals import sentences
-from lstm.rivals.verdict import Row, Verdict, of_row
+from experiments.spec import yaml_document as yaml_file
+from lstm.records.errors import BadInput
+from lstm.verdict import sentences
+from lstm.verdict.verdict import Row, Verdict, of_row
 
 ROOT = Path(__file__).parents[2]
 SPECS = ("co2", "weather", "etth1", "etth1_48", "etth1_168", "digits", "adding", "text", "shakespeare")

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cluster import config
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
-from cluster.study import _pruner, _sampler
+from cluster.study.samplers import _sampler, pruner_of
 
 SPACE = {"model.hidden_size": {"type": "int", "low": 2, "high": 8}}
 
@@ -76,7 +76,7 @@ def asked(pruner, curves, direction="minimize"):
     study = optuna.create_study(
         study_name="x",
         direction=direction,
-        pruner=_pruner(TypeAdapter(config.AnyPruner).validate_python(pruner), longest),
+        pruner=pruner_of(TypeAdapter(config.AnyPruner).validate_python(pruner), longest),
     )
     return [_run(study, curve) for curve in curves]
 
@@ -157,7 +157,7 @@ def test_a_rung_keeps_one_in_so_many_and_the_next_is_so_many_times_as_far():
 def test_hyperband_has_as_many_brackets_as_its_sentence_says():
     for epochs, least, factor in itertools.product((9, 30, 100), (1, 3), (2, 3)):
         study = optuna.create_study(
-            pruner=_pruner(
+            pruner=pruner_of(
                 config.HyperbandPruner(type="hyperband", min_resource=least, reduction_factor=factor), epochs
             )
         )

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from cluster.goodput import Clock, Workers, process_age_s
-from lstm.records import NOTHING, Spent
+from lstm.records.goodput import NOTHING, Spent
 
 
 @pytest.fixture

@@ -4,8 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from dashboards import runs
-from lstm.records import Epoch, EpochEnded, SweepStarted, Trial, TrialEnded, TrialStarted, TrialState
+from dashboards.tracking import runs
+from lstm.records.epoch import Epoch
+from lstm.records.events import EpochEnded, SweepStarted, TrialEnded, TrialStarted
+from lstm.records.state import TrialState
+from lstm.records.trial import Trial
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,11 @@ import pytest
 import yaml
 from outages import BROKEN, Choose, MlflowServer, Mode, Proxy, Request, always, drawn, first_of_each
 
-from dashboards import recorder, runs
 from dashboards.config import TrackingConfig
-from dashboards.recorder import Recorder
+from dashboards.tracking import recorder, runs
+from dashboards.tracking.recorder import Recorder
 from lstm import ownership
-from lstm.records import EpochEnded, Event, SweepEnded, TrialEnded, TrialLost, TrialStarted
+from lstm.records.events import EpochEnded, Event, SweepEnded, TrialEnded, TrialLost, TrialStarted
 
 ENOUGH_S = 120.0
 REPORT = "<html>ü"

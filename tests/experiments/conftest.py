@@ -21,10 +21,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from experiments import load as yaml_file
-from experiments import spec as spec_file
 from experiments.cli import main
-from lstm.records import BadInput
+from experiments.spec import loader as spec_file
+from experiments.spec import yaml_document as yaml_file
+from lstm.records.errors import BadInput
 
 RIGHT = """\
 # yaml-language-server: $schema=spec.schema.json

@@ -12,13 +12,19 @@ from pathlib import Path
 import optuna
 import pytest
 
-from cluster.lease import Lease
+from cluster.study.lease import Lease
 from experiments.cli import _sayable, main
 from lstm import checkpoint
 
 HELP = Path(__file__).parent / "test_cli" / "help.txt"
 HEAVY = {"torch", "pandas", "numpy", "pyarrow", "ray", "optuna", "mlflow", "rich", "plotly", "yaml", "pydantic"}
-HEAVY |= {"sqlalchemy", "lstm.data", "cluster.sweep", "dashboards.recorder", "experiments.spec"}
+HEAVY |= {
+    "sqlalchemy",
+    "lstm.data.forecast",
+    "cluster.driver",
+    "dashboards.tracking.recorder",
+    "experiments.spec.loader",
+}
 
 
 def test_verbs_and_flags_are_frozen(sweep):

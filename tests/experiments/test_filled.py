@@ -38,7 +38,7 @@ def sweep(gaps):
         def act():
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(gaps / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            with twin.near(), mock.patch("experiments.config.LOSS_ON", "all" if before else "measured"):
+            with twin.near(), mock.patch("experiments.spec.experiment.LOSS_ON", "all" if before else "measured"):
                 main(list(map(str, arguments)), prog_name="sweep")
 
         code = twin.forked(act, gaps / "log")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from experiments import schema
+from experiments.spec import schema
 
 PRIVATE = "hunter2/private"  # no name of a sweep: that one would be shown, wherever it came from
 

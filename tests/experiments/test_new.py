@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import spec as spec_file
+from experiments.spec import loader as spec_file
 from experiments.verbs.new import Written, main, new
-from lstm import data
-from lstm.records import BadInput
+from lstm.data import forecast as forecast_data
+from lstm.records.errors import BadInput
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def loads(written: Written) -> dict[str, int]:
     """The spec and its data, as `sweep run` would load them."""
     spec = spec_file.load(written.path)
     config = spec.experiment.data
-    found = data.load(config, spec.folder, spec.experiment.reach)
+    found = forecast_data.load(config, spec.folder, spec.experiment.reach)
     judged = {"validation": found.origins("validation", config), "test": found.origins("test", config)}
     return {"train": len(found.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from cluster import connect
+from cluster.ray_backend import nodes
 from experiments import plan as plans
-from experiments import spec as specs
 from experiments.home import Home
+from experiments.spec import loader as specs
 from lstm import device
-from lstm.records import BadInput
+from lstm.records.errors import BadInput
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_plan_promises_the_slots_that_a_run_has(make, monkeypatch, asked, gpus
     monkeypatch.setattr(device, "cpu_count", lambda: cores)
     plan = make(f"resources.gpus_per_trial={asked}", f"resources.cpus_per_trial={cpus}")
     try:
-        _, _, slots = connect._room(ray, plan.order.resources)
+        _, _, slots = nodes._room(ray, plan.order.resources)
     except BadInput:
         slots = 0
     assert plans._slots(plan) == slots

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import cluster.sweep
+import cluster.driver
 
 PRIVATE = "hunter2-private"
 
@@ -186,7 +186,7 @@ DATA = {
 @pytest.fixture
 def refused(folder, sweep, monkeypatch):
     """Expects a refusal of `plan` and of `run`, with a home and without one; answers what was told."""
-    monkeypatch.setattr(cluster.sweep, "run", lambda *_, **__: pytest.fail("a sweep was started"))
+    monkeypatch.setattr(cluster.driver, "run", lambda *_, **__: pytest.fail("a sweep was started"))
 
     def refused(*words, verbs=("plan", "run")):
         told = set()

@@ -17,9 +17,9 @@ import pytest
 import torch
 from outages import MlflowServer, Proxy, first_of_each, free_port
 
-from cluster import connect
 from cluster.config import ResourcesConfig
-from dashboards import runs, server
+from cluster.ray_backend import nodes
+from dashboards.tracking import runs, server
 from lstm import checkpoint
 
 # --- who may run code on the cluster
@@ -28,7 +28,7 @@ JOIN = """
 import os, subprocess, sys
 from pathlib import Path
 from cluster.config import ResourcesConfig
-from cluster.connect import join
+from cluster.ray_backend.connection import join
 
 if __name__ == "__main__":
     os.umask(0)  # nothing but ourselves keeps others out
@@ -87,12 +87,12 @@ def test_a_cluster_that_may_not_ask_for_a_token_is_warned_of_in_one_line(
 ) -> None:
     node = {"Alive": True, "Resources": {"CPU": 4.0}, "NodeManagerAddress": "10.0.0.1"}
     cluster = SimpleNamespace(nodes=lambda: [node])
-    monkeypatch.setattr(connect, "_check_nodes", lambda *_: None)
-    monkeypatch.setattr(connect, "count_slots", lambda *_: 4)
+    monkeypatch.setattr(nodes, "_check_nodes", lambda *_: None)
+    monkeypatch.setattr(nodes, "count_slots", lambda *_: 4)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     if mode is not None:
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
-    warnings = connect._check(cluster, address, ResourcesConfig(), str(tmp_path)).warnings
+    warnings = nodes.check(cluster, address, ResourcesConfig(), str(tmp_path)).warnings
     assert len(warnings) == warned
     for warning in warnings:
         assert "\n" not in warning

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cluster import study as studies
-from cluster.sweep import open_study
-from experiments import find, shipped
-from experiments import load as yaml_file
-from experiments import spec as specs
+from cluster.opening import open_study
+from cluster.study import stored
+from experiments import lookup, shipped
 from experiments.home import Home
 from experiments.plan import make
-from lstm import table
+from experiments.spec import loader as specs
+from experiments.spec import yaml_document as yaml_file
+from lstm.data.tables import regular
 
 OLDER = Path(__file__).parent / "older"  # versions that were shipped once
 SPECS = sorted(shipped.FOLDER.glob("*.yaml"))
@@ -46,15 +46,15 @@ def home(tmp_path, monkeypatch):
 
 def begin(path, home, *overrides):
     """Begins a sweep as its driver does, without a trial; what its study says."""
-    plan = make(find.spec(str(path), home, overrides), home)
+    plan = make(lookup.spec(str(path), home, overrides), home)
     home.folder.mkdir(exist_ok=True)
     open_study(plan.order, plan.series)
-    find.keep(plan, overrides)
+    lookup.keep(plan, overrides)
     return facts(home, plan.order.name)
 
 
 def facts(home, name):
-    return studies.facts(home.study_url, name)
+    return stored.facts(home.study_url, name)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
@@ -88,7 +88,7 @@ def test_every_version_that_was_shipped_stays_listed(path, tmp_path):
 def test_the_data_that_are_shipped_today_are_listed_last():
     """Where this fails: `python -m experiments.shipped` adds them, and keeps those before."""
     files = [path for path in shipped.DATA.iterdir() if path.suffix in (".csv", ".txt")]
-    assert {path.name: table.fingerprint(path) for path in files} == {
+    assert {path.name: regular.fingerprint(path) for path in files} == {
         name: each[-1] for name, each in shipped.data_versions().items()
     }
 
@@ -104,7 +104,7 @@ def todays(tmp_path, monkeypatch):
 
     def update():
         data.write_bytes(before + b"2009,4.1\n")
-        listed = {**shipped.data_versions(), "sunspots.csv": (*OF_SUNSPOTS, table.fingerprint(data))}
+        listed = {**shipped.data_versions(), "sunspots.csv": (*OF_SUNSPOTS, regular.fingerprint(data))}
         monkeypatch.setattr(shipped, "data_versions", lambda: listed)
         return data
 
@@ -129,7 +129,7 @@ def test_changed_data_beside_an_older_spec_are_one_version(todays, older, home):
     path, update = todays
     begin(older / "conditional.yaml", home)
     update()
-    assert find.spec(str(path), home).experiment.name == "sunspots-2"
+    assert lookup.spec(str(path), home).experiment.name == "sunspots-2"
 
 
 def test_a_spec_with_one_version_starts_beside_where_its_data_were_changed(todays, home, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_spec_with_one_version_starts_beside_where_its_data_were_changed(today
     monkeypatch.setattr(shipped, "versions", lambda: {"sunspots": (hash_of(SUNSPOTS),)})
     begin(path, home)
     update()
-    assert find.spec(str(path), home).experiment.name == "sunspots-2"
+    assert lookup.spec(str(path), home).experiment.name == "sunspots-2"
 
 
 @pytest.mark.parametrize("whose", ["today's", "older"])
@@ -170,8 +170,8 @@ def test_todays_version_is_planned_beside_it(older, home, sweep, named):
     again = json.loads(sweep("plan", path, "--json").out)
     assert again["sweep"] == f"{name}-2"
     # By its name it is what it is.
-    assert find.spec(f"{name}-2", home).experiment.name == f"{name}-2"
-    assert find.spec(name, home).experiment.model.num_layers == 1
+    assert lookup.spec(f"{name}-2", home).experiment.name == f"{name}-2"
+    assert lookup.spec(name, home).experiment.model.num_layers == 1
     assert sweep("plan", name, "--json").code == 0
     assert json.loads(sweep("plan", name, "--json").out)["hash"] == before["spec_hash"]
 
@@ -207,13 +207,13 @@ def test_a_version_that_comes_back_goes_on_with_its_sweep(older, home, monkeypat
     begin(older / "co2.yaml", home)
     first = hash_of(older / "co2.yaml")
     monkeypatch.setattr(shipped, "versions", lambda: {"mauna-loa-co2": (first, hash_of(CO2), first)})
-    assert find.spec(str(older / "co2.yaml"), home).experiment.name == "mauna-loa-co2"
+    assert lookup.spec(str(older / "co2.yaml"), home).experiment.name == "mauna-loa-co2"
 
 
 def test_a_sweep_of_ones_own_that_has_the_next_name_stays(older, home):
     begin(older / "co2.yaml", home)
     own = begin(SUNSPOTS, home, "name=mauna-loa-co2-2")
-    assert find.spec(CO2, home).experiment.name == "mauna-loa-co2-3"
+    assert lookup.spec(CO2, home).experiment.name == "mauna-loa-co2-3"
     begin(CO2, home)
     assert facts(home, "mauna-loa-co2-2") == own
 
@@ -245,21 +245,21 @@ def test_a_user_who_changed_the_older_one_is_refused(older, home, sweep):
 @pytest.mark.parametrize("now", [(), ("training.max_epochs=7",)], ids=["without it", "with it"])
 def test_an_older_one_that_was_run_with_an_override(older, home, now):
     begin(older / "conditional.yaml", home, "training.max_epochs=7", "search.n_trials=3")
-    assert find.spec(SUNSPOTS, home, now).experiment.name == "sunspots-2"
+    assert lookup.spec(SUNSPOTS, home, now).experiment.name == "sunspots-2"
 
 
 def test_what_may_change_between_runs_is_no_change_of_the_spec(older, home):
     begin(older / "conditional.yaml", home, "search.n_trials=3")
     free = ["search.n_trials=5", "resources.max_concurrent=1"]
-    assert find.spec(SUNSPOTS, home, free).experiment.name == "sunspots-2"
-    assert find.spec(SUNSPOTS, home, ["name=mine"]).experiment.name == "mine"
+    assert lookup.spec(SUNSPOTS, home, free).experiment.name == "sunspots-2"
+    assert lookup.spec(SUNSPOTS, home, ["name=mine"]).experiment.name == "mine"
 
 
 def test_a_study_elsewhere(older, home, tmp_path):
     elsewhere = f"storage.study=sqlite:///{tmp_path}/elsewhere.db"
     begin(older / "conditional.yaml", home, elsewhere)
-    assert find.spec(SUNSPOTS, home).experiment.name == "sunspots"
-    assert find.spec(SUNSPOTS, home, [elsewhere]).experiment.name == "sunspots-2"
+    assert lookup.spec(SUNSPOTS, home).experiment.name == "sunspots"
+    assert lookup.spec(SUNSPOTS, home, [elsewhere]).experiment.name == "sunspots-2"
 
 
 def test_it_is_found_without_what_names_the_data(older, home, sweep, tmp_path, monkeypatch):

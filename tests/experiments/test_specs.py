@@ -5,10 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import spec as spec_file
-from lstm import datasets, tasks
+from experiments.spec import loader as spec_file
+from experiments.spec import schema
+from lstm.data import load as datasets
+from lstm.tasks import registry as tasks
 
-FOLDER = Path(spec_file.__file__).parent
+FOLDER = schema.SCHEMA.parent
 SPECS = sorted(FOLDER.glob("*.yaml"))
 SHIPPED = [path for path in SPECS if not re.search(r"^  path: .*\$\{", path.read_text(), re.MULTILINE)]
 

@@ -14,11 +14,12 @@ import pytest
 import twin
 from audit import audit
 
-from cluster import moved
-from dashboards import relocate, runs
+from cluster.study import moved
+from dashboards.tracking import relocate, runs
 from experiments.cli import main
 from experiments.home import FORMAT, RECORD
-from lstm import checkpoint, files, ownership
+from lstm import checkpoint, ownership
+from lstm.storage import files
 
 SPEC = """\
 name: tiny

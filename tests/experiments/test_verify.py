@@ -14,7 +14,7 @@ import pytest
 from audit import audit
 from damage import DAMAGES, HOSTILE
 
-from dashboards import runs
+from dashboards.tracking import runs
 
 KEYS = {"trial", "store", "what", "mend"}
 

@@ -36,8 +36,8 @@ import torch
 from audit import audit
 
 from lstm import checkpoint
-from lstm.data import load
-from lstm.training import train
+from lstm.data.forecast import load
+from lstm.training.loop import train
 
 TRIALS, EPOCHS = 40, 6
 ACTORS = ("ray::ResourceTrainable", "ray::TrialActor")  # a worker with a trial, by what it does just now

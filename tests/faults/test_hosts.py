@@ -25,9 +25,9 @@ import hosts
 import pytest
 
 from lstm import checkpoint
-from lstm.config import TrialConfig
-from lstm.data import load
-from lstm.training import train
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import load
+from lstm.training.loop import train
 
 pytestmark = pytest.mark.faults
 

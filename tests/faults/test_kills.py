@@ -11,11 +11,11 @@ import pytest
 import twin
 from audit import audit
 
-from dashboards import runs
+from dashboards.tracking import runs
 from lstm import checkpoint
-from lstm.config import TrialConfig
-from lstm.data import load
-from lstm.training import train
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import load
+from lstm.training.loop import train
 
 SPEC = """\
 name: tiny
@@ -80,7 +80,7 @@ def check_whole(folder, alone, trials=TRIALS):
         assert [(e.number, e.value) for e in found.state.history] == [(e.number, e.value) for e in mine]
         for name, tensor in mine[-1].state.model.items():
             assert (found.state.model[name] == tensor).all(), name
-    # MLflow's own, and what a later driver will remove: cluster/connect._forget.
+    # MLflow's own, and what a later driver will remove: cluster/ray_backend/nodes._forget.
     known = (".artifact.uploading", ".probe-")
     ours = [p for p in home.rglob(".*") if p.is_file() and not p.name.startswith(known)]
     assert ours == [], "half-written files are left"

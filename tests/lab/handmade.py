@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lstm.subject import Subject
+from lstm.diagnostics.subject import Subject
 
 SURE = 30.0  # a gate's sum at which its sigmoid is 0 or 1 for float32
 

@@ -1,6 +1,6 @@
 """A near twin of the cluster: `sweep run` in this process, actors stepped in turn, no Ray; and a driver that dies.
 
-Everything else is the product's own: front desk, lease, study, bridge, actor, checkpoints, recorder, MLflow. A
+Everything else is the product's own: front desk, lease, study, controller, actor, checkpoints, recorder, MLflow. A
 driver in a forked child is killed just before its k-th durable step, for any k: what Ray adds is a minute of
 waiting for each k, and the same commits in the same order.
 """
@@ -21,18 +21,18 @@ from unittest import mock
 
 import sqlalchemy
 
-from cluster import sweep
-from cluster.connect import Joined
-from cluster.trial import TrialActor
-from cluster.tune import StudyScheduler, StudySearcher, StudyStopper
+from cluster import driver
+from cluster.ray_backend.actor import TrialActor
+from cluster.ray_backend.nodes import Joined
+from cluster.ray_backend.tune import StudyScheduler, StudySearcher, StudyStopper
 from experiments.cli import main
 
 SLOTS = 2
 
 
-def tune(bridge: Any, series: Any, *_: Any) -> None:
+def tune(controller: Any, series: Any, *_: Any) -> None:
     """Stands where Tune stands: asks for trials, steps their actors in turn, hands in what they say."""
-    searcher, scheduler, stopper = StudySearcher(bridge), StudyScheduler(bridge), StudyStopper(bridge)
+    searcher, scheduler, stopper = StudySearcher(controller), StudyScheduler(controller), StudyStopper(controller)
     running: dict[str, TrialActor] = {}
     count, more = 0, True
     while (running or more) and not stopper.stop_all():
@@ -63,9 +63,9 @@ def near() -> Iterator[None]:
         yield Joined("near", ("here",), cpus=SLOTS, gpus=0.0, slots=SLOTS, gpus_per_trial=0.0, warnings=())
 
     with (
-        mock.patch.object(sweep, "join", join),
-        mock.patch("cluster.tune.tune", tune),
-        mock.patch.object(sweep, "count_slots", return_value=SLOTS),
+        mock.patch.object(driver, "join", join),
+        mock.patch("cluster.ray_backend.tune.tune", tune),
+        mock.patch.object(driver, "count_slots", return_value=SLOTS),
         mock.patch.object(TrialActor, "_worker", return_value="here"),
         mock.patch.object(TrialActor, "_handle", return_value=[]),
         mock.patch("lstm.device.claim", return_value="cpu"),

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from lstm import table
-from lstm.records import BadInput
+from lstm.data.tables import regular
+from lstm.records.errors import BadInput
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def reads(tmp_path, shared_config):
             pa.parquet.write_table(pa.table(content), tmp_path / name)
         elif content is not None:
             (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        return table.read(shared_config(name, **settings), tmp_path)
+        return regular.read(shared_config(name, **settings), tmp_path)
 
     return read
 

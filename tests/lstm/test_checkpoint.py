@@ -12,10 +12,13 @@ import pytest
 import torch
 from pyarrow import fs
 
-from lstm import checkpoint, files
-from lstm.checkpoint import BrokenCheckpoint, Checkpoint, Facts, dumps, load, loads, names, write
-from lstm.data import Scale
-from lstm.records import Epoch, NewerForm, Spent, State
+from lstm import checkpoint
+from lstm.checkpoint import BrokenCheckpoint, Checkpoint, dumps, load, loads, names, write
+from lstm.data.dataset import Facts, Scale
+from lstm.records.epoch import Epoch, State
+from lstm.records.errors import NewerForm
+from lstm.records.goodput import Spent
+from lstm.storage import files
 
 
 def content(trial_config, epoch=1):

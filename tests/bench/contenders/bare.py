@@ -1,7 +1,7 @@
 """One training in plain PyTorch, as the limit and the stock recipe run it: the work itself, and nothing around it.
 
 It takes the quickest ways that we know of (fused Adam, denormals flushed, windows as views), so that what contenders
-differ in is what they put around it. Weights and the order of windows are drawn as `lstm.training` draws them: the
+differ in is what they put around it. Weights and the order of windows are drawn as `lstm.training.loop` draws them: the
 losses of one configuration must agree between contenders, which `outcome.py` checks.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 Work = dict[str, Any]  # as `workload.py` makes it
 Settings = dict[str, Any]  # hidden_size, num_layers, learning_rate
-WEIGHTS, ORDER = range(2)  # lstm.training's purposes of random draws
+WEIGHTS, ORDER = range(2)  # lstm.training.loop's purposes of random draws
 JUDGED_AT_ONCE = 512
 
 

@@ -59,12 +59,12 @@ def autolstm(folder: Path) -> list[Trained]:
 
 def ours(folder: Path) -> list[Trained]:
     """From the study and the checkpoints."""
-    from cluster import study
+    from cluster.study import stored
     from lstm import checkpoint
 
     (name,) = (path.name for path in folder.glob("bench-*"))
     trials = []
-    for trial in study.read(f"sqlite:///{folder / 'study.db'}", name).trials:
+    for trial in stored.read(f"sqlite:///{folder / 'study.db'}", name).trials:
         found = checkpoint.load(trial.checkpoint)
         if not (found and trial.started_at_ms and trial.ended_at_ms):
             continue  # it has not ended; it will be missed

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from experiments import spec
-from lstm.sections import DataConfig
+from experiments.spec import loader
+from lstm.config.forecast import DataConfig
 
 FOLDER = Path(__file__).parent
 SPECS = {"short": FOLDER / "short.yaml", "minute": FOLDER / "minute.yaml"}
@@ -14,7 +14,7 @@ SPECS = {"short": FOLDER / "short.yaml", "minute": FOLDER / "minute.yaml"}
 
 def make(path: Path, csv: Path) -> dict[str, Any]:
     """What is to be trained, on which rows, in which order."""
-    experiment = spec.load(path, environment={**os.environ, "BENCH_CSV": str(csv)}).experiment
+    experiment = loader.load(path, environment={**os.environ, "BENCH_CSV": str(csv)}).experiment
     data, training, search = experiment.data, experiment.training, experiment.search
     assert isinstance(data, DataConfig)
     assert search is not None

@@ -8,7 +8,7 @@ import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each ch
 import pytest
 import twin
 
-from cluster.trial import TrialActor
+from cluster.ray_backend.actor import TrialActor
 from experiments.cli import main
 
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy
 from audit import audit
 
-from dashboards import runs
+from dashboards.tracking import runs
 from lstm import checkpoint
 
 SPEC = """\

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lstm import checkpoint, datasets, ownership, tasks
+from lstm import checkpoint, ownership
+from lstm.data import dataset
+from lstm.data import load as datasets
+from lstm.tasks import registry as tasks
 
 
 @pytest.fixture
@@ -124,8 +127,8 @@ def test_where_the_checkpoint_lies_is_told(there, sweep):
 @pytest.fixture
 def writer(there, monkeypatch, tmp_path):
     """As if the sweep's trials were language models."""
-    from lstm.config import TrialConfig
-    from lstm.training import train
+    from lstm.config.trial import TrialConfig
+    from lstm.training.loop import train
 
     (tmp_path / "a.txt").write_text("To be, or not to be: that is the question.\n" * 20)
     settings = {"path": "a.txt", "lookback": 8, "split": {"validation": 0.1, "test": 0.1}}
@@ -133,7 +136,7 @@ def writer(there, monkeypatch, tmp_path):
     config = TrialConfig.model_validate({"task": "language_model", "data": settings, "training": training})
     data = datasets.load(config, tmp_path)
     (epoch,) = train(config, data)
-    kept = checkpoint.Checkpoint(config, checkpoint.Facts.of(data), epoch.state)
+    kept = checkpoint.Checkpoint(config, dataset.Facts.of(data), epoch.state)
     monkeypatch.setattr(ownership, "load", lambda *_: kept)
     return kept
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audit import audit
 
-from lstm import probe
+from lstm.diagnostics import probe
 
 SCRIPT = Path(sys.executable).with_name("sweep")
 

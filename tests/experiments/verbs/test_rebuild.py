@@ -7,7 +7,7 @@ from contextlib import closing
 
 from audit import audit
 
-from cluster.lease import Lease
+from cluster.study.lease import Lease
 
 
 def rows(home, query):

@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 import twin
 
-from cluster import study
-from cluster.lease import Lease
-from cluster.trial import TrialActor
-from dashboards import runs
+from cluster.ray_backend.actor import TrialActor
+from cluster.study import stored
+from cluster.study.lease import Lease
+from dashboards.tracking import runs
 from experiments.cli import main
-from lstm import datasets, ownership, tasks
-from lstm.config import TrialConfig
-from lstm.rivals import registry, store
+from lstm import ownership
+from lstm.config.trial import TrialConfig
+from lstm.data import load as datasets
+from lstm.rivals import registry
+from lstm.tasks import registry as tasks
+from lstm.verdict import store
 
 SPEC = """\
 name: tiny
@@ -197,7 +200,7 @@ def test_verify_finds_what_is_wrong_and_says_what_mends_it(whole, sweep, what):
 def in_mlflow(folder):
     """The rivals' figures of the sweep's run and its description."""
     client = runs.connect(f"sqlite:///{folder}/runs/mlflow.db")
-    study_id = str(study.read(f"sqlite:///{folder}/runs/study.db", "tiny").facts["id"])
+    study_id = str(stored.read(f"sqlite:///{folder}/runs/study.db", "tiny").facts["id"])
     (run,) = [run for run in runs.of_sweep(client, "tiny", study_id) if "sweep.trial" not in run.data.tags]
     figures = {name: value for name, value in run.data.metrics.items() if name.startswith("rival/")}
     return figures, run.data.tags.get("mlflow.note.content")
@@ -325,7 +328,7 @@ def test_an_interrupted_run_fits_none(folder, tiny):
 
 def test_the_figures_are_those_of_the_task(ended, sweep):
     found = told(sweep)
-    swept = study.read(f"sqlite:///{ended.folder}/runs/study.db", "tiny")
+    swept = stored.read(f"sqlite:///{ended.folder}/runs/study.db", "tiny")
     judged = store.read(str(ended.kept), ownership.studies_of(swept.facts), swept.facts["data_fingerprint"])
     base = TrialConfig.model_validate(swept.facts["base"])
     data = datasets.load(base, ended.folder, 21)

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from lstm.sections import DATA
+from lstm.config.tasks import DATA
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -116,8 +116,8 @@ def test_the_home_is_named_where_it_is_not_the_usual_one(copied, sweep, capfd):
 
 
 def test_a_sweep_that_is_refused_late_leaves_no_trace(folder, sweep, monkeypatch):
-    from cluster import sweep as sweeps
-    from lstm.records import BadInput
+    from cluster import driver as sweeps
+    from lstm.records.errors import BadInput
 
     def refuse(*_, **__):
         raise BadInput("no node has what a trial needs")
@@ -132,8 +132,9 @@ def test_a_sweep_that_is_refused_late_leaves_no_trace(folder, sweep, monkeypatch
 
 
 def test_a_sweep_that_has_started_is_never_cleaned_away(folder, sweep, monkeypatch):
-    from cluster import sweep as sweeps
-    from lstm.records import BadInput, SweepStarted
+    from cluster import driver as sweeps
+    from lstm.records.errors import BadInput
+    from lstm.records.events import SweepStarted
 
     def fail(order, series, record, memory, **_):
         record(SweepStarted("tiny", 4, "val/loss", "minimize", 0))

@@ -7,7 +7,7 @@ from contextlib import closing
 import optuna
 import pytest
 
-from cluster.lease import Lease
+from cluster.study.lease import Lease
 
 
 def test_a_sweep_that_is_complete(copied, sweep):

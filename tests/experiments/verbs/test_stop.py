@@ -1,7 +1,7 @@
 import json
 import threading
 
-from cluster.lease import Lease
+from cluster.study.lease import Lease
 
 
 def test_nobody_to_stop(copied, sweep):

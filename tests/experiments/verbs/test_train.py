@@ -22,12 +22,12 @@ def test_epochs_are_told_kept_and_not_repeated(folder, sweep):
 
 
 def test_it_goes_on_where_it_stopped(folder, sweep, monkeypatch):
-    from lstm import training
+    from lstm.training import loop
 
-    whole = training.train
-    monkeypatch.setattr(training, "train", lambda *a, **k: iter([next(whole(*a, **k))]))
+    whole = loop.train
+    monkeypatch.setattr(loop, "train", lambda *a, **k: iter([next(whole(*a, **k))]))
     sweep("train", "tiny.yaml")
-    monkeypatch.setattr(training, "train", whole)
+    monkeypatch.setattr(loop, "train", whole)
     lines = sweep("train", "tiny.yaml").out.splitlines()
     assert lines[0] == "tiny: trained for 1 epoch before: goes on"
     assert lines[1].startswith("epoch 2  ")
@@ -72,7 +72,7 @@ def test_what_the_memory_can_not_hold_is_refused_before_anything_is_written(fold
 
 
 def test_memory_that_ends_while_it_trains_is_told_in_a_line(folder, sweep, monkeypatch):
-    from lstm import training
+    from lstm.training import loop
 
     def fails(error):
         def train(*arguments, **settings):
@@ -81,13 +81,13 @@ def test_memory_that_ends_while_it_trains_is_told_in_a_line(folder, sweep, monke
 
         return train
 
-    whole = training.train
-    monkeypatch.setattr(training, "train", fails(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
+    whole = loop.train
+    monkeypatch.setattr(loop, "train", fails(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
     answer = sweep("train", "tiny.yaml")
     assert answer.code == 1
     assert answer.err.startswith("tiny: out of memory after 1 epoch; make model.hidden_size, ")
     assert answer.err.count("\n") == 1
-    monkeypatch.setattr(training, "train", fails(RuntimeError("something else")))
+    monkeypatch.setattr(loop, "train", fails(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
         sweep("train", "tiny.yaml", "--home", "other")
 

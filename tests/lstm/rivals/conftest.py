@@ -5,9 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm import problems, sequences, text
-from lstm.config import ModelConfig, TrainingConfig, TrialConfig
-from lstm.sections import ClassifyData, MemoryData, Sizes, TextData
+from lstm.config.classify import ClassifyData
+from lstm.config.language_model import TextData
+from lstm.config.memory import MemoryData, Sizes
+from lstm.config.model import ModelConfig
+from lstm.config.training import TrainingConfig
+from lstm.config.trial import TrialConfig
+from lstm.data import classify as classify_data
+from lstm.data import language_model as language_data
+from lstm.data import memory as memory_data
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 
@@ -61,13 +67,13 @@ def cases(tmp_path_factory, trial_config, series_of):
         split={"validation": 0.2, "test": 0.25, "seed": 1},
     )
     config = _trial("classify", digits, metric="val/accuracy", direction="maximize")
-    found["classify"] = (sequences.load(digits, EXPERIMENTS), config)
+    found["classify"] = (classify_data.load(digits, EXPERIMENTS), config)
     for unit in ("characters", "words"):
         section = TextData(path="a.txt", unit=unit, lookback=5, split={"validation": 0.2, "test": 0.2})
-        found[unit] = (text.load(section, folder), _trial("language_model", section))
+        found[unit] = (language_data.load(section, folder), _trial("language_model", section))
     sizes = Sizes(train=60, validation=20, test=30)
     for problem, length, warmup in (("adding", 12, 0), ("copy", 4, 2), ("mackey_glass", 60, 5)):
         options = {"memorize": 3, "symbols": 4} if problem == "copy" else {}
         section = MemoryData(problem=problem, length=length, sizes=sizes, **options)
-        found[problem] = (problems.generate(section), _trial("memory", section, warmup))
+        found[problem] = (memory_data.generate(section), _trial("memory", section, warmup))
     return found

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
+from lstm.config.tasks import DATA
 from lstm.rivals import bounded, registry
-from lstm.sections import DATA
 
 
 def test_a_process_of_its_own_comes_to_the_same(cases):

@@ -3,9 +3,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from lstm import classify
 from lstm.rivals import classify as rivals
 from lstm.rivals import registry
+from lstm.tasks import classify
 
 
 def flat(data, part, unit=1.0):

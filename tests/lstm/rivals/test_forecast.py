@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge as Independent
 
-from lstm import data
-from lstm.checkpoint import Facts
-from lstm.data import seasonal_naive
-from lstm.records import BadInput
+from lstm.config.forecast import DataConfig
+from lstm.data import forecast as forecast_data
+from lstm.data.dataset import Facts
+from lstm.data.seasonal_naive import seasonal_naive
+from lstm.records.errors import BadInput
 from lstm.rivals import forecast, registry
-from lstm.rivals.network import predict
 from lstm.rivals.rival import Fitted
-from lstm.sections import DataConfig
+from lstm.verdict.network import predict
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 CO2 = EXPERIMENTS / "data" / "co2.csv"
@@ -238,7 +238,7 @@ def test_co2s_rivals_are_as_good_as_those_made_by_hand(trial_config):
         "missing": "interpolate",
     }
     config = trial_config(section)
-    series = data.load(config.data, EXPERIMENTS, 130)
+    series = forecast_data.load(config.data, EXPERIMENTS, 130)
     ran = registry.run_some(registry.names("forecast"), series, config, 0)
     found = {each.name: each.judgements["test"] for each in ran if each.fitted}
     figures = {name: each.metrics["mae_original"] for name, each in found.items()}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Independent
 
-from lstm.problems import draw
+from lstm.data.memory import draw
 from lstm.rivals import registry
 
 

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
-from lstm import tasks
-from lstm.checkpoint import Checkpoint, Facts
-from lstm.records import BadInput
+from lstm.checkpoint import Checkpoint
+from lstm.config.memory import MemoryData
+from lstm.config.tasks import DATA
+from lstm.data.dataset import Facts
+from lstm.records.errors import BadInput
 from lstm.rivals import registry
-from lstm.rivals.network import network_items
 from lstm.rivals.rival import Fitted, LeftOut
-from lstm.sections import DATA, MemoryData
-from lstm.training import train
+from lstm.tasks import registry as tasks
+from lstm.training.loop import train
+from lstm.verdict.network import network_items
 
 CASES = ["forecast", "classify", "characters", "words", "adding", "copy", "mackey_glass"]
 
@@ -129,7 +131,7 @@ def test_a_name_that_no_rival_has_is_refused_with_those_that_there_are():
 
 def test_long_inputs_are_averaged_over_stretches_for_the_ridge(cases):
     section = MemoryData(problem="adding", length=2_000, sizes={"train": 30, "validation": 5, "test": 5})
-    from lstm.problems import generate
+    from lstm.data.memory import generate
     from lstm.rivals import memory
 
     config = cases["adding"][1].model_copy(update={"data": section})

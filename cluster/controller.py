@@ -1,0 +1,387 @@
+"""Between the study and whoever runs trials: what to try next, what a result means, when a trial ends.
+
+Nothing here raises into Tune, where an exception would end the whole sweep: it backs off while the
+study's database does not answer, or stops the sweep cleanly.
+"""
+
+import functools
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from cluster.config import StopConfig
+from cluster.goodput import Workers
+from cluster.interrupts import Stop
+from cluster.messages import OUT_OF_MEMORY, RAISED, Failure, Probed, Started, killed_for_memory, what_ray_said, why_lost
+from cluster.space import suggest as space
+from cluster.study.lease import OUTAGE_S
+from cluster.study.retry import Patience, Unreachable
+from cluster.study.study import Study
+from cluster.trials.attempt import Attempt
+from cluster.trials.checkpoints import TrialCheckpoints
+from cluster.trials.endings import Endings
+from cluster.trials.queue import TrialQueue
+from cluster.trials.stop_rules import StopRules
+from lstm.records.epoch import Epoch
+from lstm.records.events import EpochEnded, Notice, Record, TrialLost, TrialStarted, now_ms
+from lstm.records.goodput import BESIDE, NOTHING
+from lstm.records.state import TrialState
+from lstm.records.sweep import EXHAUSTED
+
+LOSSES = 5  # attempts that may end with their process before a trial counts as failed
+# And with a host that has no memory left before it counts as one that has no room: once it may be the others' fault.
+MEMORY_LOSSES = 2
+UNBORN = 4  # attempts at one trial that bring no worker to life, while no other lives, before the sweep ends
+FINISHED = "FINISHED"  # in place of a config: none will come any more
+AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
+T = TypeVar("T")
+
+
+def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
+    """Turns an exception into a clean stop of the sweep."""
+
+    @functools.wraps(method)
+    def guarded(self: "TrialController", *arguments: Any, **named: Any) -> T | None:
+        try:
+            return method(self, *arguments, **named)
+        except Unreachable as error:
+            self.stop.now(str(error), 1)
+            return None
+        except Exception as error:
+            with suppress(OSError):
+                traceback.print_exc()  # goes to the sweep's log, whose disk may be full
+            self.stop.now(f"{type(error).__name__} in {method.__name__}: {error}", 1)
+            return None
+
+    return guarded
+
+
+class TrialController:
+    """One study behind whoever runs its trials.
+
+    Args:
+        study: The sweep's study, held under its lease.
+        checkpoints: Address under which each trial has its own.
+        keep_best: Whether a trial that is not the best loses its weights when it ends.
+        order: What every actor is told: `cpus`, `gpus`, `probe`, `studies`.
+        limit: Says how many trials may be asked for at once.
+        stop: Where the end is asked for.
+        record: Receives the events.
+        patience: Calls the study, which may be away.
+        kill: Ends an actor, by its handle, that may be gone already.
+
+    Raises:
+        Unreachable: the study is away for too long.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        checkpoints: str,
+        keep_best: bool,
+        order: Mapping[str, Any],
+        limit: Callable[[], int],
+        stop: Stop,
+        record: Record,
+        patience: Patience,
+        kill: Callable[[Any], None],
+    ) -> None:
+        self.stop, self._insist, self._kill = stop, patience, kill
+        self._study = study
+        self._order, self._limit, self._record = dict(order), limit, record
+        self._live: dict[str, Attempt] = {}
+        self._queue = TrialQueue(study, patience)
+        self._saved = TrialCheckpoints(
+            study,
+            checkpoints,
+            studies=order["studies"],
+            keep_best=keep_best,
+            base=self._queue.base,
+            insist=patience,
+            record=record,
+        )
+        self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
+        sweep = self._insist(study.sweep)
+        self._workers, self._beside = Workers(time.monotonic), sweep.beside
+        self._rules = StopRules(study.search.stop if study.search else StopConfig(), sweep, stop)
+        self._endings = Endings(
+            study,
+            sweep,
+            queue=self._queue,
+            saved=self._saved,
+            rules=self._rules,
+            workers=self._workers,
+            insist=patience,
+            record=record,
+        )
+        self._saved.strip_again(sweep)
+        self._endings.check_target()
+        self._rules.check_failures()
+
+    @_safely
+    def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
+        """The next trial's config for Tune; None to be asked again; FINISHED when none can come any more."""
+        if self.stop.reason:
+            return FINISHED
+        running = {a.number for a in self._live.values() if not a.ended}
+        number = self._insist(lambda: self._queue.next(running, self._limit()))
+        if number is None:
+            return None if running or self._queue.is_waiting else FINISHED
+        settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
+        pruned_after = self._study.pruned_after(number)
+        config = space.resolve(self._study.base, settings).model_dump()
+        address = self._saved.address_of(number)
+        derived = self._study.derived(number)
+        live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
+        if number != self._queue.base and self._insist(lambda: self._study.resolves_to_base(number)):
+            self._saved.take_from_base(live)
+        self._live[tune_id] = live
+        return {
+            **self._order,
+            "number": number,
+            "attempt": attempt,
+            "address": address,
+            "trial": config,
+            "over": bool(pruned_after),
+        }
+
+    def born(self, tune_id: str) -> None:
+        """A worker has come to life for a trial, a new one or one that had another trial before."""
+        if live := self._live.get(tune_id):
+            live.born = True
+            self._queue.unborn.clear()
+            self._queue.raised.pop(live.number, None)
+
+    @_safely
+    def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
+        """Takes a step's result; whether Tune must stop the trial. The last one ends the trial."""
+        live, started = self._live.get(tune_id), result.get("started")
+        actor = started.actor.pop() if started and started.actor else None
+        if live is None or live.ended:
+            return True
+        if started:
+            self.born(tune_id)
+            live.actor = actor
+            self._started(live, started)
+            self._workers.begins(live.number, live.worker, result.get("spent", NOTHING), started.before)
+        else:
+            self._workers.hears(live.number, result.get("spent", NOTHING), kept=bool(result["epochs"]))
+        live.epochs += result["epochs"]
+        if failure := result.get("failure"):
+            self._failed(live, failure)
+            return True
+        if text := result.get("waiting"):
+            self._storage_fails(live, text)
+            return False
+        self._stuck_since = None
+        prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
+        for epoch in result["epochs"]:
+            self._record(EpochEnded(live.number, epoch))
+        self._after(live, prune=prune, probed=result.get("probed"))
+        return live.ended
+
+    def _after(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
+        """Ends a trial, or has it probed, where its latest epoch, its pruner or its probe was the last to come."""
+        last = live.epochs[-1] if live.epochs else None
+        if last and last.stop == "diverged":
+            self._endings.end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
+        elif last and last.stop:
+            if probed or not self._order["probe"]:
+                self._complete(live, last, probed)
+        elif last and prune and self._order["probe"] and live.actor is not None:
+            self._wind_up(live, last.number)
+        elif prune or probed:
+            after = live.pruned_after or (last.number if last else 0)
+            self._endings.end(live, "PRUNED", f"pruned after epoch {after}", probed=probed)
+
+    def _complete(self, live: Attempt, last: Epoch, probed: Probed | None) -> None:
+        """Ends a trial that trained to its end; one without a figure that is searched for has nothing to be told."""
+        second = self._study.second
+        if second and (probed is None or second.figure(probed.numbers) is None):
+            why = probed.trouble if probed and probed.trouble else f"its network has no {second.metric}"
+            self._endings.end(live, "PRUNED", f"could not be probed: {why}", probed=probed)
+        else:
+            self._endings.end(live, "COMPLETE", "" if last.stop == "max_epochs" else str(last.stop), probed=probed)
+
+    def _wind_up(self, live: Attempt, epoch: int) -> None:
+        """Keeps that a trial is pruned, and has its actor probe instead of training on."""
+        self._insist(lambda: self._study.prune(live.number, epoch))
+        live.pruned_after = epoch
+        live.actor.wind_up.remote()  # calls of one process keep their order: it comes before the step that is next
+
+    def error(self, tune_id: str, text: str) -> None:
+        """What Ray said of a trial's actor that was lost; `complete` follows."""
+        if live := self._live.get(tune_id):
+            live.error = text
+
+    @_safely
+    def complete(self, tune_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
+        """Tune's word that it let go of a trial; its last result comes only here."""
+        live = self._live.get(tune_id)
+        if live is None:
+            return
+        if not live.ended and result and result.get("done") and not error:
+            self.result(tune_id, result)
+        if not live.ended and error and live.error and not live.born:
+            self._not_born(live)
+        elif not live.ended and error:
+            self._lost(live, why_lost(live.error))
+        del self._live[tune_id]
+
+    def _started(self, live: Attempt, started: Started) -> None:
+        worker, at_ms = started.worker, started.at_ms
+        live.worker, live.pid = worker, started.pid
+        self._insist(lambda: self._study.started(live.number, worker, at_ms))
+        self._record(
+            TrialStarted(
+                live.number,
+                live.attempt,
+                live.settings,
+                live.config,
+                at_ms,
+                checkpoint=live.address,
+                worker=worker,
+                derived=live.derived,
+                is_base=live.number == self._queue.base,
+            )
+        )
+        for text in started.broken:
+            self._record(Notice(f"trial {live.number}: {text}; an earlier state is used"))
+
+    def let_go(self) -> None:
+        """Kills the actors of trials that have not ended: what they have not written is trained again.
+
+        Tune waits for an actor that is in the middle of an epoch, however long that takes.
+        """
+        for live in self._live.values():
+            if live.actor is not None and not live.ended:
+                live.ended = True
+                self._workers.lets_go(live.number, live.worker, alive=False)
+                self._kill(live.actor)
+
+    def _failed(self, live: Attempt, failure: Failure) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=True)
+        if failure.kind == "passing":
+            self._lost(live, failure.text)
+        elif failure.kind == "storage":
+            self._storage_fails(live, failure.text)
+            self._again(live, failure.text, AGAIN_S)
+        elif failure.kind == "refused":
+            self._again(live, failure.text, AGAIN_S)
+            self.stop.now(failure.text, 1)
+        elif failure.kind == "diverged":
+            self._endings.end(live, "PRUNED", failure.text, diverged=True)
+        else:
+            self._endings.end(live, "FAIL", failure.text)
+
+    def _lost(self, live: Attempt, reason: str) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=False)
+        losses = self._insist(lambda: self._study.lost(live.number))
+        live.ended = True
+        if reason == OUT_OF_MEMORY:
+            self._queue.out_of_memory.update([live.number])
+        without_room = self._queue.out_of_memory[live.number] >= MEMORY_LOSSES
+        if (without_room or losses >= LOSSES) and self._give_up(live, reason, losses, without_room=without_room):
+            return
+        self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
+
+    def _give_up(self, live: Attempt, reason: str, times: int, *, without_room: bool = False) -> bool:
+        """Ends a trial that was lost too often; whether it could be ended."""
+        live.ended = True
+        try:
+            _, live.epochs, live.known = self._saved.catch_up(live.number, live.address)
+        except OSError as error:  # nothing is known of what it did: it is not ended now
+            self._storage_fails(live, f"{live.address}: {error.strerror or error}")
+            return False
+        state: TrialState = "PRUNED" if without_room else "FAIL"
+        self._endings.end(live, state, f"{reason} ({times} times)", diverged=without_room)
+        return True
+
+    def _not_born(self, live: Attempt) -> None:
+        """Tries a trial again for which no worker came to life, uncounted: that is no fault of the trial's.
+
+        Where none comes to life at all, ends the sweep, ready to be run again. Where others do and this trial's raise
+        each time, it is the trial after all.
+        """
+        live.ended = True
+        self._workers.lets_go(live.number, live.worker, alive=False)
+        self._queue.unborn[live.number] += 1
+        times, why, reason = self._queue.unborn[live.number], what_ray_said(live.error), why_lost(live.error)
+        self._queue.raised[live.number] += reason.startswith(RAISED)
+        if (raised := self._queue.raised[live.number]) >= LOSSES and self._give_up(live, reason, raised):
+            return
+        if times == 1:
+            self._record(Notice(f"trial {live.number}: no worker came to life for it, it is tried again: {why}"))
+        if times >= UNBORN and not any(other.born and not other.ended for other in self._live.values()):
+            self.stop.now(f"no worker comes to life: {why}", 1)
+        self._queue.again(live.number, min(2.0 ** (times - 1), 30.0))
+
+    def _again(self, live: Attempt, reason: str, pause_s: float) -> None:
+        self._workers.lets_go(live.number, live.worker, alive=False)
+        live.ended = True
+        self._queue.again(live.number, pause_s)
+        self._record(TrialLost(live.number, live.attempt, reason, now_ms()))
+
+    def _storage_fails(self, live: Attempt, text: str) -> None:
+        """Tells it once a trial; where nothing has moved for long, ends the sweep, ready to be run again."""
+        now = time.monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+        if not live.waits:
+            live.waits = True
+            self._record(Notice(f"trial {live.number} waits: {text}"))
+        if now - self._stuck_since > OUTAGE_S:
+            self.stop.now(f"no trial could go on for {OUTAGE_S / 60:.0f} minutes: {text}", 1)
+
+    @_safely
+    def restart(self, text: str) -> None:
+        """Takes back every trial after Tune gave up, as it does where Ray's memory monitor kills an actor.
+
+        Those whose process Ray names are lost to the memory; the others go on from their checkpoints, uncounted.
+        """
+        killed = killed_for_memory(text)
+        attempts = [live for live in self._live.values() if not live.ended]
+        for live in attempts:
+            if live.actor is not None:
+                self._kill(live.actor)
+            if live.pid in killed:
+                self._lost(live, OUT_OF_MEMORY)
+            else:
+                self._again(live, "Ray's memory monitor stopped the sweep's trials", 0.0)
+        self._live.clear()
+        self._workers.disband()
+
+    def rest(self) -> dict[str, Any]:
+        """What is known when no trial is left and no trial's end tells, as facts.
+
+        That is what workers spent, under all drivers, and whether it was for want of anything new that none is left.
+        """
+        at_ms, before = self._beside
+        spent = self._workers.rest()
+        # In MLflow the later of two points after as many trials is the one that counts.
+        facts = {BESIDE: {"at_ms": max(now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
+        if self._queue.is_exhausted:
+            return facts | {EXHAUSTED: self._insist(self._study.exhausted)}
+        known = self._insist(lambda: self._study.facts)
+        return facts | ({EXHAUSTED: None} if known.get(EXHAUSTED) else {})
+
+    @_safely
+    def close_open(self, reason: str) -> None:
+        """Ends, as pruned, every trial that has not; for a sweep that will not go on."""
+        for number in self._insist(self._study.running):
+            self._close(number, reason)
+
+    def _close(self, number: int, reason: str) -> None:
+        self._insist(lambda: self._study.adopt(number))
+        address = self._saved.address_of(number)
+        try:
+            trial, epochs, known = self._saved.catch_up(number, address)
+        except OSError as error:
+            self._record(Notice(f"{address}: can't be read or written: {error}"))
+            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
+            self._record(trial.starting(address, now_ms()))
+        closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, known=known)
+        self._endings.end(closed, "PRUNED", reason)

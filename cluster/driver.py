@@ -1,0 +1,267 @@
+"""Drives a sweep to its number of trials: lease, cluster, study, Tune; safe to start again for ever."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from cluster.interrupts import Stop, deadline, signals
+from cluster.opening import open_study
+from cluster.order import Memory, Order, Outcome
+from cluster.ray_backend.connection import join
+from cluster.ray_backend.nodes import Joined, count_slots
+from cluster.study import storage
+from cluster.study.lease import HeldError, Lease, driver
+from cluster.study.retry import Patience, Unreachable
+from cluster.study.stored import AWAY, trouble, unanswered
+from cluster.study.study import Study
+from lstm import ownership
+from lstm.data.dataset import Dataset
+from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+
+SLOTS_S = 10.0  # how old the count of the cluster's slots may be
+
+
+def run(
+    order: Order,
+    series: Dataset,
+    record: Record,
+    memory: Memory,
+    *,
+    address: str | None,
+    conclude: Callable[[Outcome], None],
+    settle: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Drives the sweep until all its trials have ended or it is stopped.
+
+    Args:
+        order: What is to be done.
+        series: The data, loaded once.
+        record: Receives every event of this driver, from this thread and others.
+        memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
+        address: A running Ray cluster's, or None for a local one.
+        conclude: Called with the outcome while the sweep is still this driver's.
+        settle: Called once the sweep is this driver's, before its study is opened.
+
+    Raises:
+        BadInput: the address, the resources or the storage are wrong, or the spec has changed.
+        HeldError: another driver holds the sweep.
+    """
+    stop = Stop()
+
+    def head_lost(why: str) -> int:
+        stop.now(why, 1)
+        record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
+        return stop.code
+
+    with signals(stop) as install:
+        if held := driver(order.study_url, order.name):
+            raise HeldError(str(held))
+        place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare)
+        with (
+            _to_be_left(place) as (joined, leave),
+            Lease(
+                order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
+            ) as lease,
+        ):
+            install()
+            study = _open(order, series, settle)
+            patience = Patience(order.study_url, lease.held, stop, record)
+            outcome = _run_opened(order, study, series, joined, record, memory, stop, patience, leave)
+            conclude(outcome)
+            return outcome
+
+
+def _run_opened(
+    order: Order,
+    study: Study,
+    series: Dataset,
+    joined: Joined,
+    record: Record,
+    memory: Memory,
+    stop: Stop,
+    patience: Patience,
+    leave: Callable[[], None],
+) -> Outcome:
+    """Drives a sweep whose study is open, leaves the cluster, and tells how it ended."""
+    for text in joined.warnings:
+        record(Notice(text))
+    record(_started(order, study, series))
+    replayed = threading.Event()
+    before: Sweep | None = None
+    try:
+        before = _settle(study, patience, record)
+        delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
+        delivery.start()
+        try:
+            _drive(order, study, series, joined, stop, record, patience)
+        finally:
+            delivery.join(1.0 if stop.code else None)  # it may be waiting for MLflow
+    except Unreachable as error:
+        stop.now(str(error), 1)
+    leave()
+    outcome = _outcome(order, study, before, stop, replayed=replayed.is_set())
+    why = outcome.reason or "all trials have ended"
+    record(SweepEnded(outcome.complete, why, now_ms(), outcome.sweep.goodput))
+    return outcome
+
+
+def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
+    """The sweep's study, with the retries that are asked for queued."""
+    try:
+        settle()
+        study = open_study(order, series)
+        for parent in order.retries:
+            study.retry(parent)
+        return study
+    except AWAY as error:
+        raise unanswered(order.study_url, error) from None
+
+
+def _prepare() -> None:
+    """Imports what is needed as soon as Ray runs."""
+    from cluster.ray_backend import tune  # noqa: F401 # for what it imports
+
+    storage.prepare()
+
+
+@contextmanager
+def _to_be_left(context: AbstractContextManager[Joined]) -> Iterator[tuple[Joined, Callable[[], None]]]:
+    """A context, and what leaves it from a thread, to be called once or not at all; its end is waited for here."""
+    with ExitStack() as stack:
+        entered = stack.enter_context(context)
+        leaving = threading.Thread(target=stack.close, name="leave", daemon=True)
+        try:
+            yield entered, leaving.start
+        finally:
+            if leaving.ident:
+                leaving.join()
+
+
+def _settle(study: Study, patience: Patience, record: Record) -> Sweep:
+    """Ends what a killed driver had decided to end; the sweep as it stands then."""
+    settled = patience(study.settle)
+    before = patience(study.sweep)
+    trials = {trial.number: trial for trial in before.trials}
+    for ending in before.endings():
+        if ending.number in settled:
+            replay(before, trials[ending.number], ending, record)
+    return before
+
+
+def _outcome(order: Order, study: Study, before: Sweep | None, stop: Stop, *, replayed: bool) -> Outcome:
+    try:
+        sweep, importances = study.sweep(), {} if stop.code else study.importances()
+    except AWAY as error:
+        stop.now(f"the study's database does not answer ({trouble(order.study_url, error)})", 1)
+        known = before or Sweep(order.name, order.base.metric, order.base.direction, order.n_trials, ())
+        return Outcome(known, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
+    complete = sweep.over() or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
+    if complete and sweep.best is None:
+        ended = [t for t in sweep.counted if t.ended]
+        stop.now(f"no trial completed, the last one: {ended[-1].reason}", 1)
+    reason = stop.reason or (sweep.exhausted if complete and sweep.done < sweep.n_trials else "")
+    return Outcome(sweep, importances, complete, reason, stop.code, replayed)
+
+
+def _drive(
+    order: Order,
+    study: Study,
+    series: Dataset,
+    joined: Joined,
+    stop: Stop,
+    record: Record,
+    patience: Patience,
+) -> None:
+    from cluster.controller import TrialController
+    from cluster.ray_backend.actor import kill
+    from cluster.ray_backend.tune import tune
+
+    controller = TrialController(
+        study,
+        checkpoints=order.checkpoints,
+        keep_best=order.storage.keep == "best",
+        order={
+            "cpus": order.resources.cpus_per_trial,
+            "gpus": joined.gpus_per_trial,
+            "probe": order.probe,
+            "studies": (order.study_id, *order.studies_before),
+        },
+        limit=_limit(order, joined),
+        stop=stop,
+        record=record,
+        patience=patience,
+        kill=kill,
+    )
+    resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
+    with deadline(_hours(order), stop):
+        tune(controller, series, order.name, resources)
+    if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
+        controller.close_open("the sweep reached its target")
+    rest = controller.rest()
+    patience(lambda: study.remember(**rest))
+
+
+def _limit(order: Order, joined: Joined) -> Callable[[], int]:
+    """Trials that may be asked for at once: one for each slot and a few that wait, so that none falls idle."""
+    fixed = order.resources.max_concurrent
+    if fixed != "auto":
+        return lambda: fixed
+    known = [time.monotonic(), joined.slots]
+
+    def limit() -> int:
+        if time.monotonic() - known[0] > SLOTS_S:
+            known[:] = [time.monotonic(), count_slots(order.resources.cpus_per_trial, joined.gpus_per_trial)]
+        slots = int(known[1])
+        return slots + max(1, slots // 8)
+
+    return limit
+
+
+def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:
+    """Sends the events of ended trials that were never recorded again, from study and checkpoints; then sets `done`."""
+    endings = sweep.endings()
+    try:
+        known = set(memory.recorded()) if endings else set()
+        trials = {trial.number: trial for trial in sweep.trials}
+        for ending in endings:
+            if stop.code:  # interrupted: the next driver sends the rest
+                return
+            if ending.number not in known:
+                replay(sweep, trials[ending.number], ending, memory.record)
+        done.set()
+    except Exception as error:  # no training waits for it
+        traceback.print_exc()
+        record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
+
+
+def replay(sweep: Sweep, trial: Trial, ending: TrialEnded, record: Record) -> None:
+    """Sends the events of an ended trial."""
+    record(trial.starting(trial.checkpoint))
+    found = ownership.load_trial(sweep, trial)
+    for epoch in found.state.history if found else ():
+        record(EpochEnded(trial.number, epoch))
+    if trial.probed is not None:
+        record(trial.probed)
+    record(ending)
+
+
+def _started(order: Order, study: Study, series: Dataset) -> SweepStarted:
+    return SweepStarted(
+        sweep=order.name,
+        n_trials=study.n_trials,
+        metric=order.base.metric,
+        direction=order.base.direction,
+        at_ms=now_ms(),
+        spec_text=order.spec_text,
+        spec_hash=order.spec_hash,
+        data_fingerprint=series.fingerprint,
+        git_commit=order.git_commit,
+    )
+
+
+def _hours(order: Order) -> float | None:
+    return order.search.stop.max_hours if order.search else None

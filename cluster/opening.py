@@ -1,0 +1,225 @@
+"""The study of a sweep, opened: begun, gone on with, moved or restored, and held against what it must be."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cluster.order import Order
+from cluster.study import moved, restore, stored
+from cluster.study.restore import Known
+from cluster.study.stored import COMPARABLE
+from cluster.study.study import Study
+from lstm import checkpoint, ownership
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Dataset
+from lstm.records.errors import BadInput
+from lstm.records.sweep import KEEPS_BASE, Sweep
+from lstm.storage import disk, files
+
+
+def open_study(order: Order, series: Dataset) -> Study:
+    """The sweep's study, created or checked to be the same sweep.
+
+    Raises:
+        BadInput: a sweep of this name searched something else, or other data.
+    """
+    study = Study(order.study_url, order.name, order.search, order.base)
+    check_same(study.facts, order, series)
+    if stored.unfinished_id_of(study.facts, order.study_url) not in ("", order.study_id):
+        raise BadInput(f"{order.name}: another driver has begun this sweep at this moment; run the same command again")
+    # Before the folder has its mark: a driver that is killed in between leaves no folder of a study that is nobody's.
+    study.remember(**_identity(order))
+    try:
+        ownership.claim(order.checkpoints, order.ownership_mark)
+    except OSError as error:
+        raise BadInput(f"{order.checkpoints}: can't be written: {error.strerror or error}") from None
+    keeps_base = COMPARABLE not in study.facts or bool(study.facts.get(KEEPS_BASE))
+    study.remember(**_facts(order, study, series, keeps_base=keeps_base))
+    study.enqueue_first()
+    return study
+
+
+def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> dict[str, Any]:
+    """What a study remembers of its sweep, in the order in which it is stored.
+
+    `keeps_base` says whether the spec's own settings are a trial: not in a study that an earlier version began.
+    """
+    return {
+        **_identity(order),
+        "spec_text": order.spec_text,
+        "spec_hash": order.spec_hash,
+        "data_fingerprint": series.fingerprint,
+        "base": json.loads(order.base.model_dump_json()),
+        "n_trials": study.n_trials,
+        "target": order.target,
+        **({"second": list(study.second)} if study.second else {}),
+        "folder": order.folder,
+        "checkpoints": order.checkpoints,
+        "git_commit": order.git_commit,
+        **({KEEPS_BASE: True} if order.search and keeps_base else {}),
+        "complete": False,  # until this run has ended with all its trials
+        "recorded": False,  # until MLflow has it all, too
+        stored.COMPARABLE: dict(order.comparable),  # last: a study that has it is whole
+    }
+
+
+def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: Mapping[str, Any]) -> list[int]:
+    """Makes a lost study again; to be called under the lease.
+
+    Args:
+        order: The sweep's, with the study's id and the address of its checkpoints.
+        series: The data.
+        known: What is known of its trials.
+        facts: What it remembered of them.
+
+    Returns:
+        The numbers of the trials of which nothing is known.
+    """
+    stored.discard_unfinished(order.study_url, order.name)
+    study = Study(order.study_url, order.name, order.search, order.base)
+    study.remember(**_identity(order))
+    ownership.claim(order.checkpoints, order.ownership_mark)
+    if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # it was kept elsewhere
+        ownership.take_over(order.checkpoints, order.ownership_mark)
+    unknown = restore.restore(study, known)
+    keeps_base = study.base_trial() is not None
+    study.remember(**facts, **_facts(order, study, series, keeps_base=keeps_base))
+    return unknown
+
+
+def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
+    """Whether a study holds this very sweep.
+
+    Raises:
+        BadInput: it does not; the message says what changed and the ways out.
+    """
+    if COMPARABLE not in facts:
+        return
+    old, new = facts[COMPARABLE], json.loads(json.dumps(dict(order.comparable)))
+    changed = [
+        f"  {path}: was {_show(old, path)}, is {_show(new, path)}"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path, ...) != new.get(path, ...)
+    ]
+    place = moved.checkpoints_of(facts, order.study_url, order.name) or order.checkpoints
+    if place != order.checkpoints and _is_there(place):
+        changed.append(
+            f"  its checkpoints: are in {place}, would be in {order.checkpoints} (storage.checkpoints, --home)"
+        )
+    if facts.get("data_fingerprint") != series.fingerprint:
+        changed.append("  the data: the file's bytes have changed")
+    if changed:
+        raise BadInput(
+            f"{order.name}: this sweep has trials that were trained otherwise, so new ones could not be compared:\n"
+            + "\n".join(changed)
+            + "\nGive the spec another name, or the old value back. (n_trials, stop, resources, tracking and storage "
+            "may change.)"
+        )
+
+
+def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) -> Order:
+    """The order of a sweep that was begun before, under its study's id, and where it is before `found` is carried out.
+
+    The data's path is the one first written, which its trials are known by; so is the loss.
+    """
+    study_id = str(facts.get("id", order.study_id))
+    base = with_loss_of(order, facts).base.with_path(facts["base"]["data"].get("path"))
+    where = moved.checkpoints_of(facts, order.study_url, order.name)
+    # Earlier versions had no folder for each study.
+    here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
+    same = [place for place in here if disk.is_same(Path(place), Path(where))]
+    begun_at = where if same or found is not None else next(filter(_has_trials, here), here[0 if where else 1])
+    return replace(order, study_id=study_id, base=base, begun_at=begun_at, studies_before=_ancestors(facts))
+
+
+def with_loss_of(order: Order, facts: Mapping[str, Any]) -> Order:
+    """The order with the loss of a sweep that was begun before: an earlier version's counts what was filled in."""
+    loss_on = TrialConfig.model_validate(facts["base"]).loss_on
+    return replace(order, base=order.base.model_copy(update={"loss_on": loss_on}))
+
+
+def as_moved(order: Order, found: moved.Moved) -> Order:
+    """The order of a sweep once it is written down where it is now."""
+    before = order.studies_before
+    if found.copied:
+        before = (found.study_before, *before)
+    return replace(order, study_id=found.study, begun_at=found.checkpoints, studies_before=before)
+
+
+def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, place: str, **more: Any) -> None:
+    """Has a study that was moved or copied remember where it is and who it is; to be called under the lease.
+
+    Args:
+        url: The study's database.
+        name: The sweep's name.
+        found: What `moved.look` has found.
+        mark: The study's from now on.
+        place: The folder that the study lies in; "" where that is not to be written down.
+        more: Further facts to be remembered.
+
+    Raises:
+        ForeignCheckpoint: the checkpoints are another study's.
+        OSError: they can't be read or written.
+    """
+    facts = stored.facts(url, name) or {}
+    ancestors = [*([found.study_before] if found.copied else []), *facts.get("ancestors", ())]
+    moved.carry_out(found, mark)
+    # In this order: a study whose driver was killed in the middle is still known to be moved.
+    more |= {"checkpoints": found.checkpoints, "ancestors": list(dict.fromkeys(ancestors))}
+    stored.remember(url, name, **more, id=found.study, **({moved.PLACE: place} if place else {}))
+
+
+def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> None:
+    """Whether the checkpoints of a sweep that was begun before are its own, as far as they will be used.
+
+    Raises:
+        BadInput: they are another study's, or a newer version made them.
+    """
+    mark = ownership.mark_of(order.checkpoints)
+    # A driver that was killed while it made a copy its own may have left its mark alone.
+    own = (order.study_id, *order.studies_before, *([found.study] if found else []))
+    if mark is not None and mark.study not in own:
+        ownership.refuse_another(order.checkpoints, order.study_id)
+    for trial in sweep.trials:
+        used = trial.state == "RUNNING" or (sweep.best is not None and trial.number == sweep.best.number)
+        # An earlier version left no mark, so that another study may have been there.
+        if used or (mark is None and trial.checkpoint):
+            address = trial.checkpoint or checkpoint.address_of(order.checkpoints, trial.number)
+            try:
+                ownership.load(address, ownership.Owner.of(sweep, trial))
+            except ownership.ForeignCheckpoint as error:
+                text = f"{error}. Another sweep has used this folder: give this spec another name and run it anew"
+                raise BadInput(text) from None
+            except OSError as error:
+                raise BadInput(f"{address}: can't be read: {error.strerror or error}") from None
+
+
+def _ancestors(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    return ownership.studies_of(facts)[1:]
+
+
+def _is_there(place: str) -> bool:
+    return "://" in place or Path(place).is_dir()
+
+
+def _has_trials(place: str) -> bool:
+    try:
+        return any(name.startswith("trial-") for name in files.names(place))
+    except OSError:
+        return False
+
+
+def _show(tree: Mapping[str, Any], path: str) -> str:
+    return json.dumps(tree[path]) if path in tree else "not there"
+
+
+def _identity(order: Order) -> dict[str, Any]:
+    """What a study remembers first: the version of its form, which one it is, and where."""
+    return {
+        # One that was begun before has the form that it had then: its loss is known to the version that began it.
+        "form": 1 if order.base.loss_on == "all" else stored.FORMAT,
+        "id": order.study_id,
+        **({moved.PLACE: order.place} if order.place else {}),  # after it: a copy that says so has an id of its own
+    }

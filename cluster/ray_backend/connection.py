@@ -1,0 +1,211 @@
+"""Joins a Ray cluster, or starts a local one; every node is checked before the first trial, the head is watched."""
+
+import atexit
+import gc
+import logging
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cluster
+import lstm
+from cluster.config import ResourcesConfig
+from cluster.ray_backend import head, scratch
+from cluster.ray_backend.head_watch import FAR, NEAR, Watch, leave
+from cluster.ray_backend.nodes import Joined, check
+from cluster.ray_backend.private_patches import LOCAL, end_monitor, sooner
+from lstm import device
+from lstm.records.errors import BadInput
+
+SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that takes no GPU may look at them
+# Read by Ray and Tune when they are imported or started.
+SETTINGS = {
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for its pyproject.toml among them
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
+    **SEEN,
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # nothing of Tune's state is needed to resume
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "30",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
+}
+CHOICES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}  # likewise, where the environment says nothing
+# What the environment of a launcher, or of other work with Ray, would make of ours: another runtime environment,
+# Ray Client, somebody's callbacks, several epochs in one report.
+NOT_OURS = (
+    "RAY_RUNTIME_ENV_HOOK",
+    "RAY_CLIENT_MODE",
+    "RAY_TUNE_CALLBACKS",
+    "TUNE_RESULT_BUFFER_LENGTH",
+    "TUNE_RESULT_BUFFER_MIN_TIME_S",
+)
+# And of a local Ray: another cluster's address, storage, port, size, job.
+NOT_LOCAL = (
+    "RAY_ADDRESS",
+    "RAY_REDIS_ADDRESS",
+    "RAY_GCS_SERVER_PORT",
+    "RAY_OVERRIDE_RESOURCES",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+)
+
+
+@contextmanager
+def join(
+    address: str | None,
+    resources: ResourcesConfig,
+    checkpoints: str,
+    head_lost: Callable[[str], int] = lambda _: 1,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Iterator[Joined]:
+    """Connects to the cluster at an address, or starts a local Ray that ends with this context.
+
+    `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`. `meanwhile` is called
+    from a thread while Ray's processes start, which takes seconds.
+
+    Raises:
+        BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
+            checkpoints, or no node has what a trial needs.
+    """
+    if address:
+        check_address(address)
+    _set_environment(local=not address)
+    import ray
+
+    left_s = head.ask(address) if address else 0.0
+    place, said = (None, "") if address else scratch.for_ray()
+    with scratch.folder() as own, nullcontext() if address else scratch.token(own):
+        aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
+        aside.start()
+        try:
+            with _limit(left_s) if address else sooner():
+                _init(ray, address, _stage(own / "rooms"), place)
+        except (Exception, Late) as error:  # Ray raises bare ones, too
+            if not isinstance(error, Late):  # else it would wait, too
+                ray.shutdown()
+            what = f"--address {address}: no cluster could be joined" if address else "Ray could not be started here"
+            raise BadInput(f"{what}: {str(error).strip() or 'no answer'}") from None
+        finally:
+            aside.join()  # it must not be left in the middle of an import when this process ends
+        with _watched(ray, address, head_lost):
+            scratch.protect_token()
+            joined = check(ray, address, resources, checkpoints)
+            yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
+
+
+def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None:
+    ray.init(
+        address=address or "local",
+        include_dashboard=None if address else False,
+        log_to_driver=True,  # the driver's streams go to the sweep's log
+        logging_level=logging.WARNING,
+        configure_logging=True,
+        # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
+        runtime_env={"working_dir": str(rooms), **({"env_vars": SEEN} if address else {})},
+        num_cpus=None if address else device.cpu_count(),
+        _temp_dir=place,
+        _system_config=None if address else LOCAL,
+    )
+
+
+@contextmanager
+def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int]) -> Iterator[None]:
+    """Watches the head while Ray is in use; leaves Ray at the end, unless the head is lost."""
+    with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
+        try:
+            yield
+        finally:
+            if not address:
+                watch.end()  # a local head ends with the context
+            if not watch.lost:  # else it would wait for the head's answer
+                _shut_down(ray)
+
+
+class Late(BaseException):
+    """Joining took too long. No `Exception`: Ray would go on where it catches one."""
+
+
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raises where `ray.init` takes longer, as soon as Python has its turn; it waits by turns of at most a minute.
+
+    What it may wait for without end was asked before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        atexit.register(leave, 2)  # called before Ray's own, which would hang
+        raise Late(f"it did not let this driver in within {head.JOIN_S:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _set_environment(*, local: bool) -> None:
+    """What Ray reads is ours to say, whichever shell, launcher or job the driver was started from."""
+    for name in NOT_OURS + (NOT_LOCAL if local else ()):
+        os.environ.pop(name, None)
+    os.environ.update(SETTINGS)
+    for name, value in CHOICES.items():
+        os.environ.setdefault(name, value)
+
+
+def _shut_down(ray: Any) -> None:
+    end_monitor(ray)
+    # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
+    # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        gc.enable()
+
+
+def check_address(address: str) -> None:
+    """Whether something listens at a cluster's address.
+
+    Raises:
+        BadInput: nothing does, or the address is of a kind that is not offered.
+    """
+    named = f"--address {address}"
+    if address == "auto":
+        if (address := os.environ.get("RAY_ADDRESS") or "auto") == "auto":
+            return
+        named = f"--address auto: RAY_ADDRESS is {address}"
+    if address.startswith("ray://"):
+        raise BadInput(
+            f"{named}: Ray Client is not offered, a sweep would end with its connection; run the sweep "
+            "on the cluster: `ray job submit --working-dir . -- sweep run SPEC --address auto`, or on the head node "
+            "with --address auto"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or "://" in address or not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise BadInput(f"{named}: is no address; write HOST:PORT (6379 by default), or auto on a node")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, UnicodeError) as error:  # the latter where the host can be no name
+        raise BadInput(f"{named}: nothing answers there ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _stage(folder: Path) -> Path:
+    """Fills a folder with the two packages that workers need, and nothing else."""
+    for package in (lstm, cluster):
+        source = Path(str(package.__file__)).parent
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    return folder

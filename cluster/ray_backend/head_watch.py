@@ -1,0 +1,95 @@
+"""Watches a cluster's head while a sweep runs: Ray ends a driver that loses it, without a word."""
+
+import atexit
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a head is watched."""
+
+    every_s: float
+    patience_s: float  # silence that long is the end
+    grace_s: float  # how long the driver may then take to end as it always does
+    silence: type[OSError]  # what a try to connect that tells of silence raises
+
+
+# Ray ends a driver 60 s after it lost its head, without a word or an exception; that of a local Ray after 5 s.
+FAR = Pace(every_s=2.0, patience_s=20.0, grace_s=15.0, silence=OSError)
+# Within a machine no answer is lost on the way: where nobody listens, the head is dead.
+NEAR = Pace(every_s=0.5, patience_s=1.5, grace_s=2.0, silence=ConnectionRefusedError)
+
+
+class Watch:
+    """Watches a cluster's head, a context manager; a driver without one does not outlive it for long.
+
+    Ray's calls wait for a dead head, each its own time, some for ever. So once the head has been silent too long,
+    `lost` is told why in a sentence and answers with the exit code; what does not hang then ends the driver as always,
+    and after a grace the process leaves, whatever it does. All that matters was durable before.
+    """
+
+    def __init__(self, address: str, pace: Pace, lost: Callable[[str], int]) -> None:
+        """Prepares the watch over the head at `address`, HOST:PORT."""
+        self.lost = False
+        self._address, self._pace, self._tell = address, pace, lost
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="head", daemon=True)
+
+    def __enter__(self) -> "Watch":
+        """Begins to watch."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the watch, but for one that has found the head lost."""
+        self.end()
+
+    def end(self) -> None:
+        """Looks no more; the head may go. Where it is lost already the process still leaves after the grace."""
+        self._done.set()
+
+    def _watch(self) -> None:
+        silent_since: float | None = None
+        while not self._done.wait(self._pace.every_s):
+            answers, now = self._answers(), time.monotonic()
+            # From the first failure that is known, so that a machine that slept is not taken for a silent head.
+            silent_since = None if answers else silent_since or now
+            if silent_since is not None and now - silent_since >= self._pace.patience_s:
+                break
+        else:
+            return
+        self.lost = True
+        code = 1
+        try:
+            code = self._tell(f"the head of the Ray cluster at {self._address} does not answer")
+        except Exception:
+            traceback.print_exc()  # goes to the sweep's log
+        atexit.register(leave, code)  # called before Ray's own, which would hang
+        time.sleep(self._pace.grace_s)
+        leave(code)
+
+    def _answers(self) -> bool:
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+        except self._pace.silence:
+            return False
+        except OSError:
+            return True  # it tells nothing about the head
+        return True
+
+
+def leave(code: int) -> None:
+    """End this process at once with an exit code; what was said is flushed first."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,288 @@
+"""The nodes of a cluster: room for trials, and whether each can run them."""
+
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.config import ResourcesConfig
+from cluster.messages import what_ray_said
+from lstm import device
+from lstm.records.errors import BadInput, NoWorker
+
+NO_GPU = "PyTorch can use no GPU of this cluster: trials take none and run on the CPU (resources.gpus_per_trial: auto)"
+
+ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A cluster that is ready for trials."""
+
+    address: str  # "local", or the cluster's
+    hosts: tuple[str, ...]
+    cpus: float
+    gpus: float
+    slots: int  # trials that fit at once
+    gpus_per_trial: float
+    warnings: tuple[str, ...]
+
+
+def check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str) -> Joined:
+    """Check every node of the cluster: room for a trial, our packages, the checkpoints' folder."""
+    nodes, gpus, slots = _room(ray, resources)
+    if address:
+        _check_nodes(ray, nodes, checkpoints)
+        nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
+    else:
+        _check_here(checkpoints)
+    notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
+    if notes and notes[-1] == NO_GPU:
+        nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}))
+    open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
+    warning = (
+        "this cluster may not ask for a token: whoever reaches its ports can run code on it (RAY_AUTH_MODE=token where "
+        "it is started, then here, too, mends that)"
+    )
+    return Joined(
+        address=address or "local",
+        hosts=tuple(sorted(str(node["NodeManagerAddress"]) for node in nodes)),
+        cpus=_total(nodes, "CPU"),
+        gpus=_total(nodes, "GPU"),
+        slots=slots,
+        gpus_per_trial=gpus,
+        warnings=(*((warning,) if open_door else ()), *notes),
+    )
+
+
+def _room(ray: Any, resources: ResourcesConfig) -> tuple[list[dict[str, Any]], float, int]:
+    """The living nodes, a trial's GPUs, and how many trials fit at once; at least one must."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    asked = resources.gpus_per_trial
+    gpus = (1.0 if _total(nodes, "GPU") >= 1 else 0.0) if asked == "auto" else float(asked)
+    slots = count_slots(resources.cpus_per_trial, gpus)
+    if slots == 0:
+        raise BadInput(
+            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, which no node has; "
+            f"the cluster's {len(nodes)} nodes have {_total(nodes, 'CPU'):g} CPUs and {_total(nodes, 'GPU'):g} GPUs "
+            "together"
+        )
+    return nodes, gpus, slots
+
+
+def _total(nodes: list[dict[str, Any]], kind: str) -> float:
+    return sum(float(node["Resources"].get(kind, 0.0)) for node in nodes)
+
+
+def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
+    """Trials that fit at once onto the nodes that live now; the cluster may grow and shrink."""
+    import ray
+
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(fit(node.get("CPU", 0.0), node.get("GPU", 0.0), cpus_per_trial, gpus_per_trial) for node in resources)
+
+
+def fit(cpus: float, gpus: float, cpus_per_trial: int, gpus_per_trial: float) -> int:
+    """Trials that fit at once onto a machine; a fraction of a GPU never spans two of them."""
+    by_cpu = int(cpus // cpus_per_trial)
+    if not gpus_per_trial:
+        return by_cpu
+    by_gpu = gpus // gpus_per_trial if gpus_per_trial >= 1 else int(gpus) * int(1 / gpus_per_trial + 1e-9)
+    return min(by_cpu, int(by_gpu))
+
+
+def _check_here(checkpoints: str) -> None:
+    """A local Ray's only node has this very Python and PyTorch; whether it can write is asked without a worker."""
+    probe = f".probe-{uuid.uuid4().hex}"
+    try:
+        if trouble := _trouble(checkpoints, f"{probe}-here"):
+            raise BadInput(f"{platform.node()}: can't write checkpoints to {checkpoints}: {trouble}")
+    finally:
+        _forget(checkpoints, probe)
+
+
+def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfig, *, local: bool) -> list[str]:
+    """What there is to say of GPUs that PyTorch can't use; the last is `NO_GPU` where it can use none at all.
+
+    Raises:
+        BadInput: GPUs were asked for by number.
+    """
+    owners = [node for node in nodes if node["Resources"].get("GPU", 0.0) >= 1]
+    usable, faults = 0, []
+    for node, (count, why) in zip(
+        owners, [_gpus() for _ in owners] if local else _ask_for_gpus(ray, owners), strict=True
+    ):
+        there = int(node["Resources"]["GPU"])
+        usable += count
+        if count < there:
+            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+            faults.append(f"{host}: PyTorch can use {count} of {there} GPUs{f': {why}' if why else ''}")
+    if faults and resources.gpus_per_trial != "auto":
+        mend = "mend that, start Ray there with --num-gpus=0, or set resources.gpus_per_trial to 0 or auto"
+        raise BadInput(*(f"resources.gpus_per_trial: {fault}; {mend}" for fault in faults))
+    return [*faults, NO_GPU] if faults and not usable else faults
+
+
+def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    """Each node's answer to `_gpus`; one that does not answer has died since, or will be told of by its trials."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0)(_gpus)
+    pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    asked = [task.options(scheduling_strategy=each).remote() for each in pinned]
+    end, answers = time.monotonic() + ANSWER_S, []
+    for node, each in zip(nodes, asked, strict=True):
+        try:
+            answers.append(ray.get(each, timeout=max(0.0, end - time.monotonic())))
+        except ray.exceptions.RayError:
+            answers.append((int(node["Resources"]["GPU"]), ""))
+    return answers
+
+
+def _gpus() -> tuple[int, str]:
+    """On a node: the GPUs that PyTorch can use, and why there are none."""
+    return device.gpu_count(), device.why_no_gpu()
+
+
+def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> None:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    probe = f".probe-{uuid.uuid4().hex}"
+
+    def ask(task: Callable[[str, str], Any]) -> list[Any]:
+        answers = []
+        for node in nodes:
+            pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            answers.append(ray.remote(num_cpus=0)(task).options(scheduling_strategy=pinned).remote(checkpoints, probe))
+        return answers
+
+    end = time.monotonic() + ANSWER_S
+    answers = ask(_look)
+    try:
+        faults = [
+            f
+            for node, answer in zip(nodes, answers, strict=True)
+            for f in _faults(ray, node, answer, end, checkpoints, probe)
+        ]
+    finally:
+        _forget(checkpoints, probe)
+    if faults:
+        answers = ask(_forget)  # what a node wrote to a disk of its own
+        ray.wait(answers, num_returns=len(answers), timeout=10)
+        raise BadInput(*faults)
+    _check_actors(ray, end)
+
+
+class _Actor:
+    """What is made on a node to see whether any can be: trials run in actors, and tasks tell nothing about them."""
+
+    def lives(self) -> bool:
+        """Answers."""
+        return True
+
+
+def _check_actors(ray: Any, end: float) -> None:
+    """Whether a worker comes to life on each node that has room for trials.
+
+    Raises:
+        NoWorker: on none.
+        BadInput: on some; what Ray says of each.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    made = ray.remote(num_cpus=0)(_Actor)
+    nodes = [node for node in ray.nodes() if node["Alive"] and node.get("Resources", {}).get("CPU")]
+    pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    actors = [made.options(scheduling_strategy=where).remote() for where in pinned]
+    answers = [actor.lives.remote() for actor in actors]
+    faults = [f for node, answer in zip(nodes, answers, strict=True) for f in _lifeless(ray, node, answer, end)]
+    if not faults:
+        return
+    refused = NoWorker if len(faults) == len(nodes) else BadInput
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        faults.append(
+            "RAY_AUTH_MODE is token here: in a cluster that was started without it no worker comes to life; unset it, "
+            "or start the cluster with it"
+        )
+    raise refused(*faults)
+
+
+def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterator[str]:
+    """What keeps a node from bringing a worker to life; one that has died meanwhile keeps from nothing."""
+    try:
+        ray.get(answer, timeout=max(1.0, end - time.monotonic()))
+    except ray.exceptions.RayError as error:
+        if any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
+            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+            slow = isinstance(error, ray.exceptions.GetTimeoutError)
+            why = f"none within {ANSWER_S:g} s" if slow else what_ray_said(str(error))
+            yield f"{host}: no worker comes to life there: {why}"
+
+
+def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[str]:
+    """What keeps a node from running trials, by its answer to `_look`; one that has died keeps from nothing."""
+    host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+    try:
+        versions, trouble = ray.get(answer, timeout=max(0.0, end - time.monotonic()))
+    except ray.exceptions.RayError as error:
+        if not any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
+            return
+        if isinstance(error, ray.exceptions.GetTimeoutError):
+            yield f"{host}: did not answer within {ANSWER_S:g} s"
+        else:
+            yield f"{host}: can't run our code: {(str(error).splitlines() or [''])[-1][:200]}"
+        return
+    here = _versions()
+    for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
+        if theirs != ours:
+            yield f"{host}: has {what} {theirs}, this driver has {ours}; install the same everywhere"
+    if trouble:
+        yield f"{host}: can't write checkpoints to {checkpoints}: {trouble}"
+    elif "://" not in checkpoints and not (Path(checkpoints) / f"{probe}-{node['NodeID']}").exists():
+        yield (
+            f"{host}: what it writes to {checkpoints} is not seen here; set storage.checkpoints to a folder that all "
+            "hosts share, or to s3://…"
+        )
+
+
+def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
+    """On a node: its versions, and what keeps it from writing checkpoints, if anything."""
+    import ray
+
+    return _versions(), _trouble(checkpoints, f"{probe}-{ray.get_runtime_context().get_node_id()}")
+
+
+def _trouble(checkpoints: str, name: str) -> str:
+    """What keeps this process from writing checkpoints, if anything."""
+    from lstm import checkpoint
+
+    try:
+        checkpoint.probe(checkpoints, name)
+    except Exception as error:  # whatever a file system raises is told by name
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+    return ""
+
+
+def _forget(checkpoints: str, probe: str) -> None:
+    """Removes what `_look` left in a folder, as far as it is seen from here; so, too, what killed drivers left there.
+
+    How old that is tells a file that was just written, by the same clock, whichever that is.
+    """
+    mine: dict[Path, float] = {}
+    for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
+        with suppress(FileNotFoundError):
+            mine[left] = left.stat().st_mtime
+            left.unlink()
+    for other in Path(checkpoints).glob(".probe-*") if mine else ():
+        with suppress(FileNotFoundError):  # a driver beside this one does the same
+            if other.stat().st_mtime < max(mine.values()) - 2 * ANSWER_S:
+                other.unlink()
+
+
+def _versions() -> tuple[str, str]:
+    return platform.python_version(), device.version()

@@ -1,0 +1,142 @@
+"""A driver's places for what is needed while it lives alone: a folder of its own, Ray's token, Ray's sockets.
+
+A folder is locked while its driver lives, and the kernel lets go of the lock whatever ends that. So a later driver
+knows what a killed one of the same user left, and removes it.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lstm.records.errors import BadInput
+
+_PREFIX = "lstm-sweeps-"
+_LOCK = "lock"
+_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"  # the longest that Ray makes
+_SOCKET_BYTES = 107  # of a Unix socket's path
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A new folder of this driver's, gone when the context ends; removes those of killed drivers, too.
+
+    Raises:
+        BadInput: there is no place for temporary files.
+    """
+    try:
+        made, lock = _make()
+    except FileNotFoundError as error:  # tempfile names the folders that it tried
+        raise BadInput(f"TMPDIR: {error.strerror}; set TMPDIR to a folder that can be written to") from None
+    try:
+        for left in made.parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError):  # another user's, one that lives, one without a lock yet, one that is just removed
+                _remove_if_dead(left)
+        yield made
+    finally:
+        _remove(made)
+        os.close(lock)
+
+
+def _make() -> tuple[Path, int]:
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        with suppress(OSError):  # a file system without locks, on which nothing of a killed driver is removed
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return made, lock
+        os.close(lock)  # another driver took it for a killed one's, in the moment before it was locked
+
+
+def _remove_if_dead(left: Path) -> None:
+    if left.is_symlink() or left.stat().st_uid != os.geteuid():
+        return
+    lock = os.open(left / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(left)
+    finally:
+        os.close(lock)
+
+
+def _remove(left: Path) -> None:
+    """Removes a folder, its lock last: where something can't be removed, a later driver tries again."""
+    with suppress(OSError):
+        for path in left.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != _LOCK:
+                path.unlink()
+        (left / _LOCK).unlink()
+        left.rmdir()
+
+
+@contextmanager
+def token(own: Path) -> Iterator[None]:
+    """A place for a local Ray's token where HOME is none: it may be missing, read-only or another user's."""
+    if not _asks_for_token() or _home_will_do():
+        yield
+        return
+    place = own / "auth_token"
+    place.touch(mode=0o600)
+    place.write_text(secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(place)
+    try:
+        yield
+    finally:
+        del os.environ["RAY_AUTH_TOKEN_PATH"]
+
+
+def _asks_for_token() -> bool:
+    """Whether a local Ray will need a token that nobody gave."""
+    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return not given and os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
+
+
+def protect_token() -> None:
+    """Lets nobody but its owner read the token; Ray writes it readable by all who may enter its folder."""
+    with suppress(OSError):
+        (Path.home() / ".ray" / "auth_token").chmod(0o600)
+
+
+def _home_will_do() -> bool:
+    """Whether Ray can read its token in HOME, or write one there."""
+    home = os.environ.get("HOME", "")
+    if not home or not os.path.isabs(home):  # noqa: PTH117 # a path's own methods raise where it may not be entered
+        return False
+    kept, place = f"{home}/.ray", f"{home}/.ray/auth_token"
+    if os.access(place, os.F_OK):
+        return os.path.isfile(place) and os.access(place, os.R_OK)  # noqa: PTH113
+    kept = kept if os.access(kept, os.F_OK) else home
+    return os.path.isdir(kept) and os.access(kept, os.W_OK | os.X_OK)  # noqa: PTH112
+
+
+def for_ray() -> tuple[str | None, str]:
+    """Where a local Ray keeps its files, None being where it always does, and what there is to say of it.
+
+    Raises:
+        BadInput: there is no such place.
+    """
+    name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "TMPDIR")
+    usual = os.environ.get(name, "/tmp")
+    why = _unfit(usual)
+    if not why:
+        return None, ""
+    if _unfit("/tmp"):
+        raise BadInput(f"{name} {usual}: {why}, nor can /tmp be used; set {name} to a folder with a short path")
+    return "/tmp/ray", f"{name} {usual}: {why}; Ray's files are in /tmp/ray"
+
+
+def _unfit(base: str) -> str:
+    """What keeps Ray from working in a folder, if anything."""
+    length = len(os.fsencode(os.path.abspath(base))) + 1 + len(_SOCKET)  # noqa: PTH100
+    if length > _SOCKET_BYTES:
+        room = _SOCKET_BYTES - 1 - len(_SOCKET)
+        return f"its path is too long for Ray's sockets, which have room for {room} bytes"
+    place = f"{base}/ray" if os.path.isdir(f"{base}/ray") else base  # noqa: PTH112
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} can't be written to"

@@ -1,0 +1,137 @@
+"""Hands a sweep to Ray Tune: its searcher, scheduler and stopper over a controller."""
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ray import tune as ray_tune
+from ray.exceptions import OutOfMemoryError
+from ray.tune import Callback, Stopper
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from cluster.controller import FINISHED, TrialController
+from cluster.ray_backend import scratch
+from cluster.ray_backend.actor import TrialActor
+from lstm.data.dataset import Dataset
+
+
+def tune(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
+    """Runs trials until the controller has no more or the end is asked for.
+
+    Args:
+        controller: Says what to run.
+        series: The data, put into Ray's object store once.
+        name: The sweep's.
+        resources: What a trial takes, `cpu` and `gpu`.
+    """
+    # Every slot's actor may start at once; how many trials are asked for is the controller's to limit.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
+    # It would complain that Tune's own loggers, which are off, wrote nothing.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    while True:
+        try:
+            _run(controller, series, name, resources)
+            return
+        except Exception as error:  # Tune wraps it
+            if not isinstance(error, OutOfMemoryError) and not isinstance(error.__cause__, OutOfMemoryError):
+                raise
+            controller.restart(str(error.__cause__ or error))
+
+
+def _run(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
+    with scratch.folder() as folder:
+        ray_tune.run(
+            ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=series), dict(resources)),
+            name=name,
+            search_alg=StudySearcher(controller),
+            scheduler=StudyScheduler(controller),
+            stop=StudyStopper(controller),
+            callbacks=[Births(controller)],
+            num_samples=-1,
+            reuse_actors=True,
+            max_failures=0,
+            raise_on_failed_trial=False,
+            storage_path=str(folder),
+            verbose=0,
+        )
+
+
+class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
+    """Tune's searcher over a controller."""
+
+    def __init__(self, controller: TrialController) -> None:
+        """Wraps the controller."""
+        super().__init__()
+        self._controller = controller
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next config, None or FINISHED."""
+        config = self._controller.suggest(trial_id)
+        return Searcher.FINISHED if config == FINISHED else config
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial has ended or its actor was lost."""
+        self._controller.complete(trial_id, result, error=error)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the study is the state."""
+
+
+class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
+    """Tune's scheduler over a controller: Optuna's pruner decides."""
+
+    def __init__(self, controller: TrialController) -> None:
+        """Wraps the controller."""
+        super().__init__()
+        self._controller = controller
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Goes on, or stops the trial."""
+        stop = self._controller.result(trial.trial_id, result)
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Tells the controller what Ray said of a lost actor."""
+        said = ""
+        with suppress(OSError):  # `get_error` looks where it is copied to later
+            said = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+        self._controller.error(trial.trial_id, said)
+
+
+class Births(Callback):  # type: ignore[misc] # Ray ships no types
+    """Tells a controller whose worker lives."""
+
+    def __init__(self, controller: TrialController) -> None:
+        """Wraps the controller."""
+        self._controller = controller
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """A trial's actor was made, or has taken it."""
+        self._controller.born(trial.trial_id)
+
+
+class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types
+    """Ends Tune's loop when the sweep is to end."""
+
+    def __init__(self, controller: TrialController) -> None:
+        """Wraps the controller, which knows where the end is asked for."""
+        self._controller = controller
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, for Tune's state, which nobody reads: the study is the state."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never stops a single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the sweep is to end; then no actor is waited for."""
+        if not self._controller.stop.reason:
+            return False
+        self._controller.let_go()
+        return True

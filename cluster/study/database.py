@@ -1,0 +1,114 @@
+"""The database of a study: its address, its engine, its clock, and what is the matter where it does not answer."""
+
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+
+from lstm.records.errors import BadInput
+from lstm.storage import disk
+
+DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
+CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
+
+
+def engine(url: str) -> sqlalchemy.Engine:
+    """A connection to the study's database that waits for locks as long as Optuna's does."""
+    return sqlalchemy.create_engine(spelled_out(url), **engine_options(url))
+
+
+def spelled_out(url: str) -> str:
+    """An address that names its driver: SQLAlchemy's default for PostgreSQL is not the same in all its versions."""
+    scheme, mark, rest = url.partition("://")
+    return f"postgresql+psycopg2{mark}{rest}" if scheme == "postgresql" else url
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What both connections to a study's database are made with.
+
+    Raises:
+        BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
+    """
+    if wrong := address_fault(url):
+        raise BadInput(f"storage.study: {wrong}")
+    if file_of(url):
+        return {"connect_args": {"timeout": 90}}
+    # A host that was cut off must be noticed while the claim still lasts, not after TCP's quarter of an hour.
+    alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **alive}}
+
+
+def readable(url: str) -> str:
+    """The address under which a database can be read, though nobody may write there: that of a copy, if need be."""
+    parts = sqlalchemy.make_url(spelled_out(url))
+    if parts.get_backend_name() != "sqlite" or not parts.database:
+        return url
+    found = disk.readable(Path(parts.database))
+    return url if str(found) == parts.database else f"sqlite:///{found}"
+
+
+def address_fault(url: str) -> str | None:
+    """What keeps an address from being one of a study's database, told without any secret; None where nothing does."""
+    parts = None
+    with suppress(sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
+        parts = sqlalchemy.make_url(spelled_out(url))
+    if parts is None or (parts.port or 0) > 65535 or any("\ud800" <= c <= "\udfff" for c in url):
+        return "is no database address; write sqlite:///FILE or postgresql://…"
+    if "@" in (parts.host or ""):
+        return "the address has two @; write an @ in the password as %40"
+    name, _, driver = parts.drivername.partition("+")
+    if name not in CLOCK or driver not in DRIVERS[name]:
+        kind = name if name in ("mysql", "mariadb", "mssql", "oracle", "postgres") else "this kind or driver"
+        return f"{kind} is not offered; use sqlite:///FILE or postgresql://…"
+    if name == "postgresql" and importlib.util.find_spec(driver) is None:
+        return "PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'"
+    return _file_fault(url, parts) if name == "sqlite" else None
+
+
+def _file_fault(url: str, parts: sqlalchemy.URL) -> str | None:
+    if parts.host or parts.database in (None, "", ":memory:") or str(parts.database).startswith("file:"):
+        return "names no file, and a sweep outlives its driver; write sqlite:///FILE"
+    if parts.query.keys() - {"timeout", "isolation_level", "check_same_thread"} or (not parts.query and "?" in url):
+        return "holds a ?, with which options begin, and none that is known follows; write a ? in a path as %3F"
+    return None
+
+
+def file_of(url: str) -> Path | None:
+    """The file that a SQLite address names, as SQLAlchemy reads it; None where the database is no file."""
+    parts = sqlalchemy.make_url(url)
+    return Path(parts.database) if parts.get_backend_name() == "sqlite" and parts.database else None
+
+
+def is_missing(url: str) -> bool:
+    """Whether an address is that of a SQLite file which is not there; opening it would create it."""
+    return (file := file_of(url)) is not None and not file.exists()
+
+
+def unopened(error: BaseException | None) -> BadInput:
+    """A database that can't be opened, told without SQLAlchemy's own text, which may hold a password."""
+    if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
+        mend = "do this as a user who may write there, or with a copy of the home (--home)"
+        return BadInput(f"storage.study: the database can't be written to: {driver_text(error)}; {mend}")
+    return BadInput(f"storage.study: the database can't be opened: {driver_text(error)}")
+
+
+def driver_text(error: BaseException | None) -> str:
+    """What the database's own driver said, in a line."""
+    return (str(getattr(error, "orig", "")).splitlines() or [type(error).__name__])[0]
+
+
+def create(database: sqlalchemy.Engine) -> None:
+    """Makes the table where it is missing."""
+    statement = sqlalchemy.text(
+        "CREATE TABLE IF NOT EXISTS sweep_lease (sweep VARCHAR(512) PRIMARY KEY, owner_id VARCHAR(64), "
+        "owner TEXT, generation INTEGER, expires DOUBLE PRECISION, stop INTEGER)"
+    )
+    try:
+        with database.begin() as connection:
+            connection.execute(statement)
+    except sqlalchemy.exc.IntegrityError:
+        # PostgreSQL's IF NOT EXISTS does not see a table that another driver makes at this moment.
+        with database.begin() as connection:
+            connection.execute(statement)

@@ -1,0 +1,307 @@
+"""One driver per sweep: a lease row in the study's own database, timed by that database's clock.
+
+Times on hosts may differ; every comparison is made by the one clock that all drivers share. SQLite has none but each
+host's own, so there another machine's claim is watched: one that is renewed is alive, whatever the clocks say.
+"""
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import sqlalchemy
+
+from cluster.study.database import CLOCK, create, engine, is_missing, readable, unopened
+from lstm.storage import files
+
+TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
+BEAT_S = 3.0
+OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
+# Goes on while the machine sleeps, as the database's clock does.
+_CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class HeldError(Exception):
+    """Another driver holds the sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that drives a sweep."""
+
+    host: str
+    boot: str  # of the machine, and the container there: process ids mean nothing elsewhere
+    pid: int
+    born: str  # when the process started: process ids are used again
+    id: str
+
+    @classmethod
+    def myself(cls) -> "Owner":
+        """This process."""
+        return cls(socket.gethostname(), files.machine(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
+
+    def is_here(self) -> bool:
+        """Whether it is sure that this process ran on this machine; else a dead driver's claim simply runs out."""
+        return bool(self.boot) and self.boot == files.machine()
+
+    def is_dead(self) -> bool:
+        """Whether it is sure that this process is gone: it ran on this machine and does no longer."""
+        return self.is_here() and _born(self.pid) != self.born
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Lease:
+    """The right to drive one sweep; a context manager that keeps it alive in the background."""
+
+    def __init__(self, url: str, sweep: str, *, lost: Callable[[str], None], stop: Callable[[], None]) -> None:
+        """Prepares the lease; nothing is taken until it is entered.
+
+        Args:
+            url: The study's database.
+            sweep: The sweep's name.
+            lost: Called once, from a thread, when another driver has taken the sweep or the database stays away.
+            stop: Called once, from a thread, when `request_stop` asked this driver to end.
+        """
+        self._engine, self._sweep, self._lost, self._stop = engine(url), sweep, lost, stop
+        self.owner = Owner.myself()
+        self.generation = 0
+        self._renewed = -TTL_S  # when the last renewal was sent that the database granted
+        self._gone = False
+        self._done = Event()
+        self._thread = Thread(target=self._beat, name="lease", daemon=True)
+
+    def __enter__(self) -> "Lease":
+        """Takes the sweep.
+
+        Raises:
+            HeldError: another driver holds it; the message says who and until when.
+            BadInput: the database can't be opened.
+        """
+        try:
+            self.generation = self._take()
+        except sqlalchemy.exc.DBAPIError as error:
+            self._engine.dispose()
+            raise unopened(error) from None
+        except BaseException:
+            self._engine.dispose()
+            raise
+        self._thread.start()
+        return self
+
+    def _take(self) -> int:
+        create(self._engine)
+        claim = _claim(self._engine, self._sweep)
+        dead = claim.owner.id if claim and claim.owner.is_dead() else ""
+        now, over, seen = _clock(self._engine), "sweep_lease.expires <= {now}", None
+        if self._engine.dialect.name == "sqlite":
+            seen = None if claim is None or dead else self._outlived(claim)
+            over = "sweep_lease.expires = 0 OR (sweep_lease.owner_id = :seen AND sweep_lease.expires = :seen_expires)"
+        sent = _passed_s()
+        with self._engine.begin() as connection:
+            taken = connection.execute(
+                sqlalchemy.text(
+                    "INSERT INTO sweep_lease (sweep, owner_id, owner, generation, expires, stop) "
+                    f"VALUES (:sweep, :id, :owner, 1, {now} + :ttl, 0) ON CONFLICT (sweep) DO UPDATE SET "
+                    "owner_id = excluded.owner_id, owner = excluded.owner, expires = excluded.expires, stop = 0, "
+                    "generation = sweep_lease.generation + 1 "
+                    f"WHERE {over.format(now=now)} OR sweep_lease.owner_id = :dead RETURNING generation"
+                ),
+                {
+                    "sweep": self._sweep,
+                    "id": self.owner.id,
+                    "owner": json.dumps(_row(self.owner)),
+                    "ttl": TTL_S,
+                    "dead": dead,
+                    "seen": seen.owner.id if seen else "",
+                    "seen_expires": seen.expires if seen else 0.0,
+                },
+            ).scalar()
+        if taken is None:
+            held = holder(self._engine, self._sweep)
+            raise HeldError(str(held) if held else "another driver has just taken it")
+        self._renewed = sent
+        return int(taken)
+
+    def _outlived(self, claim: "Claim") -> "Claim | None":
+        """The claim, if it is over: by this machine's clock for its own, else by not being renewed while watched."""
+        if claim.owner.is_here():
+            return claim if claim.left_s <= 0 else None
+        if 0 < claim.left_s <= TTL_S:
+            return None
+        end = _passed_s() + TTL_S
+        while _passed_s() < end:
+            time.sleep(BEAT_S / 3)  # a row can only be asked
+            if _claim(self._engine, self._sweep) != claim:
+                return None
+        return claim
+
+    def held(self) -> bool:
+        """Whether the sweep is surely this driver's at this moment, so that it may write to the study."""
+        return not self._gone and _passed_s() - self._renewed < TTL_S
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the sweep back; where the database does not take that, the claim runs out by itself."""
+        self._done.set()
+        self._thread.join()
+        with suppress(sqlalchemy.exc.SQLAlchemyError), self._engine.begin() as connection:
+            connection.execute(
+                sqlalchemy.text("UPDATE sweep_lease SET expires = 0 WHERE sweep = :sweep AND owner_id = :id"),
+                {"sweep": self._sweep, "id": self.owner.id},
+            )
+        self._engine.dispose()
+
+    def _beat(self) -> None:
+        asked = False
+        while not self._done.wait(BEAT_S):
+            sent = _passed_s()
+            try:
+                stop = self._renew()
+            except sqlalchemy.exc.SQLAlchemyError:
+                # Silence alone costs nothing: nobody else can have taken the sweep but through this database.
+                if _passed_s() - self._renewed > OUTAGE_S:
+                    self._give_up(f"the study's database has not answered for {OUTAGE_S / 60:.0f} minutes")
+                    return
+                continue
+            if stop is None:
+                self._give_up("another driver has taken the sweep" + self._by_whom())
+                return
+            self._renewed = sent
+            if stop and not asked:
+                asked = True
+                self._stop()
+
+    def _give_up(self, why: str) -> None:
+        self._gone = True
+        self._lost(why)
+
+    def _by_whom(self) -> str:
+        try:
+            held = holder(self._engine, self._sweep)
+        except sqlalchemy.exc.SQLAlchemyError:
+            return ""
+        return f": {held}" if held else ""
+
+    def _renew(self) -> bool | None:
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sqlalchemy.text(
+                    f"UPDATE sweep_lease SET expires = {_clock(self._engine)} + :ttl "
+                    "WHERE sweep = :sweep AND owner_id = :id RETURNING stop"
+                ),
+                {"ttl": TTL_S, "sweep": self._sweep, "id": self.owner.id},
+            ).scalar()
+        return None if row is None else bool(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who drives a sweep, as the database knows it."""
+
+    owner: Owner
+    generation: int
+    left_s: float
+
+    def __str__(self) -> str:
+        return f"{self.owner}; its claim runs out in {self.left_s:.0f} s unless it is renewed"
+
+
+def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
+    """The living driver of a sweep, if there is one."""
+    with database.connect() as connection:
+        row = connection.execute(
+            sqlalchemy.text(
+                f"SELECT owner, generation, expires - {_clock(database)} FROM sweep_lease "
+                f"WHERE sweep = :sweep AND expires > {_clock(database)} AND expires <= {_clock(database)} + :most"
+            ),
+            {"sweep": sweep, "most": TTL_S + 1},  # what lasts longer was written by another clock
+        ).first()
+    return Holder(Owner(**json.loads(row[0])), int(row[1]), float(row[2])) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The row of a lease that was not given back, alive or not."""
+
+    owner: Owner
+    expires: float
+    left_s: float = field(compare=False)  # by the clock of the database
+
+
+def _claim(database: sqlalchemy.Engine, sweep: str) -> Claim | None:
+    with database.connect() as connection:
+        row = connection.execute(
+            sqlalchemy.text(
+                f"SELECT owner, expires, expires - {_clock(database)} FROM sweep_lease "
+                "WHERE sweep = :sweep AND expires > 0"
+            ),
+            {"sweep": sweep},
+        ).first()
+    return Claim(Owner(**json.loads(row[0])), float(row[1]), float(row[2])) if row else None
+
+
+def driver(url: str, sweep: str) -> Holder | None:
+    """The same by the database's address; None too where no sweep ever ran there, or its driver is dead.
+
+    Creates nothing.
+
+    Raises:
+        BadInput: the database can't be opened.
+    """
+    database = engine(readable(url))
+    try:
+        if is_missing(url) or not sqlalchemy.inspect(database).has_table("sweep_lease"):
+            return None
+        held = holder(database, sweep)
+        return None if held and held.owner.is_dead() else held
+    except sqlalchemy.exc.DBAPIError as error:
+        raise unopened(error) from None
+    finally:
+        database.dispose()
+
+
+def request_stop(url: str, sweep: str) -> None:
+    """Asks the driver of a sweep, wherever it runs, to end as if interrupted.
+
+    Raises:
+        BadInput: the database can't be written to.
+    """
+    database = engine(url)
+    try:
+        with database.begin() as connection:
+            connection.execute(
+                sqlalchemy.text("UPDATE sweep_lease SET stop = 1 WHERE sweep = :sweep"), {"sweep": sweep}
+            )
+    except sqlalchemy.exc.DBAPIError as error:
+        raise unopened(error) from None
+    finally:
+        database.dispose()
+
+
+def _clock(database: sqlalchemy.Engine) -> str:
+    return CLOCK[database.dialect.name]
+
+
+def _row(owner: Owner) -> dict[str, Any]:
+    return {"host": owner.host, "boot": owner.boot, "pid": owner.pid, "born": owner.born, "id": owner.id}
+
+
+def _passed_s() -> float:
+    return time.clock_gettime(_CLOCK_ID)
+
+
+def _born(pid: int) -> str:
+    try:
+        # After the command's name, which may hold anything, stand the state and, 20th, the start time in ticks.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]  # a zombie runs no more
+    except OSError:
+        return ""

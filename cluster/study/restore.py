@@ -1,0 +1,153 @@
+"""A study that was lost, made again from what the checkpoints and MLflow know of its trials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from cluster.config import GridSampler
+from cluster.space import suggest
+from cluster.study.stored import BASE, DERIVED
+from cluster.study.study import Study
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Epoch
+from lstm.records.objective import Scalar
+from lstm.records.sweep import KEEPS_BASE
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a trial."""
+
+    number: int
+    settings: Mapping[str, Scalar] | None  # None where no store knows them: then they are drawn again
+    history: tuple[Epoch, ...] = ()
+    end: Mapping[str, Any] | None = None  # as `Study.end` takes it; None where the trial is to go on
+    attempt: int = 0
+    start: Mapping[str, Any] | None = None  # worker and at_ms
+    attributes: Mapping[str, Any] | None = None  # further ones of the study's; None where no store knows them
+
+
+def settings_of(config: TrialConfig, searched: suggest.Space) -> dict[str, Scalar]:
+    """What was searched, by a trial's whole configuration: the parameters that are active in it, conditions first."""
+    tree, settings = config.model_dump(), dict[str, Scalar]()
+    for path in suggest.order(searched):
+        if suggest.active(searched[path], settings):
+            section, field = path.split(".")
+            settings[path] = tree[section][field]
+    return settings
+
+
+def restore(study: Study, known: Sequence[Known]) -> list[int]:
+    """Puts trials into an empty study, with the numbers that they had.
+
+    They are told to the pruner and the sampler as they once were: epoch by epoch, and their ends in the order in
+    which they came. Returns the numbers of which no settings are known; these trials are run again.
+    """
+    by_number = {each.number: each for each in known}
+    numbers = range(max(by_number, default=-1) + 1)
+    memory = Study(study.url, study.name, study.search, study.base, optuna.storages.InMemoryStorage())
+    keeps_base = any(is_base(study, each) for each in known)
+    memory.remember(**({KEEPS_BASE: True} if keeps_base else {}))
+    queue = study.queue(keeps_base=keeps_base)
+    points = _grid_points(study, by_number, numbers[keeps_base:])
+    for number in numbers:
+        memory.add(_running(study, by_number.get(number, Known(number, None)), queue, points.get(number)))
+    ends = sorted((int(each.end["at_ms"]), each.number) for each in known if each.end)
+    open_ones = [each.number for each in known if not each.end and each.settings is not None]
+    for number in [*(number for _, number in ends), *open_ones]:
+        each = by_number[number]
+        memory.adopt(number)
+        memory.report_singly(number, each.history)
+        if each.end:
+            memory.end(number, each.end)
+    for frozen in memory.frozen():
+        study.add(frozen)
+    return [number for number in numbers if number not in by_number or by_number[number].settings is None]
+
+
+def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int]) -> dict[int, int]:
+    """By trial, the number of its point in the grid, where the sampler is one.
+
+    A trial of which no settings are known gets one that no other has.
+    """
+    if not (study.search and isinstance(study.search.sampler, GridSampler)):
+        return {}
+    made = optuna.samplers.GridSampler(suggest.grid(study.search.space), seed=study.search.sampler.seed)
+    places = {tuple(point): place for place, point in enumerate(made._all_grids)}
+    settings = {number: known[number].settings for number in numbers if number in known}
+    names = made._param_names
+    points = {
+        number: places[point]
+        for number, setting in settings.items()
+        if setting and (point := tuple(setting.get(name) for name in names)) in places
+    }
+    left = iter(sorted(set(range(len(places))) - set(points.values())))
+    return {number: points[number] if number in points else next(left, 0) for number in numbers}
+
+
+def _running(
+    study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Any]], point: int | None
+) -> FrozenTrial:
+    """A trial as it was when its settings had been drawn.
+
+    `queue` is what was tried before any was; `point` the number of its point, where a grid is searched.
+    """
+    searched = study.search.space if study.search else {}
+    settings, attributes = dict(known.settings or {}), dict(known.attributes or {})
+    system: dict[str, Any] = {}
+    if known.number < len(queue):
+        queued, told = queue[known.number]
+        attributes, system["fixed_params"] = {**told, **attributes}, dict(queued)
+    if attributes.get(DERIVED, {}).get("purpose") == "base":
+        settings = {}  # they are the spec's own, in the space or not
+    if point is not None:
+        points = suggest.grid(searched)
+        system |= {"grid_id": point, "search_space": {path: points[path] for path in sorted(points)}}
+    attributes |= {"attempt": known.attempt} if known.attempt else {}
+    attributes |= {"start": dict(known.start)} if known.start else {}
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING,
+        params=settings,
+        distributions={path: _distribution(searched, path) for path in settings},
+        user_attrs=attributes,
+        system_attrs=system,
+    )
+
+
+def is_base(study: Study, known: Known) -> bool:
+    """Whether a trial was the base; where no store tells, that of the spec's own settings that came first was."""
+    if known.attributes is None:
+        return known.number == 0 and known.settings is not None and study.is_base_setting(known.settings)
+    return BASE in known.attributes or known.attributes.get(DERIVED, {}).get("purpose") == "base"
+
+
+class _Recorder:
+    """Keeps the distribution that `space.suggest` would draw from."""
+
+    def __init__(self) -> None:
+        self.distribution: BaseDistribution | None = None
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self.distribution = optuna.distributions.IntDistribution(low, high, log=log, step=step)
+        return low
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self.distribution = optuna.distributions.FloatDistribution(low, high, log=log, step=step)
+        return low
+
+    def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Scalar:
+        self.distribution = optuna.distributions.CategoricalDistribution(choices)
+        return choices[0]
+
+
+def _distribution(searched: suggest.Space, path: str) -> BaseDistribution:
+    recorder = _Recorder()
+    suggest.suggest(recorder, {path: searched[path].model_copy(update={"when": None})})
+    assert recorder.distribution is not None
+    return recorder.distribution

@@ -1,0 +1,65 @@
+"""Waits while the study's database does not answer."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from cluster.interrupts import Stop
+from cluster.study.lease import OUTAGE_S
+from cluster.study.stored import AWAY, trouble
+from lstm.records.events import Notice, Record
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between two tries
+T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """The study can't be written to, and waiting has no use."""
+
+
+class Patience:
+    """Does something with the study, again and again while its database does not answer.
+
+    A sweep that was interrupted or has failed does not wait; what is not written then, the next driver finds in
+    the checkpoints.
+    """
+
+    def __init__(self, url: str, held: Callable[[], bool], stop: Stop, record: Record) -> None:
+        """Prepares it.
+
+        Args:
+            url: The study's database.
+            held: Whether the sweep is surely this driver's; where not, nothing is done.
+            stop: Where the end is asked for.
+            record: Receives a notice before each pause.
+        """
+        self._url, self._held, self._stop, self._record = url, held, stop, record
+        self.doubt = False  # a call that failed may have done its work; to be set back by who has looked
+
+    def __call__(self, act: Callable[[], T]) -> T:
+        """What `act` answers in the end.
+
+        Raises:
+            Unreachable: the database was away for too long, or the end was asked for.
+        """
+        waited_s, pause_s = 0.0, FIRST_PAUSE_S
+        why = ""
+        while waited_s < OUTAGE_S:
+            why = "the claim on the sweep was not renewed"
+            if self._held():
+                try:
+                    return act()
+                except AWAY as error:
+                    self.doubt = True
+                    why = trouble(self._url, error)
+            if self._stop.code:
+                raise Unreachable(why)
+            self._record(Notice(f"the study's database does not answer ({why}); trying again in {pause_s:g} s"))
+            self._wait(pause_s)
+            waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
+        raise Unreachable(f"the study's database did not answer for {OUTAGE_S / 60:.0f} minutes ({why})")
+
+    def _wait(self, pause_s: float) -> None:
+        end = time.monotonic() + pause_s
+        while not self._stop.code and (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.2))

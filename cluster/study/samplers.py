@@ -1,0 +1,172 @@
+"""Optuna's objectives, sampler and pruner of a spec; a suggestion hangs on the trial's number alone."""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from cluster.config import (
+    AnyPruner,
+    GpSampler,
+    GridSampler,
+    HyperbandPruner,
+    MedianPruner,
+    PatientPruner,
+    RandomSampler,
+    SearchConfig,
+    SuccessiveHalvingPruner,
+)
+from cluster.space import combinations, suggest
+from cluster.study import drafts
+from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
+from lstm.config.trial import TrialConfig
+from lstm.records.objective import Objective, Scalar
+
+# In Optuna's samplers: what all trials so far were searched in. It grows trial by trial; a new one would read them all.
+COMMON = ("_search_space", "_intersection_search_space")
+
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+class NumberedSampler(BaseSampler):
+    """Draws from (seed, trial number), so that a driver made anew never suggests the same again.
+
+    For each trial it makes the wrapped sampler with that trial's own seed; all that such a sampler
+    learned lies in the study. The grid is one for all trials; which point a trial gets is stored in
+    the study.
+    """
+
+    def __init__(self, search: SearchConfig) -> None:
+        """Wraps the sampler that the search asks for."""
+        self._search = search
+        self._made_for = (-1, 0)
+        self._attempt = 0  # which draw of a trial's setting it is
+        self._sampler: BaseSampler = optuna.samplers.RandomSampler()
+        self.replay: Drawn | None = None  # drawn already, and now the trial's
+
+    def draw(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        searched: suggest.Space,
+        is_new: Callable[[Mapping[str, Scalar]], bool],
+    ) -> Drawn | None:
+        """A trial's setting, from (seed, number, attempt), the first that is new; nothing is stored."""
+        self.replay = None
+        count, left = combinations.count(searched), None
+        try:
+            for self._attempt in range(DRAWS):
+                drawn = drafts.draw(study, trial, searched, self._attempt)
+                if is_new(drawn.settings):
+                    return drawn
+                if self._attempt == 0 and count is not None and count <= LISTED:
+                    left = [settings for settings in combinations.every(searched) if is_new(settings)]
+                    if not left:
+                        return None
+        finally:
+            self._attempt = 0
+        if not left or trial.params:
+            return None
+        chosen = left[mixed(f"{self._search.sampler.seed}:{trial.number}:{DRAWS}") % len(left)]
+        return Drawn(trial.number, DRAWS, chosen, {}, {}, {})
+
+    def _of(self, trial: FrozenTrial, *, anew: bool = False) -> BaseSampler:
+        wanted = trial.number, self._attempt
+        if (anew or wanted != self._made_for) and not isinstance(self._sampler, optuna.samplers.GridSampler):
+            made = _sampler(self._search, *wanted)
+            for name in COMMON:
+                if hasattr(made, name) and hasattr(self._sampler, name):
+                    setattr(made, name, getattr(self._sampler, name))
+            self._made_for, self._sampler = wanted, made
+        return self._sampler
+
+    def _replayed(self, trial: FrozenTrial) -> Drawn | None:
+        return self.replay if self.replay and self.replay.number == trial.number else None
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Hands on."""
+        if not (drawn := self._replayed(trial)):
+            self._of(trial, anew=True).before_trial(study, trial)
+            return
+        for key, value in drawn.attributes.items():
+            if trial.system_attrs.get(key) != json.loads(json.dumps(value)):  # else a killed driver has stored it
+                study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Hands on."""
+        drawn = self._replayed(trial)
+        return drawn.searched if drawn else self._of(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Hands on."""
+        drawn = self._replayed(trial)
+        return drawn.relative if drawn else self._of(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Hands on."""
+        if drawn := self._replayed(trial):
+            return drawn.settings[param_name]
+        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+
+    # `after_trial` is not handed on: the grid's would stop an `optimize` loop that is not there.
+
+
+def _sampler(search: SearchConfig, number: int, attempt: int) -> BaseSampler:
+    chosen = search.sampler
+    if isinstance(chosen, GridSampler):
+        return optuna.samplers.GridSampler(suggest.grid(search.space), seed=chosen.seed)
+    seed = mixed(f"{chosen.seed}:{number}:{attempt}" if attempt else f"{chosen.seed}:{number}")
+    if isinstance(chosen, RandomSampler) or attempt >= OWN:
+        return optuna.samplers.RandomSampler(seed=seed)
+    if isinstance(chosen, GpSampler):
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=chosen.n_startup_trials)
+    return optuna.samplers.TPESampler(
+        seed=seed,
+        n_startup_trials=chosen.n_startup_trials,
+        multivariate=True,
+        group=any(dimension.when for dimension in search.space.values()),
+        constant_liar=True,  # trials run side by side
+    )
+
+
+def longest(search: SearchConfig, base: TrialConfig) -> int:
+    """The most epochs that a trial may have."""
+    searched = search.space.get("training.max_epochs")
+    ends = [] if searched is None else [value for _, value in suggest.ends_of(searched)]
+    return max(base.training.max_epochs, *(end for end in ends if isinstance(end, int)), 1)
+
+
+def pruner_of(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:
+    """Optuna's pruner of a spec's section."""
+    if isinstance(chosen, MedianPruner):
+        return optuna.pruners.MedianPruner(chosen.n_startup_trials, chosen.n_warmup_steps, chosen.interval_steps)
+    if isinstance(chosen, SuccessiveHalvingPruner):
+        return optuna.pruners.SuccessiveHalvingPruner(
+            chosen.min_resource, chosen.reduction_factor, chosen.min_early_stopping_rate
+        )
+    if isinstance(chosen, HyperbandPruner):
+        return optuna.pruners.HyperbandPruner(chosen.min_resource, max_epochs, chosen.reduction_factor)
+    if isinstance(chosen, PatientPruner):
+        return optuna.pruners.PatientPruner(None, chosen.patience, chosen.min_delta)
+    return optuna.pruners.NopPruner()
+
+
+def second_of(search: SearchConfig | None) -> Objective | None:
+    """The second figure that is searched for, if any."""
+    second = search.second_objective if search else None
+    return Objective(second.metric, second.direction) if second else None
+
+
+def objectives_of(search: SearchConfig | None, base: TrialConfig) -> list[Objective]:
+    """What is searched for: the metric, and a second figure where there is one."""
+    second = second_of(search)
+    return [Objective(base.metric, base.direction), *([second] if second else [])]

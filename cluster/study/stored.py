@@ -1,0 +1,196 @@
+"""A sweep as its study's database holds it: read without a driver, as plain records."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from cluster.space import suggest
+from cluster.study import moved, storage
+from cluster.study.database import driver_text, engine_options, is_missing, readable
+from lstm import checkpoint
+from lstm.config.trial import TrialConfig
+from lstm.records.errors import BadInput, check_form
+from lstm.records.events import TrialProbed
+from lstm.records.goodput import Spent
+from lstm.records.objective import Objective
+from lstm.records.state import Derived
+from lstm.records.state import TrialState as State
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+from lstm.storage import disk
+
+AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
+COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
+FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
+DERIVED = "derived"  # of a trial: the one that it was made of, and what for
+FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
+
+
+class NoSuchSweep(BadInput):
+    """The database holds no study of that name."""
+
+
+def trouble(url: str, error: BaseException) -> str:
+    """What keeps the study's database from answering, in a line; of a file with the disk that it lies on."""
+    text = driver_text(error if hasattr(error, "orig") else error.__cause__)
+    parts = sqlalchemy.make_url(url)
+    is_file = parts.get_backend_name() == "sqlite" and parts.database
+    if is_file and not Path(str(parts.database)).exists():
+        return f"its file is gone: {parts.database}"  # SQLite calls that a readonly database
+    return f"{text}: {disk.place_of(Path(parts.database))}" if is_file and parts.database else text
+
+
+def unanswered(url: str, error: BaseException) -> BadInput:
+    """The error of a database that can be opened and does not answer."""
+    return BadInput(f"storage.study: the database does not answer: {trouble(url, error)}; try again when it does")
+
+
+def facts(url: str, name: str) -> dict[str, Any] | None:
+    """What is remembered about a sweep, or None where there is no such study yet; creates nothing."""
+    try:
+        return dict(load_study(url, name).user_attrs)
+    except NoSuchSweep:
+        return None
+    except AWAY as error:
+        raise unanswered(url, error) from None
+
+
+def unfinished_id(url: str, name: str) -> str:
+    """The id of a study whose making was cut short, which is to be kept; "" where there is none. Creates nothing."""
+    try:
+        return unfinished_id_of(load_study(url, name, is_whole=False).user_attrs, url)
+    except NoSuchSweep:
+        return ""
+    except AWAY as error:
+        raise unanswered(url, error) from None
+
+
+def unfinished_id_of(facts: Mapping[str, Any], url: str) -> str:
+    """The same, by what such a study remembers; "" too where it was copied or moved since: another may have the id."""
+    return str(facts.get("id", "")) if COMPARABLE not in facts and moved.is_in_place(facts, url) else ""
+
+
+def discard_unfinished(url: str, name: str) -> None:
+    """Removes a study whose making was cut short, before it was a sweep's; does nothing where there is none."""
+    kept_in = storage.connect(url)
+    with suppress(KeyError):
+        if COMPARABLE not in optuna.load_study(study_name=name, storage=kept_in).user_attrs:
+            optuna.delete_study(study_name=name, storage=kept_in)
+
+
+def remember(url: str, name: str, **more: Any) -> None:
+    """Stores facts about a sweep whose driver is done."""
+    study = load_study(url, name, to_write=True)
+    for key, value in more.items():
+        study.set_user_attr(key, value)
+
+
+def read(url: str, name: str) -> Sweep:
+    """A sweep as its study knows it.
+
+    Raises:
+        BadInput: there is no such study, or its database does not answer.
+    """
+    try:
+        return sweep_of(load_study(url, name), url)
+    except AWAY as error:
+        raise unanswered(url, error) from None
+
+
+def load_study(url: str, name: str, *, to_write: bool = False, is_whole: bool = True) -> optuna.Study:
+    """Optuna's study of a sweep; raises `NoSuchSweep` where there is none."""
+    missing = NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
+    engine_options(url)  # whether it is an address at all
+    if is_missing(url):
+        raise missing
+    try:
+        study = optuna.load_study(study_name=name, storage=storage.connect(url if to_write else readable(url)))
+    except KeyError:
+        raise missing from None
+    check_study_form(study)
+    # Where it lacks this its first driver was killed before it had said what the sweep is.
+    if is_whole and COMPARABLE not in study.user_attrs:
+        raise missing
+    return study
+
+
+def check_study_form(study: optuna.Study) -> None:
+    """Refuse a study that a newer version wrote."""
+    check_form(f"the study {study.study_name}", int(study.user_attrs.get(FORM, 1)), FORMAT)
+
+
+def sweep_of(study: optuna.Study, url: str) -> Sweep:
+    """A sweep's record, from Optuna's study."""
+    facts = study.user_attrs
+    base = TrialConfig.model_validate(facts["base"])
+    place = moved.checkpoints_of(facts, url, study.study_name)
+    resolve = suggest.Resolver(base)
+    trials = tuple(trial_of(t, resolve, place) for t in study.get_trials(deepcopy=False))
+    second = facts.get("second")
+    return Sweep(
+        name=study.study_name,
+        metric=base.metric,
+        direction=base.direction,
+        n_trials=int(facts.get("n_trials", len(trials))),
+        trials=trials,
+        spec_text=str(facts.get("spec_text", "")),
+        facts={**facts, "checkpoints": place},
+        second=Objective(*second) if second else None,
+    )
+
+
+def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Trial:
+    """A trial's record, from Optuna's; `place` is where the sweep's checkpoints are."""
+    end, start = frozen.user_attrs.get("end", {}), frozen.user_attrs.get("start", {})
+    state: State = end.get("state", "FAIL") if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
+    return Trial(
+        number=frozen.number,
+        state=state,
+        value=end.get("value"),
+        settings=frozen.params,
+        config=resolve(frozen.params),
+        curve=tuple(sorted(frozen.intermediate_values.items())),
+        attempt=int(frozen.user_attrs.get("attempt", 0)),
+        best_epoch=int(end.get("best_epoch", 0)),
+        reason=str(end.get("reason", "")),
+        diverged=bool(end.get("diverged", False)),
+        checkpoint=checkpoint.address_of(place, frozen.number) if place and end.get("checkpoint") else "",
+        worker=str(start.get("worker", "")),
+        started_at_ms=start.get("at_ms"),
+        ended_at_ms=end.get("at_ms"),
+        epochs_s=end.get("epochs_s"),
+        told=tuple(frozen.values or ()),
+        second=end.get("second"),
+        probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,
+        spent=Spent(**end["spent"]) if "spent" in end else None,
+        derived=derived_of(frozen.user_attrs),
+        is_base=is_base(frozen),
+    )
+
+
+def derived_of(attributes: Mapping[str, Any]) -> Derived | None:
+    """What a trial was made of, by its user attributes."""
+    return Derived(**attributes[DERIVED]) if DERIVED in attributes else None
+
+
+def purpose_of(frozen: FrozenTrial) -> str | None:
+    """What a trial was made of another for; None where the search asked for it."""
+    derived = derived_of(frozen.user_attrs)
+    return derived.purpose if derived else None
+
+
+def is_base(frozen: FrozenTrial) -> bool:
+    """Whether a trial is that of the spec's own settings."""
+    return purpose_of(frozen) == "base" or BASE in frozen.user_attrs
+
+
+def replaced_in(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The numbers of the trials in whose place a retry stands."""
+    return {t.user_attrs[DERIVED]["parent"] for t in trials if purpose_of(t) == "retry"}

@@ -1,0 +1,395 @@
+"""The durable memory of a sweep: one Optuna study in a relational database.
+
+Every suggestion is committed before its trial starts, every epoch is reported, every decision is
+stored before it is obeyed. What a driver needs to go on after another was killed is all here and in
+the checkpoints.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from cluster.config import GpSampler, GridSampler, SearchConfig
+from cluster.space import combinations, suggest
+from cluster.study import moved, storage
+from cluster.study.drafts import Drawn, bare, unborn
+from cluster.study.importances import importances
+from cluster.study.samplers import NumberedSampler, longest, objectives_of, pruner_of, second_of
+from cluster.study.storage import SoleStorage
+from cluster.study.stored import (
+    BASE,
+    DERIVED,
+    FIRST,
+    check_study_form,
+    derived_of,
+    is_base,
+    purpose_of,
+    replaced_in,
+    sweep_of,
+    trial_of,
+)
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Epoch, same
+from lstm.records.objective import Objective, Scalar
+from lstm.records.state import Derived
+from lstm.records.sweep import KEEPS_BASE, Sweep
+from lstm.records.trial import Trial
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Study:
+    """One sweep's study, as its driver uses it."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        search: SearchConfig | None,
+        base: TrialConfig,
+        kept_in: BaseStorage | None = None,
+    ) -> None:
+        """Opens the study, or creates it; `search` is None for a single training run.
+
+        `kept_in` is another storage than the database at the address.
+        """
+        self.search, self.base, self.url, self.name = search, base, url, name
+        sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
+        self._drafts: NumberedSampler | None = None  # whose draws may come twice
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if search:
+            sampler = NumberedSampler(search)
+            self._drafts = None if isinstance(search.sampler, GridSampler) else sampler
+            pruner = pruner_of(search.pruner, longest(search, base))
+        self._study = optuna.create_study(
+            storage=kept_in or SoleStorage(storage.connect(url)),
+            study_name=name,
+            directions=[objective.direction for objective in objectives_of(search, base)],
+            load_if_exists=True,
+            sampler=sampler,
+            pruner=pruner,
+        )
+        check_study_form(self._study)
+        self._live: dict[int, optuna.trial.Trial] = {}
+        self._unpruned: dict[int, bool] = {}  # of live trials, whether they are never pruned, once that is asked
+        self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
+        self._space: suggest.Space = search.space if search else {}
+        self._key = combinations.Keys(base, self._space)
+        self._known: dict[int, str] | None = None  # the configurations that were tried, by trial, once that is asked
+        self.n_trials = search.n_trials if search else 1
+        self.second: Objective | None = second_of(search)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was written with `remember`."""
+        return dict(self._study.user_attrs)
+
+    def remember(self, **facts: Any) -> None:
+        """Stores facts about the sweep, as JSON; unchanged ones cost nothing.
+
+        Each is a commit of its own, in the order given.
+        """
+        known = self._study.user_attrs
+        for key, value in facts.items():
+            if key not in known or known[key] != value:
+                self._study.set_user_attr(key, value)
+
+    def enqueue_first(self) -> None:
+        """Queues what is tried before anything is drawn, as far as it is not there yet.
+
+        A study that an earlier version began has no base and gets none.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        there = {t.user_attrs[FIRST] for t in trials if FIRST in t.user_attrs}
+        keeps_base = bool(self.facts.get(KEEPS_BASE)) and not any(is_base(t) for t in trials)
+        for settings, attributes in self.queue(keeps_base=keeps_base):
+            if attributes.get(FIRST) not in there:
+                self._study.enqueue_trial(dict(settings), user_attrs=attributes)
+
+    def queue(self, *, keeps_base: bool) -> list[tuple[Mapping[str, Scalar], dict[str, Any]]]:
+        """What is tried before anything is drawn, as settings with what the study keeps of them.
+
+        That is the base, then `search.first`, as many as there are trials. Where one of these resolves to the spec's
+        own settings it is the base itself, and comes first.
+        """
+        first = self.search.first[: self.n_trials] if self.search else []
+        queue: list[tuple[Mapping[str, Scalar], dict[str, Any]]]
+        queue = [(settings, {FIRST: index}) for index, settings in enumerate(first)]
+        if not keeps_base:
+            return queue
+        place = combinations.base_among(first, self.base, self._space)
+        if place is None:
+            return [({}, {DERIVED: {"parent": None, "purpose": "base"}}), *queue]
+        return [(first[place], {FIRST: place, BASE: True}), *queue[:place], *queue[place + 1 :]]
+
+    def is_base_setting(self, settings: Mapping[str, Scalar]) -> bool:
+        """Whether a setting resolves to the spec's own."""
+        return self._key(settings) == self._key({})
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Adds a trial as it is, under the next number."""
+        self._study.add_trial(trial)
+
+    def frozen(self) -> list[FrozenTrial]:
+        """All trials, as Optuna keeps them."""
+        return self._study.get_trials(deepcopy=False)
+
+    def retry(self, parent: int) -> None:
+        """Queues a trial with a failed one's settings, to stand in its place; nothing where there is one already."""
+        trials = self._study.get_trials(deepcopy=False)
+        failed = self._frozen(parent)
+        purpose = "base" if purpose_of(failed) == "base" else "retry"
+        if any(derived_of(t.user_attrs) == (parent, purpose) for t in trials):
+            return
+        attributes: dict[str, Any] = {DERIVED: {"parent": parent, "purpose": purpose}}
+        attributes |= {BASE: True} if BASE in failed.user_attrs else {}
+        self._study.enqueue_trial(failed.params, user_attrs=attributes)
+
+    def asked(self) -> int:
+        """How many trials that count have been suggested, in whatever state."""
+        return sum(t.state != TrialState.WAITING for t in self._counted())
+
+    def due(self) -> int:
+        """How many trials are yet to be suggested; retries and the base are, whatever n_trials says."""
+        queued = sum(t.state == TrialState.WAITING and DERIVED in t.user_attrs for t in self._counted())
+        return max(self.n_trials - self.asked(), queued) + self._bases_due()
+
+    def _bases_due(self) -> int:
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return sum(purpose_of(t) == "base" for t in trials)
+
+    def _counted(self) -> list[FrozenTrial]:
+        """The trials that count, as `Sweep.counted` says."""
+        trials = self._study.get_trials(deepcopy=False)
+        replaced = replaced_in(trials)
+        return [t for t in trials if t.number not in replaced and purpose_of(t) in (None, "retry")]
+
+    def running(self) -> list[int]:
+        """Numbers of the trials that were suggested and have not ended."""
+        return [t.number for t in self._running()]
+
+    def _running(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def ask(self) -> int | None:
+        """Suggests a new trial and commits it; returns its number, or None where nothing new is left to try.
+
+        What is queued comes first, and as it is. All else is drawn before it is committed: again, where its
+        configuration was tried or is under way.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        if self._drafts and not any(t.state == TrialState.WAITING for t in trials):
+            drawn = self._drawn(unborn(len(trials)))
+            if drawn is None:
+                return None
+            self._commit(drawn)
+        trial = self._study.ask()
+        self._live[trial.number], self._reported[trial.number] = trial, {}
+        self._suggest(trial.number)
+        return trial.number
+
+    def _commit(self, drawn: Drawn) -> None:
+        """Has a draw come next. What was drawn again is stored in one piece, so that no killed driver leaves half."""
+        assert self._drafts is not None
+        if drawn.attempt == 0:
+            self._drafts.replay = drawn
+        else:
+            self._study.enqueue_trial(drawn.settings)
+
+    def _drawn(self, trial: FrozenTrial) -> Drawn | None:
+        """The first of a trial's draws that nobody has tried."""
+        assert self._drafts is not None
+        others = self._tried(but=trial.number)
+
+        def is_new(settings: Mapping[str, Scalar]) -> bool:
+            return self._key(settings) not in others
+
+        return self._drafts.draw(self._study, trial, self._space, is_new)
+
+    def _tried(self, but: int | None = None) -> set[str]:
+        """Keys of the configurations that were tried or are under way, one trial's left out."""
+        if self._known is None:
+            trials = self._study.get_trials(deepcopy=False)
+            asked = [t for t in trials if t.state != TrialState.WAITING and purpose_of(t) in (None, "retry")]
+            self._known = {t.number: self._key(t.params) for t in asked}
+        return {key for number, key in self._known.items() if number != but}
+
+    def _suggest(self, number: int) -> None:
+        """Stores a live trial's settings, those that it has not yet; those of the base are the spec's own."""
+        if self.is_beside(number):
+            return
+        settings = suggest.suggest(self._live[number], self._space)
+        if self._known is not None:
+            self._known[number] = self._key(settings)
+
+    def exhausted(self) -> dict[str, Any]:
+        """The fact that `ask` found nothing new: how many settings were tried, of how many, by how many trials."""
+        return {"tried": len(self._tried()), "combinations": combinations.count(self._space), "trials": self.asked()}
+
+    def adopt(self, number: int) -> None:
+        """Takes over a RUNNING trial that nobody runs; suggestions that a killed driver left out are made."""
+        if number not in self._live:
+            frozen = self._frozen(number)
+            self._draw_rest(frozen)
+            self._live[number] = optuna.trial.Trial(self._study, frozen._trial_id)
+            self._reported[number] = dict(frozen.intermediate_values)
+        self._suggest(number)
+
+    def _draw_rest(self, trial: FrozenTrial) -> None:
+        """Draws what a killed driver left out of a trial's settings; again, as `ask` does, where that was tried."""
+        is_queued = "fixed_params" in trial.system_attrs
+        if is_queued or self._drafts is None or combinations.is_whole(trial.params, self._space):
+            return
+        # As if nothing of it had been stored: its draws come from one stream, which begins with the first setting.
+        drawn = self._drawn(bare(trial))
+        if drawn is None or any(drawn.settings.get(path) != value for path, value in trial.params.items()):
+            drawn = self._drawn(trial)  # the study has changed since
+        if drawn and drawn.attempt == 0:
+            self._drafts.replay = drawn
+        elif drawn:  # Optuna takes what it finds under this name, as it does of a trial that was queued
+            self._study._storage.set_trial_system_attr(trial._trial_id, "fixed_params", drawn.settings)
+
+    def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
+        """Commits a new attempt at a trial; returns its settings and the attempt's number, from 1."""
+        trial = self._live[number]
+        attempt = int(trial.user_attrs.get("attempt", 0)) + 1
+        trial.set_user_attr("attempt", attempt)
+        return dict(trial.params), attempt
+
+    def trial(self, number: int) -> Trial:
+        """A live trial as the study knows it."""
+        place = moved.checkpoints_of(self._study.user_attrs, self.url, self.name)
+        return trial_of(self._frozen(number), suggest.Resolver(self.base), place)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
+
+    def started(self, number: int, worker: str, at_ms: int) -> None:
+        """Stores where a trial runs and, once, when it first started."""
+        trial = self._live[number]
+        first = trial.user_attrs.get("start", {}).get("at_ms", at_ms)
+        trial.set_user_attr("start", {"worker": worker, "at_ms": first})
+
+    def lost(self, number: int) -> int:
+        """Counts an attempt that ended with its process; returns how many there were."""
+        trial = self._live[number]
+        losses = int(trial.user_attrs.get("losses", 0)) + 1
+        trial.set_user_attr("losses", losses)
+        return losses
+
+    def report(self, number: int, epochs: Sequence[Epoch]) -> bool:
+        """Reports the epochs that are not known yet; returns whether the pruner stops the trial.
+
+        Where a checkpoint was lost, an epoch that is computed again may have another value on a GPU; the
+        history in the checkpoint is the truth, so it takes the place of the first.
+
+        The pruner is asked once about each epoch: successive halving answers differently when asked
+        again. An answer that a killed driver did not store counts as "go on".
+        """
+        trial = self._live[number]
+        known = self._reported[number]
+        fresh = [epoch for epoch in epochs if epoch.number not in known]
+        for epoch in fresh if self.second is None else ():  # Optuna reports nothing where there are two objectives
+            trial.report(epoch.value, epoch.number)
+            known[epoch.number] = epoch.value
+        for epoch in epochs:
+            if not same(known.get(epoch.number), epoch.value):  # `Trial.report` would keep the first
+                trial.storage.set_trial_intermediate_value(trial._trial_id, epoch.number, epoch.value)
+                known[epoch.number] = epoch.value
+        asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
+        return asked and not self.resolves_to_base(number) and trial.should_prune()
+
+    def report_singly(self, number: int, epochs: Sequence[Epoch]) -> None:
+        """Reports epochs as they once came, one after another; what the pruner answers was decided then."""
+        for epoch in epochs:
+            self.report(number, [epoch])
+
+    def derived(self, number: int) -> Derived | None:
+        """What a live trial was made of, where it was made of another."""
+        return derived_of(self._live[number].user_attrs)
+
+    def is_beside(self, number: int) -> bool:
+        """Whether a live trial is beside the search: the base, unless the search asked for it itself."""
+        derived = self.derived(number)
+        return derived is not None and derived.purpose == "base"
+
+    def resolves_to_base(self, number: int) -> bool:
+        """Whether a live trial trains with the spec's own settings; such a one is never pruned and on no rung."""
+        if number not in self._unpruned:
+            keeps = bool(self._study.user_attrs.get(KEEPS_BASE))
+            self._unpruned[number] = keeps and self.is_base_setting(self._live[number].params)
+        return self._unpruned[number]
+
+    def base_trial(self) -> Trial | None:
+        """The trial of the spec's own settings, the latest where it was tried again; None where there is none."""
+        found = [t for t in self._study.get_trials(deepcopy=False) if is_base(t)]
+        return self.trial(found[-1].number) if found else None
+
+    def prune(self, number: int, epoch: int) -> None:
+        """Stores that a trial is pruned after an epoch and yet to be probed."""
+        self._live[number].set_user_attr("pruned_after", epoch)
+
+    def pruned_after(self, number: int) -> int:
+        """The epoch after which a live trial was pruned, 0 where it was not."""
+        return int(self._live[number].user_attrs.get("pruned_after", 0))
+
+    def settle(self) -> list[int]:
+        """Ends the trials whose end was decided by a driver that was killed before it had ended them."""
+        decided = {t.number: t.user_attrs["end"] for t in self._running() if "end" in t.user_attrs}
+        for number, decision in decided.items():
+            self.adopt(number)
+            self.end(number, decision)
+        return list(decided)
+
+    def end(self, number: int, decision: Mapping[str, Any]) -> None:
+        """Stores how a trial ends, then ends it.
+
+        `decision` holds state, value, best_epoch, reason, diverged, checkpoint, at_ms, epochs_s and spent; what a probe
+        found at its end as `probed`; and where two objectives are searched for the other's figure as `second`.
+        """
+        trial = self._live[number]
+        if trial.user_attrs.get("end") != dict(decision):
+            trial.set_user_attr("end", dict(decision))
+        state, values = decision["state"], [decision["value"]]
+        if self.second:
+            values.append(decision["second"])
+        if decision["diverged"]:
+            penalty = self._penalty()
+            state, values = ("COMPLETE", penalty) if penalty else ("PRUNED", [])
+        if state == "PRUNED" and self.second:
+            state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
+        if self.is_beside(number):
+            state = "FAIL"  # no sampler and no pruner reads it; how it ended is in `end`
+        told = {"values": values} if state == "COMPLETE" else {"state": TrialState[state]}
+        with suppress(UpdateFinishedTrialError):  # by a driver that was stopped in the middle of it, and is no more
+            self._study.tell(trial, **told, skip_if_finished=True)
+        del self._live[number], self._reported[number]
+        self._unpruned.pop(number, None)
+
+    def _penalty(self) -> list[float]:
+        """What a diverged trial is told as where the sampler reads completed trials only: the worst of each objective.
+
+        Empty where the sampler reads pruned ones too, or where none has completed.
+        """
+        if not (self.search and (isinstance(self.search.sampler, GpSampler) or self.second)):
+            return []
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        objectives = objectives_of(self.search, self.base)
+        told = zip(objectives, zip(*(t.values for t in trials if t.values), strict=True), strict=False)
+        worst = {"minimize": max, "maximize": min}
+        return [worst[objective.direction](values) for objective, values in told]
+
+    def sweep(self) -> Sweep:
+        """The sweep as it stands."""
+        return sweep_of(self._study, self.url)
+
+    def importances(self) -> dict[str, float]:
+        """How much each parameter matters among the completed trials, by PED-ANOVA; empty if it can't be said."""
+        return importances(self._study)

@@ -1,0 +1,125 @@
+"""How a trial ends: decided once, stored, then told; and what its end means for the best trial and for the sweep."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cluster.goodput import Workers
+from cluster.messages import Probed
+from cluster.study.retry import Patience
+from cluster.study.study import Study
+from cluster.trials.attempt import Attempt
+from cluster.trials.checkpoints import TrialCheckpoints
+from cluster.trials.queue import TrialQueue
+from cluster.trials.stop_rules import StopRules
+from lstm.records.epoch import best_epoch, epochs_s
+from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
+from lstm.records.objective import sign_of
+from lstm.records.state import TrialState
+from lstm.records.sweep import Sweep
+
+
+class Endings:
+    """The ends of a sweep's trials."""
+
+    def __init__(
+        self,
+        study: Study,
+        sweep: Sweep,
+        *,
+        queue: TrialQueue,
+        saved: TrialCheckpoints,
+        rules: StopRules,
+        workers: Workers,
+        insist: Patience,
+        record: Record,
+    ) -> None:
+        """Starts from the sweep as it stands, and from the best trial in it."""
+        self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
+        self._workers, self._insist, self._record = workers, insist, record
+        self._direction = study.base.direction
+        self._sign = sign_of(self._direction)
+        ended = [t for t in sweep.trials if t.ended]
+        self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
+        # Of the best completed trial: its value (less is better), its number, its checkpoint.
+        self._best: tuple[float, int, str] | None = None
+        if (best := sweep.best) and best.value is not None:
+            self._best = (self._sign * best.value, best.number, best.checkpoint)
+
+    def end(
+        self,
+        live: Attempt,
+        state: TrialState,
+        reason: str,
+        *,
+        diverged: bool = False,
+        probed: Probed | None = None,
+    ) -> None:
+        """Decides how a trial ends, stores it, and tells it."""
+        self._workers.lets_go(live.number, live.worker, alive=True)
+        best = best_epoch(live.epochs, self._direction)
+        decision: dict[str, Any] = {
+            "state": state,
+            "value": best.value if best else None,
+            "best_epoch": best.number if best else 0,
+            "reason": reason,
+            "diverged": diverged,
+            "checkpoint": live.address if live.epochs else "",
+            # Trials end in one order, whatever the clocks of the hosts that drove the sweep say.
+            "at_ms": max(now_ms(), self._last_end_ms + 1),
+            "epochs_s": epochs_s(live.epochs),
+            "spent": self._workers.ends(live.number, live.known).row(),
+        }
+        if probed and probed.numbers:
+            decision["probed"] = {
+                "numbers": dict(probed.numbers),
+                "best_epoch": probed.best_epoch,
+                "at_ms": probed.at_ms,
+            }
+        if self._study.second:
+            decision["second"] = self._study.second.figure(probed.numbers) if probed else None
+        self._insist(lambda: self._study.end(live.number, decision))
+        live.ended = True
+        if "probed" in decision:
+            self._record(TrialProbed(live.number, **decision["probed"]))
+        elif probed:
+            self._record(Notice(f"trial {live.number} could not be probed: {probed.trouble}"))
+        self._ended, self._last_end_ms = self._ended + 1, decision["at_ms"]
+        if live.number == self._queue.base:
+            self._queue.base_is_open = False
+        value = best.value if best and state == "COMPLETE" and not live.is_beside else None
+        self._record(self._ending(live.number, decision, value))
+        if state == "FAIL" and not live.is_beside:
+            self._rules.fails(reason)
+        self._keep(live, value)
+        self.check_target()
+
+    def _keep(self, live: Attempt, value: float | None) -> None:
+        """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""
+        loser = live.number if live.epochs else None  # the base's are spared
+        if value is not None:
+            mine = (self._sign * value, live.number, live.address)
+            if self._best is None or mine < self._best:
+                loser, self._best = self._best[1] if self._best and self._best[2] else None, mine
+        if loser is not None:
+            self._saved.strip(loser)
+
+    def check_target(self) -> None:
+        """Ends the sweep where the best trial reaches the target."""
+        if not self._queue.base_is_open:  # it is never cut off: what was gained is said against it
+            self._rules.check_target(self._best)
+
+    def _ending(self, number: int, decision: Mapping[str, Any], value: float | None) -> TrialEnded:
+        """The event of an end; `value` is a completed trial's."""
+        known = [self._best[0]] if self._best else []
+        mine = [] if value is None else [self._sign * value]
+        return TrialEnded(
+            number=number,
+            state=decision["state"],
+            reason=decision["reason"],
+            value=decision["value"],
+            best_epoch=decision["best_epoch"],
+            checkpoint=decision["checkpoint"],
+            at_ms=decision["at_ms"],
+            place=self._ended,
+            best_value=self._sign * min(known + mine) if known or mine else None,
+        )

@@ -1,0 +1,35 @@
+"""When a sweep ends before its last trial: the failures and the target of `search.stop`."""
+
+from cluster.config import StopConfig
+from cluster.interrupts import Stop
+from lstm.records.objective import sign_of
+from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
+
+
+class StopRules:
+    """Watches the trials that count; asks for the end where `search.stop` says so."""
+
+    def __init__(self, rules: StopConfig, sweep: Sweep, stop: Stop) -> None:
+        """Starts from the sweep as it stands; nothing is asked for yet."""
+        self._rules, self._stop, self._sign = rules, stop, sign_of(sweep.direction)
+        self._failed = [t.reason for t in sweep.counted if t.state == "FAIL"]
+
+    def fails(self, reason: str) -> None:
+        """A trial has failed."""
+        self._failed.append(reason)
+        self.check_failures()
+
+    def check_failures(self) -> None:
+        """Ends the sweep where too many trials have failed."""
+        most = self._rules.max_failures
+        if most is not None and len(self._failed) >= most:
+            last = self._failed[-1] if self._failed else ""
+            text = f"{counted(len(self._failed), 'trial')} failed (search.stop.max_failures), the last: {last}"
+            self._stop.now(text, 1)
+
+    def check_target(self, best: tuple[float, int, str] | None) -> None:
+        """Ends the sweep where the best completed trial (value, less is better; number; address) is good enough."""
+        target = self._rules.target
+        if target is not None and best is not None and best[0] <= self._sign * target:
+            self._stop.now(f"trial {best[1]} reached the target {target:g} with {self._sign * best[0]:g}", 0)

@@ -1,0 +1,1 @@
+"""The report: pages, figures, the comparison of sweeps."""

@@ -1,0 +1,194 @@
+"""Compares sweeps and their trials as plain values; the store of runs is not asked."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import median, quantiles
+from typing import Any
+
+from lstm.records.objective import Direction, Scalar, sign_of
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One sweep in a line. Statistics are over completed trials' values, diverged ones left out."""
+
+    sweep: str
+    metric: str
+    direction: Direction
+    n_trials: int
+    states: Mapping[str, int]
+    best: float | None
+    best_trial: int | None
+    median: float | None
+    quartiles: tuple[float, float] | None  # between them lies the middle half
+    epochs: int
+    seconds: float  # of all trials added up, waiting between attempts included
+    seconds_per_trial: float | None  # median of ended trials
+    parameters: Mapping[str, Any]  # the best trial's; those that differ between the sweeps
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial in a line."""
+
+    sweep: str
+    trial: int
+    state: str
+    value: float | None
+    best_epoch: int
+    epochs: int
+    seconds: float | None
+    reason: str
+    parameters: Mapping[str, Any]  # those that differ between the trials
+    is_base: bool = False  # whether its settings are the spec's own
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Sweeps and trials, each list the best first; sweeps as they were named where they can't be ranked."""
+
+    sweeps: tuple[SweepRow, ...]
+    trials: tuple[TrialRow, ...]
+    sweep_parameters: tuple[str, ...]  # columns of `sweeps`
+    trial_parameters: tuple[str, ...]  # columns of `trials`
+    problem: str = ""  # why the sweeps can't be ranked together, if they can't
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values for `json.dumps`; NaN and infinities become null."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def compare(sweeps: Sequence[Sweep]) -> Comparison:
+    """Put sweeps, and all their trials that count, with the base, side by side; only what differs becomes a column.
+
+    Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
+    `problem` says why.
+    """
+    bases = [[base] if (base := sweep.base) and not base.counts else [] for sweep in sweeps]
+    sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
+    shown = [[*sweep.trials, *base] for sweep, base in zip(sweeps, bases, strict=True)]
+    problem = _problem(sweeps)
+    bests = [_parameters(sweep.best) if sweep.best else {} for sweep in sweeps]
+    sweep_columns = _differing([best for best in bests if best])
+    parameters = [[_parameters(trial) for trial in trials] for trials in shown]
+    trial_columns = _differing([each for group in parameters for each in group])
+    sweep_rows = [_sweep_row(s, _only(best, sweep_columns)) for s, best in zip(sweeps, bests, strict=True)]
+    trial_rows = [
+        [_trial_row(sweep, trial, _only(each, trial_columns)) for trial, each in zip(trials, group, strict=True)]
+        for sweep, trials, group in zip(sweeps, shown, parameters, strict=True)
+    ]
+    sign = {sweep.direction: sign_of(sweep.direction) for sweep in sweeps}
+    if not problem:
+        sweep_rows.sort(key=lambda row: _rank(row.best, sign[row.direction]))
+        trial_rows = [[row for group in trial_rows for row in group]]
+    for group in trial_rows:
+        directions = {sweep.name: sweep.direction for sweep in sweeps}
+        group.sort(key=lambda row: (*_rank(row.value, sign[directions[row.sweep]]), row.trial))
+    flat = tuple(row for group in trial_rows for row in group)
+    return Comparison(tuple(sweep_rows), flat, sweep_columns, trial_columns, problem)
+
+
+def _problem(sweeps: Sequence[Sweep]) -> str:
+    kinds = {(sweep.metric, sweep.direction) for sweep in sweeps}
+    if len(kinds) < 2:
+        return ""
+    each = "; ".join(f"{sweep.name}: {sweep.direction} {sweep.metric}" for sweep in sweeps)
+    return f"These sweeps can't be ranked together, they search for different things ({each})."
+
+
+def _rank(value: float | None, sign: int) -> tuple[bool, float]:
+    missing = value is None or math.isnan(value)
+    return (missing, 0.0 if value is None or missing else sign * value)
+
+
+def _parameters(trial: Trial) -> dict[str, Any]:
+    """The resolved configuration by dotted path, with what was searched on top of it."""
+    return {**_flatten(trial.config), **trial.settings}
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _differing(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names that don't have one and the same value in every row, in the order they come."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return tuple(name for name in names if _varies(rows, name))
+
+
+_MISSING = object()
+
+
+def _varies(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    first = rows[0].get(name, _MISSING)
+    return any(row.get(name, _MISSING) != first for row in rows)
+
+
+def _only(parameters: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: parameters[name] for name in names if name in parameters}
+
+
+def _sweep_row(sweep: Sweep, parameters: Mapping[str, Scalar]) -> SweepRow:
+    done = [t.value for t in sweep.trials if t.state == "COMPLETE" and not t.diverged and t.value is not None]
+    values = sorted(value for value in done if math.isfinite(value))
+    durations = [t.duration_s for t in sweep.trials if t.duration_s is not None]
+    best = sweep.best
+    return SweepRow(
+        sweep=sweep.name,
+        metric=sweep.metric,
+        direction=sweep.direction,
+        n_trials=sweep.n_trials,
+        states=dict(Counter(trial.state for trial in sweep.trials)),
+        best=best.value if best else None,
+        best_trial=best.number if best else None,
+        median=median(values) if values else None,
+        quartiles=_quartiles(values),
+        epochs=sum(len(trial.curve) for trial in sweep.trials),
+        seconds=sum(durations),
+        seconds_per_trial=median(durations) if durations else None,
+        parameters=parameters,
+    )
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float] | None:
+    if len(values) < 2:
+        return (values[0], values[0]) if values else None
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+def _trial_row(sweep: Sweep, trial: Trial, parameters: Mapping[str, Scalar]) -> TrialRow:
+    return TrialRow(
+        sweep=sweep.name,
+        trial=trial.number,
+        state=trial.state,
+        value=trial.value,
+        best_epoch=trial.best_epoch,
+        epochs=len(trial.curve),
+        seconds=trial.duration_s,
+        reason=trial.reason,
+        parameters=parameters,
+        is_base=trial.is_base,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, bool | int | float | str | None) else json.dumps(value, default=str)

@@ -1,0 +1,352 @@
+"""The report's pictures: plain values in, plotly figures out."""
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from statistics import median
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboards.report.axes import axis_of, finite, is_log, scale_y, short_names, text_of
+from lstm.records.figures import Curve, Forecast, HeatMap, Picture
+from lstm.records.objective import Direction, sign_of
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+from lstm.verdict.verdict import Verdict
+
+MAX_CURVES = 300
+MAX_LINES = 2000  # of the parallel coordinates
+INK, QUIET, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
+BLUE, LIGHT_BLUE, ORANGE, PALE = "#2f6f9f", "#86adc7", "#d9480f", "#bcc6cf"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+_COLOURS = (BLUE, ORANGE, INK, LIGHT_BLUE, QUIET)
+_FROM_ZERO = [[0.0, "#ffffff"], [1.0, BLUE]]
+_AROUND_ZERO = [[0.0, ORANGE], [0.5, "#ffffff"], [1.0, BLUE]]
+_ROW_NAMES = 32  # more would lie over each other
+_CELL_NUMBERS = 20  # columns whose cells have room for a number
+_SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # the best stand out
+
+
+def curves(sweep: Sweep) -> go.Figure:
+    """Every trial's value by epoch; the best bold, pruned ones light. At most MAX_CURVES are drawn."""
+    best = sweep.best
+    drawn = [trial for trial in thinned(sweep) if best is None or trial.number != best.number]
+    figure = _figure(460, "epoch", html.escape(sweep.metric))
+    crowded = len(drawn) > 60  # many dark lines become one dark field
+    groups: list[tuple[str, str, float, Callable[[Trial], bool]]] = [
+        ("stopped early", PALE, 1.0, lambda trial: trial.state != "COMPLETE"),
+        ("completed", LIGHT_BLUE if crowded else BLUE, 1.0, lambda trial: trial.state == "COMPLETE"),
+    ]
+    for name, colour, width, belongs in groups:
+        _add_curves(figure, name, [t for t in drawn if belongs(t)], {"color": colour, "width": width})
+    if best is not None:
+        _add_curves(figure, f"best: trial {best.number}", [best], {"color": ORANGE, "width": 3.5})
+    shown = [*drawn, *([best] if best else [])]
+    scale_y(figure, [value for trial in shown for _, value in trial.curve])
+    return figure
+
+
+def thinned(sweep: Sweep) -> list[Trial]:
+    """The trials whose curves are drawn: all, or the best tenth of the room and an even choice of the rest."""
+    having = [trial for trial in sweep.trials if trial.curve]
+    if len(having) <= MAX_CURVES:
+        return having
+    ranked = sorted(having, key=lambda trial: rank(trial, sweep.direction))
+    best, rest = ranked[: MAX_CURVES // 10], ranked[MAX_CURVES // 10 :]
+    room = MAX_CURVES - len(best)
+    return [*best, *(rest[i * len(rest) // room] for i in range(room))]
+
+
+def rank(trial: Trial, direction: Direction) -> tuple[bool, bool, float, int]:
+    """Sorts trials: completed ones, the best first, then the others."""
+    value = trial.value
+    missing = value is None or not math.isfinite(value)
+    signed = 0.0 if value is None or missing else value * sign_of(direction)
+    return (trial.state != "COMPLETE" or trial.diverged, missing, signed, trial.number)
+
+
+def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Mapping[str, Any]) -> None:
+    # One trace for all, with gaps: hundreds of traces make a page crawl.
+    x: list[int | None] = []
+    y: list[float | None] = []
+    who: list[int | None] = []
+    for trial in trials:
+        x += [*(epoch for epoch, _ in trial.curve), None]
+        y += [*(finite(value) for _, value in trial.curve), None]
+        who += [*(trial.number for _ in trial.curve), None]
+    if x:
+        hover = "trial %{customdata}, epoch %{x}: %{y:.4g}<extra></extra>"
+        # A single point has no line to be seen by.
+        mode = "lines+markers" if any(len(trial.curve) == 1 for trial in trials) else "lines"
+        figure.add_scatter(
+            x=x, y=y, customdata=who, mode=mode, name=name, line=line, marker={"size": 4}, hovertemplate=hover
+        )
+
+
+def history(sweep: Sweep) -> go.Figure:
+    """Each trial's value by its number, and the best value so far."""
+    figure = _figure(380, "trial", html.escape(sweep.metric))
+    valued = sorted((t for t in sweep.trials if finite(t.value) is not None), key=lambda trial: trial.number)
+    done = [trial for trial in valued if trial.state == "COMPLETE" and not trial.diverged]
+    others = [trial for trial in valued if trial.state != "COMPLETE"]
+    hover = "trial %{x}: %{y:.4g}<extra></extra>"
+    for name, trials, marker in (
+        ("stopped early", others, {"color": PALE, "size": 6}),
+        ("completed", done, {"color": BLUE, "size": 7}),
+    ):
+        if trials:
+            x, y = [trial.number for trial in trials], [trial.value for trial in trials]
+            figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, hovertemplate=hover)
+    if done:
+        best = _running([trial.value or 0.0 for trial in done], sweep.direction)
+        line = {"color": ORANGE, "width": 2.5, "shape": "hv"}
+        x = [trial.number for trial in done]
+        figure.add_scatter(x=x, y=best, mode="lines", name="best so far", line=line, hoverinfo="skip")
+    scale_y(figure, [trial.value for trial in valued if not trial.diverged])
+    if len(valued) <= 10:
+        figure.update_xaxes(dtick=1)  # there is no trial 0.5
+    return figure
+
+
+def front(sweep: Sweep) -> go.Figure | None:
+    """Completed trials by both objectives, the Pareto front joined; None where one is searched for, or none is done."""
+    best = sweep.front
+    if sweep.second is None or not best:
+        return None
+    figure = _figure(420, html.escape(sweep.metric), html.escape(sweep.second.metric))
+    on_it = {trial.number for trial in best}
+    done = [t for t in sweep.trials if t.state == "COMPLETE" and t.second is not None and t.number not in on_it]
+    hover = "trial %{text}: %{x:.4g}, %{y:.4g}<extra></extra>"
+    for name, trials, look in (
+        ("completed", done, {"mode": "markers", "marker": {"color": LIGHT_BLUE, "size": 7}}),
+        ("Pareto front", best, {"mode": "lines+markers", "marker": {"size": 9}, "line": {"color": ORANGE}}),
+    ):
+        x, y, text = zip(*((t.value, t.second, t.number) for t in trials), strict=True) if trials else ((), (), ())
+        figure.add_scatter(x=x, y=y, text=text, name=name, hovertemplate=hover, **look)
+    return figure
+
+
+def _running(values: Sequence[float], direction: Direction) -> list[float]:
+    pick = min if direction == "minimize" else max
+    best: list[float] = []
+    for value in values:
+        best.append(pick(best[-1], value) if best else value)
+    return best
+
+
+def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
+    """What was searched against what it gave, a line per completed trial; None where nothing is to be seen."""
+    done = [t for t in sweep.trials if t.state == "COMPLETE" and not t.diverged and finite(t.value) is not None]
+    done = sorted(done, key=lambda trial: rank(trial, sweep.direction))[:MAX_LINES]
+    names = list(dict.fromkeys(name for trial in done for name in trial.settings))
+    if len(done) < 2 or not names:
+        return None
+    labels = short_names(names)
+    axes = [axis_of(labels[name], [trial.settings.get(name) for trial in done]) for name in names]
+    axes.append(axis_of(sweep.metric, [trial.value for trial in done]))
+    # The best is drawn last, on top; colour is by rank, so that one bad trial doesn't take the whole scale.
+    for axis in axes:
+        axis["values"] = axis["values"][::-1]
+    colour = [1 - i / (len(done) - 1) for i in range(len(done))]
+    bar = {"title": "rank", "tickvals": [0, 1], "ticktext": ["best", "worst"], "thickness": 12, "outlinewidth": 0}
+    line = {"color": colour, "colorscale": _SCALE, "cmin": 0, "cmax": 1, "showscale": True, "colorbar": bar}
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=axes,
+            line=line,
+            labelangle=-18 if len(axes) > 4 else 0,
+            labelside="top",
+            labelfont={"size": 13, "color": INK},
+            tickfont={"size": 11, "color": INK},
+            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # its numbers repeat the ticks, unreadably
+        )
+    )
+    left = max(90, 24 + 7 * max(map(len, axes[0]["ticktext"]), default=0))  # the first axis's names stand there
+    layout = {"l": left, "r": 60, "t": 110 if len(axes) > 4 else 60, "b": 30}
+    return figure.update_layout(height=480, margin=layout, paper_bgcolor="white", font={"family": _FONT})
+
+
+def choices(sweep: Sweep, name: str) -> go.Figure | None:
+    """The values that each choice of a categorical setting gave, the best median on top; None where there is one."""
+    found: dict[str, list[float]] = {}
+    for trial in sweep.trials:
+        value = finite(trial.value)
+        if trial.state == "COMPLETE" and not trial.diverged and value is not None and name in trial.settings:
+            found.setdefault(text_of(trial.settings[name]), []).append(value)
+    if len(found) < 2:
+        return None
+    ordered = sorted(found.items(), key=lambda item: median(item[1]), reverse=sweep.direction == "minimize")
+    figure = _figure(110 + 44 * len(ordered), html.escape(sweep.metric), "")
+    for choice, values in ordered:
+        figure.add_box(
+            x=values,
+            name=html.escape(choice),
+            boxpoints="all",
+            pointpos=0,
+            jitter=0.5,
+            marker={"color": BLUE, "size": 4},
+            line={"color": INK, "width": 1},
+            fillcolor="rgba(134, 173, 199, 0.35)",
+            hovertemplate="%{x:.4g}<extra></extra>",
+        )
+    every = [value for values in found.values() for value in values]
+    figure.update_layout(showlegend=False)
+    return figure.update_xaxes(type="log") if is_log(every) else figure
+
+
+def categorical(sweep: Sweep) -> list[str]:
+    """Settings whose values are names, in the order in which they stand in the space."""
+    names = dict.fromkeys(name for trial in sweep.trials for name in trial.settings)
+    return [name for name in names if any(isinstance(t.settings.get(name), str | bool) for t in sweep.trials)]
+
+
+def importances(values: Mapping[str, float]) -> go.Figure:
+    """How much of the differences each parameter explains, the most important on top."""
+    labels = short_names(values)
+    ordered = sorted(values.items(), key=lambda item: item[1])
+    figure = _figure(90 + 34 * len(ordered), "share of the importance", "")
+    figure.add_bar(
+        x=[value for _, value in ordered],
+        y=[html.escape(labels[name]) for name, _ in ordered],
+        orientation="h",
+        marker={"color": BLUE},
+        text=[f" {value:.2f}" for _, value in ordered],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    figure.update_layout(bargap=0.35, showlegend=False)
+    top = max((v for v in values.values() if math.isfinite(v)), default=1.0)
+    figure.update_xaxes(range=[0, 1.12 * (top or 1.0)])
+    return figure.update_yaxes(ticks="", type="category", showgrid=False)
+
+
+def forecast(shown: Forecast) -> go.Figure:
+    """A forecast of the best trial and the baseline, against what came."""
+    figure = _figure(340, "", html.escape(shown.target))
+    past_x, x = _times(shown.past_times), _times(shown.times)
+    # Start the lines from the last known value, so that they don't hang in the air.
+    start_x, start_y = (past_x[-1:], list(shown.past[-1:])) if past_x else ([], [])
+    lines = [
+        ("past", past_x, list(shown.past), {"color": QUIET, "width": 1.5}),
+        ("truth", start_x + x, start_y + list(shown.truth), {"color": INK, "width": 2}),
+        (shown.baseline_name, x, list(shown.baseline), {"color": BLUE, "width": 1.5, "dash": "dot"}),
+        ("forecast", x, list(shown.forecast), {"color": ORANGE, "width": 2.5}),
+    ]
+    for name, at, values, line in lines:
+        y = [finite(value) for value in values]
+        if any(value is not None for value in y):
+            mode = "lines" if len(at) > 1 else "markers"
+            figure.add_scatter(x=at, y=y, mode=mode, name=name, line=line)
+    return figure.update_layout(hovermode="x unified")
+
+
+def picture(shown: Picture) -> go.Figure:
+    """A picture of a probe, or of test data."""
+    return heat_map_picture(shown) if isinstance(shown, HeatMap) else curve_picture(shown)
+
+
+def curve_picture(shown: Curve) -> go.Figure:
+    """A probe's lines over one axis; their names are told where there are several."""
+    figure = _figure(340, html.escape(shown.x_label), html.escape(shown.y_label))
+    for (name, values), colour in zip(shown.series.items(), cycle(_COLOURS)):
+        y = [_drawable(value, log=shown.log_y) for value in values]
+        mode = "lines" if len(y) > 12 else "lines+markers"  # few points shall be seen as the few they are
+        label = html.escape(name)
+        figure.add_scatter(x=list(shown.x), y=y, mode=mode, name=label, line={"color": colour, "width": 2})
+    figure.update_layout(showlegend=len(shown.series) > 1, hovermode="x unified")
+    if shown.log_x:
+        figure.update_xaxes(type="log", tickvals=list(shown.x), ticktext=[f"{x:g}" for x in shown.x])
+    if shown.log_y:
+        every = [_drawable(value, log=True) for values in shown.series.values() for value in values]
+        known = [value for value in every if value is not None]
+        # Without it a line that is level within rounding would fill the picture with its last digits.
+        ends = [math.log10(min(known, default=1.0)) - 0.05, math.log10(max(known, default=1.0)) + 0.05]
+        figure.update_yaxes(type="log", range=ends)
+    return figure
+
+
+def _drawable(value: float, *, log: bool) -> float | None:
+    known = finite(value)
+    return None if known is None or (log and known <= 0) else known
+
+
+def heat_map_picture(shown: HeatMap) -> go.Figure:
+    """Values over two axes: white to blue, or orange over white to blue where they may be negative."""
+    columns = [html.escape(x) for x in shown.x if isinstance(x, str)]
+    figure = _figure(480 if columns else 360, html.escape(shown.x_label), html.escape(shown.y_label))
+    names = [html.escape(name) for name in shown.y]
+    figure.add_heatmap(
+        x=columns or [*shown.x],
+        y=names,
+        z=[[finite(value) for value in row] for row in shown.values],
+        zmin=shown.low,
+        zmax=shown.high,
+        colorscale=_AROUND_ZERO if shown.low < 0 else _FROM_ZERO,
+        colorbar={"thickness": 12, "outlinewidth": 0},
+        hovertemplate="%{x}, %{y}: %{z:.3f}<extra></extra>",
+    )
+    # The first row on top. Names like 3 are names, not places on an axis.
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, showticklabels=len(names) <= _ROW_NAMES)
+    if columns:
+        figure.update_xaxes(type="category", showticklabels=len(columns) <= _ROW_NAMES)
+    if columns and len(columns) <= _CELL_NUMBERS:
+        texts = [[f"{value:.2g}" if value else "" for value in row] for row in shown.values]
+        figure.update_traces(text=texts, texttemplate="%{text}")
+    return figure.update_xaxes(showgrid=False)
+
+
+def _times(times: Sequence[str]) -> list[Any]:
+    try:
+        return [int(time) for time in times]  # row numbers
+    except ValueError:
+        return list(times)
+
+
+def differences(verdict: Verdict) -> go.Figure | None:
+    """How much better the network is than the base and each rival, with the intervals; None where none can be told."""
+    found = [(row.name, row.difference) for row in reversed(verdict.rows) if row.difference]
+    known = [(name, each) for name, each in found if each.value is not None]
+    if not known:
+        return None
+    unit = known[-1][1].unit
+    drawn = [(name, each) for name, each in known if each.unit == unit]
+    values = [each.value or 0.0 for _, each in drawn]
+    figure = _figure(110 + 34 * len(drawn), f"the network is better by ({html.escape(unit)})", "")
+    ends = [(each.low, each.high) for _, each in drawn]
+    figure.add_scatter(
+        x=values,
+        y=[html.escape(name) for name, _ in drawn],
+        mode="markers",
+        marker={"color": BLUE, "size": 10},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [0.0 if high is None else high - value for (_, high), value in zip(ends, values, strict=True)],
+            "arrayminus": [0.0 if low is None else value - low for (low, _), value in zip(ends, values, strict=True)],
+            "color": BLUE,
+        },
+        hovertemplate="%{y}: %{x:.3g}<extra></extra>",
+    )
+    figure.add_vline(x=0, line={"color": INK, "width": 1})
+    figure.update_layout(showlegend=False)
+    return figure.update_yaxes(ticks="", type="category")
+
+
+def _figure(height: int, x: str, y: str) -> go.Figure:
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": QUIET, "ticks": "outside", "tickcolor": QUIET}
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 70, "r": 20, "t": 40, "b": 50},
+        font={"family": _FONT, "size": 13, "color": INK},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hoverlabel={"font": {"family": _FONT}},
+    )
+    figure.update_xaxes(title=x, automargin=True, **axis)
+    return figure.update_yaxes(title=y, automargin=True, **axis)

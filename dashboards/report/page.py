@@ -1,0 +1,359 @@
+"""One HTML file that shows what a sweep found, readable without a server or a network."""
+
+import html
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from dashboards.report import axes, figures, glossary
+from lstm.config.section import better
+from lstm.config.tasks import section_of
+from lstm.records.figures import Example, Forecast, Passage, Picture
+from lstm.records.sweep import BASE, Sweep
+from lstm.records.trial import Trial, counted
+from lstm.rivals import registry
+from lstm.verdict import sentences
+from lstm.verdict.verdict import Verdict, of_figures
+
+_TOP = 20
+_HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
+_FORECASTS = 12
+_ENOUGH = 20  # completed trials: PED-ANOVA compares their best tenth with all, and a tenth of fewer is one
+_NONE = "\u2013"  # a dash, where there is nothing to say
+_WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
+_CSS = """
+:root { color-scheme: light; }
+body { margin: 0; background: #f5f7fa; color: #1f2933;
+  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; overflow-wrap: anywhere; }
+h2 { font-size: 19px; margin: 0 0 4px; }
+h3 { font-size: 15px; margin: 20px 0 2px; }
+.found { font-size: 18px; margin: 0 0 8px; overflow-wrap: anywhere; }
+.note { color: #616e7c; font-size: 14px; margin: 0 0 12px; }
+section { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 20px 24px; margin-top: 20px; }
+.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin-top: 20px; }
+.tile { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 12px 18px; min-width: 110px; }
+.tile b { display: block; font-size: 22px; line-height: 1.3; }
+.tile span { color: #616e7c; font-size: 13px; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 18px 5px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid #e4e7eb; }
+th { color: #616e7c; font-weight: 600; }
+th:first-child, td:first-child { text-align: left; }
+table.words th:last-child, table.words td:last-child { text-align: left; white-space: normal; }
+tr.best td { font-weight: 600; color: #d9480f; }
+pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
+pre.text { white-space: pre-wrap; overflow-wrap: anywhere; }
+pre.text i { font-style: normal; color: #616e7c; }
+pre.text b { font-weight: normal; }
+summary { cursor: pointer; font-weight: 600; }
+.figure { width: 100%; }
+"""
+
+
+def report(
+    sweep: Sweep,
+    importances: Mapping[str, float],
+    examples: Sequence[Example],
+    metrics: Mapping[str, float],
+    pictures: Sequence[Picture] = (),
+    verdict: Verdict | None = None,
+) -> str:
+    """The report as one HTML document; plotly.js (5 MB) is inside.
+
+    Args:
+        sweep: The sweep with its trials.
+        importances: Each searched parameter's share; empty where it isn't known.
+        examples: What the best trial makes of test data: forecasts, pictures, or texts that it wrote.
+        metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
+            was probed, `probe/...` too.
+        pictures: Of the best trial's probe.
+        verdict: What the network is worth beside the base and the rivals, where that was judged.
+    """
+    numbers, base, sweep = count(1), sweep.base, replace(sweep, trials=sweep.counted)
+
+    def draw(figure: go.Figure) -> str:
+        return _embed(figure, f"figure-{next(numbers)}")
+
+    worth = _worth(verdict, str((sweep.facts.get("base") or {}).get("task", "")), draw) if verdict else ""
+    sections = [_head(sweep, metrics, base, verdict), worth, _comparison(sweep, metrics), _front(sweep, draw, base)]
+    if any(trial.curve for trial in sweep.trials):
+        sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
+    if any(trial.value is not None for trial in sweep.trials):
+        note = "Every trial's value, which is its best epoch's, in the order in which they were suggested."
+        sections.append(_section("How the search went", note, draw(figures.history(sweep))))
+    lines = figures.parallel_coordinates(sweep)
+    if lines is not None:
+        note = "A line is a completed trial. Drag along an axis to keep only the lines that pass there."
+        sections.append(_section("Settings and what they gave", note, draw(lines)))
+    for name in figures.categorical(sweep):
+        if (boxes := figures.choices(sweep, name)) is not None:
+            note = "Completed trials, side by side: the box holds the middle half, the line in it is the median."
+            sections.append(_section(f"What each {name} gave", note, draw(boxes)))
+    if importances:
+        done = sum(trial.state == "COMPLETE" for trial in sweep.trials)
+        few = "; so few tell little" if done < _ENOUGH else ""
+        note = f"How much each searched setting matters for the value, by PED-ANOVA on {done} completed trials{few}."
+        sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
+    sections += _examples(sweep, examples, draw)
+    sections += [_probed(metrics, [_drawn(each, draw) for each in pictures]), _top(sweep), _spec(sweep)]
+    return _page(sweep.name, "\n".join(sections))
+
+
+def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figure], str]) -> list[str]:
+    """What the best trial makes of test data."""
+    sections = [_passage(each) for each in examples if isinstance(each, Passage)]
+    if pictured := [each for each in examples if not isinstance(each, Forecast | Passage)]:
+        note = "What the best trial answers on test data that it has never seen."
+        drawn = "".join(_drawn(each, draw) for each in pictured)
+        sections.append(_section("The best trial on test data", note, drawn))
+    if forecasts := [each for each in examples if isinstance(each, Forecast)]:
+        drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
+        note = f"The best trial on test data it has never seen, beside the {_baseline(sweep)} and what really came."
+        sections.append(_section("Forecasts of the best trial", note, drawn))
+    return sections
+
+
+def probe_page(title: str, numbers: Mapping[str, float], pictures: Sequence[Picture]) -> str:
+    """What a probe found as one HTML document, for any trial."""
+    places = count(1)
+    drawn = [_drawn(each, lambda figure: _embed(figure, f"figure-{next(places)}")) for each in pictures]
+    body = _probed({f"probe/{name}": value for name, value in numbers.items()}, drawn)
+    return _page(title, f"<h1>{html.escape(title)}</h1>{body}")
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\n'
+        f"<style>{_CSS}</style>\n<script>{get_plotlyjs()}</script></head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _embed(figure: go.Figure, name: str) -> str:
+    # Inside a script only "<" could end it; JSON may write it as a code.
+    value = figure.to_json().replace("<", "\\u003c")
+    config = '{"responsive": true, "displaylogo": false}'
+    return (
+        f'<div class="figure" id="{name}"></div>'
+        f"<script>{{const f = {value}; Plotly.newPlot('{name}', f.data, f.layout, {config});}}</script>\n"
+    )
+
+
+def _section(title: str, note: str, body: str) -> str:
+    return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}</section>'
+
+
+def _passage(shown: Passage) -> str:
+    prompt, text = html.escape(shown.prompt), html.escape(shown.text)
+    return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
+
+
+def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdict: Verdict | None) -> str:
+    states: Counter[str] = Counter(trial.state for trial in sweep.trials)
+    seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
+    made = len(sweep.trials)
+    tiles = [(str(made), f"of {counted(max(sweep.n_trials, made), 'trial')}")]  # n_trials may have been lowered
+    tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
+    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
+    drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
+    name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
+    if base is not None and (told := sentences.base(verdict or of_figures(sweep, base, metrics))):
+        told = html.escape(f"{told[0].upper()}{told[1:]}.", quote=False)
+        found = f"{told} {found}" if " worse " in told else f"{found} {told}"
+    if sweep.exhausted and len(sweep.trials) < sweep.n_trials:
+        found += f" The search ended before its number of trials: {sweep.exhausted}."
+    return f'<h1>{name}</h1><p class="found">{found}</p><div class="tiles">{drawn}</div>'
+
+
+def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) -> str:
+    """What was found; on test data beside the best rival where rivals were judged, else beside the baseline."""
+    best = sweep.best
+    if best is None:
+        return f"No trial has completed, so there is no best one yet ({sweep.direction} {sweep.metric})."
+    labels = axes.short_names(best.settings)
+    settings = ", ".join(f"{labels[name]} {_cell(value)}" for name, value in best.settings.items())
+    sentence = f"Trial {best.number} is the best: {sweep.metric} {_cell(best.value)}"
+    sentence += f" with {settings}." if settings else "."
+    if len(sweep.front) > 1 and sweep.second:
+        sentence += f" It is one of {len(sweep.front)} on the Pareto front with {sweep.second.metric}."
+    pairs = _pairs(metrics)
+    name = next((name for name in pairs if name.startswith(_HEADLINES)), next(iter(pairs), None))
+    if name is None:
+        return sentence
+    ours, naive = pairs[name]
+    sentence += f" On test data its {name} is {_cell(ours)}"
+    if verdict is not None:
+        return f"{sentence}. Is the network worth it: {sentences.sentence(verdict)}."
+    return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({_cell(naive)})."
+
+
+def _baseline(sweep: Sweep) -> str:
+    """What the best trial is held against, in words."""
+    return section_of(sweep.best.config.get("task")).baseline if sweep.best else ""
+
+
+def _against(ours: float, naive: float) -> str:
+    if not (math.isfinite(ours) and math.isfinite(naive)) or naive <= 0:
+        return "beside"
+    share = ours / naive - 1
+    return f"{abs(share):.0%} {'below' if share < 0 else 'above'}"
+
+
+def _pairs(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Metrics that both the best trial and the baseline have: name to (test, baseline)."""
+    tested = {name.removeprefix("test/"): v for name, v in metrics.items() if name.startswith("test/")}
+    return {name: (v, metrics[f"baseline/{name}"]) for name, v in tested.items() if f"baseline/{name}" in metrics}
+
+
+def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
+    pairs = _pairs(metrics)
+    if not pairs:
+        return ""
+    rows = []
+    for name, (ours, naive) in pairs.items():
+        change = _against(ours, naive)
+        base = [_cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
+        rows.append([name, _cell(ours), *base, _cell(naive), _NONE if change == "beside" else change])
+    higher = " and ".join(name for name in pairs if better(name) == "maximize")
+    note = f"Better when lower{f', but for {higher}' if higher else ''}. "
+    note += section_of(sweep.best.config.get("task")).baseline_note if sweep.best else ""
+    own = ["base"] if any(name.startswith(f"{BASE}test/") for name in metrics) else []
+    heads = ["metric", "best trial", *own, _baseline(sweep), f"beside the {_baseline(sweep)} it is"]
+    return _section("On test data", note, _table(heads, rows))
+
+
+def _drawn(shown: Picture, draw: Callable[[go.Figure], str]) -> str:
+    title, note = html.escape(shown.title), html.escape(shown.note)
+    return f'<h3>{title}</h3><p class="note">{note}</p>{draw(figures.picture(shown))}'
+
+
+def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
+    """What the network is like: a probe's numbers with their meaning, then its pictures."""
+    numbers = {name.removeprefix("probe/"): v for name, v in metrics.items() if name.startswith("probe/")}
+    if not numbers and not drawn:
+        return ""
+    rows = [[name, _cell(value), glossary.meaning(name)] for name, value in numbers.items()]
+    table = _table(["number", "value", "what it says"], rows, words_last=True) if rows else ""
+    note = "The network of a trial, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
+    return _section("What the network is like", note, table + "".join(drawn))
+
+
+def _worth(verdict: Verdict, task: str, draw: Callable[[go.Figure], str]) -> str:
+    """Whether the network is worth it: the sentences, the table, the differences with their intervals."""
+    first, *others = sentences.lines(verdict)
+    both = bool(verdict.second)
+    rows = [
+        [row.name, *map(_cell, (row.validation, row.test)), *([_cell(row.second)] if both else []), told]
+        + ([sentences.beside_base(row)] if both else [])
+        for row, told in sentences.table(verdict)
+    ]
+    heads = [verdict.metric, "validation", "test part", *([verdict.second] if both else []), "the network is"]
+    heads += ["beside the base"] if both else []
+    notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
+    picture = figures.differences(verdict)
+    drawn = draw(picture) if picture is not None else ""
+    body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, task)
+    return _section("Is the network worth it?", first, body)
+
+
+def _about_rivals(verdict: Verdict, task: str) -> str:
+    """What each rival is, in a sentence."""
+    known = {each.name: each.about for each in registry.RIVALS.get(task, ())}
+    names = [name for row in verdict.rivals for name in row.rivals if name in known]
+    said = "".join(f'<p class="note">{html.escape(name)}: {html.escape(known[name])}</p>' for name in names)
+    return f"<details><summary>What the rivals are</summary>{said}</details>" if said else ""
+
+
+def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -> str:
+    both = figures.front(sweep)
+    if sweep.second is None or both is None:
+        return ""
+    ways = [f"{metric} ({direction})" for metric, direction in ((sweep.metric, sweep.direction), sweep.second)]
+    note = f"No trial is better in both, {' and '.join(ways)}, than one of these: which is best is for you to say."
+    names = list(dict.fromkeys(name for trial in sweep.front for name in trial.settings))
+    labels = axes.short_names(names)
+    rows = [
+        [str(trial.number), _cell(trial.value), _cell(trial.second), *_settings(trial, names)] for trial in sweep.front
+    ]
+    if base is not None and base.second is not None and base not in sweep.front:
+        rows.append([f"{base.number} (base)", _cell(base.value), _cell(base.second), *_settings(base, names)])
+    table = _table(["trial", sweep.metric, sweep.second.metric, *(labels[name] for name in names)], rows)
+    return _section("The Pareto front", note, draw(both) + table)
+
+
+def _curves_note(sweep: Sweep) -> str:
+    having = sum(1 for trial in sweep.trials if trial.curve)
+    note = f"{sweep.metric} of each trial by epoch, on validation data."
+    drawn = len(figures.thinned(sweep))
+    if drawn < having:
+        note += f" {drawn} of {having} curves are drawn: the best ones and an even choice of the others."
+    return note
+
+
+def _top(sweep: Sweep) -> str:
+    ranked = sorted(sweep.trials, key=lambda trial: figures.rank(trial, sweep.direction))[:_TOP]
+    if not ranked:
+        return ""
+    names = list(dict.fromkeys(name for trial in ranked for name in trial.settings))
+    labels = axes.short_names(names)
+    heads = ["trial", sweep.metric, "state", "best epoch", "epochs", "time", *(labels[name] for name in names)]
+    rows = [_row(trial, names) for trial in ranked]
+    best = sweep.best
+    title = "The trials" if len(sweep.trials) <= _TOP else f"The best {_TOP} trials"
+    note = "Completed trials first, the best on top."
+    return _section(title, note, _table(heads, rows, best is not None and ranked[0].number == best.number))
+
+
+def _row(trial: Trial, names: Sequence[str]) -> list[str]:
+    seconds = trial.duration_s
+    state = "diverged" if trial.diverged else _WORDS.get(trial.state, trial.state.lower())
+    cells = [str(trial.number), _cell(trial.value), state, str(trial.best_epoch or _NONE), str(len(trial.curve))]
+    cells.append(_NONE if seconds is None else _duration(seconds))
+    return [*cells, *_settings(trial, names)]
+
+
+def _settings(trial: Trial, names: Sequence[str]) -> list[str]:
+    return [_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names]
+
+
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], best_first: bool = False, *, words_last: bool = False
+) -> str:
+    head = "".join(f"<th>{html.escape(each)}</th>" for each in heads)
+    body = []
+    for i, row in enumerate(rows):
+        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+        body.append(f'<tr class="best">{cells}</tr>' if best_first and i == 0 else f"<tr>{cells}</tr>")
+    kind = ' class="words"' if words_last else ""
+    return f'<div class="scroll"><table{kind}><tr>{head}</tr>{"".join(body)}</table></div>'
+
+
+def _spec(sweep: Sweep) -> str:
+    if not sweep.spec_text:
+        return ""
+    text = html.escape(sweep.spec_text)
+    return f"<section><details><summary>The spec</summary><pre>{text}</pre></details></section>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return _NONE if value is None else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

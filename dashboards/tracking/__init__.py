@@ -1,0 +1,1 @@
+"""MLflow: what is sent there, how, and what is checked."""

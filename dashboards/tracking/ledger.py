@@ -1,0 +1,381 @@
+"""What a sweep's runs in MLflow shall hold, and how the store is brought to it.
+
+Every method may be called again with the same event, by this driver after an outage or by the next one
+after a kill: a point has the timestamp at which it was measured, and MLflow takes the same point only
+once; a run is found by its tags before one is made. Methods raise what the store raises.
+"""
+
+import bisect
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboards.tracking import runs
+from lstm.records.epoch import Epoch
+from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
+from lstm.records.goodput import Goodput
+from lstm.records.objective import Scalar
+from lstm.records.state import TrialState
+from lstm.records.trial import Trial
+
+# MLflow shows KILLED with the red cross of FAILED, and a pruned trial is none of the user's worries; its
+# state is in the tag sweep.state.
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
+WHOLE = {"sweep.recorded": "true"}
+ARTIFACT = {"sweep.artifact": "true"}  # its checkpoint is among its artifacts
+DESCRIPTION = "mlflow.note.content"  # what MLflow shows above a run
+_BEST = {"sweep.best": "true"}
+
+
+@dataclass
+class _Live:
+    """A trial that has not ended, all of its history in memory, so that its run can be made anew."""
+
+    started: TrialStarted | None = None
+    epochs: dict[int, Epoch] = field(default_factory=dict)
+    run_id: str | None = None
+    sent: set[int] = field(default_factory=set)
+    stored: dict[int, int] = field(default_factory=dict)  # step: timestamp, of an earlier driver's points
+    recomputed: bool = False  # the store has an epoch that has been computed again since
+    short: bool = False  # the store refused an epoch
+
+
+@dataclass(frozen=True, order=True)
+class _Ended:
+    at_ms: int
+    number: int
+    state: TrialState = field(compare=False)
+
+
+class Ledger:
+    """One sweep's runs: in experiment `sweeps` its own, in the experiment of its name its trials'.
+
+    Args:
+        client: An MlflowClient.
+        artifacts: Where new experiments keep artifacts; None leaves it to the server.
+        sweep: The sweep's name.
+        study: The id of its study, which tells it from others of the same name.
+    """
+
+    def __init__(self, client: Any, artifacts: str | None, sweep: str, study: str) -> None:
+        self._client = client
+        self._artifacts = artifacts
+        self._sweep = sweep
+        self._study = study or "-"
+        self._started: SweepStarted | None = None
+        self._experiment: str | None = None
+        self._sweep_run: str | None = None
+        self._live: dict[int, _Live] = {}
+        self._ended: list[_Ended] | None = None  # in the order in which they ended
+
+    def forget(self) -> None:
+        """Look every run up again: somebody may have deleted one."""
+        self._experiment = self._sweep_run = None
+        for live in self._live.values():
+            live.run_id = None
+
+    # --- the sweep's run
+
+    def start_sweep(self, event: SweepStarted) -> None:
+        """Make or find the sweep's run, and say in its tags what is swept."""
+        self._started = event
+        run_id = self.sweep_run()
+        tags = {"sweep.n_trials": event.n_trials, "sweep.spec_hash": event.spec_hash}
+        tags |= {"sweep.data_fingerprint": event.data_fingerprint, "mlflow.source.git.commit": event.git_commit}
+        tags |= {"sweep.experiment": self.experiment()}
+        runs.log(
+            self._client,
+            run_id,
+            params={"metric": event.metric, "direction": event.direction},
+            tags={key: str(value) for key, value in tags.items() if value},
+        )
+        if event.spec_text:
+            self._client.log_text(run_id, event.spec_text, "spec.yaml")
+        self._client.update_run(run_id, status="RUNNING")
+
+    def end_sweep(self, event: SweepEnded) -> None:
+        """Close the sweep's run: this driver is done with it."""
+        run_id = self.sweep_run()
+        self._merge()
+        goodput = worked(event.goodput)
+        at = (event.goodput.at_ms, event.goodput.trials) if event.goodput else (0, 0)
+        points = [(name, value, *at) for name, value in goodput.items()]
+        runs.log(self._client, run_id, metrics=points, tags={"sweep.ended": event.reason or "complete"})
+        status = "FINISHED" if event.complete else "KILLED"
+        self._client.set_terminated(run_id, status, end_time=event.at_ms)
+
+    def sweep_run(self) -> str:
+        """The id of the sweep's run, in the experiment `sweeps`."""
+        if self._sweep_run is None:
+            home = runs.sweeps_experiment(self._client, self._artifacts)
+            self._sweep_run, _ = runs.find_or_create(
+                self._client,
+                home,
+                identity={"sweep.name": self._sweep, "sweep.study": self._study},
+                name=self._sweep,
+                start_ms=self._started.at_ms if self._started else 0,
+                tags={},
+            )
+        return self._sweep_run
+
+    def experiment(self) -> str:
+        """The id of the experiment that holds the trials' runs."""
+        if self._experiment is None:
+            self._experiment = runs.trials_experiment(self._client, self._sweep, self._study, self._artifacts)
+        return self._experiment
+
+    def recorded(self) -> set[int]:
+        """The numbers of the trials whose runs are whole."""
+        return {ended.number for ended in self._all_ended()}
+
+    # --- a trial's run
+
+    def artifact(self, number: int) -> bytes | None:
+        """The checkpoint file among the artifacts of a trial's run, if it has one."""
+        identity = {"sweep.trial": str(number), **ARTIFACT}
+        for run in runs.search(self._client, self.experiment(), identity):
+            with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+                path = runs.fetch(self._client, run, "checkpoint/checkpoint.pt", folder)
+                return path.read_bytes() if path else None
+        return None
+
+    def config_of(self, number: int) -> Mapping[str, Any] | None:
+        """The configuration of a trial that has not ended."""
+        live = self._live.get(number)
+        return live.started.config if live and live.started else None
+
+    def start_trial(self, event: TrialStarted) -> None:
+        """Make or find the trial's run and log its configuration."""
+        live = self._live.setdefault(event.number, _Live())
+        live.started = event
+        if live.run_id is not None:  # another attempt in the same driver
+            self._log_start(live.run_id, event)
+        self._trial_run(event.number)
+
+    def note(self, number: int, epoch: Epoch) -> None:
+        """Remember an epoch, for `send_curve`; the store is not asked."""
+        live = self._live.setdefault(number, _Live())
+        known = live.epochs.get(epoch.number)
+        if known is not None and known.measured_at_ms != epoch.measured_at_ms:
+            live.recomputed = True
+            live.epochs = {step: each for step, each in live.epochs.items() if step < epoch.number}
+        live.epochs[epoch.number] = epoch
+
+    def send_curve(self, number: int, left_out: list[int] | None = None) -> None:
+        """Bring the trial's epochs into its run, each once; with `left_out` singly, and those refused go there.
+
+        MLflow can't take a point back. So where an epoch was computed again (an attempt died, its last
+        checkpoint was broken), the run is made anew from the history in memory.
+        """
+        live = self._live.setdefault(number, _Live())
+        run_id = self._trial_run(number)
+        at = {epoch.number: epoch.measured_at_ms for epoch in live.epochs.values()}
+        other = any(live.stored.get(step, at_ms) != at_ms for step, at_ms in at.items())
+        if (live.recomputed or other) and 1 in live.epochs:
+            self._client.delete_run(run_id)
+            live.run_id, live.recomputed = None, False
+            run_id = self._trial_run(number)
+        waiting = [epoch for step, epoch in sorted(live.epochs.items()) if step not in live.sent]
+        for batch in [waiting] if left_out is None else [[epoch] for epoch in waiting]:
+            try:
+                runs.log(self._client, run_id, metrics=points(batch))
+            except Exception as error:
+                if left_out is None or not runs.is_refusal(error):
+                    raise
+                left_out.append(batch[0].number)
+                live.short = True
+            live.sent.update(epoch.number for epoch in batch)
+
+    def lose_trial(self, event: TrialLost) -> None:
+        """Say on the trial's run that an attempt was lost."""
+        tags = {"sweep.lost": f"attempt {event.attempt}: {event.reason}"}
+        runs.log(self._client, self._trial_run(event.number), tags=tags)
+
+    def end_trial(self, event: TrialEnded, checkpoint: bytes | None, *, whole: bool = True) -> None:
+        """Close the trial's run, bring the sweep's up to date, and only then call it recorded, if it is whole."""
+        self.send_curve(event.number)
+        run_id = self._trial_run(event.number)
+        if checkpoint is not None:
+            self._attach(run_id, checkpoint)
+        best = [] if event.value is None else [("best", event.value, event.at_ms, event.best_epoch)]
+        tags = {
+            "sweep.state": event.state,
+            "sweep.reason": event.reason,
+            "sweep.checkpoint": runs.without_password(event.checkpoint),
+        }
+        tags["sweep.best_epoch"] = str(event.best_epoch)
+        runs.log(self._client, run_id, metrics=best, tags=tags)
+        self._client.set_terminated(run_id, STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
+        self._log_progress(event)
+        if whole and not self._live[event.number].short:
+            runs.log(self._client, run_id, tags=WHOLE)
+        self._live.pop(event.number, None)
+
+    def probe_trial(self, event: TrialProbed) -> None:
+        """Log a probe's numbers and pictures."""
+        run_id = self._trial_run(event.number)
+        if event.html is not None:
+            self._client.log_text(run_id, event.html, "probe.html")
+        runs.log(self._client, run_id, metrics=list(probed(event)))
+
+    def finish(
+        self, html: str | None, metrics: Mapping[str, float], best: Trial | None, checkpoint: bytes | None
+    ) -> None:
+        """Log the report, the final metrics, and which trial is the best."""
+        run_id = self.sweep_run()
+        self._merge()
+        if html is not None:
+            self._client.log_text(run_id, html, "report.html")
+        ended = self._all_ended()
+        names = runs.metric_names(metrics)
+        at_ms = ended[-1].at_ms if ended else 0  # not now: done twice, it shall be the same points
+        points = [(names[k], v, at_ms, len(ended)) for k, v in metrics.items()]
+        runs.log(self._client, run_id, metrics=points, tags={"sweep.best_trial": str(best.number)} if best else {})
+        if best is not None:
+            self._mark_best(best, metrics, checkpoint)
+
+    def hold_against(self, rivals: Mapping[str, float], verdict: str) -> None:
+        """Log the rivals' figures, `rival/NAME/METRIC`, in the sweep's run, and the verdict as its description."""
+        ended = self._all_ended()
+        names, at_ms = runs.metric_names(rivals), ended[-1].at_ms if ended else 0
+        points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
+        runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: verdict} if verdict else {})
+
+    def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
+        for run in runs.search(self._client, self.experiment(), _BEST):
+            if run.data.tags.get("sweep.trial") != str(best.number):
+                self._client.delete_tag(run.info.run_id, "sweep.best")
+        identity = {"sweep.trial": str(best.number)}
+        names = runs.metric_names(metrics)
+        points = [(names[k], v, best.ended_at_ms or 0, best.best_epoch) for k, v in metrics.items()]
+        for run in runs.search(self._client, self.experiment(), identity):
+            runs.log(self._client, run.info.run_id, metrics=points, tags=_BEST)
+            if checkpoint is not None:
+                self._attach(run.info.run_id, checkpoint)
+
+    def _attach(self, run_id: str, checkpoint: bytes) -> None:
+        runs.attach(self._client, run_id, "checkpoint.pt", checkpoint, "checkpoint")
+        runs.log(self._client, run_id, tags=ARTIFACT)
+
+    def _trial_run(self, number: int) -> str:
+        live = self._live.setdefault(number, _Live())
+        if live.run_id is None:
+            first = min(live.epochs.values(), key=lambda epoch: epoch.number, default=None)
+            at_ms = first.measured_at_ms if first else 0
+            run_id, old = runs.find_or_create(
+                self._client,
+                self.experiment(),
+                identity={"sweep.trial": str(number)},
+                name=f"trial-{number:04d}",
+                start_ms=live.started.at_ms if live.started else at_ms,
+                tags={"mlflow.parentRunId": self.sweep_run(), "sweep.name": self._sweep},
+            )
+            live.sent.clear()
+            live.stored = self._stored(run_id) if old else {}
+            if live.started:
+                self._log_start(run_id, live.started)
+            live.run_id = run_id
+        return live.run_id
+
+    def _merge(self) -> None:
+        """Leave one run to each trial and to the sweep, and to each trial's the sweep's as its parent.
+
+        A server that hung may carry out a request after its sender gave up, looked, found nothing and made
+        another run.
+        """
+        home = runs.sweeps_experiment(self._client, self._artifacts)
+        found = list(runs.search(self._client, home, {"sweep.name": self._sweep, "sweep.study": self._study}))
+        if found:
+            self._sweep_run = runs.keep_one(self._client, found, self._sweep_run)
+        trials: dict[str, list[Any]] = {}
+        for run in runs.search(self._client, self.experiment(), {"sweep.name": self._sweep}):
+            trials.setdefault(run.data.tags.get("sweep.trial", ""), []).append(run)
+        for number, several in trials.items():
+            for run in several:  # the sweep's run may have been deleted, and made again
+                if run.data.tags.get("mlflow.parentRunId") != self.sweep_run():
+                    self._client.set_tag(run.info.run_id, "mlflow.parentRunId", self.sweep_run())
+            if len(several) > 1 and number.isdecimal():
+                live = self._live.get(int(number), _Live())
+                whole = (run.info.run_id for run in several if WHOLE.items() <= run.data.tags.items())
+                runs.keep_one(self._client, several, live.run_id or next(whole, None))
+
+    def _stored(self, run_id: str) -> dict[int, int]:
+        # An epoch's metrics are written in one transaction, so that one of them speaks for all.
+        names = sorted(set(self._client.get_run(run_id).data.metrics) - {"best"})
+        history = self._client.get_metric_history(run_id, names[0]) if names else []
+        return {point.step: point.timestamp for point in history}
+
+    def _log_start(self, run_id: str, event: TrialStarted) -> None:
+        tags = {
+            "sweep.attempt": str(event.attempt),
+            "sweep.worker": event.worker,
+            "sweep.checkpoint": runs.without_password(event.checkpoint),
+            "sweep.settings": settings_text(event.settings),
+            **lineage(event),
+        }
+        self._client.log_dict(run_id, dict(event.config), "config.yaml")
+        runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
+
+    def _log_progress(self, event: TrialEnded) -> None:
+        """Add to the sweep's run: the best value after so many ended trials, and how they ended."""
+        ended = self._all_ended()
+        trial = _Ended(event.at_ms, event.number, event.state)
+        if trial not in ended:
+            bisect.insort(ended, trial)
+        best = event.best_value
+        point = [] if best is None else [("best", best, event.at_ms, event.place)]
+        counts = Counter(each.state for each in ended)
+        tags = {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
+        runs.log(self._client, self.sweep_run(), metrics=point, tags=tags)
+
+    def _all_ended(self) -> list[_Ended]:
+        """The trials that are whole in the store, this driver's and earlier ones'."""
+        if self._ended is None:
+            found = runs.search(self._client, self.experiment(), WHOLE)
+            self._ended = sorted(_ended(run) for run in found)
+        return self._ended
+
+
+def settings_text(settings: Mapping[str, Scalar]) -> str:
+    """What was searched, as the tag sweep.settings holds it."""
+    return json.dumps(dict(settings), ensure_ascii=False)
+
+
+def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
+    """What a trial was made of and for, as its run's tags; none where the search asked for it."""
+    tags = {"sweep.base": "true"} if trial.is_base else {}
+    if trial.derived is None:
+        return tags
+    parent = {} if trial.derived.parent is None else {"sweep.parent": str(trial.derived.parent)}
+    return {**tags, **parent, "sweep.kind": trial.derived.purpose}
+
+
+def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
+    """An epoch's metrics as a trial's run holds them: name, value, timestamp in milliseconds, step."""
+    for epoch in epochs:
+        names = runs.metric_names(epoch.metrics)
+        for name, value in epoch.metrics.items():
+            yield names[name], value, epoch.measured_at_ms, epoch.number
+
+
+def worked(goodput: Goodput | None) -> dict[str, float]:
+    """Where workers' time went, as the sweep's run holds it: each part's share, and the whole in seconds."""
+    if goodput is None:
+        return {}
+    shares = {f"goodput/{part}": share for part, share in goodput.shares.items()}
+    return {**shares, "goodput/worker_s": goodput.worker_s}
+
+
+def probed(event: TrialProbed) -> Iterator[tuple[str, float, int, int]]:
+    """A probe's numbers as a trial's run holds them: `probe/...`, a point each at the best epoch."""
+    names = runs.metric_names(f"probe/{name}" for name in event.numbers)
+    for name, value in event.numbers.items():
+        yield names[f"probe/{name}"], value, event.at_ms, event.best_epoch
+
+
+def _ended(run: Any) -> _Ended:
+    tags = run.data.tags
+    return _Ended(run.info.end_time or 0, int(tags["sweep.trial"]), tags.get("sweep.state", "FAIL"))

@@ -1,0 +1,203 @@
+"""Asks a store, before anything is started, whether it will take a sweep's records.
+
+One that says no, or is no MLflow, would take nothing however long a driver tried: that is bad input. One that
+does not answer may do so later.
+"""
+
+import importlib.util
+import json
+import re
+import sqlite3
+import ssl
+from collections.abc import Iterable
+from contextlib import closing
+from http.client import BadStatusLine, RemoteDisconnected
+from pathlib import Path
+from typing import Any
+
+from dashboards.config import SERVERS, address_fault
+from dashboards.tracking import runs, store
+from lstm.records.errors import BadInput
+
+_EXPERIMENT = "/api/2.0/mlflow/experiments/get-by-name"
+_MODELS = "/api/2.0/mlflow/logged-models/search"  # what lists and fetches artifacts asks for, from MLflow 3.0 on
+_PASSWORD = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+_NO_MLFLOW = "what answers there is no MLflow server; write the address of one, as in http://HOST:5000"
+_OLD = "the server is older than MLflow 3.0; upgrade it"
+_NEWER = "the database was made by a newer MLflow, or by another program; upgrade MLflow here, or name another database"
+_FOREIGN = "the file is no database of MLflow's; name another"
+_LOCKED_S = 5.0  # who writes to a file at this moment is waited for
+_BUSY = {408, 425, 429}  # beside 5xx
+_NEVER = {501, 505}  # a server that does not know such calls at all
+# What PostgreSQL says of a connection that it will not take tomorrow either; its driver gives no code for it.
+_NO_CONNECTION = {
+    r"password|authentication failed|role .* does not exist|not permitted to log in|no pg_hba.conf entry": (
+        "the database refuses the user or the password; mend them in the address"
+    ),
+    r"database .* does not exist": "the server has no such database; make it first (createdb)",
+    r"permission denied|not currently accepting connections": "the database lets this user not in; grant it CONNECT",
+    r"SSL": "the database refuses the way of encryption; mend sslmode in the address",
+    r"invalid (connection option|dsn|port)": "the driver does not know an option of the address; leave it out",
+}
+
+
+class _Refused(Exception):
+    """The store says no; the message says how to mend it, and nothing of its address."""
+
+
+def ask(uri: str, whose: str = "tracking.uri") -> str | None:
+    """Why a store does not answer just now, in a few words; None where it is ready. Writes nothing.
+
+    Args:
+        uri: The store's address.
+        whose: What a refusal begins with, for people.
+
+    Raises:
+        BadInput: it never will: the address is none, it refuses who asks, or it is no MLflow that takes records.
+    """
+    if wrong := address_fault(uri):
+        raise BadInput(f"{whose}: {wrong}")
+    try:
+        if uri.startswith(SERVERS):
+            return _ask_server(uri)
+        return (
+            _ask_file(Path(uri.partition(":///")[2].partition("?")[0]))
+            if uri.startswith("sqlite")
+            else _ask_database(uri)
+        )
+    except _Refused as no:
+        raise BadInput(f"{whose}: {no}") from None
+
+
+# --- a server
+
+
+def _ask_server(uri: str) -> str | None:
+    try:
+        answer = store.request(uri, "GET", _EXPERIMENT, params={"experiment_name": runs.SWEEPS})
+        if away := _weigh(answer):
+            return away
+        if not _is_mlflow(answer):
+            raise _Refused(_NO_MLFLOW)
+        answer = store.request(uri, "POST", _MODELS, json={"experiment_ids": ["0"], "max_results": 1})
+    except _Refused:
+        raise
+    except Exception as error:  # what a library of HTTP raises is no one class
+        if not store.is_outage(error):
+            raise
+        _look_behind(error)
+        return store.cause(error)
+    if answer.status_code in (404, 405) and _code(answer) != "RESOURCE_DOES_NOT_EXIST":
+        raise _Refused(_OLD)
+    return _weigh(answer)
+
+
+def _weigh(answer: Any) -> str | None:
+    """Why a server could not answer now; None where it did."""
+    status = answer.status_code
+    if status == 401:
+        raise _Refused(f"the server refuses who asks (error 401); {_PASSWORD}")
+    if status == 403 and "Invalid Host header" in answer.text:
+        message = "the server does not answer to the name in this address (error 403); start it with --allowed-hosts"
+        raise _Refused(f"{message} HOST:PORT, or write a name that it knows")
+    if status == 403:
+        raise _Refused(f"the server gives who asks no permission (error 403); {_PASSWORD} of one who may write")
+    if status in _BUSY or (status >= 500 and status not in _NEVER):
+        return f"error {status}"
+    return None
+
+
+def _is_mlflow(answer: Any) -> bool:
+    """Whether it found an experiment, or says in MLflow's way that there is none."""
+    if answer.status_code != 200:
+        return bool(_code(answer) == "RESOURCE_DOES_NOT_EXIST")
+    found = _document(answer).get("experiment")
+    return isinstance(found, dict) and found.get("name") == runs.SWEEPS
+
+
+def _code(answer: Any) -> Any:
+    return _document(answer).get("error_code")
+
+
+def _document(answer: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(answer.text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _look_behind(error: Exception) -> None:
+    """Raises where what broke the connection is there to stay."""
+    for each in store.causes(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            mend = "name its certificate in MLFLOW_TRACKING_SERVER_CERT_PATH"
+            raise _Refused(f"the server's certificate is not trusted here; {mend}")
+        if isinstance(each, ssl.SSLError) and each.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            raise _Refused("the server does not speak HTTPS; write http://")
+        if isinstance(each, BadStatusLine) and not isinstance(each, RemoteDisconnected):
+            raise _Refused(_NO_MLFLOW)
+        if type(each).__name__ in ("TooManyRedirects", "InvalidURL", "InvalidHeader", "LocationParseError"):
+            raise _Refused(_NO_MLFLOW)
+
+
+# --- a database
+
+
+def _ask_file(path: Path) -> str | None:
+    if not path.absolute().parent.is_dir():
+        raise _Refused("the folder of the database does not exist; make it first")
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_LOCKED_S)) as database:
+            names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            marked = "alembic_version" in names
+            versions = [v for (v,) in database.execute("SELECT version_num FROM alembic_version")] if marked else []
+    except sqlite3.OperationalError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_CANTOPEN"):
+            raise _Refused("the file of the database can't be opened; see to its permissions") from None
+        return store.cause(error)
+    except sqlite3.DatabaseError:
+        raise _Refused(_FOREIGN) from None
+    _check_versions(versions)
+    return None
+
+
+def _ask_database(uri: str) -> str | None:
+    engine = store.database(uri)
+    try:
+        with engine.connect() as connection:
+            marked, made, may_make = connection.exec_driver_sql(
+                "SELECT to_regclass('alembic_version') IS NOT NULL, to_regclass('experiments') IS NOT NULL, "
+                "has_schema_privilege(current_schema(), 'CREATE')"
+            ).one()
+            may_write = "SELECT has_table_privilege(to_regclass('experiments'), 'INSERT')"
+            allowed = connection.exec_driver_sql(may_write).scalar() if made else may_make
+            versions = "SELECT version_num FROM alembic_version"
+            known = connection.exec_driver_sql(versions).scalars().all() if marked and allowed else []
+    except Exception as error:
+        said = " ".join(str(getattr(each, "orig", "")) for each in store.causes(error))
+        if not said.strip():
+            raise
+        for pattern, words in _NO_CONNECTION.items():
+            if re.search(pattern, said):
+                raise _Refused(words) from None
+        return store.cause(error)
+    finally:
+        engine.dispose()
+    if not allowed:
+        raise _Refused("the database lets this user not write; grant it the schema's CREATE and the tables' INSERT")
+    _check_versions(known)
+    return None
+
+
+def _check_versions(versions: Iterable[str]) -> None:
+    """Whether tables of these versions are known to the MLflow that is installed; it is not imported for it."""
+    spec = importlib.util.find_spec("mlflow")
+    places = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    steps = [Path(place) / "store" / "db_migrations" / "versions" for place in places]
+    known = {file.name.partition("_")[0] for folder in steps for file in folder.glob("*.py")}
+    if known and not known.issuperset(versions):
+        raise _Refused(_NEWER)

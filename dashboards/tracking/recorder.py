@@ -1,0 +1,372 @@
+"""Records a sweep's events in MLflow from a thread of its own, so that training never waits for it."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from dashboards.config import TrackingConfig
+from dashboards.tracking import runs
+from dashboards.tracking.ledger import Ledger
+from lstm.records.errors import BadInput
+from lstm.records.events import (
+    EpochEnded,
+    Event,
+    Notice,
+    SweepEnded,
+    SweepStarted,
+    TrialEnded,
+    TrialLost,
+    TrialProbed,
+    TrialStarted,
+)
+from lstm.records.trial import Trial
+
+_GATHER_S = 1.0  # events that come within this time are sent together, a trial's epochs in one call
+_GATHER_EVENTS = 2000
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+_LONGEST_PAUSE_AT_CLOSE_S = 1.0  # there is little time left: the store may be back any moment
+
+
+@dataclass(frozen=True)
+class _Finish:
+    html: str | None
+    metrics: Mapping[str, float]
+    best: Trial | None
+    rivals: Mapping[str, float]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class _Question:
+    answer: Future[Any]
+    ask: Callable[[Ledger], Any]
+
+
+@dataclass(frozen=True)
+class _Close:
+    pass
+
+
+_Item = Event | _Finish | _Question | _Close
+_WORDS: Mapping[type, str] = {
+    SweepStarted: "the sweep's start",
+    TrialStarted: "the start of trial",
+    TrialLost: "a lost attempt at trial",
+    TrialEnded: "the end of trial",
+    TrialProbed: "the probe of trial",
+    SweepEnded: "the sweep's end",
+    _Finish: "the report",
+}
+
+
+class Recorder:
+    """A `Record` (see lstm.records.sweep): call it with events; one daemon thread takes them to MLflow in order.
+
+    While the store is away events wait in memory and are sent again, for ever, until `close`. What the store
+    refuses is left out, named in `refused`, and its trial is not called recorded. Feed it the same events again
+    and nothing is doubled; replay trials of an earlier driver in the order in which they ended.
+
+    Args:
+        uri: MLflow's tracking URI.
+        artifacts: Folder for the artifacts of new experiments where the store is a database here; None
+            where a server decides.
+        tracking: Whose checkpoints become artifacts.
+        sweep: The sweep's name.
+        study: The id of the sweep's study, which tells it from another sweep of the same name.
+        notice: Gets a sentence when the store stops answering, is back, or refuses something. Called from
+            the thread.
+        studies_before: The ids of the studies that this one was copied from.
+        away: Whether it has been told already that the store does not answer.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        artifacts: str | None,
+        tracking: TrackingConfig,
+        sweep: str,
+        study: str = "",
+        notice: Callable[[str], None] | None = None,
+        studies_before: tuple[str, ...] = (),
+        *,
+        away: bool = False,
+    ) -> None:
+        self._uri = uri
+        self._artifacts = artifacts
+        self._tracking = tracking
+        self._sweep = sweep
+        self._study = study
+        self._studies = (study, *studies_before)
+        self._notice = notice
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._ledger: Ledger | None = None
+        self._away = away
+        self._barred = ""
+        self._refused: dict[str, str] = {}  # what was left out, and why
+        self._undelivered = 0
+        self._count = threading.Lock()
+        self._closing = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event; returns at once and never raises."""
+        if isinstance(event, Notice) or self._closing.is_set():
+            return
+        if isinstance(event, EpochEnded):  # its weights need not wait here
+            event = replace(event, epoch=replace(event.epoch, state=None))
+        self._put(event)
+
+    def finish(
+        self,
+        html: str | None,
+        metrics: Mapping[str, float],
+        best: Trial | None,
+        rivals: Mapping[str, float] | None = None,
+        verdict: str = "",
+    ) -> None:
+        """Queue the sweep's end: the report, final metrics, the best trial and its checkpoint, rivals and verdict."""
+        self._put(_Finish(html, dict(metrics), best, dict(rivals or {}), verdict))
+
+    def recorded(self, timeout_s: float = 30.0) -> set[int]:
+        """The numbers of the trials that are whole in MLflow; none of them if it does not answer in time."""
+        found = self._ask(lambda ledger: ledger.recorded(), timeout_s)
+        return found if found is not None else set()
+
+    def artifact(self, number: int, timeout_s: float = 60.0) -> bytes | None:
+        """The checkpoint file among the artifacts of a trial's run; None if there is none, or no answer in time."""
+        found: bytes | None = self._ask(lambda ledger: ledger.artifact(number), timeout_s)
+        return found
+
+    def chart_address(self, base_url: str, timeout_s: float = 10.0) -> str | None:
+        """Where MLflow at this address shows all loss curves; None if the store does not answer in time."""
+        experiment_id = self._ask(lambda ledger: ledger.experiment(), timeout_s)
+        return runs.chart_address(base_url, experiment_id) if experiment_id else None
+
+    def close(self, timeout_s: float) -> int:
+        """Deliver what waits, for so long at most; returns how many events did not reach the store."""
+        self._deadline = time.monotonic() + timeout_s
+        self._queue.put(_Close())
+        self._closing.set()
+        self._thread.join(timeout_s)
+        return self._undelivered
+
+    @property
+    def refused(self) -> list[str]:
+        """What the store said no to, and lacks for good unless somebody mends that."""
+        found = [f"{what} ({why})" for what, why in self._refused.items()]
+        return [*found, f"all that it was sent last ({self._barred})"] if self._barred else found
+
+    def _put(self, item: Event | _Finish) -> None:
+        with self._count:
+            self._undelivered += 1
+        self._queue.put(item)
+
+    def _ask(self, ask: Callable[[Ledger], Any], timeout_s: float) -> Any:
+        question = _Question(Future(), ask)
+        self._queue.put(question)
+        try:
+            return question.answer.result(timeout_s)
+        except Exception:  # no answer in time, or refused: told by a notice
+            return None
+
+    # --- in the thread
+
+    def _work(self) -> None:
+        closed = False
+        while not closed:
+            items = self._gather()
+            closed = any(isinstance(item, _Close) for item in items)
+            self._deliver(items)
+
+    def _gather(self) -> list[_Item]:
+        """What is queued: waits for the first item, then a little for company unless somebody waits for it."""
+        items = [self._queue.get()]
+        end = time.monotonic() + _GATHER_S
+        while not isinstance(items[-1], _Question | _Finish | _Close) and len(items) < _GATHER_EVENTS:
+            try:
+                items.append(self._queue.get(timeout=max(0.0, end - time.monotonic())))
+            except queue.Empty:
+                break
+        return items
+
+    def _deliver(self, items: list[_Item]) -> None:
+        waiting: dict[int, int] = {}  # epochs by trial; a trial's go in one call
+        for item in items:
+            if isinstance(item, EpochEnded):
+                waiting[item.number] = waiting.get(item.number, 0) + 1
+                self._insist(partial(_note, item), 0, "an epoch")
+                continue
+            if isinstance(item, _Close):
+                continue
+            number = getattr(item, "number", None)
+            for each in [number] if number is not None else list(waiting):  # what is no trial's comes after all
+                if each in waiting:
+                    self._send(each, waiting.pop(each))
+            self._take(item)
+        for number, count in waiting.items():
+            self._send(number, count)
+
+    def _take(self, item: Event | _Finish | _Question) -> None:
+        if isinstance(item, _Question):
+            self._insist(partial(self._apply, item), 0)
+            item.answer.cancel()  # who asked and got no answer need not wait any longer
+            return
+        what = f"{_WORDS[type(item)]} {getattr(item, 'number', '')}".rstrip()
+        if not self._wants_checkpoint(item):
+            self._insist(partial(self._apply, item), 1, what)
+            return
+        why = self._insist(partial(self._apply, item), 1)
+        # A server may take no file of that size; the trial shall have its end.
+        if why and not self._insist(partial(self._apply, item, bare=True), 1, what):
+            trial = item.best if isinstance(item, _Finish) else item
+            self._leave_out(f"the checkpoint of trial {getattr(trial, 'number', '')}", why)
+
+    def _send(self, number: int, count: int) -> None:
+        what = f"some epochs of trial {number}"
+        if why := self._insist(lambda ledger: ledger.send_curve(number), count):
+            left_out: list[int] = []
+            gone = self._insist(lambda ledger: ledger.send_curve(number, left_out), count, what)
+            if left_out and not gone:
+                self._leave_out(what, why)
+
+    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str = "") -> str:
+        """Deliver, again and again while the store is away, or until the close.
+
+        Returns why the store refuses it, twice; "" where it does not. With `what` that is told, and it counts no more.
+        """
+        pause_s = _FIRST_PAUSE_S
+        refused = False
+        while not (self._closing.is_set() and time.monotonic() > self._deadline):
+            try:
+                deliver(self._open())
+            except Exception as error:
+                if not runs.is_refusal(error):
+                    self._tell_away(error)
+                    pause_s = self._wait(pause_s)
+                elif refused:
+                    if what:
+                        self._leave_out(what, runs.cause(error))
+                        self._count_off(count)
+                    return runs.cause(error)
+                else:  # somebody may have deleted the run: look it up again, or make another
+                    refused = True
+                    if self._ledger is not None:
+                        self._ledger.forget()
+                continue
+            self._delivered(count)
+            return ""
+        return ""
+
+    def _leave_out(self, what: str, why: str) -> None:
+        if why not in self._refused.values():  # each reason is told once, not of each epoch
+            self._say(f"MLflow refuses {what} ({why}); left out, as is what it refuses for that reason from now on")
+        self._refused[what] = why
+
+    def _open(self) -> Ledger:
+        if self._ledger is None:
+            client = runs.connect(self._uri)
+            self._ledger = Ledger(client, self._artifacts, self._sweep, self._study)
+        return self._ledger
+
+    def _tell_away(self, error: Exception) -> None:
+        self._barred = runs.cause(error) if runs.bars(error) else ""
+        if self._away:
+            return
+        self._away = True
+        folder = runs.full_disk(error, self._uri, self._artifacts)
+        what = f"{'refuses all' if self._barred else 'does not answer'} ({runs.cause(error)})"
+        if folder is not None:
+            what = f"can't write, the disk {f'of {folder}' if folder else 'of its database'} is full"
+        self._say(f"MLflow {what}; training goes on, runs are sent later")
+
+    def _wait(self, pause_s: float) -> float:
+        """Wait before the next try, no longer than until the close; returns how long to wait after that."""
+        if not self._closing.is_set():
+            self._closing.wait(pause_s)
+            return min(2 * pause_s, _LONGEST_PAUSE_S)
+        pause_s = min(pause_s, _LONGEST_PAUSE_AT_CLOSE_S)
+        time.sleep(max(0.0, min(pause_s, self._deadline - time.monotonic())))
+        return 2 * pause_s
+
+    def _count_off(self, count: int) -> None:
+        with self._count:
+            self._undelivered -= count
+
+    def _delivered(self, count: int) -> None:
+        self._count_off(count)
+        self._barred = ""
+        if self._away and count:
+            self._away = False
+            self._say("MLflow answers again; what waited is being sent")
+
+    def _say(self, text: str) -> None:
+        if self._notice is not None:
+            with contextlib.suppress(Exception):
+                self._notice(text)
+
+    def _wants_checkpoint(self, item: Event | _Finish) -> bool:
+        match item:
+            case TrialEnded():
+                return self._tracking.checkpoints == "all" and bool(item.checkpoint)
+            case _Finish(best=Trial()):
+                return self._tracking.checkpoints == "best"
+        return False
+
+    def _apply(self, item: Event | _Finish | _Question, ledger: Ledger, *, bare: bool = False) -> None:
+        match item:
+            case SweepStarted():
+                ledger.start_sweep(item)
+            case TrialStarted():
+                ledger.start_trial(item)
+            case TrialLost():
+                ledger.lose_trial(item)
+            case TrialEnded():
+                wanted = not bare and self._wants_checkpoint(item)
+                content = (
+                    self._checkpoint(item.checkpoint, item.number, ledger.config_of(item.number)) if wanted else None
+                )
+                ledger.end_trial(item, content, whole=not bare)
+            case TrialProbed():
+                ledger.probe_trial(item)
+            case SweepEnded():
+                ledger.end_sweep(item)
+            case _Finish():
+                wanted = not bare and self._wants_checkpoint(item)
+                best = item.best
+                content = self._checkpoint(best.checkpoint, best.number, best.config) if wanted and best else None
+                ledger.finish(item.html, item.metrics, best, content)
+                ledger.hold_against(item.rivals, item.verdict)
+            case _Question():
+                answer = item.ask(ledger)
+                item.answer.set_result(answer)
+
+    def _checkpoint(self, address: str, number: int, config: Mapping[str, Any] | None) -> bytes | None:
+        """The trial's checkpoint file at the address, or None: a run without its file is better than none."""
+        from lstm import ownership
+
+        if not address or config is None:
+            return None
+        try:
+            found = ownership.read(address, ownership.Owner(self._studies, number, config))
+        except BadInput as error:  # another study's
+            self._say(f"{error}; its run does without")
+        except Exception as error:
+            self._say(f"a checkpoint can't be read for MLflow ({type(error).__name__}); its run does without")
+        else:
+            if found is not None:
+                return found[0]
+            self._say(f"{address}: holds no valid checkpoint for MLflow; its run does without")
+        return None
+
+
+def _note(item: EpochEnded, ledger: Ledger) -> None:
+    ledger.note(item.number, item.epoch)

@@ -1,0 +1,89 @@
+"""What MLflow still knows of a sweep's trials, for a study that was lost."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboards.tracking import runs
+from dashboards.tracking.ledger import WHOLE
+from lstm.config.trial import LossOn
+from lstm.records.objective import Scalar
+from lstm.records.state import TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedTrial:
+    """A trial as its run tells it."""
+
+    number: int
+    settings: Mapping[str, Scalar]
+    curve: tuple[tuple[int, float, int], ...]  # of the metric: epoch, value, when it was measured in ms
+    attempt: int
+    worker: str
+    started_at_ms: int
+    state: TrialState | None  # None where it had not ended, or its end had not come to MLflow
+    reason: str
+    value: float | None  # of its best epoch
+    best_epoch: int
+    ended_at_ms: int
+    has_checkpoint: bool
+    derived: Mapping[str, Any] | None = None  # the trial that it was made of, and what for
+    is_base: bool = False  # whether its settings are the spec's own
+    probed: Mapping[str, float] = field(default_factory=dict)  # a probe's numbers
+    probed_at: tuple[int, int] = (0, 0)  # the epoch that was probed, and when in ms
+
+
+def trials(uri: str, sweep: str, study: str, metric: str) -> Iterator[RememberedTrial]:
+    """The trials of a sweep's study, by their runs; raises what the store raises."""
+    client = runs.connect(uri)
+    experiment_id = runs.find_trials_experiment(client, sweep, study)
+    for run in runs.search(client, experiment_id, {}) if experiment_id else ():
+        if run.data.tags.get("sweep.trial", "").isdecimal():
+            yield _trial(client, run, metric)
+
+
+def loss_on(uri: str, sweep: str, study: str) -> LossOn | None:
+    """The loss of a sweep's trials, by one of their runs; None where there is none. Raises what the store raises."""
+    client = runs.connect(uri)
+    experiment_id = runs.find_trials_experiment(client, sweep, study)
+    for run in runs.search(client, experiment_id, {}) if experiment_id else ():
+        if run.data.params:  # an earlier version's do not say it
+            return "measured" if run.data.params.get("loss_on") == "measured" else "all"
+    return None
+
+
+def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:
+    tags, metrics = run.data.tags, run.data.metrics
+    ended = WHOLE.items() <= tags.items()
+    probes = {name: value for name, value in metrics.items() if name.startswith("probe/")}
+    return RememberedTrial(
+        number=int(tags["sweep.trial"]),
+        settings=json.loads(tags.get("sweep.settings", "{}")),
+        curve=tuple((step, value, at_ms) for step, value, at_ms in _points(client, run, runs.metric_name(metric))),
+        attempt=int(tags.get("sweep.attempt", 1)),
+        worker=tags.get("sweep.worker", ""),
+        started_at_ms=run.info.start_time or 0,
+        state=tags.get("sweep.state") if ended else None,
+        reason=tags.get("sweep.reason", ""),
+        value=metrics.get("best"),
+        best_epoch=int(tags.get("sweep.best_epoch", 0)),
+        ended_at_ms=run.info.end_time or 0,
+        has_checkpoint=bool(tags.get("sweep.checkpoint")),
+        derived=_derived(tags),
+        is_base=tags.get("sweep.base") == "true",
+        probed={name.removeprefix("probe/"): value for name, value in probes.items()},
+        probed_at=next(((step, at_ms) for name in probes for step, _, at_ms in _points(client, run, name)), (0, 0)),
+    )
+
+
+def _derived(tags: Mapping[str, str]) -> dict[str, Any] | None:
+    if "sweep.kind" not in tags:
+        return None
+    parent = tags.get("sweep.parent")
+    return {"parent": None if parent is None else int(parent), "purpose": tags["sweep.kind"]}
+
+
+def _points(client: Any, run: Any, name: str) -> list[tuple[int, float, int]]:
+    history = client.get_metric_history(run.info.run_id, name)
+    return sorted((point.step, point.value, point.timestamp) for point in history)

@@ -1,0 +1,140 @@
+"""Starts MLflow's own server over the local store, for `sweep ui`."""
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+from dashboards.tracking import runs
+
+_FIRST_PORT = 5000
+_HOST = "127.0.0.1"
+_START_S = 120.0
+
+
+class ServerFailed(Exception):
+    """MLflow's server did not start; the message says where its log is."""
+
+
+class Server(NamedTuple):
+    """Where MLflow is shown, and the process that shows it (None: a server that was there already)."""
+
+    address: str
+    process: "subprocess.Popen[bytes] | None"
+    log: Path | None = None
+
+    def wait(self) -> None:
+        """Return when Ctrl-C has ended the server.
+
+        Raises:
+            ServerFailed: It ended by itself.
+        """
+        if self.process is None:
+            return
+        try:
+            code = self.process.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            self.stop()
+        raise ServerFailed(f"MLflow's server has ended (exit code {code}); see {self.log}")
+
+    def stop(self) -> None:
+        """End the server that `serve` started."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Server:
+    """Show the store at `uri`: a server's address as it is, a database through a server of our own.
+
+    The server listens on 127.0.0.1 alone and asks for no password. To look at it from another machine,
+    carry the port there: `ssh -L 5000:127.0.0.1:5000 HOST`, then open http://127.0.0.1:5000. To share it
+    with a team, run `mlflow server` where it is wanted, behind something that asks who is there, and put
+    its address into `tracking.uri`.
+
+    Args:
+        uri: http(s)://... or a database, e.g. sqlite:////home/me/runs/mlflow.db.
+        artifacts: Folder of the artifacts; MLflow's default if None.
+        port: None or 0 takes the first free one from 5000.
+        log: File that gets what the server says.
+
+    Raises:
+        ServerFailed: It ended, or did not answer within two minutes, or the port is taken.
+    """
+    if uri.startswith(("http://", "https://")):
+        return Server(uri.rstrip("/"), None)
+    listener = _listen(port)
+    chosen = listener.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(chosen), "--workers", "1"]
+    if artifacts is not None:
+        command += ["--artifacts-destination", artifacts]
+    environment = os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": runs.with_driver(uri),  # not an argument: everyone on the host reads those
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes that nothing here needs
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",  # -m would find an mlflow.py in the user's folder first
+        "UVICORN_APP_DIR": str(log.parent),  # and uvicorn puts the working folder first
+        "UVICORN_FD": "0",
+    }
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # The port is bound here and handed on as standard input, the one file that gets to uvicorn through MLflow's own
+    # process. So nobody else can answer on it, however many servers start at once.
+    with listener, log.open("ab") as out:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # uvicorn does not where it is given a file
+        out.truncate(0)
+        process = subprocess.Popen(command, stdin=listener.fileno(), stdout=out, stderr=out, env=environment)
+    server = Server(f"http://{_HOST}:{chosen}", process, log)
+    try:
+        _await_answer(server, log)
+    except BaseException:  # Ctrl-C while it starts, too
+        server.stop()
+        raise
+    return server
+
+
+def _await_answer(server: Server, log: Path) -> None:
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end:
+        if server.process is not None and server.process.poll() is not None:
+            raise ServerFailed(f"MLflow's server ended while it started; see {log}")
+        if _answers(server.address):
+            return
+        time.sleep(0.1)
+    raise ServerFailed(f"MLflow's server does not answer after {_START_S:.0f} s; see {log}")
+
+
+def _answers(address: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this host
+    try:
+        with direct.open(f"{address}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _listen(port: int | None) -> socket.socket:
+    """A socket that listens, on the port or on the first free one from 5000."""
+    for each in [port] if port else range(_FIRST_PORT, _FIRST_PORT + 1000):
+        try:
+            return socket.create_server((_HOST, each))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            if port:
+                why = "is taken; leave --port out to get a free one" if taken else f"can't be had: {error.strerror}"
+                raise ServerFailed(f"port {port} {why}") from None
+            if not taken:
+                raise ServerFailed(f"no port of {_HOST} can be had: {error.strerror}") from None
+    raise ServerFailed(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + 999}; name one with --port")

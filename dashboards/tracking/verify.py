@@ -1,0 +1,307 @@
+"""Checks what MLflow holds of a sweep against what its study and its checkpoints say it shall hold."""
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dashboards.tracking import runs
+from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE, lineage, points, probed, settings_text, worked
+from lstm import checkpoint
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Epoch, same
+from lstm.records.errors import Finding
+from lstm.records.events import TrialEnded
+from lstm.records.sweep import BASE, Sweep
+from lstm.records.trial import Trial, counted
+
+Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
+REBUILD = "`sweep rebuild {name}` writes MLflow again"
+DELIVER = "`sweep run {name}` delivers it"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What MLflow is held against.
+
+    Args:
+        sweep: The sweep as its study knows it.
+        study: The study's id.
+        histories: What the checkpoints hold, by trial; a trial that is not there is not compared.
+        whole: Whether a driver has said that all was delivered.
+        driven: Whether a driver lives, which may not have delivered yet what has just ended.
+        read_yaml: Reads a file of YAML.
+        moved: Where its checkpoints were and where they are, if they were moved and nobody has written it down yet.
+        rivals: The rivals' figures, `rival/NAME/METRIC`, where they were judged.
+        only_these: Whether there are no others.
+    """
+
+    sweep: Sweep
+    study: str
+    histories: Mapping[int, tuple[Epoch, ...]]
+    whole: bool
+    driven: bool
+    read_yaml: Callable[[str], Any]
+    moved: tuple[str, str] | None = None
+    rivals: Mapping[str, float] = field(default_factory=dict)
+    only_these: bool = False
+
+
+def check(uri: str, expected: Expected) -> Iterator[Finding]:
+    """Looks at the sweep's run and at each trial's; a store that does not answer is a finding itself."""
+    name = expected.sweep.name
+    if (missing := runs.missing_file(uri)) is not None:
+        yield Finding(None, "mlflow", f"MLflow's store is not there ({missing})", REBUILD.format(name=name))
+        return
+    try:
+        yield from _Check(runs.connect(runs.readable(uri)), expected).findings()
+    except Exception as error:  # what a store raises is no one class
+        if not runs.is_outage(error):
+            raise
+        what = f"MLflow does not answer ({runs.cause(error)}), so nothing more of it could be checked"
+        yield Finding(None, "mlflow", what, "see to it that the server runs, and look again")
+
+
+class _Check:
+    def __init__(self, client: Any, expected: Expected) -> None:
+        self._client, self._expected = client, expected
+        self._sweep = expected.sweep
+        self._endings = {ending.number: ending for ending in self._sweep.endings()}
+
+    def findings(self) -> Iterator[Finding]:
+        sweep_run = yield from self._sweep_run()
+        experiment = runs.find_trials_experiment(self._client, self._sweep.name, self._expected.study)
+        found = list(runs.search(self._client, experiment, {})) if experiment else []
+        by_trial: dict[int, list[Any]] = defaultdict(list)
+        for run in found:
+            if (number := run.data.tags.get("sweep.trial", "")).isdecimal():  # others are somebody's own
+                by_trial[int(number)].append(run)
+        known = {trial.number: trial for trial in self._sweep.trials}
+        for number in sorted(by_trial.keys() - known.keys()):
+            if not self._expected.driven:
+                yield self._finding(number, "has a run, and the study knows no such trial")
+        for number, trial in known.items():
+            yield from self._trial_runs(trial, by_trial[number], sweep_run)
+
+    def _finding(self, trial: int | None, what: str, mend: str = REBUILD) -> Finding:
+        return Finding(trial, "mlflow", what, mend.format(name=self._sweep.name))
+
+    # --- the sweep's run
+
+    def _sweep_run(self) -> Generator[Finding, None, Any]:
+        """Yields findings; returns the run, or None."""
+        identity = {"sweep.name": self._sweep.name, "sweep.study": self._expected.study}
+        home = runs.find_sweeps_experiment(self._client)
+        found = list(runs.search(self._client, home, identity)) if home else []
+        if len(found) != 1:
+            if found or not self._expected.driven:
+                yield self._finding(None, f"holds {len(found) or 'no'} runs of the sweep, it shall be one")
+            return found[0] if found else None
+        (run,) = found
+        for what in self._of_sweep(run):
+            yield self._finding(None, f"the sweep's run: {what}")
+        if self._sweep.facts.get("complete") and not self._expected.driven and not self._expected.whole:
+            yield self._finding(None, "was not given, or refused, some of what the sweep ended with", DELIVER)
+        return run
+
+    def _of_sweep(self, run: Any) -> Iterator[str]:
+        sweep, facts = self._sweep, self._sweep.facts
+        if self._expected.driven:  # what it has just changed may still be on its way
+            return
+        yield from _differing(
+            "parameter", run.data.params, {"metric": sweep.metric, "direction": sweep.direction}, only=True
+        )
+        tags = {"sweep.n_trials": str(sweep.n_trials)}
+        tags |= {f"sweep.{k}": str(facts[k]) for k in ("spec_hash", "data_fingerprint") if facts.get(k)}
+        if self._expected.whole:
+            counts = Counter(ending.state for ending in self._endings.values())
+            tags |= {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
+            tags |= {"sweep.best_trial": str(sweep.best.number)} if sweep.best else {}
+            bests = [
+                ("best", e.best_value, e.at_ms, e.place) for e in self._endings.values() if e.best_value is not None
+            ]
+            judged = (facts.get("judged") or {}).get("metrics", {})
+            judged = {**judged, **worked(sweep.goodput)}
+            judged |= self._expected.rivals
+            shown = {name for name in run.data.metrics if name.startswith("rival/")}
+            more = sorted(shown - set(runs.metric_names(judged).values()))
+            if more and self._expected.only_these:
+                yield f"has {more[0]}, {counted(len(more), 'figure')} of rivals that nothing here was judged to have"
+            curves = self._curves(run, ["best", *runs.metric_names(judged).values()])
+            yield from _curve_faults({"best": curves["best"]}, bests, exact=True)
+            yield from _judged_faults(curves, judged)
+            if run.info.status != "FINISHED":
+                yield f"its status is {run.info.status}, not FINISHED"
+            if self._text(run, "report.html") is None:
+                yield "has no report.html"
+        yield from _differing("tag", run.data.tags, tags)
+        if sweep.spec_text and self._text(run, "spec.yaml") != sweep.spec_text:
+            yield "its spec.yaml is not the spec"
+
+    # --- a trial's run
+
+    def _trial_runs(self, trial: Trial, found: Sequence[Any], sweep_run: Any) -> Iterator[Finding]:
+        if len(found) > 1:
+            yield self._finding(trial.number, f"has {len(found)} runs, it shall have one")
+            return
+        whole = bool(found) and WHOLE.items() <= found[0].data.tags.items()
+        if trial.ended and not whole:
+            if not self._expected.driven:
+                told = "its run is not whole" if found else "has no run"
+                yield self._finding(trial.number, told, REBUILD if self._expected.whole else DELIVER)
+            return
+        if not found or (not trial.ended and self._expected.driven):
+            return
+        for what in self._of_trial(trial, found[0], sweep_run):
+            yield self._finding(trial.number, what)
+
+    def _of_trial(self, trial: Trial, run: Any, sweep_run: Any) -> Iterator[str]:
+        ending = self._endings.get(trial.number)
+        tags = {"sweep.name": self._sweep.name}
+        tags |= {"mlflow.parentRunId": sweep_run.info.run_id} if sweep_run is not None else {}
+        if ending is not None:
+            tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
+            tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": runs.without_password(ending.checkpoint)}
+            tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial)}
+            best = self._sweep.best is not None and self._sweep.best.number == trial.number
+            if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:
+                yield f"is {'not ' if best else ''}marked as the best with sweep.best"
+            if (run.info.status, run.info.end_time) != (STATUS[ending.state], ending.at_ms):
+                yield (
+                    f"its status is {run.info.status} since {run.info.end_time}, not {STATUS[ending.state]} since "
+                    f"{ending.at_ms}"
+                )
+        yield from _differing("tag", self._carried(run.data.tags), tags)
+        with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+            path = runs.fetch(self._client, run, "config.yaml", folder)
+            written = self._expected.read_yaml(str(path)) if path else None
+        shall = runs.flatten(trial.config)
+        younger = shall.keys() - runs.flatten(written).keys() if written else set()
+        if written and younger and runs.flatten(_with_defaults(written)) == shall:
+            # An earlier version recorded the trial, which had fewer fields.
+            shall = {name: value for name, value in shall.items() if name not in younger}
+        params = {runs.metric_name(k): v[:6000] for k, v in shall.items()}
+        yield from _differing("parameter", run.data.params, params, only=True)
+        if written is None or runs.flatten(written) != shall:
+            yield "its config.yaml is not what was trained" if path else "has no config.yaml"
+        history = self._expected.histories.get(trial.number)
+        if history is not None:
+            yield from self._of_curves(trial, run, history, ending)
+            yield from self._of_checkpoint(run, history)
+
+    def _carried(self, tags: Mapping[str, str]) -> Mapping[str, str]:
+        """A run's tags, with the address of checkpoints that were moved as it will be."""
+        before, after = self._expected.moved or ("", "")
+        address = tags.get("sweep.checkpoint", "")
+        if not before or not address.startswith(f"{before}/"):
+            return tags
+        return {**tags, "sweep.checkpoint": after + address.removeprefix(before)}
+
+    def _of_curves(self, trial: Trial, run: Any, history: Sequence[Epoch], ending: TrialEnded | None) -> Iterator[str]:
+        shall = list(points(history))
+        if ending is not None and ending.value is not None:
+            shall.append(("best", ending.value, ending.at_ms, ending.best_epoch))
+        shall += [point for event in self._sweep.probings() if event.number == trial.number for point in probed(event)]
+        judged = self._sweep.facts.get("judged") or {}
+        curves = self._curves(run, [name for name, *_ in shall])
+        # A trial that was the best when an earlier run ended has been judged on the test part, too.
+        tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/", BASE))}
+        yield from _curve_faults({k: v for k, v in curves.items() if k not in tested}, shall, exact=ending is not None)
+        yield from _latest_faults(run, curves)
+        if self._expected.whole and judged.get("trial") == trial.number:
+            yield from _judged_faults(tested, judged["metrics"])
+
+    def _of_checkpoint(self, run: Any, history: Sequence[Epoch]) -> Iterator[str]:
+        if not ARTIFACT.items() <= run.data.tags.items():
+            return
+        with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+            path = runs.fetch(self._client, run, "checkpoint/checkpoint.pt", folder)
+            if path is None:
+                yield "its checkpoint is not among its artifacts"
+                return
+            try:
+                kept = checkpoint.loads(path.read_bytes())
+            except checkpoint.BrokenCheckpoint as error:
+                yield f"its artifact checkpoint.pt {error}"
+                return
+        if not _alike(kept.state.history, history):
+            yield "its artifact checkpoint.pt is not its checkpoint"
+
+    # --- reading
+
+    def _curves(self, run: Any, names: Iterable[str]) -> Curves:
+        every = sorted({*run.data.metrics, *names})
+        return {
+            name: [(p.step, p.value, p.timestamp) for p in self._client.get_metric_history(run.info.run_id, name)]
+            for name in every
+        }
+
+    def _text(self, run: Any, name: str) -> str | None:
+        with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+            path: Path | None = runs.fetch(self._client, run, name, folder)
+            return path.read_bytes().decode("utf-8", "replace") if path else None
+
+
+def _alike(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
+    """Whether two histories have the same points; what is no number is not equal to itself."""
+    rows = [list(points(history)) for history in (one, other)]
+    pairs = zip(*rows, strict=False)
+    return len(rows[0]) == len(rows[1]) and all(
+        (a[0], a[2], a[3]) == (b[0], b[2], b[3]) and same(a[1], b[1]) for a, b in pairs
+    )
+
+
+def _latest_faults(run: Any, curves: Curves) -> Iterator[str]:
+    """Where what MLflow's tables show of a curve is not its last point."""
+    for name, curve in curves.items():
+        last = max(curve, key=lambda point: (point[0], point[2]), default=None)
+        shown = run.data.metrics.get(name)
+        if last is not None and not same(shown, last[1]):
+            yield f"{name} is shown as {shown!r}, the last point of its curve is {last[1]!r}"
+
+
+def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only: bool = False) -> Iterator[str]:
+    """Parameters or tags that are not as they shall be; `only` where no others may be there."""
+    for name in sorted(shall.keys() | (are.keys() if only else ())):
+        if are.get(name) != shall.get(name):
+            yield f"its {kind} {name} is {are.get(name, 'not there')!r}, it shall be {shall.get(name, 'not there')!r}"
+
+
+def _with_defaults(config: Any) -> Any:
+    """A configuration with the fields that it lacks at their defaults; as it is where that makes none."""
+    try:
+        return TrialConfig.model_validate(config).model_dump()
+    except ValidationError:
+        return config
+
+
+def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[str]:
+    """Where the figures of the sweep's end, the last of their curves, are not those that were found."""
+    for metric, name in runs.metric_names(judged).items():
+        values = [value for _, value, _ in curves.get(name, ())]
+        if not any(same(value, runs.finite(judged[metric])) for value in values[-1:]):
+            yield f"{name} is {values or 'not there'}, it shall be {judged[metric]!r}"
+
+
+def _curve_faults(curves: Curves, shall: Iterable[tuple[str, float, int, int]], *, exact: bool) -> Iterator[str]:
+    """Where curves are not the points that they shall be; without `exact` points may still be missing."""
+    expected: dict[str, dict[int, tuple[float, int]]] = defaultdict(dict)
+    for name, value, at_ms, step in shall:
+        expected[name][step] = (runs.finite(value), at_ms)
+    for name in sorted(curves.keys() | expected.keys()):
+        are = curves.get(name, ())
+        steps = Counter(step for step, _, _ in are)
+        wrong = [f"epoch {step} is there {n} times" for step, n in steps.items() if n > 1]
+        wrong += [f"epoch {step} is not of its history" for step in sorted(steps.keys() - expected[name].keys())]
+        if exact:
+            wrong += [f"epoch {step} is missing" for step in sorted(expected[name].keys() - steps.keys())]
+        for step, value, at_ms in are:
+            right = expected[name].get(step)
+            if right is not None and not (same(value, right[0]) and at_ms == right[1]):
+                wrong.append(f"epoch {step} is {value!r} at {at_ms}, in its history {right[0]!r} at {right[1]}")
+        if wrong:
+            yield f"{name}: {wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else "")

@@ -1,0 +1,244 @@
+"""A sweep is named by its NAME, looked up in the home, or by its SPEC, everywhere."""
+
+import dataclasses
+import difflib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dashboards.config import Checkpoints
+from experiments import addresses, shipped
+from experiments.home import Home
+from experiments.plan import Plan
+from experiments.recovery import lost_study
+from experiments.recovery.moved_home import Place
+from experiments.spec import loader as specs
+from experiments.spec import yaml_document
+from experiments.spec.errors import shown
+from experiments.spec.loader import Spec
+from experiments.spec.yaml_document import Document
+from lstm.records.errors import BadInput
+from lstm.records.sweep import Sweep
+
+# In a sweep's folder: its spec as last run; where that came from; where study, checkpoints and runs are.
+SPEC, ORIGIN, ADDRESSES = "spec.yaml", "origin.json", addresses.FILE
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sweep that was run, and where its records are."""
+
+    name: str
+    home: Home
+    study: str | None
+    tracking: str | None
+    kept: Checkpoints = "best"
+    lacking: Mapping[str, BadInput] = field(default_factory=dict)  # what the environment does not have
+    is_private: bool = False  # whether the environment names the study's address
+
+    @property
+    def study_url(self) -> str:
+        """The study's database; this and those below raise BadInput where they need what the environment lacks."""
+        return self._known("study") or self.home.study_url
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's store."""
+        return self._known("tracking") or self.home.tracking_uri
+
+    @property
+    def artifacts(self) -> Checkpoints:
+        """Whose checkpoints MLflow gets."""
+        return self._known("kept")  # type: ignore[no-any-return] # one of the fields
+
+    def _known(self, name: str) -> Any:
+        if name in self.lacking:
+            raise self.lacking[name]
+        return getattr(self, name)
+
+    @property
+    def place(self) -> Place:
+        """Its stores, as far as they may have moved."""
+        return Place(self.home, self.name, self.study_url, self.tracking_uri, self.is_private)
+
+
+def sweep(named: str, home: Home) -> Found:
+    """Where the records of a NAME or a SPEC are; of the environment only what is then asked for needs to be there.
+
+    Raises:
+        BadInput: it is neither, or the spec is wrong.
+    """
+    if _is_file(named):
+        parts, document = specs.sections(named)
+        if error := document.without("name"):
+            raise error
+        paths = {"study": "storage.study", "tracking": "tracking.uri", "kept": "tracking.checkpoints"}
+        name, folder, kept = parts["name"], Path(named).parent, parts["tracking"].checkpoints
+        study, tracking = parts["storage"].study, parts["tracking"].uri
+        if not document.without(paths["study"]) and (found := _beside(named, name, home, study, ())):
+            name = found.name
+            print(f"note: {_told(found, document)}", file=sys.stderr)
+    else:
+        document = yaml_document.read(_folder(named, home) / ADDRESSES, whole=False)
+        paths = {"study": "study", "tracking": "tracking"}
+        name, folder, kept = named, _spec_folder(named, home), document.filled.get("artifacts", "best")
+        study, tracking = document.filled.get("study"), document.filled.get("tracking")
+    lacking = {each: error for each, path in paths.items() if (error := document.without(path))}
+    where = addresses.locate(
+        name,
+        home,
+        folder,
+        study=None if "study" in lacking else study,
+        tracking=None if "tracking" in lacking else tracking,
+        remembered=addresses.remembered(home, name),
+    )
+    for note in where.notes:
+        print(f"note: {document.hide(note)}", file=sys.stderr)
+    written = document.written.get("study") or (document.written.get("storage") or {}).get("study")
+    return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written))
+
+
+def read(found: Found) -> Sweep:
+    """A sweep as its study knows it.
+
+    Raises:
+        BadInput: it was not run yet, its study is lost, or its database does not answer.
+    """
+    from cluster.study import stored
+
+    try:
+        return stored.read(found.study_url, found.name)
+    except stored.NoSuchSweep:
+        tracking = "" if "tracking" in found.lacking else found.tracking_uri
+        remains = lost_study.look(found.name, found.home, tracking, [str(found.home.sweep(found.name))])
+        if remains is None:
+            raise
+        raise lost_study.missing(found.name, found.home, remains) from None
+
+
+def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
+    """The file of data behind a NAME or a SPEC, the folder where its path starts, and what hides it in messages.
+
+    Raises:
+        BadInput: it is neither, the spec is wrong, or the environment lacks what names the file.
+    """
+    folder = None if _is_file(named) else _folder(named, home)
+    path = Path(named) if folder is None else folder / SPEC
+    _, document = specs.sections(path, all_overrides(named, home, ()), begun=folder is not None)
+    if error := document.without("data.path"):
+        raise error
+    start = path.parent if folder is None else _spec_folder(named, home)
+    return document.filled["data"].get("path"), start, document
+
+
+def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
+    """The spec behind a NAME (as it was last run) or a SPEC.
+
+    Raises:
+        BadInput: it is neither, or the spec is wrong.
+    """
+    if _is_file(named):
+        found = specs.load(named, overrides)
+        section = found.experiment
+        other = _beside(named, section.name, home, section.storage.study, overrides)
+        if other is None:
+            return found
+        renamed = specs.load(named, [*overrides, f"name={other.name}"])
+        return dataclasses.replace(renamed, notes=(*renamed.notes, _told(other, found.document)), beside=True)
+    folder = _folder(named, home)
+    found = specs.load(folder / SPEC, all_overrides(named, home, overrides), begun=True)
+    return dataclasses.replace(found, folder=_spec_folder(named, home))
+
+
+def all_overrides(named: str, home: Home, overrides: Sequence[str]) -> list[str]:
+    """The overrides with those before them that a NAME was last run with."""
+    return list(overrides) if _is_file(named) else [*_origin(_folder(named, home))["overrides"], *overrides]
+
+
+def names(home: Home) -> list[str]:
+    """The sweeps that were run in a home."""
+    if not home.folder.is_dir():
+        return []
+    return sorted(p.name for p in home.folder.iterdir() if (p / ADDRESSES).is_file())
+
+
+def keep(plan: Plan, overrides: Sequence[str]) -> None:
+    """Writes a sweep's spec into its folder, so that it is found by its name."""
+    spec, home = plan.spec, plan.home
+    folder = home.sweep(spec.experiment.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    named = [f"name={spec.experiment.name}"] if spec.beside else []
+    origin = {"folder": str(spec.folder.absolute()), "overrides": [*overrides, *named]}
+    saved = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
+    saved |= {"artifacts": spec.experiment.tracking.checkpoints, "bases": dict(plan.bases)}
+    saved |= {"study_id": plan.order.study_id, "checkpoints": plan.order.checkpoints}
+    texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
+    texts[ADDRESSES] = json.dumps(saved, indent=1) + "\n"  # last: where it is, the others are
+    for name, text in texts.items():
+        whole = folder / f".{name}.part"  # one name: what a killed driver left of it is written over
+        try:
+            whole.write_text(text, encoding="utf-8")
+            whole.replace(folder / name)
+        except OSError as error:  # that of a full disk does not say which file
+            raise OSError(error.errno, error.strerror, str(folder / name)) from None
+
+
+def _beside(named: str, name: str, home: Home, study: str | None, overrides: Sequence[str]) -> shipped.Beside | None:
+    """Where a shipped spec's sweep is kept, if sweeps of older versions have its name."""
+
+    def held(candidate: str) -> shipped.Held | None:
+        from cluster.study import stored
+
+        remembered = addresses.remembered(home, candidate)
+        where = addresses.locate(candidate, home, Path(named).parent, study=study, remembered=remembered)
+        try:
+            facts = stored.facts(where.study or home.study_url, candidate) or {}
+        except BadInput:  # it does not answer, which is told where it has to
+            return None
+        if stored.COMPARABLE not in facts:
+            return None
+        return shipped.Held(
+            facts.get("spec_text", ""), facts[stored.COMPARABLE], str(facts.get("data_fingerprint") or "")
+        )
+
+    return shipped.beside(named, name, overrides, held)
+
+
+def _told(found: shipped.Beside, document: Document) -> str:
+    older = " and ".join(found.older)
+    are = "is the sweep of an older version" if len(found.older) == 1 else "are sweeps of older versions"
+    what = "of this spec or its data, left as found"
+    return f"{document.where('name')}: name: {older} {are} {what}; this version's is {found.name}"
+
+
+def _is_file(named: str) -> bool:
+    looks = Path(named).suffix in (".yaml", ".yml", ".json") or "/" in named
+    return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises where a name is too long
+
+
+def _spec_folder(named: str, home: Home) -> Path:
+    """Where the paths in a sweep's spec start; a folder that moved along with the home is followed."""
+    return home.carried(Path(_origin(_folder(named, home))["folder"]))
+
+
+def _origin(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    return found
+
+
+def _folder(named: str, home: Home) -> Path:
+    known = names(home)
+    if named in known:
+        return home.sweep(named)
+    near = difflib.get_close_matches(named, known, n=1)
+    hint = f", did you mean {near[0]}?" if near else ""
+    there = f" (there: {', '.join(known[:10])})" if known and not near else ""
+    called = shown(named) or '""'
+    raise BadInput(
+        f"{called}: {home.folder} holds no sweep of this name{hint}{there}; give the NAME of one that was run, or its "
+        "SPEC file; --home names another folder"
+    )

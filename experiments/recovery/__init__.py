@@ -1,0 +1,1 @@
+"""What was lost or moved, and how it comes back."""

@@ -1,0 +1,96 @@
+"""A trial whose checkpoint is gone: taken from its artifact in MLflow, or trained again."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from experiments.plan import Plan
+from lstm.records.epoch import same
+from lstm.records.sweep import TRAINED_AGAIN, Sweep
+from lstm.records.trial import Trial
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Checkpoint
+
+
+def mend(
+    plan: Plan, swept: Sweep, trial: Trial, artifact: Callable[[], bytes | None], say: Callable[[str], None]
+) -> tuple["Checkpoint", bool]:
+    """Puts a trial's checkpoint back to its address, and says where it came from and whether it is the same.
+
+    Returns the checkpoint, and whether it was trained again.
+
+    To be called under the sweep's lease.
+
+    Args:
+        plan: The sweep's; the trial is trained on its data.
+        swept: The sweep as its study knows it.
+        trial: The trial, which has ended.
+        artifact: Asks MLflow for the trial's checkpoint file; None where it has none or does not answer.
+        say: Gets what was done, a sentence.
+
+    Raises:
+        OSError: the checkpoint can't be written.
+    """
+    from lstm.checkpoint import file_name
+    from lstm.storage import files
+
+    data = artifact()
+    found = _valid(swept, trial, data, say) if data is not None else None
+    if found is not None and data is not None:
+        files.put(trial.checkpoint, file_name(trial.attempt, found.state.epoch), data)
+        say(f"trial {trial.number}: its checkpoint was gone; it was taken from MLflow, {_alike(trial, found)}")
+        return found, False
+    say(f"trial {trial.number}: its checkpoint is gone, and MLflow has none; it is trained again")
+    found = _train(plan, swept, trial)
+    say(f"trial {trial.number}: was trained again, {_alike(trial, found)}")
+    return found, True
+
+
+def _valid(swept: Sweep, trial: Trial, data: bytes, say: Callable[[str], None]) -> "Checkpoint | None":
+    """The checkpoint in the bytes of an artifact, where it is this trial's."""
+    from lstm import checkpoint, ownership
+
+    try:
+        found = checkpoint.loads(data)
+    except checkpoint.BrokenCheckpoint as error:
+        say(f"trial {trial.number}: MLflow's artifact checkpoint.pt {error}")
+        return None
+    if why := ownership.difference(trial.checkpoint, found, ownership.Owner.of(swept, trial)):
+        say(f"trial {trial.number}: MLflow's artifact checkpoint.pt is not its checkpoint: {why}")
+        return None
+    return found if found.state.best_weights else None
+
+
+def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
+    """Trains a trial from its seed for as many epochs as it had; each epoch is durable."""
+    from cluster.study import stored
+    from lstm import checkpoint
+    from lstm.config.trial import TrialConfig
+    from lstm.data import dataset
+    from lstm.device import claim
+    from lstm.training import loop
+
+    order, config = plan.order, TrialConfig.model_validate(trial.config)
+    gpus = order.resources.gpus_per_trial
+    device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
+    facts = dataset.Facts.of(plan.series)
+    again = sorted({*swept.facts.get(TRAINED_AGAIN, ()), trial.number})
+    stored.remember(order.study_url, order.name, **{TRAINED_AGAIN: again})
+    kept: checkpoint.Checkpoint | None = None
+    for epoch in loop.train(config, plan.series, None, device=device):
+        assert epoch.state is not None
+        kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=trial.number)
+        checkpoint.write(trial.checkpoint, trial.attempt, kept)
+        if epoch.number >= len(trial.curve):
+            break
+    assert kept is not None
+    return kept
+
+
+def _alike(trial: Trial, found: "Checkpoint") -> str:
+    """Whether a checkpoint's epochs are those that the study knows, to the bit."""
+    history = {epoch.number: epoch.value for epoch in found.state.history}
+    other = next((step for step, value in trial.curve if not same(history.get(step), value)), None)
+    if other is None and len(history) == len(trial.curve):
+        return "the same to the bit by the values of its epochs"
+    return f"not the same: epoch {other or len(history)} is {history.get(other or 0)!r}"

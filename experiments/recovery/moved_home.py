@@ -1,0 +1,91 @@
+"""A home that was moved or copied: what is looked up before anything is written, and what is then written down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.home import Home
+from experiments.plan import kept_in
+from lstm.ownership import Mark
+from lstm.records.errors import BadInput
+
+if TYPE_CHECKING:
+    from cluster.study.moved import Moved
+
+
+@dataclass(frozen=True)
+class Place:
+    """A sweep's stores, as far as they may have moved."""
+
+    home: Home
+    name: str
+    study_url: str
+    tracking_uri: str
+    is_private: bool = False  # the environment names the study's address: then it is not written down
+
+    @property
+    def study_folder(self) -> str:
+        """The folder of the study's file, as far as it may be written down."""
+        from cluster.study import moved
+
+        return "" if self.is_private else moved.folder_of(self.study_url)
+
+    @property
+    def is_home_tracking(self) -> bool:
+        """Whether its runs are in the home's own MLflow."""
+        return self.tracking_uri == self.home.tracking_uri and self.home.database.is_file()
+
+
+def look(place: Place, facts: Mapping[str, Any]) -> "Moved | None":
+    """Where a study was before, if it was elsewhere; changes nothing."""
+    from cluster.study import moved, stored
+
+    def facts_of(url: str) -> Mapping[str, Any] | None:
+        try:
+            return stored.facts(url, place.name)
+        except BadInput:  # another kind of file
+            return None
+
+    former = place.home.former_places() if place.study_url == place.home.study_url else []
+    return moved.look(place.study_url, place.name, facts, former, facts_of)
+
+
+def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Writes down where a home and a sweep in it are now; to be called under the sweep's lease.
+
+    Done again, as after a kill, it comes to the same. MLflow comes first: as long as the study is not where it says,
+    all of it is done again.
+
+    Args:
+        place: The sweep's stores.
+        found: What `look` has found.
+        before: What the study remembered then.
+        say: Gets a sentence where MLflow's server does not answer.
+    """
+    from cluster import opening
+    from dashboards.tracking import relocate, runs
+
+    home, places = place.home, place.home.moved_from()
+    if place.is_home_tracking and places:
+        relocate.rewrite(home.database, places, home.folder)
+    if found is not None:
+        if place.is_home_tracking and found.copied:
+            relocate.rename_study(home.database, place.name, found.study_before, found.study)
+        known = str(before.get("checkpoints", ""))
+        if known != found.checkpoints and (place.is_home_tracking or not found.copied):
+            try:
+                relocate.retag(place.tracking_uri, place.name, found.study, known, found.checkpoints)
+            except Exception as error:  # what a store raises is no one class
+                if not runs.is_outage(error):
+                    raise
+                say(f"MLflow does not answer ({runs.cause(error)}): its runs name the checkpoints' former address")
+        # The runs of a copy are not there, where its MLflow was not copied, too.
+        more = {} if place.is_home_tracking or not found.copied else {"recorded": False}
+        mark = Mark(found.study, place.name, kept_in(home))
+        opening.write_down(place.study_url, place.name, found, mark, place.study_folder, **more)
+        what = (
+            "is a copy, and from now on a sweep of its own" if found.copied else "was moved; its addresses were mended"
+        )
+        say(f"{place.name}: {what} (it was in {found.before})")
+    if home.folder.is_dir():
+        home.write_record()

@@ -1,0 +1,73 @@
+"""The rooms' sections added up: all that a spec may say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, create_model
+
+from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
+from dashboards.config import TrackingConfig
+from lstm.config.model import ModelConfig
+from lstm.config.section import Data, Section
+from lstm.config.tasks import DATA, Task
+from lstm.config.training import ProbeConfig, TrainingConfig
+from lstm.config.trial import LossOn, TrialConfig
+
+LOSS_ON: LossOn = "measured"  # in what is begun from now on; what was begun before keeps its loss
+
+
+class Experiment(Section):
+    """A spec: one training configuration, what is searched around it, and where that runs and is kept."""
+
+    name: str = Field(
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="The sweep's name: a letter or digit, then letters, digits, '.', '_' and '-'.",
+    )
+    task: Task = Field("forecast", description="What the network learns to do.")
+    data: Data
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    search: SearchConfig | None = Field(None, description="What is searched; without it the spec is one training run.")
+    probe: ProbeConfig = Field(default_factory=ProbeConfig)
+    resources: ResourcesConfig = Field(default_factory=ResourcesConfig)
+    storage: StorageConfig = Field(default_factory=StorageConfig)
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig)
+
+    @property
+    def base(self) -> TrialConfig:
+        """The configuration around which is searched, and which `train` trains."""
+        searched = {"metric": self.search.metric, "direction": self.search.direction} if self.search else {}
+        parts = {"task": self.task, "data": self.data, "model": self.model, "training": self.training}
+        return TrialConfig.model_validate({**parts, **searched, "loss_on": LOSS_ON})
+
+    @property
+    def reach(self) -> int:
+        """The largest look-back of any trial, in steps: windows are counted with it."""
+        return int(largest("data.lookback", self.data.reach, self.search))
+
+    @property
+    def widest(self) -> TrialConfig:
+        """The base with the largest batch of any trial: data that have room for it have room for all."""
+        batch = int(largest("training.batch_size", self.training.batch_size, self.search))
+        return self.base.model_copy(update={"training": self.training.model_copy(update={"batch_size": batch})})
+
+
+EXPERIMENTS: Mapping[str, type[Experiment]] = {
+    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(data, ...)) for task, data in DATA.items()
+}
+
+
+def of_task(filled: Any) -> type[Experiment]:
+    """The kind of experiment that a document's task makes; a wrong task is told by the first kind."""
+    task = filled.get("task") if isinstance(filled, Mapping) else None
+    return EXPERIMENTS.get(task if isinstance(task, str) else "", EXPERIMENTS["forecast"])
+
+
+def largest(path: str, value: int, search: SearchConfig | None) -> float:
+    """The largest value that a searched field can have: the base's or the space's."""
+    dimension = search.space.get(path) if search else None
+    if dimension is None:
+        return value
+    ends = dimension.choices if isinstance(dimension, CategoricalDimension) else [dimension.high]
+    return max([value, *(end for end in ends if isinstance(end, int | float))])

@@ -1,0 +1,220 @@
+"""Pydantic's errors in plain words: what came, what is allowed, and the nearest right name."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from experiments.spec import schema
+from experiments.spec.errors import Address, shown
+from experiments.spec.yaml_document import Document
+from experiments.spec.yaml_parser import value_at
+from experiments.spec.yaml_scalars import typed
+from lstm.records.errors import Fault
+
+_OTHER_NAMES = {  # as other libraries, or haste, call them
+    "learning_rate": "lr eta step_size",
+    "max_epochs": "epoch epochs num_epochs n_epochs max_steps",
+    "batch_size": "bs batch",
+    "gradient_clip": "clip grad_clip gradient_clip_val max_grad_norm",
+    "schedule": "scheduler lr_schedule lr_scheduler",
+    "patience": "early_stopping early_stop_patience",
+    "hidden_size": "hidden hidden_dim hidden_units units",
+    "num_layers": "layers n_layers encoder_n_layers",
+    "cell": "rnn rnn_type cell_type",
+    "variant": "lstm_variant lstm_type",
+    "forget_bias": "forget_gate_bias unit_forget_bias chrono",
+    "bidirectional": "bidir bi bidirection",
+    "lookback": "look_back input_size input_chunk_length window context_length",
+    "horizon": "h prediction_length output_chunk_length",
+    "validation": "val valid",
+    "n_trials": "trials num_samples num_trials",
+    "direction": "mode",
+    "space": "param_space search_space params parameters",
+    "low": "min lower",
+    "high": "max upper",
+    "choices": "values options",
+    "seed": "random_state random_seed",
+    "uri": "tracking_uri mlflow_uri",
+    "max_concurrent": "max_concurrent_trials concurrency n_jobs",
+}
+ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
+
+
+def tell(errors: Iterable[ErrorDetails], document: Document) -> Iterator[Fault]:
+    """One fault for each wrong place; the errors of a union's members are one."""
+    places: dict[Address, list[ErrorDetails]] = {}
+    for error in errors:
+        places.setdefault(_address(error, document.filled), []).append(error)
+    meant = {_meant(at, document.filled) for at, found in places.items() if found[0]["type"] == "extra_forbidden"}
+    for at, found in places.items():
+        if found[0]["type"] == "missing" and at in meant:
+            continue  # it is there, under a wrong name
+        below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
+        if below and not any(e["type"] in ("missing", "extra_forbidden") for e in found):
+            continue  # a member of a union that the value was not meant for
+        yield Fault(".".join(map(str, at)), _message(found, at, document))
+
+
+def near(name: str, allowed: Sequence[str]) -> str:
+    """Ask for the nearest right name, if one is near."""
+    close = difflib.get_close_matches(name, allowed, 1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def listed(words: Sequence[str], joint: str = "or") -> str:
+    """Join words as a sentence does: `a, b or c`."""
+    return f" {joint} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def quoted(text: str) -> str:
+    """Put a text into quotes, cut and made visible."""
+    return f'"{shown(text)}"'
+
+
+def _address(error: ErrorDetails, here: Any) -> Address:
+    """The place of an error, without the names of union members that pydantic puts into it."""
+    found: Address = ()
+    *above, last = error["loc"]
+    for key in above:
+        if (isinstance(here, dict) and key in here) or (isinstance(here, list) and isinstance(key, int)):
+            found, here = (*found, key), here[key]  # type: ignore[index] # a list or a mapping
+    is_key = isinstance(here, dict) and (last in here or error["type"] == "missing")
+    if is_key or (isinstance(here, list) and isinstance(last, int)):
+        found = (*found, last)
+    return (*found, "type") if error["type"].startswith("union_tag") else found
+
+
+def _message(found: list[ErrorDetails], at: Address, document: Document) -> str:
+    error, node = found[0], schema.node_at(at, document.filled)
+    if error["type"] == "extra_forbidden":
+        return _unknown(at, document.filled)
+    if error["type"] in ("missing", "union_tag_not_found"):
+        return _missing(node)
+    came = _came(at, document)
+    filled = value_at(document.filled, at)
+    if len({e["loc"] for e in found}) > 1 or error["type"].endswith("_type") or error["type"] == "int_from_float":
+        return f"{came}, must be {_wanted(node)}{_hint(filled, node)}"
+    allowed = [str(v) for v in schema.allowed(node)]
+    if allowed:
+        return f"{came}, must be {listed(allowed, 'or')}{near(str(filled), allowed)}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{came}, which does not fit. {node.get('description', '')}"
+    return f"{came}, must be {_bounds(node) or error['msg']}"
+
+
+def _missing(node: Mapping[str, Any]) -> str:
+    allowed = [str(v) for v in schema.allowed(node)]
+    if allowed:
+        return f"is missing; must be {listed(allowed, 'or')}"
+    return f"is missing: {node['description']}" if "description" in node else "is missing"
+
+
+def _came(at: Address, document: Document) -> str:
+    """What stands there; as ${NAME} where the environment filled it in."""
+    value, written = value_at(document.filled, at), value_at(document.written, at)
+    if isinstance(written, str) and "${" in written:
+        return f"is {shown(written)}, filled in as {_kind(value)}"
+    match value:
+        case None:
+            return "is empty"
+        case bool() | int() | float():
+            return f"is {shown(str(value).lower())}"
+        case str():
+            return f"is {quoted(value)}"
+    return f"is {_kind(value)}"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if value in ([], {}):
+        return "an empty list" if value == [] else "an empty mapping"
+    kinds = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a mapping"}
+    return kinds.get(type(value), "nothing")
+
+
+def _wanted(node: Mapping[str, Any]) -> str:
+    """What a field may be, of any of its types."""
+    members = [m for m in node.get("anyOf", [node]) if m.get("type") != "null"]
+    words = []
+    for member in members:
+        kind, allowed = member.get("type"), [str(v) for v in schema.allowed(member)]
+        names = {
+            "integer": "a whole number",
+            "number": "a number",
+            "string": "text",
+            "boolean": "true or false",
+            "array": "a list",
+        }
+        if "oneOf" in member:
+            allowed = ["a mapping with type: " + listed(allowed, "or")]
+        word = listed(allowed, "or") if allowed else names.get(str(kind), "a mapping, as in {key: value}")
+        bounds = _bounds(member) if len(members) > 1 or kind == "array" else ""
+        words.append(f"{word} ({bounds})" if bounds and not allowed else word)
+    about = f". {node['description'].rstrip('.')}" if len(words) > 1 and "description" in node else ""
+    return listed(words, "or") + about
+
+
+def _bounds(node: Mapping[str, Any]) -> str:
+    """A field's bounds in words."""
+    words = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "below {}",
+        "minLength": "at least {} characters long",
+        "maxLength": "at most {} characters long",
+        "minItems": "at least {} long",
+        "maxItems": "at most {} long",
+        "minProperties": "with at least {} entries",
+    }
+    node = next((m for m in node.get("anyOf", ()) if m.get("type") != "null"), node)
+    told = [text.format(node[key]) for key, text in words.items() if key in node]
+    return listed([t.replace(" 1 characters", " 1 character").replace(" 1 entries", " 1 entry") for t in told], "and")
+
+
+def _hint(value: Any, node: Mapping[str, Any]) -> str:
+    kinds = {m.get("type") for m in node.get("anyOf", [node])}
+    if isinstance(value, str) and (kinds & {"integer", "number", "boolean"}):
+        return "; remove the quotes" if not isinstance(typed(value), str) else ""
+    if isinstance(value, float) and "integer" in kinds and value.is_integer():
+        return "; leave the decimal point out"
+    if isinstance(value, str) and "oneOf" in node:
+        return f"; write {{type: {shown(value)}}}" if value in schema.allowed(node) else ""
+    if value is None:
+        return "; leave the key out for its default"
+    is_text = "string" in kinds and not kinds & {"integer", "number"} and not schema.allowed(node)
+    return "; put it in quotes" if is_text and not isinstance(value, list | dict) else ""
+
+
+def _unknown(at: Address, filled: Any) -> str:
+    """An unknown key, and the nearest right one: here, of a like option, or of another section."""
+    above, key = at[:-1], str(at[-1])
+    others = [kind for kind, fields in schema.variants(above, filled) if kind and key in fields]
+    if others:
+        kind = shown(str(schema.variant(value_at(filled, above))))
+        return f"would do nothing with type: {kind}; it belongs to {listed(others, 'and')}"
+    if right := _meant(at, filled):
+        return f"unknown key, did you mean {right[-1]}?"
+    right_name = _alias(key)
+    if homes := [home for home in schema.homes(right_name, filled) if home != ".".join(map(str, above))]:
+        return f"unknown key here, {right_name} belongs to {listed(homes, 'or')}"
+    return f"unknown key; allowed are {listed(schema.fields(above, filled), 'and')}"
+
+
+def _meant(at: Address, filled: Any) -> Address | None:
+    """The address of the field that a wrong key most likely means, if it is one beside it."""
+    above, key = at[:-1], str(at[-1])
+    own = schema.fields(above, filled)
+    if _alias(key) in own:
+        return (*above, _alias(key))
+    # A key that is right elsewhere must be nearer to count as misspelt here.
+    close = difflib.get_close_matches(key.lower(), own, 1, 0.85 if schema.homes(_alias(key), filled) else 0.6)
+    return (*above, close[0]) if close else None
+
+
+def _alias(key: str) -> str:
+    key = key.lower().replace("-", "_")
+    return ALIASES.get(key, key)

@@ -1,0 +1,66 @@
+"""Overrides: the value of a `--set path=value` put into a file's tree."""
+
+from typing import Any
+
+from experiments.spec.errors import Address, Place, Wrong, dotted, shown
+from experiments.spec.yaml_parser import MAX_DEPTH, Builder, address_of, value_at
+from experiments.spec.yaml_scalars import Leaf
+
+
+def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> list[Wrong]:
+    """Put the value of a `path=value` into the tree; returns what is wrong with it."""
+    path, equals, value = override.partition("=")
+    place = f"--set {shown(override, 100)}"
+    parts = path.strip().split(".")
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH:
+        return [(place, (), "must be path=value, as in --set training.max_epochs=5")]
+    address = address_of(root, parts)
+    builder = Builder(value, address, place)
+    node = builder.build()
+    if builder.block:
+        builder.wrong.append((place, address, "must be one value, a list as [a, b] or a mapping as {a: 1}"))
+    if builder.wrong:
+        return builder.wrong
+    above = _parent(root, address)
+    if isinstance(above, str):
+        return [(place, address, above)]
+    above[address[-1]] = Leaf("", plain=True) if node is None else node
+    for known in [known for known in lines if known[: len(address)] == address]:
+        del lines[known]
+    for n in range(1, len(address) + 1):
+        lines.setdefault(address[:n], place)
+    lines.update(builder.lines)
+    return []
+
+
+def change(root: dict[str, Any], lines: dict[Address, Place], at: Address, text: str | None) -> None:
+    """Put a scalar in the place of what stands at an address, or leave that out."""
+    above = value_at(root, at[:-1])
+    if text is not None:
+        above[at[-1]] = Leaf(text, plain=True)
+        return
+    del above[at[-1]]
+    for known in [known for known in lines if known[: len(at)] == at]:
+        del lines[known]
+    if isinstance(above, list):  # the items after it move up
+        before, place = at[:-1], len(at) - 1
+        moved = [k for k in lines if k[:place] == before and len(k) > place and int(k[place]) > int(at[place])]
+        for known in sorted(moved, key=lambda k: int(k[place])):
+            lines[(*before, int(known[place]) - 1, *known[place + 1 :])] = lines.pop(known)
+
+
+def _parent(root: dict[str, Any], address: Address) -> Any:
+    """Find, or make, the collection that an address ends in; a sentence where there can be none."""
+    here: Any = root
+    for n, key in enumerate(address):
+        if isinstance(here, list) and not (isinstance(key, int) and key < len(here)):
+            return f"the list {dotted(address[:n])} has {len(here)} items, counted from 0"
+        if not isinstance(here, dict | list):
+            return f"{dotted(address[:n])} is no mapping, so nothing can be set in it"
+        if n == len(address) - 1:
+            break
+        child = here.get(key) if isinstance(here, dict) else here[int(key)]
+        if child is None or child == Leaf("", plain=True):  # absent, or a section without a line in it
+            child = here[key] = {}  # type: ignore[index] # a list or a mapping
+        here = child
+    return here

@@ -1,0 +1,134 @@
+"""The JSON Schema of a spec: made for editors, and looked up for messages.
+
+`python -m experiments.spec.schema` writes the editors' file.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from experiments.spec.errors import Address
+from experiments.spec.experiment import EXPERIMENTS, Experiment, of_task
+from experiments.spec.yaml_parser import value_at
+
+SCHEMA = Path(__file__).parents[1] / "spec.schema.json"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a spec, for editors."""
+    first = next(iter(EXPERIMENTS.values()))
+    made = json.loads(json.dumps(_whole(first)))
+    made["allOf"] = []
+    for task, kind in EXPERIMENTS.items():
+        whole = _whole(kind)
+        made["$defs"] |= whole["$defs"]
+        needs = [] if kind is first else ["task"]  # without a task it is the first
+        is_it = {"properties": {"task": {"const": task}}, **({"required": needs} if needs else {})}
+        made["allOf"].append({"if": is_it, "then": {"properties": {"data": whole["properties"]["data"]}}})
+    made["properties"]["data"] = {"description": "What the task learns from."}
+    return json.loads(json.dumps(made))  # type: ignore[no-any-return] # a mapping, as it was
+
+
+def main() -> None:
+    """Write the schema to its file."""
+    SCHEMA.write_text(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def node_at(at: Address, filled: Any) -> Mapping[str, Any]:
+    """The schema of a place; of what has variants, that of the variant which its `type` names."""
+    whole = _whole(of_task(filled))
+    node: Mapping[str, Any] = whole
+    for n, key in enumerate(at):
+        if "oneOf" in node:
+            kind = variant(value_at(filled, at[:n]))
+            mapping = node["discriminator"]["mapping"]
+            if kind not in mapping:
+                return {"enum": list(mapping)} if key == "type" else {}
+            node = _deref({"$ref": mapping[kind]}, whole)
+        if isinstance(key, int):
+            lists = [m for m in node.get("anyOf", [node]) if "items" in m]
+            node = _deref(lists[0]["items"], whole) if lists else {}
+        else:
+            more = node.get("additionalProperties")
+            node = _deref(node.get("properties", {}).get(key) or (more if isinstance(more, dict) else {}), whole)
+    return node
+
+
+def allowed(node: Mapping[str, Any]) -> list[Any]:
+    """The fixed values of a field; of what has variants, their types."""
+    if "oneOf" in node:
+        return list(node["discriminator"]["mapping"])
+    return list(node["enum"]) if "enum" in node else [node["const"]] if "const" in node else []
+
+
+def fields(at: Address, filled: Any) -> list[str]:
+    """The keys that a place may have."""
+    found = dict(variants(at, filled)).get(variant(value_at(filled, at)))
+    return list(node_at(at, filled).get("properties", {}) if found is None else found)
+
+
+def variants(at: Address, filled: Any) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    """The `type` and the fields of each variant of a place."""
+    node = node_at(at, filled)
+    for kind, ref in node.get("discriminator", {}).get("mapping", {}).items():
+        yield kind, _deref({"$ref": ref}, _whole(of_task(filled)))["properties"]
+
+
+def variant(value: Any) -> str | None:
+    """Which variant a value says it is."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def homes(key: str, filled: Any) -> list[str]:
+    """The sections that have a key of this name, `search` and its parts last."""
+    return _homes(key, of_task(filled))
+
+
+@cache
+def _homes(key: str, kind: type[Experiment]) -> list[str]:
+    whole = _whole(kind)
+
+    def walk(node: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[str]:
+        own = _deref(node, whole).get("properties", {})
+        if key in own:
+            yield ".".join(at) or "the top level"
+        for name, child in own.items():
+            if (*at, name) != ("search", "space"):
+                yield from walk(child, (*at, name))
+
+    return list(walk(whole, ()))
+
+
+class _Tidy(GenerateJsonSchema):
+    """No titles made of field names: they say nothing that the names don't."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+@cache
+def _whole(kind: type[Experiment]) -> dict[str, Any]:
+    made = kind.model_json_schema(schema_generator=_Tidy)
+    for node in (made, *made["$defs"].values()):
+        node.pop("title", None)
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": "Sweep spec", **made}
+
+
+def _deref(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference, and past null to the one other member; the field's own description stays."""
+    own = {k: node[k] for k in ("description",) if k in node}
+    members = [m for m in node.get("anyOf", ()) if m.get("type") != "null"]
+    if len(members) == 1:
+        return {**_deref(members[0], whole), **own}
+    if "$ref" in node:
+        return {**_deref(whole["$defs"][node["$ref"].rpartition("/")[2]], whole), **own}
+    return node
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""YAML in: a file becomes a document that knows where everything stands.
+
+All that is refused is told at once, each with its line. Nothing of the environment's values is shown in any message.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.spec.errors import Address, Place, Wrong, refusal, shown
+from experiments.spec.overrides import apply, change
+from experiments.spec.yaml_parser import CONTROL, Builder, address_of, value_at, values
+from experiments.spec.yaml_scalars import Filler, Leaf, typed
+from lstm.records.errors import BadInput, Fault
+
+__all__ = ["MAX_BYTES", "Document", "read", "shown", "typed"]
+
+MAX_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Document:
+    """A spec as it was written, as the environment fills it in, and where everything stands."""
+
+    path: str
+    text: str = field(repr=False)  # the file's, without overrides
+    written: dict[str, Any] = field(repr=False)  # ${} as it stands
+    filled: dict[str, Any] = field(repr=False)  # may hold secrets
+    lines: Mapping[Address, Place] = field(repr=False)
+    names: Mapping[str, str] = field(repr=False)  # the environment's values, and the ${NAME} to show for each
+    lacking: tuple[Wrong, ...] = ()  # where the environment has no value, which `filled` then lacks
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The values that came out of the environment: nobody prints or stores them."""
+        return frozenset(self.names)
+
+    def address(self, path: str | Address) -> Address:
+        """Split a dotted path on the longest keys that exist: those of search.space hold dots themselves."""
+        return address_of(self.written, path.split(".")) if isinstance(path, str) else path
+
+    def where(self, path: str | Address) -> str:
+        """Tell where a path stands, or its nearest ancestor: `file:line`, or the --set that wrote it."""
+        place = self._place(path)
+        return place if isinstance(place, str) else f"{self.path}:{place}"
+
+    def hide(self, message: str) -> str:
+        """Put ${NAME} in place of every value of the environment."""
+        forms = {form: name for value, name in self.names.items() for form in (value, repr(value)[1:-1])}
+        # Short values (1, no) are parts of many words.
+        edges = {form: ("(?<![^\\W_])", "(?![^\\W_])") if len(form) < 4 else ("", "") for form in forms}
+        longest = sorted(forms, key=len, reverse=True)
+        pattern = "|".join(edges[form][0] + re.escape(form) + edges[form][1] for form in longest)
+        return re.sub(pattern, lambda match: forms[match[0]], message) if forms else message
+
+    def without(self, path: str | Address) -> BadInput | None:
+        """The error of what is asked for at a path, or above it or below, and the environment does not have."""
+        here = self.address(path)
+        wrong = [w for w in self.lacking if w[1][: len(here)] == here[: len(w[1])]]
+        return refusal(self.path, wrong) if wrong else None
+
+    def refuse(self, faults: Iterable[Fault]) -> BadInput:
+        """Make the error that tells all faults in the order of the file, each with its place."""
+        wrong = [(self._place(path), (path,), self.hide(message)) for path, message in dict.fromkeys(faults)]
+        return refusal(self.path, wrong)
+
+    def _place(self, path: str | Address) -> Place:
+        address = self.address(path)
+        known = (address[:n] for n in range(len(address), 0, -1) if address[:n] in self.lines)
+        return self.lines.get(next(known, ()), 1)
+
+
+def read(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    changes: Iterable[tuple[Address, str | None]] = (),
+    *,
+    whole: bool = True,
+) -> Document:
+    """Read a spec and apply `path=value` overrides to it, then changes; raises BadInput with all that is wrong.
+
+    Not `whole` it may lack what the environment does not have: that is wrong only for who asks for it.
+    """
+    text = _text(Path(path))
+    file = Builder(text)
+    root = file.build()
+    if not isinstance(root, dict):
+        if not file.wrong:
+            empty = root is None or root == Leaf("", plain=True)
+            file.wrong.append((1, (), "is empty" if empty else "must be a mapping, as in name: my-sweep"))
+        raise refusal(str(path), file.wrong)
+    wrong = [*file.wrong, *(w for override in overrides for w in apply(root, file.lines, override))]
+    for at, value in changes:
+        change(root, file.lines, at, value)
+    filler = Filler(environment, file.lines)
+    filled = values(root, (), filler.fill)
+    wrong += [*filler.wrong, *(filler.lacking if whole else ())]
+    if wrong:
+        raise refusal(str(path), wrong)
+    for _, at, _ in filler.lacking:
+        above = value_at(filled, at[:-1])
+        above[at[-1]] = None  # an item of a list stays in its place
+        if isinstance(above, dict):
+            del above[at[-1]]
+    written = values(root, (), lambda leaf, _: leaf.text if "${" in leaf.text or not leaf.plain else typed(leaf.text))
+    return Document(str(path), text, written, filled, file.lines, filler.names, tuple(filler.lacking))
+
+
+def _text(path: Path) -> str:
+    """Read the file's text; raises BadInput where it is no text, or not there."""
+    try:
+        if path.is_dir():
+            raise BadInput(f"{path}: is a folder; give the spec's file")
+        if not path.exists():
+            near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], 1)
+            raise BadInput(f"{path}: is not there" + (f", did you mean {path.with_name(near[0])}?" if near else ""))
+        if not path.is_file():
+            raise BadInput(f"{path}: is not a file")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise BadInput(f"{path}: has {size:,} bytes; a spec has {MAX_BYTES:,} at most")
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path}:{line}: is not UTF-8 text (byte 0x{raw[error.start]:02x})") from None
+    controls = {text.count("\n", 0, m.start()) + 1: f"U+{ord(m[0]):04X}" for m in CONTROL.finditer(text)}
+    if controls:
+        raise refusal(str(path), [(line, (), f"holds a control character ({c})") for line, c in controls.items()])
+    return text

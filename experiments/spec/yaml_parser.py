@@ -1,0 +1,185 @@
+"""A file's tree, built out of the parser's events; the one file that knows PyYAML.
+
+A spec is smaller than YAML: scalars of the 1.2 core schema, no anchors, tags or merge keys.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import yaml
+
+from experiments.spec.errors import Address, Place, Wrong
+from experiments.spec.yaml_scalars import Leaf, typed
+
+Node = dict[str, Any] | list[Any] | Leaf
+
+MAX_NODES, MAX_DEPTH = 20_000, 20
+CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PROBLEMS = {  # the parser's words, and plain ones
+    "mapping values are not allowed": "a second ': ' on the line, or a wrong indentation; put text that holds "
+    "': ' in quotes",
+    "could not find expected ':'": "a key without its ':', or the line above it is not finished",
+    "found character '\\t'": "a tab; indent with spaces",
+    "that cannot start any token": "text that starts with this character must be in quotes",
+    "unexpected end of stream": "a quote is opened and never closed",
+    "expected <block end>": "this does not fit the indentation, or the value, before it",
+    "expected ',' or ": "a bracket is not closed or a comma is missing (inside { } and [ ], ${...} needs quotes)",
+    "unacceptable character": "a character that can't be shown",
+}
+
+
+def plain(text: str) -> Any:
+    """YAML that a library wrote, as its own 1.1 types; a spec is read by `Builder`.
+
+    Raises:
+        ValueError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+class Builder:
+    """Builds nodes out of the parser's events, and notes lines and what is wrong."""
+
+    def __init__(self, text: str, prefix: Address = (), place: str | None = None) -> None:
+        self.lines: dict[Address, Place] = {}
+        self.wrong: list[Wrong] = []
+        self.block = False  # the root is a collection without brackets
+        self._prefix, self._place, self._nodes = prefix, place, 0
+        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+
+    def build(self) -> Node | None:
+        """Build the tree; None where there is none, or it could not be read to its end."""
+        node = None
+        try:
+            for event in self._events:
+                if isinstance(event, yaml.DocumentStartEvent) and node is not None:
+                    self._note(event, self._prefix, "a second document starts here; a spec is one document")
+                    return node
+                if isinstance(event, yaml.NodeEvent):
+                    self.block = not getattr(event, "flow_style", True)
+                    node = self._node(event, self._prefix)
+        except _TooMuch:
+            return None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            problem = error.problem or "is not YAML"
+            plain = next((words for theirs, words in _PROBLEMS.items() if theirs in problem), problem)
+            self.wrong.append((self._place or line, (), f"column {column}: {plain}"))
+            return None
+        except yaml.YAMLError:
+            self.wrong.append((self._place or 1, (), "holds a character that YAML does not allow"))
+            return None
+        return node
+
+    def _node(self, event: Any, at: Address) -> Node:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._stop(event, at[:2], f"more than {MAX_NODES:,} values; a spec is smaller")
+        self._refuse_extras(event, at)
+        self.lines.setdefault(at, self._line(event))
+        if isinstance(event, yaml.CollectionStartEvent):
+            if len(at) >= MAX_DEPTH:
+                self._stop(event, at[:2], f"nested deeper than {MAX_DEPTH} levels")
+            return self._mapping(at) if isinstance(event, yaml.MappingStartEvent) else self._list(at)
+        return Leaf(getattr(event, "value", ""), getattr(event, "style", None) is None)
+
+    def _list(self, at: Address) -> list[Node]:
+        return [self._node(event, (*at, n)) for n, event in enumerate(self._until(yaml.SequenceEndEvent))]
+
+    def _mapping(self, at: Address) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        for event in self._until(yaml.MappingEndEvent):
+            key = self._key(event, at)
+            here = (*at, key)
+            if key in found:
+                first = self.lines[here]
+                self._note(event, here, f"is written twice, on line {first} and here; keep one")
+            self.lines.setdefault(here, self._line(event))
+            value = self._node(next(self._events), here)
+            found.setdefault(key, value)
+        return found
+
+    def _key(self, event: Any, at: Address) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            self._node(event, (*at, "?"))
+            self._note(event, at, "a key must be one word")
+            return f"?{event.start_mark.index}"
+        key = str(event.value)
+        self._refuse_extras(event, (*at, key))
+        if event.style is None and key == "<<":
+            self._note(event, (*at, key), "merge keys are not allowed; write the keys out")
+        elif event.style is None and not isinstance(typed(key), str):
+            self._note(event, (*at, key), "a key must be text; put it in quotes if it is meant")
+        return key
+
+    def _until(self, end: type) -> Iterator[Any]:
+        while not isinstance(event := next(self._events), end):
+            yield event
+
+    def _refuse_extras(self, event: Any, at: Address) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._note(event, at, f"aliases (*{event.anchor}) are not allowed; write the value out")
+        elif event.anchor is not None:
+            self._note(event, at, f"anchors (&{event.anchor}) are not allowed; leave it out")
+        if (tag := getattr(event, "tag", None)) is not None:
+            self._note(event, at, f"tags ({tag}) are not allowed; leave it out")
+        if CONTROL.search(getattr(event, "value", None) or ""):
+            self._note(event, at, "holds a control character")
+
+    def _line(self, event: Any) -> Place:
+        return self._place or event.start_mark.line + 1
+
+    def _note(self, event: Any, at: Address, message: str) -> None:
+        self.wrong.append((self._line(event), at, message))
+
+    def _stop(self, event: Any, at: Address, message: str) -> None:
+        self._note(event, at, message)
+        raise _TooMuch
+
+
+class _TooMuch(Exception):
+    """Reading further would cost more than it tells."""
+
+
+def values(node: Node, at: Address, scalar: Callable[[Leaf, Address], Any]) -> Any:
+    """Make plain values of a tree, each scalar by a call with its address."""
+    if isinstance(node, dict):
+        return {key: values(value, (*at, key), scalar) for key, value in node.items()}
+    if isinstance(node, list):
+        return [values(value, (*at, n), scalar) for n, value in enumerate(node)]
+    return scalar(node, at)
+
+
+def address_of(root: Any, parts: list[str]) -> Address:
+    """Join the parts of a dotted path into the longest keys that exist in a tree."""
+    found: Address = ()
+    here = root
+    while parts:
+        size = 2 if found == ("search", "space") else 1  # a new dimension's name is section.field
+        key: str | int = ".".join(parts[:size])
+        if isinstance(here, dict):
+            size = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in here), size)
+            key = ".".join(parts[:size])
+            here = here.get(key)
+        elif isinstance(here, list) and re.fullmatch("[0-9]{1,6}", parts[0]):
+            size, key = 1, int(parts[0])
+            here = here[key] if key < len(here) else None
+        else:
+            here = None
+        found, parts = (*found, key), parts[size:]
+    return found
+
+
+def value_at(tree: Any, at: Address) -> Any:
+    """The value at an address; None where there is none."""
+    for key in at:
+        try:
+            tree = tree[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree

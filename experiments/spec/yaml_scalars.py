@@ -1,0 +1,77 @@
+"""Scalars: ${NAME} filled in, and then read by YAML 1.2's core schema."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from experiments.spec.errors import Address, Place, Wrong
+from lstm.records.objective import Scalar
+
+MAX_DIGITS = 30
+# A default ends before another ${: else each of many that are never closed would be sought to the text's end.
+_VARIABLE = re.compile(r"\$?\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\})?")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **{s + "." + w: float(s + w) for s in ("", "+", "-") for w in ("inf", "Inf", "INF")},
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A scalar as it was written."""
+
+    text: str
+    plain: bool  # without quotes: what it says decides its type
+
+
+def typed(text: str) -> Scalar:
+    """Read a scalar without quotes by YAML 1.2's core schema; numbers of too many digits stay text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
+        return int(text, 0 if text.startswith(("0o", "0x")) else 10)
+    return float(text) if _NUMBER.fullmatch(text) and not _INTEGER.fullmatch(text) else text
+
+
+class Filler:
+    """Fills ${NAME} and ${NAME:-default} in, and keeps which values came from the environment."""
+
+    def __init__(self, environment: Mapping[str, str], lines: Mapping[Address, Place]) -> None:
+        self.names: dict[str, str] = {}
+        self.wrong: list[Wrong] = []
+        self.lacking: list[Wrong] = []  # what the environment does not have
+        self._environment, self._lines = environment, lines
+
+    def fill(self, leaf: Leaf, at: Address) -> Scalar:
+        """Fill a scalar in, and only then see what type it is."""
+        before = len(self.names)
+        text = _VARIABLE.sub(lambda match: self._variable(match, at), leaf.text)
+        value = typed(text) if leaf.plain else text
+        if len(self.names) > before and value is not None:
+            self.names.setdefault(str(value), leaf.text)
+        if leaf.plain and isinstance(value, str) and _INTEGER.fullmatch(text):
+            self.wrong.append((self._lines[at], at, f"is a number of more than {MAX_DIGITS} digits"))
+        return value
+
+    def _variable(self, match: re.Match[str], at: Address) -> str:
+        name, default = match[1], match[2]
+        if match[0].startswith("$$"):
+            return match[0][1:]
+        if name is None:
+            message = "${ must go on as ${NAME} or ${NAME:-default}; write $${ for the characters themselves"
+            self.wrong.append((self._lines[at], at, message))
+            return ""
+        value = self._environment.get(name)
+        if default is not None and not value:  # as in a shell: an empty variable takes the default too
+            return str(default)
+        if value is None:
+            message = f"the environment has no {name}; set it, or give a default: ${{{name}:-default}}"
+            self.lacking.append((self._lines[at], at, message))
+        elif value:
+            self.names[value] = f"${{{name}}}"
+        return value or ""

@@ -1,0 +1,84 @@
+"""Numbers, durations, settings and goodput as text; the console they are written to."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lstm.records.sweep import Sweep
+
+GAP = "  "  # between settings
+WIDE = 10_000  # columns that no table of ours reaches
+
+
+def console(table: Table | None = None, file: IO[str] | None = None, least: int = 0) -> Console:
+    """Where verbs print; as wide as a table needs: a number that is cut is worth nothing.
+
+    On a terminal that is narrower, which wraps what is longer, it takes itself for `least` columns wide.
+    """
+    made = _console(file)
+    if table is None:
+        return _console(file, max(made.width, least) if made.is_terminal else WIDE)
+    needed = made.measure(table, options=made.options.update(width=WIDE)).maximum
+    return _console(file, max(made.width, needed))
+
+
+def _console(file: IO[str] | None, width: int | None = None) -> Console:
+    # What is printed holds people's paths and names: [bold] and :dog: are parts of them, not markup.
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Settings in a line, by the last part of their paths."""
+    if not values:
+        return "the base configuration"
+    return GAP.join(f"{path.rpartition('.')[2]}={short(value)}" for path, value in values.items())
+
+
+def short(value: Any) -> str:
+    """A value as a spec would have it, numbers to four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def goodput(sweep: Sweep) -> dict[str, Any] | None:
+    """Where the time of a sweep's workers went, as plain data; None where no trial that ended tells."""
+    spent = sweep.goodput
+    if spent is None:
+        return None
+    seconds = {part: round(value, 3) for part, value in spent.seconds.items()}
+    return {"share": spent.shares["training"], "worker_s": round(spent.worker_s, 3), "seconds": seconds}
+
+
+def goodput_line(document: Mapping[str, Any]) -> str:
+    """The same for people; parts below half a percent are not named."""
+    shares = _percents(document["seconds"])
+    training = shares.pop("training")
+    rest = ", ".join(f"{part} {share} %" for part, share in shares.items() if share)
+    return f"goodput {training} % of {duration(document['worker_s'])} worker time in training\n        {rest}".rstrip()
+
+
+def _percents(seconds: Mapping[str, float]) -> dict[str, int]:
+    """Shares in whole percents that add up to 100: those that lose most by it are rounded up."""
+    whole = sum(seconds.values())
+    exact = {part: 100 * value / whole for part, value in seconds.items()}
+    percents = {part: int(share) for part, share in exact.items()}
+    up = sorted(exact, key=lambda part: percents[part] - exact[part])[: 100 - sum(percents.values())]
+    return {part: share + (part in up) for part, share in percents.items()}
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

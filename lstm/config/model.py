@@ -1,0 +1,85 @@
+"""The section `model` of a spec: the network."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lstm.config.section import Data, Section
+from lstm.records.errors import Fault
+
+Variant = Literal[
+    "vanilla",
+    "no_input_gate",
+    "no_forget_gate",
+    "no_output_gate",
+    "no_input_activation",
+    "no_output_activation",
+    "coupled_gates",
+    "no_peepholes",
+    "full_gate_recurrence",
+]
+
+
+class ModelConfig(Section):
+    """The recurrent network; terms are PyTorch's."""
+
+    cell: Literal["rnn", "gru", "lstm"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
+    variant: Variant | None = Field(
+        None,
+        description='A variant of "LSTM: A Search Space Odyssey" (Greff et al., 2017) in place of torch.nn.LSTM: '
+        "vanilla has peepholes, each other one differs from it in what its name says.",
+    )
+    hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer, in each direction.")
+    num_layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
+    bidirectional: bool = Field(
+        False, description="Read the look-back backwards, too, with weights of its own; twice the units go on."
+    )
+    forget_bias: Annotated[float, Field(ge=-100, le=100)] | Literal["chrono"] | None = Field(
+        None,
+        description="Where the LSTM's forget gate starts: a bias, or chrono (Tallec and Ollivier, 2018) for memories "
+        "of 1 step to one less than a sequence (the look-back) has; torch.nn's own start when absent.",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped between stacked layers.")
+    residual: Literal["none", "last", "linear"] = Field(
+        "none",
+        description="Forecast the value itself, its difference to the last value seen, or what a linear map of the "
+        "target's look-back (its last 1,024 steps at most) leaves over: a ridge regression fitted before the first "
+        "epoch, then trained along.",
+    )
+    normalization: Literal["none", "window"] = Field(
+        "none",
+        description="Normalise the target in each window by that window's own mean and deviation, or not.",
+    )
+
+
+def model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
+    """Rules across the fields of `model`, and with the task's data."""
+    if model.dropout > 0 and model.num_layers == 1:
+        yield Fault(
+            "model.dropout",
+            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
+            "or dropout: 0",
+        )
+    if model.variant is not None and model.cell != "lstm":
+        yield Fault(
+            "model.variant", f"is one of the LSTM's, cell is {model.cell}; set model.cell: lstm, or leave it out"
+        )
+    if model.bidirectional and data and not data.answers_once:
+        message = "would see what it shall answer: this task asks for an answer at every step; leave it out"
+        yield Fault("model.bidirectional", message)
+    if data and not data.has_series:
+        for name in ("residual", "normalization"):
+            if getattr(model, name) != "none":
+                yield Fault(f"model.{name}", "would do nothing: only the task forecast has it; leave it out")
+    if model.forget_bias is None:
+        return
+    if model.cell != "lstm" or model.variant == "no_forget_gate":
+        lacks = "variant: no_forget_gate" if model.cell == "lstm" else f"cell: {model.cell}"
+        yield Fault("model.forget_bias", f"would do nothing: {lacks} has no forget gate; leave it out")
+    elif model.forget_bias == "chrono" and data and data.steps is not None and data.steps < 3:
+        yield Fault(
+            "model.forget_bias",
+            f"is chrono, which draws from memories of 1 step to one less than a sequence has; it has {data.steps}, "
+            "so make it 3 or more, or give a number",
+        )

@@ -1,0 +1,84 @@
+"""What one trial trains: the sections `task`, `data`, `model` and `training` of a spec.
+
+A field is its type, its bound and its one-sentence description, here and nowhere else; the JSON
+Schema that editors use is generated from it. Rules across fields are in `faults`, apart from the
+models, so that all errors of a spec can be told at once.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from lstm.config.model import ModelConfig, model_faults
+from lstm.config.section import Data, Section
+from lstm.config.tasks import DATA, AnyData, Task
+from lstm.config.training import TrainingConfig, training_faults
+from lstm.records.errors import Fault
+
+LossOn = Literal["all", "measured"]
+D = TypeVar("D", bound=Data)
+
+
+class TrialConfig(Section):
+    """One point of the space, resolved: all that `lstm.training.loop.train` needs but the data itself."""
+
+    task: Task = Field("forecast", description="What the network learns to do.")
+    data: AnyData
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
+    direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
+    # No spec has it. What an earlier version wrote lacks it, and has the loss that was taken then.
+    loss_on: LossOn = Field("all", description="Targets that count in training: all, or those that were measured.")
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As the version wrote it that began the sweep: its trials are the same whoever goes on with them."""
+        tree: dict[str, Any] = write(self)
+        if self.loss_on == "all":
+            tree.pop("loss_on", None)
+        return tree
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "TrialConfig":
+        self.data_as(DATA[self.task])
+        return self
+
+    def data_as(self, kind: type[D]) -> D:
+        """The section `data`, as that of the task which it is.
+
+        Raises:
+            ValueError: it is another task's.
+        """
+        if not isinstance(self.data, kind):
+            raise ValueError(f"data: is {type(self.data).__name__}, the task {self.task} needs {kind.__name__}")
+        return self.data
+
+    def with_path(self, path: Any) -> "TrialConfig":
+        """The same with the data's path in other words, where the data lie in a file."""
+        if "path" not in type(self.data).model_fields:
+            return self
+        return self.model_copy(update={"data": self.data.model_copy(update={"path": path})})
+
+
+def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+    """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
+    if data:
+        yield from data.faults()
+    if model:
+        yield from model_faults(model, data)
+    if training:
+        yield from training_faults(training)
+        if data and data.steps is not None and training.warmup_steps >= data.steps:
+            message = f"is {training.warmup_steps}, but a sequence has {data.steps} steps; leave some to learn from"
+            yield Fault("training.warmup_steps", message)
+        if data and data.steps is None and training.warmup_steps:
+            message = "can't be used where sequences differ in length: a short one may have no steps after them; "
+            yield Fault("training.warmup_steps", message + "leave it out")
+        if data and training.input_noise and not data.has_numbers:
+            message = "would do nothing: the inputs are symbols, which have no noise between them; leave it out"
+            yield Fault("training.input_noise", message)
+        if model and model.bidirectional and training.warmup_steps:
+            message = "can't be used with model.bidirectional, which has no first steps; leave one of them out"
+            yield Fault("training.warmup_steps", message)

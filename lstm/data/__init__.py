@@ -1,0 +1,1 @@
+"""Data: from files to tensors, a file for each task."""

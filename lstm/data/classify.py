@@ -1,0 +1,258 @@
+"""Reads a long file, a row per step, into labelled sequences that are split by class and scaled."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.config.classify import ClassifyData
+from lstm.data.dataset import Part, Scale
+from lstm.data.tables import reader, regular, sentinels
+from lstm.data.tables.sentinels import Odd
+from lstm.records.errors import BadInput
+
+MOST_CLASSES = 1_000  # each pair of them has a place in the picture of confusions
+FEWEST = 3  # sequences of a class: one for each part
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The sequences of a file, in the order in which their ids first stand there, in their original units."""
+
+    ids: tuple[str, ...]
+    starts: np.ndarray  # (sequence + 1,) where each starts in `values`; the last one is the end
+    values: np.ndarray  # (row, column) float64, a sequence's steps after one another, nothing missing
+    labels: tuple[str, ...]  # of each sequence; empty where they were not asked for
+    notes: tuple[str, ...]  # what was found and done, for people
+    odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside of all others, with the sequence of each row
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Labelled sequences ready for training; the arrays are shared by all trials and never written to."""
+
+    values: np.ndarray  # (row, column) float32, scaled
+    starts: np.ndarray  # (sequence + 1,) int64
+    labels: np.ndarray  # (sequence,) int64: the place of its class in `targets`
+    parts: dict[Part, np.ndarray]  # the numbers of their sequences, in order
+    targets: tuple[str, ...]  # the classes
+    scale: Scale
+    fingerprint: str
+    notes: tuple[str, ...]
+    futures: int = 0
+    season: int = 1
+    step: str = ""
+    doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
+
+    @property
+    def inputs(self) -> int:
+        """Columns of a step."""
+        return int(self.values.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return self.values.nbytes
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each sequence: (sequence,)."""
+        return np.diff(self.starts)
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest sequence."""
+        return int(self.lengths.max())
+
+
+def load(section: ClassifyData, folder: Path) -> Sequences:
+    """Reads, splits and scales; scaling is fitted on the training part only.
+
+    Raises:
+        BadInput: the file is wrong, or has too few sequences of a class for each part to have one.
+    """
+    path, source = folder / section.path, read(section, folder)
+    classes = _ordered(source.labels)
+    places = {name: place for place, name in enumerate(classes)}
+    labels = np.array([places[name] for name in source.labels], dtype=np.int64)
+    parts = _drawn(path, labels, classes, section)
+    rows = np.repeat(np.isin(np.arange(len(labels)), parts["train"]), np.diff(source.starts))
+    scale = _fit(path, source.values[rows], section)
+    values = scaled(path, source.values, scale, section)
+    known, doubts = regular.fingerprint(path), tuple(_doubts(source, parts))
+    return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts=doubts)
+
+
+def read(section: ClassifyData, folder: Path, *, labelled: bool = True) -> Source:
+    """Reads a file in the section's long form; `labelled` says whether it must have the labels.
+
+    Raises:
+        BadInput: the file, a column, an id, a label, a time or a value is not what it should be.
+    """
+    path = folder / section.path
+    texts = [section.id, *([section.label] if labelled else [])]
+    wanted = [*texts, *([section.time] if section.time else []), *section.columns]
+    raw = reader.read(path, wanted, numbers=section.columns, texts=texts)
+    values = reader.numbers(path, raw, section.columns)
+    codes, ids = pd.factorize(_names(path, raw, section.id, "id"))
+    order = np.argsort(codes, kind="stable")
+    if section.time:
+        order = _by_time(path, codes, ids, regular.times_of(path, raw.column(section.time), section.time), section)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
+    first = order[starts[:-1]]
+    labels = _labels(path, _names(path, raw, section.label, "label"), first[codes], ids[codes]) if labelled else None
+    filled, notes = _filled(path, values, order, codes, section)
+    far = tuple((each, codes[each.rows]) for each in sentinels.find(path, section.columns, values))
+    return Source(tuple(ids), starts, filled, tuple(labels[first]) if labels is not None else (), notes, far)
+
+
+def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[str]:
+    """Values far outside of all others, with the parts that they are in."""
+    part_of = {number: part for part, numbers in parts.items() for number in numbers.tolist()}
+    for found, sequences in source.odd:
+        named = [part_of.get(number, "") for number in sequences.tolist()]
+        if told := sentinels.told(found, ["training" if part == "train" else part for part in named]):
+            yield told
+
+
+def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) -> np.ndarray:
+    """The values `(row, column)` as the network sees them, float32.
+
+    Raises:
+        BadInput: they are too large for that.
+    """
+    with np.errstate(over="ignore"):
+        found: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
+    for index in np.flatnonzero(~np.isfinite(found).all(axis=0)):
+        name = reader.quoted(section.columns[index])
+        raise BadInput(f"{path}: the values of column {name} are too large beside those of the training part")
+    return found
+
+
+def _names(path: Path, raw: pa.Table, name: str, what: str) -> np.ndarray:
+    """A column of ids or labels as texts, one in each row."""
+    column = raw.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise BadInput(
+            f"{reader.place(path, row)}: column {reader.quoted(name)} has no {what} there; every row needs one (NA, "
+            "null and the like count as none)"
+        )
+    if pa.types.is_floating(column.type):
+        raise BadInput(f"{path}: column {reader.quoted(name)} holds fractions; give text or whole numbers as {what}")
+    try:
+        texts: np.ndarray = column.cast(pa.string()).to_pandas().to_numpy(dtype=object)
+    except pa.ArrowException:
+        message = f"holds {column.type}; give text or whole numbers as {what}"
+        raise BadInput(f"{path}: column {reader.quoted(name)} {message}") from None
+    return texts
+
+
+def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, times: pd.Index, section: ClassifyData) -> np.ndarray:
+    """Rows by sequence, then by time."""
+    order: np.ndarray = np.lexsort((times.to_numpy(), codes))
+    again = (codes[order][1:] == codes[order][:-1]) & (times[order][1:] == times[order][:-1])
+    if again.any():
+        row = int(order[1:][again].min())
+        raise BadInput(
+            f"{reader.place(path, row)}: time {times[row]} stands twice in the sequence "
+            f"{reader.quoted(ids[codes[row]])} (column {reader.quoted(section.time or '')}); "
+            "keep one row per time, or give each sequence its own id"
+        )
+    return order
+
+
+def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The labels of all rows, where each is that of its sequence's first row."""
+    if (other := labels != labels[first]).any():
+        row = int(np.flatnonzero(other)[0])
+        raise BadInput(
+            f"{reader.place(path, row)}: the label is {reader.quoted(labels[row])}, that of the sequence "
+            f"{reader.quoted(ids[row])} is {reader.quoted(labels[first[row]])} elsewhere; a sequence has one label, "
+            "the same in all its rows"
+        )
+    return labels
+
+
+def _filled(
+    path: Path, values: np.ndarray, order: np.ndarray, codes: np.ndarray, section: ClassifyData
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The values by sequence and step without gaps, and what was done."""
+    ordered = values[order]
+    if not (count := int(np.isnan(values).sum())):
+        return ordered, ()
+    if section.missing == "zero":
+        ordered = np.nan_to_num(ordered, nan=0.0)
+    elif section.missing == "forward_fill":
+        ordered = pd.DataFrame(ordered).groupby(codes[order]).ffill().to_numpy()
+    if len(left := np.argwhere(np.isnan(ordered))):
+        rows = order[left[:, 0]]
+        nearest = int(np.argmin(rows))
+        name = reader.quoted(section.columns[left[nearest, 1]])
+        mend = "say what to do with data.missing: zero or forward_fill"
+        if section.missing == "forward_fill":
+            mend = "there is none before it in its sequence to repeat; fill it in, or use data.missing: zero"
+        raise BadInput(f"{reader.place(path, int(rows[nearest]))}: column {name} has no value there; {mend}")
+    return ordered, (f"{count:,} values are missing (data.missing: {section.missing})",)
+
+
+def _ordered(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes, whole numbers by their size, else by the alphabet."""
+    try:
+        return tuple(sorted(set(labels), key=lambda name: (int(name), name)))
+    except ValueError:
+        return tuple(sorted(set(labels)))
+
+
+def _drawn(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> dict[Part, np.ndarray]:
+    """The parts: of each class the same shares, at least one sequence in each part, by lot from the split's seed."""
+    _check_classes(path, labels, classes, section)
+    generator, split = np.random.default_rng(section.split.seed), section.split
+    drawn: dict[Part, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
+    for number, name in enumerate(classes):
+        members = generator.permutation(np.flatnonzero(labels == number))
+        validation, test = (max(1, round(share * len(members))) for share in (split.validation, split.test))
+        if validation + test >= len(members):
+            raise BadInput(
+                f"data.split: of the {len(members)} sequences of class {reader.quoted(name)} none would be left for "
+                f"training; make validation and test smaller, or give more of them in {path}"
+            )
+        for part, chosen in zip(drawn, np.split(members[::-1], [-validation - test, -test]), strict=True):
+            drawn[part].append(chosen)
+    return {part: np.sort(np.concatenate(chosen)) for part, chosen in drawn.items()}
+
+
+def _check_classes(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> None:
+    column = reader.quoted(section.label)
+    if len(classes) > MOST_CLASSES:
+        raise BadInput(
+            f"{path}: column {reader.quoted(section.label)} has {len(classes):,} classes; {MOST_CLASSES:,} are the most"
+        )
+    if len(classes) == 1:
+        what = f"all {len(labels):,} sequences are {reader.quoted(classes[0])}"
+        raise BadInput(f"{path}: column {column} holds one class alone: {what}; there is nothing to tell apart")
+    counts = np.bincount(labels)
+    if len(rare := np.flatnonzero(counts < FEWEST)):
+        which = f"class {reader.quoted(classes[rare[0]])} (column {column}) has {counts[rare[0]]}"
+        others = f", and so do {len(rare) - 1:,} more of {len(classes):,} classes" if len(rare) > 1 else ""
+        raise BadInput(
+            f"{path}: {which} of the {FEWEST} sequences that train, validation and test need at least{others}; give "
+            "more sequences, or leave such classes out"
+        )
+
+
+def _fit(path: Path, train: np.ndarray, section: ClassifyData) -> Scale:
+    columns = len(section.columns)
+    if section.scaling == "none":
+        return Scale((0.0,) * columns, (1.0,) * columns)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = train.mean(axis=0), train.std(axis=0)
+    for index in np.flatnonzero(~np.isfinite(mean) | ~np.isfinite(deviation)):
+        name = reader.quoted(section.columns[index])
+        raise BadInput(f"{path}: the values of column {name} are too large to be averaged; rescale them")
+    # A constant column tells nothing; it becomes 0 rather than a division by 0.
+    constant = deviation <= 1e-14 * np.abs(mean)
+    return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))

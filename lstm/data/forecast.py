@@ -1,0 +1,375 @@
+"""Turns a table into a series that is split, scaled and cut into windows without copying it.
+
+An origin is the row of the first step to forecast: a window with origin `o` sees the rows
+`o - lookback .. o - 1` and forecasts `o .. o + horizon - 1`.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from lstm.config.forecast import Border, DataConfig
+from lstm.data.dataset import Part, Scale
+from lstm.data.tables import reader, regular, sentinels
+from lstm.data.tables.regular import season_of
+from lstm.records.errors import BadInput
+
+PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
+PERIODS |= {"week_of_year": 53, "month_of_year": 12}
+NEAR = 64  # deviations from the mean: there float32 tells 4e-6 of a deviation
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A time series ready for training; its arrays are shared by all trials and never written to."""
+
+    values: np.ndarray  # (time, column) float32, scaled: targets, past covariates, future covariates, calendar
+    holes: np.ndarray | None  # (time, value column) bool: what did not stand in the file; None where all of it did
+    times: regular.Grid | np.ndarray  # (time,) datetime64, or whole numbers
+    targets: tuple[str, ...]
+    futures: int  # columns known ahead, calendar included; they come last
+    scale: Scale
+    bounds: dict[Part, tuple[int, int]]  # rows, the end not included
+    reach: int  # the longest look-back of all that are compared
+    season: int
+    step: str
+    fingerprint: str
+    notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
+
+    @property
+    def inputs(self) -> int:
+        """Columns that the network sees in its look-back."""
+        return int(self.values.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return self.values.nbytes
+
+    def train_origins(self, config: DataConfig, *, measured: bool = False) -> np.ndarray:
+        """Origins of the windows that lie wholly in the training part: (window,) int32.
+
+        With `measured` those alone of which a target, at least one, was not filled in.
+        """
+        start, stop = self.bounds["train"]
+        origins = self._usable(start + config.lookback, stop, config, config.lookback, judged=False)
+        if not measured or self.holes is None or not len(origins):
+            return origins
+        filled = self.holes[:, : len(self.targets)].all(axis=1)
+        kept: np.ndarray = origins[~_all_between(np.asarray(filled), origins, origins + config.horizon)]
+        return kept
+
+    def filled_targets(self, config: DataConfig) -> int:
+        """How many of the values that training windows forecast were filled in."""
+        if self.holes is None or config.missing == "skip":  # that leaves such windows out
+            return 0
+        start, stop = self.bounds["train"]
+        return int(self.holes[start + config.lookback : stop, : len(self.targets)].sum())
+
+    def origins(self, part: Literal["validation", "test"], config: DataConfig) -> np.ndarray:
+        """Origins that a part is judged on: (window,) int32.
+
+        The same for every look-back up to `reach`. The look-back may reach back over the part's
+        border, the horizon may not reach over its end.
+        """
+        start, stop = self.bounds[part]
+        return self._usable(start, stop, config, self.reach, judged=True)
+
+    def _usable(self, start: int, stop: int, config: DataConfig, lookback: int, *, judged: bool) -> np.ndarray:
+        # Half as large as int64 would be: there is one for each row, and a pass draws them in an order of its own.
+        origins = np.arange(max(start, lookback), stop - config.horizon + 1, dtype=np.int32)
+        if self.holes is None or not len(origins):
+            return origins
+        known = np.logical_not(self.holes.any(axis=1))
+        known_targets = np.logical_not(self.holes[:, : len(self.targets)].any(axis=1))
+        keep = np.ones(len(origins), dtype=bool)
+        if config.missing == "skip":
+            keep &= _all_between(known, origins - lookback, origins + config.horizon)
+        if config.missing == "interpolate":
+            # A value filled in just before the origin would have been drawn towards one after it.
+            keep &= known[origins - 1]
+        if judged:
+            keep &= _all_between(known_targets, origins, origins + config.horizon)
+        return origins[keep]
+
+    def original(self, scaled: np.ndarray) -> np.ndarray:
+        """Targets `(..., target)` in their original units, float64."""
+        count = len(self.targets)
+        restored: np.ndarray = scaled * np.array(self.scale.deviation[:count]) + np.array(self.scale.mean[:count])
+        return restored
+
+    def truth(self, rows: slice) -> np.ndarray:
+        """Targets of some rows in their original units, NaN where nothing was measured: (row, target) float64."""
+        found = self.original(self.values[rows, : len(self.targets)])
+        if self.holes is not None:
+            found[self.holes[rows, : len(self.targets)]] = np.nan
+        return found
+
+
+def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
+    """Reads, splits and scales the series; `reach` is the longest look-back that will be compared.
+
+    Raises:
+        BadInput: the file is wrong, or too short for the look-back, the horizon and the split.
+    """
+    reach = reach or config.lookback
+    with suppress(_InexactError):
+        return prepare(regular.read(config, folder, lean=True), config, reach, in_place=True)
+    return prepare(regular.read(config, folder), config, reach)
+
+
+class _InexactError(Exception):
+    """A long file's values were kept too far from their mean for float32."""
+
+
+def prepare(source: regular.Table, config: DataConfig, reach: int, *, in_place: bool = False) -> Series:
+    """The same from a table, which is of no more use if scaled `in_place`; fitted on the training part only."""
+    whole, source = source, _without_leading_gap(source, config.path)
+    left_out = len(whole.values) - len(source.values)
+    bounds = parts(config, source)
+    holes = _holes(source.values)
+    if config.missing == "refuse" and holes is not None:
+        row, column = np.argwhere(holes)[0]
+        raise BadInput(
+            f"{config.path}: {int(holes.any(axis=1).sum())} steps have missing values, the first in column "
+            f"{reader.quoted(source.columns[column])} at {source.times[row]}; say what to do with data.missing: "
+            "interpolate, forward_fill or skip"
+        )
+    # Filled before the leading gap is cut off: one column's first value may lie in it.
+    filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
+    scale = _fit(filled[slice(*bounds["train"])], source, config)
+    series = Series(
+        values=_scaled(filled, source, scale, config, in_place=in_place),
+        holes=holes,
+        times=source.grid,
+        targets=tuple(config.targets),
+        futures=len(config.future_covariates) + 2 * len(config.calendar),
+        scale=scale,
+        bounds=bounds,
+        reach=max(reach, config.lookback),
+        season=config.season or season_of(source),
+        step=source.step,
+        fingerprint=source.fingerprint,
+        notes=source.notes,
+        doubts=tuple(_doubts(source, bounds)),
+    )
+    del whole, source, filled  # a long file's times: windows' origins take as much room
+    # What is searched may look back further than the base.
+    _check_room(series, config.model_copy(update={"lookback": series.reach}))
+    return series
+
+
+def parts(config: DataConfig, source: regular.Table) -> dict[Part, tuple[int, int]]:
+    """The rows of train, validation and test; see `Split`."""
+    split, rows = config.split, len(source.values)
+    if isinstance(split.validation, str):
+        validation = _row_of(split.validation, "validation", source)
+        test = _row_of(str(split.test), "test", source)
+        start = _row_of(str(split.train), "train", source) if split.train else 0
+        borders = [start, validation, test, rows]
+    else:
+        sizes = [_rows(border, rows) for border in (split.validation, split.test)]
+        if sum(sizes) >= rows:
+            raise BadInput(
+                f"data.split: validation and test ask for {sum(sizes):,} rows, but {config.path} has {rows:,}; "
+                "leave some for training"
+            )
+        if split.train is None:
+            borders = [0, rows - sum(sizes), rows - sizes[1], rows]
+        else:
+            train = _rows(split.train, rows)
+            borders = [0, train, train + sizes[0], train + sum(sizes)]
+    if borders[-1] > rows + (isinstance(split.validation, float)):
+        raise BadInput(f"data.split: asks for {borders[-1]:,} rows, but {config.path} has {rows:,}")
+    borders[-1] = min(borders[-1], rows)
+    if any(a >= b for a, b in itertools.pairwise(borders)):
+        shown = " to ".join(f"{max(border, 0):,}" for border in borders)
+        raise BadInput(f"data.split: train, validation and test must follow each other; they would be rows {shown}")
+    return {
+        "train": (borders[0], borders[1]),
+        "validation": (borders[1], borders[2]),
+        "test": (borders[2], borders[3]),
+    }
+
+
+def _rows(border: Border, rows: int) -> int:
+    return round(border * rows) if isinstance(border, float) else int(border)
+
+
+def _row_of(text: str, part: str, source: regular.Table) -> int:
+    if not isinstance(source.times, pd.DatetimeIndex):
+        message = f"{reader.quoted(text)} is a time, but the rows have none; use shares or row counts"
+        raise BadInput(f"data.split.{part}: {message}")
+    try:
+        time = pd.Timestamp(text)
+    except ValueError:
+        raise BadInput(f"data.split.{part}: {reader.quoted(text)} is not a time; write it as in 1996-01-01") from None
+    time = time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
+    if not source.times[0] <= time <= source.times[-1]:
+        span = f"{source.times[0]} to {source.times[-1]}"
+        raise BadInput(f"data.split.{part}: {reader.shown(text)} is outside the data, which go from {span}")
+    return int(source.times.searchsorted(time))
+
+
+def fill(values: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
+    """Fills gaps as the spec says; never from beyond the part (its end is a border) that a gap lies in."""
+    if _holes(values) is None:
+        return values
+    return np.column_stack([_filled(column, config, borders) for column in values.T])
+
+
+def _filled(column: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
+    """Forward, and in a straight line to the next value where that is interpolated and beyond no border."""
+    missing = np.isnan(column)
+    holes, known = np.flatnonzero(missing), np.flatnonzero(~missing)
+    if not len(known):
+        return column
+    after = np.searchsorted(known, holes)  # how many are known before each hole
+    last, following = known[np.maximum(after - 1, 0)], known[np.minimum(after, len(known) - 1)]
+    value = np.where(after > 0, column[last], np.nan)
+    if config.missing == "interpolate":
+        inside = (after > 0) & (after < len(known))
+        for border in borders:
+            # Rows of a gap that runs over the border would be drawn towards a later part.
+            inside &= (holes >= border) | (following < border)
+        at, left, right = holes[inside], last[inside], following[inside]
+        start, end = column[left].astype(np.float64), column[right].astype(np.float64)
+        value[inside] = (end - start) / (right - left) * (at - left) + start
+    filled = column.copy()
+    filled[holes] = value
+    return filled
+
+
+def calendar(times: pd.Index, config: DataConfig) -> np.ndarray:
+    """Sine and cosine of each calendar feature: (time, 2 * feature) float64."""
+    if not config.calendar:
+        return np.empty((len(times), 0))
+    assert isinstance(times, pd.DatetimeIndex)
+    positions = {
+        "hour_of_day": times.hour + times.minute / 60 + times.second / 3600,
+        "day_of_week": times.dayofweek,
+        "day_of_month": times.day - 1,
+        "day_of_year": times.dayofyear - 1,
+        "week_of_year": times.isocalendar().week.to_numpy() - 1,
+        "month_of_year": times.month - 1,
+    }
+    angles = [2 * np.pi * np.asarray(positions[f], dtype=np.float64) / PERIODS[f] for f in config.calendar]
+    return np.column_stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)])
+
+
+def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[str]:
+    """Values far outside of all others, with the parts that they are in."""
+    for found, times in source.odd:
+        places = source.times.searchsorted(times, side="right") - 1  # rows may have been averaged into steps
+        parts = [
+            next((part for part, (start, stop) in bounds.items() if start <= n < stop), "") for n in places.tolist()
+        ]
+        if told := sentinels.told(found, ["training" if part == "train" else part for part in parts]):
+            yield told
+
+
+def _holes(values: np.ndarray) -> np.ndarray | None:
+    """Where there is no value: (time, column) bool; None where there are all."""
+    if not any(np.isnan(values[rows]).any() for rows in reader.spans(len(values))):
+        return None
+    found: np.ndarray = np.isnan(values)
+    return found
+
+
+def _scaled(
+    values: np.ndarray, source: regular.Table, scale: Scale, config: DataConfig, *, in_place: bool
+) -> np.ndarray:
+    """The values as the network sees them, and what is known of the calendar, float32."""
+    count, width = values.shape[1], values.shape[1] + 2 * len(config.calendar)
+    room = source.base is not None and width == count  # as many columns, and float32
+    scaled = values if in_place and room else np.empty((len(values), width), dtype=np.float32)
+    mean, deviation = np.array(scale.mean), np.array(scale.deviation)
+    if source.base is not None:
+        mean = mean - source.base
+    largest = np.zeros(count)
+    for rows in reader.spans(len(values)):
+        with np.errstate(over="ignore"):
+            scaled[rows, :count] = (values[rows] - mean) / deviation
+        largest = np.maximum(largest, np.abs(scaled[rows, :count]).max(axis=0))
+        if config.calendar:
+            scaled[rows, count:] = calendar(source.times[rows], config)
+    for index in np.flatnonzero(~np.isfinite(largest)):
+        raise BadInput(
+            f"{config.path}: the values of column {reader.quoted(source.columns[index])} are too large beside those of "
+            "the training part (or, with data.scaling: none, for float32); rescale them"
+        )
+    return scaled
+
+
+def _fit(train: np.ndarray, source: regular.Table, config: DataConfig) -> Scale:
+    """Mean and standard deviation of the training part, in the file's units."""
+    columns, blocks = source.columns, list(reader.spans(len(train)))
+    first = train[0].astype(np.float64)  # what is constant is so exactly
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = first + np.add.reduce([(train[rows] - first).sum(axis=0) for rows in blocks]) / len(train)
+        squares = [np.square(train[rows] - mean).sum(axis=0) for rows in blocks]
+        deviation = np.sqrt(np.add.reduce(squares) / len(train))
+    if source.base is not None:
+        if (np.abs(mean) > NEAR * np.maximum(deviation, 1e-14 * np.abs(mean + source.base))).any():
+            raise _InexactError
+        mean = mean + source.base
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+        worst = reader.quoted(columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])])
+        raise BadInput(f"{config.path}: the values of column {worst} are too large to be averaged; rescale them")
+    constant = deviation <= 1e-14 * np.abs(mean)  # what rounding leaves
+    for index in np.flatnonzero(constant[: len(config.targets)]):
+        raise BadInput(
+            f"{config.path}: column {reader.quoted(columns[index])} is constant ({mean[index]:g}) over the training "
+            "part; there is nothing to learn"
+        )
+    if config.scaling == "none":
+        mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
+    # A constant covariate tells nothing; it becomes 0 rather than a division by 0.
+    return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))
+
+
+def _without_leading_gap(source: regular.Table, path: str) -> regular.Table:
+    if not np.isnan(source.values[0]).any():
+        return source
+    known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
+    if not known.any():
+        empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
+        raise BadInput(f"{path}: column {reader.quoted(empty)} has no value at all; a time series needs values")
+    first = int(np.argmax(known))
+    note = f"the first {first} steps were left out: not every column has a value before {source.times[first]}"
+    return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, note))
+
+
+def _check_room(series: Series, config: DataConfig) -> None:
+    origins = {
+        "train": series.train_origins(config),
+        "validation": series.origins("validation", config),
+        "test": series.origins("test", config),
+    }
+    for part, found in origins.items():
+        if len(found) == 0:
+            start, stop = series.bounds[part]  # type: ignore[index] # the keys are parts
+            needed = (
+                f"lookback + horizon = {config.lookback + config.horizon}"
+                if part == "train"
+                else (f"horizon = {config.horizon}, after lookback = {series.reach} steps of history,")
+            )
+            gaps = "" if config.missing == "refuse" else " without a gap"
+            raise BadInput(
+                f"data: the {part} part has {stop - start:,} rows (of {len(series.values):,}), in which no window of "
+                f"{needed} fits{gaps}; use more data, another split, or a shorter lookback or horizon"
+            )
+
+
+def _all_between(flags: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Whether all flags in rows [start, stop) are set, for each pair."""
+    missing = np.concatenate([[0], np.cumsum(~flags)])
+    whole: np.ndarray = missing[stops] == missing[starts]
+    return whole

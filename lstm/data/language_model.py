@@ -1,0 +1,190 @@
+"""A text file as symbols: characters or words, their vocabulary, the parts by position."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lstm.config.language_model import TextData, Unit
+from lstm.data.dataset import Part, Scale
+from lstm.data.tables import reader
+from lstm.records.errors import BadInput
+
+UNSCALED = Scale((0.0,), (1.0,))
+BLOCK = 2**20  # characters read at once
+MOST_BYTES = 2**28  # of a file; each character takes up to 4 bytes while it is read
+MOST_SYMBOLS = 100_000  # of a vocabulary: each is an output of the network
+MOST_WORDS = 5_000_000  # different ones, while they are counted
+UNKNOWN = {"characters": "\ufffd", "words": "<unk>"}  # symbol 0
+# A word with its inner apostrophes and hyphens, a mark, or a line's end; <unk> as some collections write it.
+WORD = re.compile(r"<unk>|\w+(?:['\u2019-]\w+)*|[^\w\s]|\n")
+CLOSING = re.compile(r" ([.,;:!?)\]}\u2019\u201d])")  # marks that stand close to the word before
+OPENING = re.compile(r"([(\[{\u201c]) ")
+AROUND_BREAKS = re.compile(r" ?\n ?")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text as numbers of symbols, 0 being whatever the vocabulary lacks."""
+
+    ids: np.ndarray  # (symbol,), the smallest unsigned type that holds the vocabulary
+    borders: tuple[int, int]  # the first symbol of the validation part, of the test part
+    targets: tuple[str, ...]  # the vocabulary, the unknown symbol first, then by frequency
+    fingerprint: str
+    scale: Scale = UNSCALED
+    futures: int = 0
+    season: int = 1
+    step: str = ""
+
+    @property
+    def inputs(self) -> int:
+        """Different symbols."""
+        return len(self.targets)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the text."""
+        return self.ids.nbytes
+
+    def bounds(self, part: Part) -> tuple[int, int]:
+        """The first symbol of a part, and the one after its last."""
+        first, second = self.borders
+        return {"train": (0, first), "validation": (first, second), "test": (second, len(self.ids))}[part]
+
+
+def load(section: TextData, folder: Path) -> Text:
+    """Reads the text, splits it by position and numbers its symbols by their frequency in the training part.
+
+    Raises:
+        BadInput: the file can't be read as text, or holds too little or too much.
+    """
+    path = folder / section.path
+    raw, names = _numbered(path, section.unit)
+    first = int(len(raw) * (1 - section.split.validation - section.split.test))
+    second = int(len(raw) * (1 - section.split.test))
+    if not 0 < first < second < len(raw):
+        raise BadInput(f"{path}: has {len(raw)} {section.unit}, too few for three parts; give a longer text")
+    counts = np.bincount(raw[:first], minlength=len(names))
+    ranked = sorted(np.flatnonzero(counts).tolist(), key=lambda n: (-counts[n], names[n]))
+    ranked = [n for n in ranked if names[n] != UNKNOWN["words"]][: section.vocabulary]
+    if np.count_nonzero(counts) < 2:
+        raise BadInput(f"{path}: holds one symbol only, {names[ranked[0]]!r}; there is nothing to learn")
+    if len(ranked) > MOST_SYMBOLS:
+        raise BadInput(
+            f"data.vocabulary: {path} has {len(ranked):,} different {section.unit}; {MOST_SYMBOLS:,} is the most, so "
+            "say how many of the most frequent ones to keep"
+        )
+    number = np.zeros(len(names), dtype=np.min_scalar_type(len(ranked)))
+    number[ranked] = np.arange(1, len(ranked) + 1)
+    ids, symbols = number[raw], (UNKNOWN[section.unit], *(names[n] for n in ranked))
+    digest = hashlib.sha256(repr((symbols, first, second)).encode())
+    digest.update(ids.tobytes())
+    return Text(ids, (first, second), symbols, digest.hexdigest())
+
+
+def encode(text: str, symbols: Sequence[str]) -> list[int]:
+    """The numbers of a text's symbols; the vocabulary's first symbol tells whether they are words."""
+    numbers = {symbol: number for number, symbol in enumerate(symbols) if number}
+    pieces: Iterable[str] = WORD.findall(text) if symbols[0] == UNKNOWN["words"] else text
+    return [numbers.get(piece, 0) for piece in pieces]
+
+
+def decode(ids: Sequence[int], symbols: Sequence[str]) -> str:
+    """The text of symbols; words with a space between them, but for marks and line ends."""
+    if symbols[0] != UNKNOWN["words"]:
+        return "".join(symbols[number] for number in ids)
+    text = " ".join(symbols[number] for number in ids)
+    return AROUND_BREAKS.sub("\n", OPENING.sub(r"\1", CLOSING.sub(r"\1", text)))
+
+
+def blocks(path: Path) -> Iterator[str]:
+    """A UTF-8 file's text in blocks, so that memory is bounded; Windows' line ends and byte order mark are left out.
+
+    Raises:
+        BadInput: there is no such file, it is too large, or it is not UTF-8 text.
+    """
+    try:
+        reader.check(path, "a text file")
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise BadInput(f"{path}: has {size:,} bytes; {MOST_BYTES:,} is the most that is read: give a part of it")
+        lines = 1
+        with path.open(encoding="utf-8-sig") as opened:
+            while block := opened.read(BLOCK):
+                if (place := block.find("\0")) >= 0:
+                    line = lines + block.count("\n", 0, place)
+                    raise BadInput(f"{path}:{line}: holds NUL bytes; it is not a text file")
+                lines += block.count("\n")
+                yield block
+    except PermissionError:
+        raise BadInput(f"{path}: may not be read; check its permissions") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}{_not_utf8(path)}; save the file as UTF-8") from None
+
+
+def _not_utf8(path: Path) -> str:
+    """Where the first byte stands that is not UTF-8."""
+    before = 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return f":{number}: is not UTF-8 at byte {before + error.start + 1:,} of the file"
+            before += len(line)
+    return ": is not UTF-8"
+
+
+def _numbered(path: Path, unit: Unit) -> tuple[np.ndarray, list[str]]:
+    """A file's symbols by number, in any order, and their names."""
+    if unit == "words":
+        numbers = dict[str, int]()
+        found = [_number(words, numbers, path) for words in _words(path)]
+        return np.concatenate([np.empty(0, np.int32), *found]), list(numbers)
+    codes = [np.frombuffer(block.encode("utf-32-le"), np.uint32) for block in blocks(path)]
+    if not codes:
+        raise BadInput(f"{path}: is empty; give a text")
+    table = np.zeros(0x110000, np.int32)
+    for block in codes:
+        table[block] = 1
+    used = np.flatnonzero(table)
+    table[used] = np.arange(len(used))
+    return np.concatenate([table[block] for block in codes]), [chr(code) for code in used]
+
+
+def _number(words: Sequence[str], numbers: dict[str, int], path: Path) -> np.ndarray:
+    found = np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32)
+    if len(numbers) > MOST_WORDS:
+        raise BadInput(f"{path}: has more than {MOST_WORDS:,} different words; use unit: characters, or another text")
+    return found
+
+
+def _words(path: Path) -> Iterator[list[str]]:
+    """The words of each block, cut at a white space, so that none is cut in two (but one of a million characters)."""
+    left, some = "", False
+    for block in blocks(path):
+        text = left + block
+        cut = max(text.rfind(" "), text.rfind("\n"), text.rfind("\t")) + 1 or len(text)
+        left, found = text[cut:], WORD.findall(text[:cut])
+        some = some or bool(found or left)
+        yield found
+    if not some:
+        raise BadInput(f"{path}: is empty; give a text")
+    yield WORD.findall(left)
+
+
+def chunks(text: Text, streams: int, steps: int) -> int:
+    """Chunks of each stream in a pass over the training part: as many as fit wherever it begins in the first chunk.
+
+    Raises:
+        BadInput: the part is too short for one.
+    """
+    length = text.bounds("train")[1]
+    if (found := (length - steps) // (streams * steps)) > 0:  # below a chunk it is negative
+        return found
+    raise BadInput(
+        f"the training part of the text has {length:,} symbols, training.batch_size: {streams} streams of chunks of "
+        f"data.lookback: {steps} need {(streams + 1) * steps:,}; make one of them smaller, or give a longer text"
+    )

@@ -1,0 +1,1 @@
+"""What is found in an unknown table: columns, roles, seasons."""

@@ -1,0 +1,112 @@
+"""The columns of a file, as `sweep new` finds them: those with a name of their own, and what each holds."""
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.data.tables import reader
+from lstm.records.errors import BadInput
+
+Kind = Literal["time", "number", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the file."""
+
+    name: str
+    kind: Kind
+    missing: int  # rows without a value
+    first_missing: str  # the line, or the row of a Parquet file; "" where no value is missing
+
+
+def read(path: Path) -> tuple[pa.Table, list[str]]:
+    """Every column whose name can be used, with the types that its values suggest; and notes, for people.
+
+    Raises:
+        BadInput: there is no such file, or no column with a name and a value.
+    """
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        raise BadInput(f"{path}: is a spec, not data; give a CSV or Parquet file (sweep plan {path} checks a spec)")
+    names = reader.header(path)
+    counts = Counter(names)
+    usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
+    notes = []
+    if len(usable) < len(names):
+        notes.append(f"{len(names) - len(usable)} columns were left out: their names are empty or stand there twice")
+    if not usable:
+        raise BadInput(f"{path}:1: no column has a name of its own; the first line names the columns")
+    if not reader.is_parquet(path) and all(is_number(name) for name in usable):
+        raise BadInput(f"{path}:1: holds only numbers; the first line must name the columns, as in time,value")
+    raw = reader.read(path, usable)
+    return pa.table({name: _typed(raw.column(name)) for name in usable}), notes
+
+
+def describe(path: Path, raw: pa.Table) -> tuple[Column, ...]:
+    """What each column that was read holds."""
+    return tuple(_described(path, raw, name) for name in raw.column_names)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column with NaN as missing; of texts that are all numbers, those."""
+    if pa.types.is_floating(values.type):
+        return pa.chunked_array([pa.array(reader.float64(values), from_pandas=True)])
+    for kind in (pa.int64(), pa.float64()) if is_text(values.type) and values.null_count < len(values) else ():
+        try:
+            return values.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return values
+
+
+def _described(path: Path, raw: pa.Table, name: str) -> Column:
+    values = raw.column(name)
+    kind: Kind = "other"
+    if _is_numeric(values.type):
+        kind = "number"
+    elif _is_time(values.type) or (is_text(values.type) and _looks_dated(values)):
+        kind = "time"
+    missing = values.null_count
+    first = reader.place(path, _first_null(values)) if missing else ""
+    return Column(name, kind, missing, first)
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _first_null(values: pa.ChunkedArray) -> int:
+    return int(np.argmax(values.is_null().to_numpy()))
+
+
+def _looks_dated(values: pa.ChunkedArray) -> bool:
+    """Whether most of the first values can be read as times; one that can't is told when all are read."""
+    head = values.slice(0, 50).drop_null().to_pandas().astype(str)
+    head = head.where(head.str.contains(r"\d+[-/.:]\d+|\d{8}"))  # pandas takes "now" and "May 1" for times
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(pd.to_datetime(head, errors="coerce", utc=True, format="mixed").notna().mean() > 0.8)

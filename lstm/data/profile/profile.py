@@ -1,0 +1,144 @@
+"""Looks at a CSV or Parquet file and says what is in it: columns, time, gaps, target, seasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lstm.config.forecast import CalendarFeature, DataConfig, Split
+from lstm.data.profile import columns, roles, seasons
+from lstm.data.profile.columns import Column
+from lstm.data.profile.seasons import Season
+from lstm.data.tables import regular
+from lstm.records.errors import BadInput
+
+MIN_ROWS = 20  # below, no split leaves windows worth training on
+STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}
+STEPS |= {"1D": 86_400, "7D": 7 * 86_400, "MS": 30.4 * 86_400, "QS": 91.3 * 86_400, "YS": 365.25 * 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is in a file, and what is likely meant by it."""
+
+    path: Path
+    columns: tuple[Column, ...]
+    rows: int  # in the file
+    steps: int  # on the regular grid: rows and missing steps
+    first: str  # time of the first step, or row number
+    last: str
+    time: str | None  # the time column; None where rows are only in order
+    step: str  # a pandas offset ("7D", "MS"), "1" for whole numbers, "" without times
+    step_given: bool  # the step can't be inferred and must stand in the spec
+    missing_steps: int
+    first_missing_step: str  # "" where none is missing
+    missing_values: Mapping[str, int]  # steps without a value, by column that is used; absent steps not counted
+    target: str
+    target_why: str
+    covariates: tuple[str, ...]  # further number columns
+    known_ahead: tuple[str, ...]  # those of them that are known before they come, by their names
+    left_out: Mapping[str, str]  # number columns that are no input, and why
+    seasons: tuple[Season, ...]  # all candidates, shortest first
+    season: Season | None  # the strongest, if any is strong
+    trend: float  # share of the target's variance that a straight line explains, 0 to 1
+    calendar: tuple[CalendarFeature, ...]
+    notes: tuple[str, ...]  # what was found, for people
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any step, or any value of a column that is used, is missing."""
+        return self.missing_steps > 0 or any(self.missing_values.values())
+
+
+def profile(path: Path) -> Profile:
+    """Looks at a file; nothing is written.
+
+    Raises:
+        BadInput: there is no time series in it, or several.
+    """
+    raw, notes = columns.read(path)
+    described = columns.describe(path, raw)
+    time = roles.find_time(path, raw, described, notes)
+    index = regular.times_of(path, raw.column(time), time) if time else None
+    if index is not None and time is not None:
+        roles.refuse_several(path, raw, index, time)
+    if raw.num_rows < MIN_ROWS:
+        raise BadInput(
+            f"{path}: has {raw.num_rows} rows, too few for a window to train on and one to judge; give {MIN_ROWS} "
+            "or more, and better some hundreds"
+        )
+    role = roles.assign(path, raw, [c.name for c in described if c.kind == "number" and c.name != time])
+    step, given = _step(index, notes)
+    source = regular.read(_config(path, time, role, step if given else None), path.parent)
+    values = source.values[:, 0] / np.nanmax(np.abs(source.values[:, 0]))  # squares of large ones would overflow
+    absent = _absent(index, source) if not given else source.times[:0]
+    missing = np.isnan(source.values).sum(axis=0) - len(absent)
+    candidates = tuple(seasons.find(source, values))
+    return Profile(
+        path=path,
+        columns=tuple(replace(c, kind="time") if c.name == time else c for c in described),
+        rows=raw.num_rows,
+        steps=len(source.values),
+        first=roles.shown(source.times[0]),
+        last=roles.shown(source.times[-1]),
+        time=time,
+        step=source.step,
+        step_given=given,
+        missing_steps=len(absent),
+        first_missing_step=roles.shown(absent[0]) if len(absent) else "",
+        missing_values=dict(zip(source.columns, missing.tolist(), strict=True)),
+        target=role.target,
+        target_why=role.target_why,
+        covariates=role.covariates,
+        known_ahead=role.known_ahead,
+        left_out=role.left_out,
+        seasons=candidates,
+        season=seasons.strongest(candidates),
+        trend=seasons.trend_of(values),
+        calendar=seasons.calendar_of(source, candidates),
+        notes=(*notes, *(n for n in source.notes if "missing" not in n)),
+    )
+
+
+def _step(index: pd.Index | None, notes: list[str]) -> tuple[str | None, bool]:
+    """The step, and whether the spec must give it since it can't be inferred from the times."""
+    if not isinstance(index, pd.DatetimeIndex):
+        return None, False
+    times = index.sort_values()
+    step = regular.infer_step(times)
+    if step == "1D" and len(times) >= 10 and not (times.day_of_week >= 5).any():
+        notes.append("there are no Saturdays and Sundays: steps are working days")
+        return "B", True
+    span_s = (times[-1] - times[0]).total_seconds()
+    if step and span_s / _seconds(step) <= roles.MAX_TIME_GAPS * len(times):
+        return step, False
+    median_s = pd.Series(times[1:] - times[:-1]).median().total_seconds()
+    usual = min(STEPS, key=lambda name: abs(np.log(STEPS[name] / max(median_s, 1e-9))))
+    notes.append(f"the times are irregular (median {median_s:g} s apart): rows are averaged into steps of {usual}")
+    return usual, True
+
+
+def _seconds(step: str) -> float:
+    grid = pd.date_range("2001-01-01", periods=13, freq=step)
+    return float((grid[-1] - grid[0]).total_seconds() / 12)
+
+
+def _absent(index: pd.Index | None, source: regular.Table) -> pd.Index:
+    return source.times[:0] if index is None else source.times[~source.times.isin(index)]
+
+
+def _config(path: Path, time: str | None, role: roles.Roles, step: str | None) -> DataConfig:
+    """What reads the whole file as a regular table."""
+    return DataConfig(
+        path=path.name,
+        time=time,
+        target=role.target,
+        past_covariates=list(role.covariates),
+        lookback=1,
+        horizon=1,
+        split=Split(validation=1, test=1),
+        step=step,
+        missing="interpolate",
+    )

@@ -1,0 +1,193 @@
+"""Which column of a file is the time, which the target, which the inputs, and which are none of these."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.data.profile.columns import Column, is_number, is_text
+from lstm.data.tables import reader, regular
+from lstm.records.errors import BadInput
+
+LATEST = 0.1  # a covariate that begins later would cost the steps before
+UNIX_TIME = 100_000_000  # whole numbers from here on may be seconds since 1970
+MAX_TIME_GAPS = 2.0  # more steps than twice the rows: the step is not what the file was measured in
+TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
+TARGETS = ("y", "target", "value", "demand", "sales", "price", "load", "ot", "consumption", "close")
+AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # known before they come
+CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
+COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What the columns of numbers are for."""
+
+    target: str
+    target_why: str
+    covariates: tuple[str, ...]  # further number columns
+    known_ahead: tuple[str, ...]  # those of them that are known before they come, by their names
+    left_out: Mapping[str, str]  # number columns that are no input, and why
+
+
+# --- Time -------------------------------------------------------------------------------------------------
+
+
+def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[str]) -> str | None:
+    """The column that says when: by type and content first, by name where several could be it; notes are added.
+
+    Raises:
+        BadInput: a column that is named like a time holds none, or whole numbers repeat for each of several series.
+    """
+    dated = [c.name for c in columns if c.kind == "time"]
+    if dated:
+        return min(dated, key=lambda name: _rank(name, TIMES))
+    for name in (c.name for c in columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
+        if is_text(raw.column(name).type):
+            regular.times_of(path, raw.column(name), name)  # raises, and tells where
+    numbers = [c.name for c in columns if c.kind == "number"]
+    named = sorted((n for n in numbers if _rank(n, TIMES) < len(TIMES)), key=lambda name: _rank(name, TIMES))
+    for name in named:
+        if _rises(raw.column(name)):
+            if int(raw.column(name)[0].as_py()) >= UNIX_TIME:
+                notes.append(f"{name} holds whole numbers; if these are Unix times, write 2016-07-01 13:00:00 instead")
+            return name
+        _refuse_panel(path, raw, name)
+        notes.append(f"{name} is not used as the time: its numbers repeat, are irregular or have fractions")
+    # A first column that rises evenly counts the rows, whatever its name; any other may be a measurement.
+    first = columns[0].name
+    return first if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)) else None
+
+
+def _rank(name: str, names: Sequence[str]) -> int:
+    return names.index(name.lower()) if name.lower() in names else len(names)
+
+
+def _rises(values: pa.ChunkedArray) -> bool:
+    """Whether they are whole numbers that, once sorted, rise in equal steps; a few may be absent."""
+    if not pa.types.is_integer(values.type) or values.null_count or len(values) < 3:
+        return False
+    numbers = np.sort(values.to_numpy().astype(np.int64))
+    gaps = np.diff(numbers)
+    if not gaps.all() or regular.infer_step(pd.Index(numbers)) is None:
+        return False
+    return int(gaps.sum()) <= MAX_TIME_GAPS * len(gaps) * int(np.median(gaps))
+
+
+def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> None:
+    """Raises BadInput where a time stands there twice, naming the column that tells the series apart."""
+    if not index.has_duplicates:
+        return
+    first = index[index.duplicated()][0]
+    often = f"time {shown(first)} stands there {int((index == first).sum())} times"
+    if apart := _apart(raw, index, time, texts_only=False):
+        raise BadInput(
+            f"{path}: holds {apart[1]} series, told apart by column {reader.quoted(apart[0])}: {often}; write one "
+            "series into a file of its own, or give each series its column"
+        )
+    raise BadInput(
+        f"{path}: {often} in column {reader.quoted(time)}; keep one row per time (a file that holds several series "
+        "needs one file each), or write a spec with data.step to average rows"
+    )
+
+
+def _refuse_panel(path: Path, raw: pa.Table, time: str) -> None:
+    """The same for whole numbers: repeated years alone may be one half of (year, month)."""
+    if apart := _apart(raw, pd.Index(raw.column(time).to_pandas()), time, texts_only=True):
+        raise BadInput(
+            f"{path}: holds {apart[1]} series, told apart by column {reader.quoted(apart[0])}: the numbers in "
+            f"{reader.quoted(time)} repeat for each; write one series into a file of its own, or give each series its "
+            "column"
+        )
+
+
+def _apart(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> tuple[str, int] | None:
+    """A column with which every time stands there once, and how many values it has."""
+    for name in raw.column_names:
+        values = raw.column(name)
+        able = is_text(values.type) or pa.types.is_dictionary(values.type)
+        if name == time or not (able or (not texts_only and pa.types.is_integer(values.type))):
+            continue
+        codes = pd.factorize(values.to_pandas())[0]
+        count = int(codes.max()) + 1
+        rows = pd.DataFrame({"time": index, "series": codes})
+        if 1 < count <= len(index) // 2 and rows["time"].duplicated().any() and not rows.duplicated().any():
+            return name, count
+    return None
+
+
+def shown(time: object) -> str:
+    """A time, or the number of a row, for people."""
+    if isinstance(time, pd.Timestamp):
+        return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
+    return str(time)
+
+
+# --- Roles ------------------------------------------------------------------------------------------------
+
+
+def assign(path: Path, raw: pa.Table, numbers: Sequence[str]) -> Roles:
+    """Gives the columns of numbers, the time left out, their roles.
+
+    Raises:
+        BadInput: no column can be forecast.
+    """
+    left_out = {name: why for name in numbers if (why := _unfit(raw.column(name), name))}
+    able = [name for name in numbers if name not in left_out]
+    if not able:
+        raise BadInput(_no_number(path, raw, numbers, left_out))
+    named = [name for name in able if _rank(name, TARGETS) < len(TARGETS)]
+    target = (
+        min(named, key=lambda name: _rank(name, TARGETS)) if named else ([n for n in able if not _ahead(n)] or able)[-1]
+    )
+    why = "by its name" if named else "the last column of numbers" if len(able) > 1 else "the only column of numbers"
+    others = [name for name in able if name != target]
+    late = {name: row for name in others if (row := _first_known(raw.column(name))) > LATEST * raw.num_rows}
+    left_out |= {name: f"its values begin only in row {row + 1}" for name, row in late.items()}
+    covariates = tuple(name for name in others if name not in late)
+    return Roles(target, why, covariates, tuple(name for name in covariates if _ahead(name)), left_out)
+
+
+def _ahead(name: str) -> bool:
+    return name.lower().removeprefix("is_") in AHEAD
+
+
+def _first_known(values: pa.ChunkedArray) -> int:
+    return int(np.argmin(values.is_null().to_numpy()))
+
+
+def _unfit(values: pa.ChunkedArray, name: str) -> str:
+    """Why a column of numbers can't be forecast or forecast from; "" where it can."""
+    if values.null_count > len(values) / 2:
+        return f"{values.null_count} of {len(values)} values are missing"
+    known = reader.float64(values.drop_null())
+    if not len(known) or known.min() == known.max():
+        return "always the same value"
+    if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
+        return "only counts rows"
+    if name.lower() in CLOCK and pa.types.is_integer(values.type):
+        return "a part of the time: data.calendar makes better inputs"
+    return ""
+
+
+def _no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapping[str, str]) -> str:
+    if numbers:
+        name = numbers[-1]
+        return f"{path}: has no column to forecast: {reader.quoted(name)} is left out ({left_out[name]})"
+    for name in raw.column_names:
+        values = raw.column(name)
+        if not is_text(values.type):
+            continue
+        texts = values.to_pylist()
+        wrong = [i for i, text in enumerate(texts) if text is not None and not is_number(text)]
+        alike = sum(text is not None and is_number(text.replace(",", ".", 1)) for text in texts)
+        if wrong and alike > len(texts) / 2:
+            mend = "numbers are written as in 3.14; leave a missing one empty"
+            return (
+                f"{reader.place(path, wrong[0])}: column {reader.quoted(name)}: {texts[wrong[0]][:40]!r} is not a "
+                f"number ({len(wrong)} values are none); {mend}"
+            )
+    return f"{path}: has no column of numbers to forecast (columns: {reader.listed(raw.column_names)})"

@@ -1,0 +1,97 @@
+"""How a series goes: the season after which it repeats itself, its trend, the calendar that it follows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lstm.config.forecast import CalendarFeature
+from lstm.data.tables.regular import SEASONS_S, Table, step_seconds
+
+MIN_STRENGTH = 0.3  # autocorrelation from which a season counts as found
+LONGER_BY = 0.1  # a day's season shows at a week's lag too
+MAX_STEPS = 20_000  # the most recent ones are enough to see a cycle
+NAMES = ("day", "week", "year")  # of data.SEASONS_S
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """A length after which the target may repeat itself."""
+
+    name: str  # day, week, year, or cycle where it was found without a calendar
+    steps: int
+    strength: float  # autocorrelation at that lag, the trend taken off: 1 repeats exactly, 0 not at all
+
+
+def find(source: Table, values: np.ndarray) -> Iterator[Season]:
+    """Day, week and year in steps, as far as two of each are there; else the first clear cycle."""
+    series = pd.Series(values).interpolate(limit_direction="both").to_numpy()
+    found = False
+    if isinstance(source.times, pd.DatetimeIndex):
+        step_s = step_seconds(source.times, source.step)
+        for name, season_s in zip(NAMES, SEASONS_S, strict=True):
+            length = round(season_s / step_s)
+            if length >= 2 and 2 * length <= len(series):
+                yield Season(name, length, _strength(series, length))
+        found = step_s < 300 * 86_400  # steps of a day that saw no whole year are not a cycle's
+    if not found and (steps := _cycle(series)):
+        yield Season("cycle", steps, _strength(series, steps))
+
+
+def strongest(seasons: Sequence[Season]) -> Season | None:
+    """The season that the target follows most, None where none is strong; a longer one must be clearly stronger."""
+    best: Season | None = None
+    for season in seasons:
+        if season.strength >= MIN_STRENGTH and (best is None or season.strength > best.strength + LONGER_BY):
+            best = season
+    return best
+
+
+def calendar_of(source: Table, seasons: Sequence[Season]) -> tuple[CalendarFeature, ...]:
+    """Features of the seasons that show at all; of a year, the day or, for steps of months, the month."""
+    strong = {season.name: season.steps for season in seasons if season.strength >= MIN_STRENGTH}
+    found: list[CalendarFeature] = []
+    if "day" in strong:
+        found.append("hour_of_day")
+    if "week" in strong:
+        found.append("day_of_week")
+    if "year" in strong:
+        found.append("month_of_year" if strong["year"] <= 12 else "day_of_year")
+    return tuple(found) if isinstance(source.times, pd.DatetimeIndex) else ()
+
+
+def trend_of(values: np.ndarray) -> float:
+    """The share of the variance that a straight line explains, 0 to 1."""
+    known = np.flatnonzero(~np.isnan(values))
+    if len(known) < 3 or values[known].std() == 0:
+        return 0.0
+    return round(float(np.corrcoef(known, values[known])[0, 1] ** 2), 3)
+
+
+def _strength(series: np.ndarray, steps: int) -> float:
+    """Autocorrelation at a lag, after the moving average over that length is taken off."""
+    trend = pd.Series(series).rolling(steps, center=True, min_periods=max(steps // 2, 1)).mean().to_numpy()
+    rest = series - trend
+    early, late = rest[:-steps] - rest[:-steps].mean(), rest[steps:] - rest[steps:].mean()
+    scale = float(np.sqrt((early**2).sum() * (late**2).sum()))
+    # Against rounding: a straight line leaves a rest that repeats perfectly.
+    return (
+        0.0 if scale <= 1e-9 * len(series) * float(series.std()) ** 2 else round(float((early * late).sum()) / scale, 3)
+    )
+
+
+def _cycle(series: np.ndarray) -> int | None:
+    """The lag of the highest peak of the autocorrelation of the detrended series."""
+    recent = series[-MAX_STEPS:]
+    steps = np.arange(len(recent))
+    rest = recent - np.polyval(np.polyfit(steps, recent, 1), steps)
+    power = np.abs(np.fft.rfft(rest, 2 * len(rest))) ** 2
+    correlation = np.fft.irfft(power)[: len(rest) // 3]
+    if len(correlation) < 4 or correlation[0] <= 0:
+        return None
+    correlation = correlation / correlation[0]
+    inner = correlation[1:-1]
+    peaks = np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:])) + 1
+    peaks = peaks[(peaks >= 2) & (correlation[peaks] >= MIN_STRENGTH)]
+    return int(peaks[np.argmax(correlation[peaks])]) if len(peaks) else None

@@ -1,0 +1,1 @@
+"""Tables: a file of data becomes a table with a regular step."""

@@ -1,0 +1,124 @@
+"""Reads a long file block by block, so that its numbers lie in memory once, as float32, and its text never.
+
+float32 tells seven digits. So that a column's spread has them, and not its distance from zero, its values are kept less
+its `base`, their mean over the first block. Whether that is near enough to the training part's mean is seen when that
+is known (`lstm.data.forecast`); where it is not, the file is read again, as a whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.data.tables import reader
+from lstm.records.errors import BadInput
+
+LARGEST, SMALLEST = 1e30, 1e-30  # of what is kept; beyond them float32 has fewer digits, or none
+YEARS = np.datetime64("0001-01-01", "s"), np.datetime64("10000-01-01", "s")
+
+
+@dataclass(frozen=True, slots=True)
+class Long:
+    """What stands in a long file."""
+
+    values: np.ndarray  # (row, column) float32, less the base; NaN where none stands
+    base: np.ndarray  # (column,) float64
+    times: pd.Index | None  # in UTC, or whole numbers
+    zone: str | None  # that they are written in
+
+
+def read(path: Path, time: str | None, columns: Sequence[str]) -> Long | None:
+    """The rows of a long file, its columns being numbers.
+
+    None where a file must be looked at as a whole: it is not long, its times or numbers are of an unusual kind, or
+    something is wrong with them, which is told best by who sees all of it.
+
+    Raises:
+        BadInput: a column is absent or stands there twice, or there are too many rows.
+    """
+    try:
+        if path.stat().st_size <= reader.LONG:
+            return None
+        return _read(path, time, columns)
+    except (pa.ArrowException, OSError, _UnusualError):
+        return None
+
+
+class _UnusualError(Exception):
+    """A file must be looked at as a whole."""
+
+
+def _read(path: Path, time: str | None, columns: Sequence[str]) -> Long:
+    values, stamps, kind = _Values(len(columns)), _Growing(np.int64), pa.int64()
+    for block in reader.blocks(path, [*([time] if time else []), *columns], numbers=columns):
+        try:
+            values.add(reader.numbers(path, block, columns))
+        except BadInput:
+            raise _UnusualError from None
+        if time:
+            written = block.column(time)
+            if pa.types.is_date(written.type):
+                written = written.cast(pa.timestamp("s"))
+            kind = written.type
+            if written.null_count or not (pa.types.is_timestamp(kind) or pa.types.is_integer(kind)):
+                raise _UnusualError
+            stamps.add(written.cast(pa.int64()).to_numpy())
+    zone: str | None = kind.tz if pa.types.is_timestamp(kind) else None
+    return Long(values.whole(), values.base, _times(stamps.whole(), kind) if time else None, zone)
+
+
+def _times(stamps: np.ndarray, kind: pa.DataType) -> pd.Index:
+    if not pa.types.is_timestamp(kind):
+        numbers: pd.Index = pd.Index(stamps, copy=False)
+        return numbers
+    times = stamps.view(f"datetime64[{kind.unit}]")
+    if not YEARS[0] <= times.min().astype(YEARS[0].dtype) <= times.max().astype(YEARS[0].dtype) < YEARS[1]:
+        raise _UnusualError
+    return pd.DatetimeIndex(times, copy=False)
+
+
+class _Growing:
+    """Rows that are added one block after another, in one array."""
+
+    def __init__(self, dtype: type[np.generic], *width: int) -> None:
+        self._rows = np.empty((0, *width), dtype)
+        self.count = 0
+
+    def add(self, block: np.ndarray) -> None:
+        stop = self.count + len(block)
+        if stop > len(self._rows):
+            # A 32nd more: NumPy writes zeros there, so that it is memory that is used.
+            self._rows.resize((stop + stop // 32, *self._rows.shape[1:]), refcheck=False)
+        self._rows[self.count : stop] = block
+        self.count = stop
+
+    def whole(self) -> np.ndarray:
+        self._rows.resize((self.count, *self._rows.shape[1:]), refcheck=False)
+        return self._rows
+
+
+class _Values(_Growing):
+    """Numbers, (row, column) float64, kept as float32 less their mean over the first block."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__(np.float32, columns)
+        self.base, self._largest = np.zeros(columns), np.zeros(columns)
+
+    def add(self, block: np.ndarray) -> None:
+        if not self.count:
+            if np.isnan(block).all(axis=0).any():
+                raise _UnusualError
+            self.base = np.nanmean(block, axis=0)
+        block -= self.base
+        self._largest = np.fmax(self._largest, np.fmax.reduce(np.abs(block), axis=0))
+        if not (self._largest <= LARGEST).all():
+            raise _UnusualError
+        super().add(block)
+
+    def whole(self) -> np.ndarray:
+        if not self.count or ((self._largest > 0) & (self._largest < SMALLEST)).any():
+            raise _UnusualError
+        return super().whole()

@@ -1,0 +1,303 @@
+"""Opens a CSV or Parquet file: its header, its columns as they stand there, what is wrong and on which line."""
+
+import csv
+import difflib
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from lstm.records.errors import BadInput
+
+NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
+MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
+LONGEST_HEADER = 2**20  # bytes
+LONG = 100_000_000  # bytes
+BLOCK = 100_000  # rows
+TEXT = 2**18  # bytes of a CSV at once; pyarrow reads on into some dozens of them
+LONGEST_SHOWN = 60  # characters of a name or a value in a message
+LARGEST = 1e300  # beyond it sums of float64 overflow
+
+
+def header(path: Path) -> list[str]:
+    """The names of the file's columns.
+
+    Raises:
+        BadInput: there is no such file, or it is neither CSV nor Parquet.
+    """
+    try:
+        check(path, "a CSV or Parquet file")
+        if is_parquet(path):
+            # Absolute, here and below: pyarrow takes a name such as s3:a.parquet for the address of an object store.
+            return list(pa.parquet.read_schema(path.absolute()).names)
+        with path.open("rb") as lines:
+            line = lines.readline(LONGEST_HEADER)
+        if len(line) == LONGEST_HEADER:
+            raise BadInput(
+                f"{path}:1: is longer than {LONGEST_HEADER:,} bytes; the first line of a CSV names its columns"
+            )
+        text = line.decode("utf-8-sig")
+        if text.strip() and "\0" not in text:
+            return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=_delimiter(text)))]
+    except PermissionError:
+        raise BadInput(f"{path}: may not be read; check its permissions") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}:1: is not UTF-8; save the file as UTF-8 CSV") from None
+    except csv.Error as error:
+        ends = "; save it with the line ends of Unix or Windows" if "\r" in text.rstrip("\r\n") else ""
+        raise BadInput(f"{path}:1: can't be read as CSV: {first_line(error)}{ends}") from None
+    except (pa.ArrowException, OSError) as error:
+        kind = "Parquet" if is_parquet(path) else "CSV"
+        raise BadInput(f"{path}: can't be read as {kind}: {first_line(error)}") from None
+    if not text.strip():
+        raise BadInput(f"{path}:1: is empty; the first line of a CSV names its columns")
+    raise BadInput(f"{path}:1: holds NUL bytes; it is not a CSV (a Parquet file ends in .parquet)")
+
+
+def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), texts: Sequence[str] = ()) -> pa.Table:
+    """The wanted columns with the types that their values suggest; of a CSV, `numbers` and `texts` as these alone.
+
+    Raises:
+        BadInput: a column is absent or stands there twice, a line or a number can't be read, or there are no rows.
+    """
+    names = header(path)
+    _check_columns(path, names, wanted)
+    try:
+        if is_parquet(path):
+            _check_size(path, pa.parquet.read_metadata(path.absolute()).num_rows, len(wanted))
+            columns = pa.parquet.read_table(path.absolute(), columns=list(wanted), partitioning=None)
+        else:
+            types = dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(texts, pa.string())
+            columns = _read_csv(path, names, list(wanted), types)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path}: can't be read: {first_line(error)}") from None
+    if columns.num_rows == 0:
+        raise BadInput(f"{path}: has a header but no rows")
+    _check_size(path, columns.num_rows, len(wanted))
+    return columns
+
+
+def blocks(path: Path, wanted: Sequence[str], *, numbers: Sequence[str]) -> Iterator[pa.Table]:
+    """The same, some rows at a time; of a CSV, `numbers` as these and others as the first rows suggest.
+
+    Raises:
+        BadInput: a column is absent or stands there twice, or there are too many rows.
+        pa.ArrowException: a line or a value can't be read.
+    """
+    names = header(path)
+    _check_columns(path, names, wanted)
+    count = 0
+    for block in _blocks(path, names, list(wanted), dict.fromkeys(numbers, pa.float64())):
+        count += block.num_rows
+        _check_size(path, count, len(wanted))
+        yield pa.Table.from_batches([block])
+
+
+def _blocks(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    if is_parquet(path):
+        yield from pa.parquet.ParquetFile(path.absolute()).iter_batches(BLOCK, columns=wanted)
+    else:
+        how = _how(path, names, wanted, types, threads=True)
+        how["read_options"].block_size = TEXT
+        with pa.csv.open_csv(path, **how, memory_pool=pa.system_memory_pool()) as rows:
+            yield from rows
+
+
+def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """Columns that were read, as numbers: (row, column) float64, NaN where none stands.
+
+    Raises:
+        BadInput: a column holds something else, or a number is infinite or too large.
+    """
+    values, faults = np.empty((columns.num_rows, len(names))), list[tuple[int, int]]()
+    for index, name in enumerate(names):  # one by one: a long file's columns need not be there twice over
+        values[:, index] = _float64(path, columns.column(name), name)
+        with np.errstate(invalid="ignore"):
+            too_large = np.flatnonzero((values[:, index] > LARGEST) | (values[:, index] < -LARGEST))
+        if len(too_large):
+            faults.append((int(too_large[0]), index))
+    if faults:
+        row, column = min(faults)
+        raise BadInput(
+            f"{place(path, row)}: column {quoted(names[column])}: {values[row, column]:g} is infinite or too "
+            "large; leave it empty if missing"
+        )
+    return values
+
+
+def spans(rows: int) -> Iterator[slice]:
+    """All rows, some at a time: what is worked out of a long file's values must not lie beside them as a whole."""
+    for start in range(0, rows, BLOCK):
+        yield slice(start, min(start + BLOCK, rows))
+
+
+def float64(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers as float64: NaN where none stands, whole numbers beyond 2**53 rounded."""
+    values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
+    return values
+
+
+def place(path: Path, row: int) -> str:
+    """Where a row stands, from 0: a CSV's line, a Parquet file's row from 1."""
+    return f"{path}:{_line(path, row)}"
+
+
+def check(path: Path, wanted: str) -> None:
+    """Whether there is a file to read, of the kind that is wanted.
+
+    Raises:
+        BadInput: there is none; with the nearest name.
+    """
+    if any("\ud800" <= c <= "\udfff" for c in str(path.absolute())):
+        raise BadInput(f"{shown(str(path), 300)}: holds bytes that are no UTF-8, in its name or a folder's; rename it")
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, _siblings(path), n=1)
+        raise BadInput(f"{shown(str(path), 300)}: no such file" + (f", did you mean {shown(near[0])}?" if near else ""))
+    if not path.is_file():
+        raise BadInput(f"{path}: is not a file; data.path names {wanted}")
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is read as Parquet, by its name; else as CSV."""
+    return path.suffix.lower() in {".parquet", ".pq"}
+
+
+def quoted(text: str, length: int = LONGEST_SHOWN) -> str:
+    """A name or a value out of a file, for a message: in quotes, on one line, cut where it is long."""
+    return repr(text if len(text) <= length else f"{text[: length - 3]}...")
+
+
+def shown(text: str, length: int = LONGEST_SHOWN) -> str:
+    """The same without quotes."""
+    return quoted(text, length)[1:-1]
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of a file's columns, for a message."""
+    return ", ".join(map(shown, names[:12])) + (", …" if len(names) > 12 else "")
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says is wrong, short enough for a message."""
+    return shown((str(error).splitlines() or [type(error).__name__])[0], 200)
+
+
+def _siblings(path: Path) -> list[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def _check_size(path: Path, rows: int, columns: int) -> None:
+    if rows * columns > MOST_VALUES:
+        raise BadInput(
+            f"{path}: has {rows:,} rows of {columns} columns that are wanted; {MOST_VALUES:,} values are the most that "
+            "are read, so give fewer rows or columns"
+        )
+
+
+def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
+    counts = Counter(names)
+    if repeated := sorted(name for name in set(wanted) if counts[name] > 1):
+        raise BadInput(f"{path}:1: column {quoted(repeated[0])} stands in the header twice; name columns differently")
+    faults = []
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f", did you mean {shown(near[0])}?" if near else ""
+            faults.append(f"{path}: has no column {quoted(name)}{hint} (columns: {listed(names)})")
+    if faults:
+        raise BadInput(*faults)
+
+
+def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> pa.Table:
+    # In blocks, a kind is guessed from the first one, and what turns out to be another makes texts of all whose kind
+    # is guessed.
+    in_blocks = path.stat().st_size > LONG and len(set(wanted) - set(types)) <= 1
+
+    def convert(column_types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
+        how = _how(path, names, wanted, column_types, threads=threads)
+        if not in_blocks:
+            return pa.csv.read_csv(path, **how)
+        with pa.csv.open_csv(path, **how, memory_pool=pa.system_memory_pool()) as rows:
+            return pa.Table.from_batches(rows, schema=rows.schema)
+
+    try:
+        return convert(types, threads=True)
+    except pa.ArrowInvalid:
+        # A column whose kind was guessed from the first block only is read as text. If that fails too, the
+        # error tells the row: it is known where one thread reads alone.
+        texts = {name: pa.string() for name in wanted if name not in types}
+        try:
+            return convert(types | texts, threads=False)
+        except pa.ArrowInvalid as error:
+            raise BadInput(_located(path, names, error)) from None
+
+
+def _how(
+    path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType], *, threads: bool
+) -> dict[str, Any]:
+    """How pyarrow is to read a CSV."""
+    with path.open("rb") as lines:
+        line = lines.readline(LONGEST_HEADER)
+    if not line.endswith(b"\n"):
+        raise BadInput(f"{path}: has a header but no rows")
+    return {
+        "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
+        # In a file of one column an empty line is a missing value.
+        "parse_options": pa.csv.ParseOptions(
+            delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1
+        ),
+        "convert_options": pa.csv.ConvertOptions(
+            include_columns=wanted,
+            column_types=types,
+            null_values=NULLS,
+            strings_can_be_null=True,
+        ),
+    }
+
+
+def _delimiter(text: str) -> str:
+    text = re.sub(r'"[^"]*"', "", text)
+    return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
+
+
+def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> str:
+    """What pyarrow found wrong with a CSV, with its line; pyarrow counts rows from 1, the header included."""
+    text = " ".join(str(error).split())
+    row = re.search(r"Row #(\d+): ", text)
+    where = place(path, int(row[1]) - 2) if row else f"{path}"
+    if value := re.search(r"CSV column #(\d+): .*conversion error to double: invalid value '(.*)'", text):
+        return (
+            f"{where}: column {quoted(names[int(value[1])])}: {value[2][:40]!r} is not a number; numbers are written "
+            "as in 3.14, a missing one is left empty"
+        )
+    if lengths := re.search(r"Expected (\d+) columns, got (\d+)", text):
+        return f"{where}: has {lengths[2]} fields, the header has {lengths[1]}"
+    if "straddling" in text:  # pyarrow's words for a line that is longer than the block that it reads
+        return f"{path}: has a line of a megabyte or more; close the quote that is open there, or shorten the line"
+    if "out of sync" in text:
+        return f"{path}: has text in quotes that goes over several lines; close the quote, or take the line ends out"
+    return f"{where}: can't be read as CSV: {shown(text, 200)}"
+
+
+def _float64(path: Path, column: pa.ChunkedArray, name: str) -> np.ndarray:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
+        raise BadInput(f"{path}: column {quoted(name)} holds {column.type}, must hold numbers")
+    return float64(column)
+
+
+def _line(path: Path, row: int) -> int:
+    """The line of a CSV's data row, of a Parquet file its row from 1."""
+    if is_parquet(path):
+        return row + 1
+    if len(header(path)) == 1:
+        return row + 2
+    with path.open("rb") as lines:  # empty lines are no rows
+        filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
+        return next(itertools.islice(filled, row + 1, None), row + 2)

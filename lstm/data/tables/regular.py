@@ -1,0 +1,370 @@
+"""Reads a CSV or Parquet file into a regular table: sorted, one row per step, gaps as NaN."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+
+from lstm.config.forecast import DataConfig
+from lstm.data.tables import chunked, reader, sentinels
+from lstm.data.tables.sentinels import Odd
+from lstm.records.errors import BadInput
+
+STEADY = 1000  # rows that tell the step of all where these are evenly spaced: no months, quarters or years are so long
+OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from UTC, after a time of day
+
+SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Evenly spaced times, each made when it is asked for: all of a long series' would be as large as its values."""
+
+    first: Any  # a datetime64, or a whole number
+    gap: Any
+    count: int
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Times of the rows: (row,)."""
+        start, stop, _ = rows.indices(self.count)
+        times: np.ndarray = self.first + self.gap * np.arange(start, stop)
+        return times
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A regular time series in its original units."""
+
+    times: pd.DatetimeIndex | pd.RangeIndex | pd.Index  # (time,)
+    values: np.ndarray  # (time, column) float64, NaN where nothing was measured; see `base`
+    columns: tuple[str, ...]
+    step: str  # a pandas offset ("7D", "MS"), "" where rows are only in order
+    fingerprint: str  # SHA-256 of the file's bytes
+    notes: tuple[str, ...]  # what was found and done, for people
+    base: np.ndarray | None = (
+        None  # (column,): not None where `values` are float32 and less this (`lstm.data.tables.chunked`)
+    )
+    odd: tuple[tuple[Odd, pd.Index], ...] = ()  # values far outside of all others, each with the times of its rows
+
+    @property
+    def grid(self) -> Grid | np.ndarray:
+        """The times, where they are evenly spaced without a number for each: (time,)."""
+        if isinstance(self.times, pd.RangeIndex):
+            return Grid(np.int64(self.times.start), np.int64(self.times.step), len(self.times))
+        times = self.times.to_numpy()
+        return Grid(times[0], times[1] - times[0], len(times)) if len(times) > 1 and is_steady(self.times) else times
+
+
+def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
+    """Reads the columns that the configuration names; of a long file, if `lean`, as values less a `base`.
+
+    Raises:
+        BadInput: the file, a column, a time or a value is not what it should be.
+    """
+    path = folder / config.path
+    found = chunked.read(path, config.time, config.columns) if lean and not config.step else None
+    zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
+    notes: list[str] = []
+    index: pd.Index = pd.RangeIndex(len(values))
+    step, base = "", found.base if found else None
+    far = tuple(
+        (each, (index if times is None else times)[each.rows])
+        for each in sentinels.find(path, config.columns, values, base)
+    )
+    if times is not None:
+        if zone:
+            kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
+            notes.append(f"times in {reader.quoted(config.time or '')} {kept} UTC")
+        index, values, step = _regular(path, times, values, config, notes)
+    if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
+        notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
+    return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
+
+
+def _whole(path: Path, config: DataConfig) -> tuple[str | None, pd.Index | None, np.ndarray]:
+    """The zone that times are written in, the times, the values."""
+    raw = reader.read(path, [*([config.time] if config.time else []), *config.columns], numbers=config.columns)
+    values = reader.numbers(path, raw, config.columns)
+    written = raw.column(config.time) if config.time else None
+    del raw
+    pa.system_memory_pool().release_unused()  # a long file's numbers need not be there twice
+    if config.time is None or written is None:
+        return None, None, values
+    return _zone(written), times_of(path, written, config.time), values
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the file's bytes, in hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
+    """The time column as times in UTC, or as whole numbers where it counts steps.
+
+    Raises:
+        BadInput: a time is missing or can't be read.
+    """
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise BadInput(
+            f"{reader.place(path, row)}: column {reader.quoted(name)} has no time there; every row needs one"
+        )
+    if pa.types.is_integer(column.type):
+        try:
+            numbers: pd.Index = pd.Index(column.cast(pa.int64()).to_numpy())
+        except pa.ArrowInvalid as error:
+            raise BadInput(
+                f"{path}: time column {reader.quoted(name)} can't be read: {reader.first_line(error)}"
+            ) from None
+        return numbers
+    if pa.types.is_floating(column.type):
+        raise BadInput(
+            f"{path}: time column {reader.quoted(name)} holds fractions; use ISO 8601 times or whole numbers"
+        )
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))  # Python's dates end with the year 9999
+    raw = pd.Series(column.to_pandas())
+    try:
+        times = _parsed(raw)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{path}: time column {reader.quoted(name)} can't be read: {reader.first_line(error)}") from None
+    if times.isna().any():
+        row = int(np.flatnonzero(times.isna().to_numpy())[0])
+        raise BadInput(
+            f"{reader.place(path, row)}: column {reader.quoted(name)}: {str(raw.iloc[row])[:40]!r} is not a time; "
+            "write times as in 2016-07-01 or 2016-07-01 13:00:00"
+        )
+    naive: pd.DatetimeIndex = pd.DatetimeIndex(times.dt.tz_localize(None))
+    return naive
+
+
+def _parsed(raw: pd.Series) -> pd.Series:
+    """Times in UTC, NaT for what is none: ISO 8601, else the one format that the first value shows.
+
+    Raises:
+        ValueError: days and months could be told apart in two ways.
+    """
+    text = raw.astype(str) if raw.dtype == object or isinstance(raw.dtype, pd.StringDtype) else None
+    if text is not None:
+        raw = raw.where(text.str.contains(r"\d"))  # pandas takes "now" for a time
+    times = pd.to_datetime(raw, errors="coerce", utc=True, format="ISO8601")
+    if text is not None and times.isna().any():
+        times = _in_one_format(raw, otherwise=times)
+    return times.where(times.dt.year.between(1, 9999))
+
+
+def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="Could not infer format")  # each value would be guessed alone
+        try:
+            orders = [pd.to_datetime(raw, errors="coerce", utc=True, dayfirst=first) for first in (False, True)]
+        except UserWarning:
+            return otherwise
+    whole = [times for times in orders if not times.isna().any()]
+    if len(whole) == 2 and not whole[0].equals(whole[1]):
+        raise ValueError(
+            f"{str(raw.iloc[0])[:40]!r} could be a day and month or a month and day; write times as in 2016-07-01"
+        )
+    return whole[0] if whole else otherwise
+
+
+def _zone(column: pa.ChunkedArray) -> str | None:
+    """The zone or the offsets that times are written in, UTC where a CSV's are known no closer; None without."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_timestamp(column.type):
+        zone: str | None = column.type.tz
+        return zone
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    found = pa.compute.struct_field(pa.compute.extract_regex(column, OFFSET), "offset").drop_null().unique()
+    return ", ".join(sorted({text.replace("z", "Z").replace("Z", "UTC") for text in found.to_pylist()})) or None
+
+
+def infer_step(times: pd.Index) -> str | None:
+    """The time between two rows as a pandas offset, or None where the times are irregular; times are sorted."""
+    if len(times) < 2:
+        return None
+    if is_steady(times):
+        times = times[:STEADY]
+    gaps = pd.Series(times[1:] - times[:-1])
+    usual = gaps.mode().iloc[0]
+    if not isinstance(times, pd.DatetimeIndex):
+        return str(int(usual)) if bool((gaps > 0).all()) and bool(((gaps % usual) == 0).all()) else None
+    if not times.is_unique:
+        return None
+    return _months(times) or (_offset(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
+
+
+def is_steady(times: pd.Index) -> bool:
+    """Whether each row is as far from the one before it as the second from the first."""
+    numbers = times.to_numpy().view(np.int64)
+    return all(
+        bool((np.diff(numbers[max(rows.start - 1, 0) : rows.stop]) == np.diff(numbers[:2])).all())
+        for rows in reader.spans(len(numbers))
+    )
+
+
+def _months(times: pd.DatetimeIndex) -> str | None:
+    """The step of times that all lie at a month's start, or all at a month's end."""
+    distances = np.diff(times.year.to_numpy() * 12 + times.month.to_numpy())
+    usual = int(pd.Series(distances).mode().iloc[0])
+    if usual < 1 or (distances % usual).any() or (times - times.normalize()).nunique() > 1:
+        return None
+    at = {"S": times.day == 1, "E": times.is_month_end}
+    side = next((side for side, there in at.items() if bool(there.all())), None)
+    if side is None:
+        return None
+    # pandas' quarters and years start in January; others are told in months.
+    whole = (times.month[0] - (side == "S")) % usual == 0
+    unit = {1: "M", 3: "Q", 12: "Y"}.get(usual) if whole else None
+    return f"{unit}{side}" if unit else f"{usual}M{side}"
+
+
+def _offset(gap: pd.Timedelta) -> str:
+    for unit in ("D", "h", "min", "s", "ms", "us"):
+        one = pd.Timedelta(1, unit)
+        if gap % one == pd.Timedelta(0):
+            return f"{gap // one}{unit}"
+    return f"{gap.as_unit('ns').value}ns"
+
+
+def _regular(
+    path: Path, times: pd.Index, values: np.ndarray, config: DataConfig, notes: list[str]
+) -> tuple[pd.Index, np.ndarray, str]:
+    if not times.is_monotonic_increasing:
+        order = np.argsort(times.to_numpy(), kind="stable")
+        times, values = times[order], values[order]
+        notes.append("rows were not in the order of time and have been sorted")
+    if times.has_duplicates and not config.step:
+        first = times[times.duplicated()][0]
+        raise BadInput(
+            f"{path}: time {first} stands there {int((times == first).sum())} times; keep one row per time "
+            "(a file that holds several series needs one file each), or give data.step to average rows"
+        )
+    if isinstance(times, pd.DatetimeIndex):
+        return _regular_times(path, times, values, config, notes)
+    column = reader.quoted(config.time or "")
+    if config.calendar or config.step:
+        field = "calendar" if config.calendar else "step"
+        raise BadInput(f"{path}: data.{field} needs times, but column {column} holds whole numbers")
+    step = infer_step(times) or ("1" if len(times) < 2 else None)
+    if step is None:
+        raise BadInput(f"{path}: the numbers in time column {column} are irregular; use one row per step")
+    _check_size(path, (int(times[-1]) - int(times[0])) / int(step), len(times), step)
+    grid = pd.RangeIndex(int(times[0]), int(times[-1]) + 1, int(step))
+    return _on_grid(path, grid, times, values, config, notes, step)
+
+
+def _regular_times(
+    path: Path, times: pd.DatetimeIndex, values: np.ndarray, config: DataConfig, notes: list[str]
+) -> tuple[pd.Index, np.ndarray, str]:
+    step = config.step or infer_step(times)
+    if step is None:
+        raise BadInput(
+            f"{path}: the times are irregular (between {(times[1:] - times[:-1]).min()} and "
+            f"{(times[1:] - times[:-1]).max()} apart); give data.step (such as 1h) to average rows into steps"
+            if len(times) > 1
+            else f"{path}: has one row; a time series needs more"
+        )
+    if not config.step and is_steady(times):
+        return times, values, step  # as they are: a grid would be as large as a long file's values
+    try:
+        offset = pd.tseries.frequencies.to_offset(step)
+    except ValueError:
+        offset = None
+    try:
+        if offset is None or times[0] + offset <= times[0]:
+            raise BadInput(f"data.step: {reader.quoted(step)} is not a step; write it as in 15min, 1h, 1D, 7D or MS")
+        width = (times[0] + offset + offset) - (times[0] + offset)
+        _check_size(path, (times[-1] - times[0]) / width, len(times), step)
+        grid = pd.date_range(times[0], times[-1], freq=offset)
+        if grid.empty:
+            raise BadInput(
+                f"data.step: no step of {step} ends in {path}, from {times[0]} to {times[-1]}; give a shorter one"
+            )
+        averaged = None
+        if not times.equals(grid) and (times.has_duplicates or _places(grid, times) is None):
+            averaged = pd.DataFrame(values, index=times).resample(offset).mean()
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{path}: steps of {step} can't be laid over its times: {reader.first_line(error)}") from None
+    if averaged is not None:
+        notes.append(f"{len(times)} rows were averaged into {len(averaged)} steps of {step}")
+        times, values, grid = pd.DatetimeIndex(averaged.index), averaged.to_numpy(), pd.DatetimeIndex(averaged.index)
+    return _on_grid(path, grid, times, values, config, notes, step)
+
+
+def _check_size(path: Path, steps: float, rows: int, step: str) -> None:
+    """Refuses a step that would make so many rows that memory may not hold them."""
+    if steps >= max(1_000_000, 50 * rows):
+        raise BadInput(
+            f"{path}: steps of {step} would make {steps + 1:,.0f} rows of {rows:,}; mend the times, or check data.step"
+        )
+
+
+def _on_grid(
+    path: Path,
+    grid: pd.Index,
+    times: pd.Index,
+    values: np.ndarray,
+    config: DataConfig,
+    notes: list[str],
+    step: str,
+) -> tuple[pd.Index, np.ndarray, str]:
+    absent = len(grid) - len(times)
+    if absent:
+        places = _places(grid, times)
+        assert places is not None  # its step was found from them, or they were averaged
+        there = np.zeros(len(grid), dtype=bool)
+        there[places] = True
+        first = grid[int(np.argmin(there))]
+        if config.missing == "refuse":
+            raise BadInput(
+                f"{path}: {absent} of {len(grid)} steps of {step} are missing, first {first}; say what to do with "
+                "data.missing: interpolate, forward_fill or skip"
+            )
+        notes.append(f"{absent} of {len(grid)} steps of {step} are missing, first {first}")
+        full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
+        full[places] = values
+        values = full
+    return grid, values, step
+
+
+def _places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
+    """Which row of the grid each time is, both being sorted: (row,) int32; None where one is none of them.
+
+    pandas would lay a table over the grid, which is larger than a long file's values.
+    """
+    wanted, found = grid.to_numpy(), np.empty(len(times), dtype=np.int32)
+    for rows in reader.spans(len(times)):
+        some = times[rows].to_numpy()
+        found[rows] = np.minimum(np.searchsorted(wanted, some.astype(wanted.dtype)), len(wanted) - 1)
+        if (wanted[found[rows]] != some).any():
+            return None
+    return found
+
+
+def season_of(source: Table) -> int:
+    """Steps in the shortest usual season (day, week, year) that is longer than one step; 1 without times."""
+    if not isinstance(source.times, pd.DatetimeIndex) or len(source.times) < 2:
+        return 1
+    step_s = step_seconds(source.times, source.step)
+    lengths = [round(season_s / step_s) for season_s in SEASONS_S]
+    return next((n for n in lengths if n >= 2 and n * 2 <= len(source.times)), 1)
+
+
+def step_seconds(times: pd.DatetimeIndex, step: str) -> float:
+    """How long a step of regular times is; a working day 7/5 of a day, so that a week has five."""
+    offset = pd.tseries.frequencies.to_offset(step)
+    if isinstance(offset, pd.offsets.BusinessDay):
+        return offset.n * 7 / 5 * 86_400
+    some = times[: reader.BLOCK]  # only months differ in length, and nobody has so many
+    return float(pd.Series(some[1:] - some[:-1]).median().total_seconds())

@@ -1,0 +1,1 @@
+"""What `sweep probe` measures of a trained network."""

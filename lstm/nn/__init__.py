@@ -1,0 +1,1 @@
+"""The networks, their cells, and what stands beside them."""

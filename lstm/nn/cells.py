@@ -1,0 +1,118 @@
+"""The recurrent cells by name: what builds each, how its gates start, how it runs over sequences of any length.
+
+A new cell is a class of torch.nn's interface (batch_first) and a line in `CELLS`.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from lstm.config.model import ModelConfig
+from lstm.nn.variants import VARIANTS, LstmVariant
+
+Cell = nn.RNNBase | LstmVariant
+State = Tensor | tuple[Tensor, ...]
+CELLS: Mapping[str, Callable[..., Cell]] = {
+    "rnn": partial(nn.RNN, batch_first=True),  # tanh
+    "gru": partial(nn.GRU, batch_first=True),
+    "lstm": partial(nn.LSTM, batch_first=True),
+    **{name: partial(LstmVariant, name) for name in VARIANTS},
+}
+
+
+def build(model: ModelConfig, inputs: int, lookback: int) -> Cell:
+    """The cell that a configuration describes, over so many input columns; its weights come from torch's generator."""
+    # As with dropout between the layers of one: where a search draws what does not go together, it does nothing.
+    name = model.variant if model.variant and model.cell == "lstm" else model.cell
+    cell = CELLS[name](
+        inputs,
+        model.hidden_size,
+        model.num_layers,
+        # torch.nn applies dropout between layers only, and warns where there is one layer.
+        dropout=model.dropout if model.num_layers > 1 else 0.0,
+        bidirectional=model.bidirectional,
+    )
+    if model.forget_bias is not None and model.cell == "lstm" and name != "no_forget_gate":
+        set_forget_bias(cell, model.forget_bias, lookback)
+    return cell
+
+
+@torch.no_grad()
+def set_forget_bias(cell: Cell, bias: float | Literal["chrono"], longest: int) -> None:
+    """Sets where the forget gates start, in every layer and direction.
+
+    A number is the gate's bias. `chrono` draws it for memories of 1 to `longest` steps (Tallec and Ollivier: Can
+    recurrent neural networks warp time? ICLR 2018, equation 16): forget bias log(u) with u uniform between 1 and
+    longest - 1, input bias its opposite. Coupled gates forget with f = 1 - i = sigmoid(-(what i is the sigmoid of)), so
+    there the input gate's bias is the opposite of the forget bias wanted, of a number as well.
+
+    A bias is the sum of two in torch.nn; it is put into bias_ih, and bias_hh is 0 there.
+
+    Raises:
+        ValueError: the cell has no forget gate.
+    """
+    switches = cell.switches if isinstance(cell, LstmVariant) else VARIANTS["no_peepholes"]
+    if isinstance(cell, nn.RNN | nn.GRU) or not switches.forget_gate:
+        raise ValueError("this cell has no forget gate")
+    for name, parameter in cell.named_parameters():
+        if not name.startswith("bias_ih"):
+            continue
+        by_block = parameter.view(len(switches.blocks), -1)
+        other = cell.get_parameter(name.replace("bias_ih", "bias_hh")).view_as(by_block)
+        if bias == "chrono":
+            forget = torch.empty_like(by_block[0]).uniform_(1, max(longest - 1, 1)).log()
+        else:
+            forget = torch.full_like(by_block[0], bias)
+        wanted = {"forget_gate": forget}
+        if bias == "chrono" or switches.coupled_gates:
+            wanted["input_gate"] = -forget
+        for block, value in wanted.items():
+            if block in switches.blocks:
+                index = switches.blocks.index(block)
+                by_block[index], other[index] = value, 0
+
+
+def run(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+    """Runs a cell over sequences that may differ in length.
+
+    Args:
+        cell: Any of `CELLS`.
+        x: `(batch, time, input)`; what lies beyond a sequence's length is not looked at.
+        state: What an earlier call gave; None starts with zeros.
+        lengths: `(batch,)`, whole numbers of at least 1; None where every step of every sequence counts.
+
+    Returns:
+        The last layer's states `(batch, time, directions * hidden)`, 0 beyond a sequence's length, and the state after
+        each sequence's last step. Backwards a sequence starts at its last step that counts.
+    """
+    if isinstance(cell, LstmVariant):
+        return cell(x, state, lengths)  # type: ignore[no-any-return] # torch leaves it untyped
+    if lengths is None:
+        return cell(x, state)  # type: ignore[no-any-return]
+    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    states, end = cell(packed, state)
+    return pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])[0], end
+
+
+def summary(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> Tensor:
+    """What a cell has made of each whole sequence: the last layer's state, `(batch, directions * hidden)`.
+
+    Forwards that is the state after a sequence's last step; backwards, which ends there, the one at its first.
+    """
+    if lengths is None:
+        states, _ = run(cell, x, state)
+        last = states[:, -1]
+    else:
+        lengths = lengths.to(x.device)
+        if cell.bidirectional:
+            states, _ = run(cell, x, state, lengths)
+        else:  # what comes after a state can't change it, so torch.nn's quicker way, without packing, will do
+            counts = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(-1)
+            states, _ = run(cell, torch.where(counts.unsqueeze(-1), x, 0), state)
+        last = states[torch.arange(len(x), device=x.device), lengths - 1]
+    size = cell.hidden_size
+    return torch.cat([last[:, :size], states[:, 0, size:]], dim=1) if cell.bidirectional else last

@@ -1,0 +1,103 @@
+"""Where a forecaster's linear map starts: a ridge regression on the training part, its penalty chosen on validation.
+
+It is fitted once, before the first epoch; from then on the checkpoint holds it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from lstm.config.forecast import DataConfig
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import Series
+from lstm.nn import ridge
+from lstm.nn.networks import LONGEST_MAP, Forecaster
+
+PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-6, 11))  # times the changes' mean square
+FITTED, CHOSEN_ON = 65_536, 8_192  # windows at most, spread evenly: neighbours are nearly alike
+BLOCK = 2**20  # numbers in a block of windows (8 MiB), or one window's
+
+
+def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
+    """Sets a network's map, if it has one, each target's by itself.
+
+    One that can't be fitted stays as it is, and forecasts the last value.
+    """
+    if trial.model.residual != "linear":
+        return
+    assert isinstance(network, Forecaster)
+    config, linear = trial.data_as(DataConfig), network.linear
+    # On one thread, however many there are: sums in another order have other last bits.
+    with threadpool_limits(1, user_api="blas"):
+        for target in range(len(series.targets)):
+            if (found := fit(series, config, target)) is not None:
+                linear.fitted[target] = torch.from_numpy(found.weights)
+                linear.intercept[:, target] = torch.from_numpy(found.intercept)
+
+
+def fit(series: Series, config: DataConfig, target: int) -> ridge.Ridge | None:
+    """The ridge regression of a target's changes ahead on those of its look-back, both to the last value.
+
+    Windows in which a value of the target was filled in within the horizon do not count. None where there are no
+    others, or values are not finite.
+    """
+    values, origins = series.values[:, target], _measured(series, config, target)
+    trained = _blocks(values, _some(origins, FITTED), config)
+    judged = _blocks(values, _some(series.origins("validation", config), CHOSEN_ON), config)
+    if not len(origins):
+        return None
+    with np.errstate(all="ignore"):
+        total, count = np.add.reduce([(np.square(inputs).sum(), inputs.size) for inputs, _ in trained()])
+        usual = float(total / max(count, 1))
+        if not np.isfinite(usual):
+            return None
+        # Relative to the changes, so that the choice does not hang on the data's unit.
+        candidates = ridge.fit(trained, [penalty * (usual or 1.0) for penalty in PENALTIES])
+        best = ridge.choose(candidates, ridge.errors(candidates, judged))
+    return best if np.isfinite(best.weights).all() and np.isfinite(best.intercept).all() else None
+
+
+def start_bytes(series: Series, trial: TrialConfig) -> int:
+    """An estimate of what a map needs beside its trained weights: where it started, kept and saved; its fit."""
+    if trial.model.residual != "linear":
+        return 0
+    config = trial.data_as(DataConfig)
+    steps = min(config.lookback, LONGEST_MAP)
+    kept = 5 * 4 * len(series.targets) * steps * config.horizon
+    block = min(max(BLOCK, steps + config.horizon), len(series.values) * (steps + config.horizon))
+    return kept + 8 * (4 * block + 6 * steps**2 + 2 * len(PENALTIES) * steps * config.horizon)
+
+
+def _measured(series: Series, config: DataConfig, target: int) -> np.ndarray:
+    """Origins of the training windows in whose horizon the target was measured at every step."""
+    origins = series.train_origins(config)
+    if series.holes is None:
+        return origins
+    ahead = np.lib.stride_tricks.sliding_window_view(series.holes[:, target], config.horizon)
+    kept: np.ndarray = origins[~ahead[origins].any(axis=1)]
+    return kept
+
+
+def _some(origins: np.ndarray, most: int) -> np.ndarray:
+    if len(origins) <= most:
+        return origins
+    chosen: np.ndarray = origins[np.linspace(0, len(origins) - 1, most).round().astype(np.int64)]
+    return chosen
+
+
+def _blocks(values: np.ndarray, origins: np.ndarray, config: DataConfig) -> ridge.Blocks:
+    """The windows of some origins, a block at a time: changes of the look-back and ahead, float64."""
+    steps = min(config.lookback, LONGEST_MAP)
+    windows = np.lib.stride_tricks.sliding_window_view(values, steps + config.horizon)
+    size = max(1, BLOCK // (steps + config.horizon))
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for first in range(0, len(origins), size):
+            window = windows[origins[first : first + size] - steps].astype(np.float64)
+            window -= window[:, steps - 1 : steps].copy()
+            yield window[:, : steps - 1], window[:, steps:]
+
+    return blocks

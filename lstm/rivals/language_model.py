@@ -1,0 +1,117 @@
+"""Rivals of the task `language_model`: counts of up to six symbols in a row."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from lstm.config.language_model import TextData
+from lstm.config.trial import TrialConfig
+from lstm.data.language_model import Text
+from lstm.records.epoch import Judged
+from lstm.rivals import judged
+from lstm.rivals.rival import Fitted, Judgement
+
+MOST_ORDER = 6  # symbols in a row
+MOST_SYMBOLS = 2**23  # that are counted
+BLOCK = 2**18  # symbols judged at once
+
+
+class Counts:
+    """Interpolated n-grams, smoothed by Witten and Bell's rule (1991; method C), which has nothing to choose.
+
+    After a context that was seen n times, before d different symbols, p(next) = (count + d * p'(next)) / (n + d), where
+    p' has a context that is one symbol shorter. The unigram's counts are each one more than seen. So two symbols in a
+    row are the baseline's bigram.
+    """
+
+    name = "n-grams"
+    about = (
+        "Counts of up to six symbols in a row in the training part, interpolated by Witten and Bell's rule; how many "
+        "in a row is chosen on validation."
+    )
+    needs: tuple[str, ...] = ()
+
+    def fit(self, data: Text, config: TrialConfig) -> Fitted:
+        """Counts all orders, and keeps those up to the one that is best on validation."""
+        stop = data.bounds("train")[1]
+        ids = data.ids[max(stop - MOST_SYMBOLS, 0) : stop].astype(np.int64)
+        arrays = _counted(ids, data.inputs)
+        losses = np.stack([each.sum(axis=1) for each in _losses(arrays, data, "validation", MOST_ORDER)]).sum(axis=0)
+        order = int(losses.argmin()) + 1
+        kept = {name: array for name, array in arrays.items() if int(name.split("/")[1]) <= order}
+        note = f"counted in the last {len(ids):,} of {stop:,} training symbols" if len(ids) < stop else ""
+        unit = config.data_as(TextData).unit
+        title = f"counts of {order} {unit} in a row" if order > 1 else f"counts of {unit}"
+        return Fitted(self.name, title, {"order": order, "symbols": len(ids)}, kept, note)
+
+    def judge(self, fitted: Fitted, data: Text, config: TrialConfig, part: Judged) -> Judgement:
+        """Each symbol after those before it, whatever part they are in."""
+        order = int(fitted.settings["order"] or 1)
+        losses = np.concatenate([each[-1] for each in _losses(fitted.arrays, data, part, order)])
+        return judged.symbols(self.name, part, data.bounds(part)[0], losses, config.data_as(TextData))
+
+
+def _counted(ids: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """The counts of each order: `keys/n` in order, which are (number of the context) * size + symbol, `counts/n`.
+
+    Contexts are numbered by their place in the order before; of each `seen/n` says how often it was, `different/n`
+    before how many symbols.
+    """
+    counts = np.bincount(ids, minlength=size)
+    found = {"counts/1": _small(counts)}
+    grams, contexts = ids, size  # the number of what ends at each place, and how many there are
+    for order in range(2, MOST_ORDER + 1):
+        if len(ids) < order:
+            break
+        keys, places, counts = np.unique(grams[:-1] * size + ids[order - 1 :], return_inverse=True, return_counts=True)
+        found |= {f"keys/{order}": keys, f"counts/{order}": _small(counts)}
+        found[f"seen/{order}"] = _small(np.bincount(grams[:-1], minlength=contexts))
+        found[f"different/{order}"] = _small(np.bincount(keys // size, minlength=contexts))
+        grams, contexts = places, len(keys)
+    return found
+
+
+def _small(counts: np.ndarray) -> np.ndarray:
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+
+
+def _losses(arrays: Mapping[str, np.ndarray], data: Text, part: Judged, most: int) -> Iterator[np.ndarray]:
+    """The loss of each symbol by each order, block by block: (order, symbol), nats."""
+    start, stop = data.bounds(part)
+    for first in range(start, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        yield -np.log(_likely(arrays, data.ids, first, last, data.inputs, most))
+
+
+def _likely(
+    arrays: Mapping[str, np.ndarray], ids: np.ndarray, first: int, last: int, size: int, most: int
+) -> np.ndarray:
+    """The probability of each symbol from first to last by each order: (order, symbol)."""
+    begin = max(first - most + 1, 0)
+    symbols = ids[begin:last].astype(np.int64)
+    own = slice(first - begin, None)
+    unigram = (arrays["counts/1"].astype(np.float64) + 1) / (arrays["counts/1"].sum(dtype=np.float64) + size)
+    likely = [unigram[symbols[own]]]
+    grams = symbols  # what ends at each place; -1 where it was never counted, or would begin before the text
+    for order in range(2, most + 1):
+        if f"keys/{order}" not in arrays:
+            likely.append(likely[-1])
+            continue
+        keys, counts = arrays[f"keys/{order}"], arrays[f"counts/{order}"]
+        context = np.concatenate([[-1], grams[:-1]])
+        wanted = np.where(context >= 0, context * size + symbols, -1)
+        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        there = keys[places] == wanted
+        grams = np.where(there, places, -1)
+        count = np.where(there, counts[places], 0)[own].astype(np.float64)
+        seen, different = (
+            np.where(context >= 0, arrays[f"{name}/{order}"][context], 0)[own].astype(np.float64)
+            for name in ("seen", "different")
+        )
+        with np.errstate(invalid="ignore"):
+            longer = (count + different * likely[-1]) / (seen + different)
+        likely.append(np.where(seen > 0, longer, likely[-1]))
+    return np.stack(likely)
+
+
+RIVALS = (Counts(),)

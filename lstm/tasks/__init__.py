@@ -1,0 +1,1 @@
+"""The tasks: what is learned, from which data, judged by which metrics."""

@@ -1,0 +1,1 @@
+"""Training: one configuration in, an epoch at a time out."""

@@ -1,0 +1,188 @@
+"""The trainer: a generator that yields one epoch at a time. Whoever iterates decides when to stop.
+
+Every random draw comes from (seed, epoch) or (seed, pass over the data), never from a stream that
+runs on, so a training that was stopped after any epoch and resumed is the same to the bit on the CPU.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Dataset
+from lstm.records.epoch import Epoch, State, Why
+from lstm.tasks import registry as tasks
+from lstm.training.optimizers import optimizer_of, schedule_of
+
+# Purposes of random draws, so that no two of them share a stream.
+WEIGHTS, ORDER, NOISE = range(3)
+
+
+def train(config: TrialConfig, data: Dataset, state: State | None = None, *, device: str = "cpu") -> Iterator[Epoch]:
+    """Trains until it converges or `max_epochs`, yielding each epoch with the state to save.
+
+    The loss is the task's, as is val/loss. To stop, close the generator;
+    to resume, pass the last epoch's state.
+
+    Args:
+        config: What to train.
+        data: The task's data, already split and scaled.
+        state: Where an earlier training of the same configuration stood; None starts anew.
+        device: `cpu`, `cuda` or `cuda:N`.
+    """
+    if state and state.history and state.history[-1].stop:
+        return
+    run = _Run(config, data, device)
+    if state:
+        run.restore(state)
+    else:
+        run.begin()
+    why: Why | None = None
+    while why is None:
+        epoch = run.next_epoch()
+        why = epoch.stop
+        yield epoch
+
+
+class _Run:
+    """A network in training, with all that an epoch changes."""
+
+    def __init__(self, config: TrialConfig, data: Dataset, device: str) -> None:
+        torch.set_flush_denormal(True)  # fading gradients make denormals, which CPUs compute 100 times slower
+        self.config, self.data, self.device = config, data, device
+        training, task = config.training, tasks.of(config)
+        torch.manual_seed(_seed(training.seed, WEIGHTS))
+        self.network = task.build(config, data).to(device)
+        self.optimizer = optimizer_of(training, self.network)
+        self.schedule = schedule_of(training, self.optimizer)
+        self.feed = task.Feed(data, config, device)
+        self.per_pass = math.ceil(self.feed.items / training.batch_size)
+        self.steps_per_epoch = training.steps_per_epoch or self.per_pass
+        self.history: tuple[Epoch, ...] = ()
+        self.best_epoch, self.best_value, self.best_weights = 0, math.nan, dict[str, Any]()
+
+    def begin(self) -> None:
+        """Sets what of a network is no draw; a training that goes on has it in its state."""
+        if (start := getattr(tasks.of(self.config), "start", None)) is not None:
+            start(self.network, self.data, self.config)
+
+    def restore(self, state: State) -> None:
+        self.network.load_state_dict(dict(state.model))
+        # Copied: torch would go on in the state's own tensors, and a state may be resumed from twice.
+        self.optimizer.load_state_dict(_copy(state.optimizer))
+        if self.schedule:
+            self.schedule.load_state_dict(_copy(state.schedule))
+        self.history = state.history
+        self.best_epoch, self.best_value = state.best_epoch, state.best_value
+        self.best_weights = dict(state.best_weights)
+
+    def next_epoch(self) -> Epoch:
+        number = len(self.history) + 1
+        started = time.perf_counter()
+        torch.manual_seed(_seed(self.config.training.seed, NOISE, number))
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        metrics = self._pass(number)
+        judged = self.feed.evaluate(self.network, "validation")
+        metrics |= {f"val/{name}": value for name, value in judged.items()}
+        metrics |= {"lr": rate, "epoch_s": time.perf_counter() - started}
+        self._advance_schedule(metrics["val/loss"])
+        value = metrics[self.config.metric]
+        finite = math.isfinite(metrics["train/loss"]) and math.isfinite(metrics["val/loss"]) and math.isfinite(value)
+        if finite and (self.best_epoch == 0 or self._better(value, self.best_value)):
+            self.best_epoch, self.best_value, self.best_weights = number, value, _copy(self.network.state_dict())
+        stop = self._stop(number, metrics["val/loss"], finite=finite)
+        epoch = Epoch(number, metrics, value, time.time_ns() // 1_000_000, stop)
+        self.history = (*self.history, epoch)
+        return replace(epoch, state=self._state(number))
+
+    def batches(self, number: int) -> Iterator[Any]:
+        """The batches of an epoch; passes over the data follow each other without a gap."""
+        batch: Callable[[int], Any] | None = None
+        current = -1
+        for step in range((number - 1) * self.steps_per_epoch, number * self.steps_per_epoch):
+            in_pass, place = divmod(step, self.per_pass)
+            if batch is None or in_pass != current:
+                batch = self.feed.order(np.random.default_rng([self.config.training.seed, ORDER, in_pass]))
+                current = in_pass
+            yield batch(place)
+
+    def step(self, batch: Any) -> tuple[Tensor, Tensor, int]:
+        """One step of the optimizer; the loss and the gradient's norm, still on the device, and over how many."""
+        training = self.config.training
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._precision():
+            loss, count = self.feed.loss(self.network, batch)
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), training.gradient_clip or math.inf)
+        self.optimizer.step()
+        return loss.detach(), norm, count
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.config.training.precision == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+    def _pass(self, number: int) -> dict[str, float]:
+        self.network.train()
+        sequences = 0
+        # Added up on the device in float64: reading a number each step would make a GPU wait.
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for batch in self.batches(number):
+            loss, norm, count = self.step(batch)
+            sums.add_(torch.stack((loss, norm)), alpha=count)
+            sequences += count
+        loss_sum, norm_sum = sums.tolist()
+        return {"train/loss": loss_sum / sequences, "grad_norm": norm_sum / sequences}
+
+    def _advance_schedule(self, loss: float) -> None:
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule.step(loss)
+        elif self.schedule:
+            self.schedule.step()
+
+    def _stop(self, number: int, loss: float, *, finite: bool) -> Why | None:
+        training = self.config.training
+        if not finite:
+            return "diverged"
+        if training.target_loss is not None and loss <= training.target_loss:
+            return "target_loss"
+        if training.patience is not None and number - self.best_epoch >= training.patience:
+            return "patience"
+        return "max_epochs" if number >= training.max_epochs else None
+
+    def _better(self, value: float, than: float) -> bool:
+        return value < than if self.config.direction == "minimize" else value > than
+
+    def _state(self, number: int) -> State:
+        return State(
+            epoch=number,
+            model=_copy(self.network.state_dict()),
+            optimizer=_copy(self.optimizer.state_dict()),
+            schedule=_copy(self.schedule.state_dict()) if self.schedule else {},
+            best_epoch=self.best_epoch,
+            best_value=self.best_value,
+            best_weights=self.best_weights,
+            history=self.history,
+        )
+
+
+def _seed(seed: int, *purpose: int) -> int:
+    return int(np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _copy(tree: Any) -> Any:
+    """A deep copy on the CPU: training goes on in the same tensors."""
+    if isinstance(tree, Tensor):
+        return tree.detach().to("cpu", copy=True)
+    if isinstance(tree, Mapping):
+        return {key: _copy(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_copy(value) for value in tree)
+    return tree

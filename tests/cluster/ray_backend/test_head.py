@@ -1,0 +1,161 @@
+import http.server
+import json
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from cluster.ray_backend import head
+from lstm.records.errors import BadInput
+
+SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # how a server of Ray's greets
+
+
+@contextmanager
+def listening(answer):
+    """The address of a server that answers any greeting with these bytes and hangs up; None is silence."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(4096)
+            if answer is None:
+                silent.wait()
+            self.request.sendall(answer or b"")
+
+    silent = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        silent.set()
+        server.shutdown()
+
+
+@contextmanager
+def web(body):
+    """The address of a web server with one page."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        server_version, sys_version = "Acme/1.2", ""
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """For what would wait for its time."""
+    monkeypatch.setattr(head, "JOIN_S", 0.4)
+    monkeypatch.setattr(head, "_LAST_S", 0.2)
+
+
+@pytest.fixture
+def refused():
+    """With what an address is refused."""
+
+    def refused(address):
+        with pytest.raises(BadInput) as error:
+            head.ask(address)
+        return str(error.value)
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (web(b"{}"), "is a web server (Acme/1.2)"),
+        (web(json.dumps({"version": "4", "ray_version": "2.60.0"}).encode()), "is Ray's dashboard"),
+        (listening(b""), "is no Ray cluster"),
+        (listening(b"SSH-2.0-OpenSSH_9.2\r\n"), "is no Ray cluster"),
+        (listening(b"\x15\x03\x01\x00\x02\x02\x46"), "RAY_USE_TLS=1"),
+    ],
+)
+def test_what_listens_there_and_is_no_cluster(refused, server, told):
+    with server as address:
+        said = refused(address)
+    assert said.startswith(f"--address {address}: ")
+    assert told in said
+
+
+def test_what_listens_there_and_does_not_answer(refused, impatient):
+    with listening(None) as address:
+        assert "did not answer within 0.2 s" in refused(address)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"error": "AuthenticationError", "text": "token is\nmissing"}, ["RAY_AUTH_MODE=token", "token is\nmissing"]),
+        ({"error": "RpcError", "text": "RPC error: "}, ["another of Ray's ports", "6379"]),
+        ({"error": "RuntimeError", "text": "Version mismatch:\n  2.1\n  2.60"}, ["Version mismatch:\n  2.1\n  2.60"]),
+        ({"hosts": ["10.0.0.7"], "here": []}, ["no node of that cluster", "10.0.0.7", "ray start --address="]),
+    ],
+)
+def test_a_head_that_answers_may_be_no_cluster_to_join(refused, monkeypatch, answer, told):
+    monkeypatch.setattr(head, "_ASK", f"print({json.dumps(answer)!r})")
+    with listening(SETTINGS) as address:
+        said = refused(address)
+    assert [part for part in told if part not in said] == []
+
+
+def test_a_head_that_hangs_is_given_up_and_so_is_who_asked_it(refused, impatient, monkeypatch):
+    monkeypatch.setattr(head, "_ASK", "import threading; threading.Event().wait()")
+    with listening(SETTINGS) as address:
+        assert "did not answer within 0.4 s" in refused(address)
+
+
+def test_a_node_of_this_host_that_hangs(refused, impatient, monkeypatch):
+    with listening(SETTINGS) as address, listening(None) as node:
+        host, _, port = node.partition(":")
+        monkeypatch.setattr(head, "_question", lambda *_: {"hosts": [host], "here": [[host, int(port)]]})
+        assert "this host's own node" in refused(address)
+
+
+def test_a_cluster_that_can_be_joined(monkeypatch):
+    with listening(SETTINGS) as address:
+        host, _, port = address.partition(":")
+        monkeypatch.setattr(head, "_ASK", f"print({json.dumps({'hosts': [host], 'here': [[host, int(port)]]})!r})")
+        assert 0 < head.ask(address) <= head.JOIN_S
+        monkeypatch.setattr(head, "_ASK", "import no_such_module")
+        assert head.ask(address) > 0, "a Ray that is made otherwise is asked by `ray.init` alone"
+
+
+@pytest.mark.parametrize("source", ["RAY_ADDRESS", "ray_current_cluster", "this host runs"])
+def test_auto_names_the_address_that_it_took_and_where_from(refused, monkeypatch, tmp_path, source):
+    from ray._private import services
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+        monkeypatch.setenv("RAY_ADDRESS", address if source == "RAY_ADDRESS" else "")
+        running = {address} if source == "this host runs" else set()
+        monkeypatch.setattr(services, "find_gcs_addresses", lambda: running)
+        if source == "ray_current_cluster":
+            (tmp_path / "ray").mkdir()
+            (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+        said = refused("auto")
+    assert said.startswith("--address auto: ")
+    assert source in said.partition(address)[0]
+    assert "nothing answers there" in said
+
+
+def test_where_auto_finds_no_cluster_ray_says_so_itself(monkeypatch, tmp_path):
+    from ray._private import services
+
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services, "find_gcs_addresses", set)
+    assert head.ask("auto") == head.JOIN_S

@@ -1,0 +1,78 @@
+import json
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dashboards.report.comparison import compare
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+
+
+def sweep(name: str, trials: list[Trial], direction: Any = "minimize", metric: str = "val/loss") -> Sweep:
+    return Sweep(name, metric, direction, len(trials), tuple(trials))
+
+
+def test_a_sweep_in_a_line(make: SimpleNamespace) -> None:
+    trials = [make.trial(n, v) for n, v in enumerate([0.4, 0.1, 0.3, 0.2, 0.5])]
+    trials += [make.trial(5, 0.01, "PRUNED"), make.trial(6, None, "FAIL"), make.trial(7, 9.0, diverged=True)]
+    (row,) = compare([sweep("co2", trials)]).sweeps
+    assert row.states == {"COMPLETE": 6, "PRUNED": 1, "FAIL": 1}
+    assert (row.best, row.best_trial, row.median, row.quartiles) == (0.1, 1, 0.3, (0.2, 0.4))
+    assert (row.epochs, row.seconds, row.seconds_per_trial) == (35, 32.0, 4.0)
+
+
+@pytest.mark.parametrize(("direction", "order"), [("minimize", [1, 2, 0, 3]), ("maximize", [0, 2, 1, 3])])
+def test_trials_come_best_first_and_those_without_a_value_last(
+    make: SimpleNamespace, direction: str, order: list[int]
+) -> None:
+    trials = [make.trial(0, 0.3), make.trial(1, 0.1), make.trial(2, 0.2), make.trial(3, math.nan)]
+    assert [row.trial for row in compare([sweep("co2", trials, direction)]).trials] == order
+
+
+def test_only_parameters_that_differ_are_columns(make: SimpleNamespace) -> None:
+    config = {"model": {"cell": "lstm", "hidden_size": 1}, "data": {"target": ["a"]}}
+    settings = [{"model.hidden_size": 8}, {"model.hidden_size": 16}, {"model.hidden_size": 8, "x": 1}]
+    trials = [make.trial(n, 0.1 + n, settings=s, config=config) for n, s in enumerate(settings)]
+    other = {"model": {"cell": "gru", "hidden_size": 8}, "data": {"target": ["a"]}}
+    result = compare([sweep("one", trials), sweep("two", [make.trial(0, 1.0, settings={}, config=other)])])
+    assert result.trial_parameters == ("model.cell", "model.hidden_size", "x")
+    assert result.sweep_parameters == ("model.cell",)
+    assert [dict(row.parameters) for row in result.sweeps] == [{"model.cell": "lstm"}, {"model.cell": "gru"}]
+
+
+def test_sweeps_are_ranked_by_their_best(make: SimpleNamespace) -> None:
+    sweeps = [sweep("a", [make.trial(0, 0.5)]), sweep("empty", []), sweep("b", [make.trial(0, 0.2)])]
+    result = compare(sweeps)
+    assert [row.sweep for row in result.sweeps] == ["b", "a", "empty"]
+    assert result.problem == ""
+
+
+def test_sweeps_that_search_for_different_things_are_not_ranked(make: SimpleNamespace) -> None:
+    first = sweep("a", [make.trial(0, 0.5), make.trial(1, 0.4)])
+    second = sweep("b", [make.trial(0, 0.1)], metric="val/mae")
+    result = compare([first, second])
+    assert "a: minimize val/loss; b: minimize val/mae" in result.problem
+    assert [(row.sweep, row.trial) for row in result.trials] == [("a", 1), ("a", 0), ("b", 0)]
+
+
+def test_nothing_to_compare() -> None:
+    assert compare([]).sweeps == ()
+    assert compare([sweep("a", [])]).trials == ()
+
+
+def test_the_plain_form_is_json(make: SimpleNamespace) -> None:
+    trials = [make.trial(0, 0.5, settings={"x": math.inf}), make.trial(1, math.nan, settings={"x": None})]
+    document = json.loads(json.dumps(compare([sweep("a", trials)]).to_json(), allow_nan=False))
+    assert document["sweeps"][0]["best_trial"] == 0
+    assert [row["value"] for row in document["trials"]] == [0.5, None]
+    assert document["trials"][0]["parameters"] == {"x": None}
+
+
+def test_ten_thousand_trials_are_all_there(make: SimpleNamespace) -> None:
+    config = {"model": {f"field{i}": i for i in range(40)}}
+    trials = [make.trial(n, n * 1.0, config=config) for n in range(10_000)]
+    result = compare([sweep("big", trials)])
+    assert len(result.trials) == 10_000
+    assert result.trial_parameters == ("model.hidden_size", "training.learning_rate")

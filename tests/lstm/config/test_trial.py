@@ -1,0 +1,196 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from lstm.config import trial as config
+from lstm.config.forecast import DataConfig, Split
+from lstm.config.model import ModelConfig
+from lstm.config.section import better
+from lstm.config.training import TrainingConfig
+from lstm.config.trial import TrialConfig
+
+
+def faults_of(data=None, model=None, training=None):
+    return [(fault.path, fault.message) for fault in config.faults(data, model, training)]
+
+
+def test_a_sound_configuration_has_no_faults(trial_config):
+    trial = trial_config({"time": "t", "calendar": ["hour_of_day"], "step": "1h", "past_covariates": ["a"]})
+    assert faults_of(trial.data, trial.model, trial.training) == []
+    assert faults_of() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "words"),
+    [
+        ({"target": ["y", "y"]}, "data.target", "'y' is named twice"),
+        ({"time": "y"}, "data.target", "'y' is named as time too"),
+        ({"past_covariates": ["y"]}, "data.past_covariates", "'y' is named as target too"),
+        (
+            {"past_covariates": ["a"], "future_covariates": ["a"]},
+            "data.future_covariates",
+            "'a' is named as past_covariates too",
+        ),
+        ({"past_covariates": ["a", "a"]}, "data.past_covariates", "'a' is named twice"),
+        ({"calendar": ["hour_of_day"]}, "data.calendar", "no time column; name it in data.time"),
+        ({"step": "1h"}, "data.step", "no time column; name it in data.time"),
+        ({"time": "t", "calendar": ["hour_of_day"] * 2}, "data.calendar", "hour_of_day is named twice"),
+        ({"split": {"validation": 0.2, "test": 5}}, "data.split", "mixes kinds"),
+        ({"split": {"validation": 5, "test": "2020-01-01"}}, "data.split", "mixes kinds"),
+        ({"split": {"train": 0.7, "validation": 0.2, "test": 10}}, "data.split", "mixes kinds"),
+        ({"split": {"train": 0.7, "validation": 0.2, "test": 0.2}}, "data.split", "add up to 1.1"),
+        ({"split": {"validation": 0.5, "test": 0.5}}, "data.split", "nothing is left for training"),
+    ],
+)
+def test_each_rule_of_the_data_names_its_field_and_the_mend(data_config, settings, path, words):
+    [(where, message)] = faults_of(data_config(**settings))
+    assert where == path
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"train": 0.7, "validation": 0.2, "test": 0.1},
+        {"validation": 2880, "test": 2880},
+        {"validation": "1996-01-01", "test": "1997-01-01", "train": "1995-01-01"},
+    ],
+)
+def test_splits_of_one_kind_are_sound(data_config, split):
+    assert faults_of(data_config(split=split)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"momentum": 0.9}, "training.momentum"),
+        ({"schedule_gamma": 0.5}, "training.schedule_gamma"),
+        ({"schedule_gamma": 0.5, "schedule": "cosine"}, "training.schedule_gamma"),
+        ({"schedule_patience": 2}, "training.schedule_patience"),
+        ({"schedule_patience": 2, "schedule": "exponential"}, "training.schedule_patience"),
+        ({"patience": 30}, "training.patience"),
+        ({"schedule_patience": 30, "schedule": "plateau"}, "training.schedule_patience"),
+        ({"schedule_patience": 28, "schedule": "plateau"}, "training.schedule_patience"),
+    ],
+)
+def test_an_option_of_the_training_that_would_do_nothing_is_a_fault(settings, path):
+    [(where, message)] = faults_of(training=TrainingConfig(**settings))
+    assert where == path
+    assert "would do nothing" in message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"momentum": 0.9, "optimizer": "sgd"},
+        {"schedule_gamma": 0.5, "schedule": "exponential"},
+        {"schedule_gamma": 0.5, "schedule": "plateau", "schedule_patience": 0},
+        {"patience": 29},
+        {"schedule_patience": 27, "schedule": "plateau"},
+    ],
+)
+def test_the_same_options_where_they_act_are_sound(settings):
+    assert faults_of(training=TrainingConfig(**settings)) == []
+
+
+def test_dropout_needs_two_layers():
+    [(where, message)] = faults_of(model=ModelConfig(dropout=0.1))
+    assert where == "model.dropout"
+    assert "num_layers: 2 or more" in message
+    assert faults_of(model=ModelConfig(dropout=0.1, num_layers=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "words"),
+    [
+        (
+            {"cell": "gru", "variant": "vanilla"},
+            "model.variant",
+            "one of the LSTM's, cell is gru; set model.cell: lstm",
+        ),
+        ({"cell": "rnn", "variant": "vanilla"}, "model.variant", "one of the LSTM's, cell is rnn"),
+        ({"cell": "gru", "forget_bias": 1}, "model.forget_bias", "cell: gru has no forget gate; leave it out"),
+        ({"cell": "rnn", "forget_bias": "chrono"}, "model.forget_bias", "cell: rnn has no forget gate"),
+        ({"variant": "no_forget_gate", "forget_bias": 0.0}, "model.forget_bias", "variant: no_forget_gate has no"),
+        ({"forget_bias": "chrono"}, "model.forget_bias", "it has 2, so make it 3 or more"),
+    ],
+)
+def test_what_a_cell_lacks_can_not_be_set(data_config, model, path, words):
+    [(where, message)] = faults_of(data_config(lookback=2), ModelConfig(**model))
+    assert where == path
+    assert words in message
+
+
+def test_variants_and_forget_biases_where_they_act_are_sound(data_config):
+    for model in ({"variant": "vanilla"}, {"forget_bias": -1}, {"variant": "coupled_gates", "forget_bias": "chrono"}):
+        assert faults_of(data_config(lookback=3), ModelConfig(bidirectional=True, **model)) == []
+        assert faults_of(None, ModelConfig(**model)) == []
+
+
+@pytest.mark.parametrize("settings", [{"forget_bias": "chrono2"}, {"forget_bias": True}, {"variant": "NP"}])
+def test_a_model_that_is_none(settings):
+    with pytest.raises(ValidationError):
+        ModelConfig(**settings)
+
+
+def test_faults_of_all_sections_come_at_once(data_config):
+    found = faults_of(data_config(step="1h"), ModelConfig(dropout=0.1), TrainingConfig(momentum=0.5))
+    assert [path for path, _ in found] == ["data.step", "model.dropout", "training.momentum"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lookback": 0},
+        {"lookback": 2.0},
+        {"horizon": "3"},
+        {"lookbak": 3},
+        {"target": []},
+        {"target": ""},
+        {"calendar": ["hour"]},
+        {"split": {"validation": 1.0, "test": 0.1}},
+        {"split": {"validation": True, "test": 0.1}},
+        {"split": {"validation": 0.1}},
+    ],
+)
+def test_sections_are_strict_and_know_no_other_keys(data_config, settings):
+    with pytest.raises(ValidationError):
+        data_config(**settings)
+
+
+def test_sections_are_frozen(data_config):
+    with pytest.raises(ValidationError):
+        data_config().lookback = 3
+
+
+@pytest.mark.parametrize("loss_on", ["all", "measured"])
+def test_a_configuration_is_written_as_the_version_that_began_it_did(trial_config, loss_on):
+    found = trial_config(loss_on=loss_on)
+    for tree in (found.model_dump(), json.loads(found.model_dump_json())):
+        assert tree.get("loss_on", "all") == loss_on
+        assert ("loss_on" in tree) is (loss_on != "all"), "an earlier version's lacks it"
+        assert TrialConfig.model_validate(tree) == found
+
+
+def test_every_field_says_what_it_is():
+    for section in (DataConfig, Split, ModelConfig, TrainingConfig):
+        for name, field in section.model_fields.items():
+            assert (field.description or "").endswith("."), f"{section.__name__}.{name}"
+
+
+def test_columns_stand_in_the_order_of_the_network(data_config):
+    data = data_config(target=["b", "a"], past_covariates=["p"], future_covariates=["f"])
+    assert data.targets == ["b", "a"]
+    assert data.columns == ["b", "a", "p", "f"]
+
+
+def test_accuracy_is_better_when_higher_but_not_the_error_of_a_column_of_that_name():
+    assert [better(name) for name in ("val/accuracy", "test/f1", "accuracy")] == ["maximize"] * 3
+    errors = ("val/loss", "val/mae_original/accuracy", "baseline/rmse_original/f1", "f1 of mine")
+    assert [better(name) for name in errors] == ["minimize"] * 4
+
+
+def test_metrics_are_named_by_target_where_there_are_several(data_config):
+    assert list(data_config().metrics)[3:] == ["val/mae_original", "val/rmse_original"]
+    assert "val/rmse_original/b" in data_config(target=["a", "b"]).metrics

@@ -1,0 +1,269 @@
+import decimal
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from lstm.data.tables import reader
+from lstm.records.errors import BadInput
+
+DAYS = pd.date_range("2016-01-01", periods=12)
+
+
+def daily():
+    return "t,y\n" + "".join(f"{day:%Y-%m-%d},{n}\n" for n, day in enumerate(DAYS))
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Writes a file and tells its path."""
+
+    def write(content, name="a.csv"):
+        if isinstance(content, dict):
+            pa.parquet.write_table(pa.table(content), tmp_path / name)
+        else:
+            (tmp_path / name).write_text(content)
+        return tmp_path / name
+
+    return write
+
+
+# --- What is read -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?", '""'])
+def test_what_stands_for_a_missing_value(reads, text):
+    found = reads(daily().replace("05,4\n", f"05,{text}\n"), missing="skip")
+    assert np.flatnonzero(np.isnan(found.values[:, 0])).tolist() == [4]
+    assert any("1 of 12 steps have missing values" in note for note in found.notes)
+
+
+def test_in_a_single_column_an_empty_line_is_a_missing_value(reads, refuses):
+    assert np.isnan(reads("y\n1\n\n3\n", time=None).values[1, 0])
+    assert refuses("y\n1\n\nx\n", time=None).startswith("a.csv:4: column 'y': 'x' is not a number")
+
+
+def test_columns_come_in_the_configurations_order(reads):
+    found = reads(
+        "f,b,t,a,p\n1,2,2016-01-01,3,4\n5,6,2016-01-02,7,8\n",
+        target=["b", "a"],
+        past_covariates=["p"],
+        future_covariates=["f"],
+    )
+    assert found.columns == ("b", "a", "p", "f")
+    assert found.values.tolist() == [[2, 3, 4, 1], [6, 7, 8, 5]]
+
+
+def test_columns_keep_the_types_that_their_values_suggest(path):
+    content = "t,n,x,s,e\n2016-01-01,1,1.5,a,\n2016-01-02,2,?,b,\n"
+    found = reader.read(path(content), ["s", "x", "n", "t", "e"])
+    assert [str(kind) for kind in found.schema.types] == ["string", "double", "int64", "date32[day]", "null"]
+    assert found.column("x").to_pylist() == [1.5, None]
+
+
+def test_a_text_far_down_makes_a_column_of_texts_or_is_told_where_numbers_are_asked_for(path):
+    name = path("n,m\n" + "1,1\n" * 300_000 + "x,1\n")
+    assert [str(kind) for kind in reader.read(name, ["n", "m"]).schema.types] == ["string", "int64"]
+    with pytest.raises(BadInput, match=r"a\.csv:300002: column 'n': 'x' is not a number"):
+        reader.read(name, ["n", "m"], numbers=["n"])
+
+
+@pytest.mark.parametrize("rows", ["1,1\n", "2020-01-01 00:00:00,0.1\n", "1,\n"])
+def test_a_long_file_reads_as_a_short_one(path, monkeypatch, rows):
+    name = path("t,x\n" + rows * 100_000)
+    once = reader.read(name, ["t", "x"], numbers=["x"])
+    monkeypatch.setattr(reader, "LONG", 1)
+    assert reader.read(name, ["t", "x"], numbers=["x"]).equals(once)
+    path("t,x\n" + rows * 100_000 + "1,?\nx,1\n", name.name)
+    assert str(reader.read(name, ["t", "x"], numbers=["x"]).schema.field("t").type) == "string"
+    path("t,x\n" + rows * 100_000 + "1,x\n", name.name)
+    with pytest.raises(BadInput, match=r"a\.csv:100002: column 'x': 'x' is not a number"):
+        reader.read(name, ["t", "x"], numbers=["x"])
+
+
+def test_numbers_are_float64_with_nan_for_none(path):
+    name = path("n,x\n1,1.5\n,2.5\n")
+    values = reader.numbers(name, reader.read(name, ["n", "x"]), ["x", "n"])
+    assert values.dtype == np.float64
+    np.testing.assert_array_equal(values, [[1.5, 1], [2.5, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "line"),
+    [
+        ("t,y\n1,1\n2,2\n3,3\n", "a.csv", 4),
+        ("t,y\n\n1,1\r\n\r\n\n2,2\n3,3\n", "a.csv", 7),  # empty lines are no rows
+        ("y\n1\n\n3\n", "a.csv", 4),  # of one column they are missing values
+        ({"y": [1, 2, 3]}, "a.parquet", 3),  # rows have no lines
+    ],
+)
+def test_a_row_has_its_place(path, content, name, line):
+    assert reader.place(path(content, name), 2) == f"{path(content, name)}:{line}"
+
+
+@pytest.mark.parametrize(("name", "is_parquet"), [("a.parquet", True), ("a.PQ", True), ("a.csv", False), ("a", False)])
+def test_parquet_is_known_by_its_name(name, is_parquet):
+    assert reader.is_parquet(Path(name)) == is_parquet
+
+
+# --- Files that are refused ---------------------------------------------------------------------------------
+
+
+JAN = "2016-01-01,1\n2016-01-02,2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "a.csv:1: is empty; the first line of a CSV names its columns"),
+        ("\n\n", "a.csv:1: is empty; the first line of a CSV names its columns"),
+        ("t,y\n", "a.csv: has a header but no rows"),
+        ("t,y", "a.csv: has a header but no rows"),
+        ("t,y,y\n2016-01-01,1,2\n", "a.csv:1: column 'y' stands in the header twice; name columns differently"),
+        ("t,yy\n" + JAN, "a.csv: has no column 'y', did you mean yy? (columns: t, yy)"),
+        ("time,value\n" + JAN, "a.csv: has no column 't' (columns: time, value)\na.csv: has no column 'y' (columns: "),
+        ("t,y\n" + JAN + "2016-01-03,abc\n", "a.csv:4: column 'y': 'abc' is not a number; numbers are written as in"),
+        ("t,y\n\n" + JAN + "\n2016-01-03,abc\n", "a.csv:6: column 'y': 'abc' is not a number"),
+        ("t;y\n2016-01-01;1,5\n2016-01-02;2,5\n", "a.csv:2: column 'y': '1,5' is not a number; numbers are written"),
+        ("t,y\n" + JAN + "2016-01-03,1_000\n", "a.csv:4: column 'y': '1_000' is not a number"),
+        ("t,y\n" + JAN + "2016-01-03,\0\n", "a.csv:4: column 'y': '\\x00' is not a number"),
+        ("t,y\n" + JAN + "2016-01-03\n", "a.csv:4: has 1 fields, the header has 2"),
+        ("t,y\n" + JAN + "2016-01-03,3,4\n", "a.csv:4: has 3 fields, the header has 2"),
+        ("t,y\n" + JAN + "2016-01-03,inf\n", "a.csv:4: column 'y': inf is infinite or too large; leave it empty"),
+        ("t,y\n" + JAN + "2016-01-03,-1e308\n", "a.csv:4: column 'y': -1e+308 is infinite or too large"),
+        ("t,y\n" + JAN + "2016-01-03,1e999\n", "a.csv:4: column 'y': inf is infinite or too large"),
+        (daily().replace("\n", "\r"), "a.csv:1: can't be read as CSV: new-line character seen in unquoted field"),
+        (b"t,y\xe9\n" + JAN.encode(), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        (daily().encode("utf-16"), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        (daily().encode("utf-16-le"), "a.csv:1: holds NUL bytes; it is not a CSV"),
+        (gzip.compress(daily().encode(), mtime=0), "a.csv:1: is not UTF-8; save the file as UTF-8 CSV"),
+        ('t,y\n"2016-01-01,1\n2016-01-02,2\n', "a.csv:2: has 1 fields, the header has 2"),
+        (f'"{"x" * 200_000}",t,y\n', "a.csv:1: can't be read as CSV: field larger than field limit"),
+        (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv: has a line of a megabyte or more"),
+    ],
+)
+def test_a_file_that_can_not_be_right_is_told_where_and_why(refuses, content, message):
+    assert refuses(content).startswith(message)
+
+
+def test_a_file_that_is_not_there_is_told_with_the_nearest_name(refuses, tmp_path):
+    (tmp_path / "prices.csv").write_text(daily())
+    assert refuses(None, "pricse.csv") == "pricse.csv: no such file, did you mean prices.csv?"
+    assert refuses(None, "zzz") == "zzz: no such file"
+    assert refuses(None, "no/folder/a.csv") == "no/folder/a.csv: no such file"
+    assert "File name too long" in refuses(None, "x" * 300 + ".csv")
+
+
+def test_a_folder_is_no_file(refuses, tmp_path):
+    (tmp_path / "b.csv").mkdir()
+    assert refuses(None, "b.csv") == "b.csv: is not a file; data.path names a CSV or Parquet file"
+
+
+def test_every_wrong_column_is_told_at_once(refuses):
+    message = refuses("date,temp,price\n" + JAN, time="dat", target="tmp", past_covariates=["prices"])
+    assert [line.split("did you mean ")[1].split("?")[0] for line in message.splitlines()] == ["date", "temp", "price"]
+
+
+# --- Parquet ------------------------------------------------------------------------------------------------
+
+
+def test_whole_numbers_beyond_float64s_are_rounded(reads):
+    found = reads({"t": DAYS, "y": [2**60 + i for i in range(12)]}, "a.parquet")
+    assert found.values[0, 0] == 2.0**60
+
+
+@pytest.mark.parametrize("name", ["a.b", "ä", "y[0]"])
+def test_columns_of_parquet_may_have_any_name(reads, name):
+    assert reads({"t": DAYS, name: range(12)}, "a.parquet", target=name).values[3, 0] == 3
+
+
+def test_a_folders_name_is_no_column(reads, tmp_path):
+    (tmp_path / "y=3").mkdir()
+    assert reads({"t": DAYS, "y": np.arange(12.0)}, "y=3/a.parquet").values[5, 0] == 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"t": DAYS, "y": ["1"] * 12}, "a.parquet: column 'y' holds string, must hold numbers"),
+        ({"t": DAYS, "y": [True] * 12}, "a.parquet: column 'y' holds bool, must hold numbers"),
+        ({"t": DAYS, "y": [[1]] * 12}, "a.parquet: column 'y' holds list<"),
+        ({"t": DAYS, "y": [decimal.Decimal("1.5")] * 12}, "a.parquet: column 'y' holds decimal128"),
+        ({"t": DAYS, "x": [1.0] * 12}, "a.parquet: has no column 'y' (columns: t, x)"),
+        ({"t": DAYS[:0], "y": pa.array([], pa.float64())}, "a.parquet: has a header but no rows"),
+        ({"t": DAYS, "y": [1.0, np.inf] * 6}, "a.parquet:2: column 'y': inf is infinite"),
+    ],
+)
+def test_wrong_types_in_parquet_are_told(refuses, columns, message):
+    assert refuses(columns, "a.parquet").startswith(message)
+
+
+def test_parquet_with_a_column_twice_is_refused(refuses, tmp_path):
+    twice = pa.table([pa.array([1, 2]), pa.array([1, 2]), pa.array([1, 2])], names=["t", "y", "y"])
+    pa.parquet.write_table(twice, tmp_path / "a.parquet")
+    assert "column 'y' stands in the header twice" in refuses(None, "a.parquet")
+
+
+# --- What is hostile ----------------------------------------------------------------------------------------
+
+
+def test_more_rows_than_memory_holds_are_refused_before_they_are_read(path, monkeypatch):
+    source = path({"y": pa.nulls(101, pa.float64()), "x": pa.nulls(101, pa.float64())}, "a.parquet")
+    monkeypatch.setattr(reader, "MOST_VALUES", 101)
+    assert reader.read(source, ["y"]).num_rows == 101
+    monkeypatch.setattr(pa.parquet, "read_table", lambda *_, **__: pytest.fail("was read"))
+    with pytest.raises(BadInput, match="has 101 rows of 2 columns that are wanted; 101 values are the most"):
+        reader.read(source, ["y", "x"])
+    monkeypatch.setattr(reader, "MOST_VALUES", 23)
+    with pytest.raises(BadInput, match="has 12 rows of 2 columns"):
+        reader.read(path(daily()), ["t", "y"])
+
+
+def test_names_are_shown_on_one_line_and_not_at_length(path):
+    with pytest.raises(BadInput) as error:
+        reader.read(path("\x1b[2J," + "n" * 5000 + ",\ufeffy\n1,2,3\n"), ["y"])
+    told = str(error.value)
+    assert told.endswith(rf"a.csv: has no column 'y', did you mean \ufeffy? (columns: \x1b[2J, {'n' * 57}..., \ufeffy)")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("y\n" + "9" * 2**21 + "\n", "has a line of a megabyte or more"),
+        ("y" * 2**20 + "\n1\n", ":1: is longer than 1,048,576 bytes"),
+        ('t,y\n1,"' + "x\n" * 2**20, "has text in quotes that goes over several lines"),
+    ],
+)
+def test_lines_without_an_end_are_told_as_such(path, content, words):
+    with pytest.raises(BadInput, match=words):
+        reader.read(path(content), ["y"])
+
+
+def test_repeated_names_among_a_hundred_thousand_are_found_at_once(path):
+    with pytest.raises(BadInput, match="column 'y' stands in the header twice"):
+        reader.read(path(",".join([*(f"c{n}" for n in range(100_000)), "y", "y"]) + "\n1\n"), ["y"])
+
+
+# --- A name is no address --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["s3:a.parquet", "file:a.parquet", "a:b.pq", "%41?#[1]{b}.parquet"])
+def test_a_name_that_looks_like_an_address_is_a_file(path, name, monkeypatch):
+    monkeypatch.chdir(path({"y": [1.0, 2.0]}, name).parent)
+    assert reader.header(Path(name)) == ["y"]
+    assert reader.read(Path(name), ["y"]).num_rows == 2
+    assert [block.num_rows for block in reader.blocks(Path(name), ["y"], numbers=["y"])] == [2]
+
+
+@pytest.mark.parametrize("name", ["\udcff.csv", "\udcff.parquet", "\udcff/a.csv"])
+def test_a_name_that_is_no_text_is_refused(tmp_path, name):
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(daily())
+    with pytest.raises(BadInput) as refused:
+        reader.header(place)
+    assert str(refused.value).isascii()

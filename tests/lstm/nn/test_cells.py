@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import torch
+
+from lstm.config.model import ModelConfig
+from lstm.nn.cells import CELLS, build, run, set_forget_bias, summary
+
+NAMES = list(CELLS)
+
+
+def made(name, layers=2, bidirectional=False, **more):
+    torch.manual_seed(3)
+    return CELLS[name](3, 4, layers, bidirectional=bidirectional, **more).double()
+
+
+def test_a_configuration_says_which_cell():
+    for name in ("rnn", "gru", "lstm"):
+        assert type(build(ModelConfig(cell=name), 1, 9)) is getattr(torch.nn, name.upper())
+    cell = build(ModelConfig(variant="no_input_gate", hidden_size=3, num_layers=2, bidirectional=True), 2, 9)
+    assert not cell.switches.input_gate
+    assert (cell.hidden_size, cell.num_layers, cell.bidirectional) == (3, 2, True)
+    assert cell.weight_ih_l1_reverse.shape == (9, 6)
+
+
+def test_the_rnn_follows_its_equation():
+    cell = made("rnn", 1)
+    p = {name: value.detach().numpy() for name, value in cell.named_parameters()}
+    x, h = torch.randn(1, 6, 3, dtype=torch.float64), np.zeros(4)
+    for step, found in zip(x[0].numpy(), cell(x)[0][0].detach().numpy(), strict=True):
+        h = np.tanh(p["weight_ih_l0"] @ step + p["bias_ih_l0"] + p["weight_hh_l0"] @ h + p["bias_hh_l0"])
+        np.testing.assert_allclose(found, h, atol=1e-12)
+
+
+# --- Lengths ----------------------------------------------------------------------------------------------
+
+LENGTHS = torch.tensor([4, 7, 1, 6])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_padded_sequence_is_what_it_is_alone(name, bidirectional):
+    cell = made(name, bidirectional=bidirectional)
+    x = torch.randn(4, 9, 3, dtype=torch.float64)
+    start = run(cell, x)[1]
+    start = start if isinstance(start, torch.Tensor) else tuple(part.detach() for part in start)
+    for state in (None, start):
+        states, end = run(cell, x, state, LENGTHS)
+        assert states.shape == (4, 9, 8 if bidirectional else 4)
+        for n, length in enumerate(LENGTHS):
+            own = at(state, n, keep=True)
+            alone, alone_end = run(cell, x[n : n + 1, :length], own)
+            torch.testing.assert_close(states[n, :length], alone[0])
+            assert (states[n, length:] == 0).all()
+            torch.testing.assert_close(at(end, n, keep=True), alone_end)
+
+
+def at(state, n, keep):
+    if state is None or isinstance(state, torch.Tensor):
+        return state if state is None else state[:, n : n + 1]
+    return tuple(at(part, n, keep) for part in state)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_reaches_neither_results_nor_gradients(name, bidirectional):
+    cell = made(name, bidirectional=bidirectional)
+    x = torch.randn(4, 9, 3, dtype=torch.float64)
+    spoiled = x.clone()
+    for n, length in enumerate(LENGTHS):
+        spoiled[n, length:] = torch.nan
+    for of in (lambda x: run(cell, x, lengths=LENGTHS)[0].mean(), lambda x: summary(cell, x, lengths=LENGTHS).mean()):
+        clean, spoilt = ([of(each), *torch.autograd.grad(of(each), cell.parameters())] for each in (x, spoiled))
+        torch.testing.assert_close(clean, spoilt)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_summary_is_the_last_layers_state_after_the_last_step(name, bidirectional, lengths):
+    cell = made(name, bidirectional=bidirectional)
+    x = torch.randn(4, 9, 3, dtype=torch.float64)
+    _, end = run(cell, x, lengths=lengths)
+    hidden = end if isinstance(end, torch.Tensor) else end[0]
+    top = hidden[-2:] if bidirectional else hidden[-1:]
+    torch.testing.assert_close(summary(cell, x, lengths=lengths), torch.cat([*top], dim=1))
+
+
+# --- Where the gates start --------------------------------------------------------------------------------
+
+FORGETFUL = [name for name in NAMES if name not in ("rnn", "gru", "no_forget_gate")]
+
+
+def biases(cell, mark):
+    """The biases of each block, both added up, and what bias_hh has of them."""
+    names = cell.switches.blocks if hasattr(cell, "switches") else ("input_gate", "forget_gate", "candidate", "output")
+    other = cell.get_parameter(f"bias_hh_{mark}")
+    both = (cell.get_parameter(f"bias_ih_{mark}") + other).view(len(names), -1)
+    return dict(zip(names, both, strict=True)), dict(zip(names, other.view(len(names), -1), strict=True))
+
+
+@pytest.mark.parametrize("name", FORGETFUL)
+def test_a_number_is_the_forget_gates_whole_bias(name):
+    cell = made(name, bidirectional=True)
+    before = {mark: biases(cell, mark) for mark in ("l0", "l0_reverse", "l1", "l1_reverse")}
+    set_forget_bias(cell, 1.5, 10)
+    set_to = {"input_gate": -1.5} if name == "coupled_gates" else {"forget_gate": 1.5}
+    for mark, (was, _) in before.items():
+        now, other = biases(cell, mark)
+        for block, value in now.items():
+            if block in set_to:
+                assert (value == set_to[block]).all()
+                assert (other[block] == 0).all()
+            else:
+                assert torch.equal(value, was[block])
+
+
+@pytest.mark.parametrize("name", FORGETFUL)
+def test_chrono_draws_memories_up_to_the_sequences_length(name):
+    torch.manual_seed(0)
+    cell = CELLS[name](1, 2000)
+    set_forget_bias(cell, "chrono", 101)
+    now, _ = biases(cell, "l0")
+    forget = now.get("forget_gate", -now.get("input_gate", torch.zeros(())))
+    memories = forget.exp()
+    assert 1 <= memories.min() < 3
+    assert 98 < memories.max() <= 100.001
+    assert memories.mean().item() == pytest.approx(50.5, abs=3)
+    if "input_gate" in now:
+        assert torch.equal(now["input_gate"], -forget)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "no_forget_gate"])
+def test_without_a_forget_gate_there_is_no_bias_to_set(name):
+    with pytest.raises(ValueError, match="no forget gate"):
+        set_forget_bias(made(name), 1.0, 10)
+
+
+def test_the_configurations_bias_is_set():
+    cell = build(ModelConfig(forget_bias=2.0), 1, 9)
+    assert (biases(cell, "l0")[0]["forget_gate"] == 2).all()
+
+
+def test_what_a_search_draws_beside_a_cell_that_lacks_it_does_nothing():
+    gru = ModelConfig(cell="gru", variant="vanilla", forget_bias=1.0, hidden_size=4)
+    assert isinstance(build(gru, 2, 8), torch.nn.GRU)
+    open_gate = ModelConfig(variant="no_forget_gate", forget_bias="chrono", hidden_size=4)
+    assert build(open_gate, 2, 8).switches.forget_gate is False

@@ -1,0 +1,387 @@
+import csv
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+
+from lstm.checkpoint import Checkpoint, dumps, loads
+from lstm.config.classify import ClassifyData
+from lstm.config.model import ModelConfig
+from lstm.config.training import TrainingConfig
+from lstm.config.trial import TrialConfig, faults
+from lstm.data import classify as classify_data
+from lstm.data import load as datasets
+from lstm.data.dataset import Facts
+from lstm.records.errors import BadInput
+from lstm.tasks import classify
+from lstm.tasks import registry as tasks
+from lstm.training.estimates import memory_bytes, seconds_per_epoch
+from lstm.training.loop import train
+
+CLASSES = ("down", "flat", "up")
+
+
+def section(**settings):
+    base = {"path": "a.csv", "id": "who", "columns": ["a", "b"], "label": "kind"}
+    return ClassifyData(**base | {"split": {"validation": 0.2, "test": 0.2}} | settings)
+
+
+def trial(training=None, model=None, **settings):
+    return TrialConfig(
+        task="classify",
+        data=section(**settings),
+        model=ModelConfig(**{"hidden_size": 4} | (model or {})),
+        training=TrainingConfig(**{"max_epochs": 2, "batch_size": 16, "learning_rate": 0.01} | (training or {})),
+    )
+
+
+def rows_of(count=90, longest=9, seed=1):
+    """Walks of 2 to `longest` steps that go down, stay or go up, with noise beside: id, step, a, b, label."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        kind = number % 3
+        walk = (generator.normal(size=generator.integers(2, longest + 1)) * 0.3 + kind - 1).cumsum()
+        noise = generator.normal(100, 50, len(walk))
+        rows += [[f"s{number}", step, x, z, CLASSES[kind]] for step, (x, z) in enumerate(zip(walk, noise, strict=True))]
+    return rows
+
+
+def write(folder, rows, header=("who", "step", "a", "b", "kind"), name="a.csv"):
+    with (folder / name).open("w", newline="") as lines:
+        csv.writer(lines).writerows([header, *rows])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path, rows_of())
+    return tmp_path
+
+
+def trained(config, folder):
+    data = datasets.load(config, folder)
+    [*_, last] = train(config, data)
+    return Checkpoint(config, Facts.of(data), last.state), data
+
+
+def steps_of(data, number):
+    return data.values[data.starts[number] : data.starts[number + 1]]
+
+
+# --- The file ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_becomes_sequences(folder):
+    data = datasets.load(trial(scaling="none"), folder)
+    rows = rows_of()
+    assert data.targets == CLASSES
+    assert data.longest == max(np.bincount([int(row[0][1:]) for row in rows]))
+    for number in (0, 1, 50, 89):
+        wanted = [row[2:4] for row in rows if row[0] == f"s{number}"]
+        np.testing.assert_allclose(steps_of(data, number), wanted, rtol=1e-6)
+        assert data.targets[data.labels[number]] == CLASSES[number % 3]
+
+
+def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
+    one, same, other = (
+        datasets.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), folder) for seed in (1, 1, 2)
+    )
+    everything = np.concatenate([one.parts[part] for part in ("train", "validation", "test")])
+    assert sorted(everything) == list(range(90))
+    for part, count in (("train", 15), ("validation", 6), ("test", 9)):
+        assert np.bincount(one.labels[one.parts[part]]).tolist() == [count] * 3
+        assert (one.parts[part] == same.parts[part]).all()
+    assert (one.parts["test"] != other.parts["test"]).any()
+
+
+def test_scaling_looks_at_the_training_part_alone(folder):
+    data = datasets.load(trial(), folder)
+    inside = np.concatenate([steps_of(data, number) for number in data.parts["train"]])
+    assert inside.mean(axis=0) == pytest.approx([0, 0], abs=1e-5)
+    assert inside.std(axis=0) == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_a_constant_column_becomes_zero(tmp_path):
+    write(tmp_path, [[*row[:3], 7, row[4]] for row in rows_of()])
+    assert (datasets.load(trial(), tmp_path).values[:, 1] == 0).all()
+
+
+def test_rows_in_any_order_are_put_into_the_order_of_time(folder):
+    rows = rows_of()
+    write(folder, [rows[i] for i in np.random.default_rng(3).permutation(len(rows))], name="b.csv")
+    source = classify_data.read(section(path="b.csv", time="step"), folder)
+    wanted = classify_data.read(section(time="step"), folder)
+    for number, name in enumerate(source.ids):
+        place = wanted.ids.index(name)
+        found = source.values[source.starts[number] : source.starts[number + 1]]
+        assert (found == wanted.values[wanted.starts[place] : wanted.starts[place + 1]]).all()
+        assert source.labels[number] == wanted.labels[place]
+
+
+def test_rows_of_sequences_may_be_mixed_and_ids_are_texts(tmp_path):
+    write(tmp_path, [["07", 1, 0, "x"], ["7", 5, 0, "y"], ["07", 2, 0, "x"]], ("who", "a", "b", "kind"))
+    source = classify_data.read(section(), tmp_path)
+    assert source.ids == ("07", "7")
+    assert source.values[:, 0].tolist() == [1, 2, 5]
+    assert source.labels == ("x", "y")
+
+
+def test_whole_numbers_are_classes_in_their_order(tmp_path):
+    write(tmp_path, [[*row[:4], {"down": 10, "flat": 9, "up": -1}[row[4]]] for row in rows_of()])
+    assert datasets.load(trial(), tmp_path).targets == ("-1", "9", "10")
+
+
+def test_a_parquet_file_gives_the_same(folder):
+    pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
+    one, other = datasets.load(trial(), folder), datasets.load(trial(path="a.parquet"), folder)
+    assert one.targets == other.targets
+    assert (one.labels == other.labels).all()
+    np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_missing_values_are_filled_as_asked(tmp_path):
+    rows = [["s", 1, 5, "x"], ["s", "", 6, "x"], ["t", 3, "", "y"], ["t", 4, 8, "y"]]
+    write(tmp_path, rows, ("who", "a", "b", "kind"))
+    zero = classify_data.read(section(missing="zero"), tmp_path)
+    assert zero.values.tolist() == [[1, 5], [0, 6], [3, 0], [4, 8]]
+    assert zero.notes == ("2 values are missing (data.missing: zero)",)
+    with pytest.raises(BadInput, match=r"a\.csv:4: column 'b' has no value there; there is none before it"):
+        classify_data.read(section(missing="forward_fill"), tmp_path)
+    write(tmp_path, [*rows[:2], ["t", 3, 7, "y"], ["t", "", 8, "y"]], ("who", "a", "b", "kind"))
+    assert classify_data.read(section(missing="forward_fill"), tmp_path).values[:, 0].tolist() == [1, 1, 3, 3]
+
+
+GOOD = "".join(f"{kind}{n},0,1,2,{kind}\n{kind}{n},1,1,2,{kind}\n" for kind in "xy" for n in range(5))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "settings"),
+    [
+        ("s,0,1,2,x\ns,1,1,2,y\n", r"a\.csv:3: the label is 'y', that of the sequence 's' is 'x' elsewhere", {}),
+        ("s,0,1,2,x\nt,1,1,2,x\n", r"a\.csv: column 'kind' holds one class alone: all 2 sequences are 'x'", {}),
+        (GOOD + "z,0,1,2,z\n", r"class 'z' \(column 'kind'\) has 1 of the 3 sequences", {}),
+        (GOOD + "z,0,1,2,z\nq,0,1,2,q\n", r"class 'q' .* and so do 1 more of 4 classes", {}),
+        (GOOD + ",0,1,2,x\n", r"a\.csv:22: column 'who' has no id there; every row needs one", {}),
+        (GOOD + "z,0,1,2,\n", r"a\.csv:22: column 'kind' has no label there", {}),
+        (GOOD + "z,0,,2,x\n", r"a\.csv:22: column 'a' has no value there; say what to do with data.missing", {}),
+        (GOOD + "z,0,q,2,x\n", r"a\.csv:22: column 'a': 'q' is not a number", {}),
+        (GOOD + "x0,1,1,2,x\n", r"a\.csv:22: time 1 stands twice in the sequence 'x0'", {"time": "step"}),
+        (GOOD + "x0,,1,2,x\n", r"a\.csv:22: column 'step' has no time there", {"time": "step"}),
+        (GOOD, "has no column 'sort', did you mean", {"label": "sort", "id": "sor"}),
+        (GOOD, r"has no column 'stp', did you mean step\?", {"time": "stp"}),
+        (GOOD, r"data\.split: of the 5 sequences of class 'x' none", {"split": {"validation": 0.6, "test": 0.35}}),
+        (GOOD + "z,0,1e299,2,x\n", "too large", {"scaling": "none"}),
+    ],
+)
+def test_a_wrong_file_is_named(text, told, settings, tmp_path):
+    header = "who,step,a,b,kind\n" if "id" not in settings else "who,step,a,b,sorts\n"
+    (tmp_path / "a.csv").write_text(header + text)
+    with pytest.raises(BadInput, match=told):
+        datasets.load(trial(**settings), tmp_path)
+
+
+def test_fractions_are_no_classes_in_parquet(folder):
+    pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
+    with pytest.raises(BadInput, match="column 'b' holds fractions; give text or whole numbers as label"):
+        datasets.load(trial(path="a.parquet", columns=["a"], label="b"), folder)
+
+
+# --- Training ---------------------------------------------------------------------------------------------
+
+
+def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
+    write(folder, rows_of(count=600, longest=40))
+    config = trial({"batch_size": 16})
+    data = datasets.load(config, folder)
+    feed = classify.Feed(data, config, "cpu")
+    passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
+    count = -(-feed.items // 16)
+    first, again, other = ([batch(place) for place in range(count)] for batch in passes)
+    assert all((a[0] == b[0]).all() for a, b in zip(first, again, strict=True))
+    assert any(a[0].shape != b[0].shape or (a[0] != b[0]).any() for a, b in zip(first, other, strict=True))
+    seen = sorted(
+        row[:length].tobytes() for values, lengths, _ in first for row, length in zip(values, lengths, strict=True)
+    )
+    assert seen == sorted(steps_of(data, number).tobytes() for number in data.parts["train"])
+    padded = sum(values.shape[0] * values.shape[1] for values, _, _ in first)
+    assert padded < 1.2 * sum(lengths.sum() for _, lengths, _ in first)
+    assert all((values[np.arange(values.shape[1]) >= lengths[:, None]] == 0).all() for values, lengths, _ in first)
+
+
+@pytest.mark.parametrize("model", [{}, {"bidirectional": True}, {"variant": "vanilla"}, {"cell": "gru"}])
+def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
+    monkeypatch.setattr("lstm.nn.networks.EVALUATION_BATCH", 4)
+    config = trial(model=model)
+    data = datasets.load(config, folder)
+    torch.manual_seed(1)
+    network = classify.build(config, data)
+    found = classify.Feed(data, config, "cpu").evaluate(network, "test")
+    truth = data.labels[data.parts["test"]]
+    likely = []
+    for number in data.parts["test"]:
+        steps = torch.from_numpy(steps_of(data, number).copy())[None]
+        likely.append(torch.softmax(network(steps)[0].detach().double(), dim=0).numpy())
+    answered = np.argmax(likely, axis=1)
+    assert found["loss"] == pytest.approx(-np.mean([math.log(p[t]) for p, t in zip(likely, truth, strict=True)]))
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, answered))
+    assert found["f1"] == pytest.approx(f1_score(truth, answered, average="macro", zero_division=0))
+    assert [f"val/{name}" for name in found] == config.data.metrics
+
+
+def test_the_loss_of_a_batch_is_that_of_its_sequences_alone(folder):
+    config = trial()
+    data = datasets.load(config, folder)
+    feed, network = classify.Feed(data, config, "cpu"), classify.build(config, data)
+    loss, count = feed.loss(network, classify.batch_of(data, np.arange(7)))
+    alone = [feed.loss(network, classify.batch_of(data, np.array([number])))[0].item() for number in range(7)]
+    assert count == 7
+    assert loss.item() == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+def test_f1_by_hand():
+    answered, truth = np.array([0, 0, 1, 1, 1, 3]), np.array([0, 1, 1, 1, 0, 0])
+    likely = np.log(np.eye(4)[answered] * 0.9 + 0.025)
+    found = classify.metrics(likely, truth)
+    # Class 0: 1 right of 3 occurring, 2 answered; 1: 2 of 3 and 3; 3 is answered alone; 2 does neither and is left out.
+    assert found["f1"] == pytest.approx((2 / 5 + 4 / 6 + 0) / 3)
+    assert found["f1"] == pytest.approx(f1_score(truth, answered, average="macro"))
+    assert found["accuracy"] == pytest.approx(0.5)
+    assert classify.confusion(likely, truth).tolist() == confusion_matrix(truth, answered, labels=range(4)).tolist()
+
+
+@pytest.mark.parametrize("model", [{}, {"bidirectional": True, "forget_bias": "chrono"}])
+def test_resumed_it_goes_on_to_the_bit(model, folder):
+    config = trial({"max_epochs": 3, "steps_per_epoch": 3}, model)
+    data = datasets.load(config, folder)
+    whole = list(train(config, data))
+    kept = loads(dumps(Checkpoint(config, Facts.of(data), whole[0].state)))
+    assert kept.config == config
+    assert kept.facts == Facts.of(data)
+    resumed = list(train(config, data, kept.state))
+    assert [e.value for e in resumed] == [e.value for e in whole[1:]]
+    assert all(torch.equal(a, resumed[-1].state.model[n]) for n, a in whole[-1].state.model.items())
+
+
+def test_it_is_learned_and_beside_the_baseline(folder):
+    kept, data = trained(trial({"max_epochs": 15, "learning_rate": 0.03}, {"hidden_size": 8}), folder)
+    found = tasks.judge(kept, data)
+    assert found["test/accuracy"] > 0.85
+    assert found["test/loss"] < 0.5
+    assert set(found) == {f"{who}/{name}" for who in ("test", "baseline") for name in ("loss", "accuracy", "f1")}
+
+
+def test_cost_is_estimated(folder):
+    write(folder, rows_of(longest=90), name="long.csv")
+    small, large = trial(), trial(path="long.csv")
+    data = [datasets.load(config, folder) for config in (small, large)]
+    assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
+    assert seconds_per_epoch(small, data[0]) > 0
+    assert classify.span(large, data[1]) == data[1].longest
+    assert tasks.unshared_parameter_count(small, data[0]) > tasks.parameter_count(small, data[0])
+
+
+# --- What it is held against ------------------------------------------------------------------------------
+
+
+def test_the_baseline_is_scikit_learns_on_padded_steps(folder):
+    config = trial()
+    data = datasets.load(config, folder)
+    flat = np.zeros((len(data.labels), data.longest * 2))
+    for number in range(len(flat)):
+        steps = steps_of(data, number).ravel()
+        flat[number, : len(steps)] = steps
+    inside, judged = data.parts["train"], data.parts["test"]
+    fitted = LogisticRegression(max_iter=1000).fit(flat[inside], data.labels[inside])
+    found, truth, answered = classify.baseline(data, config, "test"), data.labels[judged], fitted.predict(flat[judged])
+    assert found["loss"] == pytest.approx(log_loss(truth, fitted.predict_proba(flat[judged])), rel=1e-6)
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, answered))
+    assert found["f1"] == pytest.approx(f1_score(truth, answered, average="macro"))
+
+
+def test_what_is_too_large_for_the_baseline_has_none_and_says_so(folder, monkeypatch):
+    monkeypatch.setattr(classify, "MOST_FLATTENED", 10)
+    kept, data = trained(trial({"max_epochs": 1}), folder)
+    assert all(name.startswith("test/") for name in tasks.judge(kept, data))
+    assert "too large for the baseline" in classify.describe(data, kept.config)["data"]["notes"][-1]
+
+
+# --- Answers ----------------------------------------------------------------------------------------------
+
+
+def test_the_picture_shows_what_each_class_is_taken_for(folder):
+    kept, data = trained(trial(), folder)
+    (shown,) = tasks.examples(kept, data)
+    assert shown.x == shown.y == CLASSES
+    found = tasks.predict(kept, "a.csv", folder)
+    place = {name: found["kind"][number] for number, name in enumerate(found["who"])}
+    truth = [data.targets[data.labels[n]] for n in data.parts["test"]]
+    answered = [place[f"s{n}"] for n in data.parts["test"]]
+    wanted = confusion_matrix(truth, answered, labels=list(CLASSES), normalize="true")
+    np.testing.assert_allclose(shown.values, wanted)
+
+
+def test_a_file_without_labels_is_answered(folder):
+    kept, data = trained(trial(), folder)
+    write(folder, [row[:4] for row in rows_of(7)], ("who", "step", "a", "b"), "new.csv")
+    found = tasks.predict(kept, "new.csv", folder)
+    assert list(found) == ["who", "kind", "probability"]
+    assert found["who"] == [f"s{number}" for number in range(7)]
+    network = tasks.best_network(kept)
+    for number in range(7):
+        steps = np.array([row[2:4] for row in rows_of(7) if row[0] == f"s{number}"])
+        scaled = (steps - np.array(data.scale.mean)) / np.array(data.scale.deviation)
+        with torch.no_grad():
+            likely = torch.softmax(network(torch.tensor(scaled, dtype=torch.float32)[None])[0], dim=0)
+        assert found["kind"][number] == CLASSES[int(likely.argmax())]
+        assert found["probability"][number] == pytest.approx(likely.max().item(), rel=1e-5)
+
+
+def test_a_wrong_file_to_answer_is_named(folder):
+    kept, _ = trained(trial({"max_epochs": 1}), folder)
+    write(folder, [["s", 1, 2]], ("who", "a", "d"), "new.csv")
+    with pytest.raises(BadInput, match=r"new\.csv: has no column 'b'"):
+        tasks.predict(kept, "new.csv", folder)
+    write(folder, [["s", 1e200, 2]], ("who", "a", "b"), "new.csv")
+    with pytest.raises(BadInput, match=r"new\.csv: the values of column 'a' are too large"):
+        tasks.predict(kept, "new.csv", folder)
+
+
+# --- The section ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "told"),
+    [
+        ({"label": "who"}, "data.label", "column 'who' is named as id too"),
+        ({"columns": ["a", "a"]}, "data.columns", "column 'a' is named twice"),
+        ({"time": "a"}, "data.columns", "column 'a' is named as time too"),
+        ({"label": "probability"}, "data.label", "rename the column"),
+        ({"split": {"validation": 0.5, "test": 0.5}}, "data.split", "leaves nothing for training"),
+    ],
+)
+def test_what_can_not_be_is_told(settings, path, told):
+    (fault,) = section(**settings).faults()
+    assert fault.path == path
+    assert told in fault.message
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "path"),
+    [
+        ({}, {"warmup_steps": 1}, "training.warmup_steps"),
+        ({"residual": "last"}, {}, "model.residual"),
+        ({"residual": "linear"}, {}, "model.residual"),
+        ({"normalization": "window"}, {}, "model.normalization"),
+    ],
+)
+def test_options_that_can_not_work_here_are_refused(model, training, path):
+    found = list(faults(section(), ModelConfig(**model), TrainingConfig(**training)))
+    assert [fault.path for fault in found] == [path]
+
+
+def test_reading_backwards_is_allowed():
+    assert not list(faults(section(), ModelConfig(bidirectional=True), TrainingConfig()))
