@@ -166,6 +166,7 @@ def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Tria
         started_at_ms=start.get("at_ms"),
         ended_at_ms=end.get("at_ms"),
         epochs_s=end.get("epochs_s"),
+        lost_epochs=int(end.get("lost_epochs", 0)),
         told=tuple(frozen.values or ()),
         second=end.get("second"),
         probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,

@@ -306,6 +306,10 @@ class Study:
         asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
         return asked and not self.resolves_to_base(number) and trial.should_prune()
 
+    def epochs_reported(self, number: int) -> int:
+        """How many epochs of a live trial the study knows."""
+        return len(self._reported[number])
+
     def report_singly(self, number: int, epochs: Sequence[Epoch]) -> None:
         """Reports epochs as they once came, one after another; what the pruner answers was decided then."""
         for epoch in epochs:

@@ -96,7 +96,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     def wrong(what: str, mend: str = AGAIN) -> None:
         checked.findings.append(Finding(trial.number, "checkpoint", what, mend.format(name=sweep.name)))
 
-    if trial.ended and not trial.checkpoint and not trial.curve:
+    if trial.ended and not trial.checkpoint and len(trial.curve) == trial.lost_epochs:
         checked.histories[trial.number] = ()  # what an actor that was cut off may have written since is nobody's
         return ()
     broken: list[str] = []
@@ -141,7 +141,7 @@ def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator
 
 def _curve(trial: Trial, history: History) -> Iterator[str]:
     """Where the study's curve is not the checkpoint's."""
-    if len(trial.curve) != len(history):
+    if len(trial.curve) - trial.lost_epochs != len(history):
         yield f"knows {len(trial.curve)} epochs, its checkpoint holds {len(history)}"
     for (step, value), epoch in zip(trial.curve, history, strict=False):
         if step == epoch.number and not same(value, epoch.value):

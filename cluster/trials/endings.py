@@ -16,6 +16,7 @@ from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
 from lstm.records.objective import sign_of
 from lstm.records.state import TrialState
 from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
 
 
 class Endings:
@@ -75,6 +76,8 @@ class Endings:
                 "best_epoch": probed.best_epoch,
                 "at_ms": probed.at_ms,
             }
+        if lost := self._lost_epochs(live):
+            decision["lost_epochs"] = lost
         if self._study.second:
             decision["second"] = self._study.second.figure(probed.numbers) if probed else None
         self._insist(lambda: self._study.end(live.number, decision))
@@ -92,6 +95,14 @@ class Endings:
             self._rules.fails(reason)
         self._keep(live, value)
         self.check_target()
+
+    def _lost_epochs(self, live: Attempt) -> int:
+        """How many epochs are known of a trial and in no checkpoint any more, since its last ones were damaged."""
+        lost = max(self._insist(lambda: self._study.epochs_reported(live.number)) - len(live.epochs), 0)
+        if lost:
+            what = f"no checkpoint holds its last {counted(lost, 'epoch')} any more"
+            self._record(Notice(f"trial {live.number}: {what}; study and MLflow keep their figures"))
+        return lost
 
     def _keep(self, live: Attempt, value: float | None) -> None:
         """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""

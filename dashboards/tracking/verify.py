@@ -210,7 +210,9 @@ class _Check:
         curves = self._curves(run, [name for name, *_ in shall])
         # A trial that was the best when an earlier run ended has been judged on the test part, too.
         tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/", BASE))}
-        yield from _curve_faults({k: v for k, v in curves.items() if k not in tested}, shall, exact=ending is not None)
+        lost = range(len(history) + 1, len(history) + trial.lost_epochs + 1)  # their figures were true, and may stay
+        kept = {k: [p for p in v if p[0] not in lost or k == "best"] for k, v in curves.items() if k not in tested}
+        yield from _curve_faults(kept, shall, exact=ending is not None)
         yield from _latest_faults(run, curves)
         if self._expected.whole and judged.get("trial") == trial.number:
             yield from _judged_faults(tested, judged["metrics"])

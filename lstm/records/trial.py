@@ -29,6 +29,7 @@ class Trial:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     epochs_s: float | None = None  # time of its epochs, over all attempts; waiting is not in it
+    lost_epochs: int = 0  # at its curve's end, those that no checkpoint held any more when it ended
     told: tuple[float, ...] = ()  # the values that the sampler was told
     second: float | None = None  # the second objective's figure
     probed: TrialProbed | None = None  # at its end, before the sampler was told

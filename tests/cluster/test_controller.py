@@ -2,6 +2,7 @@ import json
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from cluster.controller import LOSSES, TrialController
 from cluster.interrupts import Stop
 from cluster.messages import LOST, OUT_OF_MEMORY, RAISED, Failure, Probed, Started
 from cluster.ray_backend.tune import Births, StudyScheduler, StudySearcher, StudyStopper
-from cluster.study import retry
+from cluster.study import retry, verify
 from cluster.study.retry import Patience
 from cluster.study.study import Study
 from cluster.trials import checkpoints as trial_checkpoints
@@ -967,6 +968,32 @@ def test_a_trial_lost_for_good_keeps_what_its_checkpoint_holds(tune, trained, pa
     assert (trial.value, trial.checkpoint) == (min(e.value for e in made), config["address"])
     kinds = [type(e) for e in t.events if not isinstance(e, TrialLost)]
     assert kinds == [TrialStarted, EpochEnded, EpochEnded, TrialEnded], "so that its run in MLflow is whole"
+
+
+@pytest.mark.parametrize(("damaged", "lost"), [(1, 1), (2, 3)])  # two files are kept
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_trial_that_ends_with_damaged_checkpoints_says_what_it_lost(tune, trained, patient, damaged, lost, is_closed):
+    t = tune(n_trials=1)
+    trial_id, config = t.ask()
+    made = trained(config, epochs=3)
+    t.result(trial_id, made, started=Started("host", 1, 1, ()))
+    files = sorted(Path(config["address"]).glob("attempt-*"))
+    for path in files[-damaged:]:
+        path.write_bytes(b"torn")
+    if is_closed:
+        t.die(trial_id)
+        t.controller.close_open("the end")
+    else:
+        for _ in range(LOSSES):
+            t.die(trial_id)
+            patient[0] += 60.0
+            trial_id, _ = t.ask()
+    (trial,) = t.study.sweep().trials
+    assert (trial.state, len(trial.curve)) == ("PRUNED" if is_closed else "FAIL", 3)
+    found = verify.check(t.study.sweep(), driven=False)
+    assert [f for f in found.findings if f.store == "study"] == []
+    assert (trial.lost_epochs, len(found.histories[0])) == (lost, 3 - lost)
+    assert any(f"its last {lost} epoch" in notice.text for notice in t.told(Notice))
 
 
 def test_an_epoch_computed_again_with_another_value_replaces_the_first(tune):

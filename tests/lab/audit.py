@@ -639,7 +639,10 @@ class _Audit:
 
     def _against_study(self, trial: Trial, file: File, *, lagging: bool) -> Iterator[str]:
         history = {row["number"]: row["value"] for row in file.content["history"]}
+        lost = _lost(trial, len(history))
         for epoch in sorted(history.keys() | trial.epochs.keys()):
+            if epoch in lost:
+                continue
             if epoch not in history:
                 yield f"the study has epoch {epoch}, its checkpoint has not"
             elif epoch not in trial.epochs:
@@ -803,8 +806,9 @@ class _Audit:
         # Without a history there is only the study's value, and it does not know when an epoch was measured.
         expected = _history_points(file) if file else self._study_points(trial)
         of_end = self._end_points(trial)
+        lost = _lost(trial, len(file.content["history"])) if file else range(0)
         for metric in sorted(expected.keys() | of_end.keys() | run.curves.keys()):
-            there = run.curves.get(metric, [])
+            there = [p for p in run.curves.get(metric, []) if metric not in expected or p[0] not in lost]
             if metric in of_end:
                 yield from _points_apart(metric, there, of_end[metric], lagging=lagging)
             elif metric in expected:
@@ -1147,6 +1151,11 @@ def _latest(run: Run) -> Iterator[str]:
         last = max(points, key=lambda p: (p[0], p[1], -math.inf if p[2] is None else p[2]), default=None)
         if run.latest.get(metric) != last:
             yield f"its run's latest {metric} is {run.latest.get(metric)}, its curve's last point is {last}"
+
+
+def _lost(trial: Trial, held: int) -> range:
+    """The epochs after those that its checkpoint holds, as far as its end says that no checkpoint held them."""
+    return range(held + 1, held + 1 + trial.end.get("lost_epochs", 0))
 
 
 def _points_apart(
