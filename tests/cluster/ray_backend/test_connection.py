@@ -205,7 +205,7 @@ def test_a_local_ray_needs_neither_a_home_nor_a_short_tmpdir_and_takes_the_cores
 def test_only_two_packages_travel(tmp_path):
     connection._stage(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cluster", "lstm"]
-    assert (tmp_path / "lstm" / "training.py").is_file()
+    assert (tmp_path / "lstm" / "training" / "loop.py").is_file()
     assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} == {".py"}
 
 
