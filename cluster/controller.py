@@ -1,7 +1,7 @@
-"""Between the study and whoever runs trials: what to try next, what a result means, when a trial ends.
+"""Between the study and whoever runs trials: what an actor's result means, when a trial is lost, pruned or at its end.
 
-Nothing here raises into Tune, where an exception would end the whole sweep: it backs off while the
-study's database does not answer, or stops the sweep cleanly.
+What comes next is in `trials/queue.py`. Nothing here raises into Tune, where an exception would end the whole sweep: it
+backs off while the study's database does not answer, or stops the sweep cleanly.
 """
 
 import functools

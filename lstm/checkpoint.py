@@ -20,7 +20,6 @@ from lstm.records.epoch import Epoch, State
 from lstm.records.errors import NewerForm, check_form
 from lstm.records.goodput import NOTHING, Spent
 from lstm.storage import disk, files
-from lstm.storage.files import seal as _seal
 
 FORMAT = 1
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
@@ -174,7 +173,7 @@ def dumps(checkpoint: Checkpoint) -> bytes:
     torch.save(content, buffer)
     # The archive ends with the length of its comment, 0 in two bytes: the seal takes their place.
     body = buffer.getvalue()[:-2]
-    return body + _seal(body)
+    return body + files.seal(body)
 
 
 def loads(data: bytes) -> Checkpoint:

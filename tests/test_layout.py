@@ -54,5 +54,24 @@ def test_a_function_has_at_most_50_lines():
     assert longer == LONGER_FUNCTIONS
 
 
+def test_no_private_name_crosses_a_file():
+    crossing = []
+    for path in sources():
+        tree = ast.parse((ROOT / path).read_text())
+        ours = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and str(n.module).split(".")[0] in ROOMS]
+        names = [alias for node in ours for alias in node.names]
+        crossing += [f"{path}: {alias.name}" for alias in names if alias.name.startswith("_")]
+        modules = {a.asname or a.name for n in ours for a in n.names if is_module(f"{n.module}.{a.name}")}
+        for node in ast.walk(tree):
+            is_read = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules
+            if is_read and node.attr.startswith("_") and not node.attr.startswith("__"):
+                crossing.append(f"{path}: {ast.unparse(node)}")
+    assert crossing == []
+
+
+def is_module(name: str) -> bool:
+    return (ROOT / name.replace(".", "/")).with_suffix(".py").exists()
+
+
 def test_a_module_says_in_its_first_line_what_it_is_for():
     assert [str(path) for path in sources() if not ast.get_docstring(ast.parse((ROOT / path).read_text()))] == []

@@ -1,1 +1,1 @@
-"""Ray: how a cluster is joined, and the actor that trains a trial there."""
+"""Ray: how a cluster is joined, checked and watched, the actor that trains a trial, and Ray Tune over both."""

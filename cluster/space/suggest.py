@@ -1,4 +1,4 @@
-"""The space that a sweep searches: checked against the base configuration, suggested, resolved."""
+"""The space that a sweep searches: its order, suggested, resolved, its ends; what is wrong with one: `rules.py`."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Suggests(Protocol):
 
 def suggest(trial: Suggests, space: Space) -> dict[str, Scalar]:
     """Draws a setting for every parameter that is active, conditions first."""
-    return walk(space, lambda path: _draw(trial, path, space[path]))
+    return walk(space, lambda path: draw(trial, path, space[path]))
 
 
 def walk(space: Space, choose: Callable[[str], Scalar]) -> dict[str, Scalar]:
@@ -46,7 +46,8 @@ def walk(space: Space, choose: Callable[[str], Scalar]) -> dict[str, Scalar]:
     return settings
 
 
-def _draw(trial: Suggests, path: str, dimension: AnyDimension) -> Scalar:
+def draw(trial: Suggests, path: str, dimension: AnyDimension) -> Scalar:
+    """One value, as the trial suggests it."""
     if isinstance(dimension, IntDimension):
         return trial.suggest_int(path, dimension.low, dimension.high, step=dimension.step or 1, log=dimension.log)
     if isinstance(dimension, FloatDimension):

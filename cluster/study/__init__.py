@@ -1,1 +1,4 @@
-"""The study: what Optuna suggests and keeps, in a database with one driver."""
+"""The study: Optuna's sampler and pruner, what they have decided, and the database that keeps it, with one driver.
+
+`samplers.py` makes both from a spec, `study.py` asks them, `stored.py` reads what is kept, `verify.py` checks it.
+"""

@@ -97,7 +97,7 @@ def draw(study: optuna.Study, trial: FrozenTrial, searched: suggest.Space, attem
     storage = Draft(study._storage, copy.deepcopy(trial))
     view._storage = storage  # type: ignore[assignment] # of a storage it has what a sampler asks for
     drafted = optuna.trial.Trial(view, trial._trial_id)
-    settings = suggest.walk(searched, lambda path: suggest._draw(drafted, path, searched[path]))
+    settings = suggest.walk(searched, lambda path: suggest.draw(drafted, path, searched[path]))
     relative = drafted._relative_params
     return Drawn(
         number=trial.number,

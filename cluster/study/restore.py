@@ -1,4 +1,7 @@
-"""A study that was lost, made again from what the checkpoints and MLflow know of its trials."""
+"""A study that was lost, made again from what the checkpoints and MLflow know of its trials.
+
+What they know is gathered by `experiments/recovery/lost_study.py`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -67,7 +67,7 @@ _WORDS: Mapping[type, str] = {
 
 
 class Recorder:
-    """A `Record` (see lstm.records.sweep): call it with events; one daemon thread takes them to MLflow in order.
+    """A `Record` (see lstm.records.events): call it with events; one daemon thread takes them to MLflow in order.
 
     While the store is away events wait in memory and are sent again, for ever, until `close`. What the store
     refuses is left out, named in `refused`, and its trial is not called recorded. Feed it the same events again

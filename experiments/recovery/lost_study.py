@@ -1,4 +1,7 @@
-"""A sweep whose study is gone: what is still there of it, so that nobody trains it anew without knowing."""
+"""A sweep whose study is gone: what is still there of it, so that nobody trains it anew without knowing.
+
+`sweep rebuild --study` gathers it here; `cluster/study/restore.py` makes the study again.
+"""
 
 import re
 import shlex

@@ -1,1 +1,1 @@
-"""What a terminal shows while a sweep runs."""
+"""The terminal: the live view of a sweep, text for numbers and settings, streams that may be gone."""

@@ -1,7 +1,4 @@
-"""The section `data` of a spec: each task has its own, with its rules and the metrics that it is judged by.
-
-A field is its type, its bound and its one-sentence description, here and nowhere else.
-"""
+"""What all sections share: their base, that of each task's `data`, and which way a metric is better."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar

@@ -1,8 +1,6 @@
-"""What one trial trains: the sections `task`, `data`, `model` and `training` of a spec.
+"""What one trial trains: its sections together, and the rules across them.
 
-A field is its type, its bound and its one-sentence description, here and nowhere else; the JSON
-Schema that editors use is generated from it. Rules across fields are in `faults`, apart from the
-models, so that all errors of a spec can be told at once.
+Rules are in `faults`, apart from the models, so that all errors of a spec can be told at once.
 """
 
 from collections.abc import Iterator

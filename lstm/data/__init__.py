@@ -1,1 +1,1 @@
-"""Data: from files to tensors, a file for each task."""
+"""Data: from files to scaled arrays, a file for each task; no PyTorch is needed."""

@@ -1,1 +1,1 @@
-"""The networks, their cells, and what stands beside them."""
+"""The networks: cells, their variants, layers with a head, the linear highway beside them."""

@@ -2,6 +2,8 @@
 
 The solution for a penalty minimises the summed squared error plus the penalty times the squared weights; the
 intercept is free of it. So a penalty is scikit-learn's `alpha`.
+
+The linear highway starts from it; the rivals `ridge` of `lstm/rivals/forecast.py` and `lstm/rivals/memory.py` are it.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,8 +1,4 @@
-"""The plain records that pass between the rooms; this file knows no vendor.
-
-`lstm` makes epochs and states, `cluster` makes events and trials of them, `dashboards` and the
-screen receive them. Times are Unix times in milliseconds, taken once, where the thing happened.
-"""
+"""A sweep as its study knows it: its trials, the best, the front, what it cost."""
 
 import math
 from collections.abc import Iterable, Mapping

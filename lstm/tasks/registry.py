@@ -1,8 +1,7 @@
 """The tasks that a spec may name, each a file of its own, and what is the same for all of them.
 
-A new task is its file with a line in `TASKS`, its data with a line in `lstm/data/load.py`, and its section in
-`lstm/config/section.py`, named there in `Task`, `DATA` and `AnyData`: what other rooms say of a task stands in its
-section.
+A new task is its file with a line in `TASKS`, its data with a line in `lstm/data/load.py`, and its section in a
+file of `lstm/config/`, named in `lstm/config/tasks.py`: what other rooms say of a task stands in its section.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,12 +7,12 @@ from lstm.config.model import ModelConfig
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.tasks import registry as tasks
-from lstm.training.loop import _Run
+from lstm.training.loop import Run
 
 
 def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu", steps: int = 4) -> float:
     """An estimate of an epoch's time, from a few measured steps of a throw-away network."""
-    run = _Run(config, data, device)
+    run = Run(config, data, device)
     batches = itertools.chain.from_iterable(run.batches(number) for number in itertools.count(1))
     run.step(next(batches))[0].item()  # the first step builds what the others use
     started = time.perf_counter()
@@ -32,7 +32,7 @@ def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
     """What a training takes before its first epoch, measured: nothing, but where something is fitted first."""
     if getattr(tasks.of(config), "start_bytes", lambda *_: 0)(data, config) == 0:
         return 0.0
-    run = _Run(config, data, "cpu")
+    run = Run(config, data, "cpu")
     started = time.perf_counter()
     run.begin()
     return time.perf_counter() - started

@@ -39,7 +39,7 @@ def train(config: TrialConfig, data: Dataset, state: State | None = None, *, dev
     """
     if state and state.history and state.history[-1].stop:
         return
-    run = _Run(config, data, device)
+    run = Run(config, data, device)
     if state:
         run.restore(state)
     else:
@@ -51,7 +51,7 @@ def train(config: TrialConfig, data: Dataset, state: State | None = None, *, dev
         yield epoch
 
 
-class _Run:
+class Run:
     """A network in training, with all that an epoch changes."""
 
     def __init__(self, config: TrialConfig, data: Dataset, device: str) -> None:
@@ -74,6 +74,7 @@ class _Run:
             start(self.network, self.data, self.config)
 
     def restore(self, state: State) -> None:
+        """Goes on from a state, which stays as it is."""
         self.network.load_state_dict(dict(state.model))
         # Copied: torch would go on in the state's own tensors, and a state may be resumed from twice.
         self.optimizer.load_state_dict(_copy(state.optimizer))
@@ -84,6 +85,7 @@ class _Run:
         self.best_weights = dict(state.best_weights)
 
     def next_epoch(self) -> Epoch:
+        """Trains and judges one epoch."""
         number = len(self.history) + 1
         started = time.perf_counter()
         torch.manual_seed(_seed(self.config.training.seed, NOISE, number))

@@ -1,7 +1,7 @@
 """Is the network worth it? The best trial's network beside the base and the rivals, and one sentence.
 
-A verdict is a plain record, made of what was judged (`lstm/rivals/store.py`) and of nothing else, so it comes out the
-same at any time. What it says in words is in `lstm/rivals/sentences.py`.
+A verdict is a plain record, made of what was judged (`lstm/verdict/store.py`) and of nothing else, so it comes out the
+same at any time. What it says in words is in `lstm/verdict/sentences.py`.
 """
 
 import math

@@ -8,7 +8,7 @@ share of intervals of 95 % that lie wholly above zero (`better`) and below (`wor
 "better" is the most that is allowed. `length` is half of an interval's width over the true standard error, 1.96 the
 least for a known variance.
 
-    blocks   lstm/rivals/interval.py: t over the means of blocks, neighbours' likeness added
+    blocks   lstm/verdict/interval.py: t over the means of blocks, neighbours' likeness added
     plain    the same without what was added
     hac      Bartlett's kernel, bandwidth half of the sample, critical value of Kiefer and Vogelsang (2005) for 97.5 %
 

@@ -34,7 +34,7 @@ from lstm.config.forecast import DataConfig
 from lstm.config.trial import TrialConfig
 from lstm.data import forecast as forecast_data
 from lstm.data.forecast import Series
-from lstm.training.loop import _Run, train
+from lstm.training.loop import Run, train
 
 BATCH, HORIZON, RATE, CLIP = 64, 24, 1e-3, 1.0
 Steps = Callable[[int], float]  # takes so many steps; their mean loss
@@ -172,7 +172,7 @@ def _gathered(
 
 
 def _ours(series: Series, section: DataConfig, hidden: int, layers: int, precision: str, steps: int) -> Steps:
-    run, numbers = _Run(_config(section, hidden, layers, precision, steps), series, "cpu"), itertools.count(1)
+    run, numbers = Run(_config(section, hidden, layers, precision, steps), series, "cpu"), itertools.count(1)
     return lambda _: run._pass(next(numbers))["train/loss"]
 
 

@@ -718,7 +718,7 @@ def test_nothing_is_lost_or_doubled(tune, monkeypatch, patient, error, done):
 def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
     """The trial is committed, its parameters are not: it is completed, and n_trials still holds."""
     t = tune(n_trials=2)
-    draw, calls = controller.space._draw, []
+    draw, calls = controller.space.draw, []
 
     def failing(*arguments):
         calls.append(1)
@@ -726,7 +726,7 @@ def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
             raise AWAY[0]
         return draw(*arguments)
 
-    monkeypatch.setattr(controller.space, "_draw", failing)
+    monkeypatch.setattr(controller.space, "draw", failing)
     t.run(), t.run()
     assert t.ask() == (None, FINISHED)
     trials = t.study.sweep().trials

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cluster import interrupts as stop_file
+from cluster import interrupts
 from cluster.interrupts import Stop
 
 
@@ -30,16 +30,16 @@ def test_a_failure_outweighs_a_good_end():
 
 DRIVER = """
 import sqlite3, sys, threading
-from cluster import interrupts as stop_file
-stop_file.LEAVE_S = float(sys.argv[2])
-class Stop(stop_file.Stop):
+from cluster import interrupts
+interrupts.LEAVE_S = float(sys.argv[2])
+class Stop(interrupts.Stop):
     def now(self, reason, code):
         super().now(reason, code)
         sys.stdout.write("asked\\n")  # whole: the handler and the thread may say it at the same moment
         sys.stdout.flush()
 
 stop = Stop()
-with stop_file.signals(stop):
+with interrupts.signals(stop):
     print("ready", flush=True)
     if sys.argv[1] == "busy":  # the main thread waits where Python runs no handler
         sqlite3.connect(sys.argv[3], timeout=600, isolation_level=None).execute("BEGIN EXCLUSIVE")
@@ -88,7 +88,7 @@ def test_a_second_signal_leaves_at_once(driver, how):
 def test_nohup_is_respected_and_handlers_are_put_back():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stop_file.signals(Stop()) as install:
+        with interrupts.signals(Stop()) as install:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as Ray does
             install()
             assert callable(signal.getsignal(signal.SIGTERM))

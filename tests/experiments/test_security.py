@@ -20,7 +20,7 @@ from outages import MlflowServer, Proxy, first_of_each, free_port
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import nodes
 from dashboards.tracking import runs, server
-from lstm import checkpoint
+from lstm.storage import files
 
 # --- who may run code on the cluster
 
@@ -131,10 +131,10 @@ def poisoned(finished: SimpleNamespace, folder: Path) -> SimpleNamespace:
 
     torch.save({"format": 1, "config": Hostile(trap)}, folder / "code.pt")
     body = (folder / "code.pt").read_bytes()[:-2]
-    sealed = body + checkpoint._seal(body)  # its checksum is right
+    sealed = body + files.seal(body)  # its checksum is right
     bare = pickle.dumps(Hostile(trap), protocol=2)
     for place in sorted((home / "tiny").glob("*/trial-*")):
-        (place / "attempt-01-epoch-000098.pt").write_bytes(bare + checkpoint._seal(bare))
+        (place / "attempt-01-epoch-000098.pt").write_bytes(bare + files.seal(bare))
         (place / "attempt-01-epoch-000099.pt").write_bytes(sealed)
         (place / "checkpoint.pkl").write_bytes(bare)
     with sqlite3.connect(home / "study.db") as study:

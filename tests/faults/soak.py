@@ -37,6 +37,7 @@ from audit import audit
 
 from lstm import checkpoint
 from lstm.data.forecast import load
+from lstm.storage import files
 from lstm.training.loop import train
 
 TRIALS, EPOCHS = 40, 6
@@ -400,7 +401,7 @@ def _hostile(mark: Path) -> bytes:
         archive.writestr("archive/data.pkl", program)
         archive.writestr("archive/version", "3\n")
     body = buffer.getvalue()[:-2]
-    return body + checkpoint._seal(body)
+    return body + files.seal(body)
 
 
 @contextmanager

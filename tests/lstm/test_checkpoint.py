@@ -121,10 +121,10 @@ def test_code_in_a_file_with_a_right_checksum_does_not_run(tmp_path):
     torch.save({"format": 1, "config": Hostile(trap)}, tmp_path / "bad.pt")
     body = (tmp_path / "bad.pt").read_bytes()[:-2]
     with pytest.raises(BrokenCheckpoint, match="can't be read"):
-        loads(body + checkpoint._seal(body))
+        loads(body + files.seal(body))
     bare = pickle.dumps(Hostile(trap), protocol=2)
     with pytest.raises(BrokenCheckpoint, match="can't be read"):
-        loads(bare + checkpoint._seal(bare))
+        loads(bare + files.seal(bare))
     assert not trap.exists()
     torch.load(tmp_path / "bad.pt", weights_only=False)
     assert trap.exists()  # the trap works
@@ -147,14 +147,14 @@ def test_a_whole_file_with_foreign_content_is_broken_too(trial_config, tmp_path,
     torch.save(alter(torch.load(tmp_path / name, weights_only=True)), tmp_path / "other.pt")
     body = (tmp_path / "other.pt").read_bytes()[:-2]
     with pytest.raises(BrokenCheckpoint):
-        loads(body + checkpoint._seal(body))
+        loads(body + files.seal(body))
 
 
 def test_a_newer_versions_file_is_refused_and_not_taken_for_damage(trial_config, tmp_path):
     name = write(str(tmp_path), 1, content(trial_config, 1))
     torch.save(torch.load(tmp_path / name, weights_only=True) | {"format": 7}, tmp_path / "other.pt")
     body = (tmp_path / "other.pt").read_bytes()[:-2]
-    (tmp_path / "attempt-01-epoch-000002.pt").write_bytes(body + checkpoint._seal(body))
+    (tmp_path / "attempt-01-epoch-000002.pt").write_bytes(body + files.seal(body))
     with pytest.raises(NewerForm, match=r"attempt-01-epoch-000002\.pt.* 7"):
         load(str(tmp_path))
 
@@ -351,14 +351,18 @@ def test_two_containers_of_one_host_and_name_do_not_take_each_others_for_dead(tm
     """Each has its own numbers of processes: one that writes there has the number of none here."""
     free = next(number for number in range(2, 2**15) if not Path(f"/proc/{number}").exists())
     code = (
-        f"import os; assert os.getpid() == {free}; from lstm import files; os.fsync = lambda _: os._exit(7); "
+        f"import os; assert os.getpid() == {free}; from lstm.storage import files; os.fsync = lambda _: os._exit(7); "
         f"files.put({str(tmp_path)!r}, 'home.json', b'half')"
     )
     shell = f'echo {free - 1} > /proc/sys/kernel/ns_last_pid && "$0" -c "$1"; exit $?'
-    there = ["unshare", "--fork", "--pid", "--mount-proc", "sh", "-c", shell, sys.executable, code]
-    done = subprocess.run(there, capture_output=True, text=True, check=False)
-    if done.returncode != 7:
-        pytest.skip(f"no name space of processes can be made here: {done.stderr.strip()}")
+    space = ["unshare", "--fork", "--pid", "--mount-proc", "sh", "-c"]
+    able = subprocess.run(
+        [*space, "echo 99 > /proc/sys/kernel/ns_last_pid"], capture_output=True, text=True, check=False
+    )
+    if able.returncode:
+        pytest.skip(f"no name space of processes can be made here: {able.stderr.strip()}")
+    done = subprocess.run([*space, shell, sys.executable, code], capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
     (theirs,) = tmp_path.iterdir()
     files.put(str(tmp_path), "home.json", b"whole")
     assert {path.name for path in tmp_path.iterdir()} == {"home.json", theirs.name}

@@ -135,7 +135,7 @@ def test_a_trial_killed_between_its_suggestions_is_completed(opened, monkeypatch
 
     def first_only(trial, searched):
         path = suggest.order(searched)[0]
-        suggest._draw(trial, path, searched[path])
+        suggest.draw(trial, path, searched[path])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

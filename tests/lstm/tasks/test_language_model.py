@@ -21,7 +21,7 @@ from lstm.records.errors import BadInput
 from lstm.tasks import language_model
 from lstm.tasks import registry as tasks
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
-from lstm.training.loop import _Run, train
+from lstm.training.loop import Run, train
 
 SHARES = {"validation": 0.2, "test": 0.2}
 
@@ -238,7 +238,7 @@ def test_resumed_it_goes_on_to_the_bit(model, precision, steps, loaded):
 
 def test_state_is_carried_within_an_epoch_and_starts_at_zero_with_it_and_with_each_pass(loaded):
     config = trial({"steps_per_epoch": 12})
-    run = _Run(config, loaded(config), "cpu")
+    run = Run(config, loaded(config), "cpu")
     assert run.per_pass == 17
     follows = [[batch.follows for batch in run.batches(number)] for number in (1, 2)]
     assert follows[0] == [False] + [True] * 11

@@ -128,7 +128,7 @@ def test_trainings_that_take_turns_do_not_touch_each_other(trial_config, series_
 def test_each_pass_sees_every_window_once_in_another_order(trial_config, series_of, walk):
     config = trial_config(training={"steps_per_epoch": 3, "batch_size": 25})
     series = series_of(config.data, walk(120))
-    run = loop._Run(config, series, "cpu")
+    run = loop.Run(config, series, "cpu")
     assert run.feed.items == 62  # three batches of 25, 25 and 12 are a pass
     passes = [torch.cat(list(run.batches(number))).tolist() for number in (1, 2)]
     assert passes[0] != passes[1]
@@ -373,13 +373,13 @@ def test_it_learns_a_wave_that_the_naive_forecast_misses(trial_config, series_of
 @pytest.mark.parametrize("steps_per_epoch", [None, 1, 1000])
 def test_an_epochs_time_is_estimated_from_a_few_steps(trial_config, series_of, walk, monkeypatch, steps_per_epoch):
     clock = SimpleNamespace(now=0.0)
-    step = loop._Run.step
+    step = loop.Run.step
 
     def slow(run, origins):
         clock.now += 0.1
         return step(run, origins)
 
-    monkeypatch.setattr(loop._Run, "step", slow)
+    monkeypatch.setattr(loop.Run, "step", slow)
     monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     config = trial_config(training={"steps_per_epoch": steps_per_epoch})
     series = series_of(config.data, walk(120))
