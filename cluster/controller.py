@@ -7,6 +7,7 @@ backs off while the study's database does not answer, or stops the sweep cleanly
 import functools
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from cluster.config import StopConfig
 from cluster.goodput import Workers
 from cluster.interrupts import Stop
 from cluster.messages import OUT_OF_MEMORY, RAISED, Failure, Probed, Started, killed_for_memory, what_ray_said, why_lost
-from cluster.space import suggest as space
+from cluster.space import suggest
 from cluster.study.lease import OUTAGE_S
 from cluster.study.retry import Patience, Unreachable
 from cluster.study.study import Study
@@ -103,6 +104,9 @@ class TrialController:
             insist=patience,
             record=record,
         )
+        self._unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
+        self._raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
+        self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
         sweep = self._insist(study.sweep)
         self._workers, self._beside = Workers(time.monotonic), sweep.beside
@@ -132,7 +136,7 @@ class TrialController:
             return None if running or self._queue.is_waiting else FINISHED
         settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
         pruned_after = self._study.pruned_after(number)
-        config = space.resolve(self._study.base, settings).model_dump()
+        config = suggest.resolve(self._study.base, settings).model_dump()
         address = self._saved.address_of(number)
         derived = self._study.derived(number)
         live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
@@ -152,8 +156,8 @@ class TrialController:
         """A worker has come to life for a trial, a new one or one that had another trial before."""
         if live := self._live.get(tune_id):
             live.born = True
-            self._queue.unborn.clear()
-            self._queue.raised.pop(live.number, None)
+            self._unborn.clear()
+            self._raised.pop(live.number, None)
 
     @_safely
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
@@ -233,7 +237,7 @@ class TrialController:
 
     def _started(self, live: Attempt, started: Started) -> None:
         worker, at_ms = started.worker, started.at_ms
-        live.worker, live.pid = worker, started.pid
+        live.worker, live.pid, live.is_read = worker, started.pid, True
         self._insist(lambda: self._study.started(live.number, worker, at_ms))
         self._record(
             TrialStarted(
@@ -282,8 +286,8 @@ class TrialController:
         losses = self._insist(lambda: self._study.lost(live.number))
         live.ended = True
         if reason == OUT_OF_MEMORY:
-            self._queue.out_of_memory.update([live.number])
-        without_room = self._queue.out_of_memory[live.number] >= MEMORY_LOSSES
+            self._out_of_memory.update([live.number])
+        without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
         if (without_room or losses >= LOSSES) and self._give_up(live, reason, losses, without_room=without_room):
             return
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
@@ -293,6 +297,7 @@ class TrialController:
         live.ended = True
         try:
             _, live.epochs, live.known = self._saved.catch_up(live.number, live.address)
+            live.is_read = True
         except OSError as error:  # nothing is known of what it did: it is not ended now
             self._storage_fails(live, f"{live.address}: {error.strerror or error}")
             return False
@@ -308,10 +313,10 @@ class TrialController:
         """
         live.ended = True
         self._workers.lets_go(live.number, live.worker, alive=False)
-        self._queue.unborn[live.number] += 1
-        times, why, reason = self._queue.unborn[live.number], what_ray_said(live.error), why_lost(live.error)
-        self._queue.raised[live.number] += reason.startswith(RAISED)
-        if (raised := self._queue.raised[live.number]) >= LOSSES and self._give_up(live, reason, raised):
+        self._unborn[live.number] += 1
+        times, why, reason = self._unborn[live.number], what_ray_said(live.error), why_lost(live.error)
+        self._raised[live.number] += reason.startswith(RAISED)
+        if (raised := self._raised[live.number]) >= LOSSES and self._give_up(live, reason, raised):
             return
         if times == 1:
             self._record(Notice(f"trial {live.number}: no worker came to life for it, it is tried again: {why}"))
@@ -376,12 +381,13 @@ class TrialController:
 
     def _close(self, number: int, reason: str) -> None:
         self._insist(lambda: self._study.adopt(number))
-        address = self._saved.address_of(number)
+        address, is_read = self._saved.address_of(number), True
         try:
             trial, epochs, known = self._saved.catch_up(number, address)
         except OSError as error:
+            is_read = False
             self._record(Notice(f"{address}: can't be read or written: {error}"))
             trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
             self._record(trial.starting(address, now_ms()))
-        closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, known=known)
+        closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)
         self._endings.end(closed, "PRUNED", reason)

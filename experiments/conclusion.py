@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cluster.order import Order, Outcome
     from dashboards.tracking.recorder import Recorder
     from lstm.checkpoint import Checkpoint
+
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # of the workers' time, in seconds of a core, for the extra rivals

@@ -19,6 +19,7 @@ class Attempt:
     config: Mapping[str, Any]
     address: str
     epochs: list[Epoch] = field(default_factory=list)
+    is_read: bool = False  # whether its epochs are all that its checkpoints hold
     ended: bool = False
     worker: str = ""  # host, pid and device, for people
     pid: int = 0  # of the worker, on its host

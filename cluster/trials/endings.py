@@ -98,6 +98,8 @@ class Endings:
 
     def _lost_epochs(self, live: Attempt) -> int:
         """How many epochs are known of a trial and in no checkpoint any more, since its last ones were damaged."""
+        if not live.is_read:  # a store that can't be read now may hold them all
+            return 0
         lost = max(self._insist(lambda: self._study.epochs_reported(live.number)) - len(live.epochs), 0)
         if lost:
             what = f"no checkpoint holds its last {counted(lost, 'epoch')} any more"

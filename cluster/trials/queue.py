@@ -1,7 +1,6 @@
 """Which trial is next: one to be tried again, one that is queued, or a new one."""
 
 import time
-from collections import Counter
 from collections.abc import Set
 
 from cluster.study.retry import Patience
@@ -27,9 +26,6 @@ class TrialQueue:
         base = insist(study.base_trial)
         self.base = base.number if base else None
         self.base_is_open = base is not None and not base.ended
-        self.unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
-        self.raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
-        self.out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
 
     @property
     def is_waiting(self) -> bool:

@@ -718,7 +718,7 @@ def test_nothing_is_lost_or_doubled(tune, monkeypatch, patient, error, done):
 def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
     """The trial is committed, its parameters are not: it is completed, and n_trials still holds."""
     t = tune(n_trials=2)
-    draw, calls = controller.space.draw, []
+    draw, calls = controller.suggest.draw, []
 
     def failing(*arguments):
         calls.append(1)
@@ -726,7 +726,7 @@ def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
             raise AWAY[0]
         return draw(*arguments)
 
-    monkeypatch.setattr(controller.space, "draw", failing)
+    monkeypatch.setattr(controller.suggest, "draw", failing)
     t.run(), t.run()
     assert t.ask() == (None, FINISHED)
     trials = t.study.sweep().trials
@@ -893,11 +893,25 @@ def test_closing_waits_for_the_database(tune, monkeypatch):
 
 def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
     t = tune()
-    t.start()
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 1.0)])
     monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: raise_(PermissionError("no")))
     t.controller.close_open("the end")
     assert t.states() == ["PRUNED"]
-    assert "can't be read" in t.told(Notice)[0].text
+    assert [("can't be read" in notice.text) for notice in t.told(Notice)] == [True], "nobody knows that it is lost"
+    assert t.study.sweep().trials[0].lost_epochs == 0
+
+
+def test_a_trial_that_fails_before_its_checkpoint_was_read_has_lost_no_epoch(tune, patient):
+    t = tune(n_trials=1)
+    trial_id, _ = t.start()
+    t.result(trial_id, [epoch(1, 1.0)])
+    t.die(trial_id)
+    patient[0] += 60.0
+    trial_id, _ = t.ask()
+    t.last(trial_id, failure=Failure("broken", "wrong shape"))
+    (trial,) = t.study.sweep().trials
+    assert (trial.state, trial.lost_epochs) == ("FAIL", 0)
 
 
 # --- The storage of the checkpoints fails.
