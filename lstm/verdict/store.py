@@ -47,9 +47,8 @@ class Entry:
     name: str  # "trial 3", or a rival's with what it chose: "ridge on 104 changes"
     role: Role  # the best trial's network; another of the front's; the base's; a rival
     items: Mapping[Judged, Items] = field(default_factory=dict)
-    figures: Mapping[Judged, Mapping[str, float]] = field(
-        default_factory=dict
-    )  # by part and metric, as the task has them
+    # By part and metric, as the task has them.
+    figures: Mapping[Judged, Mapping[str, float]] = field(default_factory=dict)
     trial: int | None = None  # of a network
     rival: str = ""  # its stable name: a part of names in MLflow and of files
     second: float | None = None  # the second objective's figure, where there is one
