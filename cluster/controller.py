@@ -277,33 +277,37 @@ class TrialController:
             self._again(live, failure.text, AGAIN_S)
             self.stop.now(failure.text, 1)
         elif failure.kind == "diverged":
-            self._endings.end(live, "PRUNED", failure.text, diverged=True)
+            self._end_for_good(live, "PRUNED", failure.text)
         else:
-            self._endings.end(live, "FAIL", failure.text)
+            self._end_for_good(live, "FAIL", failure.text)
 
     def _lost(self, live: Attempt, reason: str) -> None:
         self._workers.lets_go(live.number, live.worker, alive=False)
         losses = self._insist(lambda: self._study.lost(live.number))
-        live.ended = True
+        live.ended, live.is_read = True, False  # it may have written more than it told
         if reason == OUT_OF_MEMORY:
             self._out_of_memory.update([live.number])
         without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
-        if (without_room or losses >= LOSSES) and self._give_up(live, reason, losses, without_room=without_room):
+        if without_room or losses >= LOSSES:
+            self._end_for_good(live, "PRUNED" if without_room else "FAIL", f"{reason} ({losses} times)")
             return
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
 
-    def _give_up(self, live: Attempt, reason: str, times: int, *, without_room: bool = False) -> bool:
-        """Ends a trial that was lost too often; whether it could be ended."""
+    def _end_for_good(self, live: Attempt, state: TrialState, reason: str) -> None:
+        """Ends a trial that would fail again, with what its checkpoints hold, though no worker may have read them.
+
+        While these can't be read nothing is known of what it did: it is tried again.
+        """
         live.ended = True
-        try:
-            _, live.epochs, live.known = self._saved.catch_up(live.number, live.address)
-            live.is_read = True
-        except OSError as error:  # nothing is known of what it did: it is not ended now
-            self._storage_fails(live, f"{live.address}: {error.strerror or error}")
-            return False
-        state: TrialState = "PRUNED" if without_room else "FAIL"
-        self._endings.end(live, state, f"{reason} ({times} times)", diverged=without_room)
-        return True
+        if not live.is_read:
+            try:
+                _, live.epochs, live.known = self._saved.catch_up(live.number, live.address)
+                live.is_read = True
+            except OSError as error:
+                self._storage_fails(live, f"{live.address}: {error.strerror or error}")
+                self._again(live, reason, AGAIN_S)
+                return
+        self._endings.end(live, state, reason, diverged=state == "PRUNED")
 
     def _not_born(self, live: Attempt) -> None:
         """Tries a trial again for which no worker came to life, uncounted: that is no fault of the trial's.
@@ -316,7 +320,8 @@ class TrialController:
         self._unborn[live.number] += 1
         times, why, reason = self._unborn[live.number], what_ray_said(live.error), why_lost(live.error)
         self._raised[live.number] += reason.startswith(RAISED)
-        if (raised := self._raised[live.number]) >= LOSSES and self._give_up(live, reason, raised):
+        if (raised := self._raised[live.number]) >= LOSSES:
+            self._end_for_good(live, "FAIL", f"{reason} ({raised} times)")
             return
         if times == 1:
             self._record(Notice(f"trial {live.number}: no worker came to life for it, it is tried again: {why}"))

@@ -902,16 +902,33 @@ def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
     assert t.study.sweep().trials[0].lost_epochs == 0
 
 
-def test_a_trial_that_fails_before_its_checkpoint_was_read_has_lost_no_epoch(tune, patient):
+@pytest.mark.parametrize(("kind", "state"), [("broken", "FAIL"), ("diverged", "PRUNED")])
+def test_a_trial_that_fails_before_its_checkpoint_was_read_keeps_what_that_holds(tune, trained, patient, kind, state):
     t = tune(n_trials=1)
-    trial_id, _ = t.start()
-    t.result(trial_id, [epoch(1, 1.0)])
+    trial_id, config = t.start()
+    made = trained(config, epochs=2)  # the second was written and never told
+    t.result(trial_id, made[:1])
     t.die(trial_id)
     patient[0] += 60.0
     trial_id, _ = t.ask()
-    t.last(trial_id, failure=Failure("broken", "wrong shape"))
+    t.last(trial_id, failure=Failure(kind, "wrong shape"))
     (trial,) = t.study.sweep().trials
-    assert (trial.state, trial.lost_epochs) == ("FAIL", 0)
+    assert (trial.state, trial.reason, trial.diverged) == (state, "wrong shape", kind == "diverged")
+    assert (trial.value, trial.checkpoint, trial.lost_epochs) == (min(e.value for e in made), config["address"], 0)
+    assert [e.epoch.number for e in t.told(EpochEnded)] == [1, 1, 2], "MLflow takes a figure twice as once"
+
+
+def test_a_trial_that_fails_while_its_store_cannot_be_read_is_tried_again(tune, patient, monkeypatch):
+    t = tune(n_trials=1)
+    trial_id, _ = t.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(trial_checkpoints.ownership, "load", lambda *_: raise_(PermissionError(13, "no")))
+        t.last(trial_id, failure=Failure("broken", "wrong shape"))
+    assert t.states() == ["RUNNING"], "nobody knows what it did"
+    patient[0] += controller.AGAIN_S
+    trial_id, _ = t.ask()
+    t.last(trial_id, failure=Failure("broken", "wrong shape"))
+    assert t.states() == ["FAIL"]
 
 
 # --- The storage of the checkpoints fails.
