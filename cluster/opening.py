@@ -16,7 +16,9 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.errors import BadInput
 from lstm.records.sweep import KEEPS_BASE, Sweep
+from lstm.records.task import RECORD
 from lstm.storage import disk, files
+from lstm.tasks import registry as tasks
 
 
 def open_study(order: Order, series: Dataset) -> Study:
@@ -52,6 +54,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "spec_hash": order.spec_hash,
         "data_fingerprint": series.fingerprint,
         "base": json.loads(order.base.model_dump_json()),
+        RECORD: tasks.record_of(order.base).row(),
         "n_trials": study.n_trials,
         "target": order.target,
         **({"second": list(study.second)} if study.second else {}),

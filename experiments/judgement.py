@@ -21,7 +21,6 @@ from lstm.records.trial import Trial
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
     from lstm.rivals.rival import Fitted
-    from lstm.verdict.interval import Blocks
     from lstm.verdict.store import Entry, Judgements
     from lstm.verdict.verdict import Verdict
 
@@ -47,9 +46,11 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
         OSError: the folder can't be read or written to.
     """
     from lstm.storage import files
+    from lstm.tasks import registry as tasks
     from lstm.verdict import store, verdict
 
     folder, studies, data = str(plan.home.sweep(swept.name)), studies_of(swept.facts), plan.series.fingerprint
+    metric = tasks.record_in(swept).metric(swept.metric.removeprefix("val/"))
     try:
         before = store.read(folder, studies, data)
     except store.BrokenJudgements as error:
@@ -62,8 +63,10 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
     found = store.Judgements(
         study=studies[0],
         data=data,
-        metric=swept.metric.removeprefix("val/"),
-        blocks=_blocks(plan),
+        metric=metric.name,
+        direction=metric.direction,
+        mean=metric.nearest,
+        blocks=tasks.of(plan.order.base).blocks(plan.series, plan.order.base),
         entries=(*networks, *rivals),
         searched=searched,
         no_base=verdict.NO_BASE if searched and swept.base is None else "",
@@ -248,8 +251,8 @@ def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]"
 
 def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple[Entry, ...]") -> "Entry":
     """What a trial's best epoch does on both parts; taken as it is where it was judged before."""
-    from lstm.rivals.items import PARTS
-    from lstm.verdict.network import network_items
+    from lstm.judging.items import PARTS
+    from lstm.tasks import registry as tasks
     from lstm.verdict.store import Entry
 
     for entry in known:
@@ -263,7 +266,7 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
         told: dict[Judged, dict[str, float]] = {}
         told |= {"validation": {swept.metric.removeprefix("val/"): trial.value}} if trial.value is not None else {}
         return Entry("", "network", {}, told, trial=trial.number, why="its weights were not kept, or are gone")
-    judged = {part: network_items(found, plan.series, part, _name(trial)) for part in PARTS}
+    judged = {part: tasks.judge_items(found, plan.series, part, _name(trial)) for part in PARTS}
     return Entry(
         "",
         "network",
@@ -293,26 +296,27 @@ def _rivals(
     plan: Plan, folder: str, studies: tuple[str, ...], known: "tuple[Entry, ...]", say: Say, budget_s: float
 ) -> "Iterator[Entry]":
     """The task's rivals, in its order; what was fitted is written before the next one is."""
-    from lstm.rivals import registry
-    from lstm.rivals.items import PARTS
-    from lstm.verdict import store
+    from lstm.judging.items import PARTS
+    from lstm.tasks import registry as tasks
+    from lstm.verdict import fitting, store
     from lstm.verdict.store import Entry
 
     config, data = plan.order.base, plan.series
-    names = registry.names(config.task)
+    rivals = {each.name: each for each in tasks.of(config).rivals()}
+    names = list(rivals)
     judged = {entry.rival: entry for entry in known if entry.rival and entry.items.keys() == set(PARTS)}
     digests = {entry.rival: entry.fitted for entry in known}
     found = {name: _kept(folder, name, studies, data.fingerprint, digests.get(name, ""), say) for name in names}
     there = {name: fitted for name, fitted in found.items() if fitted is not None}
     missing = [name for name in names if name not in there]
-    if fitting := [name for name in missing if not registry.lacking(config.task, name)]:
-        say(f"fitting rivals: {', '.join(fitting)}")
-    outcomes = registry.run_some(missing, data, config, budget_s)
+    if wanted := [name for name in missing if not fitting.lacking(rivals[name])]:
+        say(f"fitting rivals: {', '.join(wanted)}")
+    outcomes = fitting.run_some(missing, data, config, budget_s)
     for name in names:
         if name in there and name in judged:
             yield replace(judged[name], fitted=store.fitted_digest(folder, name))
             continue
-        outcome = registry.judge_again(there[name], data, config) if name in there else next(outcomes)
+        outcome = fitting.judge_again(there[name], data, config) if name in there else next(outcomes)
         if outcome.fitted is None:
             yield Entry(name, "rival", rival=name, why=outcome.why)
             continue
@@ -328,16 +332,3 @@ def _rivals(
             note=outcome.fitted.note,
             fitted=store.fitted_digest(folder, name),
         )
-
-
-def _blocks(plan: Plan) -> "Blocks":
-    """What makes a block: of windows horizon and season, of a text a stretch, else an item is one."""
-    from lstm.config.forecast import DataConfig
-    from lstm.config.language_model import TextData
-    from lstm.data.forecast import Series
-    from lstm.verdict.interval import STRETCH, Blocks
-
-    section, data = plan.order.base.data, plan.series
-    if isinstance(section, DataConfig) and isinstance(data, Series):
-        return Blocks.of_windows(section.horizon, data.season)
-    return Blocks(STRETCH) if isinstance(section, TextData) else Blocks()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from experiments.spec import yaml_document as yaml_file
-from lstm.config.forecast import DataConfig, Split
+from lstm.config.forecast import ForecastData, Split
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import Profile
 from lstm.data.profile.seasons import Season
@@ -90,7 +90,7 @@ def choose(found: Profile) -> Draft:
     raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path.name}: ')}" for message in refusal.messages))
 
 
-def count_windows(series: forecast_data.Series, config: DataConfig) -> dict[str, int]:
+def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:
     """The windows of each part."""
     judged = {"validation": series.origins("validation", config), "test": series.origins("test", config)}
     return {"train": len(series.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
@@ -166,9 +166,9 @@ def _shorter(draft: Draft) -> Iterator[Draft]:
         yield draft
 
 
-def _data_config(found: Profile, draft: Draft) -> DataConfig:
+def _data_config(found: Profile, draft: Draft) -> ForecastData:
     past, ahead = _covariates(found)
-    return DataConfig(
+    return ForecastData(
         path=found.path.name,
         time=found.time,
         target=found.target,

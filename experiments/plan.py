@@ -24,6 +24,7 @@ from experiments.spec import loader as specs
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
 from lstm.records.errors import BadInput, NewerForm
+from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from lstm.data.dataset import Dataset
@@ -63,8 +64,6 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     Raises:
         BadInput: with all that is wrong.
     """
-    from lstm.data import load as datasets
-
     experiment = spec.experiment
     _check_home(home, experiment.name)
     if (error := _unwritable(home)) and not to_look:
@@ -77,7 +76,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     if wrong := [message for name, address in databases.items() if (message := _folder_fault(spec, name, address))]:
         raise BadInput(*wrong)
     try:
-        series = datasets.load(experiment.widest, spec.folder, experiment.reach)
+        series = tasks.load(experiment.widest, spec.folder, experiment.reach)
     except BadInput as error:
         raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
     notes = tuple(map(spec.document.hide, where.notes))
@@ -291,27 +290,23 @@ def _too_large(plan: Plan, slots: int) -> list[str]:
 
 def warnings(plan: Plan) -> list[str]:
     """What a person should know before it is carried out, a sentence each."""
-    doubts = map(plan.spec.document.hide, getattr(plan.series, "doubts", ()))  # generated data leave none
+    doubts = map(plan.spec.document.hide, tasks.of(plan.order.base).doubts(plan.series))
     unwritable = _unwritable(plan.home)
     more = [unwritable] if unwritable else []
     return [*specs.warnings(plan.spec), *plan.notes, *_earlier_loss(plan), *_too_many(plan), *doubts, *more]
 
 
 def _earlier_loss(plan: Plan) -> list[str]:
-    """A note where what was filled in counts in the loss, as it did when the sweep was begun."""
-    order, series = plan.order, plan.series
-    count = getattr(series, "filled_targets", None)  # series alone have it
-    if order.base.loss_on != "all" or count is None:
-        return []
-    section = order.base.data
-    lookbacks = [section.reach, *(end for end in _ends(order, "data.lookback") if isinstance(end, int))]
-    filled = count(section.model_copy(update={"lookback": min(lookbacks)}))
-    if not filled:
+    """A note where more counts in the loss, as it did when the sweep was begun."""
+    order = plan.order
+    lookbacks = [order.base.data.reach, *(end for end in _ends(order, "data.lookback") if isinstance(end, int))]
+    counted = tasks.of(order.base).earlier_loss(plan.series, order.base, min(lookbacks))
+    if not counted:
         return []
     return [
         f"{plan.spec.document.where('name')}: name: {order.name} was begun by an earlier version, whose loss counts "
-        f"values that were filled in, {filled:,} in the training part; it keeps that loss to its end, so that its "
-        "trials can be compared. Give the spec another name for a loss on measured values alone"
+        f"{counted}; it keeps that loss to its end, so that its trials can be compared. Give the spec another name for "
+        "a loss on measured values alone"
     ]
 
 
@@ -325,8 +320,6 @@ def _ends(order: Order, path: str) -> list[Any]:
 
 def describe(plan: Plan) -> Mapping[str, Any]:
     """The plan as plain data, for people and for --json."""
-    from lstm.tasks import registry as tasks
-
     order, search = plan.order, plan.order.search
     started = time.perf_counter()
     measured = estimate(plan)
@@ -346,6 +339,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "base_is_first": _base_is_first(order),
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
         **tasks.of(order.base).describe(plan.series, order.base),
+        "counted": tasks.of(order.base).counted,
         **measured,
         "measured_in_s": round(time.perf_counter() - started, 2),
         "kept": {

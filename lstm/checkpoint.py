@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Facts, Scale
 from lstm.records.epoch import Epoch, State
 from lstm.records.errors import NewerForm, check_form
 from lstm.records.goodput import NOTHING, Spent
 from lstm.storage import disk, files
 
-FORMAT = 1
+FORMAT = 2  # 1 had the same facts of the data whatever the task
 NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
 TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.(.+\.)?\d+")  # a file while a host's process writes it
 
@@ -35,11 +34,16 @@ class Checkpoint:
     """What a file holds."""
 
     config: TrialConfig
-    facts: Facts
+    facts: Mapping[str, Any]  # the fields of its task's `Facts`: what a network must know of its data
     state: State
     spent: Spent = NOTHING  # of the trial's workers beside its epochs, before the file was written
     study: str = ""  # the id of the trial's study; earlier versions did not say it
     number: int | None = None  # the trial's, with `study`
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells the data that it was trained on from others."""
+        return str(self.facts["fingerprint"])
 
 
 def address_of(checkpoints: str, number: int) -> str:
@@ -162,7 +166,7 @@ def dumps(checkpoint: Checkpoint) -> bytes:
     content = {
         "format": FORMAT,
         "config": checkpoint.config.model_dump(),
-        "facts": dataclasses.asdict(checkpoint.facts),
+        "facts": dict(checkpoint.facts),
         "history": [_epoch_row(epoch) for epoch in state.history],
         "spent": dataclasses.asdict(checkpoint.spent),
         "study": checkpoint.study,
@@ -218,6 +222,7 @@ def _epoch_row(epoch: Epoch) -> dict[str, Any]:
     }
 
 
-def _facts(row: Mapping[str, Any]) -> Facts:
-    scale = Scale(**{k: tuple(v) for k, v in row["scale"].items()})
-    return Facts(**{**row, "targets": tuple(row["targets"]), "scale": scale})
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(row["fingerprint"], str):
+        raise TypeError("no fingerprint of the data")
+    return dict(row)

@@ -104,8 +104,8 @@ def difference(address: str, found: Checkpoint, owner: Owner) -> str:
             return f"it is trial {found.number}'s"
     elif (mark := mark_of(address.rpartition("/")[0])) and mark.study not in owner.studies:
         return f"its folder is {_whose(mark)}, this study is {owner.studies[0]}"
-    if owner.fingerprint and found.facts.fingerprint != owner.fingerprint:
-        return f"it was trained on other data ({found.facts.fingerprint[:12]}, not {owner.fingerprint[:12]})"
+    if owner.fingerprint and found.fingerprint != owner.fingerprint:
+        return f"it was trained on other data ({found.fingerprint[:12]}, not {owner.fingerprint[:12]})"
     if differing := differing_fields(found.config.model_dump(), owner.config):
         return f"it was trained with {differing}"
     return ""

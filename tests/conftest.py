@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig
@@ -30,7 +30,7 @@ def data_config():
 
     def make(**settings):
         base = {"path": "a.csv", "target": "y", "lookback": 8, "horizon": 3}
-        return DataConfig(**base | {"split": {"validation": 0.2, "test": 0.2}} | settings)
+        return ForecastData(**base | {"split": {"validation": 0.2, "test": 0.2}} | settings)
 
     return make
 

@@ -19,7 +19,6 @@ from cluster.goodput import Clock, process_age_s
 from cluster.messages import Failure, Kind, Probed, Started
 from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
-from lstm.data import dataset
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
@@ -124,6 +123,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
+        from lstm.tasks import registry as tasks
         from lstm.training.loop import train
 
         broken: list[str] = []
@@ -131,7 +131,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             found = ownership.load(self._order["address"], self._owner(), broken.append)
         state = found.state if found else None
         self._spent, self._is_made = found.spent if found else NOTHING, False
-        self._facts = dataset.Facts.of(self._series)
+        self._facts = tasks.of(self._trial).facts_row(self._series)
         self._epochs = train(self._trial, self._series, state, device=self._device)
         known = state.history if state else ()
         self._clock.lap("checkpoint")

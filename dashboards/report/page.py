@@ -11,12 +11,10 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboards.report import axes, figures, glossary
-from lstm.config.section import better
-from lstm.config.tasks import section_of
 from lstm.records.figures import Example, Forecast, Passage, Picture
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial, counted
-from lstm.rivals import registry
+from lstm.tasks import registry as tasks
 from lstm.verdict import sentences
 from lstm.verdict.verdict import Verdict, of_figures
 
@@ -81,7 +79,7 @@ def report(
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    worth = _worth(verdict, str((sweep.facts.get("base") or {}).get("task", "")), draw) if verdict else ""
+    worth = _worth(verdict, tasks.record_in(sweep).rivals, draw) if verdict else ""
     sections = [_head(sweep, metrics, base, verdict), worth, _comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
@@ -196,7 +194,7 @@ def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) 
 
 def _baseline(sweep: Sweep) -> str:
     """What the best trial is held against, in words."""
-    return section_of(sweep.best.config.get("task")).baseline if sweep.best else ""
+    return tasks.record_in(sweep).baseline if sweep.best else ""
 
 
 def _against(ours: float, naive: float) -> str:
@@ -221,9 +219,10 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
         change = _against(ours, naive)
         base = [_cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
         rows.append([name, _cell(ours), *base, _cell(naive), _NONE if change == "beside" else change])
-    higher = " and ".join(name for name in pairs if better(name) == "maximize")
+    record = tasks.record_in(sweep)
+    higher = " and ".join(name for name in pairs if record.metric(name).direction == "maximize")
     note = f"Better when lower{f', but for {higher}' if higher else ''}. "
-    note += section_of(sweep.best.config.get("task")).baseline_note if sweep.best else ""
+    note += record.baseline_note
     own = ["base"] if any(name.startswith(f"{BASE}test/") for name in metrics) else []
     heads = ["metric", "best trial", *own, _baseline(sweep), f"beside the {_baseline(sweep)} it is"]
     return _section("On test data", note, _table(heads, rows))
@@ -245,7 +244,7 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     return _section("What the network is like", note, table + "".join(drawn))
 
 
-def _worth(verdict: Verdict, task: str, draw: Callable[[go.Figure], str]) -> str:
+def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure], str]) -> str:
     """Whether the network is worth it: the sentences, the table, the differences with their intervals."""
     first, *others = sentences.lines(verdict)
     both = bool(verdict.second)
@@ -259,13 +258,12 @@ def _worth(verdict: Verdict, task: str, draw: Callable[[go.Figure], str]) -> str
     notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
     picture = figures.differences(verdict)
     drawn = draw(picture) if picture is not None else ""
-    body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, task)
+    body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, about)
     return _section("Is the network worth it?", first, body)
 
 
-def _about_rivals(verdict: Verdict, task: str) -> str:
+def _about_rivals(verdict: Verdict, known: Mapping[str, str]) -> str:
     """What each rival is, in a sentence."""
-    known = {each.name: each.about for each in registry.RIVALS.get(task, ())}
     names = [name for row in verdict.rivals for name in row.rivals if name in known]
     said = "".join(f'<p class="note">{html.escape(name)}: {html.escape(known[name])}</p>' for name in names)
     return f"<details><summary>What the rivals are</summary>{said}</details>" if said else ""

@@ -66,14 +66,14 @@ def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
     from cluster.study import stored
     from lstm import checkpoint
     from lstm.config.trial import TrialConfig
-    from lstm.data import dataset
     from lstm.device import claim
+    from lstm.tasks import registry as tasks
     from lstm.training import loop
 
     order, config = plan.order, TrialConfig.model_validate(trial.config)
     gpus = order.resources.gpus_per_trial
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
-    facts = dataset.Facts.of(plan.series)
+    facts = tasks.of(config).facts_row(plan.series)
     again = sorted({*swept.facts.get(TRAINED_AGAIN, ()), trial.number})
     stored.remember(order.study_url, order.name, **{TRAINED_AGAIN: again})
     kept: checkpoint.Checkpoint | None = None

@@ -246,7 +246,7 @@ def _checkpoints(
             note(f"{address}: holds no valid checkpoint")
         elif found.study and found.study != remains.study:
             note(f"{address}: is of the study {found.study}, and was left out")
-        elif found.facts.fingerprint != plan.series.fingerprint:
+        elif found.fingerprint != plan.series.fingerprint:
             raise BadInput(f"{plan.spec.document.path}: data: are not those that {address} was trained on")
         elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found.config)):
             note(f"{address}: was trained with {differing}, which this spec does not say, and was left out")

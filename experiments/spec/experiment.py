@@ -9,7 +9,7 @@ from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, 
 from dashboards.config import TrackingConfig
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
-from lstm.config.tasks import DATA, Task
+from lstm.config.tasks import SECTIONS, Task
 from lstm.config.training import ProbeConfig, TrainingConfig
 from lstm.config.trial import LossOn, TrialConfig
 
@@ -54,7 +54,7 @@ class Experiment(Section):
 
 
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
-    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(data, ...)) for task, data in DATA.items()
+    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(data, ...)) for task, data in SECTIONS.items()
 }
 
 

@@ -14,7 +14,6 @@ from experiments.spec import rules, schema
 from experiments.spec.errors import Address, dotted, shown
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
-from lstm.config.section import better
 from lstm.records.errors import Fault, Idle
 
 # Fields that can be left out, by the path of the fault, with what is left out.
@@ -105,7 +104,7 @@ def _changes(
         whole = document.address(OPTIONAL[path])
         yield (at if overridden(document, whole) else whole), None
     elif path == "search.direction" and search:
-        yield at, better(search.metric)
+        yield at, rules.direction_of(document.filled.get("task"), search.metric)
     elif path == "search.n_trials" and search and (size := rules.grid_size(search)):
         yield at, str(size)
     elif path in LISTS and (data := parts.get("data")):

@@ -29,9 +29,11 @@ from experiments.spec import messages
 from experiments.spec.experiment import largest
 from experiments.spec.yaml_document import Document
 from lstm.config import trial as lstm_config
-from lstm.config.section import Data, better
+from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, Idle
+from lstm.records.objective import Direction
+from lstm.tasks.registry import TASKS
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
 RESERVED = ("sweeps", "artifacts", "default", "ui.log")
@@ -147,17 +149,26 @@ def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
 def _search_rules(
     search: SearchConfig, data: Data | None, training: TrainingConfig | None, document: Document
 ) -> Iterator[Fault]:
-    if data and search.metric not in (names := data.metrics):
+    task = TASKS.get(str(document.filled.get("task") or "forecast"))
+    names = [f"val/{each.name}" for each in task.metrics_of(data)] if task and data else []
+    if names and search.metric not in names:
         message = f"is {messages.quoted(document.hide(search.metric))}, must be one of {messages.listed(names)}"
         yield Fault("search.metric", message + messages.near(search.metric, names))
-    wanted = better(search.metric)
-    if search.direction != wanted:
+    wanted = direction_of(document.filled.get("task"), search.metric)
+    if wanted and search.direction != wanted:
         what = "is an error, better when lower" if wanted == "minimize" else "is better when higher"
         message = f"would search for the worst: {search.metric} {what}; use {wanted}"
         yield Fault("search.direction", message)
     if training:
         yield from _pruner_rules(search, training)
     yield from _sampler_rules(search)
+
+
+def direction_of(task: Any, metric: str) -> Direction | None:
+    """Which way a task's metric is better; None of one that it does not have."""
+    known = TASKS.get(str(task or "forecast"))
+    name = metric.removeprefix("val/").partition("/")[0]  # what follows is a column's
+    return next((each.direction for each in known.metrics if each.name == name), None) if known else None
 
 
 def _pruner_rules(search: SearchConfig, training: TrainingConfig) -> Iterator[Fault]:

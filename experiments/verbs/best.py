@@ -10,9 +10,9 @@ from experiments.cli import emit
 from experiments.home import Home
 from experiments.terminal.formats import console, settings
 from experiments.terminal.live import BASE_SETTINGS
-from lstm.config.tasks import section_of
 from lstm.records.objective import sign_of
 from lstm.records.sweep import BASE, Sweep
+from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +57,7 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
         "base": _base(sweep),
+        "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
     }
 
@@ -187,7 +188,7 @@ def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     which = "best epoch" if best["trial"] is None else "best trial"
     own = ("base", "") if base else ()
-    for heading in ("test part", which, *own, section_of(best["config"]["task"]).baseline, ""):
+    for heading in ("test part", which, *own, document["baseline"], ""):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
         ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]

@@ -12,7 +12,7 @@ from typing import Any
 from experiments import new_spec
 from experiments.cli import emit
 from experiments.spec import loader as spec_file
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import Profile, profile
 from lstm.records.errors import BadInput
@@ -120,7 +120,7 @@ def _checked(text: str, target: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         trial = Path(folder, target.name)
         trial.write_text(text, encoding="utf-8")
         spec = spec_file.load(trial)
-    section = spec.experiment.base.data_as(DataConfig)
+    section = spec.experiment.base.data_as(ForecastData)
     series = forecast_data.load(section, target.parent, spec.experiment.reach)
     return new_spec.count_windows(series, section), series.doubts
 

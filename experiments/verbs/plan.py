@@ -10,7 +10,6 @@ from experiments.plan import Plan, as_begun, describe, make
 from experiments.terminal.formats import console, duration, settings, short
 from experiments.terminal.live import LEAST
 from experiments.verbs.train import check_room
-from lstm.config.tasks import section_of
 from lstm.records.trial import counted
 
 
@@ -65,7 +64,7 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", note)
-    rows.add_row(section_of(plan["task"]).counted, ", ".join(f"{part} {number:,}" for part, number in windows.items()))
+    rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
     rows.add_row("", f"{unshared} had each step of the look-back its own: the weights are shared over time")

@@ -11,11 +11,12 @@ from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
 from experiments.spec.yaml_document import Document
-from lstm.config.tasks import section_of
+from lstm.config.trial import TrialConfig
 from lstm.records.errors import BadInput
 from lstm.records.figures import Passage
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
+from lstm.tasks import registry as tasks
 
 Forecast = dict[str, list[Any]] | Passage
 Maker = Callable[[str | None, Path], Forecast]  # of a file in a folder
@@ -63,7 +64,7 @@ def main(
         whose = {"trial": chosen.number} if model is None else {"model": model}
         emit({"sweep": found.name, **whose, "output": output} | _document(made))
     elif output:
-        rows = section_of(chosen.config.get("task")).predicted
+        rows = tasks.of(TrialConfig.model_validate(chosen.config)).predicted
         size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
         print(f"{output}: {size} by {by} of {found.name}")
     else:
@@ -112,8 +113,6 @@ def _own_forecast(maker: Maker, path: str | None, folder: Path, document: Docume
 
 def _by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any]) -> Maker:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
-    from lstm.tasks import registry as tasks
-
     loaded = load(sweep, trial)
     return lambda path, folder: tasks.predict(loaded, path, folder, **options)
 
@@ -125,16 +124,12 @@ def _by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options
         BadInput: the task has no such rival, it is judged only, or it was not fitted.
     """
     from lstm import ownership
-    from lstm.config.trial import TrialConfig
-    from lstm.rivals import registry
-    from lstm.verdict import network, store
+    from lstm.verdict import store
 
     config = TrialConfig.model_validate(sweep.facts["base"])
+    task = tasks.of(config)
     try:
-        registry.rival(config.task, name)
-        if config.task != "forecast":
-            raise BadInput(f"rivals of the task {config.task} are judged only")
-        registry.check_forecasts(name)
+        task.check_predicts(name)
     except BadInput as error:
         raise BadInput(f"--model {name}: {error}; leave it out for the best trial") from None
     if options:
@@ -150,7 +145,8 @@ def _by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options
     loaded = ownership.load_trial(sweep, best)
     if loaded is None:
         raise BadInput(f"{best.checkpoint}: holds no valid checkpoint any more")
-    return lambda path, folder: network.predict(fitted, config, loaded.facts, str(path), folder)
+    facts = task.facts_of(loaded.facts)
+    return lambda path, folder: task.predict_by_rival(fitted, config, facts, str(path), folder)
 
 
 def load(sweep: Sweep, trial: Trial) -> "Checkpoint":

@@ -126,7 +126,7 @@ def _measure(
     (trial,) = (each for each in sweep.trials if each.number == number)
     loaded = load(sweep, trial)
     plan = make(lookup.spec(named, found.home), found.home)
-    if loaded.facts.fingerprint != plan.series.fingerprint:
+    if loaded.fingerprint != plan.series.fingerprint:
         raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
     device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
     measured = probe.probe(tasks.subject(loaded, plan.series))

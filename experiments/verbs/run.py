@@ -22,6 +22,7 @@ from lstm.records.errors import BadInput
 from lstm.records.events import Event, Notice, SweepStarted, TrialStarted
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
+from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -269,9 +270,9 @@ def _say(plan: Plan, swept: Sweep, console: "Console", first: str, code: int, *,
         console.print(f"Report                 {plan.home.sweep(name) / REPORT}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)
     if swept.best:
-        data = plan.order.base.data
-        into = (" --input FILE" if data.needs_input else "") + (" --output forecast.csv" if data.has_series else "")
-        console.print(f"{data.prediction:22} sweep predict {name}{home}{into}", soft_wrap=True)
+        task = tasks.of(plan.order.base)
+        into = " --input FILE" if task.needs_input(plan.order.base.data) else ""
+        console.print(f"{task.prediction:22} sweep predict {name}{home}{into}{task.output}", soft_wrap=True)
     console.print(f"Log                    {plan.home.sweep(name) / 'sweep.log'}", soft_wrap=True)
     return document
 

@@ -27,7 +27,6 @@ SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> int:
     """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged or had no room."""
     from lstm import checkpoint
-    from lstm.data import dataset
     from lstm.device import claim, is_out_of_memory, why_no_gpu
     from lstm.tasks import registry as tasks
     from lstm.training import loop
@@ -45,8 +44,8 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
         if resources.gpus_per_trial not in (0, "auto"):
             print(f"{order.name}: trains on the CPU, though a GPU is asked for: {why_no_gpu()}", file=sys.stderr)
         check_room(plan, order.base)
-    facts = dataset.Facts.of(plan.series)
-    same = found is not None and found.config == order.base and found.facts == facts
+    facts = tasks.of(order.base).facts_row(plan.series)
+    same = found is not None and found.config == order.base and found.fingerprint == plan.series.fingerprint
     state = found.state if found and same else None
     attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
     history = list(state.history) if state else []
@@ -117,12 +116,14 @@ def _line(epoch: Epoch, plan: Plan) -> None:
 
 def _end(plan: Plan, history: list[Epoch], metrics: dict[str, float], address: str, *, as_json: bool) -> None:
     from experiments.verbs.best import show_best
+    from lstm.tasks import registry as tasks
 
     best = best_epoch(history, plan.order.base.direction)
     document: dict[str, Any] = {
         "sweep": plan.order.name,
         "metric": plan.order.base.metric,
         "n_trials": 1,
+        "baseline": tasks.of(plan.order.base).baseline,
         "states": {"COMPLETE" if best and history[-1].stop != "diverged" else "FAIL": 1},
         "best": best
         and {

@@ -1,11 +1,14 @@
 """The section `data` of the task `classify`: sequences of any length with a class each."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from lstm.config import misfits
+from lstm.config.model import ModelConfig
 from lstm.config.section import Column, Data, Section, role_faults
+from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
 PROBABILITY = "probability"  # a column of what `classify` answers
@@ -21,14 +24,6 @@ class Shares(Section):
 
 class ClassifyData(Data):
     """Sequences of any length, and which class each belongs to."""
-
-    baseline: ClassVar[str] = "logistic regression"
-    baseline_note: ClassVar[str] = (
-        "The logistic regression sees all steps side by side, filled up to the longest sequence."
-    )
-    rivals: ClassVar[tuple[str, ...]] = ("commonest class", "logistic regression", "nearest neighbour")
-    extra_rivals: ClassVar[tuple[str, ...]] = ("random kernels",)
-    predicted: ClassVar[str] = "sequences"
 
     path: str = Field(
         min_length=1, description="CSV or Parquet file with a row per step, relative to the spec's folder."
@@ -48,11 +43,6 @@ class ClassifyData(Data):
         description="What to do where a value is missing: refuse the file, take 0, or repeat the sequence's last one.",
     )
 
-    @property
-    def metrics(self) -> list[str]:
-        """The cross-entropy in nats, the share of right answers, F1 averaged over the classes."""
-        return ["val/loss", "val/accuracy", "val/f1"]
-
     def faults(self) -> Iterator[Fault]:
         """Columns with one role each; shares that leave something to train on."""
         yield from role_faults(self, ("id", "time", "columns", "label"))
@@ -63,3 +53,8 @@ class ClassifyData(Data):
         if (total := self.split.validation + self.split.test) >= 1:
             message = f"validation and test add up to {total:g}, which leaves nothing for training; make them smaller"
             yield Fault("data.split", message)
+
+    def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+        """Sequences of any length."""
+        yield from misfits.no_target_among_inputs(model)
+        yield from misfits.lengths_differ(training)

@@ -5,7 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from lstm.config import misfits
+from lstm.config.model import ModelConfig
 from lstm.config.section import Column, Data, Section, role_faults
+from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
@@ -25,22 +28,9 @@ class Split(Section):
     )
 
 
-class DataConfig(Data):
+class ForecastData(Data):
     """Where the time series is and what is forecast from what."""
 
-    baseline: ClassVar[str] = "seasonal naive"
-    baseline_note: ClassVar[str] = "The seasonal naive repeats what was one season ago."
-    rivals: ClassVar[tuple[str, ...]] = (
-        "last value",
-        "seasonal naive",
-        "last season and change",
-        "mean of two seasons",
-        "ridge",
-    )
-    extra_rivals: ClassVar[tuple[str, ...]] = ("LightGBM", "AutoETS", "MSTL", "AutoARIMA")
-    counted: ClassVar[str] = "windows"
-    prediction: ClassVar[str] = "Forecast what is next"
-    has_series: ClassVar[bool] = True
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
     path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
@@ -82,11 +72,6 @@ class DataConfig(Data):
     )
 
     @property
-    def needs_input(self) -> bool:
-        """Only where something must be known ahead."""
-        return bool(self.future_covariates)
-
-    @property
     def targets(self) -> list[str]:
         """The columns to forecast, always as a list."""
         return [self.target] if isinstance(self.target, str) else list(self.target)
@@ -97,19 +82,7 @@ class DataConfig(Data):
         return [*self.targets, *self.past_covariates, *self.future_covariates]
 
     @property
-    def metrics(self) -> list[str]:
-        """Errors; those in original units per target."""
-        per_target = ["mae_original", "rmse_original"]
-        names = per_target if len(self.targets) == 1 else [f"{m}/{t}" for m in per_target for t in self.targets]
-        return ["val/loss", "val/mae", "val/mase", *(f"val/{name}" for name in names)]
-
-    @property
     def reach(self) -> int:
-        """The look-back."""
-        return self.lookback
-
-    @property
-    def steps(self) -> int:
         """The look-back."""
         return self.lookback
 
@@ -118,8 +91,12 @@ class DataConfig(Data):
         yield from _column_faults(self)
         yield from _split_faults(self.split)
 
+    def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+        """A look-back that is longer than what is taken of its start."""
+        yield from misfits.of_one_length(self.lookback, model, training)
 
-def _column_faults(data: DataConfig) -> Iterator[Fault]:
+
+def _column_faults(data: ForecastData) -> Iterator[Fault]:
     yield from role_faults(data, ("time", "target", "past_covariates", "future_covariates"))
     if data.time is None:
         for name, value in (("calendar", data.calendar), ("step", data.step)):

@@ -5,7 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from lstm.config import misfits
+from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
+from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
 Unit = Literal["characters", "words"]
@@ -21,13 +24,6 @@ class TextShares(Section):
 class TextData(Data):
     """A text whose next symbol is to be told from all that came before."""
 
-    baseline: ClassVar[str] = "bigram counts"
-    baseline_note: ClassVar[str] = (
-        "Bigram counts know how often each symbol followed the one before, in the training part."
-    )
-    rivals: ClassVar[tuple[str, ...]] = ("n-grams",)
-    counted: ClassVar[str] = "symbols"
-    prediction: ClassVar[str] = "Go on with the text"
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # judged is the same text, with the same context
 
     path: str = Field(min_length=1, description="Text file in UTF-8, relative to the spec's folder.")
@@ -48,33 +44,14 @@ class TextData(Data):
         "symbol beside them. All of the training part's when absent.",
     )
 
-    @property
-    def needs_input(self) -> bool:
-        """The text's own end is the prompt."""
-        return False
-
-    @property
-    def metrics(self) -> list[str]:
-        """The cross-entropy in nats for each symbol, and the same in other words."""
-        bits = ["val/bits_per_character"] if self.unit == "characters" else []
-        return ["val/loss", *bits, "val/perplexity"]
-
-    @property
-    def steps(self) -> int:
-        """Steps of a chunk."""
-        return self.lookback
-
-    @property
-    def answers_once(self) -> bool:
-        """It answers at every step."""
-        return False
-
-    @property
-    def has_numbers(self) -> bool:
-        """It has symbols."""
-        return False
-
     def faults(self) -> Iterator[Fault]:
         """A split that leaves something to train on."""
         if (total := self.split.validation + self.split.test) >= 1:
             yield Fault("data.split", f"the shares add up to {total:g}; leave some for training")
+
+    def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+        """Chunks of symbols, with an answer at every step."""
+        yield from misfits.no_target_among_inputs(model)
+        yield from misfits.of_one_length(self.lookback, model, training)
+        yield from misfits.answers_every_step(model)
+        yield from misfits.symbols(training)

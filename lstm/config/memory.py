@@ -1,11 +1,14 @@
 """The section `data` of the task `memory`: a problem that is generated from a seed."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from lstm.config import misfits
+from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
+from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
 MOST_STEPS = 20_000_000  # of generated sequences
@@ -23,10 +26,6 @@ class Sizes(Section):
 
 class MemoryData(Data):
     """A problem that can only be solved by remembering, generated from a seed."""
-
-    baseline: ClassVar[str] = "constant"
-    baseline_note: ClassVar[str] = "The constant is the best answer that needs no memory."
-    rivals: ClassVar[tuple[str, ...]] = ("constant", "ridge")
 
     problem: Literal["adding", "copy", "mackey_glass"] = Field(
         description="The sum of two marked numbers (adding), symbols to repeat after a delay (copy), or a chaotic "
@@ -47,24 +46,9 @@ class MemoryData(Data):
     )
 
     @property
-    def metrics(self) -> list[str]:
-        """The loss, and what the problem's literature reports."""
-        return ["val/loss", *{"adding": [], "copy": ["val/accuracy"], "mackey_glass": ["val/nrmse"]}[self.problem]]
-
-    @property
     def steps(self) -> int:
         """Steps of a sequence; for copy with the symbols, before and after."""
         return self.length + (2 * self.keep if self.problem == "copy" else 0)
-
-    @property
-    def answers_once(self) -> bool:
-        """Only where the sum is asked for."""
-        return self.problem == "adding"
-
-    @property
-    def has_numbers(self) -> bool:
-        """All but copy have."""
-        return self.problem != "copy"
 
     @property
     def alphabet(self) -> int:
@@ -96,3 +80,12 @@ class MemoryData(Data):
         if kept * self.steps > MOST_STEPS:
             message = f"ask for {kept * self.steps:,} steps to be kept in memory; {MOST_STEPS:,} are the most, so make "
             yield Fault("data.sizes", message + "them or data.length smaller")
+
+    def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+        """Sequences of one length; only the sum is asked for at their end alone."""
+        yield from misfits.no_target_among_inputs(model)
+        yield from misfits.of_one_length(self.steps, model, training)
+        if self.problem != "adding":
+            yield from misfits.answers_every_step(model)
+        if self.problem == "copy":
+            yield from misfits.symbols(training)

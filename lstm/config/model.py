@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.config.section import Data, Section
+from lstm.config.section import Section
 from lstm.records.errors import Fault
 
 Variant = Literal[
@@ -52,9 +52,14 @@ class ModelConfig(Section):
         description="Normalise the target in each window by that window's own mean and deviation, or not.",
     )
 
+    @property
+    def has_forget_gate(self) -> bool:
+        """Only the LSTM has one, and its variants but one."""
+        return self.cell == "lstm" and self.variant != "no_forget_gate"
 
-def model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
-    """Rules across the fields of `model`, and with the task's data."""
+
+def model_faults(model: ModelConfig) -> Iterator[Fault]:
+    """Rules across the fields of `model`."""
     if model.dropout > 0 and model.num_layers == 1:
         yield Fault(
             "model.dropout",
@@ -65,21 +70,8 @@ def model_faults(model: ModelConfig, data: Data | None) -> Iterator[Fault]:
         yield Fault(
             "model.variant", f"is one of the LSTM's, cell is {model.cell}; set model.cell: lstm, or leave it out"
         )
-    if model.bidirectional and data and not data.answers_once:
-        message = "would see what it shall answer: this task asks for an answer at every step; leave it out"
-        yield Fault("model.bidirectional", message)
-    if data and not data.has_series:
-        for name in ("residual", "normalization"):
-            if getattr(model, name) != "none":
-                yield Fault(f"model.{name}", "would do nothing: only the task forecast has it; leave it out")
     if model.forget_bias is None:
         return
-    if model.cell != "lstm" or model.variant == "no_forget_gate":
+    if not model.has_forget_gate:
         lacks = "variant: no_forget_gate" if model.cell == "lstm" else f"cell: {model.cell}"
         yield Fault("model.forget_bias", f"would do nothing: {lacks} has no forget gate; leave it out")
-    elif model.forget_bias == "chrono" and data and data.steps is not None and data.steps < 3:
-        yield Fault(
-            "model.forget_bias",
-            f"is chrono, which draws from memories of 1 step to one less than a sequence has; it has {data.steps}, "
-            "so make it 3 or more, or give a number",
-        )

@@ -10,7 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from lstm.config.model import ModelConfig, model_faults
 from lstm.config.section import Data, Section
-from lstm.config.tasks import DATA, AnyData, Task
+from lstm.config.tasks import SECTIONS, AnyData, Task
 from lstm.config.training import TrainingConfig, training_faults
 from lstm.records.errors import Fault
 
@@ -40,7 +40,7 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _belong_together(self) -> "TrialConfig":
-        self.data_as(DATA[self.task])
+        self.data_as(SECTIONS[self.task])
         return self
 
     def data_as(self, kind: type[D]) -> D:
@@ -64,19 +64,11 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
     """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
     if data:
         yield from data.faults()
+        yield from data.misfits(model, training)
     if model:
-        yield from model_faults(model, data)
+        yield from model_faults(model)
     if training:
         yield from training_faults(training)
-        if data and data.steps is not None and training.warmup_steps >= data.steps:
-            message = f"is {training.warmup_steps}, but a sequence has {data.steps} steps; leave some to learn from"
-            yield Fault("training.warmup_steps", message)
-        if data and data.steps is None and training.warmup_steps:
-            message = "can't be used where sequences differ in length: a short one may have no steps after them; "
-            yield Fault("training.warmup_steps", message + "leave it out")
-        if data and training.input_noise and not data.has_numbers:
-            message = "would do nothing: the inputs are symbols, which have no noise between them; leave it out"
-            yield Fault("training.input_noise", message)
         if model and model.bidirectional and training.warmup_steps:
             message = "can't be used with model.bidirectional, which has no first steps; leave one of them out"
             yield Fault("training.warmup_steps", message)

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.classify import ClassifyData
-from lstm.data.dataset import Part, Scale
+from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.sentinels import Odd
 from lstm.records.errors import BadInput
@@ -30,6 +30,19 @@ class Source:
     odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside of all others, with the sequence of each row
 
 
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps (sequence, time, column), lengths, classes
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFacts(Facts):
+    """What a classifier must know of its sequences."""
+
+    targets: tuple[str, ...]  # the classes
+    inputs: int  # columns of a step
+    scale: Scale
+    longest: int = 1  # steps; only weights that are drawn depend on it, and earlier checkpoints lack it
+
+
 @dataclass(frozen=True, slots=True)
 class Sequences:
     """Labelled sequences ready for training; the arrays are shared by all trials and never written to."""
@@ -42,10 +55,12 @@ class Sequences:
     scale: Scale
     fingerprint: str
     notes: tuple[str, ...]
-    futures: int = 0
-    season: int = 1
-    step: str = ""
     doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
+
+    @property
+    def facts(self) -> SequenceFacts:
+        """What a classifier must know of them."""
+        return SequenceFacts(self.fingerprint, self.targets, self.inputs, self.scale, self.longest)
 
     @property
     def inputs(self) -> int:
@@ -66,6 +81,16 @@ class Sequences:
     def longest(self) -> int:
         """Steps of the longest sequence."""
         return int(self.lengths.max())
+
+
+def batch_of(data: Sequences, chosen: np.ndarray) -> Batch:
+    """Some sequences, by number, side by side: 0 beyond a sequence's length."""
+    lengths = data.lengths[chosen]
+    steps = np.arange(lengths.max())
+    inside = steps < lengths[:, None]
+    values = np.zeros((*inside.shape, data.inputs), dtype=np.float32)
+    values[inside] = data.values[(data.starts[chosen][:, None] + steps)[inside]]
+    return values, lengths, data.labels[chosen]
 
 
 def load(section: ClassifyData, folder: Path) -> Sequences:

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lstm.config.forecast import Border, DataConfig
-from lstm.data.dataset import Part, Scale
+from lstm.config.forecast import Border, ForecastData
+from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
 from lstm.records.errors import BadInput
@@ -23,6 +23,18 @@ from lstm.records.errors import BadInput
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
 NEAR = 64  # deviations from the mean: there float32 tells 4e-6 of a deviation
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts(Facts):
+    """What a forecaster must know of its series."""
+
+    targets: tuple[str, ...]
+    inputs: int  # columns that it sees in its look-back
+    futures: int  # columns known ahead
+    scale: Scale
+    season: int
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,14 @@ class Series:
         """Bytes of its values."""
         return self.values.nbytes
 
-    def train_origins(self, config: DataConfig, *, measured: bool = False) -> np.ndarray:
+    @property
+    def facts(self) -> SeriesFacts:
+        """What a forecaster must know of it."""
+        return SeriesFacts(
+            self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step
+        )
+
+    def train_origins(self, config: ForecastData, *, measured: bool = False) -> np.ndarray:
         """Origins of the windows that lie wholly in the training part: (window,) int32.
 
         With `measured` those alone of which a target, at least one, was not filled in.
@@ -66,14 +85,14 @@ class Series:
         kept: np.ndarray = origins[~_all_between(np.asarray(filled), origins, origins + config.horizon)]
         return kept
 
-    def filled_targets(self, config: DataConfig) -> int:
+    def filled_targets(self, config: ForecastData) -> int:
         """How many of the values that training windows forecast were filled in."""
         if self.holes is None or config.missing == "skip":  # that leaves such windows out
             return 0
         start, stop = self.bounds["train"]
         return int(self.holes[start + config.lookback : stop, : len(self.targets)].sum())
 
-    def origins(self, part: Literal["validation", "test"], config: DataConfig) -> np.ndarray:
+    def origins(self, part: Literal["validation", "test"], config: ForecastData) -> np.ndarray:
         """Origins that a part is judged on: (window,) int32.
 
         The same for every look-back up to `reach`. The look-back may reach back over the part's
@@ -82,7 +101,7 @@ class Series:
         start, stop = self.bounds[part]
         return self._usable(start, stop, config, self.reach, judged=True)
 
-    def _usable(self, start: int, stop: int, config: DataConfig, lookback: int, *, judged: bool) -> np.ndarray:
+    def _usable(self, start: int, stop: int, config: ForecastData, lookback: int, *, judged: bool) -> np.ndarray:
         # Half as large as int64 would be: there is one for each row, and a pass draws them in an order of its own.
         origins = np.arange(max(start, lookback), stop - config.horizon + 1, dtype=np.int32)
         if self.holes is None or not len(origins):
@@ -113,7 +132,7 @@ class Series:
         return found
 
 
-def load(config: DataConfig, folder: Path, reach: int | None = None) -> Series:
+def load(config: ForecastData, folder: Path, reach: int | None = None) -> Series:
     """Reads, splits and scales the series; `reach` is the longest look-back that will be compared.
 
     Raises:
@@ -129,7 +148,7 @@ class _InexactError(Exception):
     """A long file's values were kept too far from their mean for float32."""
 
 
-def prepare(source: regular.Table, config: DataConfig, reach: int, *, in_place: bool = False) -> Series:
+def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place: bool = False) -> Series:
     """The same from a table, which is of no more use if scaled `in_place`; fitted on the training part only."""
     whole, source = source, _without_leading_gap(source, config.path)
     left_out = len(whole.values) - len(source.values)
@@ -166,7 +185,7 @@ def prepare(source: regular.Table, config: DataConfig, reach: int, *, in_place: 
     return series
 
 
-def parts(config: DataConfig, source: regular.Table) -> dict[Part, tuple[int, int]]:
+def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
     """The rows of train, validation and test; see `Split`."""
     split, rows = config.split, len(source.values)
     if isinstance(split.validation, str):
@@ -218,14 +237,14 @@ def _row_of(text: str, part: str, source: regular.Table) -> int:
     return int(source.times.searchsorted(time))
 
 
-def fill(values: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
+def fill(values: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
     """Fills gaps as the spec says; never from beyond the part (its end is a border) that a gap lies in."""
     if _holes(values) is None:
         return values
     return np.column_stack([_filled(column, config, borders) for column in values.T])
 
 
-def _filled(column: np.ndarray, config: DataConfig, borders: list[int]) -> np.ndarray:
+def _filled(column: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
     """Forward, and in a straight line to the next value where that is interpolated and beyond no border."""
     missing = np.isnan(column)
     holes, known = np.flatnonzero(missing), np.flatnonzero(~missing)
@@ -247,7 +266,7 @@ def _filled(column: np.ndarray, config: DataConfig, borders: list[int]) -> np.nd
     return filled
 
 
-def calendar(times: pd.Index, config: DataConfig) -> np.ndarray:
+def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
     """Sine and cosine of each calendar feature: (time, 2 * feature) float64."""
     if not config.calendar:
         return np.empty((len(times), 0))
@@ -284,7 +303,7 @@ def _holes(values: np.ndarray) -> np.ndarray | None:
 
 
 def _scaled(
-    values: np.ndarray, source: regular.Table, scale: Scale, config: DataConfig, *, in_place: bool
+    values: np.ndarray, source: regular.Table, scale: Scale, config: ForecastData, *, in_place: bool
 ) -> np.ndarray:
     """The values as the network sees them, and what is known of the calendar, float32."""
     count, width = values.shape[1], values.shape[1] + 2 * len(config.calendar)
@@ -308,7 +327,7 @@ def _scaled(
     return scaled
 
 
-def _fit(train: np.ndarray, source: regular.Table, config: DataConfig) -> Scale:
+def _fit(train: np.ndarray, source: regular.Table, config: ForecastData) -> Scale:
     """Mean and standard deviation of the training part, in the file's units."""
     columns, blocks = source.columns, list(reader.spans(len(train)))
     first = train[0].astype(np.float64)  # what is constant is so exactly
@@ -347,7 +366,7 @@ def _without_leading_gap(source: regular.Table, path: str) -> regular.Table:
     return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, note))
 
 
-def _check_room(series: Series, config: DataConfig) -> None:
+def _check_room(series: Series, config: ForecastData) -> None:
     origins = {
         "train": series.train_origins(config),
         "validation": series.origins("validation", config),

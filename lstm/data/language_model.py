@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm.config.language_model import TextData, Unit
-from lstm.data.dataset import Part, Scale
+from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader
 from lstm.records.errors import BadInput
 
@@ -27,6 +27,13 @@ AROUND_BREAKS = re.compile(r" ?\n ?")
 
 
 @dataclass(frozen=True, slots=True)
+class TextFacts(Facts):
+    """What a language model must know of its text."""
+
+    targets: tuple[str, ...]  # the vocabulary, the unknown symbol first
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A text as numbers of symbols, 0 being whatever the vocabulary lacks."""
 
@@ -34,10 +41,11 @@ class Text:
     borders: tuple[int, int]  # the first symbol of the validation part, of the test part
     targets: tuple[str, ...]  # the vocabulary, the unknown symbol first, then by frequency
     fingerprint: str
-    scale: Scale = UNSCALED
-    futures: int = 0
-    season: int = 1
-    step: str = ""
+
+    @property
+    def facts(self) -> TextFacts:
+        """What a language model must know of it."""
+        return TextFacts(self.fingerprint, self.targets)
 
     @property
     def inputs(self) -> int:

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstm.config.memory import MemoryData
-from lstm.data.dataset import Part, Scale
+from lstm.data.dataset import Facts, Part, Scale
 
 VERSION = 1  # of the generators: other sequences are other data
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 SUBSTEPS = 10  # Euler steps in a unit of time
 BURN_IN = 300  # units of time until a series is on its attractor
 Pair = tuple[np.ndarray, np.ndarray]  # inputs (sequence, time, input), targets; symbols are whole numbers
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFacts(Facts):
+    """What a network must know of its problem."""
+
+    targets: tuple[str, ...]
+    inputs: int
+    scale: Scale  # of Mackey-Glass; the others' values stay as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +38,11 @@ class Problems:
     targets: tuple[str, ...]
     scale: Scale
     fingerprint: str
-    futures: int = 0
-    season: int = 1
-    step: str = ""
+
+    @property
+    def facts(self) -> ProblemFacts:
+        """What a network must know of them."""
+        return ProblemFacts(self.fingerprint, self.targets, self.inputs, self.scale)
 
     @property
     def nbytes(self) -> int:

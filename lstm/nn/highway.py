@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import Series
 from lstm.nn import ridge
@@ -29,7 +29,7 @@ def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
     if trial.model.residual != "linear":
         return
     assert isinstance(network, Forecaster)
-    config, linear = trial.data_as(DataConfig), network.linear
+    config, linear = trial.data_as(ForecastData), network.linear
     # On one thread, however many there are: sums in another order have other last bits.
     with threadpool_limits(1, user_api="blas"):
         for target in range(len(series.targets)):
@@ -38,7 +38,7 @@ def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
                 linear.intercept[:, target] = torch.from_numpy(found.intercept)
 
 
-def fit(series: Series, config: DataConfig, target: int) -> ridge.Ridge | None:
+def fit(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None:
     """The ridge regression of a target's changes ahead on those of its look-back, both to the last value.
 
     Windows in which a value of the target was filled in within the horizon do not count. None where there are no
@@ -64,14 +64,14 @@ def start_bytes(series: Series, trial: TrialConfig) -> int:
     """An estimate of what a map needs beside its trained weights: where it started, kept and saved; its fit."""
     if trial.model.residual != "linear":
         return 0
-    config = trial.data_as(DataConfig)
+    config = trial.data_as(ForecastData)
     steps = min(config.lookback, LONGEST_MAP)
     kept = 5 * 4 * len(series.targets) * steps * config.horizon
     block = min(max(BLOCK, steps + config.horizon), len(series.values) * (steps + config.horizon))
     return kept + 8 * (4 * block + 6 * steps**2 + 2 * len(PENALTIES) * steps * config.horizon)
 
 
-def _measured(series: Series, config: DataConfig, target: int) -> np.ndarray:
+def _measured(series: Series, config: ForecastData, target: int) -> np.ndarray:
     """Origins of the training windows in whose horizon the target was measured at every step."""
     origins = series.train_origins(config)
     if series.holes is None:
@@ -88,7 +88,7 @@ def _some(origins: np.ndarray, most: int) -> np.ndarray:
     return chosen
 
 
-def _blocks(values: np.ndarray, origins: np.ndarray, config: DataConfig) -> ridge.Blocks:
+def _blocks(values: np.ndarray, origins: np.ndarray, config: ForecastData) -> ridge.Blocks:
     """The windows of some origins, a block at a time: changes of the look-back and ahead, float64."""
     steps = min(config.lookback, LONGEST_MAP)
     windows = np.lib.stride_tricks.sliding_window_view(values, steps + config.horizon)

@@ -1,21 +1,25 @@
 """Rivals of the task `classify`: the commonest class, logistic regression, the nearest neighbour."""
 
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from lstm.config.trial import TrialConfig
-from lstm.data.classify import Sequences
+from lstm.data.classify import Sequences, batch_of
+from lstm.judging.classify import classes, metrics
+from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
-from lstm.rivals import judged
-from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
-from lstm.tasks import classify
+from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1)
 MOST_NUMBERS = 4_000_000  # that a regression is fitted on, of ten classes; of more classes fewer
 WORK = 5 * 10**10  # multiplications of all distances of a part
 MOST_KEPT = 100_000_000  # numbers of the sequences that are compared with
 BLOCK = 2**22  # numbers at once
+MOST_FLATTENED = 50_000_000  # numbers that the baseline is fitted on: 400 MB
+ITERATIONS = 1_000  # of a regression, at most
 LEAST = float(np.finfo(np.float64).eps)  # no answer is less likely
 
 
@@ -35,7 +39,7 @@ class Commonest:
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
         """The same answer to each sequence."""
         likely = np.tile(np.log(fitted.arrays["shares"]), (len(data.parts[part]), 1))
-        return judged.classes(self.name, part, data, likely)
+        return classes(self.name, part, data, likely)
 
 
 class Logistic:
@@ -55,9 +59,9 @@ class Logistic:
         labels = data.labels[chosen]
         if len(np.unique(labels)) < 2:
             raise LeftOut(f"sequences of {_width(data):,} numbers are too long for it")
-        inputs, found = classify.flattened(data, chosen), []
+        inputs, found = flattened(data, chosen), []
         for penalty in PENALTIES:
-            fitted = classify.logistic(inputs, labels, penalty)
+            fitted = logistic(inputs, labels, penalty)
             weights, intercept = _for_all(fitted, len(data.targets))
             arrays = {"weights": weights, "intercept": intercept}
             each = Fitted(self.name, self.name, {"penalty": penalty}, arrays)
@@ -71,7 +75,7 @@ class Logistic:
         """By a softmax over the classes' scores."""
         weights, intercept = fitted.arrays["weights"], fitted.arrays["intercept"]
         scores = [rows @ weights.T + intercept for rows in _flattened(data, data.parts[part])]
-        return judged.classes(self.name, part, data, softmax(np.concatenate(scores)))
+        return classes(self.name, part, data, softmax(np.concatenate(scores)))
 
 
 class Nearest:
@@ -107,7 +111,7 @@ class Nearest:
         doubt = min(float(fitted.settings["doubt"] or 0), (1 - 1e-6) * (count - 1) / count)
         likely = np.full((len(answers), count), np.log(doubt / (count - 1)))
         likely[np.arange(len(answers)), answers] = np.log1p(-doubt)
-        return judged.classes(self.name, part, data, likely)
+        return classes(self.name, part, data, likely)
 
     def _answers(self, chosen: np.ndarray, data: Sequences, part: Judged, *, original: bool) -> np.ndarray:
         own, unit = data.parts[part], np.ones(data.inputs)
@@ -159,7 +163,43 @@ def _width(data: Sequences) -> int:
 def _flattened(data: Sequences, chosen: np.ndarray) -> Iterator[np.ndarray]:
     size = max(min(BLOCK // _width(data), 2**11), 1)  # so that distances of two blocks are as few
     for start in range(0, len(chosen), size):
-        yield classify.flattened(data, chosen[start : start + size])
+        yield flattened(data, chosen[start : start + size])
+
+
+def baseline(data: Sequences, part: Judged) -> dict[str, float]:
+    """The metrics of logistic regression on all steps side by side, fitted on the training part.
+
+    None where the sequences, each as long as the longest, would be too large for it.
+    """
+    if not fits(data):
+        return {}
+    train, chosen = data.parts["train"], data.parts[part]
+    fitted = logistic(flattened(data, train), data.labels[train])
+    likely = np.maximum(fitted.predict_proba(flattened(data, chosen)), LEAST)
+    return metrics(np.log(likely), data.labels[chosen])
+
+
+def logistic(inputs: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Any:
+    """scikit-learn's logistic regression, fitted."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=1 / penalty, max_iter=ITERATIONS).fit(inputs, labels)
+
+
+def fits(data: Sequences) -> bool:
+    """Whether the sequences, each as long as the longest, are small enough for the baseline."""
+    return len(data.labels) * data.longest * data.inputs <= MOST_FLATTENED
+
+
+def flattened(data: Sequences, chosen: np.ndarray) -> np.ndarray:
+    """Sequences as long as the longest of all, their steps side by side: (sequence, longest * column)."""
+    values = batch_of(data, chosen)[0]
+    room = np.zeros((len(chosen), data.longest, data.inputs))
+    room[:, : values.shape[1]] = values
+    return room.reshape(len(chosen), -1)
 
 
 RIVALS = (Commonest(), Logistic(), Nearest())

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import Series
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
+from lstm.judging.forecast import Forecasts, Sums
+from lstm.judging.items import Judgement
 from lstm.nn import ridge
 from lstm.records.epoch import Judged
-from lstm.rivals import judged
-from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
+from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(-6, 11))
 LEVELS = (1, 2, 4, 8)  # steps whose mean is the level that has changed since
@@ -24,6 +25,7 @@ MOST_WINDOWS = 100_000  # that a ridge is fitted on
 WORK = 2 * 10**10  # multiplications of a fit: seconds of a core
 MOST_CHOOSING = 10_000  # validation windows that choose
 BLOCK = 2**22  # numbers at once
+SUMMED = 512  # windows of the baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,14 @@ class Rule:
         found = [self._with(level, series, config) for level in levels]
         if len(found) == 1:
             return found[0]
-        section = config.data_as(DataConfig)
+        section = config.data_as(ForecastData)
         some = sample(series.origins("validation", section), MOST_CHOOSING)
         ranks = [rank(self._errors(each, series, section, some).metrics(), config) for each in found]
         return found[min(range(len(found)), key=ranks.__getitem__)]
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Where a series has too few rows before an origin, fewer seasons count, at the least the last value."""
-        section = config.data_as(DataConfig)
+        section = config.data_as(ForecastData)
         origins = series.origins(part, section)
         return self._errors(fitted, series, section, origins).judgement(self.name, part, origins)
 
@@ -65,15 +67,15 @@ class Rule:
         return np.concatenate([self._from(values, end, ahead.shape[1], season, level) for values in past])
 
     def _with(self, level: int, series: Series, config: TrialConfig) -> Fitted:
-        season, horizon = series.season, config.data_as(DataConfig).horizon
+        season, horizon = series.season, config.data_as(ForecastData).horizon
         whole = season * ((horizon - 1) // season + self.seasons) if self.changes else season
         lookback = whole + level * self.changes if self.seasons else 1
         settings = {"lookback": lookback, "season": season, "level": level, "targets": len(series.targets)}
         return Fitted(self.name, self.name, settings, {})
 
-    def _errors(self, fitted: Fitted, series: Series, section: DataConfig, origins: np.ndarray) -> judged.Forecasts:
+    def _errors(self, fitted: Fitted, series: Series, section: ForecastData, origins: np.ndarray) -> Forecasts:
         count, level = len(series.targets), int(fitted.settings["level"] or 1)
-        values, found = series.values[:, :count], judged.Forecasts(series, len(origins))
+        values, found = series.values[:, :count], Forecasts(series, len(origins))
         for some in blocks(origins, section.horizon * count):
             rows = some[:, None] + np.arange(section.horizon)
             if self.seasons and not self.changes:
@@ -110,7 +112,7 @@ class Layout:
     waves: int  # sines and cosines of the calendar: at the first step alone, those after it follow from them
 
     @classmethod
-    def of(cls, series: Series, section: DataConfig, lookback: int) -> "Layout":
+    def of(cls, series: Series, section: ForecastData, lookback: int) -> "Layout":
         """Of a series."""
         return cls(lookback, section.horizon, len(series.targets), series.futures, 2 * len(section.calendar))
 
@@ -148,7 +150,7 @@ class Ridge:
 
     def fit(self, series: Series, config: TrialConfig) -> Fitted:
         """A map for each look-back and penalty, and the best of them on validation."""
-        section, usual = config.data_as(DataConfig), naive_error(series)
+        section, usual = config.data_as(ForecastData), naive_error(series)
         choosing = sample(series.origins("validation", section), MOST_CHOOSING)
         found = []
         for lookback in lookbacks(series, section):
@@ -168,8 +170,8 @@ class Ridge:
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Block by block."""
-        origins = series.origins(part, config.data_as(DataConfig))
-        found = judged.Forecasts(series, len(origins))
+        origins = series.origins(part, config.data_as(ForecastData))
+        found = Forecasts(series, len(origins))
         layout, linear = self._restored(fitted)
         for inputs, truth in _pairs(series, layout, origins):
             found.add((linear.predict(inputs) - truth).reshape(len(truth), layout.horizon, layout.targets))
@@ -190,7 +192,7 @@ class Ridge:
         return layout, linear
 
 
-def lookbacks(series: Series, section: DataConfig) -> list[int]:
+def lookbacks(series: Series, section: ForecastData) -> list[int]:
     """Look-backs to try, shortest first: about the configuration's own, the longest compared, and some seasons.
 
     What is judged is the same for each: all judged windows have so many rows before them.
@@ -213,11 +215,11 @@ def lookbacks(series: Series, section: DataConfig) -> list[int]:
     return fitting or [max(min(section.lookback, longest), 1)]
 
 
-def _with(section: DataConfig, lookback: int) -> DataConfig:
+def _with(section: ForecastData, lookback: int) -> ForecastData:
     return section.model_copy(update={"lookback": lookback})
 
 
-def training_origins(series: Series, section: DataConfig, layout: Layout) -> tuple[np.ndarray, int]:
+def training_origins(series: Series, section: ForecastData, layout: Layout) -> tuple[np.ndarray, int]:
     """Windows to fit on, by lot where they are many, and how many there are; none has a target that was filled in."""
     origins = series.train_origins(_with(section, layout.lookback))
     if series.holes is not None:
@@ -257,7 +259,7 @@ def _metrics(
     series: Series, layout: Layout, maps: Sequence[ridge.Ridge], origins: np.ndarray, usual: np.ndarray
 ) -> Iterable[dict[str, float]]:
     """The metrics of each map over some windows."""
-    found = [judged.Forecasts(series, len(origins), usual) for _ in maps]
+    found = [Forecasts(series, len(origins), usual) for _ in maps]
     for inputs, truth in _pairs(series, layout, origins):
         for each, sums in zip(maps, found, strict=True):
             sums.add((each.predict(inputs) - truth).reshape(len(truth), layout.horizon, layout.targets))
@@ -269,6 +271,18 @@ def blocks(origins: np.ndarray, numbers: int) -> Iterator[np.ndarray]:
     size = max(BLOCK // max(numbers, 1), 1)
     for start in range(0, len(origins), size):
         yield origins[start : start + size]
+
+
+def naive_metrics(series: Series, config: ForecastData, part: Judged) -> dict[str, float]:
+    """The metrics of the seasonal naive forecast over the same origins: the baseline."""
+    sums = Sums(series, naive_error(series))
+    count = len(series.targets)
+    every = series.origins(part, config)
+    for start in range(0, len(every), SUMMED):
+        origins = every[start : start + SUMMED]
+        rows = origins[:, None] + np.arange(config.horizon)
+        sums.add(seasonal_naive(series, origins, config.horizon) - series.values[rows, :count])
+    return sums.metrics()
 
 
 RIVALS = (

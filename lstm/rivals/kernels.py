@@ -4,11 +4,11 @@ import numpy as np
 
 from lstm.config.trial import TrialConfig
 from lstm.data.classify import Sequences
+from lstm.judging.classify import classes, metrics
+from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
-from lstm.rivals import judged
-from lstm.rivals.classify import softmax
-from lstm.rivals.rival import SEED, Fitted, Judgement, rank, sample, sampled
-from lstm.tasks import classify
+from lstm.rivals.classify import flattened, softmax
+from lstm.rivals.rival import SEED, Fitted, rank, sample, sampled
 
 KERNELS = 10_000
 SHORTEST = 9  # steps that a kernel needs
@@ -50,8 +50,8 @@ class Kernels:
             weights = centred.T @ (vectors @ (turned / (np.maximum(values, 0) + penalty)[:, None]))
             intercept = means[1] - means[0] @ weights
             for sharpness in SHARPNESS:
-                metrics = classify.metrics(softmax(sharpness * (asked @ weights + intercept)), labels)
-                found.append((rank(metrics, config), -penalty, sharpness, weights, intercept))
+                figures = metrics(softmax(sharpness * (asked @ weights + intercept)), labels)
+                found.append((rank(figures, config), -penalty, sharpness, weights, intercept))
         _, penalty, sharpness, weights, intercept = min(found, key=lambda each: each[:3])
         arrays = {**kernels, "weights": weights, "intercept": intercept}
         settings = {"penalty": -penalty, "sharpness": sharpness, "sequences": len(chosen)}
@@ -61,12 +61,12 @@ class Kernels:
         """By a softmax over the classes' scores."""
         features = _features(data, data.parts[part], {name: fitted.arrays[name] for name in NAMES})
         scores = features @ fitted.arrays["weights"] + fitted.arrays["intercept"]
-        return judged.classes(self.name, part, data, softmax(float(fitted.settings["sharpness"] or 1) * scores))
+        return classes(self.name, part, data, softmax(float(fitted.settings["sharpness"] or 1) * scores))
 
 
 def _panel(data: Sequences, chosen: np.ndarray) -> np.ndarray:
     """Sequences filled up as for the logistic regression: (sequence, column, step), float32."""
-    steps = classify.flattened(data, chosen).reshape(len(chosen), data.longest, data.inputs)
+    steps = flattened(data, chosen).reshape(len(chosen), data.longest, data.inputs)
     short = max(SHORTEST - data.longest, 0)
     found: np.ndarray = np.pad(steps, ((0, 0), (0, short), (0, 0))).transpose(0, 2, 1).astype(np.float32)
     return found

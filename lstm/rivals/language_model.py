@@ -7,9 +7,10 @@ import numpy as np
 from lstm.config.language_model import TextData
 from lstm.config.trial import TrialConfig
 from lstm.data.language_model import Text
+from lstm.judging.items import Judgement
+from lstm.judging.language_model import named, symbols
 from lstm.records.epoch import Judged
-from lstm.rivals import judged
-from lstm.rivals.rival import Fitted, Judgement
+from lstm.rivals.rival import Fitted
 
 MOST_ORDER = 6  # symbols in a row
 MOST_SYMBOLS = 2**23  # that are counted
@@ -48,7 +49,7 @@ class Counts:
         """Each symbol after those before it, whatever part they are in."""
         order = int(fitted.settings["order"] or 1)
         losses = np.concatenate([each[-1] for each in _losses(fitted.arrays, data, part, order)])
-        return judged.symbols(self.name, part, data.bounds(part)[0], losses, config.data_as(TextData))
+        return symbols(self.name, part, data.bounds(part)[0], losses, config.data_as(TextData))
 
 
 def _counted(ids: np.ndarray, size: int) -> dict[str, np.ndarray]:
@@ -112,6 +113,43 @@ def _likely(
             longer = (count + different * likely[-1]) / (seen + different)
         likely.append(np.where(seen > 0, longer, likely[-1]))
     return np.stack(likely)
+
+
+def baseline(data: Text, section: TextData, part: Judged) -> dict[str, float]:
+    """What counting pairs of symbols in the training part gives, judged on the same symbols; the unigram's loss, too.
+
+    The bigram is smoothed by Witten and Bell's rule (1991; method C), which has nothing to choose: after a symbol that
+    was seen n times, before d different ones, p(next) = (count(pair) + d * unigram(next)) / (n + d). The unigram's
+    counts are each one more than seen, so that no symbol is impossible.
+    """
+    start, stop = data.bounds(part)
+    train = data.ids[: data.bounds("train")[1]]
+    size = data.inputs
+    unigram = (np.bincount(train, minlength=size) + 1) / (len(train) + size)
+    pairs, counts = _pairs(train, size)
+    seen, different = (np.bincount(pairs // size, weights=w, minlength=size) for w in (counts, None))
+    before, after = data.ids[start - 1 : stop - 1].astype(np.int64), data.ids[start:stop].astype(np.int64)
+    wanted = before * size + after
+    places = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    count = np.where(pairs[places] == wanted, counts[places], 0)
+    likely = unigram[after].copy()  # all there is to go by after a symbol that was never followed by another
+    known = different[before] > 0
+    n, d = seen[before][known], different[before][known]
+    likely[known] = (count[known] + d * unigram[after][known]) / (n + d)
+    loss = float(-np.log(likely).mean())
+    words = section.unit == "words"
+    return {**named(loss, words=words), "unigram/loss": float(-np.log(unigram[after]).mean())}
+
+
+def _pairs(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs that occur, as `first * size + second` in order, and how often; in pieces: memory is bounded."""
+    pairs, counts = np.empty(0, np.int64), np.empty(0, np.float64)
+    for start in range(0, len(ids) - 1, 2**22):
+        piece = ids[start : start + 2**22 + 1].astype(np.int64)
+        found, often = np.unique(piece[:-1] * size + piece[1:], return_counts=True)
+        pairs, inverse = np.unique(np.concatenate([pairs, found]), return_inverse=True)
+        counts = np.bincount(inverse, weights=np.concatenate([counts, often])).astype(np.float64)
+    return pairs, counts
 
 
 RIVALS = (Counts(),)

@@ -7,10 +7,12 @@ import numpy as np
 from lstm.config.memory import MemoryData
 from lstm.config.trial import TrialConfig
 from lstm.data.memory import Problems, draw
+from lstm.judging.items import Judgement
+from lstm.judging.memory import answers as answers_of
+from lstm.judging.memory import named
 from lstm.nn import ridge
 from lstm.records.epoch import Judged
-from lstm.rivals import judged
-from lstm.rivals.rival import Fitted, Judgement, LeftOut, rank, sample, sampled
+from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = tuple(10.0**power for power in range(-6, 4, 2))
 LOOKBACKS = (4, 8, 16, 32, 64, 128, 256)  # of Mackey-Glass
@@ -26,7 +28,7 @@ class Constant:
     """The baseline."""
 
     name = "constant"
-    about = MemoryData.baseline_note
+    about = "The constant is the best answer that needs no memory."
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Problems, config: TrialConfig) -> Fitted:
@@ -44,7 +46,7 @@ class Constant:
             mean = 1.0 if section.problem == "adding" else 0.0
             judged_at = targets if section.problem == "adding" else targets[:, warmup:]
             errors = {"loss": np.square(judged_at.astype(np.float64) - mean).reshape(len(targets), -1).mean(axis=1)}
-        return judged.answers(self.name, part, data, section, warmup, errors)
+        return answers_of(self.name, part, data, section, warmup, errors)
 
 
 class Ridge:
@@ -97,7 +99,7 @@ class Ridge:
             errors = {"loss": every[:, 0], "accuracy": every[:, 1]}
         else:
             errors = {"loss": every.reshape(len(data.parts[part][0]), -1).mean(axis=1)}
-        return judged.answers(self.name, part, data, section, warmup, errors)
+        return answers_of(self.name, part, data, section, warmup, errors)
 
     def _sequences(self, data: Problems, section: MemoryData) -> tuple[np.ndarray, np.ndarray]:
         """Sequences to fit on: drawn as a pass over the training part draws them, at most so many."""
@@ -156,6 +158,18 @@ def _repeated(answers: np.ndarray, truth: np.ndarray, section: MemoryData, warmu
     losses = -np.log(np.take_along_axis(likely, wanted[..., None], axis=2)[..., 0])
     counted = losses[:, max(warmup - (section.steps - section.keep), 0) :]  # steps of the warm-up have none
     return np.stack([counted.sum(axis=1) / (section.steps - warmup), right.mean(axis=1)], axis=1)
+
+
+def baseline(data: Problems, config: TrialConfig, part: Judged) -> dict[str, float]:
+    """The best that a constant can do: the mean; for symbols blanks, then each symbol as likely as the others."""
+    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
+    targets = data.parts[part][1]
+    if section.problem == "copy":
+        loss = section.keep * float(np.log(section.alphabet)) / (section.steps - warmup)
+        return named(loss, 1 / section.alphabet, targets, section)
+    mean = 1.0 if section.problem == "adding" else 0.0  # that of all that may be drawn; the training part's
+    targets = targets if section.problem == "adding" else targets[:, warmup:]
+    return named(float(np.square(targets.astype(np.float64) - mean).mean()), 0.0, targets, section)
 
 
 RIVALS = (Constant(), Ridge())

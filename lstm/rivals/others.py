@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import Series
+from lstm.judging.forecast import Forecasts
+from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
 from lstm.records.objective import Scalar
-from lstm.rivals import judged
 from lstm.rivals.forecast import MOST_CHOOSING, Layout, blocks, training_origins, windows
-from lstm.rivals.rival import SEED, Fitted, Judgement, LeftOut, sample, sampled
+from lstm.rivals.rival import SEED, Fitted, LeftOut, sample, sampled
 
 MOST_ROWS = 5_000  # of the training part's end, that a statistical model is fitted to
 MOST_PAIRS = 200_000  # of a window and a step, that trees are fitted to
@@ -50,9 +51,9 @@ class Statistical:
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Parameters stay as fitted; each origin has seen all before it."""
-        section, count = config.data_as(DataConfig), len(series.targets)
+        section, count = config.data_as(ForecastData), len(series.targets)
         origins, models = series.origins(part, section), self._restored(fitted)
-        found, start = judged.Forecasts(series, len(origins)), int(fitted.settings["start"] or 0)
+        found, start = Forecasts(series, len(origins)), int(fitted.settings["start"] or 0)
         scale = np.array(series.scale.mean[:count]), np.array(series.scale.deviation[:count])
         for origin in origins.tolist():
             past = series.original(series.values[start:origin, :count])
@@ -121,7 +122,7 @@ class Boosted:
         """Grows trees until validation gets no better."""
         import lightgbm
 
-        section = config.data_as(DataConfig)
+        section = config.data_as(ForecastData)
         layout = Layout.of(series, section, self._lookback(series, section))
         origins, whole = training_origins(series, section, layout)
         if not len(origins):
@@ -143,8 +144,8 @@ class Boosted:
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Block by block."""
-        origins, layout = series.origins(part, config.data_as(DataConfig)), self._layout(fitted)
-        found, models = judged.Forecasts(series, len(origins)), self._restored(fitted)
+        origins, layout = series.origins(part, config.data_as(ForecastData)), self._layout(fitted)
+        found, models = Forecasts(series, len(origins)), self._restored(fitted)
         for some in blocks(origins, layout.horizon * MOST_INPUTS):
             past, ahead, changes = windows(series, layout, some)
             found.add(self._changes(models, layout, past, ahead, series.season) - changes)
@@ -184,7 +185,7 @@ class Boosted:
         step = np.tile(steps, count)[:, None]
         return np.concatenate([own, so_far, known, step], axis=1, dtype=np.float32)
 
-    def _lookback(self, series: Series, section: DataConfig) -> int:
+    def _lookback(self, series: Series, section: ForecastData) -> int:
         longest = min(int(series.origins(part, section).min()) for part in ("validation", "test"))
         return max(min(max(section.lookback, series.season), longest, series.reach), section.lookback)
 

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from lstm.config.trial import TrialConfig
+from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
 from lstm.records.objective import Scalar, sign_of
-from lstm.rivals.items import Items
 
 SEED = 0  # of samples: whatever a trial draws, its rivals are the same
 
@@ -28,14 +28,6 @@ class Fitted:
     settings: Mapping[str, Scalar]
     arrays: Mapping[str, np.ndarray]
     note: str = ""  # what people should know of the fit: a sample, a limit
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """How well one did on a part: item by item, and in the metrics of the task, named without the part."""
-
-    items: Items
-    metrics: Mapping[str, float]  # with those that are no mean over items, as rmse is
 
 
 class Rival(Protocol):
@@ -69,6 +61,7 @@ class Rival(Protocol):
         ...
 
 
+@runtime_checkable
 class Forecasting(Rival, Protocol):
     """A rival that forecasts what nobody knows yet, too."""
 

@@ -1,391 +1,210 @@
-"""The task `forecast`: the loss, the metrics in scaled and original units, the baseline, forecasts."""
+"""The task `forecast`: what comes next in a time series."""
 
-import copy
-import warnings
-from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import torch
-from torch import Tensor, nn
-
-from lstm.checkpoint import Checkpoint
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Facts, Shape
-from lstm.data.forecast import Series, calendar, fill
-from lstm.data.seasonal_naive import naive_error, seasonal_naive
-from lstm.data.tables import regular
-from lstm.diagnostics.subject import Subject
-from lstm.nn import highway
-from lstm.nn.gates import trace
-from lstm.nn.networks import EVALUATION_BATCH, Forecaster, evaluation_batch, noisy, steps_at_once
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput
-from lstm.records.figures import Forecast
+from lstm.records.figures import Forecast as Example
+from lstm.records.objective import Metric
+from lstm.tasks.base import Feed, Task
 
-PROBED = 32  # windows
-start, start_bytes = highway.start, highway.start_bytes  # what a training that begins sets beside the weights
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lstm.data.forecast import Series, SeriesFacts
+    from lstm.diagnostics.subject import Subject
+    from lstm.judging.items import Blocks, Judgement
+    from lstm.rivals.rival import Fitted, Rival
 
 
-def build(config: TrialConfig, shape: Shape) -> Forecaster:
-    """The network that a configuration describes; its weights come from torch's generator."""
-    section = config.data_as(DataConfig)
-    return Forecaster(
-        config.model,
-        inputs=shape.inputs,
-        targets=len(shape.targets),
-        futures=shape.futures,
-        lookback=section.lookback,
-        horizon=section.horizon,
-        warmup=min(config.training.warmup_steps, section.lookback - 1),  # a search may draw a shorter look-back
+class Forecast(Task["Series", "SeriesFacts"]):
+    """Forecasts some columns of a table over a horizon, from a look-back on them and others."""
+
+    section = ForecastData
+    metrics = (
+        Metric("loss", about="mean squared error of scaled values"),
+        Metric("mae", about="mean absolute error of scaled values"),
+        Metric("mase", about="mean absolute error beside the seasonal naive's on the training part"),
+        Metric("mae_original", unit="the target's", about="mean absolute error"),
+        Metric("rmse_original", unit="the target's", about="root of the mean squared error"),
     )
+    counted = "windows"
+    prediction = "Forecast what is next"
+    output = " --output forecast.csv"
+    baseline = "seasonal naive"
+    baseline_note = "The seasonal naive repeats what was one season ago."
 
+    def metrics_of(self, section: ForecastData) -> tuple[Metric, ...]:
+        """Those in original units once a target, where there are several."""
+        *scaled, mae, rmse = self.metrics
+        if len(section.targets) == 1:
+            return self.metrics
+        return (
+            *scaled,
+            *(each._replace(name=f"{each.name}/{name}") for each in (mae, rmse) for name in section.targets),
+        )
 
-def span(config: TrialConfig, _: Shape) -> int:
-    """Steps that the network is unrolled over."""
-    return config.data_as(DataConfig).lookback
+    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Series":
+        """The series, which has room for the longest look-back."""
+        from lstm.data import forecast
 
+        section = config.data_as(ForecastData)
+        series = forecast.load(section, folder, reach)
+        if config.loss_on == "measured":
+            longest = section.model_copy(update={"lookback": series.reach})
+            if not len(series.train_origins(longest, measured=True)):
+                raise BadInput(
+                    "data: no window of the training part has a target that was measured: after lookback = "
+                    f"{series.reach} rows all were filled in, and there is nothing to learn; use more data or another "
+                    "split"
+                )
+        return series
 
-def describe(series: Series, config: TrialConfig) -> dict[str, Any]:
-    """What the data are, and how many windows each part has, for `sweep plan`."""
-    section = config.data_as(DataConfig)
-    unit = "steps of" if series.step.isdigit() else "a row every"  # whole numbers count steps
-    step = f", {unit} {series.step}" if series.step else ""
-    first, last = _short(series.times[:1][0]), _short(series.times[-1:][0])
-    return {
-        "data": {
-            "text": f"{section.path}: {len(series.values):,} rows{step}, {first} to {last}",
-            "path": section.path,
-            "rows": len(series.values),
-            "inputs": series.inputs,
-            "targets": list(series.targets),
-            "step": series.step,
-            "season": series.season,
-            "first": first,
-            "last": last,
-            "notes": list(series.notes),
-            "fingerprint": series.fingerprint,
-        },
-        "windows": {
-            "train": len(series.train_origins(section, measured=config.loss_on == "measured")),
-            "validation": len(series.origins("validation", section)),
-            "test": len(series.origins("test", section)),
-        },
-    }
+    @property
+    def facts_kind(self) -> "type[SeriesFacts]":
+        """Shape, and what it takes to read other data alike."""
+        from lstm.data.forecast import SeriesFacts
+
+        return SeriesFacts
+
+    def facts(self, data: "Series") -> "SeriesFacts":
+        """Shape, scale and step."""
+        return data.facts
+
+    def doubts(self, data: "Series") -> tuple[str, ...]:
+        """What is likely wrong in the file."""
+        return data.doubts
+
+    def describe(self, data: "Series", config: TrialConfig) -> dict[str, Any]:
+        """What the data are, and how many windows each part has."""
+        section = config.data_as(ForecastData)
+        unit = "steps of" if data.step.isdigit() else "a row every"  # whole numbers count steps
+        step = f", {unit} {data.step}" if data.step else ""
+        first, last = _short(data.times[:1][0]), _short(data.times[-1:][0])
+        return {
+            "data": {
+                "text": f"{section.path}: {len(data.values):,} rows{step}, {first} to {last}",
+                "path": section.path,
+                "rows": len(data.values),
+                "inputs": data.inputs,
+                "targets": list(data.targets),
+                "step": data.step,
+                "season": data.season,
+                "first": first,
+                "last": last,
+                "notes": list(data.notes),
+                "fingerprint": data.fingerprint,
+            },
+            "windows": {
+                "train": len(data.train_origins(section, measured=config.loss_on == "measured")),
+                "validation": len(data.origins("validation", section)),
+                "test": len(data.origins("test", section)),
+            },
+        }
+
+    def earlier_loss(self, data: "Series", config: TrialConfig, shortest: int) -> str:
+        """What else counts in the loss of a sweep that an earlier version has begun: values that were filled in."""
+        section = config.data_as(ForecastData).model_copy(update={"lookback": shortest})
+        filled = data.filled_targets(section) if config.loss_on == "all" else 0
+        return f"values that were filled in, {filled:,} in the training part" if filled else ""
+
+    def network(self, config: TrialConfig, facts: "SeriesFacts") -> "nn.Module":
+        """Recurrent layers over the look-back, and a linear head."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.build(config, facts)
+
+    def span(self, config: TrialConfig, facts: "SeriesFacts") -> int:
+        """The look-back."""
+        return config.data_as(ForecastData).lookback
+
+    def start(self, network: "nn.Module", data: "Series", config: TrialConfig) -> None:
+        """Fits the linear highway, where there is one."""
+        from lstm.nn import highway
+
+        highway.start(network, data, config)
+
+    def start_bytes(self, data: "Series", config: TrialConfig) -> int:
+        """What that fit needs."""
+        from lstm.nn import highway
+
+        return highway.start_bytes(data, config)
+
+    def feed(self, data: "Series", config: TrialConfig, device: str) -> Feed:
+        """Windows."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.Feed(data, config, device)
+
+    def judge(self, network: "nn.Module", data: "Series", config: TrialConfig, part: Judged, name: str) -> "Judgement":
+        """Window by window."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.judge(network, data, config, part, name)
+
+    def blocks(self, data: "Series", config: TrialConfig) -> "Blocks":
+        """Windows that share steps are alike, and so are those of one season."""
+        from lstm.judging.items import Blocks
+
+        return Blocks.of_windows(config.data_as(ForecastData).horizon, data.season)
+
+    def baseline_metrics(self, data: "Series", config: TrialConfig, part: Judged) -> dict[str, float]:
+        """Those of the seasonal naive forecast over the same windows."""
+        from lstm.rivals.forecast import naive_metrics
+
+        return naive_metrics(data, config.data_as(ForecastData), part)
+
+    def rivals(self) -> "tuple[Rival, ...]":
+        """Naive rules, ridge; with the extra `rivals` LightGBM and statsforecast's models."""
+        from lstm.rivals import forecast, others
+
+        return (*forecast.RIVALS, *others.RIVALS)
+
+    def examples(self, network: "nn.Module", data: "Series", config: TrialConfig) -> list[Example]:
+        """Forecasts from origins spread over the test part."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.examples(network, data, config)
+
+    def subject(self, network: "nn.Module", data: "Series", config: TrialConfig) -> "Subject":
+        """Windows of the validation part, the whole forecast as the answer."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.subject(network, data, config)
+
+    def needs_input(self, section: ForecastData) -> bool:
+        """Only where something must be known ahead."""
+        return bool(section.future_covariates)
+
+    def predict(
+        self,
+        network: "nn.Module",
+        config: TrialConfig,
+        facts: "SeriesFacts",
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> dict[str, list[Any]]:
+        """The steps after the last known target of a file, as columns: time, then each target."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.predict(network, config, facts, path, folder)
+
+    def predict_by_rival(
+        self, fitted: "Fitted", config: TrialConfig, facts: "SeriesFacts", path: str, folder: Path
+    ) -> dict[str, list[Any]]:
+        """The same by a rival that forecasts."""
+        from lstm.rivals.rival import Forecasting
+        from lstm.tasks.networks import forecast
+
+        self.check_predicts(fitted.name)
+        rival = self.rival(fitted.name)
+        assert isinstance(rival, Forecasting)
+        return forecast.predict_by_rival(rival, fitted, config, facts, path, folder)
 
 
 def _short(time: Any) -> str:
     return str(time)[:19].removesuffix("T00:00:00")
-
-
-class Feed:
-    """What the trainer takes: batches of windows in an order of its own for each pass, their loss, the judgement."""
-
-    def __init__(self, series: Series, config: TrialConfig, device: str) -> None:
-        self._series, self._config, self._device = series, config.data_as(DataConfig), device
-        self._size, self._noise = config.training.batch_size, config.training.input_noise
-        self._windows = Windows(series, self._config, device)
-        self._measured = config.loss_on == "measured"
-        self._has_filled = self._measured and series.filled_targets(self._config) > 0
-        self.items, self.step_numbers = len(self._train_origins()), 2 * series.inputs
-        judged = max(self.judged("validation"), self.judged("test"))
-        self.judged_steps = steps_at_once(self._config.lookback, config.model, judged)
-
-    def order(self, generator: np.random.Generator) -> Callable[[int], Tensor]:
-        """The origins of each batch of a pass, by its place in the pass."""
-        # Found anew for each pass, and shuffled where they lie: a long series has as many as rows.
-        order, size = self._train_origins(), self._size
-        generator.shuffle(order)
-        return lambda place: torch.from_numpy(order[place * size : (place + 1) * size]).to(self._device)
-
-    def _train_origins(self) -> np.ndarray:
-        return self._series.train_origins(self._config, measured=self._measured)
-
-    def loss(self, network: nn.Module, origins: Tensor) -> tuple[Tensor, int]:
-        """The mean squared error on scaled values, and over how many windows; where some were filled in, values.
-
-        What was filled in does not count, but in a sweep that was begun when it did.
-        """
-        past, ahead, target = self._windows.at(origins)
-        forecast = network(noisy(past, self._noise), ahead).float()
-        if not self._has_filled:
-            return nn.functional.mse_loss(forecast, target), len(origins)
-        known = self._windows.known(origins)
-        errors = torch.where(known, forecast - target, 0.0)
-        count = int(known.sum())  # of each window at least one, by its origin
-        return errors.square().sum() / count, count
-
-    def judged(self, part: Judged) -> int:
-        """Windows that a part is judged on."""
-        return len(self._windows.judged(part))
-
-    def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The metrics of a network over every origin of a part, or over the first ones."""
-        assert isinstance(network, Forecaster)
-        return evaluate(network, self._windows, self._series, self._config, part, some)
-
-
-class Windows:
-    """The windows of a series on a device, as views: a batch is the only copy that is made."""
-
-    def __init__(self, series: Series, config: DataConfig, device: str) -> None:
-        self._series, self._config = series, config
-        self._origins: dict[Judged, np.ndarray] = {}
-        self._lookback, self._horizon = config.lookback, config.horizon
-        self._targets, self._futures = len(series.targets), series.futures
-        with warnings.catch_warnings():
-            # In a trial the series lies in Ray's shared memory, read-only; nothing here writes to it.
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            values = torch.from_numpy(series.values)
-        values = values.to(device)
-        length, columns = self._lookback + self._horizon, values.shape[1]
-        count = max(len(values) - length + 1, 0)
-        self._windows = values.as_strided((count, length, columns), (columns, columns, 1))
-
-    @cached_property
-    def _measured(self) -> Tensor:
-        """Which targets were measured: (time, target) bool."""
-        series = self._series
-        assert series.holes is not None
-        return torch.from_numpy(~series.holes[:, : self._targets]).to(self._windows.device)
-
-    def known(self, origins: Tensor) -> Tensor:
-        """Which targets of windows were measured: (batch, horizon, target) bool."""
-        rows = origins[:, None] + torch.arange(self._horizon, device=origins.device)
-        return self._measured[rows]
-
-    def judged(self, part: Judged) -> np.ndarray:
-        """The origins that a part is judged on, found once: they pass over the whole series."""
-        if part not in self._origins:
-            self._origins[part] = self._series.origins(part, self._config)
-        return self._origins[part]
-
-    @cached_property
-    def naive_error(self) -> np.ndarray:
-        """What scales MASE, likewise."""
-        return naive_error(self._series)
-
-    def at(self, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Look-back `(batch, lookback, column)`, what is known ahead `(batch, horizon, future)`, targets."""
-        window = self._windows[origins - self._lookback]
-        past, rest = window[:, : self._lookback], window[:, self._lookback :]
-        columns = rest.shape[-1]
-        return past, rest.narrow(2, columns - self._futures, self._futures), rest.narrow(2, 0, self._targets)
-
-
-@torch.no_grad()
-def evaluate(
-    network: Forecaster, windows: Windows, series: Series, config: DataConfig, part: Judged, some: int | None = None
-) -> dict[str, float]:
-    """The metrics of a network over every origin of a part, or over the first ones, named without the part."""
-    device = next(network.parameters()).device
-    network.eval()
-    sums = _Sums(series, windows.naive_error)
-    for origins in _batches(windows.judged(part)[:some], evaluation_batch(config.lookback, network.model)):
-        past, ahead, target = windows.at(torch.from_numpy(origins).to(device))
-        sums.add((network(past, ahead).float() - target).cpu().numpy())
-    return sums.metrics()
-
-
-def baseline(series: Series, config: TrialConfig, part: Judged) -> dict[str, float]:
-    """The metrics of the seasonal naive forecast over the same origins."""
-    return naive_metrics(series, config.data_as(DataConfig), part)
-
-
-def naive_metrics(series: Series, config: DataConfig, part: Judged) -> dict[str, float]:
-    """The same, of the section `data` alone."""
-    sums = _Sums(series, naive_error(series))
-    count = len(series.targets)
-    for origins in _batches(series.origins(part, config)):
-        rows = origins[:, None] + np.arange(config.horizon)
-        sums.add(seasonal_naive(series, origins, config.horizon) - series.values[rows, :count])
-    return sums.metrics()
-
-
-class _Sums:
-    """Adds up errors `(window, step, target)`, scaled, in float64."""
-
-    def __init__(self, series: Series, usual: np.ndarray) -> None:
-        self._series, self._usual = series, usual
-        self._count = 0
-        self._squared = np.zeros(len(series.targets))
-        self._absolute = np.zeros(len(series.targets))
-
-    def add(self, errors: np.ndarray) -> None:
-        errors = errors.astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._squared += np.square(errors).sum(axis=(0, 1))
-            self._absolute += np.abs(errors).sum(axis=(0, 1))
-        self._count += errors.shape[0] * errors.shape[1]
-
-    def metrics(self) -> dict[str, float]:
-        squared, absolute = self._squared / self._count, self._absolute / self._count
-        deviation = np.array(self._series.scale.deviation[: len(squared)])
-        error = absolute * deviation
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled_error = float((error / self._usual).mean())
-        found = {"loss": float(squared.mean()), "mae": float(absolute.mean()), "mase": scaled_error}
-        for index, target in enumerate(self._series.targets):
-            suffix = f"/{target}" if len(squared) > 1 else ""
-            found[f"mae_original{suffix}"] = float(error[index])
-            found[f"rmse_original{suffix}"] = float(np.sqrt(squared[index]) * deviation[index])
-        return found
-
-
-@torch.no_grad()
-def examples(network: nn.Module, series: Series, trial: TrialConfig, count: int = 3) -> list[Forecast]:
-    """Forecasts from origins spread evenly over the test part, in the original units."""
-    config = trial.data_as(DataConfig)
-    windows = Windows(series, config, "cpu")
-    origins = series.origins("test", config)
-    chosen = origins[np.linspace(0, len(origins) - 1, min(count, len(origins))).round().astype(int)]
-    past, ahead, _ = windows.at(torch.from_numpy(chosen))
-    forecasts = series.original(network(past, ahead).numpy())
-    naive = series.original(seasonal_naive(series, chosen, config.horizon))
-    shown = min(max(config.lookback, config.horizon), 3 * config.horizon)
-    return [
-        Forecast(
-            target=target,
-            times=_texts(series.times[origin : origin + config.horizon]),
-            truth=tuple(series.truth(slice(origin, origin + config.horizon))[:, column].tolist()),
-            forecast=tuple(forecasts[i, :, column].tolist()),
-            baseline=tuple(naive[i, :, column].tolist()),
-            past_times=_texts(series.times[max(origin - shown, 0) : origin]),
-            past=tuple(series.truth(slice(max(origin - shown, 0), origin))[:, column].tolist()),
-        )
-        for i, origin in enumerate(chosen.tolist())
-        for column, target in enumerate(series.targets)
-    ]
-
-
-def subject(network: nn.Module, series: Series, trial: TrialConfig) -> Subject:
-    """The network for probes: windows spread over the validation part, its whole forecast as the answer.
-
-    What is known ahead is as it was where the loss is asked for, elsewhere at its mean. It rolls on where it has no
-    other inputs than its targets.
-    """
-    assert isinstance(network, Forecaster)
-    config, count = trial.data_as(DataConfig), len(series.targets)
-    origins = series.origins("validation", config)
-    chosen = origins[np.linspace(0, len(origins) - 1, min(PROBED, len(origins))).round().astype(int)]
-    past, ahead, target = Windows(series, config, "cpu").at(torch.from_numpy(chosen))
-    network = copy.copy(network)  # with the same weights
-    network.warmup = 0  # it changes gradients alone
-
-    def respond(inputs: Tensor) -> Tensor:
-        known = inputs.new_zeros(len(inputs), config.horizon, series.futures)
-        answer: Tensor = network(inputs, known)
-        return answer.flatten(1)
-
-    def roll(inputs: Tensor, steps: int) -> Tensor:
-        found = inputs
-        while found.shape[1] < inputs.shape[1] + steps:
-            found = torch.cat([found, network(found[:, -config.lookback :], ahead[:0])], dim=1)
-        return found[:, inputs.shape[1] :][:, :steps]
-
-    return Subject(
-        respond=respond,
-        loss=lambda inputs: nn.functional.mse_loss(network(inputs, ahead), target).item(),
-        windows=past,
-        columns=(*config.columns, *(f"{feature} {wave}" for feature in config.calendar for wave in ("sin", "cos"))),
-        outputs=tuple(f"{name} +{step}" for step in range(1, config.horizon + 1) for name in series.targets),
-        trace=lambda inputs: trace(network.cell, network.entered(inputs)[0]),
-        roll=roll if series.inputs == count else None,
-    )
-
-
-def predict(network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:
-    """Forecasts the steps after the last known target of a file, as columns: time, then each target.
-
-    Rows after the last known target give the future covariates over the horizon.
-
-    Raises:
-        BadInput: the file is wrong or too short, has another step than the training data, gaps where none are allowed,
-            or lacks future covariates.
-    """
-    config, facts = checkpoint.config.data_as(DataConfig), checkpoint.facts
-    assert path is not None
-    source = regular.read(config.model_copy(update={"path": path}), folder)
-    try:
-        return follow(network, config, facts, source)
-    except BadInput as error:
-        raise BadInput(*(f"{folder / path}: {message}" for message in error.messages)) from None
-
-
-@torch.no_grad()
-def follow(network: nn.Module, config: DataConfig, facts: Facts, source: regular.Table) -> dict[str, list[Any]]:
-    """The same of a table."""
-    if source.step != facts.step:
-        raise BadInput(
-            f"the input has a row every {source.step}, the model was trained on a row every {facts.step}; "
-            "give rows with the same step"
-        )
-    count = len(facts.targets)
-    known = np.flatnonzero(~np.isnan(source.values[:, :count]).any(axis=1))
-    if not len(known):
-        raise BadInput("the input has no row in which every target is known")
-    origin = int(known[-1]) + 1
-    if origin < config.lookback:
-        raise BadInput(
-            f"the input has {origin} rows up to the last known target, the model looks back on {config.lookback}"
-        )
-    values, times = _extended(source, origin, config)
-    past = values[origin - config.lookback : origin]
-    if config.missing in ("refuse", "skip") and np.isnan(past).any():
-        row, column = np.argwhere(np.isnan(past))[0]
-        raise BadInput(
-            f"the input has no {source.columns[column]!r} at {times[origin - config.lookback + row]}, within the "
-            "look-back; fill it in, or train with data.missing: interpolate or forward_fill"
-        )
-    scaled = (fill(values[:origin], config, [origin]) - np.array(facts.scale.mean)) / np.array(facts.scale.deviation)
-    ahead = (values[origin:] - np.array(facts.scale.mean)) / np.array(facts.scale.deviation)
-    waves = calendar(times, config)
-    window = np.concatenate([np.concatenate([scaled, ahead]), waves], axis=1)
-    window = window[origin - config.lookback :].astype(np.float32)
-    if np.isnan(window[: config.lookback]).any():
-        raise BadInput("the input's look-back starts with missing values; give more rows before them")
-    future = window[config.lookback :, window.shape[1] - facts.futures :]
-    if np.isnan(future).any():
-        raise BadInput(
-            f"the input must hold the {config.horizon} steps after the last known target, with every future "
-            f"covariate ({', '.join(config.future_covariates)}) and empty targets"
-        )
-    forecast = network(torch.from_numpy(window[None, : config.lookback]), torch.from_numpy(future[None]))[0].numpy()
-    original = forecast * np.array(facts.scale.deviation[:count]) + np.array(facts.scale.mean[:count])
-    time = config.time or "step"
-    columns: dict[str, list[Any]] = {time: list(_texts(times[origin:].to_numpy()))}
-    return columns | {target: original[:, i].tolist() for i, target in enumerate(facts.targets)}
-
-
-def _extended(source: regular.Table, origin: int, config: DataConfig) -> tuple[np.ndarray, pd.Index]:
-    """Values and times of the rows up to the horizon's end, NaN where the input has none."""
-    stop = origin + config.horizon
-    values = source.values[:stop]
-    values = np.concatenate([values, np.full((stop - len(values), values.shape[1]), np.nan)])
-    times = source.times[:stop]
-    if len(times) < stop:
-        if isinstance(times, pd.DatetimeIndex):
-            times = pd.date_range(times[0], periods=stop, freq=source.step)
-        else:
-            gap = int(source.step or 1)
-            times = pd.RangeIndex(int(times[0]), int(times[0]) + gap * stop, gap)
-    return values, times
-
-
-def _batches(origins: np.ndarray, size: int = EVALUATION_BATCH) -> Iterator[np.ndarray]:
-    for start in range(0, len(origins), size):
-        yield origins[start : start + size]
-
-
-def _texts(times: np.ndarray) -> tuple[str, ...]:
-    if not np.issubdtype(times.dtype, np.datetime64):
-        return tuple(str(t) for t in times)
-    index = pd.DatetimeIndex(times)
-    if bool((index == index.normalize()).all()):
-        return tuple(index.strftime("%Y-%m-%d"))
-    whole_seconds = bool((index == index.floor("s")).all())
-    return tuple(index.strftime("%Y-%m-%dT%H:%M:%S" if whole_seconds else "%Y-%m-%dT%H:%M:%S.%f"))

@@ -1,365 +1,141 @@
-"""The task `language_model`: the next character or word, told from all that came before.
+"""The task `language_model`: the next character or word, told from all that came before."""
 
-Training reads the text in parallel streams, chunk by chunk. The hidden state is carried from chunk to chunk, the
-gradient is not: back-propagation through time, truncated at the chunk's start (Williams & Peng, 1990; as in Zaremba,
-Sutskever & Vinyals, 2014). The judged text and its context are the same whatever the chunks are.
-"""
-
-import math
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from lstm.checkpoint import Checkpoint
 from lstm.config.language_model import TextData
-from lstm.config.model import ModelConfig
 from lstm.config.trial import TrialConfig
-from lstm.data import language_model as language_data
-from lstm.data.dataset import Shape
-from lstm.data.language_model import Text
-from lstm.diagnostics.subject import Subject
-from lstm.nn import cells
-from lstm.nn.gates import trace
-from lstm.nn.networks import warm_up
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
 from lstm.records.figures import Passage
+from lstm.records.objective import Metric
+from lstm.tasks.base import Feed, Task
 
-PROBED = 32  # chunks
-OPTIONS = ("steps", "temperature", "seed")  # of `predict`
-STREAMS = 16  # in which a part is judged, side by side: many times quicker than in one
-CONTEXT = 256  # symbols that each stream has read before its first judged one
-PIECE = 2**22  # numbers of a layer at once, while judging
-PROMPT = 5_000  # symbols that are read before a continuation, at most
-SHOWN = 400  # symbols of an example
-IGNORED = -100  # the target of a step that is not judged, as torch has it
+if TYPE_CHECKING:
+    from torch import nn
 
-
-class LanguageNetwork(nn.Module):
-    """Reads symbols `(batch, time)`, gives the logits of the next `(batch, time, symbol)`, and the state to go on from.
-
-    The embedding is as wide as the layers; it equals weights on one-hot inputs.
-    """
-
-    def __init__(self, model: ModelConfig, symbols: int, lookback: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(symbols, model.hidden_size)
-        self.cell = cells.build(model, model.hidden_size, lookback)
-        self.head = nn.Linear(model.hidden_size, symbols)
-
-    def forward(self, symbols: Tensor, state: cells.State | None = None, warmup: int = 0) -> tuple[Tensor, cells.State]:
-        """The same; the first `warmup` steps only build the state and have no logits."""
-        inputs = self.embedding(symbols)
-        if warmup:
-            inputs, state = warm_up(self.cell, inputs, warmup)
-        states, state = cells.run(self.cell, inputs, state)
-        return self.head(states), state
+    from lstm.data.language_model import Text, TextFacts
+    from lstm.diagnostics.subject import Subject
+    from lstm.judging.items import Blocks, Judgement
+    from lstm.rivals.rival import Rival
 
 
-def build(config: TrialConfig, shape: Shape) -> LanguageNetwork:
-    """The network that a configuration describes; its weights come from torch's generator."""
-    return LanguageNetwork(config.model, shape.inputs, span(config, shape))
+class LanguageModel(Task["Text", "TextFacts"]):
+    """Tells the next symbol of a text."""
 
-
-def span(config: TrialConfig, _: Shape) -> int:
-    """Steps that the network is unrolled over in training."""
-    return config.data_as(TextData).lookback
-
-
-def describe(data: Text, config: TrialConfig) -> dict[str, Any]:
-    """What the text is, and how many symbols each part has."""
-    section = config.data_as(TextData)
-    about = f"{section.path}: {len(data.ids):,} {section.unit}, {data.inputs - 1:,} different ones in the vocabulary"
-    lacking = int((data.ids == 0).sum())
-    notes = [f"{lacking:,} {section.unit} are not in the vocabulary: one unknown symbol to the model"] * bool(lacking)
-    facts = {"text": about, "path": section.path, "unit": section.unit, "symbols": data.inputs, "notes": notes}
-    sizes = {part: stop - start for part in ("train", "validation", "test") for start, stop in [data.bounds(part)]}
-    return {"data": facts | {"fingerprint": data.fingerprint}, "windows": sizes}
-
-
-class Chunk(NamedTuple):
-    """The next steps of all streams."""
-
-    inputs: np.ndarray  # (stream, step) int64
-    targets: np.ndarray  # the same, one symbol on
-    follows: bool  # whether they follow the chunk before, whose state is then carried on
-
-
-class Feed:
-    """What the trainer takes: chunks of parallel streams, their loss, the judgement."""
-
-    def __init__(self, data: Text, config: TrialConfig, device: str) -> None:
-        self._data, self._device = data, device
-        self._streams, self._steps = config.training.batch_size, config.data_as(TextData).lookback
-        self._warmup = min(config.training.warmup_steps, self._steps - 1)  # a search may draw shorter chunks
-        self._words = config.data_as(TextData).unit == "words"
-        self._chunks = language_data.chunks(data, self._streams, self._steps)
-        self._state: cells.State | None = None
-        self.items = self._chunks * self._streams
-        hidden, symbols = config.model.hidden_size, data.inputs
-        self.step_numbers = 2 * hidden + 4 * symbols  # embeddings; logits with their probabilities and gradients
-        judged = max(self.judged("validation"), self.judged("test"))
-        self.judged_steps = min(STREAMS * _piece(STREAMS, symbols, hidden), judged)
-
-    def order(self, generator: np.random.Generator) -> Callable[[int], Chunk]:
-        """The chunks of a pass by their place in it; where the pass begins in the text is drawn.
-
-        A chunk that is not asked for right after the one before it follows none. The trainer asks for an order at
-        the start of each epoch and of each pass: there the state is zero, whatever was trained before, so that a
-        resumed training is the same to the bit.
-        """
-        length = self._chunks * self._steps  # of a stream
-        begin = int(generator.integers(self._data.bounds("train")[1] - self._streams * length))
-        starts = begin + length * np.arange(self._streams)[:, None]
-        before = None
-
-        def chunk(place: int) -> Chunk:
-            nonlocal before
-            follows, before = before is not None and place == before + 1, place
-            symbols = self._data.ids[starts + place * self._steps + np.arange(self._steps + 1)].astype(np.int64)
-            return Chunk(symbols[:, :-1], symbols[:, 1:], follows)
-
-        return chunk
-
-    def loss(self, network: nn.Module, batch: Chunk) -> tuple[Tensor, int]:
-        """The mean cross-entropy in nats, and over how many symbols; the state is kept for the chunk that follows.
-
-        Where no state is carried, the warm-up's steps build one, without a loss.
-        """
-        inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch[:2])
-        warmup = 0 if batch.follows else self._warmup
-        logits, state = network(inputs, self._state if batch.follows else None, warmup)
-        self._state = detached(state)
-        wanted = targets[:, warmup:]
-        return nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten()), wanted.numel()
-
-    def judged(self, part: Judged) -> int:
-        """Symbols that a part is judged on: all."""
-        start, stop = self._data.bounds(part)
-        return stop - start
-
-    def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The cross-entropy over a part in nats for each symbol, and the same in other words.
-
-        Whatever look-back and batch are, a part is read in 16 streams with carried state, each after the 256 symbols
-        before it; by `some` symbols, which estimate the time alone, after none. On 55,770 characters of Shakespeare
-        that gave 1.46835 nats, one stream from a state of zero 1.46839.
-        """
-        assert isinstance(network, LanguageNetwork)
-        network.eval()
-        start, stop = self._data.bounds(part)
-        if some is None:
-            loss = cross_entropy(network, self._data.ids, start, stop)
-        else:
-            loss = cross_entropy(network, self._data.ids, start, min(start + some, stop), context=0)
-        return named(loss, words=self._words)
-
-
-def detached(state: cells.State) -> cells.State:
-    """A state through which no gradient flows."""
-    return state.detach() if isinstance(state, Tensor) else tuple(part.detach() for part in state)
-
-
-def subject(network: nn.Module, data: Text, config: TrialConfig) -> Subject:
-    """The network for probes: chunks of the validation part as embeddings, the logits of the symbol after them."""
-    assert isinstance(network, LanguageNetwork)
-    start, stop = data.bounds("validation")
-    steps = min(span(config, data), stop - start - 1)
-    chosen = np.linspace(start, stop - steps - 1, PROBED).round().astype(int)[:, None] + np.arange(steps + 1)
-    symbols = torch.from_numpy(data.ids[chosen].astype(np.int64))
-    embedded = network.embedding(symbols[:, :-1]).detach()
-
-    def logits(inputs: Tensor) -> Tensor:
-        answers: Tensor = network.head(cells.run(network.cell, inputs)[0])
-        return answers
-
-    return Subject(
-        respond=lambda inputs: network.head(cells.run(network.cell, inputs)[0][:, -1]),
-        loss=lambda inputs: nn.functional.cross_entropy(logits(inputs).flatten(0, 1), symbols[:, 1:].flatten()).item(),
-        windows=embedded,
-        columns=tuple(f"embedding {number}" for number in range(embedded.shape[2])),
-        outputs=data.targets,
-        trace=lambda inputs: trace(network.cell, inputs),
-        unit=embedded.std(dim=(0, 1)).clamp(min=1e-6),
+    section = TextData
+    metrics = (
+        Metric("loss", unit="nats", about="cross-entropy of a symbol"),
+        Metric("bits_per_character", unit="bits", about="cross-entropy of a character"),
+        Metric("perplexity", about="exp(cross-entropy)"),
     )
+    counted = "symbols"
+    prediction = "Go on with the text"
+    options = ("steps", "temperature", "seed")
+    baseline = "bigram counts"
+    baseline_note = "Bigram counts know how often each symbol followed the one before, in the training part."
 
+    def metrics_of(self, section: TextData) -> tuple[Metric, ...]:
+        """Of words there are no bits for each character."""
+        loss, bits, perplexity = self.metrics
+        return (loss, bits, perplexity) if section.unit == "characters" else (loss, perplexity)
 
-def _piece(streams: int, symbols: int, hidden: int) -> int:
-    """Steps of each stream that are judged at once."""
-    return max(PIECE // (streams * max(symbols, 4 * hidden)), 1)
+    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Text":
+        """The text, which has room for the largest batch of the longest chunks."""
+        from lstm.data import language_model
 
+        section = config.data_as(TextData)
+        loaded = language_model.load(section, folder)
+        language_model.chunks(loaded, config.training.batch_size, max(section.lookback, reach))
+        return loaded
 
-@torch.no_grad()
-def cross_entropy(
-    network: LanguageNetwork, ids: np.ndarray, start: int, stop: int, *, streams: int = STREAMS, context: int = CONTEXT
-) -> float:
-    """The mean over the symbols from start to stop of -ln p(symbol | those before it).
+    @property
+    def facts_kind(self) -> "type[TextFacts]":
+        """Shape, and what it takes to read other data alike."""
+        from lstm.data.language_model import TextFacts
 
-    Read in equal streams, each with its state carried through, from `context` symbols before its own first one.
-    """
-    total = torch.zeros((), dtype=torch.float64, device=next(network.parameters()).device)
-    for logits, wanted, _ in _read(network, ids, start, stop, streams, context):
-        total += nn.functional.cross_entropy(logits, wanted, reduction="sum").double()
-    return float(total) / (stop - start)
+        return TextFacts
 
+    def facts(self, data: "Text") -> "TextFacts":
+        """The vocabulary."""
+        return data.facts
 
-@torch.no_grad()
-def losses(network: LanguageNetwork, ids: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The same of each symbol: (symbol,) float64; read as a part is judged."""
-    found = np.empty(stop - start)
-    for logits, wanted, places in _read(network, ids, start, stop, STREAMS, CONTEXT):
-        each = nn.functional.cross_entropy(logits, wanted, reduction="none").double().cpu().numpy()
-        judged = (wanted != IGNORED).cpu().numpy()
-        found[places[judged] - start] = each[judged]
-    return found
+    def describe(self, data: "Text", config: TrialConfig) -> dict[str, Any]:
+        """What the text is, and how many symbols each part has."""
+        section, unit = config.data_as(TextData), config.data_as(TextData).unit
+        about = f"{section.path}: {len(data.ids):,} {unit}, {data.inputs - 1:,} different ones in the vocabulary"
+        lacking = int((data.ids == 0).sum())
+        notes = [f"{lacking:,} {unit} are not in the vocabulary: one unknown symbol to the model"] * bool(lacking)
+        told = {"text": about, "path": section.path, "unit": unit, "symbols": data.inputs, "notes": notes}
+        sizes = {part: stop - start for part in ("train", "validation", "test") for start, stop in [data.bounds(part)]}
+        return {"data": told | {"fingerprint": data.fingerprint}, "windows": sizes}
 
+    def network(self, config: TrialConfig, facts: "TextFacts") -> "nn.Module":
+        """An embedding, recurrent layers, and the logits of the next symbol."""
+        from lstm.tasks.networks import language_model
 
-def _read(
-    network: LanguageNetwork, ids: np.ndarray, start: int, stop: int, streams: int, context: int
-) -> Iterator[tuple[Tensor, Tensor, np.ndarray]]:
-    """Piece by piece the logits `(place, symbol)`, what was wanted, IGNORED where it is not judged, and the places."""
-    device = next(network.parameters()).device
-    length = -(-(stop - start) // streams)
-    own = start + length * np.arange(streams)[:, None]
-    size = _piece(streams, network.head.out_features, network.head.in_features)
-    state: cells.State | None = None
-    for first in range(-context, length, size):
-        places = own + np.arange(first, min(first + size, length))
-        counts = (places >= own) & (places < stop)
-        inputs, targets = (ids[np.clip(at, 0, len(ids) - 1)].astype(np.int64) for at in (places - 1, places))
-        logits, state = network(torch.from_numpy(inputs).to(device), state)
-        wanted = torch.from_numpy(np.where(counts, targets, IGNORED)).to(device)
-        yield logits.flatten(0, 1).float(), wanted.flatten(), places.flatten()
+        return language_model.build(config, facts)
 
+    def span(self, config: TrialConfig, facts: "TextFacts") -> int:
+        """Steps of a chunk."""
+        return config.data_as(TextData).lookback
 
-def named(loss: float, *, words: bool) -> dict[str, float]:
-    """A mean loss in nats for each symbol, and the same in other words."""
-    bits = {} if words else {"bits_per_character": loss / math.log(2)}
-    # Beyond it math.exp raises; a training that diverged has no number either.
-    return {"loss": loss, **bits, "perplexity": math.exp(loss) if loss < 700 else math.inf}
+    def feed(self, data: "Text", config: TrialConfig, device: str) -> Feed:
+        """Chunks of parallel streams."""
+        from lstm.tasks.networks import language_model
 
+        return language_model.Feed(data, config, device)
 
-def baseline(data: Text, config: TrialConfig, part: Judged) -> dict[str, float]:
-    """What counting pairs of symbols in the training part gives, judged on the same symbols; the unigram's loss, too.
+    def judge(self, network: "nn.Module", data: "Text", config: TrialConfig, part: Judged, name: str) -> "Judgement":
+        """Symbol by symbol; of a long part by stretches."""
+        from lstm.tasks.networks import language_model
 
-    The bigram is smoothed by Witten and Bell's rule (1991; method C), which has nothing to choose: after a symbol that
-    was seen n times, before d different ones, p(next) = (count(pair) + d * unigram(next)) / (n + d). The unigram's
-    counts are each one more than seen, so that no symbol is impossible.
-    """
-    start, stop = data.bounds(part)
-    train = data.ids[: data.bounds("train")[1]]
-    size = data.inputs
-    unigram = (np.bincount(train, minlength=size) + 1) / (len(train) + size)
-    pairs, counts = _counted(train, size)
-    seen, different = (np.bincount(pairs // size, weights=w, minlength=size) for w in (counts, None))
-    before, after = data.ids[start - 1 : stop - 1].astype(np.int64), data.ids[start:stop].astype(np.int64)
-    wanted = before * size + after
-    places = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    count = np.where(pairs[places] == wanted, counts[places], 0)
-    likely = unigram[after].copy()  # all there is to go by after a symbol that was never followed by another
-    known = different[before] > 0
-    n, d = seen[before][known], different[before][known]
-    likely[known] = (count[known] + d * unigram[after][known]) / (n + d)
-    loss = float(-np.log(likely).mean())
-    words = config.data_as(TextData).unit == "words"
-    return {**named(loss, words=words), "unigram/loss": float(-np.log(unigram[after]).mean())}
+        return language_model.judge(network, data, config.data_as(TextData), part, name)
 
+    def blocks(self, data: "Text", config: TrialConfig) -> "Blocks":
+        """Symbols of one passage are alike."""
+        from lstm.judging.items import Blocks
+        from lstm.judging.language_model import STRETCH
 
-def _counted(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs that occur, as `first * size + second` in order, and how often; in pieces: memory is bounded."""
-    pairs, counts = np.empty(0, np.int64), np.empty(0, np.float64)
-    for start in range(0, len(ids) - 1, 2**22):
-        piece = ids[start : start + 2**22 + 1].astype(np.int64)
-        found, often = np.unique(piece[:-1] * size + piece[1:], return_counts=True)
-        pairs, inverse = np.unique(np.concatenate([pairs, found]), return_inverse=True)
-        counts = np.bincount(inverse, weights=np.concatenate([counts, often])).astype(np.float64)
-    return pairs, counts
+        return Blocks(STRETCH)
 
+    def baseline_metrics(self, data: "Text", config: TrialConfig, part: Judged) -> dict[str, float]:
+        """Those of bigram counts; the unigram's loss, too."""
+        from lstm.rivals import language_model
 
-def examples(network: nn.Module, data: Text, config: TrialConfig) -> list[Passage]:
-    """How the network goes on after the first symbols of the test part."""
-    start = data.bounds("test")[0]
-    prompt = data.ids[start : start + SHOWN].tolist()
-    drawn = sample(network, prompt, steps=SHOWN, temperature=0.8, seed=config.training.seed)
-    note = "The start of the test part, and how the best trial goes on, sampled at temperature 0.8."
-    return [
-        Passage(
-            "A text, continued", note, language_data.decode(prompt, data.targets), _joined(prompt, drawn, data.targets)
-        )
-    ]
+        return language_model.baseline(data, config.data_as(TextData), part)
 
+    def rivals(self) -> "tuple[Rival, ...]":
+        """Counts of up to six symbols in a row."""
+        from lstm.rivals import language_model
 
-def predict(
-    network: nn.Module,
-    checkpoint: Checkpoint,
-    path: str | None,
-    folder: Path,
-    *,
-    steps: int = 500,
-    temperature: float = 0.8,
-    seed: int = 1,
-) -> Passage:
-    """How the network goes on after a file's text, of which it reads the last 5,000 symbols at most.
+        return language_model.RIVALS
 
-    Raises:
-        BadInput: the file or the temperature is wrong.
-    """
-    assert path is not None
-    if math.isnan(temperature):  # no range of click's keeps it out
-        raise BadInput("--temperature nan: must be a number from 0 to 100")
-    symbols = checkpoint.facts.targets
-    prompt = language_data.encode(_end(folder / path), symbols)[-PROMPT:]
-    if not prompt:
-        raise BadInput(f"{folder / path}: is empty; give a text to go on from")
-    drawn = sample(network, prompt, steps=steps, temperature=temperature, seed=seed)
-    note = f"{steps} symbols at temperature {temperature:g}, seed {seed}"
-    return Passage("A text, continued", note, language_data.decode(prompt, symbols), _joined(prompt, drawn, symbols))
+    def examples(self, network: "nn.Module", data: "Text", config: TrialConfig) -> list[Passage]:
+        """How the network goes on after the start of the test part."""
+        from lstm.tasks.networks import language_model
 
+        return language_model.examples(network, data, config)
 
-def _end(path: Path) -> str:
-    """The last of a file's text: two blocks hold more symbols than are read, whatever they are."""
-    last = ["", ""]
-    for block in language_data.blocks(path):
-        last = [last[1], block]
-    return "".join(last)
+    def subject(self, network: "nn.Module", data: "Text", config: TrialConfig) -> "Subject":
+        """Chunks of the validation part as embeddings, the logits of the symbol after them as the answer."""
+        from lstm.tasks.networks import language_model
 
+        return language_model.subject(network, data, config)
 
-def _joined(prompt: Sequence[int], drawn: Sequence[int], symbols: Sequence[str]) -> str:
-    """What follows the prompt: between words a space belongs to it, before a mark none."""
-    return language_data.decode([*prompt[-1:], *drawn], symbols)[len(language_data.decode(prompt[-1:], symbols)) :]
+    def needs_input(self, section: TextData) -> bool:
+        """The text's own end is the prompt."""
+        return False
 
+    def predict(
+        self,
+        network: "nn.Module",
+        config: TrialConfig,
+        facts: "TextFacts",
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> Passage:
+        """How the network goes on after a file's text."""
+        from lstm.tasks.networks import language_model
 
-@torch.no_grad()
-def sample(network: nn.Module, prompt: Sequence[int], *, steps: int, temperature: float, seed: int) -> list[int]:
-    """Symbols that follow a prompt, each drawn from softmax(logits / temperature); the likeliest one at 0."""
-    assert isinstance(network, LanguageNetwork)
-    network.eval()
-    generator = torch.Generator().manual_seed(seed)
-    symbol, state = torch.tensor([prompt[-1:]]), None
-    if len(prompt) > 1:
-        _, state = cells.run(network.cell, network.embedding(torch.tensor([prompt[:-1]])))
-    return list(_drawn(network, symbol, state, steps, temperature, generator))
-
-
-def _drawn(
-    network: nn.Module,
-    symbol: Tensor,
-    state: cells.State | None,
-    steps: int,
-    temperature: float,
-    generator: torch.Generator,
-) -> Iterator[int]:
-    for _ in range(steps):
-        logits, state = network(symbol, state)
-        scores = logits[0, -1].double()
-        if temperature:
-            # The largest is taken off first: near 0 the quotients are beyond what a float holds.
-            chances = torch.softmax((scores - scores.max()) / temperature, dim=0)
-            symbol = torch.multinomial(chances, 1, generator=generator)[None]
-        else:
-            symbol = scores.argmax()[None, None]
-        yield int(symbol)
+        return language_model.predict(network, facts, path, folder, **options)

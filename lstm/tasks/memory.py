@@ -1,245 +1,125 @@
 """The task `memory`: problems that can only be solved by remembering; what they are: see `lstm.data.memory`."""
 
-import copy
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from lstm.checkpoint import Checkpoint
 from lstm.config.memory import MemoryData
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Shape
-from lstm.data.memory import Pair, Problems, draw, generate
-from lstm.data.tables import reader
-from lstm.diagnostics.subject import Subject
-from lstm.nn.gates import trace
-from lstm.nn.networks import SequenceNetwork, evaluation_batch, noisy, steps_at_once
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
 from lstm.records.figures import Forecast
+from lstm.records.objective import Metric
+from lstm.tasks.base import Feed, Task
 
-SHOWN = 200  # points of a picture
-PROBED = 32  # sequences
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lstm.data.memory import ProblemFacts, Problems
+    from lstm.diagnostics.subject import Subject
+    from lstm.judging.items import Judgement
+    from lstm.rivals.rival import Rival
+
+REPORTED = {"adding": (), "copy": ("accuracy",), "mackey_glass": ("nrmse",)}  # in the literature, beside the loss
 
 
-def build(config: TrialConfig, shape: Shape) -> SequenceNetwork:
-    """The network: it answers once at the end for the sum, at every step elsewhere."""
-    section = config.data_as(MemoryData)
-    return SequenceNetwork(
-        config.model,
-        inputs=shape.inputs,
-        outputs=len(shape.targets),
-        longest=section.steps,
-        every=not section.answers_once,
-        warmup=config.training.warmup_steps,
+class Memory(Task["Problems", "ProblemFacts"]):
+    """Answers what it must have remembered; the sequences are generated."""
+
+    section = MemoryData
+    metrics = (
+        Metric("loss", about="mean squared error; of symbols the cross-entropy in nats"),
+        Metric("accuracy", "maximize", about="share of symbols that were repeated rightly"),
+        Metric("nrmse", about="root of the mean squared error beside the series' deviation"),
     )
+    baseline = "constant"
+    baseline_note = "The constant is the best answer that needs no memory."
 
+    def metrics_of(self, section: MemoryData) -> tuple[Metric, ...]:
+        """The loss, and what the problem's literature reports."""
+        return tuple(each for each in self.metrics if each.name in ("loss", *REPORTED[section.problem]))
 
-def span(config: TrialConfig, _: Shape) -> int:
-    """Steps that the network is unrolled over."""
-    return config.data_as(MemoryData).steps
+    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Problems":
+        """The generated sequences."""
+        from lstm.data.memory import generate
 
+        return generate(config.data_as(MemoryData))
 
-def describe(data: Problems, config: TrialConfig) -> dict[str, Any]:
-    """What the data are, and how many sequences each part has."""
-    section = config.data_as(MemoryData)
-    text = f"{section.problem}, sequences of {section.steps:,} steps, generated from seed {section.seed}"
-    about = {"text": text, "problem": section.problem, "steps": section.steps, "inputs": data.inputs}
-    about |= {"targets": list(data.targets), "notes": [], "fingerprint": data.fingerprint}
-    return {"data": about, "windows": section.sizes.model_dump()}
+    @property
+    def facts_kind(self) -> "type[ProblemFacts]":
+        """Shape, and what it takes to read other data alike."""
+        from lstm.data.memory import ProblemFacts
 
+        return ProblemFacts
 
-class Feed:
-    """What the trainer takes: batches of sequences, their loss, the judgement."""
+    def facts(self, data: "Problems") -> "ProblemFacts":
+        """Shape and scale."""
+        return data.facts
 
-    def __init__(self, data: Problems, config: TrialConfig, device: str) -> None:
-        self._data, self._section, self._device = data, config.data_as(MemoryData), device
-        self._size, self._warmup = config.training.batch_size, config.training.warmup_steps
-        self._noise = config.training.input_noise
-        self.items = self._section.sizes.train
-        # Symbols are held as numbers and one-hot, answers with their probabilities and gradients.
-        answers = 0 if self._section.answers_once else 4 * len(data.targets)
-        self.step_numbers = (2 if self._section.has_numbers else 5) * data.inputs + answers
-        judged = max(self.judged("validation"), self.judged("test"))
-        self.judged_steps = steps_at_once(self._section.steps, config.model, judged)
+    def describe(self, data: "Problems", config: TrialConfig) -> dict[str, Any]:
+        """What the data are, and how many sequences each part has."""
+        section = config.data_as(MemoryData)
+        text = f"{section.problem}, sequences of {section.steps:,} steps, generated from seed {section.seed}"
+        about = {"text": text, "problem": section.problem, "steps": section.steps, "inputs": data.inputs}
+        about |= {"targets": list(data.targets), "notes": [], "fingerprint": data.fingerprint}
+        return {"data": about, "windows": section.sizes.model_dump()}
 
-    def order(self, generator: np.random.Generator) -> Callable[[int], Pair]:
-        """The sequences of each batch: new ones, or Mackey-Glass's in another order."""
-        if "train" in self._data.parts:
-            inputs, targets = self._data.parts["train"]
-            order = generator.permutation(len(inputs))
+    def network(self, config: TrialConfig, facts: "ProblemFacts") -> "nn.Module":
+        """It answers once for the sum, at every step elsewhere."""
+        from lstm.tasks.networks import memory
 
-            def chosen(place: int) -> Pair:
-                rows = order[place * self._size : (place + 1) * self._size]
-                return inputs[rows], targets[rows]
+        return memory.build(config, facts)
 
-            return chosen
-        seeds = generator.integers(2**63, size=-(-self.items // self._size))
+    def span(self, config: TrialConfig, facts: "ProblemFacts") -> int:
+        """Steps of a sequence."""
+        return config.data_as(MemoryData).steps
 
-        def drawn(place: int) -> Pair:
-            count = min(self._size, self.items - place * self._size)
-            return draw(np.random.default_rng([self._section.seed, int(seeds[place])]), count, self._section)
+    def feed(self, data: "Problems", config: TrialConfig, device: str) -> Feed:
+        """Sequences, new ones for each pass but of Mackey-Glass."""
+        from lstm.tasks.networks import memory
 
-        return drawn
+        return memory.Feed(data, config, device)
 
-    def loss(self, network: nn.Module, batch: Pair) -> tuple[Tensor, int]:
-        """The mean squared error, or for symbols the cross-entropy in nats, and over how many sequences."""
-        outputs, targets = self.answers(network, batch, self._noise)
-        return losses(outputs, targets).mean(), len(batch[0])
+    def judge(
+        self, network: "nn.Module", data: "Problems", config: TrialConfig, part: Judged, name: str
+    ) -> "Judgement":
+        """Sequence by sequence."""
+        from lstm.tasks.networks import memory
 
-    def judged(self, part: Judged) -> int:
-        """Sequences that a part is judged on."""
-        return len(self._data.parts[part][0])
+        return memory.judge(network, data, config, part, name)
 
-    @torch.no_grad()
-    def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The loss, and the share of symbols that were repeated rightly, or the error beside the deviation."""
-        network.eval()
-        assert isinstance(network, SequenceNetwork)
-        inputs, targets = (array[:some] for array in self._data.parts[part])
-        size = evaluation_batch(self._section.steps, network.model)
-        loss = right = 0.0
-        for start in range(0, len(inputs), size):
-            outputs, wanted = self.answers(network, (inputs[start : start + size], targets[start : start + size]))
-            loss += float(losses(outputs, wanted).double().mean()) * len(outputs) / len(inputs)
-            if self._section.problem == "copy":
-                keep = self._section.keep
-                hits = outputs[:, -keep:].argmax(dim=-1) == wanted[:, -keep:]
-                right += float(hits.double().mean()) * len(outputs) / len(inputs)
-        return named(loss, right, targets[:, self._warmup :], self._section)
+    def baseline_metrics(self, data: "Problems", config: TrialConfig, part: Judged) -> dict[str, float]:
+        """Those of a constant."""
+        from lstm.rivals import memory
 
-    def answers(self, network: nn.Module, batch: Pair, noise: float = 0.0) -> tuple[Tensor, Tensor]:
-        """What a network answers to sequences, and the truth, where both count."""
-        inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch)
-        if self._section.problem == "copy":
-            inputs = nn.functional.one_hot(inputs, self._data.inputs).float()
-        outputs = network(noisy(inputs, noise)).float()
-        return outputs, targets if self._section.problem == "adding" else targets[:, self._warmup :]
+        return memory.baseline(data, config, part)
 
+    def rivals(self) -> "tuple[Rival, ...]":
+        """A constant, and a linear map of what was seen."""
+        from lstm.rivals import memory
 
-def losses(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Squared errors, or the cross-entropy in nats, of each answer."""
-    if targets.is_floating_point():
-        return nn.functional.mse_loss(outputs, targets, reduction="none")
-    return nn.functional.cross_entropy(outputs.transpose(1, 2), targets, reduction="none")
+        return memory.RIVALS
 
+    def examples(self, network: "nn.Module", data: "Problems", config: TrialConfig) -> list[Forecast]:
+        """The answers to a test sequence; of the adding problem to many."""
+        from lstm.tasks.networks import memory
 
-def named(loss: float, accuracy: float, targets: np.ndarray, section: MemoryData) -> dict[str, float]:
-    """A mean loss, the share of symbols repeated rightly, and what else the problem's literature reports."""
-    if section.problem == "copy":
-        return {"loss": loss, "accuracy": accuracy}
-    if section.problem == "mackey_glass":
-        return {"loss": loss, "nrmse": float(np.sqrt(loss / targets.astype(np.float64).var()))}
-    return {"loss": loss}
+        return memory.examples(network, data, config)
 
+    def subject(self, network: "nn.Module", data: "Problems", config: TrialConfig) -> "Subject":
+        """Sequences of the validation part, the answer at the last step."""
+        from lstm.tasks.networks import memory
 
-def baseline(data: Problems, config: TrialConfig, part: Judged) -> dict[str, float]:
-    """The best that a constant can do: the mean; for symbols blanks, then each symbol as likely as the others."""
-    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
-    targets = data.parts[part][1]
-    if section.problem == "copy":
-        loss = section.keep * float(np.log(section.alphabet)) / (section.steps - warmup)
-        return named(loss, 1 / section.alphabet, targets, section)
-    mean = 1.0 if section.problem == "adding" else 0.0  # that of all that may be drawn; the training part's
-    targets = targets if section.problem == "adding" else targets[:, warmup:]
-    return named(float(np.square(targets.astype(np.float64) - mean).mean()), 0.0, targets, section)
+        return memory.subject(network, data, config)
 
+    def predict(
+        self,
+        network: "nn.Module",
+        config: TrialConfig,
+        facts: "ProblemFacts",
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> dict[str, list[Any]]:
+        """The answers to a sequence in a file; without one to a test sequence."""
+        from lstm.tasks.networks import memory
 
-@torch.no_grad()
-def examples(network: nn.Module, data: Problems, config: TrialConfig) -> list[Forecast]:
-    """The answers to a test sequence; of the adding problem to many, the smallest sum first."""
-    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
-    inputs, targets = (array[:SHOWN] if section.problem == "adding" else array[:1] for array in data.parts["test"])
-    answers = _shown(network, inputs, data.inputs, section)
-    truth = targets.reshape(-1).astype(float) if section.problem == "adding" else targets[0, warmup:].astype(float)
-    order = np.argsort(truth) if section.problem == "adding" else np.arange(max(len(truth) - SHOWN, 0), len(truth))
-    constant = {"adding": 1.0, "mackey_glass": 0.0, "copy": np.nan}[section.problem]
-    mean, deviation = data.scale.mean[0], data.scale.deviation[0]
-    times = range(len(truth)) if section.problem == "adding" else order + warmup
-    return [
-        Forecast(
-            target={"adding": "sum", "mackey_glass": "value", "copy": "symbol"}[section.problem],
-            times=tuple(map(str, times)),
-            truth=tuple((truth.reshape(-1)[order] * deviation + mean).tolist()),
-            forecast=tuple((answers.reshape(-1)[order] * deviation + mean).tolist()),
-            baseline=tuple([constant * deviation + mean] * len(order)),
-            baseline_name=MemoryData.baseline,
-        )
-    ]
-
-
-def _shown(network: nn.Module, inputs: np.ndarray, width: int, section: MemoryData) -> np.ndarray:
-    given = torch.from_numpy(inputs)
-    outputs = network(nn.functional.one_hot(given, width).float() if section.problem == "copy" else given)
-    found: np.ndarray = (outputs.argmax(dim=-1) if section.problem == "copy" else outputs).numpy()
-    return found.astype(float)
-
-
-def subject(network: nn.Module, data: Problems, config: TrialConfig) -> Subject:
-    """The network for probes: sequences of the validation part, the answer at the last step; symbols are one-hot."""
-    assert isinstance(network, SequenceNetwork)
-    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
-    given, wanted = (torch.from_numpy(array[:PROBED]) for array in data.parts["validation"])
-    inputs = nn.functional.one_hot(given, data.inputs).float() if section.problem == "copy" else given
-    network = copy.copy(network)  # with the same weights
-    network.warmup = 0  # it changes gradients, and which answers are judged
-
-    def loss(disturbed: Tensor) -> float:
-        answers = network(disturbed)
-        every = (answers, wanted) if section.answers_once else (answers[:, warmup:], wanted[:, warmup:])
-        return losses(*every).mean().item()
-
-    return Subject(
-        respond=lambda x: network(x) if section.answers_once else network(x)[:, -1],
-        loss=loss,
-        windows=inputs,
-        columns={"adding": ("value", "mark"), "mackey_glass": ("value",)}.get(section.problem, (*data.targets, "sign")),
-        outputs=data.targets,
-        trace=lambda x: trace(network.cell, x),
-    )
-
-
-@torch.no_grad()
-def predict(network: nn.Module, checkpoint: Checkpoint, path: str | None, folder: Path) -> dict[str, list[Any]]:
-    """The answers to a sequence in a file, with columns `value` and `mark` or `symbol`; without one to a test sequence.
-
-    Raises:
-        BadInput: the file is wrong.
-    """
-    config, facts = checkpoint.config, checkpoint.facts
-    section, warmup = config.data_as(MemoryData), config.training.warmup_steps
-    mean, deviation = facts.scale.mean[0], facts.scale.deviation[0]
-    if path is None:
-        inputs = generate(section).parts["test"][0][:1]
-    else:
-        inputs = _given(path, folder, section)
-        inputs = ((inputs - mean) / deviation).astype(np.float32) if section.problem == "mackey_glass" else inputs
-    if inputs.shape[1] <= warmup:
-        raise BadInput(f"{path}: has {inputs.shape[1]} steps, of which training.warmup_steps: {warmup} get no answer")
-    answers = _shown(network, inputs, facts.inputs, section).reshape(-1)
-    if section.problem == "adding":
-        return {"sum": answers.tolist()}
-    steps = list(range(warmup, inputs.shape[1]))
-    if section.problem == "copy":
-        return {"step": steps, "symbol": answers.astype(int).tolist()}
-    return {"step": [step + section.steps_ahead for step in steps], "value": (answers * deviation + mean).tolist()}
-
-
-def _given(path: str, folder: Path, section: MemoryData) -> np.ndarray:
-    names = {"adding": ("value", "mark"), "copy": ("symbol",), "mackey_glass": ("value",)}[section.problem]
-    values = reader.numbers(folder / path, reader.read(folder / path, names, numbers=names), names)
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(values.astype(np.float32)) | np.isnan(values)
-    if not finite.all():
-        raise BadInput(f"{folder / path}: has values too large for float32; rescale them")
-    if np.isnan(values).any():
-        raise BadInput(f"{folder / path}: has missing values; a sequence needs all of them")
-    if section.problem != "copy":
-        return values[None].astype(np.float32)
-    if not (np.isin(values, np.arange(section.alphabet + 2))).all():
-        raise BadInput(f"{folder / path}: column symbol holds more than the whole numbers 0 to {section.alphabet + 1}")
-    return values[None, :, 0].astype(np.int64)
+        return memory.predict(network, config, facts, path, folder)

@@ -30,7 +30,7 @@ def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu"
 
 def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
     """What a training takes before its first epoch, measured: nothing, but where something is fitted first."""
-    if getattr(tasks.of(config), "start_bytes", lambda *_: 0)(data, config) == 0:
+    if tasks.of(config).start_bytes(data, config) == 0:
         return 0.0
     run = Run(config, data, "cpu")
     started = time.perf_counter()
@@ -41,16 +41,15 @@ def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
 def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
     task, model = tasks.of(config), config.model
-    weights, span = tasks.parameter_count(config, data), task.span(config, data)
-    feed = task.Feed(data, config, "cpu")
+    weights, span = tasks.parameter_count(config, data), task.span(config, task.facts(data))
+    feed = task.feed(data, config, "cpu")
     batch = min(config.training.batch_size, feed.items)
     layer, once, judged = _kept(model)
     units = (1 + model.bidirectional) * model.hidden_size
     training = batch * span * (feed.step_numbers + units * (layer * model.num_layers + once))
     judging = feed.judged_steps * (feed.step_numbers + judged * units)
     # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
-    beside = getattr(task, "start_bytes", lambda *_: 0)(data, config)
-    return 4 * (12 * weights + max(training, judging)) + data.nbytes + int(beside)
+    return 4 * (12 * weights + max(training, judging)) + data.nbytes + task.start_bytes(data, config)
 
 
 def _kept(model: ModelConfig) -> tuple[int, int, int]:

@@ -59,10 +59,10 @@ class Run:
         self.config, self.data, self.device = config, data, device
         training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
-        self.network = task.build(config, data).to(device)
+        self.network = task.network(config, task.facts(data)).to(device)
         self.optimizer = optimizer_of(training, self.network)
         self.schedule = schedule_of(training, self.optimizer)
-        self.feed = task.Feed(data, config, device)
+        self.feed = task.feed(data, config, device)
         self.per_pass = math.ceil(self.feed.items / training.batch_size)
         self.steps_per_epoch = training.steps_per_epoch or self.per_pass
         self.history: tuple[Epoch, ...] = ()
@@ -70,8 +70,7 @@ class Run:
 
     def begin(self) -> None:
         """Sets what of a network is no draw; a training that goes on has it in its state."""
-        if (start := getattr(tasks.of(self.config), "start", None)) is not None:
-            start(self.network, self.data, self.config)
+        tasks.of(self.config).start(self.network, self.data, self.config)
 
     def restore(self, state: State) -> None:
         """Goes on from a state, which stays as it is."""

@@ -22,40 +22,13 @@ from typing import Literal
 
 import numpy as np
 
+from lstm.judging.items import MOST_ALIKE, Blocks, Items
 from lstm.records.objective import Direction
-from lstm.rivals.items import Items
 
 LEAST = 5  # blocks; fewer have no interval
 LEVEL = 0.95
 THIN = 0.5  # of the heaviest block's weight: one with less joins its neighbour
-MOST_ALIKE = 0.45  # a moving average of the first order ends at one half
-# Symbols of a text in a block. Passages are alike: the variance of a stretch's mean, times its length, grows with it.
-# On our Shakespeare, between counts over one to four characters, it is 4 to 21 % below its highest at 1,000, which
-# neighbours' likeness makes up for; 30 to 62 % at 100 (`tests/bench/intervals.py --text FILE`).
-STRETCH = 1_000
 Unit = Literal["%", "points", "metric"]
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """What makes a block, in steps of the items' places."""
-
-    length: int = 1  # horizon + season; 1 for sequences, a stretch for texts
-    overlap: int = 1  # steps that an item was judged over, the horizon: neighbours share all but one of them
-
-    @classmethod
-    def of_windows(cls, horizon: int, season: int) -> "Blocks":
-        """Those of a forecast: a window of errors and a season beside it."""
-        return cls(horizon + season, horizon)
-
-    @property
-    def alike(self) -> float:
-        """The correlation of neighbouring blocks' means when items are moving averages over the overlap.
-
-        With h the overlap and L the length, the sums of autocovariances h - |k| over one block and over two.
-        """
-        shared = self.overlap**2 - 1
-        return min(shared / (6 * self.length * self.overlap - 2 * shared), MOST_ALIKE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,7 @@ makes the same bytes. Loading runs no code: a seal that does not match comes fir
 """
 
 import hashlib
-import io
-import json
 import math
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
@@ -17,19 +14,18 @@ from urllib.parse import quote
 
 import numpy as np
 
+from lstm.judging.items import PARTS, Blocks, Items
 from lstm.ownership import ForeignCheckpoint
 from lstm.records.epoch import Judged
 from lstm.records.errors import Finding, NewerForm, check_form
-from lstm.rivals.items import PARTS, Items
+from lstm.records.objective import Direction
 from lstm.rivals.rival import Fitted
 from lstm.storage import files
-from lstm.verdict.interval import Blocks
+from lstm.verdict import archive
 
-FORMAT = 1
+FORMAT = 2  # 1 did not say which way its metric is better
 NAME = "judged.npz"
 NEAR = 1e-5  # between a mean and its items: a network's loss may have been added up in float32
-EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's first time: the same content makes the same bytes
-CONTENT = "content.json"
 MEND = "`sweep rivals NAME` judges and fits again what is missing or damaged, to the same numbers"
 Role = Literal["network", "front", "base", "rival"]
 PREFIXES: Mapping[Judged, str] = {"validation": "val/", "test": "test/"}  # of metrics, elsewhere in the house
@@ -66,6 +62,8 @@ class Judgements:
     metric: str  # what is searched for, without its part
     blocks: Blocks
     entries: tuple[Entry, ...]  # rivals in the order in which the task names them
+    direction: Direction = "minimize"  # which way the metric is better
+    mean: str = "loss"  # where it is no mean over items: the nearest metric that is one
     searched: bool = True  # else one training is held against the rivals
     no_base: str = ""  # why there is no base, where a search has none
     second: tuple[str, ...] = ()  # the other objective's metric and direction, where there are two
@@ -198,7 +196,7 @@ def dumps(judged: Judgements) -> bytes:
         entries.append(row)
     plain = {name: getattr(judged, name) for name in ("study", "data", "metric", "searched", "no_base")}
     plain |= {"second": list(judged.second)} if judged.second else {}
-    return _archive({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
+    return archive.pack({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
 
 
 def loads(content: bytes) -> Judgements:
@@ -228,6 +226,8 @@ def _judgements(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Judgem
         for entry in row.pop("entries")
     )
     second = tuple(map(str, row.pop("second", ())))
+    if row["metric"] in ("accuracy", "f1"):  # earlier versions had no others that are better when higher
+        row = {"direction": "maximize", "mean": "accuracy"} | row
     return Judgements(blocks=Blocks(**row.pop("blocks")), entries=entries, second=second, **row)
 
 
@@ -253,7 +253,7 @@ def _kept_bytes(kept: Kept) -> bytes:
     names = sorted(fitted.arrays)
     plain = {"name": fitted.name, "title": fitted.title, "settings": dict(fitted.settings), "note": fitted.note}
     content = {"format": FORMAT, "study": kept.study, "data": kept.data, "arrays": names, **plain}
-    return _archive(content, {f"{number:04d}": fitted.arrays[name] for number, name in enumerate(names)})
+    return archive.pack(content, {f"{number:04d}": fitted.arrays[name] for number, name in enumerate(names)})
 
 
 def _kept_of(content: bytes) -> Kept:
@@ -289,38 +289,12 @@ class _Shelf:
         return key
 
 
-def _archive(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A sealed zip archive, uncompressed, whose bytes follow from what is in it alone."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        document = json.dumps(content, indent=1, sort_keys=True).encode()
-        _member(archive, CONTENT, document)
-        for key, array in sorted(arrays.items()):
-            bytes_of = io.BytesIO()
-            np.lib.format.write_array(bytes_of, np.array(array, order="C"), version=(1, 0), allow_pickle=False)
-            _member(archive, f"{key}.npy", bytes_of.getvalue())
-    body = buffer.getvalue()[:-2]
-    return body + files.seal(body)
-
-
-def _member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    member = zipfile.ZipInfo(name, EPOCH)
-    member.create_system, member.external_attr = 3, 0o600 << 16  # on Windows they would differ
-    archive.writestr(member, data)
-
-
 def _opened(content: bytes, made: Callable[[dict[str, Any], Mapping[str, np.ndarray]], T]) -> T:
     if files.unsealed(content) is None:
         raise BrokenJudgements("is truncated, altered or not ours: its checksum does not match")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            row = json.loads(archive.read(CONTENT))
-            check_form("what was judged", row.pop("format"), FORMAT)
-            arrays = {
-                name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-                if name.endswith(".npy")
-            }
+        row, arrays = archive.unpack(content)
+        check_form("what was judged", row.pop("format"), FORMAT)
         return made(row, arrays)
     except NewerForm:
         raise

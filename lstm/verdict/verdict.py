@@ -11,13 +11,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lstm.config.section import better
+from lstm.judging.items import PARTS, Blocks, Items
 from lstm.records.epoch import Judged
 from lstm.records.objective import Direction, sign_of
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
-from lstm.rivals.items import PARTS, Items
-from lstm.verdict.interval import Blocks, Difference, Unit, compare
+from lstm.verdict.interval import Difference, Unit, compare
 from lstm.verdict.store import Entry, Judgements, Role
 
 # Of the largest error: below it one is next to nothing. Where data have no noise a rule is as near as computing goes,
@@ -26,9 +25,6 @@ from lstm.verdict.store import Entry, Judgements, Role
 NOTHING = 1e-4
 LARGEST = 100.0  # times as wrong: beyond it no per cent is told, either
 SAME = 1e-6  # of an error's mean: rules that differ by less everywhere are one rule, computed in two ways
-# Metrics that are no mean over items, by the nearest that is one.
-NEAREST = {"f1": "accuracy"}
-MEAN = "loss"  # of rmse, nrmse and perplexity
 NO_BASE = "this sweep was begun by a version that did not train the spec's own settings beside the search"
 Answer = Literal["better", "worse", "alike", "unknown", "none"]
 
@@ -109,10 +105,10 @@ class Verdict:
 def verdict(judged: Judgements) -> Verdict:
     """The verdict on what was judged."""
     network = next((entry for entry in judged.entries if entry.role == "network" and not entry.why), None)
-    metric, direction = judged.metric, better(judged.metric)
-    mean = _mean(metric, judged.entries)
+    metric, direction, mean = judged.metric, judged.direction, _mean(judged)
     ordered = [entry for role in get_args(Role) for entry in judged.entries if entry.role == role]
-    held = _Held(network, metric, mean, judged.blocks, {part: _largest(judged.entries, part, mean) for part in PARTS})
+    largest = {part: _largest(judged.entries, part, mean) for part in PARTS}
+    held = _Held(network, metric, direction, mean, judged.blocks, largest)
     base = next((entry for entry in judged.entries if entry.role == "base"), None)
     rows = [
         replace(_row(group, held), beside_base=_beside(group[0], base, judged, held)) for group in _coinciding(ordered)
@@ -188,12 +184,10 @@ def of_row(row: Mapping[str, Any]) -> Verdict:
     return Verdict(**{name: value for name, value in row.items() if name != "answer"} | {"rows": rows})
 
 
-def _mean(metric: str, entries: Sequence[Entry]) -> str:
+def _mean(judged: Judgements) -> str:
     """The metric itself where all that were judged have it by item, else the nearest that is a mean."""
-    having = [set(items.errors) for entry in entries for items in entry.items.values()]
-    if all(metric in errors for errors in having):
-        return metric
-    return NEAREST.get(metric, MEAN)
+    having = [set(items.errors) for entry in judged.entries for items in entry.items.values()]
+    return judged.metric if all(judged.metric in errors for errors in having) else judged.mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +196,7 @@ class _Held:
 
     network: Entry | None
     metric: str
+    direction: Direction  # of the mean, too
     mean: str
     blocks: Blocks
     largest: Mapping[Judged, float]  # error of all that were judged, by part
@@ -245,18 +240,26 @@ def _beside(entry: Entry, base: Entry | None, judged: Judgements, held: _Held) -
         by_metric: Difference | None = replace(tested, metric=f"{tested.metric} on the test part")
     else:
         figures = (_figure(entry, "validation", held.metric), _figure(base, "validation", held.metric))
-        by_metric = _of_figures(f"{held.metric} on validation", better(held.metric), *figures)
-    by_second = _of_figures(second, "maximize" if direction == "maximize" else "minimize", entry.second, base.second)
+        by_metric = _of_figures(f"{held.metric} on validation", held.direction, *figures)
+    by_second = _of_figures(
+        second,
+        "maximize" if direction == "maximize" else "minimize",
+        entry.second,
+        base.second,
+        in_points=False,
+    )
     return tuple(each for each in (by_metric, by_second) if each is not None)
 
 
-def _of_figures(metric: str, direction: Direction, ours: float | None, theirs: float | None) -> Difference | None:
+def _of_figures(
+    metric: str, direction: Direction, ours: float | None, theirs: float | None, *, in_points: bool = True
+) -> Difference | None:
     """A difference without an interval; in per cent where the other's is an error that is more than next to nothing."""
     if ours is None or theirs is None or not math.isfinite(ours - theirs):
         return None
     if direction == "minimize" and ours >= 0 and theirs > ours / LARGEST:
         return Difference(metric, "%", 100 * (1 - ours / theirs))
-    if direction == "maximize" and better(metric) == "maximize":
+    if direction == "maximize" and in_points:
         return Difference(metric, "points", 100 * (ours - theirs))
     return Difference(metric, "metric", sign_of(direction) * (theirs - ours))
 
@@ -267,7 +270,7 @@ def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Diff
         return None
     try:
         least = max(NOTHING * held.largest[part], ours.mean(mean) / LARGEST)
-        return compare(ours, theirs, mean, better(mean), blocks, least)
+        return compare(ours, theirs, mean, held.direction, blocks, least)
     except ValueError as error:  # they were judged on other things; a rival's fault is told, and not fatal
         return Difference(mean, "%", None, length=blocks.length, why=str(error))
 

@@ -7,6 +7,7 @@ Each trained to its end from four seeds in this process, a minute for co2.yaml. 
 """
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,9 @@ import torch
 
 from experiments.spec import loader as specs
 from lstm.checkpoint import Checkpoint
-from lstm.data import load as datasets
-from lstm.data.dataset import Facts
 from lstm.nn import highway
-from lstm.tasks import forecast
 from lstm.tasks import registry as tasks
+from lstm.tasks.networks import forecast
 from lstm.training import loop
 
 SEEDS = (1, 2, 3, 4)
@@ -34,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     spec = specs.load(given.spec, given.overrides)
     base = spec.experiment.base
-    series = datasets.load(base, spec.folder, spec.experiment.reach)
+    series = tasks.load(base, spec.folder, spec.experiment.reach)
     for residual in ("linear", "last"):
         model = base.model.model_copy(update={"residual": residual})
         rows = []
@@ -48,7 +47,7 @@ def main() -> None:
                 alone = [feed.evaluate(network, part) for part in ("validation", "test")]
                 print(f"ridge   val/loss {alone[0]['loss']:.5f}  test {shown(alone[1])}", flush=True)
             *_, last = loop.train(config, series)
-            kept = Checkpoint(config, Facts.of(series), last.state)
+            kept = Checkpoint(config, asdict(series.facts), last.state)
             judged = {name.removeprefix("test/"): value for name, value in tasks.judge(kept, series).items()}
             loss = forecast.Feed(series, config, "cpu").evaluate(tasks.best_network(kept), "validation")["loss"]
             rows.append(loss)

@@ -32,9 +32,9 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import stdtrit
 
-from lstm.rivals.items import Items
+from lstm.judging.items import Blocks, Items
 from lstm.verdict import interval
-from lstm.verdict.interval import Blocks, block_starts, compare
+from lstm.verdict.interval import block_starts, compare
 
 MOST = 0.05  # of "better" where there is no difference
 FIELDS = (

@@ -30,7 +30,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
 from lstm.data import forecast as forecast_data
 from lstm.data.forecast import Series
@@ -101,11 +101,11 @@ def _data(options: argparse.Namespace) -> Iterator[tuple[int, Series]]:
         yield 336, forecast_data.load(_section(options.etth1.name, 336, columns_of), options.etth1.parent)
 
 
-def _section(path: str, lookback: int, columns: list[str]) -> DataConfig:
+def _section(path: str, lookback: int, columns: list[str]) -> ForecastData:
     split = {"validation": 0.2, "test": 0.2}
     target, *others = columns
     given = {"path": path, "target": target, "past_covariates": others, "lookback": lookback, "horizon": HORIZON}
-    return DataConfig.model_validate(given | {"split": split})
+    return ForecastData.model_validate(given | {"split": split})
 
 
 def _measure(
@@ -131,7 +131,7 @@ def _measure(
     return {name: each[1:] for name, each in taken_s.items()}
 
 
-def _textbook(series: Series, section: DataConfig, hidden: int, layers: int, *, lean: bool) -> Steps:
+def _textbook(series: Series, section: ForecastData, hidden: int, layers: int, *, lean: bool) -> Steps:
     torch.manual_seed(1)
     values = torch.from_numpy(series.values)
     origins = torch.from_numpy(series.train_origins(section))
@@ -171,12 +171,12 @@ def _gathered(
             yield values[chosen[:, None] + back], values[chosen[:, None] + ahead, 0]
 
 
-def _ours(series: Series, section: DataConfig, hidden: int, layers: int, precision: str, steps: int) -> Steps:
+def _ours(series: Series, section: ForecastData, hidden: int, layers: int, precision: str, steps: int) -> Steps:
     run, numbers = Run(_config(section, hidden, layers, precision, steps), series, "cpu"), itertools.count(1)
     return lambda _: run._pass(next(numbers))["train/loss"]
 
 
-def _config(section: DataConfig, hidden: int, layers: int, precision: str, steps: int, **more: Any) -> TrialConfig:
+def _config(section: ForecastData, hidden: int, layers: int, precision: str, steps: int, **more: Any) -> TrialConfig:
     fixed = {"batch_size": BATCH, "learning_rate": RATE, "gradient_clip": CLIP}
     training = fixed | {"steps_per_epoch": steps, "precision": precision} | more
     model = {"hidden_size": hidden, "num_layers": layers}

@@ -13,10 +13,9 @@ import workload
 from outcome import Trained
 
 from experiments.spec import loader
-from lstm.config.forecast import DataConfig
-from lstm.data import load as datasets
-from lstm.tasks import forecast
+from lstm.config.forecast import ForecastData
 from lstm.tasks import registry as tasks
+from lstm.tasks.networks import forecast
 from lstm.training.loop import train
 
 
@@ -62,8 +61,8 @@ def test_bare_pytorch_and_our_trainer_do_the_same_work(kind: str, csv: Path) -> 
         model = read.model.model_copy(update={"hidden_size": size, "num_layers": layers})
         training = read.training.model_copy(update={"learning_rate": rate})
         config = read.base.model_copy(update={"model": model, "training": training})
-        series = datasets.load(config, csv.parent)
-        section = config.data_as(DataConfig)
+        series = tasks.load(config, csv.parent)
+        section = config.data_as(ForecastData)
         theirs = bare.Training(work, settings, values)
         feed = forecast.Feed(series, config, "cpu")
         assert theirs.proof["parameters"] == tasks.parameter_count(config, series)

@@ -1,7 +1,7 @@
 import json
 import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +24,6 @@ from cluster.trials import endings
 from cluster.trials import queue as trial_queue
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
-from lstm.data import dataset
 from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, Notice, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.goodput import BESIDE, Spent
@@ -813,7 +812,7 @@ def trained(series_of, walk):
         series = series_of(trial.data, walk(120))
         made = []
         for one in train(trial, series):
-            content = checkpoint.Checkpoint(trial, dataset.Facts.of(series), one.state)
+            content = checkpoint.Checkpoint(trial, asdict(series.facts), one.state)
             checkpoint.write(config["address"], config["attempt"], content)
             made.append(epoch(one.number, one.value))
             if len(made) == epochs:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ from cluster.study import study as studies
 from cluster.study.lease import HeldError, Lease
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
-from lstm.data import dataset
 from lstm.data.forecast import load
 from lstm.records.errors import BadInput
 from lstm.records.events import EpochEnded, Notice, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialStarted
@@ -279,7 +279,7 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
     (first, *_) = train(TrialConfig.model_validate(made.sweep().trials[0].config), series)
     address = f"{todo.checkpoints}/trial-0000"
     config = TrialConfig.model_validate(made.sweep().trials[0].config)
-    checkpoint.write(address, 1, checkpoint.Checkpoint(config, dataset.Facts.of(series), first.state))
+    checkpoint.write(address, 1, checkpoint.Checkpoint(config, asdict(series.facts), first.state))
     made.report(number, [first])
     made._study.tell = lambda *_, **__: 1 / 0
     decision = {"state": "PRUNED", "value": first.value, "best_epoch": 1, "reason": "pruned after epoch 1"}

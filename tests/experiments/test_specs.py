@@ -7,7 +7,6 @@ import pytest
 
 from experiments.spec import loader as spec_file
 from experiments.spec import schema
-from lstm.data import load as datasets
 from lstm.tasks import registry as tasks
 
 FOLDER = schema.SCHEMA.parent
@@ -24,7 +23,7 @@ def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spe
 def windows(spec: spec_file.Spec) -> None:
     """Loads the data and asserts that every part has windows at both ends of the space."""
     base = spec.experiment.base
-    loaded = datasets.load(base, spec.folder, spec.experiment.reach)
+    loaded = tasks.load(base, spec.folder, spec.experiment.reach)
     found = tasks.of(base).describe(loaded, base)["windows"]
     assert min(found["validation"], found["test"]) > 10
     assert found["train"] > 100

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,13 @@ from pyarrow import fs
 
 from lstm import checkpoint
 from lstm.checkpoint import BrokenCheckpoint, Checkpoint, dumps, load, loads, names, write
-from lstm.data.dataset import Facts, Scale
+from lstm.data.dataset import Scale
+from lstm.data.forecast import SeriesFacts
 from lstm.records.epoch import Epoch, State
 from lstm.records.errors import NewerForm
 from lstm.records.goodput import Spent
 from lstm.storage import files
+from lstm.tasks.registry import TASKS
 
 
 def content(trial_config, epoch=1):
@@ -27,7 +29,7 @@ def content(trial_config, epoch=1):
     history = tuple(Epoch(n, {"val/loss": 1 / n, "lr": 0.1}, 1 / n, 1_700_000_000_000 + n) for n in range(1, epoch + 1))
     optimizer = {"state": {0: {"step": torch.tensor(epoch)}}, "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999)}]}
     state = State(epoch, weights, optimizer, {"last_epoch": epoch}, epoch, 1 / epoch, weights, history)
-    facts = Facts(("y",), 1, 0, Scale((1.5,), (2.0,)), 24, "1h", "f" * 64)
+    facts = asdict(SeriesFacts("f" * 64, ("y",), 1, 0, Scale((1.5,), (2.0,)), 24, "1h"))
     return Checkpoint(trial_config(), facts, state)
 
 
@@ -399,8 +401,9 @@ def test_an_old_file_that_can_not_be_removed_does_no_harm(trial_config, tmp_path
 def test_facts_are_those_of_the_series(trial_config, series_of, walk):
     config = trial_config({"future_covariates": ["f"], "season": 5})
     series = series_of(config.data, walk(100, 2))
-    facts = Facts.of(series)
+    facts = series.facts
     assert (facts.targets, facts.inputs, facts.futures, facts.season) == (("y",), 2, 1, 5)
     assert (facts.scale, facts.fingerprint) == (series.scale, series.fingerprint)
-    wanted = replace(content(trial_config), facts=facts)
-    assert loads(dumps(wanted)).facts == facts
+    kept = loads(dumps(replace(content(trial_config), facts=asdict(facts))))
+    assert TASKS["forecast"].facts_of(kept.facts) == facts
+    assert kept.fingerprint == series.fingerprint

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lstm.config.forecast import CalendarFeature, DataConfig, Split
+from lstm.config.forecast import CalendarFeature, ForecastData, Split
 from lstm.data.profile import columns, roles, seasons
 from lstm.data.profile.columns import Column
 from lstm.data.profile.seasons import Season
@@ -129,9 +129,9 @@ def _absent(index: pd.Index | None, source: regular.Table) -> pd.Index:
     return source.times[:0] if index is None else source.times[~source.times.isin(index)]
 
 
-def _config(path: Path, time: str | None, role: roles.Roles, step: str | None) -> DataConfig:
+def _config(path: Path, time: str | None, role: roles.Roles, step: str | None) -> ForecastData:
     """What reads the whole file as a regular table."""
-    return DataConfig(
+    return ForecastData(
         path=path.name,
         time=time,
         target=role.target,

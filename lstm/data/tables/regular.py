@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 from lstm.data.tables import chunked, reader, sentinels
 from lstm.data.tables.sentinels import Odd
 from lstm.records.errors import BadInput
@@ -61,7 +61,7 @@ class Table:
         return Grid(times[0], times[1] - times[0], len(times)) if len(times) > 1 and is_steady(self.times) else times
 
 
-def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
+def read(config: ForecastData, folder: Path, *, lean: bool = False) -> Table:
     """Reads the columns that the configuration names; of a long file, if `lean`, as values less a `base`.
 
     Raises:
@@ -87,7 +87,7 @@ def read(config: DataConfig, folder: Path, *, lean: bool = False) -> Table:
     return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
 
 
-def _whole(path: Path, config: DataConfig) -> tuple[str | None, pd.Index | None, np.ndarray]:
+def _whole(path: Path, config: ForecastData) -> tuple[str | None, pd.Index | None, np.ndarray]:
     """The zone that times are written in, the times, the values."""
     raw = reader.read(path, [*([config.time] if config.time else []), *config.columns], numbers=config.columns)
     values = reader.numbers(path, raw, config.columns)
@@ -238,7 +238,7 @@ def _offset(gap: pd.Timedelta) -> str:
 
 
 def _regular(
-    path: Path, times: pd.Index, values: np.ndarray, config: DataConfig, notes: list[str]
+    path: Path, times: pd.Index, values: np.ndarray, config: ForecastData, notes: list[str]
 ) -> tuple[pd.Index, np.ndarray, str]:
     if not times.is_monotonic_increasing:
         order = np.argsort(times.to_numpy(), kind="stable")
@@ -265,7 +265,7 @@ def _regular(
 
 
 def _regular_times(
-    path: Path, times: pd.DatetimeIndex, values: np.ndarray, config: DataConfig, notes: list[str]
+    path: Path, times: pd.DatetimeIndex, values: np.ndarray, config: ForecastData, notes: list[str]
 ) -> tuple[pd.Index, np.ndarray, str]:
     step = config.step or infer_step(times)
     if step is None:
@@ -315,7 +315,7 @@ def _on_grid(
     grid: pd.Index,
     times: pd.Index,
     values: np.ndarray,
-    config: DataConfig,
+    config: ForecastData,
     notes: list[str],
     step: str,
 ) -> tuple[pd.Index, np.ndarray, str]:

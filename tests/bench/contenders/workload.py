@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.spec import loader
-from lstm.config.forecast import DataConfig
+from lstm.config.forecast import ForecastData
 
 FOLDER = Path(__file__).parent
 SPECS = {"short": FOLDER / "short.yaml", "minute": FOLDER / "minute.yaml"}
@@ -16,7 +16,7 @@ def make(path: Path, csv: Path) -> dict[str, Any]:
     """What is to be trained, on which rows, in which order."""
     experiment = loader.load(path, environment={**os.environ, "BENCH_CSV": str(csv)}).experiment
     data, training, search = experiment.data, experiment.training, experiment.search
-    assert isinstance(data, DataConfig)
+    assert isinstance(data, ForecastData)
     assert search is not None
     validation, test = int(data.split.validation), int(data.split.test)
     train = len(csv.read_text(encoding="utf-8").splitlines()) - 1 - validation - test

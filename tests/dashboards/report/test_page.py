@@ -11,15 +11,20 @@ import pytest
 from dashboards.report.page import report
 from lstm.records.figures import Curve, Forecast, HeatMap, Passage
 from lstm.records.sweep import Sweep
+from lstm.records.task import RECORD, TaskRecord
 from lstm.records.trial import Trial
-from lstm.rivals import registry
+from lstm.tasks.registry import TASKS
 from lstm.verdict import sentences
 from lstm.verdict.interval import Difference
 from lstm.verdict.verdict import Row, Verdict, of_figures
 
 
-def sweep(trials: list[Trial], name: str = "co2", **more: Any) -> Sweep:
-    return Sweep(name, "val/loss", "minimize", len(trials), tuple(trials), **more)
+def sweep(trials: list[Trial], name: str = "co2", task: str = "forecast", **more: Any) -> Sweep:
+    known = TASKS[task]
+    about = {each.name: each.about for each in known.rivals()}
+    record = TaskRecord(known.metrics, known.baseline, known.baseline_note, about)
+    facts = {RECORD: record.row(), **more.pop("facts", {})}
+    return Sweep(name, "val/loss", "minimize", len(trials), tuple(trials), facts=facts, **more)
 
 
 class _Page(HTMLParser):
@@ -74,9 +79,9 @@ def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace)
         Row("LightGBM", "rival", why="not installed"),
     )
     found = Verdict("loss", "minimize", "loss", 30, searched=True, rows=rows, best="ridge on 9 changes")
-    shown = replace(sweep([make.trial(1, 0.25)]), facts={"base": {"task": "forecast"}})
+    shown = sweep([make.trial(1, 0.25)])
     document = report(shown, {}, [FORECAST], METRICS, (), found)
-    (about,) = [each.about for each in registry.RIVALS["forecast"] if each.name == "ridge"]
+    (about,) = [each.about for each in TASKS["forecast"].rivals() if each.name == "ridge"]
     assert about in _Page(document).text
     text = _Page(document).text
     assert "below the seasonal naive (0.6)" not in text
@@ -168,8 +173,7 @@ def test_a_picture_of_test_data_is_shown_beside_the_tasks_own_baseline(make: Sim
         EVIL, "Who is who.", "answered", "truth", (EVIL, "b"), (EVIL, "b"), ((0.5, 0.5), (0.0, 1.0)), 0.0, 1.0
     )
     metrics = {"test/loss": 0.1, "baseline/loss": 0.2, "test/accuracy": 0.96, "baseline/accuracy": 0.8}
-    best = make.trial(0, 0.96, config={"task": "classify"})
-    page = _Page(report(sweep([best]), {}, [shown], metrics))
+    page = _Page(report(sweep([make.trial(0, 0.96)], task="classify"), {}, [shown], metrics))
     assert "The best trial on test data" in page.text
     assert "Who is who." in page.text
     assert "Forecasts of the best trial" not in page.text
@@ -180,7 +184,7 @@ def test_a_picture_of_test_data_is_shown_beside_the_tasks_own_baseline(make: Sim
 
 def test_a_text_that_was_written_is_shown_as_it_is(make: SimpleNamespace) -> None:
     passages = [Passage("A text, continued", EVIL, f"before\n{EVIL}", f"after\n  {EVIL}")]
-    found = sweep([make.trial(0, 0.5, config={"task": "language_model"})])
+    found = sweep([make.trial(0, 0.5)], task="language_model")
     page = _Page(report(found, {}, passages, {"test/loss": 1.0, "baseline/loss": 2.0}))
     assert f"before\n{EVIL}after\n  {EVIL}" in page.text
     assert page.tags.count("pre") == 1

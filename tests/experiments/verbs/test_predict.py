@@ -1,13 +1,12 @@
 import csv
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from lstm import checkpoint, ownership
-from lstm.data import dataset
-from lstm.data import load as datasets
 from lstm.tasks import registry as tasks
 
 
@@ -134,9 +133,9 @@ def writer(there, monkeypatch, tmp_path):
     settings = {"path": "a.txt", "lookback": 8, "split": {"validation": 0.1, "test": 0.1}}
     training = {"max_epochs": 1, "batch_size": 4}
     config = TrialConfig.model_validate({"task": "language_model", "data": settings, "training": training})
-    data = datasets.load(config, tmp_path)
+    data = tasks.load(config, tmp_path)
     (epoch,) = train(config, data)
-    kept = checkpoint.Checkpoint(config, dataset.Facts.of(data), epoch.state)
+    kept = checkpoint.Checkpoint(config, asdict(data.facts), epoch.state)
     monkeypatch.setattr(ownership, "load", lambda *_: kept)
     return kept
 

@@ -19,10 +19,9 @@ from dashboards.tracking import runs
 from experiments.cli import main
 from lstm import ownership
 from lstm.config.trial import TrialConfig
-from lstm.data import load as datasets
-from lstm.rivals import registry
 from lstm.tasks import registry as tasks
-from lstm.verdict import store
+from lstm.tasks.registry import TASKS
+from lstm.verdict import fitting, store
 
 SPEC = """\
 name: tiny
@@ -110,18 +109,18 @@ def told(sweep):
 @pytest.fixture
 def fits(monkeypatch):
     """The names of rivals that are fitted."""
-    found, run = [], registry.run
+    found, run = [], fitting.run
 
     def counted(name, *rest):
         found.append(name)
         return run(name, *rest)
 
-    monkeypatch.setattr(registry, "run", counted)
+    monkeypatch.setattr(fitting, "run", counted)
     return found
 
 
 def always(task="forecast"):
-    return list(registry.DATA[task].rivals)
+    return [each.name for each in TASKS[task].rivals() if not each.needs]
 
 
 def test_a_run_ends_with_the_verdict_and_best_shows_it(whole, sweep, fits):
@@ -331,18 +330,18 @@ def test_the_figures_are_those_of_the_task(ended, sweep):
     swept = stored.read(f"sqlite:///{ended.folder}/runs/study.db", "tiny")
     judged = store.read(str(ended.kept), ownership.studies_of(swept.facts), swept.facts["data_fingerprint"])
     base = TrialConfig.model_validate(swept.facts["base"])
-    data = datasets.load(base, ended.folder, 21)
+    data = tasks.load(base, ended.folder, 21)
     entries = {entry.role: entry for entry in judged.entries}
     for role, trial in (("network", swept.best), ("base", swept.base)):
         checkpoint = ownership.load_trial(swept, trial)
-        feed = tasks.of(checkpoint.config).Feed(data, checkpoint.config, "cpu")
+        feed = tasks.of(checkpoint.config).feed(data, checkpoint.config, "cpu")
         for part in store.PARTS:
             wanted = feed.evaluate(tasks.best_network(checkpoint), part)
             assert dict(entries[role].figures[part]) == pytest.approx(wanted, rel=1e-5)
             assert entries[role].items[part].mean("loss") == pytest.approx(wanted["loss"], rel=1e-5)
         assert entries[role].figures["validation"]["loss"] == pytest.approx(trial.value, rel=1e-5)
     naive = next(entry for entry in judged.entries if entry.rival == "seasonal naive")
-    wanted = tasks.of(base).baseline(data, base, "test")
+    wanted = tasks.of(base).baseline_metrics(data, base, "test")
     assert {name: naive.figures["test"][name] for name in wanted} == pytest.approx(wanted, rel=1e-6)
     rows = {row["name"]: row for row in found["rows"]}
     network = rows[f"trial {swept.best.number}"]
@@ -350,7 +349,7 @@ def test_the_figures_are_those_of_the_task(ended, sweep):
     assert rows["base"]["trial"] == swept.base.number
     assert found["length"] == 10
     assert [row["rivals"] for row in found["rows"] if row["role"] == "rival"] == [
-        [name] for name in registry.names("forecast")
+        [name] for name in [each.name for each in TASKS["forecast"].rivals()]
     ]
 
 
@@ -467,7 +466,7 @@ def test_another_driver_keeps_it_from_judging(ended, sweep):
 
 
 def test_a_rival_that_fails_is_told_and_the_others_stand(ended, sweep, monkeypatch):
-    ridge = registry.rival("forecast", "ridge")
+    ridge = TASKS["forecast"].rival("ridge")
 
     def fit(*_):
         raise np.linalg.LinAlgError("a singular matrix")

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from lstm.config.tasks import DATA
+from lstm.tasks.registry import TASKS
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -78,7 +78,8 @@ def test_the_home_holds_what_design_says(finished):
     assert {p.name for p in finished.home.iterdir()} == {"home.json", "mlflow.db", "artifacts", "study.db", "tiny"}
     study = json.loads((finished.home / "tiny" / "addresses.json").read_text())["study_id"]
     kept = {"spec.yaml", "origin.json", "addresses.json", "sweep.log", "report.html"}
-    judged = {"judged.npz", *(f"rival-{name}.npz" for name in DATA["forecast"].rivals)}
+    always = [each.name for each in TASKS["forecast"].rivals() if not each.needs]
+    judged = {"judged.npz", *(f"rival-{name}.npz" for name in always)}
     assert {p.name for p in (finished.home / "tiny").iterdir()} == {study} | kept | judged
     trials = {f"trial-{number:04}" for number in range(5)}
     assert {p.name for p in (finished.home / "tiny" / study).iterdir()} == trials | {"study.json"}

@@ -4,9 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from lstm.config import trial as config
-from lstm.config.forecast import DataConfig, Split
+from lstm.config.forecast import ForecastData, Split
 from lstm.config.model import ModelConfig
-from lstm.config.section import better
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig
 
@@ -174,7 +173,7 @@ def test_a_configuration_is_written_as_the_version_that_began_it_did(trial_confi
 
 
 def test_every_field_says_what_it_is():
-    for section in (DataConfig, Split, ModelConfig, TrainingConfig):
+    for section in (ForecastData, Split, ModelConfig, TrainingConfig):
         for name, field in section.model_fields.items():
             assert (field.description or "").endswith("."), f"{section.__name__}.{name}"
 
@@ -183,14 +182,3 @@ def test_columns_stand_in_the_order_of_the_network(data_config):
     data = data_config(target=["b", "a"], past_covariates=["p"], future_covariates=["f"])
     assert data.targets == ["b", "a"]
     assert data.columns == ["b", "a", "p", "f"]
-
-
-def test_accuracy_is_better_when_higher_but_not_the_error_of_a_column_of_that_name():
-    assert [better(name) for name in ("val/accuracy", "test/f1", "accuracy")] == ["maximize"] * 3
-    errors = ("val/loss", "val/mae_original/accuracy", "baseline/rmse_original/f1", "f1 of mine")
-    assert [better(name) for name in errors] == ["minimize"] * 4
-
-
-def test_metrics_are_named_by_target_where_there_are_several(data_config):
-    assert list(data_config().metrics)[3:] == ["val/mae_original", "val/rmse_original"]
-    assert "val/rmse_original/b" in data_config(target=["a", "b"]).metrics

@@ -1,6 +1,7 @@
 """Every task's network can be probed: what a probe asks is what the task itself computes."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,8 +9,6 @@ import torch
 
 from lstm.checkpoint import Checkpoint
 from lstm.config.trial import TrialConfig
-from lstm.data import load as datasets
-from lstm.data.dataset import Facts
 from lstm.diagnostics.probe import probe
 from lstm.tasks import registry as tasks
 from lstm.training.loop import train
@@ -49,9 +48,9 @@ def case(request, folder):
             "training": {"max_epochs": 3, "batch_size": 8, "learning_rate": 0.01},
         }
     )
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     [*_, last] = train(config, data)
-    return Checkpoint(config, Facts.of(data), last.state), data
+    return Checkpoint(config, asdict(data.facts), last.state), data
 
 
 def test_a_subject_answers_as_its_task_does(case):
@@ -64,7 +63,7 @@ def test_a_subject_answers_as_its_task_does(case):
     assert torch.isfinite(answers).all()
     assert subject.respond(subject.windows[:2, :3]).shape == (2, len(subject.outputs)), "of any length"
     loss = subject.loss(subject.windows)
-    whole = tasks.of(kept.config).Feed(data, kept.config, "cpu").evaluate(tasks.best_network(kept), "validation")
+    whole = tasks.of(kept.config).feed(data, kept.config, "cpu").evaluate(tasks.best_network(kept), "validation")
     assert loss == pytest.approx(whole["loss"], rel=0.35), "on some of the windows that the epoch was judged on"
     assert subject.loss(subject.windows + 3 * torch.randn_like(subject.windows) * subject.units) > 0
     gates = subject.trace(subject.windows)

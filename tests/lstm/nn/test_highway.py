@@ -1,16 +1,17 @@
 """`residual: linear`: a ridge regression, fitted once, that the network's forecast starts from."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge as Independent
 
 from lstm.checkpoint import Checkpoint, dumps, loads
-from lstm.data.dataset import Facts
 from lstm.diagnostics.probe import probe
 from lstm.nn import highway, networks
 from lstm.nn.highway import PENALTIES, fit, start
-from lstm.tasks import forecast
+from lstm.tasks.networks import forecast
 from lstm.tasks.registry import best_network, judge, parameter_count, subject, unshared_parameter_count
 from lstm.training.estimates import memory_bytes, seconds_to_begin
 from lstm.training.loop import train
@@ -144,12 +145,12 @@ def test_it_is_fitted_once_kept_in_the_checkpoint_and_read_by_a_resumed_training
     whole = list(train(config, series))
     assert whole[0].state.model["linear.change"].abs().max() > 0
     monkeypatch.setattr(highway, "fit", lambda *_: pytest.fail("fitted again"))
-    saved = loads(dumps(Checkpoint(config, Facts.of(series), whole[1].state)))
+    saved = loads(dumps(Checkpoint(config, asdict(series.facts), whole[1].state)))
     rest = list(train(saved.config, series, saved.state))
     for name, weights in whole[-1].state.model.items():
         assert torch.equal(rest[-1].state.model[name], weights), name
     assert torch.equal(whole[-1].state.model["linear.fitted"], whole[0].state.model["linear.fitted"])
-    kept = Checkpoint(config, Facts.of(series), whole[-1].state)
+    kept = Checkpoint(config, asdict(series.facts), whole[-1].state)
     assert judge(kept, series)["test/loss"] > 0
     assert torch.equal(best_network(kept).linear.fitted, whole[0].state.model["linear.fitted"])
 
@@ -196,7 +197,7 @@ def test_it_is_probed_with_inputs_of_any_length(trial_config, series_of):
     config = trial_config({"lookback": 12}, LINEAR | {"normalization": "window"})
     series = series_of(config.data, wave())
     *_, last = train(config, series)
-    looked_at = subject(Checkpoint(config, Facts.of(series), last.state), series)
+    looked_at = subject(Checkpoint(config, asdict(series.facts), last.state), series)
     for length in (1, 2, 11, 12, 40):
         assert looked_at.respond(torch.randn(2, length, 1)).shape == (2, 3)
     assert probe(looked_at).numbers["delay/strongest"] > 0

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lstm.nn.networks import EPSILON, PACE
-from lstm.tasks.forecast import build
+from lstm.tasks.networks.forecast import build
 from lstm.tasks.registry import parameter_count, unshared_parameter_count
 
 
@@ -156,16 +158,17 @@ def test_parameters_are_as_many_as_the_closed_form_says(trial_config, model, tar
     ahead = hidden * (ways * hidden + futures + 1) + targets * (hidden + 1) if futures else 0
     config = trial_config({"horizon": horizon}, {"hidden_size": hidden} | model)
     shape = Shape(inputs, targets, futures)
-    assert parameter_count(config, shape) == cell + head + ahead
+    data = SimpleNamespace(facts=shape)
+    assert parameter_count(config, data) == cell + head + ahead
     linear = config.model_copy(update={"model": config.model.model_copy(update={"residual": "linear"})})
-    assert parameter_count(linear, shape) == cell + head + ahead + targets * 7 * horizon
+    assert parameter_count(linear, data) == cell + head + ahead + targets * 7 * horizon
     assert sum(p.numel() for p in build(config, shape).parameters()) == cell + head + ahead
-    assert unshared_parameter_count(config, shape) == 8 * cell + head + ahead  # the look-back has eight steps
+    assert unshared_parameter_count(config, data) == 8 * cell + head + ahead  # the look-back has eight steps
 
 
 def test_counting_parameters_allocates_none(trial_config):
     config = trial_config({"horizon": 100_000}, {"hidden_size": 8192, "num_layers": 16, "forget_bias": "chrono"})
-    assert parameter_count(config, Shape(1, 10)) > 8e9
+    assert parameter_count(config, SimpleNamespace(facts=Shape(1, 10))) > 8e9
 
 
 def test_what_is_known_ahead_acts_on_its_own_step_only(trial_config):

@@ -4,12 +4,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from lstm.rivals import classify as rivals
-from lstm.rivals import registry
-from lstm.tasks import classify
+from lstm.tasks.networks import classify
+from lstm.verdict import fitting
 
 
 def flat(data, part, unit=1.0):
-    values = classify.flattened(data, data.parts[part]).reshape(-1, data.longest, data.inputs)
+    values = rivals.flattened(data, data.parts[part]).reshape(-1, data.longest, data.inputs)
     return (values * unit).reshape(len(values), -1)
 
 
@@ -17,7 +17,7 @@ def flat(data, part, unit=1.0):
 def test_the_nearest_neighbour_is_scikit_learns(cases, monkeypatch, block):
     monkeypatch.setattr(rivals, "BLOCK", block)
     data, config = cases["classify"]
-    found = registry.run("nearest neighbour", data, config)
+    found = fitting.run("nearest neighbour", data, config)
     unit = np.array(data.scale.deviation) if found.fitted.settings["original_units"] else 1.0
     independent = KNeighborsClassifier(1).fit(flat(data, "train", unit), data.labels[data.parts["train"]])
     for part in ("validation", "test"):
@@ -28,7 +28,7 @@ def test_the_nearest_neighbour_is_scikit_learns(cases, monkeypatch, block):
 
 def test_the_logistic_regression_is_scikit_learns_at_the_penalty_that_is_best_on_validation(cases):
     data, config = cases["classify"]
-    found = registry.run("logistic regression", data, config)
+    found = fitting.run("logistic regression", data, config)
     train, labels = flat(data, "train"), data.labels[data.parts["train"]]
     each = {
         penalty: LogisticRegression(C=1 / penalty, max_iter=1_000).fit(train, labels) for penalty in rivals.PENALTIES
@@ -59,7 +59,7 @@ def test_a_regression_of_two_classes_is_told_for_both():
 
 def test_the_commonest_class_is_as_likely_as_in_the_training_part(cases):
     data, config = cases["classify"]
-    found = registry.run("commonest class", data, config).judgements["test"]
+    found = fitting.run("commonest class", data, config).judgements["test"]
     counts = np.bincount(data.labels[data.parts["train"]]) + 1
     labels = data.labels[data.parts["test"]]
     np.testing.assert_allclose(found.items.errors["loss"], -np.log(counts / counts.sum())[labels])
@@ -71,6 +71,6 @@ def test_of_many_sequences_a_sample_is_fitted_and_the_note_says_so(cases, monkey
     monkeypatch.setattr(rivals, "MOST_NUMBERS", 64 * 200)
     monkeypatch.setattr(rivals, "MOST_KEPT", 64 * 100)
     for name, count in (("logistic regression", 200), ("nearest neighbour", 100)):
-        fitted = registry.run(name, data, config).fitted
+        fitted = fitting.run(name, data, config).fitted
         assert fitted.settings["sequences"] == count
         assert f"{count} of 988" in fitted.note

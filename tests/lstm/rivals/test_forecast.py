@@ -5,21 +5,20 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge as Independent
 
-from lstm.config.forecast import DataConfig
 from lstm.data import forecast as forecast_data
-from lstm.data.dataset import Facts
 from lstm.data.seasonal_naive import seasonal_naive
 from lstm.records.errors import BadInput
-from lstm.rivals import forecast, registry
+from lstm.rivals import forecast
 from lstm.rivals.rival import Fitted
-from lstm.verdict.network import predict
+from lstm.tasks.registry import TASKS
+from lstm.verdict import fitting
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 CO2 = EXPERIMENTS / "data" / "co2.csv"
 
 
 def outcome(name, series, config):
-    found = registry.run(name, series, config)
+    found = fitting.run(name, series, config)
     assert found.fitted, found.why
     return found
 
@@ -70,7 +69,7 @@ def test_the_seasonal_naive_needs_no_more_than_a_season(trial_config, series_of,
     fitted = outcome("seasonal naive", series, config).fitted
     assert fitted.settings["lookback"] == 7
     past = series.values[None, 193:200]
-    found = registry.forecast_of(fitted, past, np.empty((1, horizon, 0)))
+    found = TASKS["forecast"].rival(fitted.name).forecast(fitted, past, np.empty((1, horizon, 0)))
     np.testing.assert_array_equal(found, seasonal_naive(series, np.array([200]), horizon))
 
 
@@ -84,7 +83,8 @@ def test_the_shortest_look_back_has_a_ridge_too(trial_config, series_of, walk, l
 
 def test_without_a_season_the_rules_coincide_or_make_no_sense(trial_config, series_of, walk):
     config = trial_config({"season": 1})
-    ran = registry.run_some(registry.names("forecast"), series_of(config.data, walk(200)), config, 0)
+    names = [each.name for each in TASKS["forecast"].rivals()]
+    ran = fitting.run_some(names, series_of(config.data, walk(200)), config, 0)
     found = {each.name: each for each in ran}
     last, seasonal = (found[name].judgements["test"].items for name in ("last value", "seasonal naive"))
     np.testing.assert_array_equal(last.errors["loss"], seasonal.errors["loss"])
@@ -180,7 +180,7 @@ def test_a_small_block_changes_no_figure(trial_config, series_of, walk, monkeypa
     assert dict(outcome("ridge", series, config).judgements["test"].metrics) == pytest.approx(dict(whole), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", list(DataConfig.rivals))
+@pytest.mark.parametrize("name", [each.name for each in forecast.RIVALS])
 def test_a_forecast_from_a_window_is_the_one_that_was_judged(cases, name):
     series, config = cases["forecast"]
     found = outcome(name, series, config)
@@ -189,7 +189,7 @@ def test_a_forecast_from_a_window_is_the_one_that_was_judged(cases, name):
     layout = forecast.Layout.of(series, config.data, lookback)
     past, ahead, _ = forecast.windows(series, layout, origins)
     rows = origins[:, None] + np.arange(config.data.horizon)
-    errors = registry.forecast_of(found.fitted, past, ahead) - series.values[rows, :2]
+    errors = TASKS["forecast"].rival(found.fitted.name).forecast(found.fitted, past, ahead) - series.values[rows, :2]
     np.testing.assert_allclose(
         found.judgements["test"].items.errors["mae"], np.abs(errors).mean(axis=(1, 2)), rtol=1e-4, atol=1e-6
     )
@@ -207,22 +207,22 @@ def test_a_rival_predicts_what_follows_a_file(trial_config, series_of, seasonal,
     fitted = outcome(name, series, config).fitted
     times = pd.date_range("2020-01-01", periods=200, freq="D")
     pd.DataFrame({"t": times, "y": values[:200, 0]}).to_csv(tmp_path / "b.csv", index=False)
-    found = predict(fitted, config, Facts.of(series), "b.csv", tmp_path)
+    found = TASKS["forecast"].predict_by_rival(fitted, config, series.facts, "b.csv", tmp_path)
     layout = forecast.Layout.of(series, config.data, fitted.settings["lookback"])
     past, ahead, _ = forecast.windows(series, layout, np.array([200]))
-    wanted = series.original(registry.forecast_of(fitted, past, ahead))[0, :, 0]
+    wanted = series.original(TASKS["forecast"].rival(fitted.name).forecast(fitted, past, ahead))[0, :, 0]
     np.testing.assert_allclose(found["y"], wanted, rtol=1e-4)
     assert found["t"] == [str(time)[:10] for time in pd.date_range("2020-01-01", periods=204, freq="D")[200:]]
     pd.DataFrame({"t": times[:3], "y": values[:3, 0]}).to_csv(tmp_path / "c.csv", index=False)
     with pytest.raises(BadInput, match=f"looks back on {fitted.settings['lookback']}"):
-        predict(fitted, config, Facts.of(series), "c.csv", tmp_path)
+        TASKS["forecast"].predict_by_rival(fitted, config, series.facts, "c.csv", tmp_path)
 
 
 def test_a_rival_that_is_judged_only_predicts_nothing(trial_config, series_of, walk, tmp_path):
     config = trial_config()
-    facts = Facts.of(series_of(config.data, walk(100)))
+    facts = series_of(config.data, walk(100)).facts
     with pytest.raises(BadInput, match="AutoETS"):
-        predict(Fitted("AutoETS", "AutoETS", {}, {}), config, facts, "b.csv", tmp_path)
+        TASKS["forecast"].predict_by_rival(Fitted("AutoETS", "AutoETS", {}, {}), config, facts, "b.csv", tmp_path)
 
 
 @pytest.mark.skipif(not CO2.is_file(), reason="experiments/data/co2.csv is not there")
@@ -239,7 +239,7 @@ def test_co2s_rivals_are_as_good_as_those_made_by_hand(trial_config):
     }
     config = trial_config(section)
     series = forecast_data.load(config.data, EXPERIMENTS, 130)
-    ran = registry.run_some(registry.names("forecast"), series, config, 0)
+    ran = fitting.run_some([each.name for each in TASKS["forecast"].rivals()], series, config, 0)
     found = {each.name: each.judgements["test"] for each in ran if each.fitted}
     figures = {name: each.metrics["mae_original"] for name, each in found.items()}
     assert figures["seasonal naive"] == pytest.approx(1.693, abs=1e-3)

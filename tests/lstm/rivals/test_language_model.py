@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from lstm.rivals import language_model as rivals
-from lstm.rivals import registry
-from lstm.tasks import language_model
+from lstm.verdict import fitting
 
 
 def by_dictionary(ids, first, size, order):
@@ -46,7 +45,7 @@ def test_counts_are_those_of_a_loop_over_a_dictionary(cases, unit, block, monkey
         wanted = by_dictionary(ids, {"train": data.bounds("train")[1], "judged": (start, stop)}, data.inputs, order)
         np.testing.assert_allclose(found[order - 1], wanted, rtol=1e-12)
     losses = [each.sum(axis=1) for each in rivals._losses(arrays, data, "validation", 6)]
-    fitted = registry.run("n-grams", data, config).fitted
+    fitted = fitting.run("n-grams", data, config).fitted
     assert fitted.settings["order"] == int(np.sum(losses, axis=0).argmin()) + 1
     assert not any(name.endswith(f"/{fitted.settings['order'] + 1}") for name in fitted.arrays)
 
@@ -56,15 +55,15 @@ def test_two_in_a_row_are_the_baselines_bigram_and_one_its_unigram(cases, unit):
     data, config = cases[unit]
     arrays = rivals._counted(data.ids[: data.bounds("train")[1]].astype(np.int64), data.inputs)
     found = np.concatenate(list(rivals._losses(arrays, data, "test", 2)), axis=1).mean(axis=1)
-    wanted = language_model.baseline(data, config, "test")
+    wanted = rivals.baseline(data, config.data, "test")
     assert found == pytest.approx([wanted["unigram/loss"], wanted["loss"]], rel=1e-12)
 
 
 def test_a_long_text_is_kept_by_stretches_with_the_same_mean(cases, monkeypatch):
     data, config = cases["characters"]
-    whole = registry.run("n-grams", data, config).judgements["test"]
-    monkeypatch.setattr("lstm.rivals.judged.MOST_ITEMS", 100)
-    found = registry.run("n-grams", data, config).judgements["test"]
+    whole = fitting.run("n-grams", data, config).judgements["test"]
+    monkeypatch.setattr("lstm.judging.language_model.MOST_ITEMS", 100)
+    found = fitting.run("n-grams", data, config).judgements["test"]
     assert len(found.items.places) <= 100 < len(whole.items.places)
     assert found.items.mean("loss") == pytest.approx(whole.items.mean("loss"), rel=1e-12)
     assert found.items.weights.sum() == len(whole.items.places)

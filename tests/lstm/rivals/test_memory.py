@@ -3,12 +3,12 @@ import pytest
 from sklearn.linear_model import Ridge as Independent
 
 from lstm.data.memory import draw
-from lstm.rivals import registry
+from lstm.verdict import fitting
 
 
 def test_adding_is_a_ridge_on_all_inputs_side_by_side(cases):
     data, config = cases["adding"]
-    found = registry.run("ridge", data, config)
+    found = fitting.run("ridge", data, config)
     section = config.data
     inputs, targets = draw(np.random.default_rng([section.seed, 0]), section.sizes.train, section)
     independent = Independent(alpha=found.fitted.settings["penalty"], solver="svd").fit(inputs.reshape(60, -1), targets)
@@ -19,7 +19,7 @@ def test_adding_is_a_ridge_on_all_inputs_side_by_side(cases):
 
 def test_mackey_glass_is_a_ridge_on_the_values_up_to_each_step(cases):
     data, config = cases["mackey_glass"]
-    found = registry.run("ridge", data, config)
+    found = fitting.run("ridge", data, config)
     lookback, warmup = found.fitted.settings["lookback"], config.training.warmup_steps
 
     def pairs(part):
@@ -38,6 +38,6 @@ def test_mackey_glass_is_a_ridge_on_the_values_up_to_each_step(cases):
 
 
 def test_a_linear_map_copies_what_it_is_given_side_by_side(cases):
-    found = registry.run("ridge", *cases["copy"]).judgements["test"]
+    found = fitting.run("ridge", *cases["copy"]).judgements["test"]
     assert found.metrics["accuracy"] == 1.0
     assert found.metrics["loss"] < 1e-3

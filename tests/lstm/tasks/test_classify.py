@@ -1,5 +1,6 @@
 import csv
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,18 @@ from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
 from lstm.data import classify as classify_data
-from lstm.data import load as datasets
-from lstm.data.dataset import Facts
+from lstm.data.classify import batch_of
 from lstm.records.errors import BadInput
-from lstm.tasks import classify
+from lstm.rivals import classify as rivals
 from lstm.tasks import registry as tasks
+from lstm.tasks.networks import classify
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
 from lstm.training.loop import train
+
+
+def metrics_of(config):
+    return [f"val/{each.name}" for each in tasks.of(config).metrics_of(config.data)]
+
 
 CLASSES = ("down", "flat", "up")
 
@@ -63,9 +69,9 @@ def folder(tmp_path):
 
 
 def trained(config, folder):
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     [*_, last] = train(config, data)
-    return Checkpoint(config, Facts.of(data), last.state), data
+    return Checkpoint(config, asdict(data.facts), last.state), data
 
 
 def steps_of(data, number):
@@ -76,7 +82,7 @@ def steps_of(data, number):
 
 
 def test_a_file_becomes_sequences(folder):
-    data = datasets.load(trial(scaling="none"), folder)
+    data = tasks.load(trial(scaling="none"), folder)
     rows = rows_of()
     assert data.targets == CLASSES
     assert data.longest == max(np.bincount([int(row[0][1:]) for row in rows]))
@@ -88,7 +94,7 @@ def test_a_file_becomes_sequences(folder):
 
 def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
     one, same, other = (
-        datasets.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), folder) for seed in (1, 1, 2)
+        tasks.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), folder) for seed in (1, 1, 2)
     )
     everything = np.concatenate([one.parts[part] for part in ("train", "validation", "test")])
     assert sorted(everything) == list(range(90))
@@ -99,7 +105,7 @@ def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
 
 
 def test_scaling_looks_at_the_training_part_alone(folder):
-    data = datasets.load(trial(), folder)
+    data = tasks.load(trial(), folder)
     inside = np.concatenate([steps_of(data, number) for number in data.parts["train"]])
     assert inside.mean(axis=0) == pytest.approx([0, 0], abs=1e-5)
     assert inside.std(axis=0) == pytest.approx([1, 1], abs=1e-5)
@@ -107,7 +113,7 @@ def test_scaling_looks_at_the_training_part_alone(folder):
 
 def test_a_constant_column_becomes_zero(tmp_path):
     write(tmp_path, [[*row[:3], 7, row[4]] for row in rows_of()])
-    assert (datasets.load(trial(), tmp_path).values[:, 1] == 0).all()
+    assert (tasks.load(trial(), tmp_path).values[:, 1] == 0).all()
 
 
 def test_rows_in_any_order_are_put_into_the_order_of_time(folder):
@@ -132,12 +138,12 @@ def test_rows_of_sequences_may_be_mixed_and_ids_are_texts(tmp_path):
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path):
     write(tmp_path, [[*row[:4], {"down": 10, "flat": 9, "up": -1}[row[4]]] for row in rows_of()])
-    assert datasets.load(trial(), tmp_path).targets == ("-1", "9", "10")
+    assert tasks.load(trial(), tmp_path).targets == ("-1", "9", "10")
 
 
 def test_a_parquet_file_gives_the_same(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
-    one, other = datasets.load(trial(), folder), datasets.load(trial(path="a.parquet"), folder)
+    one, other = tasks.load(trial(), folder), tasks.load(trial(path="a.parquet"), folder)
     assert one.targets == other.targets
     assert (one.labels == other.labels).all()
     np.testing.assert_array_equal(one.values, other.values)
@@ -181,13 +187,13 @@ def test_a_wrong_file_is_named(text, told, settings, tmp_path):
     header = "who,step,a,b,kind\n" if "id" not in settings else "who,step,a,b,sorts\n"
     (tmp_path / "a.csv").write_text(header + text)
     with pytest.raises(BadInput, match=told):
-        datasets.load(trial(**settings), tmp_path)
+        tasks.load(trial(**settings), tmp_path)
 
 
 def test_fractions_are_no_classes_in_parquet(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
     with pytest.raises(BadInput, match="column 'b' holds fractions; give text or whole numbers as label"):
-        datasets.load(trial(path="a.parquet", columns=["a"], label="b"), folder)
+        tasks.load(trial(path="a.parquet", columns=["a"], label="b"), folder)
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -196,7 +202,7 @@ def test_fractions_are_no_classes_in_parquet(folder):
 def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
     write(folder, rows_of(count=600, longest=40))
     config = trial({"batch_size": 16})
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     feed = classify.Feed(data, config, "cpu")
     passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
     count = -(-feed.items // 16)
@@ -216,7 +222,7 @@ def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
 def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
     monkeypatch.setattr("lstm.nn.networks.EVALUATION_BATCH", 4)
     config = trial(model=model)
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     torch.manual_seed(1)
     network = classify.build(config, data)
     found = classify.Feed(data, config, "cpu").evaluate(network, "test")
@@ -229,15 +235,15 @@ def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
     assert found["loss"] == pytest.approx(-np.mean([math.log(p[t]) for p, t in zip(likely, truth, strict=True)]))
     assert found["accuracy"] == pytest.approx(accuracy_score(truth, answered))
     assert found["f1"] == pytest.approx(f1_score(truth, answered, average="macro", zero_division=0))
-    assert [f"val/{name}" for name in found] == config.data.metrics
+    assert [f"val/{name}" for name in found] == metrics_of(config)
 
 
 def test_the_loss_of_a_batch_is_that_of_its_sequences_alone(folder):
     config = trial()
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     feed, network = classify.Feed(data, config, "cpu"), classify.build(config, data)
-    loss, count = feed.loss(network, classify.batch_of(data, np.arange(7)))
-    alone = [feed.loss(network, classify.batch_of(data, np.array([number])))[0].item() for number in range(7)]
+    loss, count = feed.loss(network, batch_of(data, np.arange(7)))
+    alone = [feed.loss(network, batch_of(data, np.array([number])))[0].item() for number in range(7)]
     assert count == 7
     assert loss.item() == pytest.approx(np.mean(alone), rel=1e-5)
 
@@ -256,11 +262,11 @@ def test_f1_by_hand():
 @pytest.mark.parametrize("model", [{}, {"bidirectional": True, "forget_bias": "chrono"}])
 def test_resumed_it_goes_on_to_the_bit(model, folder):
     config = trial({"max_epochs": 3, "steps_per_epoch": 3}, model)
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     whole = list(train(config, data))
-    kept = loads(dumps(Checkpoint(config, Facts.of(data), whole[0].state)))
+    kept = loads(dumps(Checkpoint(config, asdict(data.facts), whole[0].state)))
     assert kept.config == config
-    assert kept.facts == Facts.of(data)
+    assert kept.facts == asdict(data.facts)
     resumed = list(train(config, data, kept.state))
     assert [e.value for e in resumed] == [e.value for e in whole[1:]]
     assert all(torch.equal(a, resumed[-1].state.model[n]) for n, a in whole[-1].state.model.items())
@@ -277,10 +283,10 @@ def test_it_is_learned_and_beside_the_baseline(folder):
 def test_cost_is_estimated(folder):
     write(folder, rows_of(longest=90), name="long.csv")
     small, large = trial(), trial(path="long.csv")
-    data = [datasets.load(config, folder) for config in (small, large)]
+    data = [tasks.load(config, folder) for config in (small, large)]
     assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
     assert seconds_per_epoch(small, data[0]) > 0
-    assert classify.span(large, data[1]) == data[1].longest
+    assert tasks.of(large).span(large, data[1].facts) == data[1].longest
     assert tasks.unshared_parameter_count(small, data[0]) > tasks.parameter_count(small, data[0])
 
 
@@ -289,24 +295,28 @@ def test_cost_is_estimated(folder):
 
 def test_the_baseline_is_scikit_learns_on_padded_steps(folder):
     config = trial()
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     flat = np.zeros((len(data.labels), data.longest * 2))
     for number in range(len(flat)):
         steps = steps_of(data, number).ravel()
         flat[number, : len(steps)] = steps
     inside, judged = data.parts["train"], data.parts["test"]
     fitted = LogisticRegression(max_iter=1000).fit(flat[inside], data.labels[inside])
-    found, truth, answered = classify.baseline(data, config, "test"), data.labels[judged], fitted.predict(flat[judged])
+    found, truth, answered = (
+        tasks.of(config).baseline_metrics(data, config, "test"),
+        data.labels[judged],
+        fitted.predict(flat[judged]),
+    )
     assert found["loss"] == pytest.approx(log_loss(truth, fitted.predict_proba(flat[judged])), rel=1e-6)
     assert found["accuracy"] == pytest.approx(accuracy_score(truth, answered))
     assert found["f1"] == pytest.approx(f1_score(truth, answered, average="macro"))
 
 
 def test_what_is_too_large_for_the_baseline_has_none_and_says_so(folder, monkeypatch):
-    monkeypatch.setattr(classify, "MOST_FLATTENED", 10)
+    monkeypatch.setattr(rivals, "MOST_FLATTENED", 10)
     kept, data = trained(trial({"max_epochs": 1}), folder)
     assert all(name.startswith("test/") for name in tasks.judge(kept, data))
-    assert "too large for the baseline" in classify.describe(data, kept.config)["data"]["notes"][-1]
+    assert "too large for the baseline" in tasks.of(kept.config).describe(data, kept.config)["data"]["notes"][-1]
 
 
 # --- Answers ----------------------------------------------------------------------------------------------

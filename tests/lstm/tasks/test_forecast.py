@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -6,15 +6,21 @@ import pytest
 import torch
 
 from lstm.checkpoint import Checkpoint, dumps, loads
-from lstm.data.dataset import Facts
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
 from lstm.nn.networks import evaluation_batch
 from lstm.records.errors import BadInput
-from lstm.tasks import forecast
-from lstm.tasks.forecast import Windows, build, evaluate, follow, naive_metrics
+from lstm.rivals.forecast import naive_metrics
+from lstm.tasks import registry as tasks
+from lstm.tasks.networks import forecast
+from lstm.tasks.networks.forecast import Windows, build, evaluate, follow
 from lstm.tasks.registry import best_network, examples, judge
 from lstm.training import loop
 from lstm.training.loop import train
+
+
+def metrics_of(config):
+    return [f"val/{each.name}" for each in tasks.of(config).metrics_of(config.data)]
+
 
 EVERYTHING = {
     "target": ["a", "b"],
@@ -32,13 +38,17 @@ def random_network(config, series):
     return build(config, series)
 
 
+def facts_of(checkpoint):
+    return tasks.of(checkpoint.config).facts_of(checkpoint.facts)
+
+
 def predict(checkpoint, source):
-    return follow(best_network(checkpoint), checkpoint.config.data, checkpoint.facts, source)
+    return follow(best_network(checkpoint), checkpoint.config.data, facts_of(checkpoint), source)
 
 
 def trained(config, series):
     [*_, last] = train(config, series)
-    return Checkpoint(config, Facts.of(series), last.state)
+    return Checkpoint(config, asdict(series.facts), last.state)
 
 
 # --- Windows ----------------------------------------------------------------------------------------------
@@ -178,7 +188,7 @@ def test_a_window_without_any_measured_target_is_not_drawn(trial_config, series_
     wanted = [o for o in every if not np.isnan(values[o : o + 3]).all()]
     assert drawn.tolist() == wanted != every.tolist()
     feed = forecast.Feed(series, config, "cpu")
-    assert feed.items == len(wanted) == forecast.describe(series, config)["windows"]["train"]
+    assert feed.items == len(wanted) == tasks.of(config).describe(series, config)["windows"]["train"]
     assert sorted(int(feed.order(np.random.default_rng(0))(place)) for place in range(feed.items)) == wanted
     [epoch] = train(config, series)
     assert np.isfinite(epoch.metrics["train/loss"])
@@ -215,7 +225,7 @@ def test_with_gaps_a_training_that_is_resumed_is_the_same_to_the_bit(trial_confi
     config = trial_config(GAPS | {"missing": "interpolate"}, {}, {"batch_size": 16}, loss_on=loss_on)
     series = series_of(config.data, gappy(walk))
     whole = list(train(config, series))
-    saved = loads(dumps(Checkpoint(config, Facts.of(series), whole[1].state)))
+    saved = loads(dumps(Checkpoint(config, asdict(series.facts), whole[1].state)))
     assert saved.config == config
     rest = list(train(saved.config, series, saved.state))
     assert [e.metrics["train/loss"] for e in rest] == [e.metrics["train/loss"] for e in whole[2:]]
@@ -294,7 +304,7 @@ def test_the_metrics_that_can_be_searched_for_are_those_that_are_measured(trial_
     config = trial_config(settings)
     series = series_of(config.data, walk(100, len(config.data.columns)), step="D")
     found = evaluate(random_network(config, series), Windows(series, config.data, "cpu"), series, config.data, "test")
-    assert sorted(config.data.metrics) == sorted(f"val/{name}" for name in found)
+    assert sorted(metrics_of(config)) == sorted(f"val/{name}" for name in found)
 
 
 def test_wide_networks_and_long_lookbacks_are_judged_in_smaller_batches(trial_config, series_of, walk, monkeypatch):
@@ -368,13 +378,13 @@ def test_examples_are_as_many_as_there_are_origins(trial_config, series_of, walk
 
 def by_hand(checkpoint, values, future=None):
     """The forecast after the last row of targets, from the network and the scale alone."""
-    scale, config = checkpoint.facts.scale, checkpoint.config.data
+    scale, config = facts_of(checkpoint).scale, checkpoint.config.data
     scaled = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
     past = torch.from_numpy(scaled[None, -config.lookback :])
     ahead = torch.zeros(1, config.horizon, 0) if future is None else torch.from_numpy(future[None])
     with torch.no_grad():
         forecast = best_network(checkpoint)(past, ahead)[0].numpy()
-    count = len(checkpoint.facts.targets)
+    count = len(facts_of(checkpoint).targets)
     return forecast * np.array(scale.deviation[:count]) + np.array(scale.mean[:count])
 
 
@@ -409,7 +419,7 @@ def test_whole_numbers_as_time_go_on_by_their_step(trial_config, table_of, serie
     config = trial_config({"time": "t"})
     source = replace(table_of(walk(150)), times=pd.RangeIndex(1000, 2500, 10), step="10")
     checkpoint = trained(config, series_of(config.data, walk(150)))
-    checkpoint = replace(checkpoint, facts=replace(checkpoint.facts, step="10"))
+    checkpoint = replace(checkpoint, facts={**checkpoint.facts, "step": "10"})
     assert predict(checkpoint, source)["t"] == ["2500", "2510", "2520"]
 
 
@@ -420,7 +430,7 @@ def test_rows_without_targets_give_the_future_covariates(trial_config, table_of,
     ahead = values[140:145].copy()  # five rows, the horizon is three
     ahead[:, :3] = np.nan
     found = predict(checkpoint, table_of(np.concatenate([values[:140], ahead]), config.data.columns, step="D"))
-    scale = checkpoint.facts.scale
+    scale = facts_of(checkpoint).scale
     future = ((ahead[:3, 3:] - scale.mean[3]) / scale.deviation[3]).astype(np.float32)
     wanted = by_hand(checkpoint, values[:140], future)
     np.testing.assert_allclose(found["a"], wanted[:, 0], rtol=1e-5)

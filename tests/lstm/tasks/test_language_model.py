@@ -1,6 +1,7 @@
 import math
 import random
 from collections import Counter
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
@@ -10,18 +11,21 @@ import torch
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.language_model import TextData
 from lstm.config.model import ModelConfig
-from lstm.config.section import better
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
 from lstm.data import language_model as language_data
-from lstm.data import load as datasets
-from lstm.data.dataset import Facts
 from lstm.nn import cells
 from lstm.records.errors import BadInput
-from lstm.tasks import language_model
+from lstm.rivals import language_model as rivals
 from lstm.tasks import registry as tasks
+from lstm.tasks.networks import language_model
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
 from lstm.training.loop import Run, train
+
+
+def metrics_of(config):
+    return [f"val/{each.name}" for each in tasks.of(config).metrics_of(config.data)]
+
 
 SHARES = {"validation": 0.2, "test": 0.2}
 
@@ -60,7 +64,7 @@ def written(tmp_path):
 @pytest.fixture
 def loaded(written):
     def load(config, content=None):
-        return datasets.load(config, written(content))
+        return tasks.load(config, written(content))
 
     return load
 
@@ -90,7 +94,7 @@ def test_a_smaller_vocabulary_keeps_the_most_frequent(loaded):
     data = loaded(trial(vocabulary=2), "bbbbaaac" * 40)
     assert data.targets == ("\ufffd", "b", "a")
     assert data.ids[:8].tolist() == [1, 1, 1, 1, 2, 2, 2, 0]
-    plan = language_model.describe(data, trial(vocabulary=2))
+    plan = tasks.of(trial()).describe(data, trial(vocabulary=2))
     assert plan["data"]["notes"] == ["40 characters are not in the vocabulary: one unknown symbol to the model"]
     assert plan["windows"] == {"train": 192, "validation": 64, "test": 64}
 
@@ -148,9 +152,9 @@ def test_a_wrong_file_is_refused_in_one_sentence(content, settings, told, loaded
 
 def test_a_missing_file_is_told_with_the_nearest_name(written):
     with pytest.raises(BadInput, match=r"b\.txt: no such file, did you mean a\.txt\?"):
-        datasets.load(trial(path="b.txt"), written())
+        tasks.load(trial(path="b.txt"), written())
     with pytest.raises(BadInput, match=r"is not a file; data.path names a text file"):
-        datasets.load(trial(path="."), written())
+        tasks.load(trial(path="."), written())
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
@@ -168,7 +172,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
 
 def test_the_longest_chunk_of_a_search_must_fit(written):
     with pytest.raises(BadInput, match="lookback: 90 need 450"):
-        datasets.load(trial(), written(), reach=90)
+        tasks.load(trial(), written(), reach=90)
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -228,9 +232,9 @@ def test_resumed_it_goes_on_to_the_bit(model, precision, steps, loaded):
     whole = list(train(config, data))
     assert len({e.value for e in whole}) == 4
     for stood in whole[:-1]:
-        kept = loads(dumps(Checkpoint(config, Facts.of(data), stood.state)))
+        kept = loads(dumps(Checkpoint(config, asdict(data.facts), stood.state)))
         assert kept.config == config
-        assert kept.facts == Facts.of(data)
+        assert kept.facts == asdict(data.facts)
         resumed = list(train(config, data, kept.state))
         assert [e.value for e in resumed] == [e.value for e in whole[stood.number :]]
         assert all(torch.equal(a, resumed[-1].state.model[n]) for n, a in whole[-1].state.model.items())
@@ -295,8 +299,8 @@ def test_metrics_agree_with_a_plain_loop_over_symbols(piece, loaded, monkeypatch
     assert found["bits_per_character"] == pytest.approx(wanted / math.log(2), rel=1e-6)
     assert found["perplexity"] == pytest.approx(math.exp(wanted), rel=1e-6)
     assert found["loss"] == pytest.approx(one, rel=1e-3), "as in one stream"
-    assert [f"val/{name}" for name in found] == config.data.metrics
-    assert {better(name) for name in config.data.metrics} == {"minimize"}
+    assert [f"val/{name}" for name in found] == metrics_of(config)
+    assert {each.direction for each in tasks.of(config).metrics_of(config.data)} == {"minimize"}
 
 
 def test_judged_is_the_same_whatever_lookback_batch_and_warm_up(loaded):
@@ -311,8 +315,8 @@ def test_words_have_no_bits_per_character(loaded):
     config = trial({"max_epochs": 1}, unit="words")
     data = loaded(config, "the cat sat on the mat . the dog sat on the log .\n" * 40)
     (epoch,) = train(config, data)
-    assert config.data.metrics == ["val/loss", "val/perplexity"]
-    assert set(config.data.metrics) <= set(epoch.metrics)
+    assert metrics_of(config) == ["val/loss", "val/perplexity"]
+    assert set(metrics_of(config)) <= set(epoch.metrics)
     assert "val/bits_per_character" not in epoch.metrics
 
 
@@ -335,7 +339,7 @@ def test_the_baseline_is_witten_and_bells_bigram(loaded):
     for before in vocabulary:
         assert sum(likely(before, after) for after in vocabulary) == pytest.approx(1)
     loss = -sum(math.log(likely(letters[n - 1], letters[n])) for n in range(second, len(letters))) / (600 - second)
-    found = tasks.of(config).baseline(data, config, "test")
+    found = tasks.of(config).baseline_metrics(data, config, "test")
     assert found["loss"] == pytest.approx(loss)
     assert found["perplexity"] == pytest.approx(math.exp(loss))
     assert found["unigram/loss"] == pytest.approx(-sum(math.log(unigram[c]) for c in letters[second:]) / (600 - second))
@@ -343,7 +347,7 @@ def test_the_baseline_is_witten_and_bells_bigram(loaded):
 
 def test_counting_in_pieces_changes_nothing():
     ids = np.random.default_rng(1).integers(0, 5, 1000).astype(np.uint8)
-    pairs, counts = language_model._counted(ids, 5)
+    pairs, counts = rivals._pairs(ids, 5)
     wanted = Counter(pairwise(ids.tolist()))
     assert dict(zip(pairs.tolist(), counts.tolist(), strict=True)) == {a * 5 + b: n for (a, b), n in wanted.items()}
 
@@ -358,9 +362,9 @@ def learned(tmp_path_factory):
     (folder / "a.txt").write_text(rhyme(6000))
     training = {"max_epochs": 6, "learning_rate": 0.02, "batch_size": 8}
     config = trial(training, {"hidden_size": 16}, lookback=20)
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     [*_, last] = train(config, data)
-    return Checkpoint(config, Facts.of(data), last.state), data, folder
+    return Checkpoint(config, asdict(data.facts), last.state), data, folder
 
 
 def test_it_is_below_the_bigram(learned):
@@ -425,9 +429,9 @@ def test_draws_are_as_likely_as_the_network_says(learned):
 def test_words_go_on_with_a_space_where_one_belongs(written):
     folder = written("the cat sat, the dog sat.\n" * 60)
     config = trial({"max_epochs": 8, "learning_rate": 0.05}, {"hidden_size": 16}, unit="words")
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     [*_, last] = train(config, data)
-    kept = Checkpoint(config, Facts.of(data), last.state)
+    kept = Checkpoint(config, asdict(data.facts), last.state)
     (folder / "p.txt").write_text("the cat sat, the")
     assert tasks.predict(kept, "p.txt", folder, steps=5, temperature=0.0).text == " dog sat.\nthe"
 
@@ -466,7 +470,7 @@ def test_how_a_text_is_drawn_is_refused_elsewhere(tmp_path):
     sizes = {"train": 8, "validation": 4, "test": 4}
     settings = {"problem": "adding", "length": 4, "sizes": sizes}
     config = TrialConfig.model_validate({"task": "memory", "data": settings, "training": {"max_epochs": 1}})
-    data = datasets.load(config, tmp_path)
+    data = tasks.load(config, tmp_path)
     (epoch,) = train(config, data)
     with pytest.raises(BadInput, match="--steps: would do nothing with the task memory; leave it out"):
-        tasks.predict(Checkpoint(config, Facts.of(data), epoch.state), None, tmp_path, steps=5)
+        tasks.predict(Checkpoint(config, asdict(data.facts), epoch.state), None, tmp_path, steps=5)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -9,14 +10,17 @@ from lstm.config.memory import MemoryData
 from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
-from lstm.data import load as datasets
 from lstm.data import memory as memory_data
-from lstm.data.dataset import Facts
 from lstm.records.errors import BadInput
-from lstm.tasks import memory
 from lstm.tasks import registry as tasks
+from lstm.tasks.networks import memory
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
 from lstm.training.loop import train
+
+
+def metrics_of(config):
+    return [f"val/{each.name}" for each in tasks.of(config).metrics_of(config.data)]
+
 
 PROBLEMS = ("adding", "copy", "mackey_glass")
 
@@ -38,9 +42,9 @@ def trial(problem="adding", training=None, model=None, **settings):
 
 
 def trained(config, folder):
-    data = datasets.load(config, folder)
+    data = tasks.load(config, folder)
     [*_, last] = train(config, data)
-    return Checkpoint(config, Facts.of(data), last.state), data
+    return Checkpoint(config, asdict(data.facts), last.state), data
 
 
 # --- The problems -----------------------------------------------------------------------------------------
@@ -86,7 +90,7 @@ def test_mackey_glass_follows_its_equation():
 
 
 def test_mackey_glass_is_to_be_forecast_at_every_step(tmp_path):
-    data = datasets.load(trial("mackey_glass", length=30, horizon=7), tmp_path)
+    data = tasks.load(trial("mackey_glass", length=30, horizon=7), tmp_path)
     inputs, targets = data.parts["validation"]
     assert inputs.shape == targets.shape == (9, 30, 1)
     assert (inputs[:, 7:] == targets[:, :-7]).all()
@@ -98,7 +102,7 @@ def test_mackey_glass_is_to_be_forecast_at_every_step(tmp_path):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_the_seed_makes_the_sequences(problem, tmp_path):
-    one, same, other = (datasets.load(trial(problem, seed=seed), tmp_path) for seed in (1, 1, 2))
+    one, same, other = (tasks.load(trial(problem, seed=seed), tmp_path) for seed in (1, 1, 2))
     for part in ("validation", "test"):
         assert all((a == b).all() for a, b in zip(one.parts[part], same.parts[part], strict=True))
         assert any((a != b).any() for a, b in zip(one.parts[part], other.parts[part], strict=True))
@@ -112,7 +116,7 @@ def test_the_seed_makes_the_sequences(problem, tmp_path):
 @pytest.mark.parametrize("problem", ["adding", "copy"])
 def test_every_pass_draws_sequences_of_its_own(problem, tmp_path):
     config = trial(problem)
-    feed = memory.Feed(datasets.load(config, tmp_path), config, "cpu")
+    feed = memory.Feed(tasks.load(config, tmp_path), config, "cpu")
     passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
     first, again, other = ([batch(place) for place in range(3)] for batch in passes)
     assert [len(inputs) for inputs, _ in first] == [16, 16, 8]
@@ -123,7 +127,7 @@ def test_every_pass_draws_sequences_of_its_own(problem, tmp_path):
 
 def test_a_pass_over_mackey_glass_takes_each_series_once(tmp_path):
     config = trial("mackey_glass")
-    data = datasets.load(config, tmp_path)
+    data = tasks.load(config, tmp_path)
     batch = memory.Feed(data, config, "cpu").order(np.random.default_rng(1))
     seen = np.concatenate([batch(place)[0] for place in range(3)])
     assert sorted(map(tuple, seen[..., 0].tolist())) == sorted(map(tuple, data.parts["train"][0][..., 0].tolist()))
@@ -135,7 +139,7 @@ def test_a_pass_over_mackey_glass_takes_each_series_once(tmp_path):
 def test_metrics_agree_with_a_plain_loop(problem, warmup, tmp_path, monkeypatch):
     monkeypatch.setattr("lstm.nn.networks.EVALUATION_BATCH", 4)  # so that the last batch is smaller
     config = trial(problem, {"warmup_steps": warmup})
-    data = datasets.load(config, tmp_path)
+    data = tasks.load(config, tmp_path)
     torch.manual_seed(1)
     network = memory.build(config, data)
     found = memory.Feed(data, config, "cpu").evaluate(network, "test")
@@ -162,13 +166,13 @@ def test_metrics_agree_with_a_plain_loop(problem, warmup, tmp_path, monkeypatch)
         assert found["accuracy"] == pytest.approx(np.mean(hits))
     if problem == "mackey_glass":
         assert found["nrmse"] == pytest.approx(math.sqrt(np.mean(losses)) / np.std(squares), rel=1e-5)
-    assert [f"val/{name}" for name in found] == config.data.metrics
+    assert [f"val/{name}" for name in found] == metrics_of(config)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_no_gradient_goes_through_the_warm_up(problem, tmp_path):
     config = trial(problem, {"warmup_steps": 11})
-    data = datasets.load(config, tmp_path)
+    data = tasks.load(config, tmp_path)
     torch.manual_seed(1)
     network = memory.build(config, data)
     inputs = torch.rand(3, data.parts["test"][0].shape[1], data.inputs, requires_grad=True)
@@ -184,11 +188,11 @@ def test_no_gradient_goes_through_the_warm_up(problem, tmp_path):
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_resumed_it_goes_on_to_the_bit(problem, tmp_path):
     config = trial(problem, {"max_epochs": 3, "steps_per_epoch": 2})
-    data = datasets.load(config, tmp_path)
+    data = tasks.load(config, tmp_path)
     whole = list(train(config, data))
-    kept = loads(dumps(Checkpoint(config, Facts.of(data), whole[0].state)))
+    kept = loads(dumps(Checkpoint(config, asdict(data.facts), whole[0].state)))
     assert kept.config == config
-    assert kept.facts == Facts.of(data)
+    assert kept.facts == asdict(data.facts)
     resumed = list(train(config, data, kept.state))
     assert [e.value for e in resumed] == [e.value for e in whole[1:]]
     assert all(torch.equal(a, resumed[-1].state.model[n]) for n, a in whole[-1].state.model.items())
@@ -211,7 +215,7 @@ def test_adding_is_learned(cell, tmp_path):
 
 def test_cost_is_estimated(tmp_path):
     small, large = trial("copy"), trial("copy", length=200)
-    data = [datasets.load(config, tmp_path) for config in (small, large)]
+    data = [tasks.load(config, tmp_path) for config in (small, large)]
     assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
     assert seconds_per_epoch(small, data[0]) > 0
 
@@ -222,12 +226,14 @@ def test_cost_is_estimated(tmp_path):
 def test_the_constant_is_the_best_answer_without_memory(tmp_path):
     sizes = {"train": 1, "validation": 1, "test": 40_000}
     adding = trial("adding", sizes=sizes)
-    assert memory.baseline(datasets.load(adding, tmp_path), adding, "test")["loss"] == pytest.approx(1 / 6, rel=0.02)
+    assert tasks.of(adding).baseline_metrics(tasks.load(adding, tmp_path), adding, "test")["loss"] == pytest.approx(
+        1 / 6, rel=0.02
+    )
     copy = trial("copy", {"warmup_steps": 4}, symbols=5)
-    found = memory.baseline(datasets.load(copy, tmp_path), copy, "test")
+    found = tasks.of(copy).baseline_metrics(tasks.load(copy, tmp_path), copy, "test")
     assert found == pytest.approx({"loss": 3 * math.log(5) / (18 - 4), "accuracy": 0.2})
     chaos = trial("mackey_glass", length=400)
-    found = memory.baseline(datasets.load(chaos, tmp_path), chaos, "validation")
+    found = tasks.of(chaos).baseline_metrics(tasks.load(chaos, tmp_path), chaos, "validation")
     assert found["nrmse"] == pytest.approx(1, abs=0.01)
     assert found["loss"] == pytest.approx(1, abs=0.3)
 
@@ -323,7 +329,7 @@ def test_what_memory_can_not_hold_is_refused():
 
 def test_many_symbols_count_as_memory(tmp_path):
     few, many = (trial("copy", symbols=symbols) for symbols in (4, 400))
-    sizes = [memory_bytes(config, datasets.load(config, tmp_path)) for config in (few, many)]
+    sizes = [memory_bytes(config, tasks.load(config, tmp_path)) for config in (few, many)]
     steps, batch = 12 + 2 * 3, 16
     held = 4 * batch * steps * 400 * (1 + 2 + 4)  # one-hot in both kinds, logits, their probabilities and gradients
     assert sizes[1] - sizes[0] > 0.9 * held
@@ -341,5 +347,5 @@ def test_a_warm_up_leaves_steps_to_learn_from():
 
 
 def test_a_section_belongs_to_its_task():
-    with pytest.raises(ValueError, match="the task forecast needs DataConfig"):
+    with pytest.raises(ValueError, match="the task forecast needs ForecastData"):
         TrialConfig.model_validate(trial().model_dump() | {"task": "forecast"})

@@ -1,7 +1,7 @@
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +11,9 @@ import torch
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import faults
-from lstm.data.dataset import Facts
-from lstm.tasks import forecast
-from lstm.tasks.forecast import Windows, build, evaluate, naive_metrics
+from lstm.rivals.forecast import naive_metrics
+from lstm.tasks.networks import forecast
+from lstm.tasks.networks.forecast import Windows, build, evaluate
 from lstm.tasks.registry import parameter_count
 from lstm.training import estimates, loop, optimizers
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
@@ -80,7 +80,7 @@ def test_resumed_after_any_epoch_it_goes_on_to_the_bit(recipe, series_of, walk):
     assert len(whole) == 4
     assert len({epoch.metrics["train/loss"] for epoch in whole}) == 4
     for stood in whole[:-1]:
-        saved = loads(dumps(Checkpoint(recipe, Facts.of(series), stood.state)))
+        saved = loads(dumps(Checkpoint(recipe, asdict(series.facts), stood.state)))
         rest = list(train(recipe, series, saved.state))
         assert [e.number for e in rest] == list(range(stood.number + 1, 5))
         for found, wanted in zip(rest, whole[stood.number :], strict=True):

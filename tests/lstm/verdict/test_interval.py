@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as arrays
 from intervals import CASES, MOST, PROCESSES, ours_by_blocks
 from scipy.stats import t
 
-from lstm.rivals.items import Items
-from lstm.verdict.interval import LEAST, Blocks, block_starts, compare
+from lstm.judging.items import Blocks, Items
+from lstm.verdict.interval import LEAST, block_starts, compare
 
 
 def items(errors, places=None, weights=None, metric="loss", name="a", part="test"):

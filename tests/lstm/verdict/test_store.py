@@ -1,4 +1,5 @@
 import io
+import json
 import math
 import os
 import pickle
@@ -10,12 +11,11 @@ import numpy as np
 import pytest
 from pyarrow import fs
 
+from lstm.judging.items import Blocks, Items
 from lstm.ownership import ForeignCheckpoint
 from lstm.records.errors import BadInput, NewerForm
-from lstm.rivals.items import Items
 from lstm.storage import files
-from lstm.verdict import store
-from lstm.verdict.interval import Blocks
+from lstm.verdict import archive, store
 from lstm.verdict.store import BrokenJudgements, Entry, Fitted, Judgements, check, dumps, loads, read, write
 
 STUDY, DATA = "a" * 32, "d" * 64
@@ -79,8 +79,8 @@ def resealed(data, alter):
 
 def swapped(old, new):
     def alter(members):
-        assert old in members[store.CONTENT]
-        members[store.CONTENT] = members[store.CONTENT].replace(old, new)
+        assert old in members[archive.CONTENT]
+        members[archive.CONTENT] = members[archive.CONTENT].replace(old, new)
 
     return alter
 
@@ -126,7 +126,7 @@ def test_the_same_content_makes_the_same_bytes_at_any_time(judged, monkeypatch):
 def test_arrays_that_are_the_same_are_kept_once_and_numpy_opens_the_file(judged, tmp_path):
     write(str(tmp_path), judged)
     with np.load(tmp_path / store.NAME, allow_pickle=False) as archive:
-        arrays = [name for name in archive.files if name != store.CONTENT]
+        arrays = [name for name in archive.files if name != archive.CONTENT]
         assert len(arrays) == 10  # places, weights; two errors on two parts, of two rules of three
         assert archive[arrays[0]].shape == (4,)
 
@@ -201,11 +201,11 @@ def test_code_in_a_file_with_a_right_checksum_does_not_run(judged, tmp_path):
 @pytest.mark.parametrize(
     "alter",
     [
-        lambda members: members.pop(store.CONTENT),
+        lambda members: members.pop(archive.CONTENT),
         lambda members: members.pop("0001.npy"),
-        lambda members: members.update({store.CONTENT: b"[]"}),
-        lambda members: members.update({store.CONTENT: b"{"}),
-        swapped(b'"format": 1', b'"forms": 1'),
+        lambda members: members.update({archive.CONTENT: b"[]"}),
+        lambda members: members.update({archive.CONTENT: b"{"}),
+        swapped(b'"format": 2', b'"forms": 1'),
         swapped(b'"metric"', b'"metrics"'),
         swapped(b'"length"', b'"long"'),
         swapped(b'"places": "0000"', b'"places": "0001"'),
@@ -218,12 +218,27 @@ def test_a_whole_file_with_foreign_content_is_broken_too(judged, alter):
 
 
 def test_a_newer_versions_file_is_refused_with_its_number_and_not_taken_for_damage(judged, tmp_path):
-    newer = resealed(dumps(judged), swapped(b'"format": 1', b'"format": 7, "more": 2'))
+    newer = resealed(dumps(judged), swapped(b'"format": 2', b'"format": 7, "more": 2'))
     (tmp_path / store.NAME).write_bytes(newer)
     for call in (lambda: read(str(tmp_path)), lambda: list(check(str(tmp_path)))):
         with pytest.raises(NewerForm, match=r"judged\.npz.* 7") as caught:
             call()
         assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "wanted"),
+    [("loss", ("minimize", "loss")), ("f1", ("maximize", "accuracy")), ("mae_original/f1", ("minimize", "loss"))],
+)
+def test_an_earlier_versions_file_says_which_way_its_metric_is_better_by_its_name(judged, metric, wanted):
+    def earlier(members):
+        content = json.loads(members[archive.CONTENT])
+        members[archive.CONTENT] = json.dumps(
+            {name: value for name, value in content.items() if name not in ("direction", "mean")} | {"format": 1}
+        ).encode()
+
+    found = loads(resealed(dumps(replace(judged, metric=metric)), earlier))
+    assert (found.direction, found.mean) == wanted
 
 
 def test_another_studys_and_other_datas_are_refused_and_left(judged, tmp_path):

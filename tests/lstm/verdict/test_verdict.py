@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstm.rivals.items import Items
-from lstm.verdict.interval import Blocks
+from lstm.judging.items import Blocks, Items
 from lstm.verdict.sentences import beside_base, sentence
 from lstm.verdict.store import Entry, Judgements, dumps, loads
 from lstm.verdict.verdict import as_row, of_row, verdict
@@ -68,7 +67,7 @@ def test_of_metrics_that_are_better_when_higher_the_highest_is_best_and_differen
         entry("commonest class", 0.1, 0.1, metric="accuracy"),
         entry("nearest neighbour", 0.4, 0.45, metric="accuracy"),
     ]
-    found = verdict(judged(*rows, metric="accuracy"))
+    found = verdict(judged(*rows, metric="accuracy", direction="maximize", mean="accuracy"))
     assert (found.best, found.direction, found.answer) == ("nearest neighbour", "maximize", "better")
     assert found.best_rival.difference.unit == "points"
     wanted = 100 * (found.network.test - found.best_rival.test)
@@ -83,7 +82,7 @@ def test_a_metric_that_is_no_mean_is_judged_by_the_nearest_that_is(metric, mean)
     value = {"validation": {metric: 0.5}, "test": {metric: 0.7}}
     network = entry("trial 3", 0.5, 0.6, "network", mean, value)
     rival = entry("other", 0.4, 0.45, metric=mean, figures=value)
-    found = verdict(judged(network, rival, metric=metric))
+    found = verdict(judged(network, rival, metric=metric, mean=mean))
     assert (found.metric, found.judged_by, found.best_rival.difference.metric) == (metric, mean, mean)
     assert (found.best_rival.validation, found.best_rival.test) == (0.5, 0.7)
     assert found.best_rival.difference.value is not None

@@ -1,21 +1,43 @@
-"""What was answered becomes items and metrics: the same for networks and rivals, task by task."""
-
-import math
+"""Errors of forecasts become metrics, added up or window by window."""
 
 import numpy as np
 
-from lstm.config.language_model import TextData
-from lstm.config.memory import MemoryData
-from lstm.data.classify import Sequences
 from lstm.data.forecast import Series
-from lstm.data.memory import Problems
 from lstm.data.seasonal_naive import naive_error
+from lstm.judging.items import Items, Judgement
 from lstm.records.epoch import Judged
-from lstm.rivals.items import Items
-from lstm.rivals.rival import Judgement
-from lstm.tasks import classify, language_model, memory
 
-MOST_ITEMS = 2**20  # of a text: a longer one is kept by stretches of symbols
+
+class Sums:
+    """Adds up errors `(window, step, target)`, scaled, in float64."""
+
+    def __init__(self, series: Series, usual: np.ndarray) -> None:
+        self._series, self._usual = series, usual
+        self._count = 0
+        self._squared = np.zeros(len(series.targets))
+        self._absolute = np.zeros(len(series.targets))
+
+    def add(self, errors: np.ndarray) -> None:
+        """Takes the next windows' errors in."""
+        errors = errors.astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._squared += np.square(errors).sum(axis=(0, 1))
+            self._absolute += np.abs(errors).sum(axis=(0, 1))
+        self._count += errors.shape[0] * errors.shape[1]
+
+    def metrics(self) -> dict[str, float]:
+        """Of all that were taken in."""
+        squared, absolute = self._squared / self._count, self._absolute / self._count
+        deviation = np.array(self._series.scale.deviation[: len(squared)])
+        error = absolute * deviation
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled_error = float((error / self._usual).mean())
+        found = {"loss": float(squared.mean()), "mae": float(absolute.mean()), "mase": scaled_error}
+        for index, target in enumerate(self._series.targets):
+            suffix = f"/{target}" if len(squared) > 1 else ""
+            found[f"mae_original{suffix}"] = float(error[index])
+            found[f"rmse_original{suffix}"] = float(np.sqrt(squared[index]) * deviation[index])
+        return found
 
 
 class Forecasts:
@@ -66,39 +88,3 @@ class Forecasts:
             scaled = (original / self._usual).mean(axis=1)
         found = {"loss": self._squared.mean(axis=1), "mae": self._absolute.mean(axis=1), "mase": scaled}
         return found | {f"mae_original{suffix}": original[:, i] for i, suffix in enumerate(self._suffixes())}
-
-
-def classes(name: str, part: Judged, data: Sequences, likely: np.ndarray) -> Judgement:
-    """Of a part's sequences, from the logarithm of each class's probability: (sequence, class)."""
-    chosen = data.parts[part]
-    labels = data.labels[chosen]
-    errors = {
-        "loss": -likely[np.arange(len(labels)), labels],
-        "accuracy": (likely.argmax(axis=1) == labels).astype(np.float64),
-    }
-    items = Items(part, name, chosen.astype(np.int64), np.ones(len(chosen)), errors)
-    return Judgement(items, classify.metrics(likely, labels))
-
-
-def symbols(name: str, part: Judged, start: int, losses: np.ndarray, section: TextData) -> Judgement:
-    """Of a part's symbols, from the loss of each in nats; of a long part by stretches."""
-    size = -(-len(losses) // MOST_ITEMS)
-    first = np.arange(0, len(losses), size)
-    weights = np.diff(np.append(first, len(losses))).astype(np.float64)
-    errors = {"loss": np.add.reduceat(losses, first) / weights}
-    if section.unit == "characters":
-        errors["bits_per_character"] = errors["loss"] / math.log(2)
-    items = Items(part, name, (start + first).astype(np.int64), weights, errors)
-    return Judgement(items, language_model.named(float(losses.mean()), words=section.unit == "words"))
-
-
-def answers(
-    name: str, part: Judged, data: Problems, section: MemoryData, warmup: int, errors: dict[str, np.ndarray]
-) -> Judgement:
-    """Of a part's sequences, from the mean error of each by metric: `loss`, of symbols `accuracy`."""
-    targets = data.parts[part][1]
-    targets = targets if section.problem == "adding" else targets[:, warmup:]
-    count = len(targets)
-    items = Items(part, name, np.arange(count), np.full(count, float(targets[0].size)), errors)
-    accuracy = float(errors["accuracy"].mean()) if "accuracy" in errors else 0.0
-    return Judgement(items, memory.named(float(errors["loss"].mean()), accuracy, targets, section))

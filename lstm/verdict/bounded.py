@@ -20,7 +20,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def run(name: str, data: Dataset, config: TrialConfig, budget_s: float) -> Any:
-    """What `registry.run` gives in a process that may use so many seconds of a core.
+    """What `fitting.run` gives in a process that may use so many seconds of a core.
 
     Raises:
         LeftOut: that was not enough, or the data are too large to be handed over.
@@ -36,7 +36,7 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float) -> Any:
         # The same packages as here, however this process came to find them.
         paths = os.pathsep.join(path for path in sys.path if path)
         environment = {**os.environ, "PYTHONPATH": paths} | dict.fromkeys(THREADS, "1")
-        command = [sys.executable, "-P", "-m", "lstm.rivals.child", str(given), str(made)]
+        command = [sys.executable, "-P", "-m", "lstm.verdict.child", str(given), str(made)]
         try:
             ended = subprocess.run(
                 [*command, str(budget_s)],

@@ -1,16 +1,16 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from lstm.checkpoint import Checkpoint
 from lstm.config.memory import MemoryData
-from lstm.config.tasks import DATA
-from lstm.data.dataset import Facts
 from lstm.records.errors import BadInput
-from lstm.rivals import registry
 from lstm.rivals.rival import Fitted, LeftOut
 from lstm.tasks import registry as tasks
+from lstm.tasks.registry import TASKS
 from lstm.training.loop import train
-from lstm.verdict.network import network_items
+from lstm.verdict import fitting
 
 CASES = ["forecast", "classify", "characters", "words", "adding", "copy", "mackey_glass"]
 
@@ -23,30 +23,36 @@ def outcomes(cases):
     def of(case):
         if case not in found:
             data, config = cases[case]
-            found[case] = list(registry.run_some(registry.names(config.task), data, config, 0))
+            found[case] = list(fitting.run_some([each.name for each in TASKS[config.task].rivals()], data, config, 0))
         return found[case]
 
     return of
 
 
-@pytest.mark.parametrize("task", DATA)
-def test_a_task_names_its_rivals(task):
-    always = [each.name for each in registry.RIVALS[task] if not each.needs]
-    extra = [each.name for each in registry.RIVALS[task] if each.needs]
-    assert tuple(always) == DATA[task].rivals
-    assert tuple(extra) == DATA[task].extra_rivals
-    assert registry.names(task) == (*always, *extra)
-    assert all(each.about.endswith(".") for each in registry.RIVALS[task])
+ALWAYS = {
+    "forecast": ["last value", "seasonal naive", "last season and change", "mean of two seasons", "ridge"],
+    "memory": ["constant", "ridge"],
+    "classify": ["commonest class", "logistic regression", "nearest neighbour"],
+    "language_model": ["n-grams"],
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_names_its_rivals_those_that_always_run_first(task):
+    rivals = TASKS[task].rivals()
+    assert [each.name for each in rivals if not each.needs] == ALWAYS[task]
+    assert [each.name for each in rivals][: len(ALWAYS[task])] == ALWAYS[task]
+    assert all(each.about.endswith(".") for each in rivals)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_networks_items_add_up_to_what_its_task_evaluates(cases, case):
     data, config = cases[case]
     [*_, last] = train(config, data)
-    checkpoint = Checkpoint(config, Facts.of(data), last.state)
+    checkpoint = Checkpoint(config, asdict(data.facts), last.state)
     for part in ("validation", "test"):
-        wanted = tasks.of(config).Feed(data, config, "cpu").evaluate(tasks.best_network(checkpoint), part)
-        found = network_items(checkpoint, data, part, "trial 0")
+        wanted = tasks.of(config).feed(data, config, "cpu").evaluate(tasks.best_network(checkpoint), part)
+        found = tasks.judge_items(checkpoint, data, part, "trial 0")
         assert found.items.name == "trial 0"
         assert dict(found.metrics) == pytest.approx(wanted, rel=1e-5)
         for metric in found.items.errors:
@@ -57,11 +63,11 @@ def test_a_networks_items_add_up_to_what_its_task_evaluates(cases, case):
 def test_rivals_are_judged_on_the_same_items_as_a_network_in_its_metrics(cases, outcomes, case):
     data, config = cases[case]
     [*_, last] = train(config, data)
-    checkpoint = Checkpoint(config, Facts.of(data), last.state)
+    checkpoint = Checkpoint(config, asdict(data.facts), last.state)
     judged = [each for each in outcomes(case) if each.fitted]
     assert judged
     for part in ("validation", "test"):
-        network = network_items(checkpoint, data, part, "trial 0")
+        network = tasks.judge_items(checkpoint, data, part, "trial 0")
         for each in judged:
             found = each.judgements[part]
             assert set(found.metrics) == set(network.metrics)
@@ -81,7 +87,7 @@ def test_what_is_kept_of_a_rival_judges_alike_when_it_is_read_again(cases, outco
         np.savez(tmp_path / "a.npz", **each.fitted.arrays)
         with np.load(tmp_path / "a.npz", allow_pickle=False) as read:
             again = Fitted(each.name, each.fitted.title, dict(each.fitted.settings), dict(read))
-        found = registry.judge(again, data, config, "test")
+        found = TASKS[config.task].rival(again.name).judge(again, data, config, "test")
         for metric, values in each.judgements["test"].items.errors.items():
             np.testing.assert_array_equal(found.items.errors[metric], values)
 
@@ -94,7 +100,7 @@ def test_the_baseline_is_among_the_rivals(cases, outcomes, case, name):
     data, config = cases[case]
     found = next(each for each in outcomes(case) if each.name == name)
     for part in ("validation", "test"):
-        wanted = tasks.of(config).baseline(data, config, part)
+        wanted = tasks.of(config).baseline_metrics(data, config, part)
         assert dict(found.judgements[part].metrics) == pytest.approx(wanted, rel=1e-6)
 
 
@@ -113,10 +119,10 @@ def test_a_rival_that_raises_is_told_and_stops_nothing(cases, monkeypatch):
         def fit(self, *_):
             raise LeftOut("these data have nothing for it")
 
-    others = registry.RIVALS["memory"]
-    monkeypatch.setattr(registry, "RIVALS", {"memory": (Broken(), Senseless(), *others)})
+    others = TASKS["memory"].rivals()
+    monkeypatch.setattr(type(TASKS["memory"]), "rivals", lambda _: (Broken(), Senseless(), *others))
     names = ["broken", "senseless", *(each.name for each in others)]
-    broken, senseless, *rest = registry.run_some(names, data, config, 0)
+    broken, senseless, *rest = fitting.run_some(names, data, config, 0)
     assert broken.fitted is None
     assert "ZeroDivisionError" in broken.why
     assert "no number" in broken.why
@@ -126,7 +132,7 @@ def test_a_rival_that_raises_is_told_and_stops_nothing(cases, monkeypatch):
 
 def test_a_name_that_no_rival_has_is_refused_with_those_that_there_are():
     with pytest.raises(BadInput, match="constant, ridge"):
-        registry.rival("memory", "rige")
+        TASKS["memory"].rival("rige")
 
 
 def test_long_inputs_are_averaged_over_stretches_for_the_ridge(cases):
