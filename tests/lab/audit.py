@@ -602,7 +602,7 @@ class _Audit:
     def _content(self, trial: Trial, file: File) -> Iterator[str]:
         """What a checkpoint must say of itself."""
         content, history = file.content, file.content["history"]
-        if content["format"] != 1:
+        if content["format"] not in (1, 2):
             yield f"its checkpoint has format {content['format']}"
         if content.get("study") and (content["study"], content["trial"]) not in [
             (s, trial.number) for s in self.studies
@@ -629,7 +629,7 @@ class _Audit:
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
 
     def _whose(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
-        if content["format"] != 1:
+        if content["format"] not in (1, 2):
             yield f"its checkpoint has format {content['format']}"
         study, number = content.get("study"), content.get("trial")  # earlier versions said neither
         if study and (study not in self.studies or number != trial.number):

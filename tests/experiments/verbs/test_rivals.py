@@ -427,7 +427,7 @@ def test_a_file_of_a_newer_version_is_refused(ended, sweep, monkeypatch):
     told(sweep)
     path = ended.kept / "judged.npz"
     with monkeypatch.context() as newer:
-        newer.setattr(store, "FORMAT", 2)
+        newer.setattr(store, "FORMAT", store.FORMAT + 1)
         content = store.dumps(store.loads(path.read_bytes()))
     path.write_bytes(content)
     answer = sweep("rivals", "tiny")
