@@ -17,6 +17,7 @@ from cluster.study.retry import Patience, Unreachable
 from cluster.study.stored import AWAY, trouble, unanswered
 from cluster.study.study import Study
 from lstm import ownership
+from lstm.config.code import imports
 from lstm.data.dataset import Dataset
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
 from lstm.records.sweep import Sweep
@@ -60,7 +61,8 @@ def run(
     with signals(stop) as install:
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
-        place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare)
+        packages = sorted({name for each in order.code for name in imports(each)})
+        place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare, packages)
         with (
             _to_be_left(place) as (joined, leave),
             Lease(
@@ -189,6 +191,7 @@ def _drive(
             "gpus": joined.gpus_per_trial,
             "probe": order.probe,
             "studies": (order.study_id, *order.studies_before),
+            "code": order.code,
         },
         limit=_limit(order, joined),
         stop=stop,

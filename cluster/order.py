@@ -6,6 +6,7 @@ from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from lstm import ownership
+from lstm.config.code import Code
 from lstm.config.trial import TrialConfig
 from lstm.records.events import Record
 from lstm.records.objective import Objective
@@ -32,6 +33,7 @@ class Order:
     studies_before: tuple[str, ...] = ()  # the ids of the studies that this one was copied from
     place: str = ""  # the folder of a study that is a file, unless the environment named it: then it is nobody's to see
     mark: str = ""  # where the study is kept, and by whom, for those who find its checkpoints
+    code: tuple[Code, ...] = ()  # the user's own files, for workers to execute
     retries: tuple[int, ...] = ()  # failed trials that others are to stand in for
 
     @property

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from experiments.plan import Plan
 from experiments.recovery import lost_study
 from experiments.recovery.moved_home import Place
 from experiments.spec import loader as specs
-from experiments.spec import yaml_document
+from experiments.spec import own_code, yaml_document
 from experiments.spec.errors import shown
 from experiments.spec.loader import Spec
 from experiments.spec.yaml_document import Document
@@ -135,23 +136,34 @@ def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
     return document.filled["data"].get("path"), start, document
 
 
-def spec(named: str, home: Home, overrides: Sequence[str] = ()) -> Spec:
+def spec(
+    named: str, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: str | None = None
+) -> Spec:
     """The spec behind a NAME (as it was last run) or a SPEC.
+
+    To `execute` is to execute the user's own files that it names; `code` is another place of the one that it names.
 
     Raises:
         BadInput: it is neither, or the spec is wrong.
     """
     if _is_file(named):
-        found = specs.load(named, overrides)
+        run = partial(own_code.executed, folder=Path(named).parent, place=code) if execute else None
+        found = specs.load(named, overrides, execute=run)
         section = found.experiment
         other = _beside(named, section.name, home, section.storage.study, overrides)
         if other is None:
             return found
-        renamed = specs.load(named, [*overrides, f"name={other.name}"])
+        renamed = specs.load(named, [*overrides, f"name={other.name}"], execute=run)
         return dataclasses.replace(renamed, notes=(*renamed.notes, _told(other, found.document)), beside=True)
-    folder = _folder(named, home)
-    found = specs.load(folder / SPEC, all_overrides(named, home, overrides), begun=True)
-    return dataclasses.replace(found, folder=_spec_folder(named, home))
+    folder, start = _folder(named, home), _spec_folder(named, home)
+    run = partial(own_code.executed, folder=start, place=code) if execute else None
+    found = specs.load(folder / SPEC, all_overrides(named, home, overrides), begun=True, execute=run)
+    return dataclasses.replace(found, folder=start)
+
+
+def spec_folder(named: str, home: Home) -> Path:
+    """Where the paths in the spec behind a NAME or a SPEC start."""
+    return Path(named).parent if _is_file(named) else _spec_folder(named, home)
 
 
 def all_overrides(named: str, home: Home, overrides: Sequence[str]) -> list[str]:

@@ -21,9 +21,11 @@ from dashboards.tracking.runs import missing_file, without_password
 from experiments import addresses
 from experiments.home import Home
 from experiments.spec import loader as specs
+from experiments.spec import own_code
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
-from lstm.records.errors import BadInput, NewerForm
+from lstm.config.code import executed, find, is_known
+from lstm.records.errors import BadInput, Fault, NewerForm
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     databases = {"storage.study": where.study, "tracking.uri": where.tracking}
     if wrong := [message for name, address in databases.items() if (message := _folder_fault(spec, name, address))]:
         raise BadInput(*wrong)
+    _check_cells(spec)
     try:
         series = tasks.load(experiment.widest, spec.folder, experiment.reach)
     except BadInput as error:
@@ -82,6 +85,35 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     notes = tuple(map(spec.document.hide, where.notes))
     order = _order(spec, home, where)
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
+
+
+def _check_cells(spec: Spec) -> None:
+    """Whether the user's own cells are as they must be; nothing of them is known where they may not be executed.
+
+    Raises:
+        BadInput: one is not.
+    """
+    digests = spec.document.code
+    faults = list[Fault]()
+    for at, name in own_code.references(spec.document.filled):
+        if at == ("task",) or not is_known(name, digests):
+            continue
+        from lstm.nn import own_cell
+
+        try:
+            own_cell.check(find(name, digests), name)
+        except BadInput as error:
+            faults += [Fault(".".join(map(str, at)), message) for message in error.messages]
+    if faults:
+        raise spec.document.refuse(faults)
+
+
+def _own_code(plan: Plan) -> list[str]:
+    """That the user's own files are executed, each with its digest."""
+    return [
+        f"{file} is code of your own: it is executed here and by every worker (SHA-256 {digest[:12]})"
+        for file, digest in plan.order.base.code.items()
+    ]
 
 
 def as_begun(plan: Plan) -> Plan:
@@ -158,6 +190,7 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         probe=experiment.probe.every_trial,
         place="" if "${" in str(spec.written["storage"]["study"]) else folder_of(where.study or home.study_url),
         mark=kept_in(home),
+        code=executed(spec.document.code.values()),
     )
 
 
@@ -293,7 +326,15 @@ def warnings(plan: Plan) -> list[str]:
     doubts = map(plan.spec.document.hide, tasks.of(plan.order.base).doubts(plan.series))
     unwritable = _unwritable(plan.home)
     more = [unwritable] if unwritable else []
-    return [*specs.warnings(plan.spec), *plan.notes, *_earlier_loss(plan), *_too_many(plan), *doubts, *more]
+    return [
+        *specs.warnings(plan.spec),
+        *plan.notes,
+        *_own_code(plan),
+        *_earlier_loss(plan),
+        *_too_many(plan),
+        *doubts,
+        *more,
+    ]
 
 
 def _earlier_loss(plan: Plan) -> list[str]:

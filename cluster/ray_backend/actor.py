@@ -18,6 +18,7 @@ from ray import tune
 from cluster.goodput import Clock, process_age_s
 from cluster.messages import Failure, Kind, Probed, Started
 from lstm import checkpoint, ownership
+from lstm.config.code import execute, place_of
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Epoch
@@ -46,7 +47,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     """Trains the trial that its config names.
 
     The config holds its `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), and `cpus`,
-    `gpus`, `probe` and `over`.
+    `gpus`, `probe`, `over` and `code`, the user's own files.
     The first step answers at once, with where the trial runs and the epochs that a checkpoint already
     holds; each further step is one epoch, durable before it is reported. Where `probe` is set the step after
     the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
@@ -55,10 +56,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     the next step writes it again. Each holds `spent`, where the time since the one before went.
     """
 
-    def __new__(cls, *_: Any, **__: Any) -> "TrialActor":
-        """Starts the clock before Tune's own part, which fetches the series."""
+    def __new__(cls, config: dict[str, Any] | None = None, *_: Any, **__: Any) -> "TrialActor":
+        """Starts the clock, and executes the user's own files, before Tune's own part, which fetches the series."""
         made: TrialActor = super().__new__(cls)
         made._clock = Clock(process_age_s())
+        for code in (config or {}).get("code", ()):
+            execute(code)
         return made
 
     def setup(self, config: dict[str, Any], series: Dataset | None = None) -> None:
@@ -120,7 +123,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
             return self._give_up("diverged", f"out of memory on {self._worker()}: {_first_line(error)}")
         traceback.print_exception(error)  # Ray carries it to the sweep's log
         # A wrong shape and the like: it would fail again.
-        return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
+        where = place_of(error)  # of a user's own code
+        return self._give_up("broken", f"{where}: " * bool(where) + f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
         from lstm.tasks import registry as tasks

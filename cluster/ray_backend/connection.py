@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -66,11 +66,12 @@ def join(
     checkpoints: str,
     head_lost: Callable[[str], int] = lambda _: 1,
     meanwhile: Callable[[], object] = lambda: None,
+    packages: Sequence[str] = (),
 ) -> Iterator[Joined]:
     """Connects to the cluster at an address, or starts a local Ray that ends with this context.
 
     `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`. `meanwhile` is called
-    from a thread while Ray's processes start, which takes seconds.
+    from a thread while Ray's processes start, which takes seconds. `packages` must be installed on every node.
 
     Raises:
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
@@ -98,7 +99,7 @@ def join(
             aside.join()  # it must not be left in the middle of an import when this process ends
         with _watched(ray, address, head_lost):
             scratch.protect_token()
-            joined = check(ray, address, resources, checkpoints)
+            joined = check(ray, address, resources, checkpoints, packages)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
 
 

@@ -1,10 +1,11 @@
 """The nodes of a cluster: room for trials, and whether each can run them."""
 
+import importlib.util
 import os
 import platform
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,17 @@ class Joined:
     warnings: tuple[str, ...]
 
 
-def check(ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str) -> Joined:
-    """Check every node of the cluster: room for a trial, our packages, the checkpoints' folder."""
+def check(
+    ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str, packages: Sequence[str] = ()
+) -> Joined:
+    """Check every node of the cluster: room for a trial, our packages, the checkpoints' folder.
+
+    `packages` are those that the user's own code imports: a node must have them, too.
+    """
     nodes, gpus, slots = _room(ray, resources)
     if address:
         _check_nodes(ray, nodes, checkpoints)
+        _check_packages(ray, nodes, packages)
         nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
     else:
         _check_here(checkpoints)
@@ -176,6 +183,35 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
         ray.wait(answers, num_returns=len(answers), timeout=10)
         raise BadInput(*faults)
     _check_actors(ray, end)
+
+
+def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[str]) -> None:
+    """Whether each node has some packages; a node that has died lacks nothing.
+
+    Raises:
+        BadInput: one lacks some.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if not packages:
+        return
+    pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    task = ray.remote(num_cpus=0)(_lacking)
+    answers = [task.options(scheduling_strategy=where).remote(list(packages)) for where in pinned]
+    ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
+    faults = []
+    for node, answer in zip(nodes, answers, strict=True):
+        with suppress(ray.exceptions.RayError):
+            if lacking := ray.get(answer, timeout=0.0):
+                what = f"lacks {', '.join(lacking)}, which the spec's own code imports; install it there"
+                faults.append(f"{node['NodeManagerAddress']}: {what}")
+    if faults:
+        raise BadInput(*faults)
+
+
+def _lacking(packages: Sequence[str]) -> list[str]:
+    """On a node: those of some packages that it lacks."""
+    return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
 class _Actor:

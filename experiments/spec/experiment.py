@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, create_model
+from pydantic import Field, PrivateAttr, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
@@ -34,12 +34,20 @@ class Experiment(Section):
     storage: StorageConfig = Field(default_factory=StorageConfig)
     tracking: TrackingConfig = Field(default_factory=TrackingConfig)
 
+    _code: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def with_code(self, digests: Mapping[str, str]) -> "Experiment":
+        """The same with the SHA-256 of each of the user's own files, which are no field of a spec."""
+        made = self.model_copy()
+        made._code = digests
+        return made
+
     @property
     def base(self) -> TrialConfig:
         """The configuration around which is searched, and which `train` trains."""
         searched = {"metric": self.search.metric, "direction": self.search.direction} if self.search else {}
         parts = {"task": self.task, "data": self.data, "model": self.model, "training": self.training}
-        return TrialConfig.model_validate({**parts, **searched, "loss_on": LOSS_ON})
+        return TrialConfig.model_validate({**parts, **searched, "code": dict(self._code), "loss_on": LOSS_ON})
 
     @property
     def reach(self) -> int:

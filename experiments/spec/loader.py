@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from cluster.config import GpSampler, NoPruner
 from experiments.spec import messages, reconcile, rules
 from experiments.spec import yaml_document as yaml_file
+from experiments.spec.errors import Address
 from experiments.spec.experiment import Experiment, of_task
 from experiments.spec.rules import is_reserved
 from experiments.spec.schema import SCHEMA
@@ -23,6 +24,7 @@ from lstm.records.errors import BadInput, Fault
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
 
 SEED = "training.seed"
+Executed = Callable[[Document], Document]  # see `own_code.executed`
 MOST_ROUNDS = 20  # what gives way may have others give way
 
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
@@ -58,13 +60,19 @@ def load(
     environment: Mapping[str, str] = os.environ,
     *,
     begun: bool = False,
+    execute: Executed | None = None,
 ) -> Spec:
     """Read and check a spec; raises BadInput with all that is wrong, in the order of the file.
 
     What follows from an override gives way to it, with a note. So is noted, of a sweep that was `begun`, what would
-    merely do nothing: the version that began it may have let it pass.
+    merely do nothing: the version that began it may have let it pass. The user's own files are executed by `execute`,
+    and otherwise not.
     """
-    read = partial(yaml_file.read, path, overrides, environment)
+
+    def read(changes: Iterable[tuple[Address, str | None]] = ()) -> Document:
+        document = yaml_file.read(path, overrides, environment, changes)
+        return execute(document) if execute else document
+
     document, fits = read(), list[reconcile.Fit]()
     parts, faults = first = _checked(document)
     broken = _broken(path, environment) if faults and overrides else {fault.path for fault in faults}
@@ -80,7 +88,7 @@ def load(
         if not known >= {fault.path for fault in faults}:  # what came of giving way is not the user's fault
             raise read().refuse(first[1])
         raise document.refuse(fault for fault in faults if fault not in passed)
-    experiment = of_task(document.filled).model_validate(document.filled)
+    experiment = of_task(document.filled).model_validate(document.filled).with_code(document.code)
     written = _unfilled(experiment.model_dump(), document.written, document.filled)
     notes = (*reconcile.notes(fits, experiment.model_dump()), *passed.values())
     return Spec(experiment, written, document, Path(path).parent, notes)
@@ -129,7 +137,8 @@ def comparable(spec: Spec) -> dict[str, Any]:
     """All that must not change between runs of a sweep, by dotted path: changed, its trials can't be compared."""
     flat = dict(_flat(spec.written, ()))
     fixed = (path for path in sorted(flat) if not any(_below(path, free) for free in FREE))
-    return {path: flat[path] for path in fixed if path not in YOUNGER or flat[path] != YOUNGER[path]}
+    own = {path: flat[path] for path in fixed if path not in YOUNGER or flat[path] != YOUNGER[path]}
+    return own | {f"the code in {file}, SHA-256,": digest for file, digest in sorted(spec.document.code.items())}
 
 
 def from_environment(spec: Spec) -> dict[str, str]:

@@ -95,7 +95,7 @@ def _message(found: list[ErrorDetails], at: Address, document: Document) -> str:
     came = _came(at, document)
     filled = value_at(document.filled, at)
     if len({e["loc"] for e in found}) > 1 or error["type"].endswith("_type") or error["type"] == "int_from_float":
-        return f"{came}, must be {_wanted(node)}{_hint(filled, node)}"
+        return f"{came}, must be {_wanted(node)}{_hint(filled, node)}{near(str(filled), _names(node))}"
     allowed = [str(v) for v in schema.allowed(node)]
     if allowed:
         return f"{came}, must be {listed(allowed, 'or')}{near(str(filled), allowed)}"
@@ -138,6 +138,9 @@ def _kind(value: Any) -> str:
 def _wanted(node: Mapping[str, Any]) -> str:
     """What a field may be, of any of its types."""
     members = [m for m in node.get("anyOf", [node]) if m.get("type") != "null"]
+    if _takes_own(members):
+        own = [str(member["description"]) for member in members if "pattern" in member]
+        return listed([*_names(node), *own])
     words = []
     for member in members:
         kind, allowed = member.get("type"), [str(v) for v in schema.allowed(member)]
@@ -155,6 +158,17 @@ def _wanted(node: Mapping[str, Any]) -> str:
         words.append(f"{word} ({bounds})" if bounds and not allowed else word)
     about = f". {node['description'].rstrip('.')}" if len(words) > 1 and "description" in node else ""
     return listed(words, "or") + about
+
+
+def _names(node: Mapping[str, Any]) -> list[str]:
+    """The names that a field of names or of other text may be."""
+    members = node.get("anyOf", ())
+    return [str(value) for member in members for value in schema.allowed(member)] if _takes_own(members) else []
+
+
+def _takes_own(members: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a field is one of some names, or a user's own as `FILE.py:Class`."""
+    return any("pattern" in member and "description" in member for member in members)
 
 
 def _bounds(node: Mapping[str, Any]) -> str:

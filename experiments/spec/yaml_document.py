@@ -33,6 +33,7 @@ class Document:
     lines: Mapping[Address, Place] = field(repr=False)
     names: Mapping[str, str] = field(repr=False)  # the environment's values, and the ${NAME} to show for each
     lacking: tuple[Wrong, ...] = ()  # where the environment has no value, which `filled` then lacks
+    code: Mapping[str, str] = field(default_factory=dict)  # of files of the user's that were executed: their SHA-256
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -16,7 +16,7 @@ from lstm.records.trial import counted
 def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    made = as_begun(make(lookup.spec(named, where, overrides), where, to_look=True))
+    made = as_begun(make(lookup.spec(named, where, overrides, execute=True), where, to_look=True))
     _check_room(made)
     plan = describe(made)
     if as_json:

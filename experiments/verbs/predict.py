@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
+from experiments.spec import own_code
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import BadInput
@@ -55,6 +56,7 @@ def main(
     if output == "-":
         output = None
     options = {name: value for name, value in options.items() if value is not None}
+    own_code.ready(TrialConfig.model_validate(chosen.config).code, lookup.spec_folder(named, where))
     maker = _by_trial(sweep, chosen, options) if model is None else _by_rival(found, sweep, chosen, model, options)
     made = maker(source, Path()) if source else _own_forecast(maker, *lookup.source(named, where))
     by = f"trial {chosen.number}" if model is None else model

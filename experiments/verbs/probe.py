@@ -17,6 +17,7 @@ from experiments.cli import emit
 from experiments.home import Home
 from experiments.plan import make
 from experiments.recovery import moved_home
+from experiments.spec import own_code
 from experiments.terminal.formats import console
 from experiments.terminal.live import LEAST
 from experiments.verbs.predict import choose, load
@@ -125,7 +126,8 @@ def _measure(
 
     (trial,) = (each for each in sweep.trials if each.number == number)
     loaded = load(sweep, trial)
-    plan = make(lookup.spec(named, found.home), found.home)
+    plan = make(lookup.spec(named, found.home, execute=True), found.home)
+    own_code.ready(loaded.config.code, plan.spec.folder)
     if loaded.fingerprint != plan.series.fingerprint:
         raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
     device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number

@@ -53,7 +53,7 @@ def main(
     from cluster.study.lease import HeldError
 
     where = Home.at(home)
-    plan = make(lookup.spec(named, where, overrides), where)
+    plan = make(lookup.spec(named, where, overrides, execute=True), where)
     if address:
         connection.check_address(address)
     known = stored.facts(plan.order.study_url, plan.order.name)

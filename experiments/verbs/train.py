@@ -32,7 +32,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> i
     from lstm.training import loop
 
     where = Home.at(home)
-    plan = as_begun(make(lookup.spec(named, where, overrides), where))
+    plan = as_begun(make(lookup.spec(named, where, overrides, execute=True), where))
     address = f"{plan.order.sweep_folder}/train"
     found = checkpoint.load(address)
     plan = _gone_on(plan, found) if found else plan

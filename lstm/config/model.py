@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lstm.config.code import REFERENCE
 from lstm.config.section import Section
 from lstm.records.errors import Fault
 
@@ -24,7 +25,12 @@ Variant = Literal[
 class ModelConfig(Section):
     """The recurrent network; terms are PyTorch's."""
 
-    cell: Literal["rnn", "gru", "lstm"] = Field("lstm", description="Recurrent cell, as in torch.nn.")
+    cell: Literal["rnn", "gru", "lstm"] | Annotated[str, Field(pattern=REFERENCE, description="FILE.py:Class")] = Field(
+        "lstm",
+        description="Recurrent cell, as in torch.nn, or your own as FILE.py:Class, the file beside the spec: built as "
+        "Class(input_size, hidden_size), one layer in one direction, from inputs (batch, time, input) and a state "
+        "(None at the start) to outputs (batch, time, hidden_size) and a state.",
+    )
     variant: Variant | None = Field(
         None,
         description='A variant of "LSTM: A Search Space Odyssey" (Greff et al., 2017) in place of torch.nn.LSTM: '

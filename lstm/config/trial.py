@@ -27,7 +27,8 @@ class TrialConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
     direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
-    # No spec has it. What an earlier version wrote lacks it, and has the loss that was taken then.
+    # No spec has these. What an earlier version wrote lacks the loss, and has the one that was taken then.
+    code: dict[str, str] = Field(default_factory=dict, description="SHA-256 of each file of the user's, by its name.")
     loss_on: LossOn = Field("all", description="Targets that count in training: all, or those that were measured.")
 
     @model_serializer(mode="wrap")
@@ -36,6 +37,8 @@ class TrialConfig(Section):
         tree: dict[str, Any] = write(self)
         if self.loss_on == "all":
             tree.pop("loss_on", None)
+        if not self.code:
+            tree.pop("code", None)
         return tree
 
     @model_validator(mode="after")

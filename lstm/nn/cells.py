@@ -1,6 +1,6 @@
 """The recurrent cells by name: what builds each, how its gates start, how it runs over sequences of any length.
 
-A new cell is a class of torch.nn's interface (batch_first) and a line in `CELLS`.
+A new cell is a class of torch.nn's interface (batch_first) and a line in `CELLS`; a user's own is in `own_cell.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lstm.config.code import find, is_reference
 from lstm.config.model import ModelConfig
+from lstm.nn.own_cell import OwnCell, State
 from lstm.nn.variants import VARIANTS, LstmVariant
 
-Cell = nn.RNNBase | LstmVariant
-State = Tensor | tuple[Tensor, ...]
+Cell = nn.RNNBase | LstmVariant | OwnCell
 CELLS: Mapping[str, Callable[..., Cell]] = {
     "rnn": partial(nn.RNN, batch_first=True),  # tanh
     "gru": partial(nn.GRU, batch_first=True),
@@ -24,8 +25,18 @@ CELLS: Mapping[str, Callable[..., Cell]] = {
 }
 
 
-def build(model: ModelConfig, inputs: int, lookback: int) -> Cell:
-    """The cell that a configuration describes, over so many input columns; its weights come from torch's generator."""
+def build(model: ModelConfig, inputs: int, lookback: int, code: Mapping[str, str] | None = None) -> Cell:
+    """The cell that a configuration describes, over so many input columns; its weights come from torch's generator.
+
+    `code` are the digests of a configuration's own files.
+
+    Raises:
+        BadInput: the cell is a user's, and its file was not executed in this process.
+    """
+    dropout = model.dropout if model.num_layers > 1 else 0.0
+    if is_reference(model.cell):
+        made = find(model.cell, code or {})
+        return OwnCell(made, inputs, model.hidden_size, model.num_layers, dropout, bidirectional=model.bidirectional)
     # As with dropout between the layers of one: where a search draws what does not go together, it does nothing.
     name = model.variant if model.variant and model.cell == "lstm" else model.cell
     cell = CELLS[name](
@@ -33,7 +44,7 @@ def build(model: ModelConfig, inputs: int, lookback: int) -> Cell:
         model.hidden_size,
         model.num_layers,
         # torch.nn applies dropout between layers only, and warns where there is one layer.
-        dropout=model.dropout if model.num_layers > 1 else 0.0,
+        dropout=dropout,
         bidirectional=model.bidirectional,
     )
     if model.forget_bias is not None and model.cell == "lstm" and name != "no_forget_gate":
@@ -56,7 +67,7 @@ def set_forget_bias(cell: Cell, bias: float | Literal["chrono"], longest: int) -
         ValueError: the cell has no forget gate.
     """
     switches = cell.switches if isinstance(cell, LstmVariant) else VARIANTS["no_peepholes"]
-    if isinstance(cell, nn.RNN | nn.GRU) or not switches.forget_gate:
+    if isinstance(cell, nn.RNN | nn.GRU | OwnCell) or not switches.forget_gate:
         raise ValueError("this cell has no forget gate")
     for name, parameter in cell.named_parameters():
         if not name.startswith("bias_ih"):
@@ -89,7 +100,7 @@ def run(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | Non
         The last layer's states `(batch, time, directions * hidden)`, 0 beyond a sequence's length, and the state after
         each sequence's last step. Backwards a sequence starts at its last step that counts.
     """
-    if isinstance(cell, LstmVariant):
+    if isinstance(cell, LstmVariant | OwnCell):
         return cell(x, state, lengths)  # type: ignore[no-any-return] # torch leaves it untyped
     if lengths is None:
         return cell(x, state)  # type: ignore[no-any-return]

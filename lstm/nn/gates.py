@@ -5,7 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from lstm.nn.cells import Cell, State
+from lstm.nn.cells import Cell
+from lstm.nn.own_cell import OwnCell, State
 from lstm.nn.variants import LstmVariant
 
 Inside = dict[str, Tensor]
@@ -24,8 +25,10 @@ def trace(cell: Cell, x: Tensor, state: State | None = None) -> Inside:
         Each `(layer * direction, batch, time, hidden)`, step t being that of x at t in both directions. LSTM:
         input_gate, forget_gate, output_gate, candidate, cell, hidden, without the gates that a variant lacks; with
         coupled gates forget_gate is 1 - input_gate. GRU, in torch.nn.GRU's equations: reset_gate, update_gate,
-        candidate, hidden. RNN: hidden.
+        candidate, hidden. RNN: hidden. Of a user's own cell nothing is known.
     """
+    if isinstance(cell, OwnCell):
+        return {}
     if isinstance(cell, nn.LSTM | LstmVariant):
         found = _lstm(_variant(cell), x, state)
     else:

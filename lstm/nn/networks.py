@@ -1,10 +1,13 @@
 """The networks: recurrent layers over the steps of a sequence, and a linear head."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from lstm.config.model import ModelConfig
 from lstm.nn import cells
+from lstm.nn.own_cell import State
 
 EVALUATION_BATCH = 512  # sequences at most
 EVALUATION_CELLS = 2**24  # hidden states of a layer at most (64 MiB), or one sequence's
@@ -26,11 +29,12 @@ class Forecaster(nn.Module):
         lookback: int,
         horizon: int,
         warmup: int = 0,
+        code: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.targets, self.futures = model, targets, futures
         self.horizon, self.warmup = horizon, warmup
-        self.cell = cells.build(model, inputs, lookback)
+        self.cell = cells.build(model, inputs, lookback, code)
         width = (1 + model.bidirectional) * model.hidden_size
         self.head = nn.Linear(width, horizon * targets)
         if futures:
@@ -115,11 +119,19 @@ class SequenceNetwork(nn.Module):
     """
 
     def __init__(
-        self, model: ModelConfig, *, inputs: int, outputs: int, longest: int, every: bool, warmup: int = 0
+        self,
+        model: ModelConfig,
+        *,
+        inputs: int,
+        outputs: int,
+        longest: int,
+        every: bool,
+        warmup: int = 0,
+        code: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.every, self.warmup = model, every, warmup
-        self.cell = cells.build(model, inputs, longest)
+        self.cell = cells.build(model, inputs, longest, code)
         self.head = nn.Linear((1 + model.bidirectional) * model.hidden_size, outputs)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -133,7 +145,7 @@ class SequenceNetwork(nn.Module):
         return outputs
 
 
-def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, cells.State | None]:
+def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, State | None]:
     """What is left of `(batch, time, input)` after the first steps, and the state that those built, no gradient."""
     if not steps:
         return inputs, None

@@ -3,6 +3,7 @@
 import itertools
 import time
 
+from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
@@ -57,6 +58,8 @@ def _kept(model: ModelConfig) -> tuple[int, int, int]:
 
     Measured as a process's peak at look-back 168, hidden size 32, batches of 1024, one to three layers, and rounded up.
     """
+    if is_reference(model.cell):  # anything may be kept of each step; as of the largest of ours
+        return 10, 19, 5 * model.num_layers + 3
     if model.variant is None:
         return 16, 0, 3 if model.cell == "lstm" and not model.bidirectional else 7
     return 10, 19 if model.variant == "full_gate_recurrence" else 13, 5 * model.num_layers + 3

@@ -27,7 +27,12 @@ POOL = 16  # batches among which sequences are grouped by length
 def build(config: TrialConfig, facts: SequenceFacts) -> SequenceNetwork:
     """The network: it answers once, with a number for each class."""
     return SequenceNetwork(
-        config.model, inputs=facts.inputs, outputs=len(facts.targets), longest=facts.longest, every=False
+        config.model,
+        inputs=facts.inputs,
+        outputs=len(facts.targets),
+        longest=facts.longest,
+        every=False,
+        code=config.code,
     )
 
 

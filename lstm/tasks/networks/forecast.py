@@ -41,6 +41,7 @@ def build(config: TrialConfig, facts: SeriesFacts) -> Forecaster:
         lookback=section.lookback,
         horizon=section.horizon,
         warmup=min(config.training.warmup_steps, section.lookback - 1),  # a search may draw a shorter look-back
+        code=config.code,
     )
 
 

@@ -6,7 +6,7 @@ Sutskever & Vinyals, 2014). The judged text and its context are the same whateve
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from lstm.judging.language_model import symbols as symbol_items
 from lstm.nn import cells
 from lstm.nn.gates import trace
 from lstm.nn.networks import warm_up
+from lstm.nn.own_cell import State, detached
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput
 from lstm.records.figures import Passage
@@ -45,13 +46,13 @@ class LanguageNetwork(nn.Module):
     The embedding is as wide as the layers; it equals weights on one-hot inputs.
     """
 
-    def __init__(self, model: ModelConfig, symbols: int, lookback: int) -> None:
+    def __init__(self, model: ModelConfig, symbols: int, lookback: int, code: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.embedding = nn.Embedding(symbols, model.hidden_size)
-        self.cell = cells.build(model, model.hidden_size, lookback)
+        self.cell = cells.build(model, model.hidden_size, lookback, code)
         self.head = nn.Linear(model.hidden_size, symbols)
 
-    def forward(self, symbols: Tensor, state: cells.State | None = None, warmup: int = 0) -> tuple[Tensor, cells.State]:
+    def forward(self, symbols: Tensor, state: State | None = None, warmup: int = 0) -> tuple[Tensor, State]:
         """The same; the first `warmup` steps only build the state and have no logits."""
         inputs = self.embedding(symbols)
         if warmup:
@@ -62,7 +63,7 @@ class LanguageNetwork(nn.Module):
 
 def build(config: TrialConfig, facts: TextFacts) -> LanguageNetwork:
     """The network that a configuration describes; its weights come from torch's generator."""
-    return LanguageNetwork(config.model, len(facts.targets), config.data_as(TextData).lookback)
+    return LanguageNetwork(config.model, len(facts.targets), config.data_as(TextData).lookback, config.code)
 
 
 class Chunk(NamedTuple):
@@ -82,7 +83,7 @@ class Feed:
         self._warmup = min(config.training.warmup_steps, self._steps - 1)  # a search may draw shorter chunks
         self._words = config.data_as(TextData).unit == "words"
         self._chunks = language_data.chunks(data, self._streams, self._steps)
-        self._state: cells.State | None = None
+        self._state: State | None = None
         self.items = self._chunks * self._streams
         hidden, symbols = config.model.hidden_size, data.inputs
         self.step_numbers = 2 * hidden + 4 * symbols  # embeddings; logits with their probabilities and gradients
@@ -141,11 +142,6 @@ class Feed:
         else:
             loss = cross_entropy(network, self._data.ids, start, min(start + some, stop), context=0)
         return named(loss, words=self._words)
-
-
-def detached(state: cells.State) -> cells.State:
-    """A state through which no gradient flows."""
-    return state.detach() if isinstance(state, Tensor) else tuple(part.detach() for part in state)
 
 
 def subject(network: nn.Module, data: Text, config: TrialConfig) -> Subject:
@@ -217,7 +213,7 @@ def _read(
     length = -(-(stop - start) // streams)
     own = start + length * np.arange(streams)[:, None]
     size = _piece(streams, network.head.out_features, network.head.in_features)
-    state: cells.State | None = None
+    state: State | None = None
     for first in range(-context, length, size):
         places = own + np.arange(first, min(first + size, length))
         counts = (places >= own) & (places < stop)
@@ -295,7 +291,7 @@ def sample(network: nn.Module, prompt: Sequence[int], *, steps: int, temperature
 def _drawn(
     network: nn.Module,
     symbol: Tensor,
-    state: cells.State | None,
+    state: State | None,
     steps: int,
     temperature: float,
     generator: torch.Generator,

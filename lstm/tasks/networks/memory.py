@@ -37,6 +37,7 @@ def build(config: TrialConfig, facts: ProblemFacts) -> SequenceNetwork:
         longest=section.steps,
         every=section.problem != "adding",
         warmup=config.training.warmup_steps,
+        code=config.code,
     )
 
 

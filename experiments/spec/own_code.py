@@ -1,0 +1,84 @@
+"""A user's own files that a spec names as `FILE.py:Class`: which there are, and how they come to be executed.
+
+Only `plan`, `run`, `train`, `predict` and `probe` execute them, and never one that lies in a home or a store.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.spec.yaml_document import Document
+from experiments.spec.yaml_parser import value_at
+from lstm.config.code import Code, execute, file_of, is_reference, read
+from lstm.records.errors import BadInput, Fault
+
+CELL = "model.cell"
+
+
+def references(filled: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a document names code of the user's, and what it names there."""
+    first = value_at(filled, ("search", "first"))
+    places: list[tuple[str | int, ...]] = [("task",), ("model", "cell")]
+    choices = value_at(filled, ("search", "space", CELL, "choices"))
+    if isinstance(choices, list):
+        places += [("search", "space", CELL, "choices", number) for number in range(len(choices))]
+    if isinstance(first, list):
+        places += [("search", "first", number, CELL) for number in range(len(first))]
+    for at in places:
+        name = value_at(filled, at)
+        if is_reference(name):
+            yield at, str(name)
+
+
+def executed(document: Document, folder: Path, place: str | None = None) -> Document:
+    """The document with the digests of the files that it names, which are executed.
+
+    Args:
+        document: A spec.
+        folder: Where the files' names start: that of the original spec.
+        place: `--code`: another place of the one file that it names.
+
+    Raises:
+        BadInput: a file can't be read, or raises.
+    """
+    named: dict[str, tuple[str | int, ...]] = {}
+    for at, name in references(document.filled):
+        named.setdefault(file_of(name), at)
+    if place is not None and len(named) != 1:
+        what = "names no code of its own" if not named else f"names {len(named)} files"
+        raise BadInput(f"--code {place}: would do nothing: {document.path} {what}; leave it out")
+    found, faults = list[Code](), list[Fault]()
+    for file, at in named.items():
+        try:
+            code = read(Path(place) if place else folder / file, file)
+            execute(code)
+            found.append(code)
+        except BadInput as error:
+            faults += [Fault(".".join(map(str, at)), message) for message in error.messages]
+    if faults:
+        raise document.refuse(faults)
+    return replace(document, code={code.file: code.digest for code in found})
+
+
+def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) -> None:
+    """Executes the files that a trial was trained with.
+
+    Raises:
+        BadInput: one can't be read, raises, or is another than the trial's; with both digests.
+    """
+    if place is not None and len(digests) != 1:
+        raise BadInput(f"--code {place}: would do nothing: the trial has {len(digests)} files of code; leave it out")
+    for file, digest in digests.items():
+        code = read(Path(place) if place else folder / file, file)
+        if code.digest != digest:
+            raise BadInput(
+                f"{place or folder / file}: is not the code that the trial was trained with: its SHA-256 is "
+                f"{code.digest[:12]}, the trial's {digest[:12]}; name the right file with --code FILE"
+            )
+        execute(code)
+
+
+def names(found: Sequence[tuple[Any, str]]) -> list[str]:
+    """The references among what `references` gives, each once."""
+    return list(dict.fromkeys(name for _, name in found))

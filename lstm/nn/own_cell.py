@@ -1,0 +1,123 @@
+"""A user's own cell: one layer in one direction by the user; stacked, reversed and dropped out by us."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lstm.config.code import place_of
+from lstm.records.errors import BadInput
+
+State = Tensor | tuple[Any, ...]  # of our cells tensors, of a user's whatever that takes: tensors in tuples
+TOLERANCE = 1e-4  # between a sequence read at once and in two parts
+
+
+class OwnCell(nn.Module):
+    """Layers of a user's cell, in one direction or in both.
+
+    A layer is built as `made(input_size, hidden_size)`. It is called with `(batch, time, input)` and a state, None at
+    first, and gives `(batch, time, hidden)` and a state.
+    """
+
+    def __init__(
+        self,
+        made: Callable[[int, int], nn.Module],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        *,
+        bidirectional: bool,
+    ) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.dropout, self.bidirectional = dropout, bidirectional
+        ways = 1 + bidirectional
+        widths = [input_size] + [ways * hidden_size] * (num_layers - 1)
+        self.layers = nn.ModuleList(made(width, hidden_size) for width in widths for _ in range(ways))
+
+    def forward(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """Runs over sequences that may differ in length; see `cells.run`. A state is that of each layer, way by way.
+
+        Where they differ there is no state, before and after: which of its dimensions is the batch is not known.
+        """
+        if lengths is None or bool((lengths == x.shape[1]).all()):
+            return self._of_one_length(x, state)
+        assert state is None
+        # A cell may be anything, so that only what has one length can be run together.
+        outputs = x.new_zeros(len(x), x.shape[1], (1 + self.bidirectional) * self.hidden_size)
+        for length in sorted(set(lengths.tolist())):
+            rows = (lengths == length).nonzero().to(x.device)
+            found, _ = self._of_one_length(x[rows[:, 0], :length], None)
+            outputs = outputs.index_put((rows, torch.arange(length, device=x.device)), found)
+        return outputs, ()
+
+    def _of_one_length(self, x: Tensor, state: State | None) -> tuple[Tensor, tuple[Any, ...]]:
+        ways, ends = 1 + self.bidirectional, list[Any]()
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+            outputs = []
+            for way in range(ways):
+                number = layer * ways + way
+                found, end = self.layers[number](x.flip(1) if way else x, None if state is None else state[number])
+                outputs.append(found.flip(1) if way else found)
+                ends.append(end)
+            x = torch.cat(outputs, dim=-1) if ways > 1 else outputs[0]
+        return x, tuple(ends)
+
+
+def detached(state: Any) -> Any:
+    """A state through which no gradient flows."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple | list):
+        return tuple(detached(part) for part in state)
+    return state
+
+
+def check(made: Callable[[int, int], nn.Module], name: str) -> None:
+    """Whether a class is a cell as it must be, tried on a small input.
+
+    Raises:
+        BadInput: it is not; the message says in what, with the line where it raises.
+    """
+    wrong = f"{name}: as model.cell"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            cell = made(3, 4)
+            if not isinstance(cell, nn.Module):
+                raise BadInput(f"{wrong}: {type(cell).__name__} is no torch.nn.Module")
+            cell.eval()
+            x = torch.linspace(-1, 1, 2 * 6 * 3).reshape(2, 6, 3)
+            with torch.no_grad():
+                outputs = _pair(cell(x, None), wrong)
+                first = _pair(cell(x[:, :4], None), wrong)
+                second = _pair(cell(x[:, 4:], first[1]), wrong)
+            trained = cell(x, None)[0]
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(f"{place_of(error) or name}: as model.cell: {type(error).__name__}: {error}") from error
+    if tuple(outputs[0].shape) != (2, 6, 4):
+        shape = tuple(outputs[0].shape)
+        raise BadInput(f"{wrong}: gives outputs of the shape {shape}, must be (batch, time, hidden_size) = (2, 6, 4)")
+    if not bool(torch.isfinite(outputs[0]).all()):
+        raise BadInput(f"{wrong}: gives outputs that are not finite for inputs between -1 and 1")
+    whole = torch.cat([first[0], second[0]], dim=1)
+    if not torch.allclose(outputs[0], whole, atol=TOLERANCE, rtol=TOLERANCE):
+        raise BadInput(
+            f"{wrong}: gives other outputs where a sequence is read in two parts, with the state of the first: an "
+            "output may depend on the steps before it and the state alone, and the state must hold all of that"
+        )
+    if not trained.requires_grad:
+        raise BadInput(f"{wrong}: has nothing to train: its outputs depend on no parameter")
+
+
+def _pair(answer: Any, wrong: str) -> tuple[Tensor, Any]:
+    if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[0], Tensor):
+        raise BadInput(f"{wrong}: must give two things, outputs (batch, time, hidden_size) and a state")
+    return answer
