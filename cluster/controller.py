@@ -71,9 +71,6 @@ class TrialController:
         stop: Where the end is asked for.
         record: Receives the events.
         patience: Calls the study, which may be away.
-
-    Raises:
-        Unreachable: the study is away for too long.
     """
 
     def __init__(
@@ -94,24 +91,16 @@ class TrialController:
         self._live: dict[str, Attempt] = {}
         self._queue = TrialQueue(study, patience)
         self._saved = TrialCheckpoints(
-            study,
-            checkpoints,
-            studies=order["studies"],
-            keep_best=keep_best,
-            base=self._queue.base,
-            insist=patience,
-            record=record,
+            study, checkpoints, studies=order["studies"], keep_best=keep_best, insist=patience, record=record
         )
         self._unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
         self._raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
         self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
-        sweep = self._insist(study.sweep)
-        self._workers, self._beside = Workers(time.monotonic), sweep.beside
-        self._rules = StopRules(study.search.stop if study.search else StopConfig(), sweep, stop)
+        self._workers, self._beside = Workers(time.monotonic), (0, NOTHING)
+        self._rules = StopRules(study.search.stop if study.search else StopConfig(), study.base.direction, stop)
         self._endings = Endings(
             study,
-            sweep,
             queue=self._queue,
             saved=self._saved,
             rules=self._rules,
@@ -119,7 +108,21 @@ class TrialController:
             insist=patience,
             record=record,
         )
-        self._saved.strip_again(sweep)
+
+    def open(self) -> None:
+        """Starts from the sweep as its study knows it, before the first trial is asked for.
+
+        Weights that a killed driver left are removed, and the sweep is ended where `search.stop` says so already.
+
+        Raises:
+            Unreachable: the study is away for too long.
+        """
+        sweep = self._insist(self._study.sweep)
+        self._beside = sweep.beside
+        self._queue.open(sweep)
+        self._rules.open(sweep)
+        self._endings.open(sweep)
+        self._saved.open(sweep)
         self._endings.check_target()
         self._rules.check_failures()
 

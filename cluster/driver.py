@@ -186,6 +186,7 @@ def _drive(
         record=record,
         patience=patience,
     )
+    controller.open()
     with deadline(_hours(order), stop):
         workplace.run(controller, series, order.name)
     if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):

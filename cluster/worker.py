@@ -3,9 +3,9 @@
 PyTorch, which takes a second to import, is imported when a worker begins, so that a driver starts its workers sooner.
 """
 
+import logging
 import os
 import time
-import traceback
 from bdb import BdbQuit
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +25,7 @@ from lstm.records.goodput import NOTHING
 # Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
 # host may have more luck.
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, *[5.0] * 11)
+LOG = logging.getLogger(__name__)
 
 
 class _Storage(Exception):
@@ -141,7 +142,7 @@ class TrialWorker:
             self._epochs = None
             device.release(self._device)
             return self._give_up("diverged", f"out of memory on {self._named()}: {_first_line(error)}")
-        traceback.print_exception(error)  # it comes to the sweep's log
+        LOG.error("trial %d fails", self._order["number"], exc_info=error)  # it comes to the sweep's log
         # A wrong shape and the like: it would fail again.
         return self._give_up("broken", f"{type(error).__name__}: {_first_line(error)}")
 
@@ -202,7 +203,7 @@ class TrialWorker:
             try:
                 numbers, trouble = dict(probe(tasks.subject(found, self._series)).numbers), ""
             except Exception as error:
-                traceback.print_exc()
+                LOG.exception("trial %d can't be probed", self._order["number"])
                 trouble = f"{type(error).__name__}: {_first_line(error)}"
         best_epoch = found.state.best_epoch if found else 0
         measured = Probed(numbers, best_epoch, time.time_ns() // 1_000_000, trouble)

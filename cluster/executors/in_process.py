@@ -1,10 +1,10 @@
 """This process as an executor: one trial at a time, for a debugger and a notebook; Ray is not imported."""
 
 import itertools
+import logging
 import os
 import socket
 import time
-import traceback
 from bdb import BdbQuit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ from lstm.records.errors import BadInput
 if TYPE_CHECKING:
     from cluster.controller import TrialController
 
+LOG = logging.getLogger(__name__)
 LOOK_S = 0.05  # between two looks whether a trial may be tried again
 
 
@@ -97,7 +98,7 @@ def _run_next(controller: "TrialController", worker: TrialWorker, trial_id: str,
     try:
         (worker.begin if is_first else worker.take)(order)
     except Exception as error:
-        traceback.print_exc()
+        LOG.exception("no trial can be begun")
         controller.stop.now(f"this process can't train: {type(error).__name__}: {error}", 1)
     while not controller.stop.reason:
         result = worker.step()

@@ -130,7 +130,7 @@ def _driver(url: str, sampler: str, trials: int) -> TrialController:
         base=json.loads(base.model_dump_json()), checkpoints="/nowhere", n_trials=trials, comparable={"a": 1}
     )
     stop = Stop()
-    return TrialController(
+    made = TrialController(
         study,
         checkpoints="/nowhere",
         keep_best=False,
@@ -140,6 +140,8 @@ def _driver(url: str, sampler: str, trials: int) -> TrialController:
         record=_pass_over,
         patience=Patience(url, lambda: True, stop, _pass_over),
     )
+    made.open()
+    return made
 
 
 def _pass_over(_: Event) -> None:

@@ -134,9 +134,42 @@ def tune(quick_path, trial_config, monkeypatch):
             record=events.append,
             patience=Patience(study.url, held, stop, events.append),
         )
+        made.open()
         return Tune(made, study, events, stop)
 
     return make
+
+
+def test_a_controller_asks_nothing_and_removes_nothing_until_it_is_opened(tune, trained, quick_path, monkeypatch):
+    t = tune(keep_best=True)
+    trial_id, config = t.start()
+    trained(config)
+    t.last(trial_id, [epoch(1, 0.5, "max_epochs")])
+    _, config = t.start()  # its driver is killed here
+    t.study.search = SearchConfig.model_validate(SEARCH | {"stop": {"target": 0.9}})
+    asked, loaded = [], []
+    engine = t.study._study._storage._backend.engine
+    sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *_: asked.append(1))
+    monkeypatch.setattr(t.study, "sweep", lambda: asked.append("sweep"))
+    monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: loaded.append(1))
+    stop = Stop()
+    made = TrialController(
+        t.study,
+        checkpoints=str(quick_path / "kept"),
+        keep_best=True,
+        order={"cpus": 1, "gpus": 0.0, "probe": False, "studies": ("",)},
+        limit=lambda: 8,
+        stop=stop,
+        record=t.events.append,
+        patience=Patience(t.study.url, lambda: True, stop, t.events.append),
+    )
+    assert (asked, loaded, stop.reason) == ([], [], "")
+    assert made._queue.ready == []
+    monkeypatch.undo()
+    made.open()
+    assert asked
+    assert "target" in stop.reason
+    assert [number for _, number in made._queue.ready] == [config["number"]]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from ray import tune
 
 from cluster import controller, driver, opening
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
+from cluster.decisions import End
 from cluster.executors import ray_tune
 from cluster.interrupts import Stop
 from cluster.order import Memory, Order
@@ -285,9 +286,9 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
     checkpoint.write(address, 1, checkpoint.Checkpoint(config, dataset.Facts.of(series), first.state))
     made.report(number, [first])
     made._study.tell = lambda *_, **__: 1 / 0
-    decision = {"state": "PRUNED", "value": first.value, "best_epoch": 1, "reason": "pruned after epoch 1"}
+    end = End("PRUNED", first.value, (1,), "pruned after epoch 1", checkpoint=address, at_ms=5)
     with pytest.raises(ZeroDivisionError):
-        made.end(number, decision | {"diverged": False, "checkpoint": address, "at_ms": 5})
+        made.end(number, end)
     outcome, events, _ = drive(todo)
     assert (outcome.complete, outcome.sweep.trials[0].state) == (True, "PRUNED")
     mine = [type(e).__name__ for e in events if getattr(e, "number", None) == 0]
@@ -361,7 +362,7 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
     todo = order()
     made = opening.open_study(todo, load(todo.base.data, tmp_path))
     number = made.ask()
-    made.end(number, {"state": "FAIL", "value": None, "diverged": False, "reason": "x"})
+    made.end(number, End("FAIL", reason="x"))
     notes = []
     done = threading.Event()
     driver._replay(made.sweep(), Memory(print, lambda: 1 / 0), Stop(), notes.append, done)
@@ -380,7 +381,7 @@ def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     todo = order()
     made = opening.open_study(todo, load(todo.base.data, tmp_path))
     for reason in ("base", "a", "b", "c", "d"):
-        made.end(made.ask(), {"state": "FAIL", "value": None, "diverged": False, "reason": reason})
+        made.end(made.ask(), End("FAIL", reason=reason))
     stop = Stop()
     outcome = driver._outcome(todo, made, made.sweep(), stop, replayed=True)
     assert (outcome.complete, outcome.code) == (True, 1)
