@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from cluster import messages
 from cluster.config import StopConfig
 from cluster.goodput import Workers
 from cluster.interrupts import Stop
-from cluster.messages import OUT_OF_MEMORY, RAISED, Failure, Probed, Started, killed_for_memory, what_ray_said, why_lost
+from cluster.messages import FINISHED, OUT_OF_MEMORY, RAISED, Failure, Handle, Probed, Started
 from cluster.space import suggest
 from cluster.study.lease import OUTAGE_S
 from cluster.study.retry import Patience, Unreachable
@@ -35,7 +36,6 @@ LOSSES = 5  # attempts that may end with their process before a trial counts as 
 # And with a host that has no memory left before it counts as one that has no room: once it may be the others' fault.
 MEMORY_LOSSES = 2
 UNBORN = 4  # attempts at one trial that bring no worker to life, while no other lives, before the sweep ends
-FINISHED = "FINISHED"  # in place of a config: none will come any more
 AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
 T = TypeVar("T")
 
@@ -71,10 +71,6 @@ class TrialController:
         stop: Where the end is asked for.
         record: Receives the events.
         patience: Calls the study, which may be away.
-        kill: Ends an actor, by its handle, that may be gone already.
-
-    Raises:
-        Unreachable: the study is away for too long.
     """
 
     def __init__(
@@ -88,32 +84,23 @@ class TrialController:
         stop: Stop,
         record: Record,
         patience: Patience,
-        kill: Callable[[Any], None],
     ) -> None:
-        self.stop, self._insist, self._kill = stop, patience, kill
+        self.stop, self._insist = stop, patience
         self._study = study
         self._order, self._limit, self._record = dict(order), limit, record
         self._live: dict[str, Attempt] = {}
         self._queue = TrialQueue(study, patience)
         self._saved = TrialCheckpoints(
-            study,
-            checkpoints,
-            studies=order["studies"],
-            keep_best=keep_best,
-            base=self._queue.base,
-            insist=patience,
-            record=record,
+            study, checkpoints, studies=order["studies"], keep_best=keep_best, insist=patience, record=record
         )
         self._unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
         self._raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
         self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
         self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
-        sweep = self._insist(study.sweep)
-        self._workers, self._beside = Workers(time.monotonic), sweep.beside
-        self._rules = StopRules(study.search.stop if study.search else StopConfig(), sweep, stop)
+        self._workers, self._beside = Workers(time.monotonic), (0, NOTHING)
+        self._rules = StopRules(study.search.stop if study.search else StopConfig(), study.base.direction, stop)
         self._endings = Endings(
             study,
-            sweep,
             queue=self._queue,
             saved=self._saved,
             rules=self._rules,
@@ -121,7 +108,21 @@ class TrialController:
             insist=patience,
             record=record,
         )
-        self._saved.strip_again(sweep)
+
+    def open(self) -> None:
+        """Starts from the sweep as its study knows it, before the first trial is asked for.
+
+        Weights that a killed driver left are removed, and the sweep is ended where `search.stop` says so already.
+
+        Raises:
+            Unreachable: the study is away for too long.
+        """
+        sweep = self._insist(self._study.sweep)
+        self._beside = sweep.beside
+        self._queue.open(sweep)
+        self._rules.open(sweep)
+        self._endings.open(sweep)
+        self._saved.open(sweep)
         self._endings.check_target()
         self._rules.check_failures()
 
@@ -196,7 +197,7 @@ class TrialController:
             if probed or not self._order["probe"]:
                 self._complete(live, last, probed)
         elif last and prune and self._order["probe"] and live.actor is not None:
-            self._wind_up(live, last.number)
+            self._wind_up(live, live.actor, last.number)
         elif prune or probed:
             after = live.pruned_after or (last.number if last else 0)
             self._endings.end(live, "PRUNED", f"pruned after epoch {after}", probed=probed)
@@ -210,11 +211,11 @@ class TrialController:
         else:
             self._endings.end(live, "COMPLETE", "" if last.stop == "max_epochs" else str(last.stop), probed=probed)
 
-    def _wind_up(self, live: Attempt, epoch: int) -> None:
+    def _wind_up(self, live: Attempt, actor: Handle, epoch: int) -> None:
         """Keeps that a trial is pruned, and has its actor probe instead of training on."""
         self._insist(lambda: self._study.prune(live.number, epoch))
         live.pruned_after = epoch
-        live.actor.wind_up.remote()  # calls of one process keep their order: it comes before the step that is next
+        actor.wind_up()
 
     def error(self, tune_id: str, text: str) -> None:
         """What Ray said of a trial's actor that was lost; `complete` follows."""
@@ -232,7 +233,7 @@ class TrialController:
         if not live.ended and error and live.error and not live.born:
             self._not_born(live)
         elif not live.ended and error:
-            self._lost(live, why_lost(live.error))
+            self._lost(live, messages.why_lost(live.error))
         del self._live[tune_id]
 
     def _started(self, live: Attempt, started: Started) -> None:
@@ -264,7 +265,7 @@ class TrialController:
             if live.actor is not None and not live.ended:
                 live.ended = True
                 self._workers.lets_go(live.number, live.worker, alive=False)
-                self._kill(live.actor)
+                live.actor.kill()
 
     def _failed(self, live: Attempt, failure: Failure) -> None:
         self._workers.lets_go(live.number, live.worker, alive=True)
@@ -318,7 +319,8 @@ class TrialController:
         live.ended = True
         self._workers.lets_go(live.number, live.worker, alive=False)
         self._unborn[live.number] += 1
-        times, why, reason = self._unborn[live.number], what_ray_said(live.error), why_lost(live.error)
+        times, reason = self._unborn[live.number], messages.why_lost(live.error)
+        why = messages.what_ray_said(live.error)
         self._raised[live.number] += reason.startswith(RAISED)
         if (raised := self._raised[live.number]) >= LOSSES:
             self._end_for_good(live, "FAIL", f"{reason} ({raised} times)")
@@ -352,11 +354,11 @@ class TrialController:
 
         Those whose process Ray names are lost to the memory; the others go on from their checkpoints, uncounted.
         """
-        killed = killed_for_memory(text)
+        killed = messages.killed_for_memory(text)
         attempts = [live for live in self._live.values() if not live.ended]
         for live in attempts:
             if live.actor is not None:
-                self._kill(live.actor)
+                live.actor.kill()
             if live.pid in killed:
                 self._lost(live, OUT_OF_MEMORY)
             else:

@@ -1,17 +1,16 @@
-"""Drives a sweep to its number of trials: lease, cluster, study, Tune; safe to start again for ever."""
+"""Drives a sweep to its number of trials: lease, executor, study, trials; safe to start again for ever."""
 
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
 
+from cluster.executors.executor import Executor, Workplace
 from cluster.interrupts import Stop, deadline, signals
 from cluster.opening import open_study
 from cluster.order import Memory, Order, Outcome
-from cluster.ray_backend.connection import join
-from cluster.ray_backend.nodes import Joined, count_slots
-from cluster.study import storage
 from cluster.study.lease import HeldError, Lease, driver
 from cluster.study.retry import Patience, Unreachable
 from cluster.study.stored import AWAY, trouble, unanswered
@@ -24,6 +23,7 @@ from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
+T = TypeVar("T")
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     record: Record,
     memory: Memory,
     *,
-    address: str | None,
+    executor: Executor,
     conclude: Callable[[Outcome], None],
     settle: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -43,17 +43,17 @@ def run(
         series: The data, loaded once.
         record: Receives every event of this driver, from this thread and others.
         memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
-        address: A running Ray cluster's, or None for a local one.
+        executor: Runs the trials.
         conclude: Called with the outcome while the sweep is still this driver's.
         settle: Called once the sweep is this driver's, before its study is opened.
 
     Raises:
-        BadInput: the address, the resources or the storage are wrong, or the spec has changed.
+        BadInput: the executor, the resources or the storage are wrong, or the spec has changed.
         HeldError: another driver holds the sweep.
     """
     stop = Stop()
 
-    def head_lost(why: str) -> int:
+    def lost(why: str) -> int:
         stop.now(why, 1)
         record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
         return stop.code
@@ -62,9 +62,9 @@ def run(
         if held := driver(order.study_url, order.name):
             raise HeldError(str(held))
         packages = sorted({name for each in order.code for name in imports(each)})
-        place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare, packages)
+        place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages)
         with (
-            _to_be_left(place) as (joined, leave),
+            _to_be_left(place) as (workplace, leave),
             Lease(
                 order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
             ) as lease,
@@ -72,7 +72,7 @@ def run(
             install()
             study = _open(order, series, settle)
             patience = Patience(order.study_url, lease.held, stop, record)
-            outcome = _run_opened(order, study, series, joined, record, memory, stop, patience, leave)
+            outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave)
             conclude(outcome)
             return outcome
 
@@ -81,15 +81,15 @@ def _run_opened(
     order: Order,
     study: Study,
     series: Dataset,
-    joined: Joined,
+    workplace: Workplace,
     record: Record,
     memory: Memory,
     stop: Stop,
     patience: Patience,
     leave: Callable[[], None],
 ) -> Outcome:
-    """Drives a sweep whose study is open, leaves the cluster, and tells how it ended."""
-    for text in joined.warnings:
+    """Drives a sweep whose study is open, leaves the place of its trials, and tells how it ended."""
+    for text in workplace.warnings:
         record(Notice(text))
     record(_started(order, study, series))
     replayed = threading.Event()
@@ -99,7 +99,7 @@ def _run_opened(
         delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
         delivery.start()
         try:
-            _drive(order, study, series, joined, stop, record, patience)
+            _drive(order, study, series, workplace, stop, record, patience)
         finally:
             delivery.join(1.0 if stop.code else None)  # it may be waiting for MLflow
     except Unreachable as error:
@@ -123,15 +123,8 @@ def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
         raise unanswered(order.study_url, error) from None
 
 
-def _prepare() -> None:
-    """Imports what is needed as soon as Ray runs."""
-    from cluster.ray_backend import tune  # noqa: F401 # for what it imports
-
-    storage.prepare()
-
-
 @contextmanager
-def _to_be_left(context: AbstractContextManager[Joined]) -> Iterator[tuple[Joined, Callable[[], None]]]:
+def _to_be_left(context: AbstractContextManager[T]) -> Iterator[tuple[T, Callable[[], None]]]:
     """A context, and what leaves it from a thread, to be called once or not at all; its end is waited for here."""
     with ExitStack() as stack:
         entered = stack.enter_context(context)
@@ -173,14 +166,12 @@ def _drive(
     order: Order,
     study: Study,
     series: Dataset,
-    joined: Joined,
+    workplace: Workplace,
     stop: Stop,
     record: Record,
     patience: Patience,
 ) -> None:
     from cluster.controller import TrialController
-    from cluster.ray_backend.actor import kill
-    from cluster.ray_backend.tune import tune
 
     controller = TrialController(
         study,
@@ -188,36 +179,35 @@ def _drive(
         keep_best=order.storage.keep == "best",
         order={
             "cpus": order.resources.cpus_per_trial,
-            "gpus": joined.gpus_per_trial,
+            "gpus": workplace.gpus_per_trial,
             "probe": order.probe,
             "studies": (order.study_id, *order.studies_before),
             "code": order.code,
         },
-        limit=_limit(order, joined),
+        limit=_limit(order, workplace),
         stop=stop,
         record=record,
         patience=patience,
-        kill=kill,
     )
-    resources = {"cpu": order.resources.cpus_per_trial, "gpu": joined.gpus_per_trial}
+    controller.open()
     with deadline(_hours(order), stop):
-        tune(controller, series, order.name, resources)
+        workplace.run(controller, series, order.name)
     if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
         controller.close_open("the sweep reached its target")
     rest = controller.rest()
     patience(lambda: study.remember(**rest))
 
 
-def _limit(order: Order, joined: Joined) -> Callable[[], int]:
+def _limit(order: Order, workplace: Workplace) -> Callable[[], int]:
     """Trials that may be asked for at once: one for each slot and a few that wait, so that none falls idle."""
     fixed = order.resources.max_concurrent
     if fixed != "auto":
         return lambda: fixed
-    known = [time.monotonic(), joined.slots]
+    known = [time.monotonic(), workplace.slots()]
 
     def limit() -> int:
         if time.monotonic() - known[0] > SLOTS_S:
-            known[:] = [time.monotonic(), count_slots(order.resources.cpus_per_trial, joined.gpus_per_trial)]
+            known[:] = [time.monotonic(), workplace.slots()]
         slots = int(known[1])
         return slots + max(1, slots // 8)
 

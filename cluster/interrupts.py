@@ -10,6 +10,10 @@ LEAVE_S = 13.0  # after a signal, at the latest
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Interrupted(BaseException):
+    """The end was asked for in the middle of something. No `Exception`: it is no fault of what was under way."""
+
+
 class Stop:
     """Why the sweep ends before its last trial; written from signal handlers and threads, read by Tune's loop."""
 
@@ -36,6 +40,11 @@ class Stop:
     def code(self) -> int:
         """The exit code that goes with the reason: 0 where the sweep is to end well, 0 while nobody asked."""
         return self._first.get("first", ("", 0))[1]
+
+    def heed(self) -> None:
+        """Raises `Interrupted` where the end is asked for."""
+        if self.reason:
+            raise Interrupted(self.reason)
 
 
 @contextmanager

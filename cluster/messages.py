@@ -1,4 +1,4 @@
-"""What an actor tells the driver in a step's result, and what Ray's own sentences say of one that is gone.
+"""What a worker tells the driver in a step's result, and what Ray's own sentences say of one that is gone.
 
 Tune flattens mappings, so messages are records. No other file reads Ray's sentences; samples of them are in the tests.
 """
@@ -6,12 +6,25 @@ Tune flattens mappings, so messages are records. No other file reads Ray's sente
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from lstm.records.goodput import NOTHING, Spent
 
+FINISHED = "FINISHED"  # in place of an order: none will come any more
 LOST, OUT_OF_MEMORY = "its process or its host was lost", "its host ran out of memory"
 RAISED = "its process could not go on"
+
+
+class Handle(Protocol):
+    """What a driver holds a worker by while that has a trial."""
+
+    def wind_up(self) -> None:
+        """No epoch is to come any more: the next step probes."""
+        ...
+
+    def kill(self) -> None:
+        """Ends the worker, which may be gone already."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +35,8 @@ class Started:
     at_ms: int
     pid: int  # of the actor's process
     broken: tuple[str, ...]  # checkpoints that could not be used
-    # The actor's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
-    actor: list[Any] = field(default_factory=list, compare=False)
+    # The worker's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
+    actor: list[Handle] = field(default_factory=list, compare=False)
     before: Spent = NOTHING  # of earlier attempts' workers, as far as the checkpoint knows
 
 

@@ -30,6 +30,7 @@ SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", he
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
 ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
+IN_PROCESS = click.option("--in-process", is_flag=True, help="One trial at a time in this process, without Ray.")
 
 
 class Verbs(click.Group):
@@ -158,6 +159,7 @@ def train(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @ADDRESS
+@IN_PROCESS
 @SET
 @JSON
 @HOME
@@ -171,6 +173,7 @@ def run(**arguments: Any) -> int | None:
 @click.argument("trials", metavar="[TRIAL...]", nargs=-1, type=click.IntRange(min=0))
 @click.option("--failed", is_flag=True, help="All that failed and were not retried yet.")
 @ADDRESS
+@IN_PROCESS
 @JSON
 @HOME
 def retry(**arguments: Any) -> int | None:

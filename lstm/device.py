@@ -5,6 +5,7 @@ PyTorch takes a second to import; whoever only counts cores, as a driver does th
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,6 +25,18 @@ def claim(cpus: int, gpus: float | None) -> str:
     if gpus is not None and gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus)
     return "cuda"
+
+
+@contextmanager
+def given_back() -> Iterator[None]:
+    """Gives back, when the context ends, the threads that `claim` has taken, in a process that goes on with else."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def cpu_count() -> int:

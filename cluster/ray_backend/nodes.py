@@ -47,7 +47,7 @@ def check(
         _check_packages(ray, nodes, packages)
         nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
     else:
-        _check_here(checkpoints)
+        check_here(checkpoints)
     notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
     if notes and notes[-1] == NO_GPU:
         nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}))
@@ -103,8 +103,12 @@ def fit(cpus: float, gpus: float, cpus_per_trial: int, gpus_per_trial: float) ->
     return min(by_cpu, int(by_gpu))
 
 
-def _check_here(checkpoints: str) -> None:
-    """A local Ray's only node has this very Python and PyTorch; whether it can write is asked without a worker."""
+def check_here(checkpoints: str) -> None:
+    """Whether this machine can write checkpoints; a local Ray's only node has this very Python and PyTorch.
+
+    Raises:
+        BadInput: it can't.
+    """
     probe = f".probe-{uuid.uuid4().hex}"
     try:
         if trouble := _trouble(checkpoints, f"{probe}-here"):

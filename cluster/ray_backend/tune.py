@@ -13,7 +13,8 @@ from ray.tune import Callback, Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from cluster.controller import FINISHED, TrialController
+from cluster.controller import TrialController
+from cluster.messages import FINISHED
 from cluster.ray_backend import scratch
 from cluster.ray_backend.actor import TrialActor
 from lstm.data.dataset import Dataset

@@ -4,7 +4,7 @@ What they know is gathered by `experiments/recovery/lost_study.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -12,8 +12,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from cluster.config import GridSampler
+from cluster.decisions import ATTEMPT, Decisions, End
 from cluster.space import suggest
-from cluster.study.stored import BASE, DERIVED
 from cluster.study.study import Study
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch
@@ -28,10 +28,11 @@ class Known:
     number: int
     settings: Mapping[str, Scalar] | None  # None where no store knows them: then they are drawn again
     history: tuple[Epoch, ...] = ()
-    end: Mapping[str, Any] | None = None  # as `Study.end` takes it; None where the trial is to go on
+    end: End | None = None  # None where the trial is to go on
     attempt: int = 0
-    start: Mapping[str, Any] | None = None  # worker and at_ms
-    attributes: Mapping[str, Any] | None = None  # further ones of the study's; None where no store knows them
+    worker: str = ""  # with `started_at_ms`, where that is known
+    started_at_ms: int | None = None
+    made: Decisions | None = None  # what it was made of and for; None where no store knows
 
 
 def settings_of(config: TrialConfig, searched: suggest.Space) -> dict[str, Scalar]:
@@ -59,7 +60,7 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
     points = _grid_points(study, by_number, numbers[keeps_base:])
     for number in numbers:
         memory.add(_running(study, by_number.get(number, Known(number, None)), queue, points.get(number)))
-    ends = sorted((int(each.end["at_ms"]), each.number) for each in known if each.end)
+    ends = sorted((each.end.at_ms or 0, each.number) for each in known if each.end)
     open_ones = [each.number for each in known if not each.end and each.settings is not None]
     for number in [*(number for _, number in ends), *open_ones]:
         each = by_number[number]
@@ -93,25 +94,26 @@ def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int
 
 
 def _running(
-    study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Any]], point: int | None
+    study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Decisions]], point: int | None
 ) -> FrozenTrial:
     """A trial as it was when its settings had been drawn.
 
     `queue` is what was tried before any was; `point` the number of its point, where a grid is searched.
     """
     searched = study.search.space if study.search else {}
-    settings, attributes = dict(known.settings or {}), dict(known.attributes or {})
+    settings, decided = dict(known.settings or {}), known.made or Decisions()
     system: dict[str, Any] = {}
     if known.number < len(queue):
         queued, told = queue[known.number]
-        attributes, system["fixed_params"] = {**told, **attributes}, dict(queued)
-    if attributes.get(DERIVED, {}).get("purpose") == "base":
+        system["fixed_params"] = dict(queued)
+        decided = replace(told, derived=decided.derived or told.derived, base=decided.base or told.base)
+    if decided.derived and decided.derived.purpose == "base":
         settings = {}  # they are the spec's own, in the space or not
     if point is not None:
         points = suggest.grid(searched)
         system |= {"grid_id": point, "search_space": {path: points[path] for path in sorted(points)}}
-    attributes |= {"attempt": known.attempt} if known.attempt else {}
-    attributes |= {"start": dict(known.start)} if known.start else {}
+    attributes = decided.asked() | ({ATTEMPT: known.attempt} if known.attempt else {})
+    attributes |= decided.started(known.worker, known.started_at_ms) if known.worker else {}
     return optuna.trial.create_trial(
         state=TrialState.RUNNING,
         params=settings,
@@ -123,9 +125,9 @@ def _running(
 
 def is_base(study: Study, known: Known) -> bool:
     """Whether a trial was the base; where no store tells, that of the spec's own settings that came first was."""
-    if known.attributes is None:
+    if known.made is None:
         return known.number == 0 and known.settings is not None and study.is_base_setting(known.settings)
-    return BASE in known.attributes or known.attributes.get(DERIVED, {}).get("purpose") == "base"
+    return known.made.is_base
 
 
 class _Recorder:

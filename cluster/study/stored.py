@@ -11,6 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from cluster.decisions import Decisions, End, derived_of, is_base
 from cluster.space import suggest
 from cluster.study import moved, storage
 from cluster.study.database import driver_text, engine_options, is_missing, readable
@@ -18,10 +19,9 @@ from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import BadInput, check_form
 from lstm.records.events import TrialProbed
-from lstm.records.goodput import Spent
 from lstm.records.objective import Objective
-from lstm.records.state import Derived
 from lstm.records.state import TrialState as State
+from lstm.records.state import counts
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.storage import disk
@@ -29,8 +29,6 @@ from lstm.storage import disk
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
-DERIVED = "derived"  # of a trial: the one that it was made of, and what for
-FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
 
 
 class NoSuchSweep(BadInput):
@@ -148,50 +146,37 @@ def sweep_of(study: optuna.Study, url: str) -> Sweep:
 
 def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Trial:
     """A trial's record, from Optuna's; `place` is where the sweep's checkpoints are."""
-    end, start = frozen.user_attrs.get("end", {}), frozen.user_attrs.get("start", {})
-    state: State = end.get("state", "FAIL") if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
+    decided = Decisions.of(frozen.user_attrs)
+    end = decided.end or End("FAIL")
+    state: State = end.state if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
     return Trial(
         number=frozen.number,
         state=state,
-        value=end.get("value"),
+        value=end.value,
         settings=frozen.params,
         config=resolve(frozen.params),
         curve=tuple(sorted(frozen.intermediate_values.items())),
-        attempt=int(frozen.user_attrs.get("attempt", 0)),
-        best_epoch=int(end.get("best_epoch", 0)),
-        reason=str(end.get("reason", "")),
-        diverged=bool(end.get("diverged", False)),
-        checkpoint=checkpoint.address_of(place, frozen.number) if place and end.get("checkpoint") else "",
-        worker=str(start.get("worker", "")),
-        started_at_ms=start.get("at_ms"),
-        ended_at_ms=end.get("at_ms"),
-        epochs_s=end.get("epochs_s"),
-        lost_epochs=int(end.get("lost_epochs", 0)),
+        attempt=decided.attempt,
+        best_epoch=end.best_epoch,
+        reason=end.reason,
+        diverged=end.diverged,
+        checkpoint=checkpoint.address_of(place, frozen.number) if place and end.checkpoint else "",
+        worker=decided.worker,
+        started_at_ms=decided.started_at_ms,
+        ended_at_ms=end.at_ms,
+        epochs_s=end.epochs_s,
+        lost_epochs=end.lost_epochs,
         told=tuple(frozen.values or ()),
-        second=end.get("second"),
-        probed=TrialProbed(frozen.number, **end["probed"]) if "probed" in end else None,
-        spent=Spent(**end["spent"]) if "spent" in end else None,
-        derived=derived_of(frozen.user_attrs),
-        is_base=is_base(frozen),
+        second=end.second,
+        probed=TrialProbed(frozen.number, **end.probed) if end.probed is not None else None,
+        spent=end.spent,
+        derived=decided.derived,
+        is_base=is_base(frozen.user_attrs),
     )
 
 
-def derived_of(attributes: Mapping[str, Any]) -> Derived | None:
-    """What a trial was made of, by its user attributes."""
-    return Derived(**attributes[DERIVED]) if DERIVED in attributes else None
-
-
-def purpose_of(frozen: FrozenTrial) -> str | None:
-    """What a trial was made of another for; None where the search asked for it."""
-    derived = derived_of(frozen.user_attrs)
-    return derived.purpose if derived else None
-
-
-def is_base(frozen: FrozenTrial) -> bool:
-    """Whether a trial is that of the spec's own settings."""
-    return purpose_of(frozen) == "base" or BASE in frozen.user_attrs
-
-
-def replaced_in(trials: Iterable[FrozenTrial]) -> set[int]:
-    """The numbers of the trials in whose place a retry stands."""
-    return {t.user_attrs[DERIVED]["parent"] for t in trials if purpose_of(t) == "retry"}
+def counting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that count, as `Sweep.counted` says."""
+    derived = [(t, derived_of(t.user_attrs)) for t in trials]
+    replaced = {each.parent for _, each in derived if each is not None and each.purpose == "retry"}
+    return [t for t, each in derived if t.number not in replaced and counts(each)]

@@ -17,28 +17,29 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from cluster.config import GpSampler, GridSampler, SearchConfig
+from cluster.decisions import (
+    ATTEMPT,
+    BASE,
+    DERIVED,
+    FIRST,
+    LOSSES,
+    Change,
+    Decisions,
+    End,
+    derived_of,
+    is_base,
+)
 from cluster.space import combinations, suggest
 from cluster.study import moved, storage
 from cluster.study.drafts import Drawn, bare, unborn
 from cluster.study.importances import importances
 from cluster.study.samplers import NumberedSampler, longest, objectives_of, pruner_of, second_of
 from cluster.study.storage import SoleStorage
-from cluster.study.stored import (
-    BASE,
-    DERIVED,
-    FIRST,
-    check_study_form,
-    derived_of,
-    is_base,
-    purpose_of,
-    replaced_in,
-    sweep_of,
-    trial_of,
-)
+from cluster.study.stored import check_study_form, counting, sweep_of, trial_of
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
 from lstm.records.objective import Objective, Scalar
-from lstm.records.state import Derived
+from lstm.records.state import Derived, again, counts
 from lstm.records.sweep import KEEPS_BASE, Sweep
 from lstm.records.trial import Trial
 
@@ -108,26 +109,26 @@ class Study:
         """
         trials = self._study.get_trials(deepcopy=False)
         there = {t.user_attrs[FIRST] for t in trials if FIRST in t.user_attrs}
-        keeps_base = bool(self.facts.get(KEEPS_BASE)) and not any(is_base(t) for t in trials)
-        for settings, attributes in self.queue(keeps_base=keeps_base):
-            if attributes.get(FIRST) not in there:
-                self._study.enqueue_trial(dict(settings), user_attrs=attributes)
+        keeps_base = bool(self.facts.get(KEEPS_BASE)) and not any(is_base(t.user_attrs) for t in trials)
+        for settings, decided in self.queue(keeps_base=keeps_base):
+            if decided.first not in there:
+                self._study.enqueue_trial(dict(settings), user_attrs=decided.asked())
 
-    def queue(self, *, keeps_base: bool) -> list[tuple[Mapping[str, Scalar], dict[str, Any]]]:
-        """What is tried before anything is drawn, as settings with what the study keeps of them.
+    def queue(self, *, keeps_base: bool) -> list[tuple[Mapping[str, Scalar], Decisions]]:
+        """What is tried before anything is drawn, as settings with what is decided about them.
 
         That is the base, then `search.first`, as many as there are trials. Where one of these resolves to the spec's
         own settings it is the base itself, and comes first.
         """
         first = self.search.first[: self.n_trials] if self.search else []
-        queue: list[tuple[Mapping[str, Scalar], dict[str, Any]]]
-        queue = [(settings, {FIRST: index}) for index, settings in enumerate(first)]
+        queue: list[tuple[Mapping[str, Scalar], Decisions]]
+        queue = [(settings, Decisions(first=index)) for index, settings in enumerate(first)]
         if not keeps_base:
             return queue
         place = combinations.base_among(first, self.base, self._space)
         if place is None:
-            return [({}, {DERIVED: {"parent": None, "purpose": "base"}}), *queue]
-        return [(first[place], {FIRST: place, BASE: True}), *queue[:place], *queue[place + 1 :]]
+            return [({}, Decisions(Derived(None, "base"))), *queue]
+        return [(first[place], Decisions(first=place, base=True)), *queue[:place], *queue[place + 1 :]]
 
     def is_base_setting(self, settings: Mapping[str, Scalar]) -> bool:
         """Whether a setting resolves to the spec's own."""
@@ -145,31 +146,24 @@ class Study:
         """Queues a trial with a failed one's settings, to stand in its place; nothing where there is one already."""
         trials = self._study.get_trials(deepcopy=False)
         failed = self._frozen(parent)
-        purpose = "base" if purpose_of(failed) == "base" else "retry"
-        if any(derived_of(t.user_attrs) == (parent, purpose) for t in trials):
+        derived = again(parent, derived_of(failed.user_attrs))
+        if any(derived_of(t.user_attrs) == derived for t in trials):
             return
-        attributes: dict[str, Any] = {DERIVED: {"parent": parent, "purpose": purpose}}
-        attributes |= {BASE: True} if BASE in failed.user_attrs else {}
-        self._study.enqueue_trial(failed.params, user_attrs=attributes)
+        decided = Decisions(derived, base=BASE in failed.user_attrs)
+        self._study.enqueue_trial(failed.params, user_attrs=decided.asked())
 
     def asked(self) -> int:
         """How many trials that count have been suggested, in whatever state."""
         return sum(t.state != TrialState.WAITING for t in self._counted())
 
     def due(self) -> int:
-        """How many trials are yet to be suggested; retries and the base are, whatever n_trials says."""
+        """How many trials are yet to be suggested; derived ones are, whatever n_trials says."""
         queued = sum(t.state == TrialState.WAITING and DERIVED in t.user_attrs for t in self._counted())
-        return max(self.n_trials - self.asked(), queued) + self._bases_due()
-
-    def _bases_due(self) -> int:
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return sum(purpose_of(t) == "base" for t in trials)
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return max(self.n_trials - self.asked(), queued) + sum(not _counts(t) for t in waiting)
 
     def _counted(self) -> list[FrozenTrial]:
-        """The trials that count, as `Sweep.counted` says."""
-        trials = self._study.get_trials(deepcopy=False)
-        replaced = replaced_in(trials)
-        return [t for t in trials if t.number not in replaced and purpose_of(t) in (None, "retry")]
+        return counting(self._study.get_trials(deepcopy=False))
 
     def running(self) -> list[int]:
         """Numbers of the trials that were suggested and have not ended."""
@@ -217,16 +211,17 @@ class Study:
         """Keys of the configurations that were tried or are under way, one trial's left out."""
         if self._known is None:
             trials = self._study.get_trials(deepcopy=False)
-            asked = [t for t in trials if t.state != TrialState.WAITING and purpose_of(t) in (None, "retry")]
+            asked = [t for t in trials if t.state != TrialState.WAITING and _counts(t)]
             self._known = {t.number: self._key(t.params) for t in asked}
         return {key for number, key in self._known.items() if number != but}
 
     def _suggest(self, number: int) -> None:
         """Stores a live trial's settings, those that it has not yet; those of the base are the spec's own."""
-        if self.is_beside(number):
+        derived = self.derived(number)
+        if derived is not None and derived.purpose == "base":
             return
         settings = suggest.suggest(self._live[number], self._space)
-        if self._known is not None:
+        if self._known is not None and counts(derived):
             self._known[number] = self._key(settings)
 
     def exhausted(self) -> dict[str, Any]:
@@ -258,10 +253,16 @@ class Study:
 
     def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
         """Commits a new attempt at a trial; returns its settings and the attempt's number, from 1."""
-        trial = self._live[number]
-        attempt = int(trial.user_attrs.get("attempt", 0)) + 1
-        trial.set_user_attr("attempt", attempt)
-        return dict(trial.params), attempt
+        change = self._decided(number).begun()
+        self._decide(number, change)
+        return dict(self._live[number].params), change[ATTEMPT]
+
+    def _decided(self, number: int) -> Decisions:
+        return Decisions.of(self._live[number].user_attrs)
+
+    def _decide(self, number: int, change: Change) -> None:
+        for name, value in change.items():
+            self._live[number].set_user_attr(name, value)
 
     def trial(self, number: int) -> Trial:
         """A live trial as the study knows it."""
@@ -273,16 +274,13 @@ class Study:
 
     def started(self, number: int, worker: str, at_ms: int) -> None:
         """Stores where a trial runs and, once, when it first started."""
-        trial = self._live[number]
-        first = trial.user_attrs.get("start", {}).get("at_ms", at_ms)
-        trial.set_user_attr("start", {"worker": worker, "at_ms": first})
+        self._decide(number, self._decided(number).started(worker, at_ms))
 
     def lost(self, number: int) -> int:
         """Counts an attempt that ended with its process; returns how many there were."""
-        trial = self._live[number]
-        losses = int(trial.user_attrs.get("losses", 0)) + 1
-        trial.set_user_attr("losses", losses)
-        return losses
+        change = self._decided(number).lost()
+        self._decide(number, change)
+        return int(change[LOSSES])
 
     def report(self, number: int, epochs: Sequence[Epoch]) -> bool:
         """Reports the epochs that are not known yet; returns whether the pruner stops the trial.
@@ -320,9 +318,8 @@ class Study:
         return derived_of(self._live[number].user_attrs)
 
     def is_beside(self, number: int) -> bool:
-        """Whether a live trial is beside the search: the base, unless the search asked for it itself."""
-        derived = self.derived(number)
-        return derived is not None and derived.purpose == "base"
+        """Whether a live trial is beside the search: a derived one that stands in no other's place, as the base."""
+        return not counts(self.derived(number))
 
     def resolves_to_base(self, number: int) -> bool:
         """Whether a live trial trains with the spec's own settings; such a one is never pruned and on no rung."""
@@ -333,40 +330,35 @@ class Study:
 
     def base_trial(self) -> Trial | None:
         """The trial of the spec's own settings, the latest where it was tried again; None where there is none."""
-        found = [t for t in self._study.get_trials(deepcopy=False) if is_base(t)]
+        found = [t for t in self._study.get_trials(deepcopy=False) if is_base(t.user_attrs)]
         return self.trial(found[-1].number) if found else None
 
     def prune(self, number: int, epoch: int) -> None:
         """Stores that a trial is pruned after an epoch and yet to be probed."""
-        self._live[number].set_user_attr("pruned_after", epoch)
+        self._decide(number, self._decided(number).pruned(epoch))
 
     def pruned_after(self, number: int) -> int:
         """The epoch after which a live trial was pruned, 0 where it was not."""
-        return int(self._live[number].user_attrs.get("pruned_after", 0))
+        return self._decided(number).pruned_after
 
     def settle(self) -> list[int]:
         """Ends the trials whose end was decided by a driver that was killed before it had ended them."""
-        decided = {t.number: t.user_attrs["end"] for t in self._running() if "end" in t.user_attrs}
-        for number, decision in decided.items():
+        ends = {t.number: Decisions.of(t.user_attrs).end for t in self._running()}
+        decided = {number: end for number, end in ends.items() if end is not None}
+        for number, end in decided.items():
             self.adopt(number)
-            self.end(number, decision)
+            self.end(number, end)
         return list(decided)
 
-    def end(self, number: int, decision: Mapping[str, Any]) -> None:
-        """Stores how a trial ends, then ends it.
-
-        `decision` holds state, value, best_epoch, reason, diverged, checkpoint, at_ms, epochs_s and spent; what a probe
-        found at its end as `probed`; and where two objectives are searched for the other's figure as `second`.
-        """
+    def end(self, number: int, end: End) -> None:
+        """Stores how a trial ends, then ends it."""
         trial = self._live[number]
-        if trial.user_attrs.get("end") != dict(decision):
-            trial.set_user_attr("end", dict(decision))
-        state, values = decision["state"], [decision["value"]]
-        if self.second:
-            values.append(decision["second"])
-        if decision["diverged"]:
+        self._decide(number, self._decided(number).ended(end, has_second=self.second is not None))
+        state: str = end.state
+        values = [end.value, *([end.second] if self.second else [])]
+        if end.diverged:
             penalty = self._penalty()
-            state, values = ("COMPLETE", penalty) if penalty else ("PRUNED", [])
+            state, values = ("COMPLETE", [*penalty]) if penalty else ("PRUNED", [])
         if state == "PRUNED" and self.second:
             state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
         if self.is_beside(number):
@@ -397,3 +389,7 @@ class Study:
     def importances(self) -> dict[str, float]:
         """How much each parameter matters among the completed trials, by PED-ANOVA; empty if it can't be said."""
         return importances(self._study)
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    return counts(derived_of(trial.user_attrs))

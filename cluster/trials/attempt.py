@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cluster.messages import Handle
 from lstm.records.epoch import Epoch
 from lstm.records.goodput import NOTHING, Spent
 from lstm.records.state import Derived, counts
@@ -23,7 +24,7 @@ class Attempt:
     ended: bool = False
     worker: str = ""  # host, pid and device, for people
     pid: int = 0  # of the worker, on its host
-    actor: Any = None  # its handle, once it has started
+    actor: Handle | None = None  # its worker's handle, once that has started
     known: Spent = NOTHING  # what a checkpoint knows that no actor told
     waits: bool = False  # for the storage of checkpoints, and that was told
     born: bool = False  # whether a worker came to life for it

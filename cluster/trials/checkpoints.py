@@ -26,23 +26,27 @@ class TrialCheckpoints:
         *,
         studies: Sequence[str],
         keep_best: bool,
-        base: int | None,
         insist: Patience,
         record: Record,
     ) -> None:
-        """Sets it up.
+        """Prepares it; no store is asked.
 
         Args:
             study: The sweep's study, held under its lease.
             root: Address under which each trial has its own.
             studies: Ids of the studies whose checkpoints these may be.
             keep_best: Whether a trial that is not the best loses its weights when it ends.
-            base: The number of the trial of the spec's own settings, whose weights always stay.
             insist: Calls the study, which may be away.
             record: Receives the events.
         """
         self._study, self.root, self._studies, self._keep_best = study, root, tuple(studies), keep_best
-        self._base, self._insist, self._record = base, insist, record
+        self._insist, self._record = insist, record
+        self._base: int | None = None  # the trial of the spec's own settings, whose weights always stay
+
+    def open(self, sweep: Sweep) -> None:
+        """Starts from the sweep as it stands, and removes the weights that a killed driver left."""
+        self._base = sweep.base.number if sweep.base else None
+        self._strip_again(sweep)
 
     def address_of(self, number: int) -> str:
         """Where a trial has its checkpoints."""
@@ -64,7 +68,7 @@ class TrialCheckpoints:
         except (OSError, BadInput) as error:
             self._record(Notice(f"{address}: its weights could not be removed: {error}"))
 
-    def strip_again(self, sweep: Sweep) -> None:
+    def _strip_again(self, sweep: Sweep) -> None:
         """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""
         best = sweep.best
         kept = {t.number for t in (best, sweep.base) if t}

@@ -1,8 +1,8 @@
 """How a trial ends: decided once, stored, then told; and what its end means for the best trial and for the sweep."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from cluster.decisions import End
 from cluster.goodput import Workers
 from cluster.messages import Probed
 from cluster.study.retry import Patience
@@ -25,7 +25,6 @@ class Endings:
     def __init__(
         self,
         study: Study,
-        sweep: Sweep,
         *,
         queue: TrialQueue,
         saved: TrialCheckpoints,
@@ -34,15 +33,19 @@ class Endings:
         insist: Patience,
         record: Record,
     ) -> None:
-        """Starts from the sweep as it stands, and from the best trial in it."""
+        """Prepares it; no trial has ended until it is opened."""
         self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
         self._workers, self._insist, self._record = workers, insist, record
         self._direction = study.base.direction
         self._sign = sign_of(self._direction)
-        ended = [t for t in sweep.trials if t.ended]
-        self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
+        self._ended, self._last_end_ms = 0, 0
         # Of the best completed trial: its value (less is better), its number, its checkpoint.
         self._best: tuple[float, int, str] | None = None
+
+    def open(self, sweep: Sweep) -> None:
+        """Starts from the sweep as it stands, and from the best trial in it."""
+        ended = [t for t in sweep.trials if t.ended]
+        self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
         if (best := sweep.best) and best.value is not None:
             self._best = (self._sign * best.value, best.number, best.checkpoint)
 
@@ -58,39 +61,33 @@ class Endings:
         """Decides how a trial ends, stores it, and tells it."""
         self._workers.lets_go(live.number, live.worker, alive=True)
         best = best_epoch(live.epochs, self._direction)
-        decision: dict[str, Any] = {
-            "state": state,
-            "value": best.value if best else None,
-            "best_epoch": best.number if best else 0,
-            "reason": reason,
-            "diverged": diverged,
-            "checkpoint": live.address if live.epochs else "",
-            # Trials end in one order, whatever the clocks of the hosts that drove the sweep say.
-            "at_ms": max(now_ms(), self._last_end_ms + 1),
-            "epochs_s": epochs_s(live.epochs),
-            "spent": self._workers.ends(live.number, live.known).row(),
-        }
-        if probed and probed.numbers:
-            decision["probed"] = {
-                "numbers": dict(probed.numbers),
-                "best_epoch": probed.best_epoch,
-                "at_ms": probed.at_ms,
-            }
-        if lost := self._lost_epochs(live):
-            decision["lost_epochs"] = lost
-        if self._study.second:
-            decision["second"] = self._study.second.figure(probed.numbers) if probed else None
-        self._insist(lambda: self._study.end(live.number, decision))
+        second = self._study.second
+        # Trials end in one order, whatever the clocks of the hosts that drove the sweep say.
+        at_ms = max(now_ms(), self._last_end_ms + 1)
+        end = End(
+            state,
+            best.value if best else None,
+            (best.number if best else 0,),
+            reason,
+            diverged,
+            checkpoint=live.address if live.epochs else "",
+            at_ms=at_ms,
+            epochs_s=epochs_s(live.epochs),
+            spent=self._workers.ends(live.number, live.known),
+            probed=_found(probed) if probed and probed.numbers else None,
+            lost_epochs=self._lost_epochs(live),
+            second=second.figure(probed.numbers) if second and probed else None,
+        )
+        self._insist(lambda: self._study.end(live.number, end))
         live.ended = True
-        if "probed" in decision:
-            self._record(TrialProbed(live.number, **decision["probed"]))
+        if end.probed is not None:
+            self._record(TrialProbed(live.number, **end.probed))
         elif probed:
             self._record(Notice(f"trial {live.number} could not be probed: {probed.trouble}"))
-        self._ended, self._last_end_ms = self._ended + 1, decision["at_ms"]
-        if live.number == self._queue.base:
-            self._queue.base_is_open = False
+        self._ended, self._last_end_ms = self._ended + 1, at_ms
+        self._queue.ends(live.number)
         value = best.value if best and state == "COMPLETE" and not live.is_beside else None
-        self._record(self._ending(live.number, decision, value))
+        self._record(self._ending(live.number, end, at_ms, value))
         if state == "FAIL" and not live.is_beside:
             self._rules.fails(reason)
         self._keep(live, value)
@@ -121,18 +118,23 @@ class Endings:
         if not self._queue.base_is_open:  # it is never cut off: what was gained is said against it
             self._rules.check_target(self._best)
 
-    def _ending(self, number: int, decision: Mapping[str, Any], value: float | None) -> TrialEnded:
+    def _ending(self, number: int, end: End, at_ms: int, value: float | None) -> TrialEnded:
         """The event of an end; `value` is a completed trial's."""
         known = [self._best[0]] if self._best else []
         mine = [] if value is None else [self._sign * value]
         return TrialEnded(
             number=number,
-            state=decision["state"],
-            reason=decision["reason"],
-            value=decision["value"],
-            best_epoch=decision["best_epoch"],
-            checkpoint=decision["checkpoint"],
-            at_ms=decision["at_ms"],
+            state=end.state,
+            reason=end.reason,
+            value=end.value,
+            best_epoch=end.best_epoch,
+            checkpoint=end.checkpoint,
+            at_ms=at_ms,
             place=self._ended,
             best_value=self._sign * min(known + mine) if known or mine else None,
         )
+
+
+def _found(probed: Probed) -> dict[str, Any]:
+    """What a probe found, as a trial's end keeps it."""
+    return {"numbers": dict(probed.numbers), "best_epoch": probed.best_epoch, "at_ms": probed.at_ms}

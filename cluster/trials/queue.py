@@ -5,6 +5,7 @@ from collections.abc import Set
 
 from cluster.study.retry import Patience
 from cluster.study.study import Study
+from lstm.records.sweep import Sweep
 
 BASE_S = 0.5  # until a trial that is the base once more looks again whether that has ended
 
@@ -13,19 +14,29 @@ class TrialQueue:
     """The trials of a sweep that wait for a worker."""
 
     def __init__(self, study: Study, insist: Patience) -> None:
-        """Starts with the trials that a driver before left running, and those that are yet to be asked for.
+        """Prepares it; it is empty until it is opened."""
+        self._study, self._insist = study, insist
+        self.ready: list[tuple[float, int]] = []  # when to try again at the earliest, what
+        self._due = 0  # trials that are yet to be asked for
+        self.is_exhausted = False  # nothing new was found to try
+        self.base: int | None = None  # the trial of the spec's own settings
+        self.base_is_open = False
+
+    def open(self, sweep: Sweep) -> None:
+        """Takes up the trials that a driver before left running, and those that are yet to be asked for.
 
         Raises:
             Unreachable: the study is away for too long.
         """
-        self._study, self._insist = study, insist
-        # When to try again at the earliest, what.
-        self.ready = [(0.0, number) for number in insist(study.running)]
-        self._due = insist(study.due)  # trials that are yet to be asked for
-        self.is_exhausted = False  # nothing new was found to try
-        base = insist(study.base_trial)
-        self.base = base.number if base else None
-        self.base_is_open = base is not None and not base.ended
+        self.ready = [(0.0, trial.number) for trial in sweep.trials if trial.state == "RUNNING"]
+        self._due = self._insist(self._study.due)
+        self.base = sweep.base.number if sweep.base else None
+        self.base_is_open = sweep.base is not None and not sweep.base.ended
+
+    def ends(self, number: int) -> None:
+        """A trial has ended; none waits for the base any more where it was that."""
+        if number == self.base:
+            self.base_is_open = False
 
     @property
     def is_waiting(self) -> bool:

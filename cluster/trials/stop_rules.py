@@ -2,7 +2,7 @@
 
 from cluster.config import StopConfig
 from cluster.interrupts import Stop
-from lstm.records.objective import sign_of
+from lstm.records.objective import Direction, sign_of
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
 
@@ -10,9 +10,13 @@ from lstm.records.trial import counted
 class StopRules:
     """Watches the trials that count; asks for the end where `search.stop` says so."""
 
-    def __init__(self, rules: StopConfig, sweep: Sweep, stop: Stop) -> None:
+    def __init__(self, rules: StopConfig, direction: Direction, stop: Stop) -> None:
+        """Prepares them; no trial has failed until they are opened."""
+        self._rules, self._stop, self._sign = rules, stop, sign_of(direction)
+        self._failed: list[str] = []  # why, of each trial that failed
+
+    def open(self, sweep: Sweep) -> None:
         """Starts from the sweep as it stands; nothing is asked for yet."""
-        self._rules, self._stop, self._sign = rules, stop, sign_of(sweep.direction)
         self._failed = [t.reason for t in sweep.counted if t.state == "FAIL"]
 
     def fails(self, reason: str) -> None:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from dashboards.tracking import runs
 from dashboards.tracking.ledger import WHOLE
 from lstm.config.trial import LossOn
 from lstm.records.objective import Scalar
-from lstm.records.state import TrialState
+from lstm.records.state import Derived, Purpose, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class RememberedTrial:
     best_epoch: int
     ended_at_ms: int
     has_checkpoint: bool
-    derived: Mapping[str, Any] | None = None  # the trial that it was made of, and what for
+    derived: Derived | None = None
     is_base: bool = False  # whether its settings are the spec's own
     probed: Mapping[str, float] = field(default_factory=dict)  # a probe's numbers
     probed_at: tuple[int, int] = (0, 0)  # the epoch that was probed, and when in ms
@@ -77,11 +77,11 @@ def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:
     )
 
 
-def _derived(tags: Mapping[str, str]) -> dict[str, Any] | None:
+def _derived(tags: Mapping[str, str]) -> Derived | None:
     if "sweep.kind" not in tags:
         return None
     parent = tags.get("sweep.parent")
-    return {"parent": None if parent is None else int(parent), "purpose": tags["sweep.kind"]}
+    return Derived(None if parent is None else int(parent), cast("Purpose", tags["sweep.kind"]))
 
 
 def _points(client: Any, run: Any, name: str) -> list[tuple[int, float, int]]:

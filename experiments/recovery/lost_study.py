@@ -21,6 +21,7 @@ from lstm.records.trial import counted
 from lstm.storage import files
 
 if TYPE_CHECKING:
+    from cluster.decisions import End
     from cluster.study.restore import Known
     from dashboards.tracking.remembered import RememberedTrial
     from lstm.checkpoint import Checkpoint
@@ -276,6 +277,7 @@ def _known(
     kept: "tuple[int, Checkpoint] | None",
     told: "RememberedTrial | None",
 ) -> "Known":
+    from cluster.decisions import Decisions
     from cluster.study import restore
     from lstm.checkpoint import address_of
 
@@ -287,18 +289,13 @@ def _known(
     elif told is not None:
         settings, metric = dict(told.settings), plan.order.base.metric
         history = tuple(Epoch(step, {metric: value}, value, at_ms) for step, value, at_ms in told.curve)
-    start = {"worker": told.worker, "at_ms": told.started_at_ms} if told and told.worker else None
     address = address_of(remains.checkpoints or plan.order.checkpoints, number)
     end = _end(plan, history, found, told, address)
-    attributes = _attributes(told) if told else None
-    attempt = max(attempt, told.attempt if told else 0)
-    return restore.Known(number, settings, history, end, attempt, start, attributes)
-
-
-def _attributes(told: "RememberedTrial") -> dict[str, Any]:
-    """What a trial was made of and for."""
-    derived = {"derived": dict(told.derived)} if told.derived else {}
-    return {**derived, **({"base": True} if told.is_base else {})}
+    if told is None:
+        return restore.Known(number, settings, history, end, attempt)
+    made = Decisions(told.derived, base=told.is_base)
+    attempt = max(attempt, told.attempt)
+    return restore.Known(number, settings, history, end, attempt, told.worker, told.started_at_ms, made)
 
 
 def _end(
@@ -307,8 +304,10 @@ def _end(
     found: "Checkpoint | None",
     told: "RememberedTrial | None",
     address: str,
-) -> dict[str, Any] | None:
+) -> "End | None":
     """How a trial ended, as the study kept it; None where that is not known, so that it goes on."""
+    from cluster.decisions import End
+
     last = history[-1].stop if history else None
     best = best_epoch(history, plan.order.base.direction)
     if told is not None and told.state is not None:
@@ -319,24 +318,21 @@ def _end(
         diverged = last == "diverged"
         state, at_ms = "PRUNED" if diverged else "COMPLETE", history[-1].measured_at_ms
         reason = f"diverged in epoch {history[-1].number}" if diverged else "" if last == "max_epochs" else last
-    end: dict[str, Any] = {
-        "state": state,
-        "value": best.value if best else None,
-        "best_epoch": best.number if best else 0,
-        "reason": reason,
+    second = plan.order.second_objective
+    return End(
+        state,
+        best.value if best else None,
+        (best.number if best else 0,),
+        reason,
         # A pruner, a target or a probe that failed ends a trial as pruned, too, and says so.
-        "diverged": state == "PRUNED" and reason.startswith(("diverged", "out of memory", "its host ran out")),
-        "checkpoint": address if found is not None or (told is not None and told.has_checkpoint) else "",
-        "at_ms": at_ms,
-    }
-    if found is not None:
+        diverged=state == "PRUNED" and reason.startswith(("diverged", "out of memory", "its host ran out")),
+        checkpoint=address if found is not None or (told is not None and told.has_checkpoint) else "",
+        at_ms=at_ms,
         # What else its workers spent is not known to its end: the sweep's goodput begins anew.
-        end["epochs_s"] = epochs_s(history)
-    if plan.order.probe and told is not None and told.probed:
-        end["probed"] = _probed(told)
-    if (second := plan.order.second_objective) is not None:
-        end["second"] = second.figure(told.probed) if told is not None else None
-    return end
+        epochs_s=epochs_s(history) if found is not None else None,
+        probed=_probed(told) if plan.order.probe and told is not None and told.probed else None,
+        second=second.figure(told.probed) if second is not None and told is not None else None,
+    )
 
 
 def _probed(told: "RememberedTrial") -> dict[str, Any]:

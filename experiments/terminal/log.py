@@ -1,13 +1,15 @@
 """A driver's output: what it says goes to the screen, what libraries say to the log in the sweep's folder."""
 
 import os
+import pdb
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from experiments.plan import Plan
 from experiments.terminal import streams
@@ -45,8 +47,11 @@ def open_log(plan: Plan, started: threading.Event) -> Iterator[Path]:
 
 
 @contextmanager
-def redirected(log: Path, *, to_stderr: bool) -> Iterator[streams.Relay]:
-    """Sends all that libraries and workers say to the log; yields the screen."""
+def redirected(log: Path, *, to_stderr: bool, is_debugged: bool = False) -> Iterator[streams.Relay]:
+    """Sends all that libraries and workers say to the log; yields the screen.
+
+    `is_debugged` has lines on the screen, no table that is drawn anew beside a debugger, whose place is the terminal.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {number: os.dup(number) for number in (1, 2)}
@@ -54,9 +59,11 @@ def redirected(log: Path, *, to_stderr: bool) -> Iterator[streams.Relay]:
     for number in kept:
         os.dup2(descriptor, number)
     os.close(descriptor)
-    screen = streams.Relay(streams.View(os.dup(kept[2 if to_stderr else 1]), _tell_lost, closefd=True))
+    view = streams.View(os.dup(kept[2 if to_stderr else 1]), _tell_lost, closefd=True)
+    screen = streams.Relay(view, is_plain=is_debugged)
     try:
-        yield screen
+        with _breakpoints() if is_debugged else nullcontext():
+            yield screen
     except BaseException:
         screen.patience_s = HURRY_S
         raise
@@ -69,6 +76,27 @@ def redirected(log: Path, *, to_stderr: bool) -> Iterator[streams.Relay]:
         for number, saved in kept.items():
             os.dup2(saved, number)
             os.close(saved)
+
+
+@contextmanager
+def _breakpoints() -> Iterator[None]:
+    """Has `breakpoint()` talk with the terminal: standard output leads to the log. A debugger's own hook stays."""
+    before = sys.breakpointhook
+
+    def stop_here(*arguments: Any, **named: Any) -> None:
+        try:
+            here, there = (Path("/dev/tty").open(mode) for mode in "rw")  # noqa: SIM115 # the debugger keeps them
+        except OSError:  # there is none
+            before(*arguments, **named)
+            return
+        pdb.Pdb(stdin=here, stdout=there, nosigint=True).set_trace(sys._getframe(1))
+
+    if before is sys.__breakpointhook__ and "PYTHONBREAKPOINT" not in os.environ:
+        sys.breakpointhook = stop_here
+    try:
+        yield
+    finally:
+        sys.breakpointhook = before
 
 
 def _tell_lost(error: OSError) -> None:

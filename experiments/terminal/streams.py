@@ -86,10 +86,13 @@ class Relay(io.TextIOBase):
     A terminal that is held or cut off, or a pager, may not read for hours. Of what then waits the oldest is dropped.
     """
 
-    def __init__(self, view: View) -> None:
-        """Begins to write what comes; `close` waits for the rest, for `patience_s` where that is set."""
+    def __init__(self, view: View, *, is_plain: bool = False) -> None:
+        """Begins to write what comes; `close` waits for the rest, for `patience_s` where that is set.
+
+        `is_plain` has it taken for no terminal, on which nothing is drawn over.
+        """
         self.patience_s: float | None = None
-        self._view = view
+        self._view, self._is_plain = view, is_plain
         self._waiting: deque[str] = deque(maxlen=BACKLOG)
         self._changed = threading.Condition()
         self._over = False
@@ -101,8 +104,8 @@ class Relay(io.TextIOBase):
         return True
 
     def isatty(self) -> bool:
-        """Whether the view is a terminal."""
-        return self._view.isatty()
+        """Whether the view is a terminal that may be drawn on."""
+        return self._view.isatty() and not self._is_plain
 
     def fileno(self) -> int:
         """The view's, for those who ask for the terminal's size."""

@@ -9,7 +9,16 @@ from lstm.records.errors import BadInput
 from lstm.records.sweep import Sweep
 
 
-def main(*, home: str, named: str, trials: Sequence[int], failed: bool, address: str | None, as_json: bool) -> int:
+def main(
+    *,
+    home: str,
+    named: str,
+    trials: Sequence[int],
+    failed: bool,
+    address: str | None,
+    in_process: bool,
+    as_json: bool,
+) -> int:
     """Drives the sweep as `sweep run` does, with the retries first in its queue; the exit code."""
     from cluster.study import stored
 
@@ -24,7 +33,15 @@ def main(*, home: str, named: str, trials: Sequence[int], failed: bool, address:
         raise BadInput(*faults)
     chosen = trials or _failed(sweep)
     numbers = tuple(dict.fromkeys(chosen))
-    return run.main(home=home, named=named, address=address, overrides=(), as_json=as_json, retries=numbers)
+    return run.main(
+        home=home,
+        named=named,
+        address=address,
+        in_process=in_process,
+        overrides=(),
+        as_json=as_json,
+        retries=numbers,
+    )
 
 
 def _failed(sweep: Sweep) -> list[int]:

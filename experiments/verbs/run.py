@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from dashboards.tracking.preflight import ask
@@ -27,6 +28,7 @@ from lstm.tasks import registry as tasks
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cluster.executors.executor import Executor
     from cluster.order import Order, Outcome
     from cluster.study.moved import Moved
     from dashboards.tracking.recorder import Recorder
@@ -45,17 +47,17 @@ def main(
     address: str | None,
     overrides: Sequence[str],
     as_json: bool,
+    in_process: bool,
     retries: Sequence[int] = (),
 ) -> int:
     """Runs the sweep, and failed trials of it again; the exit code."""
-    from cluster.ray_backend import connection
+    from cluster.executors.choice import chosen
     from cluster.study import stored
     from cluster.study.lease import HeldError
 
     where = Home.at(home)
     plan = make(lookup.spec(named, where, overrides, execute=True), where)
-    if address:
-        connection.check_address(address)
+    executor = chosen(address, overrides, in_process=in_process)
     known = stored.facts(plan.order.study_url, plan.order.name)
     place = moved_home.Place(where, plan.order.name, plan.order.study_url, plan.tracking_uri, not plan.order.place)
     elsewhere = moved_home.look(place, known) if known else None
@@ -68,13 +70,11 @@ def main(
         started.set()
         lookup.keep(plan, every)
 
-    def settle(say: Callable[[str], None]) -> None:
-        moved_home.settle(place, elsewhere, known or {}, say)
-
+    settle = partial(moved_home.settle, place, elsewhere, known or {})
     with open_log(plan, started) as log:
         try:
-            with redirected(log, to_stderr=as_json) as screen:
-                document = _run(plan, address, keep, settle, screen, is_settled=is_settled, as_json=as_json)
+            with redirected(log, to_stderr=as_json, is_debugged=in_process) as screen:
+                document = _run(plan, executor, keep, settle, screen, is_settled=is_settled, as_json=as_json)
                 if document["exit_code"]:
                     screen.patience_s = HURRY_S
         except HeldError as error:
@@ -109,7 +109,7 @@ def _as_new(plan: Plan) -> Plan:
 
 def _run(
     plan: Plan,
-    address: str | None,
+    executor: "Executor",
     keep: Callable[[], None],
     settle: Callable[[Callable[[str], None]], None],
     relay: streams.Relay,
@@ -145,7 +145,7 @@ def _run(
     with screen:
         for text in [*warnings(plan), *_outage(away)]:
             screen(Notice(text))
-        outcome = _drive(plan, address, keep, settle, screen, recorder)
+        outcome = _drive(plan, executor, keep, settle, screen, recorder)
     try:
         now = stored.read(order.study_url, order.name)
     except BadInput:  # its database went away, which the outcome says
@@ -175,7 +175,7 @@ def _screen(order: "Order", console: "Console", before: Sweep | None) -> "Screen
 
 def _drive(
     plan: Plan,
-    address: str | None,
+    executor: "Executor",
     keep: Callable[[], None],
     settle: Callable[[Callable[[str], None]], None],
     screen: "Screen",
@@ -208,7 +208,7 @@ def _drive(
         plan.series,
         record,
         Memory(recorder, recorder.recorded),
-        address=address,
+        executor=executor,
         settle=lambda: settle(lambda text: screen(Notice(text))),
         conclude=conclude,
     )

@@ -16,6 +16,11 @@ class Derived(NamedTuple):
     purpose: Purpose
 
 
+def again(parent: int, derived: Derived | None) -> Derived:
+    """What one that runs a trial again is, which was `derived`: in its place, or beside the search as that was."""
+    return Derived(parent, "retry" if derived is None or counts(derived) else derived.purpose)
+
+
 def counts(derived: Derived | None) -> bool:
     """Whether the search asked for a trial, or it stands in the place of such a one."""
     return derived is None or derived.purpose == "retry"

@@ -74,6 +74,8 @@ class Sweep:
         counted, done, base = self.counted, self.done, self.base
         if any(t.is_retry and t.state == "WAITING" for t in counted) or (base is not None and not base.ended):
             return False
+        if any(not t.ended for t in self.trials if not t.counts):
+            return False
         if done >= (self.n_trials if n_trials is None else n_trials):
             return True
         return bool(self.exhausted) and done >= max(

@@ -25,7 +25,14 @@ from lstm.training.optimizers import optimizer_of, schedule_of
 WEIGHTS, ORDER, NOISE = range(3)
 
 
-def train(config: TrialConfig, data: Dataset, state: State | None = None, *, device: str = "cpu") -> Iterator[Epoch]:
+def train(
+    config: TrialConfig,
+    data: Dataset,
+    state: State | None = None,
+    *,
+    device: str = "cpu",
+    heed: Callable[[], object] = lambda: None,
+) -> Iterator[Epoch]:
     """Trains until it converges or `max_epochs`, yielding each epoch with the state to save.
 
     The loss is the task's, as is val/loss. To stop, close the generator;
@@ -36,10 +43,11 @@ def train(config: TrialConfig, data: Dataset, state: State | None = None, *, dev
         data: The task's data, already split and scaled.
         state: Where an earlier training of the same configuration stood; None starts anew.
         device: `cpu`, `cuda` or `cuda:N`.
+        heed: Called before each step of the optimizer; what it raises ends the training in the middle of an epoch.
     """
     if state and state.history and state.history[-1].stop:
         return
-    run = Run(config, data, device)
+    run = Run(config, data, device, heed)
     if state:
         run.restore(state)
     else:
@@ -54,9 +62,11 @@ def train(config: TrialConfig, data: Dataset, state: State | None = None, *, dev
 class Run:
     """A network in training, with all that an epoch changes."""
 
-    def __init__(self, config: TrialConfig, data: Dataset, device: str) -> None:
+    def __init__(
+        self, config: TrialConfig, data: Dataset, device: str, heed: Callable[[], object] = lambda: None
+    ) -> None:
         torch.set_flush_denormal(True)  # fading gradients make denormals, which CPUs compute 100 times slower
-        self.config, self.data, self.device = config, data, device
+        self.config, self.data, self.device, self.heed = config, data, device, heed
         training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
         self.network = task.network(config, task.facts(data)).to(device)
@@ -136,6 +146,7 @@ class Run:
         # Added up on the device in float64: reading a number each step would make a GPU wait.
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         for batch in self.batches(number):
+            self.heed()
             loss, norm, count = self.step(batch)
             sums.add_(torch.stack((loss, norm)), alpha=count)
             sequences += count

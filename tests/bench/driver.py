@@ -130,16 +130,18 @@ def _driver(url: str, sampler: str, trials: int) -> TrialController:
         base=json.loads(base.model_dump_json()), checkpoints="/nowhere", n_trials=trials, comparable={"a": 1}
     )
     stop = Stop()
-    return TrialController(
+    made = TrialController(
         study,
         checkpoints="/nowhere",
         keep_best=False,
-        order={"cpus": 1, "gpus": 0.0, "probe": False},
+        order={"cpus": 1, "gpus": 0.0, "probe": False, "studies": ("",)},
         limit=lambda: 3,
         stop=stop,
         record=_pass_over,
         patience=Patience(url, lambda: True, stop, _pass_over),
     )
+    made.open()
+    return made
 
 
 def _pass_over(_: Event) -> None:
@@ -151,7 +153,7 @@ def _trial(made: TrialController, number: int, epochs: int) -> tuple[float, floa
     began = time.perf_counter()
     trial = made.suggest(f"t{number}")
     assert isinstance(trial, dict), made.stop.reason
-    made.result(f"t{number}", {"epochs": (), "started": Started("host", number, ())})
+    made.result(f"t{number}", {"epochs": (), "started": Started("host", number, number, ())})
     rate = trial["trial"]["training"]["learning_rate"]
     epochs_s = 0.0
     for epoch in range(1, epochs):

@@ -42,6 +42,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from cluster.config import CategoricalDimension, HyperbandPruner, IntDimension, SuccessiveHalvingPruner
+from cluster.decisions import End
 from cluster.space import combinations, suggest
 from cluster.study.study import Study
 from lstm.records.epoch import Epoch, Why
@@ -92,16 +93,8 @@ class Ours:
         prune = self._study.report(number, [Epoch(epoch, {"epoch_s": 0.0}, value, 0, stop)])
         if stop or prune:
             best = min(values)
-            decision = {
-                "state": "COMPLETE" if stop else "PRUNED",
-                "value": best,
-                "best_epoch": values.index(best) + 1,
-                "reason": "",
-                "diverged": False,
-                "checkpoint": "",
-                "at_ms": 0,
-            }
-            self._study.end(number, decision)
+            end = End("COMPLETE" if stop else "PRUNED", best, (values.index(best) + 1,), at_ms=0)
+            self._study.end(number, end)
         return bool(stop or prune)
 
 

@@ -23,6 +23,7 @@ import ray
 from ray import tune
 
 from cluster.messages import Started
+from cluster.ray_backend.actor import ActorHandle
 from lstm.records.epoch import Epoch
 from lstm.records.goodput import Spent
 
@@ -104,8 +105,8 @@ class Sleeper(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._epoch += 1
         if self._epoch == 0:
             where = f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}"
-            actor = [ray.get_runtime_context().current_actor]
-            started = Started(where, time.time_ns() // 1_000_000, (), actor)
+            actor = [ActorHandle(ray.get_runtime_context().current_actor)]
+            started = Started(where, time.time_ns() // 1_000_000, os.getpid(), (), actor)
             return {"started": started, "epochs": (), "done": False, "spent": Spent()}
         long_s = float(os.environ[EPOCH]) * self._random.uniform(0.7, 1.3)
         begin = time.time()

@@ -85,14 +85,17 @@ class Tune:
         return [e for e in self.events if isinstance(e, kind)]
 
 
-class Actor:
-    """Stands where a trial's actor stands: notes that it is to wind up."""
+class Held:
+    """Stands where a worker's handle stands: notes what it was told."""
 
     def __init__(self):
-        self.told, self.wind_up = 0, SimpleNamespace(remote=self._wind_up)
+        self.told = []
 
-    def _wind_up(self):
-        self.told += 1
+    def wind_up(self):
+        self.told.append("wind up")
+
+    def kill(self):
+        self.told.append("kill")
 
 
 def probed(trouble="", **numbers):
@@ -112,7 +115,7 @@ def tune(quick_path, trial_config, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.001)
 
-    def make(*, limit=8, keep_best=False, held=lambda: True, base=None, probe=False, kill=lambda _: None, **search):
+    def make(*, limit=8, keep_best=False, held=lambda: True, base=None, probe=False, **search):
         base = base or trial_config()
         config = SearchConfig.model_validate(SEARCH | search)
         study = Study(f"sqlite:///{quick_path}/study.db", "sweep", config, base)
@@ -129,11 +132,43 @@ def tune(quick_path, trial_config, monkeypatch):
             stop=stop,
             record=events.append,
             patience=Patience(study.url, held, stop, events.append),
-            kill=kill,
         )
+        made.open()
         return Tune(made, study, events, stop)
 
     return make
+
+
+def test_a_controller_asks_nothing_and_removes_nothing_until_it_is_opened(tune, trained, quick_path, monkeypatch):
+    t = tune(keep_best=True)
+    trial_id, config = t.start()
+    trained(config)
+    t.last(trial_id, [epoch(1, 0.5, "max_epochs")])
+    _, config = t.start()  # its driver is killed here
+    t.study.search = SearchConfig.model_validate(SEARCH | {"stop": {"target": 0.9}})
+    asked, loaded = [], []
+    engine = t.study._study._storage._backend.engine
+    sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *_: asked.append(1))
+    monkeypatch.setattr(t.study, "sweep", lambda: asked.append("sweep"))
+    monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: loaded.append(1))
+    stop = Stop()
+    made = TrialController(
+        t.study,
+        checkpoints=str(quick_path / "kept"),
+        keep_best=True,
+        order={"cpus": 1, "gpus": 0.0, "probe": False, "studies": ("",)},
+        limit=lambda: 8,
+        stop=stop,
+        record=t.events.append,
+        patience=Patience(t.study.url, lambda: True, stop, t.events.append),
+    )
+    assert (asked, loaded, stop.reason) == ([], [], "")
+    assert made._queue.ready == []
+    monkeypatch.undo()
+    made.open()
+    assert asked
+    assert "target" in stop.reason
+    assert [number for _, number in made._queue.ready] == [config["number"]]
 
 
 @pytest.fixture
@@ -262,10 +297,10 @@ def test_a_pruned_trial_is_probed_and_trained_no_further_whoever_drives(tune):
     t.result(trial_id, [epoch(1, 0.1, "max_epochs")])
     t.last(trial_id, probed=probed(reliability__noise=1.0))
     trial_id, _ = t.start()
-    actor = Actor()
-    t.controller._live[trial_id].actor = actor
+    held = Held()
+    t.controller._live[trial_id].actor = held
     assert t.result(trial_id, [epoch(1, 50.0)]) is False
-    assert (actor.told, t.states()[1]) == (1, "RUNNING")
+    assert (held.told, t.states()[1]) == (["wind up"], "RUNNING")
     later = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True)  # the first driver was killed
     trial_id, config = later.start(known=[epoch(1, 50.0)])
     assert (config["number"], config["over"]) == (1, True)
@@ -282,7 +317,7 @@ def test_the_last_epoch_of_a_trial_is_no_reason_to_prune_it(tune):
     t = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True, n_trials=2)
     for value in (0.1, 50.0):
         trial_id, _ = t.start()
-        t.controller._live[trial_id].actor = Actor()
+        t.controller._live[trial_id].actor = Held()
         t.result(trial_id, [epoch(1, value, "max_epochs")])
         t.last(trial_id, probed=probed(reliability__noise=1.0))
     assert t.states() == ["COMPLETE", "COMPLETE"]
@@ -572,7 +607,7 @@ def test_an_interrupted_sweep_tells_what_was_under_way_as_lost(tune, patient, mo
     one, _ = t.start()
     t.last(one, [timed(1, 10.0, "max_epochs")], **told(start=3.0))
     two, _ = t.ask()
-    t.result(two, started=Started("host pid 2", 1, 2, (), ["its actor"]), **told(start=3.0))
+    t.result(two, started=Started("host pid 2", 1, 2, (), [Held()]), **told(start=3.0))
     patient[0] += 6.0
     t.stop.now("interrupted", 130)
     assert StudyStopper(t.controller).stop_all()
@@ -965,21 +1000,21 @@ def test_where_no_trial_can_go_on_for_long_the_sweep_ends_ready_to_be_run_again(
 
 
 def test_at_the_end_no_actor_is_waited_for(tune, monkeypatch):
-    killed = []
-    t = tune(kill=killed.append)
+    one, other = Held(), Held()
+    t = tune()
     trial_id, _ = t.ask()
-    started = Started("host", 1, 1, (), ["actor 1"])
+    started = Started("host", 1, 1, (), [one])
     t.result(trial_id, started=started)
     assert started.actor == [], "Tune would pickle it"
     done, _ = t.ask()
-    t.result(done, started=Started("host", 1, 1, (), ["actor 2"]))
+    t.result(done, started=Started("host", 1, 1, (), [other]))
     t.last(done, [epoch(1, 0.5, "max_epochs")])
     stopper = StudyStopper(t.controller)
     assert not stopper.stop_all()
     t.stop.now("interrupted", 130)
     assert stopper.stop_all()
     assert stopper.stop_all()
-    assert killed == ["actor 1"]
+    assert (one.told, other.told) == (["kill"], [])
     t.die(trial_id)
     assert t.told(TrialLost) == [], "it is the next driver's"
 

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audit import audit
 from ray import tune
 
 from cluster import controller, driver, opening
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
+from cluster.decisions import End
+from cluster.executors import ray_tune
 from cluster.interrupts import Stop
 from cluster.order import Memory, Order
 from cluster.ray_backend import connection as connect
@@ -94,7 +97,7 @@ def drive(joined, monkeypatch, tmp_path):
     def join(*_):
         yield joined
 
-    monkeypatch.setattr(driver, "join", join)
+    monkeypatch.setattr(ray_tune, "join", join)
 
     def act(order, on=lambda _: None, known=(), **changed):
         events, sent = [], []
@@ -104,7 +107,8 @@ def drive(joined, monkeypatch, tmp_path):
             on(event)
 
         series = dataclasses.replace(load(order.base.data, tmp_path), **changed)
-        outcome = driver.run(order, series, record, Memory(sent.append, lambda: known), address=None, conclude=print)
+        memory = Memory(sent.append, lambda: known)
+        outcome = driver.run(order, series, record, memory, executor=ray_tune.RayTune(), conclude=print)
         return outcome, events, sent
 
     return act
@@ -282,9 +286,9 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
     checkpoint.write(address, 1, checkpoint.Checkpoint(config, asdict(series.facts), first.state))
     made.report(number, [first])
     made._study.tell = lambda *_, **__: 1 / 0
-    decision = {"state": "PRUNED", "value": first.value, "best_epoch": 1, "reason": "pruned after epoch 1"}
+    end = End("PRUNED", first.value, (1,), "pruned after epoch 1", checkpoint=address, at_ms=5)
     with pytest.raises(ZeroDivisionError):
-        made.end(number, decision | {"diverged": False, "checkpoint": address, "at_ms": 5})
+        made.end(number, end)
     outcome, events, _ = drive(todo)
     assert (outcome.complete, outcome.sweep.trials[0].state) == (True, "PRUNED")
     mine = [type(e).__name__ for e in events if getattr(e, "number", None) == 0]
@@ -295,14 +299,14 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
 
 
 def test_a_second_driver_is_refused_before_ray_starts(order, tmp_path, monkeypatch):
-    monkeypatch.setattr(driver, "join", lambda *_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(ray_tune, "join", lambda *_: pytest.fail("Ray was started"))
     todo = order()
     series = load(todo.base.data, tmp_path)
     with (
         Lease(todo.study_url, todo.name, lost=print, stop=print),
         pytest.raises(HeldError, match=f"process {os.getpid()} on"),
     ):
-        driver.run(todo, series, print, Memory(print, set), address=None, conclude=print)
+        driver.run(todo, series, print, Memory(print, set), executor=ray_tune.RayTune(), conclude=print)
 
 
 def test_what_may_not_change_is_named(order, tmp_path):
@@ -358,7 +362,7 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
     todo = order()
     made = opening.open_study(todo, load(todo.base.data, tmp_path))
     number = made.ask()
-    made.end(number, {"state": "FAIL", "value": None, "diverged": False, "reason": "x"})
+    made.end(number, End("FAIL", reason="x"))
     notes = []
     done = threading.Event()
     driver._replay(made.sweep(), Memory(print, lambda: 1 / 0), Stop(), notes.append, done)
@@ -377,7 +381,7 @@ def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     todo = order()
     made = opening.open_study(todo, load(todo.base.data, tmp_path))
     for reason in ("base", "a", "b", "c", "d"):
-        made.end(made.ask(), {"state": "FAIL", "value": None, "diverged": False, "reason": reason})
+        made.end(made.ask(), End("FAIL", reason=reason))
     stop = Stop()
     outcome = driver._outcome(todo, made, made.sweep(), stop, replayed=True)
     assert (outcome.complete, outcome.code) == (True, 1)
@@ -386,7 +390,26 @@ def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
 
 # --- The command, where signals and processes matter.
 
+EPOCHS_KNOWN = "SELECT count(*) FROM trial_intermediate_values"
 HOSTILE = "import pathlib; pathlib.Path(__file__ + '.was-imported').touch(); raise SystemExit('hostile')\n"
+
+
+KILLED = """
+import sqlite3, sys
+lab, folder, database, query, epochs = sys.argv[1:]
+sys.path.insert(0, lab)
+from pathlib import Path
+import twin
+
+def known(_):
+    if not Path(database).exists():
+        return False
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'trial_intermediate_values'")
+        return bool(tables.fetchone()[0]) and connection.execute(query).fetchone()[0] >= int(epochs)
+
+sys.exit(-twin.run(Path(folder), "spec.json", "home", at=known))
+"""
 
 
 class Command:
@@ -396,9 +419,9 @@ class Command:
         self.folder, self.mark = folder, f"sweep-test-{os.getpid()}-{folder.name}"
         self.database = folder / "home" / "study.db"
 
-    def start(self):
+    def start(self, *more):
         return subprocess.Popen(
-            [Path(sys.executable).with_name("sweep"), "run", "spec.json", "--home", "home"],
+            [Path(sys.executable).with_name("sweep"), "run", "spec.json", "--home", "home", *more],
             cwd=self.folder,
             env=os.environ | {"SWEEP_TEST": self.mark},
             stdout=subprocess.PIPE,
@@ -407,15 +430,26 @@ class Command:
             start_new_session=True,
         )
 
+    def kill_here(self, epochs):
+        """Runs the sweep in a process without Ray that is killed once its study knows so many epochs."""
+        words = [str(self.folder), str(self.database), EPOCHS_KNOWN, str(epochs)]
+        lab = os.fspath(Path(__file__).parents[1] / "lab")
+        done = subprocess.run([sys.executable, "-P", "-c", KILLED, lab, *words], check=False)
+        assert done.returncode == signal.SIGKILL, (self.folder / "driver.log").read_text()
+
+    def ask(self, query):
+        """What a query on the study's database gives; 0 where that is not there yet."""
+        try:
+            with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+                return connection.execute(query).fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
     def wait_for(self, process, query, at_least):
         """Until a query on the study's database gives so much; the process must live."""
         while process.poll() is None:
-            try:
-                with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
-                    if connection.execute(query).fetchone()[0] >= at_least:
-                        return
-            except sqlite3.OperationalError:
-                pass  # not there yet
+            if self.ask(query) >= at_least:
+                return
             time.sleep(0.02)
         pytest.fail(process.communicate()[0])
 
@@ -451,19 +485,19 @@ def command(tmp_path):
         os.kill(pid, signal.SIGKILL)
 
 
-EPOCHS_KNOWN = "SELECT count(*) FROM trial_intermediate_values"
-SUGGESTED = "SELECT count(*) FROM trials"
-
-
 def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
+    """By turns in its own process and with Ray: each goes on where the other stood."""
+    command.kill_here(epochs=2)  # in the base's training
+    assert command.ask(EPOCHS_KNOWN) == 2
     first = command.start()
-    command.wait_for(first, SUGGESTED, 1)
+    command.wait_for(first, EPOCHS_KNOWN, 3)
     first.kill()
     first.communicate()
     command.wait_alone()
 
+    known = command.ask(EPOCHS_KNOWN)
     second = command.start()
-    command.wait_for(second, EPOCHS_KNOWN, 1)
+    command.wait_for(second, EPOCHS_KNOWN, known + 1)
     workers = command.left(b"ray::")
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)  # the sweep must not be over before the third has looked
@@ -478,11 +512,19 @@ def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
     assert second.returncode == 130, said
     command.wait_alone()
 
-    last = command.start()
+    assert command.ask(EPOCHS_KNOWN) < (1 + SEARCH["n_trials"]) * EPOCHS, "there is something left to do"
+    last = command.start("--in-process")
     said = last.communicate()[0]
     assert last.returncode == 0, said
     command.wait_alone()
     swept = stored.read(f"sqlite:///{command.database}", "tiny")
     config = TrialConfig.model_validate(swept.trials[0].config)
     check_whole(swept, load(config.data, tmp_path), 4)
+    assert swept.trials[0].attempt > 1, "the base was begun without Ray and ended with it"
+    assert any("(" not in trial.worker for trial in swept.trials), "what Ray left was ended in the driver's process"
+    home = os.fspath(tmp_path / "home")
+    verify = [Path(sys.executable).with_name("sweep"), "verify", "tiny", "--home", home]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert audit(tmp_path / "home", "tiny") == []
     assert list(tmp_path.glob("*.was-imported")) == []

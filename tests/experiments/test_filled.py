@@ -38,8 +38,9 @@ def sweep(gaps):
         def act():
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(gaps / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            with twin.near(), mock.patch("experiments.spec.experiment.LOSS_ON", "all" if before else "measured"):
-                main(list(map(str, arguments)), prog_name="sweep")
+            here = ["--in-process"] if arguments[0] == "run" else []
+            with mock.patch("experiments.spec.experiment.LOSS_ON", "all" if before else "measured"):
+                main([*map(str, arguments), *here], prog_name="sweep")
 
         code = twin.forked(act, gaps / "log")
         return SimpleNamespace(code=code, out=(gaps / "out").read_text(), err=(gaps / "err").read_text())

@@ -1,8 +1,6 @@
-"""A near twin of the cluster: `sweep run` in this process, actors stepped in turn, no Ray; and a driver that dies.
+"""A driver that dies: `sweep run --in-process` in a forked child, which is killed just before its k-th durable step.
 
-Everything else is the product's own: front desk, lease, study, controller, actor, checkpoints, recorder, MLflow. A
-driver in a forked child is killed just before its k-th durable step, for any k: what Ray adds is a minute of
-waiting for each k, and the same commits in the same order.
+What Ray would add is a minute of waiting for each k, and the same commits in the same order.
 """
 
 import contextlib
@@ -15,62 +13,12 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import sqlalchemy
 
-from cluster import driver
-from cluster.ray_backend.actor import TrialActor
-from cluster.ray_backend.nodes import Joined
-from cluster.ray_backend.tune import StudyScheduler, StudySearcher, StudyStopper
 from experiments.cli import main
-
-SLOTS = 2
-
-
-def tune(controller: Any, series: Any, *_: Any) -> None:
-    """Stands where Tune stands: asks for trials, steps their actors in turn, hands in what they say."""
-    searcher, scheduler, stopper = StudySearcher(controller), StudyScheduler(controller), StudyStopper(controller)
-    running: dict[str, TrialActor] = {}
-    count, more = 0, True
-    while (running or more) and not stopper.stop_all():
-        while more and len(running) < SLOTS:
-            config = searcher.suggest(f"t{count}")
-            more = config != "FINISHED"
-            if not isinstance(config, dict):
-                break
-            actor = TrialActor.__new__(TrialActor)
-            actor.setup(config, series)
-            running[f"t{count}"], count = actor, count + 1
-        for name, actor in list(running.items()):
-            result = actor.step()
-            stop = "CONTINUE"
-            if not result["done"]:
-                stop = scheduler.on_trial_result(None, SimpleNamespace(trial_id=name), result)
-            if result["done"] or stop == "STOP":
-                searcher.on_trial_complete(name, result)
-                del running[name]
-
-
-@contextlib.contextmanager
-def near() -> Iterator[None]:
-    """Within this context `sweep run` needs no Ray."""
-
-    @contextlib.contextmanager
-    def join(address: str | None, *_: Any) -> Iterator[Joined]:
-        yield Joined("near", ("here",), cpus=SLOTS, gpus=0.0, slots=SLOTS, gpus_per_trial=0.0, warnings=())
-
-    with (
-        mock.patch.object(driver, "join", join),
-        mock.patch("cluster.ray_backend.tune.tune", tune),
-        mock.patch.object(driver, "count_slots", return_value=SLOTS),
-        mock.patch.object(TrialActor, "_worker", return_value="here"),
-        mock.patch.object(TrialActor, "_handle", return_value=[]),
-        mock.patch("lstm.device.claim", return_value="cpu"),
-    ):
-        yield
 
 
 def forked(act: Callable[[], object], log: Path) -> int:
@@ -121,7 +69,7 @@ def run(
     steps: Path | None = None,
     more: Sequence[str] = (),
 ) -> int:
-    """`sweep run` in a child, with a fault just before each durable step whose number is chosen; its exit code.
+    """`sweep run --in-process` in a child, a fault before each durable step whose number is chosen; its exit code.
 
     Durable steps are the commits of every database (study, lease, MLflow), and the files that get or lose their
     name (checkpoints, the spec in the home). `steps` gets how many there were; `more` are further arguments.
@@ -129,9 +77,9 @@ def run(
 
     def act() -> None:
         os.chdir(folder)
-        with near(), _counting(at, fault) as count:
+        with _counting(at, fault) as count:
             try:
-                main(["run", spec, "--home", home, "--json", *more])
+                main(["run", spec, "--in-process", "--home", home, "--json", *more])
             finally:
                 if steps:
                     steps.write_text(str(count[0]))

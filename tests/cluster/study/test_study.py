@@ -9,6 +9,7 @@ import pytest
 from optuna.exceptions import StorageInternalError
 
 from cluster.config import SearchConfig
+from cluster.decisions import Decisions, End
 from cluster.space import combinations, suggest
 from cluster.study import samplers, stored, study
 from cluster.study.stored import AWAY, NoSuchSweep
@@ -78,15 +79,7 @@ def epoch(number, value, stop=None):
 
 
 def decision(value=0.5, state="COMPLETE", *, diverged=False):
-    return {
-        "state": state,
-        "value": value,
-        "best_epoch": 1,
-        "reason": "because",
-        "diverged": diverged,
-        "checkpoint": "/c",
-        "at_ms": 9,
-    }
+    return End(state, value, (1,), "because", diverged, "/c", 9)
 
 
 def finish(made, number, value=None):
@@ -233,13 +226,14 @@ def test_suggestions_do_not_hang_on_the_hash_seed(opened, url, name):
     code = """
 import sys, json
 from cluster.config import SearchConfig
+from cluster.decisions import End
 from cluster.study.study import Study
 from lstm.config.trial import TrialConfig
 url, name, search, base = sys.argv[1:]
 study = Study(url, name, SearchConfig.model_validate_json(search), TrialConfig.model_validate_json(base))
 for value in (4.0, 2.0, 3.0, 5.0, 1.0, 2.5):
     number = study.ask()
-    study.end(number, {"state": "COMPLETE", "value": value, "diverged": False})
+    study.end(number, End("COMPLETE", value))
 """
     made = opened("tpe", space=CONDITIONAL)
     call = [sys.executable, "-c", code, url, f"{name}-b", made.search.model_dump_json(), made.base.model_dump_json()]
@@ -542,7 +536,8 @@ def test_tables_of_another_optuna_are_refused(tmp_path):
 def test_an_end_that_another_driver_writes_late_is_not_written_again(opened):
     late = opened()
     number = late.ask()
-    late._live[number].set_user_attr("end", decision())  # decided; then it was stopped for longer than its claim lasts
+    # Decided; then it was stopped for longer than its claim lasts.
+    late._live[number].set_user_attr("end", decision().row(has_second=False))
     made = opened()
     assert made.running() == [number]
     late.end(number, decision())
@@ -766,12 +761,22 @@ def test_a_retry_that_fails_can_be_retried_and_runs_whatever_n_trials_says(opene
 
 
 @ON_SQLITE
-def test_a_trial_of_another_purpose_counts_for_nothing(opened):
+@pytest.mark.parametrize("purpose", ["extend", "confirm", "refit", "fork"])
+def test_a_trial_of_another_purpose_counts_for_nothing(opened, purpose):
     made = opened()
     finish(made, made.ask(), 1.0)
-    made._study.enqueue_trial(settings_of(made, 0), user_attrs={"derived": {"parent": 0, "purpose": "confirm"}})
-    finish(made, made.ask(), 0.1)
-    assert made.asked() == 1
+    due = made.due()
+    decided = Decisions(Derived(0, purpose))
+    made._study.enqueue_trial(settings_of(made, 0), user_attrs=decided.asked())
+    assert made.due() == due + 1, "it is yet to be run, whatever n_trials says"
+    assert not made.sweep().over(1)
+    number = made.ask()
+    assert (made.is_beside(number), made.derived(number)) == (True, Derived(0, purpose))
+    assert settings_of(made, number) == settings_of(made, 0)
+    finish(made, number, 0.1)
+    assert (made.asked(), made.due()) == (1, due)
+    assert made.frozen()[number].state.name == "FAIL", "no sampler and no pruner reads it"
     sweep = made.sweep()
+    assert sweep.over(1)
     assert (sweep.best.number, sweep.done, sweep.replaced) == (0, 1, frozenset())
     assert [ending.best_value for ending in sweep.endings()] == [1.0, 1.0]

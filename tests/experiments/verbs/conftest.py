@@ -8,7 +8,7 @@ import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each ch
 import pytest
 import twin
 
-from cluster.ray_backend.actor import TrialActor
+from cluster.worker import TrialWorker
 from experiments.cli import main
 
 
@@ -20,21 +20,22 @@ def near_sweep(folder):
     """
 
     def sweep(*arguments, fails=()):
-        train = TrialActor._train
+        train = TrialWorker._train
 
-        def counted(actor, epochs):
-            number = actor._order["number"]
+        def counted(worker, epochs):
+            number = worker._order["number"]
             if number in fails:
                 raise ValueError("a wrong shape")
             with (folder / "trained").open("a") as file:
                 file.write(f"{number}\n")
-            return train(actor, epochs)
+            return train(worker, epochs)
 
         def act():
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            with twin.near(), mock.patch.object(TrialActor, "_train", counted):
-                main(list(map(str, arguments)), prog_name="sweep")
+            here = ["--in-process"] if arguments[0] in ("run", "retry") else []
+            with mock.patch.object(TrialWorker, "_train", counted):
+                main([*map(str, arguments), *here], prog_name="sweep")
 
         code = twin.forked(act, folder / "log")
         return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import twin
 
-from cluster.ray_backend.actor import TrialActor
 from cluster.study import stored
 from cluster.study.lease import Lease
+from cluster.worker import TrialWorker
 from dashboards.tracking import runs
 from experiments.cli import main
 from lstm import ownership
@@ -54,8 +54,7 @@ def ran(folder, spec, data, fault=lambda: None):
         fault()
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        with twin.near():
-            main(["run", "tiny.yaml", "--json"], prog_name="sweep")
+        main(["run", "tiny.yaml", "--in-process", "--json"], prog_name="sweep")
 
     code = twin.forked(act, folder / "log")
     text = (folder / "out").read_text()
@@ -309,14 +308,14 @@ def test_rivals_that_can_not_be_judged_are_told_in_a_line_and_cost_no_sweep(fold
 
 def test_an_interrupted_run_fits_none(folder, tiny):
     def interrupts():
-        train = TrialActor._train
+        train = TrialWorker._train
 
-        def interrupted(actor, epochs):
-            if actor._order["number"] == 2:
+        def interrupted(worker, epochs):
+            if worker._order["number"] == 2:
                 os.kill(os.getpid(), signal.SIGINT)
-            return train(actor, epochs)
+            return train(worker, epochs)
 
-        TrialActor._train = interrupted
+        TrialWorker._train = interrupted
 
     code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400), interrupts)
     assert code == 130, screen

@@ -1,10 +1,16 @@
 """What a whole sweep leaves: on the screen, in its folder, in MLflow."""
 
 import json
+import os
+import pty
 import re
 import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
+from audit import audit
 
 from lstm.tasks.registry import TASKS
 
@@ -238,3 +244,97 @@ def test_a_smoke_test_of_a_long_sweep_runs_goes_on_and_is_extended(folder, comma
         assert (answer.code, json.loads(answer.out)["states"]) == (0, {"COMPLETE": 2}), answer.err
     more = command("run", "tiny", "--set", "search.n_trials=3", "--json", cwd=folder)
     assert (more.code, json.loads(more.out)["states"]) == (0, {"COMPLETE": 3}), more.err
+
+
+# --- Without Ray, in the command's own process.
+
+HERE = """
+import atexit, sys
+from pathlib import Path
+from experiments.cli import main
+atexit.register(lambda: Path("modules").write_text("\\n".join(sys.modules)))
+main(["run", "tiny.yaml", "--in-process"], prog_name="sweep")
+"""
+
+
+def rows_of(answer):
+    rows = json.loads(answer.out)["trials"]
+    return {row["trial"]: [row[name] for name in ("state", "parameters", "value", "best_epoch")] for row in rows}
+
+
+def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(finished, folder, sweep, command):
+    done = subprocess.run([sys.executable, "-P", "-c", HERE], capture_output=True, text=True, timeout=250, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    modules = (folder / "modules").read_text().splitlines()
+    assert [name for name in modules if name.split(".")[0] == "ray"] == []
+    assert {"torch", "optuna", "mlflow"} <= set(modules)
+    assert "All trials have ended." in done.stdout
+    every = ("--json", "--trials", "0")
+    ours, rays = sweep("compare", "tiny", *every), command("compare", "tiny", *every, cwd=finished.folder)
+    assert rows_of(ours) == rows_of(rays)
+    answer = sweep("verify", "tiny")
+    assert answer.code == 0, answer.out
+    assert audit(folder / "runs", "tiny") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--address", "auto"], ["--address auto"]),
+        (["--address", ""], ["--address"]),
+        (["--set", "resources.max_concurrent=2"], ["--set resources.max_concurrent"]),
+        (
+            ["--address", "host:6379", "--set", "resources.max_concurrent=1"],
+            ["--address host:6379", "--set resources.max_concurrent"],
+        ),
+        (["--set", "resources.cpus_per_trial=1000"], ["resources", "1000"]),
+        (["--set", "resources.gpus_per_trial=1"], ["resources"]),
+    ],
+)
+def test_in_process_what_would_do_nothing_or_is_not_here_is_refused(folder, sweep, monkeypatch, words, named):
+    monkeypatch.setattr("lstm.device.gpu_count", lambda: 0)
+    answer = sweep("run", "tiny.yaml", "--in-process", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert all(name in answer.err for name in named)
+    assert not (folder / "runs").exists()
+
+
+BREAKS = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from cluster.worker import TrialWorker
+from experiments.cli import main
+
+train = TrialWorker._train
+
+def looks(worker, epochs):
+    if worker._order["number"] == 1:
+        breakpoint()
+    return train(worker, epochs)
+
+TrialWorker._train = looks
+main(["run", "tiny.yaml", "--in-process"], prog_name="sweep")
+"""
+
+
+def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_interrupts(folder, sweep):
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("batch_size: 1,", "batch_size: 32,"))
+    here, there = pty.openpty()
+    words = [sys.executable, "-P", "-c", BREAKS]
+    shown = b""
+    with subprocess.Popen(words, stdin=there, stdout=there, stderr=there, start_new_session=True) as process:
+        os.close(there)
+        for answer in (b"p worker._order['number'] + 41\n", b"q\n"):
+            while not shown.endswith(b"(Pdb) "):
+                shown += os.read(here, 65536)
+            shown += b"\n"
+            os.write(here, answer)
+        with suppress(OSError):  # the other side is closed
+            while data := os.read(here, 65536):
+                shown += data
+    os.close(here)
+    text = shown.decode()
+    assert "42" in text.split("(Pdb) ")[1]
+    assert process.returncode == 130, text
+    states = {number: row[0] for number, row in rows_of(sweep("compare", "tiny", "--json", "--trials", "0")).items()}
+    assert states == {0: "COMPLETE", 1: "RUNNING"}, "it stays to be gone on with"

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,15 @@ def test_a_retry_counts_in_the_place_of_its_parent_and_what_was_made_for_else_in
 def test_a_sweep_with_a_retry_that_waits_is_not_over_whatever_its_number():
     sweep = swept(made(0, "FAIL"), made(1, "COMPLETE"), made(2, "WAITING", 0), n_trials=1)
     assert (sweep.done, sweep.over()) == (1, False)
+
+
+@pytest.mark.parametrize("purpose", ["base", "extend", "confirm", "refit", "fork"])
+@pytest.mark.parametrize("state", ["WAITING", "RUNNING"])
+def test_a_sweep_with_a_trial_beside_its_search_that_has_not_ended_is_not_over(purpose, state):
+    beside = replace(trial(2, state, None, None), derived=Derived(1, purpose))
+    sweep = swept(made(0, "COMPLETE"), made(1, "COMPLETE"), beside, n_trials=2)
+    assert (sweep.done, sweep.over()) == (2, False)
+    assert swept(*sweep.trials[:2], replace(beside, state="COMPLETE"), n_trials=2).over()
 
 
 def test_a_sweep_without_anything_new_is_over_when_what_was_asked_for_has_ended():

@@ -1,0 +1,157 @@
+"""What is decided about a trial, stored with it before it is obeyed: one record, and how it may change.
+
+docs/design.md has the table of its transitions. In the study each field is a user attribute of Optuna's trial.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lstm.records.goodput import Spent
+from lstm.records.state import Derived, TrialState
+
+DERIVED, FIRST, BASE = "derived", "first", "base"
+ATTEMPT, LOSSES, START, PRUNED_AFTER, END = "attempt", "losses", "start", "pruned_after", "end"
+Change = dict[str, Any]  # what of a trial's decisions is to be stored, by the name of its attribute
+
+
+class EndIsDecided(Exception):
+    """A trial's end is decided, and something else was to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a trial ends, whoever drives the sweep when it does."""
+
+    state: TrialState
+    value: float | None = None  # as the search compares it
+    best_epochs: tuple[int, ...] = (0,)  # in each window, of which there is one today; 0 where no epoch was finite
+    reason: str = ""
+    diverged: bool = False
+    checkpoint: str = ""  # its address, "" where there is none
+    at_ms: int | None = None
+    epochs_s: float | None = None
+    spent: Spent | None = None  # of its workers beside its epochs
+    probed: Mapping[str, Any] | None = None  # what a probe found: numbers, best_epoch, at_ms
+    lost_epochs: int = 0
+    second: float | None = None  # the other objective's figure, where two are searched for
+
+    @property
+    def best_epoch(self) -> int:
+        """The best epoch, where there is one window."""
+        return self.best_epochs[0]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "End":
+        """The end that a study keeps; earlier versions left some of it out."""
+        known = {name: row[name] for name in ("value", "reason", "checkpoint", "at_ms", "epochs_s") if name in row}
+        return cls(
+            row.get("state", "FAIL"),
+            **known,
+            best_epochs=tuple(row.get("best_epochs", (row.get("best_epoch", 0),))),
+            diverged=bool(row.get("diverged", False)),
+            spent=Spent(**row["spent"]) if "spent" in row else None,
+            probed=row.get("probed"),
+            lost_epochs=int(row.get("lost_epochs", 0)),
+            second=row.get("second"),
+        )
+
+    def row(self, *, has_second: bool) -> dict[str, Any]:
+        """The same as plain data; `has_second` says whether two objectives are searched for."""
+        one_window = len(self.best_epochs) == 1
+        row: dict[str, Any] = {
+            "state": self.state,
+            "value": self.value,
+            "best_epoch": self.best_epoch,
+            **({} if one_window else {"best_epochs": list(self.best_epochs)}),
+            "reason": self.reason,
+            "diverged": self.diverged,
+            "checkpoint": self.checkpoint,
+        }
+        spent = self.spent.row() if self.spent is not None else None
+        more = {"at_ms": self.at_ms, "epochs_s": self.epochs_s, "spent": spent, "probed": self.probed}
+        row |= {name: value for name, value in more.items() if value is not None}
+        row |= {"lost_epochs": self.lost_epochs} if self.lost_epochs else {}
+        return {**row, "second": self.second} if has_second else row
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """All that is decided about a trial. A change is answered as what is to be stored, for the caller to store."""
+
+    derived: Derived | None = None  # None where the search asked for it
+    first: int | None = None  # which of `search.first` it is
+    base: bool = False  # whether it is the spec's own settings, asked for by the search
+    attempt: int = 0  # the latest, from 1
+    losses: int = 0  # attempts that ended with their process
+    worker: str = ""  # that of the latest attempt that has started
+    started_at_ms: int | None = None  # of the first
+    pruned_after: int = 0  # the epoch after which it is pruned, while it is yet to be probed
+    end: End | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is the trial of the spec's own settings."""
+        return self.base or (self.derived is not None and self.derived.purpose == "base")
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> "Decisions":
+        """Those of a trial, by its user attributes."""
+        start = attributes.get(START, {})
+        return cls(
+            derived=derived_of(attributes),
+            first=attributes.get(FIRST),
+            base=BASE in attributes,
+            attempt=int(attributes.get(ATTEMPT, 0)),
+            losses=int(attributes.get(LOSSES, 0)),
+            worker=str(start.get("worker", "")),
+            started_at_ms=start.get("at_ms"),
+            pruned_after=int(attributes.get(PRUNED_AFTER, 0)),
+            end=End.of(attributes[END]) if END in attributes else None,
+        )
+
+    def asked(self) -> Change:
+        """How a trial begins: what it was made of and for."""
+        change: Change = {DERIVED: self.derived._asdict()} if self.derived else {}
+        change |= {FIRST: self.first} if self.first is not None else {}
+        return change | ({BASE: True} if self.base else {})
+
+    def begun(self) -> Change:
+        """Another attempt."""
+        self._is_open()
+        return {ATTEMPT: self.attempt + 1}
+
+    def started(self, worker: str, at_ms: int | None) -> Change:
+        """An attempt has started on a worker; the first start of all is when the trial did."""
+        self._is_open()
+        first = at_ms if self.started_at_ms is None else self.started_at_ms
+        return {START: {"worker": worker, "at_ms": first}}
+
+    def lost(self) -> Change:
+        """An attempt ended with its process."""
+        self._is_open()
+        return {LOSSES: self.losses + 1}
+
+    def pruned(self, epoch: int) -> Change:
+        """It trains no further, and is yet to be probed."""
+        self._is_open()
+        return {PRUNED_AFTER: epoch}
+
+    def ended(self, end: End, *, has_second: bool) -> Change:
+        """Its end; nothing where it is decided so already. Until Optuna was told another driver may decide anew."""
+        row = end.row(has_second=has_second)
+        return {} if self.end and self.end.row(has_second=has_second) == row else {END: row}
+
+    def _is_open(self) -> None:
+        if self.end is not None:
+            raise EndIsDecided(f"its end is decided: {self.end.state} {self.end.reason}")
+
+
+def derived_of(attributes: Mapping[str, Any]) -> Derived | None:
+    """What a trial was made of, by its user attributes."""
+    return Derived(**attributes[DERIVED]) if DERIVED in attributes else None
+
+
+def is_base(attributes: Mapping[str, Any]) -> bool:
+    """Whether a trial is that of the spec's own settings, by its user attributes."""
+    return Decisions(derived_of(attributes), base=BASE in attributes).is_base

@@ -1,0 +1,37 @@
+"""Which executor a command line asks for."""
+
+from collections.abc import Sequence
+
+from cluster.executors.executor import Executor
+from cluster.executors.in_process import InProcess
+from cluster.executors.ray_tune import RayTune
+from cluster.ray_backend.connection import check_address
+from lstm.records.errors import BadInput
+
+AT_ONCE = "resources.max_concurrent"
+
+
+def chosen(address: str | None, overrides: Sequence[str] = (), *, in_process: bool) -> Executor:
+    """The executor.
+
+    Args:
+        address: A running Ray cluster's, or None for a local one.
+        overrides: Fields that the command line sets, each as PATH=VALUE.
+        in_process: Whether trials run in this process.
+
+    Raises:
+        BadInput: nothing answers at the address, or an option would do nothing.
+    """
+    if not in_process:
+        if address is not None:
+            check_address(address)
+        return RayTune(address)
+    faults = []
+    if address is not None:
+        faults.append(f"--address {address}: would do nothing with --in-process, which uses no Ray; leave one out")
+    if any(each.partition("=")[0].strip() == AT_ONCE for each in overrides):
+        one = "with which one trial runs at a time"
+        faults.append(f"--set {AT_ONCE}: would do nothing with --in-process, {one}; leave one out")
+    if faults:
+        raise BadInput(*faults)
+    return InProcess()

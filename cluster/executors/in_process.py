@@ -1,0 +1,136 @@
+"""This process as an executor: one trial at a time, for a debugger and a notebook; Ray is not imported."""
+
+import itertools
+import logging
+import os
+import socket
+import time
+from bdb import BdbQuit
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.config import ResourcesConfig
+from cluster.goodput import Clock
+from cluster.interrupts import Interrupted
+from cluster.messages import FINISHED, Handle
+from cluster.ray_backend.nodes import check_here, fit
+from cluster.worker import TrialWorker
+from lstm import device
+from lstm.data.dataset import Dataset
+from lstm.records.errors import BadInput
+
+if TYPE_CHECKING:
+    from cluster.controller import TrialController
+
+LOG = logging.getLogger(__name__)
+LOOK_S = 0.05  # between two looks whether a trial may be tried again
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """Runs trials one after another in this process."""
+
+    @contextmanager
+    def ready(
+        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[str], int], packages: Sequence[str] = ()
+    ) -> Iterator["Here"]:
+        """Checks that this machine has what a trial needs; see `Executor`."""
+        gpus = _gpus(resources)
+        check_here(checkpoints)
+        at_once = resources.max_concurrent
+        note = f"resources.max_concurrent is {at_once}, but in this process one trial runs at a time"
+        yield Here(gpus, () if at_once in ("auto", 1) else (note,))
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This process, ready for trials; see `Workplace`."""
+
+    gpus_per_trial: float
+    warnings: tuple[str, ...] = ()
+
+    def slots(self) -> int:
+        """One trial."""
+        return 1
+
+    def run(self, controller: "TrialController", series: Dataset, name: str) -> None:
+        """Trains one trial after another; the end that is asked for comes before the next step of the optimizer."""
+
+        def held() -> list[Handle]:
+            return [LocalHandle(worker)]
+
+        worker = TrialWorker(series, Clock(), name=_name, handle=held, heed=controller.stop.heed)
+        try:
+            with device.given_back():
+                for number in itertools.count():
+                    if not _run_next(controller, worker, f"{name}-{number}", is_first=number == 0):
+                        break
+        except Interrupted:
+            pass  # the controller knows why
+        except BdbQuit:
+            controller.stop.now("the debugger was left", 130)
+        finally:
+            controller.let_go()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalHandle:
+    """What a driver holds the worker of its own process by."""
+
+    worker: TrialWorker
+
+    def wind_up(self) -> None:
+        """Has its next step probe."""
+        self.worker.wind_up()
+
+    def kill(self) -> None:
+        """Has it let go of its trial."""
+        self.worker.let_go()
+
+
+def _run_next(controller: "TrialController", worker: TrialWorker, trial_id: str, *, is_first: bool) -> bool:
+    """Runs the next trial to its end, or until the end is asked for; whether there was one."""
+    while (order := controller.suggest(trial_id)) is None:
+        time.sleep(LOOK_S)
+    if not isinstance(order, dict):
+        assert order == FINISHED
+        return False
+    try:
+        (worker.begin if is_first else worker.take)(order)
+    except Exception as error:
+        LOG.exception("no trial can be begun")
+        controller.stop.now(f"this process can't train: {type(error).__name__}: {error}", 1)
+    while not controller.stop.reason:
+        result = worker.step()
+        if result["done"] or controller.result(trial_id, result):
+            controller.complete(trial_id, result, error=False)
+            worker.let_go()
+            return True
+    return False
+
+
+def _gpus(resources: ResourcesConfig) -> float:
+    """The GPUs that a trial takes here.
+
+    Raises:
+        BadInput: this machine has not what a trial asks for.
+    """
+    asked, cores = resources.gpus_per_trial, device.cpu_count()
+    there = device.gpu_count() if asked else 0
+    gpus = float(min(there, 1)) if asked == "auto" else float(asked)
+    if not fit(cores, there, resources.cpus_per_trial, gpus):
+        no_gpu = f" ({device.why_no_gpu()})" if gpus and not there else ""
+        raise BadInput(
+            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, this machine has {cores} "
+            f"and {there} for it{no_gpu}"
+        )
+    return gpus
+
+
+def _name(used: str) -> str:
+    place = f"{socket.gethostname()} pid {os.getpid()}"
+    if used == "cuda":
+        return f"{place} gpu"
+    return f"{place} cpu" if device.gpu_count() else place  # the device in use; else it goes without saying

@@ -1,0 +1,65 @@
+"""Ray Tune as an executor: many trials at once, on this machine or on a cluster."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.config import ResourcesConfig
+from cluster.ray_backend.connection import join
+from cluster.ray_backend.nodes import Joined, count_slots
+from cluster.study import storage
+from lstm.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from cluster.controller import TrialController
+
+
+@dataclass(frozen=True, slots=True)
+class RayTune:
+    """Runs trials on the Ray cluster at an address, or on a local Ray where there is none."""
+
+    address: str | None = None
+
+    @contextmanager
+    def ready(
+        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[str], int], packages: Sequence[str] = ()
+    ) -> Iterator["JoinedCluster"]:
+        """Joins the cluster, or starts the local one; see `Executor`."""
+        with join(self.address, resources, checkpoints, lost, _prepare, packages) as joined:
+            yield JoinedCluster(joined, resources.cpus_per_trial)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedCluster:
+    """A Ray cluster that is ready for trials; see `Workplace`."""
+
+    joined: Joined
+    cpus_per_trial: int
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of the cluster."""
+        return self.joined.warnings
+
+    @property
+    def gpus_per_trial(self) -> float:
+        """GPUs that each trial gets."""
+        return self.joined.gpus_per_trial
+
+    def slots(self) -> int:
+        """Trials that fit onto the hosts that live now."""
+        return count_slots(self.cpus_per_trial, self.gpus_per_trial)
+
+    def run(self, controller: "TrialController", series: Dataset, name: str) -> None:
+        """Hands the sweep to Tune."""
+        from cluster.ray_backend.tune import tune
+
+        tune(controller, series, name, {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial})
+
+
+def _prepare() -> None:
+    """Imports what is needed as soon as Ray runs."""
+    from cluster.ray_backend import tune  # noqa: F401 # for what it imports
+
+    storage.prepare()

@@ -1,0 +1,240 @@
+"""A worker: trains one trial after another, an epoch at a step, whichever executor asks for the steps.
+
+PyTorch, which takes a second to import, is imported when a worker begins, so that a driver starts its workers sooner.
+"""
+
+import logging
+import os
+import time
+from bdb import BdbQuit
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from cluster.goodput import Clock
+from cluster.messages import Failure, Handle, Kind, Probed, Started
+from lstm import checkpoint, ownership
+from lstm.config.code import execute, place_of
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Dataset
+from lstm.records.epoch import Epoch
+from lstm.records.errors import BadInput
+from lstm.records.goodput import NOTHING
+
+# Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
+# host may have more luck.
+PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, *[5.0] * 11)
+LOG = logging.getLogger(__name__)
+
+
+class _Storage(Exception):
+    """The checkpoints' storage failed."""
+
+
+@contextmanager
+def _storage(address: str, worker: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or _first_line(error)
+        raise _Storage(f"checkpoints: {why}: {checkpoint.place_of(address)}, on {worker}") from error
+
+
+class TrialWorker:
+    """Trains the trial that its order names.
+
+    The order holds its `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), and `cpus`,
+    `gpus`, `probe`, `over` and `code`, the user's own files.
+    The first step answers at once, with where the trial runs and the epochs that a checkpoint already
+    holds; each further step is one epoch, durable before it is reported. Where `probe` is set the step after
+    the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
+    `wind_up` does. A result holds `epochs`, in the first step `started`, and `failure` where the trial can't go
+    on. While the storage of checkpoints fails it holds `waiting`, the reason: the epoch is kept in memory and
+    the next step writes it again. Each holds `spent`, where the time since the one before went.
+    """
+
+    def __init__(
+        self,
+        series: Dataset,
+        clock: Clock,
+        *,
+        name: Callable[[str], str],
+        handle: Callable[[], list[Handle]],
+        passing: tuple[type[Exception], ...] = (),
+        heed: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Prepares it; nothing is imported or claimed yet.
+
+        Args:
+            series: The data, for all its trials.
+            clock: Has run since the worker was born.
+            name: Says where it runs, for people, by the device that it uses.
+            handle: Answers what the driver may hold it by, or nothing.
+            passing: Errors of the executor's own, which are no fault of a trial.
+            heed: Called between two steps of the optimizer; it may raise what ends the training.
+        """
+        self._series, self._clock, self._name, self._handle = series, clock, name, handle
+        self._passing, self._heed, self._place = passing, heed, ""
+
+    def begin(self, order: Mapping[str, Any]) -> None:
+        """Claims its share of the machine, and takes its first trial."""
+        self._clock.lap("data")
+        from lstm import device
+        from lstm.training import loop  # noqa: F401 # the latter takes its time here, too
+
+        self._device = device.claim(int(order["cpus"]), float(order["gpus"]))
+        self._clock.lap("start")
+        self.take(order)
+
+    def take(self, order: Mapping[str, Any]) -> None:
+        """Takes the next trial in the same process."""
+        self._clock.lap("waiting")
+        self._order, self._spent = order, NOTHING
+        for code in order.get("code", ()):
+            execute(code)
+        self._trial = TrialConfig.model_validate(order["trial"])
+        self._epochs: Iterator[Epoch] | None = None
+        self._unsaved: Epoch | None = None
+        self._over: bool = order["over"]
+        self._pauses = iter(PAUSES_S)
+
+    def wind_up(self) -> None:
+        """No epoch is to come any more: the next step probes."""
+        self._over = True
+
+    def step(self) -> dict[str, Any]:
+        """Reports the start, then one epoch at a time."""
+        self._clock.lap("waiting" if self._epochs is None else "report")
+        result = self._step()
+        spent = self._clock.take()
+        self._spent += spent
+        return {**result, "spent": spent}
+
+    def let_go(self) -> None:
+        """Lets go of the trial."""
+        self._epochs = self._unsaved = None
+
+    def _named(self) -> str:
+        if not self._place:  # said with each epoch that is written
+            self._place = self._name(self._device)
+        return self._place
+
+    def _step(self) -> dict[str, Any]:
+        try:
+            if self._epochs is None:
+                return self._start()
+            return self._probe() if self._over else self._save(self._unsaved or self._train(self._epochs))
+        except _Storage as error:
+            return self._wait(str(error))
+        except BdbQuit:  # who leaves a debugger ends the sweep, not the trial
+            raise
+        except Exception as error:
+            return self._fail(error)
+
+    def _fail(self, error: Exception) -> dict[str, Any]:
+        from lstm import device
+
+        if isinstance(error, self._passing):
+            return self._give_up("passing", f"{type(error).__name__} on {self._named()}: {_first_line(error)}")
+        if isinstance(error, BadInput):  # another study's checkpoint is there, or a newer version's
+            return self._give_up("refused", str(error))
+
+        if device.is_out_of_memory(error):
+            self._epochs = None
+            device.release(self._device)
+            return self._give_up("diverged", f"out of memory on {self._named()}: {_first_line(error)}")
+        LOG.error("trial %d fails", self._order["number"], exc_info=error)  # it comes to the sweep's log
+        # A wrong shape and the like: it would fail again.
+        where = place_of(error)  # of a user's own code
+        return self._give_up("broken", f"{where}: " * bool(where) + f"{type(error).__name__}: {_first_line(error)}")
+
+    def _start(self) -> dict[str, Any]:
+        from lstm.tasks import registry as tasks
+        from lstm.training.loop import train
+
+        broken: list[str] = []
+        with _storage(self._order["address"], self._named()):
+            found = ownership.load(self._order["address"], self._owner(), broken.append)
+        state = found.state if found else None
+        self._spent, self._is_made = found.spent if found else NOTHING, False
+        self._facts = tasks.of(self._trial).facts_row(self._series)
+        self._epochs = train(self._trial, self._series, state, device=self._device, heed=self._heed)
+        known = state.history if state else ()
+        self._clock.lap("checkpoint")
+        now_ms = time.time_ns() // 1_000_000
+        return {
+            "started": Started(self._named(), now_ms, os.getpid(), tuple(broken), self._handle(), before=self._spent),
+            "epochs": known,
+            "done": bool(known) and self._is_done(known[-1]),
+        }
+
+    def _is_done(self, epoch: Epoch) -> bool:
+        """Whether nothing is to come after an epoch; notes whether it was the last."""
+        self._over = self._over or epoch.stop is not None
+        return epoch.stop is not None and (epoch.stop == "diverged" or not self._order["probe"])
+
+    def _train(self, epochs: Iterator[Epoch]) -> Epoch:
+        epoch = next(epochs)
+        # Beside the first the network and its batches are made; beside each its state is copied, to be written.
+        self._clock.lap("checkpoint" if self._is_made else "data", epoch.metrics["epoch_s"])
+        self._is_made = True
+        return epoch
+
+    def _save(self, epoch: Epoch) -> dict[str, Any]:
+        assert epoch.state is not None
+        self._unsaved = epoch
+        spent = self._spent + self._clock.spent
+        owner = self._owner()
+        content = checkpoint.Checkpoint(
+            self._trial, self._facts, epoch.state, spent, study=owner.studies[0], number=owner.number
+        )
+        with _storage(self._order["address"], self._named()):
+            checkpoint.write(self._order["address"], self._order["attempt"], content)
+        self._unsaved, self._pauses = None, iter(PAUSES_S)
+        self._clock.lap("checkpoint")
+        return {"epochs": (replace(epoch, state=None),), "done": self._is_done(epoch)}
+
+    def _probe(self) -> dict[str, Any]:
+        """Measures the best epoch's network; a network that can't be measured is no fault of its training."""
+        from lstm.diagnostics.probe import probe
+        from lstm.tasks import registry as tasks
+
+        with _storage(self._order["address"], self._named()):
+            found = ownership.load(self._order["address"], self._owner())
+        numbers, trouble = {}, "no epoch of it had a finite value"
+        if found and found.state.best_weights:
+            try:
+                numbers, trouble = dict(probe(tasks.subject(found, self._series)).numbers), ""
+            except Exception as error:
+                LOG.exception("trial %d can't be probed", self._order["number"])
+                trouble = f"{type(error).__name__}: {_first_line(error)}"
+        best_epoch = found.state.best_epoch if found else 0
+        measured = Probed(numbers, best_epoch, time.time_ns() // 1_000_000, trouble)
+        self._clock.lap("probe")
+        return {"epochs": (), "probed": measured, "done": True}
+
+    def _wait(self, text: str) -> dict[str, Any]:
+        """Says at once that storage fails, then waits in the steps that follow; at last another host may try."""
+        pause_s = next(self._pauses, None)
+        if pause_s is None:
+            return self._give_up("storage", text)
+        time.sleep(pause_s)
+        self._clock.lap("checkpoint")
+        return {"epochs": (), "waiting": text, "done": False}
+
+    def _owner(self) -> ownership.Owner:
+        order = self._order
+        config = self._trial.model_dump()
+        return ownership.Owner(tuple(order["studies"]), order["number"], config, self._series.fingerprint)
+
+    def _give_up(self, kind: Kind, text: str) -> dict[str, Any]:
+        """Ends the attempt; what was done since the last lap, and an epoch that was not kept, are lost."""
+        unsaved_s = self._unsaved.metrics["epoch_s"] if self._unsaved else 0.0
+        self._unsaved = None
+        self._clock.lap("lost", -unsaved_s)
+        return {"epochs": (), "failure": Failure(kind, text), "done": True}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
