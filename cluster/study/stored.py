@@ -1,5 +1,8 @@
 """A sweep as its study's database holds it: read without a driver, as plain records."""
 
+import functools
+import importlib
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +11,8 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from optuna.trial import FrozenTrial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from cluster.space import suggest
@@ -30,7 +34,10 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while 
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
 DERIVED = "derived"  # of a trial: the one that it was made of, and what for
+LEAST_COMPLETED = 2  # trials from which importances are told
 FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
+
+warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
 
 
 class NoSuchSweep(BadInput):
@@ -195,3 +202,31 @@ def is_base(frozen: FrozenTrial) -> bool:
 def replaced_in(trials: Iterable[FrozenTrial]) -> set[int]:
     """The numbers of the trials in whose place a retry stands."""
     return {t.user_attrs[DERIVED]["parent"] for t in trials if purpose_of(t) == "retry"}
+
+
+def importances_of(url: str, name: str) -> dict[str, float]:
+    """`importances` of a sweep by name."""
+    return importances(load_study(url, name))
+
+
+def prepare_importances() -> None:
+    """Imports what `importances` needs, which takes a second: scikit-learn, for evaluators that are not used."""
+    importlib.import_module("optuna.importance")
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """How much each searched field matters, by PED-ANOVA (Watanabe et al., 2023); empty where it can't be said."""
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_COMPLETED:
+        return {}  # Optuna would give each parameter the same share
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    try:
+        target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        return {name: float(share) for name, share in found.items()}
+    except (ValueError, RuntimeError, ZeroDivisionError):
+        return {}  # too few completed trials, or all alike
+
+
+def _first(direction: StudyDirection, trial: FrozenTrial) -> float:
+    """The metric's value, less is better, as the evaluator wants it."""
+    return float(trial.values[0]) * (1 if direction == StudyDirection.MINIMIZE else -1)
