@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from experiments.terminal import streams
+from lstm.patches import switched_off
 from lstm.records.errors import BadInput
 
 Function = Callable[..., Any]
@@ -88,6 +89,7 @@ def main(context: click.Context, home: str | None) -> None:
 
 def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
     """Calls `main` of a verb's module; the home may be given before the verb or after it."""
+    switched_off()  # whether the switch names what there is, before anything is begun
     given = home or click.get_current_context().obj or "runs"
     try:
         Path.cwd()

@@ -1,5 +1,6 @@
 """What is done when a sweep has ended, while it is still its driver's: judge, compare, report, deliver."""
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 FLUSH_S = 60.0  # what the record may still take when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # of the workers' time, in seconds of a core, for the extra rivals
+
+
+def prepare() -> None:
+    """Imports what is needed when a sweep has ended, which takes some seconds."""
+    from cluster.study import stored
+
+    importlib.import_module("lstm.tasks.registry")
+    stored.prepare_importances()
 
 
 def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:

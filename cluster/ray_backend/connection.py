@@ -1,7 +1,6 @@
 """Joins a Ray cluster, or starts a local one; every node is checked before the first trial, the head is watched."""
 
 import atexit
-import gc
 import logging
 import os
 import shutil
@@ -17,46 +16,11 @@ from typing import Any
 import cluster
 import lstm
 from cluster.config import ResourcesConfig
-from cluster.ray_backend import head, scratch
+from cluster.ray_backend import head, private_patches, scratch
 from cluster.ray_backend.head_watch import FAR, NEAR, Watch, leave
 from cluster.ray_backend.nodes import Joined, check
-from cluster.ray_backend.private_patches import LOCAL, end_monitor, sooner
 from lstm import device
 from lstm.records.errors import BadInput
-
-SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that takes no GPU may look at them
-# Read by Ray and Tune when they are imported or started.
-SETTINGS = {
-    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for its pyproject.toml among them
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
-    **SEEN,
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # nothing of Tune's state is needed to resume
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_THRESHOLD_S": "30",
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
-}
-CHOICES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}  # likewise, where the environment says nothing
-# What the environment of a launcher, or of other work with Ray, would make of ours: another runtime environment,
-# Ray Client, somebody's callbacks, several epochs in one report.
-NOT_OURS = (
-    "RAY_RUNTIME_ENV_HOOK",
-    "RAY_CLIENT_MODE",
-    "RAY_TUNE_CALLBACKS",
-    "TUNE_RESULT_BUFFER_LENGTH",
-    "TUNE_RESULT_BUFFER_MIN_TIME_S",
-)
-# And of a local Ray: another cluster's address, storage, port, size, job.
-NOT_LOCAL = (
-    "RAY_ADDRESS",
-    "RAY_REDIS_ADDRESS",
-    "RAY_GCS_SERVER_PORT",
-    "RAY_OVERRIDE_RESOURCES",
-    "RAY_JOB_CONFIG_JSON_ENV_VAR",
-)
 
 
 @contextmanager
@@ -79,7 +43,7 @@ def join(
     """
     if address:
         check_address(address)
-    _set_environment(local=not address)
+    private_patches.set_environment(local=not address)
     import ray
 
     left_s = head.ask(address) if address else 0.0
@@ -88,7 +52,7 @@ def join(
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
-            with _limit(left_s) if address else sooner():
+            with _limit(left_s) if address else private_patches.sooner():
                 _init(ray, address, _stage(own / "rooms"), place)
         except (Exception, Late) as error:  # Ray raises bare ones, too
             if not isinstance(error, Late):  # else it would wait, too
@@ -111,10 +75,12 @@ def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None
         logging_level=logging.WARNING,
         configure_logging=True,
         # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
-        runtime_env={"working_dir": str(rooms), **({"env_vars": SEEN} if address else {})},
+        runtime_env={
+            "working_dir": str(rooms),
+            **({"env_vars": private_patches.worker_variables()} if address else {}),
+        },
         num_cpus=None if address else device.cpu_count(),
-        _temp_dir=place,
-        _system_config=None if address else LOCAL,
+        **private_patches.start_options(ray, place=place, local=not address),
     )
 
 
@@ -128,7 +94,7 @@ def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int]) -> 
             if not address:
                 watch.end()  # a local head ends with the context
             if not watch.lost:  # else it would wait for the head's answer
-                _shut_down(ray)
+                private_patches.shut_down(ray)
 
 
 class Late(BaseException):
@@ -156,26 +122,6 @@ def _limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _set_environment(*, local: bool) -> None:
-    """What Ray reads is ours to say, whichever shell, launcher or job the driver was started from."""
-    for name in NOT_OURS + (NOT_LOCAL if local else ()):
-        os.environ.pop(name, None)
-    os.environ.update(SETTINGS)
-    for name, value in CHOICES.items():
-        os.environ.setdefault(name, value)
-
-
-def _shut_down(ray: Any) -> None:
-    end_monitor(ray)
-    # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
-    # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
-    gc.disable()
-    try:
-        ray.shutdown()
-    finally:
-        gc.enable()
 
 
 def check_address(address: str) -> None:

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
+from cluster.ray_backend import private_patches
 from lstm.records.errors import BadInput
 
 JOIN_S = 30.0  # for all of it
@@ -22,37 +23,6 @@ _LAST_S = 5.0  # of these for the last question: what it is that listens, where 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS = 4  # the fourth byte of such an answer
 _UNIMPLEMENTED = "rpc_code: 12"
-
-# Answers a JSON object: the nodes that live, those of them on this host, or the error.
-_ASK = """
-import json, sys, time
-import ray
-from ray._private import services
-from ray._private.authentication import authentication_token_setup as tokens
-
-def ask(address, found, end):
-    if found:  # as Ray does: a token that lies about is used
-        tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    client = ray._raylet.GcsClient(address=services.canonicalize_bootstrap_address(address))
-    while True:
-        nodes = {key.hex(): node for key, node in client.get_all_node_info(timeout=10).items() if node.state == 0}
-        here = [nodes[key] for key in services.find_node_ids() if key in nodes]
-        if here or time.time() > end:  # a node that was just started may not be there yet
-            break
-        time.sleep(0.2)
-    return {
-        "hosts": sorted(node.node_manager_address for node in nodes.values()),
-        "here": [[node.node_manager_address, node.node_manager_port] for node in here],
-    }
-
-try:
-    answer = ask(sys.argv[1], sys.argv[2] == "found", time.time() + 5)
-except (AttributeError, ImportError, TypeError) as error:  # this Ray is made otherwise
-    answer = {}
-except Exception as error:
-    answer = {"error": type(error).__name__, "text": str(error)}
-print(json.dumps(answer))
-"""
 
 
 def ask(address: str) -> float:
@@ -88,16 +58,8 @@ def _resolve(address: str) -> tuple[str, str, bool]:
     given = os.environ.get("RAY_ADDRESS", "")
     if given not in ("", "auto"):
         return given, f"--address auto: RAY_ADDRESS is {given}", False
-    with suppress(Exception):  # no cluster, or a Ray that looks for them otherwise
-        from ray._private import services, utils
-
-        found = str(services.get_ray_address_from_environment("auto", None))
-        if not found.rpartition(":")[2].isdecimal():
-            return "", "", False
-        file = utils.get_ray_address_file(None)
-        where = f"{file} names" if found == utils.read_ray_address(None) else "this host runs"
-        return found, f"--address auto: {where} {found}", True
-    return "", "", False
+    found, source = private_patches.found_address()
+    return found, f"--address auto: {source} {found}", bool(found)
 
 
 def _greet(host: str, port: int, end: float, named: str) -> None:
@@ -129,8 +91,8 @@ def _greet(host: str, port: int, end: float, named: str) -> None:
 def _what_listens(host: str, port: int, answer: bytes) -> str:
     if answer[:2] == b"\x15\x03":
         return "speaks TLS; for a cluster that does so set RAY_USE_TLS=1 and its certificates, as on its hosts"
-    client = http.client.HTTPConnection(host, port, timeout=_LAST_S)
-    with suppress(OSError, http.client.HTTPException):
+    asked = http.client.HTTPConnection(host, port, timeout=_LAST_S)
+    with suppress(OSError, http.client.HTTPException), closing(asked) as client:
         client.request("GET", "/api/version")
         reply = client.getresponse()
         if b'"ray_version"' in reply.read(4096):
@@ -144,7 +106,9 @@ def _what_listens(host: str, port: int, answer: bytes) -> str:
 
 def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]:
     """What the head says of its nodes; nothing where this Ray can't be asked so."""
-    command = [sys.executable, "-P", "-c", _ASK, where, "found" if found else "given"]
+    if not private_patches.may_ask():
+        return {}
+    command = [sys.executable, "-P", "-c", private_patches.QUESTION, where, "found" if found else "given"]
     try:
         asked = subprocess.run(
             command,

@@ -1,11 +1,62 @@
-"""What is changed in private parts of Ray, so that a start takes less."""
+"""All that reaches into Ray: what a start and an end take less time by, what its head is asked, what it reads.
 
+Each reach is left out with a version of Ray that it was not tried with, and where `SWEEP_WITHOUT_PATCHES` names ray;
+beside each is said what Ray then does. Its variables are set with every version: one that it does not know is idle.
+"""
+
+import gc
+import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-# Of Ray's system, where it is ours alone.
+from lstm.patches import SWITCH, Patch
+
+TRIED = ("2.60",)
+START = Patch("ray", "sooner", TRIED, "a local Ray takes some seconds longer to start")
+SYSTEM = Patch("ray", "system_settings", TRIED, "workers of a killed driver take a minute to end")
+END = Patch("ray", "end_monitor", TRIED, "a local Ray takes a second longer to end")
+HEAD = Patch("ray", "question", TRIED, "a cluster that does not answer is told by Ray alone, in its time")
+ADDRESS = Patch("ray", "found_address", TRIED, "where --address auto found no cluster Ray alone says so")
+
+SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that takes no GPU may look at them
+# Read by Ray and Tune when they are imported or started.
+SETTINGS = {
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for its pyproject.toml among them
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
+    **SEEN,
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # nothing of Tune's state is needed to resume
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "30",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
+}
+# Every slot's actor may start at once; how many trials are asked for is the controller's to limit.
+PENDING = {"TUNE_MAX_PENDING_TRIALS_PG": "1000000"}
+CHOICES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}  # likewise, where the environment says nothing
+# What the environment of a launcher, or of other work with Ray, would make of ours: another runtime environment,
+# Ray Client, somebody's callbacks, several epochs in one report.
+NOT_OURS = (
+    "RAY_RUNTIME_ENV_HOOK",
+    "RAY_CLIENT_MODE",
+    "RAY_TUNE_CALLBACKS",
+    "TUNE_RESULT_BUFFER_LENGTH",
+    "TUNE_RESULT_BUFFER_MIN_TIME_S",
+)
+# And of a local Ray: another cluster's address, storage, port, size, job.
+NOT_LOCAL = (
+    "RAY_ADDRESS",
+    "RAY_REDIS_ADDRESS",
+    "RAY_GCS_SERVER_PORT",
+    "RAY_OVERRIDE_RESOURCES",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+)
+# Of Ray's system, where it is ours alone. One of these that a Ray does not know ends it.
 LOCAL = {
     "gcs_rpc_server_reconnect_timeout_s": 5,  # workers whose driver was killed would wait a minute for it to come back
     "prestart_worker_first_driver": False,  # workers without our rooms, which no trial can use
@@ -15,10 +66,91 @@ LOCAL = {
 }
 LOOK_S = 0.02  # between two looks whether a local Ray's node is there
 
+# For a process of its own, which can be ended: Ray's client can't be told to give up.
+# Answers a JSON object: the nodes that live, those of them on this host, or the error.
+QUESTION = """
+import json, sys, time
+import ray
+from ray._private import services
+from ray._private.authentication import authentication_token_setup as tokens
+
+def ask(address, found, end):
+    if found:  # as Ray does: a token that lies about is used
+        tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    client = ray._raylet.GcsClient(address=services.canonicalize_bootstrap_address(address))
+    while True:
+        nodes = {key.hex(): node for key, node in client.get_all_node_info(timeout=10).items() if node.state == 0}
+        here = [nodes[key] for key in services.find_node_ids() if key in nodes]
+        if here or time.time() > end:  # a node that was just started may not be there yet
+            break
+        time.sleep(0.2)
+    return {
+        "hosts": sorted(node.node_manager_address for node in nodes.values()),
+        "here": [[node.node_manager_address, node.node_manager_port] for node in here],
+    }
+
+try:
+    answer = ask(sys.argv[1], sys.argv[2] == "found", time.time() + 5)
+except (AttributeError, ImportError, TypeError) as error:  # this Ray is made otherwise
+    answer = {}
+except Exception as error:
+    answer = {"error": type(error).__name__, "text": str(error)}
+print(json.dumps(answer))
+"""
+
+
+def set_environment(*, local: bool) -> None:
+    """What Ray reads is ours to say, whichever shell, launcher or job the driver was started from."""
+    for name in NOT_OURS + (NOT_LOCAL if local else ()):
+        os.environ.pop(name, None)
+    os.environ.update(SETTINGS | PENDING)
+    for name, value in CHOICES.items():
+        os.environ.setdefault(name, value)
+
+
+def worker_variables() -> dict[str, str]:
+    """What the workers of another's cluster are to see; those of a local Ray see all that this process does."""
+    return SEEN | ({SWITCH: os.environ[SWITCH]} if SWITCH in os.environ else {})
+
+
+@contextmanager
+def token_at(place: str) -> Iterator[None]:
+    """Has a local Ray read its token from a file."""
+    os.environ["RAY_AUTH_TOKEN_PATH"] = place
+    try:
+        yield
+    finally:
+        del os.environ["RAY_AUTH_TOKEN_PATH"]
+
+
+def quiet_tune() -> None:
+    """Tune would complain that its own loggers, which are off, wrote nothing."""
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+
+
+def start_options(ray: Any, *, place: str | None, local: bool) -> dict[str, Any]:
+    """Of `ray.init`, what its signature does not name: where a local Ray's files are, and its system's settings."""
+    options: dict[str, Any] = {"_temp_dir": place} if place else {}
+    return options | ({"_system_config": LOCAL} if local and SYSTEM.fits(ray.__version__) else {})
+
+
+def shut_down(ray: Any) -> None:
+    """Leaves Ray; a local one ends."""
+    end_monitor(ray)
+    # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
+    # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        gc.enable()
+
 
 def end_monitor(ray: Any) -> None:
     """Kills a local Ray's autoscaler, which nobody needs; `ray.shutdown` would wait a second for its end."""
-    with suppress(AttributeError):  # these are no promises of Ray's; where the cluster is another's there is no node
+    if not END.fits(ray.__version__):
+        return
+    with suppress(AttributeError):  # where the cluster is another's there is no node
         for info in ray._private.worker._global_node.all_processes.get("monitor", ()):
             info.process.kill()
 
@@ -30,6 +162,11 @@ def sooner() -> Iterator[None]:
     It looks for its new node every few milliseconds, where it would sleep for a whole second between two looks, and
     starts no server for the dashboard, which `include_dashboard=False` leaves empty and waits for all the same.
     """
+    import ray
+
+    if not START.fits(ray.__version__):
+        yield
+        return
     from ray._private import node, services, state
 
     def get_node(gcs_address: str, node_id: str) -> Any:
@@ -50,3 +187,26 @@ def sooner() -> Iterator[None]:
         yield
     finally:
         services.get_node, node.Node.start_api_server = theirs
+
+
+def may_ask() -> bool:
+    """Whether a cluster's head can be asked by `QUESTION`."""
+    import ray
+
+    return HEAD.fits(ray.__version__)
+
+
+def found_address() -> tuple[str, str]:
+    """The cluster that Ray finds for `auto`, as HOST:PORT, and where it found it; "" where it finds none."""
+    import ray
+
+    if not ADDRESS.fits(ray.__version__):
+        return "", ""
+    with suppress(Exception):  # no cluster, or a Ray that looks for them otherwise
+        from ray._private import services, utils
+
+        found = str(services.get_ray_address_from_environment("auto", None))
+        if found.rpartition(":")[2].isdecimal():
+            file = utils.get_ray_address_file(None)
+            return found, f"{file} names" if found == utils.read_ray_address(None) else "this host runs"
+    return "", ""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cluster.ray_backend import private_patches
 from lstm.records.errors import BadInput
 
 _PREFIX = "lstm-sweeps-"
@@ -85,11 +86,8 @@ def token(own: Path) -> Iterator[None]:
     place = own / "auth_token"
     place.touch(mode=0o600)
     place.write_text(secrets.token_hex(32))
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(place)
-    try:
+    with private_patches.token_at(str(place)):
         yield
-    finally:
-        del os.environ["RAY_AUTH_TOKEN_PATH"]
 
 
 def _asks_for_token() -> bool:

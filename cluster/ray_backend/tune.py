@@ -1,7 +1,5 @@
 """Hands a sweep to Ray Tune: its searcher, scheduler and stopper over a controller."""
 
-import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +13,7 @@ from ray.tune.search import Searcher
 
 from cluster.controller import TrialController
 from cluster.messages import FINISHED
-from cluster.ray_backend import scratch
+from cluster.ray_backend import private_patches, scratch
 from cluster.ray_backend.actor import TrialActor
 from lstm.data.dataset import Dataset
 
@@ -29,10 +27,7 @@ def tune(controller: TrialController, series: Dataset, name: str, resources: Map
         name: The sweep's.
         resources: What a trial takes, `cpu` and `gpu`.
     """
-    # Every slot's actor may start at once; how many trials are asked for is the controller's to limit.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
-    # It would complain that Tune's own loggers, which are off, wrote nothing.
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    private_patches.quiet_tune()
     while True:
         try:
             _run(controller, series, name, resources)

@@ -6,11 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.schema import CreateTable
 
 from lstm.records.errors import BadInput
 from lstm.storage import disk
 
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
+LEASES = sqlalchemy.Table(
+    "sweep_lease",
+    sqlalchemy.MetaData(),
+    sqlalchemy.Column("sweep", sqlalchemy.String(512), primary_key=True),
+    sqlalchemy.Column("owner_id", sqlalchemy.String(64)),
+    sqlalchemy.Column("owner", sqlalchemy.Text),
+    sqlalchemy.Column("generation", sqlalchemy.Integer),
+    sqlalchemy.Column("expires", sqlalchemy.Double),
+    sqlalchemy.Column("stop", sqlalchemy.Integer),
+)
 CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
 
 
@@ -101,10 +112,7 @@ def driver_text(error: BaseException | None) -> str:
 
 def create(database: sqlalchemy.Engine) -> None:
     """Makes the table where it is missing."""
-    statement = sqlalchemy.text(
-        "CREATE TABLE IF NOT EXISTS sweep_lease (sweep VARCHAR(512) PRIMARY KEY, owner_id VARCHAR(64), "
-        "owner TEXT, generation INTEGER, expires DOUBLE PRECISION, stop INTEGER)"
-    )
+    statement = CreateTable(LEASES, if_not_exists=True)
     try:
         with database.begin() as connection:
             connection.execute(statement)

@@ -4,13 +4,17 @@ import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from cluster.space import suggest
+from cluster.study.storage import id_of
 from lstm.records.objective import Scalar
 
 DRAWS = 100  # of one trial's setting, before nothing new is taken to be left
@@ -34,9 +38,9 @@ class Drawn:
 class Draft:
     """A study's storage in which one trial is only drafted: what is stored with it is kept here, the rest is read."""
 
-    def __init__(self, storage: Any, trial: FrozenTrial) -> None:
-        """Wraps the storage; the trial may be in it already, with less."""
-        self._storage, self.trial = storage, trial
+    def __init__(self, storage: BaseStorage, trial: FrozenTrial, trial_id: int = NOBODYS) -> None:
+        """Wraps the storage; the trial may be in it already, with less, and then has an id there."""
+        self._storage, self.trial, self._id = storage, trial, trial_id
         self.attributes: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -45,10 +49,7 @@ class Draft:
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial, the drafted one among them."""
-        if trial_id == self.trial._trial_id:
-            return copy.deepcopy(self.trial)
-        found: FrozenTrial = self._storage.get_trial(trial_id)
-        return found
+        return copy.deepcopy(self.trial) if trial_id == self._id else self._storage.get_trial(trial_id)
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
         """What Optuna keeps with a trial."""
@@ -58,11 +59,11 @@ class Draft:
         self, study_id: int, deepcopy: bool = True, states: Sequence[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """The study's trials as they would be."""
-        found: list[FrozenTrial] = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
         if states is not None and self.trial.state not in states:
             return found
         mine = copy.deepcopy(self.trial) if deepcopy else self.trial
-        if mine._trial_id == NOBODYS:
+        if self._id == NOBODYS:
             return [*found, mine]
         return [mine if each.number == mine.number else each for each in found]
 
@@ -77,11 +78,48 @@ class Draft:
         self.trial.system_attrs = {**self.trial.system_attrs, key: value}
 
 
+class _Noting(BaseSampler):
+    """A sampler, and what it drew for all settings at once."""
+
+    def __init__(self, sampler: BaseSampler) -> None:
+        self._sampler = sampler
+        self.searched: dict[str, BaseDistribution] = {}
+        self.relative: dict[str, Any] = {}
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        self.searched = self._sampler.infer_relative_search_space(study, trial)
+        return self.searched
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        self.relative = self._sampler.sample_relative(study, trial, search_space)
+        return self.relative
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
 def unborn(number: int) -> FrozenTrial:
     """A trial that the study has not yet."""
-    trial = optuna.trial.create_trial(state=TrialState.RUNNING)
-    trial.number, trial._trial_id = number, NOBODYS
-    return trial
+    return FrozenTrial(
+        number=number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=datetime.now(),  # as Optuna does
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+        trial_id=NOBODYS,
+    )
 
 
 def bare(trial: FrozenTrial) -> FrozenTrial:
@@ -91,21 +129,28 @@ def bare(trial: FrozenTrial) -> FrozenTrial:
     return found
 
 
-def draw(study: optuna.Study, trial: FrozenTrial, searched: suggest.Space, attempt: int) -> Drawn:
+def draw(study: optuna.Study, storage: BaseStorage, trial: FrozenTrial, searched: suggest.Space, attempt: int) -> Drawn:
     """What the study's sampler draws for a trial; nothing is stored."""
-    view = copy.copy(study)
-    storage = Draft(study._storage, copy.deepcopy(trial))
-    view._storage = storage  # type: ignore[assignment] # of a storage it has what a sampler asks for
-    drafted = optuna.trial.Trial(view, trial._trial_id)
+    try:
+        trial_id = id_of(storage, study.study_name, trial.number)
+    except KeyError:
+        trial_id = NOBODYS
+    draft, noting = Draft(storage, copy.deepcopy(trial), trial_id), _Noting(study.sampler)
+    view = optuna.load_study(
+        study_name=study.study_name,
+        storage=cast("BaseStorage", draft),  # of a storage it has what a sampler asks for
+        sampler=noting,
+        pruner=study.pruner,
+    )
+    drafted = optuna.trial.Trial(view, trial_id)
     settings = suggest.walk(searched, lambda path: suggest.draw(drafted, path, searched[path]))
-    relative = drafted._relative_params
     return Drawn(
         number=trial.number,
         attempt=attempt,
         settings=settings,
-        searched=drafted.relative_search_space or {},
-        relative={} if relative is None else relative,
-        attributes=storage.attributes,
+        searched=noting.searched,
+        relative=noting.relative,
+        attributes=draft.attributes,
     )
 
 

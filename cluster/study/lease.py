@@ -11,18 +11,23 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import sqlalchemy
+from sqlalchemy.dialects import postgresql, sqlite
 
-from cluster.study.database import CLOCK, create, engine, is_missing, readable, unopened
+from cluster.study.database import CLOCK, LEASES, create, engine, is_missing, readable, unopened
 from lstm.storage import files
 
 TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
 BEAT_S = 3.0
+# Each knows what to do with a row that is there.
+INSERT: dict[str, Callable[[sqlalchemy.Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
 # Goes on while the machine sleeps, as the database's clock does.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -101,30 +106,30 @@ class Lease:
         create(self._engine)
         claim = _claim(self._engine, self._sweep)
         dead = claim.owner.id if claim and claim.owner.is_dead() else ""
-        now, over, seen = _clock(self._engine), "sweep_lease.expires <= {now}", None
+        over = LEASES.c.expires <= _clock(self._engine)
         if self._engine.dialect.name == "sqlite":
             seen = None if claim is None or dead else self._outlived(claim)
-            over = "sweep_lease.expires = 0 OR (sweep_lease.owner_id = :seen AND sweep_lease.expires = :seen_expires)"
+            over = LEASES.c.expires == 0
+            over |= (
+                sqlalchemy.and_(LEASES.c.owner_id == seen.owner.id, LEASES.c.expires == seen.expires) if seen else False
+            )
+        new = INSERT[self._engine.dialect.name](LEASES).values(
+            sweep=self._sweep,
+            owner_id=self.owner.id,
+            owner=json.dumps(asdict(self.owner)),
+            generation=1,
+            expires=_clock(self._engine) + TTL_S,
+            stop=0,
+        )
+        mine = {name: new.excluded[name] for name in ("owner_id", "owner", "expires", "stop")}
+        take = new.on_conflict_do_update(
+            index_elements=[LEASES.c.sweep],
+            set_={**mine, "generation": LEASES.c.generation + 1},
+            where=over | (LEASES.c.owner_id == dead),
+        ).returning(LEASES.c.generation)
         sent = _passed_s()
         with self._engine.begin() as connection:
-            taken = connection.execute(
-                sqlalchemy.text(
-                    "INSERT INTO sweep_lease (sweep, owner_id, owner, generation, expires, stop) "
-                    f"VALUES (:sweep, :id, :owner, 1, {now} + :ttl, 0) ON CONFLICT (sweep) DO UPDATE SET "
-                    "owner_id = excluded.owner_id, owner = excluded.owner, expires = excluded.expires, stop = 0, "
-                    "generation = sweep_lease.generation + 1 "
-                    f"WHERE {over.format(now=now)} OR sweep_lease.owner_id = :dead RETURNING generation"
-                ),
-                {
-                    "sweep": self._sweep,
-                    "id": self.owner.id,
-                    "owner": json.dumps(_row(self.owner)),
-                    "ttl": TTL_S,
-                    "dead": dead,
-                    "seen": seen.owner.id if seen else "",
-                    "seen_expires": seen.expires if seen else 0.0,
-                },
-            ).scalar()
+            taken = connection.execute(take).scalar()
         if taken is None:
             held = holder(self._engine, self._sweep)
             raise HeldError(str(held) if held else "another driver has just taken it")
@@ -153,10 +158,7 @@ class Lease:
         self._done.set()
         self._thread.join()
         with suppress(sqlalchemy.exc.SQLAlchemyError), self._engine.begin() as connection:
-            connection.execute(
-                sqlalchemy.text("UPDATE sweep_lease SET expires = 0 WHERE sweep = :sweep AND owner_id = :id"),
-                {"sweep": self._sweep, "id": self.owner.id},
-            )
+            connection.execute(self._own().values(expires=0))
         self._engine.dispose()
 
     def _beat(self) -> None:
@@ -191,15 +193,13 @@ class Lease:
         return f": {held}" if held else ""
 
     def _renew(self) -> bool | None:
+        renew = self._own().values(expires=_clock(self._engine) + TTL_S).returning(LEASES.c.stop)
         with self._engine.begin() as connection:
-            row = connection.execute(
-                sqlalchemy.text(
-                    f"UPDATE sweep_lease SET expires = {_clock(self._engine)} + :ttl "
-                    "WHERE sweep = :sweep AND owner_id = :id RETURNING stop"
-                ),
-                {"ttl": TTL_S, "sweep": self._sweep, "id": self.owner.id},
-            ).scalar()
-        return None if row is None else bool(row)
+            stop = connection.execute(renew).scalar()
+        return None if stop is None else bool(stop)
+
+    def _own(self) -> sqlalchemy.Update:
+        return sqlalchemy.update(LEASES).where(LEASES.c.sweep == self._sweep, LEASES.c.owner_id == self.owner.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +216,11 @@ class Holder:
 
 def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
     """The living driver of a sweep, if there is one."""
+    left = LEASES.c.expires - _clock(database)
+    # What lasts longer was written by another clock.
+    lives = sqlalchemy.and_(LEASES.c.sweep == sweep, left > 0, left <= TTL_S + 1)
     with database.connect() as connection:
-        row = connection.execute(
-            sqlalchemy.text(
-                f"SELECT owner, generation, expires - {_clock(database)} FROM sweep_lease "
-                f"WHERE sweep = :sweep AND expires > {_clock(database)} AND expires <= {_clock(database)} + :most"
-            ),
-            {"sweep": sweep, "most": TTL_S + 1},  # what lasts longer was written by another clock
-        ).first()
+        row = connection.execute(sqlalchemy.select(LEASES.c.owner, LEASES.c.generation, left).where(lives)).first()
     return Holder(Owner(**json.loads(row[0])), int(row[1]), float(row[2])) if row else None
 
 
@@ -237,14 +234,9 @@ class Claim:
 
 
 def _claim(database: sqlalchemy.Engine, sweep: str) -> Claim | None:
+    rows = sqlalchemy.select(LEASES.c.owner, LEASES.c.expires, LEASES.c.expires - _clock(database))
     with database.connect() as connection:
-        row = connection.execute(
-            sqlalchemy.text(
-                f"SELECT owner, expires, expires - {_clock(database)} FROM sweep_lease "
-                "WHERE sweep = :sweep AND expires > 0"
-            ),
-            {"sweep": sweep},
-        ).first()
+        row = connection.execute(rows.where(LEASES.c.sweep == sweep, LEASES.c.expires > 0)).first()
     return Claim(Owner(**json.loads(row[0])), float(row[1]), float(row[2])) if row else None
 
 
@@ -258,7 +250,7 @@ def driver(url: str, sweep: str) -> Holder | None:
     """
     database = engine(readable(url))
     try:
-        if is_missing(url) or not sqlalchemy.inspect(database).has_table("sweep_lease"):
+        if is_missing(url) or not sqlalchemy.inspect(database).has_table(LEASES.name):
             return None
         held = holder(database, sweep)
         return None if held and held.owner.is_dead() else held
@@ -277,21 +269,15 @@ def request_stop(url: str, sweep: str) -> None:
     database = engine(url)
     try:
         with database.begin() as connection:
-            connection.execute(
-                sqlalchemy.text("UPDATE sweep_lease SET stop = 1 WHERE sweep = :sweep"), {"sweep": sweep}
-            )
+            connection.execute(sqlalchemy.update(LEASES).where(LEASES.c.sweep == sweep).values(stop=1))
     except sqlalchemy.exc.DBAPIError as error:
         raise unopened(error) from None
     finally:
         database.dispose()
 
 
-def _clock(database: sqlalchemy.Engine) -> str:
-    return CLOCK[database.dialect.name]
-
-
-def _row(owner: Owner) -> dict[str, Any]:
-    return {"host": owner.host, "boot": owner.boot, "pid": owner.pid, "born": owner.born, "id": owner.id}
+def _clock(database: sqlalchemy.Engine) -> sqlalchemy.ColumnElement[float]:
+    return sqlalchemy.literal_column(CLOCK[database.dialect.name], sqlalchemy.Double)
 
 
 def _passed_s() -> float:

@@ -3,7 +3,8 @@
 What they know is gathered by `experiments/recovery/lost_study.py`.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cluster.config import GridSampler
 from cluster.decisions import ATTEMPT, Decisions, End
 from cluster.space import suggest
+from cluster.study.private_patches import FIXED, GRID, GRID_PLACE
 from cluster.study.study import Study
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch
@@ -80,17 +82,25 @@ def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int
     """
     if not (study.search and isinstance(study.search.sampler, GridSampler)):
         return {}
-    made = optuna.samplers.GridSampler(suggest.grid(study.search.space), seed=study.search.sampler.seed)
-    places = {tuple(point): place for place, point in enumerate(made._all_grids)}
+    grid = suggest.grid(study.search.space)
+    places = {point: place for place, point in enumerate(_points(grid, study.search.sampler.seed))}
     settings = {number: known[number].settings for number in numbers if number in known}
-    names = made._param_names
     points = {
         number: places[point]
         for number, setting in settings.items()
-        if setting and (point := tuple(setting.get(name) for name in names)) in places
+        if setting and (point := tuple(setting.get(name) for name in sorted(grid))) in places
     }
     left = iter(sorted(set(range(len(places))) - set(points.values())))
     return {number: points[number] if number in points else next(left, 0) for number in numbers}
+
+
+def _points(grid: Mapping[str, Sequence[Scalar]], seed: int) -> Iterator[tuple[Scalar, ...]]:
+    """A grid's points by their numbers, as its sampler gives them to trials: shuffled; each in order of the names."""
+    made, nobody = optuna.samplers.GridSampler(grid, seed=seed), optuna.create_study()
+    choices = {name: optuna.distributions.CategoricalDistribution(grid[name]) for name in sorted(grid)}
+    for place in range(math.prod(len(values) for values in grid.values())):
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs={GRID_PLACE: place})
+        yield tuple(made.sample_independent(nobody, trial, name, each) for name, each in choices.items())
 
 
 def _running(
@@ -105,13 +115,13 @@ def _running(
     system: dict[str, Any] = {}
     if known.number < len(queue):
         queued, told = queue[known.number]
-        system["fixed_params"] = dict(queued)
+        system[FIXED] = dict(queued)
         decided = replace(told, derived=decided.derived or told.derived, base=decided.base or told.base)
     if decided.derived and decided.derived.purpose == "base":
         settings = {}  # they are the spec's own, in the space or not
     if point is not None:
         points = suggest.grid(searched)
-        system |= {"grid_id": point, "search_space": {path: points[path] for path in sorted(points)}}
+        system |= {GRID_PLACE: point, GRID: {path: points[path] for path in sorted(points)}}
     attributes = decided.asked() | ({ATTEMPT: known.attempt} if known.attempt else {})
     attributes |= decided.started(known.worker, known.started_at_ms) if known.worker else {}
     return optuna.trial.create_trial(

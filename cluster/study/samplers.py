@@ -8,6 +8,8 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from cluster.config import (
@@ -20,15 +22,14 @@ from cluster.config import (
     RandomSampler,
     SearchConfig,
     SuccessiveHalvingPruner,
+    TpeSampler,
 )
 from cluster.space import combinations, suggest
 from cluster.study import drafts
 from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
+from cluster.study.storage import id_of
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Objective, Scalar
-
-# In Optuna's samplers: what all trials so far were searched in. It grows trial by trial; a new one would read them all.
-COMMON = ("_search_space", "_intersection_search_space")
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
@@ -41,9 +42,11 @@ class NumberedSampler(BaseSampler):
     the study.
     """
 
-    def __init__(self, search: SearchConfig) -> None:
-        """Wraps the sampler that the search asks for."""
-        self._search = search
+    def __init__(self, search: SearchConfig, storage: BaseStorage, study_name: str) -> None:
+        """Wraps the sampler that the search asks for, of a study that this storage holds."""
+        self._search, self._storage, self._study_name = search, storage, study_name
+        # What all trials so far were searched in. It grows trial by trial; a sampler made anew would read them all.
+        self._common = IntersectionSearchSpace(include_pruned=isinstance(search.sampler, TpeSampler))
         self._made_for = (-1, 0)
         self._attempt = 0  # which draw of a trial's setting it is
         self._sampler: BaseSampler = optuna.samplers.RandomSampler()
@@ -61,7 +64,7 @@ class NumberedSampler(BaseSampler):
         count, left = combinations.count(searched), None
         try:
             for self._attempt in range(DRAWS):
-                drawn = drafts.draw(study, trial, searched, self._attempt)
+                drawn = drafts.draw(study, self._storage, trial, searched, self._attempt)
                 if is_new(drawn.settings):
                     return drawn
                 if self._attempt == 0 and count is not None and count <= LISTED:
@@ -78,11 +81,7 @@ class NumberedSampler(BaseSampler):
     def _of(self, trial: FrozenTrial, *, anew: bool = False) -> BaseSampler:
         wanted = trial.number, self._attempt
         if (anew or wanted != self._made_for) and not isinstance(self._sampler, optuna.samplers.GridSampler):
-            made = _sampler(self._search, *wanted)
-            for name in COMMON:
-                if hasattr(made, name) and hasattr(self._sampler, name):
-                    setattr(made, name, getattr(self._sampler, name))
-            self._made_for, self._sampler = wanted, made
+            self._made_for, self._sampler = wanted, _sampler(self._search, *wanted)
         return self._sampler
 
     def _replayed(self, trial: FrozenTrial) -> Drawn | None:
@@ -95,12 +94,17 @@ class NumberedSampler(BaseSampler):
             return
         for key, value in drawn.attributes.items():
             if trial.system_attrs.get(key) != json.loads(json.dumps(value)):  # else a killed driver has stored it
-                study._storage.set_trial_system_attr(trial._trial_id, key, value)
+                trial_id = id_of(self._storage, self._study_name, trial.number)
+                self._storage.set_trial_system_attr(trial_id, key, value)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Hands on."""
-        drawn = self._replayed(trial)
-        return drawn.searched if drawn else self._of(trial).infer_relative_search_space(study, trial)
+        """As the sampler does, but for what it would look through all trials for."""
+        if drawn := self._replayed(trial):
+            return drawn.searched
+        sampler = self._of(trial)
+        if is_grouped(self._search) or not isinstance(sampler, optuna.samplers.TPESampler | optuna.samplers.GPSampler):
+            return sampler.infer_relative_search_space(study, trial)
+        return {name: each for name, each in self._common.calculate(study).items() if not each.single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -133,9 +137,14 @@ def _sampler(search: SearchConfig, number: int, attempt: int) -> BaseSampler:
         seed=seed,
         n_startup_trials=chosen.n_startup_trials,
         multivariate=True,
-        group=any(dimension.when for dimension in search.space.values()),
+        group=is_grouped(search),
         constant_liar=True,  # trials run side by side
     )
+
+
+def is_grouped(search: SearchConfig) -> bool:
+    """Whether TPE tells groups of settings apart: some exist only beside another's value."""
+    return isinstance(search.sampler, TpeSampler) and any(dimension.when for dimension in search.space.values())
 
 
 def longest(search: SearchConfig, base: TrialConfig) -> int:

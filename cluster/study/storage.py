@@ -3,13 +3,14 @@
 import copy
 import functools
 import json
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Container, Sequence
 from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DBAPIError
 
@@ -54,41 +55,97 @@ def _sure(write: Callable[..., T]) -> Callable[..., T]:
     return guarded
 
 
-class SoleStorage(_CachedStorage):
-    """Optuna's cache over studies whose trials nobody else writes.
+class SoleStorage(BaseStorage):
+    """Optuna's storage over studies whose trials nobody else writes.
 
-    Optuna's own reads all trials that have not ended whenever a sampler or a pruner looks: the more trials run at once
-    the longer each epoch of each takes. This one reads a study once, and keeps what it writes.
+    Optuna's own cache reads all trials that have not ended whenever a sampler or a pruner looks: the more trials run
+    at once the longer each epoch of each takes. This one reads a study once, and keeps what it writes.
     """
 
     def __init__(self, backend: RDBStorage) -> None:
         """Wraps the database's storage."""
-        super().__init__(backend)
-        self._read: set[int] = set()  # studies whose trials are all known
+        self._backend = backend
+        self._lock = threading.RLock()
+        self._studies: dict[int, dict[int, FrozenTrial]] = {}  # of each that was read, the trials by number
+        self._places: dict[int, tuple[int, int]] = {}  # by a trial's id, its study and number
+        self._ids: dict[tuple[int, int], int] = {}  # the other way
+        self._by_name: dict[str, int] = {}  # ids of studies
+        self._directions: dict[int, list[StudyDirection]] = {}
 
     def forget(self) -> None:
         """Has each study read again when it is next asked for."""
         with self._lock:
-            self._read.clear()
-            for known in self._studies.values():
-                known.unfinished_trial_ids, known.last_finished_trial_id = set(), -1
+            self._studies.clear()
 
-    def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        if study_id not in self._read:
-            super()._read_trials_from_remote_storage(study_id)
-            self._read.add(study_id)
+    # --- studies
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """Creates a study."""
+        return self._backend.create_new_study(directions, study_name)
+
+    def delete_study(self, study_id: int) -> None:
+        """Deletes a study; a later one may get its ids."""
+        self._backend.delete_study(study_id)
+        with self._lock:
+            for known in (self._studies, self._places, self._ids, self._by_name, self._directions):
+                known.clear()
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Stores a fact about a study."""
+        self._backend.set_study_user_attr(study_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Stores a fact of Optuna's."""
+        self._backend.set_study_system_attr(study_id, key, value)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """A study's id."""
+        if study_name not in self._by_name:
+            self._by_name[study_name] = self._backend.get_study_id_from_name(study_name)
+        return self._by_name[study_name]
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """A study's name."""
+        return self._backend.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Whether each objective is better when less or more."""
+        if study_id not in self._directions:
+            self._directions[study_id] = self._backend.get_study_directions(study_id)
+        return self._directions[study_id]
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """The facts about a study."""
+        return self._backend.get_study_user_attrs(study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Optuna's facts."""
+        return self._backend.get_study_system_attrs(study_id)
+
+    def get_all_studies(self) -> list[Any]:
+        """All studies of the database."""
+        return self._backend.get_all_studies()
+
+    def remove_session(self) -> None:
+        """Lets go of the database."""
+        self._backend.remove_session()
+
+    # --- trials
 
     @_sure
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Creates a trial."""
-        return super().create_new_trial(study_id, template_trial)
+        trial_id = self._backend.create_new_trial(study_id, template_trial)
+        if study_id in self._studies:
+            self._keep(study_id, trial_id)
+        return trial_id
 
     @_sure
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         """Stores a setting."""
-        super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
         if trial := self._fresh(trial_id):
             trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
             trial.distributions = {**trial.distributions, param_name: distribution}
@@ -96,51 +153,95 @@ class SoleStorage(_CachedStorage):
     @_sure
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Stores an epoch's value."""
-        super().set_trial_intermediate_value(trial_id, step, intermediate_value)
+        self._backend.set_trial_intermediate_value(trial_id, step, intermediate_value)
         if trial := self._fresh(trial_id):
             trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
 
     @_sure
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Stores a fact about a trial."""
-        super().set_trial_user_attr(trial_id, key, value)
+        self._backend.set_trial_user_attr(trial_id, key, value)
         if trial := self._fresh(trial_id):
             trial.user_attrs = {**trial.user_attrs, key: _as_stored(value)}
 
     @_sure
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Stores a fact of Optuna's."""
-        super().set_trial_system_attr(trial_id, key, value)
+        self._backend.set_trial_system_attr(trial_id, key, value)
         if trial := self._fresh(trial_id):
             trial.system_attrs = {**trial.system_attrs, key: _as_stored(value)}
 
     @_sure
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Stores a state; the database says what the trial is then."""
-        done = super().set_trial_state_values(trial_id, state, values)
-        trial = self._backend.get_trial(trial_id)
-        with self._lock:
-            if place := self._trial_id_to_study_id_and_number.get(trial_id):
-                self._studies[place[0]].trials[place[1]] = trial
+        done = self._backend.set_trial_state_values(trial_id, state, values)
+        if place := self._place(trial_id):
+            self._keep(place[0], trial_id)
         return done
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """The trial, the caller's own."""
         with self._lock:
-            place = self._trial_id_to_study_id_and_number.get(trial_id)
-            if place and place[0] in self._read:
-                return copy.deepcopy(self._studies[place[0]].trials[place[1]])
+            if place := self._place(trial_id):
+                return copy.deepcopy(self._studies[place[0]][place[1]])
         return self._backend.get_trial(trial_id)
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """A trial's id, by its number."""
+        with self._lock:
+            if (trial_id := self._ids.get((study_id, trial_number))) is not None:
+                return trial_id
+            if trial_number not in self._studies.get(study_id, {trial_number: None}):
+                raise KeyError(f"the study has no trial {trial_number}")
+        return self._backend.get_trial_id_from_study_id_trial_number(study_id, trial_number)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """A study's trials by number."""
+        with self._lock:
+            if study_id not in self._studies:
+                trials = sorted(self._backend.get_all_trials(study_id, deepcopy=False), key=lambda trial: trial.number)
+                self._studies[study_id] = {trial.number: trial for trial in trials}
+            known = self._studies[study_id].values()
+            found = [trial for trial in known if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+    def _keep(self, study_id: int, trial_id: int) -> None:
+        """Keeps a trial as the database has it; a new one has the highest number."""
+        trial = self._backend.get_trial(trial_id)
+        with self._lock:
+            self._places[trial_id], self._ids[study_id, trial.number] = (study_id, trial.number), trial_id
+            self._studies[study_id][trial.number] = trial
+
+    def _place(self, trial_id: int) -> tuple[int, int] | None:
+        """The study and the number of a trial whose study was read."""
+        place = self._places.get(trial_id)
+        if place is None and self._studies:
+            number = self._backend.get_trial_number_from_id(trial_id)
+            for study_id in [each for each, trials in self._studies.items() if number in trials]:
+                if self._backend.get_trial_id_from_study_id_trial_number(study_id, number) == trial_id:
+                    place = study_id, number
+                    self._places[trial_id], self._ids[place] = place, trial_id
+        return place if place and place[0] in self._studies else None
 
     def _fresh(self, trial_id: int) -> FrozenTrial | None:
         """A copy in the place of a known trial, to be changed: who has the one before keeps it as it was."""
         with self._lock:
-            place = self._trial_id_to_study_id_and_number.get(trial_id)
-            if place is None:
+            if not (place := self._place(trial_id)):
                 return None
-            trials = self._studies[place[0]].trials
+            trials = self._studies[place[0]]
             trials[place[1]] = copy.copy(trials[place[1]])
             return trials[place[1]]
+
+
+def id_of(storage: BaseStorage, study_name: str, number: int) -> int:
+    """What a storage calls a trial.
+
+    Raises:
+        KeyError: the study has no trial of that number.
+    """
+    return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study_name), number)
 
 
 def _as_stored(value: Any) -> Any:

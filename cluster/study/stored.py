@@ -1,5 +1,8 @@
 """A sweep as its study's database holds it: read without a driver, as plain records."""
 
+import functools
+import importlib
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +11,8 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from optuna.trial import FrozenTrial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from cluster.decisions import Decisions, End, derived_of, is_base
@@ -29,6 +33,9 @@ from lstm.storage import disk
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
 FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
+LEAST_COMPLETED = 2  # trials from which importances are told
+
+warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
 
 
 class NoSuchSweep(BadInput):
@@ -180,3 +187,31 @@ def counting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     derived = [(t, derived_of(t.user_attrs)) for t in trials]
     replaced = {each.parent for _, each in derived if each is not None and each.purpose == "retry"}
     return [t for t, each in derived if t.number not in replaced and counts(each)]
+
+
+def importances_of(url: str, name: str) -> dict[str, float]:
+    """`importances` of a sweep by name."""
+    return importances(load_study(url, name))
+
+
+def prepare_importances() -> None:
+    """Imports what `importances` needs, which takes a second: scikit-learn, for evaluators that are not used."""
+    importlib.import_module("optuna.importance")
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """How much each searched field matters, by PED-ANOVA (Watanabe et al., 2023); empty where it can't be said."""
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_COMPLETED:
+        return {}  # Optuna would give each parameter the same share
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    try:
+        target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        return {name: float(share) for name, share in found.items()}
+    except (ValueError, RuntimeError, ZeroDivisionError):
+        return {}  # too few completed trials, or all alike
+
+
+def _first(direction: StudyDirection, trial: FrozenTrial) -> float:
+    """The metric's value, less is better, as the evaluator wants it."""
+    return float(trial.values[0]) * (1 if direction == StudyDirection.MINIMIZE else -1)

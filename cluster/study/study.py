@@ -32,10 +32,10 @@ from cluster.decisions import (
 from cluster.space import combinations, suggest
 from cluster.study import moved, storage
 from cluster.study.drafts import Drawn, bare, unborn
-from cluster.study.importances import importances
+from cluster.study.private_patches import FIXED
 from cluster.study.samplers import NumberedSampler, longest, objectives_of, pruner_of, second_of
 from cluster.study.storage import SoleStorage
-from cluster.study.stored import check_study_form, counting, sweep_of, trial_of
+from cluster.study.stored import check_study_form, counting, importances, sweep_of, trial_of
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
 from lstm.records.objective import Objective, Scalar
@@ -62,15 +62,16 @@ class Study:
         `kept_in` is another storage than the database at the address.
         """
         self.search, self.base, self.url, self.name = search, base, url, name
+        self._storage = kept_in or SoleStorage(storage.connect(url))
         sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
         self._drafts: NumberedSampler | None = None  # whose draws may come twice
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search:
-            sampler = NumberedSampler(search)
+            sampler = NumberedSampler(search, self._storage, name)
             self._drafts = None if isinstance(search.sampler, GridSampler) else sampler
             pruner = pruner_of(search.pruner, longest(search, base))
         self._study = optuna.create_study(
-            storage=kept_in or SoleStorage(storage.connect(url)),
+            storage=self._storage,
             study_name=name,
             directions=[objective.direction for objective in objectives_of(search, base)],
             load_if_exists=True,
@@ -233,14 +234,13 @@ class Study:
         if number not in self._live:
             frozen = self._frozen(number)
             self._draw_rest(frozen)
-            self._live[number] = optuna.trial.Trial(self._study, frozen._trial_id)
+            self._live[number] = optuna.trial.Trial(self._study, self._id(number))
             self._reported[number] = dict(frozen.intermediate_values)
         self._suggest(number)
 
     def _draw_rest(self, trial: FrozenTrial) -> None:
         """Draws what a killed driver left out of a trial's settings; again, as `ask` does, where that was tried."""
-        is_queued = "fixed_params" in trial.system_attrs
-        if is_queued or self._drafts is None or combinations.is_whole(trial.params, self._space):
+        if FIXED in trial.system_attrs or self._drafts is None or combinations.is_whole(trial.params, self._space):
             return
         # As if nothing of it had been stored: its draws come from one stream, which begins with the first setting.
         drawn = self._drawn(bare(trial))
@@ -249,7 +249,7 @@ class Study:
         if drawn and drawn.attempt == 0:
             self._drafts.replay = drawn
         elif drawn:  # Optuna takes what it finds under this name, as it does of a trial that was queued
-            self._study._storage.set_trial_system_attr(trial._trial_id, "fixed_params", drawn.settings)
+            self._storage.set_trial_system_attr(self._id(trial.number), FIXED, drawn.settings)
 
     def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
         """Commits a new attempt at a trial; returns its settings and the attempt's number, from 1."""
@@ -271,6 +271,9 @@ class Study:
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
+
+    def _id(self, number: int) -> int:
+        return storage.id_of(self._storage, self.name, number)
 
     def started(self, number: int, worker: str, at_ms: int) -> None:
         """Stores where a trial runs and, once, when it first started."""
@@ -299,7 +302,7 @@ class Study:
             known[epoch.number] = epoch.value
         for epoch in epochs:
             if not same(known.get(epoch.number), epoch.value):  # `Trial.report` would keep the first
-                trial.storage.set_trial_intermediate_value(trial._trial_id, epoch.number, epoch.value)
+                self._storage.set_trial_intermediate_value(self._id(number), epoch.number, epoch.value)
                 known[epoch.number] = epoch.value
         asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
         return asked and not self.resolves_to_base(number) and trial.should_prune()

@@ -4,7 +4,6 @@ One that says no, or is no MLflow, would take nothing however long a driver trie
 does not answer may do so later.
 """
 
-import importlib.util
 import json
 import re
 import sqlite3
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.config import SERVERS, address_fault
-from dashboards.tracking import runs, store
+from dashboards.tracking import private_patches, runs, store
 from lstm.records.errors import BadInput
 
 _EXPERIMENT = "/api/2.0/mlflow/experiments/get-by-name"
@@ -73,6 +72,8 @@ def ask(uri: str, whose: str = "tracking.uri") -> str | None:
 
 
 def _ask_server(uri: str) -> str | None:
+    if not store.may_ask():
+        return None
     try:
         answer = store.request(uri, "GET", _EXPERIMENT, params={"experiment_name": runs.SWEEPS})
         if away := _weigh(answer):
@@ -195,9 +196,6 @@ def _ask_database(uri: str) -> str | None:
 
 def _check_versions(versions: Iterable[str]) -> None:
     """Whether tables of these versions are known to the MLflow that is installed; it is not imported for it."""
-    spec = importlib.util.find_spec("mlflow")
-    places = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
-    steps = [Path(place) / "store" / "db_migrations" / "versions" for place in places]
-    known = {file.name.partition("_")[0] for folder in steps for file in folder.glob("*.py")}
+    known = private_patches.known_schemas()
     if known and not known.issuperset(versions):
         raise _Refused(_NEWER)

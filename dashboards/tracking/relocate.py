@@ -13,18 +13,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dashboards.tracking import runs
+from dashboards.tracking.private_patches import ADDRESSES, TAGS
 from lstm.storage import disk
 
-# By table, the columns in which MLflow keeps addresses of files.
-ADDRESSES = {
-    "experiments": ("artifact_location",),
-    "runs": ("artifact_uri",),
-    "logged_models": ("artifact_location",),
-    "model_versions": ("source", "storage_location"),
-    "mcp_server_versions": ("source",),
-    "workspaces": ("default_artifact_root", "trace_archival_location"),
-    "trace_tags": ("value",),
-}
 _TAG = "sweep.checkpoint"  # ours, of a trial's run
 _ARTIFACTS = "/artifacts"  # how the artifacts' folder of a home ends
 _WAIT_S = 90.0
@@ -56,7 +47,7 @@ def rename_study(database: Path, sweep: str, before: str, after: str) -> None:
     """Makes the runs of a sweep those of another study: its copy's."""
     with closing(_open(database, "rw")) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
-        for table, key in (("tags", "run_uuid"), ("experiment_tags", "experiment_id")):
+        for table, key in TAGS.items():
             mine = f"SELECT {key} FROM {table} WHERE key = 'sweep.name' AND value = ?"
             connection.execute(
                 f"UPDATE {table} SET value = ? WHERE key = 'sweep.study' AND value = ? AND {key} IN ({mine})",

@@ -14,19 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.config import address_fault
+from dashboards.tracking import private_patches
 from lstm.records.errors import BadInput
 from lstm.storage import disk
 
-_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # of one try; the recorder has patience of its own
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the address may hold a password
-    "PGCONNECT_TIMEOUT": "15",  # of PostgreSQL's driver, which waits for a host that is off as long as TCP does
-}
-# MLflow would send a request again whose answer was lost, the making of a run, too: two runs from one call.
-# Who calls must look first. So this is not the user's to set.
-_NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _REFUSAL_STATUSES = {400, 413, 415, 422}  # of an artifact; what else a server answers may be another tomorrow
 _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -60,9 +51,7 @@ _DISK_FULL = "53100"  # PostgreSQL's
 
 def _prepare() -> None:
     """Imports MLflow, which takes seconds; so that what comes next is quick, and quiet."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    os.environ.update(_NO_RETRIES)
+    private_patches.set_environment()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # The package first: Ray Tune imports it too, in another thread, and two threads that begin with different modules
@@ -90,21 +79,24 @@ def connect(uri: str) -> Any:
     return MlflowClient(tracking_uri=with_driver(uri))
 
 
+def may_ask() -> bool:
+    """Whether a server can be asked by `request`, with the MLflow that is installed."""
+    _prepare()
+    return private_patches.may_ask()
+
+
 def request(uri: str, method: str, endpoint: str, **content: Any) -> Any:
     """What a server answers to a call, whatever its status; who asks is what MLflow's variables say."""
     _prepare()
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    return http_request(get_default_host_creds(uri), endpoint, method, raise_on_status=False, **content)
+    return private_patches.request(uri, method, endpoint, **content)
 
 
 def database(uri: str) -> Any:
-    """An SQLAlchemy engine of a database, as MLflow makes it."""
-    _prepare()
-    from mlflow.store.db.utils import create_sqlalchemy_engine
+    """An SQLAlchemy engine of a database."""
+    _prepare()  # for the variables of PostgreSQL's driver
+    import sqlalchemy
 
-    return create_sqlalchemy_engine(with_driver(uri))
+    return sqlalchemy.create_engine(with_driver(uri))
 
 
 def with_driver(uri: str) -> str:
@@ -128,16 +120,16 @@ def _make_database(path: Path) -> None:
 
     MLflow makes them in many steps. A store in which a kill or a full disk ended them would never open again.
     """
-    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
-
+    if not private_patches.makes_tables():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.new*"):
         if time.time() - left.stat().st_mtime > 3600:  # a killed driver's; a younger one may be at work
             left.unlink(missing_ok=True)
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    engine = create_sqlalchemy_engine(f"sqlite:///{new}")
+    engine = database(f"sqlite:///{new}")
     try:
-        _initialize_tables(engine)
+        private_patches.make_tables(engine)
         engine.dispose()
         try:
             os.link(new, path)

@@ -156,7 +156,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
 
     Where the trial is the sweep's best, its report is written again, with `best`.
     """
-    from cluster.study import importances, stored
+    from cluster.study import stored
     from dashboards.tracking.recorder import Recorder
 
     fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
@@ -178,7 +178,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
     recorder(event)
     judged = sweep.facts.get("judged") or {}
     if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):
-        importance = importances.importances_of(found.study_url, found.name)
+        importance = stored.importances_of(found.study_url, found.name)
         html = report.write(found.home, sweep, importance, replace(best, metrics=judged["metrics"]), _note)
         recorder.finish(html, judged["metrics"], sweep.best)
     if recorder.close(DELIVERY_S) or recorder.refused:

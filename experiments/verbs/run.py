@@ -1,6 +1,5 @@
 """`sweep run`: drives a sweep to its end, records it, judges its best trial, says what was found."""
 
-import importlib
 import sys
 import threading
 from collections import Counter
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from cluster.study.moved import Moved
     from dashboards.tracking.recorder import Recorder
     from experiments.terminal.live import Screen
-from experiments.conclusion import deliver
+from experiments.conclusion import deliver, prepare
 from experiments.terminal.log import HURRY_S, open_log, redirected
 
 Document = dict[str, Any]
@@ -187,7 +186,7 @@ def _drive(
 
     # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
     # No daemon: a process that ends in the middle of that import is aborted.
-    judging = threading.Thread(target=importlib.import_module, args=("lstm.tasks.registry",), name="judging")
+    judging = threading.Thread(target=prepare, name="judging")
 
     def record(event: Event) -> None:
         if isinstance(event, SweepStarted):

@@ -26,7 +26,7 @@ from cluster.config import SearchConfig
 from cluster.controller import TrialController
 from cluster.interrupts import Stop
 from cluster.messages import Started
-from cluster.study import importances, stored
+from cluster.study import stored
 from cluster.study.retry import Patience
 from cluster.study.study import Study
 from dashboards.report.comparison import compare
@@ -115,7 +115,7 @@ def _measure(url: str, sampler: str, known: int, trials: int, epochs: int) -> No
     compare([sweep])
     print(f"  compare  {time.perf_counter() - began:6.2f} s, beside reading")
     began = time.perf_counter()
-    importance = importances.importances_of(url, "sweep")
+    importance = stored.importances_of(url, "sweep")
     report(sweep, importance, [], {})
     print(f"  report   {time.perf_counter() - began:6.2f} s, importances too, beside reading", flush=True)
 

@@ -13,7 +13,7 @@ import pytest
 import ray
 
 from cluster.config import ResourcesConfig
-from cluster.ray_backend import connection, head_watch, private_patches
+from cluster.ray_backend import connection, head_watch
 from cluster.ray_backend import nodes as node_checks
 from lstm.records.errors import BadInput
 
@@ -605,18 +605,3 @@ def test_what_is_done_meanwhile_is_done_while_ray_starts(starts, tmp_path):
     arguments = None, ResourcesConfig(), str(tmp_path), lambda _: 1, done.set
     with pytest.raises(BadInput, match="Ray could not be started here: at once"), connection.join(*arguments):
         pytest.fail("joined")
-
-
-def test_ray_is_as_it_was_after_its_sooner_start(monkeypatch):
-    from ray._private import node, services
-
-    def parts():
-        return services.get_node, node.Node.start_api_server
-
-    before = parts()
-    with private_patches.sooner():
-        assert not set(parts()) & set(before), "this Ray is made otherwise: see whether its start still needs it"
-    assert parts() == before
-    monkeypatch.delattr(services, "get_node")
-    with private_patches.sooner():
-        assert node.Node.start_api_server is before[1]

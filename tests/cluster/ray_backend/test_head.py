@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cluster.ray_backend import head
+from cluster.ray_backend import head, private_patches
 from lstm.records.errors import BadInput
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # how a server of Ray's greets
@@ -104,14 +104,14 @@ def test_what_listens_there_and_does_not_answer(refused, impatient):
     ],
 )
 def test_a_head_that_answers_may_be_no_cluster_to_join(refused, monkeypatch, answer, told):
-    monkeypatch.setattr(head, "_ASK", f"print({json.dumps(answer)!r})")
+    monkeypatch.setattr(private_patches, "QUESTION", f"print({json.dumps(answer)!r})")
     with listening(SETTINGS) as address:
         said = refused(address)
     assert [part for part in told if part not in said] == []
 
 
 def test_a_head_that_hangs_is_given_up_and_so_is_who_asked_it(refused, impatient, monkeypatch):
-    monkeypatch.setattr(head, "_ASK", "import threading; threading.Event().wait()")
+    monkeypatch.setattr(private_patches, "QUESTION", "import threading; threading.Event().wait()")
     with listening(SETTINGS) as address:
         assert "did not answer within 0.4 s" in refused(address)
 
@@ -126,9 +126,11 @@ def test_a_node_of_this_host_that_hangs(refused, impatient, monkeypatch):
 def test_a_cluster_that_can_be_joined(monkeypatch):
     with listening(SETTINGS) as address:
         host, _, port = address.partition(":")
-        monkeypatch.setattr(head, "_ASK", f"print({json.dumps({'hosts': [host], 'here': [[host, int(port)]]})!r})")
+        monkeypatch.setattr(
+            private_patches, "QUESTION", f"print({json.dumps({'hosts': [host], 'here': [[host, int(port)]]})!r})"
+        )
         assert 0 < head.ask(address) <= head.JOIN_S
-        monkeypatch.setattr(head, "_ASK", "import no_such_module")
+        monkeypatch.setattr(private_patches, "QUESTION", "import no_such_module")
         assert head.ask(address) > 0, "a Ray that is made otherwise is asked by `ray.init` alone"
 
 

@@ -411,24 +411,6 @@ def test_variants_keep_more_than_torchs_own(trial_config, series_of, walk):
     assert few < more < most
 
 
-@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
-def test_an_optimizer_without_the_compiler_is_torchs_own(kind):
-    networks = [torch.nn.Linear(3, 2) for _ in range(2)]
-    networks[1].load_state_dict(networks[0].state_dict())
-    made = [
-        made(network.parameters(), 0.1, weight_decay=0.01, fused=True)
-        for made, network in zip((kind, optimizers._eager(kind)), networks, strict=True)
-    ]
-    for number in range(4):
-        for optimizer, network in zip(made, networks, strict=True):
-            optimizer.zero_grad()
-            network(torch.arange(6.0).view(2, 3) - number).square().sum().backward()
-            optimizer.step()
-    assert torch.equal(networks[0].weight, networks[1].weight)
-    assert isinstance(made[1], kind)
-    assert same(made[0].state_dict(), made[1].state_dict())
-
-
 def test_training_imports_no_compiler(trial_config, series_of, walk):
     config = trial_config({}, {}, {"schedule": "plateau", "max_epochs": 1})
     series = series_of(config.data, walk(120))

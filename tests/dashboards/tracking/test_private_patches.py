@@ -1,0 +1,77 @@
+import inspect
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import mlflow
+import pytest
+import sqlalchemy
+from mlflow.store.db import utils
+from mlflow.utils import credentials, rest_utils
+
+from dashboards.tracking import preflight, private_patches, runs, store
+from lstm import patches
+
+
+def schema(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return {version for (version,) in database.execute("SELECT version_num FROM alembic_version")}
+
+
+# --- while these pass, the patches fit the MLflow that is installed; where one fails, try that, then add its version
+
+
+def test_they_were_tried_with_the_mlflow_that_is_installed() -> None:
+    assert private_patches.TABLES.fits(mlflow.__version__), mlflow.__version__
+    assert private_patches.REQUEST.fits(mlflow.__version__), mlflow.__version__
+
+
+def test_mlflow_can_still_be_called_so() -> None:
+    assert list(inspect.signature(utils._initialize_tables).parameters) == ["engine"]
+    names = list(inspect.signature(rest_utils.http_request).parameters)
+    assert names[:3] == ["host_creds", "endpoint", "method"]
+    assert "raise_on_status" in names
+    assert list(inspect.signature(credentials.get_default_host_creds).parameters) == ["store_uri"]
+
+
+def test_a_store_whose_tables_we_make_is_mlflows_own(tmp_path: Path) -> None:
+    client = runs.connect(f"sqlite:///{tmp_path}/mlflow.db")
+    assert client.search_experiments()[0].name == "Default"
+    assert schema(tmp_path / "mlflow.db") <= private_patches.known_schemas()
+
+
+# --- where this fails MLflow does by itself what a patch does: the patch is to go
+
+
+def test_a_store_of_mlflows_whose_making_was_cut_short_never_opens(tmp_path: Path) -> None:
+    def killed(statement: str) -> None:
+        if "CREATE TABLE spans" in statement:
+            raise KeyboardInterrupt
+
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/mlflow.db")
+    sqlalchemy.event.listen(engine, "after_cursor_execute", lambda *given: killed(given[2]))
+    with pytest.raises(KeyboardInterrupt):
+        private_patches.make_tables(engine)
+    engine.dispose()
+    with pytest.raises(Exception, match="spans already exists"):
+        runs.connect(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
+
+
+# --- left out
+
+
+@pytest.mark.parametrize("how", ["another version", "mlflow", "all"])
+def test_where_they_are_left_out_mlflow_makes_its_store_and_no_server_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    if how == "another version":
+        monkeypatch.setattr(mlflow, "__version__", "99.1.0")
+        monkeypatch.setattr(patches, "_told", set())
+    else:
+        monkeypatch.setenv(patches.SWITCH, how)
+    monkeypatch.setattr(store, "request", lambda *_, **__: pytest.fail("asked"))
+    assert preflight.ask("http://127.0.0.1:9", "tracking.uri") is None
+    monkeypatch.setattr(private_patches, "make_tables", lambda _: pytest.fail("made"))
+    client = runs.connect(f"sqlite:///{tmp_path}/mlflow.db")
+    assert client.search_experiments()[0].name == "Default"
+    assert ("99.1.0" in caplog.text) is (how == "another version")
