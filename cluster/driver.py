@@ -1,12 +1,13 @@
 """Drives a sweep to its number of trials: lease, cluster, study, Tune; safe to start again for ever."""
 
+import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
-from cluster.interrupts import Stop, deadline, signals
+from cluster.interrupts import Stop, deadline
 from cluster.opening import open_study
 from cluster.order import Memory, Order, Outcome
 from cluster.ray_backend.connection import join
@@ -22,6 +23,7 @@ from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepSta
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
+LOG = logging.getLogger(__name__)
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 
 
@@ -34,6 +36,8 @@ def run(
     address: str | None,
     conclude: Callable[[Outcome], None],
     settle: Callable[[], None] = lambda: None,
+    stop: Stop | None = None,
+    install: Callable[[], None] | None = None,
 ) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
 
@@ -45,34 +49,39 @@ def run(
         address: A running Ray cluster's, or None for a local one.
         conclude: Called with the outcome while the sweep is still this driver's.
         settle: Called once the sweep is this driver's, before its study is opened.
+        stop: Where others ask for the end.
+        install: Puts the command line's signal handlers back, in place of Ray's. Without it the process is somebody's,
+            a notebook's, say: then nothing is printed, and the process never ended.
 
     Raises:
         BadInput: the address, the resources or the storage are wrong, or the spec has changed.
         HeldError: another driver holds the sweep.
     """
-    stop = Stop()
-
-    def head_lost(why: str) -> int:
-        stop.now(why, 1)
-        record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
-        return stop.code
-
-    with signals(stop) as install:
-        if held := driver(order.study_url, order.name):
-            raise HeldError(str(held))
-        place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare)
-        with (
-            _to_be_left(place) as (joined, leave),
-            Lease(
-                order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
-            ) as lease,
-        ):
+    stop = stop or Stop()
+    head_lost = partial(_head_lost, stop, record)
+    if held := driver(order.study_url, order.name):
+        raise HeldError(str(held))
+    place = join(address, order.resources, str(order.storage.checkpoints), head_lost, _prepare, install is not None)
+    with (
+        _to_be_left(place) as (joined, leave),
+        Lease(
+            order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
+        ) as lease,
+    ):
+        if install:
             install()
-            study = _open(order, series, settle)
-            patience = Patience(order.study_url, lease.held, stop, record)
-            outcome = _run_opened(order, study, series, joined, record, memory, stop, patience, leave)
-            conclude(outcome)
-            return outcome
+        study = _open(order, series, settle)
+        patience = Patience(order.study_url, lease.held, stop, record)
+        outcome = _run_opened(order, study, series, joined, record, memory, stop, patience, leave)
+        conclude(outcome)
+        return outcome
+
+
+def _head_lost(stop: Stop, record: Record, why: str) -> int:
+    """Ends the sweep whose cluster has no head any more; the exit code."""
+    stop.now(why, 1)
+    record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
+    return stop.code
 
 
 def _run_opened(
@@ -234,7 +243,7 @@ def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: thre
                 replay(sweep, trials[ending.number], ending, memory.record)
         done.set()
     except Exception as error:  # no training waits for it
-        traceback.print_exc()
+        LOG.exception("earlier trials could not all be recorded")
         record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
 
 

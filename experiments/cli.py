@@ -10,15 +10,16 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
+import cluster
 from experiments.terminal import streams
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Finding
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -38,6 +39,7 @@ class Verbs(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
         kwargs["standalone_mode"] = False
+        gc.set_threshold(cluster.GARBAGE_AFTER)  # this process is ours
         atexit.register(gc.freeze)  # or it is searched once more at the very end, for seconds
         streams.hold()
         if os.path.expanduser("~") == "~":  # noqa: PTH111 # a user of a container may have no home; libraries ask for one
@@ -109,6 +111,18 @@ def _alone() -> Iterator[None]:
             yield
         finally:
             logging.disable(before)
+
+
+def note(text: str) -> None:
+    """A line on standard error: what was taken that is not plain, and what went wrong and is not the end."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def tell(findings: Sequence[Finding], file: TextIO) -> None:
+    """Prints what is wrong, and under each how to mend it."""
+    for finding in findings:
+        whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
+        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}", file=file)
 
 
 def emit(document: Any) -> None:

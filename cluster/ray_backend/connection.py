@@ -66,29 +66,34 @@ def join(
     checkpoints: str,
     head_lost: Callable[[str], int] = lambda _: 1,
     meanwhile: Callable[[], object] = lambda: None,
+    ours: bool = True,
 ) -> Iterator[Joined]:
     """Connects to the cluster at an address, or starts a local Ray that ends with this context.
 
     `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`. `meanwhile` is called
-    from a thread while Ray's processes start, which takes seconds.
+    from a thread while Ray's processes start, which takes seconds. A process is `ours` that the command line has made:
+    its streams lead to the sweep's log, and it leaves where the head is gone.
 
     Raises:
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
-            checkpoints, or no node has what a trial needs.
+            checkpoints, no node has what a trial needs, or Ray is in use in this process already.
     """
     if address:
         check_address(address)
     _set_environment(local=not address)
     import ray
 
+    if ray.is_initialized():
+        raise BadInput("Ray is in use in this process already; end that with ray.shutdown(), or use another process")
     left_s = head.ask(address) if address else 0.0
     place, said = (None, "") if address else scratch.for_ray()
-    with scratch.folder() as own, nullcontext() if address else scratch.token(own):
+    speaking = nullcontext() if ours else _through_logging()
+    with speaking, scratch.folder() as own, nullcontext() if address else scratch.token(own):
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
             with _limit(left_s) if address else sooner():
-                _init(ray, address, _stage(own / "rooms"), place)
+                _init(ray, address, _stage(own / "rooms"), place, ours=ours)
         except (Exception, Late) as error:  # Ray raises bare ones, too
             if not isinstance(error, Late):  # else it would wait, too
                 ray.shutdown()
@@ -96,19 +101,31 @@ def join(
             raise BadInput(f"{what}: {str(error).strip() or 'no answer'}") from None
         finally:
             aside.join()  # it must not be left in the middle of an import when this process ends
-        with _watched(ray, address, head_lost):
+        with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             joined = check(ray, address, resources, checkpoints)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
 
 
-def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None:
+@contextmanager
+def _through_logging() -> Iterator[None]:
+    """Has what Ray says go the way of all that is logged, and not to this process's streams, which are not ours."""
+    logger = logging.getLogger("ray")
+    before = logger.handlers[:], logger.propagate
+    logger.handlers[:], logger.propagate = [logging.NullHandler()], True
+    try:
+        yield
+    finally:
+        logger.handlers[:], logger.propagate = before
+
+
+def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours: bool) -> None:
     ray.init(
         address=address or "local",
         include_dashboard=None if address else False,
-        log_to_driver=True,  # the driver's streams go to the sweep's log
+        log_to_driver=ours,  # then the driver's streams go to the sweep's log
         logging_level=logging.WARNING,
-        configure_logging=True,
+        configure_logging=ours,
         # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
         runtime_env={"working_dir": str(rooms), **({"env_vars": SEEN} if address else {})},
         num_cpus=None if address else device.cpu_count(),
@@ -118,9 +135,9 @@ def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None
 
 
 @contextmanager
-def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int]) -> Iterator[None]:
+def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int], *, ours: bool) -> Iterator[None]:
     """Watches the head while Ray is in use; leaves Ray at the end, unless the head is lost."""
-    with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
+    with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost, ours=ours) as watch:
         try:
             yield
         finally:
@@ -170,11 +187,14 @@ def _shut_down(ray: Any) -> None:
     end_monitor(ray)
     # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
     # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
+    # So this is done in whoever's process it is: else it would not live.
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         ray.shutdown()
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def check_address(address: str) -> None:

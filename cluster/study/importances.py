@@ -13,8 +13,6 @@ from cluster.study.stored import load_study
 
 LEAST_COMPLETED = 2  # trials from which importances are told
 
-warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
-
 
 def importances_of(url: str, name: str) -> dict[str, float]:
     """`importances` of a sweep by name."""
@@ -26,10 +24,13 @@ def importances(study: optuna.Study) -> dict[str, float]:
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_COMPLETED:
         return {}  # Optuna would give each parameter the same share
     _import_importance()
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all alike

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from experiments.plan import Plan
+from experiments.planning import Plan
 from experiments.terminal import streams
 from lstm.records.errors import BadInput
 

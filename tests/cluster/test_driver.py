@@ -18,7 +18,7 @@ from ray import tune
 
 from cluster import controller, driver, opening
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
-from cluster.interrupts import Stop
+from cluster.interrupts import Stop, signals
 from cluster.order import Memory, Order
 from cluster.ray_backend import connection as connect
 from cluster.study import stored
@@ -104,7 +104,11 @@ def drive(joined, monkeypatch, tmp_path):
             on(event)
 
         series = dataclasses.replace(load(order.base.data, tmp_path), **changed)
-        outcome = driver.run(order, series, record, Memory(sent.append, lambda: known), address=None, conclude=print)
+        stop, memory = Stop(), Memory(sent.append, lambda: known)
+        with signals(stop) as install:
+            outcome = driver.run(
+                order, series, record, memory, address=None, conclude=print, stop=stop, install=install
+            )
         return outcome, events, sent
 
     return act
