@@ -5,6 +5,7 @@ PyTorch takes a second to import; whoever only counts cores, as a driver does th
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,6 +25,21 @@ def claim(cpus: int, gpus: float | None) -> str:
     if gpus is not None and gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus)
     return "cuda"
+
+
+@contextmanager
+def borrowed() -> Iterator[None]:
+    """Leaves PyTorch as it was found: its threads, its draws and what becomes of denormals are the whole process's."""
+    import torch
+
+    threads = torch.get_num_threads()
+    flushes = bool((torch.full((1,), 1e-40) * 1.0 == 0).all())  # there is no other way to ask
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        torch.set_flush_denormal(flushes)
+        torch.set_num_threads(threads)
 
 
 def cpu_count() -> int:

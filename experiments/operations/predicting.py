@@ -1,6 +1,9 @@
 """What a sweep's networks and rivals make of new data: a forecast, or a text that is gone on with."""
 
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,3 +108,28 @@ def load(sweep: Sweep, trial: Trial, say: Callable[[str], None]) -> "Checkpoint"
             f"--trial {trial.number}: its weights were not kept (storage.keep: best); leave --trial out for the best"
         )
     return loaded
+
+
+@contextmanager
+def as_file(data: Any, time: str) -> Iterator[str]:
+    """The path of a file with the data, a table of pandas or a path; messages do not name a file that was made for it.
+
+    Args:
+        data: The table, or the path.
+        time: The column of times, which may be the table's index.
+    """
+    if isinstance(data, str | os.PathLike):
+        yield os.fspath(data)
+        return
+    if time and time not in data.columns and data.index.name in (None, time):
+        data = data.reset_index(names=time)
+    with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as folder:
+        path = f"{folder}/data.parquet"
+        try:
+            data.to_parquet(path, index=False)
+        except (ValueError, TypeError) as error:  # pyarrow's are such, too
+            raise BadInput(f"data: can't be kept as a table: {error}") from error
+        try:
+            yield path
+        except BadInput as error:
+            raise BadInput(*(message.replace(path, "data") for message in error.messages)) from error

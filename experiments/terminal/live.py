@@ -121,6 +121,15 @@ class Screen:
 
     def __call__(self, event: Event) -> None:
         """Takes an event; called from several threads."""
+        line = self.line(event)
+        if line and self._log:
+            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
+                print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
+        if line and (not self._is_live or isinstance(event, Notice | TrialLost)):
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def line(self, event: Event) -> str | None:
+        """Takes an event, and says in a line what has happened, if that is worth one."""
         handlers: Mapping[type, Callable[[Any], str | None]] = {
             SweepStarted: self._sweep_started,
             TrialStarted: self._trial_started,
@@ -133,13 +142,8 @@ class Screen:
         if isinstance(event, SweepEnded):
             self._over = True
             self._running.clear()
-            return
-        line = handlers[type(event)](event)
-        if line and self._log:
-            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
-                print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
-        if line and (not self._is_live or isinstance(event, Notice | TrialLost)):
-            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+            return None
+        return handlers[type(event)](event)
 
     def known(self, states: Mapping[str, int], best: TrialEnded | None) -> None:
         """Takes over what earlier drivers did."""
