@@ -111,9 +111,7 @@ class Told(AbstractContextManager["Told"]):
 @contextmanager
 def as_found() -> Iterator[None]:
     """Puts back what libraries make of the whole process: the environment, loggers, PyTorch's draws and threads."""
-    importlib.import_module(
-        "cluster.study.stored"
-    )  # with Optuna, which gives its logger a handler that writes to a stream
+    importlib.import_module("cluster.study.stored")  # with Optuna, which gives its logger a handler of its own
     environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
     loggers = {name: logging.getLogger(name) for name in LOGGERS}
     before = {name: (each.level, each.handlers[:], each.propagate) for name, each in loggers.items()}
