@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOMS = ("experiments", "cluster", "dashboards", "lstm")
 QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as in a Python of its own
@@ -38,6 +39,23 @@ def main() -> int:
             return _refuse(wrong)
         raise
     return 0
+
+
+def __getattr__(name: str) -> Any:
+    """The face for Python, as `experiments` has it; where that name is another's package, it is said which.
+
+    Raises:
+        ImportError: Python finds others' packages in place of ours.
+    """
+    if name.startswith("__") and name != "__version__":
+        raise AttributeError(f"module 'lstm_sweeps' has no attribute {name!r}")
+    if wrong := [*rooms()]:
+        raise ImportError("\n".join(wrong))
+    import experiments
+
+    if name not in experiments.__all__:
+        raise AttributeError(f"module 'lstm_sweeps' has no attribute {name!r}")
+    return getattr(experiments, name)
 
 
 def rooms() -> Iterator[str]:
@@ -110,7 +128,15 @@ def _plain(requirement: str) -> str:
 
 
 def _instead(name: str, here: str, there: str) -> str:
-    return f"{name}: Python finds {here} in place of {there}; take its folder off PYTHONPATH, or give it another name"
+    # Of a program or a notebook, whose own folder comes first.
+    ways = "start Python in another folder" if here in _beside(name) else "take its folder off PYTHONPATH"
+    return f"{name}: Python finds {here} in place of {there}; {ways}, or give it another name"
+
+
+def _beside(name: str) -> tuple[str, str]:
+    """Where a package of a name is, or a folder of files, in the folder where Python was started."""
+    here = os.path.abspath(sys.path[0] if sys.path else "")  # noqa: PTH100
+    return (os.path.join(here, name, "__init__.py"), os.path.join(here, f"{name}.py"))  # noqa: PTH118
 
 
 def _refuse(wrong: list[str]) -> int:

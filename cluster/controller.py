@@ -5,11 +5,10 @@ backs off while the study's database does not answer, or stops the sweep cleanly
 """
 
 import functools
+import logging
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from cluster import messages
@@ -37,6 +36,7 @@ LOSSES = 5  # attempts that may end with their process before a trial counts as 
 MEMORY_LOSSES = 2
 UNBORN = 4  # attempts at one trial that bring no worker to life, while no other lives, before the sweep ends
 AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -51,8 +51,7 @@ def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
             self.stop.now(str(error), 1)
             return None
         except Exception as error:
-            with suppress(OSError):
-                traceback.print_exc()  # goes to the sweep's log, whose disk may be full
+            LOG.exception("the sweep ends")  # goes to the sweep's log
             self.stop.now(f"{type(error).__name__} in {method.__name__}: {error}", 1)
             return None
 

@@ -1,14 +1,15 @@
 """Drives a sweep to its number of trials: lease, executor, study, trials; safe to start again for ever."""
 
+import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import TypeVar
 
 from cluster.executors.executor import Executor, Workplace
-from cluster.interrupts import Stop, deadline, signals
+from cluster.interrupts import Stop, deadline
 from cluster.opening import open_study
 from cluster.order import Memory, Order, Outcome
 from cluster.study.lease import HeldError, Lease, driver
@@ -22,6 +23,7 @@ from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepSta
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
+LOG = logging.getLogger(__name__)
 SLOTS_S = 10.0  # how old the count of the cluster's slots may be
 T = TypeVar("T")
 
@@ -35,6 +37,8 @@ def run(
     executor: Executor,
     conclude: Callable[[Outcome], None],
     settle: Callable[[], None] = lambda: None,
+    stop: Stop | None = None,
+    install: Callable[[], None] | None = None,
 ) -> Outcome:
     """Drives the sweep until all its trials have ended or it is stopped.
 
@@ -46,35 +50,40 @@ def run(
         executor: Runs the trials.
         conclude: Called with the outcome while the sweep is still this driver's.
         settle: Called once the sweep is this driver's, before its study is opened.
+        stop: Where others ask for the end.
+        install: Puts the command line's signal handlers back, in place of Ray's. Without it the process is somebody's,
+            a notebook's, say: then nothing is printed, and the process never ended.
 
     Raises:
         BadInput: the executor, the resources or the storage are wrong, or the spec has changed.
         HeldError: another driver holds the sweep.
     """
-    stop = Stop()
-
-    def lost(why: str) -> int:
-        stop.now(why, 1)
-        record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
-        return stop.code
-
-    with signals(stop) as install:
-        if held := driver(order.study_url, order.name):
-            raise HeldError(str(held))
-        packages = sorted({name for each in order.code for name in imports(each)})
-        place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages)
-        with (
-            _to_be_left(place) as (workplace, leave),
-            Lease(
-                order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
-            ) as lease,
-        ):
+    stop = stop or Stop()
+    lost = partial(_lost, stop, record)
+    if held := driver(order.study_url, order.name):
+        raise HeldError(str(held))
+    packages = sorted({name for each in order.code for name in imports(each)})
+    place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages)
+    with (
+        _to_be_left(place) as (workplace, leave),
+        Lease(
+            order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
+        ) as lease,
+    ):
+        if install:
             install()
-            study = _open(order, series, settle)
-            patience = Patience(order.study_url, lease.held, stop, record)
-            outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave)
-            conclude(outcome)
-            return outcome
+        study = _open(order, series, settle)
+        patience = Patience(order.study_url, lease.held, stop, record)
+        outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave)
+        conclude(outcome)
+        return outcome
+
+
+def _lost(stop: Stop, record: Record, why: str) -> int:
+    """Ends the sweep whose place is gone; the exit code."""
+    stop.now(why, 1)
+    record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
+    return stop.code
 
 
 def _run_opened(
@@ -227,7 +236,7 @@ def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: thre
                 replay(sweep, trials[ending.number], ending, memory.record)
         done.set()
     except Exception as error:  # no training waits for it
-        traceback.print_exc()
+        LOG.exception("earlier trials could not all be recorded")
         record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
 
 

@@ -51,6 +51,7 @@ class Stop:
 def signals(stop: Stop) -> Iterator[Callable[[], None]]:
     """SIGINT, SIGTERM and SIGHUP end the sweep so that it can go on; a second one leaves at once, which is safe too.
 
+    For the command line alone: the signals of any other process, and its end, are not ours.
     A thread sees to it that the process is gone in time, whatever the main thread is busy with: while that waits
     for a locked database, Python runs no signal handler. Leaving is as safe as being killed: all that was
     acknowledged is durable.

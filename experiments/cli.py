@@ -10,16 +10,17 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
+import cluster
 from experiments.terminal import streams
 from lstm.patches import switched_off
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Finding
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -29,6 +30,7 @@ HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Where everything is ke
 HOME = click.option("--home", **HOME_OPTION)
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+CODE = click.option("--code", metavar="FILE", help="Another place of the file of your own code that the spec names.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
 ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
 IN_PROCESS = click.option("--in-process", is_flag=True, help="One trial at a time in this process, without Ray.")
@@ -40,6 +42,7 @@ class Verbs(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
         kwargs["standalone_mode"] = False
+        gc.set_threshold(cluster.GARBAGE_AFTER)  # this process is ours
         atexit.register(gc.freeze)  # or it is searched once more at the very end, for seconds
         streams.hold()
         if os.path.expanduser("~") == "~":  # noqa: PTH111 # a user of a container may have no home; libraries ask for one
@@ -114,6 +117,18 @@ def _alone() -> Iterator[None]:
             logging.disable(before)
 
 
+def note(text: str) -> None:
+    """A line on standard error: what was taken that is not plain, and what went wrong and is not the end."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def tell(findings: Sequence[Finding], file: TextIO) -> None:
+    """Prints what is wrong, and under each how to mend it."""
+    for finding in findings:
+        whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
+        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}", file=file)
+
+
 def emit(document: Any) -> None:
     """One JSON document on standard output; what JSON can't say (NaN) becomes null."""
     click.echo(json.dumps(_sayable(document), indent=2, default=str))
@@ -141,6 +156,7 @@ def new(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @SET
+@CODE
 @JSON
 @HOME
 def plan(**arguments: Any) -> int | None:
@@ -151,6 +167,7 @@ def plan(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @SET
+@CODE
 @JSON
 @HOME
 def train(**arguments: Any) -> int | None:
@@ -163,6 +180,7 @@ def train(**arguments: Any) -> int | None:
 @ADDRESS
 @IN_PROCESS
 @SET
+@CODE
 @JSON
 @HOME
 def run(**arguments: Any) -> int | None:
@@ -259,6 +277,7 @@ def best(**arguments: Any) -> int | None:
     "--temperature", type=click.FloatRange(0, 100), metavar="T", help="Of a text: 0 is the likeliest.  [default: 0.8]"
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Of a text: its draws.  [default: 1]")
+@CODE
 @JSON
 @HOME
 def predict(**arguments: Any) -> int | None:
@@ -269,6 +288,7 @@ def predict(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @click.option("--trial", type=int, metavar="N", help="Probe this trial.  [default: the best]")
+@CODE
 @JSON
 @HOME
 def probe(**arguments: Any) -> int | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.tracking.runs import without_password
 from experiments import judgement
-from experiments.plan import Plan, kept_in
+from experiments.planning import Plan, kept_in
 from lstm.records.errors import BadInput
 from lstm.records.events import EpochEnded, TrialEnded, TrialProbed
 from lstm.records.sweep import BASE, Sweep

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
-from experiments.plan import Plan, kept_in
+from experiments.planning import Plan, kept_in
 from lstm.ownership import studies_of
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput

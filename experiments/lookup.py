@@ -3,9 +3,9 @@
 import dataclasses
 import difflib
 import json
+import logging
 import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,19 @@ from typing import Any
 from dashboards.config import Checkpoints
 from experiments import addresses, shipped
 from experiments.home import Home
-from experiments.plan import Plan
+from experiments.planning import Plan
 from experiments.recovery import lost_study
 from experiments.recovery.moved_home import Place
 from experiments.spec import loader as specs
 from experiments.spec import own_code, yaml_document
 from experiments.spec.errors import shown
 from experiments.spec.loader import Spec
+from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
 from lstm.records.errors import BadInput
 from lstm.records.sweep import Sweep
+
+LOG = logging.getLogger(__name__)
 
 # In a sweep's folder: its spec as last run; where that came from; where study, checkpoints and runs are.
 SPEC, ORIGIN, ADDRESSES = "spec.yaml", "origin.json", addresses.FILE
@@ -67,8 +70,10 @@ class Found:
         return Place(self.home, self.name, self.study_url, self.tracking_uri, self.is_private)
 
 
-def sweep(named: str, home: Home) -> Found:
+def sweep(named: str, home: Home, say: Callable[[str], None] = LOG.warning) -> Found:
     """Where the records of a NAME or a SPEC are; of the environment only what is then asked for needs to be there.
+
+    `say` gets what was taken that is not plain from the name.
 
     Raises:
         BadInput: it is neither, or the spec is wrong.
@@ -82,7 +87,7 @@ def sweep(named: str, home: Home) -> Found:
         study, tracking = parts["storage"].study, parts["tracking"].uri
         if not document.without(paths["study"]) and (found := _beside(named, name, home, study, ())):
             name = found.name
-            print(f"note: {_told(found, document)}", file=sys.stderr)
+            say(_told(found, document))
     else:
         document = yaml_document.read(_folder(named, home) / ADDRESSES, whole=False)
         paths = {"study": "study", "tracking": "tracking"}
@@ -98,7 +103,7 @@ def sweep(named: str, home: Home) -> Found:
         remembered=addresses.remembered(home, name),
     )
     for note in where.notes:
-        print(f"note: {document.hide(note)}", file=sys.stderr)
+        say(document.hide(note))
     written = document.written.get("study") or (document.written.get("storage") or {}).get("study")
     return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written))
 
@@ -137,15 +142,18 @@ def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
 
 
 def spec(
-    named: str, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: str | None = None
+    named: str | Given, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: str | None = None
 ) -> Spec:
-    """The spec behind a NAME (as it was last run) or a SPEC.
+    """The spec behind a NAME (as it was last run) or a SPEC; one that is given is itself.
 
     To `execute` is to execute the user's own files that it names; `code` is another place of the one that it names.
 
     Raises:
         BadInput: it is neither, or the spec is wrong.
     """
+    if isinstance(named, Given):
+        run = partial(own_code.executed, folder=Path(), place=code) if execute else None
+        return specs.load(named, overrides, execute=run)
     if _is_file(named):
         run = partial(own_code.executed, folder=Path(named).parent, place=code) if execute else None
         found = specs.load(named, overrides, execute=run)
@@ -166,9 +174,11 @@ def spec_folder(named: str, home: Home) -> Path:
     return Path(named).parent if _is_file(named) else _spec_folder(named, home)
 
 
-def all_overrides(named: str, home: Home, overrides: Sequence[str]) -> list[str]:
+def all_overrides(named: str | Given, home: Home, overrides: Sequence[str]) -> list[str]:
     """The overrides with those before them that a NAME was last run with."""
-    return list(overrides) if _is_file(named) else [*_origin(_folder(named, home))["overrides"], *overrides]
+    if isinstance(named, Given) or _is_file(named):
+        return list(overrides)
+    return [*_origin(_folder(named, home))["overrides"], *overrides]
 
 
 def names(home: Home) -> list[str]:

@@ -28,14 +28,17 @@ def claim(cpus: int, gpus: float | None) -> str:
 
 
 @contextmanager
-def given_back() -> Iterator[None]:
-    """Gives back, when the context ends, the threads that `claim` has taken, in a process that goes on with else."""
+def borrowed() -> Iterator[None]:
+    """Leaves PyTorch as it was found: its threads, its draws and what becomes of denormals are the whole process's."""
     import torch
 
     threads = torch.get_num_threads()
+    flushes = bool((torch.full((1,), 1e-40) * 1.0 == 0).all())  # there is no other way to ask
     try:
-        yield
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
     finally:
+        torch.set_flush_denormal(flushes)
         torch.set_num_threads(threads)
 
 

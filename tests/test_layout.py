@@ -9,21 +9,7 @@ MODULES, LINES, VERB_LINES, FUNCTION_LINES = 12, 400, 100, 50
 VERBS = Path("experiments", "verbs")
 
 # What is over a bound, as it is now. A number may only shrink; what is within the bound leaves the list.
-# Verbs do their work themselves until there is a face for Python (`experiments/api.py`) that does it for them.
-LONGER_FILES = {
-    "experiments/verbs/best.py": 229,
-    "experiments/verbs/new.py": 168,
-    "experiments/verbs/plan.py": 103,
-    "experiments/verbs/predict.py": 178,
-    "experiments/verbs/probe.py": 208,
-    "experiments/verbs/rebuild.py": 234,
-    "experiments/verbs/rivals.py": 110,
-    "experiments/verbs/run.py": 293,
-    "experiments/verbs/status.py": 116,
-    "experiments/verbs/train.py": 146,
-    "experiments/verbs/ui.py": 103,
-    "experiments/verbs/verify.py": 120,
-}
+LONGER_FILES: dict[str, int] = {}
 LONGER_FUNCTIONS: dict[str, int] = {}
 
 

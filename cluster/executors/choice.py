@@ -11,13 +11,14 @@ from lstm.records.errors import BadInput
 AT_ONCE = "resources.max_concurrent"
 
 
-def chosen(address: str | None, overrides: Sequence[str] = (), *, in_process: bool) -> Executor:
+def chosen(address: str | None, overrides: Sequence[str] = (), *, in_process: bool, ours: bool = True) -> Executor:
     """The executor.
 
     Args:
         address: A running Ray cluster's, or None for a local one.
         overrides: Fields that the command line sets, each as PATH=VALUE.
         in_process: Whether trials run in this process.
+        ours: Whether the process is the command line's own.
 
     Raises:
         BadInput: nothing answers at the address, or an option would do nothing.
@@ -25,7 +26,7 @@ def chosen(address: str | None, overrides: Sequence[str] = (), *, in_process: bo
     if not in_process:
         if address is not None:
             check_address(address)
-        return RayTune(address)
+        return RayTune(address, ours)
     faults = []
     if address is not None:
         faults.append(f"--address {address}: would do nothing with --in-process, which uses no Ray; leave one out")

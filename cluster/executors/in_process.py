@@ -63,7 +63,7 @@ class Here:
 
         worker = TrialWorker(series, Clock(), name=_name, handle=held, heed=controller.stop.heed)
         try:
-            with device.given_back():
+            with device.borrowed():
                 for number in itertools.count():
                     if not _run_next(controller, worker, f"{name}-{number}", is_first=number == 0):
                         break

@@ -20,13 +20,14 @@ class RayTune:
     """Runs trials on the Ray cluster at an address, or on a local Ray where there is none."""
 
     address: str | None = None
+    ours: bool = True  # whether the process is the command line's own
 
     @contextmanager
     def ready(
         self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[str], int], packages: Sequence[str] = ()
     ) -> Iterator["JoinedCluster"]:
         """Joins the cluster, or starts the local one; see `Executor`."""
-        with join(self.address, resources, checkpoints, lost, _prepare, packages) as joined:
+        with join(self.address, resources, checkpoints, lost, _prepare, packages, ours=self.ours) as joined:
             yield JoinedCluster(joined, resources.cpus_per_trial)
 
 

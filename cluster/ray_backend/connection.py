@@ -31,29 +31,36 @@ def join(
     head_lost: Callable[[str], int] = lambda _: 1,
     meanwhile: Callable[[], object] = lambda: None,
     packages: Sequence[str] = (),
+    *,
+    ours: bool = True,
 ) -> Iterator[Joined]:
     """Connects to the cluster at an address, or starts a local Ray that ends with this context.
 
     `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`. `meanwhile` is called
     from a thread while Ray's processes start, which takes seconds. `packages` must be installed on every node.
+    A process is `ours` that the command line has made: its streams lead to the sweep's log, and it leaves where the
+    head is gone.
 
     Raises:
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
-            checkpoints, or no node has what a trial needs.
+            checkpoints, no node has what a trial needs, or Ray is in use in this process already.
     """
     if address:
         check_address(address)
     private_patches.set_environment(local=not address)
     import ray
 
+    if ray.is_initialized():
+        raise BadInput("Ray is in use in this process already; end that with ray.shutdown(), or use another process")
     left_s = head.ask(address) if address else 0.0
     place, said = (None, "") if address else scratch.for_ray()
-    with scratch.folder() as own, nullcontext() if address else scratch.token(own):
+    speaking = nullcontext() if ours else _through_logging()
+    with speaking, scratch.folder() as own, nullcontext() if address else scratch.token(own):
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
         try:
             with _limit(left_s) if address else private_patches.sooner():
-                _init(ray, address, _stage(own / "rooms"), place)
+                _init(ray, address, _stage(own / "rooms"), place, ours=ours)
         except (Exception, Late) as error:  # Ray raises bare ones, too
             if not isinstance(error, Late):  # else it would wait, too
                 ray.shutdown()
@@ -61,19 +68,31 @@ def join(
             raise BadInput(f"{what}: {str(error).strip() or 'no answer'}") from None
         finally:
             aside.join()  # it must not be left in the middle of an import when this process ends
-        with _watched(ray, address, head_lost):
+        with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             joined = check(ray, address, resources, checkpoints, packages)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
 
 
-def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None:
+@contextmanager
+def _through_logging() -> Iterator[None]:
+    """Has what Ray says go the way of all that is logged, and not to this process's streams, which are not ours."""
+    logger = logging.getLogger("ray")
+    before = logger.handlers[:], logger.propagate
+    logger.handlers[:], logger.propagate = [logging.NullHandler()], True
+    try:
+        yield
+    finally:
+        logger.handlers[:], logger.propagate = before
+
+
+def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours: bool) -> None:
     ray.init(
         address=address or "local",
         include_dashboard=None if address else False,
-        log_to_driver=True,  # the driver's streams go to the sweep's log
+        log_to_driver=ours,  # then the driver's streams go to the sweep's log
         logging_level=logging.WARNING,
-        configure_logging=True,
+        configure_logging=ours,
         # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
         runtime_env={
             "working_dir": str(rooms),
@@ -85,9 +104,9 @@ def _init(ray: Any, address: str | None, rooms: Path, place: str | None) -> None
 
 
 @contextmanager
-def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int]) -> Iterator[None]:
+def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int], *, ours: bool) -> Iterator[None]:
     """Watches the head while Ray is in use; leaves Ray at the end, unless the head is lost."""
-    with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost) as watch:
+    with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost, ours=ours) as watch:
         try:
             yield
         finally:

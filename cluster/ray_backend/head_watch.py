@@ -1,15 +1,17 @@
 """Watches a cluster's head while a sweep runs: Ray ends a driver that loses it, without a word."""
 
 import atexit
+import logging
 import os
 import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class Watch:
 
     Ray's calls wait for a dead head, each its own time, some for ever. So once the head has been silent too long,
     `lost` is told why in a sentence and answers with the exit code; what does not hang then ends the driver as always,
-    and after a grace the process leaves, whatever it does. All that matters was durable before.
+    and after a grace the process leaves, whatever it does, where it is `ours`: the command line's. All that matters was
+    durable before.
     """
 
-    def __init__(self, address: str, pace: Pace, lost: Callable[[str], int]) -> None:
+    def __init__(self, address: str, pace: Pace, lost: Callable[[str], int], *, ours: bool = True) -> None:
         """Prepares the watch over the head at `address`, HOST:PORT."""
         self.lost = False
+        self._ours = ours
         self._address, self._pace, self._tell = address, pace, lost
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="head", daemon=True)
@@ -71,7 +75,9 @@ class Watch:
         try:
             code = self._tell(f"the head of the Ray cluster at {self._address} does not answer")
         except Exception:
-            traceback.print_exc()  # goes to the sweep's log
+            LOG.exception("who watches could not be told")  # goes to the sweep's log
+        if not self._ours:
+            return
         atexit.register(leave, code)  # called before Ray's own, which would hang
         time.sleep(self._pace.grace_s)
         leave(code)

@@ -139,11 +139,14 @@ def shut_down(ray: Any) -> None:
     end_monitor(ray)
     # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
     # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
+    # So this is done in whoever's process it is: else it would not live.
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         ray.shutdown()
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def end_monitor(ray: Any) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -30,8 +31,6 @@ from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
 from cluster.study.storage import id_of
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Objective, Scalar
-
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 class NumberedSampler(BaseSampler):
@@ -124,6 +123,15 @@ class NumberedSampler(BaseSampler):
     # `after_trial` is not handed on: the grid's would stop an `optimize` loop that is not there.
 
 
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """What Optuna calls experimental was chosen here: it need not warn who runs a sweep, whose filters are his own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+@_experimental()
 def _sampler(search: SearchConfig, number: int, attempt: int) -> BaseSampler:
     chosen = search.sampler
     if isinstance(chosen, GridSampler):
@@ -154,6 +162,7 @@ def longest(search: SearchConfig, base: TrialConfig) -> int:
     return max(base.training.max_epochs, *(end for end in ends if isinstance(end, int)), 1)
 
 
+@_experimental()
 def pruner_of(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:
     """Optuna's pruner of a spec's section."""
     if isinstance(chosen, MedianPruner):

@@ -35,8 +35,6 @@ COMPARABLE = "comparable"  # the fact that is stored last: a study that has it i
 FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
 LEAST_COMPLETED = 2  # trials from which importances are told
 
-warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
-
 
 class NoSuchSweep(BadInput):
     """The database holds no study of that name."""
@@ -203,10 +201,13 @@ def importances(study: optuna.Study) -> dict[str, float]:
     """How much each searched field matters, by PED-ANOVA (Watanabe et al., 2023); empty where it can't be said."""
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_COMPLETED:
         return {}  # Optuna would give each parameter the same share
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all alike

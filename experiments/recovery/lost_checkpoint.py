@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from experiments.plan import Plan
+from experiments.planning import Plan
 from lstm.records.epoch import same
 from lstm.records.sweep import TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial

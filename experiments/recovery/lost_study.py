@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import addresses
 from experiments.home import Home
-from experiments.plan import Plan, kept_in
+from experiments.planning import Plan, kept_in
 from lstm import ownership
 from lstm.records.epoch import Epoch, best_epoch, epochs_s
 from lstm.records.errors import BadInput

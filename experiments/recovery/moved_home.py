@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
-from experiments.plan import kept_in
+from experiments.planning import kept_in
 from lstm.ownership import Mark
 from lstm.records.errors import BadInput
 

@@ -16,6 +16,7 @@ from experiments.spec import messages, reconcile, rules
 from experiments.spec import yaml_document as yaml_file
 from experiments.spec.errors import Address
 from experiments.spec.experiment import Experiment, of_task
+from experiments.spec.mapping import Source, folder_of
 from experiments.spec.rules import is_reserved
 from experiments.spec.schema import SCHEMA
 from experiments.spec.yaml_document import Document
@@ -55,7 +56,7 @@ class Spec:
 
 
 def load(
-    path: str | Path,
+    path: Source,
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
     *,
@@ -91,7 +92,7 @@ def load(
     experiment = of_task(document.filled).model_validate(document.filled).with_code(document.code)
     written = _unfilled(experiment.model_dump(), document.written, document.filled)
     notes = (*reconcile.notes(fits, experiment.model_dump()), *passed.values())
-    return Spec(experiment, written, document, Path(path).parent, notes)
+    return Spec(experiment, written, document, folder_of(path), notes)
 
 
 def sections(
@@ -163,7 +164,7 @@ def _checked(document: Document) -> tuple[dict[str, Any], list[Fault]]:
     return parts, list(dict.fromkeys([*faults, *rules.faults(parts, document)]))
 
 
-def _broken(path: str | Path, environment: Mapping[str, str]) -> set[str]:
+def _broken(path: Source, environment: Mapping[str, str]) -> set[str]:
     """The paths of all that is wrong in the file alone; none where it can't be filled in without the overrides."""
     try:
         return {fault.path for fault in _checked(yaml_file.read(path, (), environment))[1]}

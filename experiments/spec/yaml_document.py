@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.spec.errors import Address, Place, Wrong, refusal, shown
+from experiments.spec.mapping import PLACE, Given, Source
 from experiments.spec.overrides import apply, change
 from experiments.spec.yaml_parser import CONTROL, Builder, address_of, value_at, values
 from experiments.spec.yaml_scalars import Filler, Leaf, typed
@@ -76,7 +77,7 @@ class Document:
 
 
 def read(
-    path: str | Path,
+    source: Source,
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
     changes: Iterable[tuple[Address, str | None]] = (),
@@ -87,14 +88,19 @@ def read(
 
     Not `whole` it may lack what the environment does not have: that is wrong only for who asks for it.
     """
-    text = _text(Path(path))
-    file = Builder(text)
+    if isinstance(source, Given):
+        path, text = PLACE, source.text
+        file = Builder(text, place=PLACE)
+        file.lines[()] = PLACE
+    else:
+        path, text = str(source), _text(Path(source))
+        file = Builder(text)
     root = file.build()
     if not isinstance(root, dict):
         if not file.wrong:
             empty = root is None or root == Leaf("", plain=True)
             file.wrong.append((1, (), "is empty" if empty else "must be a mapping, as in name: my-sweep"))
-        raise refusal(str(path), file.wrong)
+        raise refusal(path, file.wrong)
     wrong = [*file.wrong, *(w for override in overrides for w in apply(root, file.lines, override))]
     for at, value in changes:
         change(root, file.lines, at, value)
@@ -102,14 +108,14 @@ def read(
     filled = values(root, (), filler.fill)
     wrong += [*filler.wrong, *(filler.lacking if whole else ())]
     if wrong:
-        raise refusal(str(path), wrong)
+        raise refusal(path, wrong)
     for _, at, _ in filler.lacking:
         above = value_at(filled, at[:-1])
         above[at[-1]] = None  # an item of a list stays in its place
         if isinstance(above, dict):
             del above[at[-1]]
     written = values(root, (), lambda leaf, _: leaf.text if "${" in leaf.text or not leaf.plain else typed(leaf.text))
-    return Document(str(path), text, written, filled, file.lines, filler.names, tuple(filler.lacking))
+    return Document(path, text, written, filled, file.lines, filler.names, tuple(filler.lacking))
 
 
 def _text(path: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from experiments.spec.experiment import largest
 from experiments.terminal.formats import GAP, WIDE, duration, settings
 from lstm.records.events import (
     EpochEnded,
@@ -32,7 +33,11 @@ from lstm.records.events import (
 )
 from lstm.records.objective import Direction, sign_of
 from lstm.records.state import TrialState, counts
+from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
+
+if TYPE_CHECKING:
+    from cluster.order import Order
 
 LEAST = 72  # columns that a table with sentences takes
 BASE_SETTINGS = "the spec's own settings"
@@ -85,6 +90,23 @@ class Screen:
             redirect_stderr=False,
         )
 
+    @classmethod
+    def of(cls, order: "Order", console: Console, before: Sweep | None, log: TextIO | None = None) -> "Screen":
+        """The screen of what is ordered, with what is known of it `before`."""
+        screen = cls(
+            console,
+            order.name,
+            n_trials=order.n_trials,
+            max_epochs=int(largest("training.max_epochs", order.base.training.max_epochs, order.search)),
+            metric=order.base.metric,
+            direction=order.base.direction,
+            log=log,
+        )
+        if before:
+            done = [t.state for t in before.counted if t.ended and t.number not in order.retries]
+            screen.known(Counter(done), before.best.ending() if before.best else None)
+        return screen
+
     def __enter__(self) -> "Screen":
         """Begins to show."""
         if self._is_live:
@@ -99,6 +121,15 @@ class Screen:
 
     def __call__(self, event: Event) -> None:
         """Takes an event; called from several threads."""
+        line = self.line(event)
+        if line and self._log:
+            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
+                print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
+        if line and (not self._is_live or isinstance(event, Notice | TrialLost)):
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def line(self, event: Event) -> str | None:
+        """Takes an event, and says in a line what has happened, if that is worth one."""
         handlers: Mapping[type, Callable[[Any], str | None]] = {
             SweepStarted: self._sweep_started,
             TrialStarted: self._trial_started,
@@ -111,13 +142,8 @@ class Screen:
         if isinstance(event, SweepEnded):
             self._over = True
             self._running.clear()
-            return
-        line = handlers[type(event)](event)
-        if line and self._log:
-            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
-                print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
-        if line and (not self._is_live or isinstance(event, Notice | TrialLost)):
-            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+            return None
+        return handlers[type(event)](event)
 
     def known(self, states: Mapping[str, int], best: TrialEnded | None) -> None:
         """Takes over what earlier drivers did."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from experiments.plan import Plan
+from experiments.planning import Plan
 from experiments.terminal import streams
 from lstm.records.errors import BadInput
 

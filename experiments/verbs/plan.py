@@ -6,33 +6,23 @@ from typing import Any
 from experiments import lookup
 from experiments.cli import emit
 from experiments.home import Home
-from experiments.plan import Plan, as_begun, describe, make
+from experiments.operations.training import check_room_of_all
+from experiments.planning import as_begun, describe, make
 from experiments.terminal.formats import console, duration, settings, short
 from experiments.terminal.live import LEAST
-from experiments.verbs.train import check_room
 from lstm.records.trial import counted
 
 
-def main(*, home: str, named: str, overrides: Sequence[str], as_json: bool) -> None:
+def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = None, as_json: bool) -> None:
     """Prints the plan."""
     where = Home.at(home)
-    made = as_begun(make(lookup.spec(named, where, overrides, execute=True), where, to_look=True))
-    _check_room(made)
+    made = as_begun(make(lookup.spec(named, where, overrides, execute=True, code=code), where, to_look=True))
+    check_room_of_all(made)
     plan = describe(made)
     if as_json:
         emit(plan)
         return
     show(plan)
-
-
-def _check_room(plan: Plan) -> None:
-    """Refuses what can't be measured here: a few training steps of the largest trial are taken."""
-    from cluster.space import suggest
-    from lstm.device import gpu_count
-
-    order = plan.order
-    if order.resources.gpus_per_trial == 0 or not gpu_count():
-        check_room(plan, suggest.ends(order.base, order.search.space)[1] if order.search else order.base)
 
 
 def show(plan: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from experiments import lookup
+from experiments.cli import note
 from experiments.home import Home
 from experiments.verbs import run
 from lstm.records.errors import BadInput
@@ -22,7 +23,7 @@ def main(
     """Drives the sweep as `sweep run` does, with the retries first in its queue; the exit code."""
     from cluster.study import stored
 
-    found = lookup.sweep(named, Home.at(home))
+    found = lookup.sweep(named, Home.at(home), note)
     if failed == bool(trials):
         both = "both say which trials are meant" if failed else "say which trials are meant"
         raise BadInput(f"{both}: give --failed for all that failed, or their numbers")

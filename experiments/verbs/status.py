@@ -1,16 +1,13 @@
 """`sweep status`: how far a sweep is and who drives it."""
 
-import statistics
-import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup
-from experiments.cli import emit
+from experiments.cli import emit, note
 from experiments.home import Home
-from experiments.terminal.formats import console, duration, goodput, goodput_line, settings
+from experiments.operations.status import status
+from experiments.terminal.formats import console, duration, goodput_line, settings
 from experiments.terminal.live import BASE_SETTINGS
-from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
 
 if TYPE_CHECKING:
@@ -21,7 +18,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
     """Prints the status."""
     from cluster.study import lease
 
-    found = lookup.sweep(named, Home.at(home))
+    found = lookup.sweep(named, Home.at(home), note)
     document = status(lookup.read(found))
     held = lease.driver(found.study_url, found.name)
     document["driver"] = held and {"host": held.owner.host, "pid": held.owner.pid, "generation": held.generation}
@@ -29,42 +26,6 @@ def main(*, home: str, named: str, as_json: bool) -> None:
         emit(document)
     else:
         _show(document)
-
-
-def status(sweep: Sweep) -> dict[str, Any]:
-    """How far a sweep is, as plain data."""
-    states = Counter(t.state for t in sweep.counted)
-    spans = [t.duration_s for t in sweep.trials if t.duration_s is not None]
-    hour_ago = (time.time() - 3600) * 1000
-    recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
-    running = [t for t in sweep.trials if t.state == "RUNNING"]
-    best, base = sweep.best, sweep.base
-    return {
-        "sweep": sweep.name,
-        "metric": sweep.metric,
-        "n_trials": sweep.n_trials,
-        "done": sweep.done,
-        "complete": sweep.over() or bool(sweep.facts.get("complete")),
-        "exhausted": sweep.exhausted,
-        "states": dict(states),
-        "replaced": sorted(sweep.replaced),
-        "base": base and {"trial": base.number, "state": base.state, "value": base.value, "epoch": base.best_epoch},
-        "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
-        "trials_last_hour": len(recent),
-        "median_trial_s": round(statistics.median(spans), 3) if spans else None,
-        "goodput": goodput(sweep),
-        "running": [
-            {
-                "trial": t.number,
-                "attempt": t.attempt,
-                "worker": t.worker,
-                "epoch": t.curve[-1][0] if t.curve else 0,
-                "value": t.curve[-1][1] if t.curve else None,
-                "settings": dict(t.settings),
-            }
-            for t in running
-        ],
-    }
 
 
 def _show_found(document: dict[str, Any], screen: "Console") -> None:

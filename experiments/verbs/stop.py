@@ -3,7 +3,7 @@
 import time
 
 from experiments import lookup
-from experiments.cli import emit
+from experiments.cli import emit, note
 from experiments.home import Home
 
 WAIT_S = 60.0
@@ -13,7 +13,7 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     """Stops the driver; 1 where it did not end in time."""
     from cluster.study import lease
 
-    found = lookup.sweep(named, Home.at(home))
+    found = lookup.sweep(named, Home.at(home), note)
     lookup.read(found)
     held = lease.driver(found.study_url, found.name)
     if held is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dashboards.tracking.preflight import ask
 from dashboards.tracking.runs import missing_file, without_password
 from experiments import lookup
-from experiments.cli import emit
+from experiments.cli import emit, note
 from experiments.home import Home
 from experiments.terminal import streams
 from lstm.records.errors import BadInput
@@ -27,7 +27,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     from dashboards.tracking import relocate, runs, server
 
     where = Home.at(home)
-    found = lookup.sweep(named, where) if named else None
+    found = lookup.sweep(named, where, note) if named else None
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
     if local and missing_file(uri) is not None:
@@ -72,7 +72,7 @@ def _log(home: Home) -> tuple[Path, bool]:
     to_look = home.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK)
     if to_look:
         log = Path(tempfile.mkdtemp(prefix="lstm-sweeps-ui-")) / "ui.log"
-        print(f"note: {home.folder} can't be written to: this is to look at alone", file=sys.stderr)
+        note(f"{home.folder} can't be written to: this is to look at alone")
     return log, to_look
 
 
@@ -82,7 +82,11 @@ def _tell(address: str, running: "Server", *, as_json: bool) -> None:
         return
     print(address)
     if running.process:
-        print(_who_may(running.address))
+        port = running.address.rpartition(":")[2]
+        print(
+            "This page is for this machine alone; whoever reaches it may change everything. From another machine: "
+            f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}. Ctrl-C ends it."
+        )
 
 
 def _study_id(found: lookup.Found) -> str:
@@ -93,11 +97,3 @@ def _study_id(found: lookup.Found) -> str:
         return str((stored.facts(found.study_url, found.name) or {}).get("id", ""))
     except BadInput:
         return ""
-
-
-def _who_may(address: str) -> str:
-    port = address.rpartition(":")[2]
-    return (
-        "This page is for this machine alone; whoever reaches it may change everything. From another machine: "
-        f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}. Ctrl-C ends it."
-    )

@@ -1,24 +1,19 @@
 """`sweep verify`: checks a sweep from its records alone; says what is wrong and how to mend it."""
 
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from experiments import judgement, lookup
-from experiments.cli import emit
+from experiments import lookup
+from experiments.cli import emit, note, tell
 from experiments.home import Home
-from lstm.ownership import studies_of
+from experiments.operations.verifying import verify
 from lstm.records.errors import Finding
-from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Prints what is wrong; 1 where anything is."""
-    found = lookup.sweep(named, Home.at(home))
+    found = lookup.sweep(named, Home.at(home), note)
     findings, looked = verify(found)
     if as_json:
         rows = [finding._asdict() for finding in findings]
@@ -26,87 +21,6 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     else:
         _show(found.name, findings, looked)
     return 1 if findings else 0
-
-
-def verify(found: lookup.Found) -> tuple[list[Finding], dict[str, Any]]:
-    """Everything that is wrong in a sweep's records, and how much was looked at."""
-    from cluster.study import lease, stored
-    from cluster.study import verify as cluster_check
-    from dashboards.tracking import verify as mlflow_check
-
-    driven = lease.driver(found.study_url, found.name) is not None
-    sweep = lookup.read(found)
-    kept = cluster_check.check(sweep, driven=driven)
-    remembered = stored.facts(found.study_url, found.name) or {}
-    judged = [*_judged(found, sweep, driven=driven)]
-    known, here = str(remembered.get("checkpoints", "")), str(sweep.facts.get("checkpoints", ""))
-    expected = mlflow_check.Expected(
-        sweep=sweep,
-        study=str(sweep.facts.get("id", "")),
-        histories=kept.histories,
-        whole=sweep.facts.get("recorded") == found.home.store_mark(found.tracking_uri),
-        driven=driven,
-        read_yaml=_read_yaml,
-        moved=(known, here) if known != here else None,
-        rivals={} if judged else judgement.in_mlflow(found.home, sweep)[0],
-        only_these=not judged and judgement.is_here(found.home, sweep),
-    )
-    with _store(found) as uri:
-        findings = [*kept.findings, *judged, *mlflow_check.check(uri, expected)]
-    # A command that is named has to find this home.
-    named = re.compile(f"`(sweep \\w+ {re.escape(sweep.name)}[^`]*)`")
-    flag = found.home.flag
-    findings = [f._replace(mend=named.sub(lambda match: f"`{match[1]}{flag}`", f.mend)) for f in findings]
-    looked = {
-        "trials": len(sweep.trials),
-        "epochs": sum(len(history) for history in kept.histories.values()),
-        "driven": driven,
-    }
-    return findings, looked
-
-
-def _judged(found: lookup.Found, sweep: Sweep, *, driven: bool) -> Iterator[Finding]:
-    """What is wrong with what was judged and fitted, in the sweep's folder."""
-    from lstm.verdict import store
-
-    told = {} if driven else judgement.told(sweep)  # a driver may be about to write both
-    whole = bool(sweep.facts.get("complete")) and not driven and judgement.is_here(found.home, sweep)
-    folder, fingerprint = str(found.home.sweep(sweep.name)), str(sweep.facts.get("data_fingerprint") or "")
-    findings = [*store.check(folder, studies_of(sweep.facts), fingerprint, told, whole=whole)]
-    if whole and not findings and (what := judgement.stale(found.home, sweep)):
-        findings.append(Finding(None, "checkpoint", what, store.MEND))
-    for finding in findings:
-        yield finding._replace(mend=finding.mend.replace("NAME", sweep.name))
-
-
-@contextmanager
-def _store(found: lookup.Found) -> Iterator[str]:
-    """MLflow's store as it will be; of a home that was moved a copy that has its addresses mended."""
-    from dashboards.tracking import relocate
-
-    home = found.home
-    is_here = found.tracking_uri == home.tracking_uri and home.database.is_file()
-    if is_here and (places := home.moved_from()):
-        with relocate.as_if_here(home.database, places, home.folder) as copy:
-            yield f"sqlite:///{copy}"
-    else:
-        yield found.tracking_uri
-
-
-def _read_yaml(path: str) -> Any:
-    from experiments.spec.yaml_parser import plain
-
-    try:
-        return plain(Path(path).read_text(encoding="utf-8"))
-    except ValueError:  # no text, or no YAML
-        return None
-
-
-def tell(findings: list[Finding], file: TextIO) -> None:
-    """Prints what is wrong, and under each how to mend it."""
-    for finding in findings:
-        whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
-        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}", file=file)
 
 
 def _show(name: str, findings: list[Finding], looked: dict[str, Any]) -> None:

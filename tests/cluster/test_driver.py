@@ -22,7 +22,7 @@ from cluster import controller, driver, opening
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.decisions import End
 from cluster.executors import ray_tune
-from cluster.interrupts import Stop
+from cluster.interrupts import Stop, signals
 from cluster.order import Memory, Order
 from cluster.ray_backend import connection as connect
 from cluster.study import stored
@@ -107,8 +107,11 @@ def drive(joined, monkeypatch, tmp_path):
             on(event)
 
         series = dataclasses.replace(load(order.base.data, tmp_path), **changed)
-        memory = Memory(sent.append, lambda: known)
-        outcome = driver.run(order, series, record, memory, executor=ray_tune.RayTune(), conclude=print)
+        stop, memory = Stop(), Memory(sent.append, lambda: known)
+        with signals(stop) as install:
+            outcome = driver.run(
+                order, series, record, memory, executor=ray_tune.RayTune(), conclude=print, stop=stop, install=install
+            )
         return outcome, events, sent
 
     return act

@@ -6,7 +6,7 @@ import pytest
 from dashboards.tracking import server
 from experiments import lookup
 from experiments.home import Home
-from experiments.plan import make
+from experiments.planning import make
 from experiments.spec import loader as specs
 from lstm.records.errors import BadInput
 

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.operations.drafting import Written, new
 from experiments.spec import loader as spec_file
-from experiments.verbs.new import Written, main, new
+from experiments.verbs.new import main
 from lstm.data import forecast as forecast_data
 from lstm.records.errors import BadInput
 

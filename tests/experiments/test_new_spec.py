@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from experiments import new_spec
+from experiments.operations.drafting import Written, new
 from experiments.spec import loader as spec_file
 from experiments.spec import schema
-from experiments.verbs.new import Written, new
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import profile
 from lstm.records.errors import BadInput

@@ -11,7 +11,7 @@ from cluster.opening import open_study
 from cluster.study import stored
 from experiments import lookup, shipped
 from experiments.home import Home
-from experiments.plan import make
+from experiments.planning import make
 from experiments.spec import loader as specs
 from experiments.spec import yaml_document as yaml_file
 from lstm.data.tables import regular

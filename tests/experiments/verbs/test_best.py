@@ -5,7 +5,7 @@ from contextlib import closing
 import optuna
 import pytest
 
-from experiments.verbs.best import _against
+from experiments.terminal.summary import _against
 
 
 def test_the_best_trial(copied, sweep):

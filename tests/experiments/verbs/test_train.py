@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from experiments.verbs import train
+from experiments.operations import training
 from lstm import checkpoint
 
 
@@ -59,11 +59,11 @@ def test_another_configuration_starts_anew(folder, sweep):
 
 
 def test_what_the_memory_can_not_hold_is_refused_before_anything_is_written(folder, sweep, monkeypatch):
-    monkeypatch.setattr(train, "_limits", lambda: iter([10**9, 10**6]))
+    monkeypatch.setattr(training, "_limits", lambda: iter([10**9, 10**6]))
     assert sweep("train", "tiny.yaml").code == 0
     # There are no more windows than there are rows, whatever a batch may hold.
     assert sweep("train", "tiny.yaml", "--set", "training.batch_size=1000000").code == 0
-    monkeypatch.setattr(train, "_limits", lambda: iter([10**9, 10**3]))
+    monkeypatch.setattr(training, "_limits", lambda: iter([10**9, 10**3]))
     for verb in ("train", "plan"):
         answer = sweep(verb, "tiny.yaml", "--home", "other")
         assert (answer.code, answer.out) == (2, "")

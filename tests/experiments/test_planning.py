@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from cluster.ray_backend import nodes
-from experiments import plan as plans
+from experiments import planning as plans
 from experiments.home import Home
 from experiments.spec import loader as specs
 from lstm import device

@@ -1,0 +1,129 @@
+"""A sweep driven in a process that is not ours, a notebook's, say: by a thread, in silence, and all put back.
+
+The thread is what makes Ctrl-C safe. It comes to the main thread alone, which merely waits here, so that the driver is
+never cut off in the middle of a commit: it is asked to end, as `sweep stop` asks it. Ray and Tune, for their part,
+install signal handlers in the main thread alone.
+"""
+
+import importlib
+import io
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+
+from experiments.operations import running
+from experiments.terminal.live import Screen
+from experiments.terminal.log import open_log
+from lstm.device import borrowed
+from lstm.records.events import Event, Notice, TrialLost
+from lstm.records.sweep import Sweep
+
+if TYPE_CHECKING:
+    from cluster.interrupts import Stop
+
+LOG = logging.getLogger("experiments")
+LOOK_S = 1.0  # between two looks whether a sweep has ended that was asked to
+PATIENCE_S = 300.0  # with one that was asked to: Ray's calls may wait for a dead head for ever
+# Ray, Tune and MLflow can be told by the environment alone what a sweep needs; it is put back at the end.
+VARIABLES = ("RAY_", "TUNE_", "MLFLOW_", "PGCONNECT_TIMEOUT")
+LOGGERS = ("optuna", "mlflow", "alembic", "ray.tune.analysis.experiment_analysis")
+
+
+class Unended(Exception):
+    """A sweep was asked to end and has not; its thread goes on."""
+
+
+def drive(ready: running.Ready) -> running.Ended:
+    """Drives a sweep; logs what the command line shows.
+
+    Raises:
+        BadInput: what could not be known before is wrong.
+        HeldError: another driver holds the sweep.
+        KeyboardInterrupt: once the sweep can be gone on with.
+        Unended: something is wrong with Ray.
+    """
+    from cluster.interrupts import Stop
+
+    stop, done = Stop(), threading.Event()
+    ended: list[running.Ended] = []
+    failed: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            with open_log(ready.plan, ready.started) as log, log.open("a", encoding="utf-8") as file:
+                ended.append(running.carry_out(ready, lambda before: Told(ready, before, file), stop=stop))
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            done.set()
+
+    with as_found():
+        threading.Thread(target=act, name="sweep", daemon=True).start()
+        _wait(done, stop)
+    if failed:
+        raise failed[0]
+    return ended[0]
+
+
+def _wait(done: threading.Event, stop: "Stop") -> None:
+    try:
+        while not done.wait(LOOK_S):
+            if stop.code:
+                _wait_for_end(done, stop)
+    except KeyboardInterrupt:
+        stop.now("interrupted", 130)
+        LOG.warning("interrupted: the sweep ends so that it can be gone on with; once more, and that is not waited for")
+        with suppress(Unended):
+            _wait_for_end(done, stop)
+        raise
+
+
+def _wait_for_end(done: threading.Event, stop: "Stop") -> None:
+    if not done.wait(PATIENCE_S):
+        raise Unended(f"the sweep was to end ({stop.reason}) and has not in {PATIENCE_S:g} s; use another process")
+
+
+class Told(AbstractContextManager["Told"]):
+    """A view of a sweep for a program: each line a record of `logging`, and kept in the sweep's log."""
+
+    def __init__(self, ready: running.Ready, before: Sweep | None, file: TextIO) -> None:
+        """Prepares the view of what is known before; `file` is the sweep's log."""
+        self._screen = Screen.of(ready.plan.order, Console(file=io.StringIO()), before)
+        self._file = file
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was opened."""
+
+    def __call__(self, event: Event) -> None:
+        """Takes an event; called from several threads."""
+        if line := self._screen.line(event):
+            LOG.log(logging.WARNING if isinstance(event, Notice | TrialLost) else logging.INFO, "%s", line)
+            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
+                print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._file, flush=True)
+
+
+@contextmanager
+def as_found() -> Iterator[None]:
+    """Puts back what libraries make of the whole process: the environment, loggers, PyTorch's draws and threads."""
+    importlib.import_module("cluster.study.stored")  # with Optuna, which gives its logger a handler of its own
+    environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+    loggers = {name: logging.getLogger(name) for name in LOGGERS}
+    before = {name: (each.level, each.handlers[:], each.propagate) for name, each in loggers.items()}
+    loggers["optuna"].handlers[:], loggers["optuna"].propagate = [logging.NullHandler()], True
+    try:
+        with borrowed() if "torch" in sys.modules else nullcontext():
+            yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(VARIABLES) and name not in environment]:
+            del os.environ[name]
+        os.environ.update(environment)
+        for name, (level, handlers, propagate) in before.items():
+            loggers[name].setLevel(level)
+            loggers[name].handlers[:], loggers[name].propagate = handlers, propagate

@@ -1,0 +1,73 @@
+"""Whether a network is needed: the best trial beside the spec's own settings and the rivals, judged on request."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from cluster.study import lease
+from dashboards.tracking.preflight import ask
+from experiments import judgement, lookup
+from experiments.planning import kept_in, make
+from experiments.recovery import moved_home
+from lstm.records.errors import BadInput
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Checkpoint
+    from lstm.verdict.verdict import Verdict
+
+BUDGET_S = 3600.0  # of a core, where nobody says another
+Say = Callable[[str], None]
+
+
+class Judgement(NamedTuple):
+    """The verdict, and what went wrong with keeping it."""
+
+    verdict: "Verdict"
+    trouble: str
+
+
+def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> Judgement:
+    """Judges what was not judged yet.
+
+    Raises:
+        BadInput: the sweep, its data or its stores are not what they must be.
+        HeldError: a driver is at work.
+    """
+    from cluster.study import stored
+
+    lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
+    ended: list[str] = []
+    if driver := lease.driver(found.study_url, found.name):
+        raise lease.HeldError(str(driver))
+    with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
+        verdict = _judge(found, named, BUDGET_S if budget_s is None else budget_s, say)
+        stored.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
+        left = judgement.deliver(found.home, found.tracking_uri, lookup.read(found), say)
+    return Judgement(verdict, "".join(ended) or left)
+
+
+def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdict":
+    from cluster import opening
+    from cluster.study import stored
+
+    facts = stored.facts(found.study_url, found.name) or {}
+    elsewhere = moved_home.look(found.place, facts)
+    plan = make(lookup.spec(named, found.home), found.home)
+    opening.check_same(facts, opening.as_begun(plan.order, facts, elsewhere), plan.series)
+    if elsewhere is not None or found.home.moved_from():
+        moved_home.settle(found.place, elsewhere, facts, say)
+    swept = lookup.read(found)
+    if not swept.over():
+        say(f"{swept.name} has not ended, {swept.done} of {swept.n_trials} trials have: what is best now is judged")
+    return judgement.judge(plan, swept, lambda trial: _load(swept, trial, say), say, budget_s)
+
+
+def _load(swept: Sweep, trial: Trial, say: Say) -> "Checkpoint | None":
+    from lstm import ownership
+
+    try:
+        return ownership.load_trial(swept, trial, say)
+    except OSError as error:
+        raise BadInput(f"{trial.checkpoint}: can't be read: {error.strerror or error}") from None

@@ -1,0 +1,138 @@
+"""What a sweep's networks and rivals make of new data: a forecast, or a text that is gone on with."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments import lookup
+from experiments.spec import own_code
+from experiments.spec.yaml_document import Document
+from lstm.config.trial import TrialConfig
+from lstm.records.errors import BadInput
+from lstm.records.figures import Passage
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
+from lstm.tasks import registry as tasks
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Checkpoint
+
+Forecast = dict[str, list[Any]] | Passage
+Maker = Callable[[str | None, Path], Forecast]  # of a file in a folder
+
+
+def choose(sweep: Sweep, number: int | None) -> Trial:
+    """The trial of a number, which must have a checkpoint; without one the best."""
+    if number is None:
+        if sweep.best is None:
+            raise BadInput(f"{sweep.name}: no trial has completed yet; `sweep run` it first")
+        return sweep.best
+    there = {t.number: t for t in sweep.trials if t.checkpoint}
+    if number not in there:
+        raise BadInput(f"--trial {number}: {sweep.name} has no such trial with a checkpoint; it has {_ranges(there)}")
+    return there[number]
+
+
+def _ranges(numbers: Mapping[int, Any]) -> str:
+    shown = ", ".join(str(n) for n in list(numbers)[:20])
+    return (shown + (", …" if len(numbers) > 20 else "")) or "none"
+
+
+def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Forecast:
+    """The forecast of what follows the spec's data, whose path may be the environment's and private."""
+    try:
+        return maker(path, folder)
+    except BadInput as error:
+        raise BadInput(*map(document.hide, error.messages)) from None
+
+
+def execute(trial: Trial, folder: Path, place: str | None = None) -> None:
+    """Executes the user's own files that a trial was trained with; see `own_code.ready`."""
+    own_code.ready(TrialConfig.model_validate(trial.config).code, folder, place)
+
+
+def by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any], say: Callable[[str], None]) -> Maker:
+    """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
+    loaded = load(sweep, trial, say)
+    return lambda path, folder: tasks.predict(loaded, path, folder, **options)
+
+
+def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options: Mapping[str, Any]) -> Maker:
+    """What a rival, as `sweep rivals` has fitted it, makes of a file; how values are scaled stands by the best trial.
+
+    Raises:
+        BadInput: the task has no such rival, it is judged only, or it was not fitted.
+    """
+    from lstm import ownership
+    from lstm.verdict import store
+
+    config = TrialConfig.model_validate(sweep.facts["base"])
+    task = tasks.of(config)
+    try:
+        task.check_predicts(name)
+    except BadInput as error:
+        raise BadInput(f"--model {name}: {error}; leave it out for the best trial") from None
+    if options:
+        raise BadInput(f"--{next(iter(options))}: would do nothing with --model; leave it out")
+    folder, studies = str(found.home.sweep(found.name)), ownership.studies_of(sweep.facts)
+    again = f"`sweep rivals {found.name}{found.home.flag}` fits it"
+    try:
+        fitted = store.read_fitted(folder, name, studies, str(sweep.facts.get("data_fingerprint") or ""))
+    except store.BrokenJudgements as error:
+        raise BadInput(f"{error}; {again} again") from None
+    if fitted is None or fitted.name != name:
+        raise BadInput(f"--model {name}: was not fitted yet; {again}")
+    loaded = ownership.load_trial(sweep, best)
+    if loaded is None:
+        raise BadInput(f"{best.checkpoint}: holds no valid checkpoint any more")
+    facts = task.facts_of(loaded.facts)
+    return lambda path, folder: task.predict_by_rival(fitted, config, facts, str(path), folder)
+
+
+def load(sweep: Sweep, trial: Trial, say: Callable[[str], None]) -> "Checkpoint":
+    """A trial's checkpoint with its best weights; `say` gets the files that can't be trusted.
+
+    Raises:
+        BadInput: there is none, it is another study's, or its weights were not kept.
+    """
+    from lstm import ownership
+
+    broken: list[str] = []
+    loaded = ownership.load_trial(sweep, trial, broken.append)
+    for text in broken:
+        say(text)
+    if loaded is None:
+        raise BadInput(f"{trial.checkpoint}: holds no valid checkpoint any more")
+    if not loaded.state.best_weights:
+        raise BadInput(
+            f"--trial {trial.number}: its weights were not kept (storage.keep: best); leave --trial out for the best"
+        )
+    return loaded
+
+
+@contextmanager
+def as_file(data: Any, time: str) -> Iterator[str]:
+    """The path of a file with the data, a table of pandas or a path; messages do not name a file that was made for it.
+
+    Args:
+        data: The table, or the path.
+        time: The column of times, which may be the table's index.
+    """
+    if isinstance(data, str | os.PathLike):
+        yield os.fspath(data)
+        return
+    if time and time not in data.columns and data.index.name in (None, time):
+        data = data.reset_index(names=time)
+    with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as folder:
+        path = f"{folder}/data.parquet"
+        try:
+            data.to_parquet(path, index=False)
+        except (ValueError, TypeError) as error:  # pyarrow's are such, too
+            raise BadInput(f"data: can't be kept as a table: {error}") from error
+        try:
+            yield path
+        except BadInput as error:
+            raise BadInput(*(message.replace(path, "data") for message in error.messages)) from error

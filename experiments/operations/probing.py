@@ -1,0 +1,177 @@
+"""What the network of a trial is like, measured once and kept."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dashboards.config import TrackingConfig
+from dashboards.tracking.preflight import ask
+from experiments import lookup, report
+from experiments.home import Home
+from experiments.operations.predicting import choose, execute, load
+from experiments.planning import make
+from experiments.recovery import moved_home
+from lstm.ownership import studies_of
+from lstm.records.errors import BadInput
+from lstm.records.events import TrialProbed
+from lstm.records.sweep import PROBE_FACT, Sweep
+
+DELIVERY_S = 60.0
+Say = Callable[[str], None]
+
+
+def probe(named: str, where: Home, trial: int | None, say: Say, code: str | None = None) -> tuple[dict[str, Any], str]:
+    """Measures a trial once; what was found, as plain data, and what MLflow or the study did not take."""
+    found = lookup.sweep(named, where, say)
+    sweep = lookup.read(found)
+    chosen = choose(sweep, trial)
+    page = where.sweep(found.name) / report.PAGE.format(chosen.number)
+    left = ""
+    if (event := _known(sweep, chosen.number)) is None or not page.is_file():
+        ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is measured: it is delivered there
+        _settle(found, say)
+        with _alone(page.parent):
+            # It may be a copy by now, and another may have measured it while this one waited.
+            sweep = lookup.read(found)
+            event = _known(sweep, chosen.number)
+            if event is None:
+                event, left = _measure(named, found, sweep, chosen.number, event, say, code)
+            elif not page.is_file():
+                event, left = _again(named, found, sweep, event, say, code)
+    document = {
+        "sweep": found.name,
+        "trial": chosen.number,
+        "best_epoch": event.best_epoch,
+        "numbers": dict(event.numbers),
+        "page": str(page) if page.is_file() else None,
+    }
+    return document, left
+
+
+def _settle(found: lookup.Found, say: Say) -> None:
+    """Writes down where a home is that was moved; a driver that holds the sweep has done so."""
+    from cluster.study import lease, stored
+
+    facts = stored.facts(found.study_url, found.name) or {}
+    elsewhere = moved_home.look(found.place, facts)
+    if elsewhere is None and not found.home.moved_from():
+        return
+    with suppress(lease.HeldError), lease.Lease(found.study_url, found.name, lost=say, stop=lambda: None):
+        moved_home.settle(found.place, elsewhere, facts, say)
+
+
+def _known(sweep: Sweep, number: int) -> TrialProbed | None:
+    return next((event for event in sweep.probings() if event.number == number), None)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One probe at a time in a sweep's folder: a second's points would stand beside the first's in MLflow.
+
+    Raises:
+        BadInput: the folder can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise BadInput(f"{folder}: can't be made: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _again(
+    named: str, found: lookup.Found, sweep: Sweep, known: TrialProbed, say: Say, code: str | None
+) -> tuple[TrialProbed, str]:
+    """Measures what was measured at a trial's end once more, for its pictures; where that can't be, does without."""
+    try:
+        return _measure(named, found, sweep, known.number, known, say, code)
+    except BadInput as error:
+        for message in error.messages:
+            say(f"without pictures: {message}")
+        return known, ""
+
+
+def _measure(
+    named: str, found: lookup.Found, sweep: Sweep, number: int, known: TrialProbed | None, say: Say, code: str | None
+) -> tuple[TrialProbed, str]:
+    """Probes a trial's best epoch on the sweep's own data, writes the page of pictures and keeps all of it.
+
+    Numbers that are `known`, from the trial's end, stay what they are. Returns what was found, and what did not work.
+
+    Raises:
+        BadInput: its weights are not there, or the data are not those that it was trained on.
+    """
+    from dashboards.report.page import probe_page
+    from lstm import device
+    from lstm.diagnostics import probe
+    from lstm.tasks import registry as tasks
+
+    (trial,) = (each for each in sweep.trials if each.number == number)
+    loaded = load(sweep, trial, say)
+    plan = make(lookup.spec(named, found.home, execute=True, code=code), found.home)
+    execute(trial, plan.spec.folder, code)
+    if loaded.fingerprint != plan.series.fingerprint:
+        raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
+    device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
+    measured = probe.probe(tasks.subject(loaded, plan.series))
+    event = known or TrialProbed(number, measured.numbers, loaded.state.best_epoch, time.time_ns() // 1_000_000)
+    html = probe_page(f"{sweep.name}, trial {number}", event.numbers, measured.pictures)
+    _write(found.home.sweep(sweep.name) / report.PAGE.format(number), html, say)
+    event = replace(event, html=html)
+    best = report.Judged(loaded, plan.series, {}, measured.pictures)
+    return event, _keep(found, event, fresh=known is None, best=best, say=say)
+
+
+def _write(page: Path, html: str, say: Say) -> None:
+    """Writes the page, whole or not at all; the numbers are not lost where it can't be."""
+    half = page.with_suffix(".half")
+    try:
+        half.write_text(html, encoding="utf-8")
+        half.replace(page)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        say(f"{page}: can't be written: {error.strerror}")
+
+
+def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.Judged, say: Say) -> str:
+    """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work.
+
+    Where the trial is the sweep's best, its report is written again, with `best`.
+    """
+    from cluster.study import stored
+    from dashboards.tracking.recorder import Recorder
+
+    fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
+    try:
+        if fresh:
+            stored.remember(found.study_url, found.name, **{f"{PROBE_FACT}{event.number}": fact})
+        sweep = lookup.read(found)
+    except stored.AWAY as error:
+        return str(stored.unanswered(found.study_url, error))
+    recorder = Recorder(
+        found.tracking_uri,
+        found.home.artifacts_of(found.tracking_uri),
+        TrackingConfig(checkpoints=found.artifacts),
+        found.name,
+        study=str(sweep.facts.get("id", "")),
+        notice=say,
+        studies_before=studies_of(sweep.facts)[1:],
+    )
+    recorder(event)
+    judged = sweep.facts.get("judged") or {}
+    if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):
+        importance = stored.importances_of(found.study_url, found.name)
+        html = report.write(found.home, sweep, importance, replace(best, metrics=judged["metrics"]), say)
+        recorder.finish(html, judged["metrics"], sweep.best)
+    if recorder.close(DELIVERY_S) or recorder.refused:
+        return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"
+    return ""

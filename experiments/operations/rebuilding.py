@@ -1,0 +1,202 @@
+"""What was lost, made again: MLflow from study and checkpoints, a study from checkpoints and MLflow."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cluster.study import lease
+from dashboards.tracking.preflight import ask
+from experiments import judgement, lookup
+from experiments.home import Home
+from experiments.planning import make
+from experiments.recovery import lost_study, moved_home
+from experiments.report import PAGE, REPORT
+from lstm.ownership import studies_of
+from lstm.records.epoch import Epoch
+from lstm.records.errors import BadInput, Finding
+from lstm.records.events import EpochEnded, SweepEnded, SweepStarted
+from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
+
+if TYPE_CHECKING:
+    from dashboards.tracking.recorder import Recorder
+
+FLUSH_S = 3600.0  # what MLflow may take for all of it
+Say = Callable[[str], None]
+
+
+@dataclass
+class Done:
+    """What became of MLflow's records."""
+
+    trials: int
+    deleted: int = 0
+    left: int = 0  # records that MLflow did not take
+    trouble: str = ""
+    damaged: Sequence[Finding] = ()  # why nothing was changed
+
+
+def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
+    """Deletes a sweep's runs and writes them again.
+
+    Raises:
+        BadInput: there is no such sweep, or its stores are not what they must be.
+        HeldError: a driver is at work.
+    """
+    from cluster.study import stored
+
+    lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # one that is away is told below
+    ended: list[str] = []
+    with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
+        facts = stored.facts(found.study_url, found.name) or {}
+        moved_home.settle(found.place, moved_home.look(found.place, facts), facts, say)
+        done = _rebuild(found, force=force, say=say)
+    done.trouble = done.trouble or "".join(ended)
+    return done
+
+
+def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, Any], str]:
+    """Restores a lost study from checkpoints and MLflow; what is there again, as plain data, and what went wrong.
+
+    By force one of another home, too, where this one knows nothing of such a sweep.
+
+    Raises:
+        BadInput: it is not lost, or nothing is left of it.
+        HeldError: a driver is at work.
+    """
+    from cluster import opening
+    from cluster.study import stored
+
+    plan = make(lookup.spec(named, home), home)
+    name, url = plan.order.name, plan.order.study_url
+    if stored.facts(url, name) is not None:
+        raise BadInput(f"{name}: its study is there; --study restores one that is lost")
+    remains = lost_study.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)
+    if remains is None:
+        raise BadInput(f"{name}: nothing is left of an earlier study, neither checkpoints nor runs in MLflow")
+    plan = lost_study.with_its_loss(plan, remains)
+    found = lost_study.gather(plan, remains)
+    order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
+    ended: list[str] = []
+    home.sweep(name).mkdir(parents=True, exist_ok=True)
+    with lease.Lease(url, name, lost=ended.append, stop=lambda: None):
+        unknown = opening.restore_study(order, plan.series, found.known, found.facts)
+        if remains.said_by:  # the home is lost, too, and is begun again
+            lookup.keep(replace(plan, order=order), [])
+            home.write_record()
+    restored = lookup.read(lookup.sweep(named, home, say))
+    states = dict(Counter(trial.state for trial in restored.trials))
+    document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
+    return document, "".join(ended)
+
+
+def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
+    """Deletes the sweep's runs and writes them anew, once all that is to be written has been read."""
+    from cluster.study import stored, verify
+    from dashboards.config import TrackingConfig
+    from dashboards.tracking import runs
+    from dashboards.tracking.recorder import Recorder
+
+    sweep = lookup.read(found)
+    kept = verify.check(sweep, driven=False)
+    done = Done(len(sweep.trials))
+    # A trial that is still to run is no damage.
+    damaged = [f for f in kept.findings if f.mend != verify.RUN.format(name=sweep.name)]
+    study_id = str(sweep.facts.get("id", ""))
+    client = runs.connect(found.tracking_uri)
+    try:
+        before = runs.of_sweep(client, found.name, study_id)
+        if damaged and before and not force:
+            done.damaged = damaged
+            why = "MLflow may hold the last copy of what is damaged; mend it, or give --force"
+            done.trouble = f"nothing was changed: {why}"
+            return done
+        runs.prove_writable(client, found.name, study_id, found.home.artifacts_of(found.tracking_uri))
+        # Not whole from here on, whatever ends this process.
+        stored.remember(found.study_url, found.name, recorded=False)
+        for run in before:
+            client.delete_run(run.info.run_id)
+            done.deleted += 1
+    except stored.AWAY as error:
+        done.trouble = str(stored.unanswered(found.study_url, error))
+        return done
+    except Exception as error:
+        if not runs.is_outage(error):
+            raise
+        done.trouble = f"MLflow does not answer ({runs.cause(error)}); run it again when it does"
+        return done
+    recorder = Recorder(
+        found.tracking_uri,
+        found.home.artifacts_of(found.tracking_uri),
+        TrackingConfig(checkpoints=found.artifacts),
+        found.name,
+        study=study_id,
+        notice=say,
+        studies_before=studies_of(sweep.facts)[1:],
+    )
+    complete = _tell(found, sweep, kept.histories, recorder)
+    _finish(found, recorder, done, complete=complete)
+    return done
+
+
+def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: bool) -> None:
+    """Waits until MLflow has taken what it was told; then the study keeps that the store is whole."""
+    from cluster.study import stored
+
+    done.left = recorder.close(FLUSH_S)
+    if done.left:
+        done.trouble = f"MLflow did not take {counted(done.left, 'record')}; run it again when it answers"
+        return
+    if recorder.refused:
+        done.trouble = f"MLflow refused {', '.join(recorder.refused)}; run it again when that is mended"
+        return
+    try:
+        stored.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
+    except stored.AWAY as error:
+        done.trouble = str(stored.unanswered(found.study_url, error))
+
+
+def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:
+    """Tells the sweep from its beginning, as a driver would have; whether all its trials have ended."""
+    from lstm import checkpoint
+
+    facts, trials = sweep.facts, {trial.number: trial for trial in sweep.trials}
+    started_at_ms = min((t.started_at_ms for t in sweep.trials if t.started_at_ms), default=0)
+    recorder(
+        SweepStarted(
+            sweep.name,
+            sweep.n_trials,
+            sweep.metric,
+            sweep.direction,
+            started_at_ms,
+            sweep.spec_text,
+            str(facts.get("spec_hash", "")),
+            str(facts.get("data_fingerprint", "")),
+            git_commit=facts.get("git_commit"),
+        )
+    )
+    endings = sweep.endings()
+    by_number = {ending.number: ending for ending in endings}
+    # In the order in which they ended, as a driver does; those that are still to run come last.
+    for number in [*by_number, *(t.number for t in sweep.trials if not t.ended and t.started_at_ms)]:
+        trial = trials[number]
+        address = trial.checkpoint or checkpoint.address_of(str(facts.get("checkpoints", "")), number)
+        recorder(trial.starting(address))
+        for epoch in histories.get(number, ()):
+            recorder(EpochEnded(number, epoch))
+        if number in by_number:
+            recorder(by_number[number])
+    for event in sweep.probings():
+        page = found.home.sweep(sweep.name) / PAGE.format(event.number)
+        recorder(replace(event, html=page.read_text(encoding="utf-8") if page.is_file() else None))
+    complete = bool(facts.get("complete"))
+    at_ms = endings[-1].at_ms if endings else 0
+    recorder(SweepEnded(complete, "rebuilt from study and checkpoints", at_ms, sweep.goodput))
+    report = found.home.sweep(sweep.name) / REPORT
+    judged = facts.get("judged") or {}
+    best = sweep.best if sweep.best and judged.get("trial") == sweep.best.number else None
+    html = report.read_text(encoding="utf-8") if report.is_file() else None
+    recorder.finish(html, judged["metrics"] if best else {}, best, *judgement.in_mlflow(found.home, sweep))
+    return complete

@@ -1,0 +1,45 @@
+"""How far a sweep is, as plain data."""
+
+import statistics
+import time
+from collections import Counter
+from typing import Any
+
+from experiments.terminal.formats import goodput
+from lstm.records.sweep import Sweep
+
+
+def status(sweep: Sweep) -> dict[str, Any]:
+    """How far a sweep is, as plain data."""
+    states = Counter(t.state for t in sweep.counted)
+    spans = [t.duration_s for t in sweep.trials if t.duration_s is not None]
+    hour_ago = (time.time() - 3600) * 1000
+    recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
+    running = [t for t in sweep.trials if t.state == "RUNNING"]
+    best, base = sweep.best, sweep.base
+    return {
+        "sweep": sweep.name,
+        "metric": sweep.metric,
+        "n_trials": sweep.n_trials,
+        "done": sweep.done,
+        "complete": sweep.over() or bool(sweep.facts.get("complete")),
+        "exhausted": sweep.exhausted,
+        "states": dict(states),
+        "replaced": sorted(sweep.replaced),
+        "base": base and {"trial": base.number, "state": base.state, "value": base.value, "epoch": base.best_epoch},
+        "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
+        "trials_last_hour": len(recent),
+        "median_trial_s": round(statistics.median(spans), 3) if spans else None,
+        "goodput": goodput(sweep),
+        "running": [
+            {
+                "trial": t.number,
+                "attempt": t.attempt,
+                "worker": t.worker,
+                "epoch": t.curve[-1][0] if t.curve else 0,
+                "value": t.curve[-1][1] if t.curve else None,
+                "settings": dict(t.settings),
+            }
+            for t in running
+        ],
+    }

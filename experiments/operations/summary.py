@@ -1,0 +1,105 @@
+"""What a sweep has found, as plain data."""
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from experiments import judgement
+from lstm.records.objective import sign_of
+from lstm.records.sweep import BASE, Sweep
+from lstm.tasks import registry as tasks
+
+if TYPE_CHECKING:
+    from lstm.verdict.verdict import Verdict
+
+
+def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
+    """What a sweep has found, as plain data; what is said of the base is the verdict's, where there is one."""
+    best, judged = sweep.best, sweep.facts.get("judged") or {}
+    return {
+        "sweep": sweep.name,
+        "metric": sweep.metric,
+        "direction": sweep.direction,
+        "n_trials": sweep.n_trials,
+        "states": dict(Counter(t.state for t in sweep.counted)),
+        "searched": any(path.startswith("search.") for path in sweep.facts.get("comparable", {})),
+        "better_pruned": _better_pruned(sweep),
+        **_front(sweep),
+        "best": best
+        and {
+            "trial": best.number,
+            "value": best.value,
+            "epoch": best.best_epoch,
+            "parameters": dict(best.settings),
+            "config": dict(best.config),
+            "checkpoint": best.checkpoint,
+            "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
+        },
+        "base": _base(sweep),
+        "baseline": tasks.record_in(sweep).baseline,
+        "about_base": judgement.about_base(sweep, verdict),
+    }
+
+
+def _base(sweep: Sweep) -> dict[str, Any] | None:
+    """The spec's own settings, and what the search has gained on them; None where the sweep has no such trial.
+
+    A gain is a share of the base's figure, more is better: 0.1 is an error that is 10 % lower. Where a metric is
+    better when higher it is the difference.
+    """
+    base, best = sweep.base, sweep.best
+    if base is None:
+        return None
+    judged = sweep.facts.get("judged") or {}
+    is_judged = best is not None and (judged.get("trial"), judged.get("base")) == (best.number, base.number)
+    metrics = judged["metrics"] if is_judged else {}
+    tested = sweep.metric.replace("val/", "test/", 1)
+    gained = {}
+    if best is not None and base.state == "COMPLETE":
+        gained["validation"] = _gain(sweep, best.value, base.value)
+        gained["test"] = _gain(sweep, metrics.get(tested), metrics.get(f"{BASE}{tested}"))
+    return {
+        "trial": base.number,
+        "state": base.state,
+        "diverged": base.diverged,
+        "reason": base.reason,
+        "value": base.value,
+        "epoch": base.best_epoch,
+        "second": base.second,
+        "is_best": best is not None and best.number == base.number,
+        "metrics": {name.removeprefix(BASE): v for name, v in metrics.items() if name.startswith(f"{BASE}test/")},
+        "gained": gained,
+    }
+
+
+def _gain(sweep: Sweep, ours: float | None, base: float | None) -> float | None:
+    if ours is None or base is None or not math.isfinite(ours - base):
+        return None
+    if sweep.direction == "maximize":
+        return ours - base
+    return (base - ours) / abs(base) if base else None
+
+
+def _front(sweep: Sweep) -> dict[str, Any]:
+    """The Pareto front, where two objectives are searched for."""
+    if sweep.second is None:
+        return {}
+    front = [
+        {"trial": t.number, "value": t.value, "second": t.second, "epoch": t.best_epoch, "parameters": dict(t.settings)}
+        for t in sweep.front
+    ]
+    return {"second_objective": sweep.second._asdict(), "front": front}
+
+
+def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
+    """The pruned trial, if any, that had a better epoch than the best completed one: its pruner saw later ones."""
+    sign, best = sign_of(sweep.direction), sweep.best
+    pruned = [
+        (sign * t.value, t) for t in sweep.counted if t.state == "PRUNED" and not t.diverged and t.value is not None
+    ]
+    if best is None or best.value is None or not pruned:
+        return None
+    value, trial = min(pruned, key=lambda pair: (pair[0], pair[1].number))
+    if value >= sign * best.value:
+        return None
+    return {"trial": trial.number, "value": trial.value, "epoch": trial.best_epoch}

@@ -1,0 +1,185 @@
+"""The base configuration trained alone, in this process, no cluster and no search."""
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from experiments.planning import Plan, warnings
+from lstm.config.trial import TrialConfig
+from lstm.records.epoch import Epoch, best_epoch
+from lstm.records.errors import BadInput
+from lstm.records.trial import counted
+from lstm.tasks import registry as tasks
+
+if TYPE_CHECKING:
+    from lstm.checkpoint import Checkpoint
+
+SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon or training.batch_size smaller"
+
+
+class Failed(Exception):
+    """A training that could not go on; what it has done is kept."""
+
+
+class View(Protocol):
+    """Who looks on while a configuration is trained."""
+
+    def note(self, text: str) -> None:
+        """Something to know of the plan."""
+
+    def warn(self, text: str) -> None:
+        """Something that is not as was asked for."""
+
+    def say(self, text: str) -> None:
+        """Something to know of the training."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch has ended, and is kept."""
+
+
+@dataclass
+class Training:
+    """One training of a plan's base, as far as it is."""
+
+    plan: Plan
+    address: str  # of its checkpoint
+    history: list[Epoch] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)  # of the best epoch, on the test part
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it came to nothing."""
+        return self.history[-1].stop == "diverged"
+
+    @property
+    def best(self) -> Epoch | None:
+        """The best epoch; None where none was finite."""
+        return best_epoch(self.history, self.plan.order.base.direction)
+
+    def document(self) -> dict[str, Any]:
+        """What it came to, as plain data."""
+        best, base = self.best, self.plan.order.base
+        return {
+            "sweep": self.plan.order.name,
+            "metric": base.metric,
+            "n_trials": 1,
+            "baseline": tasks.of(base).baseline,
+            "states": {"COMPLETE" if best and not self.diverged else "FAIL": 1},
+            "best": best
+            and {
+                "trial": None,
+                "value": best.value,
+                "epoch": best.number,
+                "parameters": {},
+                "config": base.model_dump(),
+                "checkpoint": self.address,
+                "metrics": self.metrics,
+            },
+            "history": [{"epoch": e.number, **e.metrics} for e in self.history],
+            "warnings": warnings(self.plan),
+        }
+
+
+def train(plan: Plan, view: View) -> Training:
+    """Trains, going on where an earlier call of the same configuration stopped.
+
+    Raises:
+        BadInput: the machine has no room for it.
+        Failed: its memory did not suffice after all, or its checkpoint can't be written.
+    """
+    from lstm import checkpoint
+    from lstm.device import is_out_of_memory
+    from lstm.training import loop
+
+    address = f"{plan.order.sweep_folder}/train"
+    found = checkpoint.load(address)
+    plan = _gone_on(plan, found) if found else plan
+    for text in warnings(plan):
+        view.note(text)
+    order, device = plan.order, _device(plan, view.warn)
+    facts = tasks.of(order.base).facts_row(plan.series)
+    same = found is not None and found.config == order.base and found.fingerprint == plan.series.fingerprint
+    state = found.state if found and same else None
+    attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
+    made = Training(plan, address, list(state.history) if state else [])
+    if made.history:
+        last = made.history[-1]
+        done = f" ({last.stop}); nothing was left to do" if last.stop else ": goes on"
+        view.say(f"{order.name}: trained for {counted(last.number, 'epoch')} before{done}")
+    try:
+        for epoch in loop.train(order.base, plan.series, state, device=device):
+            assert epoch.state is not None
+            state = epoch.state
+            checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
+            made.history.append(replace(epoch, state=None))
+            view.epoch(epoch)
+        assert state is not None
+        kept = checkpoint.Checkpoint(order.base, facts, state)
+        made.metrics = tasks.judge(kept, plan.series) if state.best_weights else {}
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        done = counted(len(made.history), "epoch")
+        raise Failed(f"{order.name}: out of memory after {done}; {SMALLER}") from error
+    except OSError as error:
+        raise Failed(f"{order.name}: {error.strerror or error}: {checkpoint.place_of(address)}") from error
+    return made
+
+
+def _device(plan: Plan, say: Callable[[str], None]) -> str:
+    """The device to train on; where it is the CPU, its memory must suffice."""
+    from lstm.device import claim, why_no_gpu
+
+    resources = plan.order.resources
+    device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
+    if device == "cpu":
+        if resources.gpus_per_trial not in (0, "auto"):
+            say(f"{plan.order.name}: trains on the CPU, though a GPU is asked for: {why_no_gpu()}")
+        check_room(plan, plan.order.base)
+    return device
+
+
+def check_room_of_all(plan: Plan) -> None:
+    """Refuses what can't be measured here: a few training steps of the largest trial are taken."""
+    from cluster.space import suggest
+    from lstm.device import gpu_count
+
+    order = plan.order
+    if order.resources.gpus_per_trial == 0 or not gpu_count():
+        check_room(plan, suggest.ends(order.base, order.search.space)[1] if order.search else order.base)
+
+
+def _gone_on(plan: Plan, found: "Checkpoint") -> Plan:
+    """The plan with the loss of an earlier training, where that is otherwise of this configuration."""
+    base = plan.order.base.model_copy(update={"loss_on": found.config.loss_on})
+    return replace(plan, order=replace(plan.order, base=base)) if found.config == base else plan
+
+
+def check_room(plan: Plan, config: TrialConfig) -> None:
+    """Refuses what this machine's memory can't hold: the system would end the process without a word.
+
+    Raises:
+        BadInput: it is too large.
+    """
+    from lstm.training.estimates import memory_bytes
+
+    needed, room = memory_bytes(config, plan.series), min(_limits())
+    if needed > room:
+        raise BadInput(
+            f"{plan.spec.document.where('model')}: model: a trial would need about {needed / 1e9:,.1f} GB of memory, "
+            f"this machine has {room / 1e9:,.1f} GB; {SMALLER}"
+        )
+
+
+def _limits() -> Iterator[int]:
+    """Bytes that the machine has, and those that a container, or whoever started the process, leaves it."""
+    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        if (allowed := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY:
+            yield allowed
+    for file in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if file.is_file() and (text := file.read_text().strip()).isdigit():
+            yield int(text)

@@ -1,0 +1,86 @@
+"""A spec given as a mapping, from Python: its text, which is read as a file's is."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.spec.errors import Address, dotted, shown
+from lstm.records.errors import BadInput
+
+PLACE = "spec"  # what messages begin with, where a file's have its name and a line
+_WORD = re.compile(r"[A-Za-z_][\w.]*")
+_NO_WORDS = ("true", "false", "null")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A spec that is no file; the paths in it start in the working folder."""
+
+    text: str = field(repr=False)
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Given":
+        """Writes down a mapping of plain values.
+
+        Raises:
+            BadInput: it holds what a spec can't say.
+        """
+        wrong: list[str] = []
+        plain = _plain(spec, (), wrong)
+        if wrong:
+            raise BadInput(*wrong)
+        return cls("\n".join([*_lines(plain, ""), ""]))
+
+
+Source = str | Path | Given
+
+
+def folder_of(source: Source) -> Path:
+    """Where the paths in a spec start."""
+    return Path() if isinstance(source, Given) else Path(source).parent
+
+
+def _plain(value: Any, at: Address, wrong: list[str]) -> Any:
+    """The value as JSON has it; tuples and paths, and numbers of other libraries, are taken as what they stand for."""
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()  # one of numpy's
+    if isinstance(value, Mapping):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            wrong.append(f"{_where(at)}: the key {shown(repr(odd[0]))} is no text")
+            return {}
+        return {key: _plain(each, (*at, key), wrong) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, (*at, index), wrong) for index, each in enumerate(value)]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    has = "mappings, lists, text, numbers, booleans and None"
+    wrong.append(f"{_where(at)}: is a {type(value).__name__}; a spec has {has}")
+    return None
+
+
+def _where(at: Address) -> str:
+    return f"{PLACE}: {dotted(at)}" if at else PLACE
+
+
+def _lines(tree: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """A block of YAML whose scalars and lists are JSON, so that each is what it was: "1e3" a text, 1e3 a number."""
+    for key, value in tree.items():
+        name = key if _WORD.fullmatch(key) and key not in _NO_WORDS else json.dumps(key, ensure_ascii=False)
+        if isinstance(value, dict) and value:
+            yield f"{indent}{name}:"
+            yield from _lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{name}: {literal(value)}"
+
+
+def literal(value: Any) -> str:
+    """A value in one line, as a spec or an override has it."""
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 # not a number
+        return ".nan"
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("Infinity", ".inf") if isinstance(value, float) else text

@@ -1,0 +1,147 @@
+"""What a sweep has found, and whether a network is needed, for people."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from experiments.terminal.formats import console, goodput_line, settings
+from experiments.terminal.live import BASE_SETTINGS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lstm.verdict.verdict import Verdict
+
+
+def is_worse_than_base(document: Mapping[str, Any]) -> bool:
+    """Whether the winner is worse than the spec's own settings, on the test part or on validation."""
+    gained = document["base"]["gained"] if document["base"] else {}
+    return any(gain is not None and gain < 0 for gain in gained.values())
+
+
+def warn(document: Mapping[str, Any], screen: "Console") -> None:
+    """Says first where the winner is worse than the spec's own settings."""
+    if is_worse_than_base(document):
+        screen.print(document["about_base"], style="bold yellow", soft_wrap=True, highlight=False)
+
+
+def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | None" = None, note: str = "") -> None:
+    """Prints a summary for people, but what `warn` says; then the verdict, or the note in its place."""
+    said = document["about_base"] if is_worse_than_base(document) else ""
+    about_base = "" if verdict or said else document["about_base"]  # a verdict says it
+    states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
+    total = max(document["n_trials"], sum(document["states"].values()))  # it may have been lowered
+    screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
+    if document["best"]:
+        show_best(document, screen, about_base)
+    else:
+        screen.print("No trial has completed yet.")
+        if about_base:
+            screen.print(about_base, soft_wrap=True)
+    if verdict:
+        show_verdict(verdict, screen, said)
+    elif note and any(trial not in ("WAITING", "RUNNING") for trial in document["states"]):
+        screen.print(note, soft_wrap=True)
+
+
+def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = "") -> None:
+    """Prints the best trial of a summary, and what is said of it beside the base."""
+    best = document["best"]
+    which = "" if best["trial"] is None else f"trial {best['trial']}, "
+    found = f"Best: {which}{document['metric']} {best['value']:.6g} at epoch {best['epoch']}"
+    screen.print(found, style="green", soft_wrap=True)
+    screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
+    screen.print(f"      {best['checkpoint']}", soft_wrap=True)
+    if pruned := document.get("better_pruned"):
+        text = f"best of those that completed; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
+        screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
+    if len(document.get("front", ())) > 1:
+        _show_front(document, screen)
+    if about_base:
+        screen.print(f"      {about_base}", soft_wrap=True)
+    _show_tested(document, screen)
+
+
+def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
+    """The figures of the test part: the best trial's, the base's, the baseline's."""
+    best, base = document["best"], (document.get("base") or {}).get("metrics")
+    names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
+    if not names:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    which = "best epoch" if best["trial"] is None else "best trial"
+    own = ("base", "") if base else ()
+    for heading in ("test part", which, *own, document["baseline"], ""):
+        table.add_column(heading, justify="left" if heading == "test part" else "right")
+    for name in names:
+        ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
+        beside = [base[f"test/{name}"]] if base else []
+        told = [cell for figure in (*beside, usual) for cell in (f"{figure:.5g}", _against(ours, figure))]
+        table.add_row(name, f"{ours:.5g}", *told)
+    console(table, screen.file).print(table)
+
+
+def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
+    """The trials of which none is better than another in both objectives."""
+    second = document["second_objective"]["metric"]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Pareto front")
+    for heading in (document["metric"], second):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("")
+    rows = [(f"trial {t['trial']}", t, settings(t["parameters"])) for t in document["front"]]
+    base = document["base"]
+    if base and base["second"] is not None and base["trial"] not in [t["trial"] for t in document["front"]]:
+        rows.append(("base", base, BASE_SETTINGS))
+    for name, trial, what in rows:
+        table.add_row(name, f"{trial['value']:.5g}", f"{trial['second']:.5g}", what)
+    console(table, screen.file).print(table)
+
+
+def _against(ours: float, usual: float) -> str:
+    """How an error compares to the baseline's."""
+    if not usual > 0 or not math.isfinite(ours / usual):
+        return ""
+    ratio = ours / usual
+    if ratio >= 2:
+        return f"{ratio:.3g} times higher" if ratio < 100 else f"{ratio:,.0f} times higher"
+    change = abs(1 - ratio) * 100
+    shown = f"{change:.0f}" if change < 99.5 or ratio > 1 else f"{change:.4g}"  # 100 % lower would be nothing left
+    return f"{shown} % {'lower' if ratio < 1 else 'higher'}" if change >= 0.5 else "as good"
+
+
+def show_verdict(found: "Verdict", screen: "Console", said: str = "") -> None:
+    """Prints a verdict for people: what it says, but what was said already, then each row with its figures."""
+    from lstm.verdict import sentences
+
+    for number, line in enumerate(line for line in sentences.lines(found) if line != said):
+        start = "Is the network worth it? " if number == 0 else "  "
+        style, whole = "bold" if number == 0 else "", not screen.is_terminal
+        screen.print(f"{start}{line}", style=style, soft_wrap=whole, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(found.metric, overflow="fold")
+    both = [found.second] if found.second else []
+    for heading in ("validation", "test part"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in (*both, "the network is", *(["beside the base"] if both else [])):
+        table.add_column(heading, overflow="fold")
+    for row, against in sentences.table(found):
+        if row.role == "rival" and row.why:
+            continue  # named above
+        known = [row.validation, row.test, *([row.second] if both else [])]
+        figures = ("" if value is None else f"{value:.5g}" for value in known)
+        table.add_row(row.name, *figures, against, *([sentences.beside_base(row)] if both else []))
+    console(table, screen.file).print(table)
+
+
+def show_end(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | None", note: str) -> None:
+    """Prints how a run of a sweep ended, and what was found."""
+    code = document["exit_code"]
+    screen.print()
+    warn(document, screen)
+    screen.print(document["message"], style="bold" if code == 0 else "bold yellow", soft_wrap=True)
+    show(document, screen, verdict, "" if code else note)
+    if document["goodput"]:
+        screen.print(goodput_line(document["goodput"]), soft_wrap=True)

@@ -1,0 +1,286 @@
+"""The face for Python: what it returns and raises, and that it leaves another's process as it was."""
+
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import twin
+import yaml
+
+import experiments
+from experiments import SpecError, SweepError, load, plan, run, train
+from lstm import checkpoint
+
+LOGGERS = ("", "ray", "optuna", "mlflow")
+HEAVY = ("torch", "ray", "optuna", "mlflow", "pandas", "numpy", "pydantic", "click")
+
+
+WILD = {"training.optimizer": "sgd", "training.learning_rate": 10, "training.gradient_clip": None}
+WILD |= {"data.scaling": "none", "training.max_epochs": 50, "model.hidden_size": 64, "name": "wild"}
+
+
+@pytest.fixture
+def ran(folder):
+    """The tiny sweep, run without Ray to 2 trials."""
+    with twin.near():
+        return run("tiny.yaml", set={"search.n_trials": 2})
+
+
+def whole():
+    """What is the whole process's."""
+    return {
+        "signals": {each: signal.getsignal(each) for each in signal.valid_signals()},
+        "wakeup": signal.set_wakeup_fd(-1),
+        "environment": {n: v for n, v in os.environ.items() if not n.startswith("KMP_")},  # scikit-learn's import
+        "garbage": (gc.isenabled(), gc.get_threshold()),
+        "warnings": list(warnings.filters),
+        "streams": (sys.stdout, sys.stderr, *(os.fstat(n).st_ino for n in (1, 2))),
+        "loggers": [(x.name, x.level, x.handlers[:], x.propagate) for x in map(logging.getLogger, LOGGERS)],
+        "disabled": logging.root.manager.disable,
+        "torch": (torch.get_num_threads(), torch.initial_seed(), (torch.full((1,), 1e-40) * 1.0).item()),
+        "folder": Path.cwd(),
+    }  # fmt: skip
+
+
+def test_importing_it_imports_nothing_heavy():
+    code = f"import sys, experiments; print([n for n in {HEAVY} if n in sys.modules], experiments.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["[]", experiments.__version__]
+    code = f"import sys, experiments.api; print([n for n in {HEAVY[:5]} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_it_has_is_listed_and_what_it_has_not_is_an_attribute_error():
+    assert {"plan", "run", "train", "load", "__version__"} <= set(dir(experiments))
+    assert all(callable(getattr(experiments, name)) for name in ("plan", "run", "train", "load"))
+    with pytest.raises(AttributeError, match="walk"):
+        _ = experiments.walk
+
+
+def test_a_plan(folder, tiny, capfd):
+    found = plan("tiny.yaml", set=["search.n_trials=3"], home=folder / "kept")
+    assert (found.name, found.trials, found.metric, found.kept["home"]) == ("tiny", 3, "val/loss", f"{folder}/kept")
+    assert found.parameters[0] < found.parameters[1]
+    assert plan(yaml.safe_load(tiny.spec.replace("1e-", "1.0e-")), set={"search.n_trials": 3}).trials == 3
+    assert capfd.readouterr() == ("", "")
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.csv", "tiny.yaml"], "nothing was written"
+
+
+def test_a_mapping_says_what_a_file_says(folder, tiny):
+    text = yaml.safe_load(tiny.spec.replace("1e-", "1.0e-"))
+    text["data"]["path"], text["name"] = folder / "tiny.csv", "1e3"  # a path, and a text that looks like a number
+    found = plan(text)
+    assert found.name == "1e3"
+    assert found.document["space"] == plan("tiny.yaml").document["space"]
+
+
+@pytest.mark.parametrize("spec", ["a.yaml", {"name": "tiny", "model": {"hiden_size": 3}, "data": {1: 2}}])
+@pytest.mark.parametrize("verb", [plan, run, train])
+def test_all_that_is_wrong_is_raised_at_once(folder, capfd, verb, spec):
+    (folder / "a.yaml").write_text("name: tiny\nmodel: {hiden_size: 3}\nsearch: {n_trails: 3}\n")
+    with pytest.raises(SpecError) as error:
+        verb(spec)
+    told = "\n".join(error.value.faults)
+    if spec == "a.yaml":
+        assert len(error.value.faults) >= 3
+        assert "a.yaml:2: model.hiden_size" in told
+        assert "search.n_trails" in told
+    else:
+        assert "spec: data: the key 1" in told
+    assert capfd.readouterr() == ("", "")
+    assert not (folder / "runs").exists()
+
+
+def test_faults_of_a_mapping_and_of_what_is_set_are_told_by_their_path(folder, tiny):
+    text = yaml.safe_load(tiny.spec.replace("1e-", "1.0e-"))
+    with pytest.raises(SpecError) as error:
+        plan(text | {"model": {"hidden_size": 0, "cel": "gru"}}, set={"training.max_epochs": 0})
+    told = error.value.faults
+    assert any(each.startswith("spec: model.hidden_size: ") for each in told)
+    assert any(each.startswith("spec: model.cel: ") and "cell" in each for each in told)
+    assert any("training.max_epochs" in each for each in told)
+    with pytest.raises(SpecError, match="model: is a set"):
+        plan(text | {"model": {"gru"}})
+
+
+def test_a_training_returns_its_curve_and_goes_on(folder, capfd):
+    before = whole()
+    found = train("tiny.yaml")
+    assert whole() == before
+    assert capfd.readouterr() == ("", "")
+    assert list(found.curves()["epoch"]) == [1, 2]
+    assert found.best.value == found.curves()["val/loss"].min()
+    assert found.best.metrics["test/loss"] > 0
+    assert train("tiny.yaml") == found, "nothing was left to do"
+
+
+def test_a_training_that_fails_raises_with_its_cause(folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "x.pt")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "write", full)
+        with pytest.raises(SweepError, match="No space left") as error:
+            train("tiny.yaml")
+    assert (error.value.code, type(error.value.__cause__.__cause__)) == (1, OSError)
+    (folder / "tiny.csv").write_text((folder / "tiny.csv").read_text().replace(".", "000000000000000000."))
+    with pytest.raises(SweepError, match="wild: diverged in epoch"):
+        train("tiny.yaml", set=WILD)
+
+
+def test_a_sweep_is_run_in_silence_and_leaves_the_process_as_it_was(folder, capfd, caplog):
+    with twin.near():
+        before = whole()
+        with caplog.at_level(logging.INFO, logger="experiments"):
+            found = run("tiny.yaml", set={"search.n_trials": 2})
+        assert whole() == before
+    assert capfd.readouterr() == ("", "")
+    said = [record.getMessage() for record in caplog.records if record.name == "experiments"]
+    assert said[0] == "tiny: 2 trials"
+    assert sum(" COMPLETE " in line for line in said) == 3  # the base is one
+    assert all(line in (found.home / "tiny" / "sweep.log").read_text() for line in said[:-1])
+    assert (found.complete, found.n_trials, found.states) == (True, 2, {"COMPLETE": 2})
+    assert found.best.metrics["test/loss"] > 0
+    assert found.verdict
+    assert load("tiny") == found == load("tiny.yaml", home="runs")
+
+
+def test_tables(ran):
+    frame = ran.to_frame()
+    assert list(frame.index) == [0, 1, 2]
+    assert (frame["state"] == "COMPLETE").all()
+    assert frame[~frame["is_base"]]["value"].min() == ran.best.value
+    assert dict(ran.best.parameters) == dict(frame.loc[ran.best.trial, list(ran.best.parameters)])
+    curves = ran.curves()
+    assert list(curves["trial"]) == [0, 0, 1, 1, 2, 2]
+    assert {"epoch", "train/loss", "val/loss", "epoch_s"} <= set(curves.columns)
+    assert curves.groupby("trial")["val/loss"].min().to_dict() == frame["value"].to_dict()
+
+
+def test_curves_know_the_metric_where_a_checkpoint_is_gone(ran):
+    whole = ran.curves()
+    for file in Path(ran.best.checkpoint).iterdir():
+        file.unlink()
+    curves = ran.curves()
+    mine = curves[curves["trial"] == ran.best.trial]
+    assert list(mine["val/loss"]) == list(whole[whole["trial"] == ran.best.trial]["val/loss"])
+    assert mine["train/loss"].isna().all()
+
+
+def test_a_forecast_of_a_file_of_a_table_and_of_the_sweep_s_own_data(ran, sweep, capfd):
+    before = whole()
+    ours = ran.predict()
+    table = pd.read_csv("tiny.csv")
+    assert whole() == before
+    assert capfd.readouterr() == ("", "")
+    assert list(ours.columns) == ["day", "load"]
+    assert str(ours["day"].dtype).startswith("datetime64")
+    assert f"{ours['load'][0]}" in sweep("predict", "tiny").out
+    times = table.assign(day=pd.to_datetime(table["day"]))
+    for data in (
+        "tiny.csv",
+        Path("tiny.csv"),
+        table,
+        times,
+        times.set_index("day"),
+        times.set_index("day").rename_axis(None),
+    ):
+        pd.testing.assert_frame_equal(ran.predict(data), ours)  # fmt: skip
+    other = next(number for number in (0, 1, 2) if number != ran.best.trial)
+    assert not ran.predict(trial=other)["load"].equals(ours["load"])
+    assert not ran.predict(model="ridge")["load"].equals(ours["load"])
+
+
+def test_data_that_do_not_fit_are_refused_without_naming_a_file_that_nobody_knows(ran):
+    table = pd.read_csv("tiny.csv")
+    with pytest.raises(SpecError) as error:
+        ran.predict(table.drop(columns="load"))
+    assert "load" in str(error.value)
+    assert "parquet" not in str(error.value)
+    with pytest.raises(SpecError, match="77"):
+        ran.predict(trial=77)
+    with pytest.raises(SpecError, match="ridge"):
+        ran.predict(model="ridge", trial=0)
+
+
+def test_a_sweep_that_nobody_ran(folder):
+    with pytest.raises(SpecError, match="tiny"):
+        load("tiny")
+
+
+def test_a_mapping_is_run_and_gone_on_with_by_its_name(folder, tiny):
+    text = yaml.safe_load(tiny.spec.replace("1e-", "1.0e-"))
+    with twin.near():
+        assert run(text, set={"search.n_trials": 1}).states == {"COMPLETE": 1}
+        assert run("tiny", set={"search.n_trials": 2}).states == {"COMPLETE": 2}
+        with pytest.raises(SpecError, match=r"training\.max_epochs: was 2, is 3"):
+            run(text | {"training": text["training"] | {"max_epochs": 3}})
+
+
+def test_ctrl_c_raises_once_the_sweep_can_be_gone_on_with(folder, caplog):
+    class Impatient(logging.Handler):
+        def emit(self, record):
+            if "starts on" in record.getMessage() and not asked:
+                asked.append(record)
+                os.kill(os.getpid(), signal.SIGINT)  # comes to the main thread
+
+    asked, handler, logger = [], Impatient(), logging.getLogger("experiments")
+    logger.addHandler(handler)
+    try:
+        with twin.near(), caplog.at_level(logging.INFO, logger="experiments"):
+            before = whole()
+            with pytest.raises(KeyboardInterrupt):
+                run("tiny.yaml")
+            assert whole() == before
+        assert asked
+        left = load("tiny")
+        assert not left.complete
+        with twin.near():
+            found = run("tiny.yaml")
+        assert (found.complete, found.states) == (True, {"COMPLETE": 4})
+        assert found._record.facts["id"] == left._record.facts["id"]
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_a_sweep_that_another_drives_is_code_3(folder, ran):
+    from cluster.study.lease import HeldError, Lease
+
+    with (
+        twin.near(),
+        Lease(ran._found.study_url, "tiny", lost=print, stop=print),
+        pytest.raises(SweepError, match=f"process {os.getpid()} on") as error,
+    ):
+        run("tiny.yaml", set={"search.n_trials": 3})
+    assert (error.value.code, type(error.value.__cause__)) == (3, HeldError)
+
+
+def test_a_sweep_that_fails_is_code_1(folder, monkeypatch):
+    from cluster.ray_backend.actor import TrialActor
+
+    def fail(*_):
+        raise ValueError("a wrong shape")
+
+    monkeypatch.setattr(TrialActor, "_train", fail)
+    with twin.near(), pytest.raises(SweepError, match="a wrong shape") as error:
+        run("tiny.yaml", set={"search.n_trials": 1})
+    assert error.value.code == 1
+
+
+def test_ray_that_is_in_use_is_left_alone(folder, monkeypatch):
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("it is another's"))
+    with pytest.raises(SpecError, match=r"ray\.shutdown"):
+        run("tiny.yaml")
+    assert not (folder / "runs").exists(), "nothing was written"
