@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.config import Checkpoints
-from experiments import addresses, shipped
+from experiments import addresses, own_code, shipped
 from experiments.home import Home
 from experiments.planning import Plan
 from experiments.recovery import lost_study
 from experiments.recovery.moved_home import Place
 from experiments.spec import loader as specs
-from experiments.spec import own_code, yaml_document
+from experiments.spec import yaml_document
 from experiments.spec.errors import shown
 from experiments.spec.loader import Spec
 from experiments.spec.mapping import Given

@@ -18,10 +18,9 @@ from cluster.order import Order
 from cluster.study.database import file_of
 from cluster.study.moved import folder_of
 from dashboards.tracking.runs import missing_file, without_password
-from experiments import addresses
+from experiments import addresses, own_code
 from experiments.home import Home
 from experiments.spec import loader as specs
-from experiments.spec import own_code
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
 from lstm.config.code import executed, find, is_known

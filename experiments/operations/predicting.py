@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import lookup
-from experiments.spec import own_code
+from experiments import lookup, own_code
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import BadInput

@@ -95,7 +95,7 @@ def _message(found: list[ErrorDetails], at: Address, document: Document) -> str:
     came = _came(at, document)
     filled = value_at(document.filled, at)
     if len({e["loc"] for e in found}) > 1 or error["type"].endswith("_type") or error["type"] == "int_from_float":
-        return f"{came}, must be {_wanted(node)}{_hint(filled, node)}{near(str(filled), _names(node))}"
+        return f"{came}, must be {_wanted(node)}{_hint(filled, node)}"
     allowed = [str(v) for v in schema.allowed(node)]
     if allowed:
         return f"{came}, must be {listed(allowed, 'or')}{near(str(filled), allowed)}"
@@ -168,7 +168,7 @@ def _names(node: Mapping[str, Any]) -> list[str]:
 
 def _takes_own(members: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a field is one of some names, or a user's own as `FILE.py:Class`."""
-    return any("pattern" in member and "description" in member for member in members)
+    return len(members) > 1 and any("pattern" in member and "description" in member for member in members)
 
 
 def _bounds(node: Mapping[str, Any]) -> str:
@@ -190,6 +190,8 @@ def _bounds(node: Mapping[str, Any]) -> str:
 
 
 def _hint(value: Any, node: Mapping[str, Any]) -> str:
+    if isinstance(value, str) and _names(node):
+        return near(value, _names(node))
     kinds = {m.get("type") for m in node.get("anyOf", [node])}
     if isinstance(value, str) and (kinds & {"integer", "number", "boolean"}):
         return "; remove the quotes" if not isinstance(typed(value), str) else ""

@@ -94,7 +94,7 @@ def drive(joined, monkeypatch, tmp_path):
     """Runs a sweep in this process; its outcome, what was recorded, and what was sent to the memory."""
 
     @contextmanager
-    def join(*_):
+    def join(*_, **__):
         yield joined
 
     monkeypatch.setattr(ray_tune, "join", join)
