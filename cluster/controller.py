@@ -86,7 +86,7 @@ class TrialController:
     ) -> None:
         self.stop, self._insist = stop, patience
         self._study = study
-        self._order, self._limit, self._record = dict(order), limit, record
+        self.order, self._limit, self._record = dict(order), limit, record
         self._live: dict[str, Attempt] = {}
         self._queue = TrialQueue(study, patience)
         self._saved = TrialCheckpoints(
@@ -144,7 +144,7 @@ class TrialController:
             self._saved.take_from_base(live)
         self._live[tune_id] = live
         return {
-            **self._order,
+            **self.order,
             "number": number,
             "attempt": attempt,
             "address": address,
@@ -193,9 +193,9 @@ class TrialController:
         if last and last.stop == "diverged":
             self._endings.end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
         elif last and last.stop:
-            if probed or not self._order["probe"]:
+            if probed or not self.order["probe"]:
                 self._complete(live, last, probed)
-        elif last and prune and self._order["probe"] and live.actor is not None:
+        elif last and prune and self.order["probe"] and live.actor is not None:
             self._wind_up(live, live.actor, last.number)
         elif prune or probed:
             after = live.pruned_after or (last.number if last else 0)

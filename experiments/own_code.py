@@ -12,6 +12,7 @@ from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
 from lstm.config.code import Code, execute, file_of, is_reference, read
 from lstm.records.errors import BadInput, Fault
+from lstm.tasks import registry as tasks
 
 CELL = "model.cell"
 
@@ -54,6 +55,8 @@ def executed(document: Document, folder: Path, place: str | None = None) -> Docu
             code = read(Path(place) if place else folder / file, file)
             execute(code)
             found.append(code)
+            if at == ("task",):
+                tasks.own(document.filled["task"], {file: code.digest})
         except BadInput as error:
             faults += [Fault(".".join(map(str, at)), message) for message in error.messages]
     if faults:

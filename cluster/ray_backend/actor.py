@@ -12,7 +12,6 @@ from ray import tune
 from cluster.goodput import Clock, process_age_s
 from cluster.messages import Handle
 from cluster.worker import TrialWorker
-from lstm.config.code import execute
 from lstm.data.dataset import Dataset
 
 
@@ -35,12 +34,10 @@ class ActorHandle:
 class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
     """A worker as Tune has it: see `TrialWorker` for its orders and its results."""
 
-    def __new__(cls, config: dict[str, Any] | None = None, *_: Any, **__: Any) -> "TrialActor":
-        """Starts the clock, and executes the user's own files, before Tune's own part, which fetches the series."""
+    def __new__(cls, *_: Any, **__: Any) -> "TrialActor":
+        """Starts the clock before Tune's own part, which fetches the series."""
         made: TrialActor = super().__new__(cls)
         made._clock = Clock(process_age_s())
-        for code in (config or {}).get("code", ()):
-            execute(code)
         return made
 
     def setup(self, config: dict[str, Any], series: Dataset | None = None) -> None:

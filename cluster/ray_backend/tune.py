@@ -15,6 +15,7 @@ from cluster.controller import TrialController
 from cluster.messages import FINISHED
 from cluster.ray_backend import private_patches, scratch
 from cluster.ray_backend.actor import TrialActor
+from lstm.config.code import Carried
 from lstm.data.dataset import Dataset
 
 
@@ -39,9 +40,11 @@ def tune(controller: TrialController, series: Dataset, name: str, resources: Map
 
 
 def _run(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
+    codes = controller.order.get("code")
+    given: Any = Carried(series, codes) if codes else series
     with scratch.folder() as folder:
         ray_tune.run(
-            ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=series), dict(resources)),
+            ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=given), dict(resources)),
             name=name,
             search_alg=StudySearcher(controller),
             scheduler=StudyScheduler(controller),

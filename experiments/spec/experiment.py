@@ -1,15 +1,17 @@
 """The rooms' sections added up: all that a spec may say."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import Field, PrivateAttr, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
+from lstm.config.code import is_reference, latest
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
-from lstm.config.tasks import SECTIONS, Task
+from lstm.config.tasks import SECTIONS, Task, UnknownData
 from lstm.config.training import ProbeConfig, TrainingConfig
 from lstm.config.trial import LossOn, TrialConfig
 
@@ -67,9 +69,20 @@ EXPERIMENTS: Mapping[str, type[Experiment]] = {
 
 
 def of_task(filled: Any) -> type[Experiment]:
-    """The kind of experiment that a document's task makes; a wrong task is told by the first kind."""
+    """The kind of experiment that a document's task makes; a wrong task is told by the first kind.
+
+    Of a user's own task that is the one of its section, where its file was executed to read this document.
+    """
     task = filled.get("task") if isinstance(filled, Mapping) else None
-    return EXPERIMENTS.get(task if isinstance(task, str) else "", EXPERIMENTS["forecast"])
+    if not is_reference(task):
+        return EXPERIMENTS.get(task if isinstance(task, str) else "", EXPERIMENTS["forecast"])
+    section: Any = getattr(latest(str(task)), "section", None)
+    return _of_section(section if isinstance(section, type) and issubclass(section, Data) else UnknownData)
+
+
+@cache
+def _of_section(section: type[Data]) -> type[Experiment]:
+    return create_model("Experiment_own", __base__=Experiment, data=(section, ...))
 
 
 def largest(path: str, value: int, search: SearchConfig | None) -> float:

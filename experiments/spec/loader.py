@@ -180,7 +180,7 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:
         return {name: getattr(whole, name) for name in kind.model_fields}, []
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    if any(e["loc"] == ("task",) for e in errors):  # what `data` should hold is then unknown
+    if any(e["loc"][:1] == ("task",) for e in errors):  # what `data` should hold is then unknown
         errors = [e for e in errors if e["loc"][0] != "data"]
         filled = {name: value for name, value in filled.items() if name != "data"}
     broken = {e["loc"][0] for e in errors}

@@ -33,7 +33,7 @@ from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, Idle
 from lstm.records.objective import Direction
-from lstm.tasks.registry import TASKS
+from lstm.tasks.registry import named
 
 # Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
 RESERVED = ("sweeps", "artifacts", "default", "ui.log")
@@ -149,7 +149,7 @@ def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
 def _search_rules(
     search: SearchConfig, data: Data | None, training: TrainingConfig | None, document: Document
 ) -> Iterator[Fault]:
-    task = TASKS.get(str(document.filled.get("task") or "forecast"))
+    task = named(document.filled.get("task"))
     names = [f"val/{each.name}" for each in task.metrics_of(data)] if task and data else []
     if names and search.metric not in names:
         message = f"is {messages.quoted(document.hide(search.metric))}, must be one of {messages.listed(names)}"
@@ -166,7 +166,7 @@ def _search_rules(
 
 def direction_of(task: Any, metric: str) -> Direction | None:
     """Which way a task's metric is better; None of one that it does not have."""
-    known = TASKS.get(str(task or "forecast"))
+    known = named(task)
     name = metric.removeprefix("val/").partition("/")[0]  # what follows is a column's
     return next((each.direction for each in known.metrics if each.name == name), None) if known else None
 

@@ -73,12 +73,14 @@ def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     which = "best epoch" if best["trial"] is None else "best trial"
     own = ("base", "") if base else ()
-    for heading in ("test part", which, *own, document["baseline"], ""):
+    usual = best["metrics"].keys() >= {f"baseline/{name}" for name in names}
+    for heading in ("test part", which, *own, *((document["baseline"], "") if usual else ())):
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
-        ours, usual = best["metrics"][f"test/{name}"], best["metrics"][f"baseline/{name}"]
+        ours = best["metrics"][f"test/{name}"]
         beside = [base[f"test/{name}"]] if base else []
-        told = [cell for figure in (*beside, usual) for cell in (f"{figure:.5g}", _against(ours, figure))]
+        beside += [best["metrics"][f"baseline/{name}"]] if usual else []
+        told = [cell for figure in beside for cell in (f"{figure:.5g}", _against(ours, figure))]
         table.add_row(name, f"{ours:.5g}", *told)
     console(table, screen.file).print(table)
 

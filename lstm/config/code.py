@@ -7,10 +7,11 @@ that has not executed a file can still read a configuration that names it.
 import ast
 import hashlib
 import linecache
+import pickle
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ REFERENCE = r"^[^:\n]+\.py:[A-Za-z_][A-Za-z0-9_]*$"  # FILE.py:Class
 MOST_BYTES = 2**20
 _MODULES: dict[str, ModuleType] = {}  # what was executed, by digest
 _FILES: dict[str, "Code"] = {}
+_LATEST: dict[str, str] = {}  # of a file by name: the digest of what was executed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def execute(code: Code) -> None:
     Raises:
         BadInput: it raises; with its line.
     """
+    _LATEST[code.file] = code.digest
     if code.digest in _MODULES:
         return
     module = ModuleType(f"user_code_{code.digest[:32]}")
@@ -128,6 +131,15 @@ def find(reference: str, digests: Mapping[str, str]) -> type:
     return found
 
 
+def latest(reference: str) -> type | None:
+    """The class behind a reference in what was executed last under that name: that of the spec which is being read."""
+    file = file_of(reference)
+    try:
+        return find(reference, {file: _LATEST[file]}) if file in _LATEST else None
+    except BadInput:
+        return None
+
+
 def is_known(reference: str, digests: Mapping[str, str]) -> bool:
     """Whether a reference's file was executed in this process."""
     return digests.get(file_of(reference), "") in _MODULES
@@ -145,3 +157,21 @@ def place_of(error: BaseException, codes: Iterable[Code] = ()) -> str:
         return f"{error.filename}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+class Carried:
+    """An object of a user's own classes, on its way to another process; what arrives there is the object itself."""
+
+    def __init__(self, content: object, codes: Sequence[Code]) -> None:
+        """Takes it, with the files that whoever unpickles it must have executed."""
+        self._content, self._codes = content, tuple(codes)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """Pickled, it is the files, and what to unpickle once they are executed."""
+        return _unpacked, (self._codes, pickle.dumps(self._content))
+
+
+def _unpacked(codes: Sequence[Code], content: bytes) -> object:
+    for code in codes:
+        execute(code)
+    return pickle.loads(content)  # what our own driver has just written

@@ -3,14 +3,15 @@
 Rules are in `faults`, apart from the models, so that all errors of a spec can be told at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig, model_faults
 from lstm.config.section import Data, Section
-from lstm.config.tasks import SECTIONS, AnyData, Task
+from lstm.config.tasks import SECTIONS, Task, section_of
 from lstm.config.training import TrainingConfig, training_faults
 from lstm.records.errors import Fault
 
@@ -22,7 +23,7 @@ class TrialConfig(Section):
     """One point of the space, resolved: all that `lstm.training.loop.train` needs but the data itself."""
 
     task: Task = Field("forecast", description="What the network learns to do.")
-    data: AnyData
+    data: SerializeAsAny[Data]
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
@@ -41,9 +42,20 @@ class TrialConfig(Section):
             tree.pop("code", None)
         return tree
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_task(cls, tree: Any) -> Any:
+        """The section `data` as that of the task which is named."""
+        if not isinstance(tree, Mapping) or not isinstance(tree.get("data"), Mapping):
+            return tree
+        task, code = tree.get("task", "forecast"), tree.get("code") or {}
+        if task not in SECTIONS and not is_reference(task):
+            return tree
+        return {**tree, "data": section_of(task, code).model_validate(tree["data"])}
+
     @model_validator(mode="after")
     def _belong_together(self) -> "TrialConfig":
-        self.data_as(SECTIONS[self.task])
+        self.data_as(section_of(self.task, self.code))
         return self
 
     def data_as(self, kind: type[D]) -> D:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lstm.config.code import find, is_reference, latest
+from lstm.config.section import Data
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Judged
@@ -37,8 +39,38 @@ TASKS: Mapping[str, Task[Any, Any]] = {
 
 
 def of(config: TrialConfig) -> Task[Any, Any]:
-    """The task of a configuration."""
-    return TASKS[config.task]
+    """The task of a configuration.
+
+    Raises:
+        BadInput: it is a user's own, and its file was not executed in this process.
+    """
+    return own(config.task, config.code) if is_reference(config.task) else TASKS[config.task]
+
+
+def own(reference: str, code: Mapping[str, str]) -> Task[Any, Any]:
+    """A user's own task.
+
+    Raises:
+        BadInput: its file was not executed in this process, or the class is no task.
+    """
+    made = find(reference, code)
+    if not issubclass(made, Task):
+        raise BadInput(f"{reference}: as task: is no lstm.tasks.base.Task; derive the class from that")
+    if lacking := sorted(getattr(made, "__abstractmethods__", ())):
+        raise BadInput(f"{reference}: as task: lacks {', '.join(lacking)}")
+    if lacking := [name for name in ("section", "metrics") if not hasattr(made, name)]:
+        raise BadInput(f"{reference}: as task: lacks {' and '.join(lacking)}")
+    if not issubclass(made.section, Data):
+        raise BadInput(f"{reference}: as task: its section is no lstm.config.section.Data; derive the class from that")
+    return made()
+
+
+def named(task: object) -> Task[Any, Any] | None:
+    """The task that a spec names which is being read; None where there is none, or its file was not executed."""
+    if not is_reference(task):
+        return TASKS.get(str(task or "forecast"))
+    made = latest(str(task))
+    return made() if made is not None and issubclass(made, Task) else None
 
 
 def record_of(config: TrialConfig) -> TaskRecord:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lstm.config.code import Carried, executed
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.rivals.rival import LeftOut
@@ -32,7 +33,8 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float) -> Any:
     over = LeftOut(f"it was not done within {budget_s:,.0f} s of a core")
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
         given, made = Path(folder, "given"), Path(folder, "made")
-        given.write_bytes(pickle.dumps((name, data, config)))
+        codes = executed(config.code.values())
+        given.write_bytes(pickle.dumps((name, Carried(data, codes) if codes else data, config)))
         # The same packages as here, however this process came to find them.
         paths = os.pathsep.join(path for path in sys.path if path)
         environment = {**os.environ, "PYTHONPATH": paths} | dict.fromkeys(THREADS, "1")

@@ -57,7 +57,11 @@ WRONG = [
     ("dropout: 0.0", "dropout: 1", "11: model.dropout: is 1, must be at least 0 and below 1"),
     ("dropout: 0.0", "dropout: .nan", "11: model.dropout: is nan, must be at least 0 and below 1"),
     ("rate: 1e-3", "rate: .inf", "12: training.learning_rate: is inf, must be above 0 and at most 10"),
-    ("cell: lstm", "cell: lsmt", '11: model.cell: is "lsmt", must be rnn, gru, lstm or FILE.py:Class, did you mean lstm?'),
+    (
+        "cell: lstm",
+        "cell: lsmt",
+        '11: model.cell: is "lsmt", must be rnn, gru, lstm or FILE.py:Class, did you mean lstm?',
+    ),
     (
         "task: forecast",
         "task: translate",
