@@ -6,6 +6,7 @@ They print nothing, never exit, and install no signal handler; what the command 
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -232,12 +233,12 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Plan:  
         made = planning.as_begun(made)
         training.check_room_of_all(made)
         document = planning.describe(made)
-    pairs = {name: tuple(document[name]) for name in ("parameters", "memory_mb")}
     same = ("task", "trials", "max_epochs", "metric", "direction", "windows", "slots", "device", "kept")
     return Plan(
         name=document["sweep"],
         **{name: document[name] for name in same},
-        **pairs,
+        parameters=tuple(document["parameters"]),
+        memory_mb=tuple(document["memory_mb"]),
         sweep_s=(min(document["sweep_s"]), max(document["sweep_s"])),
         warnings=tuple(document["warnings"]),
         document=document,
@@ -354,16 +355,18 @@ class _Logged:
 
 @contextmanager
 def _raised() -> Iterator[None]:
-    """Raises what is wrong as what it is to who calls from Python."""
-    try:
-        yield
-    except (SpecError, SweepError):
-        raise
-    except BadInput as error:
-        raise (SpecError(*error.messages) if error.code == 2 else SweepError(str(error), error.code)) from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise SweepError(f"{where}{error.strerror or error}") from error
+    """Raises what is wrong as what it is to who calls from Python; filters of warnings stay the caller's own."""
+    with warnings.catch_warnings():  # libraries add some when they are imported
+        warnings.filterwarnings("ignore", message="IProgress not found")  # of Optuna's bar, which nobody sees
+        try:
+            yield
+        except (SpecError, SweepError):
+            raise
+        except BadInput as error:
+            raise (SpecError(*error.messages) if error.code == 2 else SweepError(str(error), error.code)) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise SweepError(f"{where}{error.strerror or error}") from error
 
 
 def _home(home: HomeFolder) -> Home:

@@ -23,6 +23,7 @@ from experiments.terminal.live import Screen
 from experiments.terminal.log import open_log
 from lstm.device import borrowed
 from lstm.records.events import Event, Notice, TrialLost
+from lstm.records.sweep import Sweep
 
 if TYPE_CHECKING:
     from cluster.interrupts import Stop
@@ -32,7 +33,7 @@ LOOK_S = 1.0  # between two looks whether a sweep has ended that was asked to
 PATIENCE_S = 300.0  # with one that was asked to: Ray's calls may wait for a dead head for ever
 # Ray, Tune and MLflow can be told by the environment alone what a sweep needs; it is put back at the end.
 VARIABLES = ("RAY_", "TUNE_", "MLFLOW_", "PGCONNECT_TIMEOUT")
-LOGGERS = ("optuna", "mlflow", "alembic", "ray.tune.analysis.experiment_analysis")
+LOGGERS = ("optuna", "mlflow", "alembic", "ray.tune.analysis.experiment_analysis", "ray.widgets")
 
 
 class Unended(Exception):
@@ -92,7 +93,7 @@ def _wait_for_end(done: threading.Event, stop: "Stop") -> None:
 class Told(AbstractContextManager["Told"]):
     """A view of a sweep for a program: each line a record of `logging`, and kept in the sweep's log."""
 
-    def __init__(self, ready: running.Ready, before: running.Sweep | None, file: TextIO) -> None:
+    def __init__(self, ready: running.Ready, before: Sweep | None, file: TextIO) -> None:
         """Prepares the view of what is known before; `file` is the sweep's log."""
         self._screen = Screen.of(ready.plan.order, Console(file=io.StringIO()), before)
         self._file = file
@@ -116,6 +117,7 @@ def as_found() -> Iterator[None]:
     loggers = {name: logging.getLogger(name) for name in LOGGERS}
     before = {name: (each.level, each.handlers[:], each.propagate) for name, each in loggers.items()}
     loggers["optuna"].handlers[:], loggers["optuna"].propagate = [logging.NullHandler()], True
+    loggers["ray.widgets"].setLevel(logging.ERROR)  # a notebook needs none of them
     try:
         with borrowed() if "torch" in sys.modules else nullcontext():
             yield
