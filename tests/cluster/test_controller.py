@@ -780,7 +780,7 @@ def raise_(error):
 
 
 @pytest.mark.parametrize("method", ["ask", "begin_attempt", "started", "report", "end", "lost"])
-def test_no_exception_reaches_tune(tune, monkeypatch, method, capfd):
+def test_no_exception_reaches_tune(tune, monkeypatch, method, caplog):
     t = tune(n_trials=1)
     monkeypatch.setattr(t.study, method, lambda *_: raise_(ZeroDivisionError("a bug of ours")))
     trial_id, _ = t.ask()
@@ -789,7 +789,7 @@ def test_no_exception_reaches_tune(tune, monkeypatch, method, capfd):
         t.die(trial_id) if method == "lost" else t.last(trial_id, [epoch(2, 1.0, "max_epochs")])
     assert t.stop.code == 1
     assert t.stop.reason.startswith("ZeroDivisionError in ")
-    assert "a bug of ours" in capfd.readouterr().err, "the log has the traceback"
+    assert "a bug of ours" in caplog.text, "the log has the traceback"
     assert t.ask() == (None, FINISHED)
 
 
