@@ -6,6 +6,7 @@ They print nothing, never exit, and install no signal handler; what the command 
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -364,16 +365,18 @@ class _Logged:
 
 @contextmanager
 def _raised() -> Iterator[None]:
-    """Raises what is wrong as what it is to who calls from Python."""
-    try:
-        yield
-    except (SpecError, SweepError):
-        raise
-    except BadInput as error:
-        raise (SpecError(*error.messages) if error.code == 2 else SweepError(str(error), error.code)) from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise SweepError(f"{where}{error.strerror or error}") from error
+    """Raises what is wrong as what it is to who calls from Python; filters of warnings stay the caller's own."""
+    with warnings.catch_warnings():  # libraries add some when they are imported
+        warnings.filterwarnings("ignore", message="IProgress not found")  # of Optuna's bar, which nobody sees
+        try:
+            yield
+        except (SpecError, SweepError):
+            raise
+        except BadInput as error:
+            raise (SpecError(*error.messages) if error.code == 2 else SweepError(str(error), error.code)) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise SweepError(f"{where}{error.strerror or error}") from error
 
 
 def _home(home: HomeFolder) -> Home:

@@ -77,13 +77,17 @@ def join(
 @contextmanager
 def _through_logging() -> Iterator[None]:
     """Has what Ray says go the way of all that is logged, and not to this process's streams, which are not ours."""
-    logger = logging.getLogger("ray")
-    before = logger.handlers[:], logger.propagate
-    logger.handlers[:], logger.propagate = [logging.NullHandler()], True
+    loggers = [logging.getLogger(name) for name in ("ray", "ray._private", "ray.tune")]  # `ray.init` clears the first
+    before = [(each.handlers[:], each.propagate, each.level) for each in loggers]
+    for each in loggers:
+        each.handlers[:], each.propagate = [logging.NullHandler()], True
+        each.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.handlers[:], logger.propagate = before
+        for each, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            each.handlers[:], each.propagate = handlers, propagate
+            each.setLevel(level)
 
 
 def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours: bool) -> None:

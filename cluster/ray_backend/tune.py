@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import tune as ray_tune
 from ray.exceptions import OutOfMemoryError
-from ray.tune import Callback, Stopper
+from ray.tune import Callback, ProgressReporter, Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -54,9 +54,21 @@ def _run(controller: TrialController, series: Dataset, name: str, resources: Map
             reuse_actors=True,
             max_failures=0,
             raise_on_failed_trial=False,
+            progress_reporter=Silent(),
             storage_path=str(folder),
             verbose=0,
         )
+
+
+class Silent(ProgressReporter):  # type: ignore[misc] # Ray ships no types
+    """Tune's reporter that says nothing: in a notebook Tune's own clears what the cell has shown, and shows a table."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        """Never."""
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: dict[str, Any]) -> None:
+        """Nothing."""
 
 
 class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types

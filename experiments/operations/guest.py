@@ -33,7 +33,7 @@ LOOK_S = 1.0  # between two looks whether a sweep has ended that was asked to
 PATIENCE_S = 300.0  # with one that was asked to: Ray's calls may wait for a dead head for ever
 # Ray, Tune and MLflow can be told by the environment alone what a sweep needs; it is put back at the end.
 VARIABLES = ("RAY_", "TUNE_", "MLFLOW_", "PGCONNECT_TIMEOUT")
-LOGGERS = ("optuna", "mlflow", "alembic", "ray.tune.analysis.experiment_analysis")
+LOGGERS = ("optuna", "mlflow", "alembic", "ray.tune.analysis.experiment_analysis", "ray.widgets")
 
 
 class Unended(Exception):
@@ -117,6 +117,7 @@ def as_found() -> Iterator[None]:
     loggers = {name: logging.getLogger(name) for name in LOGGERS}
     before = {name: (each.level, each.handlers[:], each.propagate) for name, each in loggers.items()}
     loggers["optuna"].handlers[:], loggers["optuna"].propagate = [logging.NullHandler()], True
+    loggers["ray.widgets"].setLevel(logging.ERROR)  # a notebook needs none of them
     try:
         with borrowed() if "torch" in sys.modules else nullcontext():
             yield

@@ -124,7 +124,10 @@ def find(reference: str, digests: Mapping[str, str]) -> type:
     file, _, name = reference.rpartition(":")
     digest = digests.get(file, "")
     if digest not in _MODULES:
-        raise BadInput(f"{reference}: is code of the user's, which this does not execute (SHA-256 {digest[:12]})")
+        which = f" (SHA-256 {digest[:12]})" if digest else ""
+        raise BadInput(
+            f"{reference}: is code of the user's{which}; only plan, run, train, predict and probe execute it"
+        )
     found = getattr(_MODULES[digest], name, None)
     if not isinstance(found, type):
         raise BadInput(f"{file}: has no class {name}")

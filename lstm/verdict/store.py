@@ -194,7 +194,8 @@ def dumps(judged: Judgements) -> bytes:
         row["figures"] = {part: dict(figures) for part, figures in entry.figures.items()}
         row["items"] = {part: shelf.items(entry.items[part]) for part in PARTS if part in entry.items}
         entries.append(row)
-    plain = {name: getattr(judged, name) for name in ("study", "data", "metric", "searched", "no_base")}
+    names = ("study", "data", "metric", "direction", "mean", "searched", "no_base")
+    plain = {name: getattr(judged, name) for name in names}
     plain |= {"second": list(judged.second)} if judged.second else {}
     return archive.pack({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
 

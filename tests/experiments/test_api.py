@@ -59,6 +59,37 @@ def test_importing_it_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+EVERY = """
+import gc, importlib, os, pkgutil, signal, sys, warnings
+import numpy, optuna, pandas, plotly, pyarrow, pydantic, ray, ray.tune, scipy.stats, sklearn, sqlalchemy
+import torch  # what libraries do is theirs
+def whole():
+    handlers = [signal.getsignal(each) for each in sorted(signal.valid_signals())]
+    return gc.isenabled(), gc.get_threshold(), handlers, dict(os.environ)
+before, names = whole(), []
+for room in ("experiments", "cluster", "dashboards", "lstm"):
+    found = importlib.import_module(room)
+    names += [each.name for each in pkgutil.walk_packages(found.__path__, room + ".")]
+for name in names:
+    if not name.endswith((".child", ".others", ".kernels")):  # a program; what needs the extra `rivals`
+        importlib.import_module(name)
+assert len(names) > 100
+experimental = optuna.exceptions.ExperimentalWarning
+ours = [each for each in warnings.filters if each[2] is experimental or "PedAnova" in str(each)]
+assert not ours, ours
+for one, other in zip(before, whole(), strict=True):
+    assert one == other, (one, other)
+sys.argv[0] = "/somewhere/ray/_private/workers/default_worker.py"
+importlib.reload(sys.modules["cluster"])
+print(gc.get_threshold()[0])
+"""
+
+
+def test_importing_any_of_it_changes_nothing_of_the_process_but_in_a_worker():
+    done = subprocess.run([sys.executable, "-c", EVERY], capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stdout) == (0, "100000\n"), done.stderr
+
+
 def test_what_it_has_is_listed_and_what_it_has_not_is_an_attribute_error():
     assert {"plan", "run", "train", "load", "__version__"} <= set(dir(experiments))
     assert all(callable(getattr(experiments, name)) for name in ("plan", "run", "train", "load"))

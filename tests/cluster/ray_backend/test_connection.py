@@ -492,7 +492,7 @@ def test_a_driver_that_lost_the_head_says_so_and_leaves_whether_it_hangs_or_ends
 def scripted(monkeypatch):
     """Watches a head with a clock that each look at it moves by a second; what was told, when the process left."""
 
-    def act(answers, lost=lambda _: 5):
+    def act(answers, lost=lambda _: 5, **named):
         told, clock = [], itertools.count()
         now = SimpleNamespace(s=next(clock))
         monkeypatch.setattr(head_watch, "time", SimpleNamespace(monotonic=lambda: now.s, sleep=told.append))
@@ -508,7 +508,7 @@ def scripted(monkeypatch):
                     self.end()
                 return answer in ("yes", None)
 
-        watch = Scripted("head:6379", PACE, lambda why: told.append(why) or lost(why))
+        watch = Scripted("head:6379", PACE, lambda why: told.append(why) or lost(why), **named)
         watch._watch()
         return watch, told
 
@@ -530,10 +530,15 @@ def test_a_head_that_stays_silent_is_told_once_then_the_driver_has_a_grace(scrip
     assert told == ["the head of the Ray cluster at head:6379 does not answer", 15.0, ("left", 5)]
 
 
-def test_a_driver_that_cannot_say_why_leaves_nevertheless(scripted, capsys):
+def test_a_process_that_is_not_the_command_line_s_is_not_ended(scripted):
+    watch, told = scripted(["yes", "no", "yes", *["no"] * 9], ours=False)
+    assert (watch.lost, told) == (True, ["the head of the Ray cluster at head:6379 does not answer"])
+
+
+def test_a_driver_that_cannot_say_why_leaves_nevertheless(scripted, caplog):
     _, told = scripted(["no"] * 9, lambda _: 1 / 0)
     assert told[1:] == [15.0, ("left", 1)]
-    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_within_a_machine_only_a_refusal_tells_that_the_head_is_gone():
