@@ -37,8 +37,6 @@ DERIVED = "derived"  # of a trial: the one that it was made of, and what for
 LEAST_COMPLETED = 2  # trials from which importances are told
 FIRST, BASE = "first", "base"  # of a trial: which of `search.first` it is; that it is the spec's own settings
 
-warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
-
 
 class NoSuchSweep(BadInput):
     """The database holds no study of that name."""
@@ -221,7 +219,9 @@ def importances(study: optuna.Study) -> dict[str, float]:
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all alike
