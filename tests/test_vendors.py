@@ -23,7 +23,9 @@ PATCHES = {
     "lstm/training/private_patches.py": "torch",
 }
 # Names that begin with an underscore and are documented all the same.
-DOCUMENTED = {"_asdict", "_replace", "_fields", "_make", "_exit"}
+DOCUMENTED = {"_asdict", "_replace", "_fields", "_make", "_exit", "_getframe"}
+# What Python says may be replaced.
+HOOKS = {"sys.stdin", "sys.stdout", "sys.stderr", "sys.breakpointhook", "sys.excepthook", "sys.unraisablehook"}
 # What stands in place of what it wraps; beneath it lies what nobody promises.
 WRAPPED = {"__wrapped__", "__globals__", "__closure__", "__code__", "__defaults__"}
 STORES = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__"}
@@ -86,9 +88,6 @@ MODULES = {
 ALLOWED = {
     "experiments/cli.py: os.environ['HOME']": "a user of a container may have no home, and libraries ask for one",
     "lstm_sweeps.py: os.environ.pop": "PYTHONWARNINGS=error would break libraries, in workers and MLflow's server, too",
-    "experiments/terminal/streams.py: sys.stdin": "Python's own streams, which it lets be replaced",
-    "experiments/terminal/streams.py: sys.stdout": "likewise",
-    "experiments/terminal/streams.py: sys.stderr": "likewise",
     "experiments/terminal/streams.py: sys.stdout.error": "of our own stream",
 }
 
@@ -110,6 +109,7 @@ class Scan(ast.NodeVisitor):
         self._own = set(own(tree))
         self._selves = {"self", "cls", *made(tree)}
         self._vendors = set(VENDORS) | set(imported(tree))
+        self._ours = set(imported(tree, ours=True)) | self._own
         self.visit(tree)
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -139,7 +139,8 @@ class Scan(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         called = ast.unparse(node.func)
-        self.found += [f"{called}({each.arg}=)" for each in node.keywords if each.arg and is_private(each.arg)]
+        if called.split(".", maxsplit=1)[0] not in self._ours:
+            self.found += [f"{called}({each.arg}=)" for each in node.keywords if each.arg and is_private(each.arg)]
         texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         if called in ("getattr", "setattr", "delattr", "hasattr"):
             self.found += [f"{called} {text}" for text in texts if is_private(text)]
@@ -166,7 +167,7 @@ class Scan(ast.NodeVisitor):
             if isinstance(each, ast.Subscript) and ast.unparse(each.value) in ("os.environ", "sys.modules"):
                 self.found.append(ast.unparse(each))
             is_set = isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store | ast.Del)
-            if is_set and self._of_a_library(each.value):
+            if is_set and self._of_a_library(each.value) and ast.unparse(each) not in HOOKS:
                 self.found.append(ast.unparse(each))
 
     def _of_a_library(self, node: ast.expr) -> bool:
@@ -214,13 +215,13 @@ def made(tree: ast.Module) -> Iterator[str]:
             yield from [ast.unparse(each) for each in targets if ast.unparse(node.value.func) in classes]
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """The names under which a file has modules and classes that are not ours."""
+def imported(tree: ast.Module, *, ours: bool = False) -> Iterator[str]:
+    """The names under which a file has modules and classes that are not ours, or those that are."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             top = str(node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:
-                if (top or alias.name.split(".")[0]) not in ROOMS:
+                if ((top or alias.name.split(".")[0]) in ROOMS) is ours:
                     yield alias.asname or alias.name.split(".")[0]
 
 
@@ -286,6 +287,8 @@ def test_each_way_into_a_library_is_seen(code):
         "class A:\n    def _f(self): return 1\n    def g(self): return self._f()",
         "class A(B):\n    def __new__(cls):\n        made = super().__new__(cls)\n        made._x = 1",
         "import os\nos._exit(1)",
+        "import sys\nsys.breakpointhook = None",
+        "from lstm.records import sweep\nsweep.Sweep(_found=1)",
         "def f(row): return row._replace(a=1)._asdict()",
         "import os\nfound = os.environ.get('A')",
         "import sys\nfound = 'torch' in sys.modules",

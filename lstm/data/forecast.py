@@ -273,9 +273,9 @@ def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
     assert isinstance(times, pd.DatetimeIndex)
     positions = {
         "hour_of_day": times.hour + times.minute / 60 + times.second / 3600,
-        "day_of_week": times.dayofweek,
+        "day_of_week": times.day_of_week,
         "day_of_month": times.day - 1,
-        "day_of_year": times.dayofyear - 1,
+        "day_of_year": times.day_of_year - 1,
         "week_of_year": times.isocalendar().week.to_numpy() - 1,
         "month_of_year": times.month - 1,
     }

@@ -92,6 +92,16 @@ def test_code_2_bad_input(sweep, folder):
     assert sweep("plan", "nothing.yaml").code == 2
 
 
+@pytest.mark.parametrize("verb", ["best", "plan", "run"])
+def test_a_switch_that_names_no_library_is_bad_input(sweep, folder, monkeypatch, verb):
+    monkeypatch.setenv("SWEEP_WITHOUT_PATCHES", "ray,sklearn")
+    before = sorted(folder.iterdir())
+    answer = sweep(verb, "tiny.yaml")
+    assert (answer.code, answer.out) == (2, "")
+    assert [part for part in ("SWEEP_WITHOUT_PATCHES", "sklearn", "mlflow") if part not in answer.err] == []
+    assert sorted(folder.iterdir()) == before
+
+
 def test_code_3_another_driver(copied, sweep):
     with Lease(copied.url, "tiny", lost=print, stop=lambda: None):
         answer = sweep("run", "tiny.yaml", "--set", "search.n_trials=9")

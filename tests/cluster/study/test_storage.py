@@ -38,6 +38,7 @@ def stored(study, url):
     return optuna.load_study(study_name=study.study_name, storage=storage.connect(url)).get_trials()
 
 
+@pytest.mark.filterwarnings("ignore:The reported value is ignored")  # Optuna's, of a step that comes twice: it is meant
 def test_it_knows_what_the_database_holds(study, url):
     draw, live = random.Random(0), []
     for number in range(80):
