@@ -326,7 +326,10 @@ def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_inter
         os.close(there)
         for answer in (b"p worker._order['number'] + 41\n", b"q\n"):
             while not shown.endswith(b"(Pdb) "):
-                shown += os.read(here, 65536)
+                try:
+                    shown += os.read(here, 65536)
+                except OSError:  # the other side is closed
+                    pytest.fail(f"it ended with {process.wait()}: {shown.decode()}")
             shown += b"\n"
             os.write(here, answer)
         with suppress(OSError):  # the other side is closed
