@@ -270,7 +270,7 @@ def run(
         set: As in `plan`.
         home: As in `plan`.
         address: Of a Ray cluster to join, HOST:PORT; a local Ray where there is none.
-        in_process: Train one trial at a time in this process, without Ray.
+        in_process: One trial at a time in this process, without Ray.
 
     Raises:
         SpecError: something in the input is wrong; nothing was started.
@@ -310,7 +310,7 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Traine
         made = planning.as_begun(planning.make(lookup.spec(_named(spec), where, _overrides(set), execute=True), where))
         name = made.order.name
         try:
-            trained = training.train(made, _Logged(name, made.order.base.metric))
+            trained = training.train(made, training.Logged(LOG, name, made.order.base.metric))
         except training.Failed as error:
             raise SweepError(str(error)) from error
         if trained.diverged:
@@ -347,20 +347,6 @@ def _loaded(found: lookup.Found) -> Sweep:
         _found=found,
         _record=swept,
     )
-
-
-class _Logged:
-    """A training, told through `logging`."""
-
-    def __init__(self, name: str, metric: str) -> None:
-        """Takes the sweep's name and metric."""
-        self._name, self._metric = name, metric
-        self.note = self.warn = LOG.warning
-        self.say = LOG.info
-
-    def epoch(self, epoch: Epoch) -> None:
-        """An epoch has ended."""
-        LOG.info("%s: epoch %d: %s %.5g", self._name, epoch.number, self._metric, epoch.metrics[self._metric])
 
 
 @contextmanager

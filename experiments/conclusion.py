@@ -33,9 +33,9 @@ def prepare() -> None:
 def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:
     """Judges the best trial and waits until MLflow has everything; the number of records that it did not take."""
     order, swept = plan.order, outcome.sweep
-    known = False
+    known = is_judged = False
     if outcome.code == 0:
-        metrics = _judge(plan, outcome, recorder, say)
+        metrics, is_judged = _judge(plan, outcome, recorder, say)
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
         facts: dict[str, Any] = {"judged": judged} if judged else {}
@@ -43,7 +43,7 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(server_of(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
-    if not left and not recorder.refused and known:
+    if not left and not recorder.refused and known and is_judged:  # else the next run does what is missing
         recorded = outcome.complete and outcome.replayed and plan.store_mark
         _remember(order, say, recorded=recorded, chart=chart)
     return left
@@ -62,8 +62,13 @@ def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> bool:
     return True
 
 
-def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> Mapping[str, float]:
-    """Judges the best trial and the base on the test part, which nothing has looked at before; writes the report."""
+def _judge(
+    plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]
+) -> tuple[Mapping[str, float], bool]:
+    """Judges the best trial and the base on the test part, which nothing has looked at before; writes the report.
+
+    Its figures, and whether what was judged is kept: a disk may be full.
+    """
     from experiments import report
     from lstm.tasks import registry as tasks
 
@@ -77,16 +82,19 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[
         loaded[base.number] = kept
         told = tasks.judge(kept, plan.series) if kept else {}
         metrics |= {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
-    _hold_against_rivals(plan, outcome.sweep, loaded, say)
+    is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
-    return metrics
+    return metrics, is_kept
 
 
 def _hold_against_rivals(
     plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpoint | None"], say: Callable[[str], None]
-) -> None:
-    """Fits the rivals and judges them beside the networks; whatever goes wrong is told, and not worth a sweep."""
+) -> bool:
+    """Fits the rivals and judges them beside the networks; whatever goes wrong is told, and not worth a sweep.
+
+    False where another run would do better: what was judged could not be written.
+    """
     from lstm import ownership
 
     def load(trial: Trial) -> "Checkpoint | None":
@@ -95,9 +103,14 @@ def _hold_against_rivals(
     worked_s = swept.goodput.worker_s if swept.goodput else 0.0
     try:
         judgement.judge(plan, swept, load, say, max(LEAST_BUDGET_S, RIVALS_SHARE * worked_s))
+    except OSError as error:
+        again = f"run again, or `sweep rivals {swept.name}{plan.home.flag}` does it"
+        say(f"the rivals could not be judged ({error}); {again}")
+        return False
     except Exception as error:
-        why = str(error) if isinstance(error, BadInput | OSError) else f"{type(error).__name__}: {error}"
+        why = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
         say(f"the rivals could not be judged ({why}); `sweep rivals {swept.name}{plan.home.flag}` does it")
+    return True
 
 
 def _best(

@@ -54,7 +54,7 @@ def join(
         raise BadInput("Ray is in use in this process already; end that with ray.shutdown(), or use another process")
     left_s = head.ask(address) if address else 0.0
     place, said = (None, "") if address else scratch.for_ray()
-    speaking = nullcontext() if ours else _through_logging()
+    speaking = nullcontext() if ours else private_patches.through_logging()
     with speaking, scratch.folder() as own, nullcontext() if address else scratch.token(own):
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         aside.start()
@@ -72,22 +72,6 @@ def join(
             scratch.protect_token()
             joined = check(ray, address, resources, checkpoints, packages)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
-
-
-@contextmanager
-def _through_logging() -> Iterator[None]:
-    """Has what Ray says go the way of all that is logged, and not to this process's streams, which are not ours."""
-    loggers = [logging.getLogger(name) for name in ("ray", "ray._private", "ray.tune")]  # `ray.init` clears the first
-    before = [(each.handlers[:], each.propagate, each.level) for each in loggers]
-    for each in loggers:
-        each.handlers[:], each.propagate = [logging.NullHandler()], True
-        each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for each, (handlers, propagate, level) in zip(loggers, before, strict=True):
-            each.handlers[:], each.propagate = handlers, propagate
-            each.setLevel(level)
 
 
 def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours: bool) -> None:

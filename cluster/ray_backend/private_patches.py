@@ -213,3 +213,19 @@ def found_address() -> tuple[str, str]:
             file = utils.get_ray_address_file(None)
             return found, f"{file} names" if found == utils.read_ray_address(None) else "this host runs"
     return "", ""
+
+
+@contextmanager
+def through_logging() -> Iterator[None]:
+    """Has what Ray says go the way of all that is logged, and not to this process's streams, which are not ours."""
+    loggers = [logging.getLogger(name) for name in ("ray", "ray._private", "ray.tune")]  # `ray.init` clears the first
+    before = [(each.handlers[:], each.propagate, each.level) for each in loggers]
+    for each in loggers:
+        each.handlers[:], each.propagate = [logging.NullHandler()], True
+        each.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for each, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            each.handlers[:], each.propagate = handlers, propagate
+            each.setLevel(level)

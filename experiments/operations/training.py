@@ -1,5 +1,6 @@
 """The base configuration trained alone, in this process, no cluster and no search."""
 
+import logging
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -38,6 +39,20 @@ class View(Protocol):
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch has ended, and is kept."""
+
+
+class Logged:
+    """A training, told through `logging`."""
+
+    def __init__(self, log: logging.Logger, name: str, metric: str) -> None:
+        """Takes the sweep's name and metric."""
+        self._log, self._name, self._metric = log, name, metric
+        self.note = self.warn = log.warning
+        self.say = log.info
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch has ended."""
+        self._log.info("%s: epoch %d: %s %.5g", self._name, epoch.number, self._metric, epoch.metrics[self._metric])
 
 
 @dataclass

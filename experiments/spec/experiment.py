@@ -36,12 +36,17 @@ class Experiment(Section):
     storage: StorageConfig = Field(default_factory=StorageConfig)
     tracking: TrackingConfig = Field(default_factory=TrackingConfig)
 
-    _code: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _code: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def own_code(self) -> dict[str, str]:
+        """The SHA-256 of each of the user's own files."""
+        return self._code
 
     def with_code(self, digests: Mapping[str, str]) -> "Experiment":
         """The same with the SHA-256 of each of the user's own files, which are no field of a spec."""
         made = self.model_copy()
-        made._code = digests
+        made.own_code.update(digests)
         return made
 
     @property
@@ -49,7 +54,7 @@ class Experiment(Section):
         """The configuration around which is searched, and which `train` trains."""
         searched = {"metric": self.search.metric, "direction": self.search.direction} if self.search else {}
         parts = {"task": self.task, "data": self.data, "model": self.model, "training": self.training}
-        return TrialConfig.model_validate({**parts, **searched, "code": dict(self._code), "loss_on": LOSS_ON})
+        return TrialConfig.model_validate({**parts, **searched, "code": dict(self.own_code), "loss_on": LOSS_ON})
 
     @property
     def reach(self) -> int:

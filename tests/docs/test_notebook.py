@@ -121,21 +121,15 @@ spec = {
 handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)}
 me = os.getpid()
 """
-NEAR = f"""
-sys.path.insert(0, {str(LAB)!r})
-import twin
-near = twin.near()
-near.__enter__()
-"""
 
 
 @pytest.mark.parametrize("near", [True, False], ids=["without Ray", "with Ray"])
 def test_ctrl_c_ends_the_sweep_and_the_kernel_lives(kernel, near):
-    assert kernel.ask(BEGIN + NEAR * near) is None, kernel.said
-    assert kernel.ask("run(spec)", until="trial 0 starts on") == "KeyboardInterrupt", kernel.said
+    assert kernel.ask(BEGIN) is None, kernel.said
+    assert kernel.ask(f"run(spec, in_process={near})", until="trial 0 starts on") == "KeyboardInterrupt", kernel.said
     assert kernel.ask("os.getpid() == me, load('cut').complete") == "(True, False)"
     assert kernel.ask("all(signal.getsignal(n) == h for n, h in handlers.items())") == "True"
-    found = kernel.ask("sweep = run(spec); (sweep.complete, sweep.states, os.getpid() == me)")
+    found = kernel.ask(f"sweep = run(spec, in_process={near}); (sweep.complete, sweep.states, os.getpid() == me)")
     assert found == "(True, {'COMPLETE': 3}, True)", kernel.said
     if not near:
         assert kernel.ask("import ray; ray.is_initialized()") == "False"

@@ -7,18 +7,19 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-import twin
 import yaml
 
 import experiments
-from experiments import SpecError, SweepError, load, plan, run, train
+from experiments import SpecError, SweepError, load, plan, train
 from lstm import checkpoint
 
+run = partial(experiments.run, in_process=True)  # none of it is of Ray
 LOGGERS = ("", "ray", "optuna", "mlflow")
 HEAVY = ("torch", "ray", "optuna", "mlflow", "pandas", "numpy", "pydantic", "click")
 
@@ -30,8 +31,7 @@ WILD |= {"data.scaling": "none", "training.max_epochs": 50, "model.hidden_size":
 @pytest.fixture
 def ran(folder):
     """The tiny sweep, run without Ray to 2 trials."""
-    with twin.near():
-        return run("tiny.yaml", set={"search.n_trials": 2})
+    return run("tiny.yaml", set={"search.n_trials": 2})
 
 
 def whole():
@@ -169,11 +169,10 @@ def test_a_training_that_fails_raises_with_its_cause(folder, monkeypatch):
 
 
 def test_a_sweep_is_run_in_silence_and_leaves_the_process_as_it_was(folder, capfd, caplog):
-    with twin.near():
-        before = whole()
-        with caplog.at_level(logging.INFO, logger="experiments"):
-            found = run("tiny.yaml", set={"search.n_trials": 2})
-        assert whole() == before
+    before = whole()
+    with caplog.at_level(logging.INFO, logger="experiments"):
+        found = run("tiny.yaml", set={"search.n_trials": 2})
+    assert whole() == before
     assert capfd.readouterr() == ("", "")
     said = [record.getMessage() for record in caplog.records if record.name == "experiments"]
     assert said[0] == "tiny: 2 trials"
@@ -250,11 +249,10 @@ def test_a_sweep_that_nobody_ran(folder):
 
 def test_a_mapping_is_run_and_gone_on_with_by_its_name(folder, tiny):
     text = yaml.safe_load(tiny.spec.replace("1e-", "1.0e-"))
-    with twin.near():
-        assert run(text, set={"search.n_trials": 1}).states == {"COMPLETE": 1}
-        assert run("tiny", set={"search.n_trials": 2}).states == {"COMPLETE": 2}
-        with pytest.raises(SpecError, match=r"training\.max_epochs: was 2, is 3"):
-            run(text | {"training": text["training"] | {"max_epochs": 3}})
+    assert run(text, set={"search.n_trials": 1}).states == {"COMPLETE": 1}
+    assert run("tiny", set={"search.n_trials": 2}).states == {"COMPLETE": 2}
+    with pytest.raises(SpecError, match=r"training\.max_epochs: was 2, is 3"):
+        run(text | {"training": text["training"] | {"max_epochs": 3}})
 
 
 def test_ctrl_c_raises_once_the_sweep_can_be_gone_on_with(folder, caplog):
@@ -267,7 +265,7 @@ def test_ctrl_c_raises_once_the_sweep_can_be_gone_on_with(folder, caplog):
     asked, handler, logger = [], Impatient(), logging.getLogger("experiments")
     logger.addHandler(handler)
     try:
-        with twin.near(), caplog.at_level(logging.INFO, logger="experiments"):
+        with caplog.at_level(logging.INFO, logger="experiments"):
             before = whole()
             with pytest.raises(KeyboardInterrupt):
                 run("tiny.yaml")
@@ -275,8 +273,7 @@ def test_ctrl_c_raises_once_the_sweep_can_be_gone_on_with(folder, caplog):
         assert asked
         left = load("tiny")
         assert not left.complete
-        with twin.near():
-            found = run("tiny.yaml")
+        found = run("tiny.yaml")
         assert (found.complete, found.states) == (True, {"COMPLETE": 4})
         assert found._record.facts["id"] == left._record.facts["id"]
     finally:
@@ -287,7 +284,6 @@ def test_a_sweep_that_another_drives_is_code_3(folder, ran):
     from cluster.study.lease import HeldError, Lease
 
     with (
-        twin.near(),
         Lease(ran._found.study_url, "tiny", lost=print, stop=print),
         pytest.raises(SweepError, match=f"process {os.getpid()} on") as error,
     ):
@@ -296,13 +292,13 @@ def test_a_sweep_that_another_drives_is_code_3(folder, ran):
 
 
 def test_a_sweep_that_fails_is_code_1(folder, monkeypatch):
-    from cluster.ray_backend.actor import TrialActor
+    from cluster.worker import TrialWorker
 
     def fail(*_):
         raise ValueError("a wrong shape")
 
-    monkeypatch.setattr(TrialActor, "_train", fail)
-    with twin.near(), pytest.raises(SweepError, match="a wrong shape") as error:
+    monkeypatch.setattr(TrialWorker, "_train", fail)
+    with pytest.raises(SweepError, match="a wrong shape") as error:
         run("tiny.yaml", set={"search.n_trials": 1})
     assert error.value.code == 1
 
@@ -313,5 +309,5 @@ def test_ray_that_is_in_use_is_left_alone(folder, monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("it is another's"))
     with pytest.raises(SpecError, match=r"ray\.shutdown"):
-        run("tiny.yaml")
+        experiments.run("tiny.yaml")
     assert not (folder / "runs").exists(), "nothing was written"

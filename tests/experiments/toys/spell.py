@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 
 from lstm.config import misfits
@@ -20,8 +19,8 @@ DIGITS, LETTERS = 5, "xyz"
 
 
 class SpellData(Data):
-    digits: int = Field(6, ge=1, description="Digits of a word; it has twice as many letters.")
-    words: int = Field(200, ge=10, description="Words of each part.")
+    digits: int = 6
+    words: int = 200  # of each part
 
     def misfits(self, model, training):
         yield from misfits.no_target_among_inputs(model)
@@ -45,7 +44,6 @@ def spelt(digits):
 
 
 def logits(network, digits):
-    """(word, letter, 3) for (word, digit)."""
     found = network(nn.functional.one_hot(torch.as_tensor(digits), DIGITS).float())
     return found.reshape(len(found), -1, len(LETTERS))
 

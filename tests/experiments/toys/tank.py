@@ -1,12 +1,11 @@
 """A toy on a table: what a tank's level will be some hours after a window of inflow and outflow."""
 
 import hashlib
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 
 from lstm.config.section import Data
 from lstm.data.dataset import Facts
@@ -17,33 +16,18 @@ from lstm.records.objective import Metric
 from lstm.rivals.rival import Fitted
 from lstm.tasks.base import Task
 
+COLUMNS = ("inflow", "outflow", "level")
+
 
 class TankData(Data):
-    path: str = Field(description="CSV file with the columns inflow, outflow and level.")
-    window: int = Field(8, ge=2, description="Rows that the network sees.")
-    ahead: int = Field(3, ge=1, description="Rows from its end to the level that is asked for.")
+    path: str  # a CSV file with the columns inflow, outflow and level
+    window: int = 8
+    ahead: int = 3
+    unit: float = 10.0  # centimetres that the network takes as 1
 
 
-@dataclass(frozen=True)
-class TankFacts(Facts):
-    scale: float
-
-
-@dataclass(frozen=True)
-class Windows:
-    inputs: np.ndarray  # (window, step, 3) float32
-    levels: np.ndarray  # (window, 1) float32
-    parts: dict[str, np.ndarray]
-    fingerprint: str
-    scale: float
-
-    @property
-    def nbytes(self):
-        return self.inputs.nbytes
-
-
-def read(path):
-    return pd.read_csv(path)[["inflow", "outflow", "level"]].to_numpy(np.float32)
+def read(path, section):
+    return pd.read_csv(path)[list(COLUMNS)].to_numpy(np.float32) / np.float32(section.unit)
 
 
 class Feed:
@@ -52,24 +36,23 @@ class Feed:
         self.items, self.step_numbers, self.judged_steps = len(data.parts["train"]), 6, 64 * config.data.window
 
     def order(self, generator):
-        order = generator.permutation(self._data.parts["train"])
-        return lambda place: order[place * self._size : (place + 1) * self._size]
+        order, size = generator.permutation(self._data.parts["train"]), self._size
+        return lambda place: order[place * size :][:size]
 
     def errors(self, network, rows):
         inputs, levels = (torch.from_numpy(a[rows]).to(self._device) for a in (self._data.inputs, self._data.levels))
         return (network(inputs).float() - levels)[:, 0]
 
-    def loss(self, network, batch):
-        return self.errors(network, batch).square().mean(), len(batch)
+    def loss(self, network, rows):
+        return self.errors(network, rows).square().mean(), len(rows)
 
     def judged(self, part):
         return len(self._data.parts[part])
 
     @torch.no_grad()
     def evaluate(self, network, part, some=None):
-        network.eval()
-        errors = self.errors(network, self._data.parts[part][:some]).double()
-        return {"loss": float(errors.square().mean()), "centimetres": float(errors.abs().mean()) * self._data.scale}
+        rows = self._data.parts[part][:some]
+        return judged("", part, self._data, self.errors(network.eval(), rows), rows).metrics
 
 
 class Mean:
@@ -82,31 +65,31 @@ class Mean:
         return judged(self.name, part, data, fitted.settings["level"] - data.levels[data.parts[part], 0])
 
 
-def judged(name, part, data, errors):
+def judged(name, part, data, errors, rows=None):
     errors = np.asarray(errors, dtype=np.float64)
-    found = {"loss": errors**2, "centimetres": np.abs(errors) * data.scale}
-    items = Items(part, name, data.parts[part].astype(np.int64), np.ones(len(errors)), found)
+    found = {"loss": errors**2, "centimetres": np.abs(errors) * data.unit}
+    items = Items(part, name, data.parts[part] if rows is None else rows, np.ones(len(errors)), found)
     return Judgement(items, {metric: float(values.mean()) for metric, values in found.items()})
 
 
 class Tank(Task):
-    section, facts_kind, counted, predicted = TankData, TankFacts, "windows", "levels"
+    section, facts_kind, counted, predicted = TankData, Facts, "windows", "levels"
     metrics = (Metric("loss"), Metric("centimetres", unit="cm", about="mean absolute error"))
 
     def load(self, config, folder, reach):
-        section, values = config.data, read(folder / config.data.path)
-        scale, count = float(values[: len(values) // 2].std()), len(values) - section.window - section.ahead
-        inputs = np.stack([values[n : n + section.window] for n in range(count)]) / scale
-        levels = values[section.window + section.ahead - 1 :][:count, 2:] / scale
-        rows = np.split(np.arange(count), [int(0.6 * count), int(0.8 * count)])
+        section, values = config.data, read(folder / config.data.path, config.data)
+        inputs = np.lib.stride_tricks.sliding_window_view(values, section.window, axis=0).transpose(0, 2, 1)
+        levels = values[section.window + section.ahead - 1 :, 2:]
+        rows = np.split(np.arange(len(levels)), [int(0.6 * len(levels)), int(0.8 * len(levels))])
         parts = dict(zip(("train", "validation", "test"), rows, strict=True))
-        return Windows(inputs, levels, parts, hashlib.sha256(values.tobytes()).hexdigest(), scale)
+        told = {"fingerprint": hashlib.sha256(values).hexdigest(), "nbytes": values.nbytes, "unit": section.unit}
+        return SimpleNamespace(inputs=inputs.copy(), levels=levels, parts=parts, **told)
 
     def facts(self, data):
-        return TankFacts(data.fingerprint, data.scale)
+        return Facts(data.fingerprint)
 
     def describe(self, data, config):
-        about = {"text": f"{config.data.path}: a tank, {len(data.levels)} windows", "notes": []}
+        about = {"text": f"{config.data.path}: a tank", "notes": []}
         return {"data": about, "windows": {part: len(rows) for part, rows in data.parts.items()}}
 
     def network(self, config, facts):
@@ -127,10 +110,9 @@ class Tank(Task):
 
     def subject(self, network, data, config):
         inputs, levels = (torch.from_numpy(a[data.parts["validation"][:16]]) for a in (data.inputs, data.levels))
-        loss = lambda x: (network(x) - levels).square().mean().item()  # noqa: E731
-        return Subject(network, loss, inputs, ("inflow", "outflow", "level"), ("level",))
+        return Subject(network, lambda x: float((network(x) - levels).square().mean()), inputs, COLUMNS, ("level",))
 
     @torch.no_grad()
     def predict(self, network, config, facts, path, folder, **options):
-        last = read(folder / (path or config.data.path))[-config.data.window :] / facts.scale
-        return {"level": [float(network(torch.from_numpy(last)[None])[0, 0]) * facts.scale]}
+        last = read(folder / (path or config.data.path), config.data)[-config.data.window :]
+        return {"level": [float(network(torch.from_numpy(last)[None])) * config.data.unit]}

@@ -1,0 +1,24 @@
+"""What a sweep's end leaves to the next run."""
+
+import json
+
+import pytest
+
+import experiments
+from lstm.verdict import store
+
+
+@pytest.mark.parametrize("what", ["write", "write_fitted"])
+def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(folder, sweep, monkeypatch, what):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, what, full)
+        assert experiments.run("tiny.yaml", in_process=True).complete
+    assert not (folder / "runs" / "tiny" / "judged.npz").exists()
+    assert experiments.run("tiny.yaml", in_process=True).verdict
+    assert (folder / "runs" / "tiny" / "judged.npz").is_file()
+    assert sweep("verify", "tiny").code == 0
+    again = sweep("run", "tiny.yaml", "--json")
+    assert json.loads(again.out)["message"] == "This sweep is complete; nothing was left to do."

@@ -1,0 +1,137 @@
+"""Tasks and cells of a user's own, from his file to a rebuilt MLflow: two toys, which no file of the product names."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+TOYS = Path(__file__).with_name("toys")
+REST = """
+model: {{hidden_size: 8}}
+training: {{max_epochs: 3, batch_size: 32, learning_rate: 0.01}}
+search:
+  metric: {metric}
+  direction: {direction}
+  n_trials: 3
+  sampler: {{type: random, seed: 1}}
+  space:
+    model.hidden_size: {{type: int, low: 4, high: 8}}
+resources: {{gpus_per_trial: 0}}
+"""
+TASKS = {
+    "tank": ("task: tank.py:Tank\ndata: {path: tank.csv}", "val/centimetres", "minimize"),
+    "spell": ("task: spell.py:Spell\ndata: {words: 100}", "val/spelt_right", "maximize"),
+}
+
+
+@pytest.fixture
+def toy(request, tmp_path, monkeypatch):
+    """A folder with a toy's file and spec, which is the working folder."""
+    name = request.param
+    head, metric, direction = TASKS[name]
+    shutil.copy(TOYS / f"{name}.py", tmp_path)
+    (tmp_path / f"{name}.yaml").write_text(f"name: {name}\n{head}" + REST.format(metric=metric, direction=direction))
+    level, rows = 50.0, ["inflow,outflow,level"]
+    for n in range(240):
+        inflow, outflow = 3 + 2 * math.sin(n / 7), 3 + 1.5 * math.cos(n / 11)
+        level += inflow - outflow
+        rows.append(f"{inflow:.4f},{outflow:.4f},{level:.4f}")
+    (tmp_path / "tank.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def test_a_toy_has_at_most_120_lines():
+    assert {path.name: len(path.read_text().splitlines()) <= 120 for path in TOYS.glob("*.py")} == {
+        "tank.py": True,
+        "spell.py": True,
+    }
+
+
+@pytest.mark.parametrize("toy", TASKS, indirect=True)
+def test_a_task_goes_through_every_verb_and_only_those_that_need_it_execute_its_file(toy, sweep, command, tmp_path):
+    _, metric, direction = TASKS[toy]
+    planned = sweep("plan", f"{toy}.yaml", "--json")
+    assert planned.code == 0, planned.err
+    assert [toy in note for note in json.loads(planned.out)["warnings"]] == [True]
+    ran = command("run", f"{toy}.yaml", "--json", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    predicted = sweep("predict", toy)
+    assert (predicted.code, len(predicted.out.splitlines())) == (0, 2), predicted.err
+    probed = sweep("probe", toy, "--json")
+    assert probed.code == 0, probed.err
+    assert json.loads(probed.out)["numbers"]
+    (tmp_path / f"{toy}.py").rename(tmp_path / "away.py")
+    best = json.loads(sweep("best", toy, "--json").out)
+    values = [trial["value"] for trial in json.loads(sweep("compare", toy, "--json").out)["trials"]]
+    assert best["best"]["value"] in values
+    assert (best["metric"], best["direction"]) == (metric, direction)
+    assert (tmp_path / "runs" / toy / "report.html").is_file()
+    for verb in ("status", "verify", "rebuild", "verify"):
+        answer = sweep(verb, toy)
+        assert answer.code == 0, answer.out + answer.err
+    refused = sweep("predict", toy)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{toy}.py" in refused.err
+    assert sweep("predict", toy, "--code", "away.py").out == predicted.out
+
+
+@pytest.mark.parametrize("toy", ["spell"], indirect=True)
+def test_a_verdict_knows_that_a_users_metric_is_better_when_higher(toy, command, tmp_path):
+    ran = json.loads(command("run", f"{toy}.yaml", "--in-process", "--json", cwd=tmp_path).out)
+    network, base = (next(r for r in ran["verdict"]["rows"] if r["role"] == role) for role in ("network", "base"))
+    assert base["difference"]["unit"] == "points"
+    assert base["difference"]["value"] == pytest.approx(100 * (network["test"] - base["test"]))
+
+
+@pytest.mark.parametrize("toy", ["tank"], indirect=True)
+def test_other_bytes_than_the_sweeps_are_refused_with_both_digests(toy, sweep, command, tmp_path):
+    assert command("run", f"{toy}.yaml", "--in-process", cwd=tmp_path).code == 0
+    was = json.loads(sweep("best", toy, "--json").out)["best"]["config"]["code"]["tank.py"]
+    with (tmp_path / "tank.py").open("a") as file:
+        file.write("# other\n")
+    for verb in ("run", "predict"):
+        answer = sweep(verb, toy)
+        assert (answer.code, answer.out) == (2, "")
+        assert was[:12] in answer.err
+        assert answer.err.count("SHA-256") >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("tank.py:Tank", "tank.py:Tanks"), "Tanks"),
+        (("tank.py:Tank", "tanks.py:Tank"), "tanks.py"),
+        (("tank.py:Tank", "tank.py:Mean"), "lstm.tasks.base.Task"),
+        (("path: tank.csv", "pth: tank.csv"), "did you mean path"),
+        (("val/centimetres", "val/centimeters"), "did you mean val/centimetres"),
+        (("minimize", "maximize"), "use minimize"),
+    ],
+)
+@pytest.mark.parametrize("toy", ["tank"], indirect=True)
+def test_what_is_wrong_is_told_with_its_place(toy, sweep, tmp_path, change, told):
+    spec = tmp_path / "tank.yaml"
+    spec.write_text(spec.read_text().replace(*change))
+    answer = sweep("plan", "tank.yaml")
+    assert (answer.code, answer.out) == (2, "")
+    assert "tank.yaml:" in answer.err
+    assert told in answer.err
+
+
+@pytest.mark.parametrize("toy", ["tank"], indirect=True)
+def test_what_a_file_raises_is_told_with_its_line(toy, sweep, command, tmp_path):
+    file = tmp_path / "tank.py"
+    text = file.read_text()
+    file.write_text(text + "\n1 / 0\n")
+    answer = sweep("plan", "tank.yaml")
+    assert answer.code == 2
+    assert f"tank.py:{len(text.splitlines()) + 2}: ZeroDivisionError" in answer.err
+    judged = '        return judged("", part,'
+    assert judged in text
+    file.write_text(text.replace(judged, '        raise KeyError("no")\n' + judged))
+    line = next(n for n, each in enumerate(file.read_text().splitlines(), 1) if "KeyError" in each)
+    ran = command("run", "tank.yaml", "--in-process", "--set", "search.stop.max_failures=1", cwd=tmp_path)
+    assert ran.code == 1, ran.err
+    assert f"tank.py:{line}: KeyError" in ran.out + ran.err
