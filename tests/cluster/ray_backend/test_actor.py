@@ -24,7 +24,7 @@ def test_a_worker_imports_only_what_trains():
 
 
 def test_a_driver_needs_no_pytorch_to_start_its_workers():
-    found = imported_by("import cluster.ray_backend.tune, experiments.verbs.run, lstm.data.load")
+    found = imported_by("import cluster.ray_backend.tune, experiments.verbs.run, lstm.tasks.registry")
     assert "ray" in found
     assert "torch" not in found
 

@@ -206,7 +206,7 @@ def test_only_two_packages_travel(tmp_path):
     connection._stage(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cluster", "lstm"]
     assert (tmp_path / "lstm" / "training" / "loop.py").is_file()
-    assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} == {".py"}
+    assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} == {".py", ".typed"}
 
 
 NODES = [

@@ -65,7 +65,7 @@ WRONG = [
     (
         "task: forecast",
         "task: translate",
-        '3: task: is "translate", must be forecast, memory, classify or language_model',
+        '3: task: is "translate", must be forecast, memory, classify, language_model or FILE.py:Class',
     ),
     ("time: week", "time: 5", "6: data.time: is 5, must be text; put it in quotes"),
     ("name: mauna-loa-co2", "name: 2026", "2: name: is 2026, must be text; put it in quotes"),

@@ -82,8 +82,8 @@ class Tank(Task):
         levels = values[section.window + section.ahead - 1 :, 2:]
         rows = np.split(np.arange(len(levels)), [int(0.6 * len(levels)), int(0.8 * len(levels))])
         parts = dict(zip(("train", "validation", "test"), rows, strict=True))
-        told = {"fingerprint": hashlib.sha256(values).hexdigest(), "nbytes": values.nbytes, "unit": section.unit}
-        return SimpleNamespace(inputs=inputs.copy(), levels=levels, parts=parts, **told)
+        told = {"fingerprint": hashlib.sha256(values.tobytes()).hexdigest(), "nbytes": values.nbytes}
+        return SimpleNamespace(inputs=inputs.copy(), levels=levels, parts=parts, unit=section.unit, **told)
 
     def facts(self, data):
         return Facts(data.fingerprint)

@@ -322,7 +322,9 @@ def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_inter
     here, there = pty.openpty()
     words = [sys.executable, "-P", "-c", BREAKS]
     shown = b""
-    with subprocess.Popen(words, stdin=there, stdout=there, stderr=there, start_new_session=True) as process:
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONBREAKPOINT"}  # Ray sets its own
+    streams = {"stdin": there, "stdout": there, "stderr": there}
+    with subprocess.Popen(words, **streams, env=own, start_new_session=True) as process:
         os.close(there)
         for answer in (b"p worker._order['number'] + 41\n", b"q\n"):
             while not shown.endswith(b"(Pdb) "):

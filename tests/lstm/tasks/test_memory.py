@@ -348,4 +348,6 @@ def test_a_warm_up_leaves_steps_to_learn_from():
 
 def test_a_section_belongs_to_its_task():
     with pytest.raises(ValueError, match="the task forecast needs ForecastData"):
+        TrialConfig(**{name: getattr(trial(), name) for name in TrialConfig.model_fields} | {"task": "forecast"})
+    with pytest.raises(ValueError, match="lookback"):
         TrialConfig.model_validate(trial().model_dump() | {"task": "forecast"})
