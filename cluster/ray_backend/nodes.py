@@ -315,11 +315,11 @@ def _forget(checkpoints: str, probe: str) -> None:
     """
     mine: dict[Path, float] = {}
     for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it is a few bytes, and the next driver tries again
             mine[left] = left.stat().st_mtime
             left.unlink()
     for other in Path(checkpoints).glob(".probe-*") if mine else ():
-        with suppress(FileNotFoundError):  # a driver beside this one does the same
+        with suppress(OSError):  # a driver beside this one does the same
             if other.stat().st_mtime < max(mine.values()) - 2 * ANSWER_S:
                 other.unlink()
 
