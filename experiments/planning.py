@@ -87,14 +87,17 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
 
 
 def _check_cells(spec: Spec) -> None:
-    """Whether the user's own cells are as they must be; nothing of them is known where they may not be executed.
+    """Whether the user's own cells are as they must be.
 
     Raises:
-        BadInput: one is not.
+        BadInput: one is not, or their files may not be executed here.
     """
     digests = spec.document.code
     faults = list[Fault]()
     for at, name in own_code.references(spec.document.filled):
+        if not is_known(name, digests):
+            what = f"{name} is code of the user's; only plan, run, train, predict and probe execute it"
+            faults.append(Fault(".".join(map(str, at)), f"{what}, so that this verb can't work on its sweep"))
         if at == ("task",) or not is_known(name, digests):
             continue
         from lstm.nn import own_cell
