@@ -192,6 +192,7 @@ def _drive(
             "probe": order.probe,
             "studies": (order.study_id, *order.studies_before),
             "code": order.code,
+            "task": order.base.task,
         },
         limit=_limit(order, workplace),
         stop=stop,

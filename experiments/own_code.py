@@ -3,7 +3,7 @@
 Only `plan`, `run`, `train`, `predict` and `probe` execute them, and never one that lies in a home or a store.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,3 @@ def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) ->
                 f"{code.digest[:12]}, the trial's {digest[:12]}; name the right file with --code FILE"
             )
         execute(code)
-
-
-def names(found: Sequence[tuple[Any, str]]) -> list[str]:
-    """The references among what `references` gives, each once."""
-    return list(dict.fromkeys(name for _, name in found))

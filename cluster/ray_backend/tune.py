@@ -15,7 +15,7 @@ from cluster.controller import TrialController
 from cluster.messages import FINISHED
 from cluster.ray_backend import private_patches, scratch
 from cluster.ray_backend.actor import TrialActor
-from lstm.config.code import Carried
+from lstm.config.code import Carried, is_reference
 from lstm.data.dataset import Dataset
 
 
@@ -40,8 +40,9 @@ def tune(controller: TrialController, series: Dataset, name: str, resources: Map
 
 
 def _run(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
-    codes = controller.order.get("code")
-    given: Any = Carried(series, codes) if codes else series
+    # Our own data lie in the object store once for all workers of a host; a user's classes need his file first.
+    is_own = is_reference(controller.order.get("task"))
+    given: Any = Carried(series, controller.order["code"]) if is_own else series
     with scratch.folder() as folder:
         ray_tune.run(
             ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=given), dict(resources)),

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from lstm.config.language_model import TextData, Unit
-from lstm.data.dataset import Facts, Part, Scale
+from lstm.data.dataset import Facts, Part
 from lstm.data.tables import reader
 from lstm.records.errors import BadInput
 
-UNSCALED = Scale((0.0,), (1.0,))
 BLOCK = 2**20  # characters read at once
 MOST_BYTES = 2**28  # of a file; each character takes up to 4 bytes while it is read
 MOST_SYMBOLS = 100_000  # of a vocabulary: each is an output of the network
