@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -421,9 +422,10 @@ class Command:
     def __init__(self, folder):
         self.folder, self.mark = folder, f"sweep-test-{os.getpid()}-{folder.name}"
         self.database = folder / "home" / "study.db"
+        self.started = []
 
     def start(self, *more):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [Path(sys.executable).with_name("sweep"), "run", "spec.json", "--home", "home", *more],
             cwd=self.folder,
             env=os.environ | {"SWEEP_TEST": self.mark},
@@ -432,6 +434,21 @@ class Command:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
+
+    def send(self, pids, number):
+        """A signal to those of these processes that still live: others may have ended them meanwhile."""
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def end(self):
+        """Ends what is left of this test and waits for what it started."""
+        self.send(self.left(), signal.SIGKILL)
+        for process in self.started:
+            with process:
+                pass
 
     def kill_here(self, epochs):
         """Runs the sweep in a process without Ray that is killed once its study knows so many epochs."""
@@ -484,8 +501,7 @@ def command(tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(SPEC))
     made = Command(tmp_path)
     yield made
-    for pid in made.left():
-        os.kill(pid, signal.SIGKILL)
+    made.end()
 
 
 def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
@@ -502,15 +518,13 @@ def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
     second = command.start()
     command.wait_for(second, EPOCHS_KNOWN, known + 1)
     workers = command.left(b"ray::")
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)  # the sweep must not be over before the third has looked
+    command.send(workers, signal.SIGSTOP)  # the sweep must not be over before the third has looked
     third = command.start()
     said = third.communicate()[0]
     assert third.returncode == 3, said
     assert f"process {second.pid} on" in said
     os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does: to all processes of the terminal
-    for pid in workers:
-        os.kill(pid, signal.SIGCONT)
+    command.send(workers, signal.SIGCONT)
     said = second.communicate()[0]
     assert second.returncode == 130, said
     command.wait_alone()
