@@ -1,6 +1,6 @@
 """How a trial ends: decided once, stored, then told; and what its end means for the best trial and for the sweep."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from cluster.decisions import End
 from cluster.goodput import Workers
@@ -13,10 +13,22 @@ from cluster.trials.queue import TrialQueue
 from cluster.trials.stop_rules import StopRules
 from lstm.records.epoch import best_epoch, epochs_s
 from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
-from lstm.records.objective import sign_of
+from lstm.records.objective import Direction, cost, is_better
 from lstm.records.state import TrialState
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
+
+
+class _Best(NamedTuple):
+    """The best completed trial."""
+
+    value: float
+    number: int
+    checkpoint: str
+
+    def place(self, direction: Direction) -> tuple[float, int]:
+        """Sorts the best first; of equals that is the first trial, in whatever order they end."""
+        return cost(self.value, direction), self.number
 
 
 class Endings:
@@ -37,17 +49,15 @@ class Endings:
         self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
         self._workers, self._insist, self._record = workers, insist, record
         self._direction = study.base.direction
-        self._sign = sign_of(self._direction)
         self._ended, self._last_end_ms = 0, 0
-        # Of the best completed trial: its value (less is better), its number, its checkpoint.
-        self._best: tuple[float, int, str] | None = None
+        self._best: _Best | None = None
 
     def open(self, sweep: Sweep) -> None:
         """Starts from the sweep as it stands, and from the best trial in it."""
         ended = [t for t in sweep.trials if t.ended]
         self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
         if (best := sweep.best) and best.value is not None:
-            self._best = (self._sign * best.value, best.number, best.checkpoint)
+            self._best = _Best(best.value, best.number, best.checkpoint)
 
     def end(
         self,
@@ -107,21 +117,22 @@ class Endings:
         """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""
         loser = live.number if live.epochs else None  # the base's are spared
         if value is not None:
-            mine = (self._sign * value, live.number, live.address)
-            if self._best is None or mine < self._best:
-                loser, self._best = self._best[1] if self._best and self._best[2] else None, mine
+            mine, before = _Best(value, live.number, live.address), self._best
+            if before is None or mine.place(self._direction) < before.place(self._direction):
+                loser, self._best = before.number if before and before.checkpoint else None, mine
         if loser is not None:
             self._saved.strip(loser)
 
     def check_target(self) -> None:
         """Ends the sweep where the best trial reaches the target."""
-        if not self._queue.base_is_open:  # it is never cut off: what was gained is said against it
-            self._rules.check_target(self._best)
+        if self._best and not self._queue.base_is_open:  # the base is never cut off: gains are said against it
+            self._rules.check_target(self._best.number, self._best.value)
 
     def _ending(self, number: int, end: End, at_ms: int, value: float | None) -> TrialEnded:
         """The event of an end; `value` is a completed trial's."""
-        known = [self._best[0]] if self._best else []
-        mine = [] if value is None else [self._sign * value]
+        best_value = self._best.value if self._best else None
+        if is_better(value, best_value, self._direction):
+            best_value = value
         return TrialEnded(
             number=number,
             state=end.state,
@@ -131,7 +142,7 @@ class Endings:
             checkpoint=end.checkpoint,
             at_ms=at_ms,
             place=self._ended,
-            best_value=self._sign * min(known + mine) if known or mine else None,
+            best_value=best_value,
         )
 
 

@@ -2,7 +2,7 @@
 
 from cluster.config import StopConfig
 from cluster.interrupts import Stop
-from lstm.records.objective import Direction, sign_of
+from lstm.records.objective import Direction, is_better
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
 
@@ -12,7 +12,7 @@ class StopRules:
 
     def __init__(self, rules: StopConfig, direction: Direction, stop: Stop) -> None:
         """Prepares them; no trial has failed until they are opened."""
-        self._rules, self._stop, self._sign = rules, stop, sign_of(direction)
+        self._rules, self._stop, self._direction = rules, stop, direction
         self._failed: list[str] = []  # why, of each trial that failed
 
     def open(self, sweep: Sweep) -> None:
@@ -32,8 +32,8 @@ class StopRules:
             text = f"{counted(len(self._failed), 'trial')} failed (search.stop.max_failures), the last: {last}"
             self._stop.now(text, 1)
 
-    def check_target(self, best: tuple[float, int, str] | None) -> None:
-        """Ends the sweep where the best completed trial (value, less is better; number; address) is good enough."""
+    def check_target(self, number: int, value: float) -> None:
+        """Ends the sweep where the value of the best completed trial is good enough."""
         target = self._rules.target
-        if target is not None and best is not None and best[0] <= self._sign * target:
-            self._stop.now(f"trial {best[1]} reached the target {target:g} with {self._sign * best[0]:g}", 0)
+        if target is not None and not is_better(target, value, self._direction):
+            self._stop.now(f"trial {number} reached the target {target:g} with {value:g}", 0)

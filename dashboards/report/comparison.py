@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median, quantiles
 from typing import Any
 
-from lstm.records.objective import Direction, Scalar, sign_of
+from lstm.records.objective import Direction, Scalar, cost
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -83,13 +83,12 @@ def compare(sweeps: Sequence[Sweep]) -> Comparison:
         [_trial_row(sweep, trial, _only(each, trial_columns)) for trial, each in zip(trials, group, strict=True)]
         for sweep, trials, group in zip(sweeps, shown, parameters, strict=True)
     ]
-    sign = {sweep.direction: sign_of(sweep.direction) for sweep in sweeps}
     if not problem:
-        sweep_rows.sort(key=lambda row: _rank(row.best, sign[row.direction]))
+        sweep_rows.sort(key=lambda row: cost(row.best, row.direction))
         trial_rows = [[row for group in trial_rows for row in group]]
     for group in trial_rows:
         directions = {sweep.name: sweep.direction for sweep in sweeps}
-        group.sort(key=lambda row: (*_rank(row.value, sign[directions[row.sweep]]), row.trial))
+        group.sort(key=lambda row: (cost(row.value, directions[row.sweep]), row.trial))
     flat = tuple(row for group in trial_rows for row in group)
     return Comparison(tuple(sweep_rows), flat, sweep_columns, trial_columns, problem)
 
@@ -100,11 +99,6 @@ def _problem(sweeps: Sequence[Sweep]) -> str:
         return ""
     each = "; ".join(f"{sweep.name}: {sweep.direction} {sweep.metric}" for sweep in sweeps)
     return f"These sweeps can't be ranked together, they search for different things ({each})."
-
-
-def _rank(value: float | None, sign: int) -> tuple[bool, float]:
-    missing = value is None or math.isnan(value)
-    return (missing, 0.0 if value is None or missing else sign * value)
 
 
 def _parameters(trial: Trial) -> dict[str, Any]:
@@ -141,8 +135,7 @@ def _only(parameters: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]
 
 
 def _sweep_row(sweep: Sweep, parameters: Mapping[str, Scalar]) -> SweepRow:
-    done = [t.value for t in sweep.trials if t.state == "COMPLETE" and not t.diverged and t.value is not None]
-    values = sorted(value for value in done if math.isfinite(value))
+    values = sorted(t.ranked for t in sweep.trials if t.ranked is not None and math.isfinite(t.ranked))
     durations = [t.duration_s for t in sweep.trials if t.duration_s is not None]
     best = sweep.best
     return SweepRow(

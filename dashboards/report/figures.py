@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from dashboards.report.axes import axis_of, finite, is_log, scale_y, short_names, text_of
 from lstm.records.figures import Curve, Forecast, HeatMap, Picture
-from lstm.records.objective import Direction, sign_of
+from lstm.records.objective import Direction, cost, is_better
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.verdict.verdict import Verdict
@@ -59,12 +59,9 @@ def thinned(sweep: Sweep) -> list[Trial]:
     return [*best, *(rest[i * len(rest) // room] for i in range(room))]
 
 
-def rank(trial: Trial, direction: Direction) -> tuple[bool, bool, float, int]:
+def rank(trial: Trial, direction: Direction) -> tuple[float, float, int]:
     """Sorts trials: completed ones, the best first, then the others."""
-    value = trial.value
-    missing = value is None or not math.isfinite(value)
-    signed = 0.0 if value is None or missing else value * sign_of(direction)
-    return (trial.state != "COMPLETE" or trial.diverged, missing, signed, trial.number)
+    return (cost(trial.ranked, direction), cost(trial.value, direction), trial.number)
 
 
 def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Mapping[str, Any]) -> None:
@@ -129,16 +126,15 @@ def front(sweep: Sweep) -> go.Figure | None:
 
 
 def _running(values: Sequence[float], direction: Direction) -> list[float]:
-    pick = min if direction == "minimize" else max
     best: list[float] = []
     for value in values:
-        best.append(pick(best[-1], value) if best else value)
+        best.append(best[-1] if best and not is_better(value, best[-1], direction) else value)
     return best
 
 
 def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
     """What was searched against what it gave, a line per completed trial; None where nothing is to be seen."""
-    done = [t for t in sweep.trials if t.state == "COMPLETE" and not t.diverged and finite(t.value) is not None]
+    done = [t for t in sweep.trials if finite(t.ranked) is not None]
     done = sorted(done, key=lambda trial: rank(trial, sweep.direction))[:MAX_LINES]
     names = list(dict.fromkeys(name for trial in done for name in trial.settings))
     if len(done) < 2 or not names:
@@ -172,12 +168,12 @@ def choices(sweep: Sweep, name: str) -> go.Figure | None:
     """The values that each choice of a categorical setting gave, the best median on top; None where there is one."""
     found: dict[str, list[float]] = {}
     for trial in sweep.trials:
-        value = finite(trial.value)
-        if trial.state == "COMPLETE" and not trial.diverged and value is not None and name in trial.settings:
+        value = finite(trial.ranked)
+        if value is not None and name in trial.settings:
             found.setdefault(text_of(trial.settings[name]), []).append(value)
     if len(found) < 2:
         return None
-    ordered = sorted(found.items(), key=lambda item: median(item[1]), reverse=sweep.direction == "minimize")
+    ordered = sorted(found.items(), key=lambda item: cost(median(item[1]), sweep.direction), reverse=True)
     figure = _figure(110 + 44 * len(ordered), html.escape(sweep.metric), "")
     for choice, values in ordered:
         figure.add_box(

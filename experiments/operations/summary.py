@@ -5,7 +5,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
-from lstm.records.objective import sign_of
+from lstm.records.objective import best as best_of
+from lstm.records.objective import is_better
 from lstm.records.sweep import BASE, Sweep
 from lstm.tasks import registry as tasks
 
@@ -93,13 +94,8 @@ def _front(sweep: Sweep) -> dict[str, Any]:
 
 def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
     """The pruned trial, if any, that had a better epoch than the best completed one: its pruner saw later ones."""
-    sign, best = sign_of(sweep.direction), sweep.best
-    pruned = [
-        (sign * t.value, t) for t in sweep.counted if t.state == "PRUNED" and not t.diverged and t.value is not None
-    ]
-    if best is None or best.value is None or not pruned:
-        return None
-    value, trial = min(pruned, key=lambda pair: (pair[0], pair[1].number))
-    if value >= sign * best.value:
+    pruned = [t for t in sweep.counted if t.state == "PRUNED" and not t.diverged]
+    trial = best_of(pruned, lambda t: t.value, sweep.direction)
+    if sweep.best is None or trial is None or not is_better(trial.value, sweep.best.value, sweep.direction):
         return None
     return {"trial": trial.number, "value": trial.value, "epoch": trial.best_epoch}

@@ -31,7 +31,7 @@ from lstm.records.events import (
     TrialProbed,
     TrialStarted,
 )
-from lstm.records.objective import Direction, sign_of
+from lstm.records.objective import Direction, is_better
 from lstm.records.state import TrialState, counts
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
@@ -69,7 +69,7 @@ class Screen:
         """Prepares the screen; it shows from entering the context to leaving it. `log` gets the plain lines too."""
         self._log = log
         self._console, self._name, self._n_trials, self._max_epochs = console, name, n_trials, max_epochs
-        self._sign = sign_of(direction)
+        self._direction = direction
         self._running: dict[int, _Row] = {}
         self._states: Counter[str] = Counter()
         self._best: TrialEnded | None = None
@@ -203,10 +203,8 @@ class Screen:
         return f"trial {event.number} lost in attempt {event.attempt}: {event.reason}; it is tried again"
 
     def _is_best(self, event: TrialEnded) -> bool:
-        if event.state != "COMPLETE" or event.value is None:
-            return False
         before = self._best.value if self._best else None
-        return before is None or self._sign * event.value < self._sign * before
+        return event.state == "COMPLETE" and is_better(event.value, before, self._direction)
 
     def render(self) -> RenderableType:
         """The live table."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lstm.records.objective import Direction, sign_of
+from lstm.records.objective import Direction, best
 
 Judged = Literal["validation", "test"]
 Why = Literal["max_epochs", "patience", "target_loss", "diverged"]
@@ -44,9 +44,7 @@ def same(one: float | None, other: float | None) -> bool:
 
 def best_epoch(history: Iterable[Epoch], direction: Direction) -> Epoch | None:
     """The epoch whose value is the trial's: the first of the best among those that did not diverge."""
-    finite = [e for e in history if math.isfinite(e.value) and e.stop != "diverged"]
-    sign = sign_of(direction)
-    return min(finite, key=lambda e: (sign * e.value, e.number), default=None)
+    return best((e for e in history if e.stop != "diverged"), lambda e: e.value, direction)
 
 
 def epochs_s(history: Iterable[Epoch]) -> float:

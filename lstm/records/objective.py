@@ -1,15 +1,30 @@
-"""Metrics and what a sweep optimizes; scalars."""
+"""Metrics and what a sweep optimizes; which of two values is better, and which of many is the best; scalars."""
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple, TypeVar
 
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
+T = TypeVar("T")
 
 
-def sign_of(direction: Direction) -> int:
-    """What a value is multiplied with, so that less is better."""
-    return 1 if direction == "minimize" else -1
+def cost(value: float | None, direction: Direction) -> float:
+    """Orders values: less is better. Infinity where there is no value, or it is not finite."""
+    if value is None or not math.isfinite(value):
+        return math.inf
+    return value if direction == "minimize" else -value
+
+
+def is_better(value: float | None, than: float | None, direction: Direction) -> bool:
+    """Whether a value is better than another; any finite value is better than none."""
+    return cost(value, direction) < cost(than, direction)
+
+
+def best(among: Iterable[T], value: Callable[[T], float | None], direction: Direction) -> T | None:
+    """What has the best value, the first of equals; None where nothing has a finite one."""
+    least = min(among, key=lambda each: cost(value(each), direction), default=None)
+    return least if least is not None and math.isfinite(cost(value(least), direction)) else None
 
 
 class Metric(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lstm.records.events import TrialEnded, TrialProbed
 from lstm.records.goodput import BESIDE, Goodput, Spent
-from lstm.records.objective import Direction, Objective, sign_of
+from lstm.records.objective import Direction, Objective, best, cost, is_better
 from lstm.records.trial import Trial
 
 BASE = "base/"  # before the metrics of the spec's own settings, beside those of the best trial: `base/test/loss`
@@ -34,7 +34,7 @@ class Sweep:
         """Whether the best trial is as good as a target, where there is one."""
         if target is None or self.best is None or self.best.value is None:
             return False
-        return self.best.value <= target if self.direction == "minimize" else self.best.value >= target
+        return not is_better(target, self.best.value, self.direction)
 
     @property
     def replaced(self) -> frozenset[int]:
@@ -95,11 +95,10 @@ class Sweep:
         """
         if self.second is None:
             return []
-        signs = (sign_of(self.direction), sign_of(self.second.direction))
         done = [
-            ((signs[0] * t.value, signs[1] * t.second), t)
+            ((cost(t.ranked, self.direction), cost(t.second, self.second.direction)), t)
             for t in self.counted
-            if t.state == "COMPLETE" and not t.diverged and t.value is not None and t.second is not None
+            if t.ranked is not None and t.second is not None
         ]
         front: list[Trial] = []
         lowest = math.inf
@@ -146,10 +145,4 @@ class Sweep:
         return [found[number] for number in sorted(found)]
 
     def _best(self, among: Iterable[Trial]) -> Trial | None:
-        done = [
-            (t.value, t)
-            for t in among
-            if t.state == "COMPLETE" and not t.diverged and t.value is not None and not math.isnan(t.value)
-        ]
-        sign = sign_of(self.direction)
-        return min(done, key=lambda pair: (sign * pair[0], pair[1].number), default=(None, None))[1]
+        return best(sorted(among, key=lambda t: t.number), lambda t: t.ranked, self.direction)

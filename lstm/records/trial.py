@@ -48,6 +48,11 @@ class Trial:
         return self.derived is not None and self.derived.purpose == "retry"
 
     @property
+    def ranked(self) -> float | None:
+        """The value that it is compared by with others: None unless it completed, did not diverge, and has one."""
+        return self.value if self.state == "COMPLETE" and not self.diverged else None
+
+    @property
     def ended(self) -> bool:
         """Whether it will not run again."""
         return self.state not in ("WAITING", "RUNNING")

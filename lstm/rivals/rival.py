@@ -1,6 +1,5 @@
 """What every rival has: how it is fitted, what of it is kept, how it is judged."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +9,7 @@ import numpy as np
 from lstm.config.trial import TrialConfig
 from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
-from lstm.records.objective import Scalar, sign_of
+from lstm.records.objective import Scalar, cost
 
 SEED = 0  # of samples: whatever a trial draws, its rivals are the same
 
@@ -75,9 +74,8 @@ class Forecasting(Rival, Protocol):
 
 def rank(metrics: Mapping[str, float], config: TrialConfig) -> tuple[float, float]:
     """What candidates are ordered by on validation, the best first: by the metric searched for, then by the loss."""
-    loss, metric = metrics["loss"], config.metric.removeprefix("val/")
-    value = sign_of(config.direction) * metrics[metric] if metric in metrics else loss
-    return (value if math.isfinite(value) else math.inf, loss if math.isfinite(loss) else math.inf)
+    loss, metric = cost(metrics["loss"], "minimize"), config.metric.removeprefix("val/")
+    return (cost(metrics[metric], config.direction) if metric in metrics else loss, loss)
 
 
 def sample(numbers: np.ndarray, most: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Epoch, State, Why
+from lstm.records.objective import is_better
 from lstm.tasks import registry as tasks
 from lstm.training.optimizers import optimizer_of, schedule_of
 
@@ -106,7 +107,7 @@ class Run:
         self._advance_schedule(metrics["val/loss"])
         value = metrics[self.config.metric]
         finite = math.isfinite(metrics["train/loss"]) and math.isfinite(metrics["val/loss"]) and math.isfinite(value)
-        if finite and (self.best_epoch == 0 or self._better(value, self.best_value)):
+        if finite and is_better(value, self.best_value, self.config.direction):
             self.best_epoch, self.best_value, self.best_weights = number, value, _copy(self.network.state_dict())
         stop = self._stop(number, metrics["val/loss"], finite=finite)
         epoch = Epoch(number, metrics, value, time.time_ns() // 1_000_000, stop)
@@ -168,9 +169,6 @@ class Run:
         if training.patience is not None and number - self.best_epoch >= training.patience:
             return "patience"
         return "max_epochs" if number >= training.max_epochs else None
-
-    def _better(self, value: float, than: float) -> bool:
-        return value < than if self.config.direction == "minimize" else value > than
 
     def _state(self, number: int) -> State:
         return State(

@@ -2,7 +2,7 @@
 
 import math
 
-from lstm.records.objective import sign_of
+from lstm.records.objective import is_better
 from lstm.verdict.interval import Difference
 from lstm.verdict.verdict import Row, Verdict
 
@@ -115,7 +115,7 @@ def worse_than_base(found: Verdict) -> bool:
     row, network = found.base, found.network
     if not found.searched or row is None or network is None or row.test is None or network.test is None:
         return False
-    return sign_of(found.direction) * network.test > sign_of(found.direction) * row.test
+    return is_better(row.test, network.test, found.direction)
 
 
 def another(found: Verdict) -> str:

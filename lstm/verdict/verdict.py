@@ -13,7 +13,7 @@ import numpy as np
 
 from lstm.judging.items import PARTS, Blocks, Items
 from lstm.records.epoch import Judged
-from lstm.records.objective import Direction, sign_of
+from lstm.records.objective import Direction, best, cost, is_better
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 from lstm.verdict.interval import Difference, Unit, compare
@@ -115,9 +115,9 @@ def verdict(judged: Judgements) -> Verdict:
     ]
     rows.sort(key=lambda row: bool(row.why) and row.role != "front")  # the order is kept otherwise
     rivals = [row for row in rows if row.role == "rival" and not row.why]
-    best = _best(rivals, "validation", direction)
-    on_test = _best(rivals, "test", direction)
-    surpassed = best is not None and on_test is not None and _surpasses(on_test.test, best.test, direction)
+    first = best(rivals, lambda row: row.validation, direction)
+    on_test = best(rivals, lambda row: row.test, direction)
+    surpassed = first is not None and on_test is not None and is_better(on_test.test, first.test, direction)
     return Verdict(
         metric=metric,
         direction=direction,
@@ -125,7 +125,7 @@ def verdict(judged: Judgements) -> Verdict:
         length=judged.blocks.length,
         searched=judged.searched,
         rows=tuple(rows),
-        best=best.name if best else "",
+        best=first.name if first else "",
         best_on_test=on_test.name if on_test and surpassed else "",
         no_base=judged.no_base,
         second=next(iter(judged.second), ""),
@@ -261,7 +261,7 @@ def _of_figures(
         return Difference(metric, "%", 100 * (1 - ours / theirs))
     if direction == "maximize" and in_points:
         return Difference(metric, "points", 100 * (ours - theirs))
-    return Difference(metric, "metric", sign_of(direction) * (theirs - ours))
+    return Difference(metric, "metric", cost(theirs, direction) - cost(ours, direction))
 
 
 def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Difference | None:
@@ -282,16 +282,6 @@ def _figure(entry: Entry, part: Literal["validation", "test"], metric: str) -> f
     if figure is None and items is not None and metric in items.errors:
         figure = items.mean(metric)
     return figure if figure is not None and math.isfinite(figure) else None
-
-
-def _best(rows: Sequence[Row], part: Literal["validation", "test"], direction: Direction) -> Row | None:
-    """The best of a part; of equals the first."""
-    known = [(sign_of(direction) * value, row) for row in rows if (value := getattr(row, part)) is not None]
-    return min(known, key=lambda pair: pair[0], default=(None, None))[1]
-
-
-def _surpasses(one: float | None, other: float | None, direction: Direction) -> bool:
-    return one is not None and (other is None or sign_of(direction) * one < sign_of(direction) * other)
 
 
 def _coinciding(entries: Sequence[Entry]) -> list[list[Entry]]:
