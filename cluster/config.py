@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.config.section import Section
+from lstm.config.section import Section, Since
 from lstm.records.objective import Direction, Scalar
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -219,7 +219,7 @@ class SearchConfig(Section):
         description="What is compared: val/loss, or another metric of the task; a trial's value is its best epoch's.",
     )
     direction: Direction = Field("minimize", description="Which way the metric is better.")
-    second_objective: SecondObjective | None = Field(
+    second_objective: Annotated[SecondObjective | None, Since("2026-11-25")] = Field(
         None, description="Searched for beside the metric: `best` and the report show the Pareto front of both."
     )
     n_trials: int = Field(

@@ -31,17 +31,6 @@ MOST_ROUNDS = 20  # what gives way may have others give way
 # What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
 FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage", "data.path")
 
-# Fields younger than the first sweeps, with the defaults that say what those did: at its default such a field is left
-# out of what is compared, so that a sweep made before there was the field is the same sweep still. Only ever added to.
-YOUNGER: Mapping[str, Any] = {
-    "model.variant": None,
-    "model.bidirectional": False,
-    "model.forget_bias": None,
-    "search.second_objective": None,
-    "training.warmup_steps": 0,
-    "training.input_noise": 0,
-}
-
 
 @dataclass(frozen=True)
 class Spec:
@@ -138,7 +127,8 @@ def comparable(spec: Spec) -> dict[str, Any]:
     """All that must not change between runs of a sweep, by dotted path: changed, its trials can't be compared."""
     flat = dict(_flat(spec.written, ()))
     fixed = (path for path in sorted(flat) if not any(_below(path, free) for free in FREE))
-    own = {path: flat[path] for path in fixed if path not in YOUNGER or flat[path] != YOUNGER[path]}
+    younger = dict(spec.experiment.younger())
+    own = {path: flat[path] for path in fixed if path not in younger or flat[path] != younger[path]}
     return own | {f"the code in {file}, SHA-256,": digest for file, digest in sorted(spec.document.code.items())}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lstm.config.code import REFERENCE
-from lstm.config.section import Section
+from lstm.config.section import Section, Since
 from lstm.records.errors import Fault
 
 Variant = Literal[
@@ -20,6 +20,7 @@ Variant = Literal[
     "no_peepholes",
     "full_gate_recurrence",
 ]
+ForgetBias = Annotated[float, Field(ge=-100, le=100)] | Literal["chrono"]
 
 
 class ModelConfig(Section):
@@ -31,17 +32,17 @@ class ModelConfig(Section):
         "Class(input_size, hidden_size), one layer in one direction, from inputs (batch, time, input) and a state "
         "(None at the start) to outputs (batch, time, hidden_size) and a state.",
     )
-    variant: Variant | None = Field(
+    variant: Annotated[Variant | None, Since("2026-11-24")] = Field(
         None,
         description='A variant of "LSTM: A Search Space Odyssey" (Greff et al., 2017) in place of torch.nn.LSTM: '
         "vanilla has peepholes, each other one differs from it in what its name says.",
     )
     hidden_size: int = Field(64, ge=1, le=8192, description="Units of each layer, in each direction.")
     num_layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
-    bidirectional: bool = Field(
+    bidirectional: Annotated[bool, Since("2026-11-24")] = Field(
         False, description="Read the look-back backwards, too, with weights of its own; twice the units go on."
     )
-    forget_bias: Annotated[float, Field(ge=-100, le=100)] | Literal["chrono"] | None = Field(
+    forget_bias: Annotated[ForgetBias | None, Since("2026-11-24")] = Field(
         None,
         description="Where the LSTM's forget gate starts: a bias, or chrono (Tallec and Ollivier, 2018) for memories "
         "of 1 step to one less than a sequence (the look-back) has; torch.nn's own start when absent.",

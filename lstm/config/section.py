@@ -1,7 +1,8 @@
 """What all sections share: their base, and that of each task's `data`."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,10 +15,30 @@ if TYPE_CHECKING:
 Column = Annotated[str, Field(min_length=1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Marks a field that is younger than the first sweeps. Its default says what was done before there was the field.
+
+    At its default such a field is left out of what is compared: a sweep that was begun before it is the same sweep.
+    """
+
+    day: str  # on which it came, as 2026-11-24
+
+
 class Section(BaseModel):
     """A part of a spec: immutable, strictly typed, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    def younger(self, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+        """The dotted path and the default of each field marked with `Since`, of the sections within too."""
+        for name, field in type(self).model_fields.items():
+            if any(isinstance(mark, Since) for mark in field.metadata):
+                yield ".".join((*at, name)), field.get_default(call_default_factory=True)
+            value = getattr(self, name)
+            for key, part in value.items() if isinstance(value, dict) else [("", value)]:
+                if isinstance(part, Section):
+                    yield from part.younger((*at, name, key) if key else (*at, name))
 
 
 class Data(Section):

@@ -1,11 +1,11 @@
 """The sections `training` and `probe` of a spec."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.config.section import Section
+from lstm.config.section import Section, Since
 from lstm.records.errors import Fault, Idle
 
 
@@ -54,13 +54,13 @@ class TrainingConfig(Section):
     gradient_clip: float | None = Field(
         1.0, gt=0, le=1e6, description="Largest 2-norm of the gradient of all weights; null leaves it as it is."
     )
-    warmup_steps: int = Field(
+    warmup_steps: Annotated[int, Since("2026-11-23")] = Field(
         0,
         ge=0,
         le=100_000,
         description="First steps of each sequence that only build the initial state: no loss and no gradient there.",
     )
-    input_noise: float = Field(
+    input_noise: Annotated[float, Since("2026-11-24")] = Field(
         0.0,
         ge=0,
         le=100,

@@ -4,13 +4,13 @@ Rules are in `faults`, apart from the models, so that all errors of a spec can b
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig, model_faults
-from lstm.config.section import Data, Section
+from lstm.config.section import Data, Section, Since
 from lstm.config.tasks import SECTIONS, Task, section_of
 from lstm.config.training import TrainingConfig, training_faults
 from lstm.records.errors import Fault
@@ -28,18 +28,21 @@ class TrialConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
     direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
-    # No spec has these. What an earlier version wrote lacks the loss, and has the one that was taken then.
-    code: dict[str, str] = Field(default_factory=dict, description="SHA-256 of each file of the user's, by its name.")
-    loss_on: LossOn = Field("all", description="Targets that count in training: all, or those that were measured.")
+    # No spec has these.
+    code: Annotated[dict[str, str], Since("2026-11-29")] = Field(
+        default_factory=dict, description="SHA-256 of each file of the user's, by its name."
+    )
+    loss_on: Annotated[LossOn, Since("2026-11-29")] = Field(
+        "all", description="Targets that count in training: all, or those that were measured."
+    )
 
     @model_serializer(mode="wrap")
     def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """As the version wrote it that began the sweep: its trials are the same whoever goes on with them."""
         tree: dict[str, Any] = write(self)
-        if self.loss_on == "all":
-            tree.pop("loss_on", None)
-        if not self.code:
-            tree.pop("code", None)
+        for path, default in self.younger():
+            if path in tree and tree[path] == default:  # its own fields; those of sections were always written
+                tree.pop(path)
         return tree
 
     @model_validator(mode="before")

@@ -9,10 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.config import SearchConfig
-from experiments.spec.loader import YOUNGER, comparable, load, spec_hash, warnings
-from lstm.config.model import ModelConfig
-from lstm.config.training import TrainingConfig
+from experiments.spec.loader import comparable, load, spec_hash, warnings
 from lstm.records.errors import BadInput
 
 
@@ -143,11 +140,21 @@ def test_a_younger_field_off_its_default_is_another_sweep(spec):
     assert {path: value for path, value in new.items() if path in old} == old
 
 
-def test_younger_fields_are_left_out_at_the_defaults_they_have():
-    sections = {"model": ModelConfig, "training": TrainingConfig}
-    defaults = {f"{s}.{n}": field.default for s, kind in sections.items() for n, field in kind.model_fields.items()}
-    defaults["search.second_objective"] = SearchConfig.model_fields["second_objective"].default
-    assert YOUNGER.items() <= defaults.items()
+def test_a_field_says_itself_that_it_is_younger_and_what_was_done_before(spec):
+    """Only ever added to: a mark or a default that changes makes other sweeps of those that were begun before."""
+    first = {
+        "model.variant": None,
+        "model.bidirectional": False,
+        "model.forget_bias": None,
+        "search.second_objective": None,
+        "training.warmup_steps": 0,
+        "training.input_noise": 0,
+    }
+    made = spec().experiment
+    assert first.items() <= dict(made.younger()).items()
+    assert dict(made.base.younger()).items() >= {"code": {}, "loss_on": "all"}.items()
+    assert not {"code", "loss_on"} & made.base.model_copy(update={"loss_on": "all"}).model_dump().keys()
+    assert made.base.model_copy(update={"loss_on": "measured"}).model_dump()["loss_on"] == "measured"
 
 
 def test_the_hash_changes_with_what_must_stay(spec):
