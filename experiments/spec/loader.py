@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -64,21 +64,24 @@ def load(
         return execute(document) if execute else document
 
     document, fits = read(), list[reconcile.Fit]()
-    parts, faults = first = _checked(document)
+    checked = first = _checked(document)
+    faults = checked.faults
     broken = _broken(path, environment) if faults and overrides else {fault.path for fault in faults}
     for _ in range(MOST_ROUNDS if overrides else 0):
-        if not (more := reconcile.of(faults, broken, document, parts)):
+        if not (more := reconcile.of(faults, broken, document, checked.parts)):
             break
         fits += more
         document = read(changes=[(each.at, each.value) for each in fits])
-        parts, faults = _checked(document)
+        checked = _checked(document)
+        faults = checked.faults
     passed = reconcile.passed(faults, broken, document, begun=begun)
     if len(passed) < len(faults):
-        known = {fault.path for fault in first[1]}
+        known = {fault.path for fault in first.faults}
         if not known >= {fault.path for fault in faults}:  # what came of giving way is not the user's fault
-            raise read().refuse(first[1])
+            raise read().refuse(first.faults)
         raise document.refuse(fault for fault in faults if fault not in passed)
-    experiment = of_task(document.filled).model_validate(document.filled).with_code(document.code)
+    assert checked.whole is not None  # a fault of a single section is never passed
+    experiment = checked.whole.with_code(document.code)
     written = _unfilled(experiment.model_dump(), document.written, document.filled)
     notes = (*reconcile.notes(fits, experiment.model_dump()), *passed.values())
     return Spec(experiment, written, document, folder_of(path), notes)
@@ -100,10 +103,10 @@ def sections(
     if not document.lacking:
         spec = load(path, overrides, environment, begun=begun)
         return {name: getattr(spec.experiment, name) for name in type(spec.experiment).model_fields}, spec.document
-    parts, faults = _sections(document)
-    if wrong := [fault for fault in faults if not begun and not document.without(fault.path)]:
+    checked = _sections(document)
+    if wrong := [fault for fault in checked.faults if not begun and not document.without(fault.path)]:
         raise document.refuse(wrong)
-    return parts, document
+    return checked.parts, document
 
 
 def warnings(spec: Spec) -> list[str]:
@@ -148,26 +151,35 @@ def spec_hash(comparable: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _checked(document: Document) -> tuple[dict[str, Any], list[Fault]]:
-    """The sections that are valid in themselves, and all that is wrong with a document."""
-    parts, faults = _sections(document)
-    return parts, list(dict.fromkeys([*faults, *rules.faults(parts, document)]))
+class _Checked(NamedTuple):
+    """A document that was validated."""
+
+    whole: Experiment | None  # None unless each section is valid in itself
+    parts: dict[str, Any]  # the sections that are
+    faults: list[Fault]
+
+
+def _checked(document: Document) -> _Checked:
+    """All that is wrong with a document, in its sections and across them."""
+    found = _sections(document)
+    faults = dict.fromkeys([*found.faults, *rules.faults(found.parts, document)])
+    return found._replace(faults=list(faults))
 
 
 def _broken(path: Source, environment: Mapping[str, str]) -> set[str]:
     """The paths of all that is wrong in the file alone; none where it can't be filled in without the overrides."""
     try:
-        return {fault.path for fault in _checked(yaml_file.read(path, (), environment))[1]}
+        return {fault.path for fault in _checked(yaml_file.read(path, (), environment)).faults}
     except BadInput:
         return set()
 
 
-def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:
-    """Validate all sections; returns those that are valid in themselves, and what is wrong with the others."""
+def _sections(document: Document) -> _Checked:
+    """Validates each section in itself."""
     filled, kind = document.filled, of_task(document.filled)
     try:
         whole = kind.model_validate(filled)
-        return {name: getattr(whole, name) for name in kind.model_fields}, []
+        return _Checked(whole, {name: getattr(whole, name) for name in kind.model_fields}, [])
     except ValidationError as error:
         errors = error.errors(include_url=False)
     if any(e["loc"][:1] == ("task",) for e in errors):  # what `data` should hold is then unknown
@@ -181,7 +193,7 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Fault]]:
         for name, info in kind.model_fields.items()
         if name not in broken and (name in filled or not info.is_required())
     }
-    return parts, list(messages.tell(errors, document))
+    return _Checked(None, parts, list(messages.tell(errors, document)))
 
 
 @cache

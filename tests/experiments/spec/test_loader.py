@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.spec.experiment import Experiment
 from experiments.spec.loader import comparable, load, spec_hash, warnings
 from lstm.records.errors import BadInput
 
@@ -233,3 +234,15 @@ def test_a_mutated_spec_loads_or_is_bad_input(right, core, tmp_path_factory, see
         told = str(error)
     assert told
     assert "hunter2" not in told
+
+
+def test_a_right_spec_is_validated_once(spec, monkeypatch):
+    validated, validate = [], Experiment.model_validate.__func__
+
+    def counting(kind, tree):
+        validated.append(kind.__name__)
+        return validate(kind, tree)
+
+    monkeypatch.setattr(Experiment, "model_validate", classmethod(counting))
+    assert spec().experiment.name == "mauna-loa-co2"
+    assert validated == ["Experiment_forecast"]
