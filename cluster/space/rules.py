@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cluster.config import AnyDimension, CategoricalDimension, IntDimension, SearchConfig
-from cluster.space.suggest import Settings, Space, active, ends_of, listed, same
+from cluster.space.suggest import Settings, Space, active, ends_of, filled, listed, same
 from lstm.config import trial as lstm_config
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data
@@ -171,11 +171,8 @@ def _end_fault(
 
 
 def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    trees = {name: section.model_dump() for name, section in base.items()}
-    for path, value in settings.items():
-        section, field = path.split(".")
-        if section in trees:
-            trees[section][field] = value
+    there = {path: value for path, value in settings.items() if path.split(".")[0] in base}
+    trees = filled({name: section.model_dump() for name, section in base.items()}, there)
     return {name: type(base[name]).model_validate(tree) for name, tree in trees.items()}
 
 

@@ -80,17 +80,22 @@ def resolve(base: TrialConfig, settings: Settings) -> TrialConfig:
     Raises:
         ValidationError: a setting is not valid where it stands; `faults` finds that beforehand.
     """
-    tree = base.model_dump()
+    return TrialConfig.model_validate(filled(base.model_dump(), settings))
+
+
+def filled(tree: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Sections as plain data with the settings filled in; what is not a field's is shared with the original."""
+    made = {name: dict(part) if isinstance(part, dict) else part for name, part in tree.items()}
     for path, value in settings.items():
         section, field = path.split(".")
-        tree[section][field] = value
-    return TrialConfig.model_validate(tree)
+        made[section][field] = value
+    return made
 
 
 class Resolver:
     """What `resolve` makes, as plain nested data, for the settings of many trials of one base: without checking each.
 
-    The settings are a study's, which were valid when they were suggested. What is not a field's is shared between them.
+    The settings are a study's, which were valid when they were suggested.
     """
 
     def __init__(self, base: TrialConfig) -> None:
@@ -100,11 +105,7 @@ class Resolver:
 
     def __call__(self, settings: Settings) -> dict[str, Any]:
         """The base configuration with the settings filled in."""
-        tree = {name: dict(part) if isinstance(part, dict) else part for name, part in self._tree.items()}
-        for path, value in settings.items():
-            section, field = path.split(".")
-            tree[section][field] = self._plain(path, value)
-        return tree
+        return filled(self._tree, {path: self._plain(path, value) for path, value in settings.items()})
 
     def _plain(self, path: str, value: Scalar) -> Scalar:
         """A setting as its field keeps it: a whole number may be a real field's; all else is taken as it is."""
