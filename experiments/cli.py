@@ -143,13 +143,14 @@ def _sayable(value: Any) -> Any:
 
 
 @main.command()
-@click.argument("data", metavar="DATA")
-@click.option("--output", metavar="FILE", help="The spec to write.  [default: DATA's name with .yaml]")
+@click.argument("data", metavar="FILE...", nargs=-1, required=True)
+@click.option("--output", metavar="FILE", help="The spec to write.  [default: the first FILE's name with .yaml]")
+@click.option("--task", metavar="TASK", help="Draft it for this task.  [default: the one that recognises the data]")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @JSON
 @HOME
 def new(**arguments: Any) -> int | None:
-    """Look at a CSV or Parquet file and write a first spec for it."""
+    """Look at a table or a text and write a first spec for it."""
     return _verb("new", **arguments)
 
 

@@ -1,6 +1,7 @@
 """A user's own files that a spec names as `FILE.py:Class`: which there are, and how they come to be executed.
 
-Only `plan`, `run`, `train`, `predict` and `probe` execute them, and never one that lies in a home or a store.
+Only `plan`, `run`, `train`, `predict` and `probe` execute them (and `new`, where its `--task` names one), and never one
+that lies in a home or a store.
 """
 
 from collections.abc import Iterator, Mapping

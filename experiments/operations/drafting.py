@@ -1,21 +1,25 @@
-"""A first spec for a file of data, written so that it runs as it is."""
+"""A first spec for files of data, written so that it runs as it is."""
 
+import difflib
 import os
 import re
 import secrets
 import shlex
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import new_spec
+from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
-from lstm.config.forecast import ForecastData
-from lstm.data import forecast as forecast_data
-from lstm.data.profile.profile import Profile, profile
+from lstm.config.code import execute, file_of, is_reference, read
+from lstm.data.profile.files import File
 from lstm.records.errors import BadInput
+from lstm.tasks import registry as tasks
+from lstm.tasks.base import Task
+
+AnyTask = Task[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,58 +28,125 @@ class Written:
 
     path: Path
     name: str  # of the sweep
+    task: str
+    task_why: str  # why the data are this task's
     found: Mapping[str, str]  # a word and a sentence each, in the order to show them
     next: tuple[str, ...]  # commands
     windows: Mapping[str, int]  # by part
     warnings: tuple[str, ...]  # what is likely wrong in the data
-    profile: Profile
+    facts: Mapping[str, Any]  # what was found, as values
+    counted: str  # what the size of a part is told in
 
     def document(self) -> dict[str, Any]:
         """The same for --json."""
-        facts = asdict(self.profile) | {"path": str(self.profile.path)}
         return {
             "spec": str(self.path),
             "name": self.name,
+            "task": self.task,
+            "task_why": self.task_why,
             "found": dict(self.found),
             "next": list(self.next),
             "windows": dict(self.windows),
             "warnings": list(self.warnings),
-            "data": facts,
+            "data": dict(self.facts),
         }
 
 
-def new(data_path: str | Path, output: str | Path | None = None, *, force: bool = False) -> Written:
-    """Writes a spec for a CSV or Parquet file, by default beside where the user stands, named like the data.
+def new(
+    data: str | Path | Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    task: str | None = None,
+    force: bool = False,
+) -> Written:
+    """Writes a spec for a file, or for files that are one data set, by default beside where the user stands.
+
+    It is named like the first of them. The task is the one that recognises them, or the one that is given, which may
+    be a user's own as FILE.py:Class.
 
     Raises:
-        BadInput: the data hold no series to forecast, or the spec's file is there and `force` is not; nothing
-            was written.
+        BadInput: no task recognises them, or several do, or there is too little in them, or the spec's file is there
+            and `force` is not; nothing was written.
     """
-    source = Path(data_path)
-    target = Path(output) if output else Path(f"{source.stem}.yaml")
-    _check_target(target, source, force=force)
-    found = profile(source)
-    name = _name(target)
-    path, schema = _relative(source, target.parent), _schema(target.parent)
-    text = new_spec.compose(found, new_spec.choose(found), name=name, path=path, schema=schema)
-    windows, doubts = _checked(text, target)
+    sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
+    target = Path(output) if output else Path(f"{sources[0].stem}.yaml")
+    _check_target(target, sources, force=force)
+    files = [File(source).checked() for source in sources]
+    chosen, who, why = _given(files, task) if task else _recognising(files)
+    draft = who.draft(files)
+    folder = target.parent
+    named = _from(chosen, folder)
+    name, paths = _name(target, named), {source: _relative(source, folder) for source in sources}
+    text = new_spec.compose(draft, task=named, name=name, paths=paths, schema=_schema(folder))
+    windows, doubts = _checked(text, target, who)
     _write(target, text)
     quoted = shlex.quote(str(target))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
-    return Written(target, name, new_spec.summarise(found), commands, windows, doubts, found)
+    return Written(target, name, named, why, draft.found, commands, windows, doubts, draft.facts, who.counted)
+
+
+# --- The task ---------------------------------------------------------------------------------------------
+
+
+def _recognising(files: Sequence[File]) -> tuple[str, AnyTask, str]:
+    """The one task that recognises the files: its name, itself, and why."""
+    seen = tasks.recognising(files)
+    able = [name for name, recognition in seen.items() if recognition.fits]
+    if len(able) == 1:
+        return able[0], tasks.TASKS[able[0]], seen[able[0]].why
+    told = "; ".join(f"{name}: {each.why}" for name, each in seen.items() if each.fits or not able)
+    if able:
+        ways = " or ".join(f"--task {name}" for name in able)
+        raise BadInput(f"{_shown(files)}: can be read in {len(able)} ways; say which is meant with {ways} ({told})")
+    raise BadInput(f"{_shown(files)}: no task recognises {_forms(files)}. {told}")
+
+
+def _given(files: Sequence[File], name: str) -> tuple[str, AnyTask, str]:
+    """The task of a name, where it recognises the files: its name, itself, and why."""
+    if is_reference(name):
+        file = file_of(name)
+        code = read(Path(file), file)
+        execute(code)
+        task = tasks.own(name, {file: code.digest})
+    elif name in tasks.TASKS:
+        task = tasks.TASKS[name]
+    else:
+        near = difflib.get_close_matches(name, tasks.TASKS, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise BadInput(f"--task {name}: is no task{hint} ({', '.join(tasks.TASKS)}, or your own as FILE.py:Class)")
+    seen = task.recognise(files)
+    if not seen.fits:
+        raise BadInput(f"{_shown(files)}: --task {name} does not recognise {_forms(files)}; it {seen.why}")
+    return name, task, seen.why
+
+
+def _shown(files: Sequence[File]) -> str:
+    return ", ".join(str(file.path) for file in files)
+
+
+def _forms(files: Sequence[File]) -> str:
+    """What the files are, after a verb."""
+    return f"it, which is {files[0].form.what}" if len(files) == 1 else "them as one data set"
+
+
+def _from(task: str, folder: Path) -> str:
+    """A task as a spec in a folder names it: a user's file from there."""
+    if not is_reference(task):
+        return task
+    file, _, name = task.rpartition(":")
+    return f"{_relative(Path(file), folder)}:{name}"
 
 
 # --- The file ---------------------------------------------------------------------------------------------
 
 
-def _check_target(target: Path, source: Path, *, force: bool) -> None:
+def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
     if target.is_dir():
-        raise BadInput(
-            f"{target}: is a folder; give the spec's file, as in --output {target / (source.stem + '.yaml')}"
-        )
+        named = target / f"{sources[0].stem}.yaml"
+        raise BadInput(f"{target}: is a folder; give the spec's file, as in --output {named}")
     if not target.parent.is_dir():
         raise BadInput(f"{target}: there is no folder {target.parent}; make it first, or write to another")
-    if target.exists() and source.exists() and target.samefile(source):
+    if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
         raise BadInput(f"{target}: is the data itself; give the spec another name with --output FILE")
     if target.suffix.lower() not in {".yaml", ".yml"}:
         raise BadInput(f"{target}: a spec's name ends in .yaml, as in --output {target.with_suffix('.yaml')}")
@@ -83,15 +154,20 @@ def _check_target(target: Path, source: Path, *, force: bool) -> None:
         raise BadInput(f"{target}: is there already; overwrite it with --force, or write to another with --output FILE")
 
 
-def _checked(text: str, target: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Loads the spec and its data as `sweep run` will; the windows of each part, and what is likely wrong."""
+def _checked(text: str, target: Path, task: AnyTask) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Loads the spec and its data as `sweep run` will; the size of each part, and what is likely wrong."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, target.name)
         trial.write_text(text, encoding="utf-8")
-        spec = spec_file.load(trial)
-    section = spec.experiment.base.data_as(ForecastData)
-    series = forecast_data.load(section, target.parent, spec.experiment.reach)
-    return new_spec.count_windows(series, section), series.doubts
+        try:
+            spec = spec_file.load(trial, execute=lambda document: own_code.executed(document, target.parent))
+        except BadInput as error:  # by a name in the data that no spec may have
+            raise BadInput(*(each.replace(f"{trial}:", "the draft, line ") for each in error.messages)) from None
+    experiment = spec.experiment
+    loaded = tasks.load(experiment.widest, target.parent, experiment.reach)
+    # Windows whose targets were all filled in are counted, too: they are there, though nothing is learned from them.
+    whole = experiment.base.model_copy(update={"loss_on": "all"})
+    return dict(task.describe(loaded, whole)["windows"]), tuple(task.doubts(loaded))
 
 
 def _write(target: Path, text: str) -> None:
@@ -106,15 +182,15 @@ def _write(target: Path, text: str) -> None:
         raise BadInput(f"{target}: can't be written: {error.strerror}; write elsewhere with --output FILE") from None
 
 
-def _name(target: Path) -> str:
-    """A sweep's name out of the file's."""
+def _name(target: Path, task: str) -> str:
+    """A sweep's name out of the file's; where that can't be one, with the task's."""
     name = re.sub(r"[^A-Za-z0-9_.]+|\.{2,}", "-", target.stem).strip("-._")[:80].rstrip("-._")
-    reserved = spec_file.is_reserved(name)
-    return f"forecast-{name}" if reserved else name or "forecast"
+    kind = task.rpartition(":")[2]
+    return f"{kind}-{name}" if spec_file.is_reserved(name) else name or kind
 
 
 def _relative(source: Path, folder: Path) -> str:
-    """The data's path from the spec's folder; a link's own name, not what it points to."""
+    """A file's path from the spec's folder; a link's own name, not what it points to."""
     there = source.parent.resolve() / source.name
     try:
         return Path(os.path.relpath(there, folder.resolve())).as_posix()

@@ -1,12 +1,22 @@
-"""`sweep new DATA`: looks at a file of data and writes a first spec that runs as it is."""
+"""`sweep new FILE...`: looks at files of data and writes a first spec that runs as it is."""
+
+from collections.abc import Sequence
 
 from experiments.cli import emit
 from experiments.operations import drafting
 
 
-def main(*, home: str, data: str, output: str | None, force: bool, as_json: bool) -> None:
+def main(
+    *,
+    home: str,
+    data: str | Sequence[str],
+    output: str | None,
+    task: str | None = None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Writes the spec and prints what was found; nothing is kept in the home."""
-    written = drafting.new(data, output, force=force)
+    written = drafting.new(data, output, task=task, force=force)
     if as_json:
         emit(written.document())
     else:
@@ -23,9 +33,10 @@ def show(written: drafting.Written) -> None:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
+    rows.add_row("task", f"{written.task}: {written.task_why}")
     for word, text in written.found.items():
         rows.add_row(word, text)
-    rows.add_row("windows", ", ".join(f"{part} {count:,}" for part, count in written.windows.items()))
+    rows.add_row(written.counted, ", ".join(f"{part} {count:,}" for part, count in written.windows.items()))
     rows.add_row("written", str(written.path))
     for index, command in enumerate(written.next):
         rows.add_row("next" if index == 0 else "", command)

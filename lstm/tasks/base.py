@@ -20,11 +20,13 @@ from lstm.records.errors import BadInput
 from lstm.records.figures import Example, Passage
 from lstm.records.objective import Metric
 from lstm.records.task import TaskRecord
+from lstm.tasks.drafts.draft import Draft, Recognition
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from lstm.data.profile.files import File
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Fitted, Rival
@@ -72,6 +74,24 @@ class Task(ABC, Generic[D, F]):
     options: ClassVar[tuple[str, ...]] = ()  # of `sweep predict`, by name, that `predict` takes
     baseline: ClassVar[str] = ""  # what every result is held against, in words; "" where there is none
     baseline_note: ClassVar[str] = ""  # and what that is, in a sentence
+
+    # --- The first spec
+
+    def recognise(self, files: "Sequence[File]", /) -> Recognition:
+        """Whether files that `sweep new` is given, together, are what this task learns from: a cheap look.
+
+        Raises:
+            BadInput: a file can't be read as what its name says.
+        """
+        return Recognition(False, "recognises no file; write its spec by hand")
+
+    def draft(self, files: "Sequence[File]", /) -> Draft:
+        """The spec for files that it recognises, with a reason for each line.
+
+        Raises:
+            BadInput: they can be read in several ways, or there is too little in them.
+        """
+        raise NotImplementedError
 
     # --- Data and metrics
 

@@ -1,5 +1,6 @@
 """The task `classify`: which class a whole sequence belongs to, whatever its length."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ from lstm.records.epoch import Judged
 from lstm.records.figures import HeatMap
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
+from lstm.tasks.drafts.draft import Draft, Recognition
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.classify import SequenceFacts, Sequences
+    from lstm.data.profile.files import File
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
     from lstm.rivals.rival import Rival
@@ -31,6 +34,22 @@ class Classify(Task["Sequences", "SequenceFacts"]):
     predicted = "sequences"
     baseline = "logistic regression"
     baseline_note = "The logistic regression sees all steps side by side, filled up to the longest sequence."
+
+    # --- The first spec
+
+    def recognise(self, files: "Sequence[File]") -> Recognition:
+        """A table with a row per step, an id and a label of sequences."""
+        from lstm.tasks.drafts import classify
+
+        return classify.recognise(files)
+
+    def draft(self, files: "Sequence[File]") -> Draft:
+        """Which columns are what, and a search by the number of sequences."""
+        from lstm.tasks.drafts import classify
+
+        return classify.draft(files[0])
+
+    # --- Data and metrics
 
     def load(self, config: TrialConfig, folder: Path, reach: int) -> "Sequences":
         """The labelled sequences."""

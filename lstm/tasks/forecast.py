@@ -1,5 +1,6 @@
 """The task `forecast`: what comes next in a time series."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ from lstm.records.errors import BadInput
 from lstm.records.figures import Forecast as Example
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
+from lstm.tasks.drafts.draft import Draft, Recognition
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.forecast import Series, SeriesFacts
+    from lstm.data.profile.files import File
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Fitted, Rival
@@ -36,6 +39,22 @@ class Forecast(Task["Series", "SeriesFacts"]):
     output = " --output forecast.csv"
     baseline = "seasonal naive"
     baseline_note = "The seasonal naive repeats what was one season ago."
+
+    # --- The first spec
+
+    def recognise(self, files: "Sequence[File]") -> Recognition:
+        """A table with a column of numbers whose rows are one series."""
+        from lstm.tasks.drafts import forecast
+
+        return forecast.recognise(files)
+
+    def draft(self, files: "Sequence[File]") -> Draft:
+        """Look-back and horizon by the season and the length."""
+        from lstm.tasks.drafts import forecast
+
+        return forecast.draft(files[0])
+
+    # --- Data and metrics
 
     def metrics_of(self, section: ForecastData) -> tuple[Metric, ...]:
         """Those in original units once a target, where there are several."""

@@ -1,5 +1,6 @@
 """The task `language_model`: the next character or word, told from all that came before."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ from lstm.records.epoch import Judged
 from lstm.records.figures import Passage
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
+from lstm.tasks.drafts.draft import Draft, Recognition
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.language_model import Text, TextFacts
+    from lstm.data.profile.files import File
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Rival
@@ -33,6 +36,22 @@ class LanguageModel(Task["Text", "TextFacts"]):
     options = ("steps", "temperature", "seed")
     baseline = "bigram counts"
     baseline_note = "Bigram counts know how often each symbol followed the one before, in the training part."
+
+    # --- The first spec
+
+    def recognise(self, files: "Sequence[File]") -> Recognition:
+        """A text in UTF-8."""
+        from lstm.tasks.drafts import language_model
+
+        return language_model.recognise(files)
+
+    def draft(self, files: "Sequence[File]") -> Draft:
+        """Characters or words, chunks and a search by the length."""
+        from lstm.tasks.drafts import language_model
+
+        return language_model.draft(files[0])
+
+    # --- Data and metrics
 
     def metrics_of(self, section: TextData) -> tuple[Metric, ...]:
         """Of words there are no bits for each character."""

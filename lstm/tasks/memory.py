@@ -1,5 +1,6 @@
 """The task `memory`: problems that can only be solved by remembering; what they are: see `lstm.data.memory`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ from lstm.records.epoch import Judged
 from lstm.records.figures import Forecast
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
+from lstm.tasks.drafts.draft import Recognition
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.memory import ProblemFacts, Problems
+    from lstm.data.profile.files import File
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
     from lstm.rivals.rival import Rival
@@ -32,6 +35,10 @@ class Memory(Task["Problems", "ProblemFacts"]):
     )
     baseline = "constant"
     baseline_note = "The constant is the best answer that needs no memory."
+
+    def recognise(self, files: "Sequence[File]") -> Recognition:
+        """None: the sequences are generated."""
+        return Recognition(False, "takes no file, its sequences are generated; copy experiments/adding.yaml")
 
     def metrics_of(self, section: MemoryData) -> tuple[Metric, ...]:
         """The loss, and what the problem's literature reports."""

@@ -19,6 +19,7 @@ from lstm.records.sweep import Sweep
 from lstm.records.task import RECORD, TaskRecord
 from lstm.tasks.base import Task
 from lstm.tasks.classify import Classify
+from lstm.tasks.drafts.draft import Recognition
 from lstm.tasks.forecast import Forecast
 from lstm.tasks.language_model import LanguageModel
 from lstm.tasks.memory import Memory
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lstm.checkpoint import Checkpoint
+    from lstm.data.profile.files import File
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
 
@@ -71,6 +73,11 @@ def named(task: object) -> Task[Any, Any] | None:
         return TASKS.get(str(task or "forecast"))
     made = latest(str(task))
     return made() if made is not None and issubclass(made, Task) else None
+
+
+def recognising(files: "Sequence[File]") -> dict[str, Recognition]:
+    """What each of our own tasks says of files, by its name."""
+    return {name: task.recognise(files) for name, task in TASKS.items()}
 
 
 def record_of(config: TrialConfig) -> TaskRecord:

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import new_spec
 from experiments.operations.drafting import Written, new
 from experiments.spec import loader as spec_file
 from experiments.spec import schema
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import profile
 from lstm.records.errors import BadInput
+from lstm.tasks.drafts import forecast as new_spec
 
 DATA = schema.SCHEMA.with_name("data")
 
@@ -188,7 +188,7 @@ def test_times_with_a_zone_are_told(here: Path) -> None:
     assert new("a.parquet").found["notes"] == "times in 'time' are in Europe/Berlin, turned into UTC"
 
 
-def drafted(frame: pd.DataFrame) -> new_spec.Draft:
+def drafted(frame: pd.DataFrame) -> new_spec.Choice:
     frame.to_csv("a.csv", index=False)
     return new_spec.choose(profile(Path("a.csv")))
 

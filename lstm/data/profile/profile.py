@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
-from lstm.data.profile import columns, roles, seasons
+from lstm.data.profile import roles, seasons
 from lstm.data.profile.columns import Column
+from lstm.data.profile.files import File
 from lstm.data.profile.seasons import Season
 from lstm.data.tables import regular
 from lstm.records.errors import BadInput
@@ -52,14 +53,14 @@ class Profile:
         return self.missing_steps > 0 or any(self.missing_values.values())
 
 
-def profile(path: Path) -> Profile:
-    """Looks at a file; nothing is written.
+def profile(path: Path, file: File | None = None) -> Profile:
+    """Looks at a file, which may have been opened already; nothing is written.
 
     Raises:
         BadInput: there is no time series in it, or several.
     """
-    raw, notes = columns.read(path)
-    described = columns.describe(path, raw)
+    file = file or File(path)
+    raw, described, notes = file.raw, file.columns, [*file.notes]
     time = roles.find_time(path, raw, described, notes)
     index = regular.times_of(path, raw.column(time), time) if time else None
     if index is not None and time is not None:

@@ -45,7 +45,7 @@ def header(path: Path) -> list[str]:
             )
         text = line.decode("utf-8-sig")
         if text.strip() and "\0" not in text:
-            return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=_delimiter(text)))]
+            return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter(text)))]
     except PermissionError:
         raise BadInput(f"{path}: may not be read; check its permissions") from None
     except UnicodeDecodeError:
@@ -169,6 +169,12 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
+def delimiter(header: str) -> str:
+    """What separates the fields of a CSV, by its first line."""
+    text = re.sub(r'"[^"]*"', "", header)
+    return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
+
+
 def quoted(text: str, length: int = LONGEST_SHOWN) -> str:
     """A name or a value out of a file, for a message: in quotes, on one line, cut where it is long."""
     return repr(text if len(text) <= length else f"{text[: length - 3]}...")
@@ -251,7 +257,7 @@ def _how(
         "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
         # In a file of one column an empty line is a missing value.
         "parse_options": pa.csv.ParseOptions(
-            delimiter=_delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1
+            delimiter=delimiter(line.decode("utf-8-sig")), ignore_empty_lines=len(names) > 1
         ),
         "convert_options": pa.csv.ConvertOptions(
             include_columns=wanted,
@@ -260,11 +266,6 @@ def _how(
             strings_can_be_null=True,
         ),
     }
-
-
-def _delimiter(text: str) -> str:
-    text = re.sub(r'"[^"]*"', "", text)
-    return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
 
 
 def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> str:

@@ -1,0 +1,345 @@
+"""The first spec for a time series: look-back, horizon and what is searched, from the season and the length."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from lstm.config.forecast import ForecastData, Split
+from lstm.data import forecast as forecast_data
+from lstm.data.profile import roles
+from lstm.data.profile.files import File
+from lstm.data.profile.profile import Profile, profile
+from lstm.data.profile.seasons import Season
+from lstm.data.tables import reader, regular
+from lstm.records.errors import BadInput
+from lstm.tasks.drafts.draft import Draft, Line, Lines, Recognition, Remark, Value, Word, choices, integers, numbers
+
+NEEDS = "needs a table (CSV or Parquet) with a column of numbers, a row per time step"
+LONGEST_LOOKBACK = 200  # steps; an epoch's time goes with it
+LONGEST_HORIZON = 96
+LSTM_STEPS = 10_000  # look-back times batches in an epoch: about a second on one core, at 64 units
+MANY_ROWS = 40_000  # above, the parts that judge have JUDGED_ROWS each
+JUDGED_ROWS = 5_000
+MOST_COVARIATES = 12
+LONGEST_NAME = 60  # characters of a column's name in a comment
+ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
+STEP_WORDS = {"1s": "a second", "1min": "a minute", "1h": "an hour", "1D": "a day", "7D": "a week"}
+STEP_WORDS |= {"B": "a working day", "MS": "a month", "ME": "a month", "QS": "a quarter", "QE": "a quarter"}
+STEP_WORDS |= {"YS": "a year", "YE": "a year"}
+UNITS = {"D": "days", "h": "hours", "min": "minutes", "s": "seconds", "ms": "ms", "us": "µs", "ns": "ns"}
+UNITS |= {"MS": "months", "ME": "months"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is chosen for the data, in steps."""
+
+    basis: Season | None  # the season that look-back and horizon are measured in
+    unit: int  # look-backs differ by it
+    lookback: int
+    longest: int
+    horizon: int
+    part: float | int  # validation, and test, as a share or in rows
+    train_rows: int
+
+    @property
+    def batch_size(self) -> int:
+        """Windows in a batch."""
+        return 64 if self.train_rows >= 1000 else 32 if self.train_rows >= 300 else 16
+
+    @property
+    def batches(self) -> int:
+        """So many are a pass over the training windows, at the longest look-back."""
+        return math.ceil(max(self.train_rows - self.longest, 1) / self.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Fewer batches than a pass, where a pass would take seconds."""
+        most = max(25, LSTM_STEPS // self.longest // 5 * 5)
+        return most if self.batches > 1.5 * most else None
+
+    @property
+    def max_epochs(self) -> int:
+        """So many that a small series sees some hundred batches too."""
+        return min(max(600 // (self.steps_per_epoch or self.batches), 20), 60)
+
+    @property
+    def units(self) -> int:
+        """Of the base's layer."""
+        return 32 if self.train_rows >= 500 else 16
+
+
+def recognise(files: Sequence[File]) -> Recognition:
+    """Whether a table can be a series: it has numbers, and its rows are no sequences one after another."""
+    if len(files) != 1 or files[0].form.kind != "table":
+        return Recognition(False, NEEDS)
+    [file] = files
+    if not any(column.kind == "number" for column in file.columns):
+        return Recognition(False, f"{NEEDS}: {roles.no_number(file.path, file.raw, [], {})}")
+    dated = next((c.name for c in file.columns if c.kind == "time"), None)
+    if not (ways := file.groupings):
+        return Recognition(True, f"a table with times in {reader.quoted(dated)}" if dated else "a table of numbers")
+    apart = f"{ways[0].count:,} sequences, told apart by {reader.quoted(ways[0].id)}"
+    if time := next(iter(ways[0].times), None) or roles.counts_through(file.raw, file.columns):
+        return Recognition(True, f"its rows have times in {reader.quoted(time)}; but they may be {apart}")
+    return Recognition(False, f"needs one series in the order of its rows or times; the rows are {apart}")
+
+
+def draft(file: File) -> Draft:
+    """The spec for a table that is one series.
+
+    Raises:
+        BadInput: it is several series, or none that leaves a window to train on and one to judge.
+    """
+    found = profile(file.path, file)
+    chosen = choose(found)
+    return Draft(
+        data=tuple(_data(found, chosen)),
+        model=tuple(_model(found, chosen)),
+        training=tuple(_training(chosen)),
+        metric=Line("metric", "val/loss", "mean squared error on the validation part, of the best epoch"),
+        direction="minimize",
+        first=_first_settings(chosen),
+        first_why="tried before anything is drawn: the base above, and another way to follow a changing level",
+        space=_space(chosen),
+        found=summarise(found),
+        facts=asdict(found) | {"path": str(found.path)},
+    )
+
+
+def choose(found: Profile) -> Choice:
+    """The longest choice that leaves enough windows in each part, or at least some.
+
+    Raises:
+        BadInput: none leaves any.
+    """
+    first = _first(found)
+    source = regular.read(_data_config(found, first), found.path.parent)
+    some: Choice | None = None
+    refusal: BadInput | None = None
+    for chosen in _shorter(first):
+        config, reach = _data_config(found, chosen), chosen.longest
+        try:
+            series = forecast_data.prepare(source, config.model_copy(update={"lookback": reach}), reach)
+        except BadInput as error:
+            refusal = error
+            continue
+        windows = count_windows(series, config)
+        if windows["train"] >= ENOUGH_TO_TRAIN and min(windows.values()) >= ENOUGH_TO_JUDGE:
+            return chosen
+        some = some or chosen
+    if some:
+        return some
+    assert refusal is not None
+    raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path.name}: ')}" for message in refusal.messages))
+
+
+def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:
+    """The windows of each part."""
+    judged = {"validation": series.origins("validation", config), "test": series.origins("test", config)}
+    return {"train": len(series.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
+
+
+def summarise(found: Profile) -> dict[str, str]:
+    """What was found, for the screen."""
+    lines = {"rows": f"{found.rows:,} in {found.path}"}
+    if found.time:
+        lines["time"] = f"{found.time}: {found.first} to {found.last}, {_step_text(found)}"
+    else:
+        lines["time"] = "no column holds times; rows are taken in their order"
+    lines["target"] = f"{found.target} ({found.target_why})"
+    past, ahead = _covariates(found)
+    if past or ahead:
+        lines["inputs"] = ", ".join([*past, *(f"{c} (known ahead)" for c in ahead)])
+    if found.left_out:
+        lines["left out"] = "; ".join(f"{c} ({why})" for c, why in found.left_out.items())
+    lines["gaps"] = _gaps(found) if found.has_gaps else "none"
+    places = [c.first_missing for c in found.columns if found.missing_values.get(c.name, 0) > 0 and c.first_missing]
+    if places:
+        lines["gaps"] += f", the first at {places[0]}"
+    lines["season"] = _season_text(found)
+    lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
+    return lines | ({"notes": "; ".join(found.notes)} if found.notes else {})
+
+
+# --- The choices ------------------------------------------------------------------------------------------
+
+
+def _first(found: Profile) -> Choice:
+    judged = JUDGED_ROWS if found.steps > MANY_ROWS else round(0.15 * found.steps)
+    train_rows = found.steps - 2 * judged
+    fitting = [s for s in found.seasons if 2 <= s.steps <= LONGEST_LOOKBACK]
+    basis = found.season if found.season in fitting else min(fitting, key=lambda s: s.steps, default=None)
+    length = basis.steps if basis else 12
+    # A day of hours, a week of days or a year of months as a whole; of all others half.
+    horizon = length if length <= 31 and basis and basis.name != "cycle" else length // 2
+    horizon = max(min(horizon, LONGEST_HORIZON, judged // 3), 1)
+    unit = length if length <= 12 else length // 2
+    bound = max(min(LONGEST_LOOKBACK, (train_rows - horizon) // 3), 1)
+    unit = max(min(unit, bound // 2), 1)
+    longest = max(min(bound, 4 * length) // unit, 1) * unit
+    lookback = min(max(2 * length // unit, 1) * unit, longest)
+    part = judged if found.steps > MANY_ROWS else 0.15
+    return Choice(basis, unit, lookback, longest, horizon, part, train_rows)
+
+
+def _shorter(chosen: Choice) -> Iterator[Choice]:
+    """A choice, and shorter ones for data whose gaps leave no room for it."""
+    yield chosen
+    while chosen.horizon > 1 or chosen.longest > 1:
+        unit = max(chosen.unit // 2, 1)
+        longest = max(chosen.longest // 2 // unit, 1) * unit
+        lookback = min(max(chosen.lookback // 2 // unit, 1) * unit, longest)
+        horizon = max(chosen.horizon // 2, 1)
+        chosen = replace(chosen, unit=unit, longest=longest, lookback=lookback, horizon=horizon)
+        yield chosen
+
+
+def _data_config(found: Profile, chosen: Choice) -> ForecastData:
+    past, ahead = _covariates(found)
+    return ForecastData(
+        path=found.path.name,
+        time=found.time,
+        target=found.target,
+        past_covariates=past,
+        future_covariates=ahead,
+        calendar=list(found.calendar),
+        lookback=chosen.lookback,
+        horizon=chosen.horizon,
+        split=Split(validation=chosen.part, test=chosen.part),
+        step=found.step if found.step_given else None,
+        missing="interpolate" if found.has_gaps else "refuse",
+        season=found.season.steps if found.season else 1,
+    )
+
+
+def _covariates(found: Profile) -> tuple[list[str], list[str]]:
+    kept = found.covariates[:MOST_COVARIATES]
+    return [c for c in kept if c not in found.known_ahead], [c for c in kept if c in found.known_ahead]
+
+
+# --- The lines --------------------------------------------------------------------------------------------
+
+
+def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
+    span = f"{found.rows:,} rows, {found.first} to {found.last}" if found.time else f"{found.rows:,} rows"
+    yield Line("path", found.path, f"{span}; the path starts where this file lies")
+    if found.time:
+        yield Line("time", found.time, _step_text(found))
+    else:
+        yield Remark("time: COLUMN", "no column holds times; rows are taken in their order")
+    yield Line("target", found.target, f"{found.target_why}; change it if you forecast another")
+    yield from _inputs(found)
+    seen, ahead = _in_seasons(chosen, chosen.lookback), _in_seasons(chosen, chosen.horizon)
+    yield Line("lookback", chosen.lookback, f"steps that the model sees{seen}; searched below")
+    yield Line("horizon", chosen.horizon, f"steps that it forecasts{ahead}")
+    why = f"{chosen.part:,} rows each: enough to compare on" if isinstance(chosen.part, int) else "shares of the rows"
+    yield Line("split", {"validation": chosen.part, "test": chosen.part}, f"{why}; by time, oldest first")
+    if found.step_given:
+        why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
+        yield Line("step", Word(found.step), why)
+    if found.has_gaps:
+        filled = "filled-in values are never trained towards or judged on"
+        yield Line("missing", "interpolate", f"{_gaps(found)}; {filled}")
+    yield Line("season", found.season.steps if found.season else 1, _season_text(found))
+
+
+def _inputs(found: Profile) -> Iterator[Line | Remark]:
+    past, ahead = _covariates(found)
+    if past:
+        why = "known up to now; move what is known ahead to future_covariates"
+        yield Line("past_covariates", [*past], why)
+    if ahead:
+        why = "known ahead, by their names: the forecast needs their values then"
+        yield Line("future_covariates", [*ahead], why)
+    if rest := found.covariates[MOST_COVARIATES:]:
+        yield Remark(f"{len(rest)} more columns of numbers were left out, to start small")
+    for column, why in list(found.left_out.items())[:MOST_COVARIATES]:
+        yield Remark(f"left out: {_shown(column)}, {why}")
+    if found.calendar:
+        names = {"hour_of_day": "day", "day_of_week": "week"}
+        seasons = [next(s for s in found.seasons if s.name == names.get(f, "year")) for f in found.calendar]
+        strengths = ", ".join(f"{s.name} {s.strength:.2f}" for s in seasons)
+        yield Line("calendar", [*found.calendar], f"the target repeats with it (autocorrelation: {strengths})")
+
+
+def _model(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
+    yield Line("cell", "lstm")
+    yield Line("hidden_size", chosen.units, "searched below")
+    yield Line("num_layers", 1, "searched below")
+    rising = f"a straight line explains {found.trend:.0%} of the target" if found.trend >= 0.3 else "searched below"
+    yield Line("residual", "last", f"forecast the change since the last value: {rising}")
+
+
+def _training(chosen: Choice) -> Iterator[Line | Remark]:
+    yield Line("max_epochs", chosen.max_epochs, "most trials end earlier")
+    yield Line("batch_size", chosen.batch_size, f"{chosen.batches} batches are a pass over the training windows")
+    if chosen.steps_per_epoch:
+        why = f"batches in an epoch: a whole pass ({chosen.batches}) would be long between two decisions"
+        yield Line("steps_per_epoch", chosen.steps_per_epoch, why)
+    yield Line("learning_rate", 3e-3, "searched below")
+    yield Line("patience", max(chosen.max_epochs // 4, 5), "end a trial that gets no better for so many epochs")
+    yield Line("seed", 1)
+
+
+def _first_settings(chosen: Choice) -> tuple[dict[str, Value], ...]:
+    same: dict[str, Value] = {"data.lookback": chosen.lookback} if chosen.longest > chosen.unit else {}
+    same |= {"model.hidden_size": chosen.units, "model.num_layers": 1}
+    rate: dict[str, Value] = {"training.learning_rate": 3e-3}
+    return (
+        {**same, "model.residual": "last", "model.normalization": "none", **rate},
+        {**same, "model.residual": "none", "model.normalization": "window", **rate},
+    )
+
+
+def _space(chosen: Choice) -> Lines:
+    longest = _in_seasons(chosen, chosen.longest).lstrip(", ") or f"{chosen.longest} steps"
+    lookback = integers("data.lookback", chosen.unit, chosen.longest, f"up to {longest}", step=chosen.unit)
+    return (
+        *([lookback] if chosen.longest > chosen.unit else []),
+        integers("model.hidden_size", chosen.units // 2, 2 * chosen.units, log=True),
+        integers("model.num_layers", 1, 2, "a second one takes about as long as the first"),
+        choices("model.residual", ["none", "last", "linear"], "linear: from a ridge regression on"),
+        choices("model.normalization", ["none", "window"]),
+        numbers("training.learning_rate", 5e-4, 2e-2),
+    )
+
+
+def _in_seasons(chosen: Choice, steps: int) -> str:
+    if not chosen.basis or 2 * steps < chosen.basis.steps:
+        return ""
+    count = steps / chosen.basis.steps
+    halves = {0.5: "half a", 1: "one", 2: "two", 3: "three", 4: "four"}
+    word = halves.get(count, f"{count:.1f}")
+    return f", {word} {chosen.basis.name}{'s' if count > 1 else ''}"
+
+
+def _season_text(found: Profile) -> str:
+    if found.season:
+        season = found.season
+        return f"{season.steps} steps are a {season.name}: the strongest season found ({season.strength:.2f})"
+    looked = ", ".join(f"{s.name} {s.strength:.2f}" for s in found.seasons)
+    return f"no season shows{f' ({looked})' if looked else ''}: judged against repeating the last value"
+
+
+def _step_text(found: Profile) -> str:
+    if found.step in STEP_WORDS:
+        return f"a row is {STEP_WORDS[found.step]}"
+    if found.step.isdigit():
+        return f"whole numbers, {found.step} apart"
+    count, unit = re.findall(r"\d+|\D+", found.step)
+    return f"rows are {count} {UNITS[unit]} apart"
+
+
+def _gaps(found: Profile) -> str:
+    told = []
+    if found.missing_steps:
+        told.append(f"{found.missing_steps:,} of {found.steps:,} steps are missing (first {found.first_missing_step})")
+    told += [f"{count:,} values of {_shown(c)} are missing" for c, count in found.missing_values.items() if count > 0]
+    return ", ".join(told[:3]) + (f" and {len(told) - 3} more columns" if len(told) > 3 else "")
+
+
+def _shown(name: str) -> str:
+    """A column's name, which can be seen as a whole or it would not have been read, in a comment."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."

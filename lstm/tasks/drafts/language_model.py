@@ -1,0 +1,169 @@
+"""The first spec for a text: its symbols, the chunks that it is read in, and a search by its length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lstm.data.profile.files import File
+from lstm.data.profile.texts import TextProfile, profile
+from lstm.records.errors import BadInput
+from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
+
+NEEDS = "needs one text in UTF-8 that is no table"
+SHARE = 0.1  # of validation, and of test
+LEAST = 2_000  # symbols: fewer leave no part that tells anything
+OFTEN = 50  # times that a word comes back on average, from which words can be learned as symbols
+MOST_WORDS = 10_000  # of the vocabulary
+PASS = 150  # batches: a longer pass is cut into epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is chosen for a text."""
+
+    words: bool
+    why: str
+    symbols: int
+    vocabulary: int | None
+
+    @property
+    def unit(self) -> str:
+        """Of `data.unit`."""
+        return "words" if self.words else "characters"
+
+    @property
+    def train(self) -> int:
+        """Symbols of the training part."""
+        return int(self.symbols * (1 - 2 * SHARE))
+
+    @property
+    def streams(self) -> int:
+        """That are read side by side."""
+        return 32 if self.train >= 2_000_000 else 16 if self.train >= 20_000 else 8
+
+    @property
+    def lookback(self) -> int:
+        """Steps of a chunk."""
+        return 64 if self.train >= 20_000 else 32
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest chunk that is searched; the streams' first ones fit into the shortest text."""
+        return 96 if self.train >= 20_000 else 64
+
+    @property
+    def batches(self) -> int:
+        """So many are a pass."""
+        return max(self.train // (self.streams * self.lookback), 1)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Fewer batches than a pass, where a pass is long between two decisions."""
+        return 100 if self.batches > PASS else None
+
+    @property
+    def max_epochs(self) -> int:
+        """So many that a short text is read often enough."""
+        return min(max(2000 // (self.steps_per_epoch or self.batches), 20), 60)
+
+    @property
+    def units(self) -> int:
+        """Of the base's layer."""
+        return 128 if self.train >= 100_000 else 64
+
+
+def recognise(files: Sequence[File]) -> Recognition:
+    """Whether a file is a text."""
+    fits = len(files) == 1 and files[0].form.kind == "text"
+    return Recognition(fits, "a text that is no table" if fits else NEEDS)
+
+
+def draft(file: File) -> Draft:
+    """The spec for a text.
+
+    Raises:
+        BadInput: it is too short, or no text in UTF-8 as a whole.
+    """
+    found = profile(file.path)
+    chosen = choose(found)
+    if chosen.symbols < LEAST:
+        raise BadInput(
+            f"{file.path}: has {chosen.symbols:,} {chosen.unit}, too few to learn a text's next symbol from; give "
+            f"{LEAST:,} or more, and better some hundred thousand"
+        )
+    return Draft(
+        data=tuple(_data(file, found, chosen)),
+        model=(
+            Line("cell", "lstm", "searched below"),
+            Line("hidden_size", chosen.units, "searched below"),
+            Line("num_layers", 1, "searched below"),
+        ),
+        training=tuple(_training(chosen)),
+        metric=Line("metric", "val/loss", f"cross-entropy in nats for each of the {chosen.unit}, of the best epoch"),
+        direction="minimize",
+        first=_first_settings(chosen),
+        first_why="tried before anything is drawn: the base above, and a second layer",
+        space=(
+            integers("data.lookback", 32, chosen.longest, "more steps see farther back, and are slower", step=32),
+            integers("model.hidden_size", chosen.units // 2, 2 * chosen.units, log=True),
+            integers("model.num_layers", 1, 2, "a second one takes about as long as the first"),
+            choices("model.cell", ["lstm", "gru"]),
+            numbers("training.learning_rate", 1e-3, 1e-2),
+        ),
+        found=_summary(file, found, chosen),
+        facts=_facts(file, found, chosen),
+        why="the file is a text: its next symbol is told from all before",
+    )
+
+
+def choose(found: TextProfile) -> Choice:
+    """Characters or words, and why."""
+    often = found.words / max(found.different_words, 1)
+    words = round(found.words * found.characters / max(found.counted, 1))  # of a long text, the start's are counted
+    if words < LEAST or (not found.marked and (often < OFTEN or found.different_words > MOST_WORDS)):
+        seldom = f"come back too seldom: {found.words_once:,} of {found.different_words:,} stand there once"
+        why = f"words {seldom if words >= LEAST else f'would be too few, {words:,}'}"
+        return Choice(False, f"{found.different_characters:,} different ones; {why}", found.characters, None)
+    why = "rare ones are written <unk> in it" if found.marked else f"each of them comes back {often:,.0f} times"
+    why = f"{found.different_words:,} different ones; {why}"
+    vocabulary = MOST_WORDS if found.different_words > MOST_WORDS else None
+    return Choice(True, why, words, vocabulary)
+
+
+def _data(file: File, found: TextProfile, chosen: Choice) -> Iterator[Line | Remark]:
+    yield Line("path", file.path, f"{found.characters:,} characters; the path starts where this file lies")
+    yield Line("unit", chosen.unit, chosen.why)
+    if chosen.vocabulary:
+        yield Line("vocabulary", chosen.vocabulary, "the most frequent; all others are one unknown symbol")
+    why = "steps of a chunk: the gradient ends at its start, the state is carried on; searched below"
+    yield Line("lookback", chosen.lookback, why)
+    yield Line("split", {"validation": SHARE, "test": SHARE}, "by position: the start trains, the end tests")
+
+
+def _training(chosen: Choice) -> Iterator[Line | Remark]:
+    yield Line("max_epochs", chosen.max_epochs, "most trials end earlier")
+    yield Line("batch_size", chosen.streams, "streams that are read side by side, each with its own state")
+    if chosen.steps_per_epoch:
+        why = f"batches in an epoch: a whole pass ({chosen.batches:,}) would be long between two decisions"
+        yield Line("steps_per_epoch", chosen.steps_per_epoch, why)
+    yield Line("learning_rate", 4e-3, "searched below")
+    yield Line("schedule", "cosine", "from the learning rate down to 0 over max_epochs")
+    yield Line("patience", max(chosen.max_epochs // 4, 5), "end a trial that gets no better for so many epochs")
+    yield Line("seed", 1)
+
+
+def _first_settings(chosen: Choice) -> tuple[dict[str, Value], ...]:
+    base: dict[str, Value] = {"data.lookback": chosen.lookback, "model.cell": "lstm", "model.hidden_size": chosen.units}
+    rate: dict[str, Value] = {"training.learning_rate": 4e-3}
+    return ({**base, "model.num_layers": 1, **rate}, {**base, "model.num_layers": 2, **rate})
+
+
+def _summary(file: File, found: TextProfile, chosen: Choice) -> dict[str, str]:
+    return {
+        "text": f"{found.characters:,} characters in {found.lines:,} line{'s' * (found.lines != 1)} of {file.path}",
+        "unit": f"{chosen.unit} ({chosen.why})",
+    }
+
+
+def _facts(file: File, found: TextProfile, chosen: Choice) -> dict[str, Any]:
+    return asdict(found) | {"path": str(file.path), "unit": chosen.unit, "symbols": chosen.symbols}
