@@ -78,7 +78,7 @@ def new(
     named = _from(chosen, folder)
     name, paths = _name(target, named), {source: _relative(source, folder) for source in sources}
     text = new_spec.compose(draft, task=named, name=name, paths=paths, schema=_schema(folder))
-    windows, doubts = _checked(text, target, who)
+    windows, doubts = _checked(text, target, files, who)
     _write(target, text)
     quoted = shlex.quote(str(target))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
@@ -154,7 +154,7 @@ def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None
         raise BadInput(f"{target}: is there already; overwrite it with --force, or write to another with --output FILE")
 
 
-def _checked(text: str, target: Path, task: AnyTask) -> tuple[dict[str, int], tuple[str, ...]]:
+def _checked(text: str, target: Path, files: Sequence[File], task: AnyTask) -> tuple[dict[str, int], tuple[str, ...]]:
     """Loads the spec and its data as `sweep run` will; the size of each part, and what is likely wrong."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, target.name)
@@ -162,7 +162,8 @@ def _checked(text: str, target: Path, task: AnyTask) -> tuple[dict[str, int], tu
         try:
             spec = spec_file.load(trial, execute=lambda document: own_code.executed(document, target.parent))
         except BadInput as error:  # by a name in the data that no spec may have
-            raise BadInput(*(each.replace(f"{trial}:", "the draft, line ") for each in error.messages)) from None
+            where = f"{_shown(files)}: the spec for it, line "
+            raise BadInput(*(each.replace(f"{trial}:", where) for each in error.messages)) from None
     experiment = spec.experiment
     loaded = tasks.load(experiment.widest, target.parent, experiment.reach)
     # Windows whose targets were all filled in are counted, too: they are there, though nothing is learned from them.

@@ -103,6 +103,8 @@ def _fields(lines: Sequence[str]) -> int:
     filled = [line for line in lines if line.strip()]
     if len(filled) < 2:
         return 0
+    if all(is_number(line.replace(",", ".", 1)) for line in filled[1:]):
+        return 1
     mark = reader.delimiter(filled[0])
     try:
         rows = list(csv.reader(filled, delimiter=mark))
