@@ -21,7 +21,6 @@ TARGETS = ("y", "target", "value", "demand", "sales", "price", "load", "ot", "co
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # known before they come
 CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
 FULL = 0.9  # of a panel: so much of its series times its times is there
-YEARS = (1500, 2200)
 LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # of what a calendar is divided into
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
@@ -138,15 +137,14 @@ def _refuse_anew(path: Path, raw: pa.Table) -> None:
     counters = [n for n in whole if not raw.column(n).null_count and not sequences.is_part_of_time(n)]
     for name, codes, count in _ids(raw, ""):
         values = raw.column(name)
-        if not _in_blocks(codes, count):
+        if not _in_blocks(codes, count) and not sequences.is_id(name):
             continue
         # Numbers under a name that is not English may be months and their days.
         unclear = pa.types.is_integer(values.type) and not sequences.is_id(name) and _is_calendar(values)
         if unclear and set(np.bincount(codes).tolist()) <= LENGTHS:
             continue
         for each in counters:
-            numbers = reader.float64(raw.column(each))
-            if each != name and sequences.begin_anew(numbers, codes):
+            if each != name and sequences.begin_anew(raw.column(each), codes):
                 raise BadInput(
                     f"{path}: holds {count} series, told apart by column {reader.quoted(name)}: the numbers in "
                     f"{reader.quoted(each)} begin anew for each; write one series into a file of its own, or give each "
@@ -170,10 +168,10 @@ def _in_blocks(codes: np.ndarray, count: int) -> bool:
 
 
 def _is_calendar(values: pa.ChunkedArray) -> bool:
-    """Whether whole numbers may be the years, months, days or hours of a time."""
+    """Whether whole numbers may be the months, days or hours of a time."""
     numbers = np.unique(values.to_numpy())
     even = bool((np.diff(numbers) == 1).all())
-    return even and (YEARS[0] <= numbers[0] <= numbers[-1] <= YEARS[1] or (numbers[0] <= 1 and numbers[-1] <= 366))
+    return even and bool(numbers[0] <= 1 and numbers[-1] <= 366)
 
 
 def _apart(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> tuple[str, int] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lstm.data.classify import FEWEST, MOST_CLASSES
 from lstm.data.profile.columns import Column, is_text
@@ -17,6 +18,7 @@ from lstm.records.errors import BadInput
 # Parts of a time: rows that share one are no sequence of their own.
 UNITS = {"year", "quarter", "season", "month", "week", "weekday", "day", "hour", "minute", "date", "decade"}
 UNITS |= {"yr", "qtr", "mnth", "mth", "mon", "mo", "wk", "dow", "doy", "dayofweek", "dayofyear", "hr", "min", "sec"}
+YEARS = (1500, 2200)
 PAUSE = 30  # steps between two parts of one series at most
 IDS = {"id", "key", "code", "name", "series", "sequence", "seq", "run", "trial", "episode", "session", "sample"}
 IDS |= {"group", "subject", "patient", "user", "person", "unit", "item", "store", "shop", "station", "sensor"}
@@ -47,6 +49,9 @@ def find(path: Path, raw: pa.Table, columns: Sequence[Column]) -> Iterator[Group
     dated = [column.name for column in columns if column.kind == "time" and not column.missing]
     named = [column.name for column in columns if column.kind != "time" and _is_named(raw.column(column.name))]
     dates = [name for name in named if name.lower() in DATES and pa.types.is_integer(raw.column(name).type)]
+    whole = [
+        column.name for column in columns if not column.missing and pa.types.is_integer(raw.column(column.name).type)
+    ]
     coded = {name: codes_of(raw.column(name)) for name in named}
     seen: list[np.ndarray] = []
     for name, (codes, count) in coded.items():
@@ -57,7 +62,10 @@ def find(path: Path, raw: pa.Table, columns: Sequence[Column]) -> Iterator[Group
             continue
         in_blocks = int(np.count_nonzero(np.diff(codes))) + 1 == count
         times = tuple(each for each in (*dated, *dates) if each != name and not repeats(codes, raw.column(each)))
-        if not (in_blocks or times) or _is_period(path, raw, dated, codes):
+        apart = (
+            in_blocks or times or (is_id(name) and any(begin_anew(raw.column(n), codes) for n in whole if n != name))
+        )
+        if not apart or _is_period(path, raw, dated, codes):
             continue
         labels = tuple(each for each, found in coded.items() if each != name and _is_label(each, found, codes, count))
         if labels:
@@ -90,11 +98,19 @@ def repeats(codes: np.ndarray, values: pa.ChunkedArray) -> bool:
     return bool(pd.DataFrame({"sequence": codes, "value": codes_of(values)[0]}).duplicated().any())
 
 
-def begin_anew(values: np.ndarray, codes: np.ndarray) -> bool:
-    """Whether numbers begin alike in each sequence and rise by one step there, in the order of the rows."""
-    first = values[firsts(codes)]
-    gaps = np.diff(values)[codes[1:] == codes[:-1]]
-    return bool(len(gaps) and (first == first[0]).all() and gaps.min() > 0 and np.ptp(gaps) < 1e-6 * gaps.max())
+def begin_anew(values: pa.ChunkedArray, codes: np.ndarray) -> bool:
+    """Whether numbers begin alike in each sequence and rise by one step there.
+
+    Whole numbers in any order of the rows, since a spec can name them as the time; others in that which is there.
+    """
+    numbers = reader.float64(values)
+    if pa.types.is_integer(values.type):
+        order = np.lexsort((numbers, codes))
+        numbers, codes = numbers[order], codes[order]
+    first = numbers[firsts(codes)]
+    with np.errstate(invalid="ignore"):
+        gaps = np.diff(numbers)[codes[1:] == codes[:-1]]
+        return bool(len(gaps) and (first == first[0]).all() and gaps.min() > 0 and np.ptp(gaps) < 1e-6 * gaps.max())
 
 
 def is_part_of_time(name: str) -> bool:
@@ -117,6 +133,10 @@ def may_be_time(name: str, values: pa.ChunkedArray) -> bool:
     """Whether a column may say when, though it could not be read as times: by its name, or as dates are written."""
     if is_part_of_time(name):
         return True
+    if pa.types.is_integer(values.type) and not is_id(name) and len(values):  # years, under a name in any language
+        ends = pc.min_max(values).as_py()
+        if ends["min"] is not None and YEARS[0] <= ends["min"] <= ends["max"] <= YEARS[1]:
+            return True
     first = values.slice(0, 20).drop_null().to_pylist()
     pattern = NUMBERED if pa.types.is_integer(values.type) else WRITTEN
     return bool(first) and all(pattern.fullmatch(str(each).strip()) for each in first)

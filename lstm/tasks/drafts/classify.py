@@ -222,7 +222,7 @@ def _order(file: File, way: Grouping, codes: np.ndarray) -> tuple[str | None, st
     taken = {way.id, *way.labels}
     able = [c.name for c in file.columns if c.kind == "number" and not c.missing and c.name not in taken]
     raw = file.raw
-    counts = {name: sequences.begin_anew(reader.float64(raw.column(name)), codes) for name in able}
+    counts = {name: sequences.begin_anew(raw.column(name), codes) for name in able}
     orders = [n for n in able if (counts[n] or _rank(n) < len(STEPS)) and not sequences.repeats(codes, raw.column(n))]
     whole = sorted((n for n in orders if pa.types.is_integer(raw.column(n).type)), key=_rank)
     time = whole[0] if whole else None
@@ -244,7 +244,8 @@ def _rank(name: str) -> int:
 
 
 def _rises(values: np.ndarray, codes: np.ndarray) -> bool:
-    return bool((np.diff(values)[codes[1:] == codes[:-1]] > 0).all())
+    with np.errstate(invalid="ignore"):
+        return bool((np.diff(values)[codes[1:] == codes[:-1]] > 0).all())
 
 
 def _unfit(values: pa.ChunkedArray, kind: str, name: str, codes: np.ndarray) -> str:

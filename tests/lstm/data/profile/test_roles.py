@@ -115,8 +115,9 @@ def numbered(count: int = 10, times: int = 30, **names: str) -> pd.DataFrame:
             ("5 series", "'code'"),
         ),
         (numbered(year="period").assign(code=lambda f: "s" + f.code.astype(str)), ("10 series", "'code'", "'period'")),
+        (numbered(year="period").sort_values(["period", "code"]), ("10 series", "'code'", "'period'")),
     ],
-    ids=["one after another", "in turns", "a counter", "counted from 0", "texts"],
+    ids=["one after another", "in turns", "a counter", "counted from 0", "texts", "a counter in turns"],
 )
 def test_refuses_series_that_whole_numbers_tell_apart(
     tmp_path: Path, frame: pd.DataFrame, words: tuple[str, ...]

@@ -56,6 +56,12 @@ def test_sequences_are_found(found, name):
     assert found(table) == [("run", ("kind",), times)]
 
 
+def test_sequences_in_turns_are_found_by_what_counts_their_steps(found):
+    table = frame(count=40).assign(place=np.tile(np.arange(10), 40)).sort_values("place", kind="stable")
+    assert found(table) == [("run", ("kind",), ())]
+    assert found(table.rename(columns={"run": "Wochentag"})) == []
+
+
 def test_a_cut_that_is_no_part_of_the_calendar_is_found(found):
     assert found(daily(10)) == [("block", ("promo",), ("date",))]
 
@@ -70,6 +76,7 @@ NONE = {
     "one row each": frame(count=120, steps=1),
     "months": frame().rename(columns={"run": "month_number"}),
     "days that could not be read": frame().assign(run=lambda f: [f"{1 + r}-Aug-2020" for r in f.run]),
+    "years in any language": frame(count=30).assign(Jahr=lambda f: f.run + 1990).drop(columns="run"),
     "days as whole numbers": frame().assign(run=lambda f: 20200801 + f.run),
     "a label that changes": frame().assign(kind=lambda f: np.where(f.index % 2, "a", "b")),
     "measured alone": frame()[["x"]],

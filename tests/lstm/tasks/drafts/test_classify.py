@@ -54,8 +54,9 @@ BASE = sequences()
         BASE.assign(kind=BASE.kind == "bad"),
         BASE[["kind", "y", "x", "step", "run"]],
         BASE.sample(frac=1, random_state=3).sort_values("run", kind="stable"),
+        BASE.sample(frac=1, random_state=3),
     ],
-    ids=["whole numbers", "texts", "label of numbers", "yes and no", "other order", "steps shuffled"],
+    ids=["whole numbers", "texts", "label of numbers", "yes and no", "other order", "steps shuffled", "rows shuffled"],
 )
 def test_id_label_time_and_columns_are_found(file, frame):
     made = classify.draft(file(frame))
