@@ -65,8 +65,8 @@ def _text(value: Value, paths: Mapping[Path, str]) -> str:
         return f"[{', '.join(_text(item, paths) for item in value)}]"
     if isinstance(value, Word):
         return str(value)
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return _number(value)
     return _scalar(paths[value] if isinstance(value, Path) else value)

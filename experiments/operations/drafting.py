@@ -6,14 +6,15 @@ import re
 import secrets
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
-from lstm.config.code import execute, file_of, is_reference, read
+from lstm.config.code import execute, file_of, is_reference, place_of, read
 from lstm.data.profile.files import File
 from lstm.records.errors import BadInput
 from lstm.tasks import registry as tasks
@@ -73,12 +74,13 @@ def new(
     _check_target(target, sources, force=force)
     files = [File(source).checked() for source in sources]
     chosen, who, why = _given(files, task) if task else _recognising(files)
-    draft = who.draft(files)
     folder = target.parent
     named = _from(chosen, folder)
     name, paths = _name(target, named), {source: _relative(source, folder) for source in sources}
-    text = new_spec.compose(draft, task=named, name=name, paths=paths, schema=_schema(folder))
-    windows, doubts = _checked(text, target, files, who)
+    with _placed(chosen):
+        draft = who.draft(files)
+        text = new_spec.compose(draft, task=named, name=name, paths=paths, schema=_schema(folder))
+        windows, doubts = _checked(text, target, files, who)
     _write(target, text)
     quoted = shlex.quote(str(target))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
@@ -114,10 +116,28 @@ def _given(files: Sequence[File], name: str) -> tuple[str, AnyTask, str]:
         near = difflib.get_close_matches(name, tasks.TASKS, n=1)
         hint = f", did you mean {near[0]}?" if near else ""
         raise BadInput(f"--task {name}: is no task{hint} ({', '.join(tasks.TASKS)}, or your own as FILE.py:Class)")
-    seen = task.recognise(files)
+    with _placed(name):
+        seen = task.recognise(files)
     if not seen.fits:
         raise BadInput(f"{_shown(files)}: --task {name} does not recognise {_forms(files)}; it {seen.why}")
     return name, task, seen.why
+
+
+@contextmanager
+def _placed(task: str) -> Iterator[None]:
+    """What a user's own task raises is told with its line.
+
+    Raises:
+        BadInput: it raises.
+    """
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        if not is_reference(task):
+            raise
+        raise BadInput(f"{place_of(error) or task}: {type(error).__name__}: {error}") from error
 
 
 def _shown(files: Sequence[File]) -> str:

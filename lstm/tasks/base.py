@@ -91,7 +91,7 @@ class Task(ABC, Generic[D, F]):
         Raises:
             BadInput: they can be read in several ways, or there is too little in them.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} recognises files and drafts no spec for them")
 
     # --- Data and metrics
 

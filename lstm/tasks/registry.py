@@ -1,7 +1,7 @@
 """The tasks by name, and what is asked of the best epoch's network whatever the task is.
 
-A new task is its class with a line here, its section of a spec with a line in `lstm/config/tasks.py`, its data, and
-its networks. No other file names a task.
+A new task is its class with a line here, its section of a spec with a line in `lstm/config/tasks.py`, its data, its
+networks, and what it drafts for files that it recognises. No other file names a task.
 """
 
 from collections.abc import Mapping, Sequence

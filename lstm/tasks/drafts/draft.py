@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 # A path stands for a file that was given: the spec names it from its own folder.
-Value: TypeAlias = bool | int | float | str | Path | list["Value"] | dict[str, "Value"]
+Value: TypeAlias = bool | int | float | str | Path | list["Value"] | dict[str, "Value"] | None
 
 
 class Word(str):

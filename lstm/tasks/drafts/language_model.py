@@ -9,7 +9,7 @@ from lstm.data.profile.texts import TextProfile, profile
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
 
-NEEDS = "needs one text in UTF-8 that is no table"
+NEEDS = "needs one text in UTF-8 that is no table (to learn a table's characters, copy experiments/text.yaml)"
 SHARE = 0.1  # of validation, and of test
 LEAST = 2_000  # symbols: fewer leave no part that tells anything
 OFTEN = 50  # times that a word comes back on average, from which words can be learned as symbols

@@ -24,6 +24,15 @@ class Pair(Forecast):
 
 class Silent(Forecast):
     recognise = Task.recognise
+
+
+class Idle(Forecast):
+    draft = Task.draft
+
+
+class Broken(Forecast):
+    def draft(self, files):
+        return files[7]
 '''
 
 
@@ -188,6 +197,16 @@ def test_a_task_of_ones_own_recognises_and_drafts(table, sweep, here):
     none = sweep("new", *names, "--task", "mine.py:None")
     assert (none.code, "mine.py" in none.err, "class None" in none.err) == (2, True, True)
     assert files(here) == ["a.csv", "b.csv", "mine.py", "specs"]
+
+
+@pytest.mark.parametrize(("name", "told"), [("Idle", "Idle recognises files"), ("Broken", "mine.py:24: IndexError")])
+def test_what_a_task_of_ones_own_raises_is_told(table, sweep, here, name, told):
+    (here / "mine.py").write_text(OWN)
+    done = sweep("new", table("a.csv", "day,v", days()), "--task", f"mine.py:{name}")
+    assert (done.code, done.out, "Traceback" in done.err) == (2, "", False)
+    assert "mine.py" in done.err
+    assert told in done.err
+    assert files(here) == ["a.csv", "mine.py"]
 
 
 def test_a_name_in_the_data_that_no_spec_may_have_is_told_as_the_datas(table, sweep, here):
