@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lstm.data.profile import labelled
 from lstm.data.profile.files import File
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts import classify
@@ -136,8 +137,9 @@ def test_the_metric_follows_the_sequences(file, frame, metric, direction):
 
 
 def test_long_sequences_make_short_epochs(file):
-    short = classify.look(file(BASE))
-    long = replace(short, lengths=np.full(20_000, 200), classes={"bad": 10_000, "ok": 10_000})
+    found = labelled.profile(file(BASE))
+    more = replace(found, lengths=np.full(20_000, 200), classes={"bad": 10_000, "ok": 10_000})
+    short, long = classify.Choice(found), classify.Choice(more)
     assert short.steps_per_epoch is None
     assert long.steps_per_epoch
     assert long.steps_per_epoch * 200 <= 10_000

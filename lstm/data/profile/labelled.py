@@ -1,0 +1,177 @@
+"""What is in a table of labelled sequences: which column is the id, the label, the time, an input, or none of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from lstm.data.profile import roles, sequences
+from lstm.data.profile.files import File
+from lstm.data.profile.sequences import Grouping
+from lstm.data.tables import reader
+from lstm.records.errors import BadInput
+
+STEPS = (*roles.TIMES, "step", "frame", "row", "position", "seconds", "elapsed", "tick", "index", "timestep")
+MOST_COLUMNS = 64  # inputs to start with
+MOST_TOLD = 12  # names in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What is in a table of labelled sequences."""
+
+    file: File
+    id: str
+    label: str
+    time: str | None
+    time_why: str
+    columns: tuple[str, ...]  # inputs
+    left_out: Mapping[str, str]  # all others, and why
+    lengths: np.ndarray  # steps of each sequence
+    classes: Mapping[str, int]  # sequences of each
+    missing: int  # values of the inputs
+
+    @property
+    def size(self) -> str:
+        """How many sequences there are, and how long, in words."""
+        shortest, longest = int(self.lengths.min()), int(self.lengths.max())
+        steps = f"{longest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
+        return f"{len(self.lengths):,} sequences of {steps} steps"
+
+
+def profile(file: File) -> Labelled:
+    """What the columns of a table of labelled sequences are.
+
+    Raises:
+        BadInput: they can be that in several ways, or the steps can't be put in order, or nothing is there to tell by.
+    """
+    way, raw = _only(file), file.raw
+    _check_whole(file, way)
+    codes = sequences.codes_of(raw.column(way.id))[0]
+    time, why, idle = _order(file, way, codes)
+    left_out = {name: reason for name in raw.column_names if (reason := idle.get(name, ""))}
+    able: list[str] = []
+    for column in file.columns:
+        if column.name in (way.id, way.labels[0], time) or column.name in left_out:
+            continue
+        if reason := _unfit(raw.column(column.name), column.kind, column.name, codes):
+            left_out[column.name] = reason
+        elif len(able) == MOST_COLUMNS:
+            left_out[column.name] = f"{MOST_COLUMNS} columns are enough to start with"
+        else:
+            able.append(column.name)
+    if not able:
+        told = "; ".join(f"{reader.shown(name)}: {reason}" for name, reason in [*left_out.items()][:MOST_TOLD])
+        raise BadInput(
+            f"{file.path}: has no column of numbers that changes within the sequences of column "
+            f"{reader.quoted(way.id)}, by which their classes could be told ({told})"
+        )
+    labels = raw.column(way.labels[0]).take(pa.array(sequences.firsts(codes))).cast(pa.string())
+    names, counts = np.unique(labels.to_pandas().to_numpy(dtype=str), return_counts=True)
+    classes = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    missing = sum(column.missing for column in file.columns if column.name in able)
+    lengths = np.bincount(codes)
+    return Labelled(file, way.id, way.labels[0], time, why, tuple(able), left_out, lengths, classes, missing)
+
+
+def _only(file: File) -> Grouping:
+    """The one way to read a table as labelled sequences.
+
+    Raises:
+        BadInput: there are several.
+    """
+    ways = file.groupings
+    if len(ways) == 1 and len(ways[0].labels) == 1:
+        return ways[0]
+    told = "; ".join(
+        f"id {reader.quoted(way.id)} with label {' or '.join(map(reader.quoted, way.labels))}" for way in ways
+    )
+    first = ways[0]
+    time, _, idle = _order(file, first, sequences.codes_of(file.raw.column(first.id))[0])
+    taken = {first.id, *first.labels, *first.times, time, *idle}
+    columns = [c.name for c in file.columns if c.kind == "number" and c.name not in taken][:3] or ["…"]
+    ordered = f"time: {time}, " if time else ""
+    example = (
+        f"task: classify, data: {{path: {file.path.name}, id: {first.id}, {ordered}columns: [{', '.join(columns)}], "
+        f"label: {first.labels[0]}, split: {{validation: 0.2, test: 0.2}}}}"
+    )
+    raise BadInput(
+        f"{file.path}: can be read as labelled sequences in several ways: {told}; drop the columns that are not meant, "
+        f"or write the spec by hand, as in {example}"
+    )
+
+
+def _check_whole(file: File, way: Grouping) -> None:
+    """Whether each row has an id and a label.
+
+    Raises:
+        BadInput: one has none; with its place.
+    """
+    for name, what in ((way.id, "id"), (way.labels[0], "label")):
+        column = next(column for column in file.columns if column.name == name)
+        if column.missing:
+            raise BadInput(
+                f"{column.first_missing}: column {reader.quoted(name)} has no {what} there ({column.missing:,} rows "
+                f"lack it); for the task classify, with id {reader.quoted(way.id)} and label "
+                f"{reader.quoted(way.labels[0])}, every row needs one: empty, NA, null and the like count as none, so "
+                "write another word"
+            )
+
+
+def _order(file: File, way: Grouping, codes: np.ndarray) -> tuple[str | None, str, dict[str, str]]:
+    """The column that orders the steps, why it is that, and which others do no more than that.
+
+    Raises:
+        BadInput: a column that is named like a time orders the steps otherwise than the rows, and can't be read.
+    """
+    if way.times:
+        first = min(way.times, key=_rank)
+        beside = {name: f"a time beside {reader.quoted(first)}" for name in way.times if name != first}
+        return first, "orders the steps of a sequence", beside
+    taken = {way.id, *way.labels}
+    able = [c.name for c in file.columns if c.kind == "number" and not c.missing and c.name not in taken]
+    raw = file.raw
+    counts = {name: sequences.begin_anew(raw.column(name), codes) for name in able}
+    orders = [n for n in able if (counts[n] or _rank(n) < len(STEPS)) and not sequences.repeats(codes, raw.column(n))]
+    whole = sorted((n for n in orders if pa.types.is_integer(raw.column(n).type)), key=_rank)
+    time = whole[0] if whole else None
+    idle = {name: "counts the steps, too" for name in orders if name != time and counts[name]}
+    if time:
+        return time, "orders the steps of a sequence", idle
+    for name in orders:
+        if not _rises(reader.float64(raw.column(name)), codes):
+            raise BadInput(
+                f"{file.path}: column {reader.quoted(name)} orders the steps of a sequence by its name, the rows stand "
+                "in another order, and data.time takes no fractions; sort the rows, or write whole numbers"
+            )
+        idle[name] = "the rows stand in its order; data.time takes no fractions"
+    return None, "no column counts the steps; rows are taken in their order", idle
+
+
+def _rank(name: str) -> int:
+    return STEPS.index(name.lower()) if name.lower() in STEPS else len(STEPS)
+
+
+def _rises(values: np.ndarray, codes: np.ndarray) -> bool:
+    with np.errstate(invalid="ignore"):
+        return bool((np.diff(values)[codes[1:] == codes[:-1]] > 0).all())
+
+
+def _unfit(values: pa.ChunkedArray, kind: str, name: str, codes: np.ndarray) -> str:
+    """Why a column is no input; "" where it is one."""
+    if kind == "time":
+        return "a time that stands in a sequence twice"
+    if not values.null_count and sequences.stays(codes, sequences.codes_of(values)[0]):
+        return "one value in each sequence"
+    if kind != "number":
+        return "holds true and false; write 1 and 0 to use it" if pa.types.is_boolean(values.type) else "no numbers"
+    if values.null_count > len(values) / 2:
+        return f"{values.null_count} of {len(values)} values are missing"
+    if name.lower() in roles.COUNTERS or (pa.types.is_integer(values.type) and _is_row_number(values)):
+        return "only counts rows"
+    return ""
+
+
+def _is_row_number(values: pa.ChunkedArray) -> bool:
+    return not values.null_count and set(np.diff(reader.float64(values))) == {1.0}
