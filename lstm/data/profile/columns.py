@@ -67,6 +67,13 @@ def is_number(text: str) -> bool:
     return True
 
 
+def shown(time: object) -> str:
+    """A time, or the number of a row, for people."""
+    if isinstance(time, pd.Timestamp):
+        return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
+    return str(time)
+
+
 def _typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column with NaN as missing; of texts that are all numbers, those."""
     if pa.types.is_floating(values.type):

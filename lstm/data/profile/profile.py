@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
-from lstm.data.profile import roles, seasons
+from lstm.data.profile import columns, panels, roles, seasons
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import File
 from lstm.data.profile.seasons import Season
@@ -64,7 +64,7 @@ def profile(path: Path, file: File | None = None) -> Profile:
     time = roles.find_time(path, raw, described, notes)
     index = regular.times_of(path, raw.column(time), time) if time else None
     if index is not None and time is not None:
-        roles.refuse_several(path, raw, index, time)
+        panels.refuse_several(path, raw, index, time)
     if raw.num_rows < MIN_ROWS:
         raise BadInput(
             f"{path}: has {raw.num_rows} rows, too few for a window to train on and one to judge; give {MIN_ROWS} "
@@ -82,13 +82,13 @@ def profile(path: Path, file: File | None = None) -> Profile:
         columns=tuple(replace(c, kind="time") if c.name == time else c for c in described),
         rows=raw.num_rows,
         steps=len(source.values),
-        first=roles.shown(source.times[0]),
-        last=roles.shown(source.times[-1]),
+        first=columns.shown(source.times[0]),
+        last=columns.shown(source.times[-1]),
         time=time,
         step=source.step,
         step_given=given,
         missing_steps=len(absent),
-        first_missing_step=roles.shown(absent[0]) if len(absent) else "",
+        first_missing_step=columns.shown(absent[0]) if len(absent) else "",
         missing_values=dict(zip(source.columns, missing.tolist(), strict=True)),
         target=role.target,
         target_why=role.target_why,

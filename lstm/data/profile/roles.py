@@ -1,6 +1,6 @@
 """Which column of a file is the time, which the target, which the inputs, and which are none of these."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import sequences
+from lstm.data.profile import panels
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.tables import reader, regular
 from lstm.records.errors import BadInput
@@ -20,8 +20,6 @@ TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", 
 TARGETS = ("y", "target", "value", "demand", "sales", "price", "load", "ot", "consumption", "close")
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # known before they come
 CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
-FULL = 0.9  # of a panel: so much of its series times its times is there
-LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # of what a calendar is divided into
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
 
@@ -58,13 +56,13 @@ def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[
             if int(raw.column(name)[0].as_py()) >= UNIX_TIME:
                 notes.append(f"{name} holds whole numbers; if these are Unix times, write 2016-07-01 13:00:00 instead")
             return name
-        _refuse_panel(path, raw, name)
+        panels.refuse_repeated(path, raw, name)
         notes.append(f"{name} is not used as the time: its numbers repeat, are irregular or have fractions")
     # A first column that rises evenly counts the rows, whatever its name; any other may be a measurement.
     first = columns[0].name
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):
         return first
-    _refuse_anew(path, raw)
+    panels.refuse_anew(path, raw)
     return None
 
 
@@ -88,112 +86,6 @@ def _rises(values: pa.ChunkedArray) -> bool:
     if not gaps.all() or regular.infer_step(pd.Index(numbers)) is None:
         return False
     return int(gaps.sum()) <= MAX_TIME_GAPS * len(gaps) * int(np.median(gaps))
-
-
-def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> None:
-    """Raises BadInput where a time stands there twice, naming the column that tells the series apart."""
-    if not index.has_duplicates:
-        return
-    first = index[index.duplicated()][0]
-    often = f"time {shown(first)} stands there {int((index == first).sum())} times"
-    if apart := _apart(raw, index, time, texts_only=False):
-        raise BadInput(
-            f"{path}: holds {apart[1]} series, told apart by column {reader.quoted(apart[0])}: {often}; write one "
-            "series into a file of its own, or give each series its column"
-        )
-    raise BadInput(
-        f"{path}: {often} in column {reader.quoted(time)}; keep one row per time (a file that holds several series "
-        "needs one file each), or write a spec with data.step to average rows"
-    )
-
-
-def _refuse_panel(path: Path, raw: pa.Table, time: str) -> None:
-    """The same for whole numbers: repeated years alone may be one half of (year, month)."""
-    index = pd.Index(raw.column(time).to_pandas())
-    if apart := _apart(raw, index, time, texts_only=True) or _numbered(raw, index, time):
-        raise BadInput(
-            f"{path}: holds {apart[1]} series, told apart by column {reader.quoted(apart[0])}: the numbers in "
-            f"{reader.quoted(time)} repeat for each; write one series into a file of its own, or give each series its "
-            "column"
-        )
-
-
-def _numbered(raw: pa.Table, index: pd.Index, time: str) -> tuple[str, int] | None:
-    """A column of whole numbers that tells series apart: each has about all times, once."""
-    for name, codes, count in _ids(raw, time):
-        values = raw.column(name)
-        able = pa.types.is_integer(values.type) and len(index) >= FULL * count * index.nunique()
-        pairs = pd.DataFrame({"time": index, "series": codes})
-        # In turns they may be the months of a year, under a name that is not English.
-        clear = _in_blocks(codes, count) or sequences.is_id(name) or (able and not _is_calendar(values))
-        if able and clear and not pairs.duplicated().any():
-            return name, count
-    return None
-
-
-def _refuse_anew(path: Path, raw: pa.Table) -> None:
-    """Raises BadInput where whole numbers begin anew with each value of another column: series after series."""
-    whole = [name for name in raw.column_names if pa.types.is_integer(raw.column(name).type)]
-    counters = [n for n in whole if not raw.column(n).null_count and not sequences.is_part_of_time(n)]
-    for name, codes, count in _ids(raw, ""):
-        values = raw.column(name)
-        if not _in_blocks(codes, count) and not sequences.is_id(name):
-            continue
-        # Numbers under a name that is not English may be months and their days.
-        unclear = pa.types.is_integer(values.type) and not sequences.is_id(name) and _is_calendar(values)
-        if unclear and set(np.bincount(codes).tolist()) <= LENGTHS:
-            continue
-        for each in counters:
-            if each != name and sequences.begin_anew(raw.column(each), codes):
-                raise BadInput(
-                    f"{path}: holds {count} series, told apart by column {reader.quoted(name)}: the numbers in "
-                    f"{reader.quoted(each)} begin anew for each; write one series into a file of its own, or give each "
-                    "series its column (sequences that are to be told apart, by the task classify, need a label each)"
-                )
-
-
-def _ids(raw: pa.Table, time: str) -> Iterator[tuple[str, np.ndarray, int]]:
-    """The columns that may tell series apart, with the number of each row's and how many there are."""
-    for name in raw.column_names:
-        values = raw.column(name)
-        able = is_text(values.type) or pa.types.is_dictionary(values.type) or pa.types.is_integer(values.type)
-        if able and name != time and not values.null_count and not sequences.may_be_time(name, values):
-            codes, count = sequences.codes_of(values)
-            if 1 < count <= len(codes) // 2:
-                yield name, codes, count
-
-
-def _in_blocks(codes: np.ndarray, count: int) -> bool:
-    return int(np.count_nonzero(np.diff(codes))) + 1 == count
-
-
-def _is_calendar(values: pa.ChunkedArray) -> bool:
-    """Whether whole numbers may be the months, days or hours of a time."""
-    numbers = np.unique(values.to_numpy())
-    even = bool((np.diff(numbers) == 1).all())
-    return even and bool(numbers[0] <= 1 and numbers[-1] <= 366)
-
-
-def _apart(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> tuple[str, int] | None:
-    """A column with which every time stands there once, and how many values it has."""
-    for name in raw.column_names:
-        values = raw.column(name)
-        able = is_text(values.type) or pa.types.is_dictionary(values.type)
-        if name == time or not (able or (not texts_only and pa.types.is_integer(values.type))):
-            continue
-        codes = pd.factorize(values.to_pandas())[0]
-        count = int(codes.max()) + 1
-        rows = pd.DataFrame({"time": index, "series": codes})
-        if 1 < count <= len(index) // 2 and rows["time"].duplicated().any() and not rows.duplicated().any():
-            return name, count
-    return None
-
-
-def shown(time: object) -> str:
-    """A time, or the number of a row, for people."""
-    if isinstance(time, pd.Timestamp):
-        return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
-    return str(time)
 
 
 # --- Roles ------------------------------------------------------------------------------------------------

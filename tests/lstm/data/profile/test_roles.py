@@ -71,67 +71,6 @@ def test_year_and_month_apart_are_no_time_but_no_panel_either(tmp_path: Path) ->
     assert "year is not used as the time" in " ".join(found.notes)
 
 
-def panel() -> pd.DataFrame:
-    return pd.concat([hourly(100).assign(shop=shop) for shop in ("north", "south")])
-
-
-def years() -> pd.DataFrame:
-    frame = pd.DataFrame({"year": range(1960, 2010), "gdp": waves(50, 9)})
-    return pd.concat([frame.assign(country=c) for c in "ab"])
-
-
-@pytest.mark.parametrize(
-    ("frame", "words"),
-    [
-        (panel(), "holds 2 series, told apart by column 'shop'"),
-        (years(), "holds 2 series, told apart by column 'country'"),
-        (pd.concat([hourly(50), hourly(20)]), "stands there 2 times"),
-    ],
-)
-def test_refuses_several_series_in_one(tmp_path: Path, frame: pd.DataFrame, words: str) -> None:
-    message = refused(save(tmp_path / "a.csv", frame))
-    assert words in message
-    assert "a.csv" in message
-
-
-def numbered(count: int = 10, times: int = 30, **names: str) -> pd.DataFrame:
-    """Series after series, told apart by a whole number."""
-    frame = pd.DataFrame(
-        {"code": np.repeat(np.arange(count) * 7 + 3, times), "year": np.tile(np.arange(times) + 1960, count)}
-    )
-    return frame.assign(gdp=waves(count * times, 9)).rename(columns=names)
-
-
-@pytest.mark.parametrize(
-    ("frame", "words"),
-    [
-        (numbered(), ("10 series", "'code'", "'year'")),
-        (numbered().sort_values(["year", "code"]), ("10 series", "'code'", "'year'")),
-        (numbered(year="period"), ("10 series", "'code'", "'period'")),
-        (
-            numbered(5, 50)
-            .assign(code=lambda f: f.code // 7, year=lambda f: f.year - 1960)
-            .rename(columns={"year": "t"}),
-            ("5 series", "'code'"),
-        ),
-        (numbered(year="period").assign(code=lambda f: "s" + f.code.astype(str)), ("10 series", "'code'", "'period'")),
-        (numbered(year="period").sort_values(["period", "code"]), ("10 series", "'code'", "'period'")),
-    ],
-    ids=["one after another", "in turns", "a counter", "counted from 0", "texts", "a counter in turns"],
-)
-def test_refuses_series_that_whole_numbers_tell_apart(
-    tmp_path: Path, frame: pd.DataFrame, words: tuple[str, ...]
-) -> None:
-    message = refused(save(tmp_path / "a.csv", frame))
-    assert [word for word in words if word not in message] == []
-
-
-@pytest.mark.parametrize("names", [("year", "month"), ("Jahr", "Monat"), ("year", "Monat")])
-def test_a_year_and_a_month_are_one_series_in_any_language(tmp_path: Path, names: tuple[str, str]) -> None:
-    columns = {names[0]: np.repeat(range(1990, 2000), 12), names[1]: [*range(1, 13)] * 10, "v": waves(120, 12)}
-    assert profile(save(tmp_path / "a.csv", pd.DataFrame(columns))).target == "v"
-
-
 # --- The columns of numbers -------------------------------------------------------------------------------
 
 

@@ -1,0 +1,154 @@
+"""Tables that hold several series, one after another or in turns: refused, with the columns that tell them apart."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.data.profile import sequences
+from lstm.data.profile.columns import is_text, shown
+from lstm.data.tables import reader
+from lstm.records.errors import BadInput
+
+FULL = 0.9  # of a panel: so much of its series times its times is there
+LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # of what a calendar is divided into
+MOST_TOGETHER = 3  # columns that tell series apart only together
+MOST_TRIED = 5  # columns of which that is tried
+MEND = "write one series into a file of its own, or give each series its column"
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What tells the series of a table apart."""
+
+    columns: tuple[str, ...]
+    codes: np.ndarray  # (row,) the number of each row's series
+    count: int
+
+    @property
+    def told(self) -> str:
+        """The same for a message."""
+        names = " and ".join(map(reader.quoted, self.columns))
+        return f"{self.count} series, told apart by column{'s' * (len(self.columns) > 1)} {names}"
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether the series stand one after another."""
+        return int(np.count_nonzero(np.diff(self.codes))) + 1 == self.count
+
+
+def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> None:
+    """Raises BadInput where a time stands there twice, naming the columns that tell the series apart."""
+    if not index.has_duplicates:
+        return
+    first = index[index.duplicated()][0]
+    often = f"time {shown(first)} stands there {int((index == first).sum())} times"
+    if apart := _single(raw, index, time, texts_only=False) or _together(raw, index, time):
+        raise BadInput(f"{path}: holds {apart.told}: {often}; {MEND}")
+    raise BadInput(
+        f"{path}: {often} in column {reader.quoted(time)}; keep one row per time (a file that holds several series "
+        "needs one file each), or write a spec with data.step to average rows"
+    )
+
+
+def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
+    """The same for whole numbers: repeated years alone may be one half of (year, month)."""
+    index = pd.Index(raw.column(time).to_pandas())
+    found = _single(raw, index, time, texts_only=True) or _numbered(raw, index, time) or _together(raw, index, time)
+    if found:
+        raise BadInput(f"{path}: holds {found.told}: the numbers in {reader.quoted(time)} repeat for each; {MEND}")
+
+
+def refuse_anew(path: Path, raw: pa.Table) -> None:
+    """Raises BadInput where numbers begin anew with each value of other columns: series after series."""
+    whole = [name for name in raw.column_names if pa.types.is_integer(raw.column(name).type)]
+    floats = [name for name in raw.column_names if pa.types.is_floating(raw.column(name).type)]
+    counters = [n for n in (*whole, *floats) if not raw.column(n).null_count and not sequences.is_part_of_time(n)]
+    for apart in itertools.chain(_ids(raw, ""), _pairs(raw, "")):
+        if not apart.in_blocks and not any(map(sequences.is_id, apart.columns)):
+            continue
+        if len(apart.columns) == 1 and _is_calendar(apart, raw) and set(np.bincount(apart.codes).tolist()) <= LENGTHS:
+            continue  # numbers under a name that is not English may be months and their days
+        for each in counters:
+            if each not in apart.columns and sequences.begin_anew(raw.column(each), apart.codes):
+                raise BadInput(
+                    f"{path}: holds {apart.told}: the numbers in {reader.quoted(each)} begin anew for each; {MEND} "
+                    "(sequences that are to be told apart, by the task classify, need one id and a label each)"
+                )
+
+
+def _single(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> Apart | None:
+    """A column with which every time stands there once."""
+    for name in raw.column_names:
+        values = raw.column(name)
+        able = is_text(values.type) or pa.types.is_dictionary(values.type)
+        if name == time or not (able or (not texts_only and pa.types.is_integer(values.type))):
+            continue
+        codes = pd.factorize(values.to_pandas())[0]
+        count = int(codes.max()) + 1
+        if 1 < count <= len(index) // 2 and index.has_duplicates and _each_once(codes, index):
+            return Apart((name,), codes, count)
+    return None
+
+
+def _numbered(raw: pa.Table, index: pd.Index, time: str) -> Apart | None:
+    """A column of whole numbers that tells series apart: each has about all times, once."""
+    for apart in _ids(raw, time):
+        able = pa.types.is_integer(raw.column(apart.columns[0]).type) and _is_full(apart, index)
+        # In turns they may be the months of a year, under a name that is not English.
+        if able and (apart.in_blocks or not _is_calendar(apart, raw)) and _each_once(apart.codes, index):
+            return apart
+    return None
+
+
+def _together(raw: pa.Table, index: pd.Index, time: str) -> Apart | None:
+    """Columns that tell series apart only together: each has about all times, once."""
+    found = (apart for apart in _pairs(raw, time) if _is_full(apart, index) and _each_once(apart.codes, index))
+    return next(found, None)
+
+
+def _is_full(apart: Apart, index: pd.Index) -> bool:
+    return len(index) >= FULL * apart.count * index.nunique()
+
+
+def _each_once(codes: np.ndarray, index: pd.Index) -> bool:
+    return not pd.DataFrame({"time": index, "series": codes}).duplicated().any()
+
+
+def _ids(raw: pa.Table, time: str) -> Iterator[Apart]:
+    """The columns that may tell series apart."""
+    for name in raw.column_names:
+        values = raw.column(name)
+        able = is_text(values.type) or pa.types.is_dictionary(values.type) or pa.types.is_integer(values.type)
+        if able and name != time and not values.null_count and not sequences.may_be_time(name, values):
+            codes, count = sequences.codes_of(values)
+            if 1 < count <= len(codes) // 2:
+                yield Apart((name,), codes, count)
+
+
+def _pairs(raw: pa.Table, time: str) -> Iterator[Apart]:
+    """Two columns and more that may do so together: texts, and whole numbers by their name."""
+    able = [a for a in _ids(raw, time) if sequences.is_id(a.columns[0]) or not _is_whole(raw, a.columns)]
+    for size in range(2, MOST_TOGETHER + 1):
+        for some in itertools.combinations(able[:MOST_TRIED], size):
+            codes = pd.MultiIndex.from_arrays([each.codes for each in some]).factorize()[0]
+            count = int(codes.max()) + 1
+            if max(each.count for each in some) < count <= len(codes) // 2:
+                yield Apart(tuple(each.columns[0] for each in some), codes, count)
+
+
+def _is_calendar(apart: Apart, raw: pa.Table) -> bool:
+    """Whether a column holds whole numbers that may be the months, days or hours of a time."""
+    [name] = apart.columns
+    if sequences.is_id(name) or not _is_whole(raw, [name]):
+        return False
+    numbers = np.unique(raw.column(name).to_numpy())
+    return bool((np.diff(numbers) == 1).all() and numbers[0] <= 1 and numbers[-1] <= 366)
+
+
+def _is_whole(raw: pa.Table, names: Sequence[str]) -> bool:
+    return all(pa.types.is_integer(raw.column(name).type) for name in names)
