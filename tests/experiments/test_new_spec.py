@@ -5,13 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.new_spec import compose
 from experiments.operations.drafting import Written, new
 from experiments.spec import loader as spec_file
-from experiments.spec import schema
+from experiments.spec import schema, yaml_document
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import profile
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts import forecast as new_spec
+from lstm.tasks.drafts.draft import Draft, Line, Remark, choices, numbers
 
 DATA = schema.SCHEMA.with_name("data")
 
@@ -212,3 +214,31 @@ def test_small_series_see_more_epochs_of_smaller_batches(here: Path) -> None:
 def test_where_no_window_fits_the_file_is_named_once(here: Path) -> None:
     with pytest.raises(BadInput, match=r"^a\.csv: column 'v' is constant"):
         drafted(pd.DataFrame({"v": [1.0] * 80 + [2.0] * 20}))
+
+
+def test_any_tasks_draft_becomes_a_spec_that_reads_as_it_was_meant(here: Path) -> None:
+    files = [here / "x: a.txt", here / "b.txt"]
+    draft = Draft(
+        data=(Line("source", files[0], "two\nlines"), Line("target", files[1]), Remark("left out: a\nb")),
+        model=(Line("bidirectional", True), Line("hidden_size", 8)),
+        training=(Line("max_epochs", 60), Line("patience", None), Line("learning_rate", 0.0005)),
+        metric=Line("metric", "val/loss", "why"),
+        direction="minimize",
+        first=({"model.cell": "lstm"},),
+        first_why="tried first",
+        space=(choices("model.cell", ["lstm", "no", "1"]), numbers("training.weight_decay", 0.01, 0.25)),
+        found={},
+        facts={},
+        why="a pair",
+    )
+    paths = {files[0]: "../x: a.txt", files[1]: "b.txt"}
+    (here / "a.yaml").write_text(compose(draft, task="mine.py:Pair", name="a", paths=paths, schema="s.json"))
+    read = yaml_document.read("a.yaml", (), {}).written
+    assert read["task"] == "mine.py:Pair"
+    assert read["data"] == {"source": "../x: a.txt", "target": "b.txt"}
+    assert read["model"] == {"bidirectional": True, "hidden_size": 8}
+    assert read["training"] == {"max_epochs": 60, "patience": None, "learning_rate": 0.0005}
+    assert read["search"]["pruner"]["min_resource"] == 10
+    assert read["search"]["space"]["model.cell"]["choices"] == ["lstm", "no", "1"]
+    assert read["search"]["space"]["training.weight_decay"]["low"] == 0.01
+    assert "learning_rate: 5e-4" in (here / "a.yaml").read_text()
