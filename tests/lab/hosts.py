@@ -78,6 +78,7 @@ class Host:
     init: int  # the id, outside, of the process that holds all others
     alive: bool = True
     environment: dict[str, str] = field(default_factory=dict)  # for everything that runs here
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)  # to be waited for once the host is dead
 
     def command(self, *words: str | Path, cwd: Path | None = None) -> list[str]:
         """A command line for this process that runs another on the host."""
@@ -115,7 +116,7 @@ class Host:
     ) -> "subprocess.Popen[str]":
         """Starts a command on the host; what it says goes to a file, or is read from `stdout`."""
         with (output or Path(os.devnull)).open("w") as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(*words, cwd=cwd),
                 env=self._environment(environment),
                 stdin=subprocess.DEVNULL,
@@ -124,6 +125,8 @@ class Host:
                 text=True,
                 start_new_session=True,
             )
+        self.started.append(process)
+        return process
 
     def _environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
         return {**os.environ, **ENVIRONMENT, **self.environment, **(more or {})}
@@ -206,6 +209,12 @@ class Host:
             os.kill(self.init, signal.SIGKILL)
         self.outer.wait()  # the kernel lets go of the first process of a namespace after all others
 
+    def let_go(self) -> None:
+        """Waits for all that was started on the host, which is dead, and closes what it said."""
+        for process in (self.outer, *self.started):
+            with process:
+                pass
+
     def keep_to_itself(self, folder: Path) -> Path:
         """Gives the host a disk of its own at a folder; where that lies for the others, who see nothing of it there."""
         own = Path(tempfile.mkdtemp(dir=self.scratch))
@@ -224,6 +233,7 @@ class Lab:
     def __init__(self) -> None:
         """Builds the bridge."""
         self.hosts: list[Host] = []
+        self._made: list[Host] = []  # those in whose place another stands, too
         self.scratch = Path(tempfile.mkdtemp(prefix="lab", dir="/tmp"))
         self._mark = f"{os.getpid()}{uuid.uuid4().hex[:3]}"
         self._bridge = f"lb{self._mark}"
@@ -261,6 +271,7 @@ class Lab:
         assert ready == "1\n", f"{name}: {ready or outer.stderr.read()}"
         made = Host(name, f"{self._net}.{number}", card, folder, outer, init=_child(outer.pid))
         self.hosts[number - 1 : number] = [made]
+        self._made.append(made)
         _ip("link", "add", card, "type", "veth", "peer", "name", "e0", "netns", str(made.init))
         _ip("link", "set", card, "master", self._bridge, "up")
         made.run("ip", "addr", "add", f"{made.address}/24", "dev", "e0", check=True)
@@ -270,8 +281,9 @@ class Lab:
 
     def end(self) -> None:
         """Kills all hosts and takes the bridge down."""
-        for host in self.hosts:
+        for host in self._made:
             host.kill()
+            host.let_go()
         subprocess.run(["ip", "link", "del", self._bridge], capture_output=True, check=False)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
