@@ -318,10 +318,11 @@ def _forget(checkpoints: str, probe: str) -> None:
         with suppress(OSError):  # it is a few bytes, and the next driver tries again
             mine[left] = left.stat().st_mtime
             left.unlink()
-    for other in Path(checkpoints).glob(".probe-*") if mine else ():
-        with suppress(OSError):  # a driver beside this one does the same
-            if other.stat().st_mtime < max(mine.values()) - 2 * ANSWER_S:
-                other.unlink()
+    for others in (".probe-*", "..probe-*") if mine else ():  # whole ones, and half-written ones
+        for other in Path(checkpoints).glob(others):
+            with suppress(OSError):  # a driver beside this one does the same
+                if other.stat().st_mtime < max(mine.values()) - 2 * ANSWER_S:
+                    other.unlink()
 
 
 def _versions() -> tuple[str, str]:

@@ -347,11 +347,14 @@ def test_a_probe_is_removed_where_it_is_seen(tmp_path):
 
 
 def test_a_probe_that_a_killed_driver_left_is_removed_by_a_later_one(tmp_path):
-    for name, age_s in ((".probe-1-a", 0), (".probe-2-a", 100), (".probe-3-a", 1000), ("mine", 1000)):
+    old = (".probe-3-a", 1000), ("..probe-4-a.f00.7", 1000)  # the latter was half-written
+    for name, age_s in ((".probe-1-a", 0), (".probe-2-a", 100), ("..probe-5-a.f00.8", 100), *old, ("mine", 1000)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (5000 - age_s, 5000 - age_s))
     node_checks._forget(str(tmp_path), ".probe-1")
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".probe-2-a", "mine"], "2 may be at work"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["..probe-5-a.f00.8", ".probe-2-a", "mine"], (
+        "2, 5 may be at work"
+    )
 
 
 def test_nodes_that_are_fine(tmp_path):
