@@ -16,6 +16,7 @@ from cluster.config import StopConfig
 from cluster.goodput import Workers
 from cluster.interrupts import Stop
 from cluster.messages import FINISHED, OUT_OF_MEMORY, RAISED, Failure, Handle, Probed, Started
+from cluster.search_stop import StopRules
 from cluster.space import suggest
 from cluster.study.lease import OUTAGE_S
 from cluster.study.retry import Patience, Unreachable
@@ -24,7 +25,6 @@ from cluster.trials.attempt import Attempt
 from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.endings import Endings
 from cluster.trials.queue import TrialQueue
-from cluster.trials.stop_rules import StopRules
 from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, Notice, Record, TrialLost, TrialStarted, now_ms
 from lstm.records.goodput import BESIDE, NOTHING

@@ -125,10 +125,10 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
 def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) -> Order:
     """The order of a sweep that was begun before, under its study's id, and where it is before `found` is carried out.
 
-    The data's path is the one first written, which its trials are known by; so is the loss.
+    Its loss is the one that it was begun with.
     """
     study_id = str(facts.get("id", order.study_id))
-    base = with_loss_of(order, facts).base.with_path(facts["base"]["data"].get("path"))
+    base = with_loss_of(order, facts).base
     where = moved.checkpoints_of(facts, order.study_url, order.name)
     # Earlier versions had no folder for each study.
     here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
@@ -221,8 +221,7 @@ def _show(tree: Mapping[str, Any], path: str) -> str:
 def _identity(order: Order) -> dict[str, Any]:
     """What a study remembers first: the version of its form, which one it is, and where."""
     return {
-        # One that was begun before has the form that it had then: its loss is known to the version that began it.
-        "form": 1 if order.base.loss_on == "all" else stored.FORMAT,
+        stored.FORM: stored.FORMAT,
         "id": order.study_id,
         **({moved.PLACE: order.place} if order.place else {}),  # after it: a copy that says so has an id of its own
     }

@@ -3,7 +3,6 @@
 import getpass
 import math
 import os
-import re
 import socket
 import subprocess
 import time
@@ -72,15 +71,15 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     try:
         where = _addresses(spec, home)
     except BadInput as error:
-        raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
+        raise BadInput(*(spec.placed(message) for message in error.messages)) from None
     databases = {"storage.study": where.study, "tracking.uri": where.tracking}
     if wrong := [message for name, address in databases.items() if (message := _folder_fault(spec, name, address))]:
         raise BadInput(*wrong)
     _check_cells(spec)
     try:
-        series = tasks.load(experiment.widest, spec.folder, experiment.reach)
+        series = tasks.load(experiment.widest, spec.location, experiment.reach)
     except BadInput as error:
-        raise BadInput(*(_placed(message, spec) for message in error.messages)) from None
+        raise BadInput(*(spec.placed(message) for message in error.messages)) from None
     notes = tuple(map(spec.document.hide, where.notes))
     order = _order(spec, home, where)
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
@@ -162,13 +161,6 @@ def _folder_fault(spec: Spec, field: str, address: str | None) -> str | None:
     return f"{spec.document.where(field)}: {field}: {of} does not exist; make it first"
 
 
-def _placed(message: str, spec: Spec) -> str:
-    """What is wrong with the data or an address, as it may be shown; where it is the spec's fault, with its line."""
-    at = re.match(r"(data|storage|tracking)[a-z._]*(?=: )", message)
-    place = f"{spec.document.where(at[0])}: " if at else ""
-    return place + spec.document.hide(message)
-
-
 def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
     experiment = spec.experiment
     storage = StorageConfig(
@@ -179,8 +171,7 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
     comparable = specs.comparable(spec)
     return Order(
         name=experiment.name,
-        # The path as written: what the environment filled in may be private, and trials do not open the file.
-        base=experiment.base.with_path(spec.written["data"].get("path")),
+        base=experiment.base,
         search=experiment.search,
         resources=experiment.resources,
         storage=storage,
@@ -362,6 +353,13 @@ def _ends(order: Order, path: str) -> list[Any]:
     return [value for _, value in suggest.ends_of(searched)] if searched else []
 
 
+def _described(plan: Plan) -> dict[str, Any]:
+    """The data and their parts."""
+    found, place = tasks.of(plan.order.base).describe(plan.series, plan.order.base), plan.spec.written_location
+    text = f"{', '.join(place.values())}: " * bool(place) + found["data"]["text"]
+    return {**found, "data": {**found["data"], "text": text, **place}}
+
+
 def describe(plan: Plan) -> Mapping[str, Any]:
     """The plan as plain data, for people and for --json."""
     order, search = plan.order, plan.order.search
@@ -382,7 +380,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "first": [dict(settings) for settings in search.first[: order.n_trials]] if search else [],
         "base_is_first": _base_is_first(order),
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
-        **tasks.of(order.base).describe(plan.series, order.base),
+        **_described(plan),
         "counted": tasks.of(order.base).counted,
         **measured,
         "measured_in_s": round(time.perf_counter() - started, 2),

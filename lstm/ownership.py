@@ -112,12 +112,12 @@ def difference(address: str, found: Checkpoint, owner: Owner) -> str:
 
 
 def differing_fields(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Where two configurations differ, apart from where their data lay; "" where they do not."""
+    """Where two configurations differ; "" where they do not."""
     first, second = dict(_flat(one)), dict(_flat(other))
     return ", ".join(
         f"{path}={first.get(path)!r}, not {second.get(path)!r}"
         for path in first.keys() | second.keys()
-        if path != "data.path" and first.get(path) != second.get(path)
+        if first.get(path) != second.get(path)
     )
 
 

@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by threads
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +31,7 @@ def data_config():
     """A valid data section; anything in it can be set by name."""
 
     def make(**settings):
-        base = {"path": "a.csv", "target": "y", "lookback": 8, "horizon": 3}
+        base = {"target": "y", "lookback": 8, "horizon": 3}
         return ForecastData(**base | {"split": {"validation": 0.2, "test": 0.2}} | settings)
 
     return make
@@ -58,7 +60,7 @@ def table_of():
         values = np.asarray(values, dtype=np.float64)
         values = values[:, None] if values.ndim == 1 else values
         times = pd.date_range(start, periods=len(values), freq=step) if step else pd.RangeIndex(len(values))
-        return Table(times, values, tuple(columns), step, "0" * 64, ())
+        return Table(Path("a.csv"), times, values, tuple(columns), step, "0" * 64, ())
 
     return make
 

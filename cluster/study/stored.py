@@ -32,7 +32,9 @@ from lstm.storage import disk
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
-FORM, FORMAT = "form", 2  # the fact, and the newest version of a study's form that is read; without the fact it is 1
+# The fact, and the newest version of a study's form that is read; without the fact it is 1. In form 1 the base may lack
+# which targets count in the loss: all do. In forms 1 and 2 it says where the data lay.
+FORM, FORMAT = "form", 3
 LEAST_COMPLETED = 2  # trials from which importances are told
 
 

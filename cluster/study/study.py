@@ -33,7 +33,7 @@ from cluster.space import combinations, suggest
 from cluster.study import moved, storage
 from cluster.study.drafts import Drawn, bare, unborn
 from cluster.study.private_patches import FIXED
-from cluster.study.samplers import NumberedSampler, longest, objectives_of, pruner_of, second_of
+from cluster.study.samplers_and_pruners import NumberedSampler, longest, objectives_of, pruner_of, second_of
 from cluster.study.storage import SoleStorage
 from cluster.study.stored import check_study_form, counting, importances, sweep_of, trial_of
 from lstm.config.trial import TrialConfig

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 from cluster.decisions import End
 from cluster.goodput import Workers
 from cluster.messages import Probed
+from cluster.search_stop import StopRules
 from cluster.study.retry import Patience
 from cluster.study.study import Study
 from cluster.trials.attempt import Attempt
 from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.queue import TrialQueue
-from cluster.trials.stop_rules import StopRules
 from lstm.records.epoch import best_epoch, epochs_s
 from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
 from lstm.records.objective import Direction, cost, is_better

@@ -22,6 +22,7 @@ from lstm.records.trial import Trial, counted
 Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
 REBUILD = "`sweep rebuild {name}` writes MLflow again"
 DELIVER = "`sweep run {name}` delivers it"
+FORMER = ("data.path",)  # fields of a configuration that earlier versions recorded, too
 
 
 @dataclass(frozen=True)
@@ -180,13 +181,14 @@ class _Check:
             path = runs.fetch(self._client, run, "config.yaml", folder)
             written = self._expected.read_yaml(str(path)) if path else None
         shall = runs.flatten(trial.config)
-        younger = shall.keys() - runs.flatten(written).keys() if written else set()
+        config, given = _without_former(runs.flatten(written or {}), shall), _without_former(run.data.params, shall)
+        younger = shall.keys() - config.keys() if written else set()
         if written and younger and runs.flatten(_with_defaults(written)) == shall:
             # An earlier version recorded the trial, which had fewer fields.
             shall = {name: value for name, value in shall.items() if name not in younger}
         params = {runs.metric_name(k): v[:6000] for k, v in shall.items()}
-        yield from _differing("parameter", run.data.params, params, only=True)
-        if written is None or runs.flatten(written) != shall:
+        yield from _differing("parameter", given, params, only=True)
+        if written is None or config != shall:
             yield "its config.yaml is not what was trained" if path else "has no config.yaml"
         history = self._expected.histories.get(trial.number)
         if history is not None:
@@ -271,6 +273,11 @@ def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only
     for name in sorted(shall.keys() | (are.keys() if only else ())):
         if are.get(name) != shall.get(name):
             yield f"its {kind} {name} is {are.get(name, 'not there')!r}, it shall be {shall.get(name, 'not there')!r}"
+
+
+def _without_former(fields: Mapping[str, str], shall: Mapping[str, str]) -> dict[str, str]:
+    """A configuration's fields without those that earlier versions recorded of a trial, too."""
+    return {name: value for name, value in fields.items() if name in shall or name not in FORMER}
 
 
 def _with_defaults(config: Any) -> Any:

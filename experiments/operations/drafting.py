@@ -185,7 +185,7 @@ def _checked(text: str, target: Path, files: Sequence[File], task: AnyTask) -> t
             where = f"{_shown(files)}: the spec for it, line "
             raise BadInput(*(each.replace(f"{trial}:", where) for each in error.messages)) from None
     experiment = spec.experiment
-    loaded = tasks.load(experiment.widest, target.parent, experiment.reach)
+    loaded = tasks.load(experiment.widest, experiment.location.within(target.parent), experiment.reach)
     # Windows whose targets were all filled in are counted, too: they are there, though nothing is learned from them.
     whole = experiment.base.model_copy(update={"loss_on": "all"})
     return dict(task.describe(loaded, whole)["windows"]), tuple(task.doubts(loaded))

@@ -10,8 +10,8 @@ from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, 
 from dashboards.config import TrackingConfig
 from lstm.config.code import is_reference, latest
 from lstm.config.model import ModelConfig
-from lstm.config.section import Data, Section
-from lstm.config.tasks import SECTIONS, Task, UnknownData
+from lstm.config.section import Data, Location, Section
+from lstm.config.tasks import SECTIONS, Task, in_spec, own_sections, parted, sections_of
 from lstm.config.training import ProbeConfig, TrainingConfig
 from lstm.config.trial import LossOn, TrialConfig
 
@@ -53,8 +53,17 @@ class Experiment(Section):
     def base(self) -> TrialConfig:
         """The configuration around which is searched, and which `train` trains."""
         searched = {"metric": self.search.metric, "direction": self.search.direction} if self.search else {}
-        parts = {"task": self.task, "data": self.data, "model": self.model, "training": self.training}
+        parts = {"task": self.task, "data": self._parted[0], "model": self.model, "training": self.training}
         return TrialConfig.model_validate({**parts, **searched, "code": dict(self.own_code), "loss_on": LOSS_ON})
+
+    @property
+    def location(self) -> Location:
+        """Where the data lie, from the spec's folder."""
+        return self._parted[1]
+
+    @property
+    def _parted(self) -> tuple[Data, Location]:
+        return parted(self.data, *sections_of(self.task, self.own_code))
 
     @property
     def reach(self) -> int:
@@ -69,7 +78,8 @@ class Experiment(Section):
 
 
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
-    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(data, ...)) for task, data in SECTIONS.items()
+    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(in_spec(*both), ...))
+    for task, both in SECTIONS.items()
 }
 
 
@@ -81,8 +91,7 @@ def of_task(filled: Any) -> type[Experiment]:
     task = filled.get("task") if isinstance(filled, Mapping) else None
     if not is_reference(task):
         return EXPERIMENTS.get(task if isinstance(task, str) else "", EXPERIMENTS["forecast"])
-    section: Any = getattr(latest(str(task)), "section", None)
-    return _of_section(section if isinstance(section, type) and issubclass(section, Data) else UnknownData)
+    return _of_section(in_spec(*own_sections(latest(str(task)))))
 
 
 @cache

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +21,7 @@ from experiments.spec.mapping import Source, folder_of
 from experiments.spec.rules import is_reserved
 from experiments.spec.schema import SCHEMA
 from experiments.spec.yaml_document import Document
+from lstm.config.section import Location
 from lstm.records.errors import BadInput, Fault
 
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
@@ -28,8 +30,8 @@ SEED = "training.seed"
 Executed = Callable[[Document], Document]  # see `own_code.executed`
 MOST_ROUNDS = 20  # what gives way may have others give way
 
-# What may change between runs of a sweep. The data's bytes are compared by a fingerprint, not by their path.
-FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage", "data.path")
+# What may change between runs of a sweep; so may where the data lie, whose bytes are compared by a fingerprint.
+FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,22 @@ class Spec:
     folder: Path  # where paths in the spec start
     notes: tuple[str, ...] = ()  # what was let pass, and what gave way to an override
     beside: bool = False  # whether it has its name because an older version's sweep has the one in the file
+
+    @property
+    def location(self) -> Location:
+        """Where its data lie."""
+        return self.experiment.location.within(self.folder)
+
+    def placed(self, message: str) -> str:
+        """What is wrong with data or an address, as it may be shown; with its line where it is the spec's fault."""
+        at = re.match(r"(data|storage|tracking)[a-z._]*(?=: )", message)
+        place = f"{self.document.where(at[0])}: " if at else ""
+        return place + self.document.hide(message)
+
+    @property
+    def written_location(self) -> dict[str, str]:
+        """The same as it is written, by field: what the environment fills in may be private."""
+        return {name: str(self.written["data"][name]) for name in type(self.experiment.location).model_fields}
 
 
 def load(
@@ -129,7 +147,8 @@ def warnings(spec: Spec) -> list[str]:
 def comparable(spec: Spec) -> dict[str, Any]:
     """All that must not change between runs of a sweep, by dotted path: changed, its trials can't be compared."""
     flat = dict(_flat(spec.written, ()))
-    fixed = (path for path in sorted(flat) if not any(_below(path, free) for free in FREE))
+    free = (*FREE, *(f"data.{name}" for name in spec.written_location))
+    fixed = (path for path in sorted(flat) if not any(_below(path, each) for each in free))
     younger = dict(spec.experiment.younger())
     own = {path: flat[path] for path in fixed if path not in younger or flat[path] != younger[path]}
     return own | {f"the code in {file}, SHA-256,": digest for file, digest in sorted(spec.document.code.items())}

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lstm.config import misfits
 from lstm.config.model import ModelConfig
-from lstm.config.section import Column, Data, Section, role_faults
+from lstm.config.section import Column, Data, File, Section, role_faults
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
@@ -22,12 +22,17 @@ class Shares(Section):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the draw: which sequences are in which part.")
 
 
-class ClassifyData(Data):
-    """Sequences of any length, and which class each belongs to."""
+class SequencesFile(File):
+    """Where the sequences are."""
 
     path: str = Field(
         min_length=1, description="CSV or Parquet file with a row per step, relative to the spec's folder."
     )
+
+
+class ClassifyData(Data):
+    """Sequences of any length, and which class each belongs to."""
+
     id: Column = Field(description="Column that tells the sequences apart.")
     time: Column | None = Field(
         None, description="Column that orders the steps of a sequence; without it its rows are in order."

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lstm.config import misfits
 from lstm.config.model import ModelConfig
-from lstm.config.section import Column, Data, Section, role_faults
+from lstm.config.section import Column, Data, File, Section, role_faults
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
@@ -28,12 +28,17 @@ class Split(Section):
     )
 
 
+class SeriesFile(File):
+    """Where the time series is."""
+
+    path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
+
+
 class ForecastData(Data):
     """Where the time series is and what is forecast from what."""
 
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
-    path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
     time: Column | None = Field(None, description="Column that holds the time; without it rows are in order.")
     target: Column | Annotated[list[Column], Field(min_length=1)] = Field(
         description="Column to forecast, or a list of columns."

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lstm.config import misfits
 from lstm.config.model import ModelConfig
-from lstm.config.section import Data, Section
+from lstm.config.section import Data, File, Section
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault
 
@@ -21,12 +21,17 @@ class TextShares(Section):
     test: float = Field(gt=0, lt=1, description="Share of the text, at its end, that the best trial is judged on.")
 
 
+class TextFile(File):
+    """Where the text is."""
+
+    path: str = Field(min_length=1, description="Text file in UTF-8, relative to the spec's folder.")
+
+
 class TextData(Data):
     """A text whose next symbol is to be told from all that came before."""
 
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # judged is the same text, with the same context
 
-    path: str = Field(min_length=1, description="Text file in UTF-8, relative to the spec's folder.")
     unit: Unit = Field(
         "characters", description="What a symbol is: a character, or a word, as marks and line ends are, too."
     )

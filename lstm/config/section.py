@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,8 +42,25 @@ class Section(BaseModel):
                     yield from part.younger((*at, name, key) if key else (*at, name))
 
 
+class Location(Section):
+    """Where a task's data lie, which a spec's section `data` says, too: no part of what a trial is.
+
+    It is nowhere unless a task says otherwise: then the data are generated.
+    """
+
+    def within(self, folder: Path) -> Self:
+        """The same with the paths that start in a folder."""
+        return self.model_copy(update={name: str(folder / path) for name, path in self})
+
+
+class File(Location):
+    """One file."""
+
+    path: str = Field(min_length=1, description="File, relative to the spec's folder.")
+
+
 class Data(Section):
-    """What a task learns from: each task has its own section `data`."""
+    """What a task learns from its data, and how these are taken: each task has its own section `data`."""
 
     searchable: ClassVar[tuple[str, ...]] = ()  # any other field would change what trials are judged on
 

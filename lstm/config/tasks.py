@@ -1,16 +1,17 @@
-"""The tasks by name, each with its section `data`; a user's own is named as `FILE.py:Class`."""
+"""The tasks by name, each with its section `data` and where its data lie; a user's own is named as `FILE.py:Class`."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
-from lstm.config.classify import ClassifyData
+from lstm.config.classify import ClassifyData, SequencesFile
 from lstm.config.code import REFERENCE, find, is_known, is_reference
-from lstm.config.forecast import ForecastData
-from lstm.config.language_model import TextData
+from lstm.config.forecast import ForecastData, SeriesFile
+from lstm.config.language_model import TextData, TextFile
 from lstm.config.memory import MemoryData
-from lstm.config.section import Data
+from lstm.config.section import Data, Location
 
 Task = (
     Literal["forecast", "memory", "classify", "language_model"]
@@ -18,11 +19,11 @@ Task = (
 )
 
 
-SECTIONS: Mapping[str, type[Data]] = {
-    "forecast": ForecastData,
-    "memory": MemoryData,
-    "classify": ClassifyData,
-    "language_model": TextData,
+SECTIONS: Mapping[str, tuple[type[Data], type[Location]]] = {
+    "forecast": (ForecastData, SeriesFile),
+    "memory": (MemoryData, Location),
+    "classify": (ClassifyData, SequencesFile),
+    "language_model": (TextData, TextFile),
 }
 
 
@@ -32,15 +33,39 @@ class UnknownData(Data):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
 
 
-def section_of(task: str, code: Mapping[str, str]) -> type[Data]:
-    """The section `data` of a task; `code` are the digests of the user's files.
+def sections_of(task: str, code: Mapping[str, str]) -> tuple[type[Data], type[Location]]:
+    """What a task has for its data, and for where they lie; `code` are the digests of the user's files.
 
     Raises:
         BadInput: the user's file has no such class.
     """
     if not is_reference(task):
         return SECTIONS[task]
-    if not is_known(task, code):
-        return UnknownData
-    section: Any = getattr(find(task, code), "section", None)
-    return section if isinstance(section, type) and issubclass(section, Data) else UnknownData
+    return own_sections(find(task, code) if is_known(task, code) else None)
+
+
+def own_sections(made: type | None) -> tuple[type[Data], type[Location]]:
+    """The same of a user's own class; None where its file was not executed."""
+    section: Any = getattr(made, "section", None)
+    location: Any = getattr(made, "location", None)
+    if not (isinstance(section, type) and issubclass(section, Data)):
+        return UnknownData, Location
+    return section, location if isinstance(location, type) and issubclass(location, Location) else Location
+
+
+@cache
+def in_spec(section: type[Data], location: type[Location]) -> type[Data]:
+    """The section `data` of a spec: both in one."""
+    if not location.model_fields:
+        return section
+    bases: tuple[type[Any], ...] = (section, location)
+    return create_model(section.__name__, __base__=bases, __doc__=section.__doc__)
+
+
+def parted(data: Data, section: type[Data], location: type[Location]) -> tuple[Data, Location]:
+    """A spec's section `data` as what a trial is, and where its data lie."""
+    if not location.model_fields:
+        return data, location()
+    values = {name: getattr(data, name) for name in type(data).model_fields}
+    place = {name: values.pop(name) for name in location.model_fields}
+    return section.model_construct(**values), location.model_construct(**place)  # they were validated together

@@ -11,7 +11,7 @@ from pydantic import Field, SerializeAsAny, SerializerFunctionWrapHandler, model
 from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig, model_faults
 from lstm.config.section import Data, Section, Since
-from lstm.config.tasks import SECTIONS, Task, section_of
+from lstm.config.tasks import SECTIONS, Task, sections_of
 from lstm.config.training import TrainingConfig, training_faults
 from lstm.records.errors import Fault
 
@@ -48,17 +48,19 @@ class TrialConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_its_task(cls, tree: Any) -> Any:
-        """The section `data` as that of the task which is named."""
+        """The section `data` as that of the task which is named; earlier versions kept where the data lay."""
         if not isinstance(tree, Mapping) or not isinstance(tree.get("data"), Mapping):
             return tree
         task, code = tree.get("task", "forecast"), tree.get("code") or {}
         if task not in SECTIONS and not is_reference(task):
             return tree
-        return {**tree, "data": section_of(task, code).model_validate(tree["data"])}
+        section, location = sections_of(task, code)
+        data = {name: value for name, value in tree["data"].items() if name not in location.model_fields}
+        return {**tree, "data": section.model_validate(data)}
 
     @model_validator(mode="after")
     def _belong_together(self) -> "TrialConfig":
-        self.data_as(section_of(self.task, self.code))
+        self.data_as(sections_of(self.task, self.code)[0])
         return self
 
     def data_as(self, kind: type[D]) -> D:
@@ -70,12 +72,6 @@ class TrialConfig(Section):
         if not isinstance(self.data, kind):
             raise ValueError(f"data: is {type(self.data).__name__}, the task {self.task} needs {kind.__name__}")
         return self.data
-
-    def with_path(self, path: Any) -> "TrialConfig":
-        """The same with the data's path in other words, where the data lie in a file."""
-        if "path" not in type(self.data).model_fields:
-            return self
-        return self.model_copy(update={"data": self.data.model_copy(update={"path": path})})
 
 
 def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:

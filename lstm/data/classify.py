@@ -93,13 +93,13 @@ def batch_of(data: Sequences, chosen: np.ndarray) -> Batch:
     return values, lengths, data.labels[chosen]
 
 
-def load(section: ClassifyData, folder: Path) -> Sequences:
+def load(section: ClassifyData, path: Path) -> Sequences:
     """Reads, splits and scales; scaling is fitted on the training part only.
 
     Raises:
         BadInput: the file is wrong, or has too few sequences of a class for each part to have one.
     """
-    path, source = folder / section.path, read(section, folder)
+    source = read(section, path)
     classes = _ordered(source.labels)
     places = {name: place for place, name in enumerate(classes)}
     labels = np.array([places[name] for name in source.labels], dtype=np.int64)
@@ -111,13 +111,12 @@ def load(section: ClassifyData, folder: Path) -> Sequences:
     return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts=doubts)
 
 
-def read(section: ClassifyData, folder: Path, *, labelled: bool = True) -> Source:
+def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
     """Reads a file in the section's long form; `labelled` says whether it must have the labels.
 
     Raises:
         BadInput: the file, a column, an id, a label, a time or a value is not what it should be.
     """
-    path = folder / section.path
     texts = [section.id, *([section.label] if labelled else [])]
     wanted = [*texts, *([section.time] if section.time else []), *section.columns]
     raw = reader.read(path, wanted, numbers=section.columns, texts=texts)

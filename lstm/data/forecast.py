@@ -1,4 +1,6 @@
-"""Turns a table into a series that is split, scaled and cut into windows without copying it.
+"""Turns a table into a series that is split and scaled, and says at which origins it has windows.
+
+`Windows` of `lstm/tasks/networks/forecast.py` cuts them, as views into the series.
 
 An origin is the row of the first step to forecast: a window with origin `o` sees the rows
 `o - lookback .. o - 1` and forecasts `o .. o + horizon - 1`.
@@ -132,7 +134,7 @@ class Series:
         return found
 
 
-def load(config: ForecastData, folder: Path, reach: int | None = None) -> Series:
+def load(config: ForecastData, path: Path, reach: int | None = None) -> Series:
     """Reads, splits and scales the series; `reach` is the longest look-back that will be compared.
 
     Raises:
@@ -140,8 +142,8 @@ def load(config: ForecastData, folder: Path, reach: int | None = None) -> Series
     """
     reach = reach or config.lookback
     with suppress(_InexactError):
-        return prepare(regular.read(config, folder, lean=True), config, reach, in_place=True)
-    return prepare(regular.read(config, folder), config, reach)
+        return prepare(regular.read(config, path, lean=True), config, reach, in_place=True)
+    return prepare(regular.read(config, path), config, reach)
 
 
 class _InexactError(Exception):
@@ -150,14 +152,14 @@ class _InexactError(Exception):
 
 def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place: bool = False) -> Series:
     """The same from a table, which is of no more use if scaled `in_place`; fitted on the training part only."""
-    whole, source = source, _without_leading_gap(source, config.path)
+    whole, source = source, _without_leading_gap(source)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
     holes = _holes(source.values)
     if config.missing == "refuse" and holes is not None:
         row, column = np.argwhere(holes)[0]
         raise BadInput(
-            f"{config.path}: {int(holes.any(axis=1).sum())} steps have missing values, the first in column "
+            f"{source.path}: {int(holes.any(axis=1).sum())} steps have missing values, the first in column "
             f"{reader.quoted(source.columns[column])} at {source.times[row]}; say what to do with data.missing: "
             "interpolate, forward_fill or skip"
         )
@@ -197,7 +199,7 @@ def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, 
         sizes = [_rows(border, rows) for border in (split.validation, split.test)]
         if sum(sizes) >= rows:
             raise BadInput(
-                f"data.split: validation and test ask for {sum(sizes):,} rows, but {config.path} has {rows:,}; "
+                f"data.split: validation and test ask for {sum(sizes):,} rows, but {source.path} has {rows:,}; "
                 "leave some for training"
             )
         if split.train is None:
@@ -206,7 +208,7 @@ def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, 
             train = _rows(split.train, rows)
             borders = [0, train, train + sizes[0], train + sum(sizes)]
     if borders[-1] > rows + (isinstance(split.validation, float)):
-        raise BadInput(f"data.split: asks for {borders[-1]:,} rows, but {config.path} has {rows:,}")
+        raise BadInput(f"data.split: asks for {borders[-1]:,} rows, but {source.path} has {rows:,}")
     borders[-1] = min(borders[-1], rows)
     if any(a >= b for a, b in itertools.pairwise(borders)):
         shown = " to ".join(f"{max(border, 0):,}" for border in borders)
@@ -321,7 +323,7 @@ def _scaled(
             scaled[rows, count:] = calendar(source.times[rows], config)
     for index in np.flatnonzero(~np.isfinite(largest)):
         raise BadInput(
-            f"{config.path}: the values of column {reader.quoted(source.columns[index])} are too large beside those of "
+            f"{source.path}: the values of column {reader.quoted(source.columns[index])} are too large beside those of "
             "the training part (or, with data.scaling: none, for float32); rescale them"
         )
     return scaled
@@ -341,11 +343,11 @@ def _fit(train: np.ndarray, source: regular.Table, config: ForecastData) -> Scal
         mean = mean + source.base
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
         worst = reader.quoted(columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])])
-        raise BadInput(f"{config.path}: the values of column {worst} are too large to be averaged; rescale them")
+        raise BadInput(f"{source.path}: the values of column {worst} are too large to be averaged; rescale them")
     constant = deviation <= 1e-14 * np.abs(mean)  # what rounding leaves
     for index in np.flatnonzero(constant[: len(config.targets)]):
         raise BadInput(
-            f"{config.path}: column {reader.quoted(columns[index])} is constant ({mean[index]:g}) over the training "
+            f"{source.path}: column {reader.quoted(columns[index])} is constant ({mean[index]:g}) over the training "
             "part; there is nothing to learn"
         )
     if config.scaling == "none":
@@ -354,13 +356,13 @@ def _fit(train: np.ndarray, source: regular.Table, config: ForecastData) -> Scal
     return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))
 
 
-def _without_leading_gap(source: regular.Table, path: str) -> regular.Table:
+def _without_leading_gap(source: regular.Table) -> regular.Table:
     if not np.isnan(source.values[0]).any():
         return source
     known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
     if not known.any():
         empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
-        raise BadInput(f"{path}: column {reader.quoted(empty)} has no value at all; a time series needs values")
+        raise BadInput(f"{source.path}: column {reader.quoted(empty)} has no value at all; a time series needs values")
     first = int(np.argmax(known))
     note = f"the first {first} steps were left out: not every column has a value before {source.times[first]}"
     return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, note))

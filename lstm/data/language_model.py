@@ -62,13 +62,12 @@ class Text:
         return {"train": (0, first), "validation": (first, second), "test": (second, len(self.ids))}[part]
 
 
-def load(section: TextData, folder: Path) -> Text:
+def load(section: TextData, path: Path) -> Text:
     """Reads the text, splits it by position and numbers its symbols by their frequency in the training part.
 
     Raises:
         BadInput: the file can't be read as text, or holds too little or too much.
     """
-    path = folder / section.path
     raw, names = _numbered(path, section.unit)
     first = int(len(raw) * (1 - section.split.validation - section.split.test))
     second = int(len(raw) * (1 - section.split.test))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from lstm.config.section import Data
+from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset, Facts
 from lstm.records.epoch import Judged
@@ -65,7 +65,8 @@ class Feed(Protocol):
 class Task(ABC, Generic[D, F]):
     """A task. `D` is its data, `F` what a checkpoint keeps of them."""
 
-    section: ClassVar[type[Data]]  # of a spec: `data`
+    section: ClassVar[type[Data]]  # of a spec: `data`, without where they lie
+    location: ClassVar[type[Location]] = Location  # where they lie, in the same section; generated data have none
     metrics: ClassVar[tuple[Metric, ...]]  # named without the part; the loss first
     counted: ClassVar[str] = "sequences"  # what the size of a part is told in
     predicted: ClassVar[str] = "steps"  # what the rows of a prediction are
@@ -100,8 +101,10 @@ class Task(ABC, Generic[D, F]):
         return self.metrics
 
     @abstractmethod
-    def load(self, config: TrialConfig, folder: Path, reach: int, /) -> D:
-        """The data of a configuration, read from a folder or generated; nobody writes to their arrays.
+    def load(self, config: TrialConfig, location: Any, reach: int, /) -> D:
+        """The data of a configuration, read from where they lie or generated; nobody writes to their arrays.
+
+        `location` is of the task's own class of that name, with whole paths.
 
         `reach` is the largest look-back of all that will be compared (`Data.reach`).
 
@@ -128,7 +131,10 @@ class Task(ABC, Generic[D, F]):
 
     @abstractmethod
     def describe(self, data: D, config: TrialConfig, /) -> dict[str, Any]:
-        """`data` (with a `text` for people, and `notes`) and `windows` of each part, for `sweep plan`."""
+        """`data` (with a `text` for people, and `notes`) and `windows` of each part, for `sweep plan`.
+
+        Where the data lie is said before the text.
+        """
 
     def doubts(self, data: D, /) -> Sequence[str]:
         """What is likely wrong in the data, a sentence each."""

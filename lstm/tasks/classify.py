@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm.config.classify import ClassifyData
+from lstm.config.classify import ClassifyData, SequencesFile
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Judged
 from lstm.records.figures import HeatMap
@@ -26,6 +26,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
     """Tells the class of sequences."""
 
     section = ClassifyData
+    location = SequencesFile
     metrics = (
         Metric("loss", unit="nats", about="cross-entropy"),
         Metric("accuracy", "maximize", about="share of right answers"),
@@ -51,11 +52,11 @@ class Classify(Task["Sequences", "SequenceFacts"]):
 
     # --- Data and metrics
 
-    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Sequences":
+    def load(self, config: TrialConfig, location: SequencesFile, reach: int) -> "Sequences":
         """The labelled sequences."""
         from lstm.data import classify
 
-        return classify.load(config.data_as(ClassifyData), folder)
+        return classify.load(config.data_as(ClassifyData), Path(location.path))
 
     @property
     def facts_kind(self) -> "type[SequenceFacts]":
@@ -82,8 +83,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         classes = f"{len(data.targets):,} classes in column {section.label}"
         idle = [f"too large for the baseline, which is left out: {self.baseline} on the flattened input"]
         about = {
-            "text": f"{section.path}: {len(lengths):,} sequences of {steps}, {classes}",
-            "path": section.path,
+            "text": f"{len(lengths):,} sequences of {steps}, {classes}",
             "rows": len(data.values),
             "sequences": len(lengths),
             "shortest": shortest,

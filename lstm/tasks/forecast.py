@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm.config.forecast import ForecastData
+from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput
@@ -27,6 +27,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
     """Forecasts some columns of a table over a horizon, from a look-back on them and others."""
 
     section = ForecastData
+    location = SeriesFile
     metrics = (
         Metric("loss", about="mean squared error of scaled values"),
         Metric("mae", about="mean absolute error of scaled values"),
@@ -66,12 +67,12 @@ class Forecast(Task["Series", "SeriesFacts"]):
             *(each._replace(name=f"{each.name}/{name}") for each in (mae, rmse) for name in section.targets),
         )
 
-    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Series":
+    def load(self, config: TrialConfig, location: SeriesFile, reach: int) -> "Series":
         """The series, which has room for the longest look-back."""
         from lstm.data import forecast
 
         section = config.data_as(ForecastData)
-        series = forecast.load(section, folder, reach)
+        series = forecast.load(section, Path(location.path), reach)
         if config.loss_on == "measured":
             longest = section.model_copy(update={"lookback": series.reach})
             if not len(series.train_origins(longest, measured=True)):
@@ -105,8 +106,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         first, last = _short(data.times[:1][0]), _short(data.times[-1:][0])
         return {
             "data": {
-                "text": f"{section.path}: {len(data.values):,} rows{step}, {first} to {last}",
-                "path": section.path,
+                "text": f"{len(data.values):,} rows{step}, {first} to {last}",
                 "rows": len(data.values),
                 "inputs": data.inputs,
                 "targets": list(data.targets),

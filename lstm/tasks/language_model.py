@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm.config.language_model import TextData
+from lstm.config.language_model import TextData, TextFile
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Judged
 from lstm.records.figures import Passage
@@ -26,6 +26,7 @@ class LanguageModel(Task["Text", "TextFacts"]):
     """Tells the next symbol of a text."""
 
     section = TextData
+    location = TextFile
     metrics = (
         Metric("loss", unit="nats", about="cross-entropy of a symbol"),
         Metric("bits_per_character", unit="bits", about="cross-entropy of a character"),
@@ -58,12 +59,12 @@ class LanguageModel(Task["Text", "TextFacts"]):
         loss, bits, perplexity = self.metrics
         return (loss, bits, perplexity) if section.unit == "characters" else (loss, perplexity)
 
-    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Text":
+    def load(self, config: TrialConfig, location: TextFile, reach: int) -> "Text":
         """The text, which has room for the largest batch of the longest chunks."""
         from lstm.data import language_model
 
         section = config.data_as(TextData)
-        loaded = language_model.load(section, folder)
+        loaded = language_model.load(section, Path(location.path))
         language_model.chunks(loaded, config.training.batch_size, max(section.lookback, reach))
         return loaded
 
@@ -80,11 +81,11 @@ class LanguageModel(Task["Text", "TextFacts"]):
 
     def describe(self, data: "Text", config: TrialConfig) -> dict[str, Any]:
         """What the text is, and how many symbols each part has."""
-        section, unit = config.data_as(TextData), config.data_as(TextData).unit
-        about = f"{section.path}: {len(data.ids):,} {unit}, {data.inputs - 1:,} different ones in the vocabulary"
+        unit = config.data_as(TextData).unit
+        about = f"{len(data.ids):,} {unit}, {data.inputs - 1:,} different ones in the vocabulary"
         lacking = int((data.ids == 0).sum())
         notes = [f"{lacking:,} {unit} are not in the vocabulary: one unknown symbol to the model"] * bool(lacking)
-        told = {"text": about, "path": section.path, "unit": unit, "symbols": data.inputs, "notes": notes}
+        told = {"text": about, "unit": unit, "symbols": data.inputs, "notes": notes}
         sizes = {part: stop - start for part in ("train", "validation", "test") for start, stop in [data.bounds(part)]}
         return {"data": told | {"fingerprint": data.fingerprint}, "windows": sizes}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.memory import MemoryData
+from lstm.config.section import Location
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Judged
 from lstm.records.figures import Forecast
@@ -44,7 +45,7 @@ class Memory(Task["Problems", "ProblemFacts"]):
         """The loss, and what the problem's literature reports."""
         return tuple(each for each in self.metrics if each.name in ("loss", *REPORTED[section.problem]))
 
-    def load(self, config: TrialConfig, folder: Path, reach: int) -> "Problems":
+    def load(self, config: TrialConfig, location: Location, reach: int) -> "Problems":
         """The generated sequences."""
         from lstm.data.memory import generate
 

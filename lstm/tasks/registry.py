@@ -1,7 +1,8 @@
 """The tasks by name, and what is asked of the best epoch's network whatever the task is.
 
-A new task is its class with a line here, its section of a spec with a line in `lstm/config/tasks.py`, its data, its
-networks, and what it drafts for files that it recognises. No other file names a task.
+A new task is its class with a line here, its section of a spec with a name and a line in `lstm/config/tasks.py`, its
+data, its networks, how its items are judged, its rivals, and what it drafts for files that it recognises. Only the task
+that is taken where none is named stands elsewhere, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.code import find, is_reference, latest
-from lstm.config.section import Data
+from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Judged
@@ -93,15 +94,15 @@ def record_in(sweep: Sweep) -> TaskRecord:
     return record_of(TrialConfig.model_validate(tree)) if tree else TaskRecord((), "", "", {})
 
 
-def load(config: TrialConfig, folder: Path, reach: int | None = None) -> Dataset:
-    """The data of a configuration, read from a folder; `reach` is the largest of all that will be compared.
+def load(config: TrialConfig, location: Location, reach: int | None = None) -> Dataset:
+    """The data of a configuration, from where they lie; `reach` is the largest of all that will be compared.
 
     Arrays that all trials share and nobody writes to.
 
     Raises:
         BadInput: a file is wrong, or too small for what is asked.
     """
-    data: Dataset = of(config).load(config, folder, reach or config.data.reach)
+    data: Dataset = of(config).load(config, location, reach or config.data.reach)
     return data
 
 

@@ -226,7 +226,7 @@ def record(table: Table, until_s: float) -> None:
     """Trains the cells that are missing, a minute's work written at a time, until the clock says so."""
     torch.set_num_threads(1)
     reach = max(cell_config.data.reach for cell_config in (_config(table, cell) for cell in table.cells))
-    data = tasks.load(table.base, table.loaded.folder, reach)
+    data = tasks.load(table.base, table.loaded.location, reach)
     curves, missing = dict(table.curves), [cell for cell in table.cells if cell not in table.curves]
     written_s = time.monotonic()
     for cell in missing:

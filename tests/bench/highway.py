@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     spec = specs.load(given.spec, given.overrides)
     base = spec.experiment.base
-    series = tasks.load(base, spec.folder, spec.experiment.reach)
+    series = tasks.load(base, spec.location, spec.experiment.reach)
     for residual in ("linear", "last"):
         model = base.model.model_copy(update={"residual": residual})
         rows = []

@@ -240,10 +240,10 @@ def _load(path: Path, rows: int) -> None:
     from lstm.config.forecast import ForecastData
     from lstm.data import forecast as forecast_data
 
-    section = {"path": path.name, "time": "time", "target": "a", "past_covariates": ["b", "c"], "lookback": 48}
+    section = {"time": "time", "target": "a", "past_covariates": ["b", "c"], "lookback": 48}
     config = ForecastData.model_validate(section | {"horizon": 12, "split": {"validation": 0.1, "test": 0.1}})
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    series = forecast_data.load(config, path.parent)
+    series = forecast_data.load(config, path)
     taken_s, array = time.perf_counter() - begun, series.values.nbytes
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     print(

@@ -95,16 +95,16 @@ def _data(options: argparse.Namespace) -> Iterator[tuple[int, Series]]:
             )
             head = ",".join(f"c{c}" for c in columns)
             np.savetxt(Path(folder, "waves.csv"), values, delimiter=",", header=head, comments="", fmt="%.5f")
-            yield 48, forecast_data.load(_section("waves.csv", 48, [f"c{c}" for c in columns]), Path(folder))
+            yield 48, forecast_data.load(_section(48, [f"c{c}" for c in columns]), Path(folder, "waves.csv"))
     if 336 in options.lookbacks and options.etth1:
         columns_of = options.etth1.read_text().splitlines()[0].split(",")[:0:-1]  # the target, OT, comes last
-        yield 336, forecast_data.load(_section(options.etth1.name, 336, columns_of), options.etth1.parent)
+        yield 336, forecast_data.load(_section(336, columns_of), options.etth1)
 
 
-def _section(path: str, lookback: int, columns: list[str]) -> ForecastData:
+def _section(lookback: int, columns: list[str]) -> ForecastData:
     split = {"validation": 0.2, "test": 0.2}
     target, *others = columns
-    given = {"path": path, "target": target, "past_covariates": others, "lookback": lookback, "horizon": HORIZON}
+    given = {"target": target, "past_covariates": others, "lookback": lookback, "horizon": HORIZON}
     return ForecastData.model_validate(given | {"split": split})
 
 
@@ -112,7 +112,7 @@ def _measure(
     series: Series, lookback: int, hidden: int, layers: int, options: argparse.Namespace
 ) -> dict[str, list[float]]:
     """The seconds of each turn."""
-    section = _section("-", lookback, [f"c{n}" for n in range(series.inputs)])
+    section = _section(lookback, [f"c{n}" for n in range(series.inputs)])
     contenders: dict[str, tuple[Steps, bool]] = {  # and whether denormals are flushed
         "textbook": (_textbook(series, section, hidden, layers, lean=False), False),
         "lean": (_textbook(series, section, hidden, layers, lean=True), False),
@@ -184,7 +184,7 @@ def _config(section: ForecastData, hidden: int, layers: int, precision: str, ste
 
 
 def _losses(series: Series, lookback: int, seeds: int) -> None:
-    section, best = _section("-", lookback, [f"c{n}" for n in range(series.inputs)]), dict[str, list[float]]()
+    section, best = _section(lookback, [f"c{n}" for n in range(series.inputs)]), dict[str, list[float]]()
     for precision in ("float32", "bfloat16"):
         configs = (_config(section, 64, 2, precision, 60, max_epochs=8, seed=seed) for seed in range(seeds))
         best[precision] = [min(epoch.value for epoch in train(config, series)) for config in configs]

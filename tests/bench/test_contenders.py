@@ -54,14 +54,15 @@ def test_each_spec_says_the_work_whole(kind: str, csv: Path) -> None:
 @pytest.mark.parametrize("kind", workload.SPECS)
 def test_bare_pytorch_and_our_trainer_do_the_same_work(kind: str, csv: Path) -> None:
     work = workload.make(workload.SPECS[kind], csv)
-    read = loader.load(workload.SPECS[kind], environment={"BENCH_CSV": str(csv)}).experiment
+    spec = loader.load(workload.SPECS[kind], environment={"BENCH_CSV": str(csv)})
+    read = spec.experiment
     values = bare.series(work)
     for settings in work["trials"]:
         size, layers, rate = settings["hidden_size"], settings["num_layers"], settings["learning_rate"]
         model = read.model.model_copy(update={"hidden_size": size, "num_layers": layers})
         training = read.training.model_copy(update={"learning_rate": rate})
         config = read.base.model_copy(update={"model": model, "training": training})
-        series = tasks.load(config, csv.parent)
+        series = tasks.load(config, spec.location)
         section = config.data_as(ForecastData)
         theirs = bare.Training(work, settings, values)
         feed = forecast.Feed(series, config, "cpu")

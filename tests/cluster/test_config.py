@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cluster import config
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
-from cluster.study.samplers import _sampler, pruner_of
+from cluster.study.samplers_and_pruners import _sampler, pruner_of
 
 SPACE = {"model.hidden_size": {"type": "int", "low": 2, "high": 8}}
 

@@ -69,7 +69,7 @@ def joined(tmp_path_factory):
 def order(tmp_path, trial_config):
     """What is to be done, over a little file of data."""
     write_data(tmp_path)
-    base = trial_config(data={"path": "wave.csv"}, training={"max_epochs": EPOCHS})
+    base = trial_config(training={"max_epochs": EPOCHS})
 
     def make(*, keep="all", resources=None, epochs=EPOCHS, **search):
         mine = base.model_copy(update={"training": base.training.model_copy(update={"max_epochs": epochs})})
@@ -107,7 +107,7 @@ def drive(joined, monkeypatch, tmp_path):
             events.append(event)
             on(event)
 
-        series = dataclasses.replace(load(order.base.data, tmp_path), **changed)
+        series = dataclasses.replace(load(order.base.data, tmp_path / "wave.csv"), **changed)
         stop, memory = Stop(), Memory(sent.append, lambda: known)
         with signals(stop) as install:
             outcome = driver.run(
@@ -140,7 +140,7 @@ def test_ray_may_be_left_before_the_sweep_is_and_is_left_once():
 
 
 def test_workers_of_a_host_share_the_series_in_memory(joined, order, tmp_path):
-    series = load(order().base.data, tmp_path)
+    series = load(order().base.data, tmp_path / "wave.csv")
 
     class Looks(tune.Trainable):
         def setup(self, config, series):
@@ -217,7 +217,7 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
     """SIGINT after the first whole epoch; then a worker is killed; then n_trials is raised."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    series = load(order().base.data, tmp_path)
+    series = load(order().base.data, tmp_path / "wave.csv")
     before = signal.getsignal(signal.SIGINT)
 
     def interrupt(event):
@@ -280,7 +280,7 @@ def test_a_target_ends_the_sweep_and_closes_what_is_open(drive, order):
 
 def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, order, tmp_path):
     todo = order(n_trials=1)
-    series = load(todo.base.data, tmp_path)
+    series = load(todo.base.data, tmp_path / "wave.csv")
     made = opening.open_study(todo, series)
     number = made.ask()
     made.begin_attempt(number)
@@ -305,7 +305,7 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
 def test_a_second_driver_is_refused_before_ray_starts(order, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_tune, "join", lambda *_: pytest.fail("Ray was started"))
     todo = order()
-    series = load(todo.base.data, tmp_path)
+    series = load(todo.base.data, tmp_path / "wave.csv")
     with (
         Lease(todo.study_url, todo.name, lost=print, stop=print),
         pytest.raises(HeldError, match=f"process {os.getpid()} on"),
@@ -315,7 +315,7 @@ def test_a_second_driver_is_refused_before_ray_starts(order, tmp_path, monkeypat
 
 def test_what_may_not_change_is_named(order, tmp_path):
     todo = order()
-    series = load(todo.base.data, tmp_path)
+    series = load(todo.base.data, tmp_path / "wave.csv")
     made = opening.open_study(todo, series)
     opening.open_study(order(n_trials=9, keep="best"), series)  # these may
     changed = dataclasses.replace(order(epochs=5), comparable={"training.max_epochs": 5, "search.new": [1]})
@@ -333,12 +333,12 @@ def test_what_may_not_change_is_named(order, tmp_path):
     with (tmp_path / "wave.csv").open("a") as file:
         file.write("0.5\n")
     with pytest.raises(BadInput, match="the data: the file's bytes have changed"):
-        opening.open_study(todo, load(todo.base.data, tmp_path))
+        opening.open_study(todo, load(todo.base.data, tmp_path / "wave.csv"))
 
 
 def test_a_driver_killed_while_it_says_what_the_sweep_is(order, tmp_path, monkeypatch):
     """After any of the facts: the next driver goes on as if there had been none."""
-    series = load(order().base.data, tmp_path)
+    series = load(order().base.data, tmp_path / "wave.csv")
     for count in range(9):
         todo = order()
         database = f"sqlite:///{tmp_path}/{count}.db"
@@ -364,7 +364,7 @@ def test_a_driver_killed_while_it_says_what_the_sweep_is(order, tmp_path, monkey
 
 def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path):
     todo = order()
-    made = opening.open_study(todo, load(todo.base.data, tmp_path))
+    made = opening.open_study(todo, load(todo.base.data, tmp_path / "wave.csv"))
     number = made.ask()
     made.end(number, End("FAIL", reason="x"))
     notes = []
@@ -383,7 +383,7 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
 
 def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     todo = order()
-    made = opening.open_study(todo, load(todo.base.data, tmp_path))
+    made = opening.open_study(todo, load(todo.base.data, tmp_path / "wave.csv"))
     for reason in ("base", "a", "b", "c", "d"):
         made.end(made.ask(), End("FAIL", reason=reason))
     stop = Stop()
@@ -536,7 +536,7 @@ def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
     command.wait_alone()
     swept = stored.read(f"sqlite:///{command.database}", "tiny")
     config = TrialConfig.model_validate(swept.trials[0].config)
-    check_whole(swept, load(config.data, tmp_path), 4)
+    check_whole(swept, load(config.data, tmp_path / "wave.csv"), 4)
     assert swept.trials[0].attempt > 1, "the base was begun without Ray and ended with it"
     assert any("(" not in trial.worker for trial in swept.trials), "what Ray left was ended in the driver's process"
     home = os.fspath(tmp_path / "home")

@@ -10,6 +10,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import optuna  # noqa: F401 # what it does to its logger when it is imported is its own
 import pandas as pd
 import pytest
 import torch

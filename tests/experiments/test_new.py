@@ -8,6 +8,7 @@ import pytest
 from experiments.operations.drafting import Written, new
 from experiments.spec import loader as spec_file
 from experiments.verbs.new import main
+from lstm.config.forecast import ForecastData
 from lstm.data import forecast as forecast_data
 from lstm.records.errors import BadInput
 
@@ -34,8 +35,8 @@ def files(folder: Path) -> set[str]:
 def loads(written: Written) -> dict[str, int]:
     """The spec and its data, as `sweep run` would load them."""
     spec = spec_file.load(written.path)
-    config = spec.experiment.data
-    found = forecast_data.load(config, spec.folder, spec.experiment.reach)
+    config = spec.experiment.base.data_as(ForecastData)
+    found = forecast_data.load(config, Path(spec.location.path), spec.experiment.reach)
     judged = {"validation": found.origins("validation", config), "test": found.origins("test", config)}
     return {"train": len(found.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
 

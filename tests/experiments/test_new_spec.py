@@ -9,6 +9,7 @@ from experiments.new_spec import compose
 from experiments.operations.drafting import Written, new
 from experiments.spec import loader as spec_file
 from experiments.spec import schema, yaml_document
+from lstm.config.forecast import ForecastData
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import profile
 from lstm.records.errors import BadInput
@@ -79,8 +80,8 @@ def files(folder: Path) -> set[str]:
 def loads(written: Written) -> dict[str, int]:
     """The spec and its data, as `sweep run` would load them."""
     spec = spec_file.load(written.path)
-    config = spec.experiment.data
-    found = forecast_data.load(config, spec.folder, spec.experiment.reach)
+    config = spec.experiment.base.data_as(ForecastData)
+    found = forecast_data.load(config, Path(spec.location.path), spec.experiment.reach)
     judged = {"validation": found.origins("validation", config), "test": found.origins("test", config)}
     return {"train": len(found.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
 
@@ -179,9 +180,10 @@ def test_working_days_have_a_week_of_five(here: Path) -> None:
     series("B", 400, 5).to_csv("a.csv", index=False)
     written = new("a.csv")
     assert "5 steps are a week" in written.found["season"]
-    spec = spec_file.load(written.path).experiment
-    given = forecast_data.load(spec.data, here)
-    assert forecast_data.load(spec.data.model_copy(update={"season": None}), here).season == given.season == 5
+    config = spec_file.load(written.path).experiment.base.data_as(ForecastData)
+    given = forecast_data.load(config, here / "a.csv")
+    inferred = forecast_data.load(config.model_copy(update={"season": None}), here / "a.csv")
+    assert inferred.season == given.season == 5
 
 
 def test_times_with_a_zone_are_told(here: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -69,7 +70,9 @@ def test_addresses_of_ones_own(make, folder):
 def test_the_environments_values_stay_out_of_orders_and_messages(make, tiny, folder):
     text = tiny.spec.replace("path: tiny.csv", "path: ${WHERE}")
     (folder / "private.csv").write_text(tiny.data)
-    assert make(text=text, WHERE="private.csv").order.base.data.path == "${WHERE}"
+    made = make(text=text, WHERE="private.csv")
+    assert "private" not in json.dumps(plans.describe(made)) + made.order.base.model_dump_json()
+    assert plans.describe(made)["data"]["path"] == "${WHERE}"
     (folder / "private.csv").write_text(tiny.data.replace("load", "lead"))
     with pytest.raises(BadInput) as error:
         make(text=text, WHERE="private.csv")

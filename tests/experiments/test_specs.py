@@ -23,7 +23,7 @@ def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spe
 def windows(spec: spec_file.Spec) -> None:
     """Loads the data and asserts that every part has windows at both ends of the space."""
     base = spec.experiment.base
-    loaded = tasks.load(base, spec.folder, spec.experiment.reach)
+    loaded = tasks.load(base, spec.location, spec.experiment.reach)
     found = tasks.of(base).describe(loaded, base)["windows"]
     assert min(found["validation"], found["test"]) > 10
     assert found["train"] > 100

@@ -376,7 +376,7 @@ class World:
         return str(saved["study_id"])
 
     def _alone(self, found: checkpoint.Checkpoint) -> Iterator[str]:
-        mine = list(train(found.config, load(found.config.data, self.folder)))
+        mine = list(train(found.config, load(found.config.data, self.folder / "wave.csv")))
         same = [e.value for e in mine] == [e.value for e in found.state.history]
         assert mine[-1].state is not None
         same = same and all((found.state.model[name] == t).all() for name, t in mine[-1].state.model.items())

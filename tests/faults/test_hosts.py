@@ -194,7 +194,7 @@ def check_whole(sweep: Faulty) -> None:
         assert kept is not None
         config = TrialConfig.model_validate(kept.config.model_dump())
         assert number == 0 or (f"{config.model.hidden_size}",) in [(f"{v:g}",) for _, v in settings]
-        alone = list(train(config, load(config.data, sweep.folder)))
+        alone = list(train(config, load(config.data, sweep.folder / "wave.csv")))
         values = [value for n, _, value in reported if n == number]
         assert [e.value for e in alone] == [e.value for e in kept.state.history] == values
         assert all(map(math.isfinite, values))

@@ -63,7 +63,6 @@ def cases(tmp_path_factory, trial_config, series_of):
     )
     found = {"forecast": (series_of(series_config.data, values, step="D"), series_config)}
     digits = ClassifyData(
-        path="data/digits.csv",
         id="id",
         time="row",
         columns=[f"p{n}" for n in range(8)],
@@ -71,10 +70,10 @@ def cases(tmp_path_factory, trial_config, series_of):
         split={"validation": 0.2, "test": 0.25, "seed": 1},
     )
     config = _trial("classify", digits, metric="val/accuracy", direction="maximize")
-    found["classify"] = (classify_data.load(digits, EXPERIMENTS), config)
+    found["classify"] = (classify_data.load(digits, EXPERIMENTS / "data" / "digits.csv"), config)
     for unit in ("characters", "words"):
-        section = TextData(path="a.txt", unit=unit, lookback=5, split={"validation": 0.2, "test": 0.2})
-        found[unit] = (language_data.load(section, folder), _trial("language_model", section))
+        section = TextData(unit=unit, lookback=5, split={"validation": 0.2, "test": 0.2})
+        found[unit] = (language_data.load(section, folder / "a.txt"), _trial("language_model", section))
     sizes = Sizes(train=60, validation=20, test=30)
     for problem, length, warmup in (("adding", 12, 0), ("copy", 4, 2), ("mackey_glass", 60, 5)):
         options = {"memorize": 3, "symbols": 4} if problem == "copy" else {}
@@ -85,10 +84,10 @@ def cases(tmp_path_factory, trial_config, series_of):
 
 @pytest.fixture(scope="session")
 def shared_config(data_config):
-    """Reads `y` over `t` from a file; anything in it can be set by name."""
+    """Reads `y` over `t`; anything in it can be set by name."""
 
-    def make(name="a.csv", **settings):
-        return data_config(**{"path": name, "time": "t", "target": "y", "lookback": 2, "horizon": 1} | settings)
+    def make(**settings):
+        return data_config(**{"time": "t", "target": "y", "lookback": 2, "horizon": 1} | settings)
 
     return make
 
@@ -102,7 +101,7 @@ def reads(tmp_path, shared_config):
             pa.parquet.write_table(pa.table(content), tmp_path / name)
         elif content is not None:
             (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        return regular.read(shared_config(name, **settings), tmp_path)
+        return regular.read(shared_config(**settings), tmp_path / name)
 
     return read
 

@@ -72,7 +72,7 @@ def profile(path: Path, file: File | None = None) -> Profile:
         )
     role = roles.assign(path, raw, [c.name for c in described if c.kind == "number" and c.name != time])
     step, given = _step(index, notes)
-    source = regular.read(_config(path, time, role, step if given else None), path.parent)
+    source = regular.read(_config(time, role, step if given else None), path)
     values = source.values[:, 0] / np.nanmax(np.abs(source.values[:, 0]))  # squares of large ones would overflow
     absent = _absent(index, source) if not given else source.times[:0]
     missing = np.isnan(source.values).sum(axis=0) - len(absent)
@@ -130,10 +130,9 @@ def _absent(index: pd.Index | None, source: regular.Table) -> pd.Index:
     return source.times[:0] if index is None else source.times[~source.times.isin(index)]
 
 
-def _config(path: Path, time: str | None, role: roles.Roles, step: str | None) -> ForecastData:
+def _config(time: str | None, role: roles.Roles, step: str | None) -> ForecastData:
     """What reads the whole file as a regular table."""
     return ForecastData(
-        path=path.name,
         time=time,
         target=role.target,
         past_covariates=list(role.covariates),

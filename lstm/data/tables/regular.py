@@ -41,6 +41,7 @@ class Grid:
 class Table:
     """A regular time series in its original units."""
 
+    path: Path  # the file that it was read from
     times: pd.DatetimeIndex | pd.RangeIndex | pd.Index  # (time,)
     values: np.ndarray  # (time, column) float64, NaN where nothing was measured; see `base`
     columns: tuple[str, ...]
@@ -61,13 +62,12 @@ class Table:
         return Grid(times[0], times[1] - times[0], len(times)) if len(times) > 1 and is_steady(self.times) else times
 
 
-def read(config: ForecastData, folder: Path, *, lean: bool = False) -> Table:
+def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     """Reads the columns that the configuration names; of a long file, if `lean`, as values less a `base`.
 
     Raises:
         BadInput: the file, a column, a time or a value is not what it should be.
     """
-    path = folder / config.path
     found = chunked.read(path, config.time, config.columns) if lean and not config.step else None
     zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
     notes: list[str] = []
@@ -84,7 +84,7 @@ def read(config: ForecastData, folder: Path, *, lean: bool = False) -> Table:
         index, values, step = _regular(path, times, values, config, notes)
     if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
         notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
-    return Table(index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
+    return Table(path, index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
 
 
 def _whole(path: Path, config: ForecastData) -> tuple[str | None, pd.Index | None, np.ndarray]:

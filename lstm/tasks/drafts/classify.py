@@ -132,7 +132,6 @@ def _data(found: Labelled) -> Iterator[Line | Remark]:
 
 def _section(found: Labelled, missing: Any) -> ClassifyData:
     return ClassifyData(
-        path=found.file.path.name,
         id=found.id,
         time=found.time,
         columns=[*found.columns],
@@ -145,7 +144,7 @@ def _section(found: Labelled, missing: Any) -> ClassifyData:
 def _missing(found: Labelled) -> tuple[str, str]:
     """What to do with missing values, and why: the last one again where each sequence begins with one, else 0."""
     try:
-        classify_data.read(_section(found, "forward_fill"), found.file.path.parent)
+        classify_data.read(_section(found, "forward_fill"), found.file.path)
     except BadInput:
         return "zero", "some at a sequence's start, where none is there to repeat"
     return "forward_fill", "the sequence's last one is repeated"

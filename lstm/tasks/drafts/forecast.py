@@ -115,7 +115,7 @@ def choose(found: Profile) -> Choice:
         BadInput: none leaves any.
     """
     first = _first(found)
-    source = regular.read(_data_config(found, first), found.path.parent)
+    source = regular.read(_data_config(found, first), found.path)
     some: Choice | None = None
     refusal: BadInput | None = None
     for chosen in _shorter(first):
@@ -132,7 +132,7 @@ def choose(found: Profile) -> Choice:
     if some:
         return some
     assert refusal is not None
-    raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path.name}: ')}" for message in refusal.messages))
+    raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path}: ')}" for message in refusal.messages))
 
 
 def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:
@@ -199,7 +199,6 @@ def _shorter(chosen: Choice) -> Iterator[Choice]:
 def _data_config(found: Profile, chosen: Choice) -> ForecastData:
     past, ahead = _covariates(found)
     return ForecastData(
-        path=found.path.name,
         time=found.time,
         target=found.target,
         past_covariates=past,

@@ -149,10 +149,10 @@ def predict(
         BadInput: the file is wrong.
     """
     section = config.data_as(ClassifyData)
-    section = section.model_copy(update={"path": path or section.path})
-    source = classify_data.read(section, folder, labelled=False)
+    assert path is not None
+    source = classify_data.read(section, folder / path, labelled=False)
     count = len(source.ids)
-    values = classify_data.scaled(folder / section.path, source.values, facts.scale, section)
+    values = classify_data.scaled(folder / path, source.values, facts.scale, section)
     unknown = np.zeros(count, dtype=np.int64)
     data = Sequences(values, source.starts, unknown, {}, facts.targets, facts.scale, facts.fingerprint, source.notes)
     likely = log_probabilities(network, data, np.arange(count), "cpu")

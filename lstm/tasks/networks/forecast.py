@@ -243,7 +243,7 @@ def predict(
     """
     config = trial.data_as(ForecastData)
     assert path is not None
-    source = regular.read(config.model_copy(update={"path": path}), folder)
+    source = regular.read(config, folder / path)
     try:
         return follow(network, config, facts, source)
     except BadInput as error:
@@ -272,7 +272,7 @@ def predict_by_rival(
     """
     lookback = int(fitted.settings["lookback"] or 1)
     config = trial.data_as(ForecastData).model_copy(update={"lookback": lookback})
-    source = regular.read(config.model_copy(update={"path": path}), folder)
+    source = regular.read(config, folder / path)
     try:
         return follow(_Instead(rival, fitted), config, facts, source)
     except BadInput as error:

@@ -14,7 +14,7 @@ from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig
 
-DATA = ForecastData(path="a.csv", target="y", lookback=8, horizon=3, split={"validation": 0.2, "test": 0.2})
+DATA = ForecastData(target="y", lookback=8, horizon=3, split={"validation": 0.2, "test": 0.2})
 INT = {"type": "int", "low": 2, "high": 8}
 CELL = {"type": "categorical", "choices": ["lstm", "gru"]}
 LAYERS = {"type": "int", "low": 1, "high": 2}

@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from cluster.config import SearchConfig
 from cluster.decisions import Decisions, End
 from cluster.space import combinations, suggest
-from cluster.study import samplers, stored, study
+from cluster.study import samplers_and_pruners, stored, study
 from cluster.study.stored import AWAY, NoSuchSweep
 from cluster.study.study import Study
 from lstm.records.epoch import Epoch
@@ -154,7 +154,9 @@ def test_a_trial_killed_before_its_first_suggestion_is_completed(opened, monkeyp
     made = opened(sampler)
     with monkeypatch.context() as patch:
         patch.setattr(study.suggest, "suggest", lambda *_: 1 / 0)
-        patch.setattr(samplers.NumberedSampler, "before_trial", lambda *_: None)  # the grid's place is not kept either
+        patch.setattr(
+            samplers_and_pruners.NumberedSampler, "before_trial", lambda *_: None
+        )  # the grid's place is not kept either
         with pytest.raises(ZeroDivisionError):
             made.ask()
     made = opened(sampler)
@@ -645,7 +647,7 @@ def test_what_is_to_be_tried_first_and_what_was_tried_twice_already_is_left_as_i
     finish(made, made.ask(), 1.0)
     finish(made, made.ask(), 1.0)
     with monkeypatch.context() as patch:  # as it was
-        patch.setattr(samplers.NumberedSampler, "draw", lambda self, *_: None)
+        patch.setattr(samplers_and_pruners.NumberedSampler, "draw", lambda self, *_: None)
         patch.setattr(Study, "ask", _ask_as_before)
         for _ in range(8):
             finish(made, made.ask(), 1.0)
@@ -700,7 +702,7 @@ def test_in_a_space_without_number_a_setting_that_comes_again_is_drawn_again(ope
         drawn.append((self._made_for, self._attempt))
         return settings_of(made, 0)[name]
 
-    monkeypatch.setattr(samplers.NumberedSampler, "sample_independent", stuck)
+    monkeypatch.setattr(samplers_and_pruners.NumberedSampler, "sample_independent", stuck)
     assert made.ask() is None
     assert {attempt for _, attempt in drawn} == set(range(100))
     assert made.exhausted() == {"tried": 1, "combinations": None, "trials": 1}

@@ -85,7 +85,7 @@ class Spell(Task):
     section, facts_kind = SpellData, Facts
     metrics = (Metric("loss", unit="nats"), Metric("spelt_right", "maximize", about="share of right letters"))
 
-    def load(self, config, folder, reach):
+    def load(self, config, location, reach):
         generator, size = np.random.default_rng(7), (config.data.words, config.data.digits)
         digits = {part: generator.integers(0, DIGITS, size) for part in ("train", "validation", "test")}
         return Words(digits, {part: spelt(each) for part, each in digits.items()}, f"spell {size}")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lstm.config.section import Data
+from lstm.config.section import Data, File
 from lstm.data.dataset import Facts
 from lstm.diagnostics.subject import Subject
 from lstm.judging.items import Items, Judgement
@@ -20,7 +20,6 @@ COLUMNS = ("inflow", "outflow", "level")
 
 
 class TankData(Data):
-    path: str  # a CSV file with the columns inflow, outflow and level
     window: int = 8
     ahead: int = 3
     unit: float = 10.0  # centimetres that the network takes as 1
@@ -73,11 +72,12 @@ def judged(name, part, data, errors, rows=None):
 
 
 class Tank(Task):
-    section, facts_kind, counted, predicted = TankData, Facts, "windows", "levels"
+    section, location = TankData, File  # a CSV file with the columns inflow, outflow and level
+    facts_kind, counted, predicted = Facts, "windows", "levels"
     metrics = (Metric("loss"), Metric("centimetres", unit="cm", about="mean absolute error"))
 
-    def load(self, config, folder, reach):
-        section, values = config.data, read(folder / config.data.path, config.data)
+    def load(self, config, location, reach):
+        section, values = config.data, read(location.path, config.data)
         inputs = np.lib.stride_tricks.sliding_window_view(values, section.window, axis=0).transpose(0, 2, 1)
         levels = values[section.window + section.ahead - 1 :, 2:]
         rows = np.split(np.arange(len(levels)), [int(0.6 * len(levels)), int(0.8 * len(levels))])
@@ -89,7 +89,7 @@ class Tank(Task):
         return Facts(data.fingerprint)
 
     def describe(self, data, config):
-        about = {"text": f"{config.data.path}: a tank", "notes": []}
+        about = {"text": "a tank", "notes": []}
         return {"data": about, "windows": {part: len(rows) for part, rows in data.parts.items()}}
 
     def network(self, config, facts):
@@ -114,5 +114,5 @@ class Tank(Task):
 
     @torch.no_grad()
     def predict(self, network, config, facts, path, folder, **options):
-        last = read(folder / (path or config.data.path), config.data)[-config.data.window :]
+        last = read(folder / path, config.data)[-config.data.window :]
         return {"level": [float(network(torch.from_numpy(last)[None])) * config.data.unit]}

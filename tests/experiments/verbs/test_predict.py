@@ -126,14 +126,15 @@ def test_where_the_checkpoint_lies_is_told(there, sweep):
 @pytest.fixture
 def writer(there, monkeypatch, tmp_path):
     """As if the sweep's trials were language models."""
+    from lstm.config.section import File
     from lstm.config.trial import TrialConfig
     from lstm.training.loop import train
 
     (tmp_path / "a.txt").write_text("To be, or not to be: that is the question.\n" * 20)
-    settings = {"path": "a.txt", "lookback": 8, "split": {"validation": 0.1, "test": 0.1}}
+    settings = {"lookback": 8, "split": {"validation": 0.1, "test": 0.1}}
     training = {"max_epochs": 1, "batch_size": 4}
     config = TrialConfig.model_validate({"task": "language_model", "data": settings, "training": training})
-    data = tasks.load(config, tmp_path)
+    data = tasks.load(config, File(path=str(tmp_path / "a.txt")))
     (epoch,) = train(config, data)
     kept = checkpoint.Checkpoint(config, asdict(data.facts), epoch.state)
     monkeypatch.setattr(ownership, "load", lambda *_: kept)

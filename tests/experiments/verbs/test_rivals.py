@@ -18,6 +18,7 @@ from cluster.worker import TrialWorker
 from dashboards.tracking import runs
 from experiments.cli import main
 from lstm import ownership
+from lstm.config.section import File
 from lstm.config.trial import TrialConfig
 from lstm.tasks import registry as tasks
 from lstm.tasks.registry import TASKS
@@ -329,7 +330,7 @@ def test_the_figures_are_those_of_the_task(ended, sweep):
     swept = stored.read(f"sqlite:///{ended.folder}/runs/study.db", "tiny")
     judged = store.read(str(ended.kept), ownership.studies_of(swept.facts), swept.facts["data_fingerprint"])
     base = TrialConfig.model_validate(swept.facts["base"])
-    data = tasks.load(base, ended.folder, 21)
+    data = tasks.load(base, File(path=str(ended.folder / "tiny.csv")), 21)
     entries = {entry.role: entry for entry in judged.entries}
     for role, trial in (("network", swept.best), ("base", swept.base)):
         checkpoint = ownership.load_trial(swept, trial)

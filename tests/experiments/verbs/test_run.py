@@ -192,7 +192,7 @@ def test_a_run_of_each_trial_in_mlflow(finished, runs, mlflow):
     for run, status, tags, params in trials:
         assert status == "FINISHED"
         assert tags["mlflow.parentRunId"] == parent
-        assert {"model.hidden_size", "training.learning_rate", "data.path"} <= params.keys()
+        assert {"model.hidden_size", "training.learning_rate", "data.target"} <= params.keys()
         curves = {}
         for key, step in mlflow("SELECT key, step FROM metrics WHERE run_uuid = ? ORDER BY step", run):
             curves.setdefault(key, []).append(step)

@@ -53,6 +53,13 @@ def test_what_gives_way_to_an_override_is_noted(folder, sweep):
     assert answer.err == f"note: {note}\n"
 
 
+def test_it_goes_on_where_its_data_were_moved(folder, sweep):
+    sweep("train", "tiny.yaml")
+    (folder / "tiny.csv").rename(folder / "moved.csv")
+    again = sweep("train", "tiny.yaml", "--set", "data.path=moved.csv").out
+    assert "nothing was left to do" in again.splitlines()[0]
+
+
 def test_another_configuration_starts_anew(folder, sweep):
     sweep("train", "tiny.yaml")
     assert sweep("train", "tiny.yaml", "--set", "training.seed=2").out.startswith("epoch 1  ")

@@ -182,3 +182,12 @@ def test_columns_stand_in_the_order_of_the_network(data_config):
     data = data_config(target=["b", "a"], past_covariates=["p"], future_covariates=["f"])
     assert data.targets == ["b", "a"]
     assert data.columns == ["b", "a", "p", "f"]
+
+
+def test_where_the_data_lie_is_no_part_of_it(trial_config):
+    now = trial_config().model_dump()
+    assert "path" not in now["data"]
+    earlier = {**now, "data": {**now["data"], "path": "elsewhere/a.csv"}}  # as earlier versions kept it
+    assert TrialConfig.model_validate(earlier) == TrialConfig.model_validate(now) == trial_config()
+    with pytest.raises(ValidationError, match="pth"):
+        TrialConfig.model_validate({**now, "data": {**now["data"], "pth": "a.csv"}})

@@ -224,14 +224,13 @@ def test_etth1_is_cut_as_its_protocol_says(data_config):
     if not ETTH1.exists():
         pytest.skip(f"{ETTH1} is not there")
     config = data_config(
-        path="ETTh1.csv",
         time="date",
         target="OT",
         lookback=168,
         horizon=24,
         split={"train": 8640, "validation": 2880, "test": 2880},
     )
-    series = forecast_data.load(config, ETTH1.parent, reach=720)
+    series = forecast_data.load(config, ETTH1, reach=720)
     assert series.bounds == {"train": (0, 8640), "validation": (8640, 11_520), "test": (11_520, 14_400)}
     for part in ("validation", "test"):
         assert series.origins(part, config).tolist() == list(range(series.bounds[part][0], series.bounds[part][1] - 23))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lstm.checkpoint import Checkpoint
+from lstm.config.section import File, Location
 from lstm.config.trial import TrialConfig
 from lstm.diagnostics.probe import probe
 from lstm.tasks import registry as tasks
@@ -16,13 +17,14 @@ from lstm.training.loop import train
 SPLIT = {"validation": 0.2, "test": 0.2}
 SIZES = {"train": 40, "validation": 20, "test": 10}
 DATA = {
-    "forecast": {"path": "a.csv", "target": "y", "lookback": 12, "horizon": 3, "split": SPLIT},
-    "classify": {"path": "b.csv", "id": "who", "columns": ["x"], "label": "kind", "split": SPLIT},
-    "language_model": {"path": "c.txt", "lookback": 12, "split": SPLIT},
+    "forecast": {"target": "y", "lookback": 12, "horizon": 3, "split": SPLIT},
+    "classify": {"id": "who", "columns": ["x"], "label": "kind", "split": SPLIT},
+    "language_model": {"lookback": 12, "split": SPLIT},
     "adding": {"problem": "adding", "length": 12, "sizes": SIZES},
     "copy": {"problem": "copy", "length": 6, "memorize": 3, "sizes": SIZES},
     "mackey_glass": {"problem": "mackey_glass", "length": 12, "horizon": 2, "sizes": SIZES},
 }
+FILES = {"forecast": "a.csv", "classify": "b.csv", "language_model": "c.txt"}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def case(request, folder):
             "training": {"max_epochs": 3, "batch_size": 8, "learning_rate": 0.01},
         }
     )
-    data = tasks.load(config, folder)
+    data = tasks.load(config, File(path=str(folder / FILES[name])) if name in FILES else Location())
     [*_, last] = train(config, data)
     return Checkpoint(config, asdict(data.facts), last.state), data
 

@@ -199,9 +199,7 @@ def test_a_forecast_from_a_window_is_the_one_that_was_judged(cases, name):
 
 @pytest.mark.parametrize("name", ["seasonal naive", "mean of two seasons", "ridge"])
 def test_a_rival_predicts_what_follows_a_file(trial_config, series_of, seasonal, tmp_path, name):
-    config = trial_config(
-        {"time": "t", "season": 7, "lookback": 9, "horizon": 4, "path": "a.csv", "calendar": ["day_of_week"]}
-    )
+    config = trial_config({"time": "t", "season": 7, "lookback": 9, "horizon": 4, "calendar": ["day_of_week"]})
     values = seasonal(300, 7, 1)
     series = series_of(config.data, values, step="1D")
     fitted = outcome(name, series, config).fitted
@@ -228,7 +226,6 @@ def test_a_rival_that_is_judged_only_predicts_nothing(trial_config, series_of, w
 @pytest.mark.skipif(not CO2.is_file(), reason="experiments/data/co2.csv is not there")
 def test_co2s_rivals_are_as_good_as_those_made_by_hand(trial_config):
     section = {
-        "path": "data/co2.csv",
         "time": "week",
         "target": "ppm",
         "calendar": ["day_of_year"],
@@ -238,7 +235,7 @@ def test_co2s_rivals_are_as_good_as_those_made_by_hand(trial_config):
         "missing": "interpolate",
     }
     config = trial_config(section)
-    series = forecast_data.load(config.data, EXPERIMENTS, 130)
+    series = forecast_data.load(config.data, CO2, 130)
     ran = fitting.run_some([each.name for each in TASKS["forecast"].rivals()], series, config, 0)
     found = {each.name: each.judgements["test"] for each in ran if each.fitted}
     figures = {name: each.metrics["mae_original"] for name, each in found.items()}

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.classify import ClassifyData
 from lstm.config.model import ModelConfig
+from lstm.config.section import File
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
 from lstm.data import classify as classify_data
@@ -32,7 +33,7 @@ CLASSES = ("down", "flat", "up")
 
 
 def section(**settings):
-    base = {"path": "a.csv", "id": "who", "columns": ["a", "b"], "label": "kind"}
+    base = {"id": "who", "columns": ["a", "b"], "label": "kind"}
     return ClassifyData(**base | {"split": {"validation": 0.2, "test": 0.2}} | settings)
 
 
@@ -68,8 +69,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+def lying(folder, name="a.csv"):
+    return File(path=str(folder / name))
+
+
 def trained(config, folder):
-    data = tasks.load(config, folder)
+    data = tasks.load(config, lying(folder))
     [*_, last] = train(config, data)
     return Checkpoint(config, asdict(data.facts), last.state), data
 
@@ -82,7 +87,7 @@ def steps_of(data, number):
 
 
 def test_a_file_becomes_sequences(folder):
-    data = tasks.load(trial(scaling="none"), folder)
+    data = tasks.load(trial(scaling="none"), lying(folder))
     rows = rows_of()
     assert data.targets == CLASSES
     assert data.longest == max(np.bincount([int(row[0][1:]) for row in rows]))
@@ -94,7 +99,7 @@ def test_a_file_becomes_sequences(folder):
 
 def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
     one, same, other = (
-        tasks.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), folder) for seed in (1, 1, 2)
+        tasks.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), lying(folder)) for seed in (1, 1, 2)
     )
     everything = np.concatenate([one.parts[part] for part in ("train", "validation", "test")])
     assert sorted(everything) == list(range(90))
@@ -105,7 +110,7 @@ def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
 
 
 def test_scaling_looks_at_the_training_part_alone(folder):
-    data = tasks.load(trial(), folder)
+    data = tasks.load(trial(), lying(folder))
     inside = np.concatenate([steps_of(data, number) for number in data.parts["train"]])
     assert inside.mean(axis=0) == pytest.approx([0, 0], abs=1e-5)
     assert inside.std(axis=0) == pytest.approx([1, 1], abs=1e-5)
@@ -113,14 +118,14 @@ def test_scaling_looks_at_the_training_part_alone(folder):
 
 def test_a_constant_column_becomes_zero(tmp_path):
     write(tmp_path, [[*row[:3], 7, row[4]] for row in rows_of()])
-    assert (tasks.load(trial(), tmp_path).values[:, 1] == 0).all()
+    assert (tasks.load(trial(), lying(tmp_path)).values[:, 1] == 0).all()
 
 
 def test_rows_in_any_order_are_put_into_the_order_of_time(folder):
     rows = rows_of()
     write(folder, [rows[i] for i in np.random.default_rng(3).permutation(len(rows))], name="b.csv")
-    source = classify_data.read(section(path="b.csv", time="step"), folder)
-    wanted = classify_data.read(section(time="step"), folder)
+    source = classify_data.read(section(time="step"), folder / "b.csv")
+    wanted = classify_data.read(section(time="step"), folder / "a.csv")
     for number, name in enumerate(source.ids):
         place = wanted.ids.index(name)
         found = source.values[source.starts[number] : source.starts[number + 1]]
@@ -130,7 +135,7 @@ def test_rows_in_any_order_are_put_into_the_order_of_time(folder):
 
 def test_rows_of_sequences_may_be_mixed_and_ids_are_texts(tmp_path):
     write(tmp_path, [["07", 1, 0, "x"], ["7", 5, 0, "y"], ["07", 2, 0, "x"]], ("who", "a", "b", "kind"))
-    source = classify_data.read(section(), tmp_path)
+    source = classify_data.read(section(), tmp_path / "a.csv")
     assert source.ids == ("07", "7")
     assert source.values[:, 0].tolist() == [1, 2, 5]
     assert source.labels == ("x", "y")
@@ -138,12 +143,12 @@ def test_rows_of_sequences_may_be_mixed_and_ids_are_texts(tmp_path):
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path):
     write(tmp_path, [[*row[:4], {"down": 10, "flat": 9, "up": -1}[row[4]]] for row in rows_of()])
-    assert tasks.load(trial(), tmp_path).targets == ("-1", "9", "10")
+    assert tasks.load(trial(), lying(tmp_path)).targets == ("-1", "9", "10")
 
 
 def test_a_parquet_file_gives_the_same(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
-    one, other = tasks.load(trial(), folder), tasks.load(trial(path="a.parquet"), folder)
+    one, other = tasks.load(trial(), lying(folder)), tasks.load(trial(), lying(folder, "a.parquet"))
     assert one.targets == other.targets
     assert (one.labels == other.labels).all()
     np.testing.assert_array_equal(one.values, other.values)
@@ -152,13 +157,13 @@ def test_a_parquet_file_gives_the_same(folder):
 def test_missing_values_are_filled_as_asked(tmp_path):
     rows = [["s", 1, 5, "x"], ["s", "", 6, "x"], ["t", 3, "", "y"], ["t", 4, 8, "y"]]
     write(tmp_path, rows, ("who", "a", "b", "kind"))
-    zero = classify_data.read(section(missing="zero"), tmp_path)
+    zero = classify_data.read(section(missing="zero"), tmp_path / "a.csv")
     assert zero.values.tolist() == [[1, 5], [0, 6], [3, 0], [4, 8]]
     assert zero.notes == ("2 values are missing (data.missing: zero)",)
     with pytest.raises(BadInput, match=r"a\.csv:4: column 'b' has no value there; there is none before it"):
-        classify_data.read(section(missing="forward_fill"), tmp_path)
+        classify_data.read(section(missing="forward_fill"), tmp_path / "a.csv")
     write(tmp_path, [*rows[:2], ["t", 3, 7, "y"], ["t", "", 8, "y"]], ("who", "a", "b", "kind"))
-    assert classify_data.read(section(missing="forward_fill"), tmp_path).values[:, 0].tolist() == [1, 1, 3, 3]
+    assert classify_data.read(section(missing="forward_fill"), tmp_path / "a.csv").values[:, 0].tolist() == [1, 1, 3, 3]
 
 
 GOOD = "".join(f"{kind}{n},0,1,2,{kind}\n{kind}{n},1,1,2,{kind}\n" for kind in "xy" for n in range(5))
@@ -187,13 +192,13 @@ def test_a_wrong_file_is_named(text, told, settings, tmp_path):
     header = "who,step,a,b,kind\n" if "id" not in settings else "who,step,a,b,sorts\n"
     (tmp_path / "a.csv").write_text(header + text)
     with pytest.raises(BadInput, match=told):
-        tasks.load(trial(**settings), tmp_path)
+        tasks.load(trial(**settings), lying(tmp_path))
 
 
 def test_fractions_are_no_classes_in_parquet(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
     with pytest.raises(BadInput, match="column 'b' holds fractions; give text or whole numbers as label"):
-        tasks.load(trial(path="a.parquet", columns=["a"], label="b"), folder)
+        tasks.load(trial(columns=["a"], label="b"), lying(folder, "a.parquet"))
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -202,7 +207,7 @@ def test_fractions_are_no_classes_in_parquet(folder):
 def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
     write(folder, rows_of(count=600, longest=40))
     config = trial({"batch_size": 16})
-    data = tasks.load(config, folder)
+    data = tasks.load(config, lying(folder))
     feed = classify.Feed(data, config, "cpu")
     passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
     count = -(-feed.items // 16)
@@ -222,7 +227,7 @@ def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
 def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
     monkeypatch.setattr("lstm.nn.networks.EVALUATION_BATCH", 4)
     config = trial(model=model)
-    data = tasks.load(config, folder)
+    data = tasks.load(config, lying(folder))
     torch.manual_seed(1)
     network = classify.build(config, data)
     found = classify.Feed(data, config, "cpu").evaluate(network, "test")
@@ -240,7 +245,7 @@ def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
 
 def test_the_loss_of_a_batch_is_that_of_its_sequences_alone(folder):
     config = trial()
-    data = tasks.load(config, folder)
+    data = tasks.load(config, lying(folder))
     feed, network = classify.Feed(data, config, "cpu"), classify.build(config, data)
     loss, count = feed.loss(network, batch_of(data, np.arange(7)))
     alone = [feed.loss(network, batch_of(data, np.array([number])))[0].item() for number in range(7)]
@@ -262,7 +267,7 @@ def test_f1_by_hand():
 @pytest.mark.parametrize("model", [{}, {"bidirectional": True, "forget_bias": "chrono"}])
 def test_resumed_it_goes_on_to_the_bit(model, folder):
     config = trial({"max_epochs": 3, "steps_per_epoch": 3}, model)
-    data = tasks.load(config, folder)
+    data = tasks.load(config, lying(folder))
     whole = list(train(config, data))
     kept = loads(dumps(Checkpoint(config, asdict(data.facts), whole[0].state)))
     assert kept.config == config
@@ -282,8 +287,8 @@ def test_it_is_learned_and_beside_the_baseline(folder):
 
 def test_cost_is_estimated(folder):
     write(folder, rows_of(longest=90), name="long.csv")
-    small, large = trial(), trial(path="long.csv")
-    data = [tasks.load(config, folder) for config in (small, large)]
+    small = large = trial()
+    data = [tasks.load(small, lying(folder, name)) for name in ("a.csv", "long.csv")]
     assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
     assert seconds_per_epoch(small, data[0]) > 0
     assert tasks.of(large).span(large, data[1].facts) == data[1].longest
@@ -295,7 +300,7 @@ def test_cost_is_estimated(folder):
 
 def test_the_baseline_is_scikit_learns_on_padded_steps(folder):
     config = trial()
-    data = tasks.load(config, folder)
+    data = tasks.load(config, lying(folder))
     flat = np.zeros((len(data.labels), data.longest * 2))
     for number in range(len(flat)):
         steps = steps_of(data, number).ravel()

@@ -8,6 +8,7 @@ import torch
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.memory import MemoryData
 from lstm.config.model import ModelConfig
+from lstm.config.section import Location
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
 from lstm.data import memory as memory_data
@@ -42,7 +43,7 @@ def trial(problem="adding", training=None, model=None, **settings):
 
 
 def trained(config, folder):
-    data = tasks.load(config, folder)
+    data = tasks.load(config, Location())
     [*_, last] = train(config, data)
     return Checkpoint(config, asdict(data.facts), last.state), data
 
@@ -90,7 +91,7 @@ def test_mackey_glass_follows_its_equation():
 
 
 def test_mackey_glass_is_to_be_forecast_at_every_step(tmp_path):
-    data = tasks.load(trial("mackey_glass", length=30, horizon=7), tmp_path)
+    data = tasks.load(trial("mackey_glass", length=30, horizon=7), Location())
     inputs, targets = data.parts["validation"]
     assert inputs.shape == targets.shape == (9, 30, 1)
     assert (inputs[:, 7:] == targets[:, :-7]).all()
@@ -102,7 +103,7 @@ def test_mackey_glass_is_to_be_forecast_at_every_step(tmp_path):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_the_seed_makes_the_sequences(problem, tmp_path):
-    one, same, other = (tasks.load(trial(problem, seed=seed), tmp_path) for seed in (1, 1, 2))
+    one, same, other = (tasks.load(trial(problem, seed=seed), Location()) for seed in (1, 1, 2))
     for part in ("validation", "test"):
         assert all((a == b).all() for a, b in zip(one.parts[part], same.parts[part], strict=True))
         assert any((a != b).any() for a, b in zip(one.parts[part], other.parts[part], strict=True))
@@ -116,7 +117,7 @@ def test_the_seed_makes_the_sequences(problem, tmp_path):
 @pytest.mark.parametrize("problem", ["adding", "copy"])
 def test_every_pass_draws_sequences_of_its_own(problem, tmp_path):
     config = trial(problem)
-    feed = memory.Feed(tasks.load(config, tmp_path), config, "cpu")
+    feed = memory.Feed(tasks.load(config, Location()), config, "cpu")
     passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
     first, again, other = ([batch(place) for place in range(3)] for batch in passes)
     assert [len(inputs) for inputs, _ in first] == [16, 16, 8]
@@ -127,7 +128,7 @@ def test_every_pass_draws_sequences_of_its_own(problem, tmp_path):
 
 def test_a_pass_over_mackey_glass_takes_each_series_once(tmp_path):
     config = trial("mackey_glass")
-    data = tasks.load(config, tmp_path)
+    data = tasks.load(config, Location())
     batch = memory.Feed(data, config, "cpu").order(np.random.default_rng(1))
     seen = np.concatenate([batch(place)[0] for place in range(3)])
     assert sorted(map(tuple, seen[..., 0].tolist())) == sorted(map(tuple, data.parts["train"][0][..., 0].tolist()))
@@ -139,7 +140,7 @@ def test_a_pass_over_mackey_glass_takes_each_series_once(tmp_path):
 def test_metrics_agree_with_a_plain_loop(problem, warmup, tmp_path, monkeypatch):
     monkeypatch.setattr("lstm.nn.networks.EVALUATION_BATCH", 4)  # so that the last batch is smaller
     config = trial(problem, {"warmup_steps": warmup})
-    data = tasks.load(config, tmp_path)
+    data = tasks.load(config, Location())
     torch.manual_seed(1)
     network = memory.build(config, data)
     found = memory.Feed(data, config, "cpu").evaluate(network, "test")
@@ -172,7 +173,7 @@ def test_metrics_agree_with_a_plain_loop(problem, warmup, tmp_path, monkeypatch)
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_no_gradient_goes_through_the_warm_up(problem, tmp_path):
     config = trial(problem, {"warmup_steps": 11})
-    data = tasks.load(config, tmp_path)
+    data = tasks.load(config, Location())
     torch.manual_seed(1)
     network = memory.build(config, data)
     inputs = torch.rand(3, data.parts["test"][0].shape[1], data.inputs, requires_grad=True)
@@ -188,7 +189,7 @@ def test_no_gradient_goes_through_the_warm_up(problem, tmp_path):
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_resumed_it_goes_on_to_the_bit(problem, tmp_path):
     config = trial(problem, {"max_epochs": 3, "steps_per_epoch": 2})
-    data = tasks.load(config, tmp_path)
+    data = tasks.load(config, Location())
     whole = list(train(config, data))
     kept = loads(dumps(Checkpoint(config, asdict(data.facts), whole[0].state)))
     assert kept.config == config
@@ -215,7 +216,7 @@ def test_adding_is_learned(cell, tmp_path):
 
 def test_cost_is_estimated(tmp_path):
     small, large = trial("copy"), trial("copy", length=200)
-    data = [tasks.load(config, tmp_path) for config in (small, large)]
+    data = [tasks.load(config, Location()) for config in (small, large)]
     assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
     assert seconds_per_epoch(small, data[0]) > 0
 
@@ -226,14 +227,14 @@ def test_cost_is_estimated(tmp_path):
 def test_the_constant_is_the_best_answer_without_memory(tmp_path):
     sizes = {"train": 1, "validation": 1, "test": 40_000}
     adding = trial("adding", sizes=sizes)
-    assert tasks.of(adding).baseline_metrics(tasks.load(adding, tmp_path), adding, "test")["loss"] == pytest.approx(
+    assert tasks.of(adding).baseline_metrics(tasks.load(adding, Location()), adding, "test")["loss"] == pytest.approx(
         1 / 6, rel=0.02
     )
     copy = trial("copy", {"warmup_steps": 4}, symbols=5)
-    found = tasks.of(copy).baseline_metrics(tasks.load(copy, tmp_path), copy, "test")
+    found = tasks.of(copy).baseline_metrics(tasks.load(copy, Location()), copy, "test")
     assert found == pytest.approx({"loss": 3 * math.log(5) / (18 - 4), "accuracy": 0.2})
     chaos = trial("mackey_glass", length=400)
-    found = tasks.of(chaos).baseline_metrics(tasks.load(chaos, tmp_path), chaos, "validation")
+    found = tasks.of(chaos).baseline_metrics(tasks.load(chaos, Location()), chaos, "validation")
     assert found["nrmse"] == pytest.approx(1, abs=0.01)
     assert found["loss"] == pytest.approx(1, abs=0.3)
 
@@ -329,7 +330,7 @@ def test_what_memory_can_not_hold_is_refused():
 
 def test_many_symbols_count_as_memory(tmp_path):
     few, many = (trial("copy", symbols=symbols) for symbols in (4, 400))
-    sizes = [memory_bytes(config, tasks.load(config, tmp_path)) for config in (few, many)]
+    sizes = [memory_bytes(config, tasks.load(config, Location())) for config in (few, many)]
     steps, batch = 12 + 2 * 3, 16
     held = 4 * batch * steps * 400 * (1 + 2 + 4)  # one-hot in both kinds, logits, their probabilities and gradients
     assert sizes[1] - sizes[0] > 0.9 * held

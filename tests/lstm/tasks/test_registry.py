@@ -8,7 +8,7 @@ from lstm.tasks.registry import TASKS
 @pytest.fixture
 def names():
     def of(**more):
-        made = {"path": "a.csv", "target": "y", "lookback": 2, "horizon": 1, "split": {"validation": 0.2, "test": 0.2}}
+        made = {"target": "y", "lookback": 2, "horizon": 1, "split": {"validation": 0.2, "test": 0.2}}
         return {each.name: each for each in TASKS["forecast"].metrics_of(ForecastData.model_validate(made | more))}
 
     return of

@@ -22,13 +22,13 @@ def loaded(tmp_path, data_config, monkeypatch):
     def loaded(frame, *, ending="csv", **settings):
         path = tmp_path / f"walk.{ending}"
         frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path, index=False)
-        config = data_config(path=path.name, target="a", past_covariates=["b"], **settings)
+        config = data_config(target="a", past_covariates=["b"], **settings)
         monkeypatch.setattr(reader, "LONG", 2**40)
-        whole = forecast_data.load(config, tmp_path)
+        whole = forecast_data.load(config, path)
         monkeypatch.setattr(reader, "LONG", 0)
         monkeypatch.setattr(reader, "BLOCK", 7_000)
         found = chunked.read(path, config.time, config.columns)
-        return whole, forecast_data.load(config, tmp_path), found
+        return whole, forecast_data.load(config, path), found
 
     return loaded
 
@@ -128,12 +128,12 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path, data_config, monkeypatch,
     wrong = frame().astype(str)
     wrong.loc[50_000, "b"] = value
     wrong.to_csv(tmp_path / "walk.csv", index=False)
-    config = data_config(path="walk.csv", target="a", past_covariates=["b"], time=None)
+    config = data_config(target="a", past_covariates=["b"], time=None)
     told = []
     for longest in (2**40, 0):
         monkeypatch.setattr(reader, "LONG", longest)
         with pytest.raises(BadInput) as refusal:
-            forecast_data.load(config, tmp_path)
+            forecast_data.load(config, tmp_path / "walk.csv")
         told.append(str(refusal.value))
     assert told[0] == told[1]
     assert "walk.csv:50002: column 'b': " in told[0]
@@ -187,7 +187,7 @@ def test_too_many_values_are_refused_before_they_are_read(tmp_path, data_config,
     monkeypatch.setattr(reader, "MOST_VALUES", ROWS)
     monkeypatch.setattr(reader, "read", None)  # would raise otherwise
     with pytest.raises(BadInput, match=r"rows of 2 columns that are wanted; 60,000 values are the most"):
-        forecast_data.load(data_config(path="walk.csv", time=None, target="a", past_covariates=["b"]), tmp_path)
+        forecast_data.load(data_config(time=None, target="a", past_covariates=["b"]), tmp_path / "walk.csv")
 
 
 def test_memory_holds_its_values_once(tmp_path, data_config, monkeypatch):
@@ -198,11 +198,11 @@ def test_memory_holds_its_values_once(tmp_path, data_config, monkeypatch):
     pd.concat([named, pd.Series(times, name="time")], axis=1).to_csv(tmp_path / "walk.csv", index=False)
     monkeypatch.setattr(reader, "LONG", 0)
     monkeypatch.setattr(reader, "BLOCK", 5_000)  # as small beside the file as the real one beside a gigabyte
-    config = data_config(path="walk.csv", time="time", target="a", past_covariates=["b", "c", "d"])
-    forecast_data.load(config, tmp_path)  # what is imported now is not imported then
+    config = data_config(time="time", target="a", past_covariates=["b", "c", "d"])
+    forecast_data.load(config, tmp_path / "walk.csv")  # what is imported now is not imported then
     tracemalloc.start()
     try:
-        series = forecast_data.load(config, tmp_path)
+        series = forecast_data.load(config, tmp_path / "walk.csv")
         held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -420,7 +420,7 @@ def test_no_file_gives_anything_but_a_clear_error_or_a_right_series(
     (tmp_path / "a.csv").write_bytes(content)
     config = shared_config(missing=missing, step=step if time else None, time=time, past_covariates=["p"])
     try:
-        found = regular.read(config, tmp_path)
+        found = regular.read(config, tmp_path / "a.csv")
         assert_regular(found)
         series = prepare(found, config, 3)
     except BadInput:
@@ -441,7 +441,7 @@ def test_every_well_formed_file_is_read_as_it_was_written(tmp_path_factory, shar
     times = pd.date_range("1999-12-31", periods=len(values), freq=freq)
     lines = [f"t{mark}y", *(f"{t}{mark}{v!r}" for t, v in zip(times, values, strict=True))]
     (folder / "a.csv").write_bytes(end.join([*lines, ""]).encode())
-    found = regular.read(shared_config(), folder)
+    found = regular.read(shared_config(), folder / "a.csv")
     assert found.times.tolist() == times.tolist()
     np.testing.assert_array_equal(found.values[:, 0], values)
 

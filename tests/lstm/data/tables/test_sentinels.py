@@ -87,7 +87,6 @@ def test_nothing_to_compare_with():
 
 
 CONFIG = {
-    "path": "a.csv",
     "time": "day",
     "target": "y",
     "lookback": 3,
@@ -111,13 +110,13 @@ def test_the_note_names_column_value_count_part_and_line(tmp_path, monkeypatch, 
     values[50] = values[65] = values[66] = values[90] = -9999
     rows = [(np.datetime64("2020-01-01") + n, value) for n, value in enumerate(values)]
     write(tmp_path, rows)
-    [note] = forecast_data.load(ForecastData.model_validate(CONFIG), tmp_path).doubts
+    [note] = forecast_data.load(ForecastData.model_validate(CONFIG), tmp_path / "a.csv").doubts
     assert note.startswith(f"{tmp_path / 'a.csv'}:52: ")
     for words in ("'y'", "-9999", "1 row of the training", "2 rows of the validation", "1 row of the test", "20 to 26"):
         assert words in note
     assert "data.missing" in note
     write(tmp_path, rows[::-1])  # the newest first: lines are those of the file
-    [note] = forecast_data.load(ForecastData.model_validate(CONFIG), tmp_path).doubts
+    [note] = forecast_data.load(ForecastData.model_validate(CONFIG), tmp_path / "a.csv").doubts
     assert note.startswith(f"{tmp_path / 'a.csv'}:11: ")
     assert "2 rows of the validation" in note
 
@@ -126,10 +125,10 @@ def test_rows_that_are_averaged_into_steps_and_rows_without_times(tmp_path):
     rows = [(f"{np.datetime64('2020-01-01') + n // 4} {n % 4 * 6:02}:00", 20 + n % 7) for n in range(400)]
     rows[270] = (rows[270][0], 1e30)
     write(tmp_path, rows)
-    [note] = forecast_data.load(ForecastData.model_validate(CONFIG | {"step": "1D"}), tmp_path).doubts
+    [note] = forecast_data.load(ForecastData.model_validate(CONFIG | {"step": "1D"}), tmp_path / "a.csv").doubts
     assert "a.csv:272: " in note
     assert "1e+30 in 1 row of the validation" in note
-    [note] = forecast_data.load(ForecastData.model_validate(CONFIG | {"time": None}), tmp_path).doubts
+    [note] = forecast_data.load(ForecastData.model_validate(CONFIG | {"time": None}), tmp_path / "a.csv").doubts
     assert "1e+30 in 1 row of the validation" in note
 
 
@@ -138,7 +137,7 @@ def test_rows_that_no_part_has_are_not_told_of(tmp_path):
     rows[95] = (rows[95][0], -9999)
     write(tmp_path, rows)
     split = {"train": 50, "validation": 20, "test": 20}
-    assert forecast_data.load(ForecastData.model_validate(CONFIG | {"split": split}), tmp_path).doubts == ()
+    assert forecast_data.load(ForecastData.model_validate(CONFIG | {"split": split}), tmp_path / "a.csv").doubts == ()
 
 
 def test_sequences(tmp_path):
@@ -147,12 +146,11 @@ def test_sequences(tmp_path):
     lines[9] = lines[9].replace(lines[9].split(",")[1], "-999")
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
     section = {
-        "path": "a.csv",
         "id": "id",
         "columns": ["x", "y"],
         "label": "label",
         "split": {"validation": 0.2, "test": 0.2},
     }
-    [note] = classify_data.load(ClassifyData.model_validate(section), tmp_path).doubts
+    [note] = classify_data.load(ClassifyData.model_validate(section), tmp_path / "a.csv").doubts
     assert note.startswith(f"{tmp_path / 'a.csv'}:10: ")
     assert "'x' is -999 in 1 row of the" in note

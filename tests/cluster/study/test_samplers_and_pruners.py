@@ -4,7 +4,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from cluster.config import SearchConfig
-from cluster.study.samplers import NumberedSampler
+from cluster.study.samplers_and_pruners import NumberedSampler
 from cluster.study.storage import id_of
 
 SPACE = {
