@@ -1,8 +1,11 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by threads
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
 
