@@ -115,10 +115,14 @@ def test_code_3_another_driver(copied, sweep):
 def test_code_130_interrupted(folder):
     words = ["train", "tiny.yaml", "--set", "training.max_epochs=100000", "--set", "training.learning_rate=1e-5"]
     script = Path(sys.executable).with_name("sweep")
-    process = subprocess.Popen([script, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline().startswith("epoch 1  train/loss ")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([script, *words], cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout.readline().startswith("epoch 1  train/loss ")
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # else it trains on where this test fails
     assert process.returncode == 130
     assert err.strip() == "interrupted"
     assert len(checkpoint.load(str(folder / "runs" / "tiny" / "train")).state.history) >= 1 + len(out.splitlines())
