@@ -29,6 +29,7 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "RUNNI
 CHECKPOINT = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
 SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
 SEAL_LENGTH = len("sha256:") + 64
+FORMER = "data.path"  # earlier versions recorded where the data lay with each trial; a file may be moved
 Point = tuple[int, int, float | None]  # step, timestamp in ms, value (None where it is not finite)
 
 
@@ -625,7 +626,7 @@ class _Audit:
             yield f"its checkpoint says that epoch {content['best_epoch']} is its best; its history, epoch {number}"
         if trial is self.best and not content["best_weights"]:
             yield "is the best, and its checkpoint has no weights"
-        wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but="data.path")  # a file may be moved
+        wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but=FORMER)
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
 
     def _whose(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
@@ -783,7 +784,7 @@ class _Audit:
         config = self._config(trial)
         there = {key: _read(value) for key, value in run.params.items()}
         expected = {_clean(key): _read(_written(value)) for key, value in _flat(config).items()}
-        yield from (f"its run's parameters have {what}" for what in _unlike(there, expected))
+        yield from (f"its run's parameters have {what}" for what in _unlike(there, expected, but=FORMER))
         settings = json.loads(run.tags.get("sweep.settings", "null"))
         if settings != trial.params:
             yield f"its run's sweep.settings are {settings}, the study's {trial.params}"
@@ -798,7 +799,7 @@ class _Audit:
         if not isinstance(written, dict):
             yield "its run's config.yaml can't be read"
             return
-        yield from (f"its run's config.yaml has {what}" for what in _unlike(_flat(written), _flat(config)))
+        yield from (f"its run's config.yaml has {what}" for what in _unlike(_flat(written), _flat(config), but=FORMER))
 
     def _curves(self, trial: Trial, file: File | None, run: Run, *, lagging: bool) -> Iterator[str]:
         """Every point of a trial's run against its history; against the study where there is no history."""
