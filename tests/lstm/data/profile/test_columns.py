@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from waves import save
 
 from lstm.data.profile import columns
 from lstm.data.profile.columns import Column
@@ -9,11 +10,6 @@ from lstm.records.errors import BadInput
 
 def hourly(rows=500):
     return pd.DataFrame({"when": pd.date_range("2024-01-01", periods=rows, freq="h"), "kw": np.arange(rows) / 7})
-
-
-def save(path, frame):
-    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
-    return path
 
 
 def described(path):

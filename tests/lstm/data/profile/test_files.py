@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.records.errors import BadInput
 
 NUMBERS = "\n".join(f"{n};{n / 7:.3f};{n / 3:.2f}" for n in range(50))
@@ -36,7 +36,7 @@ LINE = "Roses are red, violets are blue\n"
 )
 def test_a_table_or_a_text_by_name_and_content(tmp_path, name, content, kind):
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    form = File(tmp_path / name).form
+    form = GivenFile(tmp_path / name).form
     assert form.kind == kind, form
     assert form.what
 
@@ -44,4 +44,4 @@ def test_a_table_or_a_text_by_name_and_content(tmp_path, name, content, kind):
 def test_a_file_that_is_not_there_is_told_with_the_nearest_name(tmp_path):
     (tmp_path / "sales.csv").write_text("v\n1\n")
     with pytest.raises(BadInput, match=r"sale\.csv: no such file, did you mean sales\.csv"):
-        File(tmp_path / "sale.csv").checked()
+        GivenFile(tmp_path / "sale.csv").checked()

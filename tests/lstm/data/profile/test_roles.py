@@ -5,24 +5,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from waves import hourly, save, waves
 
 from lstm.data.profile import roles
 from lstm.data.profile.profile import Profile, profile
 from lstm.records.errors import BadInput
-
-
-def waves(rows: int, season: int, noise: float = 0.1, seed: int = 0) -> np.ndarray:
-    """A sine of a season, and noise."""
-    return np.sin(2 * np.pi * np.arange(rows) / season) + noise * np.random.default_rng(seed).normal(size=rows)
-
-
-def save(path: Path, frame: pd.DataFrame) -> Path:
-    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
-    return path
-
-
-def hourly(rows: int = 500) -> pd.DataFrame:
-    return pd.DataFrame({"when": pd.date_range("2024-01-01", periods=rows, freq="h"), "kw": waves(rows, 24)})
 
 
 def refused(path: Path) -> str:

@@ -1,14 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from waves import waves
 
 from lstm.data.profile import seasons
 from lstm.data.profile.seasons import Season
-
-
-def waves(rows, season, noise=0.1, seed=0):
-    """A sine of a season, and noise."""
-    return np.sin(2 * np.pi * np.arange(rows) / season) + noise * np.random.default_rng(seed).normal(size=rows)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 
 
 def frame(count=12, steps=10, **more):
@@ -29,7 +29,7 @@ def found(tmp_path):
 
     def found(frame):
         frame.to_csv(tmp_path / "a.csv", index=False)
-        return [(way.id, way.labels, way.times) for way in File(tmp_path / "a.csv").groupings]
+        return [(way.id, way.labels, way.times) for way in GivenFile(tmp_path / "a.csv").groupings]
 
     return found
 
