@@ -1,7 +1,6 @@
 """A sweep is named by its NAME, looked up in the home, or by its SPEC, everywhere."""
 
 import dataclasses
-import difflib
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from experiments.spec.errors import shown
 from experiments.spec.loader import Spec
 from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, nearest
 from lstm.records.sweep import Sweep
 
 LOG = logging.getLogger(__name__)
@@ -256,9 +255,8 @@ def _folder(named: str, home: Home) -> Path:
     known = names(home)
     if named in known:
         return home.sweep(named)
-    near = difflib.get_close_matches(named, known, n=1)
-    hint = f", did you mean {near[0]}?" if near else ""
-    there = f" (there: {', '.join(known[:10])})" if known and not near else ""
+    hint = nearest(named, known)
+    there = f" (there: {', '.join(known[:10])})" if known and not hint else ""
     called = shown(named) or '""'
     raise BadInput(
         f"{called}: {home.folder} holds no sweep of this name{hint}{there}; give the NAME of one that was run, or its "

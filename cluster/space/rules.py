@@ -1,8 +1,7 @@
 """What is wrong with a space: paths, ranges, choices, conditions."""
 
-import difflib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice, product
 from typing import Any
 
@@ -14,7 +13,7 @@ from lstm.config import trial as lstm_config
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault, Idle
+from lstm.records.errors import Fault, Idle, nearest
 from lstm.records.objective import Scalar
 
 LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
@@ -59,12 +58,6 @@ def _path_fault(path: str, data: Data | None) -> str | None:
         which = f"of data only {', '.join(fields['data'])} can, since" if fields["data"] else "what is in data"
         return f"can't be searched: {which} {'all else ' if fields['data'] else ''}changes what trials are judged on"
     return f"names no field of the base configuration{nearest(path, allowed)}"
-
-
-def nearest(name: str, allowed: Sequence[str]) -> str:
-    """`, did you mean X?`, or nothing where no name is near."""
-    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:

@@ -38,7 +38,7 @@ from cluster.study.storage import SoleStorage
 from cluster.study.stored import check_study_form, counting, importances, sweep_of, trial_of
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
-from lstm.records.objective import Objective, Scalar, cost
+from lstm.records.objective import Objective, Scalar, sort_key
 from lstm.records.state import Derived, again, counts
 from lstm.records.sweep import KEEPS_BASE, Sweep
 from lstm.records.trial import Trial
@@ -382,7 +382,7 @@ class Study:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         objectives = objectives_of(self.search, self.base)
         told = zip(objectives, zip(*(t.values for t in trials if t.values), strict=True), strict=False)
-        return [max(values, key=lambda each: cost(each, objective.direction)) for objective, values in told]
+        return [max(values, key=lambda each: sort_key(each, objective.direction)) for objective, values in told]
 
     def sweep(self) -> Sweep:
         """The sweep as it stands."""

@@ -13,7 +13,7 @@ from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.queue import TrialQueue
 from lstm.records.epoch import best_epoch, epochs_s
 from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
-from lstm.records.objective import Direction, cost, is_better
+from lstm.records.objective import Direction, is_better, sort_key
 from lstm.records.state import TrialState
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
@@ -28,7 +28,7 @@ class _Best(NamedTuple):
 
     def place(self, direction: Direction) -> tuple[float, int]:
         """Sorts the best first; of equals that is the first trial, in whatever order they end."""
-        return cost(self.value, direction), self.number
+        return sort_key(self.value, direction), self.number
 
 
 class Endings:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median, quantiles
 from typing import Any
 
-from lstm.records.objective import Direction, Scalar, cost
+from lstm.records.objective import Direction, Scalar, sort_key
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -84,11 +84,11 @@ def compare(sweeps: Sequence[Sweep]) -> Comparison:
         for sweep, trials, group in zip(sweeps, shown, parameters, strict=True)
     ]
     if not problem:
-        sweep_rows.sort(key=lambda row: cost(row.best, row.direction))
+        sweep_rows.sort(key=lambda row: sort_key(row.best, row.direction))
         trial_rows = [[row for group in trial_rows for row in group]]
     for group in trial_rows:
         directions = {sweep.name: sweep.direction for sweep in sweeps}
-        group.sort(key=lambda row: (cost(row.value, directions[row.sweep]), row.trial))
+        group.sort(key=lambda row: (sort_key(row.value, directions[row.sweep]), row.trial))
     flat = tuple(row for group in trial_rows for row in group)
     return Comparison(tuple(sweep_rows), flat, sweep_columns, trial_columns, problem)
 
@@ -135,7 +135,9 @@ def _only(parameters: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]
 
 
 def _sweep_row(sweep: Sweep, parameters: Mapping[str, Scalar]) -> SweepRow:
-    values = sorted(t.ranked for t in sweep.trials if t.ranked is not None and math.isfinite(t.ranked))
+    values = sorted(
+        t.compared_value for t in sweep.trials if t.compared_value is not None and math.isfinite(t.compared_value)
+    )
     durations = [t.duration_s for t in sweep.trials if t.duration_s is not None]
     best = sweep.best
     return SweepRow(

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from dashboards.report.axes import axis_of, finite, is_log, scale_y, short_names, text_of
 from lstm.records.figures import Curve, Forecast, HeatMap, Picture
-from lstm.records.objective import Direction, cost, is_better
+from lstm.records.objective import Direction, is_better, sort_key
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.verdict.verdict import Verdict
@@ -61,7 +61,7 @@ def thinned(sweep: Sweep) -> list[Trial]:
 
 def rank(trial: Trial, direction: Direction) -> tuple[float, float, int]:
     """Sorts trials: completed ones, the best first, then the others."""
-    return (cost(trial.ranked, direction), cost(trial.value, direction), trial.number)
+    return (sort_key(trial.compared_value, direction), sort_key(trial.value, direction), trial.number)
 
 
 def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Mapping[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _running(values: Sequence[float], direction: Direction) -> list[float]:
 
 def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
     """What was searched against what it gave, a line per completed trial; None where nothing is to be seen."""
-    done = [t for t in sweep.trials if finite(t.ranked) is not None]
+    done = [t for t in sweep.trials if finite(t.compared_value) is not None]
     done = sorted(done, key=lambda trial: rank(trial, sweep.direction))[:MAX_LINES]
     names = list(dict.fromkeys(name for trial in done for name in trial.settings))
     if len(done) < 2 or not names:
@@ -168,12 +168,12 @@ def choices(sweep: Sweep, name: str) -> go.Figure | None:
     """The values that each choice of a categorical setting gave, the best median on top; None where there is one."""
     found: dict[str, list[float]] = {}
     for trial in sweep.trials:
-        value = finite(trial.ranked)
+        value = finite(trial.compared_value)
         if value is not None and name in trial.settings:
             found.setdefault(text_of(trial.settings[name]), []).append(value)
     if len(found) < 2:
         return None
-    ordered = sorted(found.items(), key=lambda item: cost(median(item[1]), sweep.direction), reverse=True)
+    ordered = sorted(found.items(), key=lambda item: sort_key(median(item[1]), sweep.direction), reverse=True)
     figure = _figure(110 + 44 * len(ordered), html.escape(sweep.metric), "")
     for choice, values in ordered:
         figure.add_box(

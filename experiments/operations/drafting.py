@@ -1,6 +1,5 @@
 """A first spec for files of data, written so that it runs as it is."""
 
-import difflib
 import os
 import re
 import secrets
@@ -15,8 +14,8 @@ from typing import Any
 from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
 from lstm.config.code import execute, file_of, is_reference, place_of, read
-from lstm.data.profile.files import File
-from lstm.records.errors import BadInput
+from lstm.data.profile.files import GivenFile
+from lstm.records.errors import BadInput, nearest
 from lstm.tasks import registry as tasks
 from lstm.tasks.base import Task
 
@@ -72,7 +71,7 @@ def new(
     sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
     target = Path(output) if output else Path(f"{sources[0].stem}.yaml")
     _check_target(target, sources, force=force)
-    files = [File(source).checked() for source in sources]
+    files = [GivenFile(source).checked() for source in sources]
     chosen, who, why = _given(files, task) if task else _recognising(files)
     folder = target.parent
     named = _from(chosen, folder)
@@ -90,7 +89,7 @@ def new(
 # --- The task ---------------------------------------------------------------------------------------------
 
 
-def _recognising(files: Sequence[File]) -> tuple[str, AnyTask, str]:
+def _recognising(files: Sequence[GivenFile]) -> tuple[str, AnyTask, str]:
     """The one task that recognises the files: its name, itself, and why."""
     seen = tasks.recognising(files)
     able = [name for name, recognition in seen.items() if recognition.fits]
@@ -103,7 +102,7 @@ def _recognising(files: Sequence[File]) -> tuple[str, AnyTask, str]:
     raise BadInput(f"{_shown(files)}: no task recognises {_forms(files)}. {told}")
 
 
-def _given(files: Sequence[File], name: str) -> tuple[str, AnyTask, str]:
+def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
     """The task of a name, where it recognises the files: its name, itself, and why."""
     if is_reference(name):
         file = file_of(name)
@@ -113,9 +112,8 @@ def _given(files: Sequence[File], name: str) -> tuple[str, AnyTask, str]:
     elif name in tasks.TASKS:
         task = tasks.TASKS[name]
     else:
-        near = difflib.get_close_matches(name, tasks.TASKS, n=1)
-        hint = f", did you mean {near[0]}?" if near else ""
-        raise BadInput(f"--task {name}: is no task{hint} ({', '.join(tasks.TASKS)}, or your own as FILE.py:Class)")
+        known = ", ".join(tasks.TASKS)
+        raise BadInput(f"--task {name}: is no task{nearest(name, tasks.TASKS)} ({known}, or your own as FILE.py:Class)")
     with _placed(name):
         seen = task.recognise(files)
     if not seen.fits:
@@ -140,11 +138,11 @@ def _placed(task: str) -> Iterator[None]:
         raise BadInput(f"{place_of(error) or task}: {type(error).__name__}: {error}") from error
 
 
-def _shown(files: Sequence[File]) -> str:
+def _shown(files: Sequence[GivenFile]) -> str:
     return ", ".join(str(file.path) for file in files)
 
 
-def _forms(files: Sequence[File]) -> str:
+def _forms(files: Sequence[GivenFile]) -> str:
     """What the files are, after a verb."""
     return f"it, which is {files[0].form.what}" if len(files) == 1 else "them as one data set"
 
@@ -174,7 +172,9 @@ def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None
         raise BadInput(f"{target}: is there already; overwrite it with --force, or write to another with --output FILE")
 
 
-def _checked(text: str, target: Path, files: Sequence[File], task: AnyTask) -> tuple[dict[str, int], tuple[str, ...]]:
+def _checked(
+    text: str, target: Path, files: Sequence[GivenFile], task: AnyTask
+) -> tuple[dict[str, int], tuple[str, ...]]:
     """Loads the spec and its data as `sweep run` will; the size of each part, and what is likely wrong."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, target.name)

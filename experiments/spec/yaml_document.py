@@ -3,7 +3,6 @@
 All that is refused is told at once, each with its line. Nothing of the environment's values is shown in any message.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from experiments.spec.mapping import PLACE, Given, Source
 from experiments.spec.overrides import apply, change
 from experiments.spec.yaml_parser import CONTROL, Builder, address_of, value_at, values
 from experiments.spec.yaml_scalars import Filler, Leaf, typed
-from lstm.records.errors import BadInput, Fault
+from lstm.records.errors import BadInput, Fault, nearest
 
 __all__ = ["MAX_BYTES", "Document", "read", "shown", "typed"]
 
@@ -124,8 +123,8 @@ def _text(path: Path) -> str:
         if path.is_dir():
             raise BadInput(f"{path}: is a folder; give the spec's file")
         if not path.exists():
-            near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], 1)
-            raise BadInput(f"{path}: is not there" + (f", did you mean {path.with_name(near[0])}?" if near else ""))
+            there = (p.name for p in path.parent.glob("*.y*ml"))
+            raise BadInput(f"{path}: is not there{nearest(path.name, there, path.with_name)}")
         if not path.is_file():
             raise BadInput(f"{path}: is not a file")
         if (size := path.stat().st_size) > MAX_BYTES:

@@ -43,9 +43,9 @@ class Section(BaseModel):
 
 
 class Location(Section):
-    """Where a task's data lie, which a spec's section `data` says, too: no part of what a trial is.
+    """Where a task's data lie; each field is a path. It is no part of what a trial is.
 
-    It is nowhere unless a task says otherwise: then the data are generated.
+    A spec says it in its section `data`. A task whose data are generated has no field here.
     """
 
     def within(self, folder: Path) -> Self:

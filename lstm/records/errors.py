@@ -1,5 +1,7 @@
 """What is wrong with an input, found in a store, or too new to be read: as data, and as exceptions."""
 
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 
@@ -33,6 +35,12 @@ class BadInput(Exception):
     def __init__(self, *messages: str) -> None:
         super().__init__("\n".join(messages))
         self.messages = messages
+
+
+def nearest(name: str, allowed: Iterable[str], show: Callable[[str], object] = str) -> str:
+    """`, did you mean X?`, X as it may be shown; nothing where no name is near."""
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return f", did you mean {show(close[0])}?" if close else ""
 
 
 class NewerForm(BadInput):

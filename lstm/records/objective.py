@@ -9,7 +9,7 @@ Direction = Literal["minimize", "maximize"]
 T = TypeVar("T")
 
 
-def cost(value: float | None, direction: Direction) -> float:
+def sort_key(value: float | None, direction: Direction) -> float:
     """Orders values: less is better. Infinity where there is no value, or it is not finite."""
     if value is None or not math.isfinite(value):
         return math.inf
@@ -18,13 +18,13 @@ def cost(value: float | None, direction: Direction) -> float:
 
 def is_better(value: float | None, than: float | None, direction: Direction) -> bool:
     """Whether a value is better than another; any finite value is better than none."""
-    return cost(value, direction) < cost(than, direction)
+    return sort_key(value, direction) < sort_key(than, direction)
 
 
 def best(among: Iterable[T], value: Callable[[T], float | None], direction: Direction) -> T | None:
     """What has the best value, the first of equals; None where nothing has a finite one."""
-    least = min(among, key=lambda each: cost(value(each), direction), default=None)
-    return least if least is not None and math.isfinite(cost(value(least), direction)) else None
+    least = min(among, key=lambda each: sort_key(value(each), direction), default=None)
+    return least if least is not None and math.isfinite(sort_key(value(least), direction)) else None
 
 
 class Metric(NamedTuple):

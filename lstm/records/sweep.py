@@ -7,7 +7,7 @@ from typing import Any
 
 from lstm.records.events import TrialEnded, TrialProbed
 from lstm.records.goodput import BESIDE, Goodput, Spent
-from lstm.records.objective import Direction, Objective, best, cost, is_better
+from lstm.records.objective import Direction, Objective, best, is_better, sort_key
 from lstm.records.trial import Trial
 
 BASE = "base/"  # before the metrics of the spec's own settings, beside those of the best trial: `base/test/loss`
@@ -96,9 +96,9 @@ class Sweep:
         if self.second is None:
             return []
         done = [
-            ((cost(t.ranked, self.direction), cost(t.second, self.second.direction)), t)
+            ((sort_key(t.compared_value, self.direction), sort_key(t.second, self.second.direction)), t)
             for t in self.counted
-            if t.ranked is not None and t.second is not None
+            if t.compared_value is not None and t.second is not None
         ]
         front: list[Trial] = []
         lowest = math.inf
@@ -145,4 +145,4 @@ class Sweep:
         return [found[number] for number in sorted(found)]
 
     def _best(self, among: Iterable[Trial]) -> Trial | None:
-        return best(sorted(among, key=lambda t: t.number), lambda t: t.ranked, self.direction)
+        return best(sorted(among, key=lambda t: t.number), lambda t: t.compared_value, self.direction)

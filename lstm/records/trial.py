@@ -48,7 +48,7 @@ class Trial:
         return self.derived is not None and self.derived.purpose == "retry"
 
     @property
-    def ranked(self) -> float | None:
+    def compared_value(self) -> float | None:
         """The value that it is compared by with others: None unless it completed, did not diverge, and has one."""
         return self.value if self.state == "COMPLETE" and not self.diverged else None
 

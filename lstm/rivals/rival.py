@@ -9,7 +9,7 @@ import numpy as np
 from lstm.config.trial import TrialConfig
 from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
-from lstm.records.objective import Scalar, cost
+from lstm.records.objective import Scalar, sort_key
 
 SEED = 0  # of samples: whatever a trial draws, its rivals are the same
 
@@ -74,8 +74,8 @@ class Forecasting(Rival, Protocol):
 
 def rank(metrics: Mapping[str, float], config: TrialConfig) -> tuple[float, float]:
     """What candidates are ordered by on validation, the best first: by the metric searched for, then by the loss."""
-    loss, metric = cost(metrics["loss"], "minimize"), config.metric.removeprefix("val/")
-    return (cost(metrics[metric], config.direction) if metric in metrics else loss, loss)
+    loss, metric = sort_key(metrics["loss"], "minimize"), config.metric.removeprefix("val/")
+    return (sort_key(metrics[metric], config.direction) if metric in metrics else loss, loss)
 
 
 def sample(numbers: np.ndarray, most: int) -> np.ndarray:

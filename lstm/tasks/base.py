@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from lstm.data.profile.files import File
+    from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Fitted, Rival
@@ -78,7 +78,7 @@ class Task(ABC, Generic[D, F]):
 
     # --- The first spec
 
-    def recognise(self, files: "Sequence[File]", /) -> Recognition:
+    def recognise(self, files: "Sequence[GivenFile]", /) -> Recognition:
         """Whether files that `sweep new` is given, together, are what this task learns from: a cheap look.
 
         Raises:
@@ -86,7 +86,7 @@ class Task(ABC, Generic[D, F]):
         """
         return Recognition(False, "recognises no file; write its spec by hand")
 
-    def draft(self, files: "Sequence[File]", /) -> Draft:
+    def draft(self, files: "Sequence[GivenFile]", /) -> Draft:
         """The spec for files that it recognises, with a reason for each line.
 
         Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.classify import SequenceFacts, Sequences
-    from lstm.data.profile.files import File
+    from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
     from lstm.rivals.rival import Rival
@@ -38,13 +38,13 @@ class Classify(Task["Sequences", "SequenceFacts"]):
 
     # --- The first spec
 
-    def recognise(self, files: "Sequence[File]") -> Recognition:
+    def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
         """A table with a row per step, an id and a label of sequences."""
         from lstm.tasks.drafts import classify
 
         return classify.recognise(files)
 
-    def draft(self, files: "Sequence[File]") -> Draft:
+    def draft(self, files: "Sequence[GivenFile]") -> Draft:
         """Which columns are what, and a search by the number of sequences."""
         from lstm.tasks.drafts import classify
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.forecast import Series, SeriesFacts
-    from lstm.data.profile.files import File
+    from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Fitted, Rival
@@ -43,13 +43,13 @@ class Forecast(Task["Series", "SeriesFacts"]):
 
     # --- The first spec
 
-    def recognise(self, files: "Sequence[File]") -> Recognition:
+    def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
         """A table with a column of numbers whose rows are one series."""
         from lstm.tasks.drafts import forecast
 
         return forecast.recognise(files)
 
-    def draft(self, files: "Sequence[File]") -> Draft:
+    def draft(self, files: "Sequence[GivenFile]") -> Draft:
         """Look-back and horizon by the season and the length."""
         from lstm.tasks.drafts import forecast
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.language_model import Text, TextFacts
-    from lstm.data.profile.files import File
+    from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Rival
@@ -40,13 +40,13 @@ class LanguageModel(Task["Text", "TextFacts"]):
 
     # --- The first spec
 
-    def recognise(self, files: "Sequence[File]") -> Recognition:
+    def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
         """A text in UTF-8."""
         from lstm.tasks.drafts import language_model
 
         return language_model.recognise(files)
 
-    def draft(self, files: "Sequence[File]") -> Draft:
+    def draft(self, files: "Sequence[GivenFile]") -> Draft:
         """Characters or words, chunks and a search by the length."""
         from lstm.tasks.drafts import language_model
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lstm.data.memory import ProblemFacts, Problems
-    from lstm.data.profile.files import File
+    from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
     from lstm.rivals.rival import Rival
@@ -37,7 +37,7 @@ class Memory(Task["Problems", "ProblemFacts"]):
     baseline = "constant"
     baseline_note = "The constant is the best answer that needs no memory."
 
-    def recognise(self, files: "Sequence[File]") -> Recognition:
+    def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
         """None: the sequences are generated."""
         return Recognition(False, "takes no file, its sequences are generated; copy experiments/adding.yaml")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lstm.checkpoint import Checkpoint
-    from lstm.data.profile.files import File
+    from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
 
@@ -76,7 +76,7 @@ def named(task: object) -> Task[Any, Any] | None:
     return made() if made is not None and issubclass(made, Task) else None
 
 
-def recognising(files: "Sequence[File]") -> dict[str, Recognition]:
+def recognising(files: "Sequence[GivenFile]") -> dict[str, Recognition]:
     """What each of our own tasks says of files, by its name."""
     return {name: task.recognise(files) for name, task in TASKS.items()}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lstm.judging.items import PARTS, Blocks, Items
 from lstm.records.epoch import Judged
-from lstm.records.objective import Direction, best, cost, is_better
+from lstm.records.objective import Direction, best, is_better
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 from lstm.verdict.interval import Difference, Unit, compare
@@ -261,7 +261,7 @@ def _of_figures(
         return Difference(metric, "%", 100 * (1 - ours / theirs))
     if direction == "maximize" and in_points:
         return Difference(metric, "points", 100 * (ours - theirs))
-    return Difference(metric, "metric", cost(theirs, direction) - cost(ours, direction))
+    return Difference(metric, "metric", theirs - ours if direction == "minimize" else ours - theirs)
 
 
 def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Difference | None:

@@ -244,3 +244,12 @@ def test_any_tasks_draft_becomes_a_spec_that_reads_as_it_was_meant(here: Path) -
     assert read["search"]["space"]["model.cell"]["choices"] == ["lstm", "no", "1"]
     assert read["search"]["space"]["training.weight_decay"]["low"] == 0.01
     assert "learning_rate: 5e-4" in (here / "a.yaml").read_text()
+
+
+def test_of_many_columns_that_are_left_out_the_number_of_the_rest_is_said(here: Path) -> None:
+    names = [f"c{number}" for number in range(20)]
+    series("D", 300).assign(**dict.fromkeys(names, 7.0)).to_csv("a.csv", index=False)
+    text = new("a.csv").path.read_text()
+    told = [name for name in names if f"# left out: {name}, " in text]
+    assert f"# left out: {len(names) - len(told)} more columns" in text
+    assert 0 < len(told) < len(names)

@@ -31,12 +31,12 @@ class Form:
 
 
 @dataclass(frozen=True)
-class File:
+class GivenFile:
     """A file, and what was found in it so far."""
 
     path: Path
 
-    def checked(self) -> "File":
+    def checked(self) -> "GivenFile":
         """The same, where there is one to read.
 
         Raises:

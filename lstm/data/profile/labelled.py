@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from lstm.data.profile import roles, sequences
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.data.profile.sequences import Grouping
 from lstm.data.tables import reader
 from lstm.records.errors import BadInput
@@ -21,7 +21,7 @@ MOST_TOLD = 12  # names in a message
 class Labelled:
     """What is in a table of labelled sequences."""
 
-    file: File
+    file: GivenFile
     id: str
     label: str
     time: str | None
@@ -40,7 +40,7 @@ class Labelled:
         return f"{len(self.lengths):,} sequences of {steps} steps"
 
 
-def profile(file: File) -> Labelled:
+def profile(file: GivenFile) -> Labelled:
     """What the columns of a table of labelled sequences are.
 
     Raises:
@@ -75,7 +75,7 @@ def profile(file: File) -> Labelled:
     return Labelled(file, way.id, way.labels[0], time, why, tuple(able), left_out, lengths, classes, missing)
 
 
-def _only(file: File) -> Grouping:
+def _only(file: GivenFile) -> Grouping:
     """The one way to read a table as labelled sequences.
 
     Raises:
@@ -102,7 +102,7 @@ def _only(file: File) -> Grouping:
     )
 
 
-def _check_whole(file: File, way: Grouping) -> None:
+def _check_whole(file: GivenFile, way: Grouping) -> None:
     """Whether each row has an id and a label.
 
     Raises:
@@ -119,7 +119,7 @@ def _check_whole(file: File, way: Grouping) -> None:
             )
 
 
-def _order(file: File, way: Grouping, codes: np.ndarray) -> tuple[str | None, str, dict[str, str]]:
+def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | None, str, dict[str, str]]:
     """The column that orders the steps, why it is that, and which others do no more than that.
 
     Raises:

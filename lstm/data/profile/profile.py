@@ -10,7 +10,7 @@ import pandas as pd
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
 from lstm.data.profile import columns, panels, roles, seasons
 from lstm.data.profile.columns import Column
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.data.profile.seasons import Season
 from lstm.data.tables import regular
 from lstm.records.errors import BadInput
@@ -53,13 +53,13 @@ class Profile:
         return self.missing_steps > 0 or any(self.missing_values.values())
 
 
-def profile(path: Path, file: File | None = None) -> Profile:
+def profile(path: Path, file: GivenFile | None = None) -> Profile:
     """Looks at a file, which may have been opened already; nothing is written.
 
     Raises:
         BadInput: there is no time series in it, or several.
     """
-    file = file or File(path)
+    file = file or GivenFile(path)
     raw, described, notes = file.raw, file.columns, [*file.notes]
     time = roles.find_time(path, raw, described, notes)
     index = regular.times_of(path, raw.column(time), time) if time else None

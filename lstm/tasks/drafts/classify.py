@@ -8,21 +8,31 @@ from typing import Any
 from lstm.config.classify import ClassifyData, Shares
 from lstm.data import classify as classify_data
 from lstm.data.profile import labelled
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.data.profile.labelled import Labelled
 from lstm.data.tables import reader
 from lstm.records.errors import BadInput
-from lstm.tasks.drafts.draft import Draft, Line, Lines, Recognition, Remark, Value, choices, integers, numbers
+from lstm.tasks.drafts.draft import (
+    Draft,
+    Line,
+    Lines,
+    Recognition,
+    Remark,
+    Value,
+    choices,
+    fewer_batches,
+    integers,
+    left_out,
+    numbers,
+)
 
 NEEDS = (
     "needs a table (CSV or Parquet) with a row per step, an id column that tells its sequences apart, and a label "
     "column with few values, the same in all rows of an id"
 )
 SHARE = 0.2  # of validation, and of test
-MOST_TOLD = 12  # names in a comment
 FINE = 100  # sequences from which the share of right answers tells small differences
 UNEVEN = 3.0  # times as many sequences of the commonest class as of the rarest: accuracy would forget the rare ones
-LSTM_STEPS = 10_000  # of an epoch: about a second on one core
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +64,7 @@ class Choice:
     @property
     def steps_per_epoch(self) -> int | None:
         """Fewer batches than a pass, where a pass would take seconds."""
-        most = max(25, LSTM_STEPS // int(self.found.lengths.max()) // 5 * 5)
-        return most if self.batches > 1.5 * most else None
+        return fewer_batches(self.batches, int(self.found.lengths.max()))
 
     @property
     def max_epochs(self) -> int:
@@ -68,7 +77,7 @@ class Choice:
         return 64 if self.train >= 300 else 32
 
 
-def recognise(files: Sequence[File]) -> Recognition:
+def recognise(files: Sequence[GivenFile]) -> Recognition:
     """Whether a table can be read as labelled sequences, in one way or in several."""
     if len(files) != 1 or files[0].form.kind != "table":
         return Recognition(False, NEEDS)
@@ -80,7 +89,7 @@ def recognise(files: Sequence[File]) -> Recognition:
     return Recognition(True, told)
 
 
-def draft(file: File) -> Draft:
+def draft(file: GivenFile) -> Draft:
     """The spec for a table of labelled sequences.
 
     Raises:
@@ -117,10 +126,7 @@ def _data(found: Labelled) -> Iterator[Line | Remark]:
     else:
         yield Remark("time: COLUMN", found.time_why)
     yield Line("columns", [*found.columns], "what the network sees of a step")
-    for name, why in [*found.left_out.items()][:MOST_TOLD]:
-        yield Remark(f"left out: {reader.shown(name)}, {why}")
-    if (more := len(found.left_out) - MOST_TOLD) > 0:
-        yield Remark(f"left out: {more} more columns")
+    yield from left_out(found.left_out, reader.shown)
     yield from (Remark(note) for note in found.file.notes)
     yield Line("label", found.label, f"one in all rows of a sequence: {_classes(found)}")
     why = "shares of each class's sequences, by lot from the seed"

@@ -1,9 +1,12 @@
 """What a task says of files that `sweep new` is given: whether they are its data, and the spec that it drafts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+
+EPOCH_STEPS = 10_000  # steps times batches in an epoch: about a second of an LSTM of 64 units on one core
+MOST_TOLD = 12  # columns that are left out, by name
 
 # A path stands for a file that was given: the spec names it from its own folder.
 Value: TypeAlias = bool | int | float | str | Path | list["Value"] | dict[str, "Value"] | None
@@ -62,7 +65,25 @@ class Draft:
     @property
     def max_epochs(self) -> int:
         """Epochs that a trial has at most."""
-        return next(line.value for line in self.training if isinstance(line, Line) and line.key == "max_epochs")  # type: ignore[return-value]
+        lines = (line for line in self.training if isinstance(line, Line) and line.key == "max_epochs")
+        return next(line.value for line in lines if isinstance(line.value, int))
+
+
+def fewer_batches(batches: int, steps: int) -> int | None:
+    """Batches in an epoch where a pass, of so many, would take seconds; None where it would not.
+
+    `steps` are those of the longest sequence that is trained on.
+    """
+    most = max(25, EPOCH_STEPS // steps // 5 * 5)
+    return most if batches > 1.5 * most else None
+
+
+def left_out(columns: Mapping[str, str], show: Callable[[str], str]) -> Iterator[Remark]:
+    """What is said of columns that are left out, each with its reason."""
+    for name, why in [*columns.items()][:MOST_TOLD]:
+        yield Remark(f"left out: {show(name)}, {why}")
+    if (more := len(columns) - MOST_TOLD) > 0:
+        yield Remark(f"left out: {more} more columns")
 
 
 def integers(path: str, low: int, high: int, why: str = "", *, step: int | None = None, log: bool = False) -> Line:

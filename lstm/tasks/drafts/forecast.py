@@ -8,17 +8,29 @@ from dataclasses import asdict, dataclass, replace
 from lstm.config.forecast import ForecastData, Split
 from lstm.data import forecast as forecast_data
 from lstm.data.profile import roles
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.data.profile.profile import Profile, profile
 from lstm.data.profile.seasons import Season
 from lstm.data.tables import reader, regular
 from lstm.records.errors import BadInput
-from lstm.tasks.drafts.draft import Draft, Line, Lines, Recognition, Remark, Value, Word, choices, integers, numbers
+from lstm.tasks.drafts.draft import (
+    Draft,
+    Line,
+    Lines,
+    Recognition,
+    Remark,
+    Value,
+    Word,
+    choices,
+    fewer_batches,
+    integers,
+    left_out,
+    numbers,
+)
 
 NEEDS = "needs a table (CSV or Parquet) with a column of numbers, a row per time step"
 LONGEST_LOOKBACK = 200  # steps; an epoch's time goes with it
 LONGEST_HORIZON = 96
-LSTM_STEPS = 10_000  # look-back times batches in an epoch: about a second on one core, at 64 units
 MANY_ROWS = 40_000  # above, the parts that judge have JUDGED_ROWS each
 JUDGED_ROWS = 5_000
 MOST_COVARIATES = 12
@@ -56,8 +68,7 @@ class Choice:
     @property
     def steps_per_epoch(self) -> int | None:
         """Fewer batches than a pass, where a pass would take seconds."""
-        most = max(25, LSTM_STEPS // self.longest // 5 * 5)
-        return most if self.batches > 1.5 * most else None
+        return fewer_batches(self.batches, self.longest)
 
     @property
     def max_epochs(self) -> int:
@@ -70,7 +81,7 @@ class Choice:
         return 32 if self.train_rows >= 500 else 16
 
 
-def recognise(files: Sequence[File]) -> Recognition:
+def recognise(files: Sequence[GivenFile]) -> Recognition:
     """Whether a table can be a series: it has numbers, and its rows are no sequences one after another."""
     if len(files) != 1 or files[0].form.kind != "table":
         return Recognition(False, NEEDS)
@@ -86,7 +97,7 @@ def recognise(files: Sequence[File]) -> Recognition:
     return Recognition(False, f"needs one series in the order of its rows or times; the rows are {apart}")
 
 
-def draft(file: File) -> Draft:
+def draft(file: GivenFile) -> Draft:
     """The spec for a table that is one series.
 
     Raises:
@@ -254,8 +265,7 @@ def _inputs(found: Profile) -> Iterator[Line | Remark]:
         yield Line("future_covariates", [*ahead], why)
     if rest := found.covariates[MOST_COVARIATES:]:
         yield Remark(f"{len(rest)} more columns of numbers were left out, to start small")
-    for column, why in list(found.left_out.items())[:MOST_COVARIATES]:
-        yield Remark(f"left out: {_shown(column)}, {why}")
+    yield from left_out(found.left_out, _shown)
     if found.calendar:
         names = {"hour_of_day": "day", "day_of_week": "week"}
         seasons = [next(s for s in found.seasons if s.name == names.get(f, "year")) for f in found.calendar]

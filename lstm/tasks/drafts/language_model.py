@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.data.profile.texts import TextProfile, profile
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
@@ -72,13 +72,13 @@ class Choice:
         return 128 if self.train >= 100_000 else 64
 
 
-def recognise(files: Sequence[File]) -> Recognition:
+def recognise(files: Sequence[GivenFile]) -> Recognition:
     """Whether a file is a text."""
     fits = len(files) == 1 and files[0].form.kind == "text"
     return Recognition(fits, "a text that is no table" if fits else NEEDS)
 
 
-def draft(file: File) -> Draft:
+def draft(file: GivenFile) -> Draft:
     """The spec for a text.
 
     Raises:
@@ -130,7 +130,7 @@ def choose(found: TextProfile) -> Choice:
     return Choice(True, why, words, vocabulary)
 
 
-def _data(file: File, found: TextProfile, chosen: Choice) -> Iterator[Line | Remark]:
+def _data(file: GivenFile, found: TextProfile, chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("path", file.path, f"{found.characters:,} characters; the path starts where this file lies")
     yield Line("unit", chosen.unit, chosen.why)
     if chosen.vocabulary:
@@ -158,12 +158,12 @@ def _first_settings(chosen: Choice) -> tuple[dict[str, Value], ...]:
     return ({**base, "model.num_layers": 1, **rate}, {**base, "model.num_layers": 2, **rate})
 
 
-def _summary(file: File, found: TextProfile, chosen: Choice) -> dict[str, str]:
+def _summary(file: GivenFile, found: TextProfile, chosen: Choice) -> dict[str, str]:
     return {
         "text": f"{found.characters:,} characters in {found.lines:,} line{'s' * (found.lines != 1)} of {file.path}",
         "unit": f"{chosen.unit} ({chosen.why})",
     }
 
 
-def _facts(file: File, found: TextProfile, chosen: Choice) -> dict[str, Any]:
+def _facts(file: GivenFile, found: TextProfile, chosen: Choice) -> dict[str, Any]:
     return asdict(found) | {"path": str(file.path), "unit": chosen.unit, "symbols": chosen.symbols}

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lstm.records.objective import best, cost, is_better
+from lstm.records.objective import best, is_better, sort_key
 
 NONE = (None, math.nan, math.inf, -math.inf)
 
@@ -21,7 +21,7 @@ def test_less_or_more_is_better_as_the_direction_says():
     assert not is_better(1.0, 2.0, "maximize")
     assert not is_better(1.0, 1.0, "minimize")
     assert not is_better(1.0, 1.0, "maximize")
-    assert sorted([0.5, None, 2.0, math.nan], key=lambda v: cost(v, "maximize"))[:2] == [2.0, 0.5]
+    assert sorted([0.5, None, 2.0, math.nan], key=lambda v: sort_key(v, "maximize"))[:2] == [2.0, 0.5]
 
 
 def test_the_best_is_the_first_of_equals_and_none_without_a_finite_value():

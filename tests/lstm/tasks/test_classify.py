@@ -69,12 +69,12 @@ def folder(tmp_path):
     return tmp_path
 
 
-def lying(folder, name="a.csv"):
+def file_in(folder, name="a.csv"):
     return File(path=str(folder / name))
 
 
 def trained(config, folder):
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     [*_, last] = train(config, data)
     return Checkpoint(config, asdict(data.facts), last.state), data
 
@@ -87,7 +87,7 @@ def steps_of(data, number):
 
 
 def test_a_file_becomes_sequences(folder):
-    data = tasks.load(trial(scaling="none"), lying(folder))
+    data = tasks.load(trial(scaling="none"), file_in(folder))
     rows = rows_of()
     assert data.targets == CLASSES
     assert data.longest == max(np.bincount([int(row[0][1:]) for row in rows]))
@@ -99,7 +99,7 @@ def test_a_file_becomes_sequences(folder):
 
 def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
     one, same, other = (
-        tasks.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), lying(folder)) for seed in (1, 1, 2)
+        tasks.load(trial(split={"validation": 0.2, "test": 0.3, "seed": seed}), file_in(folder)) for seed in (1, 1, 2)
     )
     everything = np.concatenate([one.parts[part] for part in ("train", "validation", "test")])
     assert sorted(everything) == list(range(90))
@@ -110,7 +110,7 @@ def test_parts_hold_each_class_by_its_share_and_are_the_same_again(folder):
 
 
 def test_scaling_looks_at_the_training_part_alone(folder):
-    data = tasks.load(trial(), lying(folder))
+    data = tasks.load(trial(), file_in(folder))
     inside = np.concatenate([steps_of(data, number) for number in data.parts["train"]])
     assert inside.mean(axis=0) == pytest.approx([0, 0], abs=1e-5)
     assert inside.std(axis=0) == pytest.approx([1, 1], abs=1e-5)
@@ -118,7 +118,7 @@ def test_scaling_looks_at_the_training_part_alone(folder):
 
 def test_a_constant_column_becomes_zero(tmp_path):
     write(tmp_path, [[*row[:3], 7, row[4]] for row in rows_of()])
-    assert (tasks.load(trial(), lying(tmp_path)).values[:, 1] == 0).all()
+    assert (tasks.load(trial(), file_in(tmp_path)).values[:, 1] == 0).all()
 
 
 def test_rows_in_any_order_are_put_into_the_order_of_time(folder):
@@ -143,12 +143,12 @@ def test_rows_of_sequences_may_be_mixed_and_ids_are_texts(tmp_path):
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path):
     write(tmp_path, [[*row[:4], {"down": 10, "flat": 9, "up": -1}[row[4]]] for row in rows_of()])
-    assert tasks.load(trial(), lying(tmp_path)).targets == ("-1", "9", "10")
+    assert tasks.load(trial(), file_in(tmp_path)).targets == ("-1", "9", "10")
 
 
 def test_a_parquet_file_gives_the_same(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
-    one, other = tasks.load(trial(), lying(folder)), tasks.load(trial(), lying(folder, "a.parquet"))
+    one, other = tasks.load(trial(), file_in(folder)), tasks.load(trial(), file_in(folder, "a.parquet"))
     assert one.targets == other.targets
     assert (one.labels == other.labels).all()
     np.testing.assert_array_equal(one.values, other.values)
@@ -192,13 +192,13 @@ def test_a_wrong_file_is_named(text, told, settings, tmp_path):
     header = "who,step,a,b,kind\n" if "id" not in settings else "who,step,a,b,sorts\n"
     (tmp_path / "a.csv").write_text(header + text)
     with pytest.raises(BadInput, match=told):
-        tasks.load(trial(**settings), lying(tmp_path))
+        tasks.load(trial(**settings), file_in(tmp_path))
 
 
 def test_fractions_are_no_classes_in_parquet(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
     with pytest.raises(BadInput, match="column 'b' holds fractions; give text or whole numbers as label"):
-        tasks.load(trial(columns=["a"], label="b"), lying(folder, "a.parquet"))
+        tasks.load(trial(columns=["a"], label="b"), file_in(folder, "a.parquet"))
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_fractions_are_no_classes_in_parquet(folder):
 def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
     write(folder, rows_of(count=600, longest=40))
     config = trial({"batch_size": 16})
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     feed = classify.Feed(data, config, "cpu")
     passes = [feed.order(np.random.default_rng(number)) for number in (1, 1, 2)]
     count = -(-feed.items // 16)
@@ -227,7 +227,7 @@ def test_a_pass_takes_each_sequence_once_and_groups_like_lengths(folder):
 def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
     monkeypatch.setattr("lstm.nn.networks.EVALUATION_BATCH", 4)
     config = trial(model=model)
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     torch.manual_seed(1)
     network = classify.build(config, data)
     found = classify.Feed(data, config, "cpu").evaluate(network, "test")
@@ -245,7 +245,7 @@ def test_metrics_agree_with_a_plain_loop(model, folder, monkeypatch):
 
 def test_the_loss_of_a_batch_is_that_of_its_sequences_alone(folder):
     config = trial()
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     feed, network = classify.Feed(data, config, "cpu"), classify.build(config, data)
     loss, count = feed.loss(network, batch_of(data, np.arange(7)))
     alone = [feed.loss(network, batch_of(data, np.array([number])))[0].item() for number in range(7)]
@@ -267,7 +267,7 @@ def test_f1_by_hand():
 @pytest.mark.parametrize("model", [{}, {"bidirectional": True, "forget_bias": "chrono"}])
 def test_resumed_it_goes_on_to_the_bit(model, folder):
     config = trial({"max_epochs": 3, "steps_per_epoch": 3}, model)
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     whole = list(train(config, data))
     kept = loads(dumps(Checkpoint(config, asdict(data.facts), whole[0].state)))
     assert kept.config == config
@@ -288,7 +288,7 @@ def test_it_is_learned_and_beside_the_baseline(folder):
 def test_cost_is_estimated(folder):
     write(folder, rows_of(longest=90), name="long.csv")
     small = large = trial()
-    data = [tasks.load(small, lying(folder, name)) for name in ("a.csv", "long.csv")]
+    data = [tasks.load(small, file_in(folder, name)) for name in ("a.csv", "long.csv")]
     assert 0 < memory_bytes(small, data[0]) < memory_bytes(large, data[1])
     assert seconds_per_epoch(small, data[0]) > 0
     assert tasks.of(large).span(large, data[1].facts) == data[1].longest
@@ -300,7 +300,7 @@ def test_cost_is_estimated(folder):
 
 def test_the_baseline_is_scikit_learns_on_padded_steps(folder):
     config = trial()
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     flat = np.zeros((len(data.labels), data.longest * 2))
     for number in range(len(flat)):
         steps = steps_of(data, number).ravel()

@@ -35,7 +35,7 @@ def section(**settings):
     return TextData(**{"lookback": 5, "split": SHARES} | settings)
 
 
-def lying(folder, name="a.txt"):
+def file_in(folder, name="a.txt"):
     return File(path=str(folder / name))
 
 
@@ -69,7 +69,7 @@ def written(tmp_path):
 @pytest.fixture
 def loaded(written):
     def load(config, content=None):
-        return tasks.load(config, lying(written(content)))
+        return tasks.load(config, file_in(written(content)))
 
     return load
 
@@ -157,9 +157,9 @@ def test_a_wrong_file_is_refused_in_one_sentence(content, settings, told, loaded
 
 def test_a_missing_file_is_told_with_the_nearest_name(written):
     with pytest.raises(BadInput, match=r"b\.txt: no such file, did you mean a\.txt\?"):
-        tasks.load(trial(), lying(written(), "b.txt"))
+        tasks.load(trial(), file_in(written(), "b.txt"))
     with pytest.raises(BadInput, match=r"is not a file; data.path names a text file"):
-        tasks.load(trial(), lying(written(), "."))
+        tasks.load(trial(), file_in(written(), "."))
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
@@ -177,7 +177,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
 
 def test_the_longest_chunk_of_a_search_must_fit(written):
     with pytest.raises(BadInput, match="lookback: 90 need 450"):
-        tasks.load(trial(), lying(written()), reach=90)
+        tasks.load(trial(), file_in(written()), reach=90)
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ def learned(tmp_path_factory):
     (folder / "a.txt").write_text(rhyme(6000))
     training = {"max_epochs": 6, "learning_rate": 0.02, "batch_size": 8}
     config = trial(training, {"hidden_size": 16}, lookback=20)
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     [*_, last] = train(config, data)
     return Checkpoint(config, asdict(data.facts), last.state), data, folder
 
@@ -434,7 +434,7 @@ def test_draws_are_as_likely_as_the_network_says(learned):
 def test_words_go_on_with_a_space_where_one_belongs(written):
     folder = written("the cat sat, the dog sat.\n" * 60)
     config = trial({"max_epochs": 8, "learning_rate": 0.05}, {"hidden_size": 16}, unit="words")
-    data = tasks.load(config, lying(folder))
+    data = tasks.load(config, file_in(folder))
     [*_, last] = train(config, data)
     kept = Checkpoint(config, asdict(data.facts), last.state)
     (folder / "p.txt").write_text("the cat sat, the")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lstm.data.profile import labelled
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts import classify
 from lstm.tasks.drafts.draft import Line
@@ -28,7 +28,7 @@ def file(request, tmp_path):
     def file(frame):
         path = tmp_path / f"a.{request.param}"
         frame.to_csv(path, index=False) if request.param == "csv" else frame.to_parquet(path, index=False)
-        return File(path)
+        return GivenFile(path)
 
     return file
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm.data.profile.files import File
+from lstm.data.profile.files import GivenFile
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts import language_model
 from lstm.tasks.drafts.draft import Line
@@ -20,7 +20,7 @@ def draft(tmp_path):
     def draft(text):
         path = tmp_path / "a.txt"
         path.write_text(text)
-        return language_model.draft(File(path))
+        return language_model.draft(GivenFile(path))
 
     return draft
 
@@ -77,7 +77,7 @@ def test_streams_and_chunks_follow_the_length(draft, length, streams, lookback, 
 def test_a_text_that_is_not_utf8_far_down_is_told_with_its_line(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(SHAKESPEARE[:70_000].encode() + "é".encode("latin-1"))
-    file = File(path)
+    file = GivenFile(path)
     assert language_model.recognise([file]).fits
     with pytest.raises(BadInput, match=r"a\.txt:\d+: is not UTF-8 at byte 70,001"):
         language_model.draft(file)
