@@ -22,12 +22,13 @@ INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
 RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # of the workers' time, in seconds of a core, for the extra rivals
 
 
-def prepare() -> None:
+def prepare(plan: Plan) -> None:
     """Imports what is needed when a sweep has ended, which takes some seconds."""
     from cluster.study import stored
 
-    importlib.import_module("lstm.tasks.registry")
-    stored.prepare_importances()
+    importlib.import_module("torch")
+    if plan.order.search and len(plan.order.search.space) > 1:
+        stored.prepare_importances()
 
 
 def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:

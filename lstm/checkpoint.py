@@ -2,8 +2,9 @@
 
 A trial's address is a folder (or an object store's prefix). Each epoch writes one new file there,
 `attempt-01-epoch-000007.pt`: whole or not at all, with a checksum; the one before is kept until the
-next is written. A file is what `torch.save` makes, with `sha256:<hex>` as the zip archive's comment,
-so `torch.load` opens it as it is. Loading never runs code (`weights_only=True`).
+next is written. After the first window its name has the window, too:
+`attempt-01-window-02-epoch-000007.pt`. A file is what `torch.save` makes, with `sha256:<hex>` as the
+zip archive's comment, so `torch.load` opens it as it is. Loading never runs code (`weights_only=True`).
 """
 
 import dataclasses
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from lstm.config.trial import TrialConfig
-from lstm.records.epoch import Epoch, State
+from lstm.records.epoch import Epoch, Place, State
 from lstm.records.errors import NewerForm, check_form
 from lstm.records.goodput import NOTHING, Spent
 from lstm.storage import disk, files
 
-FORMAT = 2  # 1 had the same facts of the data whatever the task
-NAME = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
-TEMPORARY = re.compile(r"\.attempt-(\d+)-epoch-\d+\.pt\.(.+\.)?\d+")  # a file while a host's process writes it
+FORMAT = 3  # 1 had the same facts of the data whatever the task, 2 knew no windows
+NAME = re.compile(r"attempt-(\d+)(?:-window-(\d+))?-epoch-(\d+)\.pt")
+TEMPORARY = re.compile(rf"\.{NAME.pattern}\.(.+\.)?\d+")  # a file while a host's process writes it
 
 
 class BrokenCheckpoint(Exception):
@@ -59,7 +60,7 @@ def write(address: str, number: int, checkpoint: Checkpoint) -> str:
     Raises:
         OSError: the store can't be written to; the checkpoint before is still there.
     """
-    name = file_name(number, checkpoint.state.epoch)
+    name = file_name(number, checkpoint.state.place)
     files.put(address, name, dumps(checkpoint))
     there = files.names(address)
     mine = [n for n in _checkpoints(there) if attempt(n) == number]
@@ -115,22 +116,23 @@ def probe(address: str, name: str) -> None:
 
 
 def names(address: str) -> list[str]:
-    """The checkpoint files at an address, oldest first: by attempt, then epoch."""
+    """The checkpoint files at an address, oldest first: by attempt, window and epoch."""
     return _checkpoints(files.names(address))
 
 
-def file_name(number: int, epoch: int) -> str:
-    """The name of the file that attempt `number` writes after an epoch."""
-    return f"attempt-{number:02d}-epoch-{epoch:06d}.pt"
+def file_name(number: int, place: Place) -> str:
+    """The name of the file that attempt `number` writes after the epoch at a place."""
+    window = f"-window-{place.window:02d}" if place.window > 1 else ""
+    return f"attempt-{number:02d}{window}-epoch-{place.epoch:06d}.pt"
 
 
 def attempt(name: str) -> int:
     """The attempt that wrote a file."""
-    return _key(name)[0]
+    return _sort_key(name)[0]
 
 
 def _checkpoints(there: Iterable[str]) -> list[str]:
-    return sorted((n for n in there if NAME.fullmatch(n)), key=_key)
+    return sorted((n for n in there if NAME.fullmatch(n)), key=_sort_key)
 
 
 def _half_written(there: Iterable[str], number: int) -> list[str]:
@@ -138,10 +140,10 @@ def _half_written(there: Iterable[str], number: int) -> list[str]:
     return [n for n in there if (found := TEMPORARY.fullmatch(n)) and int(found[1]) <= number]
 
 
-def _key(name: str) -> tuple[int, int]:
+def _sort_key(name: str) -> tuple[int, Place]:
     match = NAME.fullmatch(name)
     assert match is not None
-    return int(match[1]), int(match[2])
+    return int(match[1]), Place(int(match[2] or 1), int(match[3]))
 
 
 def newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoint] | None:
@@ -196,6 +198,7 @@ def loads(data: bytes) -> Checkpoint:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         check_form("a checkpoint", content["format"], FORMAT)
         history = tuple(Epoch(**row) for row in content["history"])
+        content = {"window": 1} | content
         fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}
         return Checkpoint(
             config=TrialConfig.model_validate(content["config"]),
@@ -214,6 +217,7 @@ def loads(data: bytes) -> Checkpoint:
 
 def _epoch_row(epoch: Epoch) -> dict[str, Any]:
     return {
+        "window": epoch.window,
         "number": epoch.number,
         "metrics": dict(epoch.metrics),
         "value": epoch.value,

@@ -201,8 +201,11 @@ def prepare_importances() -> None:
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """How much each searched field matters, by PED-ANOVA (Watanabe et al., 2023); empty where it can't be said."""
-    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_COMPLETED:
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(completed) < LEAST_COMPLETED:
         return {}  # Optuna would give each parameter the same share
+    if len(fields := {name for trial in completed for name in trial.params}) == 1:
+        return dict.fromkeys(fields, 1.0)  # as Optuna has it, without its import
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
         with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lstm import checkpoint, ownership
-from lstm.records.epoch import Epoch, best_epoch, epochs_s, same
+from lstm.records.epoch import Epoch, Place, best_epoch, epochs_s, same
 from lstm.records.errors import BadInput, Finding, NewerForm
 from lstm.records.sweep import EXHAUSTED, TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
@@ -129,7 +129,7 @@ def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator
     """What is wrong in a checkpoint that could be loaded."""
     state, history = found.state, found.state.history
     numbers = [epoch.number for epoch in history]
-    if numbers != list(range(1, state.epoch + 1)):
+    if [epoch.place for epoch in history] != [Place(1, number) for number in range(1, state.epoch + 1)]:
         yield f"its history is not that of {state.epoch} epochs: {_few(numbers)}"
     best = best_epoch(history, sweep.direction)
     if state.best_epoch != (best.number if best else 0):

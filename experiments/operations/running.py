@@ -194,7 +194,7 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
 
     # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
     # No daemon: a process that ends in the middle of that import is aborted.
-    judging = threading.Thread(target=import_for_judging, name="judging")
+    judging = threading.Thread(target=import_for_judging, args=(ready.plan,), name="judging")
 
     def record(event: Event) -> None:
         if isinstance(event, SweepStarted):

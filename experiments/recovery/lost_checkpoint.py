@@ -37,7 +37,7 @@ def mend(
     data = artifact()
     found = _valid(swept, trial, data, say) if data is not None else None
     if found is not None and data is not None:
-        files.put(trial.checkpoint, file_name(trial.attempt, found.state.epoch), data)
+        files.put(trial.checkpoint, file_name(trial.attempt, found.state.place), data)
         say(f"trial {trial.number}: its checkpoint was gone; it was taken from MLflow, {_alike(trial, found)}")
         return found, False
     say(f"trial {trial.number}: its checkpoint is gone, and MLflow has none; it is trained again")

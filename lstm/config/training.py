@@ -77,7 +77,9 @@ class TrainingConfig(Section):
         description="Batches in an epoch, where a whole pass is too long to be one; a pass when absent.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16 runs the network under autocast; weights stay float32."
+        "float32",
+        description="bfloat16 runs the network under autocast; weights stay float32. What PyTorch can't run in "
+        "bfloat16 is computed in float32: on a CPU GRUs, and LSTMs too where it has no AVX-512 or AMX.",
     )
 
 

@@ -4,7 +4,7 @@ A new cell is a class of torch.nn's interface (batch_first) and a line in `CELLS
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 import torch
@@ -102,11 +102,32 @@ def run(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | Non
     """
     if isinstance(cell, LstmVariant | OwnCell):
         return cell(x, state, lengths)  # type: ignore[no-any-return] # torch leaves it untyped
+    kind = x.device.type
+    if kind == "cpu" and isinstance(cell, nn.LSTM) and torch.is_autocast_enabled(kind) and not cpu_has_bfloat16_lstm():
+        with torch.autocast(kind, enabled=False):
+            return _run(cell, x.float(), state and (state[0].float(), state[1].float()), lengths)
+    return _run(cell, x, state, lengths)
+
+
+def _run(cell: nn.RNNBase, x: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
     if lengths is None:
         return cell(x, state)  # type: ignore[no-any-return]
     packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
     states, end = cell(packed, state)
     return pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])[0], end
+
+
+@cache
+def cpu_has_bfloat16_lstm() -> bool:
+    """Whether PyTorch can run an LSTM in bfloat16 on this CPU: oneDNN raises where the CPU has no AVX-512 or AMX."""
+    with torch.random.fork_rng(devices=[]):  # the weights are drawn, and nothing else's draws may change by it
+        tiny = nn.LSTM(1, 1)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            tiny(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
 
 
 def summary(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> Tensor:

@@ -3,12 +3,19 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lstm.records.objective import Direction, best
 
 Judged = Literal["validation", "test"]
 Why = Literal["max_epochs", "patience", "target_loss", "diverged"]
+
+
+class Place(NamedTuple):
+    """Where an epoch stands in a trial: places compare in the order in which they are trained."""
+
+    window: int  # of the windows that the trial is judged over, from 1; there is one today
+    epoch: int  # of the training for that window, from 1; 0 before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +29,31 @@ class State:
     best_epoch: int  # 0 while no epoch had a finite value
     best_value: float
     best_weights: Mapping[str, Any]  # state_dict of the best epoch
-    history: tuple["Epoch", ...]  # one per epoch, in order, without their states
+    history: tuple["Epoch", ...]  # one per epoch of each window so far, in order, without their states
+    window: int = 1  # the best epoch, value and weights are of this window
+
+    @property
+    def place(self) -> Place:
+        """That of the epoch."""
+        return Place(self.window, self.epoch)
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """What one epoch did."""
 
-    number: int  # from 1
+    number: int  # from 1, in its window
     metrics: Mapping[str, float]  # train/loss, val/..., lr, grad_norm, epoch_s
     value: float  # of the metric that is searched for
     measured_at_ms: int
     stop: Why | None = None  # why this epoch is the last, if it is
     state: State | None = field(default=None, compare=False, repr=False)
+    window: int = 1
+
+    @property
+    def place(self) -> Place:
+        """Its window and number."""
+        return Place(self.window, self.number)
 
 
 def same(one: float | None, other: float | None) -> bool:

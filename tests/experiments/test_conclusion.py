@@ -1,6 +1,8 @@
 """What a sweep's end leaves to the next run."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -22,3 +24,17 @@ def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(folde
     assert sweep("verify", "tiny").code == 0
     again = sweep("run", "tiny.yaml", "--json")
     assert json.loads(again.out)["message"] == "This sweep is complete; nothing was left to do."
+
+
+@pytest.mark.parametrize(("fields", "wanted"), [(0, "torch"), (1, "torch"), (2, "torch sklearn")])
+def test_what_the_end_of_a_sweep_needs_is_imported_before_and_nothing_else(fields, wanted):
+    code = f"""
+import sys
+from types import SimpleNamespace
+from experiments.conclusion import prepare
+search = SimpleNamespace(space=dict.fromkeys(range({fields}))) if {fields} else None
+prepare(SimpleNamespace(order=SimpleNamespace(search=search)))
+print(*(name for name in ("torch", "sklearn") if name in sys.modules))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == wanted.split()

@@ -338,6 +338,12 @@ class _Broken(Exception):
     pass
 
 
+def _of_one_window(content: Mapping[str, Any]) -> Iterator[str]:
+    windows = {each.get("window", 1) for each in (content, *content["history"])}  # earlier versions knew none
+    if windows != {1}:
+        yield f"its checkpoint has epochs of the windows {sorted(windows)}, a trial is judged over one"
+
+
 def _listed(address: str) -> list[str]:
     """The checkpoint files at an address, the newest last: a later attempt's are newer, whatever their epoch."""
     if (folder := _folder(address)) is not None:
@@ -603,12 +609,13 @@ class _Audit:
     def _content(self, trial: Trial, file: File) -> Iterator[str]:
         """What a checkpoint must say of itself."""
         content, history = file.content, file.content["history"]
-        if content["format"] not in (1, 2):
+        if content["format"] not in (1, 2, 3):
             yield f"its checkpoint has format {content['format']}"
         if content.get("study") and (content["study"], content["trial"]) not in [
             (s, trial.number) for s in self.studies
         ]:
             yield f"its checkpoint is trial {content['trial']}'s of the study {content['study']}"
+        yield from _of_one_window(content)
         yield from _contiguous((row["number"] for row in history), "its checkpoint's epochs")
         if not (file.epoch == content["epoch"] == len(history)):
             yield f"its checkpoint is named after epoch {file.epoch}, says {content['epoch']}, holds {len(history)}"
@@ -630,7 +637,7 @@ class _Audit:
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
 
     def _whose(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
-        if content["format"] not in (1, 2):
+        if content["format"] not in (1, 2, 3):
             yield f"its checkpoint has format {content['format']}"
         study, number = content.get("study"), content.get("trial")  # earlier versions said neither
         if study and (study not in self.studies or number != trial.number):

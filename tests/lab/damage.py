@@ -581,6 +581,16 @@ def checkpoint_history_altered(home: Path, name: str) -> int:
     return VICTIM
 
 
+def checkpoint_of_another_window(home: Path, name: str) -> int:
+    """It says that its last epoch was of a second window, of which the sweep has none."""
+    import torch
+
+    path = _files(home, name)[-1]
+    *before, last = torch.load(path, map_location="cpu", weights_only=True)["history"]
+    _rewrite(path, history=[*before, {**last, "window": 2}])
+    return VICTIM
+
+
 def checkpoint_of_another_study(home: Path, name: str) -> int:
     """The same configuration's, trained on the same data, by somebody else's sweep; its checksum is right."""
     _rewrite(_files(home, name)[-1], study="f" * 32)

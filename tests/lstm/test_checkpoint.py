@@ -161,6 +161,18 @@ def test_a_newer_versions_file_is_refused_and_not_taken_for_damage(trial_config,
         load(str(tmp_path))
 
 
+def test_an_earlier_versions_file_is_of_the_first_window(trial_config, tmp_path):
+    name = write(str(tmp_path), 1, content(trial_config, 2))
+    now = torch.load(tmp_path / name, weights_only=True)
+    history = [{k: v for k, v in row.items() if k != "window"} for row in now["history"]]
+    then = {k: v for k, v in now.items() if k != "window"} | {"format": 2, "history": history}
+    torch.save(then, tmp_path / "other.pt")
+    body = (tmp_path / "other.pt").read_bytes()[:-2]
+    found = loads(body + files.seal(body)).state
+    assert [epoch.place for epoch in found.history] == [(1, 1), (1, 2)]
+    assert found.place == (1, 2)
+
+
 def test_the_checksum_is_that_of_the_bytes_before_it(trial_config):
     data = dumps(content(trial_config))
     assert data.endswith(b"sha256:" + hashlib.sha256(data[:-73]).hexdigest().encode())
@@ -188,6 +200,18 @@ def test_the_newest_epoch_is_loaded_and_two_files_are_kept(address, trial_config
     assert names(address) == ["attempt-01-epoch-000011.pt", "attempt-01-epoch-000012.pt"]
     assert_same(load(address), content(trial_config, 12))
     assert loads(read(address)).state.epoch == 12
+
+
+def test_a_later_windows_epoch_is_the_newest(address, trial_config):
+    first = content(trial_config, 12)
+    again = tuple(replace(epoch, window=2) for epoch in first.state.history[:1])
+    state = replace(first.state, window=2, epoch=1, history=(*first.state.history, *again))
+    write(address, 1, content(trial_config, 11))
+    write(address, 1, first)
+    assert write(address, 1, replace(first, state=state)) == "attempt-01-window-02-epoch-000001.pt"
+    assert names(address) == ["attempt-01-epoch-000012.pt", "attempt-01-window-02-epoch-000001.pt"]
+    assert load(address).state.place == (2, 1)
+    assert [epoch.place for epoch in load(address).state.history][-2:] == [(1, 12), (2, 1)]
 
 
 def test_a_later_attempt_wins_over_an_older_ones_later_epoch(address, trial_config):

@@ -458,6 +458,17 @@ def test_importances_of_depth_too_from_two_completed_trials(opened):
     assert made.importances().keys() == (SPACE | depth).keys()
 
 
+@ON_SQLITE
+def test_the_importance_of_the_only_searched_field_is_what_optuna_says(opened):
+    made = opened(space=dict(list(SPACE.items())[:1]))
+    for value in (0.5, 0.25, 0.75):
+        finish(made, made.ask(), value)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    shares = optuna.importance.get_param_importances(made._study, evaluator=evaluator)
+    assert made.importances() == dict(shares)
+    assert len(shares) == 1
+
+
 def test_a_single_training_run_is_a_study_too(url, name, trial_config):
     base = trial_config()
     made = Study(url, name, None, base)

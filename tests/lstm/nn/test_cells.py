@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lstm.config.model import ModelConfig
+from lstm.nn import cells
 from lstm.nn.cells import CELLS, build, run, set_forget_bias, summary
 
 NAMES = list(CELLS)
@@ -145,3 +146,27 @@ def test_what_a_search_draws_beside_a_cell_that_lacks_it_does_nothing():
     assert isinstance(build(gru, 2, 8), torch.nn.GRU)
     open_gate = ModelConfig(variant="no_forget_gate", forget_bias="chrono", hidden_size=4)
     assert build(open_gate, 2, 8).switches.forget_gate is False
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([3, 5])], ids=["whole", "padded"])
+def test_where_the_cpu_has_no_bfloat16_lstm_it_is_computed_in_float32(monkeypatch, lengths):
+    cell = build(ModelConfig(hidden_size=4), 2, 5)
+    x = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(1))
+    _, (hidden, memory) = run(cell, x, lengths=lengths)
+    again, _ = run(cell, x, (hidden, memory), lengths)
+    monkeypatch.setattr("lstm.nn.cells.cpu_has_bfloat16_lstm", lambda: False)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, end = run(cell, x.bfloat16().float(), lengths=lengths)
+        from_state, _ = run(cell, x, tuple(part.bfloat16() for part in end), lengths)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, run(cell, x.bfloat16().float(), lengths=lengths)[0], rtol=0, atol=0)
+    torch.testing.assert_close(from_state, again, rtol=0, atol=1e-2)
+
+
+def test_asking_what_the_cpu_can_do_draws_nothing_from_torchs_generator():
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    cells.cpu_has_bfloat16_lstm.cache_clear()
+    cells.cpu_has_bfloat16_lstm()
+    assert torch.rand(1) == wanted
