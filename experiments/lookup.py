@@ -22,7 +22,7 @@ from experiments.spec.errors import shown
 from experiments.spec.loader import Spec
 from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
-from lstm.records.errors import BadInput, nearest
+from lstm.records.errors import BadInput, did_you_mean
 from lstm.records.sweep import Sweep
 
 LOG = logging.getLogger(__name__)
@@ -255,7 +255,7 @@ def _folder(named: str, home: Home) -> Path:
     known = names(home)
     if named in known:
         return home.sweep(named)
-    hint = nearest(named, known)
+    hint = did_you_mean(named, known)
     there = f" (there: {', '.join(known[:10])})" if known and not hint else ""
     called = shown(named) or '""'
     raise BadInput(

@@ -13,7 +13,7 @@ from lstm.config import trial as lstm_config
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault, Idle, nearest
+from lstm.records.errors import Fault, Idle, did_you_mean
 from lstm.records.objective import Scalar
 
 LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
@@ -57,7 +57,7 @@ def _path_fault(path: str, data: Data | None) -> str | None:
     if data and section == "data" and field.split(".")[0] in type(data).model_fields:
         which = f"of data only {', '.join(fields['data'])} can, since" if fields["data"] else "what is in data"
         return f"can't be searched: {which} {'all else ' if fields['data'] else ''}changes what trials are judged on"
-    return f"names no field of the base configuration{nearest(path, allowed)}"
+    return f"names no field of the base configuration{did_you_mean(path, allowed)}"
 
 
 def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
@@ -99,7 +99,7 @@ def _when_faults(at: str, path: str, space: Space) -> Iterator[Fault]:
             yield Fault(here, "a parameter can't be its own condition")
         elif other not in space:
             known = [p for p in space if p != path]
-            yield Fault(here, f"is not searched, so the condition never changes{nearest(other, known)}")
+            yield Fault(here, f"is not searched, so the condition never changes{did_you_mean(other, known)}")
         else:
             for value in listed(wanted):
                 if not possible(value, space[other]):
@@ -173,7 +173,7 @@ def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Faul
     for path, value in settings.items():
         at = f"search.first.{index}.{path}"
         if path not in space:
-            yield Fault(at, f"is not in search.space{nearest(path, list(space))}")
+            yield Fault(at, f"is not in search.space{did_you_mean(path, list(space))}")
         elif not possible(value, space[path]):
             yield Fault(at, f"{_show(value)} is outside the space; {_range(space[path])}")
         else:

@@ -15,7 +15,7 @@ from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
 from lstm.config.code import execute, file_of, is_reference, place_of, read
 from lstm.data.profile.files import GivenFile
-from lstm.records.errors import BadInput, nearest
+from lstm.records.errors import BadInput, did_you_mean
 from lstm.tasks import registry as tasks
 from lstm.tasks.base import Task
 
@@ -113,7 +113,7 @@ def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
         task = tasks.TASKS[name]
     else:
         known = ", ".join(tasks.TASKS)
-        raise BadInput(f"--task {name}: is no task{nearest(name, tasks.TASKS)} ({known}, or your own as FILE.py:Class)")
+        raise BadInput(f"--task {name}: is no task{did_you_mean(name, tasks.TASKS)} ({known}, or your own as FILE.py:Class)")
     with _placed(name):
         seen = task.recognise(files)
     if not seen.fits:

@@ -11,7 +11,7 @@ from experiments.spec.errors import Address, shown
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
 from experiments.spec.yaml_scalars import typed
-from lstm.records.errors import Fault, nearest
+from lstm.records.errors import Fault, did_you_mean
 
 _OTHER_NAMES = {  # as other libraries, or haste, call them
     "learning_rate": "lr eta step_size",
@@ -92,7 +92,7 @@ def _message(found: list[ErrorDetails], at: Address, document: Document) -> str:
         return f"{came}, must be {_wanted(node)}{_hint(filled, node)}"
     allowed = [str(v) for v in schema.allowed(node)]
     if allowed:
-        return f"{came}, must be {listed(allowed, 'or')}{nearest(str(filled), allowed)}"
+        return f"{came}, must be {listed(allowed, 'or')}{did_you_mean(str(filled), allowed)}"
     if error["type"] == "string_pattern_mismatch":
         return f"{came}, which does not fit. {node.get('description', '')}"
     return f"{came}, must be {_bounds(node) or error['msg']}"
@@ -185,7 +185,7 @@ def _bounds(node: Mapping[str, Any]) -> str:
 
 def _hint(value: Any, node: Mapping[str, Any]) -> str:
     if isinstance(value, str) and _names(node):
-        return nearest(value, _names(node))
+        return did_you_mean(value, _names(node))
     kinds = {m.get("type") for m in node.get("anyOf", [node])}
     if isinstance(value, str) and (kinds & {"integer", "number", "boolean"}):
         return "; remove the quotes" if not isinstance(typed(value), str) else ""

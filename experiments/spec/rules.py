@@ -31,7 +31,7 @@ from experiments.spec.yaml_document import Document
 from lstm.config import trial as lstm_config
 from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault, Idle, nearest
+from lstm.records.errors import Fault, Idle, did_you_mean
 from lstm.records.objective import Direction
 from lstm.tasks.registry import named
 
@@ -125,7 +125,7 @@ def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
     names = [f"probe/{name}" for name in MEANINGS]
     if not metric.startswith("probe/") or not meaning(metric.removeprefix("probe/")):
         message = f"is {messages.quoted(metric)}, must be a number of a probe: one of {messages.listed(names)}"
-        yield Fault("search.second_objective.metric", message + nearest(metric, names))
+        yield Fault("search.second_objective.metric", message + did_you_mean(metric, names))
     elif probe and not probe.every_trial:
         message = f"is {metric}, which no trial has unless each is probed; set probe.every_trial: true"
         yield Fault("search.second_objective.metric", message)
@@ -153,7 +153,7 @@ def _search_rules(
     names = [f"val/{each.name}" for each in task.metrics_of(data)] if task and data else []
     if names and search.metric not in names:
         message = f"is {messages.quoted(document.hide(search.metric))}, must be one of {messages.listed(names)}"
-        yield Fault("search.metric", message + nearest(search.metric, names))
+        yield Fault("search.metric", message + did_you_mean(search.metric, names))
     wanted = direction_of(document.filled.get("task"), search.metric)
     if wanted and search.direction != wanted:
         what = "is an error, better when lower" if wanted == "minimize" else "is better when higher"

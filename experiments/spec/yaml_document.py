@@ -15,7 +15,7 @@ from experiments.spec.mapping import PLACE, Given, Source
 from experiments.spec.overrides import apply, change
 from experiments.spec.yaml_parser import CONTROL, Builder, address_of, value_at, values
 from experiments.spec.yaml_scalars import Filler, Leaf, typed
-from lstm.records.errors import BadInput, Fault, nearest
+from lstm.records.errors import BadInput, Fault, did_you_mean
 
 __all__ = ["MAX_BYTES", "Document", "read", "shown", "typed"]
 
@@ -124,7 +124,7 @@ def _text(path: Path) -> str:
             raise BadInput(f"{path}: is a folder; give the spec's file")
         if not path.exists():
             there = (p.name for p in path.parent.glob("*.y*ml"))
-            raise BadInput(f"{path}: is not there{nearest(path.name, there, path.with_name)}")
+            raise BadInput(f"{path}: is not there{did_you_mean(path.name, there, path.with_name)}")
         if not path.is_file():
             raise BadInput(f"{path}: is not a file")
         if (size := path.stat().st_size) > MAX_BYTES:

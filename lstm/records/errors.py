@@ -1,21 +1,62 @@
 """What is wrong with an input, found in a store, or too new to be read: as data, and as exceptions."""
 
 import difflib
-from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Self
+
+from lstm.messages.catalog import CATALOG
+from lstm.messages.entry import Entry, render
+
+_PLAIN = Entry("{text}")
 
 
-class Fault(NamedTuple):
-    """Something wrong in the input: a dotted path and one sentence that tells the mend."""
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong with an input, as data; `str()` of it is the message.
 
-    path: str
-    message: str
+    An idle one is an option that would merely do nothing, with which a sweep may have begun: that one goes on, with a
+    note.
+    """
+
+    code: str  # of the catalog in `lstm.messages`
+    path: str = ""  # the field of the spec, with dots
+    values: Mapping[str, Any] = field(default_factory=dict)  # what the message names, as plain data
+    place: str = ""  # the file, with its line, the flag, or the host
+    idle: bool = False
+
+    def __hash__(self) -> int:
+        """By the message."""
+        return hash((self.code, str(self)))
+
+    def __str__(self) -> str:
+        """The place, the field, what is wrong, and what to do about it."""
+        said = self.text + (f"; {self.mend}" if self.mend else "")
+        return ": ".join(filter(None, (self.place, self.path, said)))
+
+    @property
+    def text(self) -> str:
+        """What is wrong, in a sentence without its place."""
+        return render(self._entry.text, self.values)
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        return render(self._entry.mend, self.values)
+
+    @property
+    def _entry(self) -> Entry:
+        return CATALOG[self.code] if self.code else _PLAIN
+
+    def row(self) -> dict[str, Any]:
+        """The same as plain data, for `--json`."""
+        said = {"code": self.code, "place": self.place, "path": self.path, "values": dict(self.values)}
+        return {**said, "message": self.text, "mend": self.mend}
 
 
-class Idle(Fault):
-    """An option that would merely do nothing, with which a sweep may have begun: that one goes on, with a note."""
-
-    __slots__ = ()
+def fault(code: str, path: str = "", /, *, at: object = "", idle: bool = False, **values: Any) -> Fault:
+    """A fault of a code, with the values of its message; `at` is its place."""
+    return Fault(code, path, values, str(at), idle)
 
 
 class Finding(NamedTuple):
@@ -32,15 +73,35 @@ class BadInput(Exception):
 
     code = 2
 
-    def __init__(self, *messages: str) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = messages
+    def __init__(self, *faults: Fault | str) -> None:
+        self.faults = tuple(Fault("", "", {"text": f}) if isinstance(f, str) else f for f in faults)
+        super().__init__("\n".join(self.messages))
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Each fault in a sentence."""
+        return tuple(map(str, self.faults))
+
+    def at(self, place: object) -> Self:
+        """The same, its faults at a place where they have none of their own."""
+        return type(self)(*(each if each.place else replace(each, place=str(place)) for each in self.faults))
 
 
-def nearest(name: str, allowed: Iterable[str], show: Callable[[str], object] = str) -> str:
-    """`, did you mean X?`, X as it may be shown; nothing where no name is near."""
+def refused(code: str, path: str = "", /, *, at: object = "", **values: Any) -> BadInput:
+    """The refusal of an input for one fault."""
+    return BadInput(fault(code, path, at=at, **values))
+
+
+def nearest(name: str, allowed: Iterable[str], show: Callable[[str], object] = str) -> str | None:
+    """The allowed name that is nearest, as it may be shown; None where no name is near."""
     close = difflib.get_close_matches(name, list(allowed), n=1)
-    return f", did you mean {show(close[0])}?" if close else ""
+    return str(show(close[0])) if close else None
+
+
+def did_you_mean(name: str, allowed: Iterable[str], show: Callable[[str], object] = str) -> str:
+    """`, did you mean X?`, X as it may be shown; nothing where no name is near."""
+    close = nearest(name, allowed, show)
+    return f", did you mean {close}?" if close else ""
 
 
 class NewerForm(BadInput):

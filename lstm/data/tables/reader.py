@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from lstm.records.errors import BadInput, nearest
+from lstm.records.errors import BadInput, did_you_mean
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
 MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
@@ -157,7 +157,7 @@ def check(path: Path, wanted: str) -> None:
     if any("\ud800" <= c <= "\udfff" for c in str(path.absolute())):
         raise BadInput(f"{shown(str(path), 300)}: holds bytes that are no UTF-8, in its name or a folder's; rename it")
     if not path.exists():
-        raise BadInput(f"{shown(str(path), 300)}: no such file{nearest(path.name, _siblings(path), shown)}")
+        raise BadInput(f"{shown(str(path), 300)}: no such file{did_you_mean(path.name, _siblings(path), shown)}")
     if not path.is_file():
         raise BadInput(f"{path}: is not a file; data.path names {wanted}")
 
@@ -212,7 +212,7 @@ def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
     faults = []
     for name in wanted:
         if name not in names:
-            hint = nearest(name, names, shown)
+            hint = did_you_mean(name, names, shown)
             faults.append(f"{path}: has no column {quoted(name)}{hint} (columns: {listed(names)})")
     if faults:
         raise BadInput(*faults)
