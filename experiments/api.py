@@ -37,12 +37,11 @@ HomeFolder = str | os.PathLike[str] | None
 
 
 class SpecError(BadInput):
-    """Something in the input is wrong, and nothing was started or written; `faults` has each in a sentence."""
+    """Something in the input is wrong, and nothing was started or written.
 
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """All that is wrong, in the order of the spec, with the way to mend it."""
-        return self.messages
+    `faults` has all of them, in the order of the spec: each with its code, field, values and mend, and a sentence by
+    `str()`.
+    """
 
 
 class SweepError(Exception):
@@ -359,7 +358,7 @@ def _raised() -> Iterator[None]:
         except (SpecError, SweepError):
             raise
         except BadInput as error:
-            raise (SpecError(*error.messages) if error.code == 2 else SweepError(str(error), error.code)) from error
+            raise (SpecError(*error.faults) if error.code == 2 else SweepError(str(error), error.code)) from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise SweepError(f"{where}{error.strerror or error}") from error

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from experiments.spec.errors import shown
 from experiments.spec.rules import is_text
+from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, check_form
 from lstm.storage import disk, files
 

@@ -18,10 +18,10 @@ from experiments.recovery import lost_study
 from experiments.recovery.moved_home import Place
 from experiments.spec import loader as specs
 from experiments.spec import yaml_document
-from experiments.spec.errors import shown
 from experiments.spec.loader import Spec
 from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
+from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, did_you_mean
 from lstm.records.sweep import Sweep
 

@@ -71,7 +71,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     try:
         where = _addresses(spec, home)
     except BadInput as error:
-        raise BadInput(*(spec.placed(message) for message in error.messages)) from None
+        raise BadInput(*map(spec.placed, error.faults)) from None
     databases = {"storage.study": where.study, "tracking.uri": where.tracking}
     if wrong := [message for name, address in databases.items() if (message := _folder_fault(spec, name, address))]:
         raise BadInput(*wrong)
@@ -79,7 +79,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     try:
         series = tasks.load(experiment.widest, spec.location, experiment.reach)
     except BadInput as error:
-        raise BadInput(*(spec.placed(message) for message in error.messages)) from None
+        raise BadInput(*map(spec.placed, error.faults)) from None
     notes = tuple(map(spec.document.hide, where.notes))
     order = _order(spec, home, where)
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)

@@ -45,7 +45,7 @@ def own(maker: Maker, path: str | None, folder: Path, document: Document) -> For
     try:
         return maker(path, folder)
     except BadInput as error:
-        raise BadInput(*map(document.hide, error.messages)) from None
+        raise BadInput(*map(document.hidden, error.faults)) from None
 
 
 def execute(trial: Trial, folder: Path, place: str | None = None) -> None:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
-from lstm.records.errors import BadInput
+from lstm.messages.entry import shown
+from lstm.records.errors import BadInput, Fault, fault
 
 Address = tuple[str | int, ...]
 Place = int | str  # a line of the file, or the --set that wrote it
-Wrong = tuple[Place, Address, str]
+Wrong = tuple[Place, Address, Fault]
 
 MAX_MESSAGES = 50  # of one refusal: more are rarely read, and one slip may make thousands
 
@@ -16,20 +18,13 @@ def refusal(path: str, wrong: Iterable[Wrong]) -> BadInput:
     """Make the error of all that is wrong, in the order of the file, overrides last; many are cut to the first."""
     ordered = sorted(dict.fromkeys(wrong), key=lambda w: w[0] if isinstance(w[0], int) else math.inf)
     told = [
-        (f"{path}:{place}" if isinstance(place, int) else place, dotted(at), message)
-        for place, at, message in ordered[:MAX_MESSAGES]
+        replace(each, place=f"{path}:{place}" if isinstance(place, int) else place, path=dotted(at))
+        for place, at, each in ordered[:MAX_MESSAGES]
     ]
     more = len(ordered) - len(told)
-    last = [f"… and {more:,} more"] if more else []
-    return BadInput(*(shown(": ".join(filter(None, parts)), 2000) for parts in told), *last)
+    return BadInput(*told, *([fault("and-more", at=path, count=more)] if more else []))
 
 
 def dotted(address: Address) -> str:
     """Join an address with dots, for a message."""
     return ".".join(shown(str(key)) for key in address)
-
-
-def shown(text: str, length: int = 60) -> str:
-    """Cut a text, and make what can't be seen visible, for a message."""
-    text = text if len(text) <= length else text[: length - 3] + "..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -3,9 +3,8 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -50,11 +49,11 @@ class Spec:
         """Where its data lie."""
         return self.experiment.location.within(self.folder)
 
-    def placed(self, message: str) -> str:
+    def placed(self, fault: Fault) -> Fault:
         """What is wrong with data or an address, as it may be shown; with its line where it is the spec's fault."""
-        at = re.match(r"(data|storage|tracking)[a-z._]*(?=: )", message)
-        place = f"{self.document.where(at[0])}: " if at else ""
-        return place + self.document.hide(message)
+        fault = self.document.hidden(fault)
+        is_ours = not fault.place and fault.path.partition(".")[0] in ("data", "storage", "tracking")
+        return replace(fault, place=self.document.where(fault.path)) if is_ours else fault
 
     @property
     def written_location(self) -> dict[str, str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.spec.errors import Address, dotted, shown
-from lstm.records.errors import BadInput
+from experiments.spec.errors import Address, dotted
+from lstm.messages.entry import shown
+from lstm.records.errors import BadInput, Fault, fault
 
 PLACE = "spec"  # what messages begin with, where a file's have its name and a line
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
@@ -28,7 +29,7 @@ class Given:
         Raises:
             BadInput: it holds what a spec can't say.
         """
-        wrong: list[str] = []
+        wrong: list[Fault] = []
         plain = _plain(spec, (), wrong)
         if wrong:
             raise BadInput(*wrong)
@@ -43,13 +44,13 @@ def folder_of(source: Source) -> Path:
     return Path() if isinstance(source, Given) else Path(source).parent
 
 
-def _plain(value: Any, at: Address, wrong: list[str]) -> Any:
+def _plain(value: Any, at: Address, wrong: list[Fault]) -> Any:
     """The value as JSON has it; tuples and paths, and numbers of other libraries, are taken as what they stand for."""
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()  # one of numpy's
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
-            wrong.append(f"{_where(at)}: the key {shown(repr(odd[0]))} is no text")
+            wrong.append(fault("key-no-text", dotted(at), at=PLACE, key=shown(repr(odd[0]))))
             return {}
         return {key: _plain(each, (*at, key), wrong) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -58,13 +59,8 @@ def _plain(value: Any, at: Address, wrong: list[str]) -> Any:
         return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    has = "mappings, lists, text, numbers, booleans and None"
-    wrong.append(f"{_where(at)}: is a {type(value).__name__}; a spec has {has}")
+    wrong.append(fault("value-no-yaml", dotted(at), at=PLACE, type=type(value).__name__))
     return None
-
-
-def _where(at: Address) -> str:
-    return f"{PLACE}: {dotted(at)}" if at else PLACE
 
 
 def _lines(tree: Mapping[str, Any], indent: str) -> Iterator[str]:

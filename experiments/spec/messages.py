@@ -7,11 +7,12 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from experiments.spec import schema
-from experiments.spec.errors import Address, shown
+from experiments.spec.errors import Address
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
 from experiments.spec.yaml_scalars import typed
-from lstm.records.errors import Fault, did_you_mean
+from lstm.messages.entry import shown
+from lstm.records.errors import Fault, fault, nearest
 
 _OTHER_NAMES = {  # as other libraries, or haste, call them
     "learning_rate": "lr eta step_size",
@@ -39,6 +40,7 @@ _OTHER_NAMES = {  # as other libraries, or haste, call them
     "uri": "tracking_uri mlflow_uri",
     "max_concurrent": "max_concurrent_trials concurrency n_jobs",
 }
+Told = tuple[str, dict[str, Any]]  # a code of the catalog, and the values of its message
 ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
 
 
@@ -54,17 +56,13 @@ def tell(errors: Iterable[ErrorDetails], document: Document) -> Iterator[Fault]:
         below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
         if below and not any(e["type"] in ("missing", "extra_forbidden") for e in found):
             continue  # a member of a union that the value was not meant for
-        yield Fault(".".join(map(str, at)), _message(found, at, document))
+        code, values = _told(found, at, document)
+        yield fault(code, ".".join(map(str, at)), **values)
 
 
 def listed(words: Sequence[str], joint: str = "or") -> str:
     """Join words as a sentence does: `a, b or c`."""
     return f" {joint} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
-
-
-def quoted(text: str) -> str:
-    """Put a text into quotes, cut and made visible."""
-    return f'"{shown(text)}"'
 
 
 def _address(error: ErrorDetails, here: Any) -> Address:
@@ -80,44 +78,38 @@ def _address(error: ErrorDetails, here: Any) -> Address:
     return (*found, "type") if error["type"].startswith("union_tag") else found
 
 
-def _message(found: list[ErrorDetails], at: Address, document: Document) -> str:
+def _told(found: list[ErrorDetails], at: Address, document: Document) -> Told:
     error, node = found[0], schema.node_at(at, document.filled)
     if error["type"] == "extra_forbidden":
         return _unknown(at, document.filled)
+    allowed = [str(v) for v in schema.allowed(node)]
     if error["type"] in ("missing", "union_tag_not_found"):
-        return _missing(node)
-    came = _came(at, document)
-    filled = value_at(document.filled, at)
+        about = None if allowed else node.get("description")
+        return "field-missing", {"allowed": allowed or None, "about": about}
+    came, filled = _came(at, document), value_at(document.filled, at)
     if len({e["loc"] for e in found}) > 1 or error["type"].endswith("_type") or error["type"] == "int_from_float":
-        return f"{came}, must be {_wanted(node)}{_hint(filled, node)}"
-    allowed = [str(v) for v in schema.allowed(node)]
+        near = nearest(filled, _names(node)) if isinstance(filled, str) and _names(node) else None
+        return "wrong-type", {"came": came, "wanted": _wanted(node), "near": near, "hint": _hint(filled, node)}
     if allowed:
-        return f"{came}, must be {listed(allowed, 'or')}{did_you_mean(str(filled), allowed)}"
+        return "not-one-of", {"came": came, "allowed": allowed, "near": nearest(str(filled), allowed)}
     if error["type"] == "string_pattern_mismatch":
-        return f"{came}, which does not fit. {node.get('description', '')}"
-    return f"{came}, must be {_bounds(node) or error['msg']}"
-
-
-def _missing(node: Mapping[str, Any]) -> str:
-    allowed = [str(v) for v in schema.allowed(node)]
-    if allowed:
-        return f"is missing; must be {listed(allowed, 'or')}"
-    return f"is missing: {node['description']}" if "description" in node else "is missing"
+        return "wrong-form", {"came": came, "about": node.get("description")}
+    return "out-of-bounds", {"came": came, "bounds": _bounds(node) or error["msg"]}
 
 
 def _came(at: Address, document: Document) -> str:
     """What stands there; as ${NAME} where the environment filled it in."""
     value, written = value_at(document.filled, at), value_at(document.written, at)
     if isinstance(written, str) and "${" in written:
-        return f"is {shown(written)}, filled in as {_kind(value)}"
+        return f"{shown(written)}, filled in as {_kind(value)}"
     match value:
         case None:
-            return "is empty"
+            return "empty"
         case bool() | int() | float():
-            return f"is {shown(str(value).lower())}"
+            return shown(str(value).lower())
         case str():
-            return f"is {quoted(value)}"
-    return f"is {_kind(value)}"
+            return f'"{shown(value)}"'
+    return _kind(value)
 
 
 def _kind(value: Any) -> str:
@@ -183,35 +175,36 @@ def _bounds(node: Mapping[str, Any]) -> str:
     return listed([t.replace(" 1 characters", " 1 character").replace(" 1 entries", " 1 entry") for t in told], "and")
 
 
-def _hint(value: Any, node: Mapping[str, Any]) -> str:
+def _hint(value: Any, node: Mapping[str, Any]) -> str | None:
+    """How to write what was probably meant."""
     if isinstance(value, str) and _names(node):
-        return did_you_mean(value, _names(node))
+        return None
     kinds = {m.get("type") for m in node.get("anyOf", [node])}
     if isinstance(value, str) and (kinds & {"integer", "number", "boolean"}):
-        return "; remove the quotes" if not isinstance(typed(value), str) else ""
+        return "remove the quotes" if not isinstance(typed(value), str) else None
     if isinstance(value, float) and "integer" in kinds and value.is_integer():
-        return "; leave the decimal point out"
+        return "leave the decimal point out"
     if isinstance(value, str) and "oneOf" in node:
-        return f"; write {{type: {shown(value)}}}" if value in schema.allowed(node) else ""
+        return f"write {{type: {shown(value)}}}" if value in schema.allowed(node) else None
     if value is None:
-        return "; leave the key out for its default"
+        return "leave the key out for its default"
     is_text = "string" in kinds and not kinds & {"integer", "number"} and not schema.allowed(node)
-    return "; put it in quotes" if is_text and not isinstance(value, list | dict) else ""
+    return "put it in quotes" if is_text and not isinstance(value, list | dict) else None
 
 
-def _unknown(at: Address, filled: Any) -> str:
+def _unknown(at: Address, filled: Any) -> Told:
     """An unknown key, and the nearest right one: here, of a like option, or of another section."""
     above, key = at[:-1], str(at[-1])
     others = [kind for kind, fields in schema.variants(above, filled) if kind and key in fields]
     if others:
         kind = shown(str(schema.variant(value_at(filled, above))))
-        return f"would do nothing with type: {kind}; it belongs to {listed(others, 'and')}"
+        return "field-of-another-type", {"type": kind, "types": others}
     if right := _meant(at, filled):
-        return f"unknown key, did you mean {right[-1]}?"
+        return "unknown-field", {"near": right[-1], "allowed": None}
     right_name = _alias(key)
     if homes := [home for home in schema.homes(right_name, filled) if home != ".".join(map(str, above))]:
-        return f"unknown key here, {right_name} belongs to {listed(homes, 'or')}"
-    return f"unknown key; allowed are {listed(schema.fields(above, filled), 'and')}"
+        return "field-of-another-section", {"name": right_name, "sections": homes}
+    return "unknown-field", {"near": None, "allowed": list(schema.fields(above, filled))}
 
 
 def _meant(at: Address, filled: Any) -> Address | None:

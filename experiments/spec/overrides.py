@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from experiments.spec.errors import Address, Place, Wrong, dotted, shown
+from experiments.spec.errors import Address, Place, Wrong, dotted
 from experiments.spec.yaml_parser import MAX_DEPTH, Builder, address_of, value_at
 from experiments.spec.yaml_scalars import Leaf
+from lstm.messages.entry import shown
+from lstm.records.errors import Fault, fault
 
 
 def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> list[Wrong]:
@@ -13,16 +15,16 @@ def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> l
     place = f"--set {shown(override, 100)}"
     parts = path.strip().split(".")
     if not equals or not all(parts) or len(parts) > MAX_DEPTH:
-        return [(place, (), "must be path=value, as in --set training.max_epochs=5")]
+        return [(place, (), fault("set-without-value"))]
     address = address_of(root, parts)
     builder = Builder(value, address, place)
     node = builder.build()
     if builder.block:
-        builder.wrong.append((place, address, "must be one value, a list as [a, b] or a mapping as {a: 1}"))
+        builder.wrong.append((place, address, fault("set-of-a-block")))
     if builder.wrong:
         return builder.wrong
     above = _parent(root, address)
-    if isinstance(above, str):
+    if isinstance(above, Fault):
         return [(place, address, above)]
     above[address[-1]] = Leaf("", plain=True) if node is None else node
     for known in [known for known in lines if known[: len(address)] == address]:
@@ -50,13 +52,13 @@ def change(root: dict[str, Any], lines: dict[Address, Place], at: Address, text:
 
 
 def _parent(root: dict[str, Any], address: Address) -> Any:
-    """Find, or make, the collection that an address ends in; a sentence where there can be none."""
+    """Find, or make, the collection that an address ends in; what is wrong where there can be none."""
     here: Any = root
     for n, key in enumerate(address):
         if isinstance(here, list) and not (isinstance(key, int) and key < len(here)):
-            return f"the list {dotted(address[:n])} has {len(here)} items, counted from 0"
+            return fault("set-beyond-the-list", list=dotted(address[:n]), items=len(here))
         if not isinstance(here, dict | list):
-            return f"{dotted(address[:n])} is no mapping, so nothing can be set in it"
+            return fault("set-in-no-mapping", field=dotted(address[:n]))
         if n == len(address) - 1:
             break
         child = here.get(key) if isinstance(here, dict) else here[int(key)]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import rules, schema
-from experiments.spec.errors import Address, dotted, shown
+from experiments.spec.errors import Address, dotted
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
-from lstm.records.errors import Fault, Idle
+from lstm.messages.entry import shown
+from lstm.records.errors import Fault
 
 # Fields that can be left out, by the path of the fault, with what is left out.
 OPTIONAL: Mapping[str, str] = {
@@ -71,7 +72,7 @@ def passed(faults: Iterable[Fault], broken: Iterable[str], document: Document, *
 
     So it may where that follows from an override, and in a sweep that was `begun`.
     """
-    idle = [fault for fault in faults if isinstance(fault, Idle)]
+    idle = [fault for fault in faults if fault.idle]
     own = {f: not (f.path in broken or overridden(document, document.address(f.path))) for f in idle}
     told = {f: f"{document.where(f.path)}: {f.path}: {_shortly(f, document)}" for f in idle}
     return {f: f"{told[f]}; it stays as it is{', to give way to --set' * own[f]}" for f in idle if own[f] or begun}
@@ -98,7 +99,7 @@ def _changes(
     path, search = fault.path, parts.get("search")
     if _of_another_variant(at, document):
         yield at, None
-    elif isinstance(fault, Idle):
+    elif fault.idle:
         return
     elif path in OPTIONAL:
         whole = document.address(OPTIONAL[path])
@@ -140,7 +141,7 @@ def _reason(at: Address, fault: Fault, document: Document) -> str:
 
 def _shortly(fault: Fault, document: Document) -> str:
     """What a fault says, without the mend."""
-    return document.hide(fault.message).partition("; ")[0]
+    return document.hidden(fault).text
 
 
 def _changed(written: Any, at: Address, value: str | None) -> bool:

@@ -25,13 +25,13 @@ from cluster.space import rules
 from cluster.study.database import address_fault as database_fault
 from dashboards.config import address_fault
 from dashboards.report.glossary import MEANINGS, meaning
-from experiments.spec import messages
 from experiments.spec.experiment import largest
 from experiments.spec.yaml_document import Document
 from lstm.config import trial as lstm_config
 from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault, Idle, did_you_mean
+from lstm.messages.entry import shown
+from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Direction
 from lstm.tasks.registry import named
 
@@ -58,15 +58,15 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     data, model, training = (parts.get(name) for name in ("data", "model", "training"))
     yield from lstm_config.faults(data, model, training)
     if (name := parts.get("name")) and is_reserved(name):
-        yield Fault("name", f"is {name}, which is reserved; take another")
+        yield fault("name-reserved", "name", name=name)
     if name and name.endswith((".yaml", ".yml", ".json")):
-        yield Fault("name", f"is {name}, which would be taken for a file; leave the ending out")
+        yield fault("name-like-a-file", "name", name=name)
     if name and (".." in name or name.endswith(".")):
-        yield Fault("name", f"is {name}, may not hold '..' or end with '.'")
+        yield fault("name-with-dots", "name", name=name)
     yield from _address_faults(parts)
     yield from _second_rules(parts)
     if "search" in document.filled and document.filled["search"] is None:
-        yield Fault("search", "is empty; leave it out for one training run without a search")
+        yield fault("search-empty", "search")
     elif search := parts.get("search"):
         base = {n: s for n, s in (("data", data), ("model", model), ("training", training)) if s is not None}
         yield from rules.faults(search, base)
@@ -77,43 +77,42 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
 
 def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
     storage, tracking = parts.get("storage"), parts.get("tracking")
-    if storage and storage.checkpoints and (wrong := _folder_fault(storage.checkpoints)):
-        yield Fault("storage.checkpoints", wrong)
-    if storage and storage.study and (wrong := database_fault(storage.study)):
-        yield Fault("storage.study", wrong)
-    if tracking and tracking.uri and (wrong := address_fault(tracking.uri)):
-        yield Fault("tracking.uri", wrong)
+    if storage and storage.checkpoints and (wrong := _folder_fault("storage.checkpoints", storage.checkpoints)):
+        yield wrong
+    if storage and storage.study and (why := database_fault(storage.study)):
+        yield fault("address-refused", "storage.study", why=why)
+    if tracking and tracking.uri and (why := address_fault(tracking.uri)):
+        yield fault("address-refused", "tracking.uri", why=why)
     if storage and tracking and storage.study and storage.study == tracking.uri:
-        yield Fault("tracking.uri", "is the study's database; MLflow needs one of its own: name another")
+        yield fault("one-database-for-both", "tracking.uri")
     if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":
-        message = "can't be best where tracking.checkpoints is all: MLflow would keep what is removed; use one of both"
-        yield Fault("storage.keep", message)
+        yield fault("keep-best-and-log-all", "storage.keep")
 
 
-def _folder_fault(address: str) -> str | None:
+def _folder_fault(at: str, address: str) -> Fault | None:
     """What is wrong with the address of checkpoints, told without any of it."""
     scheme, mark, rest = address.partition("://")
     if not is_text(address):
-        return "holds what is no UTF-8; stores could not keep it"
+        return fault("address-not-utf8", at)
     if not mark:
         given = next((scheme for scheme in SCHEMES if address.startswith(f"{scheme}:")), None)
-        return f"looks like an address; write {given}:// with two slashes" if given else None
+        return fault("address-without-slashes", at, scheme=given) if given else None
     if scheme not in SCHEMES:
-        return f"has no known scheme; use a folder or one of {messages.listed(SCHEMES)}"
-    return next(_place_faults(scheme, *rest.partition("/")[::2]), None)
+        return fault("address-of-unknown-scheme", at, schemes=list(SCHEMES))
+    return next(_place_faults(at, scheme, *rest.partition("/")[::2]), None)
 
 
-def _place_faults(scheme: str, host: str, path: str) -> Iterator[str]:
+def _place_faults(at: str, scheme: str, host: str, path: str) -> Iterator[Fault]:
     if "@" in host:  # it would be kept in the study and in MLflow
-        yield "may hold no keys; give them by the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+        yield fault("address-with-keys", at)
     if "?" in host + path:
-        yield "may hold no options; give them by the environment (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL)"
+        yield fault("address-with-options", at)
     if scheme == "file" and (host not in ("", "localhost") or not path.strip("/")):
-        yield "names no folder of this host; write file:///FOLDER, or the folder alone"
+        yield fault("address-without-folder", at)
     if scheme in ("s3", "gs", "gcs") and not host:
-        yield f"names no bucket; write {scheme}://BUCKET/FOLDER"
+        yield fault("address-without-bucket", at, scheme=scheme)
     if "#" in path or (scheme != "file" and not re.fullmatch(_REMOTE, f"{host}/{path}")):
-        yield "holds a character that an address may not; write it as % and two digits, a blank as %20"
+        yield fault("address-character", at)
 
 
 def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
@@ -124,26 +123,22 @@ def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
     metric = search.second_objective.metric
     names = [f"probe/{name}" for name in MEANINGS]
     if not metric.startswith("probe/") or not meaning(metric.removeprefix("probe/")):
-        message = f"is {messages.quoted(metric)}, must be a number of a probe: one of {messages.listed(names)}"
-        yield Fault("search.second_objective.metric", message + did_you_mean(metric, names))
+        at, near = "search.second_objective.metric", nearest(metric, names)
+        yield fault("unknown-metric", at, metric=shown(metric), near=near, allowed=names)
     elif probe and not probe.every_trial:
-        message = f"is {metric}, which no trial has unless each is probed; set probe.every_trial: true"
-        yield Fault("search.second_objective.metric", message)
+        yield fault("metric-not-probed", "search.second_objective.metric", metric=metric)
     if search.pruner.type != "none":
-        message = f"is {search.pruner.type}, which can't compare trials by two objectives; leave it out, or leave out "
-        yield Fault("search.pruner.type", message + "search.second_objective")
+        yield fault("pruner-of-two-objectives", "search.pruner.type", pruner=search.pruner.type)
     if storage and storage.keep == "best":
-        message = "can't be best with search.second_objective: no trial of the Pareto front is the best; use all"
-        yield Fault("storage.keep", message)
+        yield fault("keep-best-of-a-front", "storage.keep")
 
 
 def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
-    idle = "would do nothing: there is no search, so there is one trial; leave it out, or add search"
     resources, storage = parts.get("resources"), parts.get("storage")
     if resources and resources.max_concurrent != "auto" and resources.max_concurrent > 1:
-        yield Fault("resources.max_concurrent", idle)
+        yield fault("no-search", "resources.max_concurrent")
     if storage and storage.keep == "best":
-        yield Fault("storage.keep", idle)
+        yield fault("no-search", "storage.keep")
 
 
 def _search_rules(
@@ -152,13 +147,12 @@ def _search_rules(
     task = named(document.filled.get("task"))
     names = [f"val/{each.name}" for each in task.metrics_of(data)] if task and data else []
     if names and search.metric not in names:
-        message = f"is {messages.quoted(document.hide(search.metric))}, must be one of {messages.listed(names)}"
-        yield Fault("search.metric", message + did_you_mean(search.metric, names))
+        near, metric = nearest(search.metric, names), shown(search.metric)
+        yield fault("unknown-metric", "search.metric", metric=metric, near=near, allowed=names)
     wanted = direction_of(document.filled.get("task"), search.metric)
     if wanted and search.direction != wanted:
-        what = "is an error, better when lower" if wanted == "minimize" else "is better when higher"
-        message = f"would search for the worst: {search.metric} {what}; use {wanted}"
-        yield Fault("search.direction", message)
+        better = "lower" if wanted == "minimize" else "higher"
+        yield fault("direction-to-the-worst", "search.direction", metric=search.metric, better=better, right=wanted)
     if training:
         yield from _pruner_rules(search, training)
     yield from _sampler_rules(search)
@@ -188,10 +182,9 @@ def _pruner_rules(search: SearchConfig, training: TrainingConfig) -> Iterator[Fa
             return
     epochs = int(largest("training.max_epochs", training.max_epochs, search))
     if first >= epochs:
-        # Until issue 13 the patient pruner was taken to decide two epochs earlier.
-        kind = Idle if isinstance(pruner, PatientPruner) and max(pruner.patience, 1) < epochs else Fault
-        message = f"can never act: it first decides at epoch {first} and trials end at epoch {epochs}"
-        yield kind(f"search.pruner.{name}", f"{message}; make it smaller, or use pruner: {{type: none}}")
+        # Earlier versions took the patient pruner to decide two epochs earlier.
+        idle = isinstance(pruner, PatientPruner) and max(pruner.patience, 1) < epochs
+        yield fault("pruner-never-acts", f"search.pruner.{name}", idle=idle, first=first, epochs=epochs)
     if isinstance(pruner, MedianPruner) and "n_startup_trials" in pruner.model_fields_set:
         yield from _startup_rule("pruner", pruner.n_startup_trials, search.n_trials)
 
@@ -200,8 +193,7 @@ def _sampler_rules(search: SearchConfig) -> Iterator[Fault]:
     sampler = search.sampler
     conditional = [path for path, dimension in search.space.items() if dimension.when]
     if conditional and sampler.type in ("gp", "grid"):
-        message = f"is {sampler.type}, which can't search where a parameter has a condition ({conditional[0]} has "
-        yield Fault("search.sampler.type", message + "`when`); use tpe or random")
+        yield fault("sampler-with-conditions", "search.sampler.type", sampler=sampler.type, field=conditional[0])
     if isinstance(sampler, TpeSampler | GpSampler) and "n_startup_trials" in sampler.model_fields_set:
         yield from _startup_rule("sampler", sampler.n_startup_trials, search.n_trials)
     if isinstance(sampler, GridSampler):
@@ -210,24 +202,22 @@ def _sampler_rules(search: SearchConfig) -> Iterator[Fault]:
 
 def _startup_rule(who: str, n_startup_trials: int, n_trials: int) -> Iterator[Fault]:
     if n_startup_trials >= n_trials:
-        other = "sampler: {type: random}" if who == "sampler" else "pruner: {type: none}"
-        message = f"is {n_startup_trials} of n_trials: {n_trials}, so the {who} would never act; make it smaller"
-        yield Idle(f"search.{who}.n_startup_trials", f"{message}, or use {other}")
+        at, other = f"search.{who}.n_startup_trials", "random" if who == "sampler" else "none"
+        named = {"startup": n_startup_trials, "trials": n_trials, "who": who, "other": other}
+        yield fault("startup-never-ends", at, idle=True, **named)
 
 
 def _grid_rules(search: SearchConfig) -> Iterator[Fault]:
     sizes = {path: _size(dimension) for path, dimension in search.space.items()}
     for path in (path for path, size in sizes.items() if size is None):
         is_log = getattr(search.space[path], "log", False)
-        mend = "a step instead of log" if is_log else "a step"
-        yield Fault(f"search.space.{path}", f"has no list of values for the grid; give it {mend}, or choices")
+        yield fault("grid-of-a-range", f"search.space.{path}", instead_of="log" if is_log else None)
     if (size := grid_size(search)) is None:
         return
     if size > MAX_GRID:
-        message = f"makes a grid of {size:,} combinations; {MAX_GRID:,} is the most, so take larger steps"
-        yield Fault("search.space", message)
+        yield fault("grid-too-large", "search.space", size=size, most=MAX_GRID)
     elif search.n_trials > size:
-        yield Fault("search.n_trials", f"is {search.n_trials}, but the grid has {size} combinations; use {size}")
+        yield fault("more-trials-than-grid", "search.n_trials", trials=search.n_trials, size=size)
 
 
 def grid_size(search: SearchConfig) -> int | None:

@@ -6,16 +6,17 @@ All that is refused is told at once, each with its line. Nothing of the environm
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.spec.errors import Address, Place, Wrong, refusal, shown
+from experiments.spec.errors import Address, Place, Wrong, refusal
 from experiments.spec.mapping import PLACE, Given, Source
 from experiments.spec.overrides import apply, change
 from experiments.spec.yaml_parser import CONTROL, Builder, address_of, value_at, values
 from experiments.spec.yaml_scalars import Filler, Leaf, typed
-from lstm.records.errors import BadInput, Fault, did_you_mean
+from lstm.messages.entry import shown
+from lstm.records.errors import BadInput, Fault, fault, nearest, refused
 
 __all__ = ["MAX_BYTES", "Document", "read", "shown", "typed"]
 
@@ -66,8 +67,19 @@ class Document:
 
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
         """Make the error that tells all faults in the order of the file, each with its place."""
-        wrong = [(self._place(path), (path,), self.hide(message)) for path, message in dict.fromkeys(faults)]
+        wrong = [(self._place(each.path), (each.path,), self.hidden(each)) for each in dict.fromkeys(faults)]
         return refusal(self.path, wrong)
+
+    def hidden(self, each: Fault) -> Fault:
+        """A fault with ${NAME} in place of every value of the environment."""
+        values = {name: self._hidden(value) for name, value in each.values.items()}
+        return replace(each, values=values, place=self.hide(each.place))
+
+    def _hidden(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [self._hidden(each) for each in value]
+        text = self.hide(str(value))
+        return value if text == str(value) else text
 
     def _place(self, path: str | Address) -> Place:
         address = self.address(path)
@@ -98,7 +110,7 @@ def read(
     if not isinstance(root, dict):
         if not file.wrong:
             empty = root is None or root == Leaf("", plain=True)
-            file.wrong.append((1, (), "is empty" if empty else "must be a mapping, as in name: my-sweep"))
+            file.wrong.append((1, (), fault("spec-empty" if empty else "spec-no-mapping")))
         raise refusal(path, file.wrong)
     wrong = [*file.wrong, *(w for override in overrides for w in apply(root, file.lines, override))]
     for at, value in changes:
@@ -121,23 +133,23 @@ def _text(path: Path) -> str:
     """Read the file's text; raises BadInput where it is no text, or not there."""
     try:
         if path.is_dir():
-            raise BadInput(f"{path}: is a folder; give the spec's file")
+            raise refused("spec-is-a-folder", at=path)
         if not path.exists():
             there = (p.name for p in path.parent.glob("*.y*ml"))
-            raise BadInput(f"{path}: is not there{did_you_mean(path.name, there, path.with_name)}")
+            raise refused("no-such-spec", at=path, near=nearest(path.name, there, path.with_name))
         if not path.is_file():
-            raise BadInput(f"{path}: is not a file")
+            raise refused("not-a-file", at=path)
         if (size := path.stat().st_size) > MAX_BYTES:
-            raise BadInput(f"{path}: has {size:,} bytes; a spec has {MAX_BYTES:,} at most")
+            raise refused("spec-too-large", at=path, bytes=size, most=MAX_BYTES)
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
+        raise refused("spec-unreadable", at=path, why=str(getattr(error, "strerror", None) or error)) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{path}:{line}: is not UTF-8 text (byte 0x{raw[error.start]:02x})") from None
+        raise refused("spec-not-utf8", at=f"{path}:{line}", byte=raw[error.start]) from None
     controls = {text.count("\n", 0, m.start()) + 1: f"U+{ord(m[0]):04X}" for m in CONTROL.finditer(text)}
     if controls:
-        raise refusal(str(path), [(line, (), f"holds a control character ({c})") for line, c in controls.items()])
+        raise refusal(str(path), [(n, (), fault("control-character", character=c)) for n, c in controls.items()])
     return text

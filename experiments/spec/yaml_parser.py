@@ -11,21 +11,21 @@ import yaml
 
 from experiments.spec.errors import Address, Place, Wrong
 from experiments.spec.yaml_scalars import Leaf, typed
+from lstm.records.errors import Fault, fault
 
 Node = dict[str, Any] | list[Any] | Leaf
 
 MAX_NODES, MAX_DEPTH = 20_000, 20
 CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_PROBLEMS = {  # the parser's words, and plain ones
-    "mapping values are not allowed": "a second ': ' on the line, or a wrong indentation; put text that holds "
-    "': ' in quotes",
-    "could not find expected ':'": "a key without its ':', or the line above it is not finished",
-    "found character '\\t'": "a tab; indent with spaces",
-    "that cannot start any token": "text that starts with this character must be in quotes",
-    "unexpected end of stream": "a quote is opened and never closed",
-    "expected <block end>": "this does not fit the indentation, or the value, before it",
-    "expected ',' or ": "a bracket is not closed or a comma is missing (inside { } and [ ], ${...} needs quotes)",
-    "unacceptable character": "a character that can't be shown",
+_PROBLEMS = {  # the parser's words, and our codes
+    "mapping values are not allowed": "yaml-second-colon",
+    "could not find expected ':'": "yaml-key-without-colon",
+    "found character '\\t'": "yaml-tab",
+    "that cannot start any token": "yaml-needs-quotes",
+    "unexpected end of stream": "yaml-quote-not-closed",
+    "expected <block end>": "yaml-indentation",
+    "expected ',' or ": "yaml-bracket-not-closed",
+    "unacceptable character": "yaml-character",
 }
 
 
@@ -57,7 +57,7 @@ class Builder:
         try:
             for event in self._events:
                 if isinstance(event, yaml.DocumentStartEvent) and node is not None:
-                    self._note(event, self._prefix, "a second document starts here; a spec is one document")
+                    self._note(event, self._prefix, fault("second-document"))
                     return node
                 if isinstance(event, yaml.NodeEvent):
                     self.block = not getattr(event, "flow_style", True)
@@ -68,23 +68,24 @@ class Builder:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             problem = error.problem or "is not YAML"
-            plain = next((words for theirs, words in _PROBLEMS.items() if theirs in problem), problem)
-            self.wrong.append((self._place or line, (), f"column {column}: {plain}"))
+            known = next((code for theirs, code in _PROBLEMS.items() if theirs in problem), None)
+            wrong = fault(known, column=column) if known else fault("yaml-other", column=column, why=problem)
+            self.wrong.append((self._place or line, (), wrong))
             return None
         except yaml.YAMLError:
-            self.wrong.append((self._place or 1, (), "holds a character that YAML does not allow"))
+            self.wrong.append((self._place or 1, (), fault("control-character", character=None)))
             return None
         return node
 
     def _node(self, event: Any, at: Address) -> Node:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            self._stop(event, at[:2], f"more than {MAX_NODES:,} values; a spec is smaller")
+            self._stop(event, at[:2], fault("too-many-values", most=MAX_NODES))
         self._refuse_extras(event, at)
         self.lines.setdefault(at, self._line(event))
         if isinstance(event, yaml.CollectionStartEvent):
             if len(at) >= MAX_DEPTH:
-                self._stop(event, at[:2], f"nested deeper than {MAX_DEPTH} levels")
+                self._stop(event, at[:2], fault("nested-too-deep", most=MAX_DEPTH))
             return self._mapping(at) if isinstance(event, yaml.MappingStartEvent) else self._list(at)
         return Leaf(getattr(event, "value", ""), getattr(event, "style", None) is None)
 
@@ -98,7 +99,7 @@ class Builder:
             here = (*at, key)
             if key in found:
                 first = self.lines[here]
-                self._note(event, here, f"is written twice, on line {first} and here; keep one")
+                self._note(event, here, fault("key-twice", first=first))
             self.lines.setdefault(here, self._line(event))
             value = self._node(next(self._events), here)
             found.setdefault(key, value)
@@ -107,14 +108,14 @@ class Builder:
     def _key(self, event: Any, at: Address) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self._node(event, (*at, "?"))
-            self._note(event, at, "a key must be one word")
+            self._note(event, at, fault("key-no-word"))
             return f"?{event.start_mark.index}"
         key = str(event.value)
         self._refuse_extras(event, (*at, key))
         if event.style is None and key == "<<":
-            self._note(event, (*at, key), "merge keys are not allowed; write the keys out")
+            self._note(event, (*at, key), fault("yaml-merge-key"))
         elif event.style is None and not isinstance(typed(key), str):
-            self._note(event, (*at, key), "a key must be text; put it in quotes if it is meant")
+            self._note(event, (*at, key), fault("key-not-quoted", key=key))
         return key
 
     def _until(self, end: type) -> Iterator[Any]:
@@ -123,22 +124,22 @@ class Builder:
 
     def _refuse_extras(self, event: Any, at: Address) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._note(event, at, f"aliases (*{event.anchor}) are not allowed; write the value out")
+            self._note(event, at, fault("yaml-alias", name=event.anchor))
         elif event.anchor is not None:
-            self._note(event, at, f"anchors (&{event.anchor}) are not allowed; leave it out")
+            self._note(event, at, fault("yaml-anchor", name=event.anchor))
         if (tag := getattr(event, "tag", None)) is not None:
-            self._note(event, at, f"tags ({tag}) are not allowed; leave it out")
+            self._note(event, at, fault("yaml-tag", tag=tag))
         if CONTROL.search(getattr(event, "value", None) or ""):
-            self._note(event, at, "holds a control character")
+            self._note(event, at, fault("control-character", character=None))
 
     def _line(self, event: Any) -> Place:
         return self._place or event.start_mark.line + 1
 
-    def _note(self, event: Any, at: Address, message: str) -> None:
-        self.wrong.append((self._line(event), at, message))
+    def _note(self, event: Any, at: Address, wrong: Fault) -> None:
+        self.wrong.append((self._line(event), at, wrong))
 
-    def _stop(self, event: Any, at: Address, message: str) -> None:
-        self._note(event, at, message)
+    def _stop(self, event: Any, at: Address, wrong: Fault) -> None:
+        self._note(event, at, wrong)
         raise _TooMuch
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiments.spec.errors import Address, Place, Wrong
+from lstm.records.errors import fault
 from lstm.records.objective import Scalar
 
 MAX_DIGITS = 30
@@ -55,7 +56,7 @@ class Filler:
         if len(self.names) > before and value is not None:
             self.names.setdefault(str(value), leaf.text)
         if leaf.plain and isinstance(value, str) and _INTEGER.fullmatch(text):
-            self.wrong.append((self._lines[at], at, f"is a number of more than {MAX_DIGITS} digits"))
+            self.wrong.append((self._lines[at], at, fault("number-of-many-digits", most=MAX_DIGITS)))
         return value
 
     def _variable(self, match: re.Match[str], at: Address) -> str:
@@ -63,15 +64,13 @@ class Filler:
         if match[0].startswith("$$"):
             return match[0][1:]
         if name is None:
-            message = "${ must go on as ${NAME} or ${NAME:-default}; write $${ for the characters themselves"
-            self.wrong.append((self._lines[at], at, message))
+            self.wrong.append((self._lines[at], at, fault("variable-not-closed")))
             return ""
         value = self._environment.get(name)
         if default is not None and not value:  # as in a shell: an empty variable takes the default too
             return str(default)
         if value is None:
-            message = f"the environment has no {name}; set it, or give a default: ${{{name}:-default}}"
-            self.lacking.append((self._lines[at], at, message))
+            self.lacking.append((self._lines[at], at, fault("no-such-variable", name=name)))
         elif value:
             self.names[value] = f"${{{name}}}"
         return value or ""

@@ -9,7 +9,7 @@ from lstm.config import misfits
 from lstm.config.model import ModelConfig
 from lstm.config.section import Column, Data, File, Section, role_faults
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 PROBABILITY = "probability"  # a column of what `classify` answers
 
@@ -53,11 +53,9 @@ class ClassifyData(Data):
         yield from role_faults(self, ("id", "time", "columns", "label"))
         for role in ("id", "label"):
             if getattr(self, role) == PROBABILITY:
-                message = f"is {PROBABILITY}, as predict names what it adds to the answer; rename the column"
-                yield Fault(f"data.{role}", message)
+                yield fault("column-name-taken", f"data.{role}", column=PROBABILITY)
         if (total := self.split.validation + self.split.test) >= 1:
-            message = f"validation and test add up to {total:g}, which leaves nothing for training; make them smaller"
-            yield Fault("data.split", message)
+            yield fault("nothing-to-train", "data.split", total=total)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
         """Sequences of any length."""

@@ -9,7 +9,7 @@ from lstm.config import misfits
 from lstm.config.model import ModelConfig
 from lstm.config.section import Column, Data, File, Section, role_faults
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
 # A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
@@ -106,17 +106,17 @@ def _column_faults(data: ForecastData) -> Iterator[Fault]:
     if data.time is None:
         for name, value in (("calendar", data.calendar), ("step", data.step)):
             if value:
-                yield Fault(f"data.{name}", "would do nothing: there is no time column; name it in data.time")
+                yield fault("no-time-column", f"data.{name}")
     for feature in sorted({f for f in data.calendar if data.calendar.count(f) > 1}):
-        yield Fault("data.calendar", f"{feature} is named twice")
+        yield fault("calendar-feature-twice", "data.calendar", feature=feature)
 
 
 def _split_faults(split: Split) -> Iterator[Fault]:
     borders = {k: v for k in ("train", "validation", "test") if (v := getattr(split, k)) is not None}
     kinds = {type(value) for value in borders.values()}
     if len(kinds) > 1:
-        yield Fault("data.split", "mixes kinds; use only shares (0.15), only row counts (2880) or only times")
+        yield fault("split-of-several-kinds", "data.split")
     elif kinds == {float} and (total := sum(borders.values())) > 1 + 1e-9:
-        yield Fault("data.split", f"the shares add up to {total:g}; they may add up to 1 at most")
+        yield fault("shares-above-one", "data.split", total=total)
     elif kinds == {float} and "train" not in borders and total >= 1:
-        yield Fault("data.split", "nothing is left for training; make validation and test smaller")
+        yield fault("nothing-to-train", "data.split", total=total)

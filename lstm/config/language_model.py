@@ -9,7 +9,7 @@ from lstm.config import misfits
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, File, Section
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 Unit = Literal["characters", "words"]
 
@@ -52,7 +52,7 @@ class TextData(Data):
     def faults(self) -> Iterator[Fault]:
         """A split that leaves something to train on."""
         if (total := self.split.validation + self.split.test) >= 1:
-            yield Fault("data.split", f"the shares add up to {total:g}; leave some for training")
+            yield fault("nothing-to-train", "data.split", total=total)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
         """Chunks of symbols, with an answer at every step."""

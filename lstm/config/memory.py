@@ -9,7 +9,7 @@ from lstm.config import misfits
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
 from lstm.config.training import TrainingConfig
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 MOST_STEPS = 20_000_000  # of generated sequences
 
@@ -75,11 +75,10 @@ class MemoryData(Data):
         owners = {"symbols": "copy", "memorize": "copy", "tau": "mackey_glass", "horizon": "mackey_glass"}
         for name, owner in owners.items():
             if getattr(self, name) is not None and self.problem != owner:
-                yield Fault(f"data.{name}", f"would do nothing with problem: {self.problem}; it belongs to {owner}")
+                yield fault("field-of-another-problem", f"data.{name}", problem=self.problem, owner=owner)
         kept = self.sizes.validation + self.sizes.test + (self.sizes.train if self.problem == "mackey_glass" else 0)
         if kept * self.steps > MOST_STEPS:
-            message = f"ask for {kept * self.steps:,} steps to be kept in memory; {MOST_STEPS:,} are the most, so make "
-            yield Fault("data.sizes", message + "them or data.length smaller")
+            yield fault("too-many-steps", "data.sizes", steps=kept * self.steps, most=MOST_STEPS)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
         """Sequences of one length; only the sum is asked for at their end alone."""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lstm.config.code import REFERENCE
 from lstm.config.section import Section, Since
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 Variant = Literal[
     "vanilla",
@@ -68,17 +68,11 @@ class ModelConfig(Section):
 def model_faults(model: ModelConfig) -> Iterator[Fault]:
     """Rules across the fields of `model`."""
     if model.dropout > 0 and model.num_layers == 1:
-        yield Fault(
-            "model.dropout",
-            "would do nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, "
-            "or dropout: 0",
-        )
+        yield fault("dropout-without-layers", "model.dropout")
     if model.variant is not None and model.cell != "lstm":
-        yield Fault(
-            "model.variant", f"is one of the LSTM's, cell is {model.cell}; set model.cell: lstm, or leave it out"
-        )
+        yield fault("variant-of-another-cell", "model.variant", cell=model.cell)
     if model.forget_bias is None:
         return
     if not model.has_forget_gate:
-        lacks = "variant: no_forget_gate" if model.cell == "lstm" else f"cell: {model.cell}"
-        yield Fault("model.forget_bias", f"would do nothing: {lacks} has no forget gate; leave it out")
+        field = "variant" if model.cell == "lstm" else "cell"
+        yield fault("no-forget-gate", "model.forget_bias", field=field, value=getattr(model, field))

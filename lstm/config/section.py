@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 if TYPE_CHECKING:
     from lstm.config.model import ModelConfig
@@ -85,6 +85,5 @@ def role_faults(data: Data, roles: Iterable[str]) -> Iterator[Fault]:
         value = getattr(data, role)
         for column in [value] if isinstance(value, str) else value or []:
             if column in seen:
-                where = "twice" if seen[column] == role else f"as {seen[column]} too"
-                yield Fault(f"data.{role}", f"column {column!r} is named {where}; a column has one role")
+                yield fault("column-of-two-roles", f"data.{role}", column=column, other=f"data.{seen[column]}")
             seen[column] = role

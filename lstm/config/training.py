@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lstm.config.section import Section, Since
-from lstm.records.errors import Fault, Idle
+from lstm.records.errors import Fault, fault
 
 
 class TrainingConfig(Section):
@@ -92,25 +92,22 @@ class ProbeConfig(Section):
 def training_faults(training: TrainingConfig) -> Iterator[Fault]:
     """Rules across the fields of `training`."""
     if training.momentum > 0 and training.optimizer != "sgd":
-        yield Fault(
-            "training.momentum",
-            f"would do nothing: {training.optimizer} has no momentum; set training.optimizer: sgd, or leave it out",
-        )
+        yield fault("no-momentum", "training.momentum", optimizer=training.optimizer)
     uses = {"schedule_gamma": ("exponential", "plateau"), "schedule_patience": ("plateau",)}
     for name, schedules in uses.items():
         if getattr(training, name) is not None and training.schedule not in schedules:
-            yield Fault(
-                f"training.{name}",
-                f"would do nothing with schedule: {training.schedule}; it belongs to {' and '.join(schedules)}",
+            yield fault(
+                "field-of-another-schedule", f"training.{name}", schedule=training.schedule, schedules=list(schedules)
             )
     # The first epoch is better than none; plateau then lets so many pass and one more, and lowers the rate of the next.
     for name, others in (("patience", 0), ("schedule_patience", 2)):
         value = getattr(training, name)
         if value is not None and value + others >= training.max_epochs:
-            besides = f" and {others + 1} more" * bool(others)
-            kind = Idle if value < training.max_epochs else Fault  # the two epochs more were not asked for always
-            yield kind(
+            yield fault(
+                "patience-too-long",
                 f"training.{name}",
-                f"would do nothing: {value} epochs without a better value{besides} can't pass in "
-                f"max_epochs: {training.max_epochs}; make it smaller",
+                idle=value < training.max_epochs,  # earlier versions did not ask for the two epochs more
+                patience=value,
+                more=others + 1 if others else None,
+                max_epochs=training.max_epochs,
             )

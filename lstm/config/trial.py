@@ -13,7 +13,7 @@ from lstm.config.model import ModelConfig, model_faults
 from lstm.config.section import Data, Section, Since
 from lstm.config.tasks import SECTIONS, Task, sections_of
 from lstm.config.training import TrainingConfig, training_faults
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, fault
 
 LossOn = Literal["all", "measured"]
 D = TypeVar("D", bound=Data)
@@ -84,5 +84,4 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
     if training:
         yield from training_faults(training)
         if model and model.bidirectional and training.warmup_steps:
-            message = "can't be used with model.bidirectional, which has no first steps; leave one of them out"
-            yield Fault("training.warmup_steps", message)
+            yield fault("warmup-of-both-directions", "training.warmup_steps")

@@ -2,11 +2,26 @@
 
 from collections.abc import Mapping
 
-from lstm.messages import checkpoints, cluster, home, own_code, spec, studies, tables, tasks, tracking, verbs
+from lstm.messages import (
+    checkpoints,
+    cluster,
+    home,
+    own_code,
+    search,
+    spec,
+    spec_file,
+    studies,
+    tables,
+    tasks,
+    tracking,
+    verbs,
+)
 from lstm.messages.entry import Entry
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
-    "The spec": spec.ENTRIES,
+    "Fields of a spec": spec.ENTRIES,
+    "The search": search.ENTRIES,
+    "The spec's file": spec_file.ENTRIES,
     "Tables and texts": tables.ENTRIES,
     "Your own code": own_code.ENTRIES,
     "Tasks and predictions": tasks.ENTRIES,

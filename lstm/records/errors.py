@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self
 
 from lstm.messages.catalog import CATALOG
-from lstm.messages.entry import Entry, render
+from lstm.messages.entry import Entry, render, shown
 
+LONGEST = 2000  # characters of a message
 _PLAIN = Entry("{text}")
 
 
@@ -31,8 +32,10 @@ class Fault:
 
     def __str__(self) -> str:
         """The place, the field, what is wrong, and what to do about it."""
-        said = self.text + (f"; {self.mend}" if self.mend else "")
-        return ": ".join(filter(None, (self.place, self.path, said)))
+        text, mend = self.text, self.mend
+        said = f"{text} {mend[:1].upper()}{mend[1:]}" if text.endswith("?") else "; ".join(filter(None, (text, mend)))
+        whole = ": ".join(filter(None, (self.place, self.path, said)))
+        return shown(whole, LONGEST) if self.code else whole
 
     @property
     def text(self) -> str:
