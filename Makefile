@@ -56,6 +56,7 @@ $(BENCH_VENV)/tried: requirements-bench.lock
 
 schema: $(VENV)/installed
 	$(BIN)/python -m experiments.spec.schema
+	$(BIN)/python -m lstm.messages.page
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -29,7 +29,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Where everything is kept.  [SWEEP_HOME; default: runs]"}
 HOME = click.option("--home", **HOME_OPTION)
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, of an error too.")
 CODE = click.option("--code", metavar="FILE", help="Another place of the file of your own code that the spec names.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
 ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
@@ -100,7 +100,12 @@ def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
         raise BadInput(f"the working folder can't be used: {error.strerror}; go to one that exists") from None
     with nullcontext() if module == "run" else _alone():  # `run` has a log for what libraries say
         verb = importlib.import_module(f"experiments.verbs.{module}")
-        code: int | None = verb.main(home=given, **arguments)
+        try:
+            code: int | None = verb.main(home=given, **arguments)
+        except BadInput as error:
+            if arguments.get("as_json"):
+                emit({"errors": [each.row() for each in error.faults]})
+            raise
     return code
 
 

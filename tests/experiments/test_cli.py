@@ -193,3 +193,13 @@ def test_modules_in_the_users_folder_change_nothing(finished, documents):
 def test_optuna_can_read_the_study_itself(finished):
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{finished.home / 'study.db'}")
     assert [t.state.name for t in study.trials] == ["FAIL"] + ["COMPLETE"] * 4, "the base is told as FAIL: no sampler's"
+
+
+def test_an_error_is_the_same_record_with_json(sweep, folder):
+    answer = sweep("plan", "tiny.yaml", "--set", "model.hiden_size=8", "--json")
+    assert answer.code == 2
+    [wrong] = json.loads(answer.out)["errors"]
+    near = wrong["values"]["near"]
+    assert (wrong["code"], wrong["path"], near) == ("unknown-field", "model.hiden_size", "hidden_size")
+    assert wrong["place"] == "--set model.hiden_size=8"
+    assert answer.err.strip() == f"{wrong['place']}: {wrong['path']}: {wrong['message']} {wrong['mend'].capitalize()}"

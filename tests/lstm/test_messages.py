@@ -8,6 +8,7 @@ import pytest
 
 from lstm.messages.catalog import CATALOG, SUBJECTS
 from lstm.messages.entry import fields, render
+from lstm.messages.page import PATH, outline, page
 from lstm.records.errors import BadInput, Fault, fault, refused
 
 ROOT = Path(__file__).parents[2]
@@ -81,3 +82,12 @@ def test_a_refusal_gives_its_faults_a_place_where_they_have_none():
 )
 def test_values_are_written_as_the_format_says(text, values, wanted):
     assert render(text, values) == wanted
+
+
+def test_the_page_of_errors_is_the_catalogs():
+    assert PATH.read_text() == page(), "run `make schema`"
+
+
+def test_a_text_is_outlined_for_the_page():
+    found = outline("has {count:,} rows{near:?, did you mean *?} {{a}}")
+    assert found == "has `count` rows[, did you mean `near`?] {a}"

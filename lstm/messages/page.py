@@ -1,0 +1,61 @@
+"""`docs/errors.md`, made of the catalog: `python -m lstm.messages.page` writes it."""
+
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+from lstm.messages.catalog import SUBJECTS
+from lstm.messages.entry import Entry, render
+
+PATH = Path(__file__).parents[2] / "docs" / "errors.md"
+HEAD = """\
+# Errors
+
+This page is generated from the catalog in `lstm/messages/` (`make schema`). Do not edit it.
+
+The command line prints an error as `place: field: what is wrong; what to do` and ends with exit code 2. The place is a
+file with its line, a flag or a host. With `--json` standard output has the same as data:
+
+```json
+{"errors": [{"code": "unknown-field", "place": "co2.yaml:11", "path": "model.hiden_size",
+             "values": {"near": "hidden_size"}, "message": "…", "mend": "…"}]}
+```
+
+In Python `SpecError.faults` has a `Fault` for each error, with `code`, `place`, `path`, `values`, `text` and `mend`.
+
+A word `in this type` stands for a value. What is in [brackets] is only there where there is such a value.
+"""
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    return "\n".join([HEAD, *_subjects()]) + "\n"
+
+
+def _subjects() -> Iterator[str]:
+    for title, entries in SUBJECTS.items():
+        if entries:
+            yield f"## {title}\n"
+            yield from (_entry(code, entries[code]) for code in sorted(entries))
+
+
+def _entry(code: str, entry: Entry) -> str:
+    said = f"… {outline(entry.text)}"
+    lines = [f"### `{code}`\n", f"**What it means:** {said}\n", f"**What to do:** {outline(entry.mend)}\n"]
+    if entry.example:
+        lines.append(f"Example: … {render(entry.text, entry.example)}; {render(entry.mend, entry.example)}\n")
+    return "\n".join(lines)
+
+
+def outline(text: str) -> str:
+    """A text with its fields as a reader of the documentation sees them."""
+    parts = string.Formatter().parse(text)
+    return "".join(plain + (_shown(name, spec or "") if name else "") for plain, name, spec, _ in parts)
+
+
+def _shown(name: str, spec: str) -> str:
+    return f"[{spec[1:].replace('*', f'`{name}`')}]" if spec.startswith("?") else f"`{name}`"
+
+
+if __name__ == "__main__":
+    PATH.write_text(page())
