@@ -38,7 +38,7 @@ FILES = {
         {"found": 3, "wanted": 2},
     ),
     "too-many-values": Entry(
-        "has {rows:,} rows of the {columns:,} columns that the spec names, but at most {limit:,} values are read",
+        "has {rows:,} rows of {columns:,} columns to read, but at most {limit:,} values are read",
         "give fewer rows or columns",
         {"rows": 60_000_000, "columns": 2, "limit": 100_000_000},
     ),
@@ -70,4 +70,67 @@ COLUMNS = {
     ),
 }
 
-ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS}
+TIMES = {
+    "time-missing": Entry("column {column!q} has no time in this row", "give each row a time", {"column": "day"}),
+    "not-a-time": Entry(
+        "column {column!q}: {value!q} is not a time",
+        "write times as in 2016-07-01 or 2016-07-01 13:00:00",
+        {"column": "day", "value": "2016-02-30"},
+    ),
+    "times-with-fractions": Entry(
+        "time column {column!q} has fractions", "use ISO 8601 times or whole numbers", {"column": "day"}
+    ),
+    "day-or-month-first": Entry(
+        "time column {column!q}: {value!q} could be a day and month or a month and day",
+        "write times as in 2016-07-01",
+        {"column": "day", "value": "01/02/2016"},
+    ),
+    "times-unreadable": Entry(
+        "time column {column!q} can't be read: {why}",
+        "write times as in 2016-07-01 or 2016-07-01 13:00:00, or as whole numbers",
+        {"column": "day", "why": "'utf-8' codec can't decode byte 0xe9"},
+    ),
+    "time-occurs-repeatedly": Entry(
+        "time {time} occurs {count} times in column {column!q}",
+        "keep one row per time (a file with several series must become one file per series), or give data.step to "
+        "average rows",
+        {"column": "day", "time": "2016-10-30 02:00:00", "count": 2},
+    ),
+    "times-irregular": Entry(
+        "the times are irregular: between {shortest} and {longest} apart",
+        "give data.step (such as 1h) to average rows into steps",
+        {"shortest": "0 days 00:01:00", "longest": "0 days 03:53:59"},
+    ),
+    "numbers-irregular": Entry(
+        "the numbers in time column {column!q} are irregular", "use one row per step", {"column": "day"}
+    ),
+    "numbers-are-no-times": Entry(
+        "needs times, but column {column!q} of {file} has whole numbers",
+        "remove the field, or name a column with times in data.time",
+        {"column": "day", "file": "load.csv"},
+    ),
+    "only-one-row": Entry("has one row, but a time series needs more", "give more rows"),
+    "not-a-step": Entry("{step!q} is not a step", "write it as in 15min, 1h, 1D, 7D or MS", {"step": "soon"}),
+    "no-step-ends": Entry(
+        "no step of {step} ends within the times of {file}, from {first} to {last}",
+        "give a shorter step",
+        {"step": "100YE", "file": "load.csv", "first": "2016-01-01 00:00:00", "last": "2016-01-12 00:00:00"},
+    ),
+    "steps-do-not-fit": Entry(
+        "steps of {step} do not fit the times: {why}",
+        "correct the times, or give another data.step",
+        {"step": "1h", "why": "Out of bounds nanosecond timestamp"},
+    ),
+    "steps-make-too-many-rows": Entry(
+        "steps of {step} would make {steps:,} rows of {rows:,}",
+        "correct the times, or give another data.step",
+        {"step": "1s", "steps": 251_919_158_401, "rows": 3},
+    ),
+    "steps-missing": Entry(
+        "{count} of {steps} steps of {step} are missing, first {first}",
+        "say what to do with data.missing: interpolate, forward_fill or skip",
+        {"count": 2, "steps": 5, "step": "1D", "first": "2016-01-03 00:00:00"},
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES}
