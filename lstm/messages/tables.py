@@ -63,6 +63,15 @@ COLUMNS = {
         "write numbers as in 3.14, and leave the cell empty if a number is missing",
         {"column": "load", "value": "1,5"},
     ),
+    "values-too-large": Entry(
+        "the values of column {column!q} are too large beside those of the training part (or, with data.scaling: "
+        "none, for float32)",
+        "rescale the column",
+        {"column": "load"},
+    ),
+    "values-too-large-to-average": Entry(
+        "the values of column {column!q} are too large to be averaged", "rescale the column", {"column": "load"}
+    ),
     "number-too-large": Entry(
         "column {column!q}: {value:g} is infinite or too large",
         "leave the cell empty if the number is missing",
@@ -133,4 +142,124 @@ TIMES = {
     ),
 }
 
-ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES}
+SEQUENCES = {
+    "id-or-label-missing": Entry(
+        "column {column!q} has no {role} in this row (an empty cell, NA, null and the like are missing)",
+        "give each row one",
+        {"column": "patient", "role": "id"},
+    ),
+    "id-or-label-with-fractions": Entry(
+        "column {column!q} has fractions",
+        "give text or whole numbers as {role}",
+        {"column": "patient", "role": "id"},
+    ),
+    "id-or-label-without-text": Entry(
+        "column {column!q} has the type {type}",
+        "give text or whole numbers as {role}",
+        {"column": "patient", "role": "id", "type": "list<item: int64>"},
+    ),
+    "time-twice-in-sequence": Entry(
+        "time {time} occurs twice in the sequence {sequence!q} (column {column!q})",
+        "keep one row per time, or give each sequence its own id",
+        {"column": "step", "time": "1", "sequence": "p17"},
+    ),
+    "labels-differ": Entry(
+        "the label is {label!q}, but the sequence {sequence!q} has the label {other!q} in other rows",
+        "give all rows of a sequence the same label",
+        {"sequence": "p17", "label": "ill", "other": "well"},
+    ),
+    "value-missing": Entry(
+        "column {column!q} has no value in this row",
+        "say what to do with data.missing: zero or forward_fill",
+        {"column": "pulse"},
+    ),
+    "no-value-to-repeat": Entry(
+        "column {column!q} has no value in this row, and none before it in its sequence to repeat",
+        "fill in the value, or use data.missing: zero",
+        {"column": "pulse"},
+    ),
+    "class-without-training": Entry(
+        "none of the {count} sequences of class {label!q} would be left for training",
+        "make validation and test smaller, or give more sequences of that class in {file}",
+        {"label": "ill", "count": 5, "file": "beats.csv"},
+    ),
+    "too-many-classes": Entry(
+        "column {column!q} has {count:,} classes, but at most {limit:,} are allowed",
+        "name a column with fewer classes as the label",
+        {"column": "patient", "count": 1_200, "limit": 1_000},
+    ),
+    "only-one-class": Entry(
+        "column {column!q} has only one class: all {count:,} sequences are {label!q}",
+        "give sequences of at least two classes",
+        {"column": "state", "count": 300, "label": "well"},
+    ),
+    "class-too-small": Entry(
+        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
+        "at least",
+        "give more sequences, or leave the class out",
+        {"column": "state", "label": "ill", "count": 1, "least": 3},
+    ),
+    "classes-too-small": Entry(
+        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
+        "at least, and {others:,} more of {classes:,} classes have too few",
+        "give more sequences, or leave such classes out",
+        {"column": "state", "label": "ill", "count": 1, "least": 3, "others": 1, "classes": 4},
+    ),
+}
+
+SERIES = {
+    "values-missing": Entry(
+        "{count} steps have missing values, the first in column {column!q} at {first}",
+        "say what to do with data.missing: interpolate, forward_fill or skip",
+        {"count": 2, "column": "load", "first": "2016-01-03 00:00:00"},
+    ),
+    "column-empty": Entry(
+        "column {column!q} has no value at all, but a time series needs values",
+        "fill in the column, or name another one",
+        {"column": "load"},
+    ),
+    "target-constant": Entry(
+        "column {column!q} is constant ({value:g}) over the training part, so there is nothing to learn",
+        "name another target, or give another data.split",
+        {"column": "load", "value": 5},
+    ),
+    "split-leaves-no-training": Entry(
+        "validation and test ask for {wanted:,} rows, but {file} has {rows:,}",
+        "leave some rows for training",
+        {"wanted": 120, "rows": 100, "file": "load.csv"},
+    ),
+    "split-beyond-file": Entry(
+        "asks for {wanted:,} rows, but {file} has {rows:,}",
+        "ask for fewer rows",
+        {"wanted": 110, "rows": 100, "file": "load.csv"},
+    ),
+    "split-out-of-order": Entry(
+        "train, validation and test must follow each other, but they would be rows {train:,} to {validation:,} to "
+        "{test:,} to {end:,}",
+        "give the parts in this order, each with at least one row",
+        {"train": 0, "validation": 90, "test": 70, "end": 100},
+    ),
+    "split-needs-times": Entry(
+        "{value!q} is a time, but the rows have no times", "use shares or row counts", {"value": "2020-02-01"}
+    ),
+    "split-not-a-time": Entry("{value!q} is not a time", "write the time as in 1996-01-01", {"value": "soon"}),
+    "split-outside-data": Entry(
+        "{value!q} is outside the data, which go from {first} to {last}",
+        "give a time between these",
+        {"value": "2030-01-01", "first": "2020-01-01 00:00:00", "last": "2020-04-09 00:00:00"},
+    ),
+    "no-window-to-train-on": Entry(
+        "the {part} part has {rows:,} rows (of {all:,}), in which no window of lookback + horizon = {steps} "
+        "fits{missing:? without a gap}",
+        "use more data, another split, or a shorter lookback or horizon",
+        {"part": "train", "rows": 60, "all": 100, "steps": 93, "missing": None},
+    ),
+    "no-window-to-judge": Entry(
+        "the {part} part has {rows:,} rows (of {all:,}), in which no window of horizon = {horizon}, after lookback = "
+        "{lookback} steps of history, fits{missing:? without a gap}",
+        "use more data, another split, or a shorter lookback or horizon",
+        {"part": "test", "rows": 10, "all": 100, "horizon": 11, "lookback": 5, "missing": "skip"},
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SEQUENCES, **SERIES}
