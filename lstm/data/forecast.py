@@ -365,19 +365,11 @@ def _check_room(series: Series, config: ForecastData) -> None:
     for part, found in origins.items():
         if len(found) == 0:
             start, stop = series.bounds[part]  # type: ignore[index] # the keys are parts
-            code = "no-window-to-train-on" if part == "train" else "no-window-to-judge"
-            lengths = {"lookback": series.reach, "horizon": config.horizon}
+            missing = None if config.missing == "refuse" else config.missing
+            values = {"part": part, "rows": stop - start, "all": len(series.values), "missing": missing}
             if part == "train":
-                lengths = {"steps": config.lookback + config.horizon}
-            raise refused(
-                code,
-                "data",
-                part=part,
-                rows=stop - start,
-                all=len(series.values),
-                missing=None if config.missing == "refuse" else config.missing,
-                **lengths,
-            )
+                raise refused("no-window-to-train-on", "data", steps=config.lookback + config.horizon, **values)
+            raise refused("no-window-to-judge", "data", horizon=config.horizon, lookback=series.reach, **values)
 
 
 def _all_between(flags: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from lstm.messages import checkpoints, cluster, home, own_code, spec, studies, tables, tasks, tracking, verbs
+from lstm.messages import checkpoints, cluster, home, own_code, spec, studies, tables, tasks, texts, tracking, verbs
 from lstm.messages.entry import Entry
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "The spec": spec.ENTRIES,
-    "Tables and texts": tables.ENTRIES,
+    "Tables": tables.ENTRIES,
+    "Texts": texts.ENTRIES,
     "Your own code": own_code.ENTRIES,
     "Tasks and predictions": tasks.ENTRIES,
     "Checkpoints and files": checkpoints.ENTRIES,

@@ -1,4 +1,4 @@
-"""Messages about a table or text that can't be read as the spec says."""
+"""Messages about a file, and about a table that can't be read as the spec says."""
 
 from lstm.messages.entry import Entry
 
