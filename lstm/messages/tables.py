@@ -262,4 +262,80 @@ SERIES = {
     ),
 }
 
-ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SEQUENCES, **SERIES}
+APART = "write each series into a file of its own, or give each series a column of its own"
+
+DRAFTS = {
+    "spec-instead-of-data": Entry(
+        "is a spec, not data", "give a CSV or Parquet file (sweep plan {file} checks a spec)", {"file": "sweep.yaml"}
+    ),
+    "no-column-with-own-name": Entry("no column has a name of its own", "name the columns in the first line"),
+    "numbers-instead-of-names": Entry("has only numbers", "name the columns in the first line, as in time,value"),
+    "too-few-rows": Entry(
+        "has {rows} rows, too few for a window to train on and one to judge",
+        "give {least} rows or more, and better some hundreds",
+        {"rows": 5, "least": 20},
+    ),
+    "no-column-to-forecast": Entry(
+        "has no column to forecast: {column!q} is left out ({why})",
+        "add a column of numbers that change",
+        {"column": "load", "why": "always the same value"},
+    ),
+    "no-column-of-numbers": Entry(
+        "has no column of numbers to forecast (columns: {columns!q}{further:? and * more})",
+        "add a column of numbers",
+        {"columns": ["day", "name"], "further": None},
+    ),
+    "texts-among-numbers": Entry(
+        "column {column!q}: {value!q} is not a number ({count} values of the column are not)",
+        "write numbers as in 3.14, and leave the cell empty if a number is missing",
+        {"column": "load", "value": "1,5", "count": 300},
+    ),
+    "several-series-of-times": Entry(
+        "has {series} series, one for each value of {columns!q}: time {time} occurs {count} times",
+        APART,
+        {"series": 2, "columns": ["shop"], "time": "2024-01-01", "count": 2},
+    ),
+    "several-series-of-numbers": Entry(
+        "has {series} series, one for each value of {columns!q}: the numbers in column {column!q} repeat for each",
+        APART,
+        {"series": 10, "columns": ["code"], "column": "year"},
+    ),
+    "several-series-that-begin-anew": Entry(
+        "has {series} series, one for each value of {columns!q}: the numbers in column {column!q} begin anew for each",
+        APART + ", or give each an id and a label (the task classify tells such sequences apart)",
+        {"series": 6, "columns": ["store", "item"], "column": "period"},
+    ),
+    "several-ids-or-labels": Entry(
+        "can be read as labelled sequences in several ways, by these columns for id and label: {ways}",
+        "remove the columns that are not meant, or write the spec by hand, as in task: classify, data: {{path: {file}, "
+        "id: {id}, {time:?time: *, }columns: [{columns}], label: {label}, split: {{validation: 0.2, test: 0.2}}}}",
+        {
+            "ways": [["run", "kind"], ["run", "hand"]],
+            "file": "runs.csv",
+            "id": "run",
+            "time": "step",
+            "columns": ["x", "y"],
+            "label": "kind",
+        },
+    ),
+    "ids-or-labels-missing": Entry(
+        "column {column!q} has no {role} in this row ({count:,} rows lack it), but the task classify, with id {id!q} "
+        "and label {label!q}, needs one in each row",
+        "write another word (an empty cell, NA, null and the like are missing)",
+        {"column": "kind", "role": "label", "count": 12, "id": "run", "label": "kind"},
+    ),
+    "no-column-to-classify-by": Entry(
+        "has no column of numbers that changes within the sequences of column {id!q}, by which their classes could be "
+        "told (left out: {left_out})",
+        "add a column of numbers that change from step to step",
+        {"id": "run", "left_out": ["weight: one value in each sequence", "note: no numbers"]},
+    ),
+    "steps-in-another-order": Entry(
+        "column {column!q} orders the steps of a sequence by its name, but the rows are in another order, and "
+        "data.time takes no fractions",
+        "sort the rows, or write whole numbers",
+        {"column": "timestamp"},
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SEQUENCES, **SERIES, **DRAFTS}
