@@ -34,7 +34,7 @@ FILES = {
     ),
     "too-many-or-few-fields": Entry(
         "has {found} fields, but the header has {wanted}",
-        "give each line as many fields as the header; put a field that contains the delimiter in quotes",
+        "give each line as many fields as the header, and put a field that contains the delimiter in quotes",
         {"found": 3, "wanted": 2},
     ),
     "too-many-values": Entry(

@@ -28,9 +28,9 @@ ENTRIES: dict[str, Entry] = {
         "has more than {limit:,} different words", "use unit: characters, or give another text", {"limit": 5_000_000}
     ),
     "no-chunk-to-train-on": Entry(
-        "training.batch_size: {streams} streams of chunks of data.lookback: {steps} need a training part of "
-        "{needed:,} symbols, but that of the text has {symbols:,}",
-        "make one of the two smaller, or give a longer text",
+        "{streams} streams (training.batch_size) of chunks of {steps} symbols need a training part of {needed:,} "
+        "symbols, but that of the text has {symbols:,}",
+        "make data.lookback or training.batch_size smaller, or give a longer text",
         {"streams": 4, "steps": 5, "needed": 25, "symbols": 24},
     ),
 }

@@ -64,7 +64,7 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), text
     """The wanted columns with the types that their values suggest; of a CSV, `numbers` and `texts` as these alone.
 
     Raises:
-        BadInput: a column is absent or stands there twice, a line or a number can't be read, or there are no rows.
+        BadInput: a column is absent or occurs twice, a line or a number can't be read, or there are no rows.
     """
     names = header(path)
     _check_columns(path, names, wanted)
@@ -87,7 +87,7 @@ def blocks(path: Path, wanted: Sequence[str], *, numbers: Sequence[str]) -> Iter
     """The same, some rows at a time; of a CSV, `numbers` as these and others as the first rows suggest.
 
     Raises:
-        BadInput: a column is absent or stands there twice, or there are too many rows.
+        BadInput: a column is absent or occurs twice, or there are too many rows.
         pa.ArrowException: a line or a value can't be read.
     """
     names = header(path)
