@@ -10,6 +10,7 @@ from lstm.data.profile import roles, sequences
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.sequences import Grouping
 from lstm.data.tables import reader
+from lstm.messages.entry import quoted
 from lstm.records.errors import refused
 
 STEPS = (*roles.TIMES, "step", "frame", "row", "position", "seconds", "elapsed", "tick", "index", "timestep")
@@ -118,7 +119,7 @@ def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | Non
     """
     if way.times:
         first = min(way.times, key=_rank)
-        beside = {name: f"a time beside {reader.quoted(first)}" for name in way.times if name != first}
+        beside = {name: f"a time beside {quoted(first)}" for name in way.times if name != first}
         return first, "orders the steps of a sequence", beside
     taken = {way.id, *way.labels}
     able = [c.name for c in file.columns if c.kind == "number" and not c.missing and c.name not in taken]

@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from lstm.messages.entry import LONGEST_SHOWN
-from lstm.messages.entry import quoted as quoted  # noqa: PLC0414 # `reader.quoted`, to others
+from lstm.messages.entry import quoted as quoted  # noqa: PLC0414 # for drafts
 from lstm.records.errors import BadInput, fault, nearest, refused
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
