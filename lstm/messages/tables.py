@@ -73,9 +73,9 @@ COLUMNS = {
         "the values of column {column!q} are too large to be averaged", "rescale the column", {"column": "load"}
     ),
     "number-too-large": Entry(
-        "column {column!q}: {value:g} is infinite or too large",
+        "column {column!q}: {value} is infinite or too large",
         "leave the cell empty if the number is missing",
-        {"column": "load", "value": 1e308},
+        {"column": "load", "value": "1e+308"},
     ),
 }
 

@@ -124,7 +124,7 @@ def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
             faults.append((int(too_large[0]), index))
     if faults:
         row, column = min(faults)
-        value = float(values[row, column])
+        value = f"{values[row, column]:g}"  # a text: JSON knows no infinity
         raise refused("number-too-large", at=place(path, row), column=names[column], value=value)
     return values
 

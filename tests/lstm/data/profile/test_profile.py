@@ -126,7 +126,7 @@ def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path: Path
             hourly().assign(kw=lambda f: f.kw.replace(f.kw[9], np.inf)),
             ":11",
             "number-too-large",
-            {"column": "kw", "value": np.inf},
+            {"column": "kw", "value": "inf"},
         ),
         (hourly().assign(when=lambda f: f.when.where(f.index != 77)), ":79", "time-missing", {"column": "when"}),
         (
