@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from lstm.config.classify import ClassifyData
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.sentinels import Odd
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 MOST_CLASSES = 1_000  # each pair of them has a place in the picture of confusions
 FEWEST = 3  # sequences of a class: one for each part
@@ -151,27 +152,22 @@ def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) 
     with np.errstate(over="ignore"):
         found: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
     for index in np.flatnonzero(~np.isfinite(found).all(axis=0)):
-        name = reader.quoted(section.columns[index])
-        raise BadInput(f"{path}: the values of column {name} are too large beside those of the training part")
+        raise refused("values-too-large", at=path, column=section.columns[index])
     return found
 
 
-def _names(path: Path, raw: pa.Table, name: str, what: str) -> np.ndarray:
+def _names(path: Path, raw: pa.Table, name: str, role: Literal["id", "label"]) -> np.ndarray:
     """A column of ids or labels as texts, one in each row."""
     column = raw.column(name)
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise BadInput(
-            f"{reader.place(path, row)}: column {reader.quoted(name)} has no {what} there; every row needs one (NA, "
-            "null and the like count as none)"
-        )
+        raise refused("id-or-label-missing", at=reader.place(path, row), column=name, role=role)
     if pa.types.is_floating(column.type):
-        raise BadInput(f"{path}: column {reader.quoted(name)} holds fractions; give text or whole numbers as {what}")
+        raise refused("id-or-label-with-fractions", at=path, column=name, role=role)
     try:
         texts: np.ndarray = column.cast(pa.string()).to_pandas().to_numpy(dtype=object)
     except pa.ArrowException:
-        message = f"holds {column.type}; give text or whole numbers as {what}"
-        raise BadInput(f"{path}: column {reader.quoted(name)} {message}") from None
+        raise refused("id-or-label-without-text", at=path, column=name, role=role, type=str(column.type)) from None
     return texts
 
 
@@ -181,23 +177,17 @@ def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, times: pd.Index, se
     again = (codes[order][1:] == codes[order][:-1]) & (times[order][1:] == times[order][:-1])
     if again.any():
         row = int(order[1:][again].min())
-        raise BadInput(
-            f"{reader.place(path, row)}: time {times[row]} stands twice in the sequence "
-            f"{reader.quoted(ids[codes[row]])} (column {reader.quoted(section.time or '')}); "
-            "keep one row per time, or give each sequence its own id"
-        )
+        where, sequence = reader.place(path, row), str(ids[codes[row]])
+        raise refused("time-twice-in-sequence", at=where, column=section.time, time=str(times[row]), sequence=sequence)
     return order
 
 
 def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """The labels of all rows, where each is that of its sequence's first row."""
-    if (other := labels != labels[first]).any():
-        row = int(np.flatnonzero(other)[0])
-        raise BadInput(
-            f"{reader.place(path, row)}: the label is {reader.quoted(labels[row])}, that of the sequence "
-            f"{reader.quoted(ids[row])} is {reader.quoted(labels[first[row]])} elsewhere; a sequence has one label, "
-            "the same in all its rows"
-        )
+    if (others := labels != labels[first]).any():
+        row = int(np.flatnonzero(others)[0])
+        values = {"sequence": str(ids[row]), "label": str(labels[row]), "other": str(labels[first[row]])}
+        raise refused("labels-differ", at=reader.place(path, row), **values)
     return labels
 
 
@@ -215,11 +205,8 @@ def _filled(
     if len(left := np.argwhere(np.isnan(ordered))):
         rows = order[left[:, 0]]
         nearest = int(np.argmin(rows))
-        name = reader.quoted(section.columns[left[nearest, 1]])
-        mend = "say what to do with data.missing: zero or forward_fill"
-        if section.missing == "forward_fill":
-            mend = "there is none before it in its sequence to repeat; fill it in, or use data.missing: zero"
-        raise BadInput(f"{reader.place(path, int(rows[nearest]))}: column {name} has no value there; {mend}")
+        code = "no-value-to-repeat" if section.missing == "forward_fill" else "value-missing"
+        raise refused(code, at=reader.place(path, int(rows[nearest])), column=section.columns[left[nearest, 1]])
     return ordered, (f"{count:,} values are missing (data.missing: {section.missing})",)
 
 
@@ -240,32 +227,23 @@ def _drawn(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: Cl
         members = generator.permutation(np.flatnonzero(labels == number))
         validation, test = (max(1, round(share * len(members))) for share in (split.validation, split.test))
         if validation + test >= len(members):
-            raise BadInput(
-                f"data.split: of the {len(members)} sequences of class {reader.quoted(name)} none would be left for "
-                f"training; make validation and test smaller, or give more of them in {path}"
-            )
+            raise refused("class-without-training", "data.split", label=name, count=len(members), file=str(path))
         for part, chosen in zip(drawn, np.split(members[::-1], [-validation - test, -test]), strict=True):
             drawn[part].append(chosen)
     return {part: np.sort(np.concatenate(chosen)) for part, chosen in drawn.items()}
 
 
 def _check_classes(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> None:
-    column = reader.quoted(section.label)
     if len(classes) > MOST_CLASSES:
-        raise BadInput(
-            f"{path}: column {reader.quoted(section.label)} has {len(classes):,} classes; {MOST_CLASSES:,} are the most"
-        )
+        raise refused("too-many-classes", at=path, column=section.label, count=len(classes), limit=MOST_CLASSES)
     if len(classes) == 1:
-        what = f"all {len(labels):,} sequences are {reader.quoted(classes[0])}"
-        raise BadInput(f"{path}: column {column} holds one class alone: {what}; there is nothing to tell apart")
+        raise refused("only-one-class", at=path, column=section.label, count=len(labels), label=classes[0])
     counts = np.bincount(labels)
     if len(rare := np.flatnonzero(counts < FEWEST)):
-        which = f"class {reader.quoted(classes[rare[0]])} (column {column}) has {counts[rare[0]]}"
-        others = f", and so do {len(rare) - 1:,} more of {len(classes):,} classes" if len(rare) > 1 else ""
-        raise BadInput(
-            f"{path}: {which} of the {FEWEST} sequences that train, validation and test need at least{others}; give "
-            "more sequences, or leave such classes out"
-        )
+        values = {"column": section.label, "label": classes[rare[0]], "count": int(counts[rare[0]]), "least": FEWEST}
+        if len(rare) == 1:
+            raise refused("class-too-small", at=path, **values)
+        raise refused("classes-too-small", at=path, others=len(rare) - 1, classes=len(classes), **values)
 
 
 def _fit(path: Path, train: np.ndarray, section: ClassifyData) -> Scale:
@@ -275,8 +253,7 @@ def _fit(path: Path, train: np.ndarray, section: ClassifyData) -> Scale:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = train.mean(axis=0), train.std(axis=0)
     for index in np.flatnonzero(~np.isfinite(mean) | ~np.isfinite(deviation)):
-        name = reader.quoted(section.columns[index])
-        raise BadInput(f"{path}: the values of column {name} are too large to be averaged; rescale them")
+        raise refused("values-too-large-to-average", at=path, column=section.columns[index])
     # A constant column tells nothing; it becomes 0 rather than a division by 0.
     constant = deviation <= 1e-14 * np.abs(mean)
     return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))

@@ -20,10 +20,11 @@ from lstm.config.forecast import Border, ForecastData
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
+SPLIT = "data.split"
 NEAR = 64  # deviations from the mean: there float32 tells 4e-6 of a deviation
 
 
@@ -158,11 +159,8 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
     holes = _holes(source.values)
     if config.missing == "refuse" and holes is not None:
         row, column = np.argwhere(holes)[0]
-        raise BadInput(
-            f"{source.path}: {int(holes.any(axis=1).sum())} steps have missing values, the first in column "
-            f"{reader.quoted(source.columns[column])} at {source.times[row]}; say what to do with data.missing: "
-            "interpolate, forward_fill or skip"
-        )
+        count, first = int(holes.any(axis=1).sum()), str(source.times[row])
+        raise refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
     # Filled before the leading gap is cut off: one column's first value may lie in it.
     filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
     scale = _fit(filled[slice(*bounds["train"])], source, config)
@@ -198,21 +196,18 @@ def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, 
     else:
         sizes = [_rows(border, rows) for border in (split.validation, split.test)]
         if sum(sizes) >= rows:
-            raise BadInput(
-                f"data.split: validation and test ask for {sum(sizes):,} rows, but {source.path} has {rows:,}; "
-                "leave some for training"
-            )
+            raise refused("split-leaves-no-training", SPLIT, wanted=sum(sizes), rows=rows, file=str(source.path))
         if split.train is None:
             borders = [0, rows - sum(sizes), rows - sizes[1], rows]
         else:
             train = _rows(split.train, rows)
             borders = [0, train, train + sizes[0], train + sum(sizes)]
     if borders[-1] > rows + (isinstance(split.validation, float)):
-        raise BadInput(f"data.split: asks for {borders[-1]:,} rows, but {source.path} has {rows:,}")
+        raise refused("split-beyond-file", SPLIT, wanted=borders[-1], rows=rows, file=str(source.path))
     borders[-1] = min(borders[-1], rows)
     if any(a >= b for a, b in itertools.pairwise(borders)):
-        shown = " to ".join(f"{max(border, 0):,}" for border in borders)
-        raise BadInput(f"data.split: train, validation and test must follow each other; they would be rows {shown}")
+        starts = dict(zip(("train", "validation", "test", "end"), (max(border, 0) for border in borders), strict=True))
+        raise refused("split-out-of-order", SPLIT, **starts)
     return {
         "train": (borders[0], borders[1]),
         "validation": (borders[1], borders[2]),
@@ -226,16 +221,15 @@ def _rows(border: Border, rows: int) -> int:
 
 def _row_of(text: str, part: str, source: regular.Table) -> int:
     if not isinstance(source.times, pd.DatetimeIndex):
-        message = f"{reader.quoted(text)} is a time, but the rows have none; use shares or row counts"
-        raise BadInput(f"data.split.{part}: {message}")
+        raise refused("split-needs-times", f"{SPLIT}.{part}", value=text)
     try:
         time = pd.Timestamp(text)
     except ValueError:
-        raise BadInput(f"data.split.{part}: {reader.quoted(text)} is not a time; write it as in 1996-01-01") from None
+        raise refused("split-not-a-time", f"{SPLIT}.{part}", value=text) from None
     time = time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
     if not source.times[0] <= time <= source.times[-1]:
-        span = f"{source.times[0]} to {source.times[-1]}"
-        raise BadInput(f"data.split.{part}: {reader.shown(text)} is outside the data, which go from {span}")
+        span = {"first": str(source.times[0]), "last": str(source.times[-1])}
+        raise refused("split-outside-data", f"{SPLIT}.{part}", value=text, **span)
     return int(source.times.searchsorted(time))
 
 
@@ -322,10 +316,7 @@ def _scaled(
         if config.calendar:
             scaled[rows, count:] = calendar(source.times[rows], config)
     for index in np.flatnonzero(~np.isfinite(largest)):
-        raise BadInput(
-            f"{source.path}: the values of column {reader.quoted(source.columns[index])} are too large beside those of "
-            "the training part (or, with data.scaling: none, for float32); rescale them"
-        )
+        raise refused("values-too-large", at=source.path, column=source.columns[index])
     return scaled
 
 
@@ -342,14 +333,11 @@ def _fit(train: np.ndarray, source: regular.Table, config: ForecastData) -> Scal
             raise _InexactError
         mean = mean + source.base
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
-        worst = reader.quoted(columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])])
-        raise BadInput(f"{source.path}: the values of column {worst} are too large to be averaged; rescale them")
+        worst = columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])]
+        raise refused("values-too-large-to-average", at=source.path, column=worst)
     constant = deviation <= 1e-14 * np.abs(mean)  # what rounding leaves
     for index in np.flatnonzero(constant[: len(config.targets)]):
-        raise BadInput(
-            f"{source.path}: column {reader.quoted(columns[index])} is constant ({mean[index]:g}) over the training "
-            "part; there is nothing to learn"
-        )
+        raise refused("target-constant", at=source.path, column=columns[index], value=float(mean[index]))
     if config.scaling == "none":
         mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
     # A constant covariate tells nothing; it becomes 0 rather than a division by 0.
@@ -362,7 +350,7 @@ def _without_leading_gap(source: regular.Table) -> regular.Table:
     known = np.maximum.accumulate(~np.isnan(source.values), axis=0).all(axis=1)
     if not known.any():
         empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
-        raise BadInput(f"{source.path}: column {reader.quoted(empty)} has no value at all; a time series needs values")
+        raise refused("column-empty", at=source.path, column=empty)
     first = int(np.argmax(known))
     note = f"the first {first} steps were left out: not every column has a value before {source.times[first]}"
     return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, note))
@@ -377,16 +365,11 @@ def _check_room(series: Series, config: ForecastData) -> None:
     for part, found in origins.items():
         if len(found) == 0:
             start, stop = series.bounds[part]  # type: ignore[index] # the keys are parts
-            needed = (
-                f"lookback + horizon = {config.lookback + config.horizon}"
-                if part == "train"
-                else (f"horizon = {config.horizon}, after lookback = {series.reach} steps of history,")
-            )
-            gaps = "" if config.missing == "refuse" else " without a gap"
-            raise BadInput(
-                f"data: the {part} part has {stop - start:,} rows (of {len(series.values):,}), in which no window of "
-                f"{needed} fits{gaps}; use more data, another split, or a shorter lookback or horizon"
-            )
+            missing = None if config.missing == "refuse" else config.missing
+            values = {"part": part, "rows": stop - start, "all": len(series.values), "missing": missing}
+            if part == "train":
+                raise refused("no-window-to-train-on", "data", steps=config.lookback + config.horizon, **values)
+            raise refused("no-window-to-judge", "data", horizon=config.horizon, lookback=series.reach, **values)
 
 
 def _all_between(flags: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

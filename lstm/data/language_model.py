@@ -11,7 +11,7 @@ import numpy as np
 from lstm.config.language_model import TextData, Unit
 from lstm.data.dataset import Facts, Part
 from lstm.data.tables import reader
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 
 BLOCK = 2**20  # characters read at once
 MOST_BYTES = 2**28  # of a file; each character takes up to 4 bytes while it is read
@@ -72,17 +72,15 @@ def load(section: TextData, path: Path) -> Text:
     first = int(len(raw) * (1 - section.split.validation - section.split.test))
     second = int(len(raw) * (1 - section.split.test))
     if not 0 < first < second < len(raw):
-        raise BadInput(f"{path}: has {len(raw)} {section.unit}, too few for three parts; give a longer text")
+        raise refused("text-too-short", at=path, count=len(raw), unit=section.unit)
     counts = np.bincount(raw[:first], minlength=len(names))
     ranked = sorted(np.flatnonzero(counts).tolist(), key=lambda n: (-counts[n], names[n]))
     ranked = [n for n in ranked if names[n] != UNKNOWN["words"]][: section.vocabulary]
     if np.count_nonzero(counts) < 2:
-        raise BadInput(f"{path}: holds one symbol only, {names[ranked[0]]!r}; there is nothing to learn")
+        raise refused("only-one-symbol", at=path, symbol=names[ranked[0]])
     if len(ranked) > MOST_SYMBOLS:
-        raise BadInput(
-            f"data.vocabulary: {path} has {len(ranked):,} different {section.unit}; {MOST_SYMBOLS:,} is the most, so "
-            "say how many of the most frequent ones to keep"
-        )
+        values = {"count": len(ranked), "unit": section.unit, "limit": MOST_SYMBOLS, "file": str(path)}
+        raise refused("too-many-symbols", "data.vocabulary", **values)
     number = np.zeros(len(names), dtype=np.min_scalar_type(len(ranked)))
     number[ranked] = np.arange(1, len(ranked) + 1)
     ids, symbols = number[raw], (UNKNOWN[section.unit], *(names[n] for n in ranked))
@@ -115,32 +113,32 @@ def blocks(path: Path) -> Iterator[str]:
     try:
         reader.check(path, "a text file")
         if (size := path.stat().st_size) > MOST_BYTES:
-            raise BadInput(f"{path}: has {size:,} bytes; {MOST_BYTES:,} is the most that is read: give a part of it")
+            raise refused("text-too-large", at=path, size=size, limit=MOST_BYTES)
         lines = 1
         with path.open(encoding="utf-8-sig") as opened:
             while block := opened.read(BLOCK):
                 if (place := block.find("\0")) >= 0:
                     line = lines + block.count("\n", 0, place)
-                    raise BadInput(f"{path}:{line}: holds NUL bytes; it is not a text file")
+                    raise refused("nul-bytes-in-text", at=f"{path}:{line}")
                 lines += block.count("\n")
                 yield block
     except PermissionError:
-        raise BadInput(f"{path}: may not be read; check its permissions") from None
+        raise refused("no-permission-to-read", at=path) from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path}{_not_utf8(path)}; save the file as UTF-8") from None
+        raise _not_utf8(path) from None
 
 
-def _not_utf8(path: Path) -> str:
-    """Where the first byte stands that is not UTF-8."""
+def _not_utf8(path: Path) -> BadInput:
+    """That a file is not UTF-8, with the first byte that is not."""
     before = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 line.decode()
             except UnicodeDecodeError as error:
-                return f":{number}: is not UTF-8 at byte {before + error.start + 1:,} of the file"
+                return refused("byte-not-utf-8", at=f"{path}:{number}", byte=before + error.start + 1)
             before += len(line)
-    return ": is not UTF-8"
+    return refused("not-utf-8", at=path)
 
 
 def _numbered(path: Path, unit: Unit) -> tuple[np.ndarray, list[str]]:
@@ -151,7 +149,7 @@ def _numbered(path: Path, unit: Unit) -> tuple[np.ndarray, list[str]]:
         return np.concatenate([np.empty(0, np.int32), *found]), list(numbers)
     codes = [np.frombuffer(block.encode("utf-32-le"), np.uint32) for block in blocks(path)]
     if not codes:
-        raise BadInput(f"{path}: is empty; give a text")
+        raise refused("empty-text", at=path)
     table = np.zeros(0x110000, np.int32)
     for block in codes:
         table[block] = 1
@@ -163,7 +161,7 @@ def _numbered(path: Path, unit: Unit) -> tuple[np.ndarray, list[str]]:
 def _number(words: Sequence[str], numbers: dict[str, int], path: Path) -> np.ndarray:
     found = np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32)
     if len(numbers) > MOST_WORDS:
-        raise BadInput(f"{path}: has more than {MOST_WORDS:,} different words; use unit: characters, or another text")
+        raise refused("too-many-words", at=path, limit=MOST_WORDS)
     return found
 
 
@@ -177,7 +175,7 @@ def _words(path: Path) -> Iterator[list[str]]:
         some = some or bool(found or left)
         yield found
     if not some:
-        raise BadInput(f"{path}: is empty; give a text")
+        raise refused("empty-text", at=path)
     yield WORD.findall(left)
 
 
@@ -190,7 +188,5 @@ def chunks(text: Text, streams: int, steps: int) -> int:
     length = text.bounds("train")[1]
     if (found := (length - steps) // (streams * steps)) > 0:  # below a chunk it is negative
         return found
-    raise BadInput(
-        f"the training part of the text has {length:,} symbols, training.batch_size: {streams} streams of chunks of "
-        f"data.lookback: {steps} need {(streams + 1) * steps:,}; make one of them smaller, or give a longer text"
-    )
+    needed = (streams + 1) * steps
+    raise refused("no-chunk-to-train-on", "data.lookback", symbols=length, streams=streams, steps=steps, needed=needed)

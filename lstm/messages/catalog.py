@@ -13,6 +13,7 @@ from lstm.messages import (
     studies,
     tables,
     tasks,
+    texts,
     tracking,
     verbs,
 )
@@ -22,7 +23,8 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.ENTRIES,
     "The search": search.ENTRIES,
     "The spec's file": spec_file.ENTRIES,
-    "Tables and texts": tables.ENTRIES,
+    "Tables": tables.ENTRIES,
+    "Texts": texts.ENTRIES,
     "Your own code": own_code.ENTRIES,
     "Tasks and predictions": tasks.ENTRIES,
     "Checkpoints and files": checkpoints.ENTRIES,

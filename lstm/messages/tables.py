@@ -1,5 +1,341 @@
-"""Messages about a table or text that can't be read as the spec says."""
+"""Messages about a file, and about a table that can't be read as the spec says."""
 
 from lstm.messages.entry import Entry
 
-ENTRIES: dict[str, Entry] = {}
+FILES = {
+    "no-such-file": Entry("does not exist", "check the path{near:?, did you mean *?}", {"near": "load.csv"}),
+    "not-a-file": Entry("is not a file", "give the path of {wanted}", {"wanted": "a CSV or Parquet file"}),
+    "name-not-utf-8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
+    "no-permission-to-read": Entry("can't be read: permission denied", "change the permissions of the file"),
+    "not-utf-8": Entry("is not UTF-8", "save the file as UTF-8"),
+    "table-unreadable": Entry(
+        "can't be read as {kind}: {why}",
+        "check that the file is whole and is {kind}, or save it again",
+        {"kind": "Parquet", "why": "Parquet magic bytes not found in footer"},
+    ),
+    "old-line-ends": Entry(
+        "can't be read as CSV: {why}",
+        "save the file with the line ends of Unix or Windows",
+        {"why": "new-line character seen in unquoted field"},
+    ),
+    "empty-table": Entry("is empty", "give a CSV whose first line names its columns"),
+    "nul-bytes-in-table": Entry(
+        "has NUL bytes, so it is not a CSV", "save the table as CSV in UTF-8, or give a Parquet file a name in .parquet"
+    ),
+    "no-rows": Entry("has a header but no rows", "add rows below the header"),
+    "first-line-too-long": Entry(
+        "is longer than {limit:,} bytes", "give a CSV whose first line names its columns", {"limit": 1_048_576}
+    ),
+    "line-too-long": Entry(
+        "has a line of a megabyte or more", "close the quote that is open in that line, or shorten the line"
+    ),
+    "line-break-in-quotes": Entry(
+        "has text in quotes that goes over several lines", "close the quote, or remove the line breaks from the text"
+    ),
+    "too-many-or-few-fields": Entry(
+        "has {found} fields, but the header has {wanted}",
+        "give each line as many fields as the header, and put a field that contains the delimiter in quotes",
+        {"found": 3, "wanted": 2},
+    ),
+    "too-many-values": Entry(
+        "has {rows:,} rows of {columns:,} columns to read, but at most {limit:,} values are read",
+        "give fewer rows or columns",
+        {"rows": 60_000_000, "columns": 2, "limit": 100_000_000},
+    ),
+}
+
+COLUMNS = {
+    "column-occurs-twice": Entry(
+        "column {column!q} occurs twice in the header", "give the columns different names", {"column": "load"}
+    ),
+    "column-not-in-file": Entry(
+        "has no column {column!q}{near:?, did you mean *?} (columns: {columns!q}{further:? and * more})",
+        "name a column of the file",
+        {"column": "laod", "near": "load", "columns": ["day", "load"], "further": None},
+    ),
+    "column-without-numbers": Entry(
+        "column {column!q} has the type {type}, but must have numbers",
+        "save the column as numbers, or name another column",
+        {"column": "load", "type": "string"},
+    ),
+    "not-a-number": Entry(
+        "column {column!q}: {value!q} is not a number",
+        "write numbers as in 3.14, and leave the cell empty if a number is missing",
+        {"column": "load", "value": "1,5"},
+    ),
+    "values-too-large": Entry(
+        "the values of column {column!q} are too large beside those of the training part (or, with data.scaling: "
+        "none, for float32)",
+        "rescale the column",
+        {"column": "load"},
+    ),
+    "values-too-large-to-average": Entry(
+        "the values of column {column!q} are too large to be averaged", "rescale the column", {"column": "load"}
+    ),
+    "number-too-large": Entry(
+        "column {column!q}: {value} is infinite or too large",
+        "leave the cell empty if the number is missing",
+        {"column": "load", "value": "1e+308"},
+    ),
+}
+
+TIMES = {
+    "time-missing": Entry("column {column!q} has no time in this row", "give each row a time", {"column": "day"}),
+    "not-a-time": Entry(
+        "column {column!q}: {value!q} is not a time",
+        "write times as in 2016-07-01 or 2016-07-01 13:00:00",
+        {"column": "day", "value": "2016-02-30"},
+    ),
+    "times-with-fractions": Entry(
+        "time column {column!q} has fractions", "use ISO 8601 times or whole numbers", {"column": "day"}
+    ),
+    "day-or-month-first": Entry(
+        "time column {column!q}: {value!q} could be a day and month or a month and day",
+        "write times as in 2016-07-01",
+        {"column": "day", "value": "01/02/2016"},
+    ),
+    "times-unreadable": Entry(
+        "time column {column!q} can't be read: {why}",
+        "write times as in 2016-07-01 or 2016-07-01 13:00:00, or as whole numbers",
+        {"column": "day", "why": "'utf-8' codec can't decode byte 0xe9"},
+    ),
+    "time-occurs-repeatedly": Entry(
+        "time {time} occurs {count} times in column {column!q}",
+        "keep one row per time (a file with several series must become one file per series), or give data.step to "
+        "average rows",
+        {"column": "day", "time": "2016-10-30 02:00:00", "count": 2},
+    ),
+    "times-irregular": Entry(
+        "the times are irregular: between {shortest} and {longest} apart",
+        "give data.step (such as 1h) to average rows into steps",
+        {"shortest": "0 days 00:01:00", "longest": "0 days 03:53:59"},
+    ),
+    "numbers-irregular": Entry(
+        "the numbers in time column {column!q} are irregular", "use one row per step", {"column": "day"}
+    ),
+    "numbers-are-no-times": Entry(
+        "needs times, but column {column!q} of {file} has whole numbers",
+        "remove the field, or name a column with times in data.time",
+        {"column": "day", "file": "load.csv"},
+    ),
+    "only-one-row": Entry("has one row, but a time series needs more", "give more rows"),
+    "not-a-step": Entry("{step!q} is not a step", "write it as in 15min, 1h, 1D, 7D or MS", {"step": "soon"}),
+    "no-step-ends": Entry(
+        "no step of {step} ends within the times of {file}, from {first} to {last}",
+        "give a shorter step",
+        {"step": "100YE", "file": "load.csv", "first": "2016-01-01 00:00:00", "last": "2016-01-12 00:00:00"},
+    ),
+    "steps-do-not-fit": Entry(
+        "steps of {step} do not fit the times: {why}",
+        "correct the times, or give another data.step",
+        {"step": "1h", "why": "Out of bounds nanosecond timestamp"},
+    ),
+    "steps-make-too-many-rows": Entry(
+        "steps of {step} would make {steps:,} rows of {rows:,}",
+        "correct the times, or give another data.step",
+        {"step": "1s", "steps": 251_919_158_401, "rows": 3},
+    ),
+    "steps-missing": Entry(
+        "{count} of {steps} steps of {step} are missing, first {first}",
+        "say what to do with data.missing: interpolate, forward_fill or skip",
+        {"count": 2, "steps": 5, "step": "1D", "first": "2016-01-03 00:00:00"},
+    ),
+}
+
+SEQUENCES = {
+    "id-or-label-missing": Entry(
+        "column {column!q} has no {role} in this row (an empty cell, NA, null and the like are missing)",
+        "give each row one",
+        {"column": "patient", "role": "id"},
+    ),
+    "id-or-label-with-fractions": Entry(
+        "column {column!q} has fractions",
+        "give text or whole numbers as {role}",
+        {"column": "patient", "role": "id"},
+    ),
+    "id-or-label-without-text": Entry(
+        "column {column!q} has the type {type}",
+        "give text or whole numbers as {role}",
+        {"column": "patient", "role": "id", "type": "list<item: int64>"},
+    ),
+    "time-twice-in-sequence": Entry(
+        "time {time} occurs twice in the sequence {sequence!q} (column {column!q})",
+        "keep one row per time, or give each sequence its own id",
+        {"column": "step", "time": "1", "sequence": "p17"},
+    ),
+    "labels-differ": Entry(
+        "the label is {label!q}, but the sequence {sequence!q} has the label {other!q} in other rows",
+        "give all rows of a sequence the same label",
+        {"sequence": "p17", "label": "ill", "other": "well"},
+    ),
+    "value-missing": Entry(
+        "column {column!q} has no value in this row",
+        "say what to do with data.missing: zero or forward_fill",
+        {"column": "pulse"},
+    ),
+    "no-value-to-repeat": Entry(
+        "column {column!q} has no value in this row, and none before it in its sequence to repeat",
+        "fill in the value, or use data.missing: zero",
+        {"column": "pulse"},
+    ),
+    "class-without-training": Entry(
+        "none of the {count} sequences of class {label!q} would be left for training",
+        "make validation and test smaller, or give more sequences of that class in {file}",
+        {"label": "ill", "count": 5, "file": "beats.csv"},
+    ),
+    "too-many-classes": Entry(
+        "column {column!q} has {count:,} classes, but at most {limit:,} are allowed",
+        "name a column with fewer classes as the label",
+        {"column": "patient", "count": 1_200, "limit": 1_000},
+    ),
+    "only-one-class": Entry(
+        "column {column!q} has only one class: all {count:,} sequences are {label!q}",
+        "give sequences of at least two classes",
+        {"column": "state", "count": 300, "label": "well"},
+    ),
+    "class-too-small": Entry(
+        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
+        "at least",
+        "give more sequences, or leave the class out",
+        {"column": "state", "label": "ill", "count": 1, "least": 3},
+    ),
+    "classes-too-small": Entry(
+        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
+        "at least, and {others:,} more of {classes:,} classes have too few",
+        "give more sequences, or leave such classes out",
+        {"column": "state", "label": "ill", "count": 1, "least": 3, "others": 1, "classes": 4},
+    ),
+}
+
+SERIES = {
+    "values-missing": Entry(
+        "{count} steps have missing values, the first in column {column!q} at {first}",
+        "say what to do with data.missing: interpolate, forward_fill or skip",
+        {"count": 2, "column": "load", "first": "2016-01-03 00:00:00"},
+    ),
+    "column-empty": Entry(
+        "column {column!q} has no value at all, but a time series needs values",
+        "fill in the column, or name another one",
+        {"column": "load"},
+    ),
+    "target-constant": Entry(
+        "column {column!q} is constant ({value:g}) over the training part, so there is nothing to learn",
+        "name another target, or give another data.split",
+        {"column": "load", "value": 5},
+    ),
+    "split-leaves-no-training": Entry(
+        "validation and test ask for {wanted:,} rows, but {file} has {rows:,}",
+        "leave some rows for training",
+        {"wanted": 120, "rows": 100, "file": "load.csv"},
+    ),
+    "split-beyond-file": Entry(
+        "asks for {wanted:,} rows, but {file} has {rows:,}",
+        "ask for fewer rows",
+        {"wanted": 110, "rows": 100, "file": "load.csv"},
+    ),
+    "split-out-of-order": Entry(
+        "train, validation and test must follow each other, but they would be rows {train:,} to {validation:,} to "
+        "{test:,} to {end:,}",
+        "give the parts in this order, each with at least one row",
+        {"train": 0, "validation": 90, "test": 70, "end": 100},
+    ),
+    "split-needs-times": Entry(
+        "{value!q} is a time, but the rows have no times", "use shares or row counts", {"value": "2020-02-01"}
+    ),
+    "split-not-a-time": Entry("{value!q} is not a time", "write the time as in 1996-01-01", {"value": "soon"}),
+    "split-outside-data": Entry(
+        "{value!q} is outside the data, which go from {first} to {last}",
+        "give a time between these",
+        {"value": "2030-01-01", "first": "2020-01-01 00:00:00", "last": "2020-04-09 00:00:00"},
+    ),
+    "no-window-to-train-on": Entry(
+        "the {part} part has {rows:,} rows (of {all:,}), in which no window of lookback + horizon = {steps} "
+        "fits{missing:? without a gap}",
+        "use more data, another split, or a shorter lookback or horizon",
+        {"part": "train", "rows": 60, "all": 100, "steps": 93, "missing": None},
+    ),
+    "no-window-to-judge": Entry(
+        "the {part} part has {rows:,} rows (of {all:,}), in which no window of horizon = {horizon}, after lookback = "
+        "{lookback} steps of history, fits{missing:? without a gap}",
+        "use more data, another split, or a shorter lookback or horizon",
+        {"part": "test", "rows": 10, "all": 100, "horizon": 11, "lookback": 5, "missing": "skip"},
+    ),
+}
+
+APART = "write each series into a file of its own, or give each series a column of its own"
+
+DRAFTS = {
+    "spec-instead-of-data": Entry(
+        "is a spec, not data", "give a CSV or Parquet file (sweep plan {file} checks a spec)", {"file": "sweep.yaml"}
+    ),
+    "no-column-with-own-name": Entry("no column has a name of its own", "name the columns in the first line"),
+    "numbers-instead-of-names": Entry("has only numbers", "name the columns in the first line, as in time,value"),
+    "too-few-rows": Entry(
+        "has {rows} rows, too few for a window to train on and one to judge",
+        "give {least} rows or more, and better some hundreds",
+        {"rows": 5, "least": 20},
+    ),
+    "no-column-to-forecast": Entry(
+        "has no column to forecast: {column!q} is left out ({why})",
+        "add a column of numbers that change",
+        {"column": "load", "why": "always the same value"},
+    ),
+    "no-column-of-numbers": Entry(
+        "has no column of numbers to forecast (columns: {columns!q}{further:? and * more})",
+        "add a column of numbers",
+        {"columns": ["day", "name"], "further": None},
+    ),
+    "texts-among-numbers": Entry(
+        "column {column!q}: {value!q} is not a number ({count} values of the column are not)",
+        "write numbers as in 3.14, and leave the cell empty if a number is missing",
+        {"column": "load", "value": "1,5", "count": 300},
+    ),
+    "several-series-of-times": Entry(
+        "has {series} series, one for each value of {columns!q}: time {time} occurs {count} times",
+        APART,
+        {"series": 2, "columns": ["shop"], "time": "2024-01-01", "count": 2},
+    ),
+    "several-series-of-numbers": Entry(
+        "has {series} series, one for each value of {columns!q}: the numbers in column {column!q} repeat for each",
+        APART,
+        {"series": 10, "columns": ["code"], "column": "year"},
+    ),
+    "several-series-that-begin-anew": Entry(
+        "has {series} series, one for each value of {columns!q}: the numbers in column {column!q} begin anew for each",
+        APART + ", or give each an id and a label (the task classify tells such sequences apart)",
+        {"series": 6, "columns": ["store", "item"], "column": "period"},
+    ),
+    "several-ids-or-labels": Entry(
+        "can be read as labelled sequences in several ways, by these columns for id and label: {ways}",
+        "remove the columns that are not meant, or write the spec by hand, as in task: classify, data: {{path: {file}, "
+        "id: {id}, {time:?time: *, }columns: [{columns}], label: {label}, split: {{validation: 0.2, test: 0.2}}}}",
+        {
+            "ways": [["run", "kind"], ["run", "hand"]],
+            "file": "runs.csv",
+            "id": "run",
+            "time": "step",
+            "columns": ["x", "y"],
+            "label": "kind",
+        },
+    ),
+    "ids-or-labels-missing": Entry(
+        "column {column!q} has no {role} in this row ({count:,} rows lack it), but the task classify, with id {id!q} "
+        "and label {label!q}, needs one in each row",
+        "write another word (an empty cell, NA, null and the like are missing)",
+        {"column": "kind", "role": "label", "count": 12, "id": "run", "label": "kind"},
+    ),
+    "no-column-to-classify-by": Entry(
+        "has no column of numbers that changes within the sequences of column {id!q}, by which their classes could be "
+        "told (left out: {left_out})",
+        "add a column of numbers that change from step to step",
+        {"id": "run", "left_out": ["weight: one value in each sequence", "note: no numbers"]},
+    ),
+    "steps-in-another-order": Entry(
+        "column {column!q} orders the steps of a sequence by its name, but the rows are in another order, and "
+        "data.time takes no fractions",
+        "sort the rows, or write whole numbers",
+        {"column": "timestamp"},
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SEQUENCES, **SERIES, **DRAFTS}

@@ -209,7 +209,7 @@ SPECS = {
     "a Parquet file": (b"PAR1" + bytes(range(256)), "is not UTF-8 text"),
     "a megabyte and more": ("#" * 2**20 + "\n", "a spec has 1,048,576 at most"),
     "the data": ("day,load\n2020-01-01,1\n", "must be a mapping"),
-    "a path that turns a terminal": ('name: x\ndata: {path: "\\u202e\\u2028x", ' + DATA[22:], "no such file"),
+    "a path that turns a terminal": ('name: x\ndata: {path: "\\u202e\\u2028x", ' + DATA[22:], "does not exist"),
 }  # fmt: skip
 
 
@@ -281,8 +281,8 @@ def test_the_same_data_in_another_form(form, folder, tiny, answered, trained, pl
 # The file's bytes, made of the tiny one's text, and what `plan` tells about it.
 FILES = {
     "UTF-16": (lambda t: t.encode("utf-16"), "is not UTF-8"),
-    "UTF-16 without a mark": (lambda t: t.encode("utf-16-le"), "holds NUL bytes"),
-    "old Mac": (lambda t: t.replace("\n", "\r").encode(), "save it with the line ends of Unix or Windows"),
+    "UTF-16 without a mark": (lambda t: t.encode("utf-16-le"), "has NUL bytes"),
+    "old Mac": (lambda t: t.replace("\n", "\r").encode(), "the line ends of Unix or Windows"),
     "one column": (lambda t: re.sub(".*,", "", t).encode(), "has no column 'day'"),
     "one row": (lambda t: t[: t.index("\n", 9) + 1].encode(), "has one row"),
     "packed": (lambda t: gzip.compress(t.encode()), "tiny.csv:1: "),
@@ -293,13 +293,13 @@ FILES = {
     "a quote without an end": (lambda t: t.encode() + b'2020-12-01,"' + b"x\n" * 2**20, "over several lines"),
     "a number of many digits": (lambda t: t.replace(",50.000", "," + "9" * 400, 1).encode(), "inf is infinite or too"),
     "1e400": (lambda t: t.replace(",50.000", ",1e400", 1).encode(), "inf is infinite or too large"),
-    "escapes for a terminal": (lambda t: t.replace("load", "\x1b[2J").encode(), r"(columns: day, \x1b[2J)"),
+    "escapes for a terminal": (lambda t: t.replace("load", "\x1b[2J").encode(), r"(columns: 'day', '\x1b[2J')"),
     "long names": (lambda t: t.replace("load", "x" * 9999).encode(), "..."),
     "a mark twice": (lambda t: b"\xef\xbb\xbf" * 2 + t.encode(), r"did you mean \ufeffday?"),
     "two kinds": (lambda t: t.replace(",50.000", ",true", 1).encode(), "'true' is not a number"),
     "two zones": (lambda t: re.sub("(2020-0[1-6]-..)", r"\1T00:00+05:30", t).encode(), "the times are irregular"),
     "centuries apart": (lambda t: t.encode() + b"9999-12-31,1\n", "steps of 1D would make"),
-    "all the same time": (lambda t: re.sub("2020-..-..", "2020-01-01", t).encode(), "stands there 300 times"),
+    "all the same time": (lambda t: re.sub("2020-..-..", "2020-01-01", t).encode(), "occurs 300 times"),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Files that a test writes, and what is read from them; a small case of each task."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,11 +109,11 @@ def reads(tmp_path, shared_config):
 
 @pytest.fixture
 def refuses(reads, tmp_path):
-    """The error of a file, its folder left out."""
+    """What is wrong with a file, its folder left out of the places."""
 
     def refuse(content, name="a.csv", **settings):
         with pytest.raises(BadInput) as error:
             reads(content, name, **settings)
-        return str(error.value).replace(f"{tmp_path}/", "")
+        return [replace(each, place=each.place.replace(f"{tmp_path}/", "")) for each in error.value.faults]
 
     return refuse

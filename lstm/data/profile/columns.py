@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.data.tables import reader
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 Kind = Literal["time", "number", "other"]
 
@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
         BadInput: there is no such file, or no column with a name and a value.
     """
     if path.suffix.lower() in {".yaml", ".yml"}:
-        raise BadInput(f"{path}: is a spec, not data; give a CSV or Parquet file (sweep plan {path} checks a spec)")
+        raise refused("spec-instead-of-data", at=path, file=str(path))
     names = reader.header(path)
     counts = Counter(names)
     usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
@@ -41,9 +41,9 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
     if len(usable) < len(names):
         notes.append(f"{len(names) - len(usable)} columns were left out: their names are empty or stand there twice")
     if not usable:
-        raise BadInput(f"{path}:1: no column has a name of its own; the first line names the columns")
+        raise refused("no-column-with-own-name", at=f"{path}:1")
     if not reader.is_parquet(path) and all(is_number(name) for name in usable):
-        raise BadInput(f"{path}:1: holds only numbers; the first line must name the columns, as in time,value")
+        raise refused("numbers-instead-of-names", at=f"{path}:1")
     raw = reader.read(path, usable)
     return pa.table({name: _typed(raw.column(name)) for name in usable}), notes
 

@@ -10,7 +10,8 @@ from lstm.data.profile import roles, sequences
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.sequences import Grouping
 from lstm.data.tables import reader
-from lstm.records.errors import BadInput
+from lstm.messages.entry import quoted
+from lstm.records.errors import refused
 
 STEPS = (*roles.TIMES, "step", "frame", "row", "position", "seconds", "elapsed", "tick", "index", "timestep")
 MOST_COLUMNS = 64  # inputs to start with
@@ -62,11 +63,8 @@ def profile(file: GivenFile) -> Labelled:
         else:
             able.append(column.name)
     if not able:
-        told = "; ".join(f"{reader.shown(name)}: {reason}" for name, reason in [*left_out.items()][:MOST_TOLD])
-        raise BadInput(
-            f"{file.path}: has no column of numbers that changes within the sequences of column "
-            f"{reader.quoted(way.id)}, by which their classes could be told ({told})"
-        )
+        reasons = [f"{reader.shown(name)}: {reason}" for name, reason in [*left_out.items()][:MOST_TOLD]]
+        raise refused("no-column-to-classify-by", at=file.path, id=way.id, left_out=reasons)
     labels = raw.column(way.labels[0]).take(pa.array(sequences.firsts(codes))).cast(pa.string())
     names, counts = np.unique(labels.to_pandas().to_numpy(dtype=str), return_counts=True)
     classes = dict(zip(names.tolist(), counts.tolist(), strict=True))
@@ -84,21 +82,19 @@ def _only(file: GivenFile) -> Grouping:
     ways = file.groupings
     if len(ways) == 1 and len(ways[0].labels) == 1:
         return ways[0]
-    told = "; ".join(
-        f"id {reader.quoted(way.id)} with label {' or '.join(map(reader.quoted, way.labels))}" for way in ways
-    )
     first = ways[0]
     time, _, idle = _order(file, first, sequences.codes_of(file.raw.column(first.id))[0])
     taken = {first.id, *first.labels, *first.times, time, *idle}
     columns = [c.name for c in file.columns if c.kind == "number" and c.name not in taken][:3] or ["…"]
-    ordered = f"time: {time}, " if time else ""
-    example = (
-        f"task: classify, data: {{path: {file.path.name}, id: {first.id}, {ordered}columns: [{', '.join(columns)}], "
-        f"label: {first.labels[0]}, split: {{validation: 0.2, test: 0.2}}}}"
-    )
-    raise BadInput(
-        f"{file.path}: can be read as labelled sequences in several ways: {told}; drop the columns that are not meant, "
-        f"or write the spec by hand, as in {example}"
+    raise refused(
+        "several-ids-or-labels",
+        at=file.path,
+        ways=[[reader.shown(way.id), reader.shown(label)] for way in ways for label in way.labels],
+        file=file.path.name,
+        id=first.id,
+        time=time,
+        columns=columns,
+        label=first.labels[0],
     )
 
 
@@ -108,15 +104,11 @@ def _check_whole(file: GivenFile, way: Grouping) -> None:
     Raises:
         BadInput: one has none; with its place.
     """
-    for name, what in ((way.id, "id"), (way.labels[0], "label")):
+    for name, role in ((way.id, "id"), (way.labels[0], "label")):
         column = next(column for column in file.columns if column.name == name)
         if column.missing:
-            raise BadInput(
-                f"{column.first_missing}: column {reader.quoted(name)} has no {what} there ({column.missing:,} rows "
-                f"lack it); for the task classify, with id {reader.quoted(way.id)} and label "
-                f"{reader.quoted(way.labels[0])}, every row needs one: empty, NA, null and the like count as none, so "
-                "write another word"
-            )
+            values = {"column": name, "role": role, "count": column.missing, "id": way.id, "label": way.labels[0]}
+            raise refused("ids-or-labels-missing", at=column.first_missing, **values)
 
 
 def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | None, str, dict[str, str]]:
@@ -127,7 +119,7 @@ def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | Non
     """
     if way.times:
         first = min(way.times, key=_rank)
-        beside = {name: f"a time beside {reader.quoted(first)}" for name in way.times if name != first}
+        beside = {name: f"a time beside {quoted(first)}" for name in way.times if name != first}
         return first, "orders the steps of a sequence", beside
     taken = {way.id, *way.labels}
     able = [c.name for c in file.columns if c.kind == "number" and not c.missing and c.name not in taken]
@@ -141,10 +133,7 @@ def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | Non
         return time, "orders the steps of a sequence", idle
     for name in orders:
         if not _rises(reader.float64(raw.column(name)), codes):
-            raise BadInput(
-                f"{file.path}: column {reader.quoted(name)} orders the steps of a sequence by its name, the rows stand "
-                "in another order, and data.time takes no fractions; sort the rows, or write whole numbers"
-            )
+            raise refused("steps-in-another-order", at=file.path, column=name)
         idle[name] = "the rows stand in its order; data.time takes no fractions"
     return None, "no column counts the steps; rows are taken in their order", idle
 

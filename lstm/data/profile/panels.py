@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,12 @@ import pyarrow as pa
 
 from lstm.data.profile import sequences
 from lstm.data.profile.columns import is_text, shown
-from lstm.data.tables import reader
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 FULL = 0.9  # of a panel: so much of its series times its times is there
 LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # of what a calendar is divided into
 MOST_TOGETHER = 3  # columns that tell series apart only together
 MOST_TRIED = 5  # columns of which that is tried
-MEND = "write one series into a file of its own, or give each series its column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,9 @@ class Apart:
     count: int
 
     @property
-    def told(self) -> str:
+    def values(self) -> dict[str, Any]:
         """The same for a message."""
-        names = " and ".join(map(reader.quoted, self.columns))
-        return f"{self.count} series, told apart by column{'s' * (len(self.columns) > 1)} {names}"
+        return {"series": self.count, "columns": list(self.columns)}
 
     @property
     def in_blocks(self) -> bool:
@@ -42,17 +40,14 @@ class Apart:
 
 
 def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> None:
-    """Raises BadInput where a time stands there twice, naming the columns that tell the series apart."""
+    """Raises BadInput where a time occurs twice, naming the columns that tell the series apart."""
     if not index.has_duplicates:
         return
     first = index[index.duplicated()][0]
-    often = f"time {shown(first)} stands there {int((index == first).sum())} times"
+    often = {"time": shown(first), "count": int((index == first).sum())}
     if apart := _single(raw, index, time, texts_only=False) or _together(raw, index, time):
-        raise BadInput(f"{path}: holds {apart.told}: {often}; {MEND}")
-    raise BadInput(
-        f"{path}: {often} in column {reader.quoted(time)}; keep one row per time (a file that holds several series "
-        "needs one file each), or write a spec with data.step to average rows"
-    )
+        raise refused("several-series-of-times", at=path, **apart.values, **often)
+    raise refused("time-occurs-repeatedly", at=path, column=time, **often)
 
 
 def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
@@ -60,7 +55,7 @@ def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
     index = pd.Index(raw.column(time).to_pandas())
     found = _single(raw, index, time, texts_only=True) or _numbered(raw, index, time) or _together(raw, index, time)
     if found:
-        raise BadInput(f"{path}: holds {found.told}: the numbers in {reader.quoted(time)} repeat for each; {MEND}")
+        raise refused("several-series-of-numbers", at=path, **found.values, column=time)
 
 
 def refuse_anew(path: Path, raw: pa.Table) -> None:
@@ -75,10 +70,7 @@ def refuse_anew(path: Path, raw: pa.Table) -> None:
             continue  # numbers under a name that is not English may be months and their days
         for each in counters:
             if each not in apart.columns and sequences.begin_anew(raw.column(each), apart.codes):
-                raise BadInput(
-                    f"{path}: holds {apart.told}: the numbers in {reader.quoted(each)} begin anew for each; {MEND} "
-                    "(sequences that are to be told apart, by the task classify, need one id and a label each)"
-                )
+                raise refused("several-series-that-begin-anew", at=path, **apart.values, column=each)
 
 
 def _single(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> Apart | None:

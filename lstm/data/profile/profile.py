@@ -13,7 +13,7 @@ from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.seasons import Season
 from lstm.data.tables import regular
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 MIN_ROWS = 20  # below, no split leaves windows worth training on
 STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}
@@ -66,10 +66,7 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
     if index is not None and time is not None:
         panels.refuse_several(path, raw, index, time)
     if raw.num_rows < MIN_ROWS:
-        raise BadInput(
-            f"{path}: has {raw.num_rows} rows, too few for a window to train on and one to judge; give {MIN_ROWS} "
-            "or more, and better some hundreds"
-        )
+        raise refused("too-few-rows", at=path, rows=raw.num_rows, least=MIN_ROWS)
     role = roles.assign(path, raw, [c.name for c in described if c.kind == "number" and c.name != time])
     step, given = _step(index, notes)
     source = regular.read(_config(time, role, step if given else None), path)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from lstm.data.profile import panels
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.tables import reader, regular
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault
 
 LATEST = 0.1  # a covariate that begins later would cost the steps before
 UNIX_TIME = 100_000_000  # whole numbers from here on may be seconds since 1970
@@ -135,11 +135,11 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
     return ""
 
 
-def no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapping[str, str]) -> str:
+def no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapping[str, str]) -> Fault:
     """That no column can be forecast, and why the nearest can't."""
     if numbers:
         name = numbers[-1]
-        return f"{path}: has no column to forecast: {reader.quoted(name)} is left out ({left_out[name]})"
+        return fault("no-column-to-forecast", at=path, column=name, why=left_out[name])
     for name in raw.column_names:
         values = raw.column(name)
         if not is_text(values.type):
@@ -148,9 +148,6 @@ def no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mappi
         wrong = [i for i, text in enumerate(texts) if text is not None and not is_number(text)]
         alike = sum(text is not None and is_number(text.replace(",", ".", 1)) for text in texts)
         if wrong and alike > len(texts) / 2:
-            mend = "numbers are written as in 3.14; leave a missing one empty"
-            return (
-                f"{reader.place(path, wrong[0])}: column {reader.quoted(name)}: {texts[wrong[0]][:40]!r} is not a "
-                f"number ({len(wrong)} values are none); {mend}"
-            )
-    return f"{path}: has no column of numbers to forecast (columns: {reader.listed(raw.column_names)})"
+            where, first = reader.place(path, wrong[0]), texts[wrong[0]]
+            return fault("texts-among-numbers", at=where, column=name, value=first, count=len(wrong))
+    return fault("no-column-of-numbers", at=path, **reader.listed(raw.column_names))

@@ -37,7 +37,7 @@ def read(path: Path, time: str | None, columns: Sequence[str]) -> Long | None:
     something is wrong with them, which is told best by who sees all of it.
 
     Raises:
-        BadInput: a column is absent or stands there twice, or there are too many rows.
+        BadInput: a column is absent or occurs twice, or there are too many rows.
     """
     try:
         if path.stat().st_size <= reader.LONG:

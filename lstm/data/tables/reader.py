@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from lstm.records.errors import BadInput, did_you_mean
+from lstm.messages.entry import LONGEST_SHOWN
+from lstm.messages.entry import quoted as quoted  # noqa: PLC0414 # for drafts
+from lstm.records.errors import BadInput, fault, nearest, refused
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
 MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
@@ -21,8 +23,8 @@ LONGEST_HEADER = 2**20  # bytes
 LONG = 100_000_000  # bytes
 BLOCK = 100_000  # rows
 TEXT = 2**18  # bytes of a CSV at once; pyarrow reads on into some dozens of them
-LONGEST_SHOWN = 60  # characters of a name or a value in a message
 LARGEST = 1e300  # beyond it sums of float64 overflow
+MOST_LISTED = 12  # of a file's columns, in a message
 
 
 def header(path: Path) -> list[str]:
@@ -39,32 +41,30 @@ def header(path: Path) -> list[str]:
         with path.open("rb") as lines:
             line = lines.readline(LONGEST_HEADER)
         if len(line) == LONGEST_HEADER:
-            raise BadInput(
-                f"{path}:1: is longer than {LONGEST_HEADER:,} bytes; the first line of a CSV names its columns"
-            )
+            raise refused("first-line-too-long", at=f"{path}:1", limit=LONGEST_HEADER)
         text = line.decode("utf-8-sig")
         if text.strip() and "\0" not in text:
             return [name.strip() for name in next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter(text)))]
     except PermissionError:
-        raise BadInput(f"{path}: may not be read; check its permissions") from None
+        raise refused("no-permission-to-read", at=path) from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path}:1: is not UTF-8; save the file as UTF-8 CSV") from None
+        raise refused("not-utf-8", at=f"{path}:1") from None
     except csv.Error as error:
-        ends = "; save it with the line ends of Unix or Windows" if "\r" in text.rstrip("\r\n") else ""
-        raise BadInput(f"{path}:1: can't be read as CSV: {first_line(error)}{ends}") from None
+        if "\r" in text.rstrip("\r\n"):
+            raise refused("old-line-ends", at=f"{path}:1", why=first_line(error)) from None
+        raise refused("table-unreadable", at=f"{path}:1", kind="CSV", why=first_line(error)) from None
     except (pa.ArrowException, OSError) as error:
-        kind = "Parquet" if is_parquet(path) else "CSV"
-        raise BadInput(f"{path}: can't be read as {kind}: {first_line(error)}") from None
+        raise refused("table-unreadable", at=path, kind=_kind(path), why=first_line(error)) from None
     if not text.strip():
-        raise BadInput(f"{path}:1: is empty; the first line of a CSV names its columns")
-    raise BadInput(f"{path}:1: holds NUL bytes; it is not a CSV (a Parquet file ends in .parquet)")
+        raise refused("empty-table", at=f"{path}:1")
+    raise refused("nul-bytes-in-table", at=f"{path}:1")
 
 
 def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), texts: Sequence[str] = ()) -> pa.Table:
     """The wanted columns with the types that their values suggest; of a CSV, `numbers` and `texts` as these alone.
 
     Raises:
-        BadInput: a column is absent or stands there twice, a line or a number can't be read, or there are no rows.
+        BadInput: a column is absent or occurs twice, a line or a number can't be read, or there are no rows.
     """
     names = header(path)
     _check_columns(path, names, wanted)
@@ -76,9 +76,9 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), text
             types = dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(texts, pa.string())
             columns = _read_csv(path, names, list(wanted), types)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{path}: can't be read: {first_line(error)}") from None
+        raise refused("table-unreadable", at=path, kind=_kind(path), why=first_line(error)) from None
     if columns.num_rows == 0:
-        raise BadInput(f"{path}: has a header but no rows")
+        raise refused("no-rows", at=path)
     _check_size(path, columns.num_rows, len(wanted))
     return columns
 
@@ -87,7 +87,7 @@ def blocks(path: Path, wanted: Sequence[str], *, numbers: Sequence[str]) -> Iter
     """The same, some rows at a time; of a CSV, `numbers` as these and others as the first rows suggest.
 
     Raises:
-        BadInput: a column is absent or stands there twice, or there are too many rows.
+        BadInput: a column is absent or occurs twice, or there are too many rows.
         pa.ArrowException: a line or a value can't be read.
     """
     names = header(path)
@@ -124,10 +124,8 @@ def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
             faults.append((int(too_large[0]), index))
     if faults:
         row, column = min(faults)
-        raise BadInput(
-            f"{place(path, row)}: column {quoted(names[column])}: {values[row, column]:g} is infinite or too "
-            "large; leave it empty if missing"
-        )
+        value = f"{values[row, column]:g}"  # a text: JSON knows no infinity
+        raise refused("number-too-large", at=place(path, row), column=names[column], value=value)
     return values
 
 
@@ -155,11 +153,11 @@ def check(path: Path, wanted: str) -> None:
         BadInput: there is none; with the nearest name.
     """
     if any("\ud800" <= c <= "\udfff" for c in str(path.absolute())):
-        raise BadInput(f"{shown(str(path), 300)}: holds bytes that are no UTF-8, in its name or a folder's; rename it")
+        raise refused("name-not-utf-8", at=shown(str(path), 300))
     if not path.exists():
-        raise BadInput(f"{shown(str(path), 300)}: no such file{did_you_mean(path.name, _siblings(path), shown)}")
+        raise refused("no-such-file", at=shown(str(path), 300), near=nearest(path.name, _siblings(path), shown))
     if not path.is_file():
-        raise BadInput(f"{path}: is not a file; data.path names {wanted}")
+        raise refused("not-a-file", at=path, wanted=wanted)
 
 
 def is_parquet(path: Path) -> bool:
@@ -173,19 +171,14 @@ def delimiter(header: str) -> str:
     return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
 
 
-def quoted(text: str, length: int = LONGEST_SHOWN) -> str:
-    """A name or a value out of a file, for a message: in quotes, on one line, cut where it is long."""
-    return repr(text if len(text) <= length else f"{text[: length - 3]}...")
-
-
 def shown(text: str, length: int = LONGEST_SHOWN) -> str:
-    """The same without quotes."""
+    """The same as `quoted`, without quotes."""
     return quoted(text, length)[1:-1]
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first of a file's columns, for a message."""
-    return ", ".join(map(shown, names[:12])) + (", …" if len(names) > 12 else "")
+def listed(names: Sequence[str]) -> dict[str, Any]:
+    """The first of a file's columns, and how many there are besides, as a message's values."""
+    return {"columns": list(names[:MOST_LISTED]), "further": max(len(names) - MOST_LISTED, 0) or None}
 
 
 def first_line(error: BaseException) -> str:
@@ -197,24 +190,25 @@ def _siblings(path: Path) -> list[str]:
     return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
 
 
+def _kind(path: Path) -> str:
+    return "Parquet" if is_parquet(path) else "CSV"
+
+
 def _check_size(path: Path, rows: int, columns: int) -> None:
     if rows * columns > MOST_VALUES:
-        raise BadInput(
-            f"{path}: has {rows:,} rows of {columns} columns that are wanted; {MOST_VALUES:,} values are the most that "
-            "are read, so give fewer rows or columns"
-        )
+        raise refused("too-many-values", at=path, rows=rows, columns=columns, limit=MOST_VALUES)
 
 
 def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
     counts = Counter(names)
     if repeated := sorted(name for name in set(wanted) if counts[name] > 1):
-        raise BadInput(f"{path}:1: column {quoted(repeated[0])} stands in the header twice; name columns differently")
-    faults = []
-    for name in wanted:
-        if name not in names:
-            hint = did_you_mean(name, names, shown)
-            faults.append(f"{path}: has no column {quoted(name)}{hint} (columns: {listed(names)})")
-    if faults:
+        raise refused("column-occurs-twice", at=f"{path}:1", column=repeated[0])
+    if absent := [name for name in wanted if name not in names]:
+        there = listed(names)
+        faults = (
+            fault("column-not-in-file", at=path, column=name, near=nearest(name, names, shown), **there)
+            for name in absent
+        )
         raise BadInput(*faults)
 
 
@@ -239,7 +233,7 @@ def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, 
         try:
             return convert(types | texts, threads=False)
         except pa.ArrowInvalid as error:
-            raise BadInput(_located(path, names, error)) from None
+            raise _located(path, names, error) from None
 
 
 def _how(
@@ -249,7 +243,7 @@ def _how(
     with path.open("rb") as lines:
         line = lines.readline(LONGEST_HEADER)
     if not line.endswith(b"\n"):
-        raise BadInput(f"{path}: has a header but no rows")
+        raise refused("no-rows", at=path)
     return {
         "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads),
         # In a file of one column an empty line is a missing value.
@@ -265,28 +259,25 @@ def _how(
     }
 
 
-def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> str:
+def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> BadInput:
     """What pyarrow found wrong with a CSV, with its line; pyarrow counts rows from 1, the header included."""
     text = " ".join(str(error).split())
     row = re.search(r"Row #(\d+): ", text)
-    where = place(path, int(row[1]) - 2) if row else f"{path}"
+    where = place(path, int(row[1]) - 2) if row else path
     if value := re.search(r"CSV column #(\d+): .*conversion error to double: invalid value '(.*)'", text):
-        return (
-            f"{where}: column {quoted(names[int(value[1])])}: {value[2][:40]!r} is not a number; numbers are written "
-            "as in 3.14, a missing one is left empty"
-        )
+        return refused("not-a-number", at=where, column=names[int(value[1])], value=value[2])
     if lengths := re.search(r"Expected (\d+) columns, got (\d+)", text):
-        return f"{where}: has {lengths[2]} fields, the header has {lengths[1]}"
+        return refused("too-many-or-few-fields", at=where, found=int(lengths[2]), wanted=int(lengths[1]))
     if "straddling" in text:  # pyarrow's words for a line that is longer than the block that it reads
-        return f"{path}: has a line of a megabyte or more; close the quote that is open there, or shorten the line"
+        return refused("line-too-long", at=path)
     if "out of sync" in text:
-        return f"{path}: has text in quotes that goes over several lines; close the quote, or take the line ends out"
-    return f"{where}: can't be read as CSV: {shown(text, 200)}"
+        return refused("line-break-in-quotes", at=path)
+    return refused("table-unreadable", at=where, kind="CSV", why=shown(text, 200))
 
 
 def _float64(path: Path, column: pa.ChunkedArray, name: str) -> np.ndarray:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
-        raise BadInput(f"{path}: column {quoted(name)} holds {column.type}, must hold numbers")
+        raise refused("column-without-numbers", at=path, column=name, type=str(column.type))
     return float64(column)
 
 

@@ -14,7 +14,8 @@ import pyarrow.compute
 from lstm.config.forecast import ForecastData
 from lstm.data.tables import chunked, reader, sentinels
 from lstm.data.tables.sentinels import Odd
-from lstm.records.errors import BadInput
+from lstm.messages.entry import quoted
+from lstm.records.errors import BadInput, refused
 
 STEADY = 1000  # rows that tell the step of all where these are evenly spaced: no months, quarters or years are so long
 OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from UTC, after a time of day
@@ -80,7 +81,7 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     if times is not None:
         if zone:
             kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
-            notes.append(f"times in {reader.quoted(config.time or '')} {kept} UTC")
+            notes.append(f"times in {quoted(config.time or '')} {kept} UTC")
         index, values, step = _regular(path, times, values, config, notes)
     if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
         notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
@@ -113,43 +114,44 @@ def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
     """
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise BadInput(
-            f"{reader.place(path, row)}: column {reader.quoted(name)} has no time there; every row needs one"
-        )
+        raise refused("time-missing", at=reader.place(path, row), column=name)
     if pa.types.is_integer(column.type):
         try:
             numbers: pd.Index = pd.Index(column.cast(pa.int64()).to_numpy())
         except pa.ArrowInvalid as error:
-            raise BadInput(
-                f"{path}: time column {reader.quoted(name)} can't be read: {reader.first_line(error)}"
-            ) from None
+            raise _unreadable(path, name, error) from None
         return numbers
     if pa.types.is_floating(column.type):
-        raise BadInput(
-            f"{path}: time column {reader.quoted(name)} holds fractions; use ISO 8601 times or whole numbers"
-        )
+        raise refused("times-with-fractions", at=path, column=name)
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))  # Python's dates end with the year 9999
     raw = pd.Series(column.to_pandas())
     try:
         times = _parsed(raw)
+    except _AmbiguousError:
+        raise refused("day-or-month-first", at=path, column=name, value=str(raw.iloc[0])) from None
     except (ValueError, TypeError) as error:
-        raise BadInput(f"{path}: time column {reader.quoted(name)} can't be read: {reader.first_line(error)}") from None
+        raise _unreadable(path, name, error) from None
     if times.isna().any():
         row = int(np.flatnonzero(times.isna().to_numpy())[0])
-        raise BadInput(
-            f"{reader.place(path, row)}: column {reader.quoted(name)}: {str(raw.iloc[row])[:40]!r} is not a time; "
-            "write times as in 2016-07-01 or 2016-07-01 13:00:00"
-        )
+        raise refused("not-a-time", at=reader.place(path, row), column=name, value=str(raw.iloc[row]))
     naive: pd.DatetimeIndex = pd.DatetimeIndex(times.dt.tz_localize(None))
     return naive
+
+
+def _unreadable(path: Path, name: str, error: Exception) -> BadInput:
+    return refused("times-unreadable", at=path, column=name, why=reader.first_line(error))
+
+
+class _AmbiguousError(Exception):
+    """Days and months could be told apart in two ways."""
 
 
 def _parsed(raw: pd.Series) -> pd.Series:
     """Times in UTC, NaT for what is none: ISO 8601, else the one format that the first value shows.
 
     Raises:
-        ValueError: days and months could be told apart in two ways.
+        _AmbiguousError: it could be either of two.
     """
     text = raw.astype(str) if raw.dtype == object or isinstance(raw.dtype, pd.StringDtype) else None
     if text is not None:
@@ -170,9 +172,7 @@ def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
             return otherwise
     whole = [times for times in orders if not times.isna().any()]
     if len(whole) == 2 and not whole[0].equals(whole[1]):
-        raise ValueError(
-            f"{str(raw.iloc[0])[:40]!r} could be a day and month or a month and day; write times as in 2016-07-01"
-        )
+        raise _AmbiguousError
     return whole[0] if whole else otherwise
 
 
@@ -246,19 +246,16 @@ def _regular(
         notes.append("rows were not in the order of time and have been sorted")
     if times.has_duplicates and not config.step:
         first = times[times.duplicated()][0]
-        raise BadInput(
-            f"{path}: time {first} stands there {int((times == first).sum())} times; keep one row per time "
-            "(a file that holds several series needs one file each), or give data.step to average rows"
-        )
+        count = int((times == first).sum())
+        raise refused("time-occurs-repeatedly", at=path, column=config.time, time=str(first), count=count)
     if isinstance(times, pd.DatetimeIndex):
         return _regular_times(path, times, values, config, notes)
-    column = reader.quoted(config.time or "")
     if config.calendar or config.step:
-        field = "calendar" if config.calendar else "step"
-        raise BadInput(f"{path}: data.{field} needs times, but column {column} holds whole numbers")
+        field = f"data.{'calendar' if config.calendar else 'step'}"
+        raise refused("numbers-are-no-times", field, column=config.time, file=str(path))
     step = infer_step(times) or ("1" if len(times) < 2 else None)
     if step is None:
-        raise BadInput(f"{path}: the numbers in time column {column} are irregular; use one row per step")
+        raise refused("numbers-irregular", at=path, column=config.time)
     _check_size(path, (int(times[-1]) - int(times[0])) / int(step), len(times), step)
     grid = pd.RangeIndex(int(times[0]), int(times[-1]) + 1, int(step))
     return _on_grid(path, grid, times, values, config, notes, step)
@@ -269,12 +266,10 @@ def _regular_times(
 ) -> tuple[pd.Index, np.ndarray, str]:
     step = config.step or infer_step(times)
     if step is None:
-        raise BadInput(
-            f"{path}: the times are irregular (between {(times[1:] - times[:-1]).min()} and "
-            f"{(times[1:] - times[:-1]).max()} apart); give data.step (such as 1h) to average rows into steps"
-            if len(times) > 1
-            else f"{path}: has one row; a time series needs more"
-        )
+        if len(times) < 2:
+            raise refused("only-one-row", at=path)
+        gaps = times[1:] - times[:-1]
+        raise refused("times-irregular", at=path, shortest=str(gaps.min()), longest=str(gaps.max()))
     if not config.step and is_steady(times):
         return times, values, step  # as they are: a grid would be as large as a long file's values
     try:
@@ -283,19 +278,18 @@ def _regular_times(
         offset = None
     try:
         if offset is None or times[0] + offset <= times[0]:
-            raise BadInput(f"data.step: {reader.quoted(step)} is not a step; write it as in 15min, 1h, 1D, 7D or MS")
+            raise refused("not-a-step", "data.step", step=step)
         width = (times[0] + offset + offset) - (times[0] + offset)
         _check_size(path, (times[-1] - times[0]) / width, len(times), step)
         grid = pd.date_range(times[0], times[-1], freq=offset)
         if grid.empty:
-            raise BadInput(
-                f"data.step: no step of {step} ends in {path}, from {times[0]} to {times[-1]}; give a shorter one"
-            )
+            span = {"first": str(times[0]), "last": str(times[-1])}
+            raise refused("no-step-ends", "data.step", step=step, file=str(path), **span)
         averaged = None
         if not times.equals(grid) and (times.has_duplicates or _places(grid, times) is None):
             averaged = pd.DataFrame(values, index=times).resample(offset).mean()
     except (ValueError, OverflowError) as error:
-        raise BadInput(f"{path}: steps of {step} can't be laid over its times: {reader.first_line(error)}") from None
+        raise refused("steps-do-not-fit", at=path, step=step, why=reader.first_line(error)) from None
     if averaged is not None:
         notes.append(f"{len(times)} rows were averaged into {len(averaged)} steps of {step}")
         times, values, grid = pd.DatetimeIndex(averaged.index), averaged.to_numpy(), pd.DatetimeIndex(averaged.index)
@@ -305,9 +299,7 @@ def _regular_times(
 def _check_size(path: Path, steps: float, rows: int, step: str) -> None:
     """Refuses a step that would make so many rows that memory may not hold them."""
     if steps >= max(1_000_000, 50 * rows):
-        raise BadInput(
-            f"{path}: steps of {step} would make {steps + 1:,.0f} rows of {rows:,}; mend the times, or check data.step"
-        )
+        raise refused("steps-make-too-many-rows", at=path, step=step, steps=round(steps + 1), rows=rows)
 
 
 def _on_grid(
@@ -327,10 +319,7 @@ def _on_grid(
         there[places] = True
         first = grid[int(np.argmin(there))]
         if config.missing == "refuse":
-            raise BadInput(
-                f"{path}: {absent} of {len(grid)} steps of {step} are missing, first {first}; say what to do with "
-                "data.missing: interpolate, forward_fill or skip"
-            )
+            raise refused("steps-missing", at=path, count=absent, steps=len(grid), step=step, first=str(first))
         notes.append(f"{absent} of {len(grid)} steps of {step} are missing, first {first}")
         full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
         full[places] = values

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm.data.tables import reader
+from lstm.messages.entry import quoted
 
 MOST = 5  # such values that are looked for in a column
 SAMPLE = 100_000  # values that tell how many different ones there are
@@ -57,7 +58,7 @@ def told(found: Odd, parts: Sequence[str]) -> str | None:
     where = [f"{count:,} {'row' if count == 1 else 'rows'} of the {part} part" for part, count in counts.items()]
     listed = " and ".join(filter(None, (", ".join(where[:-1]), where[-1])))
     low, high = found.others
-    place, column = reader.place(found.path, first), reader.quoted(found.column)
+    place, column = reader.place(found.path, first), quoted(found.column)
     return (
         f"{place}: column {column} is {found.value:.7g} in {listed}, here first; all others are {low:.6g} to "
         f"{high:.6g}, which it outweighs; if it says that nothing was measured, empty these cells: data.missing says "

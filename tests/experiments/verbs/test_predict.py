@@ -61,10 +61,11 @@ def test_into_a_file(there, sweep, tmp_path):
         (["--trial", "99"], "--trial 99: tiny has no such trial with a checkpoint; it has 0, 1, 2, 3, 4\n"),
         (["--trial", "-1"], "--trial -1: tiny has no such trial"),
         (["--trial", "best"], "Invalid value for '--trial'"),
-        (["--input", "nope.csv"], "nope.csv: no such file, did you mean tiny.csv?"),
+        (["--input", "nope.csv"], "nope.csv: does not exist; check the path, did you mean tiny.csv?"),
         (
             ["--input", "tiny.yaml"],
-            "tiny.yaml: has no column 'day' (columns: name: tiny)\ntiny.yaml: has no column 'load'",
+            "tiny.yaml: has no column 'day' (columns: 'name: tiny'); name a column of the file\n"
+            "tiny.yaml: has no column 'load'",
         ),
         (
             ["--input", "{tmp}/hours.csv"],
@@ -97,7 +98,7 @@ def test_a_private_path_is_not_told(copied, sweep):
     (copied.home / "tiny" / "spec.yaml").write_text(text)
     answer = sweep("predict", "tiny", WHERE="hunter2.csv")
     assert answer.code == 2
-    assert answer.err.endswith("${WHERE}: no such file\n")
+    assert "${WHERE}: does not exist" in answer.err
     assert "hunter2" not in answer.err
 
 
@@ -154,6 +155,6 @@ def test_a_text_is_gone_on_with(writer, sweep, tmp_path):
     into = sweep(*words, "--steps", 30, "--output", tmp_path / "b.txt")
     assert into.out == f"{tmp_path}/b.txt: 30 symbols at temperature 0.8, seed 1 by trial 0 of tiny\n"
     assert (tmp_path / "b.txt").read_text() == plain.out[:30] + "\n"
-    assert "no such file, did you mean" in sweep(*words[:3], tmp_path / "c.txt").err
+    assert "did you mean a.txt?" in sweep(*words[:3], tmp_path / "c.txt").err
     refused = sweep(*words, "--temperature", "nan")
     assert (refused.code, refused.err) == (2, "--temperature nan: must be a number from 0 to 100\n")

@@ -155,8 +155,10 @@ def test_a_bounded_training_part_is_all_that_scaling_is_fitted_on(data_config, s
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("lookback", [90, 101, 100_000])
 def test_a_lookback_beyond_the_first_row_leaves_no_window(data_config, series_of, walk, mode, lookback):
-    with pytest.raises(BadInput, match="the train part has 60 rows"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(lookback=lookback, horizon=2, missing=mode), with_gaps(walk(100, 1), mode))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["rows"]) == ("no-window-to-train-on", 60)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -276,42 +278,92 @@ def test_shares_that_add_up_to_all_never_ask_for_more(data_config, table_of, row
 
 
 @pytest.mark.parametrize(
-    ("split", "step", "words"),
+    ("split", "step", "code", "values"),
     [
-        ({"validation": 60, "test": 60}, "D", "validation and test ask for 120 rows, but a.csv has 100"),
-        ({"train": 60, "validation": 30, "test": 20}, "D", "asks for 110 rows, but a.csv has 100"),
-        ({"validation": "2020-03-31", "test": "2020-03-11"}, "D", "must follow each other"),
-        ({"validation": "2030-01-01", "test": "2030-03-11"}, "D", "2030-01-01 is outside the data, which go from 2020"),
-        ({"validation": "soon", "test": "later"}, "D", "'soon' is not a time; write it as in 1996-01-01"),
-        ({"validation": "2020-02-01", "test": "2020-03-11"}, "", "the rows have none; use shares or row counts"),
-        ({"validation": 0.001, "test": 0.1}, "D", "must follow each other"),
+        (
+            {"validation": 60, "test": 60},
+            "D",
+            "split-leaves-no-training",
+            {"wanted": 120, "rows": 100, "file": "a.csv"},
+        ),
+        (
+            {"train": 60, "validation": 30, "test": 20},
+            "D",
+            "split-beyond-file",
+            {"wanted": 110, "rows": 100, "file": "a.csv"},
+        ),
+        (
+            {"validation": "2020-03-31", "test": "2020-03-11"},
+            "D",
+            "split-out-of-order",
+            {"train": 0, "validation": 90, "test": 70, "end": 100},
+        ),
+        (
+            {"validation": 0.001, "test": 0.1},
+            "D",
+            "split-out-of-order",
+            {"train": 0, "validation": 90, "test": 90, "end": 100},
+        ),
     ],
 )
-def test_a_split_that_can_not_be_is_told(data_config, table_of, split, step, words):
-    with pytest.raises(BadInput, match=r"data\.split") as error:
+def test_a_split_that_can_not_be_is_told(data_config, table_of, split, step, code, values):
+    with pytest.raises(BadInput) as error:
         parts(data_config(split=split), table_of(np.arange(100.0), step=step))
-    assert words in str(error.value)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path, wrong.values) == (code, "data.split", values)
 
 
 @pytest.mark.parametrize(
-    ("settings", "part", "words"),
+    ("split", "step", "code", "values"),
     [
-        ({"lookback": 90}, "train", "lookback + horizon = 93 fits;"),
-        ({"horizon": 30, "lookback": 8}, "validation", "horizon = 30, after lookback = 8 steps of history, fits;"),
-        ({"lookback": 5, "horizon": 11, "split": {"validation": 15, "test": 10}}, "test", "has 10 rows (of 100)"),
+        (
+            {"validation": "2030-01-01", "test": "2030-03-11"},
+            "D",
+            "split-outside-data",
+            {"value": "2030-01-01", "first": "2020-01-01 00:00:00", "last": "2020-04-09 00:00:00"},
+        ),
+        ({"validation": "soon", "test": "later"}, "D", "split-not-a-time", {"value": "soon"}),
+        ({"validation": "2020-02-01", "test": "2020-03-11"}, "", "split-needs-times", {"value": "2020-02-01"}),
     ],
 )
-def test_too_little_data_is_told_with_the_figures(data_config, series_of, walk, settings, part, words):
-    with pytest.raises(BadInput, match=f"the {part} part has") as error:
+def test_a_time_that_can_not_be_is_told_with_its_part(data_config, table_of, split, step, code, values):
+    with pytest.raises(BadInput) as error:
+        parts(data_config(split=split), table_of(np.arange(100.0), step=step))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path, wrong.values) == (code, "data.split.validation", values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "values"),
+    [
+        ({"lookback": 90}, "no-window-to-train-on", {"part": "train", "steps": 93}),
+        (
+            {"horizon": 30, "lookback": 8},
+            "no-window-to-judge",
+            {"part": "validation", "horizon": 30, "lookback": 8},
+        ),
+        (
+            {"lookback": 5, "horizon": 11, "split": {"validation": 15, "test": 10}},
+            "no-window-to-judge",
+            {"part": "test", "rows": 10, "all": 100},
+        ),
+    ],
+)
+def test_too_little_data_is_told_with_the_figures(data_config, series_of, walk, settings, code, values):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(**settings), walk(100))
-    assert words in str(error.value)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path) == (code, "data")
+    assert wrong.values.items() >= {"missing": None, **values}.items()
 
 
 def test_a_longest_lookback_that_leaves_nothing_to_train_on_is_refused(data_config, series_of, walk):
     config = data_config(lookback=4)
     assert len(series_of(config, walk(100), reach=50).train_origins(config))
-    with pytest.raises(BadInput, match=r"lookback \+ horizon = 73"):
+    with pytest.raises(BadInput) as error:
         series_of(config, walk(100), reach=70)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["steps"]) == ("no-window-to-train-on", 73)
 
 
 # --- Values -----------------------------------------------------------------------------------------------
@@ -320,9 +372,11 @@ def test_a_longest_lookback_that_leaves_nothing_to_train_on_is_refused(data_conf
 def test_a_missing_value_is_refused_unless_the_spec_says_what_to_do(data_config, series_of, walk):
     values = walk(100, 2)
     values[40:42, 1] = np.nan
-    with pytest.raises(BadInput, match=r"2 steps have missing values, the first in column 'p' at 40") as error:
+    with pytest.raises(BadInput) as error:
         series_of(data_config(past_covariates=["p"]), values)
-    assert "interpolate, forward_fill or skip" in str(error.value)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("values-missing", {"count": 2, "column": "p", "first": "40"})
+    assert [mode for mode in ("interpolate", "forward_fill", "skip") if mode not in wrong.mend] == []
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -338,8 +392,10 @@ def test_a_leading_gap_is_left_out_and_told(data_config, series_of, walk, mode):
 def test_a_trailing_gap_is_filled_and_not_judged(data_config, series_of, walk):
     values = walk(100)
     values[95:] = np.nan
-    with pytest.raises(BadInput, match="5 steps have missing values"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(), values)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["count"]) == ("values-missing", 5)
     for mode in ("interpolate", "forward_fill", "skip"):
         config = data_config(missing=mode)
         series = series_of(config, values)
@@ -350,8 +406,10 @@ def test_a_trailing_gap_is_filled_and_not_judged(data_config, series_of, walk):
 def test_a_column_without_values_is_refused_by_name(data_config, series_of, walk):
     values = walk(100, 2)
     values[:, 1] = np.nan
-    with pytest.raises(BadInput, match="column 'p' has no value at all"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(past_covariates=["p"], missing="forward_fill"), values)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("column-empty", {"column": "p"})
 
 
 def test_columns_that_are_never_known_together_can_be_carried_forward(data_config, series_of, walk):
@@ -362,16 +420,20 @@ def test_columns_that_are_never_known_together_can_be_carried_forward(data_confi
     series = series_of(config, values)  # without row 0, whose value of y is carried on all the same
     np.testing.assert_array_equal(series.values, wanted.astype(np.float32))
     assert len(series.origins("test", config)) == 10
-    with pytest.raises(BadInput, match="fits without a gap"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(past_covariates=["p"], missing="skip"), values)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["missing"]) == ("no-window-to-train-on", "skip")
 
 
 def test_a_constant_target_is_refused_and_a_constant_covariate_becomes_zero(data_config, series_of, walk):
     values = np.column_stack([walk(100)[:, 0], np.full(100, 0.1)])
     series = series_of(data_config(past_covariates=["p"]), values)
     np.testing.assert_allclose(series.values[:, 1], 0, atol=1e-6)
-    with pytest.raises(BadInput, match=r"column 'y' is constant \(0\.1\) over the training part"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(past_covariates=["p"]), values[:, ::-1])
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("target-constant", {"column": "y", "value": 0.1})
 
 
 def test_a_small_variation_on_a_large_value_survives_the_scaling(data_config, series_of):
@@ -386,13 +448,17 @@ def test_a_small_variation_on_a_large_value_survives_the_scaling(data_config, se
 def test_values_beyond_float32_are_refused_with_their_column(data_config, series_of, walk, mode):
     values = walk(100, 2)
     values[90, 1] = 1e60
-    with pytest.raises(BadInput, match=r"column 'p' are too large beside those of the training part"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(past_covariates=["p"], scaling=mode), values)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("values-too-large", {"column": "p"})
 
 
 def test_values_too_large_to_be_averaged_are_refused(data_config, series_of, walk):
-    with pytest.raises(BadInput, match="column 'y' are too large to be averaged"):
+    with pytest.raises(BadInput) as error:
         series_of(data_config(), walk(100) * 1e200)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("values-too-large-to-average", {"column": "y"})
 
 
 def test_without_scaling_values_stay_as_they_are(data_config, series_of, walk):

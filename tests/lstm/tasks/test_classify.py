@@ -160,8 +160,11 @@ def test_missing_values_are_filled_as_asked(tmp_path):
     zero = classify_data.read(section(missing="zero"), tmp_path / "a.csv")
     assert zero.values.tolist() == [[1, 5], [0, 6], [3, 0], [4, 8]]
     assert zero.notes == ("2 values are missing (data.missing: zero)",)
-    with pytest.raises(BadInput, match=r"a\.csv:4: column 'b' has no value there; there is none before it"):
+    with pytest.raises(BadInput) as error:
         classify_data.read(section(missing="forward_fill"), tmp_path / "a.csv")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("no-value-to-repeat", f"{tmp_path / 'a.csv'}:4")
+    assert wrong.values == {"column": "b"}
     write(tmp_path, [*rows[:2], ["t", 3, 7, "y"], ["t", "", 8, "y"]], ("who", "a", "b", "kind"))
     assert classify_data.read(section(missing="forward_fill"), tmp_path / "a.csv").values[:, 0].tolist() == [1, 1, 3, 3]
 
@@ -170,35 +173,66 @@ GOOD = "".join(f"{kind}{n},0,1,2,{kind}\n{kind}{n},1,1,2,{kind}\n" for kind in "
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "settings"),
+    ("text", "line", "code", "values", "settings"),
     [
-        ("s,0,1,2,x\ns,1,1,2,y\n", r"a\.csv:3: the label is 'y', that of the sequence 's' is 'x' elsewhere", {}),
-        ("s,0,1,2,x\nt,1,1,2,x\n", r"a\.csv: column 'kind' holds one class alone: all 2 sequences are 'x'", {}),
-        (GOOD + "z,0,1,2,z\n", r"class 'z' \(column 'kind'\) has 1 of the 3 sequences", {}),
-        (GOOD + "z,0,1,2,z\nq,0,1,2,q\n", r"class 'q' .* and so do 1 more of 4 classes", {}),
-        (GOOD + ",0,1,2,x\n", r"a\.csv:22: column 'who' has no id there; every row needs one", {}),
-        (GOOD + "z,0,1,2,\n", r"a\.csv:22: column 'kind' has no label there", {}),
-        (GOOD + "z,0,,2,x\n", r"a\.csv:22: column 'a' has no value there; say what to do with data.missing", {}),
-        (GOOD + "z,0,q,2,x\n", r"a\.csv:22: column 'a': 'q' is not a number", {}),
-        (GOOD + "x0,1,1,2,x\n", r"a\.csv:22: time 1 stands twice in the sequence 'x0'", {"time": "step"}),
-        (GOOD + "x0,,1,2,x\n", r"a\.csv:22: column 'step' has no time there", {"time": "step"}),
-        (GOOD, "has no column 'sort', did you mean", {"label": "sort", "id": "sor"}),
-        (GOOD, r"has no column 'stp', did you mean step\?", {"time": "stp"}),
-        (GOOD, r"data\.split: of the 5 sequences of class 'x' none", {"split": {"validation": 0.6, "test": 0.35}}),
-        (GOOD + "z,0,1e299,2,x\n", "too large", {"scaling": "none"}),
+        ("s,0,1,2,x\ns,1,1,2,y\n", ":3", "labels-differ", {"sequence": "s", "label": "y", "other": "x"}, {}),
+        ("s,0,1,2,x\nt,1,1,2,x\n", "", "only-one-class", {"column": "kind", "count": 2, "label": "x"}, {}),
+        (GOOD + "z,0,1,2,z\n", "", "class-too-small", {"column": "kind", "label": "z", "count": 1, "least": 3}, {}),
+        (
+            GOOD + "z,0,1,2,z\nq,0,1,2,q\n",
+            "",
+            "classes-too-small",
+            {"column": "kind", "label": "q", "count": 1, "least": 3, "others": 1, "classes": 4},
+            {},
+        ),
+        (GOOD + ",0,1,2,x\n", ":22", "id-or-label-missing", {"column": "who", "role": "id"}, {}),
+        (GOOD + "z,0,1,2,\n", ":22", "id-or-label-missing", {"column": "kind", "role": "label"}, {}),
+        (GOOD + "z,0,,2,x\n", ":22", "value-missing", {"column": "a"}, {}),
+        (GOOD + "z,0,q,2,x\n", ":22", "not-a-number", {"column": "a", "value": "q"}, {}),
+        (
+            GOOD + "x0,1,1,2,x\n",
+            ":22",
+            "time-twice-in-sequence",
+            {"column": "step", "time": "1", "sequence": "x0"},
+            {"time": "step"},
+        ),
+        (GOOD + "x0,,1,2,x\n", ":22", "time-missing", {"column": "step"}, {"time": "step"}),
+        (GOOD, "", "column-not-in-file", {"column": "stp", "near": "step"}, {"time": "stp"}),
+        (GOOD + "z,0,1e299,2,x\n", "", "values-too-large", {"column": "a"}, {"scaling": "none"}),
     ],
 )
-def test_a_wrong_file_is_named(text, told, settings, tmp_path):
-    header = "who,step,a,b,kind\n" if "id" not in settings else "who,step,a,b,sorts\n"
-    (tmp_path / "a.csv").write_text(header + text)
-    with pytest.raises(BadInput, match=told):
+def test_a_wrong_file_is_named(text, line, code, values, settings, tmp_path):
+    (tmp_path / "a.csv").write_text("who,step,a,b,kind\n" + text)
+    with pytest.raises(BadInput) as error:
         tasks.load(trial(**settings), file_in(tmp_path))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == (code, f"{tmp_path / 'a.csv'}{line}")
+    assert wrong.values.items() >= values.items()
+
+
+def test_ids_and_labels_that_are_not_there_are_told_at_once(tmp_path):
+    (tmp_path / "a.csv").write_text("who,step,a,b,sorts\n" + GOOD)
+    with pytest.raises(BadInput) as error:
+        tasks.load(trial(label="sort", id="sor"), file_in(tmp_path))
+    assert [each.code for each in error.value.faults] == ["column-not-in-file"] * 2
+    assert [each.values["near"] for each in error.value.faults] == ["sorts", "sorts"]
+
+
+def test_a_split_that_leaves_nothing_of_a_class_to_train_on_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("who,step,a,b,kind\n" + GOOD)
+    with pytest.raises(BadInput) as error:
+        tasks.load(trial(split={"validation": 0.6, "test": 0.35}), file_in(tmp_path))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path) == ("class-without-training", "data.split")
+    assert wrong.values == {"label": "x", "count": 5, "file": str(tmp_path / "a.csv")}
 
 
 def test_fractions_are_no_classes_in_parquet(folder):
     pd.read_csv(folder / "a.csv").to_parquet(folder / "a.parquet")
-    with pytest.raises(BadInput, match="column 'b' holds fractions; give text or whole numbers as label"):
+    with pytest.raises(BadInput) as error:
         tasks.load(trial(columns=["a"], label="b"), file_in(folder, "a.parquet"))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("id-or-label-with-fractions", {"column": "b", "role": "label"})
 
 
 # --- Training ---------------------------------------------------------------------------------------------
@@ -358,11 +392,17 @@ def test_a_file_without_labels_is_answered(folder):
 def test_a_wrong_file_to_answer_is_named(folder):
     kept, _ = trained(trial({"max_epochs": 1}), folder)
     write(folder, [["s", 1, 2]], ("who", "a", "d"), "new.csv")
-    with pytest.raises(BadInput, match=r"new\.csv: has no column 'b'"):
+    with pytest.raises(BadInput) as error:
         tasks.predict(kept, "new.csv", folder)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("column-not-in-file", str(folder / "new.csv"))
+    assert wrong.values["column"] == "b"
     write(folder, [["s", 1e200, 2]], ("who", "a", "b"), "new.csv")
-    with pytest.raises(BadInput, match=r"new\.csv: the values of column 'a' are too large"):
+    with pytest.raises(BadInput) as error:
         tasks.predict(kept, "new.csv", folder)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("values-too-large", str(folder / "new.csv"))
+    assert wrong.values == {"column": "a"}
 
 
 # --- The section ------------------------------------------------------------------------------------------

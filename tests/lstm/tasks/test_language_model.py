@@ -133,51 +133,68 @@ def test_blocks_change_nothing(block, loaded, monkeypatch):
     assert language_data.decode(data.ids[:60].tolist(), data.targets) == content[:60]
 
 
+CHUNKS = {"symbols": 24, "streams": 4}
+
+
 @pytest.mark.parametrize(
-    ("content", "settings", "told"),
+    ("content", "settings", "line", "code", "values"),
     [
-        (b"", {}, "a.txt: is empty"),
-        (b"", {"unit": "words"}, "a.txt: is empty"),
-        (b" \n\n", {"unit": "words"}, "has 2 words, too few"),
-        (b"ab\ncd\xffe\n" * 50, {}, "a.txt:2: is not UTF-8 at byte 6 of the file; save the file as UTF-8"),
-        (b"ab\xc3", {}, "a.txt:1: is not UTF-8 at byte 3"),
-        (b"ab\nc\0d" * 50, {}, "a.txt:2: holds NUL bytes; it is not a text file"),
-        (b"a" * 500, {}, "holds one symbol only, 'a'; there is nothing to learn"),
-        (b"ab" * 20, {}, "has 24 symbols, training.batch_size: 4 streams of chunks of data.lookback: 5 need 25; make"),
-        (b"ab" * 20, {"lookback": 30}, "has 24 symbols, training.batch_size: 4 streams of chunks of data.lookback: 30"),
-        (b"ab", {}, "has 2 characters, too few for three parts"),
+        (b"", {}, "", "empty-text", {}),
+        (b"", {"unit": "words"}, "", "empty-text", {}),
+        (b" \n\n", {"unit": "words"}, "", "text-too-short", {"count": 2, "unit": "words"}),
+        (b"ab\ncd\xffe\n" * 50, {}, ":2", "byte-not-utf-8", {"byte": 6}),
+        (b"ab\xc3", {}, ":1", "byte-not-utf-8", {"byte": 3}),
+        (b"ab\nc\0d" * 50, {}, ":2", "nul-bytes-in-text", {}),
+        (b"a" * 500, {}, "", "only-one-symbol", {"symbol": "a"}),
+        (b"ab" * 20, {}, None, "no-chunk-to-train-on", {**CHUNKS, "steps": 5, "needed": 25}),
+        (b"ab" * 20, {"lookback": 30}, None, "no-chunk-to-train-on", {**CHUNKS, "steps": 30, "needed": 150}),
+        (b"ab", {}, "", "text-too-short", {"count": 2, "unit": "characters"}),
     ],
 )
-def test_a_wrong_file_is_refused_in_one_sentence(content, settings, told, loaded):
+def test_a_wrong_file_is_refused_with_one_fault(content, settings, line, code, values, loaded, tmp_path):
     with pytest.raises(BadInput) as error:
         loaded(trial(**settings), content)
-    assert told in str(error.value)
-    assert len(error.value.messages) == 1
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == (code, values)
+    assert wrong.place == ("" if line is None else f"{tmp_path / 'a.txt'}{line}")
 
 
 def test_a_missing_file_is_told_with_the_nearest_name(written):
-    with pytest.raises(BadInput, match=r"b\.txt: no such file, did you mean a\.txt\?"):
-        tasks.load(trial(), file_in(written(), "b.txt"))
-    with pytest.raises(BadInput, match=r"is not a file; data.path names a text file"):
-        tasks.load(trial(), file_in(written(), "."))
+    folder = written()
+    with pytest.raises(BadInput) as error:
+        tasks.load(trial(), file_in(folder, "b.txt"))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("no-such-file", str(folder / "b.txt"))
+    assert wrong.values == {"near": "a.txt"}
+    with pytest.raises(BadInput) as error:
+        tasks.load(trial(), file_in(folder, "."))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("not-a-file", {"wanted": "a text file"})
 
 
-def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch):
+def test_what_is_too_large_is_refused_before_it_is_read(loaded, monkeypatch, tmp_path):
+    def wrong(**settings):
+        with pytest.raises(BadInput) as error:
+            loaded(trial(**settings))
+        [found] = error.value.faults
+        return found.code, found.path, found.values
+
     monkeypatch.setattr(language_data, "MOST_BYTES", 300)
-    with pytest.raises(BadInput, match=r"has 600 bytes; 300 is the most that is read"):
-        loaded(trial())
+    assert wrong() == ("text-too-large", "", {"size": 600, "limit": 300})
     monkeypatch.setattr(language_data, "MOST_BYTES", 10_000)
     monkeypatch.setattr(language_data, "MOST_SYMBOLS", 3)
-    with pytest.raises(BadInput, match=r"data.vocabulary: .* has 4 different characters; 3 is the most"):
-        loaded(trial())
+    values = {"count": 4, "unit": "characters", "limit": 3, "file": str(tmp_path / "a.txt")}
+    assert wrong() == ("too-many-symbols", "data.vocabulary", values)
     monkeypatch.setattr(language_data, "MOST_WORDS", 3)
-    with pytest.raises(BadInput, match="more than 3 different words"):
-        loaded(trial(unit="words"))
+    assert wrong(unit="words") == ("too-many-words", "", {"limit": 3})
 
 
 def test_the_longest_chunk_of_a_search_must_fit(written):
-    with pytest.raises(BadInput, match="lookback: 90 need 450"):
+    with pytest.raises(BadInput) as error:
         tasks.load(trial(), file_in(written()), reach=90)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path) == ("no-chunk-to-train-on", "data.lookback")
+    assert (wrong.values["steps"], wrong.values["needed"]) == (90, 450)
 
 
 # --- Training ---------------------------------------------------------------------------------------------

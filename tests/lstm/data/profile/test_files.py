@@ -43,5 +43,8 @@ def test_a_table_or_a_text_by_name_and_content(tmp_path, name, content, kind):
 
 def test_a_file_that_is_not_there_is_told_with_the_nearest_name(tmp_path):
     (tmp_path / "sales.csv").write_text("v\n1\n")
-    with pytest.raises(BadInput, match=r"sale\.csv: no such file, did you mean sales\.csv"):
+    with pytest.raises(BadInput) as error:
         GivenFile(tmp_path / "sale.csv").checked()
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("no-such-file", str(tmp_path / "sale.csv"))
+    assert wrong.values == {"near": "sales.csv"}

@@ -11,12 +11,6 @@ from lstm.records.errors import BadInput
 CO2 = Path(__file__).parents[4] / "experiments" / "data" / "co2.csv"
 
 
-def refused(path: Path) -> str:
-    with pytest.raises(BadInput) as error:
-        profile(path)
-    return str(error.value)
-
-
 def test_tells_what_is_in_the_co2_file() -> None:
     found = profile(CO2)
     assert (found.time, found.target, found.step, found.rows, found.steps) == ("week", "ppm", "7D", 2284, 2284)
@@ -109,25 +103,54 @@ def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("frame", "words"),
+    ("frame", "line", "code", "values"),
     [
-        (hourly(5), "has 5 rows, too few"),
-        (hourly(0), "no rows"),
-        (hourly()[["when"]].assign(name="x"), "has no column of numbers to forecast (columns: when, name)"),
-        (hourly().assign(kw=3.0), "'kw' is left out (always the same value)"),
-        (hourly().assign(kw=lambda f: [f"{v:.2f}".replace(".", ",") for v in f.kw]), "is not a number"),
-        (hourly().rename(columns={"when": "time"}).assign(time="soon"), ":2: column 'time': 'soon' is not a time"),
-        (pd.DataFrame({"1.5": waves(50, 5), "2.5": waves(50, 5)}), "first line must name the columns"),
-        (hourly().assign(kw=lambda f: f.kw.replace(f.kw[9], np.inf)), ":11: column 'kw': inf is infinite"),
-        (hourly().assign(when=lambda f: f.when.where(f.index != 77)), ":79: column 'when' has no time"),
-        (hourly().assign(when=lambda f: f.when.astype(str).where(f.index != 3, "n.d.")), ":5: column 'when': 'n.d.'"),
-        (hourly(24).assign(when=[f"01/{d:02}/2020" for d in range(1, 13)] * 2), "could be a day and month"),
+        (hourly(5), "", "too-few-rows", {"rows": 5}),
+        (hourly(0), "", "no-rows", {}),
+        (hourly()[["when"]].assign(name="x"), "", "no-column-of-numbers", {"columns": ["when", "name"]}),
+        (hourly().assign(kw=3.0), "", "no-column-to-forecast", {"column": "kw", "why": "always the same value"}),
+        (
+            hourly().assign(kw=lambda f: [f"{v:.2f}".replace(".", ",") for v in f.kw]),
+            ":2",
+            "texts-among-numbers",
+            {"column": "kw", "count": 500},
+        ),
+        (
+            hourly().rename(columns={"when": "time"}).assign(time="soon"),
+            ":2",
+            "not-a-time",
+            {"column": "time", "value": "soon"},
+        ),
+        (pd.DataFrame({"1.5": waves(50, 5), "2.5": waves(50, 5)}), ":1", "numbers-instead-of-names", {}),
+        (
+            hourly().assign(kw=lambda f: f.kw.replace(f.kw[9], np.inf)),
+            ":11",
+            "number-too-large",
+            {"column": "kw", "value": "inf"},
+        ),
+        (hourly().assign(when=lambda f: f.when.where(f.index != 77)), ":79", "time-missing", {"column": "when"}),
+        (
+            hourly().assign(when=lambda f: f.when.astype(str).where(f.index != 3, "n.d.")),
+            ":5",
+            "not-a-time",
+            {"column": "when", "value": "n.d."},
+        ),
+        (
+            hourly(24).assign(when=[f"01/{d:02}/2020" for d in range(1, 13)] * 2),
+            "",
+            "day-or-month-first",
+            {"value": "01/01/2020"},
+        ),
     ],
 )
-def test_refuses_what_is_no_series(tmp_path: Path, frame: pd.DataFrame, words: str) -> None:
-    message = refused(save(tmp_path / "a.csv", frame))
-    assert words in message
-    assert "a.csv" in message
+def test_refuses_what_is_no_series(
+    tmp_path: Path, frame: pd.DataFrame, line: str, code: str, values: dict[str, object]
+) -> None:
+    with pytest.raises(BadInput) as error:
+        profile(save(tmp_path / "a.csv", frame))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == (code, f"{tmp_path / 'a.csv'}{line}")
+    assert wrong.values.items() >= values.items()
 
 
 def test_days_may_come_first_where_it_is_clear(tmp_path: Path) -> None:

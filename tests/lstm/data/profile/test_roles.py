@@ -11,13 +11,6 @@ from lstm.data.profile import roles
 from lstm.data.profile.profile import Profile, profile
 from lstm.records.errors import BadInput
 
-
-def refused(path: Path) -> str:
-    with pytest.raises(BadInput) as error:
-        profile(path)
-    return str(error.value)
-
-
 # --- The time ---------------------------------------------------------------------------------------------
 
 
@@ -100,18 +93,19 @@ def test_the_target_is_chosen_by_its_name_or_place(columns: dict[str, list[float
 
 
 @pytest.mark.parametrize(
-    ("columns", "numbers", "words"),
+    ("columns", "numbers", "code", "values"),
     [
-        ({"a": [3.0, 3.0]}, ["a"], "'a' is left out (always the same value)"),
-        ({"a": ["x", "y"]}, [], "has no column of numbers to forecast (columns: a)"),
+        ({"a": [3.0, 3.0]}, ["a"], "no-column-to-forecast", {"column": "a", "why": "always the same value"}),
+        ({"a": ["x", "y"]}, [], "no-column-of-numbers", {"columns": ["a"], "further": None}),
     ],
 )
 def test_refuses_where_nothing_can_be_forecast(
-    columns: dict[str, list[object]], numbers: list[str], words: str
+    columns: dict[str, list[object]], numbers: list[str], code: str, values: dict[str, object]
 ) -> None:
-    with pytest.raises(BadInput, match=r"^a\.parquet: ") as error:
+    with pytest.raises(BadInput) as error:
         roles.assign(Path("a.parquet"), pa.table(columns), numbers)
-    assert words in str(error.value)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values) == (code, "a.parquet", values)
 
 
 @pytest.mark.parametrize("number", [2**62, 2**63])

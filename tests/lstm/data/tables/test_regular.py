@@ -127,12 +127,16 @@ def test_times_without_a_zone_are_left_alone(reads, form):
 
 def test_local_times_that_repeat_in_autumn_are_refused(refuses):
     autumn = ["2016-10-30 01:00", "2016-10-30 02:00", "2016-10-30 02:00", "2016-10-30 03:00"]
-    assert "time 2016-10-30 02:00:00 stands there 2 times; keep one row per time" in refuses("t,y\n" + rows(autumn))
+    [wrong] = refuses("t,y\n" + rows(autumn))
+    assert (wrong.code, wrong.place) == ("time-occurs-repeatedly", "a.csv")
+    assert wrong.values == {"column": "t", "time": "2016-10-30 02:00:00", "count": 2}
 
 
 def test_local_times_that_are_absent_in_spring_are_a_missing_step(reads, refuses):
     spring = "t,y\n" + rows(["2016-03-27 00:00", "2016-03-27 01:00", "2016-03-27 03:00", "2016-03-27 04:00"])
-    assert "1 of 5 steps of 1h are missing, first 2016-03-27 02:00:00" in refuses(spring)
+    [wrong] = refuses(spring)
+    assert (wrong.code, wrong.place) == ("steps-missing", "a.csv")
+    assert wrong.values == {"count": 1, "steps": 5, "step": "1h", "first": "2016-03-27 02:00:00"}
     assert np.isnan(reads(spring, missing="interpolate").values[2, 0])
 
 
@@ -161,14 +165,18 @@ def test_rows_are_averaged_into_the_given_steps(reads):
 
 def test_irregular_rows_are_averaged_into_the_given_steps(reads, refuses):
     text = "t,y\n2016-01-01 00:05,1\n2016-01-01 00:06,3\n2016-01-01 03:59:59.5,7\n"
-    assert "times are irregular (between 0 days 00:01:00 and 0 days 03:53:59" in refuses(text)
-    assert "give data.step (such as 1h)" in refuses(text)
+    [wrong] = refuses(text)
+    assert (wrong.code, wrong.place, wrong.values["shortest"]) == ("times-irregular", "a.csv", "0 days 00:01:00")
+    assert wrong.values["longest"].startswith("0 days 03:53:59")
+    assert "data.step" in wrong.mend
     np.testing.assert_array_equal(reads(text, step="1h").values[:, 0], [2, np.nan, np.nan, 7])
 
 
 def test_repeated_times_are_averaged_where_a_step_is_given(reads, refuses):
     text = "t,y\n2016-01-01,1\n2016-01-01,3\n2016-01-02,5\n"
-    assert "time 2016-01-01 00:00:00 stands there 2 times" in refuses(text)
+    [wrong] = refuses(text)
+    assert wrong.code == "time-occurs-repeatedly"
+    assert wrong.values == {"column": "t", "time": "2016-01-01 00:00:00", "count": 2}
     assert reads(text, step="1D").values[:, 0].tolist() == [2, 5]
 
 
@@ -233,51 +241,77 @@ def test_what_is_read_keeps_its_times_and_values(reads, freq):
 JAN = "2016-01-01,1\n2016-01-02,2\n"
 
 
+def value(text):
+    return {"column": "t", "value": text}
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "place", "code", "values"),
     [
-        ("t,y\n2016-01-01,1\n", "a.csv: has one row; a time series needs more"),
-        ("t,y\n" + JAN + ",3\n", "a.csv:4: column 't' has no time there; every row needs one"),
-        ("t,y\n" + JAN + "soon,3\n", "a.csv:4: column 't': 'soon' is not a time; write times as in 2016-07-01"),
-        ("t,y\n" + JAN + "now,3\n", "a.csv:4: column 't': 'now' is not a time"),
-        ("t,y\n" + JAN + "2016-02-30,3\n", "a.csv:4: column 't': '2016-02-30' is not a time"),
-        ("t,y\n" + JAN + "20160-01-03,3\n", "a.csv:4: column 't': '20160-01-03' is not a time"),
-        ("t,y\n12:00:00,1\n12:01:00,2\n", "a.csv:2: column 't': '12:00:00' is not a time"),
-        ("t,y\ntrue,1\nfalse,2\n", "a.csv:2: column 't': 'True' is not a time"),
-        ("t,y\n1.5,1\n2.5,2\n", "a.csv: time column 't' holds fractions; use ISO 8601 times or whole numbers"),
-        ("t,y\n1,1\n2,2\n4,4\n7,7\n9,5\n9,5\n", "a.csv: time 9 stands there 2 times; keep one row per time"),
-        ("t,y\n1,1\n3,2\n8,4\n", "a.csv: the numbers in time column 't' are irregular; use one row per step"),
-        ("t,y\n0,1\n1,2\n2,3\n3000000000,4\n", "a.csv: steps of 1 would make 3,000,000,001 rows of 4; mend the"),
-        (f"t,y\n{-(2**63)},1\n0,2\n{2**63 - 1},3\n", "a.csv: the numbers in time column 't' are irregular"),
+        ("t,y\n2016-01-01,1\n", "a.csv", "only-one-row", {}),
+        ("t,y\n" + JAN + ",3\n", "a.csv:4", "time-missing", {"column": "t"}),
+        ("t,y\n" + JAN + "soon,3\n", "a.csv:4", "not-a-time", value("soon")),
+        ("t,y\n" + JAN + "now,3\n", "a.csv:4", "not-a-time", value("now")),
+        ("t,y\n" + JAN + "2016-02-30,3\n", "a.csv:4", "not-a-time", value("2016-02-30")),
+        ("t,y\n" + JAN + "20160-01-03,3\n", "a.csv:4", "not-a-time", value("20160-01-03")),
+        ("t,y\n12:00:00,1\n12:01:00,2\n", "a.csv:2", "not-a-time", value("12:00:00")),
+        ("t,y\ntrue,1\nfalse,2\n", "a.csv:2", "not-a-time", value("True")),
+        ("t,y\n1.5,1\n2.5,2\n", "a.csv", "times-with-fractions", {"column": "t"}),
+        (
+            "t,y\n1,1\n2,2\n4,4\n7,7\n9,5\n9,5\n",
+            "a.csv",
+            "time-occurs-repeatedly",
+            {"column": "t", "time": "9", "count": 2},
+        ),
+        ("t,y\n1,1\n3,2\n8,4\n", "a.csv", "numbers-irregular", {"column": "t"}),
+        (
+            "t,y\n0,1\n1,2\n2,3\n3000000000,4\n",
+            "a.csv",
+            "steps-make-too-many-rows",
+            {"step": "1", "steps": 3_000_000_001, "rows": 4},
+        ),
+        (f"t,y\n{-(2**63)},1\n0,2\n{2**63 - 1},3\n", "a.csv", "numbers-irregular", {"column": "t"}),
         (
             "t,y\n2016-01-01 00:00:00,1\n2016-01-01 00:00:01,2\n9999-01-01 00:00:00,3\n",
-            "a.csv: steps of 1s would make 251,919,158,401 rows",
+            "a.csv",
+            "steps-make-too-many-rows",
+            {"step": "1s", "steps": 251_919_158_401, "rows": 3},
         ),
-        ("t,y\n01/02/2016,1\n01/03/2016,2\n", "a.csv: time column 't' can't be read: '01/02/2016' could be a day and"),
-        (b"t,y\n2016-01-01,1\n\xe9,2\n", "a.csv: time column 't' can't be read: 'utf-8' codec can't decode byte 0xe9"),
+        ("t,y\n01/02/2016,1\n01/03/2016,2\n", "a.csv", "day-or-month-first", value("01/02/2016")),
     ],
 )
-def test_times_that_can_not_be_right_are_told_where_and_why(refuses, content, message):
-    assert refuses(content).startswith(message)
+def test_times_that_can_not_be_right_are_told_where_and_why(refuses, content, place, code, values):
+    [wrong] = refuses(content)
+    assert (wrong.code, wrong.place, wrong.values) == (code, place, values)
+
+
+def test_times_that_are_no_text_are_told_in_the_librarys_words(refuses):
+    [wrong] = refuses(b"t,y\n2016-01-01,1\n\xe9,2\n")
+    assert (wrong.code, wrong.place, wrong.values["column"]) == ("times-unreadable", "a.csv", "t")
+    assert wrong.values["why"].startswith("'utf-8' codec can't decode byte 0xe9")
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("step", "place", "path", "code", "values"),
     [
-        ({"step": "soon"}, "data.step: 'soon' is not a step; write it as in 15min, 1h, 1D, 7D or MS"),
-        ({"step": "0D"}, "data.step: '0D' is not a step"),
-        ({"step": "-1h"}, "data.step: '-1h' is not a step"),
-        ({"step": "100YE"}, "data.step: no step of 100YE ends in a.csv, from 2016-01-01"),
-        ({"step": "1ns"}, "a.csv: steps of 1ns would make 950,400,000,000,001 rows of 12"),
+        ("soon", "", "data.step", "not-a-step", {}),
+        ("0D", "", "data.step", "not-a-step", {}),
+        ("-1h", "", "data.step", "not-a-step", {}),
+        ("100YE", "", "data.step", "no-step-ends", {"first": "2016-01-01 00:00:00", "last": "2016-01-12 00:00:00"}),
+        ("1ns", "a.csv", "", "steps-make-too-many-rows", {"steps": 950_400_000_000_001, "rows": 12}),
     ],
 )
-def test_a_step_that_can_not_be_is_told(refuses, settings, message):
-    assert refuses(daily(), **settings).startswith(message)
+def test_a_step_that_can_not_be_is_told(refuses, step, place, path, code, values):
+    [wrong] = refuses(daily(), step=step)
+    assert (wrong.code, wrong.place, wrong.path) == (code, place, path)
+    assert wrong.values.items() >= {"step": step, **values}.items()
 
 
-@pytest.mark.parametrize("settings", [{"step": "1h"}, {"calendar": ["hour_of_day"]}])
-def test_whole_numbers_have_no_calendar_and_no_step(refuses, settings):
-    assert "needs times, but column 't' holds whole numbers" in refuses("t,y\n1,1\n2,2\n3,3\n", **settings)
+@pytest.mark.parametrize(("field", "value"), [("step", "1h"), ("calendar", ["hour_of_day"])])
+def test_whole_numbers_have_no_calendar_and_no_step(refuses, tmp_path, field, value):
+    [wrong] = refuses("t,y\n1,1\n2,2\n3,3\n", **{field: value})
+    assert (wrong.code, wrong.path) == ("numbers-are-no-times", f"data.{field}")
+    assert wrong.values == {"column": "t", "file": str(tmp_path / "a.csv")}
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------
@@ -312,26 +346,28 @@ def test_parquet_of_every_kind_of_number_and_time_is_read(reads, times, values):
 
 
 @pytest.mark.parametrize(
-    ("columns", "message"),
+    ("times", "place", "code", "value"),
     [
-        ({"t": [1.5] * 12, "y": [1.0] * 12}, "a.parquet: time column 't' holds fractions"),
-        ({"t": [datetime.time(1)] * 12, "y": [1.0] * 12}, "a.parquet:1: column 't': '01:00:00' is not a time"),
-        ({"t": [datetime.timedelta(1)] * 12, "y": [1.0] * 12}, "a.parquet:1: column 't': '1 day"),
-        ({"t": [[1]] * 12, "y": [1.0] * 12}, "a.parquet:1: column 't': '[1]' is not a time"),
-        ({"t": [*DAYS[:5], None, *DAYS[6:]], "y": [1.0] * 12}, "a.parquet:6: column 't' has no time there"),
-        ({"t": pa.array([2**63 + i for i in range(3)], pa.uint64()), "y": [1.0] * 3}, "a.parquet: time column 't' can"),
+        ([1.5] * 12, "a.parquet", "times-with-fractions", None),
+        ([datetime.time(1)] * 12, "a.parquet:1", "not-a-time", "01:00:00"),
+        ([datetime.timedelta(1)] * 12, "a.parquet:1", "not-a-time", "1 day"),
+        ([[1]] * 12, "a.parquet:1", "not-a-time", "[1]"),
+        ([*DAYS[:5], None, *DAYS[6:]], "a.parquet:6", "time-missing", None),
+        (pa.array([2**63 + i for i in range(3)], pa.uint64()), "a.parquet", "times-unreadable", None),
         (
-            {"t": pa.array([10**14 + i for i in range(3)], pa.timestamp("s")), "y": [1.0] * 3},
-            "a.parquet:1: column 't': '3170843-11-07 09:46:40' is not a time",
+            pa.array([10**14 + i for i in range(3)], pa.timestamp("s")),
+            "a.parquet:1",
+            "not-a-time",
+            "3170843-11-07 09:46:40",
         ),
-        (
-            {"t": pa.array([10**9 + i for i in range(3)], pa.date32()), "y": [1.0] * 3},  # Python has no such dates
-            "a.parquet:1: column 't': '2739877-",
-        ),
+        (pa.array([10**9 + i for i in range(3)], pa.date32()), "a.parquet:1", "not-a-time", "2739877-"),
     ],
 )
-def test_wrong_times_in_parquet_are_told(refuses, columns, message):
-    assert refuses(columns, "a.parquet").startswith(message)
+def test_wrong_times_in_parquet_are_told(refuses, times, place, code, value):
+    [wrong] = refuses({"t": times, "y": [1.0] * len(times)}, "a.parquet")
+    assert (wrong.code, wrong.place, wrong.values["column"]) == (code, place, "t")
+    assert ("value" in wrong.values) == (value is not None)
+    assert wrong.values.get("value", "").startswith(value or "")
 
 
 def test_broken_parquet_is_refused_or_read_right(reads, tmp_path):

@@ -36,7 +36,8 @@ def file(request, tmp_path):
 def refused(file):
     with pytest.raises(BadInput) as error:
         classify.draft(file)
-    return str(error.value)
+    [wrong] = error.value.faults
+    return wrong
 
 
 def named(lines):
@@ -78,8 +79,8 @@ def test_fractions_that_order_the_steps_are_left_out_and_rows_in_another_order_r
     made = classify.draft(file(frame))
     assert named(made.data)["columns"] == ["x", "y"]
     assert "timestamp" in made.facts["left_out"]
-    message = refused(file(frame.sample(frac=1, random_state=3).sort_values("run", kind="stable")))
-    assert "'timestamp'" in message
+    wrong = refused(file(frame.sample(frac=1, random_state=3).sort_values("run", kind="stable")))
+    assert (wrong.code, wrong.values) == ("steps-in-another-order", {"column": "timestamp"})
 
 
 def test_what_is_left_out_is_named_with_its_reason(file):
@@ -92,26 +93,33 @@ def test_what_is_left_out_is_named_with_its_reason(file):
 
 
 @pytest.mark.parametrize(
-    ("frame", "names"),
+    ("frame", "ways"),
     [
-        (BASE.assign(hand=np.where(BASE.run % 3 == 0, "l", "r")), ("'run'", "'kind'", "'hand'")),
-        (BASE.assign(block=BASE.run // 4, kind=np.where(BASE.run // 4 % 2, "a", "b")), ("'run'", "'block'", "'kind'")),
+        (BASE.assign(hand=np.where(BASE.run % 3 == 0, "l", "r")), [["run", "hand"], ["run", "kind"]]),
+        (
+            BASE.assign(block=BASE.run // 4, kind=np.where(BASE.run // 4 % 2, "a", "b")),
+            [["block", "kind"], ["run", "block"], ["run", "kind"]],
+        ),
     ],
     ids=["two labels", "two ids"],
 )
-def test_two_columns_that_could_be_it_are_named_with_how_to_write_it(file, frame, names):
+def test_two_columns_that_could_be_it_are_named_with_how_to_write_it(file, frame, ways):
     assert classify.recognise([file(frame)]).fits
-    message = refused(file(frame))
-    for part in (*names, "task: classify", "id: run", "label: ", "split: "):
-        assert part in message
+    wrong = refused(file(frame))
+    assert (wrong.code, sorted(wrong.values["ways"])) == ("several-ids-or-labels", ways)
+    assert (wrong.values["id"], wrong.values["time"], wrong.values["columns"]) == ("run", "step", ["x", "y"])
+    for part in ("task: classify", "id: run", "label: ", "split: "):
+        assert part in wrong.mend
 
 
 def test_a_row_without_a_label_is_told_with_its_place(file):
     frame = BASE.assign(kind=BASE.kind.where(BASE.run != 5))
-    message = refused(file(frame))
-    first = 5 * 12 + (2 if file(frame).path.suffix == ".csv" else 1)
-    assert f":{first}: column 'kind'" in message
-    assert "'run'" in message
+    path, wrong = file(frame).path, refused(file(frame))
+    assert (wrong.code, wrong.place) == (
+        "ids-or-labels-missing",
+        f"{path}:{5 * 12 + (2 if path.suffix == '.csv' else 1)}",
+    )
+    assert wrong.values == {"column": "kind", "role": "label", "count": 12, "id": "run", "label": "kind"}
 
 
 @pytest.mark.parametrize(("where", "how"), [(BASE.index % 12 != 5, "forward_fill"), (BASE.step != 0, "zero")])

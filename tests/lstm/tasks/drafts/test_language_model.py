@@ -79,5 +79,8 @@ def test_a_text_that_is_not_utf8_far_down_is_told_with_its_line(tmp_path):
     path.write_bytes(SHAKESPEARE[:70_000].encode() + "é".encode("latin-1"))
     file = GivenFile(path)
     assert language_model.recognise([file]).fits
-    with pytest.raises(BadInput, match=r"a\.txt:\d+: is not UTF-8 at byte 70,001"):
+    with pytest.raises(BadInput) as error:
         language_model.draft(file)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("byte-not-utf-8", {"byte": 70_001})
+    assert wrong.place == f"{path}:{SHAKESPEARE[:70_000].count(chr(10)) + 1}"
