@@ -67,7 +67,7 @@ def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
     low, high, step = dimension.low, dimension.high, dimension.step
     huge = [n for n in ("low", "high", "step") if isinstance(v := getattr(dimension, n), int) and abs(v) > LARGEST]
     if huge:
-        yield from (fault("number-too-large", f"{at}.{name}") for name in huge)
+        yield from (fault("bound-too-large", f"{at}.{name}") for name in huge)
     elif low >= high:
         yield fault("high-below-low", f"{at}.high", high=high, low=low)
     elif dimension.log and low <= 0:

@@ -138,7 +138,7 @@ def _text(path: Path) -> str:
             there = (p.name for p in path.parent.glob("*.y*ml"))
             raise refused("no-such-spec", at=path, near=nearest(path.name, there, path.with_name))
         if not path.is_file():
-            raise refused("not-a-file", at=path)
+            raise refused("spec-not-a-file", at=path)
         if (size := path.stat().st_size) > MAX_BYTES:
             raise refused("spec-too-large", at=path, bytes=size, most=MAX_BYTES)
         raw = path.read_bytes()

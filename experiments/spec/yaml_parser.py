@@ -80,7 +80,7 @@ class Builder:
     def _node(self, event: Any, at: Address) -> Node:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            self._stop(event, at[:2], fault("too-many-values", most=MAX_NODES))
+            self._stop(event, at[:2], fault("spec-of-many-values", most=MAX_NODES))
         self._refuse_extras(event, at)
         self.lines.setdefault(at, self._line(event))
         if isinstance(event, yaml.CollectionStartEvent):

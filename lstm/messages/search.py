@@ -67,7 +67,7 @@ _SPACE = {
         "leave it out{fields:?; of data these can be searched: *}",
         {"fields": ["data.lookback"]},
     ),
-    "number-too-large": Entry("is larger than any field takes", "use a smaller number"),
+    "bound-too-large": Entry("is larger than any field takes", "use a smaller number"),
     "step-too-large": Entry(
         "is {step:yaml}, must be at most high - low = {span:g}", "make it smaller", {"step": 10, "span": 4}
     ),

@@ -16,7 +16,7 @@ _YAML = {
         "is a number of more than {most} digits", "use a smaller number, or put it in quotes", {"most": 30}
     ),
     "second-document": Entry("starts a second document", "keep one document in a spec"),
-    "too-many-values": Entry("has more than {most:,} values", "write a smaller spec", {"most": 20_000}),
+    "spec-of-many-values": Entry("has more than {most:,} values", "write a smaller spec", {"most": 20_000}),
     "value-no-yaml": Entry(
         "is a {type}",
         "use mappings, lists, text, numbers, booleans and None, which a spec can have",
@@ -58,7 +58,7 @@ _YAML = {
 }
 _FILE = {
     "no-such-spec": Entry("does not exist{near:?, did you mean *?}", "give an existing file", {"near": "co2.yaml"}),
-    "not-a-file": Entry("is not a regular file", "give a file that can be read twice"),
+    "spec-not-a-file": Entry("is not a regular file", "give a file that can be read twice"),
     "spec-empty": Entry("is empty", "write a spec, as in `sweep new data.csv`"),
     "spec-is-a-folder": Entry("is a folder", "give the spec's file"),
     "spec-no-mapping": Entry("is no mapping", "write fields, as in name: my-sweep"),
