@@ -27,8 +27,8 @@ ENTRIES: dict[str, Entry] = {
         example={"found": 4, "number": 3},
     ),
     "checkpoint-under-another-mark": Entry(
-        "the checkpoint lies in a folder of the sweep {sweep}, study {found}{where:? in *}, and is not of trial {number} "
-        "of the study {study}" + _LEFT,
+        "the checkpoint lies in a folder of the sweep {sweep}, study {found}{where:? in *}, and is not of trial "
+        "{number} of the study {study}" + _LEFT,
         _FOREIGN,
         example={"sweep": "load", "found": "6f1c9a", "where": "sqlite:///study.db", "number": 3, "study": "e02b77"},
     ),
