@@ -25,7 +25,7 @@ ENTRIES: dict[str, Entry] = {
     "rivals-judged-only": Entry(
         "the rival {name!q} is only judged and does not forecast what comes next, as all rivals of this task are",
         "leave the rival out",
-        example={"name": "5-gram"},
+        example={"name": "n-grams"},
     ),
     # --- What is drafted or trained on
     "text-too-short-to-draft": Entry(
