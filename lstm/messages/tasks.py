@@ -9,22 +9,22 @@ ENTRIES: dict[str, Entry] = {
     # --- Rivals
     "rival-unknown": Entry(
         "the task has no rival {name!q}{near:?, did you mean *?}",
-        "name one of its rivals: {known}",
+        "name one of the task's rivals ({known}), or leave the rival out for the best trial",
         example={"name": "rigde", "near": "ridge", "known": ["seasonal naive", "ridge"]},
     ),
     "rival-of-none": Entry(
         "the task has no rivals, so the rival {name!q} does not exist",
-        "leave the rival out",
+        "leave the rival out for the best trial",
         example={"name": "ridge"},
     ),
     "rival-judged-only": Entry(
         "the rival {name!q} is only judged and does not forecast what comes next",
-        "name one of the rivals that do: {able}",
+        "name one of the rivals that do ({able}), or leave the rival out for the best trial",
         example={"name": "AutoETS", "able": ["seasonal naive", "ridge"]},
     ),
     "rivals-judged-only": Entry(
         "the rival {name!q} is only judged and does not forecast what comes next, as all rivals of this task are",
-        "leave the rival out",
+        "leave the rival out for the best trial",
         example={"name": "n-grams"},
     ),
     # --- What is drafted or trained on
