@@ -156,7 +156,7 @@ def newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoi
         except BrokenCheckpoint as error:
             broken(f"{address}/{name}: {error}")
         except NewerForm as error:
-            raise NewerForm(f"{address}/{name}: {error}") from None
+            raise error.at(f"{address}/{name}") from None
     return None
 
 
@@ -196,7 +196,7 @@ def loads(data: bytes) -> Checkpoint:
         raise BrokenCheckpoint("is truncated, altered or not a checkpoint of ours: its checksum does not match")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        check_form("a checkpoint", content["format"], FORMAT)
+        check_form("", content["format"], FORMAT)
         history = tuple(Epoch(**row) for row in content["history"])
         content = {"window": 1} | content
         fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}

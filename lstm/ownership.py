@@ -12,7 +12,7 @@ from typing import Any
 
 from lstm import checkpoint
 from lstm.checkpoint import Checkpoint
-from lstm.records.errors import BadInput, check_form
+from lstm.records.errors import BadInput, Fault, check_form, fault, refused
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.storage import files
@@ -91,34 +91,39 @@ def check(address: str, found: Checkpoint, owner: Owner) -> None:
     Raises:
         ForeignCheckpoint: it is not; the message says in what.
     """
-    if why := difference(address, found, owner):
-        raise ForeignCheckpoint(f"{address}: is not trial {owner.number}'s checkpoint: {why}; it was left as it is")
+    if wrong := difference(address, found, owner):
+        raise ForeignCheckpoint(wrong).at(address)
 
 
-def difference(address: str, found: Checkpoint, owner: Owner) -> str:
-    """In what a checkpoint is not the owner's; "" where it is."""
+def difference(address: str, found: Checkpoint, owner: Owner) -> Fault | None:
+    """In what a checkpoint is not the owner's, without its place; None where it is."""
+    number, study = owner.number, owner.studies[0]
     if found.study:
         if found.study not in owner.studies:
-            return f"it is of the study {found.study}, this one is {owner.studies[0]}"
-        if found.number != owner.number:
-            return f"it is trial {found.number}'s"
+            return fault("checkpoint-of-another-study", found=found.study, number=number, study=study)
+        if found.number != number:
+            return fault("checkpoint-of-another-trial", found=found.number, number=number)
     elif (mark := mark_of(address.rpartition("/")[0])) and mark.study not in owner.studies:
-        return f"its folder is {_whose(mark)}, this study is {owner.studies[0]}"
+        return fault("checkpoint-under-another-mark", number=number, study=study, **_whose(mark))
     if owner.fingerprint and found.fingerprint != owner.fingerprint:
-        return f"it was trained on other data ({found.fingerprint[:12]}, not {owner.fingerprint[:12]})"
-    if differing := differing_fields(found.config.model_dump(), owner.config):
-        return f"it was trained with {differing}"
-    return ""
+        data = owner.fingerprint[:12]
+        return fault("checkpoint-of-other-data", found=found.fingerprint[:12], number=number, data=data)
+    if differing := _differing(found.config.model_dump(), owner.config):
+        was, must = [f"{path}={one!r}" for path, one, _ in differing], [f"{path}={two!r}" for path, _, two in differing]
+        return fault("checkpoint-of-other-settings", number=number, found=was, settings=must)
+    return None
 
 
 def differing_fields(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Where two configurations differ; "" where they do not."""
+    return ", ".join(f"{path}={first!r}, not {second!r}" for path, first, second in _differing(one, other))
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The fields that differ between two configurations, with both values; None stands for one that lacks."""
     first, second = dict(_flat(one)), dict(_flat(other))
-    return ", ".join(
-        f"{path}={first.get(path)!r}, not {second.get(path)!r}"
-        for path in first.keys() | second.keys()
-        if first.get(path) != second.get(path)
-    )
+    both = ((path, first.get(path), second.get(path)) for path in sorted(first.keys() | second.keys()))
+    return [each for each in both if each[1] != each[2]]
 
 
 def _flat(tree: Mapping[str, Any], at: str = "") -> list[tuple[str, Any]]:
@@ -143,10 +148,7 @@ def mark_of(folder: str) -> Mark | None:
         check_form(f"{folder}/{MARK}", int(row.pop("form")), FORMAT)
         return Mark(str(row["study"]), str(row["sweep"]), str(row["where"]))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadInput(
-            f"{folder}/{MARK}: says whose the checkpoints in this folder are, and can't be read; restore it, or "
-            "remove it if you are sure that they are this sweep's"
-        ) from None
+        raise refused("mark-unreadable", at=f"{folder}/{MARK}") from None
 
 
 def claim(folder: str, mark: Mark) -> None:
@@ -180,15 +182,11 @@ def refuse_another(folder: str, study: str) -> None:
     """
     mark = mark_of(folder)
     if mark is not None and mark.study != study:
-        raise ForeignCheckpoint(
-            f"{folder}: these checkpoints are {_whose(mark)}, this study is {study}; nothing of them was changed. Give "
-            "this spec another name, or another storage.checkpoints"
-        )
+        raise ForeignCheckpoint(fault("folder-of-another-study", at=folder, study=study, **_whose(mark)))
 
 
-def _whose(mark: Mark) -> str:
-    where = f" in {mark.where}" if mark.where else ""
-    return f"of the sweep {mark.sweep}, study {mark.study}{where}"
+def _whose(mark: Mark) -> dict[str, Any]:
+    return {"sweep": mark.sweep, "found": mark.study, "where": mark.where}
 
 
 def _bytes(mark: Mark) -> bytes:

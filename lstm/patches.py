@@ -7,7 +7,7 @@ import logging
 import os
 from dataclasses import dataclass
 
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 SWITCH = "SWEEP_WITHOUT_PATCHES"  # libraries whose private parts are left alone, separated by commas, or `all`
 VENDORS = ("mlflow", "optuna", "ray", "torch")
@@ -51,7 +51,5 @@ def switched_off() -> tuple[str, ...]:
     """
     named = [name.strip().lower() for name in os.environ.get(SWITCH, "").split(",") if name.strip()]
     if wrong := [name for name in named if name not in (*VENDORS, "all")]:
-        raise BadInput(
-            f"{SWITCH}: {wrong[0]} is no library that has patches; write all, or some of {','.join(VENDORS)}"
-        )
+        raise refused("switch-of-no-library", at=SWITCH, name=wrong[0], known=list(VENDORS))
     return VENDORS if "all" in named else tuple(named)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 
 REFERENCE = r"^[^:\n]+\.py:[A-Za-z_][A-Za-z0-9_]*$"  # FILE.py:Class
 MOST_BYTES = 2**20
@@ -57,20 +57,17 @@ def read(path: Path, file: str) -> Code:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BadInput(
-            f"{path}: {(error.strerror or str(error)).lower()}; it is named as the spec's own code"
-        ) from None
+        raise refused("code-unreadable", at=path, why=(error.strerror or str(error)).lower()) from None
     if len(content) > MOST_BYTES:
-        raise BadInput(f"{path}: has {len(content):,} bytes; {MOST_BYTES:,} is the most for a spec's own code")
+        raise refused("code-too-large", at=path, size=len(content), most=MOST_BYTES)
     try:
         tree = ast.parse(content, str(path))
     except (SyntaxError, ValueError) as error:
-        raise BadInput(f"{path}:{getattr(error, 'lineno', None) or 1}: is no Python: {error.args[0]}") from None
+        line = getattr(error, "lineno", None) or 1
+        raise refused("code-no-python", at=f"{path}:{line}", why=str(error.args[0])) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
-            raise BadInput(
-                f"{path}:{node.lineno}: imports a file beside it, which workers would not have; use one file"
-            )
+            raise refused("code-imports-neighbour", at=f"{path}:{node.lineno}")
     return Code(file, content)
 
 
@@ -107,7 +104,7 @@ def execute(code: Code) -> None:
         raise
     except BaseException as error:  # whatever it raises, SystemExit too
         del sys.modules[module.__name__]
-        raise BadInput(f"{place_of(error, [code]) or code.file}: {type(error).__name__}: {error}") from error
+        raise raised(error, place_of(error, [code]) or code.file) from error
     _MODULES[code.digest], _FILES[code.digest] = module, code
 
 
@@ -124,13 +121,10 @@ def find(reference: str, digests: Mapping[str, str]) -> type:
     file, _, name = reference.rpartition(":")
     digest = digests.get(file, "")
     if digest not in _MODULES:
-        which = f" (SHA-256 {digest[:12]})" if digest else ""
-        raise BadInput(
-            f"{reference}: is code of the user's{which}; only plan, run, train, predict and probe execute it"
-        )
+        raise refused("code-not-executed", name=reference, digest=digest[:12])
     found = getattr(_MODULES[digest], name, None)
     if not isinstance(found, type):
-        raise BadInput(f"{file}: has no class {name}")
+        raise refused("code-without-class", at=file, name=name)
     return found
 
 
@@ -160,6 +154,11 @@ def place_of(error: BaseException, codes: Iterable[Code] = ()) -> str:
         return f"{error.filename}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def raised(error: BaseException, place: str, path: str = "") -> BadInput:
+    """The refusal of a user's own code that raises at a place, as a field of the spec."""
+    return refused("code-raises", path, at=place, kind=type(error).__name__, why=str(error))
 
 
 class Carried:

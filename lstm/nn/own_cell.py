@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lstm.config.code import place_of
-from lstm.records.errors import BadInput
+from lstm.config.code import place_of, raised
+from lstm.records.errors import BadInput, refused
 
 State = Tensor | tuple[Any, ...]  # of our cells tensors, of a user's whatever that takes: tensors in tuples
 TOLERANCE = 1e-4  # between a sequence read at once and in two parts
@@ -85,39 +85,38 @@ def check(made: Callable[[int, int], nn.Module], name: str) -> None:
     Raises:
         BadInput: it is not; the message says in what, with the line where it raises.
     """
-    wrong = f"{name}: as model.cell"
     try:
         with torch.random.fork_rng(devices=[]):
             cell = made(3, 4)
             if not isinstance(cell, nn.Module):
-                raise BadInput(f"{wrong}: {type(cell).__name__} is no torch.nn.Module")
+                raise _refused("cell-of-another-class", name, kind=type(cell).__name__)
             cell.eval()
             x = torch.linspace(-1, 1, 2 * 6 * 3).reshape(2, 6, 3)
             with torch.no_grad():
-                outputs = _pair(cell(x, None), wrong)
-                first = _pair(cell(x[:, :4], None), wrong)
-                second = _pair(cell(x[:, 4:], first[1]), wrong)
+                outputs = _pair(cell(x, None), name)
+                first = _pair(cell(x[:, :4], None), name)
+                second = _pair(cell(x[:, 4:], first[1]), name)
             trained = cell(x, None)[0]
     except BadInput:
         raise
     except Exception as error:
-        raise BadInput(f"{place_of(error) or name}: as model.cell: {type(error).__name__}: {error}") from error
-    if tuple(outputs[0].shape) != (2, 6, 4):
-        shape = tuple(outputs[0].shape)
-        raise BadInput(f"{wrong}: gives outputs of the shape {shape}, must be (batch, time, hidden_size) = (2, 6, 4)")
+        raise raised(error, place_of(error) or name, "model.cell") from error
+    if (shape := list(outputs[0].shape)) != (wanted := [2, 6, 4]):
+        raise _refused("cell-outputs-of-another-shape", name, shape=shape, wanted=wanted)
     if not bool(torch.isfinite(outputs[0]).all()):
-        raise BadInput(f"{wrong}: gives outputs that are not finite for inputs between -1 and 1")
+        raise _refused("cell-outputs-not-finite", name)
     whole = torch.cat([first[0], second[0]], dim=1)
     if not torch.allclose(outputs[0], whole, atol=TOLERANCE, rtol=TOLERANCE):
-        raise BadInput(
-            f"{wrong}: gives other outputs where a sequence is read in two parts, with the state of the first: an "
-            "output may depend on the steps before it and the state alone, and the state must hold all of that"
-        )
+        raise _refused("cell-state-lacks-something", name)
     if not trained.requires_grad:
-        raise BadInput(f"{wrong}: has nothing to train: its outputs depend on no parameter")
+        raise _refused("cell-without-training", name)
 
 
-def _pair(answer: Any, wrong: str) -> tuple[Tensor, Any]:
+def _pair(answer: Any, name: str) -> tuple[Tensor, Any]:
     if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[0], Tensor):
-        raise BadInput(f"{wrong}: must give two things, outputs (batch, time, hidden_size) and a state")
+        raise _refused("cell-returns-no-pair", name)
     return answer
+
+
+def _refused(code: str, name: str, **values: Any) -> BadInput:
+    return refused(code, "model.cell", at=name, **values)

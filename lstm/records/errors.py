@@ -111,16 +111,14 @@ class NewerForm(BadInput):
     """A newer version of the product made what is to be read: it is never taken for damage."""
 
 
-def check_form(what: str, form: int, known: int) -> None:
-    """Whether this version can read something by the version of its form.
+def check_form(place: object, form: int, known: int) -> None:
+    """Whether this version can read what is at a place, by the version of its form.
 
     Raises:
         NewerForm: it can't.
     """
     if form > known:
-        raise NewerForm(
-            f"{what} has form {form}, this version of lstm-sweeps reads forms up to {known}; use the one that made it"
-        )
+        raise NewerForm(fault("newer-form", at=place, form=form, known=known))
 
 
 class NoWorker(BadInput):

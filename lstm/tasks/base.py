@@ -16,7 +16,7 @@ from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset, Facts
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import nearest, refused
 from lstm.records.figures import Example, Passage
 from lstm.records.objective import Metric
 from lstm.records.task import TaskRecord
@@ -235,7 +235,10 @@ class Task(ABC, Generic[D, F]):
         for each in known:
             if each.name == name:
                 return each
-        raise BadInput(f"this task has no rival {name!r}; it has {', '.join(each.name for each in known) or 'none'}")
+        if not known:
+            raise refused("rival-of-none", name=name)
+        names = [each.name for each in known]
+        raise refused("rival-unknown", name=name, near=nearest(name, names), known=names)
 
     def check_predicts(self, name: str) -> None:
         """Whether a rival answers what nobody knows yet.
@@ -246,9 +249,9 @@ class Task(ABC, Generic[D, F]):
         from lstm.rivals.rival import Forecasting
 
         if not isinstance(self.rival(name), Forecasting):
-            able = ", ".join(each.name for each in self.rivals() if isinstance(each, Forecasting))
-            others = f"; {able} do" if able else ", as all rivals of this task are"
-            raise BadInput(f"the rival {name!r} is judged only, it does not forecast what is next{others}")
+            if able := [each.name for each in self.rivals() if isinstance(each, Forecasting)]:
+                raise refused("rival-judged-only", name=name, able=able)
+            raise refused("rivals-judged-only", name=name)
 
     def record(self, section: Data) -> TaskRecord:
         """What a study keeps of it."""

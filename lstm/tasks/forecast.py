@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.records.figures import Forecast as Example
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
@@ -76,11 +76,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         if config.loss_on == "measured":
             longest = section.model_copy(update={"lookback": series.reach})
             if not len(series.train_origins(longest, measured=True)):
-                raise BadInput(
-                    "data: no window of the training part has a target that was measured: after lookback = "
-                    f"{series.reach} rows all were filled in, and there is nothing to learn; use more data or another "
-                    "split"
-                )
+                raise refused("no-target-measured", "data", lookback=series.reach)
         return series
 
     @property

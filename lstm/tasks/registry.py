@@ -14,7 +14,7 @@ from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.records.figures import Example, Passage
 from lstm.records.sweep import Sweep
 from lstm.records.task import RECORD, TaskRecord
@@ -58,13 +58,12 @@ def own(reference: str, code: Mapping[str, str]) -> Task[Any, Any]:
     """
     made = find(reference, code)
     if not issubclass(made, Task):
-        raise BadInput(f"{reference}: as task: is no lstm.tasks.base.Task; derive the class from that")
-    if lacking := sorted(getattr(made, "__abstractmethods__", ())):
-        raise BadInput(f"{reference}: as task: lacks {', '.join(lacking)}")
-    if lacking := [name for name in ("section", "metrics") if not hasattr(made, name)]:
-        raise BadInput(f"{reference}: as task: lacks {' and '.join(lacking)}")
+        raise refused("task-of-another-class", "task", at=reference)
+    lacking = sorted(getattr(made, "__abstractmethods__", ()))
+    if lacking := lacking or [name for name in ("section", "metrics") if not hasattr(made, name)]:
+        raise refused("task-lacks", "task", at=reference, names=lacking)
     if not issubclass(made.section, Data):
-        raise BadInput(f"{reference}: as task: its section is no lstm.config.section.Data; derive the class from that")
+        raise refused("task-section-of-another-class", "task", at=reference)
     return made()
 
 
@@ -138,7 +137,7 @@ def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options:
     """
     task = of(checkpoint.config)
     if idle := [name for name in options if name not in task.options]:
-        raise BadInput(f"--{idle[0]}: would do nothing with the task {checkpoint.config.task}; leave it out")
+        raise refused("flag-of-another-task", at=f"--{idle[0]}", task=checkpoint.config.task)
     network, facts = best_network(checkpoint), task.facts_of(checkpoint.facts)
     return task.predict(network, checkpoint.config, facts, path, folder, **options)
 
@@ -150,7 +149,7 @@ def best_network(checkpoint: "Checkpoint") -> "nn.Module":
         BadInput: the checkpoint holds no weights (no finite epoch, or they were not kept).
     """
     if not checkpoint.state.best_weights:
-        raise BadInput("this trial's checkpoint holds no weights: storage.keep: best keeps the best trial's only")
+        raise refused("checkpoint-without-weights", "storage.keep")
     task = of(checkpoint.config)
     network = task.network(checkpoint.config, task.facts_of(checkpoint.facts))
     network.load_state_dict(dict(checkpoint.state.best_weights))

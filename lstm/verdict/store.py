@@ -17,7 +17,7 @@ import numpy as np
 from lstm.judging.items import PARTS, Blocks, Items
 from lstm.ownership import ForeignCheckpoint
 from lstm.records.epoch import Judged
-from lstm.records.errors import Finding, NewerForm, check_form
+from lstm.records.errors import Finding, NewerForm, check_form, fault
 from lstm.records.objective import Direction
 from lstm.rivals.rival import Fitted
 from lstm.storage import files
@@ -181,7 +181,7 @@ def _sound_file(
     except BrokenJudgements as error:
         return None, [Finding(None, "checkpoint", str(error), MEND)]
     except ForeignCheckpoint as error:
-        return None, [Finding(None, "checkpoint", str(error), "put back this sweep's own, or remove it and " + MEND)]
+        return None, [Finding(None, "checkpoint", f"{e.place}: {e.text}", e.mend) for e in error.faults]
 
 
 def dumps(judged: Judgements) -> bytes:
@@ -295,7 +295,7 @@ def _opened(content: bytes, made: Callable[[dict[str, Any], Mapping[str, np.ndar
         raise BrokenJudgements("is truncated, altered or not ours: its checksum does not match")
     try:
         row, arrays = archive.unpack(content)
-        check_form("what was judged", row.pop("format"), FORMAT)
+        check_form("", row.pop("format"), FORMAT)
         return made(row, arrays)
     except NewerForm:
         raise
@@ -314,18 +314,14 @@ def _read(address: str, name: str, reader: Callable[[bytes], T]) -> T | None:
     except BrokenJudgements as error:
         raise BrokenJudgements(f"{address}/{name}: {error}") from None
     except NewerForm as error:
-        raise NewerForm(f"{address}/{name}: {error}") from None
+        raise error.at(f"{address}/{name}") from None
 
 
 def _own(place: str, found: T, studies: Sequence[str], data: str) -> T:
     if studies and found.study not in studies:
-        raise ForeignCheckpoint(
-            f"{place}: is of the study {found.study}, this one is {studies[0]}; it was left as it is"
-        )
+        raise ForeignCheckpoint(fault("judged-for-another-study", at=place, found=found.study, study=studies[0]))
     if data and found.data != data:
-        raise ForeignCheckpoint(
-            f"{place}: was made of other data ({found.data[:12]}, not {data[:12]}); it was left as it is"
-        )
+        raise ForeignCheckpoint(fault("judged-on-other-data", at=place, found=found.data[:12], data=data[:12]))
     return found
 
 

@@ -44,6 +44,9 @@ def test_the_others_can_be_switched_off(monkeypatch, off):
 )
 def test_a_switch_that_names_nothing_is_refused(monkeypatch, off, wrong):
     monkeypatch.setenv(SWITCH, off)
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInput) as error:
         switched_off()
-    assert [part for part in (SWITCH, wrong, "ray", "all") if part not in str(refused.value)] == []
+    [refused] = error.value.faults
+    assert (refused.code, refused.place) == ("switch-of-no-library", SWITCH)
+    assert refused.values == {"name": wrong, "known": list(patches.VENDORS)}
+    assert [part for part in (SWITCH, wrong, "ray", "all") if part not in str(refused)] == []

@@ -143,7 +143,7 @@ def choose(found: Profile) -> Choice:
     if some:
         return some
     assert refusal is not None
-    raise BadInput(*(f"{found.path}: {message.removeprefix(f'{found.path}: ')}" for message in refusal.messages))
+    raise refusal.at(found.path)
 
 
 def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.texts import TextProfile, profile
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
 
 NEEDS = "needs one text in UTF-8 that is no table (to learn a table's characters, copy experiments/text.yaml)"
@@ -87,10 +87,8 @@ def draft(file: GivenFile) -> Draft:
     found = profile(file.path)
     chosen = choose(found)
     if chosen.symbols < LEAST:
-        raise BadInput(
-            f"{file.path}: has {chosen.symbols:,} {chosen.unit}, too few to learn a text's next symbol from; give "
-            f"{LEAST:,} or more, and better some hundred thousand"
-        )
+        count, unit = chosen.symbols, chosen.unit
+        raise refused("text-too-short-to-draft", at=file.path, count=count, unit=unit, least=LEAST)
     return Draft(
         data=tuple(_data(file, found, chosen)),
         model=(

@@ -23,7 +23,7 @@ from lstm.judging.items import Judgement
 from lstm.nn.gates import trace
 from lstm.nn.networks import Forecaster, evaluation_batch, noisy, steps_at_once
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 from lstm.records.figures import Forecast
 from lstm.rivals.rival import Fitted, Forecasting
 
@@ -247,7 +247,7 @@ def predict(
     try:
         return follow(network, config, facts, source)
     except BadInput as error:
-        raise BadInput(*(f"{folder / path}: {message}" for message in error.messages)) from None
+        raise error.at(folder / path) from None
 
 
 class _Instead(nn.Module):
@@ -276,51 +276,41 @@ def predict_by_rival(
     try:
         return follow(_Instead(rival, fitted), config, facts, source)
     except BadInput as error:
-        raise BadInput(*(f"{folder / path}: {message}" for message in error.messages)) from None
+        raise error.at(folder / path) from None
 
 
 @torch.no_grad()
 def follow(network: nn.Module, config: ForecastData, facts: SeriesFacts, source: regular.Table) -> dict[str, list[Any]]:
     """The same of a table."""
     if source.step != facts.step:
-        raise BadInput(
-            f"the input has a row every {source.step}, the model was trained on a row every {facts.step}; "
-            "give rows with the same step"
-        )
+        raise refused("step-of-another-length", step=source.step, wanted=facts.step)
     count = len(facts.targets)
     known = np.flatnonzero(~np.isnan(source.values[:, :count]).any(axis=1))
     if not len(known):
-        raise BadInput("the input has no row in which every target is known")
+        raise refused("no-target-known", targets=list(facts.targets))
     origin = int(known[-1]) + 1
     if origin < config.lookback:
-        raise BadInput(
-            f"the input has {origin} rows up to the last known target, the model looks back on {config.lookback}"
-        )
+        raise refused("too-few-rows-to-look-back", rows=origin, lookback=config.lookback)
     values, times = _extended(source, origin, config)
     past = values[origin - config.lookback : origin]
     if config.missing in ("refuse", "skip") and np.isnan(past).any():
         row, column = np.argwhere(np.isnan(past))[0]
-        raise BadInput(
-            f"the input has no {source.columns[column]!r} at {times[origin - config.lookback + row]}, within the "
-            "look-back; fill it in, or train with data.missing: interpolate or forward_fill"
-        )
+        time = times[origin - config.lookback + row]
+        raise refused("look-back-with-gap", column=source.columns[column], time=str(time))
     scaled = (fill(values[:origin], config, [origin]) - np.array(facts.scale.mean)) / np.array(facts.scale.deviation)
     ahead = (values[origin:] - np.array(facts.scale.mean)) / np.array(facts.scale.deviation)
     waves = calendar(times, config)
     window = np.concatenate([np.concatenate([scaled, ahead]), waves], axis=1)
     window = window[origin - config.lookback :].astype(np.float32)
     if np.isnan(window[: config.lookback]).any():
-        raise BadInput("the input's look-back starts with missing values; give more rows before them")
+        raise refused("look-back-starts-with-gap")
     future = window[config.lookback :, window.shape[1] - facts.futures :]
     if np.isnan(future).any():
-        raise BadInput(
-            f"the input must hold the {config.horizon} steps after the last known target, with every future "
-            f"covariate ({', '.join(config.future_covariates)}) and empty targets"
-        )
+        covariates = [*config.future_covariates]
+        raise refused("horizon-without-covariates", horizon=config.horizon, covariates=covariates)
     forecast = network(torch.from_numpy(window[None, : config.lookback]), torch.from_numpy(future[None]))[0].numpy()
     original = forecast * np.array(facts.scale.deviation[:count]) + np.array(facts.scale.mean[:count])
-    time = config.time or "step"
-    columns: dict[str, list[Any]] = {time: list(_texts(times[origin:].to_numpy()))}
+    columns: dict[str, list[Any]] = {config.time or "step": list(_texts(times[origin:].to_numpy()))}
     return columns | {target: original[:, i].tolist() for i, target in enumerate(facts.targets)}
 
 

@@ -28,7 +28,7 @@ from lstm.nn.gates import trace
 from lstm.nn.networks import warm_up
 from lstm.nn.own_cell import State, detached
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.records.figures import Passage
 
 PROBED = 32  # chunks
@@ -253,11 +253,11 @@ def predict(
     """
     assert path is not None
     if math.isnan(temperature):  # no range of click's keeps it out
-        raise BadInput("--temperature nan: must be a number from 0 to 100")
+        raise refused("temperature-outside-range", at="--temperature", temperature="nan")
     symbols = facts.targets
     prompt = language_data.encode(_end(folder / path), symbols)[-PROMPT:]
     if not prompt:
-        raise BadInput(f"{folder / path}: is empty; give a text to go on from")
+        raise refused("prompt-empty", at=folder / path)
     drawn = sample(network, prompt, steps=steps, temperature=temperature, seed=seed)
     note = f"{steps} symbols at temperature {temperature:g}, seed {seed}"
     return Passage("A text, continued", note, language_data.decode(prompt, symbols), _joined(prompt, drawn, symbols))

@@ -20,7 +20,7 @@ from lstm.judging.memory import named
 from lstm.nn.gates import trace
 from lstm.nn.networks import SequenceNetwork, evaluation_batch, noisy, steps_at_once
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.records.figures import Forecast
 
 SHOWN = 200  # points of a picture
@@ -205,7 +205,8 @@ def predict(
         inputs = _given(path, folder, section)
         inputs = ((inputs - mean) / deviation).astype(np.float32) if section.problem == "mackey_glass" else inputs
     if inputs.shape[1] <= warmup:
-        raise BadInput(f"{path}: has {inputs.shape[1]} steps, of which training.warmup_steps: {warmup} get no answer")
+        place = "" if path is None else folder / path
+        raise refused("sequence-shorter-than-warmup", at=place, steps=inputs.shape[1], warmup=warmup)
     answers = _shown(network, inputs, facts.inputs, section).reshape(-1)
     if section.problem == "adding":
         return {"sum": answers.tolist()}
@@ -221,11 +222,11 @@ def _given(path: str, folder: Path, section: MemoryData) -> np.ndarray:
     with np.errstate(over="ignore"):
         finite = np.isfinite(values.astype(np.float32)) | np.isnan(values)
     if not finite.all():
-        raise BadInput(f"{folder / path}: has values too large for float32; rescale them")
+        raise refused("sequence-too-large-for-float32", at=folder / path)
     if np.isnan(values).any():
-        raise BadInput(f"{folder / path}: has missing values; a sequence needs all of them")
+        raise refused("sequence-with-gaps", at=folder / path)
     if section.problem != "copy":
         return values[None].astype(np.float32)
     if not (np.isin(values, np.arange(section.alphabet + 2))).all():
-        raise BadInput(f"{folder / path}: column symbol holds more than the whole numbers 0 to {section.alphabet + 1}")
+        raise refused("symbol-outside-alphabet", at=folder / path, most=section.alphabet + 1)
     return values[None, :, 0].astype(np.int64)

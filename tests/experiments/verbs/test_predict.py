@@ -67,30 +67,36 @@ def test_into_a_file(there, sweep, tmp_path):
             "tiny.yaml: has no column 'day' (columns: 'name: tiny'); name a column of the file\n"
             "tiny.yaml: has no column 'load'",
         ),
-        (
-            ["--input", "{tmp}/hours.csv"],
-            "hours.csv: the input has a row every 1h, the model was trained on a row every 1D",
-        ),
-        (
-            ["--input", "{tmp}/short.csv"],
-            "short.csv: the input has 9 rows up to the last known target, the model looks",
-        ),
-        (["--steps", "5"], "--steps: would do nothing with the task forecast; leave it out\n"),
-        (["--input", "tiny.csv", "--seed", "5"], "--seed: would do nothing with the task forecast; leave it out\n"),
         (["--temperature", "200"], "200.0 is not in the range 0<=x<=100"),
         (["--output", "no/a.csv"], "--output no/a.csv: its folder does not exist\n"),
         (["--output", "."], "--output .: is a folder; name a file\n"),
         (["--output", "/dev/full"], "--output /dev/full: can't be written: No space left on device\n"),
     ],
 )
-def test_wrong_words(there, sweep, tiny, tmp_path, words, told):
+def test_wrong_words(there, sweep, words, told):
+    answer = sweep("predict", "tiny", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert told in answer.err
+    assert answer.err.count("\n") == 1 + told.count("has no") // 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--input", "{tmp}/hours.csv"], ["hours.csv: ", " 1h", " 1D"]),
+        (["--input", "{tmp}/short.csv"], ["short.csv: ", " 9 rows", " look-back "]),
+        (["--steps", "5"], ["--steps: ", " forecast"]),
+        (["--input", "tiny.csv", "--seed", "5"], ["--seed: ", " forecast"]),
+    ],
+)
+def test_what_the_trials_task_can_not_do(there, sweep, tiny, tmp_path, words, told):
     hours = [f"2020-01-{1 + hour // 24:02} {hour % 24:02}:00,{hour % 7}\n" for hour in range(100)]
     (tmp_path / "hours.csv").write_text("day,load\n" + "".join(hours))
     (tmp_path / "short.csv").write_text(tiny.rows(9))
     answer = sweep("predict", "tiny", *(word.format(tmp=tmp_path) for word in words))
     assert (answer.code, answer.out) == (2, "")
-    assert told in answer.err
-    assert answer.err.count("\n") == 1 + told.count("has no") // 2
+    assert [part for part in told if part not in answer.err] == []
+    assert answer.err.count("\n") == 1
 
 
 def test_a_private_path_is_not_told(copied, sweep):
@@ -157,4 +163,5 @@ def test_a_text_is_gone_on_with(writer, sweep, tmp_path):
     assert (tmp_path / "b.txt").read_text() == plain.out[:30] + "\n"
     assert "did you mean a.txt?" in sweep(*words[:3], tmp_path / "c.txt").err
     refused = sweep(*words, "--temperature", "nan")
-    assert (refused.code, refused.err) == (2, "--temperature nan: must be a number from 0 to 100\n")
+    assert refused.code == 2
+    assert [part for part in ("--temperature: ", "nan", "0 to 100") if part not in refused.err] == []

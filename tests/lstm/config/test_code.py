@@ -38,33 +38,59 @@ def test_a_file_is_executed_once(read, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "code", "line"),
     [
-        ("x = 1\ny = \n", ":2: is no Python"),
-        ("x = 1\nfrom .other import y\n", ":2: imports a file beside it"),
-        ("x = '\0'\n", "is no Python"),
+        ("x = 1\ny = \n", "code-no-python", 2),
+        ("x = 1\nfrom .other import y\n", "code-imports-neighbour", 2),
+        ("x = '\0'\n", "code-no-python", 1),
     ],
 )
-def test_what_can_not_be_executed_is_refused_with_its_line(read, text, told):
-    with pytest.raises(BadInput, match=r"mine\.py") as error:
+def test_what_can_not_be_executed_is_refused_with_its_line(read, tmp_path, text, code, line):
+    with pytest.raises(BadInput) as error:
         read(text)
-    assert told in str(error.value)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == (code, f"{tmp_path}/mine.py:{line}")
 
 
-@pytest.mark.parametrize("wrong", ["1 / 0", "raise SystemExit(3)", "import nothing_of_that_name"])
-def test_what_raises_is_told_with_its_line_and_leaves_nothing(read, wrong):
-    made, before = read(f"x = 1\n\n{wrong}\n"), set(sys.modules)
-    with pytest.raises(BadInput, match=r"mine\.py:3: "):
+@pytest.mark.parametrize(
+    ("text", "kind", "why"),
+    [
+        ("1 / 0", "ZeroDivisionError", "division by zero"),
+        ("raise SystemExit(3)", "SystemExit", "3"),
+        ("import nothing_of_that_name", "ModuleNotFoundError", "No module named 'nothing_of_that_name'"),
+    ],
+)
+def test_what_raises_is_told_with_its_line_and_leaves_nothing(read, text, kind, why):
+    made, before = read(f"x = 1\n\n{text}\n"), set(sys.modules)
+    with pytest.raises(BadInput) as error:
         code.execute(made)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values) == ("code-raises", "mine.py:3", {"kind": kind, "why": why})
     assert {name for name in set(sys.modules) - before if name.startswith("user_code")} == set()
 
 
 def test_what_is_not_there_or_too_large_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="no such file"):
+    with pytest.raises(BadInput) as error:
         code.read(tmp_path / "no.py", "no.py")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("code-unreadable", f"{tmp_path}/no.py")
+    assert wrong.values == {"why": "no such file or directory"}
     (tmp_path / "large.py").write_bytes(b"#" * (code.MOST_BYTES + 1))
-    with pytest.raises(BadInput, match="is the most"):
+    with pytest.raises(BadInput) as error:
         code.read(tmp_path / "large.py", "large.py")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("code-too-large", f"{tmp_path}/large.py")
+    assert wrong.values == {"size": code.MOST_BYTES + 1, "most": code.MOST_BYTES}
+
+
+def test_a_class_that_is_not_in_its_file_is_refused(read):
+    made = read("class A:\n    pass\n\nB = 1\n")
+    code.execute(made)
+    for name in ("B", "C"):
+        with pytest.raises(BadInput) as error:
+            code.find(f"mine.py:{name}", {"mine.py": made.digest})
+        [wrong] = error.value.faults
+        assert (wrong.code, wrong.place, wrong.values) == ("code-without-class", "mine.py", {"name": name})
 
 
 def test_packages_are_named_by_their_first_name(read):

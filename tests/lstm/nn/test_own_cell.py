@@ -67,8 +67,11 @@ def test_the_cell_in_the_documentation_is_one(tmp_path):
     model = ModelConfig(cell="mine.py:Minimal", hidden_size=4, num_layers=2, bidirectional=True)
     cell = cells.build(model, 3, 8, {"mine.py": read.digest})
     assert cell(torch.randn(2, 5, 3))[0].shape == (2, 5, 8)
-    with pytest.raises(BadInput, match="only plan, run, train, predict and probe"):
+    with pytest.raises(BadInput) as error:
         cells.build(model, 3, 8, {"mine.py": "f" * 64})
+    [wrong] = error.value.faults
+    assert wrong.code == "code-not-executed"
+    assert wrong.values == {"name": "mine.py:Minimal", "digest": "f" * 12}
 
 
 class Wrong(Plain):
@@ -97,19 +100,25 @@ class Raises(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "code", "values"),
     [
-        (of(lambda outputs, state: outputs), "must give two things"),
-        (of(lambda outputs, state: (outputs[:, -1], state)), "(batch, time, hidden_size) = (2, 6, 4)"),
-        (of(lambda outputs, state: (outputs / 0, state)), "not finite"),
-        (of(lambda outputs, state: (outputs.detach(), state)), "nothing to train"),
-        (Forgets, "read in two parts"),
-        (Looks, "read in two parts"),
-        (Raises, "TypeError"),
-        (lambda a, b: object(), "no torch.nn.Module"),
+        (of(lambda outputs, state: outputs), "cell-returns-no-pair", {}),
+        (
+            of(lambda outputs, state: (outputs[:, -1], state)),
+            "cell-outputs-of-another-shape",
+            {"shape": [2, 4], "wanted": [2, 6, 4]},
+        ),
+        (of(lambda outputs, state: (outputs / 0, state)), "cell-outputs-not-finite", {}),
+        (of(lambda outputs, state: (outputs.detach(), state)), "cell-without-training", {}),
+        (Forgets, "cell-state-lacks-something", {}),
+        (Looks, "cell-state-lacks-something", {}),
+        (Raises, "code-raises", {"kind": "TypeError"}),
+        (lambda a, b: object(), "cell-of-another-class", {"kind": "object"}),
     ],
 )
-def test_what_is_no_cell_is_refused_with_what_is_wrong(made, told):
-    with pytest.raises(BadInput, match=r"model\.cell") as error:
+def test_what_is_no_cell_is_refused_with_what_is_wrong(made, code, values):
+    with pytest.raises(BadInput) as error:
         check(made, "mine.py:Cell")
-    assert told in str(error.value)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.path) == (code, "mine.py:Cell", "model.cell")
+    assert {name: wrong.values[name] for name in values} == values

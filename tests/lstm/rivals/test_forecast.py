@@ -212,15 +212,31 @@ def test_a_rival_predicts_what_follows_a_file(trial_config, series_of, seasonal,
     np.testing.assert_allclose(found["y"], wanted, rtol=1e-4)
     assert found["t"] == [str(time)[:10] for time in pd.date_range("2020-01-01", periods=204, freq="D")[200:]]
     pd.DataFrame({"t": times[:3], "y": values[:3, 0]}).to_csv(tmp_path / "c.csv", index=False)
-    with pytest.raises(BadInput, match=f"looks back on {fitted.settings['lookback']}"):
+    with pytest.raises(BadInput) as error:
         TASKS["forecast"].predict_by_rival(fitted, config, series.facts, "c.csv", tmp_path)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("too-few-rows-to-look-back", str(tmp_path / "c.csv"))
+    assert wrong.values == {"rows": 3, "lookback": fitted.settings["lookback"]}
 
 
 def test_a_rival_that_is_judged_only_predicts_nothing(trial_config, series_of, walk, tmp_path):
     config = trial_config()
     facts = series_of(config.data, walk(100)).facts
-    with pytest.raises(BadInput, match="AutoETS"):
+    with pytest.raises(BadInput) as error:
         TASKS["forecast"].predict_by_rival(Fitted("AutoETS", "AutoETS", {}, {}), config, facts, "b.csv", tmp_path)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["name"]) == ("rival-judged-only", "AutoETS")
+    assert "ridge" in wrong.values["able"]
+    assert "AutoETS" not in wrong.values["able"]
+
+
+@pytest.mark.parametrize(("name", "near"), [("rigde", "ridge"), ("Seasonal naive", "seasonal naive"), ("zzz", None)])
+def test_a_rival_that_the_task_does_not_have_is_refused_with_those_it_has(name, near):
+    with pytest.raises(BadInput) as error:
+        TASKS["forecast"].check_predicts(name)
+    [wrong] = error.value.faults
+    known = [each.name for each in TASKS["forecast"].rivals()]
+    assert (wrong.code, wrong.values) == ("rival-unknown", {"name": name, "near": near, "known": known})
 
 
 @pytest.mark.skipif(not CO2.is_file(), reason="experiments/data/co2.csv is not there")

@@ -460,13 +460,25 @@ def test_words_go_on_with_a_space_where_one_belongs(written):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"", "p.txt: is empty; give a text to go on from"), (b"a\xff", "p.txt:1: is not UTF-8"), (b"\0", "NUL bytes")],
+    [(b"a\xff", "p.txt:1: is not UTF-8"), (b"\0", "NUL bytes")],
 )
 def test_a_wrong_prompt_is_named(content, told, learned):
     kept, _, folder = learned
     (folder / "p.txt").write_bytes(content)
     with pytest.raises(BadInput, match=told):
         tasks.predict(kept, "p.txt", folder)
+
+
+def test_an_empty_prompt_and_a_temperature_that_is_no_number_are_refused(learned):
+    kept, _, folder = learned
+    (folder / "p.txt").write_bytes(b"")
+    for options, code, place in (
+        ({}, "prompt-empty", str(folder / "p.txt")),
+        ({"temperature": float("nan")}, "temperature-outside-range", "--temperature"),
+    ):
+        with pytest.raises(BadInput) as error:
+            tasks.predict(kept, "p.txt", folder, **options)
+        assert [(wrong.code, wrong.place) for wrong in error.value.faults] == [(code, place)]
 
 
 # --- The section ------------------------------------------------------------------------------------------
@@ -494,5 +506,7 @@ def test_how_a_text_is_drawn_is_refused_elsewhere(tmp_path):
     config = TrialConfig.model_validate({"task": "memory", "data": settings, "training": {"max_epochs": 1}})
     data = tasks.load(config, Location())
     (epoch,) = train(config, data)
-    with pytest.raises(BadInput, match="--steps: would do nothing with the task memory; leave it out"):
+    with pytest.raises(BadInput) as error:
         tasks.predict(Checkpoint(config, asdict(data.facts), epoch.state), None, tmp_path, steps=5)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values) == ("flag-of-another-task", "--steps", {"task": "memory"})

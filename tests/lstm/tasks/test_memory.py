@@ -277,11 +277,7 @@ def test_a_file_is_answered(tmp_path):
     ("problem", "text", "told"),
     [
         ("adding", "value\n1\n", "has no column 'mark'"),
-        ("adding", "value,mark\n1,0\n,1\n", "has missing values"),
-        ("copy", "symbol\n1\n99\n", "more than the whole numbers 0 to 9"),
         ("mackey_glass", "value\nx\n", "is not a number"),
-        ("adding", "value,mark\n1e40,0\n1,1\n", "too large for float32"),
-        ("mackey_glass", "value\n1\n2\n", "has 2 steps, of which training.warmup_steps: 2 get no answer"),
     ],
 )
 def test_a_wrong_file_is_named(problem, text, told, tmp_path):
@@ -289,6 +285,24 @@ def test_a_wrong_file_is_named(problem, text, told, tmp_path):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(BadInput, match=told):
         tasks.predict(kept, "a.csv", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "code", "values"),
+    [
+        ("adding", "value,mark\n1,0\n,1\n", "sequence-with-gaps", {}),
+        ("copy", "symbol\n1\n99\n", "symbol-outside-alphabet", {"most": 9}),
+        ("adding", "value,mark\n1e40,0\n1,1\n", "sequence-too-large-for-float32", {}),
+        ("mackey_glass", "value\n1\n2\n", "sequence-shorter-than-warmup", {"steps": 2, "warmup": 2}),
+    ],
+)
+def test_a_sequence_that_can_not_be_answered_is_named(problem, text, code, values, tmp_path):
+    kept, _ = trained(trial(problem, {"warmup_steps": 2, "max_epochs": 1}), tmp_path)
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(BadInput) as error:
+        tasks.predict(kept, "a.csv", tmp_path)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values) == (code, str(tmp_path / "a.csv"), values)
 
 
 # --- The section ------------------------------------------------------------------------------------------

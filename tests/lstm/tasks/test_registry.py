@@ -1,7 +1,11 @@
 import pytest
 
+from lstm.config import code
 from lstm.config.forecast import ForecastData
+from lstm.config.section import File
+from lstm.records.errors import BadInput
 from lstm.records.task import TaskRecord
+from lstm.tasks import registry as tasks
 from lstm.tasks.registry import TASKS
 
 
@@ -33,3 +37,53 @@ def test_what_a_study_keeps_of_a_task_comes_back(cases, case):
     assert record.metric("loss").direction == "minimize"
     if case in ("classify", "copy"):
         assert record.metric("accuracy").direction == "maximize"
+
+
+OWN = """
+from lstm.tasks.base import Task
+from lstm.tasks.memory import Memory
+
+class Mean:
+    pass
+
+class Half(Task):
+    def load(self, config, location, reach):
+        pass
+
+class Bare(Memory):
+    section = dict
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("Mean", "task-of-another-class"), ("Half", "task-lacks"), ("Bare", "task-section-of-another-class")],
+)
+def test_a_users_class_that_is_no_task_is_refused(tmp_path, name, wanted):
+    (tmp_path / "own.py").write_text(OWN)
+    read = code.read(tmp_path / "own.py", "own.py")
+    code.execute(read)
+    with pytest.raises(BadInput) as error:
+        tasks.own(f"own.py:{name}", {"own.py": read.digest})
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.path) == (wanted, f"own.py:{name}", "task")
+    if wanted == "task-lacks":
+        assert {"facts", "network", "predict"} < set(wrong.values["names"])
+        assert "load" not in wrong.values["names"]
+
+
+def test_a_task_of_whose_rivals_none_forecasts_says_so():
+    with pytest.raises(BadInput) as error:
+        TASKS["language_model"].check_predicts("n-grams")
+    assert [(wrong.code, wrong.values) for wrong in error.value.faults] == [("rivals-judged-only", {"name": "n-grams"})]
+
+
+def test_a_series_without_a_measured_target_to_learn_is_refused(trial_config, tmp_path):
+    values = [str(row % 3) if row < 4 or row >= 70 else "" for row in range(130)]
+    (tmp_path / "a.csv").write_text("p,y\n" + "".join(f"{row},{value}\n" for row, value in enumerate(values)))
+    data = {"lookback": 4, "horizon": 3, "missing": "forward_fill", "split": {"validation": 30, "test": 30}}
+    config = trial_config(data, loss_on="measured")
+    with pytest.raises(BadInput) as error:
+        tasks.load(config, File(path=str(tmp_path / "a.csv")))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path, wrong.values) == ("no-target-measured", "data", {"lookback": 4})
