@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.home import Home
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.storage import disk
 
 FILE = "addresses.json"  # in a sweep's folder: where its study, its checkpoints and its runs are (${} not filled in)
@@ -111,11 +111,8 @@ class _Search:
         ours = [folder for folder in _different(here) if is_ours(folder / path)]
         chosen = ours[0] if ours else self._spec_folder
         if len(ours) > 1 and chosen not in told:
-            both = " and ".join(str(folder / path) for folder in ours)
-            raise BadInput(
-                f"{field}: is {path}, and both {both} are there; a relative path starts at the spec: move one of them "
-                "away, or give the whole path"
-            )
+            files = [str(folder / path) for folder in ours]
+            raise refused("file-in-several-places", field, path=str(path), files=files)
         if chosen != self._spec_folder:
             self.notes.append(f"{field}: {path} is {chosen / path}, where this sweep has been; not beside its spec")
         self.bases[field] = str(chosen)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from experiments.spec.rules import is_text
 from lstm.messages.entry import shown
-from lstm.records.errors import BadInput, check_form
+from lstm.records.errors import check_form, refused
 from lstm.storage import disk, files
 
 RECORD, FORMAT = "home.json", 1  # in the home: the version of its form, where it is, and where it was before
@@ -36,9 +36,8 @@ class Home:
         folder = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
         # A database's address is decoded by some that read it, and taken as it stands by others.
         if "?" in folder or unquote(folder) != folder or not is_text(folder):
-            what = "a ?" if "?" in folder else "a % that would be decoded" if is_text(folder) else "what is no UTF-8"
-            message = f"--home {shown(folder, 300)}: holds {what}, which the addresses of its databases can't"
-            raise BadInput(f"{message}; give a folder without it with --home")
+            decoded = "home-has-percent" if is_text(folder) else "home-not-utf8"
+            raise refused("home-has-question-mark" if "?" in folder else decoded, at=f"--home {shown(folder, 300)}")
         home = cls(Path(folder))
         check_form(f"the home {home.folder}", int(home._record().get("form", FORMAT)), FORMAT)
         return home
@@ -124,11 +123,12 @@ class Home:
         except (OSError, ValueError) as error:
             if getattr(error, "errno", None) == errno.ENAMETOOLONG:
                 return {}  # then it is no home, which is told where one is needed
-            raise BadInput(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
+            why = getattr(error, "strerror", None) or str(error)
+            raise refused("home-record-not-read", at=path, why=why) from None
         try:
             record = json.loads(text)
         except ValueError:
             record = None
         if not isinstance(record, dict):
-            raise BadInput(f"{path}: is damaged; remove it, and the next `sweep run` writes it again")
+            raise refused("home-record-damaged", at=path)
         return record

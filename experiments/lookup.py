@@ -22,7 +22,7 @@ from experiments.spec.loader import Spec
 from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
 from lstm.messages.entry import shown
-from lstm.records.errors import BadInput, did_you_mean
+from lstm.records.errors import BadInput, nearest, refused
 from lstm.records.sweep import Sweep
 
 LOG = logging.getLogger(__name__)
@@ -255,10 +255,7 @@ def _folder(named: str, home: Home) -> Path:
     known = names(home)
     if named in known:
         return home.sweep(named)
-    hint = did_you_mean(named, known)
-    there = f" (there: {', '.join(known[:10])})" if known and not hint else ""
+    near = nearest(named, known)
+    others = [] if near else known[:10]
     called = shown(named) or '""'
-    raise BadInput(
-        f"{called}: {home.folder} holds no sweep of this name{hint}{there}; give the NAME of one that was run, or its "
-        "SPEC file; --home names another folder"
-    )
+    raise refused("no-sweep-of-this-name", at=called, home=str(home.folder), near=near, known=others)

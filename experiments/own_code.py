@@ -12,7 +12,7 @@ from typing import Any
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
 from lstm.config.code import Code, execute, file_of, is_reference, read
-from lstm.records.errors import BadInput, Fault
+from lstm.records.errors import BadInput, Fault, refused
 from lstm.tasks import registry as tasks
 
 CELL = "model.cell"
@@ -48,8 +48,7 @@ def executed(document: Document, folder: Path, place: str | None = None) -> Docu
     for at, name in references(document.filled):
         named.setdefault(file_of(name), at)
     if place is not None and len(named) != 1:
-        what = "names no code of its own" if not named else f"names {len(named)} files"
-        raise BadInput(f"--code {place}: would do nothing: {document.path} {what}; leave it out")
+        raise _without_use(place, document.path, len(named))
     found, faults = list[Code](), list[Fault]()
     for file, at in named.items():
         try:
@@ -59,7 +58,7 @@ def executed(document: Document, folder: Path, place: str | None = None) -> Docu
             if at == ("task",):
                 tasks.own(document.filled["task"], {file: code.digest})
         except BadInput as error:
-            faults += [Fault(".".join(map(str, at)), message) for message in error.messages]
+            faults += [replace(each, path=".".join(map(str, at))) for each in error.faults]
     if faults:
         raise document.refuse(faults)
     return replace(document, code={code.file: code.digest for code in found})
@@ -72,12 +71,15 @@ def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) ->
         BadInput: one can't be read, raises, or is another than the trial's; with both digests.
     """
     if place is not None and len(digests) != 1:
-        raise BadInput(f"--code {place}: would do nothing: the trial has {len(digests)} files of code; leave it out")
+        raise _without_use(place, "the trial", len(digests))
     for file, digest in digests.items():
         code = read(Path(place) if place else folder / file, file)
         if code.digest != digest:
-            raise BadInput(
-                f"{place or folder / file}: is not the code that the trial was trained with: its SHA-256 is "
-                f"{code.digest[:12]}, the trial's {digest[:12]}; name the right file with --code FILE"
-            )
+            where = place or folder / file
+            raise refused("code-of-another-training", at=where, digest=code.digest[:12], trained=digest[:12])
         execute(code)
+
+
+def _without_use(place: str, named: str, count: int) -> BadInput:
+    """The refusal of `--code` for what does not have one file of code."""
+    return refused("code-flag-without-use", at=f"--code {place}", named=named, count=count)

@@ -23,7 +23,7 @@ from experiments.spec import loader as specs
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
 from lstm.config.code import executed, find, is_known
-from lstm.records.errors import BadInput, Fault, NewerForm
+from lstm.records.errors import BadInput, Fault, NewerForm, fault, refused
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
     """
     experiment = spec.experiment
     _check_home(home, experiment.name)
-    if (error := _unwritable(home)) and not to_look:
-        raise BadInput(error)
+    if (unwritable := _unwritable(home)) and not to_look:
+        raise BadInput(unwritable)
     try:
         where = _addresses(spec, home)
     except BadInput as error:
         raise BadInput(*map(spec.placed, error.faults)) from None
     databases = {"storage.study": where.study, "tracking.uri": where.tracking}
-    if wrong := [message for name, address in databases.items() if (message := _folder_fault(spec, name, address))]:
+    if wrong := [each for name, address in databases.items() if (each := _folder_fault(spec, name, address))]:
         raise BadInput(*wrong)
     _check_cells(spec)
     try:
@@ -95,8 +95,7 @@ def _check_cells(spec: Spec) -> None:
     faults = list[Fault]()
     for at, name in own_code.references(spec.document.filled):
         if not is_known(name, digests):
-            what = f"{name} is code of the user's; only plan, run, train, predict and probe execute it"
-            faults.append(Fault(".".join(map(str, at)), f"{what}, so that this verb can't work on its sweep"))
+            faults.append(fault("code-not-executed", ".".join(map(str, at)), name=name, digest=""))
             continue
         if at == ("task",):  # it was looked at when it was executed
             continue
@@ -105,7 +104,7 @@ def _check_cells(spec: Spec) -> None:
         try:
             own_cell.check(find(name, digests), name)
         except BadInput as error:
-            faults += [Fault(".".join(map(str, at)), message) for message in error.messages]
+            faults += [replace(each, path=".".join(map(str, at))) for each in error.faults]
     if faults:
         raise spec.document.refuse(faults)
 
@@ -150,15 +149,16 @@ def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
     )
 
 
-def _folder_fault(spec: Spec, field: str, address: str | None) -> str | None:
+def _folder_fault(spec: Spec, field: str, address: str | None) -> Fault | None:
     """What is wrong where the folder of a database that is a file is not there: nobody makes it."""
     file = file_of(address) if address and address.startswith("sqlite") else None
     if file is None or file.absolute().parent.is_dir():
         return None
     section, _, name = field.partition(".")
     written = str(spec.written[section][name])
-    of = f"the folder of {written}" if "${" in written else f"the folder {file.absolute().parent}"
-    return f"{spec.document.where(field)}: {field}: {of} does not exist; make it first"
+    folder = None if "${" in written else str(file.absolute().parent)
+    place = spec.document.where(field)
+    return fault("folder-missing", field, at=place, folder=folder, address=None if folder else written)
 
 
 def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
@@ -201,12 +201,12 @@ def _check_home(home: Home, name: str) -> None:
     try:
         folder = _there(home)
     except OSError as error:  # a name that is too long
-        raise BadInput(f"--home {home.folder}: can't be a folder: {error.strerror}") from None
+        raise refused("home-not-possible", at=f"--home {home.folder}", why=error.strerror) from None
     if not folder.is_dir():
-        which = "" if folder == home.folder else f"{folder} "
-        raise BadInput(f"--home {home.folder}: {which}is a file; give a folder")
+        file = None if folder == home.folder else str(folder)
+        raise refused("home-is-file", at=f"--home {home.folder}", file=file)
     if home.sweep(name).is_file():
-        raise BadInput(f"{home.sweep(name)}: is a file where the sweep's folder should be; move it or rename the sweep")
+        raise refused("sweep-folder-is-file", at=home.sweep(name))
 
 
 def _there(home: Home) -> Path:
@@ -214,11 +214,11 @@ def _there(home: Home) -> Path:
     return next(folder for folder in (home.folder, *home.folder.parents) if folder.exists())
 
 
-def _unwritable(home: Home) -> str | None:
+def _unwritable(home: Home) -> Fault | None:
     """What is wrong with a home in which nothing can be written."""
     if os.access(folder := _there(home), os.W_OK | os.X_OK):
         return None
-    return f"--home {home.folder}: {folder} can't be written to; give another folder with --home"
+    return fault("home-not-writable", at=f"--home {home.folder}", folder=str(folder))
 
 
 def _commit(folder: Path) -> str | None:
@@ -319,7 +319,7 @@ def warnings(plan: Plan) -> list[str]:
     """What a person should know before it is carried out, a sentence each."""
     doubts = map(plan.spec.document.hide, tasks.of(plan.order.base).doubts(plan.series))
     unwritable = _unwritable(plan.home)
-    more = [unwritable] if unwritable else []
+    more = [str(unwritable)] if unwritable else []
     return [
         *specs.warnings(plan.spec),
         *plan.notes,

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments import new_spec, own_code
+from experiments.operations.renaming import renamed
 from experiments.spec import loader as spec_file
 from lstm.config.code import execute, file_of, is_reference, place_of, read
 from lstm.data.profile.files import GivenFile
-from lstm.records.errors import BadInput, did_you_mean
+from lstm.records.errors import BadInput, nearest, refused
 from lstm.tasks import registry as tasks
 from lstm.tasks.base import Task
 
@@ -95,11 +96,10 @@ def _recognising(files: Sequence[GivenFile]) -> tuple[str, AnyTask, str]:
     able = [name for name, recognition in seen.items() if recognition.fits]
     if len(able) == 1:
         return able[0], tasks.TASKS[able[0]], seen[able[0]].why
-    told = "; ".join(f"{name}: {each.why}" for name, each in seen.items() if each.fits or not able)
+    reasons = [f"{name} ({each.why})" for name, each in seen.items() if each.fits or not able]
     if able:
-        ways = " or ".join(f"--task {name}" for name in able)
-        raise BadInput(f"{_shown(files)}: can be read in {len(able)} ways; say which is meant with {ways} ({told})")
-    raise BadInput(f"{_shown(files)}: no task recognises {_forms(files)}. {told}")
+        raise refused("several-tasks-fit", at=_shown(files), count=len(able), reasons=reasons, tasks=able)
+    raise refused("no-task-fits", at=_shown(files), reasons=reasons, **_forms(files))
 
 
 def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
@@ -112,14 +112,11 @@ def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
     elif name in tasks.TASKS:
         task = tasks.TASKS[name]
     else:
-        known = ", ".join(tasks.TASKS)
-        raise BadInput(
-            f"--task {name}: is no task{did_you_mean(name, tasks.TASKS)} ({known}, or your own as FILE.py:Class)"
-        )
+        raise refused("unknown-task", at=f"--task {name}", near=nearest(name, tasks.TASKS), known=list(tasks.TASKS))
     with _placed(name):
         seen = task.recognise(files)
     if not seen.fits:
-        raise BadInput(f"{_shown(files)}: --task {name} does not recognise {_forms(files)}; it {seen.why}")
+        raise refused("task-does-not-fit", at=_shown(files), task=name, why=seen.why, **_forms(files))
     return name, task, seen.why
 
 
@@ -137,16 +134,18 @@ def _placed(task: str) -> Iterator[None]:
     except Exception as error:
         if not is_reference(task):
             raise
-        raise BadInput(f"{place_of(error) or task}: {type(error).__name__}: {error}") from error
+        place, kind = place_of(error) or task, type(error).__name__
+        raise refused("code-raises", at=place, kind=kind, why=str(error)) from error
 
 
 def _shown(files: Sequence[GivenFile]) -> str:
     return ", ".join(str(file.path) for file in files)
 
 
-def _forms(files: Sequence[GivenFile]) -> str:
-    """What the files are, after a verb."""
-    return f"it, which is {files[0].form.what}" if len(files) == 1 else "them as one data set"
+def _forms(files: Sequence[GivenFile]) -> dict[str, Any]:
+    """What one file is, or how many there are."""
+    one = len(files) == 1
+    return {"form": files[0].form.what if one else None, "files": None if one else len(files)}
 
 
 def _from(task: str, folder: Path) -> str:
@@ -162,16 +161,15 @@ def _from(task: str, folder: Path) -> str:
 
 def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
     if target.is_dir():
-        named = target / f"{sources[0].stem}.yaml"
-        raise BadInput(f"{target}: is a folder; give the spec's file, as in --output {named}")
+        raise refused("output-is-folder", at=target, meant=str(target / f"{sources[0].stem}.yaml"))
     if not target.parent.is_dir():
-        raise BadInput(f"{target}: there is no folder {target.parent}; make it first, or write to another")
+        raise refused("output-folder-missing", at=target, folder=str(target.parent))
     if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
-        raise BadInput(f"{target}: is the data itself; give the spec another name with --output FILE")
+        raise refused("output-is-input", at=target)
     if target.suffix.lower() not in {".yaml", ".yml"}:
-        raise BadInput(f"{target}: a spec's name ends in .yaml, as in --output {target.with_suffix('.yaml')}")
+        raise refused("output-not-yaml", at=target, meant=str(target.with_suffix(".yaml")))
     if target.exists() and not force:
-        raise BadInput(f"{target}: is there already; overwrite it with --force, or write to another with --output FILE")
+        raise refused("output-exists", at=target)
 
 
 def _checked(
@@ -185,7 +183,7 @@ def _checked(
             spec = spec_file.load(trial, execute=lambda document: own_code.executed(document, target.parent))
         except BadInput as error:  # by a name in the data that no spec may have
             where = f"{_shown(files)}: the spec for it, line "
-            raise BadInput(*(each.replace(f"{trial}:", where) for each in error.messages)) from None
+            raise BadInput(*(renamed(each, f"{trial}:", where) for each in error.faults)) from None
     experiment = spec.experiment
     loaded = tasks.load(experiment.widest, experiment.location.within(target.parent), experiment.reach)
     # Windows whose targets were all filled in are counted, too: they are there, though nothing is learned from them.
@@ -202,7 +200,7 @@ def _write(target: Path, text: str) -> None:
         half.replace(target)
     except OSError as error:
         half.unlink(missing_ok=True)
-        raise BadInput(f"{target}: can't be written: {error.strerror}; write elsewhere with --output FILE") from None
+        raise refused("output-not-written", at=target, why=error.strerror) from None
 
 
 def _name(target: Path, task: str) -> str:

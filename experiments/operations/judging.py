@@ -8,7 +8,7 @@ from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
 from experiments.planning import kept_in, make
 from experiments.recovery import moved_home
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -70,4 +70,4 @@ def _load(swept: Sweep, trial: Trial, say: Say) -> "Checkpoint | None":
     try:
         return ownership.load_trial(swept, trial, say)
     except OSError as error:
-        raise BadInput(f"{trial.checkpoint}: can't be read: {error.strerror or error}") from None
+        raise refused("checkpoint-store-unreadable", at=trial.checkpoint, why=error.strerror or str(error)) from None

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup, own_code
+from experiments.operations.renaming import renamed
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 from lstm.records.figures import Passage
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
 
 Forecast = dict[str, list[Any]] | Passage
+SHOWN = 20  # of the trials that have checkpoints
 Maker = Callable[[str | None, Path], Forecast]  # of a file in a folder
 
 
@@ -27,17 +29,14 @@ def choose(sweep: Sweep, number: int | None) -> Trial:
     """The trial of a number, which must have a checkpoint; without one the best."""
     if number is None:
         if sweep.best is None:
-            raise BadInput(f"{sweep.name}: no trial has completed yet; `sweep run` it first")
+            raise refused("no-completed-trial", at=sweep.name, sweep=sweep.name)
         return sweep.best
     there = {t.number: t for t in sweep.trials if t.checkpoint}
     if number not in there:
-        raise BadInput(f"--trial {number}: {sweep.name} has no such trial with a checkpoint; it has {_ranges(there)}")
+        trials, more = list(there)[:SHOWN], max(len(there) - SHOWN, 0) or None
+        named = {"sweep": sweep.name, "number": number, "count": len(there)}
+        raise refused("no-such-checkpoint", at=f"--trial {number}", trials=trials, more=more, **named)
     return there[number]
-
-
-def _ranges(numbers: Mapping[int, Any]) -> str:
-    shown = ", ".join(str(n) for n in list(numbers)[:20])
-    return (shown + (", …" if len(numbers) > 20 else "")) or "none"
 
 
 def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Forecast:
@@ -73,20 +72,20 @@ def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options:
     try:
         task.check_predicts(name)
     except BadInput as error:
-        raise BadInput(f"--model {name}: {error}; leave it out for the best trial") from None
+        raise error.at(f"--model {name}") from None
     if options:
-        raise BadInput(f"--{next(iter(options))}: would do nothing with --model; leave it out")
+        raise refused("option-without-effect", at=f"--{next(iter(options))}")
     folder, studies = str(found.home.sweep(found.name)), ownership.studies_of(sweep.facts)
-    again = f"`sweep rivals {found.name}{found.home.flag}` fits it"
+    named = {"sweep": found.name, "flag": found.home.flag}
     try:
         fitted = store.read_fitted(folder, name, studies, str(sweep.facts.get("data_fingerprint") or ""))
     except store.BrokenJudgements as error:
-        raise BadInput(f"{error}; {again} again") from None
+        raise refused("fitted-rival-damaged", at=f"--model {name}", why=str(error), **named) from None
     if fitted is None or fitted.name != name:
-        raise BadInput(f"--model {name}: was not fitted yet; {again}")
+        raise refused("rival-not-fitted", at=f"--model {name}", **named)
     loaded = ownership.load_trial(sweep, best)
     if loaded is None:
-        raise BadInput(f"{best.checkpoint}: holds no valid checkpoint any more")
+        raise refused("checkpoint-not-valid", at=best.checkpoint, sweep=sweep.name)
     facts = task.facts_of(loaded.facts)
     return lambda path, folder: task.predict_by_rival(fitted, config, facts, str(path), folder)
 
@@ -104,11 +103,9 @@ def load(sweep: Sweep, trial: Trial, say: Callable[[str], None]) -> "Checkpoint"
     for text in broken:
         say(text)
     if loaded is None:
-        raise BadInput(f"{trial.checkpoint}: holds no valid checkpoint any more")
+        raise refused("checkpoint-not-valid", at=trial.checkpoint, sweep=sweep.name)
     if not loaded.state.best_weights:
-        raise BadInput(
-            f"--trial {trial.number}: its weights were not kept (storage.keep: best); leave --trial out for the best"
-        )
+        raise refused("weights-not-kept", at=f"--trial {trial.number}")
     return loaded
 
 
@@ -130,8 +127,8 @@ def as_file(data: Any, time: str) -> Iterator[str]:
         try:
             data.to_parquet(path, index=False)
         except (ValueError, TypeError) as error:  # pyarrow's are such, too
-            raise BadInput(f"data: can't be kept as a table: {error}") from error
+            raise refused("table-not-kept", "data", why=str(error)) from error
         try:
             yield path
         except BadInput as error:
-            raise BadInput(*(message.replace(path, "data") for message in error.messages)) from error
+            raise BadInput(*(renamed(each, path, "data") for each in error.faults)) from error

@@ -17,7 +17,7 @@ from experiments.operations.predicting import choose, execute, load
 from experiments.planning import make
 from experiments.recovery import moved_home
 from lstm.ownership import studies_of
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
@@ -80,7 +80,7 @@ def _alone(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise BadInput(f"{folder}: can't be made: {error.strerror}") from None
+        raise refused("folder-not-made", folder=str(folder), why=error.strerror) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -120,7 +120,7 @@ def _measure(
     plan = make(lookup.spec(named, found.home, execute=True, code=code), found.home)
     execute(trial, plan.spec.folder, code)
     if loaded.fingerprint != plan.series.fingerprint:
-        raise BadInput(f"{plan.spec.document.path}: data: are not those that {sweep.name} was trained on")
+        raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=sweep.name)
     device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
     measured = probe.probe(tasks.subject(loaded, plan.series))
     event = known or TrialProbed(number, measured.numbers, loaded.state.best_epoch, time.time_ns() // 1_000_000)

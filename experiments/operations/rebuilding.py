@@ -14,7 +14,7 @@ from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput, Finding
+from lstm.records.errors import Finding, refused
 from lstm.records.events import EpochEnded, SweepEnded, SweepStarted
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
@@ -72,10 +72,10 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
     plan = make(lookup.spec(named, home), home)
     name, url = plan.order.name, plan.order.study_url
     if stored.facts(url, name) is not None:
-        raise BadInput(f"{name}: its study is there; --study restores one that is lost")
+        raise refused("study-not-lost", at=name)
     remains = lost_study.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)
     if remains is None:
-        raise BadInput(f"{name}: nothing is left of an earlier study, neither checkpoints nor runs in MLflow")
+        raise refused("nothing-left-of-study", at=name)
     plan = lost_study.with_its_loss(plan, remains)
     found = lost_study.gather(plan, remains)
     order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from experiments.planning import Plan, warnings
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, best_epoch
-from lstm.records.errors import BadInput
+from lstm.records.errors import fault, refused
 from lstm.records.trial import counted
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
-
-SMALLER = "make model.hidden_size, model.num_layers, data.lookback, data.horizon or training.batch_size smaller"
 
 
 class Failed(Exception):
@@ -137,8 +135,7 @@ def train(plan: Plan, view: View) -> Training:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        done = counted(len(made.history), "epoch")
-        raise Failed(f"{order.name}: out of memory after {done}; {SMALLER}") from error
+        raise Failed(str(fault("out-of-memory", at=order.name, epoch=len(made.history) + 1))) from error
     except OSError as error:
         raise Failed(f"{order.name}: {error.strerror or error}: {checkpoint.place_of(address)}") from error
     return made
@@ -183,10 +180,8 @@ def check_room(plan: Plan, config: TrialConfig) -> None:
 
     needed, room = memory_bytes(config, plan.series), min(_limits())
     if needed > room:
-        raise BadInput(
-            f"{plan.spec.document.where('model')}: model: a trial would need about {needed / 1e9:,.1f} GB of memory, "
-            f"this machine has {room / 1e9:,.1f} GB; {SMALLER}"
-        )
+        place = plan.spec.document.where("model")
+        raise refused("memory-too-small", "model", at=place, needed_gb=needed / 1e9, room_gb=room / 1e9)
 
 
 def _limits() -> Iterator[int]:

@@ -15,7 +15,7 @@ from experiments.home import Home
 from experiments.planning import Plan, kept_in
 from lstm import ownership
 from lstm.records.epoch import Epoch, best_epoch, epochs_s
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, fault, refused
 from lstm.records.sweep import PROBE_FACT
 from lstm.records.trial import counted
 from lstm.storage import files
@@ -38,13 +38,6 @@ class Remains:
     runs: int  # of trials, in MLflow
     said_by: str = ""  # the mark that says so, where the home does not know that the sweep was run
 
-    @property
-    def text(self) -> str:
-        """What is there, for people."""
-        told = [f"checkpoints of {self.trials} trials in {self.checkpoints}"] if self.trials else []
-        told += [f"{self.runs} runs in MLflow"] if self.runs else []
-        return " and ".join(told)
-
 
 def look(
     name: str, home: Home, tracking_uri: str, sweep_folders: list[str], *, of_any_home: bool = False
@@ -65,10 +58,8 @@ def look(
     if saved is None:
         marked = [each for each in _marked(sweep_folders) if of_any_home or each.mark.where == kept_in(home)]
         if len(marked) > 1:
-            raise BadInput(
-                f"{name}: several studies have checkpoints here, and nothing says which is meant: "
-                f"{'; '.join(each.text for each in marked)}. Move the others away"
-            )
+            each = (fault("checkpoints-of-study", at=found.checkpoints, **found.facts) for found in marked)
+            raise BadInput(fault("several-studies-left", at=name, count=len(marked)), *each)
         return _remains_of(marked[0], name, home, tracking_uri) if marked else None
     study, known = str(saved.get("study_id", "")), str(saved.get("checkpoints", ""))
     carried = [str(home.carried(Path(known))) if "://" not in known else known] if known else []
@@ -92,6 +83,11 @@ class Marked:
     mark: ownership.Mark
     checkpoints: str
     trials: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The same, for a refusal."""
+        return {"trials": self.trials, "study": self.mark.study, "home": self.mark.where}
 
     @property
     def text(self) -> str:
@@ -141,12 +137,18 @@ def refuse(plan: Plan) -> list[str]:
 
 def missing(name: str, home: Home, remains: Remains, spec: str = "") -> BadInput:
     """The error of a sweep whose study is gone; the home may not know its name, but that of its spec's file."""
-    flag, folder = home.flag, str(home.sweep(name))
+    folder = str(home.sweep(name))
     named, away = (shlex.quote(spec) or "SPEC", remains.checkpoints) if remains.said_by else (name, folder)
-    return BadInput(
-        f"{name}: its study is not there any more, and {remains.said_by or folder} says that it was run. There are "
-        f"{remains.text}: nothing of it was changed. `sweep rebuild {named} --study{flag}` restores the study from "
-        f"them. To begin anew, give the spec another name, or move {shlex.quote(away)} away"
+    return refused(
+        "study-lost",
+        at=name,
+        said_by=remains.said_by or folder,
+        trials=remains.trials,
+        checkpoints=remains.checkpoints,
+        runs=remains.runs,
+        named=named,
+        flag=home.flag,
+        away=shlex.quote(away),
     )
 
 
@@ -248,7 +250,7 @@ def _checkpoints(
         elif found.study and found.study != remains.study:
             note(f"{address}: is of the study {found.study}, and was left out")
         elif found.fingerprint != plan.series.fingerprint:
-            raise BadInput(f"{plan.spec.document.path}: data: are not those that {address} was trained on")
+            raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=address)
         elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found.config)):
             note(f"{address}: was trained with {differing}, which this spec does not say, and was left out")
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.planning import Plan
 from experiments.terminal import streams
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 
 HURRY_S = 5.0  # for who reads the screen, unless all went well
 
@@ -28,7 +28,8 @@ def open_log(plan: Plan, started: threading.Event) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--home {plan.home.folder}: {folder} can't be made: {error.strerror}") from None
+        place = f"--home {plan.home.folder}"
+        raise refused("folder-not-made", at=place, folder=str(folder), why=error.strerror) from None
     try:
         yield log
     except BadInput:

@@ -12,7 +12,7 @@ from experiments.cli import emit, note
 from experiments.home import Home
 from experiments.operations import predicting
 from lstm.config.trial import TrialConfig
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 from lstm.records.figures import Passage
 from lstm.tasks import registry as tasks
 
@@ -35,7 +35,7 @@ def main(
     found = lookup.sweep(named, where, note)
     sweep = lookup.read(found)
     if model is not None and trial is not None:
-        raise BadInput(f"--model {model}: forecasts without a trial; leave --trial out")
+        raise refused("model-without-trial", at=f"--model {model}")
     chosen = predicting.choose(sweep, trial)
     if output:
         _check(output, source, force=force)
@@ -64,14 +64,15 @@ def main(
 
 def _check(output: str, source: str | None, *, force: bool) -> None:
     """Whether the output may be written."""
-    if not Path(output).absolute().parent.is_dir():
-        raise BadInput(f"--output {output}: its folder does not exist")
+    place, folder = f"--output {output}", Path(output).absolute().parent
+    if not folder.is_dir():
+        raise refused("output-folder-missing", at=place, folder=str(folder))
     if Path(output).is_dir():
-        raise BadInput(f"--output {output}: is a folder; name a file")
+        raise refused("output-is-folder", at=place, meant=None)
     if Path(output).is_file() and not force:
-        raise BadInput(f"--output {output}: is there already; overwrite it with --force, or name another file")
+        raise refused("output-exists", at=place)
     if source and Path(output).resolve() == Path(source).resolve():
-        raise BadInput(f"--output {output}: is the input; name another file")
+        raise refused("output-is-input", at=place)
 
 
 def _document(made: predicting.Forecast) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def _write(output: str, text: str) -> None:
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"--output {output}: can't be written: {error.strerror}") from None
+        raise refused("output-not-written", at=f"--output {output}", why=error.strerror) from None
 
 
 def _csv(columns: Mapping[str, Sequence[Any]]) -> str:

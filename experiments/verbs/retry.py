@@ -6,7 +6,7 @@ from experiments import lookup
 from experiments.cli import note
 from experiments.home import Home
 from experiments.verbs import run
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.sweep import Sweep
 
 
@@ -25,11 +25,10 @@ def main(
 
     found = lookup.sweep(named, Home.at(home), note)
     if failed == bool(trials):
-        both = "both say which trials are meant" if failed else "say which trials are meant"
-        raise BadInput(f"{both}: give --failed for all that failed, or their numbers")
+        raise refused("trials-said-twice" if failed else "no-trials-said")
     sweep = stored.read(found.study_url, found.name)
     if sweep.reached(sweep.facts.get("target")):
-        raise BadInput(f"{sweep.name}: has reached its target (search.stop.target), so that nothing more is run")
+        raise refused("target-reached", at=sweep.name)
     if faults := list(_faults(sweep, trials)):
         raise BadInput(*faults)
     chosen = trials or _failed(sweep)
@@ -51,18 +50,17 @@ def _failed(sweep: Sweep) -> list[int]:
     return [trial.number for trial in (*base, *sweep.counted) if trial.state == "FAIL"]
 
 
-def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[str]:
+def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[Fault]:
     """What keeps trials from being retried."""
     known = {trial.number: trial for trial in sweep.trials}
     again = (trial for trial in sweep.trials if trial.derived and trial.derived.purpose in ("retry", "base"))
     retries = {trial.derived.parent: trial.number for trial in again if trial.derived}
-    failed = _failed(sweep)
-    there = f"failed: {', '.join(map(str, failed))}" if failed else "no trial failed"
+    failed, place = _failed(sweep), sweep.name
     for number in dict.fromkeys(numbers):
         if number not in known:
-            yield f"{sweep.name}: has no trial {number}; {there}"
+            yield fault("no-such-trial", at=place, number=number, count=len(failed), failed=failed)
         elif number in retries:
-            mend = f"`sweep run {sweep.name}` runs it if it has not ended"
-            yield f"{sweep.name}: trial {number} was retried already, as trial {retries[number]}; {mend}"
+            yield fault("trial-retried-already", at=place, number=number, retry=retries[number], sweep=sweep.name)
         elif known[number].state != "FAIL":
-            yield f"{sweep.name}: trial {number} is {known[number].state}, and only failed trials are retried; {there}"
+            state = known[number].state
+            yield fault("trial-not-failed", at=place, number=number, state=state, count=len(failed), failed=failed)

@@ -16,7 +16,7 @@ from experiments import lookup
 from experiments.cli import emit, note
 from experiments.home import Home
 from experiments.terminal import streams
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 
 if TYPE_CHECKING:
     from dashboards.tracking.server import Server
@@ -31,7 +31,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
     if local and missing_file(uri) is not None:
-        raise BadInput(f"--home {where.folder}: nothing is recorded here yet; `sweep run` a spec first")
+        raise refused("home-is-empty", at=f"--home {where.folder}")
     if not local:
         ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # one that is away is told below
     log, to_look = _log(where)

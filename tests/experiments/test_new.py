@@ -88,8 +88,11 @@ def test_within_the_project_the_schema_is_relative(here: Path, monkeypatch: pyte
 def test_overwrites_only_with_force(here: Path) -> None:
     series("D", 200).to_csv("a.csv", index=False)
     (here / "a.yaml").write_text("mine")
-    with pytest.raises(BadInput, match=r"a\.yaml: is there already.*--force.*--output"):
+    with pytest.raises(BadInput) as error:
         new("a.csv")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("output-exists", "a.yaml")
+    assert [flag for flag in ("--force", "--output") if flag not in wrong.mend] == []
     assert (here / "a.yaml").read_text() == "mine"
     assert loads(new("a.csv", force=True))
 
@@ -100,19 +103,21 @@ def test_twice_the_same(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "words"),
+    ("output", "code", "values"),
     [
-        (".", "is a folder"),
-        ("no/such.yaml", "there is no folder no"),
-        ("a.csv", "is the data itself"),
-        ("b", "ends in"),
+        (".", "output-is-folder", {"meant": "a.yaml"}),
+        ("no/such.yaml", "output-folder-missing", {"folder": "no"}),
+        ("a.csv", "output-is-input", {}),
+        ("b", "output-not-yaml", {"meant": "b.yaml"}),
     ],
 )
-def test_refuses_outputs_that_can_not_be(here: Path, output: str, words: str) -> None:
+def test_refuses_outputs_that_can_not_be(here: Path, output: str, code: str, values: dict[str, str]) -> None:
     series("D", 200).to_csv("a.csv", index=False)
     before = (here / "a.csv").read_bytes()
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(BadInput) as error:
         new("a.csv", output, force=True)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values) == (code, output, values)
     assert files(here) == {"a.csv"}
     assert (here / "a.csv").read_bytes() == before
 

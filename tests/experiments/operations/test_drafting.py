@@ -135,7 +135,7 @@ def test_where_two_tasks_recognise_a_table_both_are_named_and_task_decides(table
     name = table("a.csv", "run,when,x,y,kind", days_of)
     refused = sweep("new", name)
     assert (refused.code, refused.out) == (2, "")
-    told = ("a.csv", "--task forecast", "--task classify", "'when'", "'run'", "'kind'")
+    told = ("a.csv", "--task", "forecast", "classify", "'when'", "'run'", "'kind'")
     assert [part for part in told if part not in refused.err] == []
     assert "language_model" not in refused.err
     assert files(here) == ["a.csv"]
@@ -199,13 +199,14 @@ def test_a_task_of_ones_own_recognises_and_drafts(table, sweep, here):
     assert files(here) == ["a.csv", "b.csv", "mine.py", "specs"]
 
 
-@pytest.mark.parametrize(("name", "told"), [("Idle", "Idle recognises files"), ("Broken", "mine.py:24: IndexError")])
+@pytest.mark.parametrize(
+    ("name", "told"), [("Idle", ["Idle recognises files"]), ("Broken", ["mine.py:24: ", "IndexError"])]
+)
 def test_what_a_task_of_ones_own_raises_is_told(table, sweep, here, name, told):
     (here / "mine.py").write_text(OWN)
     done = sweep("new", table("a.csv", "day,v", days()), "--task", f"mine.py:{name}")
     assert (done.code, done.out, "Traceback" in done.err) == (2, "", False)
-    assert "mine.py" in done.err
-    assert told in done.err
+    assert [part for part in ("mine.py", *told) if part not in done.err] == []
     assert files(here) == ["a.csv", "mine.py"]
 
 

@@ -33,7 +33,8 @@ def test_none_yet(copied, sweep):
     answer = sweep("best", "tiny")
     assert (answer.code, answer.out) == (1, "tiny: no trials of 4\nNo trial has completed yet.\n")
     assert json.loads(sweep("best", "tiny", "--json").out)["best"] is None
-    assert sweep("predict", "tiny").err == "tiny: no trial has completed yet; `sweep run` it first\n"
+    with_none = sweep("predict", "tiny")
+    assert (with_none.code, with_none.err.startswith("tiny: "), "`sweep run tiny`" in with_none.err) == (2, True, True)
     assert sweep("compare", "tiny").code == 0
     assert sweep("status", "tiny").out.startswith("tiny: 0 of 4 trials have ended\n")
 

@@ -118,7 +118,7 @@ def test_a_point_that_is_gone_is_found_and_told_again(home, sweep):
 def test_what_can_not_be_probed_is_refused(home, sweep, finished, monkeypatch):
     answer = sweep("probe", "tiny", "--trial", 99, "--home", home)
     assert answer.code == 2
-    assert "has no such trial with a checkpoint" in answer.err
+    assert answer.err.startswith("--trial 99: tiny has no trial 99")
     monkeypatch.chdir(home.parent)
     shutil.copy(finished.folder / "tiny.yaml", home.parent)
     (home.parent / "tiny.csv").write_text(
@@ -126,5 +126,6 @@ def test_what_can_not_be_probed_is_refused(home, sweep, finished, monkeypatch):
     )
     answer = sweep("probe", "tiny.yaml", "--home", home)
     assert answer.code == 2
-    assert answer.err == "tiny.yaml: data: are not those that tiny was trained on\n"
+    assert answer.err.startswith("tiny.yaml: data: ")
+    assert "that tiny was trained on" in answer.err
     assert not list((home / "tiny").glob("probe-*"))

@@ -29,9 +29,15 @@ def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
     before = trials_of(sweep)
     assert before[FAILS]["state"] == "FAIL"
     judge(sweep, folder)
-    for wrong in (("7",), ("2",), (), ("--failed", "1")):
+    for wrong, named in {
+        ("7",): ["tiny: ", "trial 7", "1: 1"],
+        ("2",): ["tiny: ", "trial 2", "COMPLETE", "1: 1"],
+        (): ["--failed"],
+        ("--failed", "1"): ["--failed"],
+    }.items():
         answer = sweep("retry", "tiny", *wrong)
         assert (answer.code, answer.out) == (2, ""), wrong
+        assert [part for part in named if part not in answer.err] == []
     answer = sweep("retry", "tiny", "--failed", "--json")
     assert answer.code == 0, answer.err
     after = trials_of(sweep)
@@ -40,7 +46,9 @@ def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
     assert after[5]["state"] == "COMPLETE"
     assert json.loads(sweep("status", "tiny", "--json").out)["done"] == 4
     judge(sweep, folder)
-    assert sweep("retry", "tiny", FAILS).code == 2, "it was retried already"
+    again = sweep("retry", "tiny", FAILS)
+    assert again.code == 2, "it was retried already"
+    assert [part for part in (f"trial {FAILS}", "trial 5", "`sweep run tiny`") if part not in again.err] == []
     assert "nothing was left to do" in json.loads(sweep("run", "tiny.yaml", "--json").out)["message"]
     assert sweep("run", "tiny.yaml", "--set", "search.n_trials=5").code == 0
     assert trials_of(sweep).keys() == {0, 2, 3, 4, 5, 6}

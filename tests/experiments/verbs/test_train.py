@@ -74,7 +74,8 @@ def test_what_the_memory_can_not_hold_is_refused_before_anything_is_written(fold
     for verb in ("train", "plan"):
         answer = sweep(verb, "tiny.yaml", "--home", "other")
         assert (answer.code, answer.out) == (2, "")
-        assert answer.err.startswith("tiny.yaml:9: model: a trial would need about 0.0 GB of memory, this machine has")
+        assert answer.err.startswith("tiny.yaml:9: model: ")
+        assert answer.err.count(" 0.0 GB") == 2, "what a trial needs, and what the machine has"
     assert not (folder / "other").exists()
 
 
@@ -92,7 +93,8 @@ def test_memory_that_ends_while_it_trains_is_told_in_a_line(folder, sweep, monke
     monkeypatch.setattr(loop, "train", fails(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
     answer = sweep("train", "tiny.yaml")
     assert answer.code == 1
-    assert answer.err.startswith("tiny: out of memory after 1 epoch; make model.hidden_size, ")
+    assert answer.err.startswith("tiny: ")
+    assert [part for part in ("epoch 2", "model.hidden_size", "training.batch_size") if part not in answer.err] == []
     assert answer.err.count("\n") == 1
     monkeypatch.setattr(loop, "train", fails(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
