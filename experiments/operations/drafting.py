@@ -113,7 +113,9 @@ def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
         task = tasks.TASKS[name]
     else:
         known = ", ".join(tasks.TASKS)
-        raise BadInput(f"--task {name}: is no task{did_you_mean(name, tasks.TASKS)} ({known}, or your own as FILE.py:Class)")
+        raise BadInput(
+            f"--task {name}: is no task{did_you_mean(name, tasks.TASKS)} ({known}, or your own as FILE.py:Class)"
+        )
     with _placed(name):
         seen = task.recognise(files)
     if not seen.fits:
