@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lstm.messages import checkpoints, cluster, home, own_code, spec, studies, tables, tasks, tracking, verbs
+from lstm.messages import checkpoints, cluster, findings, home, own_code, spec, studies, tables, tasks, tracking, verbs
 from lstm.messages.entry import Entry
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
@@ -12,6 +12,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Tasks and predictions": tasks.ENTRIES,
     "Checkpoints and files": checkpoints.ENTRIES,
     "Studies": studies.ENTRIES,
+    "What `sweep verify` finds": findings.ENTRIES,
     "The cluster": cluster.ENTRIES,
     "MLflow": tracking.ENTRIES,
     "The home and the names of sweeps": home.ENTRIES,
