@@ -14,7 +14,7 @@ from cluster.study.study import Study
 from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.sweep import KEEPS_BASE, Sweep
 from lstm.records.task import RECORD
 from lstm.storage import disk, files
@@ -30,13 +30,14 @@ def open_study(order: Order, series: Dataset) -> Study:
     study = Study(order.study_url, order.name, order.search, order.base)
     check_same(study.facts, order, series)
     if stored.unfinished_id_of(study.facts, order.study_url) not in ("", order.study_id):
-        raise BadInput(f"{order.name}: another driver has begun this sweep at this moment; run the same command again")
+        raise refused("sweep-begun-at-once", at=order.name)
     # Before the folder has its mark: a driver that is killed in between leaves no folder of a study that is nobody's.
     study.remember(**_identity(order))
     try:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
-        raise BadInput(f"{order.checkpoints}: can't be written: {error.strerror or error}") from None
+        why = error.strerror or str(error)
+        raise refused("checkpoints-unwritable", at=order.name, folder=order.checkpoints, why=why) from None
     keeps_base = COMPARABLE not in study.facts or bool(study.facts.get(KEEPS_BASE))
     study.remember(**_facts(order, study, series, keeps_base=keeps_base))
     study.enqueue_first()
@@ -96,30 +97,30 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
     """Whether a study holds this very sweep.
 
     Raises:
-        BadInput: it does not; the message says what changed and the ways out.
+        BadInput: it does not; the faults after the first say what changed.
     """
     if COMPARABLE not in facts:
         return
     old, new = facts[COMPARABLE], json.loads(json.dumps(dict(order.comparable)))
     changed = [
-        f"  {path}: was {_show(old, path)}, is {_show(new, path)}"
-        for path in sorted(old.keys() | new.keys())
-        if old.get(path, ...) != new.get(path, ...)
+        _change(path, old, new) for path in sorted(old.keys() | new.keys()) if old.get(path, ...) != new.get(path, ...)
     ]
     place = moved.checkpoints_of(facts, order.study_url, order.name) or order.checkpoints
     if place != order.checkpoints and _is_there(place):
-        changed.append(
-            f"  its checkpoints: are in {place}, would be in {order.checkpoints} (storage.checkpoints, --home)"
-        )
+        changed.append(fault("checkpoints-elsewhere", "storage.checkpoints", old=place, new=order.checkpoints))
     if facts.get("data_fingerprint") != series.fingerprint:
-        changed.append("  the data: the file's bytes have changed")
+        changed.append(fault("data-changed", "data"))
     if changed:
-        raise BadInput(
-            f"{order.name}: this sweep has trials that were trained otherwise, so new ones could not be compared:\n"
-            + "\n".join(changed)
-            + "\nGive the spec another name, or the old value back. (n_trials, stop, resources, tracking and storage "
-            "may change.)"
-        )
+        raise BadInput(fault("sweep-trained-otherwise", at=order.name), *changed)
+
+
+def _change(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault:
+    """A field that was set to something else, both as they are written in JSON."""
+    if path not in old:
+        return fault("setting-added", path, new=json.dumps(new[path]))
+    if path not in new:
+        return fault("setting-left-out", path, old=json.dumps(old[path]))
+    return fault("setting-changed", path, old=json.dumps(old[path]), new=json.dumps(new[path]))
 
 
 def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) -> Order:
@@ -193,10 +194,10 @@ def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> 
             try:
                 ownership.load(address, ownership.Owner.of(sweep, trial))
             except ownership.ForeignCheckpoint as error:
-                text = f"{error}. Another sweep has used this folder: give this spec another name and run it anew"
-                raise BadInput(text) from None
+                raise BadInput(*error.faults, fault("folder-of-another-sweep", at=order.checkpoints)) from None
             except OSError as error:
-                raise BadInput(f"{address}: can't be read: {error.strerror or error}") from None
+                why = error.strerror or str(error)
+                raise refused("checkpoint-store-unreadable", at=address, why=why) from None
 
 
 def _ancestors(facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -212,10 +213,6 @@ def _has_trials(place: str) -> bool:
         return any(name.startswith("trial-") for name in files.names(place))
     except OSError:
         return False
-
-
-def _show(tree: Mapping[str, Any], path: str) -> str:
-    return json.dumps(tree[path]) if path in tree else "not there"
 
 
 def _identity(order: Order) -> dict[str, Any]:

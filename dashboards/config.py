@@ -8,13 +8,12 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from lstm.config.section import Section
+from lstm.records.errors import Fault, fault
 
 Checkpoints = Literal["best", "all", "none"]
 
 SERVERS = ("http://", "https://")
-_FORMS = (
-    "a server's, as in http://localhost:5000, or a database's, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-)
+FIELD = "tracking.uri"  # of the spec: the address
 _OPTIONS = {"timeout", "isolation_level", "check_same_thread"}  # of Python's SQLite
 # As SQLAlchemy reads it: user and password, host, port, database, options.
 _DATABASE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?@]*)(:(?P<port>[0-9]+))?(/[^?]*)?(\?.*)?", re.DOTALL)
@@ -36,12 +35,12 @@ class TrackingConfig(Section):
     )
 
 
-def address_fault(uri: str) -> str | None:
+def address_fault(uri: str) -> Fault | None:
     """What keeps an address from being one of MLflow's store, told without any part of it; None where nothing does."""
     scheme, _, rest = uri.partition("://")
     kind, _, driver = scheme.partition("+")
     if any("\ud800" <= c <= "\udfff" if kind == "sqlite" else c == " " or not c.isprintable() for c in uri):
-        return "holds a blank, or what can't be seen; take it out"
+        return fault("mlflow-address-blank", FIELD)
     if scheme in ("http", "https"):
         return _server_fault(uri)
     if kind == "sqlite" and driver in ("", "pysqlite") and "://" in uri:
@@ -49,42 +48,42 @@ def address_fault(uri: str) -> str | None:
     if kind in ("postgres", "postgresql") and driver in ("", "psycopg2", "psycopg") and "://" in uri:
         return _postgresql_fault(rest, driver or "psycopg2")
     if kind in ("mysql", "mssql") and "://" in uri:
-        return f"{kind} is not offered; use a server over it, as in http://localhost:5000, or sqlite:///FILE or postgresql://…"
-    return f"is no address of an MLflow store; leave it out for a database in the home folder, or write {_FORMS}"
+        return fault("mlflow-database-not-offered", FIELD, kind=kind)
+    return fault("no-mlflow-address", FIELD)
 
 
-def _file_fault(rest: str) -> str | None:
+def _file_fault(rest: str) -> Fault | None:
     path, mark, options = rest.partition("?")
     if not path.startswith("/"):
-        return "names no file; its path follows three slashes: write sqlite:///FILE, or sqlite:////FOLDER/FILE"
+        return fault("mlflow-file-without-slashes", FIELD)
     if path[1:] in ("", ":memory:") or path[1:].startswith("file:"):
-        return "names no file, and a sweep outlives its driver; write sqlite:///FILE"
+        return fault("database-address-without-file", FIELD)
     if mark and not {part.partition("=")[0] for part in options.split("&")} <= _OPTIONS:
-        return "holds a ?, with which options begin, and none that is known follows; a path may hold none"
+        return fault("mlflow-address-unknown-option", FIELD)
     if unquote(path) != path:  # MLflow makes the folder as it is written, and the file where this leads, decoded
-        return "holds a % that would be decoded; write the characters themselves"
+        return fault("mlflow-address-percent", FIELD)
     return None
 
 
-def _server_fault(uri: str) -> str | None:
+def _server_fault(uri: str) -> Fault | None:
     try:
         parts = urlsplit(uri)
         host, _ = parts.hostname, parts.port
     except ValueError:  # a port that is no number, a bracket that is not closed
         host = None
     if not host:
-        return "is no address of a server; write http://HOST:5000"
+        return fault("no-server-address", FIELD)
     if "?" in uri or "#" in uri:
-        return "is a page's; leave out what begins with ? or #, as in http://HOST:5000"
+        return fault("address-of-a-page", FIELD)
     return None
 
 
-def _postgresql_fault(rest: str, driver: str) -> str | None:
+def _postgresql_fault(rest: str, driver: str) -> Fault | None:
     found = _DATABASE.fullmatch(rest)
     if found is None and rest.count("@") > 1:
-        return "has two @; write an @ in the password as %40"
+        return fault("address-with-two-ats", FIELD)
     if found is None or int(found["port"] or 0) > 65535:
-        return "is no address of a database; write postgresql://USER:PASSWORD@HOST/NAME"
+        return fault("no-database-address", FIELD)
     if importlib.util.find_spec(driver) is None:
-        return "needs PostgreSQL's driver: pip install 'lstm-sweeps[postgresql]'"
+        return fault("postgresql-driver-missing", FIELD)
     return None

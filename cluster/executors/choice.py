@@ -6,7 +6,7 @@ from cluster.executors.executor import Executor
 from cluster.executors.in_process import InProcess
 from cluster.executors.ray_tune import RayTune
 from cluster.ray_backend.connection import check_address
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault
 
 AT_ONCE = "resources.max_concurrent"
 
@@ -27,12 +27,11 @@ def chosen(address: str | None, overrides: Sequence[str] = (), *, in_process: bo
         if address is not None:
             check_address(address)
         return RayTune(address, ours)
-    faults = []
+    faults = list[Fault]()
     if address is not None:
-        faults.append(f"--address {address}: would do nothing with --in-process, which uses no Ray; leave one out")
+        faults.append(fault("address-in-process", at=f"--address {address}"))
     if any(each.partition("=")[0].strip() == AT_ONCE for each in overrides):
-        one = "with which one trial runs at a time"
-        faults.append(f"--set {AT_ONCE}: would do nothing with --in-process, {one}; leave one out")
+        faults.append(fault("max-concurrent-in-process", AT_ONCE, at="--set"))
     if faults:
         raise BadInput(*faults)
     return InProcess()

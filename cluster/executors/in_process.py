@@ -19,7 +19,7 @@ from cluster.ray_backend.nodes import check_here, fit
 from cluster.worker import TrialWorker
 from lstm import device
 from lstm.data.dataset import Dataset
-from lstm.records.errors import BadInput
+from lstm.records.errors import refused
 
 if TYPE_CHECKING:
     from cluster.controller import TrialController
@@ -121,10 +121,14 @@ def _gpus(resources: ResourcesConfig) -> float:
     there = device.gpu_count() if asked else 0
     gpus = float(min(there, 1)) if asked == "auto" else float(asked)
     if not fit(cores, there, resources.cpus_per_trial, gpus):
-        no_gpu = f" ({device.why_no_gpu()})" if gpus and not there else ""
-        raise BadInput(
-            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, this machine has {cores} "
-            f"and {there} for it{no_gpu}"
+        raise refused(
+            "trial-too-large-here",
+            "resources",
+            cpus=resources.cpus_per_trial,
+            gpus=gpus,
+            machine_cpus=cores,
+            machine_gpus=there,
+            why=device.why_no_gpu() if gpus and not there else "",
         )
     return gpus
 

@@ -20,7 +20,7 @@ from cluster.ray_backend import head, private_patches, scratch
 from cluster.ray_backend.head_watch import FAR, NEAR, Watch, leave
 from cluster.ray_backend.nodes import Joined, check
 from lstm import device
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault, refused
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def join(
     import ray
 
     if ray.is_initialized():
-        raise BadInput("Ray is in use in this process already; end that with ray.shutdown(), or use another process")
+        raise refused("ray-in-use")
     left_s = head.ask(address) if address else 0.0
     place, said = (None, "") if address else scratch.for_ray()
     speaking = nullcontext() if ours else private_patches.through_logging()
@@ -64,14 +64,23 @@ def join(
         except (Exception, Late) as error:  # Ray raises bare ones, too
             if not isinstance(error, Late):  # else it would wait, too
                 ray.shutdown()
-            what = f"--address {address}: no cluster could be joined" if address else "Ray could not be started here"
-            raise BadInput(f"{what}: {str(error).strip() or 'no answer'}") from None
+            raise BadInput(_unjoined(address, error)) from None
         finally:
             aside.join()  # it must not be left in the middle of an import when this process ends
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             joined = check(ray, address, resources, checkpoints, packages)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
+
+
+def _unjoined(address: str | None, error: BaseException) -> Fault:
+    why = str(error).strip() or "no answer"
+    if not address:
+        return fault("ray-not-started", why=why)
+    named = f"--address {address}"
+    if isinstance(error, Late):
+        return fault("cluster-joined-too-late", at=named, seconds=head.JOIN_S)
+    return fault("cluster-not-joined", at=named, why=why)
 
 
 def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours: bool) -> None:
@@ -120,7 +129,7 @@ def _limit(seconds: float) -> Iterator[None]:
 
     def late(*_: object) -> None:
         atexit.register(leave, 2)  # called before Ray's own, which would hang
-        raise Late(f"it did not let this driver in within {head.JOIN_S:g} s")
+        raise Late
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -141,20 +150,17 @@ def check_address(address: str) -> None:
     if address == "auto":
         if (address := os.environ.get("RAY_ADDRESS") or "auto") == "auto":
             return
-        named = f"--address auto: RAY_ADDRESS is {address}"
+        named = f"--address auto (RAY_ADDRESS is {address})"
     if address.startswith("ray://"):
-        raise BadInput(
-            f"{named}: Ray Client is not offered, a sweep would end with its connection; run the sweep "
-            "on the cluster: `ray job submit --working-dir . -- sweep run SPEC --address auto`, or on the head node "
-            "with --address auto"
-        )
+        raise refused("ray-client-address", at=named)
     host, _, port = address.rpartition(":")
     if not host or "://" in address or not port.isdecimal() or not 0 < int(port) <= 65535:
-        raise BadInput(f"{named}: is no address; write HOST:PORT (6379 by default), or auto on a node")
+        raise refused("no-cluster-address", at=named)
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, UnicodeError) as error:  # the latter where the host can be no name
-        raise BadInput(f"{named}: nothing answers there ({getattr(error, 'strerror', None) or error})") from None
+        why = str(getattr(error, "strerror", None) or error)
+        raise refused("nothing-listens", at=named, why=why) from None
 
 
 def _stage(folder: Path) -> Path:

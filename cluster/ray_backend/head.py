@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from cluster.ray_backend import private_patches
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault, refused
 
 JOIN_S = 30.0  # for all of it
 _LAST_S = 5.0  # of these for the last question: what it is that listens, where it is no cluster
@@ -40,26 +40,25 @@ def ask(address: str) -> float:
         _greet(host.strip("[]"), int(port), end, named)
     answer = _question(where, found, end, named)
     if error := answer.get("error"):
-        raise BadInput(f"{named}: {_why(error, answer['text'])}")
+        raise BadInput(_fault(error, answer["text"])).at(named)
     if answer and not answer["here"]:
-        raise BadInput(
-            f"{named}: this host runs no node of that cluster ({', '.join(answer['hosts']) or 'which has none'}); run "
-            f"the sweep on one of its hosts, or make this one part of it: `ray start --address={where}`"
-        )
+        if not answer["hosts"]:
+            raise refused("cluster-without-hosts", at=named, address=where)
+        raise refused("host-outside-cluster", at=named, hosts=list(answer["hosts"]), address=where)
     for near, at in answer.get("here", [])[:1]:
         _greet(near, at, end, f"{named}: this host's own node of the cluster")
     return max(end - time.monotonic(), _LAST_S)
 
 
 def _resolve(address: str) -> tuple[str, str, bool]:
-    """HOST:PORT, or "" where there is none; how messages name it; whether Ray found it."""
+    """HOST:PORT, or "" where there is none; the place that faults name; whether Ray found it."""
     if address != "auto":
         return address, f"--address {address}", False
     given = os.environ.get("RAY_ADDRESS", "")
     if given not in ("", "auto"):
-        return given, f"--address auto: RAY_ADDRESS is {given}", False
+        return given, f"--address auto (RAY_ADDRESS is {given})", False
     found, source = private_patches.found_address()
-    return found, f"--address auto: {source} {found}", bool(found)
+    return found, f"--address auto ({source} {found})", bool(found)
 
 
 def _greet(host: str, port: int, end: float, named: str) -> None:
@@ -82,26 +81,22 @@ def _greet(host: str, port: int, end: float, named: str) -> None:
     except ConnectionResetError:  # it hung up, as a server does that was not spoken to as it wished
         answer = answer or b"?"
     except OSError as error:
-        why = f"nothing answers there ({error.strerror or error})"
-        raise BadInput(f"{named}: {why}; is the cluster up? `ray start --head` starts one") from None
+        raise refused("nothing-listens", at=named, why=error.strerror or str(error)) from None
     if answer[3:4] != bytes([_SETTINGS]):
-        raise BadInput(f"{named}: {_what_listens(host, port, answer)}")
+        raise BadInput(_what_listens(host, port, answer)).at(named)
 
 
-def _what_listens(host: str, port: int, answer: bytes) -> str:
+def _what_listens(host: str, port: int, answer: bytes) -> Fault:
     if answer[:2] == b"\x15\x03":
-        return "speaks TLS; for a cluster that does so set RAY_USE_TLS=1 and its certificates, as on its hosts"
+        return fault("cluster-speaks-tls")
     asked = http.client.HTTPConnection(host, port, timeout=_LAST_S)
     with suppress(OSError, http.client.HTTPException), closing(asked) as client:
         client.request("GET", "/api/version")
         reply = client.getresponse()
         if b'"ray_version"' in reply.read(4096):
-            return "is Ray's dashboard; give the port of the cluster's head, which is 6379 by default"
-        server = reply.getheader("Server", "").strip()
-        return f"is a web server{f' ({server})' if server else ''}, no Ray cluster; its port is 6379 by default"
-    if not answer:
-        return f"something listens there, but did not answer within {JOIN_S - _LAST_S:g} s as Ray's servers do"
-    return "something listens there that is no Ray cluster; its port is 6379 by default"
+            return fault("dashboard-of-ray")
+        return fault("web-server", server=reply.getheader("Server", "").strip())
+    return fault("listener-unknown") if answer else fault("listener-silent", seconds=JOIN_S - _LAST_S)
 
 
 def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]:
@@ -119,19 +114,17 @@ def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise BadInput(f"{named}: did not answer within {JOIN_S:g} s as a cluster's head does") from None
+        raise refused("head-silent", at=named, seconds=JOIN_S) from None
     with suppress(ValueError, IndexError):
         answer: dict[str, Any] = json.loads(asked.stdout.splitlines()[-1])
         return answer
     return {}
 
 
-def _why(error: str, text: str) -> str:
+def _fault(error: str, text: str) -> Fault:
+    """What keeps the cluster from being joined, by what Ray says."""
     if error == "AuthenticationError":
-        return (
-            "the cluster asks for a token and did not take what was given; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "
-            f"or RAY_AUTH_TOKEN_PATH where ~/.ray/auth_token is not the cluster's. Ray says: {text}"
-        )
+        return fault("cluster-wants-token", why=text)
     if _UNIMPLEMENTED in text or not text.removeprefix("RPC error:").strip():
-        return "is another of Ray's ports, not that of the cluster's head, which is 6379 by default"
-    return f"no cluster could be joined: {text}"
+        return fault("port-of-ray-not-heads")
+    return fault("cluster-not-joined", why=text)

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.config import ResourcesConfig
 from cluster.messages import what_ray_said
 from lstm import device
-from lstm.records.errors import BadInput, NoWorker
+from lstm.records.errors import BadInput, Fault, NoWorker, fault, refused
 
 NO_GPU = "PyTorch can use no GPU of this cluster: trials take none and run on the CPU (resources.gpus_per_trial: auto)"
 
@@ -74,12 +74,20 @@ def _room(ray: Any, resources: ResourcesConfig) -> tuple[list[dict[str, Any]], f
     gpus = (1.0 if _total(nodes, "GPU") >= 1 else 0.0) if asked == "auto" else float(asked)
     slots = count_slots(resources.cpus_per_trial, gpus)
     if slots == 0:
-        raise BadInput(
-            f"resources: a trial asks for {resources.cpus_per_trial} CPUs and {gpus:g} GPUs, which no node has; "
-            f"the cluster's {len(nodes)} nodes have {_total(nodes, 'CPU'):g} CPUs and {_total(nodes, 'GPU'):g} GPUs "
-            "together"
+        raise refused(
+            "trial-fits-no-node",
+            "resources",
+            cpus=resources.cpus_per_trial,
+            gpus=gpus,
+            nodes=len(nodes),
+            cluster_cpus=_total(nodes, "CPU"),
+            cluster_gpus=_total(nodes, "GPU"),
         )
     return nodes, gpus, slots
+
+
+def _host(node: dict[str, Any]) -> str:
+    return f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
 
 
 def _total(nodes: list[dict[str, Any]], kind: str) -> float:
@@ -112,7 +120,7 @@ def check_here(checkpoints: str) -> None:
     probe = f".probe-{uuid.uuid4().hex}"
     try:
         if trouble := _trouble(checkpoints, f"{probe}-here"):
-            raise BadInput(f"{platform.node()}: can't write checkpoints to {checkpoints}: {trouble}")
+            raise refused("checkpoints-unwritable", at=platform.node(), folder=checkpoints, why=trouble)
     finally:
         _forget(checkpoints, probe)
 
@@ -124,19 +132,19 @@ def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfi
         BadInput: GPUs were asked for by number.
     """
     owners = [node for node in nodes if node["Resources"].get("GPU", 0.0) >= 1]
-    usable, faults = 0, []
+    usable, faults = 0, list[Fault]()
     for node, (count, why) in zip(
         owners, [_gpus() for _ in owners] if local else _ask_for_gpus(ray, owners), strict=True
     ):
         there = int(node["Resources"]["GPU"])
         usable += count
         if count < there:
-            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
-            faults.append(f"{host}: PyTorch can use {count} of {there} GPUs{f': {why}' if why else ''}")
+            path = "resources.gpus_per_trial"
+            faults.append(fault("gpus-unusable", path, at=_host(node), usable=count, there=there, why=why))
     if faults and resources.gpus_per_trial != "auto":
-        mend = "mend that, start Ray there with --num-gpus=0, or set resources.gpus_per_trial to 0 or auto"
-        raise BadInput(*(f"resources.gpus_per_trial: {fault}; {mend}" for fault in faults))
-    return [*faults, NO_GPU] if faults and not usable else faults
+        raise BadInput(*faults)
+    notes = [f"{each.place}: {each.text}" for each in faults]
+    return [*notes, NO_GPU] if notes and not usable else notes
 
 
 def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]]:
@@ -207,8 +215,7 @@ def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[st
     for node, answer in zip(nodes, answers, strict=True):
         with suppress(ray.exceptions.RayError):
             if lacking := ray.get(answer, timeout=0.0):
-                what = f"lacks {', '.join(lacking)}, which the spec's own code imports; install it there"
-                faults.append(f"{node['NodeManagerAddress']}: {what}")
+                faults.append(fault("packages-missing", at=_host(node), packages=lacking))
     if faults:
         raise BadInput(*faults)
 
@@ -243,51 +250,45 @@ def _check_actors(ray: Any, end: float) -> None:
     faults = [f for node, answer in zip(nodes, answers, strict=True) for f in _lifeless(ray, node, answer, end)]
     if not faults:
         return
-    refused = NoWorker if len(faults) == len(nodes) else BadInput
+    refusal = NoWorker if len(faults) == len(nodes) else BadInput
     if os.environ.get("RAY_AUTH_MODE") == "token":
-        faults.append(
-            "RAY_AUTH_MODE is token here: in a cluster that was started without it no worker comes to life; unset it, "
-            "or start the cluster with it"
-        )
-    raise refused(*faults)
+        faults.append(fault("token-for-cluster-without", at="RAY_AUTH_MODE"))
+    raise refusal(*faults)
 
 
-def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterator[str]:
+def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterator[Fault]:
     """What keeps a node from bringing a worker to life; one that has died meanwhile keeps from nothing."""
     try:
         ray.get(answer, timeout=max(1.0, end - time.monotonic()))
     except ray.exceptions.RayError as error:
         if any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
-            host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
-            slow = isinstance(error, ray.exceptions.GetTimeoutError)
-            why = f"none within {ANSWER_S:g} s" if slow else what_ray_said(str(error))
-            yield f"{host}: no worker comes to life there: {why}"
+            if isinstance(error, ray.exceptions.GetTimeoutError):
+                yield fault("no-worker-in-time", at=_host(node), seconds=ANSWER_S)
+            else:
+                yield fault("no-worker-lives", at=_host(node), why=what_ray_said(str(error)))
 
 
-def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[str]:
+def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[Fault]:
     """What keeps a node from running trials, by its answer to `_look`; one that has died keeps from nothing."""
-    host = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+    host = _host(node)
     try:
         versions, trouble = ray.get(answer, timeout=max(0.0, end - time.monotonic()))
     except ray.exceptions.RayError as error:
         if not any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
             return
         if isinstance(error, ray.exceptions.GetTimeoutError):
-            yield f"{host}: did not answer within {ANSWER_S:g} s"
+            yield fault("node-silent", at=host, seconds=ANSWER_S)
         else:
-            yield f"{host}: can't run our code: {(str(error).splitlines() or [''])[-1][:200]}"
+            yield fault("node-fails", at=host, why=(str(error).splitlines() or [""])[-1][:200])
         return
     here = _versions()
     for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
         if theirs != ours:
-            yield f"{host}: has {what} {theirs}, this driver has {ours}; install the same everywhere"
+            yield fault("versions-differ", at=host, what=what, theirs=theirs, ours=ours)
     if trouble:
-        yield f"{host}: can't write checkpoints to {checkpoints}: {trouble}"
+        yield fault("checkpoints-unwritable", at=host, folder=checkpoints, why=trouble)
     elif "://" not in checkpoints and not (Path(checkpoints) / f"{probe}-{node['NodeID']}").exists():
-        yield (
-            f"{host}: what it writes to {checkpoints} is not seen here; set storage.checkpoints to a folder that all "
-            "hosts share, or to s3://…"
-        )
+        yield fault("folder-not-shared", at=host, folder=checkpoints)
 
 
 def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.ray_backend import private_patches
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault, refused
 
 _PREFIX = "lstm-sweeps-"
 _LOCK = "lock"
@@ -32,7 +32,7 @@ def folder() -> Iterator[Path]:
     try:
         made, lock = _make()
     except FileNotFoundError as error:  # tempfile names the folders that it tried
-        raise BadInput(f"TMPDIR: {error.strerror}; set TMPDIR to a folder that can be written to") from None
+        raise refused("no-temporary-folder", at="TMPDIR", why=error.strerror or str(error)) from None
     try:
         for left in made.parent.glob(f"{_PREFIX}*"):
             with suppress(OSError):  # another user's, one that lives, one without a lock yet, one that is just removed
@@ -122,19 +122,21 @@ def for_ray() -> tuple[str | None, str]:
     """
     name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "TMPDIR")
     usual = os.environ.get(name, "/tmp")
-    why = _unfit(usual)
-    if not why:
+    wrong = _unfit(usual, name, f"{name} {usual}")
+    if wrong is None:
         return None, ""
-    if _unfit("/tmp"):
-        raise BadInput(f"{name} {usual}: {why}, nor can /tmp be used; set {name} to a folder with a short path")
-    return "/tmp/ray", f"{name} {usual}: {why}; Ray's files are in /tmp/ray"
+    if nor := _unfit("/tmp", name, "/tmp"):
+        raise BadInput(wrong, nor)
+    return "/tmp/ray", f"{wrong.place}: {wrong.text}; Ray's files are in /tmp/ray"
 
 
-def _unfit(base: str) -> str:
-    """What keeps Ray from working in a folder, if anything."""
+def _unfit(base: str, variable: str, named: str) -> Fault | None:
+    """What keeps Ray from working in a folder, if anything; a variable of the environment would name another."""
     length = len(os.fsencode(os.path.abspath(base))) + 1 + len(_SOCKET)  # noqa: PTH100
     if length > _SOCKET_BYTES:
         room = _SOCKET_BYTES - 1 - len(_SOCKET)
-        return f"its path is too long for Ray's sockets, which have room for {room} bytes"
+        return fault("sockets-path-too-long", at=named, room=room, variable=variable)
     place = f"{base}/ray" if os.path.isdir(f"{base}/ray") else base  # noqa: PTH112
-    return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} can't be written to"
+    if os.access(place, os.W_OK | os.X_OK):
+        return None
+    return fault("rays-folder-unwritable", at=named, folder=place, variable=variable)

@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.schema import CreateTable
 
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.storage import disk
 
+FIELD = "storage.study"  # of the spec: the address
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
 LEASES = sqlalchemy.Table(
     "sweep_lease",
@@ -43,7 +44,7 @@ def engine_options(url: str) -> dict[str, Any]:
         BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
     """
     if wrong := address_fault(url):
-        raise BadInput(f"storage.study: {wrong}")
+        raise BadInput(wrong)
     if file_of(url):
         return {"connect_args": {"timeout": 90}}
     # A host that was cut off must be noticed while the claim still lasts, not after TCP's quarter of an hour.
@@ -60,29 +61,30 @@ def readable(url: str) -> str:
     return url if str(found) == parts.database else f"sqlite:///{found}"
 
 
-def address_fault(url: str) -> str | None:
+def address_fault(url: str) -> Fault | None:
     """What keeps an address from being one of a study's database, told without any secret; None where nothing does."""
     parts = None
     with suppress(sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
         parts = sqlalchemy.make_url(spelled_out(url))
     if parts is None or (parts.port or 0) > 65535 or any("\ud800" <= c <= "\udfff" for c in url):
-        return "is no database address; write sqlite:///FILE or postgresql://…"
+        return fault("no-database-address", FIELD)
     if "@" in (parts.host or ""):
-        return "the address has two @; write an @ in the password as %40"
+        return fault("address-with-two-ats", FIELD)
     name, _, driver = parts.drivername.partition("+")
     if name not in CLOCK or driver not in DRIVERS[name]:
-        kind = name if name in ("mysql", "mariadb", "mssql", "oracle", "postgres") else "this kind or driver"
-        return f"{kind} is not offered; use sqlite:///FILE or postgresql://…"
+        if name in ("mysql", "mariadb", "mssql", "oracle", "postgres"):
+            return fault("database-kind-not-offered", FIELD, kind=name)
+        return fault("database-driver-not-offered", FIELD)
     if name == "postgresql" and importlib.util.find_spec(driver) is None:
-        return "PostgreSQL needs its driver: pip install 'lstm-sweeps[postgresql]'"
+        return fault("postgresql-driver-missing", FIELD)
     return _file_fault(url, parts) if name == "sqlite" else None
 
 
-def _file_fault(url: str, parts: sqlalchemy.URL) -> str | None:
+def _file_fault(url: str, parts: sqlalchemy.URL) -> Fault | None:
     if parts.host or parts.database in (None, "", ":memory:") or str(parts.database).startswith("file:"):
-        return "names no file, and a sweep outlives its driver; write sqlite:///FILE"
+        return fault("database-address-without-file", FIELD)
     if parts.query.keys() - {"timeout", "isolation_level", "check_same_thread"} or (not parts.query and "?" in url):
-        return "holds a ?, with which options begin, and none that is known follows; write a ? in a path as %3F"
+        return fault("database-address-unknown-option", FIELD)
     return None
 
 
@@ -100,9 +102,8 @@ def is_missing(url: str) -> bool:
 def unopened(error: BaseException | None) -> BadInput:
     """A database that can't be opened, told without SQLAlchemy's own text, which may hold a password."""
     if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
-        mend = "do this as a user who may write there, or with a copy of the home (--home)"
-        return BadInput(f"storage.study: the database can't be written to: {driver_text(error)}; {mend}")
-    return BadInput(f"storage.study: the database can't be opened: {driver_text(error)}")
+        return refused("study-database-readonly", FIELD, why=driver_text(error))
+    return refused("study-database-unopened", FIELD, why=driver_text(error))
 
 
 def driver_text(error: BaseException | None) -> str:

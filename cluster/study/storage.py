@@ -14,8 +14,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DBAPIError
 
-from cluster.study.database import engine_options, spelled_out, unopened
-from lstm.records.errors import BadInput
+from cluster.study.database import FIELD, engine_options, spelled_out, unopened
+from lstm.records.errors import refused
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def connect(url: str) -> RDBStorage:
     except StorageInternalError as error:
         raise unopened(error.__cause__) from None
     except RuntimeError as error:  # tables of another version of Optuna
-        raise BadInput(f"storage.study: {error}") from None
+        raise refused("study-of-another-optuna", FIELD, why=str(error)) from None
 
 
 def _sure(write: Callable[..., T]) -> Callable[..., T]:

@@ -5,11 +5,9 @@ import importlib
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -18,10 +16,10 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from cluster.decisions import Decisions, End, derived_of, is_base
 from cluster.space import suggest
 from cluster.study import moved, storage
-from cluster.study.database import driver_text, engine_options, is_missing, readable
+from cluster.study.database import FIELD, driver_text, engine_options, file_of, is_missing, readable
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
-from lstm.records.errors import BadInput, check_form
+from lstm.records.errors import BadInput, check_form, fault, refused
 from lstm.records.events import TrialProbed
 from lstm.records.objective import Objective
 from lstm.records.state import TrialState as State
@@ -44,17 +42,21 @@ class NoSuchSweep(BadInput):
 
 def trouble(url: str, error: BaseException) -> str:
     """What keeps the study's database from answering, in a line; of a file with the disk that it lies on."""
-    text = driver_text(error if hasattr(error, "orig") else error.__cause__)
-    parts = sqlalchemy.make_url(url)
-    is_file = parts.get_backend_name() == "sqlite" and parts.database
-    if is_file and not Path(str(parts.database)).exists():
-        return f"its file is gone: {parts.database}"  # SQLite calls that a readonly database
-    return f"{text}: {disk.place_of(Path(parts.database))}" if is_file and parts.database else text
+    if is_missing(url):
+        return f"its file is gone: {file_of(url)}"  # SQLite calls that a readonly database
+    return _said(url, error)
+
+
+def _said(url: str, error: BaseException) -> str:
+    text, file = driver_text(error if hasattr(error, "orig") else error.__cause__), file_of(url)
+    return f"{text}: {disk.place_of(file)}" if file else text
 
 
 def unanswered(url: str, error: BaseException) -> BadInput:
     """The error of a database that can be opened and does not answer."""
-    return BadInput(f"storage.study: the database does not answer: {trouble(url, error)}; try again when it does")
+    if is_missing(url):
+        return refused("study-database-gone", FIELD, file=str(file_of(url)))
+    return refused("study-database-away", FIELD, why=_said(url, error))
 
 
 def facts(url: str, name: str) -> dict[str, Any] | None:
@@ -111,7 +113,7 @@ def read(url: str, name: str) -> Sweep:
 
 def load_study(url: str, name: str, *, to_write: bool = False, is_whole: bool = True) -> optuna.Study:
     """Optuna's study of a sweep; raises `NoSuchSweep` where there is none."""
-    missing = NoSuchSweep(f"{name}: has not been run yet; `sweep run` starts it")
+    missing = NoSuchSweep(fault("sweep-not-run", at=name))
     engine_options(url)  # whether it is an address at all
     if is_missing(url):
         raise missing

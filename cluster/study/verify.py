@@ -1,22 +1,24 @@
 """Checks a sweep's study and its checkpoints against each other, from the records alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lstm import checkpoint, ownership
 from lstm.records.epoch import Epoch, Place, best_epoch, epochs_s, same
-from lstm.records.errors import BadInput, Finding, NewerForm
+from lstm.records.errors import BadInput, Fault, Finding, NewerForm, fault, finding
 from lstm.records.sweep import EXHAUSTED, TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
 
 History = tuple[Epoch, ...]
-RUN = "`sweep run {name}` goes on and mends it"
-BACKUP = "restore the study's database from a backup, or run the spec again under another name"
-AGAIN = (
-    "restore the file from a backup; where there is none, training the trial's configuration again gives the same "
-    "weights (`sweep compare {name}` shows it)"
-)
-ANOTHER = "another sweep has used this folder: restore the file from a backup, or run the spec under another name"
+SHOWN = 12  # of the epochs of a history, in a finding
+# Codes of what `sweep run` goes on with and mends.
+TO_RUN = {
+    "trial-driven-by-nobody",
+    "study-ahead-of-checkpoint",
+    "folder-without-mark",
+    "newest-checkpoint-broken",
+    "judged-checkpoint-missing",
+}
 
 
 @dataclass(slots=True)
@@ -30,7 +32,8 @@ class Checked:
 def check(sweep: Sweep, *, driven: bool) -> Checked:
     """Looks at every trial of a sweep; a driver that lives may be at work on those that run."""
     checked = Checked()
-    checked.findings += [*_numbers(sweep), *_mark(sweep)]
+    checked.findings += _numbers(sweep)
+    checked.findings += [finding(wrong, None, "checkpoint", sweep=sweep.name) for wrong in _mark(sweep)]
     for trial in sweep.trials:
         if trial.state == "WAITING" or (trial.state == "RUNNING" and driven):
             continue
@@ -41,138 +44,134 @@ def check(sweep: Sweep, *, driven: bool) -> Checked:
 def _numbers(sweep: Sweep) -> Iterator[Finding]:
     there = {trial.number for trial in sweep.trials}
     for number in sorted(set(range(max(there, default=-1) + 1)) - there):
-        yield Finding(number, "study", "is missing from the study, which has later ones", BACKUP)
+        yield finding(fault("trial-missing-from-study"), number, "study", sweep=sweep.name)
     if sweep.facts.get("complete") and not sweep.over() and not sweep.reached(sweep.facts.get("target")):
         tried = sweep.facts[EXHAUSTED]["trials"] if sweep.exhausted else sweep.n_trials
-        what = f"knows {sweep.done} ended trials, and the sweep was complete with {min(tried, sweep.n_trials)}"
-        yield Finding(None, "study", what, BACKUP)
+        wrong = fault("ended-trials-missing", ended=sweep.done, complete=min(tried, sweep.n_trials))
+        yield finding(wrong, None, "study", sweep=sweep.name)
     if len(there) < len(sweep.trials):
-        yield Finding(None, "study", "has two trials of one number", BACKUP)
+        yield finding(fault("trial-number-twice"), None, "study", sweep=sweep.name)
 
 
-def _mark(sweep: Sweep) -> Iterator[Finding]:
+def _mark(sweep: Sweep) -> Iterator[Fault]:
     """Whether the folder of the checkpoints is this study's."""
     folder, studies = str(sweep.facts.get("checkpoints", "")), ownership.studies_of(sweep.facts)
     try:
         mark = ownership.mark_of(folder) if folder else None
     except OSError as error:
-        yield Finding(None, "checkpoint", f"{folder}: can't be read: {error}", "see to it that the store answers")
+        yield fault("store-unreadable", address=folder, why=str(error))
         return
     except NewerForm:
         raise
     except BadInput as error:
-        yield Finding(None, "checkpoint", str(error), "see there")
+        yield from error.faults
         return
     if mark is not None and mark.study not in studies:
-        what = f"{folder}: is of the study {mark.study} ({mark.where}), this one is {studies[0]}"
-        yield Finding(None, "checkpoint", what, ANOTHER)
+        code = "checkpoints-of-another-study"
+        yield fault(code, folder=folder, found=mark.study, where=mark.where, study=studies[0])
     elif mark is None and sweep.facts.get("form") and any(trial.checkpoint for trial in sweep.trials):
-        yield Finding(None, "checkpoint", f"{folder}: has no mark of its study", RUN.format(name=sweep.name))
+        yield fault("folder-without-mark", folder=folder)
 
 
 def _trial(sweep: Sweep, trial: Trial, checked: Checked) -> None:
-    def study(what: str, mend: str = BACKUP) -> None:
-        checked.findings.append(Finding(trial.number, "study", what, mend.format(name=sweep.name)))
+    def study(wrong: Fault) -> None:
+        checked.findings.append(finding(wrong, trial.number, "study", sweep=sweep.name))
 
     if not trial.ended:
-        study("is RUNNING and nobody drives the sweep", RUN)
+        study(fault("trial-driven-by-nobody"))
     elif trial.ended_at_ms is None:
-        study("has ended, and how it ended is not stored")
+        study(fault("end-not-stored"))
     steps = [step for step, _ in trial.curve]
     if steps != list(range(1, len(steps) + 1)):
-        study(f"has epochs that do not follow each other from 1: {_few(steps)}")
+        study(fault("epochs-not-consecutive", count=len(steps), epochs=steps[:SHOWN]))
     history = _checkpoint(sweep, trial, checked)
     if trial.ended and history is not None:
-        for what in (*_curve(trial, history), *_end(sweep, trial, history)):
-            study(what)
+        for wrong in (*_curve(trial, history), *_end(sweep, trial, history)):
+            study(wrong)
     elif history is not None and len(trial.curve) > len(history):
-        study(f"knows {len(trial.curve)} epochs, its checkpoint holds {len(history)}", RUN)
+        study(fault("study-ahead-of-checkpoint", study=len(trial.curve), checkpoint=len(history)))
 
 
 def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     """What a trial's checkpoint holds; None where that can't be said."""
     address = trial.checkpoint or checkpoint.address_of(str(sweep.facts.get("checkpoints")), trial.number)
 
-    def wrong(what: str, mend: str = AGAIN) -> None:
-        checked.findings.append(Finding(trial.number, "checkpoint", what, mend.format(name=sweep.name)))
+    def add(*faults: Fault) -> None:
+        checked.findings.extend(finding(wrong, trial.number, "checkpoint", sweep=sweep.name) for wrong in faults)
 
     if trial.ended and not trial.checkpoint and len(trial.curve) == trial.lost_epochs:
         checked.histories[trial.number] = ()  # what an actor that was cut off may have written since is nobody's
         return ()
-    broken: list[str] = []
+    broken, foreign = list[str](), list[Fault]()
     try:
         found = checkpoint.load(address, broken.append)
-        foreign = ownership.difference(address, found, ownership.Owner.of(sweep, trial)) if found else ""
+        if found:
+            ownership.check(address, found, ownership.Owner.of(sweep, trial))
+    except ownership.ForeignCheckpoint as error:
+        foreign += error.faults
     except OSError as error:
-        wrong(f"{address}: can't be read: {error}", "see to it that the store answers, and look again")
+        add(fault("store-unreadable", address=address, why=str(error)))
         return None
-    for text in broken:
-        wrong(text, AGAIN if trial.ended else RUN)
-    if foreign:
-        wrong(f"{address}: is not this trial's: {foreign}", ANOTHER)
+    code = "checkpoint-file-broken" if trial.ended else "newest-checkpoint-broken"
+    add(*(fault(code, why=text) for text in broken), *foreign)
     if foreign or (broken and trial.ended):
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:
         if trial.ended:
             is_judged = trial.number in {t.number for t in (sweep.best, sweep.base) if t}
-            wrong(f"{address}: holds no valid checkpoint", RUN if is_judged else AGAIN)
+            add(fault("judged-checkpoint-missing" if is_judged else "checkpoint-missing", address=address))
             return None
         checked.histories[trial.number] = ()
         return ()
-    for what in _state(sweep, trial, found):
-        wrong(f"{address}: {what}")
+    add(*_state(sweep, trial, address, found))
     checked.histories[trial.number] = found.state.history
     return found.state.history
 
 
-def _state(sweep: Sweep, trial: Trial, found: checkpoint.Checkpoint) -> Iterator[str]:
+def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoint) -> Iterator[Fault]:
     """What is wrong in a checkpoint that could be loaded."""
     state, history = found.state, found.state.history
     numbers = [epoch.number for epoch in history]
     if [epoch.place for epoch in history] != [Place(1, number) for number in range(1, state.epoch + 1)]:
-        yield f"its history is not that of {state.epoch} epochs: {_few(numbers)}"
+        shown = numbers[:SHOWN]
+        yield fault("history-not-whole", address=address, count=len(numbers), epochs=shown, epoch=state.epoch)
     best = best_epoch(history, sweep.direction)
-    if state.best_epoch != (best.number if best else 0):
-        yield f"its best weights are of epoch {state.best_epoch}, the best is {best.number if best else 'none'}"
-    for what, shown in (("best", sweep.best), ("base", sweep.base)):
-        if shown and trial.number == shown.number and state.best_epoch and not state.best_weights:
-            yield f"holds no weights, and the trial is the {what}"
+    if state.best_epoch and not best:
+        yield fault("best-epoch-unknown", address=address, epoch=state.best_epoch)
+    elif best and state.best_epoch != best.number:
+        yield fault("best-epoch-differs", address=address, epoch=state.best_epoch, best=best.number)
+    for role, judged in (("best", sweep.best), ("base", sweep.base)):
+        if judged and trial.number == judged.number and state.best_epoch and not state.best_weights:
+            yield fault("weights-missing", address=address, role=role)
 
 
-def _curve(trial: Trial, history: History) -> Iterator[str]:
+def _curve(trial: Trial, history: History) -> Iterator[Fault]:
     """Where the study's curve is not the checkpoint's."""
     if len(trial.curve) - trial.lost_epochs != len(history):
-        yield f"knows {len(trial.curve)} epochs, its checkpoint holds {len(history)}"
+        yield fault("curve-length-differs", study=len(trial.curve), checkpoint=len(history))
     for (step, value), epoch in zip(trial.curve, history, strict=False):
         if step == epoch.number and not same(value, epoch.value):
-            yield f"epoch {step} has the value {value!r}, in the checkpoint {epoch.value!r}"
+            yield fault("epoch-value-differs", epoch=step, study=value, checkpoint=epoch.value)
 
 
-def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[str]:
+def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
     """Where a trial's end is not what its epochs say."""
     best = best_epoch(history, sweep.direction)
     value, number = (best.value, best.number) if best else (None, 0)
     if not same(trial.value, value) or trial.best_epoch != number:
-        yield f"its value is {trial.value!r} of epoch {trial.best_epoch}; by its epochs {value!r} of {number}"
+        yield fault("best-value-differs", study=trial.value, epoch=trial.best_epoch, value=value, of=number)
     again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost, and took another time
     if trial.epochs_s is not None and trial.epochs_s != epochs_s(history) and not again:
-        yield f"its epochs took {trial.epochs_s!r} s, by its checkpoint {epochs_s(history)!r} s"
+        yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=epochs_s(history))
     if trial.state == "COMPLETE" and trial.counts:
         values = (trial.value,) if sweep.second is None else (trial.value, trial.second)
         if len(trial.told) != len(values) or not all(map(same, trial.told, values)):
-            yield f"its value is {_told(values)}, and the sampler was told {_told(trial.told)}"
+            told, none = list(trial.told), fault("sampler-told-nothing", values=list(values))
+            yield fault("told-value-differs", values=list(values), told=told) if told else none
         if sweep.second is not None and trial.probed is not None:
             figure = sweep.second.figure(trial.probed.numbers)
             if not same(figure, trial.second):
-                yield f"its {sweep.second.metric} is {trial.second!r}, its probe found {figure!r}"
+                metric = sweep.second.metric
+                yield fault("second-value-differs", metric=metric, study=trial.second, probe=figure)
         if not history or history[-1].stop in (None, "diverged"):
-            yield "is COMPLETE, and its last epoch was none"
-
-
-def _told(values: Sequence[float | None]) -> str:
-    return " and ".join(map(repr, values)) or "nothing"
-
-
-def _few(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:12]))
-    return (shown + (", …" if len(numbers) > 12 else "")) or "none"
+            yield fault("complete-without-last-epoch")

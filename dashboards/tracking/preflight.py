@@ -10,38 +10,30 @@ import sqlite3
 import ssl
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from http.client import BadStatusLine, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
 from dashboards.config import SERVERS, address_fault
 from dashboards.tracking import private_patches, runs, store
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 
 _EXPERIMENT = "/api/2.0/mlflow/experiments/get-by-name"
 _MODELS = "/api/2.0/mlflow/logged-models/search"  # what lists and fetches artifacts asks for, from MLflow 3.0 on
-_PASSWORD = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-_NO_MLFLOW = "what answers there is no MLflow server; write the address of one, as in http://HOST:5000"
-_OLD = "the server is older than MLflow 3.0; upgrade it"
-_NEWER = "the database was made by a newer MLflow, or by another program; upgrade MLflow here, or name another database"
-_FOREIGN = "the file is no database of MLflow's; name another"
 _LOCKED_S = 5.0  # who writes to a file at this moment is waited for
 _BUSY = {408, 425, 429}  # beside 5xx
 _NEVER = {501, 505}  # a server that does not know such calls at all
 # What PostgreSQL says of a connection that it will not take tomorrow either; its driver gives no code for it.
 _NO_CONNECTION = {
     r"password|authentication failed|role .* does not exist|not permitted to log in|no pg_hba.conf entry": (
-        "the database refuses the user or the password; mend them in the address"
+        "mlflow-database-login-refused"
     ),
-    r"database .* does not exist": "the server has no such database; make it first (createdb)",
-    r"permission denied|not currently accepting connections": "the database lets this user not in; grant it CONNECT",
-    r"SSL": "the database refuses the way of encryption; mend sslmode in the address",
-    r"invalid (connection option|dsn|port)": "the driver does not know an option of the address; leave it out",
+    r"database .* does not exist": "mlflow-database-missing",
+    r"permission denied|not currently accepting connections": "mlflow-database-no-connection",
+    r"SSL": "mlflow-database-encryption",
+    r"invalid (connection option|dsn|port)": "mlflow-database-unknown-option",
 }
-
-
-class _Refused(Exception):
-    """The store says no; the message says how to mend it, and nothing of its address."""
 
 
 def ask(uri: str, whose: str = "tracking.uri") -> str | None:
@@ -49,14 +41,15 @@ def ask(uri: str, whose: str = "tracking.uri") -> str | None:
 
     Args:
         uri: The store's address.
-        whose: What a refusal begins with, for people.
+        whose: The field that holds the address, after its place and a colon where it has a place.
 
     Raises:
-        BadInput: it never will: the address is none, it refuses who asks, or it is no MLflow that takes records.
+        BadInput: it never will: the address is none, it refuses who asks, or it is no MLflow that takes records. No
+            fault holds any of the address.
     """
-    if wrong := address_fault(uri):
-        raise BadInput(f"{whose}: {wrong}")
     try:
+        if wrong := address_fault(uri):
+            raise BadInput(wrong)
         if uri.startswith(SERVERS):
             return _ask_server(uri)
         return (
@@ -64,8 +57,9 @@ def ask(uri: str, whose: str = "tracking.uri") -> str | None:
             if uri.startswith("sqlite")
             else _ask_database(uri)
         )
-    except _Refused as no:
-        raise BadInput(f"{whose}: {no}") from None
+    except BadInput as no:
+        place, _, field = whose.rpartition(": ")
+        raise BadInput(*(replace(each, path=field, place=place) for each in no.faults)) from None
 
 
 # --- a server
@@ -79,9 +73,9 @@ def _ask_server(uri: str) -> str | None:
         if away := _weigh(answer):
             return away
         if not _is_mlflow(answer):
-            raise _Refused(_NO_MLFLOW)
+            raise refused("no-mlflow-server")
         answer = store.request(uri, "POST", _MODELS, json={"experiment_ids": ["0"], "max_results": 1})
-    except _Refused:
+    except BadInput:
         raise
     except Exception as error:  # what a library of HTTP raises is no one class
         if not store.is_outage(error):
@@ -89,7 +83,7 @@ def _ask_server(uri: str) -> str | None:
         _look_behind(error)
         return store.cause(error)
     if answer.status_code in (404, 405) and _code(answer) != "RESOURCE_DOES_NOT_EXIST":
-        raise _Refused(_OLD)
+        raise refused("mlflow-server-too-old")
     return _weigh(answer)
 
 
@@ -97,12 +91,11 @@ def _weigh(answer: Any) -> str | None:
     """Why a server could not answer now; None where it did."""
     status = answer.status_code
     if status == 401:
-        raise _Refused(f"the server refuses who asks (error 401); {_PASSWORD}")
+        raise refused("mlflow-login-refused")
     if status == 403 and "Invalid Host header" in answer.text:
-        message = "the server does not answer to the name in this address (error 403); start it with --allowed-hosts"
-        raise _Refused(f"{message} HOST:PORT, or write a name that it knows")
+        raise refused("mlflow-host-refused")
     if status == 403:
-        raise _Refused(f"the server gives who asks no permission (error 403); {_PASSWORD} of one who may write")
+        raise refused("mlflow-no-permission")
     if status in _BUSY or (status >= 500 and status not in _NEVER):
         return f"error {status}"
     return None
@@ -132,14 +125,13 @@ def _look_behind(error: Exception) -> None:
     """Raises where what broke the connection is there to stay."""
     for each in store.causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
-            mend = "name its certificate in MLFLOW_TRACKING_SERVER_CERT_PATH"
-            raise _Refused(f"the server's certificate is not trusted here; {mend}")
+            raise refused("mlflow-certificate-untrusted")
         if isinstance(each, ssl.SSLError) and each.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            raise _Refused("the server does not speak HTTPS; write http://")
+            raise refused("mlflow-server-without-https")
         if isinstance(each, BadStatusLine) and not isinstance(each, RemoteDisconnected):
-            raise _Refused(_NO_MLFLOW)
+            raise refused("no-mlflow-server")
         if type(each).__name__ in ("TooManyRedirects", "InvalidURL", "InvalidHeader", "LocationParseError"):
-            raise _Refused(_NO_MLFLOW)
+            raise refused("no-mlflow-server")
 
 
 # --- a database
@@ -147,7 +139,7 @@ def _look_behind(error: Exception) -> None:
 
 def _ask_file(path: Path) -> str | None:
     if not path.absolute().parent.is_dir():
-        raise _Refused("the folder of the database does not exist; make it first")
+        raise refused("mlflow-folder-missing")
     if not path.exists():
         return None
     try:
@@ -158,10 +150,10 @@ def _ask_file(path: Path) -> str | None:
     except sqlite3.OperationalError as error:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith("SQLITE_CANTOPEN"):
-            raise _Refused("the file of the database can't be opened; see to its permissions") from None
+            raise refused("mlflow-file-unopened") from None
         return store.cause(error)
     except sqlite3.DatabaseError:
-        raise _Refused(_FOREIGN) from None
+        raise refused("mlflow-file-foreign") from None
     _check_versions(versions)
     return None
 
@@ -182,14 +174,14 @@ def _ask_database(uri: str) -> str | None:
         said = " ".join(str(getattr(each, "orig", "")) for each in store.causes(error))
         if not said.strip():
             raise
-        for pattern, words in _NO_CONNECTION.items():
+        for pattern, code in _NO_CONNECTION.items():
             if re.search(pattern, said):
-                raise _Refused(words) from None
+                raise refused(code) from None
         return store.cause(error)
     finally:
         engine.dispose()
     if not allowed:
-        raise _Refused("the database lets this user not write; grant it the schema's CREATE and the tables' INSERT")
+        raise refused("mlflow-database-no-writing")
     _check_versions(known)
     return None
 
@@ -198,4 +190,4 @@ def _check_versions(versions: Iterable[str]) -> None:
     """Whether tables of these versions are known to the MLflow that is installed; it is not imported for it."""
     known = private_patches.known_schemas()
     if known and not known.issuperset(versions):
-        raise _Refused(_NEWER)
+        raise refused("mlflow-database-newer")

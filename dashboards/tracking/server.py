@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dashboards.tracking import runs
+from lstm.records.errors import BadInput, fault
 
 _FIRST_PORT = 5000
 _HOST = "127.0.0.1"
 _START_S = 120.0
 
 
-class ServerFailed(Exception):
-    """MLflow's server did not start; the message says where its log is."""
+class ServerFailed(BadInput):
+    """MLflow's server did not start, or has ended: exit code 1; the fault says where its log is."""
+
+    code = 1
 
 
 class Server(NamedTuple):
@@ -43,7 +46,7 @@ class Server(NamedTuple):
             return
         finally:
             self.stop()
-        raise ServerFailed(f"MLflow's server has ended (exit code {code}); see {self.log}")
+        raise ServerFailed(fault("mlflow-server-ended", exit_code=code, log=str(self.log)))
 
     def stop(self) -> None:
         """End the server that `serve` started."""
@@ -109,11 +112,11 @@ def _await_answer(server: Server, log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end:
         if server.process is not None and server.process.poll() is not None:
-            raise ServerFailed(f"MLflow's server ended while it started; see {log}")
+            raise ServerFailed(fault("mlflow-server-not-started", log=str(log)))
         if _answers(server.address):
             return
         time.sleep(0.1)
-    raise ServerFailed(f"MLflow's server does not answer after {_START_S:.0f} s; see {log}")
+    raise ServerFailed(fault("mlflow-server-silent", seconds=_START_S, log=str(log)))
 
 
 def _answers(address: str) -> bool:
@@ -131,10 +134,11 @@ def _listen(port: int | None) -> socket.socket:
         try:
             return socket.create_server((_HOST, each))
         except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
+            taken, why = error.errno == errno.EADDRINUSE, error.strerror or str(error)
+            if port and taken:
+                raise ServerFailed(fault("port-taken", at="--port", port=port)) from None
             if port:
-                why = "is taken; leave --port out to get a free one" if taken else f"can't be had: {error.strerror}"
-                raise ServerFailed(f"port {port} {why}") from None
+                raise ServerFailed(fault("port-unusable", at="--port", port=port, why=why)) from None
             if not taken:
-                raise ServerFailed(f"no port of {_HOST} can be had: {error.strerror}") from None
-    raise ServerFailed(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + 999}; name one with --port")
+                raise ServerFailed(fault("no-port-usable", host=_HOST, why=why)) from None
+    raise ServerFailed(fault("no-free-port", first=_FIRST_PORT, last=_FIRST_PORT + 999))

@@ -70,7 +70,7 @@ def connect(uri: str) -> Any:
         BadInput: the address can't be that of a store.
     """
     if wrong := address_fault(uri):
-        raise BadInput(f"tracking.uri: {wrong}")
+        raise BadInput(wrong)
     _prepare()
     from mlflow.tracking import MlflowClient
 

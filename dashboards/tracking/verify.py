@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE, lineage, points,
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
-from lstm.records.errors import Finding
+from lstm.records.errors import Fault, Finding, fault, finding
 from lstm.records.events import TrialEnded
 from lstm.records.sweep import BASE, Sweep
-from lstm.records.trial import Trial, counted
+from lstm.records.trial import Trial
 
 Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
-REBUILD = "`sweep rebuild {name}` writes MLflow again"
-DELIVER = "`sweep run {name}` delivers it"
 FORMER = ("data.path",)  # fields of a configuration that earlier versions recorded, too
 
 
@@ -56,15 +54,14 @@ def check(uri: str, expected: Expected) -> Iterator[Finding]:
     """Looks at the sweep's run and at each trial's; a store that does not answer is a finding itself."""
     name = expected.sweep.name
     if (missing := runs.missing_file(uri)) is not None:
-        yield Finding(None, "mlflow", f"MLflow's store is not there ({missing})", REBUILD.format(name=name))
+        yield finding(fault("mlflow-store-missing", file=missing), None, "mlflow", sweep=name)
         return
     try:
         yield from _Check(runs.connect(runs.readable(uri)), expected).findings()
     except Exception as error:  # what a store raises is no one class
         if not runs.is_outage(error):
             raise
-        what = f"MLflow does not answer ({runs.cause(error)}), so nothing more of it could be checked"
-        yield Finding(None, "mlflow", what, "see to it that the server runs, and look again")
+        yield finding(fault("mlflow-away", why=runs.cause(error)), None, "mlflow", sweep=name)
 
 
 class _Check:
@@ -84,12 +81,12 @@ class _Check:
         known = {trial.number: trial for trial in self._sweep.trials}
         for number in sorted(by_trial.keys() - known.keys()):
             if not self._expected.driven:
-                yield self._finding(number, "has a run, and the study knows no such trial")
+                yield self._finding(number, fault("run-of-unknown-trial"))
         for number, trial in known.items():
             yield from self._trial_runs(trial, by_trial[number], sweep_run)
 
-    def _finding(self, trial: int | None, what: str, mend: str = REBUILD) -> Finding:
-        return Finding(trial, "mlflow", what, mend.format(name=self._sweep.name))
+    def _finding(self, trial: int | None, wrong: Fault) -> Finding:
+        return finding(wrong, trial, "mlflow", sweep=self._sweep.name)
 
     # --- the sweep's run
 
@@ -100,16 +97,16 @@ class _Check:
         found = list(runs.search(self._client, home, identity)) if home else []
         if len(found) != 1:
             if found or not self._expected.driven:
-                yield self._finding(None, f"holds {len(found) or 'no'} runs of the sweep, it shall be one")
+                yield self._finding(None, fault("sweep-runs-not-one", count=len(found)))
             return found[0] if found else None
         (run,) = found
-        for what in self._of_sweep(run):
-            yield self._finding(None, f"the sweep's run: {what}")
+        for wrong in self._of_sweep(run):
+            yield self._finding(None, replace(wrong, place="the sweep's run"))
         if self._sweep.facts.get("complete") and not self._expected.driven and not self._expected.whole:
-            yield self._finding(None, "was not given, or refused, some of what the sweep ended with", DELIVER)
+            yield self._finding(None, fault("sweep-end-not-delivered"))
         return run
 
-    def _of_sweep(self, run: Any) -> Iterator[str]:
+    def _of_sweep(self, run: Any) -> Iterator[Fault]:
         sweep, facts = self._sweep, self._sweep.facts
         if self._expected.driven:  # what it has just changed may still be on its way
             return
@@ -131,36 +128,38 @@ class _Check:
             shown = {name for name in run.data.metrics if name.startswith("rival/")}
             more = sorted(shown - set(runs.metric_names(judged).values()))
             if more and self._expected.only_these:
-                yield f"has {more[0]}, {counted(len(more), 'figure')} of rivals that nothing here was judged to have"
+                yield fault("rival-figures-unknown", count=len(more), name=more[0])
             curves = self._curves(run, ["best", *runs.metric_names(judged).values()])
             yield from _curve_faults({"best": curves["best"]}, bests, exact=True)
             yield from _judged_faults(curves, judged)
             if run.info.status != "FINISHED":
-                yield f"its status is {run.info.status}, not FINISHED"
+                yield fault("run-not-finished", status=run.info.status)
             if self._text(run, "report.html") is None:
-                yield "has no report.html"
+                yield fault("run-file-missing", file="report.html")
         yield from _differing("tag", run.data.tags, tags)
         if sweep.spec_text and self._text(run, "spec.yaml") != sweep.spec_text:
-            yield "its spec.yaml is not the spec"
+            yield fault("run-spec-differs")
 
     # --- a trial's run
 
     def _trial_runs(self, trial: Trial, found: Sequence[Any], sweep_run: Any) -> Iterator[Finding]:
         if len(found) > 1:
-            yield self._finding(trial.number, f"has {len(found)} runs, it shall have one")
+            yield self._finding(trial.number, fault("trial-runs-too-many", count=len(found)))
             return
         whole = bool(found) and WHOLE.items() <= found[0].data.tags.items()
         if trial.ended and not whole:
             if not self._expected.driven:
-                told = "its run is not whole" if found else "has no run"
-                yield self._finding(trial.number, told, REBUILD if self._expected.whole else DELIVER)
+                codes = ("trial-run-missing", "trial-run-incomplete")
+                if not self._expected.whole:
+                    codes = ("trial-run-not-delivered", "trial-run-not-delivered-whole")
+                yield self._finding(trial.number, fault(codes[bool(found)]))
             return
         if not found or (not trial.ended and self._expected.driven):
             return
-        for what in self._of_trial(trial, found[0], sweep_run):
-            yield self._finding(trial.number, what)
+        for wrong in self._of_trial(trial, found[0], sweep_run):
+            yield self._finding(trial.number, wrong)
 
-    def _of_trial(self, trial: Trial, run: Any, sweep_run: Any) -> Iterator[str]:
+    def _of_trial(self, trial: Trial, run: Any, sweep_run: Any) -> Iterator[Fault]:
         ending = self._endings.get(trial.number)
         tags = {"sweep.name": self._sweep.name}
         tags |= {"mlflow.parentRunId": sweep_run.info.run_id} if sweep_run is not None else {}
@@ -170,12 +169,11 @@ class _Check:
             tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial)}
             best = self._sweep.best is not None and self._sweep.best.number == trial.number
             if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:
-                yield f"is {'not ' if best else ''}marked as the best with sweep.best"
-            if (run.info.status, run.info.end_time) != (STATUS[ending.state], ending.at_ms):
-                yield (
-                    f"its status is {run.info.status} since {run.info.end_time}, not {STATUS[ending.state]} since "
-                    f"{ending.at_ms}"
-                )
+                yield fault("best-run-not-marked" if best else "other-run-marked-best")
+            status, right = run.info.status, STATUS[ending.state]
+            if (status, run.info.end_time) != (right, ending.at_ms):
+                since, right_since = run.info.end_time, ending.at_ms
+                yield fault("run-status-differs", status=status, since=since, right=right, right_since=right_since)
         yield from _differing("tag", self._carried(run.data.tags), tags)
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "config.yaml", folder)
@@ -189,7 +187,7 @@ class _Check:
         params = {runs.metric_name(k): v[:6000] for k, v in shall.items()}
         yield from _differing("parameter", given, params, only=True)
         if written is None or config != shall:
-            yield "its config.yaml is not what was trained" if path else "has no config.yaml"
+            yield fault("run-config-differs") if path else fault("run-file-missing", file="config.yaml")
         history = self._expected.histories.get(trial.number)
         if history is not None:
             yield from self._of_curves(trial, run, history, ending)
@@ -203,7 +201,9 @@ class _Check:
             return tags
         return {**tags, "sweep.checkpoint": after + address.removeprefix(before)}
 
-    def _of_curves(self, trial: Trial, run: Any, history: Sequence[Epoch], ending: TrialEnded | None) -> Iterator[str]:
+    def _of_curves(
+        self, trial: Trial, run: Any, history: Sequence[Epoch], ending: TrialEnded | None
+    ) -> Iterator[Fault]:
         shall = list(points(history))
         if ending is not None and ending.value is not None:
             shall.append(("best", ending.value, ending.at_ms, ending.best_epoch))
@@ -219,21 +219,21 @@ class _Check:
         if self._expected.whole and judged.get("trial") == trial.number:
             yield from _judged_faults(tested, judged["metrics"])
 
-    def _of_checkpoint(self, run: Any, history: Sequence[Epoch]) -> Iterator[str]:
+    def _of_checkpoint(self, run: Any, history: Sequence[Epoch]) -> Iterator[Fault]:
         if not ARTIFACT.items() <= run.data.tags.items():
             return
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "checkpoint/checkpoint.pt", folder)
             if path is None:
-                yield "its checkpoint is not among its artifacts"
+                yield fault("artifact-missing")
                 return
             try:
                 kept = checkpoint.loads(path.read_bytes())
             except checkpoint.BrokenCheckpoint as error:
-                yield f"its artifact checkpoint.pt {error}"
+                yield fault("artifact-broken", why=str(error))
                 return
         if not _alike(kept.state.history, history):
-            yield "its artifact checkpoint.pt is not its checkpoint"
+            yield fault("artifact-differs")
 
     # --- reading
 
@@ -259,20 +259,27 @@ def _alike(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
     )
 
 
-def _latest_faults(run: Any, curves: Curves) -> Iterator[str]:
+def _latest_faults(run: Any, curves: Curves) -> Iterator[Fault]:
     """Where what MLflow's tables show of a curve is not its last point."""
     for name, curve in curves.items():
         last = max(curve, key=lambda point: (point[0], point[2]), default=None)
         shown = run.data.metrics.get(name)
         if last is not None and not same(shown, last[1]):
-            yield f"{name} is shown as {shown!r}, the last point of its curve is {last[1]!r}"
+            yield fault("latest-value-differs", curve=name, shown=shown, last=last[1])
 
 
-def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only: bool = False) -> Iterator[str]:
+def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only: bool = False) -> Iterator[Fault]:
     """Parameters or tags that are not as they shall be; `only` where no others may be there."""
     for name in sorted(shall.keys() | (are.keys() if only else ())):
-        if are.get(name) != shall.get(name):
-            yield f"its {kind} {name} is {are.get(name, 'not there')!r}, it shall be {shall.get(name, 'not there')!r}"
+        value, right = are.get(name), shall.get(name)
+        if value == right:
+            continue
+        if value is None:
+            yield fault("run-value-missing", kind=kind, name=name, right=right)
+        elif right is None:
+            yield fault("run-value-unknown", kind=kind, name=name, value=value)
+        else:
+            yield fault("run-value-differs", kind=kind, name=name, value=value, right=right)
 
 
 def _without_former(fields: Mapping[str, str], shall: Mapping[str, str]) -> dict[str, str]:
@@ -288,15 +295,17 @@ def _with_defaults(config: Any) -> Any:
         return config
 
 
-def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[str]:
+def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[Fault]:
     """Where the figures of the sweep's end, the last of their curves, are not those that were found."""
     for metric, name in runs.metric_names(judged).items():
-        values = [value for _, value, _ in curves.get(name, ())]
-        if not any(same(value, runs.finite(judged[metric])) for value in values[-1:]):
-            yield f"{name} is {values or 'not there'}, it shall be {judged[metric]!r}"
+        values, right = [value for _, value, _ in curves.get(name, ())], judged[metric]
+        if not values:
+            yield fault("judged-figure-missing", figure=name, right=right)
+        elif not same(values[-1], runs.finite(right)):
+            yield fault("judged-figure-differs", figure=name, values=values, right=right)
 
 
-def _curve_faults(curves: Curves, shall: Iterable[tuple[str, float, int, int]], *, exact: bool) -> Iterator[str]:
+def _curve_faults(curves: Curves, shall: Iterable[tuple[str, float, int, int]], *, exact: bool) -> Iterator[Fault]:
     """Where curves are not the points that they shall be; without `exact` points may still be missing."""
     expected: dict[str, dict[int, tuple[float, int]]] = defaultdict(dict)
     for name, value, at_ms, step in shall:
@@ -304,13 +313,14 @@ def _curve_faults(curves: Curves, shall: Iterable[tuple[str, float, int, int]], 
     for name in sorted(curves.keys() | expected.keys()):
         are = curves.get(name, ())
         steps = Counter(step for step, _, _ in are)
-        wrong = [f"epoch {step} is there {n} times" for step, n in steps.items() if n > 1]
-        wrong += [f"epoch {step} is not of its history" for step in sorted(steps.keys() - expected[name].keys())]
+        wrong = [fault("point-twice", epoch=step, times=n) for step, n in steps.items() if n > 1]
+        wrong += [fault("point-unknown", epoch=step) for step in sorted(steps.keys() - expected[name].keys())]
         if exact:
-            wrong += [f"epoch {step} is missing" for step in sorted(expected[name].keys() - steps.keys())]
+            wrong += [fault("point-missing", epoch=step) for step in sorted(expected[name].keys() - steps.keys())]
         for step, value, at_ms in are:
             right = expected[name].get(step)
             if right is not None and not (same(value, right[0]) and at_ms == right[1]):
-                wrong.append(f"epoch {step} is {value!r} at {at_ms}, in its history {right[0]!r} at {right[1]}")
-        if wrong:
-            yield f"{name}: {wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else "")
+                shown = {"value": value, "at_ms": at_ms, "right": right[0], "right_ms": right[1]}
+                wrong.append(Fault("point-differs", values={"epoch": step, **shown}))
+        for first in wrong[:1]:
+            yield replace(first, values={"curve": name, **first.values, "more": len(wrong) - 1 or None})

@@ -103,7 +103,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
     kept = verify.check(sweep, driven=False)
     done = Done(len(sweep.trials))
     # A trial that is still to run is no damage.
-    damaged = [f for f in kept.findings if f.mend != verify.RUN.format(name=sweep.name)]
+    damaged = [f for f in kept.findings if f.code not in verify.TO_RUN]
     study_id = str(sweep.facts.get("id", ""))
     client = runs.connect(found.tracking_uri)
     try:

@@ -1,37 +1,24 @@
-"""All messages by their code; each subject has a file of its own beside this one."""
+"""All messages by their code; each subject is in a file beside this one."""
 
 from collections.abc import Mapping
 
-from lstm.messages import (
-    checkpoints,
-    cluster,
-    home,
-    own_code,
-    search,
-    spec,
-    spec_file,
-    studies,
-    tables,
-    tasks,
-    texts,
-    tracking,
-    verbs,
-)
+from lstm.messages import cluster, findings, search, spec, stores, tables, tasks, verbs
 from lstm.messages.entry import Entry
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
-    "Fields of a spec": spec.ENTRIES,
+    "Fields of a spec": spec.FIELDS,
     "The search": search.ENTRIES,
-    "The spec's file": spec_file.ENTRIES,
-    "Tables": tables.ENTRIES,
-    "Texts": texts.ENTRIES,
-    "Your own code": own_code.ENTRIES,
-    "Tasks and predictions": tasks.ENTRIES,
-    "Checkpoints and files": checkpoints.ENTRIES,
-    "Studies": studies.ENTRIES,
+    "The spec's file": spec.FILE,
+    "Tables": tables.TABLES,
+    "Texts": tables.TEXTS,
+    "Your own code": tasks.OWN_CODE,
+    "Tasks and predictions": tasks.TASKS,
+    "Checkpoints and files": stores.CHECKPOINTS,
+    "Studies": stores.STUDIES,
     "The cluster": cluster.ENTRIES,
-    "MLflow": tracking.ENTRIES,
-    "The home and the names of sweeps": home.ENTRIES,
-    "Verbs and flags": verbs.ENTRIES,
+    "MLflow": stores.TRACKING,
+    "The home and the names of sweeps": verbs.HOME,
+    "Verbs and flags": verbs.VERBS,
+    "What `sweep verify` finds": findings.ENTRIES,
 }
 CATALOG: Mapping[str, Entry] = {code: entry for entries in SUBJECTS.values() for code, entry in entries.items()}

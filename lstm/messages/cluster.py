@@ -2,4 +2,157 @@
 
 from lstm.messages.entry import Entry
 
-ENTRIES: dict[str, Entry] = {}
+_ASK_LESS = "ask for less in resources.cpus_per_trial and resources.gpus_per_trial"
+_HEADS_PORT = "give the port of the cluster's head, which is 6379 by default"
+_TEMPORARY = "set {variable} to a folder with a short path that can be written to"
+
+ENTRIES: dict[str, Entry] = {
+    # --- executors
+    "address-in-process": Entry(
+        "would do nothing with --in-process, which uses no Ray", "leave out --address or --in-process"
+    ),
+    "max-concurrent-in-process": Entry(
+        "would do nothing with --in-process, with which one trial runs at a time",
+        "leave out --set resources.max_concurrent or --in-process",
+    ),
+    "trial-too-large-here": Entry(
+        "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and this machine has {machine_cpus} CPUs and {machine_gpus} "
+        "GPUs for it{why:? (*)}",
+        _ASK_LESS,
+        {
+            "cpus": 4,
+            "gpus": 1.0,
+            "machine_cpus": 8,
+            "machine_gpus": 0,
+            "why": "PyTorch 2.9.1+cpu is a build for the CPU",
+        },
+    ),
+    # --- the address of a cluster
+    "no-cluster-address": Entry("is no address", "write HOST:PORT (6379 by default), or auto on a node"),
+    "ray-client-address": Entry(
+        "Ray Client is not offered, a sweep would end with its connection",
+        "run the sweep on the cluster: `ray job submit --working-dir . -- sweep run SPEC --address auto`, or on the "
+        "head node with --address auto",
+    ),
+    "nothing-listens": Entry(
+        "nothing answers there ({why})",
+        "start the cluster (`ray start --head` does), or give the address of its head",
+        {"why": "Connection refused"},
+    ),
+    "cluster-speaks-tls": Entry(
+        "speaks TLS", "for a cluster that does so set RAY_USE_TLS=1 and its certificates, as on its hosts"
+    ),
+    "dashboard-of-ray": Entry("is Ray's dashboard", _HEADS_PORT),
+    "web-server": Entry("is a web server{server:? (*)}, no Ray cluster", _HEADS_PORT, {"server": "nginx/1.24"}),
+    "listener-silent": Entry(
+        "something listens there, but did not answer within {seconds:g} s as Ray's servers do",
+        _HEADS_PORT,
+        {"seconds": 25.0},
+    ),
+    "listener-unknown": Entry("something listens there that is no Ray cluster", _HEADS_PORT),
+    "port-of-ray-not-heads": Entry("is another of Ray's ports, not that of the cluster's head", _HEADS_PORT),
+    "head-silent": Entry(
+        "did not answer within {seconds:g} s as a cluster's head does",
+        "look on the head node whether Ray runs there (`ray status`), and restart it if it hangs",
+        {"seconds": 30.0},
+    ),
+    "cluster-wants-token": Entry(
+        "the cluster asks for a token and did not accept the given one. Ray says: {why}",
+        "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH where ~/.ray/auth_token is not the "
+        "cluster's",
+        {"why": "Authentication token is missing"},
+    ),
+    "host-outside-cluster": Entry(
+        "this host runs no node of that cluster, whose hosts are {hosts}",
+        "run the sweep on one of those hosts, or make this host part of the cluster: `ray start --address={address}`",
+        {"hosts": ["10.0.0.7", "10.0.0.8"], "address": "10.0.0.7:6379"},
+    ),
+    "cluster-without-hosts": Entry(
+        "this host runs no node of that cluster, which has no nodes",
+        "make this host part of the cluster: `ray start --address={address}`",
+        {"address": "10.0.0.7:6379"},
+    ),
+    # --- joining a cluster, starting Ray
+    "cluster-not-joined": Entry(
+        "no cluster could be joined: {why}",
+        "see to it that the cluster runs and has the version of Ray that is installed here",
+        {"why": "Version mismatch: The cluster was started with Ray 2.60.0."},
+    ),
+    "cluster-joined-too-late": Entry(
+        "no cluster could be joined: the cluster did not let this driver in within {seconds:g} s",
+        "look on the head node whether Ray runs there (`ray status`), and restart it if it hangs",
+        {"seconds": 30.0},
+    ),
+    "ray-not-started": Entry(
+        "Ray could not be started here: {why}",
+        "mend what Ray says, or run the sweep without Ray (--in-process)",
+        {"why": "Failed to start the GCS server"},
+    ),
+    "ray-in-use": Entry(
+        "Ray is in use in this process already", "end that use with ray.shutdown(), or use another process"
+    ),
+    "no-temporary-folder": Entry(
+        "temporary files have no place: {why}",
+        "set TMPDIR to a folder that can be written to",
+        {"why": "No usable temporary directory found in ['/tmp', '/var/tmp']"},
+    ),
+    "sockets-path-too-long": Entry(
+        "the path is too long for Ray's sockets, which have room for {room} bytes",
+        _TEMPORARY,
+        {"room": 31, "variable": "TMPDIR"},
+    ),
+    "rays-folder-unwritable": Entry(
+        "{folder} can't be written to", _TEMPORARY, {"folder": "/tmp/ray", "variable": "TMPDIR"}
+    ),
+    # --- the nodes of a cluster
+    "trial-fits-no-node": Entry(
+        "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and no node has as many (the {nodes} nodes of the "
+        "cluster have {cluster_cpus:g} CPUs and {cluster_gpus:g} GPUs together)",
+        f"{_ASK_LESS}, or add a larger node to the cluster",
+        {"cpus": 16, "gpus": 0.0, "nodes": 2, "cluster_cpus": 16.0, "cluster_gpus": 0.0},
+    ),
+    "gpus-unusable": Entry(
+        "PyTorch can use {usable} of {there} GPUs{why:?: *}",
+        "mend that, start Ray there with --num-gpus=0, or set resources.gpus_per_trial to 0 or auto",
+        {"usable": 0, "there": 2, "why": "PyTorch 2.9.1+cpu is a build for the CPU"},
+    ),
+    "packages-missing": Entry(
+        "lacks {packages}, imported by the spec's own code",
+        "install what is missing on that host",
+        {"packages": ["scipy", "einops"]},
+    ),
+    "no-worker-in-time": Entry(
+        "no worker comes to life there within {seconds:g} s",
+        "look into Ray's logs on that host (/tmp/ray/session_latest/logs), and restart Ray there",
+        {"seconds": 90.0},
+    ),
+    "no-worker-lives": Entry(
+        "no worker comes to life there: {why}",
+        "mend there what Ray says, or take the host out of the cluster (`ray stop`)",
+        {"why": "No space left on device"},
+    ),
+    "token-for-cluster-without": Entry(
+        "is token here, and in a cluster that was started without it no worker comes to life",
+        "unset RAY_AUTH_MODE, or start the cluster with RAY_AUTH_MODE=token",
+    ),
+    "node-silent": Entry(
+        "did not answer within {seconds:g} s",
+        "restart Ray on that host, or take the host out of the cluster (`ray stop`)",
+        {"seconds": 90.0},
+    ),
+    "node-fails": Entry(
+        "can't run the code of lstm-sweeps: {why}",
+        "install there what is installed here",
+        {"why": "ModuleNotFoundError: No module named 'optuna'"},
+    ),
+    "versions-differ": Entry(
+        "has {what} {theirs}, this driver has {ours}",
+        "install the same version everywhere",
+        {"what": "Python", "theirs": "3.12.4", "ours": "3.13.1"},
+    ),
+    "folder-not-shared": Entry(
+        "what the host writes to {folder} is not seen here",
+        "set storage.checkpoints to a folder that all hosts share, or to s3://…",
+        {"folder": "/home/ann/runs/checkpoints/co2"},
+    ),
+}

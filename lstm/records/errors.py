@@ -62,13 +62,25 @@ def fault(code: str, path: str = "", /, *, at: object = "", idle: bool = False, 
     return Fault(code, path, values, str(at), idle)
 
 
+Store = Literal["study", "checkpoint", "mlflow"]
+
+
 class Finding(NamedTuple):
-    """Something wrong in a sweep's records: where, what, and how to mend it."""
+    """Something wrong in a sweep's records: where, what, and how to mend it; `finding` makes it of a fault."""
 
     trial: int | None  # None where it is the sweep's own
-    store: Literal["study", "checkpoint", "mlflow"]
+    store: Store
     what: str
     mend: str
+    code: str = ""  # of the catalog in `lstm.messages`
+    values: Mapping[str, Any] = {}  # what the message names, as plain data
+
+
+def finding(wrong: Fault, trial: int | None, store: Store, *, sweep: str) -> Finding:
+    """A fault in a store of a sweep's records, of a trial or, where that is None, of the sweep itself."""
+    wrong = replace(wrong, values={"sweep": sweep, **wrong.values})
+    what = ": ".join(filter(None, (wrong.place, wrong.path, wrong.text)))
+    return Finding(trial, store, what, wrong.mend, wrong.code, wrong.values)
 
 
 class BadInput(Exception):

@@ -319,21 +319,21 @@ def test_what_may_not_change_is_named(order, tmp_path):
     made = opening.open_study(todo, series)
     opening.open_study(order(n_trials=9, keep="best"), series)  # these may
     changed = dataclasses.replace(order(epochs=5), comparable={"training.max_epochs": 5, "search.new": [1]})
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInput) as error:
         opening.open_study(changed, series)
-    assert str(refused.value).splitlines() == [
-        "tiny: this sweep has trials that were trained otherwise, so new ones could not be compared:",
-        "  search.new: was not there, is [1]",
-        "  search.sampler.seed: was 1, is not there",
-        "  training.max_epochs: was 3, is 5",
-        "Give the spec another name, or the old value back. (n_trials, stop, resources, tracking and storage may "
-        "change.)",
+    head, *changes = error.value.faults
+    assert (head.code, head.place) == ("sweep-trained-otherwise", "tiny")
+    assert [(change.code, change.path, change.values) for change in changes] == [
+        ("setting-added", "search.new", {"new": "[1]"}),
+        ("setting-left-out", "search.sampler.seed", {"old": "1"}),
+        ("setting-changed", "training.max_epochs", {"old": "3", "new": "5"}),
     ]
     assert made.facts["comparable"]["training.max_epochs"] == 3
     with (tmp_path / "wave.csv").open("a") as file:
         file.write("0.5\n")
-    with pytest.raises(BadInput, match="the data: the file's bytes have changed"):
+    with pytest.raises(BadInput) as error:
         opening.open_study(todo, load(todo.base.data, tmp_path / "wave.csv"))
+    assert [fault.code for fault in error.value.faults] == ["sweep-trained-otherwise", "data-changed"]
 
 
 def test_a_driver_killed_while_it_says_what_the_sweep_is(order, tmp_path, monkeypatch):

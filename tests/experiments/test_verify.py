@@ -15,8 +15,9 @@ from audit import audit
 from damage import DAMAGES, HOSTILE
 
 from dashboards.tracking import runs
+from lstm.messages.catalog import CATALOG
 
-KEYS = {"trial", "store", "what", "mend"}
+KEYS = {"trial", "store", "what", "mend", "code", "values"}
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,7 @@ def test_verify_finds_each_damage_names_it_and_says_how_to_mend_it(damage, home,
         assert finding["store"] in ("study", "checkpoint", "mlflow")
         assert finding["what"]
         assert finding["mend"]
+        assert finding["code"] in CATALOG or ".npz" in finding["what"]  # what was judged has no codes yet
     assert not (home / HOSTILE).exists(), "the code in a checkpoint was run"
     # Neither blames a trial that the other does not.
     verified = {finding["trial"] for finding in document["findings"]} - {None}

@@ -14,10 +14,15 @@ def test_ray_tune_unless_this_process_is_asked_for():
     assert isinstance(chosen(None, ["search.n_trials=3"], in_process=True), InProcess)
 
 
-@pytest.mark.parametrize("address", ["", "head", "ray://head:10001"])
-def test_an_address_that_is_none_is_refused(address):
-    with pytest.raises(BadInput, match=f"--address {address}"):
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [("", "no-cluster-address"), ("head", "no-cluster-address"), ("ray://head:10001", "ray-client-address")],
+)
+def test_an_address_that_is_none_is_refused(address, code):
+    with pytest.raises(BadInput) as refused:
         chosen(address, in_process=False)
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.place) == (code, f"--address {address}")
 
 
 def test_a_cluster_that_listens_is_taken():
@@ -33,6 +38,6 @@ def test_a_cluster_that_listens_is_taken():
 def test_options_that_would_do_nothing_in_this_process_are_all_named(address, set_):
     with pytest.raises(BadInput) as refused:
         chosen(address, ["search.n_trials=3", set_], in_process=True)
-    one, other = refused.value.messages
-    assert one.startswith("--address")
-    assert other.startswith("--set resources.max_concurrent")
+    one, other = refused.value.faults
+    assert (one.code, one.place) == ("address-in-process", f"--address {address}")
+    assert (other.code, other.place, other.path) == ("max-concurrent-in-process", "--set", "resources.max_concurrent")

@@ -170,10 +170,10 @@ def test_the_threads_that_a_trial_takes_are_given_back(controller, monkeypatch):
 @pytest.mark.parametrize(
     ("resources", "gpus", "named"),
     [
-        ({"cpus_per_trial": 1000}, 0, "1000 CPUs"),
-        ({"gpus_per_trial": 1.0}, 0, "1 GPUs"),
-        ({"gpus_per_trial": 0.5}, 0, "0.5 GPUs"),
-        ({"cpus_per_trial": 3}, 1, "3 CPUs"),
+        ({"cpus_per_trial": 1000}, 0, {"cpus": 1000, "why": ""}),
+        ({"gpus_per_trial": 1.0}, 0, {"gpus": 1.0, "why": "no GPU"}),
+        ({"gpus_per_trial": 0.5}, 0, {"gpus": 0.5, "why": "no GPU"}),
+        ({"cpus_per_trial": 3}, 1, {"cpus": 3, "why": ""}),
     ],
 )
 def test_what_this_machine_has_not_is_refused(monkeypatch, tmp_path, resources, gpus, named):
@@ -182,8 +182,10 @@ def test_what_this_machine_has_not_is_refused(monkeypatch, tmp_path, resources, 
     monkeypatch.setattr(device, "why_no_gpu", lambda: "no GPU")
     with pytest.raises(BadInput) as refused, InProcess().ready(ResourcesConfig(**resources), str(tmp_path), print):
         pytest.fail("ready")
-    assert str(refused.value).startswith("resources: ")
-    assert named in str(refused.value)
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.path) == ("trial-too-large-here", "resources")
+    assert named.items() <= wrong.values.items()
+    assert (wrong.values["machine_cpus"], wrong.values["machine_gpus"]) == (2, gpus)
 
 
 @pytest.mark.parametrize(("asked", "gpus", "taken"), [("auto", 0, 0.0), ("auto", 4, 1.0), (0, 4, 0.0), (0.5, 1, 0.5)])
@@ -197,7 +199,8 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput) as refused, InProcess().ready(ResourcesConfig(), f"{tmp_path}/file/x", print):
         pytest.fail("ready")
-    assert f"{tmp_path}/file/x" in str(refused.value)
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.values["folder"]) == ("checkpoints-unwritable", f"{tmp_path}/file/x")
 
 
 def test_trials_at_once_that_the_spec_asks_for_are_told_as_not_had(tmp_path):

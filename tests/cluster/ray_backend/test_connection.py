@@ -19,42 +19,54 @@ from lstm.records.errors import BadInput
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "code"),
     [
-        ("ray://head:10001", "Ray Client is not offered, a sweep would end with its connection; run the sweep on the"),
-        ("ray://head:10001", "`ray job submit --working-dir . -- sweep run SPEC --address auto`"),
-        ("head", "is no address; write HOST:PORT (6379 by default), or auto on a node"),
-        (":6379", "is no address"),
-        ("head:http", "is no address"),
-        ("head:70000", "is no address"),
-        ("head:0", "is no address"),
-        ("head:²", "is no address"),
-        ("", "is no address"),
-        ("http://127.0.0.1:8265", "is no address"),
-        ("a..b:6379", "nothing answers there"),
-        ("x" * 70 + ".com:6379", "nothing answers there"),
+        ("ray://head:10001", "ray-client-address"),
+        ("head", "no-cluster-address"),
+        (":6379", "no-cluster-address"),
+        ("head:http", "no-cluster-address"),
+        ("head:70000", "no-cluster-address"),
+        ("head:0", "no-cluster-address"),
+        ("head:²", "no-cluster-address"),
+        ("", "no-cluster-address"),
+        ("http://127.0.0.1:8265", "no-cluster-address"),
+        ("a..b:6379", "nothing-listens"),
+        ("x" * 70 + ".com:6379", "nothing-listens"),
     ],
 )
-def test_addresses_that_are_refused(address, told):
+def test_addresses_that_are_refused(address, code):
     with pytest.raises(BadInput) as refused:
         connection.check_address(address)
-    assert str(refused.value).startswith(f"--address {address}: ")
-    assert told in str(refused.value)
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.place) == (code, f"--address {address}")
 
 
-@pytest.mark.parametrize("given", ["http://127.0.0.1:8265", "ray://head:10001", "local", "127.0.0.1:1"])
-def test_auto_says_which_address_of_the_environment_is_wrong(monkeypatch, given):
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("http://127.0.0.1:8265", "no-cluster-address"),
+        ("ray://head:10001", "ray-client-address"),
+        ("local", "no-cluster-address"),
+        ("127.0.0.1:1", "nothing-listens"),
+    ],
+)
+def test_auto_says_which_address_of_the_environment_is_wrong(monkeypatch, given, code):
     monkeypatch.setenv("RAY_ADDRESS", given)
-    with pytest.raises(BadInput, match=f"--address auto: RAY_ADDRESS is {given}: "):
+    with pytest.raises(BadInput) as refused:
         connection.check_address("auto")
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.place) == (code, f"--address auto (RAY_ADDRESS is {given})")
 
 
 def test_nothing_listens():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(BadInput, match=f"--address {address}: nothing answers there"):
+        with pytest.raises(BadInput) as refused:
             connection.check_address(address)
+        [wrong] = refused.value.faults
+        assert (wrong.code, wrong.place) == ("nothing-listens", f"--address {address}")
+        assert wrong.values == {"why": "Connection refused"}
         free.listen()
         connection.check_address(address)
 
@@ -74,17 +86,17 @@ def starts(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
-    [("auto", "--address auto: no cluster could be joined: "), (None, "Ray could not be started here: ")],
+    ("address", "code", "place"), [("auto", "cluster-not-joined", "--address auto"), (None, "ray-not-started", "")]
 )
 @pytest.mark.parametrize("error", [ConnectionError, RuntimeError, TimeoutError, ray.exceptions.RaySystemError])
-def test_a_cluster_that_cannot_be_joined(starts, tmp_path, monkeypatch, address, told, error):
+def test_a_cluster_that_cannot_be_joined(starts, tmp_path, monkeypatch, address, code, place, error):
     monkeypatch.setattr(connection.head, "ask", lambda _: 30.0)
     starts.error = error("x\nand a long story")
     with pytest.raises(BadInput) as refused, connection.join(address, ResourcesConfig(), str(tmp_path)):
         pytest.fail("joined")
-    assert str(refused.value).startswith(told)
-    assert "x\nand a long story" in str(refused.value), "the last line often tells the mend"
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.place) == (code, place)
+    assert wrong.values["why"].endswith("x\nand a long story"), "the last line often tells the mend"
     assert starts.arguments["address"] == (address or "local"), "a plain init may join a stale cluster"
     assert starts.ended == 1
 
@@ -173,7 +185,7 @@ try:
     with connection.join("auto", ResourcesConfig(), sys.argv[1]):
         print("joined")
 except BadInput as error:
-    print(error)
+    print(*(f"{each.code} {each.place} {each.values}" for each in error.faults))
 """
 
 
@@ -187,7 +199,7 @@ def test_a_driver_that_is_not_let_in_gives_up_and_leaves(tmp_path):
         check=False,
     )
     assert ran.returncode == 2, ran.stderr
-    assert ran.stdout.startswith("--address auto: no cluster could be joined: ")
+    assert ran.stdout == "cluster-joined-too-late --address auto {'seconds': 30.0}\n"
 
 
 BIND = "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); os.execv(sys.argv[1], sys.argv[1:])"
@@ -254,25 +266,38 @@ def fine(node):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "code", "values"),
     [
-        (lambda *_: (("3.1.0", node_checks._versions()[1]), "x"), "has Python 3.1.0, this driver has"),
-        (lambda *_: ((node_checks._versions()[0], "1.0"), "x"), "has torch 1.0, this driver has"),
-        (lambda *_: (node_checks._versions(), "PermissionError: x"), "can't write checkpoints to"),
         (
-            lambda *_: (node_checks._versions(), ""),
-            "is not seen here; set storage.checkpoints to a folder that all hosts",
+            lambda *_: (("3.1.0", node_checks._versions()[1]), "x"),
+            "versions-differ",
+            {"what": "Python", "theirs": "3.1.0", "ours": node_checks._versions()[0]},
         ),
-        (lambda *_: ray.exceptions.GetTimeoutError("x"), "did not answer within 90 s"),
-        (lambda *_: ray.exceptions.RaySystemError("no module"), "can't run our code"),
+        (
+            lambda *_: ((node_checks._versions()[0], "1.0"), "x"),
+            "versions-differ",
+            {"what": "torch", "theirs": "1.0", "ours": node_checks._versions()[1]},
+        ),
+        (
+            lambda *_: (node_checks._versions(), "PermissionError: x"),
+            "checkpoints-unwritable",
+            {"why": "PermissionError: x"},
+        ),
+        (lambda *_: (node_checks._versions(), ""), "folder-not-shared", {}),
+        (lambda *_: ray.exceptions.GetTimeoutError("x"), "node-silent", {"seconds": 90.0}),
+        (lambda *_: ray.exceptions.RaySystemError("no module"), "node-fails", {}),
     ],
 )
-def test_every_node_is_checked_and_all_faults_told(tmp_path, answer, told):
+def test_every_node_is_checked_and_all_faults_told(tmp_path, answer, code, values):
     asked = FakeRay([answer, answer])
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInput) as error:
         node_checks._check_nodes(asked, NODES, str(tmp_path))
-    for node in (1, 2):
-        assert sum(m.startswith(f"10.0.0.{node} (host{node}): ") and told in m for m in refused.value.messages) == 1
+    found = [each for each in error.value.faults if each.code == code and values.items() <= each.values.items()]
+    assert [each.place for each in found] == ["10.0.0.1 (host1)", "10.0.0.2 (host2)"]
+    if code in ("checkpoints-unwritable", "folder-not-shared"):
+        assert [each.values["folder"] for each in found] == [str(tmp_path)] * 2
+    if code == "node-fails":
+        assert all("no module" in each.values["why"] for each in found)
     assert list(tmp_path.iterdir()) == []
     assert asked.forgetful == 2, "each removes what it wrote to a disk of its own"
 
@@ -303,6 +328,7 @@ class Made:
 
 DEAD = ray.exceptions.RaySystemError("The actor died.\n\tactor_id: 1\nThe actor never ran.")
 NO_ROOM = ray.exceptions.RuntimeEnvSetupError("OSError: No space left on device")
+CAUSES = {DEAD: "The actor never ran", NO_ROOM: "No space left on device"}
 
 
 @pytest.mark.parametrize(
@@ -313,17 +339,21 @@ def test_where_no_actor_comes_to_life_the_node_and_rays_cause_are_told(errors, c
     with pytest.raises(BadInput) as refused:
         node_checks._check_actors(Made(*errors), 0.0)
     assert refused.value.code == code
-    faulty = [n for n, error in enumerate(errors, 1) if error is not True]
-    assert [m.partition(": ")[0] for m in refused.value.messages] == [f"10.0.0.{n} (host{n})" for n in faulty]
-    assert ("The actor never ran" in str(refused.value)) == (DEAD in errors)
-    assert ("No space left on device" in str(refused.value)) == (NO_ROOM in errors)
-    assert "actor_id" not in str(refused.value)
+    faulty = {f"10.0.0.{n} (host{n})": error for n, error in enumerate(errors, 1) if error is not True}
+    assert [each.place for each in refused.value.faults] == list(faulty)
+    for each in refused.value.faults:
+        cause = CAUSES.get(faulty[each.place])
+        assert each.code == ("no-worker-lives" if cause else "no-worker-in-time")
+        assert cause is None or cause in each.values["why"]
+        assert "actor_id" not in str(each)
 
 
 def test_a_driver_that_asks_for_a_token_is_told_that_the_cluster_may_have_none(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    with pytest.raises(BadInput, match="RAY_AUTH_MODE"):
+    with pytest.raises(BadInput) as refused:
         node_checks._check_actors(Made(DEAD, DEAD), 0.0)
+    last = refused.value.faults[-1]
+    assert (last.code, last.place) == ("token-for-cluster-without", "RAY_AUTH_MODE")
     node_checks._check_actors(Made(True, True), 0.0)
 
 
@@ -405,9 +435,12 @@ def test_gpus_that_are_asked_for_by_number_and_can_not_be_used_are_refused(with_
     assert with_gpus(asked, 2, 1).gpus_per_trial == asked
     with pytest.raises(BadInput) as refused:
         with_gpus(asked, 1, 0)
-    first, second = refused.value.messages
-    assert first.startswith("resources.gpus_per_trial: 10.0.0.1 (host1): PyTorch can use 1 of 2 GPUs")
-    assert second.startswith("resources.gpus_per_trial: 10.0.0.2 (host2): PyTorch can use 0 of 1 GPUs: a build for the")
+    first, second = refused.value.faults
+    assert {(each.code, each.path) for each in (first, second)} == {("gpus-unusable", "resources.gpus_per_trial")}
+    assert (first.place, first.values) == ("10.0.0.1 (host1)", {"usable": 1, "there": 2, "why": ""})
+    build = "a build for the CPU"
+    assert (second.place, second.values) == ("10.0.0.2 (host2)", {"usable": 0, "there": 1, "why": build})
+    assert build in second.text
 
 
 def test_gpus_that_can_not_be_used_are_noted_where_the_number_was_left_open(with_gpus):
@@ -429,8 +462,10 @@ def test_nobody_asks_for_gpus_that_no_trial_takes(with_gpus, monkeypatch):
 def test_the_gpus_of_a_local_ray_are_looked_at_without_a_worker(monkeypatch, tmp_path):
     monkeypatch.setattr(ray, "nodes", lambda: GPUS[:1])
     monkeypatch.setattr(connection.device, "gpu_count", lambda: 0)
-    with pytest.raises(BadInput, match="PyTorch can use 0 of 2 GPUs"):
+    with pytest.raises(BadInput) as error:
         node_checks.check(ray, None, ResourcesConfig(gpus_per_trial=1), str(tmp_path))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["usable"], wrong.values["there"]) == ("gpus-unusable", 0, 2)
     assert node_checks.check(ray, None, ResourcesConfig(), str(tmp_path)).gpus_per_trial == 0.0
 
 
@@ -451,10 +486,10 @@ def test_a_trial_that_fits_nowhere(monkeypatch, tmp_path):
     monkeypatch.setattr(ray, "nodes", lambda: [node])
     with pytest.raises(BadInput) as refused:
         node_checks.check(ray, None, ResourcesConfig(cpus_per_trial=5), str(tmp_path))
-    assert str(refused.value) == (
-        "resources: a trial asks for 5 CPUs and 0 GPUs, which no node has; the cluster's 1 nodes have 4 CPUs and 0 "
-        "GPUs together"
-    )
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.path) == ("trial-fits-no-node", "resources")
+    assert wrong.values == {"cpus": 5, "gpus": 0, "nodes": 1, "cluster_cpus": 4, "cluster_gpus": 0}
+    assert "5 CPUs and 0 GPUs" in wrong.text
 
 
 # --- The head is watched.
@@ -586,8 +621,10 @@ def test_room_is_counted_again_when_the_check_has_found_a_host_dead(monkeypatch,
     joined = node_checks.check(ray, "auto", ResourcesConfig(), str(tmp_path))
     assert (joined.hosts, joined.cpus, joined.slots) == (("10.0.0.1",), 4.0, 4)
     alive[:] = [False, True]
-    with pytest.raises(BadInput, match="which no node has; the cluster's 0 nodes"):
+    with pytest.raises(BadInput) as error:
         node_checks.check(ray, "auto", ResourcesConfig(), str(tmp_path))
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values["nodes"]) == ("trial-fits-no-node", 0)
 
 
 def test_a_local_ray_is_checked_without_a_worker(tmp_path):
@@ -598,8 +635,11 @@ def test_a_local_ray_is_checked_without_a_worker(tmp_path):
         assert node_checks.check(here, None, ResourcesConfig(), str(tmp_path)).slots == 4
         assert list(tmp_path.iterdir()) == [], "the probe is gone"
         (tmp_path / "file").touch()
-        with pytest.raises(BadInput, match="can't write checkpoints to "):
+        with pytest.raises(BadInput) as error:
             node_checks.check(here, None, ResourcesConfig(), str(tmp_path / "file"))
+        [wrong] = error.value.faults
+        assert (wrong.code, wrong.place) == ("checkpoints-unwritable", node_checks.platform.node())
+        assert wrong.values["folder"] == str(tmp_path / "file")
 
 
 def test_what_is_done_meanwhile_is_done_while_ray_starts(starts, tmp_path):
@@ -611,5 +651,7 @@ def test_what_is_done_meanwhile_is_done_while_ray_starts(starts, tmp_path):
 
     starts.error = Began()
     arguments = None, ResourcesConfig(), str(tmp_path), lambda _: 1, done.set
-    with pytest.raises(BadInput, match="Ray could not be started here: at once"), connection.join(*arguments):
+    with pytest.raises(BadInput) as refused, connection.join(*arguments):
         pytest.fail("joined")
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.values) == ("ray-not-started", {"why": "at once"})

@@ -62,65 +62,79 @@ def impatient(monkeypatch):
 
 @pytest.fixture
 def refused():
-    """With what an address is refused."""
+    """With what fault an address is refused."""
 
     def refused(address):
         with pytest.raises(BadInput) as error:
             head.ask(address)
-        return str(error.value)
+        [wrong] = error.value.faults
+        return wrong
 
     return refused
 
 
 @pytest.mark.parametrize(
-    ("server", "told"),
+    ("server", "code", "values"),
     [
-        (web(b"{}"), "is a web server (Acme/1.2)"),
-        (web(json.dumps({"version": "4", "ray_version": "2.60.0"}).encode()), "is Ray's dashboard"),
-        (listening(b""), "is no Ray cluster"),
-        (listening(b"SSH-2.0-OpenSSH_9.2\r\n"), "is no Ray cluster"),
-        (listening(b"\x15\x03\x01\x00\x02\x02\x46"), "RAY_USE_TLS=1"),
+        (web(b"{}"), "web-server", {"server": "Acme/1.2"}),
+        (web(json.dumps({"version": "4", "ray_version": "2.60.0"}).encode()), "dashboard-of-ray", {}),
+        (listening(b""), "listener-unknown", {}),
+        (listening(b"SSH-2.0-OpenSSH_9.2\r\n"), "listener-unknown", {}),
+        (listening(b"\x15\x03\x01\x00\x02\x02\x46"), "cluster-speaks-tls", {}),
     ],
 )
-def test_what_listens_there_and_is_no_cluster(refused, server, told):
+def test_what_listens_there_and_is_no_cluster(refused, server, code, values):
     with server as address:
-        said = refused(address)
-    assert said.startswith(f"--address {address}: ")
-    assert told in said
+        wrong = refused(address)
+    assert (wrong.code, wrong.place, wrong.values) == (code, f"--address {address}", values)
 
 
 def test_what_listens_there_and_does_not_answer(refused, impatient):
     with listening(None) as address:
-        assert "did not answer within 0.2 s" in refused(address)
+        wrong = refused(address)
+    assert (wrong.code, wrong.values) == ("listener-silent", {"seconds": 0.2})
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "code", "values"),
     [
-        ({"error": "AuthenticationError", "text": "token is\nmissing"}, ["RAY_AUTH_MODE=token", "token is\nmissing"]),
-        ({"error": "RpcError", "text": "RPC error: "}, ["another of Ray's ports", "6379"]),
-        ({"error": "RuntimeError", "text": "Version mismatch:\n  2.1\n  2.60"}, ["Version mismatch:\n  2.1\n  2.60"]),
-        ({"hosts": ["10.0.0.7"], "here": []}, ["no node of that cluster", "10.0.0.7", "ray start --address="]),
+        (
+            {"error": "AuthenticationError", "text": "token is\nmissing"},
+            "cluster-wants-token",
+            {"why": "token is\nmissing"},
+        ),
+        ({"error": "RpcError", "text": "RPC error: "}, "port-of-ray-not-heads", {}),
+        (
+            {"error": "RuntimeError", "text": "Version mismatch:\n  2.1\n  2.60"},
+            "cluster-not-joined",
+            {"why": "Version mismatch:\n  2.1\n  2.60"},
+        ),
+        ({"hosts": ["10.0.0.7"], "here": []}, "host-outside-cluster", {"hosts": ["10.0.0.7"], "address": "ADDRESS"}),
+        ({"hosts": [], "here": []}, "cluster-without-hosts", {"address": "ADDRESS"}),
     ],
 )
-def test_a_head_that_answers_may_be_no_cluster_to_join(refused, monkeypatch, answer, told):
+def test_a_head_that_answers_may_be_no_cluster_to_join(refused, monkeypatch, answer, code, values):
     monkeypatch.setattr(private_patches, "QUESTION", f"print({json.dumps(answer)!r})")
     with listening(SETTINGS) as address:
-        said = refused(address)
-    assert [part for part in told if part not in said] == []
+        wrong = refused(address)
+    assert (wrong.code, wrong.place) == (code, f"--address {address}")
+    assert wrong.values == {name: address if value == "ADDRESS" else value for name, value in values.items()}
 
 
 def test_a_head_that_hangs_is_given_up_and_so_is_who_asked_it(refused, impatient, monkeypatch):
     monkeypatch.setattr(private_patches, "QUESTION", "import threading; threading.Event().wait()")
     with listening(SETTINGS) as address:
-        assert "did not answer within 0.4 s" in refused(address)
+        wrong = refused(address)
+    assert (wrong.code, wrong.values) == ("head-silent", {"seconds": 0.4})
 
 
 def test_a_node_of_this_host_that_hangs(refused, impatient, monkeypatch):
     with listening(SETTINGS) as address, listening(None) as node:
         host, _, port = node.partition(":")
         monkeypatch.setattr(head, "_question", lambda *_: {"hosts": [host], "here": [[host, int(port)]]})
-        assert "this host's own node" in refused(address)
+        wrong = refused(address)
+    assert wrong.code == "listener-silent"
+    assert wrong.place == f"--address {address}: this host's own node of the cluster"
 
 
 def test_a_cluster_that_can_be_joined(monkeypatch):
@@ -148,10 +162,10 @@ def test_auto_names_the_address_that_it_took_and_where_from(refused, monkeypatch
         if source == "ray_current_cluster":
             (tmp_path / "ray").mkdir()
             (tmp_path / "ray" / "ray_current_cluster").write_text(address)
-        said = refused("auto")
-    assert said.startswith("--address auto: ")
-    assert source in said.partition(address)[0]
-    assert "nothing answers there" in said
+        wrong = refused("auto")
+    assert wrong.code == "nothing-listens"
+    assert wrong.place.startswith("--address auto (")
+    assert source in wrong.place.partition(address)[0]
 
 
 def test_where_auto_finds_no_cluster_ray_says_so_itself(monkeypatch, tmp_path):

@@ -110,8 +110,10 @@ def test_where_nothing_can_be_locked_nothing_is_removed(places, monkeypatch):
 
 def test_no_place_for_temporary_files(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(BadInput, match="TMPDIR"), scratch.folder():
+    with pytest.raises(BadInput) as error, scratch.folder():
         pytest.fail("made")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("no-temporary-folder", "TMPDIR")
 
 
 # --- the token
@@ -174,15 +176,20 @@ def test_a_token_in_the_home_is_its_owners_alone(environment, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["TMPDIR", "RAY_TMPDIR"])
-@pytest.mark.parametrize(("base", "why"), [("/" + "x" * 60, "too long"), ("/proc/none", "can't be written to")])
-def test_a_place_in_which_ray_cannot_work_is_not_used_and_that_is_said(environment, monkeypatch, name, base, why):
+@pytest.mark.parametrize(
+    ("base", "code"), [("/" + "x" * 60, "sockets-path-too-long"), ("/proc/none", "rays-folder-unwritable")]
+)
+def test_a_place_in_which_ray_cannot_work_is_not_used_and_that_is_said(environment, monkeypatch, name, base, code):
     environment(**{name: base})
     place, said = scratch.for_ray()
     assert place == "/tmp/ray"
-    assert [part for part in (name, base, why, "/tmp/ray") if part not in said] == []
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(BadInput, match=f"{name} {base}: .*{why}"):
+    with pytest.raises(BadInput) as error:
         scratch.for_ray()
+    wrong, nor = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values["variable"]) == (code, f"{name} {base}", name)
+    assert (nor.code, nor.place, nor.values["variable"]) == ("rays-folder-unwritable", "/tmp", name)
+    assert [part for part in (name, base, wrong.text, "/tmp/ray") if part not in said] == []
 
 
 def test_ray_works_where_it_always_does(environment, tmp_path):

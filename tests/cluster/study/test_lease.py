@@ -294,15 +294,21 @@ def test_looking_for_a_driver_creates_nothing(tmp_path):
 
 def test_a_database_that_cannot_be_opened(tmp_path):
     (tmp_path / "x.db").write_text("not a database " * 100)
-    with pytest.raises(BadInput, match="can't be opened: file is not a database"):
+    with pytest.raises(BadInput) as error:
         lease.driver(f"sqlite:///{tmp_path}/x.db", "co2")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path) == ("study-database-unopened", "storage.study")
+    assert wrong.values == {"why": "file is not a database"}
 
 
 def test_postgresql_needs_its_driver(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     monkeypatch.setattr(database.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(BadInput, match=r"pip install 'lstm-sweeps\[postgresql\]'"):
+    with pytest.raises(BadInput) as error:
         database.engine_options("postgresql://host/name")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path) == ("postgresql-driver-missing", "storage.study")
+    assert "'lstm-sweeps[postgresql]'" in wrong.mend
 
 
 def test_postgresql_is_spoken_to_through_one_driver():

@@ -495,46 +495,61 @@ def test_a_study_whose_first_driver_said_nothing_yet_is_no_sweep(url, name, tria
     made = Study(url, name, None, trial_config())
     made.remember(spec_text="name: x")
     assert stored.facts(url, name) is None
-    with pytest.raises(NoSuchSweep, match="has not been run yet"):
+    with pytest.raises(NoSuchSweep) as error:
         stored.read(url, name)
+    assert [fault.code for fault in error.value.faults] == ["sweep-not-run"]
 
 
 def test_reading_creates_nothing(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     assert stored.facts(url, "co2") is None
-    with pytest.raises(NoSuchSweep, match="co2: has not been run yet; `sweep run` starts it"):
+    with pytest.raises(NoSuchSweep) as error:
         stored.read(url, "co2")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place) == ("sweep-not-run", "co2")
+    assert "`sweep run SPEC`" in wrong.mend
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "code", "values"),
     [
-        ("study.db", "is no database address; write sqlite:///FILE or postgresql://…"),
-        ("postgresql://host:port/name", "is no database address; write sqlite:///FILE or postgresql://…"),
-        ("mysql://root:secret@host/db", "mysql is not offered; use sqlite:///FILE or postgresql://…"),
-        ("sqlite://", "names no file, and a sweep outlives its driver; write sqlite:///FILE"),
-        ("sqlite:///:memory:", "names no file, and a sweep outlives its driver; write sqlite:///FILE"),
+        ("study.db", "no-database-address", {}),
+        ("postgresql://host:port/name", "no-database-address", {}),
+        ("mysql://root:secret@host/db", "database-kind-not-offered", {"kind": "mysql"}),
+        ("secret://root:secret@host/db", "database-driver-not-offered", {}),
+        ("postgresql://root:secret@x@host/db", "address-with-two-ats", {}),
+        ("sqlite://", "database-address-without-file", {}),
+        ("sqlite:///:memory:", "database-address-without-file", {}),
+        ("sqlite:///a?b/study.db", "database-address-unknown-option", {}),
     ],
 )
-def test_addresses_that_are_refused(url, told, trial_config):
+def test_addresses_that_are_refused(url, code, values, trial_config):
     for act in (lambda: stored.facts(url, "co2"), lambda: Study(url, "co2", None, trial_config())):
-        with pytest.raises(BadInput) as refused:
+        with pytest.raises(BadInput) as error:
             act()
-        assert str(refused.value) == f"storage.study: {told}"
+        [wrong] = error.value.faults
+        assert (wrong.code, wrong.path, wrong.place, wrong.values) == (code, "storage.study", "", values)
+        assert "secret" not in str(wrong)
 
 
 def test_a_database_that_cannot_be_opened(tmp_path, trial_config):
     text = tmp_path / "notes.txt"
     text.write_text("not a database " * 100)
-    with pytest.raises(BadInput, match="can't be opened: file is not a database"):
-        stored.facts(f"sqlite:///{text}", "co2")
-    with pytest.raises(BadInput, match="can't be opened: unable to open database file"):
-        Study(f"sqlite:///{tmp_path}/no/study.db", "co2", None, trial_config())
+
+    def why(act, *arguments):
+        with pytest.raises(BadInput) as error:
+            act(*arguments)
+        [wrong] = error.value.faults
+        assert (wrong.code, wrong.path) == ("study-database-unopened", "storage.study")
+        assert "secret" not in str(wrong)
+        return wrong.values["why"]
+
+    assert why(stored.facts, f"sqlite:///{text}", "co2") == "file is not a database"
+    missing = f"sqlite:///{tmp_path}/no/study.db"
+    assert why(Study, missing, "co2", None, trial_config()) == "unable to open database file"
     pytest.importorskip("psycopg2", reason="PostgreSQL's driver is not installed")
-    with pytest.raises(BadInput, match="can't be opened: connection to server") as refused:
-        stored.facts("postgresql://me:secret@127.0.0.1:1/db", "co2")
-    assert "secret" not in str(refused.value)
+    assert why(stored.facts, "postgresql://me:secret@127.0.0.1:1/db", "co2").startswith("connection to server")
 
 
 def test_tables_of_another_optuna_are_refused(tmp_path):
@@ -542,8 +557,11 @@ def test_tables_of_another_optuna_are_refused(tmp_path):
     optuna.storages.RDBStorage(f"sqlite:///{path}")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
-    with pytest.raises(BadInput, match=r"storage\.study: .*compatib"):
+    with pytest.raises(BadInput) as error:
         stored.facts(f"sqlite:///{path}", "co2")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.path) == ("study-of-another-optuna", "storage.study")
+    assert "compatib" in wrong.values["why"]
 
 
 def test_an_end_that_another_driver_writes_late_is_not_written_again(opened):

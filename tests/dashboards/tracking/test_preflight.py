@@ -55,12 +55,13 @@ def answering() -> Iterator[Callable[..., str]]:
 
 
 def refusal(uri: str) -> str:
+    """The code of the fault."""
     with pytest.raises(BadInput) as no:
         ask(uri, "a.yaml:3: tracking.uri")
-    text = str(no.value)
-    assert text.startswith("a.yaml:3: tracking.uri: ")
-    assert SECRET not in text
-    return text
+    [wrong] = no.value.faults
+    assert (wrong.place, wrong.path) == ("a.yaml:3", "tracking.uri")
+    assert SECRET not in str(wrong)
+    return wrong.code
 
 
 @pytest.mark.parametrize("first", [(404, MISSING), (200, THERE)])
@@ -69,27 +70,27 @@ def test_a_server_that_knows_mlflows_calls_is_ready(answering: Callable[..., str
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "code"),
     [
-        ((401, PAGE), (200, "{}"), "MLFLOW_TRACKING_USERNAME"),
-        ((401, '{"detail": "who are you?"}'), (200, "{}"), "MLFLOW_TRACKING_TOKEN"),
-        ((403, "Invalid Host header - possible DNS rebinding attack detected"), (200, "{}"), "--allowed-hosts"),
-        ((403, "Permission denied"), (200, "{}"), "permission"),
-        ((404, MISSING), (404, PAGE), "3.0"),
-        ((200, THERE), (404, ""), "3.0"),
-        ((200, PAGE), (200, PAGE), "no MLflow"),
-        ((404, PAGE), (404, PAGE), "no MLflow"),
-        ((404, '{"detail": "Not Found"}'), (404, PAGE), "no MLflow"),
-        ((200, "{}"), (200, "{}"), "no MLflow"),
-        ((200, ""), (200, ""), "no MLflow"),
-        ((400, PAGE), (400, PAGE), "no MLflow"),
-        ((501, PAGE), (501, PAGE), "no MLflow"),
+        ((401, PAGE), (200, "{}"), "mlflow-login-refused"),
+        ((401, '{"detail": "who are you?"}'), (200, "{}"), "mlflow-login-refused"),
+        ((403, "Invalid Host header - possible DNS rebinding attack detected"), (200, "{}"), "mlflow-host-refused"),
+        ((403, "Permission denied"), (200, "{}"), "mlflow-no-permission"),
+        ((404, MISSING), (404, PAGE), "mlflow-server-too-old"),
+        ((200, THERE), (404, ""), "mlflow-server-too-old"),
+        ((200, PAGE), (200, PAGE), "no-mlflow-server"),
+        ((404, PAGE), (404, PAGE), "no-mlflow-server"),
+        ((404, '{"detail": "Not Found"}'), (404, PAGE), "no-mlflow-server"),
+        ((200, "{}"), (200, "{}"), "no-mlflow-server"),
+        ((200, ""), (200, ""), "no-mlflow-server"),
+        ((400, PAGE), (400, PAGE), "no-mlflow-server"),
+        ((501, PAGE), (501, PAGE), "no-mlflow-server"),
     ],
 )
 def test_a_server_that_says_no_is_told_as_what_it_is(
-    answering: Callable[..., str], first: tuple[int, str], second: tuple[int, str], told: str
+    answering: Callable[..., str], first: tuple[int, str], second: tuple[int, str], code: str
 ) -> None:
-    assert told in refusal(answering(first, second))
+    assert refusal(answering(first, second)) == code
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
@@ -116,16 +117,16 @@ def test_what_speaks_otherwise_is_no_mlflow(answering: Callable[..., str]) -> No
                 connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
         threading.Thread(target=greet, daemon=True).start()
-        assert "no MLflow" in refusal(f"http://127.0.0.1:{other.getsockname()[1]}")
-    assert "http://" in refusal(answering((404, MISSING)).replace("http:", "https:"))
+        assert refusal(f"http://127.0.0.1:{other.getsockname()[1]}") == "no-mlflow-server"
+    assert refusal(answering((404, MISSING)).replace("http:", "https:")) == "mlflow-server-without-https"
 
 
 def test_a_real_server(tmp_path: Path) -> None:
     with MlflowServer(tmp_path) as server:
         assert ask(server.address) is None
         # Another way to write this host, which a server does not know by itself, as it does no host's name.
-        assert "--allowed-hosts" in refusal(f"http://127.1:{server.port}")
-        assert "no MLflow" in refusal(f"{server.address}/elsewhere")
+        assert refusal(f"http://127.1:{server.port}") == "mlflow-host-refused"
+        assert refusal(f"{server.address}/elsewhere") == "no-mlflow-server"
 
 
 # --- databases
@@ -134,13 +135,13 @@ def test_a_real_server(tmp_path: Path) -> None:
 def test_a_file(uri: str, home: Path, tmp_path: Path) -> None:
     assert ask(uri) is None
     assert ask(f"sqlite:///{home}/new.db") is None
-    assert "folder" in refusal(f"sqlite:///{tmp_path}/none/mlflow.db")
+    assert refusal(f"sqlite:///{tmp_path}/none/mlflow.db") == "mlflow-folder-missing"
     (tmp_path / "notes.db").write_text("not a database " * 100)
-    assert "no database of MLflow" in refusal(f"sqlite:///{tmp_path}/notes.db")
+    assert refusal(f"sqlite:///{tmp_path}/notes.db") == "mlflow-file-foreign"
     with sqlite3.connect(home / "mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = 'v9.9'")
     database.close()
-    assert "newer MLflow" in refusal(uri)
+    assert refusal(uri) == "mlflow-database-newer"
     assert sorted(path.name for path in home.iterdir()) == ["mlflow.db", "notes.db"]
 
 
@@ -156,9 +157,10 @@ def test_a_locked_file_is_away(uri: str, home: Path, monkeypatch: pytest.MonkeyP
 def test_postgresql() -> None:
     with postgres.server() as server:
         assert ask(server.create("mlflow")) is None
-        assert "database" in refusal(server.address("none"))
-        assert "user" in refusal(server.address("mlflow").replace("sweeps@", f"nobody:{SECRET}@"))
-        assert "option" in refusal(server.address("mlflow") + "&no_such_option=1")
+        assert refusal(server.address("none")) == "mlflow-database-missing"
+        nobody = server.address("mlflow").replace("sweeps@", f"nobody:{SECRET}@")
+        assert refusal(nobody) == "mlflow-database-login-refused"
+        assert refusal(server.address("mlflow") + "&no_such_option=1") == "mlflow-database-unknown-option"
         away = server.address("mlflow")
         server.stop()
         try:
@@ -172,35 +174,36 @@ def test_postgresql() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "mend"),
+    ("uri", "code", "mend"),
     [
-        ("localhost:5000", "http://localhost:5000"),
-        ("nonsense", "http://localhost:5000"),
-        ("./mlruns", "sqlite:///FILE"),
-        ("/srv/mlruns", "sqlite:///FILE"),
-        ("file:///srv/mlruns", "sqlite:///FILE"),
-        ("databricks", "sqlite:///FILE"),
-        ("HTTP://host:5000", "http://localhost:5000"),
-        (f"mysql://ann:{SECRET}@host/db", "http://localhost:5000"),
-        (f"http://ann:{SECRET}@", "http://HOST:5000"),
-        ("http://host:port", "http://HOST:5000"),
-        ("http://host:99999", "http://HOST:5000"),
-        ("http://host:5000/#/experiments/3", "http://HOST:5000"),
-        ("http://ho st:5000", "blank"),
-        ("sqlite://", "sqlite:///FILE"),
-        ("sqlite://mlflow.db", "sqlite:///FILE"),
-        ("sqlite:///:memory:", "sqlite:///FILE"),
-        ("sqlite:///a?b.db", "?"),
-        ("sqlite:///a%41.db", "%"),
-        ("postgresql://host:port/db", "postgresql://"),
-        (f"postgresql://ann:{SECRET}@x@host/db", "%40"),
+        ("localhost:5000", "no-mlflow-address", "http://localhost:5000"),
+        ("nonsense", "no-mlflow-address", "http://localhost:5000"),
+        ("./mlruns", "no-mlflow-address", "sqlite:///FILE"),
+        ("/srv/mlruns", "no-mlflow-address", "sqlite:///FILE"),
+        ("file:///srv/mlruns", "no-mlflow-address", "sqlite:///FILE"),
+        ("databricks", "no-mlflow-address", "sqlite:///FILE"),
+        ("HTTP://host:5000", "no-mlflow-address", "http://localhost:5000"),
+        (f"mysql://ann:{SECRET}@host/db", "mlflow-database-not-offered", "http://localhost:5000"),
+        (f"http://ann:{SECRET}@", "no-server-address", "http://HOST:5000"),
+        ("http://host:port", "no-server-address", "http://HOST:5000"),
+        ("http://host:99999", "no-server-address", "http://HOST:5000"),
+        ("http://host:5000/#/experiments/3", "address-of-a-page", "http://HOST:5000"),
+        ("http://ho st:5000", "mlflow-address-blank", "blank"),
+        ("sqlite://", "mlflow-file-without-slashes", "sqlite:///FILE"),
+        ("sqlite://mlflow.db", "mlflow-file-without-slashes", "sqlite:///FILE"),
+        ("sqlite:///:memory:", "database-address-without-file", "sqlite:///FILE"),
+        ("sqlite:///a?b.db", "mlflow-address-unknown-option", "?"),
+        ("sqlite:///a%41.db", "mlflow-address-percent", "characters"),
+        ("postgresql://host:port/db", "no-database-address", "postgresql://"),
+        (f"postgresql://ann:{SECRET}@x@host/db", "address-with-two-ats", "%40"),
     ],
 )
-def test_an_address_that_can_be_no_stores(uri: str, mend: str) -> None:
+def test_an_address_that_can_be_no_stores(uri: str, code: str, mend: str) -> None:
     fault = address_fault(uri)
     assert fault is not None
-    assert mend in fault
-    assert SECRET not in fault
+    assert (fault.code, fault.path) == (code, "tracking.uri")
+    assert mend in fault.mend
+    assert SECRET not in str(fault)
 
 
 @pytest.mark.parametrize(
@@ -225,4 +228,5 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", without)
     fault = address_fault(f"postgresql://ann:{SECRET}@host/db")
     assert fault is not None
-    assert "lstm-sweeps[postgresql]" in fault
+    assert fault.code == "postgresql-driver-missing"
+    assert "lstm-sweeps[postgresql]" in fault.mend

@@ -23,8 +23,10 @@ def test_a_store_is_served_until_stopped(uri: str, home: Path) -> None:
             with urllib.request.urlopen(f"http://{host}:{port}/") as page:
                 assert b"<title>MLflow</title>" in page.read()
         assert runs.connect(server.address).get_experiment("0").name == "Default"
-        with pytest.raises(ServerFailed, match=f"port {port} is taken"):
+        with pytest.raises(ServerFailed) as error:
             serve(uri, None, port, home / "second.log")
+        [wrong] = error.value.faults
+        assert (wrong.code, wrong.place, wrong.values) == ("port-taken", "--port", {"port": port})
     finally:
         server.stop()
     assert server.process is not None
@@ -32,6 +34,8 @@ def test_a_store_is_served_until_stopped(uri: str, home: Path) -> None:
 
 
 def test_a_server_that_can_not_start_says_where_its_log_is(tmp_path: Path) -> None:
-    with pytest.raises(ServerFailed, match=r"see .*ui\.log"):
+    with pytest.raises(ServerFailed) as error:
         serve("nonsense://", None, None, tmp_path / "ui.log")
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.values) == ("mlflow-server-not-started", {"log": str(tmp_path / "ui.log")})
     assert (tmp_path / "ui.log").stat().st_size > 0
