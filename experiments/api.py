@@ -19,7 +19,7 @@ from experiments.operations import predicting, summary, training
 from experiments.spec.mapping import Given, literal
 from lstm.records import sweep as records
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, refused
 from lstm.records.figures import Passage
 from lstm.records.objective import Direction
 
@@ -198,7 +198,7 @@ class Sweep:
         options = {name: value for name, value in given.items() if value is not None}
         with _raised(), borrowed():
             if model is not None and trial is not None:
-                raise BadInput(f"model {model}: forecasts without a trial; leave trial out")
+                raise refused("model-without-trial", at=f"model {model}")
             chosen = predicting.choose(self._record, trial)
             time = str((chosen.config.get("data") or {}).get("time") or "")
             predicting.execute(chosen, lookup.spec_folder(self.name, self._found.home))

@@ -20,7 +20,7 @@ import click
 import cluster
 from experiments.terminal import streams
 from lstm.patches import switched_off
-from lstm.records.errors import BadInput, Finding
+from lstm.records.errors import BadInput, Finding, refused
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -97,7 +97,7 @@ def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
     try:
         Path.cwd()
     except OSError as error:
-        raise BadInput(f"the working folder can't be used: {error.strerror}; go to one that exists") from None
+        raise refused("no-working-folder", why=error.strerror) from None
     with nullcontext() if module == "run" else _alone():  # `run` has a log for what libraries say
         verb = importlib.import_module(f"experiments.verbs.{module}")
         try:

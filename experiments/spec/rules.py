@@ -79,10 +79,10 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
     storage, tracking = parts.get("storage"), parts.get("tracking")
     if storage and storage.checkpoints and (wrong := _folder_fault("storage.checkpoints", storage.checkpoints)):
         yield wrong
-    if storage and storage.study and (why := database_fault(storage.study)):
-        yield fault("address-refused", "storage.study", why=why)
-    if tracking and tracking.uri and (why := address_fault(tracking.uri)):
-        yield fault("address-refused", "tracking.uri", why=why)
+    if storage and storage.study and (wrong := database_fault(storage.study)):
+        yield wrong
+    if tracking and tracking.uri and (wrong := address_fault(tracking.uri)):
+        yield wrong
     if storage and tracking and storage.study and storage.study == tracking.uri:
         yield fault("one-database-for-both", "tracking.uri")
     if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":

@@ -76,7 +76,7 @@ ENTRIES: dict[str, Entry] = {
     "cluster-not-joined": Entry(
         "no cluster could be joined: {why}",
         "see to it that the cluster runs and has the version of Ray that is installed here",
-        {"why": "Version mismatch: The cluster was started with Ray 2.60.0."},
+        {"why": "Version mismatch: The cluster was started with Ray 2.60.0"},
     ),
     "cluster-joined-too-late": Entry(
         "no cluster could be joined: the cluster did not let this driver in within {seconds:g} s",

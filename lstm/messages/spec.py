@@ -220,7 +220,6 @@ _ADDRESSES = {
     "address-of-unknown-scheme": Entry(
         "has no known scheme", "use a folder, or one of {schemes}", {"schemes": ["s3", "gs"]}
     ),
-    "address-refused": Entry("{why}", "write another address", {"why": "has no known scheme"}),
     "address-with-keys": Entry(
         "may hold no keys, since the study and MLflow would keep them",
         "give them by the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)",
@@ -236,4 +235,3 @@ _ADDRESSES = {
     ),
 }
 FILE: dict[str, Entry] = _YAML | _SPEC_FILE | _VALUES | _ADDRESSES
-

@@ -2,7 +2,7 @@
 
 from lstm.messages.entry import Entry
 
-_LEFT = "; the checkpoint was left as it is"
+_LEFT = ", and the checkpoint was left as it is"
 _FOREIGN = "put the trial's own checkpoint back, or give this spec another name and run it anew"
 _JUDGED = (
     "put back this sweep's own file, or remove the file: `sweep rivals NAME` judges and fits again what is missing, to "
@@ -44,7 +44,7 @@ CHECKPOINTS: dict[str, Entry] = {
     ),
     "folder-of-another-study": Entry(
         "the checkpoints in this folder are of the sweep {sweep}, study {found}{where:? in *}, this sweep's study is "
-        "{study}; nothing in the folder was changed",
+        "{study}, and nothing in the folder was changed",
         "give this spec another name, or another storage.checkpoints",
         example={"sweep": "load", "found": "6f1c9a", "where": "sqlite:///study.db", "study": "e02b77"},
     ),
@@ -59,12 +59,12 @@ CHECKPOINTS: dict[str, Entry] = {
         "take the best trial, or train anew with storage.keep: all",
     ),
     "judged-for-another-study": Entry(
-        "the file is of the study {found}, this sweep's study is {study}; the file was left as it is",
+        "the file is of the study {found}, this sweep's study is {study}, and the file was left as it is",
         _JUDGED,
         example={"found": "6f1c9a", "study": "e02b77"},
     ),
     "judged-on-other-data": Entry(
-        "the file was made from other data ({found}, not {data}); the file was left as it is",
+        "the file was made from other data ({found}, not {data}), and the file was left as it is",
         _JUDGED,
         example={"found": "0f3a9c51b2d4", "data": "77e0d1c6a98b"},
     ),
@@ -113,7 +113,7 @@ STUDIES: dict[str, Entry] = {
     "study-of-another-optuna": Entry(
         "the tables of the database are of another version of Optuna: {why}",
         "use the version of Optuna that made the tables, or name another database in storage.study",
-        {"why": "The runtime optuna version 4.5.0 is no longer compatible with the table schema."},
+        {"why": "The runtime optuna version 4.5.0 is no longer compatible with the table schema"},
     ),
     # --- a sweep
     "sweep-not-run": Entry("has not been run yet", "run its spec with `sweep run SPEC`"),
@@ -246,4 +246,3 @@ TRACKING: dict[str, Entry] = {
         "no port from {first} to {last} is free", "name a free port with --port", {"first": 5000, "last": 5999}
     ),
 }
-

@@ -372,4 +372,3 @@ TEXTS: dict[str, Entry] = {
         {"streams": 4, "steps": 5, "needed": 25, "symbols": 24},
     ),
 }
-

@@ -87,11 +87,6 @@ TASKS: dict[str, Entry] = {
     ),
     "prompt-empty": Entry("is empty, and there is no text to continue", "give a text to continue"),
     # --- The libraries that it all runs on
-    "switch-of-no-library": Entry(
-        "{name!q} is not a library that has patches",
-        "write all, or some of {known}, separated by commas",
-        example={"name": "numpy", "known": ["mlflow", "optuna", "ray", "torch"]},
-    ),
 }
 
 OWN_CODE: dict[str, Entry] = {
@@ -166,4 +161,3 @@ OWN_CODE: dict[str, Entry] = {
         "compute the outputs by parameters of the module, and do not detach the outputs",
     ),
 }
-

@@ -58,7 +58,13 @@ HOME: dict[str, Entry] = {
         "unchanged: {trials:,} trials{checkpoints:? in *}, {runs:,} runs in MLflow)",
         "restore the study from what is left with `sweep rebuild {named} --study{flag}`, or begin anew: give the spec "
         "another name, or move {away} away",
-        example={**_LEFT_BEHIND, "said_by": "/work/runs/etth1", "named": "etth1", "flag": "", "away": "/work/runs/etth1"},
+        example={
+            **_LEFT_BEHIND,
+            "said_by": "/work/runs/etth1",
+            "named": "etth1",
+            "flag": "",
+            "away": "/work/runs/etth1",
+        },
     ),
     "several-studies-left": Entry(
         "{count} studies have checkpoints here, and nothing says which of them is meant",
@@ -160,6 +166,14 @@ VERBS: dict[str, Entry] = {
     "weights-not-kept": Entry(
         "the weights of the trial were not kept (storage.keep: best)", "leave --trial out for the best trial"
     ),
+    "switch-of-no-library": Entry(
+        "{name!q} is not a library that has patches",
+        "write all, or some of {known}, separated by commas",
+        example={"name": "numpy", "known": ["mlflow", "optuna", "ray", "torch"]},
+    ),
+    "no-working-folder": Entry(
+        "the working folder can't be used: {why}", "go to a folder that exists", {"why": "No such file or directory"}
+    ),
     "model-without-trial": Entry("a rival forecasts without a trial", "leave the trial out"),
     "option-without-effect": Entry("would do nothing with --model", "leave the option out"),
     "rival-not-fitted": Entry(
@@ -211,4 +225,3 @@ VERBS: dict[str, Entry] = {
     ),
     "out-of-memory": Entry("out of memory in epoch {epoch}", _SMALLER, example={"epoch": 2}),
 }
-

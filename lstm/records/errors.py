@@ -9,7 +9,6 @@ from lstm.messages.catalog import CATALOG
 from lstm.messages.entry import Entry, render, shown
 
 LONGEST = 2000  # characters of a message
-_PLAIN = Entry("{text}")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Fault:
         text, mend = self.text, self.mend
         said = f"{text} {mend[:1].upper()}{mend[1:]}" if text.endswith("?") else "; ".join(filter(None, (text, mend)))
         whole = ": ".join(filter(None, (self.place, self.path, said)))
-        return shown(whole, LONGEST) if self.code else whole
+        return shown(whole, LONGEST)
 
     @property
     def text(self) -> str:
@@ -49,7 +48,7 @@ class Fault:
 
     @property
     def _entry(self) -> Entry:
-        return CATALOG[self.code] if self.code else _PLAIN
+        return CATALOG[self.code]
 
     def row(self) -> dict[str, Any]:
         """The same as plain data, for `--json`."""
@@ -88,9 +87,13 @@ class BadInput(Exception):
 
     code = 2
 
-    def __init__(self, *faults: Fault | str) -> None:
-        self.faults = tuple(Fault("", "", {"text": f}) if isinstance(f, str) else f for f in faults)
-        super().__init__("\n".join(self.messages))
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        """All faults, a line each."""
+        return "\n".join(self.messages)
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -111,12 +114,6 @@ def nearest(name: str, allowed: Iterable[str], show: Callable[[str], object] = s
     """The allowed name that is nearest, as it may be shown; None where no name is near."""
     close = difflib.get_close_matches(name, list(allowed), n=1)
     return str(show(close[0])) if close else None
-
-
-def did_you_mean(name: str, allowed: Iterable[str], show: Callable[[str], object] = str) -> str:
-    """`, did you mean X?`, X as it may be shown; nothing where no name is near."""
-    close = nearest(name, allowed, show)
-    return f", did you mean {close}?" if close else ""
 
 
 class NewerForm(BadInput):
