@@ -63,9 +63,10 @@ ENTRIES = {
     ),
     "column-of-two-roles": Entry(
         "names column {column!r}, which {other} names too",
-        "give the column one role, and name it once",
+        "give the column one role",
         {"column": "temperature", "other": "data.target"},
     ),
+    "column-twice-in-a-role": Entry("names column {column!r} twice", "name it once", {"column": "temperature"}),
     "dropout-without-layers": Entry(
         "would do nothing: dropout acts between layers, and num_layers is 1",
         "set model.num_layers: 2 or more, or dropout: 0",
