@@ -38,7 +38,9 @@ ENTRIES = {
         {"near": "hidden_size", "allowed": None},
     ),
     "wrong-form": Entry(
-        "is {came}, which does not have the right form", "{about:?*}", {"came": '"a b"', "about": "Letters."}
+        "is {came}, which does not have the right form",
+        "correct it{about:?: *}",
+        {"came": '"a b"', "about": "Letters."},
     ),
     "wrong-type": Entry(
         "is {came}{near:?, did you mean *?}",
