@@ -155,7 +155,7 @@ def _end_fault(
         return fault("end-not-valid", path, value=value, field=path, why=why)
     for each in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
         if each not in before:
-            return fault("end-breaks-a-rule", path, value=value, field=each.path, why=each.text)
+            return fault("end-breaks-a-rule", path, value=value, field=each.path, why=each.text, how=each.mend)
     return None
 
 

@@ -15,7 +15,7 @@ def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> l
     place = f"--set {shown(override, 100)}"
     parts = path.strip().split(".")
     if not equals or not all(parts) or len(parts) > MAX_DEPTH:
-        return [(place, (), fault("set-without-value"))]
+        return [(place, (), fault("set-of-wrong-form"))]
     address = address_of(root, parts)
     builder = Builder(value, address, place)
     node = builder.build()

@@ -30,7 +30,6 @@ from experiments.spec.yaml_document import Document
 from lstm.config import trial as lstm_config
 from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
-from lstm.messages.entry import shown
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Direction
 from lstm.tasks.registry import named
@@ -124,7 +123,7 @@ def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
     names = [f"probe/{name}" for name in MEANINGS]
     if not metric.startswith("probe/") or not meaning(metric.removeprefix("probe/")):
         at, near = "search.second_objective.metric", nearest(metric, names)
-        yield fault("unknown-metric", at, metric=shown(metric), near=near, allowed=names)
+        yield fault("unknown-metric", at, metric=metric, near=near, allowed=names)
     elif probe and not probe.every_trial:
         yield fault("metric-not-probed", "search.second_objective.metric", metric=metric)
     if search.pruner.type != "none":
@@ -147,8 +146,8 @@ def _search_rules(
     task = named(document.filled.get("task"))
     names = [f"val/{each.name}" for each in task.metrics_of(data)] if task and data else []
     if names and search.metric not in names:
-        near, metric = nearest(search.metric, names), shown(search.metric)
-        yield fault("unknown-metric", "search.metric", metric=metric, near=near, allowed=names)
+        near = nearest(search.metric, names)
+        yield fault("unknown-metric", "search.metric", metric=search.metric, near=near, allowed=names)
     wanted = direction_of(document.filled.get("task"), search.metric)
     if wanted and search.direction != wanted:
         better = "lower" if wanted == "minimize" else "higher"

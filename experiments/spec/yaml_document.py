@@ -79,7 +79,7 @@ class Document:
         if isinstance(value, list | tuple):
             return [self._hidden(each) for each in value]
         text = self.hide(str(value))
-        return value if text == str(value) else text
+        return value if value is None or text == str(value) else text
 
     def _place(self, path: str | Address) -> Place:
         address = self.address(path)

@@ -98,7 +98,7 @@ class Builder:
             key = self._key(event, at)
             here = (*at, key)
             if key in found:
-                first = self.lines[here]
+                first = None if self._place else self.lines[here]
                 self._note(event, here, fault("key-twice", first=first))
             self.lines.setdefault(here, self._line(event))
             value = self._node(next(self._events), here)

@@ -85,5 +85,8 @@ def role_faults(data: Data, roles: Iterable[str]) -> Iterator[Fault]:
         value = getattr(data, role)
         for column in [value] if isinstance(value, str) else value or []:
             if column in seen:
-                yield fault("column-of-two-roles", f"data.{role}", column=column, other=f"data.{seen[column]}")
+                if seen[column] == role:
+                    yield fault("column-twice-in-a-role", f"data.{role}", column=column)
+                else:
+                    yield fault("column-of-two-roles", f"data.{role}", column=column, other=f"data.{seen[column]}")
             seen[column] = role

@@ -25,8 +25,8 @@ _SPACE = {
     ),
     "end-breaks-a-rule": Entry(
         "is {value:yaml}, with which, and the rest of the spec as it is, {field} {why}",
-        "change this end of the range, or {field}",
-        {"value": 1, "field": "model.dropout", "why": "would do nothing"},
+        "change this end of the range, or mend {field}: {how}",
+        {"value": 0.5, "field": "model.dropout", "why": "would do nothing", "how": "set model.num_layers: 2 or more"},
     ),
     "end-not-valid": Entry(
         "is {value:yaml}, which is no valid {field}: {why}",
@@ -134,7 +134,7 @@ _METHODS = {
         {"startup": 20, "trials": 16, "who": "sampler", "other": "random"},
     ),
     "unknown-metric": Entry(
-        'is "{metric}"{near:?, did you mean *?}',
+        "is {metric!q}{near:?, did you mean *?}",
         "use one of {allowed}",
         {"metric": "val/los", "near": "val/loss", "allowed": ["val/loss", "val/mae"]},
     ),

@@ -38,7 +38,9 @@ FIELDS: dict[str, Entry] = {
         {"near": "hidden_size", "allowed": None},
     ),
     "wrong-form": Entry(
-        "is {came}, which does not have the right form", "{about:?*}", {"came": '"a b"', "about": "Letters."}
+        "is {came}, which does not have the right form",
+        "correct it{about:?: *}",
+        {"came": '"a b"', "about": "Letters."},
     ),
     "wrong-type": Entry(
         "is {came}{near:?, did you mean *?}",
@@ -63,9 +65,10 @@ FIELDS: dict[str, Entry] = {
     ),
     "column-of-two-roles": Entry(
         "names column {column!r}, which {other} names too",
-        "give the column one role, and name it once",
+        "give the column one role",
         {"column": "temperature", "other": "data.target"},
     ),
+    "column-twice-in-a-role": Entry("names column {column!r} twice", "name it once", {"column": "temperature"}),
     "dropout-without-layers": Entry(
         "would do nothing: dropout acts between layers, and num_layers is 1",
         "set model.num_layers: 2 or more, or dropout: 0",
@@ -134,7 +137,7 @@ _YAML = {
     "key-no-text": Entry("has the key {key}, which is no text", "write the key as text", {"key": "3"}),
     "key-no-word": Entry("has a key that is a list or a mapping", "write the key as one word"),
     "key-not-quoted": Entry("is a key that is no text", "put the key in quotes, if it is meant", {"key": "3"}),
-    "key-twice": Entry("occurs twice, on line {first} and here", "keep one of them", {"first": 4}),
+    "key-twice": Entry("occurs twice{first:?, on line * and here}", "keep one of them", {"first": 4}),
     "nested-too-deep": Entry("is nested deeper than {most} levels", "write a flatter spec", {"most": 20}),
     "number-of-many-digits": Entry(
         "is a number of more than {most} digits", "use a smaller number, or put it in quotes", {"most": 30}
@@ -207,7 +210,7 @@ _VALUES = {
     ),
     "set-in-no-mapping": Entry("can't be set: {field} is no mapping", "set {field} whole", {"field": "data.path"}),
     "set-of-a-block": Entry("is a block", "give one value, a list as [a, b] or a mapping as {{a: 1}}"),
-    "set-without-value": Entry("has no value", "write path=value, as in --set training.max_epochs=5"),
+    "set-of-wrong-form": Entry("does not have the form path=value", "write it as in --set training.max_epochs=5"),
     "variable-not-closed": Entry(
         "has ${{ without a name", "write ${{NAME}} or ${{NAME:-default}}, or $${{ for the characters themselves"
     ),

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from click.testing import CliRunner
+from told import all_told
 
 from experiments.cli import main
 from experiments.spec import loader as spec_file
@@ -97,24 +98,24 @@ def spec(write):
 
 @pytest.fixture
 def refused(spec):
-    """The messages with which a spec, changed as by `spec`, is refused."""
+    """The faults for which a spec, changed as by `spec`, is refused: of each what `told` tells of it."""
 
     def refused(*replaced, **more):
         with pytest.raises(BadInput) as error:
             spec(*replaced, **more)
-        return list(error.value.messages)
+        return all_told(error.value.faults)
 
     return refused
 
 
 @pytest.fixture
 def unread():
-    """The messages with which a file is refused before anyone asks whether it is a spec."""
+    """The same of a file that is refused before anyone asks whether it is a spec."""
 
     def unread(path, *overrides, **environment):
         with pytest.raises(BadInput) as error:
             yaml_file.read(path, overrides, environment)
-        return list(error.value.messages)
+        return all_told(error.value.faults)
 
     return unread
 

@@ -13,105 +13,113 @@ import cluster.driver
 
 PRIVATE = "hunter2-private"
 
-# What is wrong: a text of the tiny spec and what stands there instead, and what is told about it.
+# What is wrong: a text of the tiny spec and what stands there instead, and what is told about it: each of several.
 SPECS = {
-    "a tab": ("model: {", "\tmodel: {", "tiny.yaml:9: column 1: a tab; indent with spaces"),
-    "a key twice": ("horizon: 7", "horizon: 7\n  horizon: 8", "tiny.yaml:8: data.horizon: is written twice, on line 7"),
-    "an anchor": ("lookback: 14", "lookback: &a 14", "tiny.yaml:6: data.lookback: anchors (&a) are not allowed"),
-    "an alias": ("lookback: 14", "lookback: *a", "tiny.yaml:6: data.lookback: aliases (*a) are not allowed"),
-    "a merge key": ("model: {h", "model: {<<: {num_layers: 2}, h", "model.<<: merge keys are not allowed"),
-    "a tag": ("lookback: 14", "lookback: !!int 14", "data.lookback: tags (tag:yaml.org,2002:int) are not allowed"),
-    "a python tag": ("name: tiny", "name: !!python/name:os.system x", "tiny.yaml:1: name: tags ("),
-    "two documents": ("name: tiny", "name: tiny\n---\nname: other", "tiny.yaml:2: a second document starts here"),
-    "a NUL": ("name: tiny", "name: ti\0ny", "tiny.yaml:1: holds a control character (U+0000)"),
-    "latin-1": ("name: tiny", b"name: tiny # \xe9", "tiny.yaml:1: is not UTF-8 text (byte 0xe9)"),
-    "1 MiB and more": ("name: tiny", "#" * 2**20 + "\nname: tiny", "a spec has 1,048,576 at most"),
-    "an open bracket": ("hidden_size: 5}", "hidden_size: 5", "a bracket is not closed or a comma is missing"),
+    "a tab": ("model: {", "\tmodel: {", ("tiny.yaml:9: column 1: ", "tab")),
+    "a key twice": ("horizon: 7", "horizon: 7\n  horizon: 8", ("tiny.yaml:8: data.horizon: ", "line 7")),
+    "an anchor": ("lookback: 14", "lookback: &a 14", ("tiny.yaml:6: data.lookback: ", "&a")),
+    "an alias": ("lookback: 14", "lookback: *a", ("tiny.yaml:6: data.lookback: ", "*a")),
+    "a merge key": ("model: {h", "model: {<<: {num_layers: 2}, h", ("tiny.yaml:9: model.<<: ", "merge key")),
+    "a tag": ("lookback: 14", "lookback: !!int 14", ("data.lookback: ", "tag:yaml.org,2002:int")),
+    "a python tag": (
+        "name: tiny",
+        "name: !!python/name:os.system x",
+        ("tiny.yaml:1: name: ", "tag:yaml.org,2002:python/name:os.system"),
+    ),
+    "two documents": ("name: tiny", "name: tiny\n---\nname: other", ("tiny.yaml:2: ", "second document")),
+    "a NUL": ("name: tiny", "name: ti\0ny", ("tiny.yaml:1: ", "U+0000")),
+    "latin-1": ("name: tiny", b"name: tiny # \xe9", ("tiny.yaml:1: ", "UTF-8", "0xe9")),
+    "1 MiB and more": ("name: tiny", "#" * 2**20 + "\nname: tiny", "1,048,576"),
+    "an open bracket": ("hidden_size: 5}", "hidden_size: 5", "bracket"),
     "an unknown key": (
         "hidden_size: 5",
         "hiden_size: 4",
-        "tiny.yaml:9: model.hiden_size: unknown key, did you mean hid",
+        ("tiny.yaml:9: model.hiden_size: ", " hidden_size?"),
     ),
-    "a key elsewhere": ("lookback: 14", "lookback: 14\n  batch_size: 3", "batch_size belongs to training"),
+    "a key elsewhere": ("lookback: 14", "lookback: 14\n  batch_size: 3", ("data.batch_size: ", " training")),
     "another's name": (
         "hidden_size: 5",
         "hidden_size: 4, lr: 3",
-        "model.lr: unknown key here, learning_rate belongs to",
+        ("model.lr: ", "learning_rate", " training"),
     ),
     "an unknown section": (
         "name: tiny",
         "name: tiny\nserach: {}",
-        "tiny.yaml:2: serach: unknown key, did you mean sea",
+        ("tiny.yaml:2: serach: ", " search?"),
     ),
-    "a missing key": ("  horizon: 7\n", "", "data.horizon: is missing: Steps that it forecasts."),
-    "text for a number": ("lookback: 14", "lookback: two weeks", 'is "two weeks", must be a whole number'),
-    "a quoted number": ("lookback: 14", 'lookback: "14"', 'is "14", must be a whole number; remove the quotes'),
-    "a fraction": ("lookback: 14", "lookback: 14.5", "data.lookback: is 14.5, must be a whole number"),
-    "a list for one": ("time: day", "time: [day]", "data.time: is a list, must be text"),
-    "null": ("horizon: 7", "horizon:", "data.horizon: is empty, must be a whole number"),
-    "out of range": ("lookback: 14", "lookback: 0", "tiny.yaml:6: data.lookback: is 0, must be at least 1"),
-    "infinity": ("learning_rate: 1e-2", "learning_rate: .inf", "training.learning_rate: is inf, must be"),
-    "no such variable": ("tiny.csv", "${NO_SUCH_FILE}", "tiny.yaml:3: data.path: the environment has no NO_SUCH_FILE"),
-    "a wrong variable": ("lookback: 14", "lookback: ${PRIVATE}", "is ${PRIVATE}, filled in as text, must be a whole"),
+    "a missing key": ("  horizon: 7\n", "", ("data.horizon: ", "Steps that it forecasts.")),
+    "text for a number": ("lookback: 14", "lookback: two weeks", ('"two weeks"', "a whole number")),
+    "a quoted number": ("lookback: 14", 'lookback: "14"', ('"14"', "a whole number", "quotes")),
+    "a fraction": ("lookback: 14", "lookback: 14.5", ("data.lookback: ", "14.5", "a whole number")),
+    "a list for one": ("time: day", "time: [day]", ("data.time: ", "a list", "text")),
+    "null": ("horizon: 7", "horizon:", ("data.horizon: ", "empty", "a whole number")),
+    "out of range": ("lookback: 14", "lookback: 0", ("tiny.yaml:6: data.lookback: ", " 0", "at least 1")),
+    "infinity": ("learning_rate: 1e-2", "learning_rate: .inf", ("training.learning_rate: ", " inf", "at most 10")),
+    "no such variable": ("tiny.csv", "${NO_SUCH_FILE}", ("tiny.yaml:3: data.path: ", " NO_SUCH_FILE")),
+    "a wrong variable": ("lookback: 14", "lookback: ${PRIVATE}", ("${PRIVATE}", "text", "a whole number")),
     "a private file": ("tiny.csv", "${PRIVATE}.csv", "${PRIVATE}.csv: does not exist"),
     "no such parameter": ("model.hidden_size: {t", "model.hiden_size: {t", "did you mean model.hidden_size?"),
     "ends the wrong way": ("low: 2, high: 8", "low: 8, high: 2", "tiny.yaml:15: search.space.model.hidden_size"),
     "an end that is invalid": (
         "low: 2, high: 8",
         "low: 0, high: 8",
-        "low: 0 makes no valid model.hidden_size: it must be",
+        ("search.space.model.hidden_size.low: ", " 0", "equal to 1"),
     ),
     "a space of another kind": (
         "{type: int, low: 2, high: 8}",
         "{type: int, low: 2.5, high: 8}",
-        "low: is 2.5, must be",
+        ("search.space.model.hidden_size.low: ", "2.5", "a whole number"),
     ),
     "a type that is none": ("type: int, low", "type: integer, low", "did you mean int?"),
     "log and step": ("high: 8}", "high: 8, log: true, step: 2}", "search.space.model.hidden_size"),
     "choices that are wrong": ("{type: int, low: 2, high: 8}", "{type: categorical, choices: [4, many]}", "many"),
     "when of what is not searched": ("high: 8}", "high: 8, when: {model.cell: gru}}", "model.cell"),
     "when of itself": ("high: 8}", "high: 8, when: {model.hidden_size: 3}}", "model.hidden_size"),
-    "when with a grid": ("random, seed: 3}", "grid}", "give it a step instead of log"),
+    "when with a grid": ("random, seed: 3}", "grid}", ("search.space.training.learning_rate: ", "instead of log")),
     "first of what is not searched": ("n_trials: 4", "n_trials: 4\n  first: [{model.cell: gru}]", "search.first.0"),
     "first outside the space": ("n_trials: 4", "n_trials: 4\n  first: [{model.hidden_size: 99}]", "99"),
-    "an option without effect": ("hidden_size: 5", "hidden_size: 4, dropout: 0.1", "model.dropout: would do nothing"),
-    "another option without effect": ("max_epochs: 2", "max_epochs: 2, momentum: 0.5", "training.momentum: would do"),
+    "an option without effect": ("hidden_size: 5", "hidden_size: 4, dropout: 0.1", ("model.dropout: ", "num_layers")),
+    "another option without effect": ("max_epochs: 2", "max_epochs: 2, momentum: 0.5", ("training.momentum: ", "adam")),
     "a pruner that can't act": (
         "n_trials: 4",
         "n_trials: 4\n  pruner: {type: hyperband, min_resource: 9}",
-        "never act",
+        ("search.pruner.min_resource: ", "epoch 9", "epoch 2"),
     ),
     "a metric that is none": ("n_trials: 4", "n_trials: 4\n  metric: val/los", "did you mean val/loss?"),
-    "the wrong direction": ("n_trials: 4", "n_trials: 4\n  direction: maximize", "would search for the worst"),
-    "a reserved name": ("name: tiny", "name: sweeps", "tiny.yaml:1: name: is sweeps, which is reserved; take another"),
-    "a name with a slash": ("name: tiny", "name: a/b", 'tiny.yaml:1: name: is "a/b", which does not fit. The sweep'),
-    "a name with dots": ("name: tiny", "name: a..b", "name: is a..b, may not hold '..'"),
-    "shares above one": ("validation: 0.2", "validation: 0.9", "data.split: the shares add up to 1.1"),
-    "a split of two kinds": ("validation: 0.2", "validation: 20", "data.split: mixes kinds"),
+    "the wrong direction": (
+        "n_trials: 4",
+        "n_trials: 4\n  direction: maximize",
+        ("search.direction: ", "val/loss", "minimize"),
+    ),
+    "a reserved name": ("name: tiny", "name: sweeps", ("tiny.yaml:1: name: ", "sweeps")),
+    "a name with a slash": ("name: tiny", "name: a/b", ("tiny.yaml:1: name: ", '"a/b"', "The sweep's name")),
+    "a name with dots": ("name: tiny", "name: a..b", ("name: ", "a..b", "'..'")),
+    "shares above one": ("validation: 0.2", "validation: 0.9", ("data.split: ", "1.1")),
+    "a split of two kinds": ("validation: 0.2", "validation: 20", ("data.split: ", "kinds")),
     "half a GPU too many": (
         "name: tiny",
         "name: tiny\nresources: {gpus_per_trial: 1.5}",
-        "must be auto or a number (at least 0 and at most 1)",
+        ("resources.gpus_per_trial: ", "1.5", "auto or a number (at least 0 and at most 1)"),
     ),
-    "an empty file": (None, "", "tiny.yaml:1: is empty"),
-    "a list": (None, "- a\n", "tiny.yaml:1: must be a mapping"),
+    "an empty file": (None, "", ("tiny.yaml:1: ", "empty")),
+    "a list": (None, "- a\n", ("tiny.yaml:1: ", "mapping")),
 }
 
 # What is written on the command line behind the verb, and what is told about it, in parts.
 WORDS = {
-    "no spec": (["tinny.yaml"], "tinny.yaml: is not there, did you mean tiny.yaml?"),
-    "no folder": (["specs/tiny"], "specs/tiny: is not there"),
+    "no spec": (["tinny.yaml"], ("tinny.yaml: ", " tiny.yaml?")),
+    "no folder": (["specs/tiny"], "specs/tiny: "),
     "no name": (["nothing"], "nothing: ", "HOME", "NAME", "SPEC"),
     "an empty name": ([""], '"": '),
     "a long name": (["x" * 300], f"{'x' * 57}...: ", "HOME", "NAME", "SPEC"),
-    "a set without a value": (["tiny.yaml", "--set", "training"], "--set training: must be path=value, as in --set"),
-    "a set of nothing": (["tiny.yaml", "--set", "=3"], "--set =3: must be path=value"),
+    "a set without a value": (["tiny.yaml", "--set", "training"], ("--set training: ", "path=value", "--set ")),
+    "a set of nothing": (["tiny.yaml", "--set", "=3"], ("--set =3: ", "path=value")),
     "a set of no field": (
         ["tiny.yaml", "--set", "training.max_epoch=3"],
-        "--set training.max_epoch=3: training.max_epoch: unknown key, did you mean max_epochs?",
+        ("--set training.max_epoch=3: training.max_epoch: ", " max_epochs?"),
     ),
-    "a set out of range": (["tiny.yaml", "--set", "training.max_epochs=0"], "is 0, must be at least 1"),
-    "a set of a block": (["tiny.yaml", "--set", "model=a: 1"], "must be one value, a list as [a, b] or a mapping as {"),
+    "a set out of range": (["tiny.yaml", "--set", "training.max_epochs=0"], (" 0", "at least 1")),
+    "a set of a block": (["tiny.yaml", "--set", "model=a: 1"], ("--set model=a: 1: model: ", "[a, b]", "{a: 1}")),
     "a home that is a file": (["tiny.yaml", "--home", "tiny.csv"], "--home ", "tiny.csv: ", "folder"),
     "a home below a file": (["tiny.yaml", "--home", "tiny.csv/x"], "--home ", "tiny.csv/x: ", "tiny.csv is", "folder"),
     "a long home": (["tiny.yaml", "--home", "x" * 300], "--home ", "x" * 300, "File name too long"),
@@ -214,6 +222,11 @@ def listing(folder):
     return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
 
 
+def parts(expected):
+    """What is told about a case: one text, or several."""
+    return [expected] if isinstance(expected, str) else [part for each in expected for part in parts(each)]
+
+
 @pytest.mark.parametrize("case", SPECS)
 def test_wrong_specs(case, folder, tiny, refused):
     old, new, expected = SPECS[case]
@@ -223,7 +236,7 @@ def test_wrong_specs(case, folder, tiny, refused):
         new = tiny.spec.encode().replace(old.encode(), new)
     (folder / "tiny.yaml").write_bytes(new)
     told = refused("tiny.yaml")
-    assert expected in told
+    assert [part for part in parts(expected) if part not in told] == [], told
     assert told.count("\n") == 1, told
 
 
@@ -231,7 +244,8 @@ def test_wrong_specs(case, folder, tiny, refused):
 def test_wrong_words(case, refused):
     words, *expected = WORDS[case]
     told = refused(*words)
-    assert [part for part in expected if part.replace("(try: sweep", "(try: sweep VERB") not in told] == []
+    found = [part.replace("(try: sweep", "(try: sweep VERB") for part in parts(expected)]
+    assert [part for part in found if part not in told] == [], told
     assert told.count("\n") == 1, told
 
 
@@ -348,6 +362,8 @@ def test_a_process_of_its_own_refuses_the_same(folder, command, tiny):
     for verb in ("run", "status"):
         answer = command(verb, "tiny.yaml", cwd=folder, PRIVATE=PRIVATE)
         assert (answer.code, answer.out) == (2, "")
-        told = "tiny.yaml:6: data.lookback: is ${PRIVATE}, filled in as text, must be a whole number\n"
-        assert answer.err == told
+        assert answer.err.startswith("tiny.yaml:6: data.lookback: ")
+        assert answer.err.count("\n") == 1
+        assert [part for part in ("${PRIVATE}", "text", "a whole number") if part not in answer.err] == []
+        assert PRIVATE not in answer.err
     assert sorted(p.name for p in folder.iterdir()) == ["tiny.csv", "tiny.yaml"]

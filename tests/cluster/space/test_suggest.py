@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from told import all_told
 
 from cluster.config import SearchConfig
 from cluster.space import rules, suggest
@@ -30,7 +31,7 @@ def search_of(dimensions, **more):
 
 
 def faults(dimensions, *, model=None, training=None, **more):
-    return [f"{f.path}: {f.message}" for f in rules.faults(search_of(dimensions, **more), base(model, training))]
+    return all_told(rules.faults(search_of(dimensions, **more), base(model, training)))
 
 
 def test_a_right_space_has_no_faults():
@@ -60,96 +61,124 @@ def test_a_right_space_has_no_faults():
     [
         (
             {"model.hiden_size": INT},
-            "search.space.model.hiden_size: names no field of the base configuration, did you mean model.hidden_size?",
+            ("search.space.model.hiden_size", "unknown-field-to-search", {"near": "model.hidden_size"}),
         ),
-        (
-            {"data.horizon": INT},
-            "search.space.data.horizon: can't be searched: of data only lookback can, since all else changes what "
-            "trials are judged on",
-        ),
-        ({"resources.x": INT}, "search.space.resources.x: names no field of the base configuration"),
+        ({"data.horizon": INT}, ("search.space.data.horizon", "not-searchable", {"fields": ["data.lookback"]})),
+        ({"resources.x": INT}, ("search.space.resources.x", "unknown-field-to-search", {})),
         (
             {"model.hidden_size": {"type": "int", "low": 8, "high": 8}},
-            "search.space.model.hidden_size.high: is 8, must be above low, which is 8",
+            ("search.space.model.hidden_size.high", "high-below-low", {"high": 8, "low": 8}),
         ),
         (
             {"model.hidden_size": {"type": "int", "low": 1234568, "high": 1234567}},
-            "search.space.model.hidden_size.high: is 1234567, must be above low, which is 1234568",
+            ("search.space.model.hidden_size.high", "high-below-low", {"high": 1234567, "low": 1234568}),
         ),
         (
             {"training.learning_rate": RATE | {"low": 0.0}},
-            "search.space.training.learning_rate.low: is 0, must be above 0 on a logarithmic scale",
+            ("search.space.training.learning_rate.low", "log-from-zero", {"low": 0.0}),
         ),
         (
             {"training.learning_rate": RATE | {"step": 0.01}},
-            "search.space.training.learning_rate.step: can't be used with log: true; leave one of them out",
+            ("search.space.training.learning_rate.step", "log-with-step", {}),
         ),
         (
             {"model.hidden_size": INT | {"step": 7}},
-            "search.space.model.hidden_size.step: is 7, must be at most high - low = 6",
+            ("search.space.model.hidden_size.step", "step-too-large", {"step": 7, "span": 6}),
         ),
         (
             {"training.learning_rate": {"type": "float", "low": 0.1, "high": 0.9, "step": 1e-12}},
-            "search.space.training.learning_rate.step: is 1e-12, which makes more than a thousand million values; "
-            "make it larger",
+            ("search.space.training.learning_rate.step", "step-too-small", {"step": 1e-12}),
         ),
         (
             {"model.hidden_size": INT | {"step": 4}},
-            "search.space.model.hidden_size.high: is 8, which steps of 4 from 2 never reach; use 6",
+            ("search.space.model.hidden_size.high", "high-off-the-steps", {"high": 8, "step": 4, "low": 2, "top": 6}),
         ),
         (
             {"training.seed": {"type": "int", "low": 0, "high": 10**400}},
-            "search.space.training.seed.high: is larger than any field takes",
+            ("search.space.training.seed.high", "number-too-large", {}),
         ),
         (
             {"model.cell": {"type": "categorical", "choices": ["gru", "gru"]}},
-            "search.space.model.cell.choices: gru stands there twice",
+            ("search.space.model.cell.choices", "choice-twice", {"value": "gru"}),
         ),
         (
             {"model.cell": {"type": "categorical", "choices": ["gru", "qrnn"]}},
-            "search.space.model.cell.choices.1: qrnn makes no valid model.cell: it must be 'rnn', 'gru' or 'lstm'",
+            (
+                "search.space.model.cell.choices.1",
+                "end-not-valid",
+                {"value": "qrnn", "field": "model.cell", "why": "it must be 'rnn', 'gru' or 'lstm'"},
+            ),
         ),
         (
             {"model.hidden_size": {"type": "int", "low": 0, "high": 8}},
-            "search.space.model.hidden_size.low: 0 makes no valid model.hidden_size: it must be greater than or equal "
-            "to 1",
+            (
+                "search.space.model.hidden_size.low",
+                "end-not-valid",
+                {"value": 0, "field": "model.hidden_size", "why": "it must be greater than or equal to 1"},
+            ),
         ),
         (
             {"model.num_layers": {"type": "categorical", "choices": [1, 10**30]}},
-            "search.space.model.num_layers.choices.1: a number of more than 18 digits makes no valid model.num_layers: "
-            "it must be less than or equal to 16",
+            (
+                "search.space.model.num_layers.choices.1",
+                "end-not-valid",
+                {"value": 10**30, "field": "model.num_layers", "why": "it must be less than or equal to 16"},
+            ),
         ),
         (
             {"model.dropout": {"type": "float", "low": 0.0, "high": 0.5}},
-            "search.space.model.dropout.high: 0.5 with the base configuration elsewhere: model.dropout would do "
-            "nothing: dropout acts between layers and num_layers is 1; set model.num_layers: 2 or more, or dropout: 0",
+            (
+                "search.space.model.dropout.high",
+                "end-breaks-a-rule",
+                {
+                    "value": 0.5,
+                    "field": "model.dropout",
+                    "why": "would do nothing: dropout acts between layers, and num_layers is 1",
+                    "how": "set model.num_layers: 2 or more, or dropout: 0",
+                },
+            ),
         ),
         (
             {"training.patience": {"type": "int", "low": 3, "high": 30}},
-            "search.space.training.patience.high: 30 with the base configuration elsewhere: training.patience would do "
-            "nothing: 30 epochs without a better value can't pass in max_epochs: 30; make it smaller",
+            (
+                "search.space.training.patience.high",
+                "end-breaks-a-rule",
+                {
+                    "value": 30,
+                    "field": "training.patience",
+                    "why": "would do nothing: 30 epochs without a better value don't fit into max_epochs: 30",
+                    "how": "make it smaller",
+                },
+            ),
         ),
         (
             {"model.hidden_size": INT | {"when": {"model.hidden_size": 3}}},
-            "search.space.model.hidden_size.when.model.hidden_size: a parameter can't be its own condition",
+            ("search.space.model.hidden_size.when.model.hidden_size", "condition-of-itself", {}),
         ),
         (
             {"model.hidden_size": INT | {"when": {"model.cel": "gru"}}, "model.cell": CELL},
-            "search.space.model.hidden_size.when.model.cel: is not searched, so the condition never changes, did you "
-            "mean model.cell?",
+            ("search.space.model.hidden_size.when.model.cel", "condition-not-searched", {"near": "model.cell"}),
         ),
         (
             {"model.hidden_size": INT, "model.num_layers": LAYERS | {"when": {"model.hidden_size": 9}}},
-            "search.space.model.num_layers.when.model.hidden_size: 9 is never suggested there; allowed is 2 to 8",
+            (
+                "search.space.model.num_layers.when.model.hidden_size",
+                "condition-never-holds",
+                {"value": 9, "low": 2, "high": 8},
+            ),
         ),
         (
             {"model.hidden_size": INT, "model.num_layers": LAYERS | {"when": {"model.hidden_size": [2, True]}}},
-            "search.space.model.num_layers.when.model.hidden_size: true is never suggested there; allowed is 2 to 8",
+            (
+                "search.space.model.num_layers.when.model.hidden_size",
+                "condition-never-holds",
+                {"value": True, "low": 2, "high": 8},
+            ),
         ),
     ],
 )
-def test_each_rule_and_its_message(dimensions, told):
-    assert told in faults(dimensions)
+def test_each_rule_and_what_its_fault_names(dimensions, told):
+    assert faults(dimensions) == [told]
 
 
 def test_conditions_in_a_circle():
@@ -157,23 +186,24 @@ def test_conditions_in_a_circle():
         "model.hidden_size": INT | {"when": {"model.num_layers": 1}},
         "model.num_layers": {"type": "int", "low": 1, "high": 2, "when": {"model.hidden_size": 3}},
     }
-    told = "depends on itself through the conditions of others"
-    assert faults(dimensions) == [f"search.space.{path}.when: {told}" for path in dimensions]
+    assert faults(dimensions) == [(f"search.space.{path}.when", "conditions-in-a-circle", {}) for path in dimensions]
 
 
 def test_an_end_is_checked_where_its_condition_holds():
     dropout = {"type": "float", "low": 0.0, "high": 0.5}
     layers = {"type": "int", "low": 1, "high": 3}
     assert faults({"model.num_layers": layers, "model.dropout": dropout | {"when": {"model.num_layers": [2, 3]}}}) == []
-    (told,) = faults({"model.num_layers": layers, "model.dropout": dropout | {"when": {"model.num_layers": 1}}})
-    assert told.startswith("search.space.model.dropout.high: 0.5 with the base configuration elsewhere")
+    [told] = faults({"model.num_layers": layers, "model.dropout": dropout | {"when": {"model.num_layers": 1}}})
+    assert told[:2] == ("search.space.model.dropout.high", "end-breaks-a-rule")
+    assert (told[2]["value"], told[2]["field"]) == (0.5, "model.dropout")
 
 
 def test_a_wrong_value_is_told_where_it_stands_alone():
     layers = {"type": "categorical", "choices": [0, 2]}
     dropout = {"type": "float", "low": 0.0, "high": 0.5, "when": {"model.num_layers": 0}}
-    (told,) = faults({"model.num_layers": layers, "model.dropout": dropout})
-    assert told.startswith("search.space.model.num_layers.choices.0: 0 makes no valid model.num_layers")
+    [told] = faults({"model.num_layers": layers, "model.dropout": dropout})
+    assert told[:2] == ("search.space.model.num_layers.choices.0", "end-not-valid")
+    assert (told[2]["value"], told[2]["field"]) == (0, "model.num_layers")
 
 
 def test_what_the_base_has_wrong_already_is_not_told_again():
@@ -188,22 +218,42 @@ def test_sections_that_are_not_valid_are_left_out():
 @pytest.mark.parametrize(
     ("settings_", "told"),
     [
-        ({"model.cell": "gru"}, "search.first.0.model.cell: is not in search.space"),
-        ({"model.hidden_size": 9}, "search.first.0.model.hidden_size: 9 is outside the space; allowed is 2 to 8"),
-        ({"model.hidden_size": True}, "search.first.0.model.hidden_size: true is outside the space; allowed is 2 to 8"),
-        ({"model.hidden_size": 3.0}, "search.first.0.model.hidden_size: 3 is outside the space; allowed is 2 to 8"),
-        ({"model.hidden_size": "3"}, "search.first.0.model.hidden_size: 3 is outside the space; allowed is 2 to 8"),
+        ({"model.cell": "gru"}, ("search.first.0.model.cell", "first-not-searched", {})),
+        (
+            {"model.hidden_size": 9},
+            ("search.first.0.model.hidden_size", "first-outside-the-space", {"value": 9, "low": 2, "high": 8}),
+        ),
+        (
+            {"model.hidden_size": True},
+            ("search.first.0.model.hidden_size", "first-outside-the-space", {"value": True, "low": 2, "high": 8}),
+        ),
+        (
+            {"model.hidden_size": 3.0},
+            ("search.first.0.model.hidden_size", "first-outside-the-space", {"value": 3.0, "low": 2, "high": 8}),
+        ),
+        (
+            {"model.hidden_size": "3"},
+            ("search.first.0.model.hidden_size", "first-outside-the-space", {"value": "3", "low": 2, "high": 8}),
+        ),
         (
             {"training.momentum": 0.33},
-            "search.first.0.training.momentum: 0.33 is outside the space; allowed is 0 to 0.9 in steps of 0.1",
+            (
+                "search.first.0.training.momentum",
+                "first-outside-the-space",
+                {"value": 0.33, "low": 0.0, "high": 0.9, "step": 0.1},
+            ),
         ),
         (
             {"training.optimizer": "adamw"},
-            "search.first.0.training.optimizer: adamw is outside the space; choices: adam, sgd",
+            (
+                "search.first.0.training.optimizer",
+                "first-outside-the-space",
+                {"value": "adamw", "choices": ["adam", "sgd"]},
+            ),
         ),
         (
             {"training.optimizer": "adam", "training.momentum": 0.3},
-            "search.first.0.training.momentum: would do nothing: its condition (when) does not hold in this setting",
+            ("search.first.0.training.momentum", "first-condition-fails", {}),
         ),
     ],
 )
@@ -224,12 +274,12 @@ def test_points_to_try_first_lie_in_the_space(settings_, told):
 
 def test_more_points_to_try_first_than_trials():
     told = faults({"model.hidden_size": INT}, n_trials=1, first=[{"model.hidden_size": n} for n in (2, 3)])
-    assert told == ["search.first: has 2 settings for n_trials: 1; raise n_trials"]
+    assert told == [("search.first", "more-first-than-trials", {"first": 2, "trials": 1})]
 
 
 def test_the_grid_needs_no_points_to_try_first():
     told = faults({"model.hidden_size": INT}, sampler={"type": "grid"}, first=[{"model.hidden_size": 2}])
-    assert told == ["search.first: would do nothing: the grid sampler visits every point anyway; leave it out"]
+    assert told == [("search.first", "first-and-grid", {})]
 
 
 def test_the_grid_has_the_values_as_written():

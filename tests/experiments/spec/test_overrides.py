@@ -1,6 +1,8 @@
 import pytest
+from told import all_told
 
 from experiments.spec.yaml_document import Document, read
+from lstm.records.errors import BadInput
 
 TREE = """
 model: {hidden_size: 64}
@@ -49,28 +51,30 @@ def test_an_override_takes_the_lines_of_what_it_replaces(write):
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("override", "at", "code", "named"),
     [
-        ("foo", "must be path=value, as in --set training.max_epochs=5"),
-        ("=3", "must be path=value, as in --set training.max_epochs=5"),
-        ("a..b=3", "must be path=value, as in --set training.max_epochs=5"),
-        ("a=b: c", "a: must be one value, a list as [a, b] or a mapping as {a: 1}"),
-        ("a=[1", None),
-        ("a=@x", "column 1: text that starts with this character must be in quotes"),
-        ("a=&x 1", "a: anchors (&x) are not allowed; leave it out"),
-        ("a={b: 1, b: 2}", None),
-        ("a=" + "[" * 30, None),
-        ("a=\x1b", None),
-        ("a=\udcff", None),
-        ("." * 50 + "=1", None),
-        ("a." * 30 + "b=1", None),
-        ("model.hidden_size.x=3", "model.hidden_size.x: model.hidden_size is no mapping, so nothing can be set in it"),
-        ("search.first.7.x=3", "search.first.7.x: the list search.first has 1 items, counted from 0"),
-        ("search.first.x=3", "search.first.x: the list search.first has 1 items, counted from 0"),
-        ("name=${NO}", "name: the environment has no NO; set it, or give a default: ${NO:-default}"),
+        ("foo", "", "set-of-wrong-form", {}),
+        ("=3", "", "set-of-wrong-form", {}),
+        ("a..b=3", "", "set-of-wrong-form", {}),
+        ("a=b: c", "a", "set-of-a-block", {}),
+        ("a=[1", "", "yaml-bracket-not-closed", {"column": 3}),
+        ("a=@x", "", "yaml-needs-quotes", {"column": 1}),
+        ("a=&x 1", "a", "yaml-anchor", {"name": "x"}),
+        ("a={b: 1, b: 2}", "a.b", "key-twice", {}),
+        ("a=" + "[" * 30, "a.0", "nested-too-deep", {"most": 20}),
+        ("a=\x1b", "", "control-character", {}),
+        ("a=\udcff", "", "control-character", {}),
+        ("." * 50 + "=1", "", "set-of-wrong-form", {}),
+        ("a." * 30 + "b=1", "", "set-of-wrong-form", {}),
+        ("model.hidden_size.x=3", "model.hidden_size.x", "set-in-no-mapping", {"field": "model.hidden_size"}),
+        ("search.first.7.x=3", "search.first.7.x", "set-beyond-the-list", {"list": "search.first", "items": 1}),
+        ("search.first.x=3", "search.first.x", "set-beyond-the-list", {"list": "search.first", "items": 1}),
+        ("name=${NO}", "name", "no-such-variable", {"name": "NO"}),
     ],
-)  # fmt: skip
-def test_wrong_overrides(write, unread, override, message):
-    told = unread(write(TREE), override)
-    assert all(m.startswith("--set ") and m.isprintable() for m in told)
-    assert told == [f"--set {override}: {message}"] if message else told
+)
+def test_wrong_overrides(write, override, at, code, named):
+    with pytest.raises(BadInput) as error:
+        read(write(TREE), [override], {})
+    place = "--set " + override.replace("\x1b", r"\x1b").replace("\udcff", r"\udcff")
+    assert all_told(error.value.faults) == [(": ".join(filter(None, (place, at))), code, named)]
+    assert all(message.startswith(place) and message.isprintable() for message in error.value.messages)

@@ -221,7 +221,7 @@ STAYS_REFUSED = {
 @pytest.mark.parametrize(("replaced", "overrides", "paths"), STAYS_REFUSED.values(), ids=STAYS_REFUSED)
 def test_what_is_wrong_in_an_override_itself_is_refused(refused, replaced, overrides, paths):
     told = refused(*replaced, overrides=overrides)
-    assert sorted(message.split(": ")[1] for message in told) == sorted(paths)
+    assert sorted(where.split(": ")[1] for where, _, _ in told) == sorted(paths)
 
 
 def test_a_variable_that_an_override_makes_needless_is_not_asked_for(spec):

@@ -1,9 +1,10 @@
 import os
 
 import pytest
+from told import all_told
 
 from experiments.spec.yaml_document import MAX_BYTES, read
-from lstm.records.errors import Fault
+from lstm.records.errors import fault
 
 
 def test_a_document_knows_its_lines(write):
@@ -33,10 +34,20 @@ def test_the_environments_values_are_never_shown(write):
         write("a: x-${PW}\nb: ${N}\nc: ${QUOTE}\n"), (), {"PW": "hunter22", "N": "0x10", "QUOTE": 'it\'s "q"'}
     )
     assert "hunter22" not in repr(document)
-    told = str(
-        document.refuse([Fault("a", f"column {document.filled['a']!r} is hunter22, 16, {document.filled['c']!r}")])
-    )
-    assert told == "a.yaml:1: a: column 'x-${PW}' is ${PW}, ${N}, '${QUOTE}'"
+    wrong = fault("wrong-form", "a", came=document.filled["a"], about=["hunter22", 16, document.filled["c"]], near=None)
+    error = document.refuse([wrong])
+    assert all_told(error.faults) == [
+        ("1: a", "wrong-form", {"came": "x-${PW}", "about": ["${PW}", "${N}", "${QUOTE}"]})
+    ]
+    for hidden in ("hunter22", "16", "it's"):
+        assert hidden not in str(error)
+
+
+def test_no_value_is_taken_for_one_of_the_environment(write):
+    """A word of the environment may be called as Python calls what is absent."""
+    document = read(write("a: ${N}\n"), (), {"N": "None"})
+    [wrong] = document.refuse([fault("unknown-field", "a", near=None, allowed=["None"])]).faults
+    assert wrong.values == {"near": None, "allowed": ["${N}"]}
 
 
 def test_short_values_are_hidden_as_words_only(write):
@@ -45,40 +56,38 @@ def test_short_values_are_hidden_as_words_only(write):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "told"),
     [
-        ("", "a.yaml:1: is empty"),
-        ("# only a comment\n", "a.yaml:1: is empty"),
-        ("---\n", "a.yaml:1: is empty"),
-        ("- a\n- b\n", "a.yaml:1: must be a mapping, as in name: my-sweep"),
-        ("just text\n", "a.yaml:1: must be a mapping, as in name: my-sweep"),
-        (b"a: 1\nb: \xff\n", "a.yaml:2: is not UTF-8 text (byte 0xff)"),
-        ("a: 1\nb: \0\n", "a.yaml:2: holds a control character (U+0000)"),
-        ("a: 1\nb: \x1b[31m\n", "a.yaml:2: holds a control character (U+001B)"),
+        ("", ("1", "spec-empty", {})),
+        ("# only a comment\n", ("1", "spec-empty", {})),
+        ("---\n", ("1", "spec-empty", {})),
+        ("- a\n- b\n", ("1", "spec-no-mapping", {})),
+        ("just text\n", ("1", "spec-no-mapping", {})),
+        (b"a: 1\nb: \xff\n", ("2", "spec-not-utf8", {"byte": 255})),
+        ("a: 1\nb: \0\n", ("2", "control-character", {"character": "U+0000"})),
+        ("a: 1\nb: \x1b[31m\n", ("2", "control-character", {"character": "U+001B"})),
     ],
-)  # fmt: skip
-def test_a_file_that_is_no_mapping_of_text_is_refused(write, unread, text, message):
-    told = unread(write(text))
-    assert len(told) == 1
-    assert told[0] == message if message else told[0].startswith("a.yaml:")
+)
+def test_a_file_that_is_no_mapping_of_text_is_refused(write, unread, text, told):
+    assert unread(write(text)) == [told]
 
 
 def test_files_that_can_not_be_read(write, unread, tmp_path):
     write("name: x", "mauna.yaml")
-    assert unread("manua.yaml") == ["manua.yaml: is not there, did you mean mauna.yaml?"]
-    assert unread("b/c.yaml") == ["b/c.yaml: is not there"]
-    assert unread(tmp_path) == [f"{tmp_path}: is a folder; give the spec's file"]
-    assert unread("/dev/null") == ["/dev/null: is not a file"]
-    assert unread("a\0b")[0].startswith("a\0b: ")
+    assert unread("manua.yaml") == [("manua.yaml", "no-such-spec", {"near": "mauna.yaml"})]
+    assert unread("b/c.yaml") == [("b/c.yaml", "no-such-spec", {})]
+    assert unread(tmp_path) == [(str(tmp_path), "spec-is-a-folder", {})]
+    assert unread("/dev/null") == [("/dev/null", "not-a-file", {})]
+    assert unread("a\0b")[0][0] == "a\0b"
     (tmp_path / "loop.yaml").symlink_to("loop.yaml")
-    assert unread("loop.yaml")[0].startswith("loop.yaml: ")
-    assert unread("x" * 5000)[0].endswith("File name too long")
+    assert unread("loop.yaml")[0][0] == "loop.yaml"
+    assert unread("x" * 5000) == [("x" * 5000, "spec-unreadable", {"why": "File name too long"})]
     big = write(b"#" * (MAX_BYTES + 1), "big.yaml")
-    assert unread(big) == ["big.yaml: has 1,048,577 bytes; a spec has 1,048,576 at most"]
+    assert unread(big) == [("big.yaml", "spec-too-large", {"bytes": 1_048_577, "most": 1_048_576})]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
 def test_a_file_without_permission(write, unread, tmp_path):
     path = write("name: x")
     (tmp_path / path).chmod(0)
-    assert unread(path) == ["a.yaml: can't be read: Permission denied"]
+    assert unread(path) == [("a.yaml", "spec-unreadable", {"why": "Permission denied"})]

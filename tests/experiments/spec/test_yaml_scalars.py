@@ -4,6 +4,8 @@ import pytest
 
 from experiments.spec.yaml_document import read
 from experiments.spec.yaml_scalars import typed
+from lstm.messages.catalog import CATALOG
+from lstm.messages.entry import render
 
 
 @pytest.mark.parametrize(
@@ -75,18 +77,18 @@ def test_the_environment_is_filled_in_and_then_typed(write):
 
 def test_unknown_and_malformed_variables_are_all_told(write, unread):
     assert unread(write("a:\n  b: ${NO}\nc: x${9}y\nd: ${ONE}-${TWO}\n"), ONE="1") == [
-        "a.yaml:2: a.b: the environment has no NO; set it, or give a default: ${NO:-default}",
-        "a.yaml:3: c: ${ must go on as ${NAME} or ${NAME:-default}; write $${ for the characters themselves",
-        "a.yaml:4: d: the environment has no TWO; set it, or give a default: ${TWO:-default}",
+        ("2: a.b", "no-such-variable", {"name": "NO"}),
+        ("3: c", "variable-not-closed", {}),
+        ("4: d", "no-such-variable", {"name": "TWO"}),
     ]
 
 
 def test_variables_within_braces_need_quotes(write, unread):
-    assert "inside { } and [ ], ${...} needs quotes" in unread(write("a: {b: ${X}}\n"))[0]
+    assert unread(write("a: {b: ${X}}\n")) == [("1", "yaml-bracket-not-closed", {"column": 9})]
+    assert "${...} in quotes" in render(CATALOG["yaml-bracket-not-closed"].mend, {})
 
 
 def test_a_default_ends_before_another_variable(write, unread):
-    (message,) = unread(write("a: '${A:-${B}}'"), B="1")
-    assert message.startswith("a.yaml:1: a: ${ must go on as ${NAME}")
+    assert unread(write("a: '${A:-${B}}'"), B="1") == [("1: a", "variable-not-closed", {})]
     # Each of these would be sought to the text's end: hours.
     assert len(unread(write("a: " + "${A:-" * 150_000))) == 1

@@ -2,16 +2,20 @@ import json
 
 import pytest
 from pydantic import ValidationError
+from told import all_told
 
 from lstm.config import trial as config
 from lstm.config.forecast import ForecastData, Split
 from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig
+from lstm.messages.catalog import CATALOG
+
+TOTAL = {"total": pytest.approx(1.1)}
 
 
 def faults_of(data=None, model=None, training=None):
-    return [(fault.path, fault.message) for fault in config.faults(data, model, training)]
+    return all_told(config.faults(data, model, training))
 
 
 def test_a_sound_configuration_has_no_faults(trial_config):
@@ -21,31 +25,40 @@ def test_a_sound_configuration_has_no_faults(trial_config):
 
 
 @pytest.mark.parametrize(
-    ("settings", "path", "words"),
+    ("settings", "path", "code", "named"),
     [
-        ({"target": ["y", "y"]}, "data.target", "'y' is named twice"),
-        ({"time": "y"}, "data.target", "'y' is named as time too"),
-        ({"past_covariates": ["y"]}, "data.past_covariates", "'y' is named as target too"),
+        ({"target": ["y", "y"]}, "data.target", "column-twice-in-a-role", {"column": "y"}),
+        ({"time": "y"}, "data.target", "column-of-two-roles", {"column": "y", "other": "data.time"}),
+        (
+            {"past_covariates": ["y"]},
+            "data.past_covariates",
+            "column-of-two-roles",
+            {"column": "y", "other": "data.target"},
+        ),
         (
             {"past_covariates": ["a"], "future_covariates": ["a"]},
             "data.future_covariates",
-            "'a' is named as past_covariates too",
+            "column-of-two-roles",
+            {"column": "a", "other": "data.past_covariates"},
         ),
-        ({"past_covariates": ["a", "a"]}, "data.past_covariates", "'a' is named twice"),
-        ({"calendar": ["hour_of_day"]}, "data.calendar", "no time column; name it in data.time"),
-        ({"step": "1h"}, "data.step", "no time column; name it in data.time"),
-        ({"time": "t", "calendar": ["hour_of_day"] * 2}, "data.calendar", "hour_of_day is named twice"),
-        ({"split": {"validation": 0.2, "test": 5}}, "data.split", "mixes kinds"),
-        ({"split": {"validation": 5, "test": "2020-01-01"}}, "data.split", "mixes kinds"),
-        ({"split": {"train": 0.7, "validation": 0.2, "test": 10}}, "data.split", "mixes kinds"),
-        ({"split": {"train": 0.7, "validation": 0.2, "test": 0.2}}, "data.split", "add up to 1.1"),
-        ({"split": {"validation": 0.5, "test": 0.5}}, "data.split", "nothing is left for training"),
+        ({"past_covariates": ["a", "a"]}, "data.past_covariates", "column-twice-in-a-role", {"column": "a"}),
+        ({"calendar": ["hour_of_day"]}, "data.calendar", "no-time-column", {}),
+        ({"step": "1h"}, "data.step", "no-time-column", {}),
+        (
+            {"time": "t", "calendar": ["hour_of_day"] * 2},
+            "data.calendar",
+            "calendar-feature-twice",
+            {"feature": "hour_of_day"},
+        ),
+        ({"split": {"validation": 0.2, "test": 5}}, "data.split", "split-of-several-kinds", {}),
+        ({"split": {"validation": 5, "test": "2020-01-01"}}, "data.split", "split-of-several-kinds", {}),
+        ({"split": {"train": 0.7, "validation": 0.2, "test": 10}}, "data.split", "split-of-several-kinds", {}),
+        ({"split": {"train": 0.7, "validation": 0.2, "test": 0.2}}, "data.split", "shares-above-one", TOTAL),
+        ({"split": {"validation": 0.5, "test": 0.5}}, "data.split", "nothing-to-train", {"total": 1.0}),
     ],
 )
-def test_each_rule_of_the_data_names_its_field_and_the_mend(data_config, settings, path, words):
-    [(where, message)] = faults_of(data_config(**settings))
-    assert where == path
-    assert words in message
+def test_each_rule_of_the_data_names_its_field_and_what_is_wrong(data_config, settings, path, code, named):
+    assert faults_of(data_config(**settings)) == [(path, code, named)]
 
 
 @pytest.mark.parametrize(
@@ -60,23 +73,54 @@ def test_splits_of_one_kind_are_sound(data_config, split):
     assert faults_of(data_config(split=split)) == []
 
 
+BOTH, PLATEAU = ["exponential", "plateau"], ["plateau"]
+
+
 @pytest.mark.parametrize(
-    ("settings", "path"),
+    ("settings", "path", "code", "named"),
     [
-        ({"momentum": 0.9}, "training.momentum"),
-        ({"schedule_gamma": 0.5}, "training.schedule_gamma"),
-        ({"schedule_gamma": 0.5, "schedule": "cosine"}, "training.schedule_gamma"),
-        ({"schedule_patience": 2}, "training.schedule_patience"),
-        ({"schedule_patience": 2, "schedule": "exponential"}, "training.schedule_patience"),
-        ({"patience": 30}, "training.patience"),
-        ({"schedule_patience": 30, "schedule": "plateau"}, "training.schedule_patience"),
-        ({"schedule_patience": 28, "schedule": "plateau"}, "training.schedule_patience"),
+        ({"momentum": 0.9}, "training.momentum", "no-momentum", {"optimizer": "adam"}),
+        (
+            {"schedule_gamma": 0.5},
+            "training.schedule_gamma",
+            "field-of-another-schedule",
+            {"schedule": "constant", "schedules": BOTH},
+        ),
+        (
+            {"schedule_gamma": 0.5, "schedule": "cosine"},
+            "training.schedule_gamma",
+            "field-of-another-schedule",
+            {"schedule": "cosine", "schedules": BOTH},
+        ),
+        (
+            {"schedule_patience": 2},
+            "training.schedule_patience",
+            "field-of-another-schedule",
+            {"schedule": "constant", "schedules": PLATEAU},
+        ),
+        (
+            {"schedule_patience": 2, "schedule": "exponential"},
+            "training.schedule_patience",
+            "field-of-another-schedule",
+            {"schedule": "exponential", "schedules": PLATEAU},
+        ),
+        ({"patience": 30}, "training.patience", "patience-too-long", {"patience": 30, "max_epochs": 30}),
+        (
+            {"schedule_patience": 30, "schedule": "plateau"},
+            "training.schedule_patience",
+            "patience-too-long",
+            {"patience": 30, "more": 3, "max_epochs": 30},
+        ),
+        (
+            {"schedule_patience": 28, "schedule": "plateau"},
+            "training.schedule_patience",
+            "patience-too-long",
+            {"patience": 28, "more": 3, "max_epochs": 30},
+        ),
     ],
 )
-def test_an_option_of_the_training_that_would_do_nothing_is_a_fault(settings, path):
-    [(where, message)] = faults_of(training=TrainingConfig(**settings))
-    assert where == path
-    assert "would do nothing" in message
+def test_an_option_of_the_training_that_would_do_nothing_is_a_fault(settings, path, code, named):
+    assert faults_of(training=TrainingConfig(**settings)) == [(path, code, named)]
 
 
 @pytest.mark.parametrize(
@@ -94,31 +138,34 @@ def test_the_same_options_where_they_act_are_sound(settings):
 
 
 def test_dropout_needs_two_layers():
-    [(where, message)] = faults_of(model=ModelConfig(dropout=0.1))
-    assert where == "model.dropout"
-    assert "num_layers: 2 or more" in message
+    assert faults_of(model=ModelConfig(dropout=0.1)) == [("model.dropout", "dropout-without-layers", {})]
+    assert "num_layers: 2 or more" in CATALOG["dropout-without-layers"].mend
     assert faults_of(model=ModelConfig(dropout=0.1, num_layers=2)) == []
 
 
 @pytest.mark.parametrize(
-    ("model", "path", "words"),
+    ("model", "path", "code", "named"),
     [
+        ({"cell": "gru", "variant": "vanilla"}, "model.variant", "variant-of-another-cell", {"cell": "gru"}),
+        ({"cell": "rnn", "variant": "vanilla"}, "model.variant", "variant-of-another-cell", {"cell": "rnn"}),
+        ({"cell": "gru", "forget_bias": 1}, "model.forget_bias", "no-forget-gate", {"field": "cell", "value": "gru"}),
         (
-            {"cell": "gru", "variant": "vanilla"},
-            "model.variant",
-            "one of the LSTM's, cell is gru; set model.cell: lstm",
+            {"cell": "rnn", "forget_bias": "chrono"},
+            "model.forget_bias",
+            "no-forget-gate",
+            {"field": "cell", "value": "rnn"},
         ),
-        ({"cell": "rnn", "variant": "vanilla"}, "model.variant", "one of the LSTM's, cell is rnn"),
-        ({"cell": "gru", "forget_bias": 1}, "model.forget_bias", "cell: gru has no forget gate; leave it out"),
-        ({"cell": "rnn", "forget_bias": "chrono"}, "model.forget_bias", "cell: rnn has no forget gate"),
-        ({"variant": "no_forget_gate", "forget_bias": 0.0}, "model.forget_bias", "variant: no_forget_gate has no"),
-        ({"forget_bias": "chrono"}, "model.forget_bias", "it has 2, so make it 3 or more"),
+        (
+            {"variant": "no_forget_gate", "forget_bias": 0.0},
+            "model.forget_bias",
+            "no-forget-gate",
+            {"field": "variant", "value": "no_forget_gate"},
+        ),
+        ({"forget_bias": "chrono"}, "model.forget_bias", "chrono-of-short-sequences", {"steps": 2}),
     ],
 )
-def test_what_a_cell_lacks_can_not_be_set(data_config, model, path, words):
-    [(where, message)] = faults_of(data_config(lookback=2), ModelConfig(**model))
-    assert where == path
-    assert words in message
+def test_what_a_cell_lacks_can_not_be_set(data_config, model, path, code, named):
+    assert faults_of(data_config(lookback=2), ModelConfig(**model)) == [(path, code, named)]
 
 
 def test_variants_and_forget_biases_where_they_act_are_sound(data_config):
@@ -135,7 +182,7 @@ def test_a_model_that_is_none(settings):
 
 def test_faults_of_all_sections_come_at_once(data_config):
     found = faults_of(data_config(step="1h"), ModelConfig(dropout=0.1), TrainingConfig(momentum=0.5))
-    assert [path for path, _ in found] == ["data.step", "model.dropout", "training.momentum"]
+    assert [path for path, _, _ in found] == ["data.step", "model.dropout", "training.momentum"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+from told import all_told
 
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.classify import ClassifyData
@@ -409,19 +410,17 @@ def test_a_wrong_file_to_answer_is_named(folder):
 
 
 @pytest.mark.parametrize(
-    ("settings", "path", "told"),
+    ("settings", "path", "code", "named"),
     [
-        ({"label": "who"}, "data.label", "column 'who' is named as id too"),
-        ({"columns": ["a", "a"]}, "data.columns", "column 'a' is named twice"),
-        ({"time": "a"}, "data.columns", "column 'a' is named as time too"),
-        ({"label": "probability"}, "data.label", "rename the column"),
-        ({"split": {"validation": 0.5, "test": 0.5}}, "data.split", "leaves nothing for training"),
+        ({"label": "who"}, "data.label", "column-of-two-roles", {"column": "who", "other": "data.id"}),
+        ({"columns": ["a", "a"]}, "data.columns", "column-twice-in-a-role", {"column": "a"}),
+        ({"time": "a"}, "data.columns", "column-of-two-roles", {"column": "a", "other": "data.time"}),
+        ({"label": "probability"}, "data.label", "column-name-taken", {"column": "probability"}),
+        ({"split": {"validation": 0.5, "test": 0.5}}, "data.split", "nothing-to-train", {"total": 1.0}),
     ],
 )
-def test_what_can_not_be_is_told(settings, path, told):
-    (fault,) = section(**settings).faults()
-    assert fault.path == path
-    assert told in fault.message
+def test_what_can_not_be_is_told(settings, path, code, named):
+    assert all_told(section(**settings).faults()) == [(path, code, named)]
 
 
 @pytest.mark.parametrize(
