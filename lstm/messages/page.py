@@ -1,6 +1,7 @@
 """`docs/errors.md`, made of the catalog: `python -m lstm.messages.page` writes it."""
 
 import string
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,11 @@ def _entry(code: str, entry: Entry) -> str:
     lines = [f"### `{code}`\n", f"**What it means:** {said}\n", f"**What to do:** {outline(entry.mend)}\n"]
     if entry.example:
         lines.append(f"Example: … {render(entry.text, entry.example)}; {render(entry.mend, entry.example)}\n")
-    return "\n".join(lines)
+    return "\n".join(map(_wrapped, lines))
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text.rstrip(), 118, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def outline(text: str) -> str:
