@@ -18,7 +18,12 @@ def refusal(path: str, wrong: Iterable[Wrong]) -> BadInput:
     """Make the error of all that is wrong, in the order of the file, overrides last; many are cut to the first."""
     ordered = sorted(dict.fromkeys(wrong), key=lambda w: w[0] if isinstance(w[0], int) else math.inf)
     told = [
-        replace(each, place=f"{path}:{place}" if isinstance(place, int) else place, path=dotted(at))
+        replace(
+            each,
+            place=f"{path}:{place}" if isinstance(place, int) else place,
+            path=dotted(at),
+            within=each.within or each.place,
+        )
         for place, at, each in ordered[:MAX_MESSAGES]
     ]
     more = len(ordered) - len(told)

@@ -73,7 +73,7 @@ class Document:
     def hidden(self, each: Fault) -> Fault:
         """A fault with ${NAME} in place of every value of the environment."""
         values = {name: self._hidden(value) for name, value in each.values.items()}
-        return replace(each, values=values, place=self.hide(each.place))
+        return replace(each, values=values, place=self.hide(each.place), within=self.hide(each.within))
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, list | tuple):

@@ -15,14 +15,16 @@ HEAD = """\
 This page is generated from the catalog in `lstm/messages/` (`make schema`). Do not edit it.
 
 The command line prints an error as `place: field: what is wrong; what to do` and ends with exit code 2. The place is a
-file with its line, a flag or a host. With `--json` standard output has the same as data:
+file with its line, a flag or a host. If the field names a file of yours, the line of that file follows. With `--json`
+standard output has the same as data:
 
 ```json
 {"errors": [{"code": "unknown-field", "place": "co2.yaml:11", "path": "model.hiden_size",
-             "values": {"near": "hidden_size"}, "message": "…", "mend": "…"}]}
+             "within": "", "values": {"near": "hidden_size"}, "message": "…", "mend": "…"}]}
 ```
 
-In Python `SpecError.faults` has a `Fault` for each error, with `code`, `place`, `path`, `values`, `text` and `mend`.
+In Python `SpecError.faults` has a `Fault` for each error, with `code`, `place`, `path`, `within`,
+`values`, `text` and `mend`.
 
 A word `in this type` stands for a value. What is in [brackets] is only there where there is such a value.
 """

@@ -174,7 +174,7 @@ VERBS: dict[str, Entry] = {
     "no-working-folder": Entry(
         "the working folder can't be used: {why}", "go to a folder that exists", {"why": "No such file or directory"}
     ),
-    "model-without-trial": Entry("a rival forecasts without a trial", "leave the trial out"),
+    "model-without-trial": Entry("a rival forecasts without a trial", "leave the trial (--trial) out"),
     "option-without-effect": Entry("would do nothing with --model", "leave the option out"),
     "rival-not-fitted": Entry(
         "the rival was not fitted yet",

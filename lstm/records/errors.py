@@ -23,6 +23,7 @@ class Fault:
     path: str = ""  # the field of the spec, with dots
     values: Mapping[str, Any] = field(default_factory=dict)  # what the message names, as plain data
     place: str = ""  # the file, with its line, the flag, or the host
+    within: str = ""  # the file that the field names, with its line, where the fault is in that
     idle: bool = False
 
     def __hash__(self) -> int:
@@ -33,7 +34,7 @@ class Fault:
         """The place, the field, what is wrong, and what to do about it."""
         text, mend = self.text, self.mend
         said = f"{text} {mend[:1].upper()}{mend[1:]}" if text.endswith("?") else "; ".join(filter(None, (text, mend)))
-        whole = ": ".join(filter(None, (self.place, self.path, said)))
+        whole = ": ".join(filter(None, (self.place, self.path, self.within, said)))
         return shown(whole, LONGEST)
 
     @property
@@ -52,13 +53,13 @@ class Fault:
 
     def row(self) -> dict[str, Any]:
         """The same as plain data, for `--json`."""
-        said = {"code": self.code, "place": self.place, "path": self.path, "values": dict(self.values)}
-        return {**said, "message": self.text, "mend": self.mend}
+        where = {"place": self.place, "path": self.path, "within": self.within}
+        return {"code": self.code, **where, "values": dict(self.values), "message": self.text, "mend": self.mend}
 
 
 def fault(code: str, path: str = "", /, *, at: object = "", idle: bool = False, **values: Any) -> Fault:
     """A fault of a code, with the values of its message; `at` is its place."""
-    return Fault(code, path, values, str(at), idle)
+    return Fault(code, path, values, str(at), idle=idle)
 
 
 Store = Literal["study", "checkpoint", "mlflow"]

@@ -55,7 +55,7 @@ def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(
     refused = lab.hosts[0].run(*command, cwd=tmp_path)
     assert refused.returncode == 2, refused.stdout
     for host in lab.hosts:
-        assert f"resources.gpus_per_trial: {host.address} ({host.name}): PyTorch can use 0 of 2 GPUs" in refused.stdout
+        assert f"{host.address} ({host.name}): resources.gpus_per_trial: PyTorch can use 0 of 2 GPUs" in refused.stdout
     assert not (tmp_path / "home").exists()
 
     ran = lab.hosts[0].run(*command, "--set", "resources.gpus_per_trial=auto", cwd=tmp_path)

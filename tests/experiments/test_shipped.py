@@ -151,7 +151,7 @@ def test_data_that_their_user_changed_are_refused_as_ever(todays, home, sweep, w
         data.write_bytes(data.read_bytes() + b"2010,1.5\n")
     answer = sweep("run", path)
     assert answer.code == 2
-    assert "the data: " in answer.err
+    assert "the bytes of the file" in answer.err
     assert facts(home, "sunspots-2") is None
 
 

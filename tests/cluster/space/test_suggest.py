@@ -95,7 +95,7 @@ def test_a_right_space_has_no_faults():
         ),
         (
             {"training.seed": {"type": "int", "low": 0, "high": 10**400}},
-            ("search.space.training.seed.high", "number-too-large", {}),
+            ("search.space.training.seed.high", "bound-too-large", {}),
         ),
         (
             {"model.cell": {"type": "categorical", "choices": ["gru", "gru"]}},

@@ -77,7 +77,7 @@ def test_files_that_can_not_be_read(write, unread, tmp_path):
     assert unread("manua.yaml") == [("manua.yaml", "no-such-spec", {"near": "mauna.yaml"})]
     assert unread("b/c.yaml") == [("b/c.yaml", "no-such-spec", {})]
     assert unread(tmp_path) == [(str(tmp_path), "spec-is-a-folder", {})]
-    assert unread("/dev/null") == [("/dev/null", "not-a-file", {})]
+    assert unread("/dev/null") == [("/dev/null", "spec-not-a-file", {})]
     assert unread("a\0b")[0][0] == "a\0b"
     (tmp_path / "loop.yaml").symlink_to("loop.yaml")
     assert unread("loop.yaml")[0][0] == "loop.yaml"

@@ -22,7 +22,7 @@ import pytest
         ("a: " + "9" * 31 + "\n", ("1: a", "number-of-many-digits", {"most": 30})),
         ("a: " + "[" * 25 + "]" * 25 + "\n", ("1: a.0", "nested-too-deep", {"most": 20})),
         ("a: " + "[" * 100_000, ("1: a.0", "nested-too-deep", {"most": 20})),
-        ("a: [" + "1," * 20_001 + "]", ("1: a.19998", "too-many-values", {"most": 20000})),
+        ("a: [" + "1," * 20_001 + "]", ("1: a.19998", "spec-of-many-values", {"most": 20000})),
         ("a:\n\tb: 1\n", ("2", "yaml-tab", {"column": 1})),
         ("a: {b: ${X}}\n", ("1", "yaml-bracket-not-closed", {"column": 9})),
         ("a: 'open\n", ("2", "yaml-quote-not-closed", {"column": 1})),

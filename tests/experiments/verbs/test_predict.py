@@ -48,7 +48,8 @@ def test_into_a_file(there, sweep, tmp_path):
     assert (tmp_path / "a.csv").read_text() == sweep("predict", "tiny", "--trial", 0).out
     again = ["predict", "tiny", "--output", tmp_path / "a.csv", "--json"]
     refused = sweep(*again)
-    assert (refused.code, refused.out) == (2, "")
+    [wrong] = json.loads(refused.out)["errors"]
+    assert (refused.code, wrong["code"]) == (2, "output-exists")
     assert refused.err.startswith(f"--output {tmp_path}/a.csv: ")
     assert "--force" in refused.err
     document = json.loads(sweep(*again, "--force").out)
@@ -177,7 +178,7 @@ def test_a_text_is_gone_on_with(writer, sweep, tmp_path):
     into = sweep(*words, "--steps", 30, "--output", tmp_path / "b.txt")
     assert into.out == f"{tmp_path}/b.txt: 30 symbols at temperature 0.8, seed 1 by trial 0 of tiny\n"
     assert (tmp_path / "b.txt").read_text() == plain.out[:30] + "\n"
-    assert "did you mean a.txt?" in sweep(*words[:3], tmp_path / "c.txt").err
+    assert "did you mean b.txt?" in sweep(*words[:3], tmp_path / "c.txt").err
     refused = sweep(*words, "--temperature", "nan")
     assert refused.code == 2
     assert [part for part in ("--temperature: ", "nan", "0 to 100") if part not in refused.err] == []
