@@ -198,7 +198,7 @@ def loads(data: bytes) -> Checkpoint:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         check_form("", content["format"], FORMAT)
         history = tuple(Epoch(**row) for row in content["history"])
-        content = {"window": 1} | content
+        content = {"window": 1} | content  # earlier forms knew none
         fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}
         return Checkpoint(
             config=TrialConfig.model_validate(content["config"]),

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments import new_spec, own_code
-from experiments.operations.renaming import renamed
 from experiments.spec import loader as spec_file
-from lstm.config.code import execute, file_of, is_reference, place_of, read
+from lstm.config.code import execute, file_of, is_reference, place_of, raised, read
 from lstm.data.profile.files import GivenFile
 from lstm.records.errors import BadInput, nearest, refused
 from lstm.tasks import registry as tasks
@@ -134,8 +133,7 @@ def _placed(task: str) -> Iterator[None]:
     except Exception as error:
         if not is_reference(task):
             raise
-        place, kind = place_of(error) or task, type(error).__name__
-        raise refused("code-raises", at=place, kind=kind, why=str(error)) from error
+        raise raised(error, place_of(error) or task) from error
 
 
 def _shown(files: Sequence[GivenFile]) -> str:
@@ -183,7 +181,8 @@ def _checked(
             spec = spec_file.load(trial, execute=lambda document: own_code.executed(document, target.parent))
         except BadInput as error:  # by a name in the data that no spec may have
             where = f"{_shown(files)}: the spec for it, line "
-            raise BadInput(*(renamed(each, f"{trial}:", where) for each in error.faults)) from None
+            told = (each.changed(lambda text: text.replace(f"{trial}:", where)) for each in error.faults)
+            raise BadInput(*told) from None
     experiment = spec.experiment
     loaded = tasks.load(experiment.widest, experiment.location.within(target.parent), experiment.reach)
     # Windows whose targets were all filled in are counted, too: they are there, though nothing is learned from them.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup, own_code
-from experiments.operations.renaming import renamed
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import BadInput, refused
@@ -131,4 +130,5 @@ def as_file(data: Any, time: str) -> Iterator[str]:
         try:
             yield path
         except BadInput as error:
-            raise BadInput(*(renamed(each, path, "data") for each in error.faults)) from error
+            told = (each.changed(lambda text: text.replace(path, "data")) for each in error.faults)
+            raise BadInput(*told) from error

@@ -21,7 +21,7 @@ def refusal(path: str, wrong: Iterable[Wrong]) -> BadInput:
         replace(
             each,
             place=f"{path}:{place}" if isinstance(place, int) else place,
-            path=dotted(at),
+            path=each.path or dotted(at),
             within=each.within or each.place,
         )
         for place, at, each in ordered[:MAX_MESSAGES]

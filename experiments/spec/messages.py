@@ -92,9 +92,10 @@ def _told(found: list[ErrorDetails], at: Address, document: Document) -> Told:
         return "wrong-type", {"came": came, "wanted": _wanted(node), "near": near, "hint": _hint(filled, node)}
     if allowed:
         return "not-one-of", {"came": came, "allowed": allowed, "near": nearest(str(filled), allowed)}
-    if error["type"] == "string_pattern_mismatch":
-        return "wrong-form", {"came": came, "about": node.get("description")}
-    return "out-of-bounds", {"came": came, "bounds": _bounds(node) or error["msg"]}
+    is_pattern, bounds = error["type"] == "string_pattern_mismatch", _bounds(node)
+    if bounds and not is_pattern:
+        return "out-of-bounds", {"came": came, "bounds": bounds}
+    return "wrong-form", {"came": came, "about": node.get("description") if is_pattern else error["msg"]}
 
 
 def _came(at: Address, document: Document) -> str:
@@ -168,7 +169,7 @@ def _bounds(node: Mapping[str, Any]) -> str:
         "maxLength": "at most {} characters long",
         "minItems": "at least {} long",
         "maxItems": "at most {} long",
-        "minProperties": "with at least {} entries",
+        "minProperties": "at least {} entries long",
     }
     node = next((m for m in node.get("anyOf", ()) if m.get("type") != "null"), node)
     told = [text.format(node[key]) for key, text in words.items() if key in node]

@@ -6,7 +6,7 @@ All that is refused is told at once, each with its line. Nothing of the environm
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,7 @@ class Document:
 
     def hidden(self, each: Fault) -> Fault:
         """A fault with ${NAME} in place of every value of the environment."""
-        values = {name: self._hidden(value) for name, value in each.values.items()}
-        return replace(each, values=values, place=self.hide(each.place), within=self.hide(each.within))
-
-    def _hidden(self, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [self._hidden(each) for each in value]
-        text = self.hide(str(value))
-        return value if value is None or text == str(value) else text
+        return each.changed(self.hide)
 
     def _place(self, path: str | Address) -> Place:
         address = self.address(path)
@@ -136,7 +129,7 @@ def _text(path: Path) -> str:
             raise refused("spec-is-a-folder", at=path)
         if not path.exists():
             there = (p.name for p in path.parent.glob("*.y*ml"))
-            raise refused("no-such-spec", at=path, near=nearest(path.name, there, path.with_name))
+            raise refused("no-such-file", at=path, near=nearest(path.name, there, path.with_name))
         if not path.is_file():
             raise refused("spec-not-a-file", at=path)
         if (size := path.stat().st_size) > MAX_BYTES:

@@ -136,9 +136,9 @@ def _not_utf8(path: Path) -> BadInput:
             try:
                 line.decode()
             except UnicodeDecodeError as error:
-                return refused("byte-not-utf-8", at=f"{path}:{number}", byte=before + error.start + 1)
+                return refused("byte-not-utf8", at=f"{path}:{number}", byte=before + error.start + 1)
             before += len(line)
-    return refused("not-utf-8", at=path)
+    return refused("not-utf8", at=path)
 
 
 def _numbered(path: Path, unit: Unit) -> tuple[np.ndarray, list[str]]:

@@ -3,7 +3,7 @@
 from lstm.messages.entry import Entry
 
 FIELDS: dict[str, Entry] = {
-    "and-more": Entry("… and {count:,} more faults", "fix the faults above first", {"count": 7}),
+    "and-more": Entry("has {count:,} more faults", "fix the faults above first", {"count": 7}),
     "field-missing": Entry(
         "is missing",
         "add it{allowed:?: one of *}{about:?: *}",
@@ -31,7 +31,7 @@ FIELDS: dict[str, Entry] = {
         "use one of {allowed}",
         {"came": '"lstn"', "near": "lstm", "allowed": ["lstm", "gru", "rnn"]},
     ),
-    "out-of-bounds": Entry("is {came}", "use a value that is {bounds}", {"came": "-1", "bounds": "at least 1"}),
+    "out-of-bounds": Entry("is {came}", "make it {bounds}", {"came": "-1", "bounds": "at least 1"}),
     "unknown-field": Entry(
         "is no field of this section{near:?, did you mean *?}",
         "rename it, or leave it out{allowed:?; the section has *}",
@@ -184,7 +184,6 @@ _YAML = {
     "yaml-tag": Entry("has the tag {tag}, and a spec has no tags", "leave the tag out", {"tag": "!!str"}),
 }
 _SPEC_FILE = {
-    "no-such-spec": Entry("does not exist{near:?, did you mean *?}", "give an existing file", {"near": "co2.yaml"}),
     "spec-not-a-file": Entry("is not a regular file", "give a file that can be read twice"),
     "spec-empty": Entry("is empty", "write a spec, as in `sweep new data.csv`"),
     "spec-is-a-folder": Entry("is a folder", "give the spec's file"),

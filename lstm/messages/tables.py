@@ -3,11 +3,11 @@
 from lstm.messages.entry import Entry
 
 FILES = {
-    "no-such-file": Entry("does not exist", "check the path{near:?, did you mean *?}", {"near": "load.csv"}),
+    "no-such-file": Entry("does not exist{near:?, did you mean *?}", "check the path", {"near": "load.csv"}),
     "not-a-file": Entry("is not a file", "give the path of {wanted}", {"wanted": "a CSV or Parquet file"}),
-    "name-not-utf-8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
+    "name-not-utf8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
     "no-permission-to-read": Entry("can't be read: permission denied", "change the permissions of the file"),
-    "not-utf-8": Entry("is not UTF-8", "save the file as UTF-8"),
+    "not-utf8": Entry("is not UTF-8", "save the file as UTF-8"),
     "table-unreadable": Entry(
         "can't be read as {kind}: {why}",
         "check that the file is whole and is {kind}, or save it again",
@@ -343,7 +343,7 @@ TABLES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SEQUENCES, **SERIES, 
 TEXTS: dict[str, Entry] = {
     "empty-text": Entry("is empty", "give a text"),
     "nul-bytes-in-text": Entry("has NUL bytes, so it is not a text file", "give a text in UTF-8"),
-    "byte-not-utf-8": Entry("is not UTF-8 at byte {byte:,} of the file", "save the file as UTF-8", {"byte": 70_001}),
+    "byte-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the file", "save the file as UTF-8", {"byte": 70_001}),
     "text-too-large": Entry(
         "has {size:,} bytes, but at most {limit:,} are read",
         "give a part of the text",

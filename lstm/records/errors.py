@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 from lstm.messages.catalog import CATALOG
 from lstm.messages.entry import Entry, render, shown
 
-LONGEST = 2000  # characters of a message
+LONGEST, LONGEST_PATH = 2000, 200  # characters of a message, and of the field in it
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Fault:
         """The place, the field, what is wrong, and what to do about it."""
         text, mend = self.text, self.mend
         said = f"{text} {mend[:1].upper()}{mend[1:]}" if text.endswith("?") else "; ".join(filter(None, (text, mend)))
-        whole = ": ".join(filter(None, (self.place, self.path, self.within, said)))
+        whole = ": ".join(filter(None, (self.place, shown(self.path, LONGEST_PATH), self.within, said)))
         return shown(whole, LONGEST)
 
     @property
@@ -50,6 +50,18 @@ class Fault:
     @property
     def _entry(self) -> Entry:
         return CATALOG[self.code]
+
+    def changed(self, change: Callable[[str], str]) -> "Fault":
+        """The same with a change made to each text in it; a number stays one unless the change finds its digits."""
+
+        def of(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return [of(each) for each in value]
+            text = change(str(value))
+            return value if value is None or text == str(value) else text
+
+        values = {name: of(value) for name, value in self.values.items()}
+        return replace(self, values=values, place=change(self.place), within=change(self.within))
 
     def row(self) -> dict[str, Any]:
         """The same as plain data, for `--json`."""

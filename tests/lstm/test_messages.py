@@ -91,3 +91,20 @@ def test_the_page_of_errors_is_the_catalogs():
 def test_a_text_is_outlined_for_the_page():
     found = outline("has {count:,} rows{near:?, did you mean *?} {{a}}")
     assert found == "has `count` rows[, did you mean `near`?] {a}"
+
+
+def test_a_change_is_made_to_each_text_of_a_fault_and_to_numbers_that_it_finds():
+    wrong = fault(
+        "column-not-in-file", at="/tmp/x/data.csv", column="/tmp/x", columns=["a", "/tmp/x"], near=None, further=3
+    )
+    changed = wrong.changed(lambda text: text.replace("/tmp/x", "here").replace("None", "some"))
+    assert changed.place == "here/data.csv"
+    assert changed.values == {"column": "here", "columns": ["a", "here"], "near": None, "further": 3}
+    assert wrong.changed(lambda text: text.replace("3", "${N}")).values["further"] == "${N}"
+
+
+def test_a_long_field_is_cut_in_the_message_and_whole_in_the_data():
+    wrong = fault("no-search", "x" * 5000, at="a.yaml:1")
+    assert len(str(wrong)) < 500
+    assert str(wrong).endswith(wrong.mend)
+    assert wrong.row()["path"] == "x" * 5000

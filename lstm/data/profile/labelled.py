@@ -10,7 +10,7 @@ from lstm.data.profile import roles, sequences
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.sequences import Grouping
 from lstm.data.tables import reader
-from lstm.messages.entry import quoted
+from lstm.messages.entry import quoted, shown
 from lstm.records.errors import refused
 
 STEPS = (*roles.TIMES, "step", "frame", "row", "position", "seconds", "elapsed", "tick", "index", "timestep")
@@ -63,7 +63,7 @@ def profile(file: GivenFile) -> Labelled:
         else:
             able.append(column.name)
     if not able:
-        reasons = [f"{reader.shown(name)}: {reason}" for name, reason in [*left_out.items()][:MOST_TOLD]]
+        reasons = [f"{shown(name)}: {reason}" for name, reason in [*left_out.items()][:MOST_TOLD]]
         raise refused("no-column-to-classify-by", at=file.path, id=way.id, left_out=reasons)
     labels = raw.column(way.labels[0]).take(pa.array(sequences.firsts(codes))).cast(pa.string())
     names, counts = np.unique(labels.to_pandas().to_numpy(dtype=str), return_counts=True)
@@ -89,7 +89,7 @@ def _only(file: GivenFile) -> Grouping:
     raise refused(
         "several-ids-or-labels",
         at=file.path,
-        ways=[[reader.shown(way.id), reader.shown(label)] for way in ways for label in way.labels],
+        ways=[[shown(way.id), shown(label)] for way in ways for label in way.labels],
         file=file.path.name,
         id=first.id,
         time=time,

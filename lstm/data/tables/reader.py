@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from lstm.messages.entry import LONGEST_SHOWN
-from lstm.messages.entry import quoted as quoted  # noqa: PLC0414 # for drafts
+from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, fault, nearest, refused
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
@@ -48,7 +47,7 @@ def header(path: Path) -> list[str]:
     except PermissionError:
         raise refused("no-permission-to-read", at=path) from None
     except UnicodeDecodeError:
-        raise refused("not-utf-8", at=f"{path}:1") from None
+        raise refused("not-utf8", at=f"{path}:1") from None
     except csv.Error as error:
         if "\r" in text.rstrip("\r\n"):
             raise refused("old-line-ends", at=f"{path}:1", why=first_line(error)) from None
@@ -153,7 +152,7 @@ def check(path: Path, wanted: str) -> None:
         BadInput: there is none; with the nearest name.
     """
     if any("\ud800" <= c <= "\udfff" for c in str(path.absolute())):
-        raise refused("name-not-utf-8", at=shown(str(path), 300))
+        raise refused("name-not-utf8", at=shown(str(path), 300))
     if not path.exists():
         raise refused("no-such-file", at=shown(str(path), 300), near=nearest(path.name, _siblings(path), shown))
     if not path.is_file():
@@ -169,11 +168,6 @@ def delimiter(header: str) -> str:
     """What separates the fields of a CSV, by its first line."""
     text = re.sub(r'"[^"]*"', "", header)
     return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
-
-
-def shown(text: str, length: int = LONGEST_SHOWN) -> str:
-    """The same as `quoted`, without quotes."""
-    return quoted(text, length)[1:-1]
 
 
 def listed(names: Sequence[str]) -> dict[str, Any]:

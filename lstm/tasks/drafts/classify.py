@@ -10,7 +10,7 @@ from lstm.data import classify as classify_data
 from lstm.data.profile import labelled
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.labelled import Labelled
-from lstm.data.tables import reader
+from lstm.messages.entry import quoted, shown
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts.draft import (
     Draft,
@@ -84,8 +84,8 @@ def recognise(files: Sequence[GivenFile]) -> Recognition:
     if not (ways := files[0].groupings):
         return Recognition(False, NEEDS)
     first = ways[0]
-    labels = " or ".join(map(reader.quoted, first.labels))
-    told = f"{first.count:,} sequences, told apart by {reader.quoted(first.id)}, each with one label in {labels}"
+    labels = " or ".join(map(quoted, first.labels))
+    told = f"{first.count:,} sequences, told apart by {quoted(first.id)}, each with one label in {labels}"
     return Recognition(True, told)
 
 
@@ -126,7 +126,7 @@ def _data(found: Labelled) -> Iterator[Line | Remark]:
     else:
         yield Remark("time: COLUMN", found.time_why)
     yield Line("columns", [*found.columns], "what the network sees of a step")
-    yield from left_out(found.left_out, reader.shown)
+    yield from left_out(found.left_out, shown)
     yield from (Remark(note) for note in found.file.notes)
     yield Line("label", found.label, f"one in all rows of a sequence: {_classes(found)}")
     why = "shares of each class's sequences, by lot from the seed"
@@ -158,7 +158,7 @@ def _missing(found: Labelled) -> tuple[str, str]:
 
 def _classes(found: Labelled) -> str:
     ranked = sorted(found.classes.items(), key=lambda each: -each[1])
-    told = ", ".join(f"{reader.shown(name, 20)} {count:,}" for name, count in ranked[:5])
+    told = ", ".join(f"{shown(name, 20)} {count:,}" for name, count in ranked[:5])
     return f"{len(ranked):,} classes ({told}{', …' if len(ranked) > 5 else ''})"
 
 

@@ -11,7 +11,8 @@ from lstm.data.profile import roles
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.profile import Profile, profile
 from lstm.data.profile.seasons import Season
-from lstm.data.tables import reader, regular
+from lstm.data.tables import regular
+from lstm.messages.entry import quoted
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts.draft import (
     Draft,
@@ -90,10 +91,10 @@ def recognise(files: Sequence[GivenFile]) -> Recognition:
         return Recognition(False, f"{NEEDS}: {roles.no_number(file.path, file.raw, [], {})}")
     dated = next((c.name for c in file.columns if c.kind == "time"), None)
     if not (ways := file.groupings):
-        return Recognition(True, f"a table with times in {reader.quoted(dated)}" if dated else "a table of numbers")
-    apart = f"{ways[0].count:,} sequences, told apart by {reader.quoted(ways[0].id)}"
+        return Recognition(True, f"a table with times in {quoted(dated)}" if dated else "a table of numbers")
+    apart = f"{ways[0].count:,} sequences, told apart by {quoted(ways[0].id)}"
     if time := next(iter(ways[0].times), None) or roles.counts_through(file.raw, file.columns):
-        return Recognition(True, f"its rows have times in {reader.quoted(time)}; but they may be {apart}")
+        return Recognition(True, f"its rows have times in {quoted(time)}; but they may be {apart}")
     return Recognition(False, f"needs one series in the order of its rows or times; the rows are {apart}")
 
 

@@ -260,7 +260,7 @@ def test_a_wrong_spec_is_refused_with_one_message(refused, old, new, told):
 
 
 def test_an_empty_mapping_is_refused(refused, right):
-    few = {"came": "an empty mapping", "bounds": "with at least 1 entry"}
+    few = {"came": "an empty mapping", "bounds": "at least 1 entry long"}
     assert refused(right.space, "    {}\n") == [("20: search.space", "out-of-bounds", few)]
 
 

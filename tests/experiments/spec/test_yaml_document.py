@@ -74,8 +74,8 @@ def test_a_file_that_is_no_mapping_of_text_is_refused(write, unread, text, told)
 
 def test_files_that_can_not_be_read(write, unread, tmp_path):
     write("name: x", "mauna.yaml")
-    assert unread("manua.yaml") == [("manua.yaml", "no-such-spec", {"near": "mauna.yaml"})]
-    assert unread("b/c.yaml") == [("b/c.yaml", "no-such-spec", {})]
+    assert unread("manua.yaml") == [("manua.yaml", "no-such-file", {"near": "mauna.yaml"})]
+    assert unread("b/c.yaml") == [("b/c.yaml", "no-such-file", {})]
     assert unread(tmp_path) == [(str(tmp_path), "spec-is-a-folder", {})]
     assert unread("/dev/null") == [("/dev/null", "spec-not-a-file", {})]
     assert unread("a\0b")[0][0] == "a\0b"

@@ -61,7 +61,7 @@ def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path):
     [
         ("a.csv", b"", ":1", "empty-table", {}),
         ("a.csv", b"\n\n", ":1", "empty-table", {}),
-        ("a.csv", b"\x89PNG\r\n\x1a\n\xff\xfe" * 20, ":1", "not-utf-8", {}),
+        ("a.csv", b"\x89PNG\r\n\x1a\n\xff\xfe" * 20, ":1", "not-utf8", {}),
         ("a.csv", b"a,b\0\n1,2\n", ":1", "nul-bytes-in-table", {}),
         ("a.csv", b"a,b\n1,2\n1,2,3\n", ":3", "too-many-or-few-fields", {"found": 3, "wanted": 2}),
         ("a.csv", b",\n1,2\n", ":1", "no-column-with-own-name", {}),

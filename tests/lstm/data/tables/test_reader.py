@@ -141,10 +141,10 @@ JAN = "2016-01-01,1\n2016-01-02,2\n"
         ("t,y\n" + JAN + "2016-01-03,inf\n", "a.csv:4", "number-too-large", {"column": "y", "value": "inf"}),
         ("t,y\n" + JAN + "2016-01-03,-1e308\n", "a.csv:4", "number-too-large", {"column": "y", "value": "-1e+308"}),
         ("t,y\n" + JAN + "2016-01-03,1e999\n", "a.csv:4", "number-too-large", {"column": "y", "value": "inf"}),
-        (b"t,y\xe9\n" + JAN.encode(), "a.csv:1", "not-utf-8", {}),
-        (daily().encode("utf-16"), "a.csv:1", "not-utf-8", {}),
+        (b"t,y\xe9\n" + JAN.encode(), "a.csv:1", "not-utf8", {}),
+        (daily().encode("utf-16"), "a.csv:1", "not-utf8", {}),
         (daily().encode("utf-16-le"), "a.csv:1", "nul-bytes-in-table", {}),
-        (gzip.compress(daily().encode(), mtime=0), "a.csv:1", "not-utf-8", {}),
+        (gzip.compress(daily().encode(), mtime=0), "a.csv:1", "not-utf8", {}),
         ('t,y\n"2016-01-01,1\n2016-01-02,2\n', "a.csv:2", "too-many-or-few-fields", {"found": 1, "wanted": 2}),
         (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv", "line-too-long", {}),
     ],
@@ -325,5 +325,5 @@ def test_a_name_that_is_no_text_is_refused(tmp_path, name):
     place.write_text(daily())
     with pytest.raises(BadInput) as refused:
         reader.header(place)
-    assert refused.value.faults[0].code == "name-not-utf-8"
+    assert refused.value.faults[0].code == "name-not-utf8"
     assert str(refused.value).isascii()

@@ -85,5 +85,5 @@ def test_a_text_that_is_not_utf8_far_down_is_told_with_its_line(tmp_path):
     with pytest.raises(BadInput) as error:
         language_model.draft(file)
     [wrong] = error.value.faults
-    assert (wrong.code, wrong.values) == ("byte-not-utf-8", {"byte": 70_001})
+    assert (wrong.code, wrong.values) == ("byte-not-utf8", {"byte": 70_001})
     assert wrong.place == f"{path}:{SHAKESPEARE[:70_000].count(chr(10)) + 1}"
