@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lstm.messages import cluster, findings, search, spec, stores, tables, tasks, verbs
+from lstm.messages import cluster, findings, notes, search, spec, stores, tables, tasks, verbs
 from lstm.messages.entry import Entry
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
@@ -21,4 +21,14 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Verbs and flags": verbs.VERBS,
     "What `sweep verify` finds": findings.ENTRIES,
 }
-CATALOG: Mapping[str, Entry] = {code: entry for entries in SUBJECTS.values() for code, entry in entries.items()}
+NOTES: Mapping[str, Mapping[str, Entry]] = {
+    "About the data": notes.DATA,
+    "About the spec": notes.SPEC,
+    "About a run": notes.RUN,
+    "About what was kept": notes.KEPT,
+    "While a sweep runs": notes.SWEEP,
+    "While MLflow is away": notes.TRACKING,
+}
+CATALOG: Mapping[str, Entry] = {
+    code: entry for entries in (*SUBJECTS.values(), *NOTES.values()) for code, entry in entries.items()
+}

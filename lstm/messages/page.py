@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from lstm.messages.catalog import SUBJECTS
+from lstm.messages.catalog import NOTES, SUBJECTS
 from lstm.messages.entry import Entry, render
 
 PATH = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -36,7 +36,7 @@ def page() -> str:
 
 
 def _subjects() -> Iterator[str]:
-    for title, entries in SUBJECTS.items():
+    for title, entries in (*SUBJECTS.items(), *((f"Notes: {title}", entries) for title, entries in NOTES.items())):
         if entries:
             yield f"## {title}\n"
             yield from (_entry(code, entries[code]) for code in sorted(entries))
@@ -44,9 +44,11 @@ def _subjects() -> Iterator[str]:
 
 def _entry(code: str, entry: Entry) -> str:
     said = f"… {outline(entry.text)}"
-    lines = [f"### `{code}`\n", f"**What it means:** {said}\n", f"**What to do:** {outline(entry.mend)}\n"]
+    lines = [f"### `{code}`\n", f"**What it means:** {said}\n"]
+    lines += [f"**What to do:** {outline(entry.mend)}\n"] if entry.mend else []
     if entry.example:
-        lines.append(f"Example: … {render(entry.text, entry.example)}; {render(entry.mend, entry.example)}\n")
+        shown = "; ".join(filter(None, (render(entry.text, entry.example), render(entry.mend, entry.example))))
+        lines.append(f"Example: … {shown}\n")
     return "\n".join(map(_wrapped, lines))
 
 

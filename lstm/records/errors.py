@@ -2,71 +2,23 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
 
-from lstm.messages.catalog import CATALOG
-from lstm.messages.entry import Entry, render, shown
-
-LONGEST, LONGEST_PATH = 2000, 200  # characters of a message, and of the field in it
+from lstm.messages.message import Message
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Something that is wrong with an input, as data; `str()` of it is the message.
+class Fault(Message):
+    """Something that is wrong with an input.
 
-    An idle one is an option that would merely do nothing, with which a sweep may have begun: that one goes on, with a
-    note.
+    An idle fault is an option that would merely do nothing. A sweep that began with such an option goes on, and the
+    fault is shown as a note.
     """
 
-    code: str  # of the catalog in `lstm.messages`
-    path: str = ""  # the field of the spec, with dots
-    values: Mapping[str, Any] = field(default_factory=dict)  # what the message names, as plain data
-    place: str = ""  # the file, with its line, the flag, or the host
-    within: str = ""  # the file that the field names, with its line, where the fault is in that
     idle: bool = False
 
-    def __hash__(self) -> int:
-        """By the message."""
-        return hash((self.code, str(self)))
-
-    def __str__(self) -> str:
-        """The place, the field, what is wrong, and what to do about it."""
-        text, mend = self.text, self.mend
-        said = f"{text} {mend[:1].upper()}{mend[1:]}" if text.endswith("?") else "; ".join(filter(None, (text, mend)))
-        whole = ": ".join(filter(None, (self.place, shown(self.path, LONGEST_PATH), self.within, said)))
-        return shown(whole, LONGEST)
-
-    @property
-    def text(self) -> str:
-        """What is wrong, in a sentence without its place."""
-        return render(self._entry.text, self.values)
-
-    @property
-    def mend(self) -> str:
-        """What to do about it."""
-        return render(self._entry.mend, self.values)
-
-    @property
-    def _entry(self) -> Entry:
-        return CATALOG[self.code]
-
-    def changed(self, change: Callable[[str], str]) -> "Fault":
-        """The same with a change made to each text in it; a number stays one unless the change finds its digits."""
-
-        def of(value: Any) -> Any:
-            if isinstance(value, list | tuple):
-                return [of(each) for each in value]
-            text = change(str(value))
-            return value if value is None or text == str(value) else text
-
-        values = {name: of(value) for name, value in self.values.items()}
-        return replace(self, values=values, place=change(self.place), within=change(self.within))
-
-    def row(self) -> dict[str, Any]:
-        """The same as plain data, for `--json`."""
-        where = {"place": self.place, "path": self.path, "within": self.within}
-        return {"code": self.code, **where, "values": dict(self.values), "message": self.text, "mend": self.mend}
+    __hash__ = Message.__hash__
 
 
 def fault(code: str, path: str = "", /, *, at: object = "", idle: bool = False, **values: Any) -> Fault:

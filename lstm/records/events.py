@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lstm.messages.message import Message
 from lstm.records.epoch import Epoch
 from lstm.records.goodput import Goodput
 from lstm.records.objective import Direction, Scalar
@@ -97,9 +98,14 @@ class SweepEnded:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence for the user, for the screen and the log."""
+    """A message for the user, for the screen and the log."""
 
-    text: str
+    message: Message
+
+    @property
+    def text(self) -> str:
+        """The message in a sentence, with its place."""
+        return str(self.message)
 
 
 Event = SweepStarted | TrialStarted | EpochEnded | TrialEnded | TrialProbed | TrialLost | SweepEnded | Notice
