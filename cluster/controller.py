@@ -25,6 +25,7 @@ from cluster.trials.attempt import Attempt
 from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.endings import Endings
 from cluster.trials.queue import TrialQueue
+from lstm.messages.message import note
 from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, Notice, Record, TrialLost, TrialStarted, now_ms
 from lstm.records.goodput import BESIDE, NOTHING
@@ -253,7 +254,7 @@ class TrialController:
             )
         )
         for text in started.broken:
-            self._record(Notice(f"trial {live.number}: {text}; an earlier state is used"))
+            self._record(Notice(note("earlier-checkpoint-used", at=f"trial {live.number}", why=text)))
 
     def let_go(self) -> None:
         """Kills the actors of trials that have not ended: what they have not written is trained again.
@@ -325,7 +326,7 @@ class TrialController:
             self._end_for_good(live, "FAIL", f"{reason} ({raised} times)")
             return
         if times == 1:
-            self._record(Notice(f"trial {live.number}: no worker came to life for it, it is tried again: {why}"))
+            self._record(Notice(note("trial-without-worker", at=f"trial {live.number}", why=why)))
         if times >= UNBORN and not any(other.born and not other.ended for other in self._live.values()):
             self.stop.now(f"no worker comes to life: {why}", 1)
         self._queue.again(live.number, min(2.0 ** (times - 1), 30.0))
@@ -343,7 +344,7 @@ class TrialController:
             self._stuck_since = now
         if not live.waits:
             live.waits = True
-            self._record(Notice(f"trial {live.number} waits: {text}"))
+            self._record(Notice(note("trial-waits-for-storage", at=f"trial {live.number}", why=text)))
         if now - self._stuck_since > OUTAGE_S:
             self.stop.now(f"no trial could go on for {OUTAGE_S / 60:.0f} minutes: {text}", 1)
 
@@ -392,7 +393,7 @@ class TrialController:
             trial, epochs, known = self._saved.catch_up(number, address)
         except OSError as error:
             is_read = False
-            self._record(Notice(f"{address}: can't be read or written: {error}"))
+            self._record(Notice(note("checkpoint-unreachable", at=address, why=str(error))))
             trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
             self._record(trial.starting(address, now_ms()))
         closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)

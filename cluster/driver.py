@@ -12,13 +12,14 @@ from cluster.executors.executor import Executor, Workplace
 from cluster.interrupts import Stop, deadline
 from cluster.opening import open_study
 from cluster.order import Memory, Order, Outcome
-from cluster.study.lease import HeldError, Lease, driver
+from cluster.study.lease import Lease, driver, held_by
 from cluster.study.retry import Patience, Unreachable
 from cluster.study.stored import AWAY, trouble, unanswered
 from cluster.study.study import Study
 from lstm import ownership
 from lstm.config.code import imports
 from lstm.data.dataset import Dataset
+from lstm.messages.message import Message, note
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -61,13 +62,13 @@ def run(
     stop = stop or Stop()
     lost = partial(_lost, stop, record)
     if held := driver(order.study_url, order.name):
-        raise HeldError(str(held))
+        raise held_by(order.name, held)
     packages = sorted({name for each in order.code for name in imports(each)})
     place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages)
     with (
         _to_be_left(place) as (workplace, leave),
         Lease(
-            order.study_url, order.name, lost=lambda why: stop.now(why, 1), stop=lambda: stop.now("stopped", 130)
+            order.study_url, order.name, lost=lambda why: stop.now(why.text, 1), stop=lambda: stop.now("stopped", 130)
         ) as lease,
     ):
         if install:
@@ -79,10 +80,10 @@ def run(
         return outcome
 
 
-def _lost(stop: Stop, record: Record, why: str) -> int:
+def _lost(stop: Stop, record: Record, why: Message) -> int:
     """Ends the sweep whose place is gone; the exit code."""
-    stop.now(why, 1)
-    record(Notice(f"{why}; the sweep ends. With a cluster that lives the same command goes on"))
+    stop.now(why.text, 1)
+    record(Notice(why))
     return stop.code
 
 
@@ -98,8 +99,8 @@ def _run_opened(
     leave: Callable[[], None],
 ) -> Outcome:
     """Drives a sweep whose study is open, leaves the place of its trials, and tells how it ended."""
-    for text in workplace.warnings:
-        record(Notice(text))
+    for message in workplace.warnings:
+        record(Notice(message))
     record(_started(order, study, series))
     replayed = threading.Event()
     before: Sweep | None = None
@@ -238,7 +239,7 @@ def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: thre
         done.set()
     except Exception as error:  # no training waits for it
         LOG.exception("earlier trials could not all be recorded")
-        record(Notice(f"earlier trials could not all be recorded ({type(error).__name__}); the next run tries again"))
+        record(Notice(note("earlier-trials-unrecorded", why=type(error).__name__)))
 
 
 def replay(sweep: Sweep, trial: Trial, ending: TrialEnded, record: Record) -> None:

@@ -19,7 +19,7 @@ from experiments.operations import predicting, summary, training
 from experiments.spec.mapping import Given, literal
 from lstm.records import sweep as records
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput, refused
+from lstm.records.errors import BadInput, Refusal, refused
 from lstm.records.figures import Passage
 from lstm.records.objective import Direction
 
@@ -275,7 +275,6 @@ def run(
         SpecError: something in the input is wrong; nothing was started.
         SweepError: the sweep failed, was stopped by others, or another driver holds it.
     """
-    from cluster.study.lease import HeldError
     from experiments.operations import guest, running
 
     with _raised():
@@ -283,8 +282,6 @@ def run(
         ready = running.prepare(_named(spec), where, address, _overrides(set), in_process=in_process, ours=False)
         try:
             ended = guest.drive(ready)
-        except HeldError as error:
-            raise SweepError(f"{ready.plan.order.name}: is driven by {error}", 3) from error
         except guest.Unended as error:
             raise SweepError(f"{ready.plan.order.name}: {error}") from error
         if ended.code:
@@ -357,7 +354,7 @@ def _raised() -> Iterator[None]:
             yield
         except (SpecError, SweepError):
             raise
-        except BadInput as error:
+        except Refusal as error:
             raise (SpecError(*error.faults) if error.code == 2 else SweepError(str(error), error.code)) from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""

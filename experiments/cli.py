@@ -20,7 +20,7 @@ import click
 import cluster
 from experiments.terminal import streams
 from lstm.patches import switched_off
-from lstm.records.errors import BadInput, Finding, refused
+from lstm.records.errors import Finding, Refusal, refused
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -49,7 +49,7 @@ class Verbs(click.Group):
             os.environ["HOME"] = "/nonexistent"  # as the system's own users have
         try:
             code = super().main(*args, **kwargs) or 0
-        except BadInput as error:
+        except Refusal as error:
             _complain(str(error), error.code)
         except click.exceptions.NoArgsIsHelpError as error:
             _complain(error.format_message(), 2)
@@ -102,7 +102,7 @@ def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
         verb = importlib.import_module(f"experiments.verbs.{module}")
         try:
             code: int | None = verb.main(home=given, **arguments)
-        except BadInput as error:
+        except Refusal as error:
             if arguments.get("as_json"):
                 emit({"errors": [each.row() for each in error.faults]})
             raise

@@ -143,7 +143,13 @@ def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
     study, *before = studies_of(swept.facts)
     tracking, artifacts = TrackingConfig(checkpoints="none"), home.artifacts_of(tracking_uri)
     recorder = Recorder(
-        tracking_uri, artifacts, tracking, swept.name, study=study, notice=say, studies_before=tuple(before)
+        tracking_uri,
+        artifacts,
+        tracking,
+        swept.name,
+        study=study,
+        notice=lambda message: say(str(message)),
+        studies_before=tuple(before),
     )
     recorder.finish(None, {}, None, *in_mlflow(home, swept))
     if recorder.close(DELIVERY_S) or recorder.refused:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cluster.config import ResourcesConfig
 from lstm.data.dataset import Dataset
+from lstm.messages.message import Message
 
 if TYPE_CHECKING:
     from cluster.controller import TrialController
@@ -15,8 +16,8 @@ class Workplace(Protocol):
     """A place that is ready for trials."""
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a person should know of it, a sentence each."""
+    def warnings(self) -> tuple[Message, ...]:
+        """What a person should know of it."""
         ...
 
     @property
@@ -47,7 +48,7 @@ class Executor(Protocol):
     """Runs trials."""
 
     def ready(
-        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[str], int], packages: Sequence[str] = ()
+        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
     ) -> AbstractContextManager[Workplace]:
         """Makes the place ready, for as long as the context lasts.
 

@@ -19,6 +19,7 @@ from cluster.ray_backend.nodes import check_here, fit
 from cluster.worker import TrialWorker
 from lstm import device
 from lstm.data.dataset import Dataset
+from lstm.messages.message import Message, note
 from lstm.records.errors import refused
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ class InProcess:
 
     @contextmanager
     def ready(
-        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[str], int], packages: Sequence[str] = ()
+        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
     ) -> Iterator["Here"]:
         """Checks that this machine has what a trial needs; see `Executor`."""
         gpus = _gpus(resources)
         check_here(checkpoints)
         at_once = resources.max_concurrent
-        note = f"resources.max_concurrent is {at_once}, but in this process one trial runs at a time"
-        yield Here(gpus, () if at_once in ("auto", 1) else (note,))
+        told = note("one-trial-at-a-time", "resources.max_concurrent", at_once=at_once)
+        yield Here(gpus, () if at_once in ("auto", 1) else (told,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Here:
     """This process, ready for trials; see `Workplace`."""
 
     gpus_per_trial: float
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     def slots(self) -> int:
         """One trial."""

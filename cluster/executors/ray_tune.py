@@ -10,6 +10,7 @@ from cluster.ray_backend.connection import join
 from cluster.ray_backend.nodes import Joined, count_slots
 from cluster.study import storage
 from lstm.data.dataset import Dataset
+from lstm.messages.message import Message
 
 if TYPE_CHECKING:
     from cluster.controller import TrialController
@@ -24,7 +25,7 @@ class RayTune:
 
     @contextmanager
     def ready(
-        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[str], int], packages: Sequence[str] = ()
+        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
     ) -> Iterator["JoinedCluster"]:
         """Joins the cluster, or starts the local one; see `Executor`."""
         with join(self.address, resources, checkpoints, lost, _prepare, packages, ours=self.ours) as joined:
@@ -39,7 +40,7 @@ class JoinedCluster:
     cpus_per_trial: int
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Message, ...]:
         """What a person should know of the cluster."""
         return self.joined.warnings
 

@@ -20,6 +20,7 @@ from cluster.ray_backend import head, private_patches, scratch
 from cluster.ray_backend.head_watch import FAR, NEAR, Watch, leave
 from cluster.ray_backend.nodes import Joined, check
 from lstm import device
+from lstm.messages.message import Message
 from lstm.records.errors import BadInput, Fault, fault, refused
 
 
@@ -28,7 +29,7 @@ def join(
     address: str | None,
     resources: ResourcesConfig,
     checkpoints: str,
-    head_lost: Callable[[str], int] = lambda _: 1,
+    head_lost: Callable[[Message], int] = lambda _: 1,
     meanwhile: Callable[[], object] = lambda: None,
     packages: Sequence[str] = (),
     *,
@@ -53,7 +54,7 @@ def join(
     if ray.is_initialized():
         raise refused("ray-in-use")
     left_s = head.ask(address) if address else 0.0
-    place, said = (None, "") if address else scratch.for_ray()
+    place, said = (None, None) if address else scratch.for_ray()
     speaking = nullcontext() if ours else private_patches.through_logging()
     with speaking, scratch.folder() as own, nullcontext() if address else scratch.token(own):
         aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
@@ -101,7 +102,7 @@ def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours
 
 
 @contextmanager
-def _watched(ray: Any, address: str | None, head_lost: Callable[[str], int], *, ours: bool) -> Iterator[None]:
+def _watched(ray: Any, address: str | None, head_lost: Callable[[Message], int], *, ours: bool) -> Iterator[None]:
     """Watches the head while Ray is in use; leaves Ray at the end, unless the head is lost."""
     with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost, ours=ours) as watch:
         try:

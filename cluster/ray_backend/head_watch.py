@@ -11,6 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from lstm.messages.message import Message
+from lstm.records.errors import fault
+
 LOG = logging.getLogger(__name__)
 
 
@@ -34,12 +37,12 @@ class Watch:
     """Watches a cluster's head, a context manager; a driver without one does not outlive it for long.
 
     Ray's calls wait for a dead head, each its own time, some for ever. So once the head has been silent too long,
-    `lost` is told why in a sentence and answers with the exit code; what does not hang then ends the driver as always,
+    `lost` is told why and answers with the exit code; what does not hang then ends the driver as always,
     and after a grace the process leaves, whatever it does, where it is `ours`: the command line's. All that matters was
     durable before.
     """
 
-    def __init__(self, address: str, pace: Pace, lost: Callable[[str], int], *, ours: bool = True) -> None:
+    def __init__(self, address: str, pace: Pace, lost: Callable[[Message], int], *, ours: bool = True) -> None:
         """Prepares the watch over the head at `address`, HOST:PORT."""
         self.lost = False
         self._ours = ours
@@ -73,7 +76,7 @@ class Watch:
         self.lost = True
         code = 1
         try:
-            code = self._tell(f"the head of the Ray cluster at {self._address} does not answer")
+            code = self._tell(fault("cluster-head-gone", address=self._address))
         except Exception:
             LOG.exception("who watches could not be told")  # goes to the sweep's log
         if not self._ours:

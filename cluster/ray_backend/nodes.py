@@ -14,9 +14,8 @@ from typing import Any
 from cluster.config import ResourcesConfig
 from cluster.messages import what_ray_said
 from lstm import device
+from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NoWorker, fault, refused
-
-NO_GPU = "PyTorch can use no GPU of this cluster: trials take none and run on the CPU (resources.gpus_per_trial: auto)"
 
 ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
 
@@ -31,7 +30,7 @@ class Joined:
     gpus: float
     slots: int  # trials that fit at once
     gpus_per_trial: float
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 def check(
@@ -49,13 +48,9 @@ def check(
     else:
         check_here(checkpoints)
     notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
-    if notes and notes[-1] == NO_GPU:
+    if notes and notes[-1].code == "no-gpu-usable":
         nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}))
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
-    warning = (
-        "this cluster may not ask for a token: whoever reaches its ports can run code on it (RAY_AUTH_MODE=token where "
-        "it is started, then here, too, mends that)"
-    )
     return Joined(
         address=address or "local",
         hosts=tuple(sorted(str(node["NodeManagerAddress"]) for node in nodes)),
@@ -63,7 +58,7 @@ def check(
         gpus=_total(nodes, "GPU"),
         slots=slots,
         gpus_per_trial=gpus,
-        warnings=(*((warning,) if open_door else ()), *notes),
+        warnings=(*((note("cluster-without-token"),) if open_door else ()), *notes),
     )
 
 
@@ -125,8 +120,8 @@ def check_here(checkpoints: str) -> None:
         _forget(checkpoints, probe)
 
 
-def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfig, *, local: bool) -> list[str]:
-    """What there is to say of GPUs that PyTorch can't use; the last is `NO_GPU` where it can use none at all.
+def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfig, *, local: bool) -> list[Note]:
+    """What there is to say of GPUs that PyTorch can't use; the last is "no-gpu-usable" where it can use none at all.
 
     Raises:
         BadInput: GPUs were asked for by number.
@@ -143,8 +138,8 @@ def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfi
             faults.append(fault("gpus-unusable", path, at=_host(node), usable=count, there=there, why=why))
     if faults and resources.gpus_per_trial != "auto":
         raise BadInput(*faults)
-    notes = [f"{each.place}: {each.text}" for each in faults]
-    return [*notes, NO_GPU] if notes and not usable else notes
+    notes = [note("gpus-unused", at=each.place, **each.values) for each in faults]
+    return [*notes, note("no-gpu-usable", "resources.gpus_per_trial")] if notes and not usable else notes
 
 
 def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]]:

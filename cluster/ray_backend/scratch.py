@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.ray_backend import private_patches
+from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, refused
 
 _PREFIX = "lstm-sweeps-"
@@ -114,7 +115,7 @@ def _home_will_do() -> bool:
     return os.path.isdir(kept) and os.access(kept, os.W_OK | os.X_OK)  # noqa: PTH112
 
 
-def for_ray() -> tuple[str | None, str]:
+def for_ray() -> tuple[str | None, Note | None]:
     """Where a local Ray keeps its files, None being where it always does, and what there is to say of it.
 
     Raises:
@@ -124,10 +125,12 @@ def for_ray() -> tuple[str | None, str]:
     usual = os.environ.get(name, "/tmp")
     wrong = _unfit(usual, name, f"{name} {usual}")
     if wrong is None:
-        return None, ""
+        return None, None
     if nor := _unfit("/tmp", name, "/tmp"):
         raise BadInput(wrong, nor)
-    return "/tmp/ray", f"{wrong.place}: {wrong.text}; Ray's files are in /tmp/ray"
+    room, unwritable = wrong.values.get("room"), wrong.values.get("folder")
+    told = {"folder": "/tmp/ray", "room": room, "unwritable": unwritable, "variable": name}
+    return "/tmp/ray", note("rays-files-elsewhere", at=wrong.place, **told)
 
 
 def _unfit(base: str, variable: str, named: str) -> Fault | None:

@@ -14,11 +14,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cluster.study.database import CLOCK, LEASES, create, engine, is_missing, readable, unopened
+from lstm.records.errors import Fault, HeldError, fault
 from lstm.storage import files
 
 TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
@@ -31,10 +33,6 @@ INSERT: dict[str, Callable[[sqlalchemy.Table], sqlite.Insert | postgresql.Insert
 OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
 # Goes on while the machine sleeps, as the database's clock does.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-class HeldError(Exception):
-    """Another driver holds the sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +65,14 @@ class Owner:
 class Lease:
     """The right to drive one sweep; a context manager that keeps it alive in the background."""
 
-    def __init__(self, url: str, sweep: str, *, lost: Callable[[str], None], stop: Callable[[], None]) -> None:
+    def __init__(self, url: str, sweep: str, *, lost: Callable[[Fault], None], stop: Callable[[], None]) -> None:
         """Prepares the lease; nothing is taken until it is entered.
 
         Args:
             url: The study's database.
             sweep: The sweep's name.
-            lost: Called once, from a thread, when another driver has taken the sweep or the database stays away.
+            lost: Called once, from a thread, when another driver has taken the sweep or the database stays away; the
+                fault says which.
             stop: Called once, from a thread, when `request_stop` asked this driver to end.
         """
         self._engine, self._sweep, self._lost, self._stop = engine(url), sweep, lost, stop
@@ -88,7 +87,7 @@ class Lease:
         """Takes the sweep.
 
         Raises:
-            HeldError: another driver holds it; the message says who and until when.
+            HeldError: another driver holds it; the fault says who and until when.
             BadInput: the database can't be opened.
         """
         try:
@@ -131,8 +130,7 @@ class Lease:
         with self._engine.begin() as connection:
             taken = connection.execute(take).scalar()
         if taken is None:
-            held = holder(self._engine, self._sweep)
-            raise HeldError(str(held) if held else "another driver has just taken it")
+            raise held_by(self._sweep, holder(self._engine, self._sweep))
         self._renewed = sent
         return int(taken)
 
@@ -170,27 +168,26 @@ class Lease:
             except sqlalchemy.exc.SQLAlchemyError:
                 # Silence alone costs nothing: nobody else can have taken the sweep but through this database.
                 if _passed_s() - self._renewed > OUTAGE_S:
-                    self._give_up(f"the study's database has not answered for {OUTAGE_S / 60:.0f} minutes")
+                    self._give_up(fault("study-silent", minutes=OUTAGE_S / 60))
                     return
                 continue
             if stop is None:
-                self._give_up("another driver has taken the sweep" + self._by_whom())
+                self._give_up(self._taken_over())
                 return
             self._renewed = sent
             if stop and not asked:
                 asked = True
                 self._stop()
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: Fault) -> None:
         self._gone = True
         self._lost(why)
 
-    def _by_whom(self) -> str:
-        try:
+    def _taken_over(self) -> Fault:
+        held = None
+        with suppress(sqlalchemy.exc.SQLAlchemyError):
             held = holder(self._engine, self._sweep)
-        except sqlalchemy.exc.SQLAlchemyError:
-            return ""
-        return f": {held}" if held else ""
+        return fault("sweep-taken-over", **(_named(held.owner) if held else {"pid": None, "host": None}))
 
     def _renew(self) -> bool | None:
         renew = self._own().values(expires=_clock(self._engine) + TTL_S).returning(LEASES.c.stop)
@@ -210,8 +207,16 @@ class Holder:
     generation: int
     left_s: float
 
-    def __str__(self) -> str:
-        return f"{self.owner}; its claim runs out in {self.left_s:.0f} s unless it is renewed"
+
+def held_by(sweep: str, held: Holder | None) -> HeldError:
+    """The refusal of a sweep that another driver holds; None where that has taken it at this moment."""
+    if held is None:
+        return HeldError(fault("sweep-just-taken", at=sweep, sweep=sweep))
+    return HeldError(fault("sweep-driven", at=sweep, sweep=sweep, **_named(held.owner), left_s=held.left_s))
+
+
+def _named(owner: Owner) -> dict[str, Any]:
+    return {"pid": owner.pid, "host": owner.host}
 
 
 def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from cluster.interrupts import Stop
 from cluster.study.lease import OUTAGE_S
-from cluster.study.stored import AWAY, trouble
+from cluster.study.stored import AWAY, trouble, waited_for
+from lstm.messages.message import note
 from lstm.records.events import Notice, Record
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between two tries
@@ -45,16 +46,16 @@ class Patience:
         waited_s, pause_s = 0.0, FIRST_PAUSE_S
         why = ""
         while waited_s < OUTAGE_S:
-            why = "the claim on the sweep was not renewed"
+            why, told = "the claim on the sweep was not renewed", note("claim-not-renewed", pause_s=pause_s)
             if self._held():
                 try:
                     return act()
                 except AWAY as error:
                     self.doubt = True
-                    why = trouble(self._url, error)
+                    why, told = trouble(self._url, error), waited_for(self._url, error, pause_s)
             if self._stop.code:
                 raise Unreachable(why)
-            self._record(Notice(f"the study's database does not answer ({why}); trying again in {pause_s:g} s"))
+            self._record(Notice(told))
             self._wait(pause_s)
             waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
         raise Unreachable(f"the study's database did not answer for {OUTAGE_S / 60:.0f} minutes ({why})")

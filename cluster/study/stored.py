@@ -19,6 +19,7 @@ from cluster.study import moved, storage
 from cluster.study.database import FIELD, driver_text, engine_options, file_of, is_missing, readable
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, check_form, fault, refused
 from lstm.records.events import TrialProbed
 from lstm.records.objective import Objective
@@ -43,13 +44,20 @@ class NoSuchSweep(BadInput):
 def trouble(url: str, error: BaseException) -> str:
     """What keeps the study's database from answering, in a line; of a file with the disk that it lies on."""
     if is_missing(url):
-        return f"its file is gone: {file_of(url)}"  # SQLite calls that a readonly database
+        return f"the file is gone: {file_of(url)}"  # SQLite calls that a readonly database
     return _said(url, error)
 
 
 def _said(url: str, error: BaseException) -> str:
     text, file = driver_text(error if hasattr(error, "orig") else error.__cause__), file_of(url)
     return f"{text}: {disk.place_of(file)}" if file else text
+
+
+def waited_for(url: str, error: BaseException, pause_s: float) -> Note:
+    """Says that the study's database does not answer, and after what pause it is asked again."""
+    if is_missing(url):
+        return note("study-file-gone", file=str(file_of(url)), pause_s=pause_s)
+    return note("study-away", why=_said(url, error), pause_s=pause_s)
 
 
 def unanswered(url: str, error: BaseException) -> BadInput:

@@ -8,6 +8,7 @@ from cluster.study.study import Study
 from cluster.trials.attempt import Attempt
 from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import note
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.events import EpochEnded, Notice, Record, now_ms
@@ -66,7 +67,7 @@ class TrialCheckpoints:
             if found := ownership.load(address, self.owner(number)):
                 checkpoint.strip(address, found)
         except (OSError, BadInput) as error:
-            self._record(Notice(f"{address}: its weights could not be removed: {error}"))
+            self._record(Notice(note("weights-not-removed", at=address, why=str(error))))
 
     def _strip_again(self, sweep: Sweep) -> None:
         """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""
@@ -92,7 +93,7 @@ class TrialCheckpoints:
                 mine = replace(found, config=config, number=live.number, spent=NOTHING)
                 checkpoint.write(live.address, live.attempt, mine)
         except (OSError, BadInput) as error:
-            self._record(Notice(f"trial {live.number} is the spec's own settings, and is trained once more: {error}"))
+            self._record(Notice(note("base-trained-again", at=f"trial {live.number}", why=str(error))))
 
     def catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch], Spent]:
         """Reports and records what a trial's checkpoint holds before the trial is ended without its actor.

@@ -11,12 +11,12 @@ from cluster.study.study import Study
 from cluster.trials.attempt import Attempt
 from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.queue import TrialQueue
+from lstm.messages.message import note
 from lstm.records.epoch import best_epoch, epochs_s
 from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
 from lstm.records.objective import Direction, is_better, sort_key
 from lstm.records.state import TrialState
 from lstm.records.sweep import Sweep
-from lstm.records.trial import counted
 
 
 class _Best(NamedTuple):
@@ -93,7 +93,7 @@ class Endings:
         if end.probed is not None:
             self._record(TrialProbed(live.number, **end.probed))
         elif probed:
-            self._record(Notice(f"trial {live.number} could not be probed: {probed.trouble}"))
+            self._record(Notice(note("trial-not-probed", at=f"trial {live.number}", why=probed.trouble)))
         self._ended, self._last_end_ms = self._ended + 1, at_ms
         self._queue.ends(live.number)
         value = best.value if best and state == "COMPLETE" and not live.is_beside else None
@@ -107,11 +107,12 @@ class Endings:
         """How many epochs are known of a trial and in no checkpoint any more, since its last ones were damaged."""
         if not live.is_read:  # a store that can't be read now may hold them all
             return 0
-        lost = max(self._insist(lambda: self._study.epochs_reported(live.number)) - len(live.epochs), 0)
-        if lost:
-            what = f"no checkpoint holds its last {counted(lost, 'epoch')} any more"
-            self._record(Notice(f"trial {live.number}: {what}; study and MLflow keep their figures"))
-        return lost
+        trained, kept = self._insist(lambda: self._study.epochs_reported(live.number)), len(live.epochs)
+        if trained > kept:
+            self._record(
+                Notice(note("epochs-without-checkpoint", at=f"trial {live.number}", kept=kept, trained=trained))
+            )
+        return max(trained - kept, 0)
 
     def _keep(self, live: Attempt, value: float | None) -> None:
         """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""

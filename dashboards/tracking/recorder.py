@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from dashboards.config import TrackingConfig
 from dashboards.tracking import runs
 from dashboards.tracking.ledger import Ledger
+from lstm.messages.message import Message, Say, note
 from lstm.records.errors import BadInput
 from lstm.records.events import (
     EpochEnded,
@@ -54,13 +55,23 @@ class _Close:
     pass
 
 
+class _Part(NamedTuple):
+    """What is sent at once, in words."""
+
+    what: str
+    trial: int | None = None
+
+    def __str__(self) -> str:
+        return self.what if self.trial is None else f"{self.what} of trial {self.trial}"
+
+
 _Item = Event | _Finish | _Question | _Close
 _WORDS: Mapping[type, str] = {
     SweepStarted: "the sweep's start",
-    TrialStarted: "the start of trial",
-    TrialLost: "a lost attempt at trial",
-    TrialEnded: "the end of trial",
-    TrialProbed: "the probe of trial",
+    TrialStarted: "the start",
+    TrialLost: "a lost attempt",
+    TrialEnded: "the end",
+    TrialProbed: "the probe",
     SweepEnded: "the sweep's end",
     _Finish: "the report",
 }
@@ -80,7 +91,7 @@ class Recorder:
         tracking: Whose checkpoints become artifacts.
         sweep: The sweep's name.
         study: The id of the sweep's study, which tells it from another sweep of the same name.
-        notice: Gets a sentence when the store stops answering, is back, or refuses something. Called from
+        notice: Gets a message when the store stops answering, is back, or refuses something. Called from
             the thread.
         studies_before: The ids of the studies that this one was copied from.
         away: Whether it has been told already that the store does not answer.
@@ -93,7 +104,7 @@ class Recorder:
         tracking: TrackingConfig,
         sweep: str,
         study: str = "",
-        notice: Callable[[str], None] | None = None,
+        notice: Say | None = None,
         studies_before: tuple[str, ...] = (),
         *,
         away: bool = False,
@@ -109,7 +120,7 @@ class Recorder:
         self._ledger: Ledger | None = None
         self._away = away
         self._barred = ""
-        self._refused: dict[str, str] = {}  # what was left out, and why
+        self._refused: dict[_Part, str] = {}  # what was left out, and why
         self._undelivered = 0
         self._count = threading.Lock()
         self._closing = threading.Event()
@@ -203,7 +214,7 @@ class Recorder:
         for item in items:
             if isinstance(item, EpochEnded):
                 waiting[item.number] = waiting.get(item.number, 0) + 1
-                self._insist(partial(_note, item), 0, "an epoch")
+                self._insist(partial(_note, item), 0, _Part("an epoch"))
                 continue
             if isinstance(item, _Close):
                 continue
@@ -220,7 +231,7 @@ class Recorder:
             self._insist(partial(self._apply, item), 0)
             item.answer.cancel()  # who asked and got no answer need not wait any longer
             return
-        what = f"{_WORDS[type(item)]} {getattr(item, 'number', '')}".rstrip()
+        what = _Part(_WORDS[type(item)], getattr(item, "number", None))
         if not self._wants_checkpoint(item):
             self._insist(partial(self._apply, item), 1, what)
             return
@@ -228,17 +239,17 @@ class Recorder:
         # A server may take no file of that size; the trial shall have its end.
         if why and not self._insist(partial(self._apply, item, bare=True), 1, what):
             trial = item.best if isinstance(item, _Finish) else item
-            self._leave_out(f"the checkpoint of trial {getattr(trial, 'number', '')}", why)
+            self._leave_out(_Part("the checkpoint", getattr(trial, "number", None)), why)
 
     def _send(self, number: int, count: int) -> None:
-        what = f"some epochs of trial {number}"
+        what = _Part("some epochs", number)
         if why := self._insist(lambda ledger: ledger.send_curve(number), count):
             left_out: list[int] = []
             gone = self._insist(lambda ledger: ledger.send_curve(number, left_out), count, what)
             if left_out and not gone:
                 self._leave_out(what, why)
 
-    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: str = "") -> str:
+    def _insist(self, deliver: Callable[[Ledger], None], count: int, what: _Part | None = None) -> str:
         """Deliver, again and again while the store is away, or until the close.
 
         Returns why the store refuses it, twice; "" where it does not. With `what` that is told, and it counts no more.
@@ -266,9 +277,9 @@ class Recorder:
             return ""
         return ""
 
-    def _leave_out(self, what: str, why: str) -> None:
+    def _leave_out(self, what: _Part, why: str) -> None:
         if why not in self._refused.values():  # each reason is told once, not of each epoch
-            self._say(f"MLflow refuses {what} ({why}); left out, as is what it refuses for that reason from now on")
+            self._say(note("mlflow-refuses-some", what=what.what, trial=what.trial, why=why))
         self._refused[what] = why
 
     def _open(self) -> Ledger:
@@ -283,10 +294,12 @@ class Recorder:
             return
         self._away = True
         folder = runs.full_disk(error, self._uri, self._artifacts)
-        what = f"{'refuses all' if self._barred else 'does not answer'} ({runs.cause(error)})"
         if folder is not None:
-            what = f"can't write, the disk {f'of {folder}' if folder else 'of its database'} is full"
-        self._say(f"MLflow {what}; training goes on, runs are sent later")
+            self._say(note("mlflow-disk-full", folder=folder) if folder else note("mlflow-database-disk-full"))
+        elif self._barred:
+            self._say(note("mlflow-refuses-all", why=self._barred))
+        else:
+            self._say(note("mlflow-away-while-running", why=runs.cause(error)))
 
     def _wait(self, pause_s: float) -> float:
         """Wait before the next try, no longer than until the close; returns how long to wait after that."""
@@ -306,12 +319,12 @@ class Recorder:
         self._barred = ""
         if self._away and count:
             self._away = False
-            self._say("MLflow answers again; what waited is being sent")
+            self._say(note("mlflow-back"))
 
-    def _say(self, text: str) -> None:
+    def _say(self, message: Message) -> None:
         if self._notice is not None:
             with contextlib.suppress(Exception):
-                self._notice(text)
+                self._notice(message)
 
     def _wants_checkpoint(self, item: Event | _Finish) -> bool:
         match item:
@@ -358,13 +371,13 @@ class Recorder:
         try:
             found = ownership.read(address, ownership.Owner(self._studies, number, config))
         except BadInput as error:  # another study's
-            self._say(f"{error}; its run does without")
+            self._say(note("checkpoint-not-sent", at=f"trial {number}", why=str(error)))
         except Exception as error:
-            self._say(f"a checkpoint can't be read for MLflow ({type(error).__name__}); its run does without")
+            self._say(note("checkpoint-not-sent", at=f"trial {number}", why=type(error).__name__))
         else:
             if found is not None:
                 return found[0]
-            self._say(f"{address}: holds no valid checkpoint for MLflow; its run does without")
+            self._say(note("no-checkpoint-to-send", at=f"trial {number}", address=address))
         return None
 
 

@@ -8,6 +8,7 @@ from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
 from experiments.planning import kept_in, make
 from experiments.recovery import moved_home
+from lstm.messages.message import Message
 from lstm.records.errors import refused
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -38,14 +39,14 @@ def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> 
 
     lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
     ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
-    ended: list[str] = []
+    ended: list[Message] = []
     if driver := lease.driver(found.study_url, found.name):
-        raise lease.HeldError(str(driver))
+        raise lease.held_by(found.name, driver)
     with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
         verdict = _judge(found, named, BUDGET_S if budget_s is None else budget_s, say)
         stored.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
         left = judgement.deliver(found.home, found.tracking_uri, lookup.read(found), say)
-    return Judgement(verdict, "".join(ended) or left)
+    return Judgement(verdict, "".join(map(str, ended)) or left)
 
 
 def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdict":

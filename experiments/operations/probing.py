@@ -17,7 +17,7 @@ from experiments.operations.predicting import choose, execute, load
 from experiments.planning import make
 from experiments.recovery import moved_home
 from lstm.ownership import studies_of
-from lstm.records.errors import BadInput, refused
+from lstm.records.errors import BadInput, HeldError, refused
 from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
@@ -61,7 +61,7 @@ def _settle(found: lookup.Found, say: Say) -> None:
     elsewhere = moved_home.look(found.place, facts)
     if elsewhere is None and not found.home.moved_from():
         return
-    with suppress(lease.HeldError), lease.Lease(found.study_url, found.name, lost=say, stop=lambda: None):
+    with suppress(HeldError), lease.Lease(found.study_url, found.name, lost=lambda m: say(str(m)), stop=lambda: None):
         moved_home.settle(found.place, elsewhere, facts, say)
 
 
@@ -163,7 +163,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
         TrackingConfig(checkpoints=found.artifacts),
         found.name,
         study=str(sweep.facts.get("id", "")),
-        notice=say,
+        notice=lambda message: say(str(message)),
         studies_before=studies_of(sweep.facts)[1:],
     )
     recorder(event)

@@ -10,18 +10,8 @@ from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, study: bool, force: bool, as_json: bool) -> int:
-    """Rebuilds what MLflow holds of the sweep, or a lost study.
-
-    1 where it was not or not all written, 3 where a driver is at work.
-    """
-    from cluster.study.lease import HeldError
-
-    where = Home.at(home)
-    try:
-        return (_study if study else _mlflow)(named, where, force=force, as_json=as_json)
-    except HeldError as error:
-        print(f"{named}: is driven by {error}; rebuild when it has ended", file=sys.stderr)
-        return 3
+    """Rebuilds what MLflow holds of the sweep, or a lost study; 1 where it was not or not all written."""
+    return (_study if study else _mlflow)(named, Home.at(home), force=force, as_json=as_json)
 
 
 def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:

@@ -9,15 +9,9 @@ from experiments.operations import judging
 
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
-    """Judges what was not judged yet and prints the verdict; 1 where there is none, 3 where a driver is at work."""
-    from cluster.study.lease import HeldError
-
+    """Judges what was not judged yet and prints the verdict; 1 where there is none."""
     found = lookup.sweep(named, Home.at(home), note)
-    try:
-        verdict, trouble = judging.judge(named, found, budget, note)
-    except HeldError as error:
-        print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)
-        return 3
+    verdict, trouble = judging.judge(named, found, budget, note)
     folder = str(found.home.sweep(found.name))
     if as_json:
         emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict)})

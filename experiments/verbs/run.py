@@ -31,21 +31,15 @@ def main(
     retries: Sequence[int] = (),
 ) -> int:
     """Runs the sweep, and failed trials of it again; the exit code."""
-    from cluster.study.lease import HeldError
-
     where = Home.at(home)
     ready = running.prepare(named, where, address, overrides, retries, in_process=in_process, code=code)
-    plan = ready.plan
-    with open_log(plan, ready.started) as log:
-        try:
-            with redirected(log, to_stderr=as_json, is_debugged=in_process) as relay:
-                document = _run(ready, relay, as_json=as_json)
-                if document["exit_code"]:
-                    relay.patience_s = HURRY_S
-        except HeldError as error:
-            end = f"sweep stop {plan.order.name}{plan.home.flag}"
-            print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
-            return 3
+    with (
+        open_log(ready.plan, ready.started) as log,
+        redirected(log, to_stderr=as_json, is_debugged=in_process) as relay,
+    ):
+        document = _run(ready, relay, as_json=as_json)
+        if document["exit_code"]:
+            relay.patience_s = HURRY_S
     if as_json:
         emit(document)
     return int(document["exit_code"])

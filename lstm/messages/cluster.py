@@ -104,6 +104,11 @@ ENTRIES: dict[str, Entry] = {
     "rays-folder-unwritable": Entry(
         "{folder} can't be written to", _TEMPORARY, {"folder": "/tmp/ray", "variable": "TMPDIR"}
     ),
+    "cluster-head-gone": Entry(
+        "the head of the Ray cluster at {address} does not answer",
+        "run the same command again with a cluster that runs, and the sweep goes on",
+        {"address": "10.0.0.7:6379"},
+    ),
     # --- the nodes of a cluster
     "trial-fits-no-node": Entry(
         "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and no node has as many (the {nodes} nodes of the "

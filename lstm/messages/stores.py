@@ -72,6 +72,7 @@ CHECKPOINTS: dict[str, Entry] = {
 
 _DATABASE = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 _RENAME = "or give the spec another name"
+_DRIVEN = "wait until that driver has ended, or end the driver with `sweep stop {sweep}` (and the same --home)"
 
 STUDIES: dict[str, Entry] = {
     # --- the address of a database
@@ -117,6 +118,23 @@ STUDIES: dict[str, Entry] = {
     ),
     # --- a sweep
     "sweep-not-run": Entry("has not been run yet", "run its spec with `sweep run SPEC`"),
+    "sweep-driven": Entry(
+        "is driven by process {pid} on {host}, whose claim runs out in {left_s:.0f} s unless the process renews the "
+        "claim",
+        _DRIVEN,
+        {"pid": 4711, "host": "node7", "left_s": 28.0, "sweep": "co2"},
+    ),
+    "sweep-just-taken": Entry("another driver has just taken the sweep", _DRIVEN, {"sweep": "co2"}),
+    "sweep-taken-over": Entry(
+        "another driver has taken the sweep{pid:?: process *}{host:? on *}",
+        "leave the sweep to that driver",
+        {"pid": 4711, "host": "node7"},
+    ),
+    "study-silent": Entry(
+        "the study's database has not answered for {minutes:.0f} minutes",
+        "run the same command again when the database answers",
+        {"minutes": 10.0},
+    ),
     "sweep-begun-at-once": Entry(
         "another driver has begun this sweep at the same moment", "run the same command again"
     ),

@@ -47,10 +47,10 @@ def finding(wrong: Fault, trial: int | None, store: Store, *, sweep: str) -> Fin
     return Finding(trial, store, what, wrong.mend, wrong.code, wrong.values)
 
 
-class BadInput(Exception):
-    """The user's input is wrong: exit code 2, nothing started, nothing written."""
+class Refusal(Exception):
+    """What is asked for is not done: each reason is a fault. `code` is the command line's exit code."""
 
-    code = 2
+    code: int
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__(*faults)
@@ -68,6 +68,18 @@ class BadInput(Exception):
     def at(self, place: object) -> Self:
         """The same, its faults at a place where they have none of their own."""
         return type(self)(*(each if each.place else replace(each, place=str(place)) for each in self.faults))
+
+
+class BadInput(Refusal):
+    """The user's input is wrong: exit code 2, nothing started, nothing written."""
+
+    code = 2
+
+
+class HeldError(Refusal):
+    """Another driver holds the sweep: exit code 3, nothing written."""
+
+    code = 3
 
 
 def refused(code: str, path: str = "", /, *, at: object = "", **values: Any) -> BadInput:

@@ -24,6 +24,7 @@ from cluster.trials import endings
 from cluster.trials import queue as trial_queue
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import note
 from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, Notice, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.goodput import BESIDE, Spent
@@ -287,7 +288,7 @@ def test_a_network_that_can_not_be_probed_is_no_less_trained(tune):
     t.result(trial_id, [epoch(1, 0.4, "max_epochs")])
     t.last(trial_id, probed=probed("ValueError: odd"))
     assert t.states() == ["COMPLETE"]
-    assert t.told(Notice) == [Notice("trial 0 could not be probed: ValueError: odd")]
+    assert t.told(Notice) == [Notice(note("trial-not-probed", at="trial 0", why="ValueError: odd"))]
     assert t.study.sweep().probings() == []
 
 
@@ -526,7 +527,7 @@ def test_a_checkpoint_that_could_not_be_used_is_told(tune):
     t = tune()
     trial_id, _ = t.ask()
     t.result(trial_id, started=Started("host", 1, 1, ("a.pt: is truncated",)))
-    assert t.told(Notice) == [Notice("trial 0: a.pt: is truncated; an earlier state is used")]
+    assert t.told(Notice) == [Notice(note("earlier-checkpoint-used", at="trial 0", why="a.pt: is truncated"))]
 
 
 def test_max_failures_end_the_sweep_as_failed(tune):
@@ -746,7 +747,7 @@ def test_nothing_is_lost_or_doubled(tune, monkeypatch, patient, error, done):
     assert [t.curve for t in sweep.trials] == [((1, 1.0), (2, 0.5))] * 3
     assert sorted(e.number for e in t.told(TrialEnded)) == [0, 1, 2]
     assert t.stop.reason == ""
-    assert any("does not answer" in e.text for e in t.told(Notice))
+    assert "study-away" in {told.message.code for told in t.told(Notice)}
 
 
 def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
@@ -793,9 +794,7 @@ def test_nothing_is_written_while_the_claim_is_in_doubt(tune):
     t = tune(held=lambda: next(answers, True))
     trial_id, _ = t.ask()
     assert trial_id
-    assert [e.text for e in t.events] == [
-        "the study's database does not answer (the claim on the sweep was not renewed); trying again in 0.001 s"
-    ] * 2
+    assert t.events == [Notice(note("claim-not-renewed", pause_s=0.001))] * 2
 
 
 def test_a_driver_that_lost_the_sweep_writes_nothing(tune):
@@ -890,8 +889,9 @@ def test_weights_that_cannot_be_removed_are_told(tune, monkeypatch):
     t.run(0.5)
     monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: raise_(PermissionError("read-only")))
     t.run(0.9)
-    (note,) = t.told(Notice)
-    assert note.text.endswith("/trial-0001: its weights could not be removed: read-only")
+    (told,) = t.told(Notice)
+    assert Path(told.message.place).name == "trial-0001"
+    assert (told.message.code, told.message.values) == ("weights-not-removed", {"why": "read-only"})
     assert t.stop.reason == ""
 
 
@@ -932,7 +932,7 @@ def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
     monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: raise_(PermissionError("no")))
     t.controller.close_open("the end")
     assert t.states() == ["PRUNED"]
-    assert [("can't be read" in notice.text) for notice in t.told(Notice)] == [True], "nobody knows that it is lost"
+    assert [told.message.code for told in t.told(Notice)] == ["checkpoint-unreachable"], "nobody knows that it is lost"
     assert t.study.sweep().trials[0].lost_epochs == 0
 
 
@@ -973,7 +973,8 @@ def test_a_trial_that_waits_for_its_storage_is_told_once_and_not_counted_as_lost
     trial_id, _ = t.start()
     for _ in range(3):
         assert t.result(trial_id, waiting="checkpoints: No space left on device: /full") is False
-    assert [n.text for n in t.told(Notice)] == ["trial 0 waits: checkpoints: No space left on device: /full"]
+    why = "checkpoints: No space left on device: /full"
+    assert t.told(Notice) == [Notice(note("trial-waits-for-storage", at="trial 0", why=why))]
     for _ in range(2 * LOSSES):  # another host may have more luck; that is no fault of the trial
         t.last(trial_id, failure=Failure("storage", "checkpoints: No space left on device: /full"))
         patient[0] += controller.AGAIN_S
@@ -1058,7 +1059,8 @@ def test_a_trial_that_ends_with_damaged_checkpoints_says_what_it_lost(tune, trai
     found = verify.check(t.study.sweep(), driven=False)
     assert [f for f in found.findings if f.store == "study"] == []
     assert (trial.lost_epochs, len(found.histories[0])) == (lost, 3 - lost)
-    assert any(f"its last {lost} epoch" in notice.text for notice in t.told(Notice))
+    values = {"kept": 3 - lost, "trained": 3}
+    assert Notice(note("epochs-without-checkpoint", at="trial 0", **values)) in t.told(Notice)
 
 
 def test_an_epoch_computed_again_with_another_value_replaces_the_first(tune):

@@ -28,11 +28,12 @@ from cluster.order import Memory, Order
 from cluster.ray_backend import connection as connect
 from cluster.study import stored
 from cluster.study import study as studies
-from cluster.study.lease import HeldError, Lease
+from cluster.study.lease import Lease
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import load
-from lstm.records.errors import BadInput
+from lstm.messages.message import note
+from lstm.records.errors import BadInput, HeldError
 from lstm.records.events import EpochEnded, Notice, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialStarted
 from lstm.training.loop import train
 
@@ -308,9 +309,11 @@ def test_a_second_driver_is_refused_before_ray_starts(order, tmp_path, monkeypat
     series = load(todo.base.data, tmp_path / "wave.csv")
     with (
         Lease(todo.study_url, todo.name, lost=print, stop=print),
-        pytest.raises(HeldError, match=f"process {os.getpid()} on"),
+        pytest.raises(HeldError) as error,
     ):
         driver.run(todo, series, print, Memory(print, set), executor=ray_tune.RayTune(), conclude=print)
+    [wrong] = error.value.faults
+    assert (wrong.code, wrong.place, wrong.values["pid"]) == ("sweep-driven", todo.name, os.getpid())
 
 
 def test_what_may_not_change_is_named(order, tmp_path):
@@ -370,7 +373,7 @@ def test_what_cannot_be_recorded_again_is_told_and_stops_nothing(order, tmp_path
     notes = []
     done = threading.Event()
     driver._replay(made.sweep(), Memory(print, lambda: 1 / 0), Stop(), notes.append, done)
-    assert [type(n) for n in notes] == [Notice]
+    assert notes == [Notice(note("earlier-trials-unrecorded", why="ZeroDivisionError"))]
     sent, interrupted = [], Stop()
     interrupted.now("interrupted", 130)
     driver._replay(made.sweep(), Memory(sent.append, set), interrupted, notes.append, done)

@@ -21,6 +21,7 @@ from dashboards.config import TrackingConfig
 from dashboards.tracking import recorder, runs
 from dashboards.tracking.recorder import Recorder
 from lstm import ownership
+from lstm.messages.message import Message, note
 from lstm.records.events import EpochEnded, Event, SweepEnded, TrialEnded, TrialLost, TrialStarted
 
 ENOUGH_S = 120.0
@@ -88,7 +89,7 @@ class Driver:
     """Feeds a recorder as `sweep run` does; `events` counts what it was given."""
 
     def __init__(self, uri: str, name: str, make: SimpleNamespace) -> None:
-        self.notices: list[str] = []
+        self.notices: list[Message] = []
         self.recorder = Recorder(uri, None, TrackingConfig(), name, "s1", self.notices.append)
         self.events = 0
         self._make = make
@@ -214,7 +215,7 @@ def test_events_are_taken_while_the_store_is_broken_and_delivered_once_when_it_i
     proxy.mode = "pass"
     proxy.release()
     assert driver.recorder.close(ENOUGH_S) == 0
-    assert [each.split(" (")[0] for each in driver.notices[:1]] == ["MLflow does not answer"]
+    assert [each.code for each in driver.notices[:1]] == ["mlflow-away-while-running"]
     judge(server, name, make)
 
 
@@ -315,10 +316,7 @@ def test_a_server_that_is_killed_and_started_again_gets_the_rest(
     driver.feed("finish")
     assert driver.recorder.close(ENOUGH_S) == 0
     # The connection that was open breaks first, where it was asked while the server died.
-    assert [each.split(" (")[0] for each in driver.notices] == [
-        "MLflow does not answer",
-        "MLflow answers again; what waited is being sent",
-    ]
+    assert [each.code for each in driver.notices] == ["mlflow-away-while-running", "mlflow-back"]
     judge(server, name, make)
 
 
@@ -404,7 +402,8 @@ def test_what_is_the_matter_is_said_in_plain_words_and_without_the_password(
     driver.feed("creation")
     assert told.wait(ENOUGH_S)
     driver.recorder.close(0.0)
-    assert driver.notices == [f"MLflow does not answer ({words}); training goes on, runs are sent later"]
+    assert driver.notices == [note("mlflow-away-while-running", why=words)]
+    assert "hunter2" not in str(driver.notices[0])
 
 
 def test_a_checkpoint_that_is_too_large_for_the_server_keeps_nothing_else_back(
@@ -415,7 +414,8 @@ def test_a_checkpoint_that_is_too_large_for_the_server_keeps_nothing_else_back(
     driver = Driver(proxy.address, name, make)
     driver.feed(*STAGES)
     assert driver.recorder.close(ENOUGH_S) == 0
-    assert [notice.count("error 413") for notice in driver.notices] == [1]
+    values = {"what": "the checkpoint", "trial": 1, "why": "error 413"}
+    assert driver.notices == [note("mlflow-refuses-some", **values)]
     assert driver.recorder.refused == ["the checkpoint of trial 1 (error 413)"]
     proxy.choose = choose
     again = Driver(proxy.address, name, make)
@@ -462,11 +462,11 @@ def test_a_full_disk_is_named_and_what_waited_is_written_when_there_is_room(
     small: Path, tmp_path: Path, make: SimpleNamespace, store: str, artifacts: str, left: int, told: str
 ) -> None:
     filler = fill(small, left)
-    notices: list[str] = []
+    notices: list[Message] = []
     full = threading.Event()
 
-    def notice(text: str) -> None:
-        notices.append(text)
+    def notice(message: Message) -> None:
+        notices.append(message)
         full.set()
 
     uri = f"sqlite:///{tmp_path / store}"
@@ -477,10 +477,7 @@ def test_a_full_disk_is_named_and_what_waited_is_written_when_there_is_room(
     assert full.wait(ENOUGH_S)
     filler.unlink()
     assert made.close(ENOUGH_S) == 0
-    assert notices == [
-        f"MLflow can't write, the disk of {tmp_path / told} is full; training goes on, runs are sent later",
-        "MLflow answers again; what waited is being sent",
-    ]
+    assert notices == [note("mlflow-disk-full", folder=str(tmp_path / told)), note("mlflow-back")]
     client = runs.connect(uri)
     trials = _runs(client, "co2")
     assert sorted(run.data.tags["sweep.trial"] for run in trials) == ["0", "1", "2", "3"]

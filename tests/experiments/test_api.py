@@ -284,7 +284,8 @@ def test_ctrl_c_raises_once_the_sweep_can_be_gone_on_with(folder, caplog):
 
 
 def test_a_sweep_that_another_drives_is_code_3(folder, ran):
-    from cluster.study.lease import HeldError, Lease
+    from cluster.study.lease import Lease
+    from lstm.records.errors import HeldError
 
     with (
         Lease(ran._found.study_url, "tiny", lost=print, stop=print),

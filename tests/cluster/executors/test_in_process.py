@@ -10,6 +10,7 @@ from cluster.executors.in_process import Here, InProcess
 from cluster.interrupts import Stop
 from cluster.messages import FINISHED
 from lstm import checkpoint, device
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 from lstm.training.loop import train
 
@@ -207,4 +208,4 @@ def test_trials_at_once_that_the_spec_asks_for_are_told_as_not_had(tmp_path):
     for at_once, notes in (("auto", 0), (1, 0), (4, 1)):
         with InProcess().ready(ResourcesConfig(max_concurrent=at_once), str(tmp_path), print) as place:
             assert len(place.warnings) == notes
-    assert "resources.max_concurrent" in place.warnings[0]
+    assert place.warnings == (note("one-trial-at-a-time", "resources.max_concurrent", at_once=4),)

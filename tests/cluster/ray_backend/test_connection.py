@@ -15,7 +15,7 @@ import ray
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import connection, head_watch
 from cluster.ray_backend import nodes as node_checks
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, fault
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,8 @@ if __name__ == "__main__":
         from ray.tune.utils.callback import _create_default_callbacks
 
         rooms = ray.get(ray.remote(lambda: __import__("cluster").__file__).remote(), timeout=90)
-        found = {"address": joined.address, "cpus": joined.cpus, "warnings": joined.warnings, "rooms": rooms}
+        warnings = [each.row() for each in joined.warnings]
+        found = {"address": joined.address, "cpus": joined.cpus, "warnings": warnings, "rooms": rooms}
         _create_default_callbacks([])
         print(json.dumps(found))
 """
@@ -210,7 +211,8 @@ def test_a_local_ray_needs_neither_a_home_nor_a_short_tmpdir_and_takes_the_cores
     found = joins((sys.executable, "-c", BIND), HOME="/proc/none", TMPDIR=str(long))
     assert (found["address"], found["cpus"]) == ("local", 1)
     (warning,) = found["warnings"]
-    assert [part for part in ("TMPDIR", str(long), "/tmp/ray") if part not in warning] == []
+    assert (warning["code"], warning["place"]) == ("rays-files-elsewhere", f"TMPDIR {long}")
+    assert (warning["values"]["folder"], warning["values"]["variable"]) == ("/tmp/ray", "TMPDIR")
     assert [path for path in long.iterdir() if path.name.startswith(("ray", "lstm-sweeps-"))] == []
 
 
@@ -448,10 +450,15 @@ def test_gpus_that_can_not_be_used_are_noted_where_the_number_was_left_open(with
     assert (joined.gpus_per_trial, joined.slots, len(joined.warnings)) == (1.0, 3, 1)
     joined = with_gpus("auto", 2, 0)
     assert (joined.gpus_per_trial, joined.slots) == (1.0, 3)
-    assert "10.0.0.2 (host2)" in joined.warnings[-1]
+    assert (joined.warnings[-1].code, joined.warnings[-1].place) == ("gpus-unused", "10.0.0.2 (host2)")
+    assert (joined.warnings[-1].values["usable"], joined.warnings[-1].values["there"]) == (0, 1)
     joined = with_gpus("auto", 0, 0)
     assert (joined.gpus_per_trial, joined.slots) == (0.0, 12), "none is held that trains nothing"
-    assert [host for host in ("host1", "host2", "CPU") if not any(host in w for w in joined.warnings)] == []
+    assert [(w.code, w.place) for w in joined.warnings[-3:]] == [
+        ("gpus-unused", "10.0.0.1 (host1)"),
+        ("gpus-unused", "10.0.0.2 (host2)"),
+        ("no-gpu-usable", ""),
+    ]
 
 
 def test_nobody_asks_for_gpus_that_no_trial_takes(with_gpus, monkeypatch):
@@ -502,7 +509,7 @@ listener = socket.create_server(("127.0.0.1", 0))
 told = threading.Event()
 
 def lost(why):
-    print(why, end="")  # what is said is said, though nobody flushes it
+    print(why.code, why.values["address"], end="")  # what is said is said, though nobody flushes it
     told.set()
     return 7
 
@@ -523,7 +530,7 @@ def test_a_driver_that_lost_the_head_says_so_and_leaves_whether_it_hangs_or_ends
         [sys.executable, "-c", WATCHING, driver], capture_output=True, text=True, timeout=120, check=False
     )
     address, _, said = ran.stdout.partition(" ")
-    assert (ran.returncode, said) == (7, f"the head of the Ray cluster at {address} does not answer"), ran.stderr
+    assert (ran.returncode, said) == (7, f"cluster-head-gone {address}"), ran.stderr
 
 
 @pytest.fixture
@@ -565,12 +572,12 @@ def test_a_head_that_comes_back_in_time_was_never_lost(scripted, answers):
 def test_a_head_that_stays_silent_is_told_once_then_the_driver_has_a_grace(scripted):
     watch, told = scripted(["yes", "no", "yes", *["no"] * 9])
     assert watch.lost
-    assert told == ["the head of the Ray cluster at head:6379 does not answer", 15.0, ("left", 5)]
+    assert told == [fault("cluster-head-gone", address="head:6379"), 15.0, ("left", 5)]
 
 
 def test_a_process_that_is_not_the_command_line_s_is_not_ended(scripted):
     watch, told = scripted(["yes", "no", "yes", *["no"] * 9], ours=False)
-    assert (watch.lost, told) == (True, ["the head of the Ray cluster at head:6379 does not answer"])
+    assert (watch.lost, told) == (True, [fault("cluster-head-gone", address="head:6379")])
 
 
 def test_a_driver_that_cannot_say_why_leaves_nevertheless(scripted, caplog):

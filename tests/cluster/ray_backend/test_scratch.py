@@ -189,12 +189,15 @@ def test_a_place_in_which_ray_cannot_work_is_not_used_and_that_is_said(environme
     wrong, nor = error.value.faults
     assert (wrong.code, wrong.place, wrong.values["variable"]) == (code, f"{name} {base}", name)
     assert (nor.code, nor.place, nor.values["variable"]) == ("rays-folder-unwritable", "/tmp", name)
-    assert [part for part in (name, base, wrong.text, "/tmp/ray") if part not in said] == []
+    assert (said.code, said.place, said.values["variable"]) == ("rays-files-elsewhere", f"{name} {base}", name)
+    assert said.values["folder"] == "/tmp/ray"
+    assert (said.values["room"], said.values["unwritable"]) == (wrong.values.get("room"), wrong.values.get("folder"))
+    assert said.text.startswith(wrong.text)
 
 
 def test_ray_works_where_it_always_does(environment, tmp_path):
     environment()
-    assert scratch.for_ray() == (None, "")
+    assert scratch.for_ray() == (None, None)
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as short:
         environment(TMPDIR="/" + "x" * 60, RAY_TMPDIR=short)
-        assert scratch.for_ray() == (None, ""), "Ray asks for its own variable first"
+        assert scratch.for_ray() == (None, None), "Ray asks for its own variable first"

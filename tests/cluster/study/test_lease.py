@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy
 
 from cluster.study import database, lease
-from cluster.study.lease import HeldError, Lease, Owner
-from lstm.records.errors import BadInput
+from cluster.study.lease import Lease, Owner
+from lstm.records.errors import BadInput, HeldError, fault
 from lstm.storage import files
 
 
@@ -87,8 +87,11 @@ def test_a_second_driver_is_refused_with_who_holds_it(made, url, name):
         assert first.held()
         with pytest.raises(HeldError) as refused, made():
             pytest.fail("entered")
-        told = str(refused.value)
-        assert told.startswith(f"process {os.getpid()} on {socket.gethostname()}; its claim runs out in ")
+        [wrong] = refused.value.faults
+        assert (wrong.code, wrong.place, refused.value.code) == ("sweep-driven", name, 3)
+        left_s = wrong.values["left_s"]
+        assert wrong.values == {"sweep": name, "pid": os.getpid(), "host": socket.gethostname(), "left_s": left_s}
+        assert 0 < left_s <= lease.TTL_S
         assert lease.driver(url, name).owner == first.owner
         with made(sweep=f"{name}-other") as other:  # another sweep in the same database
             assert other.generation == 1
@@ -180,8 +183,8 @@ def test_this_process_lives():
 def test_a_driver_that_was_followed_notices_and_may_not_write(made, change, quick):
     why, lost = [], Event()
 
-    def told(text):
-        why.append(text)
+    def told(wrong):
+        why.append(wrong)
         lost.set()
 
     with made(lost=told) as first:
@@ -189,10 +192,11 @@ def test_a_driver_that_was_followed_notices_and_may_not_write(made, change, quic
         change(ROW, **row_of(other))
         assert lost.wait(30)
         assert not first.held()
-    assert len(why) == 1
-    assert why[0].startswith("another driver has taken the sweep: process 7 on other")
-    with pytest.raises(HeldError, match="process 7 on other"), made():  # giving back touched only its own claim
+    assert why == [fault("sweep-taken-over", pid=7, host="other")]
+    with pytest.raises(HeldError) as refused, made():  # giving back touched only its own claim
         pytest.fail("entered")
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.values["pid"], wrong.values["host"]) == ("sweep-driven", 7, "other")
 
 
 def test_a_claim_is_renewed(made, change, url, name, quick):
@@ -224,10 +228,9 @@ def test_a_database_that_stays_away_ends_the_sweep(made, monkeypatch, quick):
     why, lost = [], Event()
     monkeypatch.setattr(lease, "OUTAGE_S", 0.0)
     monkeypatch.setattr(Lease, "_renew", lambda _: raise_away())
-    with made(lost=lambda text: why.append(text) or lost.set()):
+    with made(lost=lambda wrong: why.append(wrong) or lost.set()):
         assert lost.wait(30)
-    assert len(why) == 1
-    assert "has not answered" in why[0]
+    assert why == [fault("study-silent", minutes=0.0)]
 
 
 def test_giving_back_to_a_database_that_is_away_raises_nothing(made, monkeypatch):

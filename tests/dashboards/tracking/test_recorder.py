@@ -12,14 +12,15 @@ from dashboards.config import TrackingConfig
 from dashboards.tracking import recorder, runs
 from dashboards.tracking.recorder import Recorder
 from lstm import ownership
+from lstm.messages.message import Message, note
 from lstm.records.events import Event, Notice, SweepEnded, TrialLost
 from lstm.records.goodput import Goodput
 
 ENOUGH_S = 60.0
 
 
-def record(uri: str, home: Path, events: list[Event], tracking: TrackingConfig | None = None) -> list[str]:
-    notices: list[str] = []
+def record(uri: str, home: Path, events: list[Event], tracking: TrackingConfig | None = None) -> list[Message]:
+    notices: list[Message] = []
     made = Recorder(uri, str(home / "artifacts"), tracking or TrackingConfig(), "co2", "s1", notices.append)
     for event in events:
         made(event)
@@ -169,12 +170,14 @@ def test_what_the_store_refuses_is_told_once_and_named_at_the_end(uri: str, home
     events = a_sweep(make)
     for trial, place in ((2, 7), (0, 4)):
         events.insert(place, make.epoch_ended(trial, 3, at_ms=2**70))
-    notices: list[str] = []
+    notices: list[Message] = []
     made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1", notices.append)
     for event in events:
         made(event)
     assert made.close(ENOUGH_S) == 0
-    assert [each.startswith("MLflow refuses some epochs of trial ") for each in notices] == [True]
+    [told] = notices
+    assert (told.code, told.values["what"]) == ("mlflow-refuses-some", "some epochs")
+    assert told.values["trial"] in (0, 2)
     assert sorted(each.partition(" (")[0] for each in made.refused) == [
         "some epochs of trial 0",
         "some epochs of trial 2",
@@ -190,12 +193,12 @@ def test_a_server_that_lets_nothing_in_any_more_is_told_as_that(
     unavailable: str, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(_Unavailable, "status", status)
-    notices: list[str] = []
+    notices: list[Message] = []
     made = Recorder(unavailable, None, TrackingConfig(), "co2", "s1", notices.append)
     made(make.sweep_started())
     assert _Unavailable.asked.wait(ENOUGH_S)
     assert made.close(0.5) == 1
-    assert [each.startswith("MLflow refuses all (") for each in notices] == [True]
+    assert notices == [note("mlflow-refuses-all", why=f"error {status}")]
     assert len(made.refused) == 1
 
 
@@ -228,7 +231,7 @@ def test_a_store_that_is_away_holds_nobody_up(
     unavailable: str, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    notices: list[str] = []
+    notices: list[Message] = []
     made = Recorder(unavailable, None, TrackingConfig(), "co2", "s1", notices.append)
     events = a_sweep(make)
     for event in events:
@@ -236,8 +239,8 @@ def test_a_store_that_is_away_holds_nobody_up(
     assert _Unavailable.asked.wait(ENOUGH_S)
     assert made.recorded(timeout_s=0.1) == set()
     assert made.close(0.5) == len(events)
-    assert len(notices) == 1
-    assert "secret" not in notices[0]
+    assert [each.code for each in notices] == ["mlflow-away-while-running"]
+    assert "secret" not in str(notices[0])
 
 
 def test_what_waited_is_sent_in_order_when_the_store_is_back(
@@ -254,10 +257,7 @@ def test_what_waited_is_sent_in_order_when_the_store_is_back(
 
     monkeypatch.setattr(runs, "connect", connect)
     notices = record(uri, home, a_sweep(make))
-    assert [each.split(";")[0] for each in notices] == [
-        "MLflow does not answer (the connection broke)",
-        "MLflow answers again",
-    ]
+    assert notices == [note("mlflow-away-while-running", why="the connection broke"), note("mlflow-back")]
     assert [value for _, value, _ in curve(uri, sweep_run(uri), "best")] == [0.5, 0.5, 0.5, 0.3]
     assert set(trial_runs(uri)) == {0, 1, 2, 3}
 
@@ -287,7 +287,7 @@ def test_checkpoints_follow_the_policy(
         return address.encode(), None
 
     monkeypatch.setattr(ownership, "read", read)
-    notices: list[str] = []
+    notices: list[Message] = []
     tracking = TrackingConfig(checkpoints=policy)
     made = Recorder(uri, str(home / "artifacts"), tracking, "co2", "s1", notices.append)
     for event in a_sweep(make):
@@ -298,6 +298,8 @@ def test_checkpoints_follow_the_policy(
     kept = {number for number, run in trial_runs(uri).items() if _checkpoint(home, run).exists()}
     assert kept == {"best": {0, 1}, "all": {0, 1, 2}, "none": set()}[policy]
     assert all(_checkpoint(home, trial_runs(uri)[n]).read_text() == f"/c/trial-000{n}" for n in kept)
+    unread = note("checkpoint-not-sent", at="trial 3", why="FileNotFoundError")
+    assert notices == ([unread] if policy == "all" else [])
     best = {number for number, run in trial_runs(uri).items() if "sweep.best" in run.data.tags}
     assert best == {1}
 
@@ -322,7 +324,7 @@ def test_finish_twice_is_finish_once(uri: str, home: Path, make: SimpleNamespace
 
 def test_notices_and_events_after_close_are_nobodys_loss(uri: str, home: Path, make: SimpleNamespace) -> None:
     made = Recorder(uri, str(home / "artifacts"), TrackingConfig(), "co2", "s1")
-    made(Notice("hello"))
+    made(Notice(note("mlflow-back")))
     assert made.close(ENOUGH_S) == 0
     made(make.sweep_started())
     assert made.close(0.0) == 0
