@@ -1,7 +1,7 @@
 """What was lost, made again: MLflow from study and checkpoints, a study from checkpoints and MLflow."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from experiments.home import Home
 from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
+from lstm.messages.message import Message, Say
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
 from lstm.records.errors import Finding, refused
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from dashboards.tracking.recorder import Recorder
 
 FLUSH_S = 3600.0  # what MLflow may take for all of it
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -48,7 +48,7 @@ def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
 
     lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
     ask(found.tracking_uri, f"{found.name}: tracking.uri")  # one that is away is told below
-    ended: list[str] = []
+    ended: list[Message] = []
     with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
         facts = stored.facts(found.study_url, found.name) or {}
         moved_home.settle(found.place, moved_home.look(found.place, facts), facts, say)
@@ -79,7 +79,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
     plan = lost_study.with_its_loss(plan, remains)
     found = lost_study.gather(plan, remains)
     order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
-    ended: list[str] = []
+    ended: list[Message] = []
     home.sweep(name).mkdir(parents=True, exist_ok=True)
     with lease.Lease(url, name, lost=ended.append, stop=lambda: None):
         unknown = opening.restore_study(order, plan.series, found.known, found.facts)
@@ -89,7 +89,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
     restored = lookup.read(lookup.sweep(named, home, say))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
-    return document, "".join(ended)
+    return document, "; ".join(map(str, ended))
 
 
 def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
