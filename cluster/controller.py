@@ -253,8 +253,8 @@ class TrialController:
                 is_base=live.number == self._queue.base,
             )
         )
-        for text in started.broken:
-            self._record(Notice(note("earlier-checkpoint-used", at=f"trial {live.number}", why=text)))
+        for told in started.broken:
+            self._record(Notice(told))
 
     def let_go(self) -> None:
         """Kills the actors of trials that have not ended: what they have not written is trained again.
@@ -393,7 +393,7 @@ class TrialController:
             trial, epochs, known = self._saved.catch_up(number, address)
         except OSError as error:
             is_read = False
-            self._record(Notice(note("checkpoint-unreachable", at=address, why=str(error))))
+            self._record(Notice(note("file-not-readable-or-writable", at=address, why=str(error))))
             trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
             self._record(trial.starting(address, now_ms()))
         closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from lstm.messages.message import Message
 from lstm.records.goodput import NOTHING, Spent
 
 FINISHED = "FINISHED"  # in place of an order: none will come any more
@@ -34,7 +35,7 @@ class Started:
     worker: str  # host, pid and GPU numbers, for people
     at_ms: int
     pid: int  # of the actor's process
-    broken: tuple[str, ...]  # checkpoints that could not be used
+    broken: tuple[Message, ...]  # of checkpoints that could not be used
     # The worker's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
     actor: list[Handle] = field(default_factory=list, compare=False)
     before: Spent = NOTHING  # of earlier attempts' workers, as far as the checkpoint knows

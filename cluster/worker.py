@@ -18,6 +18,7 @@ from lstm import checkpoint, ownership
 from lstm.config.code import execute, place_of
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
+from lstm.messages.message import Message
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.goodput import NOTHING
@@ -153,9 +154,13 @@ class TrialWorker:
         from lstm.tasks import registry as tasks
         from lstm.training.loop import train
 
-        broken: list[str] = []
+        broken: list[Message] = []
+
+        def pass_over(told: Message) -> None:
+            broken.append(replace(told, place=f"trial {self._order['number']}", within=told.place))
+
         with _storage(self._order["address"], self._named()):
-            found = ownership.load(self._order["address"], self._owner(), broken.append)
+            found = ownership.load(self._order["address"], self._owner(), pass_over)
         state = found.state if found else None
         self._spent, self._is_made = found.spent if found else NOTHING, False
         self._facts = tasks.of(self._trial).facts_row(self._series)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.home import Home
+from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 from lstm.storage import disk
 
@@ -27,7 +28,7 @@ class Addresses:
     checkpoints: str | None
     tracking: str | None
     bases: Mapping[str, str]  # by field: the folder in which a relative path starts
-    notes: tuple[str, ...]  # where another folder than the spec's was taken
+    notes: tuple[Note, ...]  # where another folder than the spec's was taken
 
 
 def locate(
@@ -85,7 +86,7 @@ class _Search:
         # The working folder of a command that kept its home in the default place, and remembered nothing.
         self._earlier = [home.folder.parent] if not remembered and home.sweep(name).is_dir() else []
         self.bases: dict[str, str] = {}
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
 
     def database(self, field: str, address: str | None, is_ours: Callable[[Path], bool]) -> str | None:
         """The address of a database; of a SQLite file that is given relatively, its full one."""
@@ -114,7 +115,7 @@ class _Search:
             files = [str(folder / path) for folder in ours]
             raise refused("file-in-several-places", field, path=str(path), files=files)
         if chosen != self._spec_folder:
-            self.notes.append(f"{field}: {path} is {chosen / path}, where this sweep has been; not beside its spec")
+            self.notes.append(note("file-where-sweep-was", field, path=str(path), found=str(chosen / path)))
         self.bases[field] = str(chosen)
         return chosen / path
 

@@ -17,6 +17,7 @@ from experiments import judgement, lookup, planning
 from experiments.home import Home
 from experiments.operations import predicting, summary, training
 from experiments.spec.mapping import Given, literal
+from lstm.messages.message import Message
 from lstm.records import sweep as records
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput, Refusal, refused
@@ -73,7 +74,7 @@ class Plan:
     slots: int  # trials at once on this machine
     device: str
     kept: Mapping[str, str]  # where study, checkpoints and MLflow's runs are
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
     document: Mapping[str, Any] = field(repr=False)  # all of it, as `sweep plan --json` has it
 
 
@@ -102,7 +103,7 @@ class Trained:
     name: str
     metric: str
     best: Best | None  # None where no epoch was finite
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
     history: tuple[Mapping[str, float], ...] = field(repr=False)  # an epoch each
 
     def curves(self) -> "DataFrame":

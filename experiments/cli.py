@@ -19,6 +19,7 @@ import click
 
 import cluster
 from experiments.terminal import streams
+from lstm.messages.message import Message
 from lstm.patches import switched_off
 from lstm.records.errors import Finding, Refusal, refused
 
@@ -122,9 +123,9 @@ def _alone() -> Iterator[None]:
             logging.disable(before)
 
 
-def note(text: str) -> None:
-    """A line on standard error: what was taken that is not plain, and what went wrong and is not the end."""
-    print(f"note: {text}", file=sys.stderr)
+def note(message: Message) -> None:
+    """Print a message as a line on standard error."""
+    print(f"note: {message}", file=sys.stderr)
 
 
 def tell(findings: Sequence[Finding], file: TextIO) -> None:
@@ -140,6 +141,8 @@ def emit(document: Any) -> None:
 
 
 def _sayable(value: Any) -> Any:
+    if isinstance(value, Message):
+        value = value.row()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -1,12 +1,13 @@
 """What is done when a sweep has ended, while it is still its driver's: judge, compare, report, deliver."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dashboards.tracking.runs import without_password
 from experiments import judgement
 from experiments.planning import Plan, kept_in
+from lstm.messages.message import Say, note
 from lstm.records.errors import BadInput
 from lstm.records.events import EpochEnded, TrialEnded, TrialProbed
 from lstm.records.sweep import BASE, Sweep
@@ -31,7 +32,7 @@ def prepare(plan: Plan) -> None:
         stored.prepare_importances()
 
 
-def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]) -> int:
+def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> int:
     """Judges the best trial and waits until MLflow has everything; the number of records that it did not take."""
     order, swept = plan.order, outcome.sweep
     known = is_judged = False
@@ -50,7 +51,7 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[
     return left
 
 
-def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> bool:
+def _remember(order: "Order", say: Say, **facts: Any) -> bool:
     """Stores what was found at the end, or says that the next run must find it again; whether it is stored."""
     from cluster.study import stored
 
@@ -58,14 +59,12 @@ def _remember(order: "Order", say: Callable[[str], None], **facts: Any) -> bool:
         stored.remember(order.study_url, order.name, **facts)
     except (BadInput, *stored.AWAY) as error:
         why = error if isinstance(error, BadInput) else stored.trouble(order.study_url, error)
-        say(f"the study's database does not answer ({why}); run again, so that it knows the end")
+        say(note("end-not-remembered", why=str(why)))
         return False
     return True
 
 
-def _judge(
-    plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Callable[[str], None]
-) -> tuple[Mapping[str, float], bool]:
+def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tuple[Mapping[str, float], bool]:
     """Judges the best trial and the base on the test part, which nothing has looked at before; writes the report.
 
     Its figures, and whether what was judged is kept: a disk may be full.
@@ -89,9 +88,7 @@ def _judge(
     return metrics, is_kept
 
 
-def _hold_against_rivals(
-    plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpoint | None"], say: Callable[[str], None]
-) -> bool:
+def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpoint | None"], say: Say) -> bool:
     """Fits the rivals and judges them beside the networks; whatever goes wrong is told, and not worth a sweep.
 
     False where another run would do better: what was judged could not be written.
@@ -105,18 +102,15 @@ def _hold_against_rivals(
     try:
         judgement.judge(plan, swept, load, say, max(LEAST_BUDGET_S, RIVALS_SHARE * worked_s))
     except OSError as error:
-        again = f"run again, or `sweep rivals {swept.name}{plan.home.flag}` does it"
-        say(f"the rivals could not be judged ({error}); {again}")
+        say(note("rivals-not-judged", why=str(error), sweep=swept.name, flag=plan.home.flag))
         return False
     except Exception as error:
         why = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
-        say(f"the rivals could not be judged ({why}); `sweep rivals {swept.name}{plan.home.flag}` does it")
+        say(note("rivals-not-judged", why=why, sweep=swept.name, flag=plan.home.flag))
     return True
 
 
-def _best(
-    plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Callable[[str], None]
-) -> "Checkpoint | None":
+def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say) -> "Checkpoint | None":
     """The best trial's checkpoint with its weights; where it is gone it is put back."""
     from experiments.recovery.lost_checkpoint import mend
     from lstm import ownership
@@ -127,10 +121,11 @@ def _best(
             return found
         found, is_again = mend(plan, swept, best, lambda: recorder.artifact(best.number), say)
     except BadInput as error:  # another study's
-        say(str(error))
+        for each in error.faults:
+            say(each)
         return None
     except OSError as error:
-        say(f"{best.checkpoint}: can't be read or written: {error}")
+        say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
         return None
     if is_again:  # its epochs have other times: its run is written again
         recorder(best.starting(best.checkpoint))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
 from experiments.planning import Plan, kept_in
+from lstm.messages.message import Say, note
 from lstm.ownership import studies_of
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput
@@ -28,7 +29,6 @@ JUDGED_IN = "judged_in"  # the fact: the home in which the sweep was judged last
 NEAR = 1e-3  # between a trial's figure and that of its items: it may have been trained on another device
 DELIVERY_S = 60.0  # what MLflow may take
 Loader = Callable[[Trial], "Checkpoint | None"]
-Say = Callable[[str], None]
 
 
 def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> "Verdict":
@@ -54,7 +54,7 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
     try:
         before = store.read(folder, studies, data)
     except store.BrokenJudgements as error:
-        say(f"{error}; all is judged again")
+        say(note("judgements-damaged", why=str(error)))
         before = None
     known = before.entries if before else ()
     networks = list(_networks(plan, swept, load, known))
@@ -143,13 +143,7 @@ def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
     study, *before = studies_of(swept.facts)
     tracking, artifacts = TrackingConfig(checkpoints="none"), home.artifacts_of(tracking_uri)
     recorder = Recorder(
-        tracking_uri,
-        artifacts,
-        tracking,
-        swept.name,
-        study=study,
-        notice=lambda message: say(str(message)),
-        studies_before=tuple(before),
+        tracking_uri, artifacts, tracking, swept.name, study=study, notice=say, studies_before=tuple(before)
     )
     recorder.finish(None, {}, None, *in_mlflow(home, swept))
     if recorder.close(DELIVERY_S) or recorder.refused:
@@ -294,7 +288,7 @@ def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, judged: s
             raise store.BrokenJudgements(f"{folder}/{store.fitted_name(name)}: is what {found.name} has fitted")
         return found
     except store.BrokenJudgements as error:
-        say(f"{error}; it is fitted again")
+        say(note("fitted-rival-not-trusted", why=str(error)))
         return None
 
 
@@ -316,7 +310,7 @@ def _rivals(
     there = {name: fitted for name, fitted in found.items() if fitted is not None}
     missing = [name for name in names if name not in there]
     if wanted := [name for name in missing if not fitting.lacking(rivals[name])]:
-        say(f"fitting rivals: {', '.join(wanted)}")
+        say(note("fitting-rivals", rivals=wanted))
     outcomes = fitting.run_some(missing, data, config, budget_s)
     for name in names:
         if name in there and name in judged:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from experiments.spec.loader import Spec
 from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
 from lstm.messages.entry import shown
+from lstm.messages.message import Note, Say, note
 from lstm.records.errors import BadInput, nearest, refused
 from lstm.records.sweep import Sweep
 
@@ -69,7 +70,7 @@ class Found:
         return Place(self.home, self.name, self.study_url, self.tracking_uri, self.is_private)
 
 
-def sweep(named: str, home: Home, say: Callable[[str], None] = LOG.warning) -> Found:
+def sweep(named: str, home: Home, say: Say = LOG.warning) -> Found:
     """Where the records of a NAME or a SPEC are; of the environment only what is then asked for needs to be there.
 
     `say` gets what was taken that is not plain from the name.
@@ -101,8 +102,8 @@ def sweep(named: str, home: Home, say: Callable[[str], None] = LOG.warning) -> F
         tracking=None if "tracking" in lacking else tracking,
         remembered=addresses.remembered(home, name),
     )
-    for note in where.notes:
-        say(document.hide(note))
+    for each in where.notes:
+        say(document.hidden(each))
     written = document.written.get("study") or (document.written.get("storage") or {}).get("study")
     return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written))
 
@@ -229,11 +230,8 @@ def _beside(named: str, name: str, home: Home, study: str | None, overrides: Seq
     return shipped.beside(named, name, overrides, held)
 
 
-def _told(found: shipped.Beside, document: Document) -> str:
-    older = " and ".join(found.older)
-    are = "is the sweep of an older version" if len(found.older) == 1 else "are sweeps of older versions"
-    what = "of this spec or its data, left as found"
-    return f"{document.where('name')}: name: {older} {are} {what}; this version's is {found.name}"
+def _told(found: shipped.Beside, document: Document) -> Note:
+    return note("older-version-kept", "name", at=document.where("name"), older=list(found.older), name=found.name)
 
 
 def _is_file(named: str) -> bool:

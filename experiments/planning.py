@@ -23,6 +23,7 @@ from experiments.spec import loader as specs
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
 from lstm.config.code import executed, find, is_known
+from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NewerForm, fault, refused
 from lstm.tasks import registry as tasks
 
@@ -39,7 +40,7 @@ class Plan:
     order: Order
     series: "Dataset"
     tracking_uri: str
-    notes: tuple[str, ...] = ()  # what was taken that is not plain from the spec
+    notes: tuple[Note, ...] = ()  # what was taken that is not plain from the spec
     bases: Mapping[str, str] = field(default_factory=dict)  # by field: the folder in which a relative address starts
 
     @property
@@ -80,7 +81,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
         series = tasks.load(experiment.widest, spec.location, experiment.reach)
     except BadInput as error:
         raise BadInput(*map(spec.placed, error.faults)) from None
-    notes = tuple(map(spec.document.hide, where.notes))
+    notes = tuple(map(spec.document.hidden, where.notes))
     order = _order(spec, home, where)
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
 
@@ -109,12 +110,9 @@ def _check_cells(spec: Spec) -> None:
         raise spec.document.refuse(faults)
 
 
-def _own_code(plan: Plan) -> list[str]:
+def _own_code(plan: Plan) -> list[Note]:
     """That the user's own files are executed, each with its digest."""
-    return [
-        f"{file} is code of your own: it is executed here and by every worker (SHA-256 {digest[:12]})"
-        for file, digest in plan.order.base.code.items()
-    ]
+    return [note("own-code-executed", at=file, digest=digest[:12]) for file, digest in plan.order.base.code.items()]
 
 
 def as_begun(plan: Plan) -> Plan:
@@ -130,9 +128,8 @@ def as_begun(plan: Plan) -> Plan:
     except NewerForm:
         raise
     except BadInput as error:
-        hidden = (plan.spec.document.hide(message) for message in error.messages)
-        note = f"whether the sweep was begun before is not known, nor its loss: {' '.join(hidden)}"
-        return replace(plan, notes=(*plan.notes, note))
+        hidden = [plan.spec.document.hide(message) for message in error.messages]
+        return replace(plan, notes=(*plan.notes, note("not-known-if-begun", at=plan.order.name, why=" ".join(hidden))))
     return replace(plan, order=opening.with_loss_of(plan.order, facts)) if facts else plan
 
 
@@ -279,14 +276,13 @@ def _base_is_first(order: Order) -> bool:
     return combinations.base_among(first, order.base, order.search.space) is not None
 
 
-def _too_many(plan: Plan) -> list[str]:
+def _too_many(plan: Plan) -> list[Note]:
     """A note where more trials are asked for than the space has combinations."""
     order, count = plan.order, _combinations(plan.order)
     if count is None or count >= order.n_trials:
         return []
-    where = f"{plan.spec.document.where('search.n_trials')}: search.n_trials"
-    ends = f"the space has {count:,} combinations: when all were tried the sweep is complete"
-    return [f"{where} is {order.n_trials:,}, and {ends}"]
+    at = plan.spec.document.where("search.n_trials")
+    return [note("more-trials-than-combinations", "search.n_trials", at=at, trials=order.n_trials, combinations=count)]
 
 
 def _slots(plan: Plan) -> int:
@@ -300,7 +296,7 @@ def _slots(plan: Plan) -> int:
     return here if resources.max_concurrent == "auto" else min(here, resources.max_concurrent)
 
 
-def _too_large(plan: Plan, slots: int) -> list[str]:
+def _too_large(plan: Plan, slots: int) -> list[Note]:
     """What is to be said where no trial fits on this machine; a cluster may have what it asks for."""
     from lstm.device import cpu_count, gpu_count, why_no_gpu
 
@@ -308,18 +304,24 @@ def _too_large(plan: Plan, slots: int) -> list[str]:
         return []
     asked, gpus = plan.order.resources, gpu_count()
     share = min(gpus, 1) if asked.gpus_per_trial == "auto" else asked.gpus_per_trial
-    no_gpu = f" ({why_no_gpu()})" if share and not gpus else ""
     return [
-        f"resources: a trial asks for {asked.cpus_per_trial} CPUs and {share:g} GPUs, this machine has {cpu_count()} "
-        f"and {gpus} for it{no_gpu}; `sweep run` needs a cluster that has them (--address)"
+        note(
+            "machine-too-small",
+            "resources",
+            cpus=asked.cpus_per_trial,
+            gpus=float(share),
+            cpus_here=cpu_count(),
+            gpus_here=gpus,
+            why=why_no_gpu() if share and not gpus else None,
+        )
     ]
 
 
-def warnings(plan: Plan) -> list[str]:
-    """What a person should know before it is carried out, a sentence each."""
-    doubts = map(plan.spec.document.hide, tasks.of(plan.order.base).doubts(plan.series))
+def warnings(plan: Plan) -> list[Message]:
+    """Return what a person should know before the plan is carried out."""
+    doubts = map(plan.spec.document.hidden, tasks.of(plan.order.base).doubts(plan.series))
     unwritable = _unwritable(plan.home)
-    more = [str(unwritable)] if unwritable else []
+    more = [unwritable] if unwritable else []
     return [
         *specs.warnings(plan.spec),
         *plan.notes,
@@ -331,18 +333,14 @@ def warnings(plan: Plan) -> list[str]:
     ]
 
 
-def _earlier_loss(plan: Plan) -> list[str]:
+def _earlier_loss(plan: Plan) -> list[Note]:
     """A note where more counts in the loss, as it did when the sweep was begun."""
     order = plan.order
     lookbacks = [order.base.data.reach, *(end for end in _ends(order, "data.lookback") if isinstance(end, int))]
     counted = tasks.of(order.base).earlier_loss(plan.series, order.base, min(lookbacks))
     if not counted:
         return []
-    return [
-        f"{plan.spec.document.where('name')}: name: {order.name} was begun by an earlier version, whose loss counts "
-        f"{counted}; it keeps that loss to its end, so that its trials can be compared. Give the spec another name for "
-        "a loss on measured values alone"
-    ]
+    return [note("earlier-loss-kept", "name", at=plan.spec.document.where("name"), sweep=order.name, counted=counted)]
 
 
 def _ends(order: Order, path: str) -> list[Any]:

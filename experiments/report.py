@@ -1,11 +1,12 @@
 """The pages of a sweep, made of what all rooms know of it: in its folder, and for MLflow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments import judgement
 from experiments.home import Home
+from lstm.messages.message import Say, note
 from lstm.records.figures import Picture
 from lstm.records.sweep import Sweep
 
@@ -32,9 +33,9 @@ def write(
     sweep: Sweep,
     importances: Mapping[str, float],
     judged: Judged,
-    say: Callable[[str], None],
+    say: Say,
 ) -> str:
-    """Writes the report into the sweep's folder and returns it; `say` gets a sentence where it can't be written.
+    """Writes the report into the sweep's folder and returns it; `say` gets a note where it can't be written.
 
     Args:
         home: Where the folder is.
@@ -62,5 +63,5 @@ def write(
         path.write_text(html, encoding="utf-8")
     except OSError as error:
         path.unlink(missing_ok=True)  # half a report is none
-        say(f"the report could not be written: {error.strerror}: {disk.place_of(path)}")
+        say(note("report-not-written", at=disk.place_of(path), why=error.strerror))
     return html

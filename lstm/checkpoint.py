@@ -10,12 +10,13 @@ zip archive's comment, so `torch.load` opens it as it is. Loading never runs cod
 import dataclasses
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import Say, note
 from lstm.records.epoch import Epoch, Place, State
 from lstm.records.errors import NewerForm, check_form
 from lstm.records.goodput import NOTHING, Spent
@@ -70,7 +71,7 @@ def write(address: str, number: int, checkpoint: Checkpoint) -> str:
     return name
 
 
-def load(address: str, broken: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+def load(address: str, broken: Say = lambda _: None) -> Checkpoint | None:
     """The newest valid checkpoint at an address: the latest attempt's, there the latest epoch's.
 
     What an older attempt leaves after a later one has written is never read. Each file that can't be
@@ -146,7 +147,7 @@ def _sort_key(name: str) -> tuple[int, Place]:
     return int(match[1]), Place(int(match[2] or 1), int(match[3]))
 
 
-def newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoint] | None:
+def newest(address: str, broken: Say) -> tuple[bytes, Checkpoint] | None:
     """The same as `load`, with the bytes of the file."""
     for name in reversed(names(address)):
         try:
@@ -154,7 +155,7 @@ def newest(address: str, broken: Callable[[str], None]) -> tuple[bytes, Checkpoi
             if data is not None:  # else another process has just removed it
                 return data, loads(data)
         except BrokenCheckpoint as error:
-            broken(f"{address}/{name}: {error}")
+            broken(note("file-passed-over", at=f"{address}/{name}", why=str(error)))
         except NewerForm as error:
             raise error.at(f"{address}/{name}") from None
     return None

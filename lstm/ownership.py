@@ -5,13 +5,14 @@ the study. A checkpoint that is another study's, or another configuration's, is 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lstm import checkpoint
 from lstm.checkpoint import Checkpoint
+from lstm.messages.message import Say
 from lstm.records.errors import BadInput, Fault, check_form, fault, refused
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -60,7 +61,7 @@ def studies_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return (str(facts.get("id", "")), *map(str, facts.get("ancestors", ())))
 
 
-def load(address: str, owner: Owner, broken: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+def load(address: str, owner: Owner, broken: Say = lambda _: None) -> Checkpoint | None:
     """The newest valid checkpoint of a trial; see `checkpoint.load`.
 
     Raises:
@@ -72,7 +73,7 @@ def load(address: str, owner: Owner, broken: Callable[[str], None] = lambda _: N
     return found[1] if found else None
 
 
-def read(address: str, owner: Owner, broken: Callable[[str], None] = lambda _: None) -> tuple[bytes, Checkpoint] | None:
+def read(address: str, owner: Owner, broken: Say = lambda _: None) -> tuple[bytes, Checkpoint] | None:
     """The same as `load`, with the bytes of the file."""
     found = checkpoint.newest(address, broken)
     if found is not None:
@@ -80,7 +81,7 @@ def read(address: str, owner: Owner, broken: Callable[[str], None] = lambda _: N
     return found
 
 
-def load_trial(sweep: Sweep, trial: Trial, broken: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+def load_trial(sweep: Sweep, trial: Trial, broken: Say = lambda _: None) -> Checkpoint | None:
     """The checkpoint of a sweep's trial; None where it has none that is valid. Raises what `load` raises."""
     return load(trial.checkpoint, Owner.of(sweep, trial), broken) if trial.checkpoint else None
 

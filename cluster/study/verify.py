@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lstm import checkpoint, ownership
+from lstm.messages.message import Message
 from lstm.records.epoch import Epoch, Place, best_epoch, epochs_s, same
 from lstm.records.errors import BadInput, Fault, Finding, NewerForm, fault, finding
 from lstm.records.sweep import EXHAUSTED, TRAINED_AGAIN, Sweep
@@ -102,7 +103,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     if trial.ended and not trial.checkpoint and len(trial.curve) == trial.lost_epochs:
         checked.histories[trial.number] = ()  # what an actor that was cut off may have written since is nobody's
         return ()
-    broken, foreign = list[str](), list[Fault]()
+    broken, foreign = list[Message](), list[Fault]()
     try:
         found = checkpoint.load(address, broken.append)
         if found:
@@ -113,7 +114,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
         add(fault("store-unreadable", address=address, why=str(error)))
         return None
     code = "checkpoint-file-broken" if trial.ended else "newest-checkpoint-broken"
-    add(*(fault(code, why=text) for text in broken), *foreign)
+    add(*(fault(code, file=each.place, why=each.values["why"]) for each in broken), *foreign)
     if foreign or (broken and trial.ended):
         return None  # an older file tells less than study and MLflow know: it is not they that are wrong
     if found is None:

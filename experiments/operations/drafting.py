@@ -15,6 +15,7 @@ from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
 from lstm.config.code import execute, file_of, is_reference, place_of, raised, read
 from lstm.data.profile.files import GivenFile
+from lstm.messages.message import Message
 from lstm.records.errors import BadInput, nearest, refused
 from lstm.tasks import registry as tasks
 from lstm.tasks.base import Task
@@ -33,7 +34,7 @@ class Written:
     found: Mapping[str, str]  # a word and a sentence each, in the order to show them
     next: tuple[str, ...]  # commands
     windows: Mapping[str, int]  # by part
-    warnings: tuple[str, ...]  # what is likely wrong in the data
+    warnings: tuple[Message, ...]  # what is likely wrong in the data
     facts: Mapping[str, Any]  # what was found, as values
     counted: str  # what the size of a part is told in
 
@@ -172,7 +173,7 @@ def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None
 
 def _checked(
     text: str, target: Path, files: Sequence[GivenFile], task: AnyTask
-) -> tuple[dict[str, int], tuple[str, ...]]:
+) -> tuple[dict[str, int], tuple[Message, ...]]:
     """Loads the spec and its data as `sweep run` will; the size of each part, and what is likely wrong."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, target.name)

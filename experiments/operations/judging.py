@@ -1,6 +1,5 @@
 """Whether a network is needed: the best trial beside the spec's own settings and the rivals, judged on request."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster.study import lease
@@ -8,7 +7,7 @@ from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
 from experiments.planning import kept_in, make
 from experiments.recovery import moved_home
-from lstm.messages.message import Message
+from lstm.messages.message import Message, Say, note
 from lstm.records.errors import refused
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from lstm.verdict.verdict import Verdict
 
 BUDGET_S = 3600.0  # of a core, where nobody says another
-Say = Callable[[str], None]
 
 
 class Judgement(NamedTuple):
@@ -46,7 +44,7 @@ def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> 
         verdict = _judge(found, named, BUDGET_S if budget_s is None else budget_s, say)
         stored.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
         left = judgement.deliver(found.home, found.tracking_uri, lookup.read(found), say)
-    return Judgement(verdict, "".join(map(str, ended)) or left)
+    return Judgement(verdict, "; ".join(map(str, ended)) or left)
 
 
 def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdict":
@@ -61,7 +59,7 @@ def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdi
         moved_home.settle(found.place, elsewhere, facts, say)
     swept = lookup.read(found)
     if not swept.over():
-        say(f"{swept.name} has not ended, {swept.done} of {swept.n_trials} trials have: what is best now is judged")
+        say(note("judged-before-end", at=swept.name, done=swept.done, trials=swept.n_trials))
     return judgement.judge(plan, swept, lambda trial: _load(swept, trial, say), say, budget_s)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import lookup, own_code
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import Say
 from lstm.records.errors import BadInput, refused
 from lstm.records.figures import Passage
 from lstm.records.sweep import Sweep
@@ -51,7 +52,7 @@ def execute(trial: Trial, folder: Path, place: str | None = None) -> None:
     own_code.ready(TrialConfig.model_validate(trial.config).code, folder, place)
 
 
-def by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any], say: Callable[[str], None]) -> Maker:
+def by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any], say: Say) -> Maker:
     """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
     loaded = load(sweep, trial, say)
     return lambda path, folder: tasks.predict(loaded, path, folder, **options)
@@ -89,7 +90,7 @@ def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options:
     return lambda path, folder: task.predict_by_rival(fitted, config, facts, str(path), folder)
 
 
-def load(sweep: Sweep, trial: Trial, say: Callable[[str], None]) -> "Checkpoint":
+def load(sweep: Sweep, trial: Trial, say: Say) -> "Checkpoint":
     """A trial's checkpoint with its best weights; `say` gets the files that can't be trusted.
 
     Raises:
@@ -97,10 +98,7 @@ def load(sweep: Sweep, trial: Trial, say: Callable[[str], None]) -> "Checkpoint"
     """
     from lstm import ownership
 
-    broken: list[str] = []
-    loaded = ownership.load_trial(sweep, trial, broken.append)
-    for text in broken:
-        say(text)
+    loaded = ownership.load_trial(sweep, trial, say)
     if loaded is None:
         raise refused("checkpoint-not-valid", at=trial.checkpoint, sweep=sweep.name)
     if not loaded.state.best_weights:

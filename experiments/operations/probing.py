@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,13 @@ from experiments.home import Home
 from experiments.operations.predicting import choose, execute, load
 from experiments.planning import make
 from experiments.recovery import moved_home
+from lstm.messages.message import Say, note
 from lstm.ownership import studies_of
 from lstm.records.errors import BadInput, HeldError, refused
 from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
 DELIVERY_S = 60.0
-Say = Callable[[str], None]
 
 
 def probe(named: str, where: Home, trial: int | None, say: Say, code: str | None = None) -> tuple[dict[str, Any], str]:
@@ -61,7 +61,7 @@ def _settle(found: lookup.Found, say: Say) -> None:
     elsewhere = moved_home.look(found.place, facts)
     if elsewhere is None and not found.home.moved_from():
         return
-    with suppress(HeldError), lease.Lease(found.study_url, found.name, lost=lambda m: say(str(m)), stop=lambda: None):
+    with suppress(HeldError), lease.Lease(found.study_url, found.name, lost=say, stop=lambda: None):
         moved_home.settle(found.place, elsewhere, facts, say)
 
 
@@ -95,8 +95,8 @@ def _again(
     try:
         return _measure(named, found, sweep, known.number, known, say, code)
     except BadInput as error:
-        for message in error.messages:
-            say(f"without pictures: {message}")
+        for each in error.faults:
+            say(note("probed-without-pictures", why=str(each)))
         return known, ""
 
 
@@ -139,7 +139,7 @@ def _write(page: Path, html: str, say: Say) -> None:
         half.replace(page)
     except OSError as error:
         half.unlink(missing_ok=True)
-        say(f"{page}: can't be written: {error.strerror}")
+        say(note("page-not-written", at=page, why=error.strerror))
 
 
 def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.Judged, say: Say) -> str:
@@ -163,7 +163,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
         TrackingConfig(checkpoints=found.artifacts),
         found.name,
         study=str(sweep.facts.get("id", "")),
-        notice=lambda message: say(str(message)),
+        notice=say,
         studies_before=studies_of(sweep.facts)[1:],
     )
     recorder(event)

@@ -1,7 +1,7 @@
 """What was lost, made again: MLflow from study and checkpoints, a study from checkpoints and MLflow."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from experiments.home import Home
 from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
-from lstm.messages.message import Message
+from lstm.messages.message import Message, Say
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
 from lstm.records.errors import Finding, refused
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from dashboards.tracking.recorder import Recorder
 
 FLUSH_S = 3600.0  # what MLflow may take for all of it
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -54,7 +53,7 @@ def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
         facts = stored.facts(found.study_url, found.name) or {}
         moved_home.settle(found.place, moved_home.look(found.place, facts), facts, say)
         done = _rebuild(found, force=force, say=say)
-    done.trouble = done.trouble or "".join(map(str, ended))
+    done.trouble = done.trouble or "; ".join(map(str, ended))
     return done
 
 
@@ -90,7 +89,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
     restored = lookup.read(lookup.sweep(named, home, say))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
-    return document, "".join(map(str, ended))
+    return document, "; ".join(map(str, ended))
 
 
 def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
@@ -134,7 +133,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
         TrackingConfig(checkpoints=found.artifacts),
         found.name,
         study=study_id,
-        notice=lambda message: say(str(message)),
+        notice=say,
         studies_before=studies_of(sweep.facts)[1:],
     )
     complete = _tell(found, sweep, kept.histories, recorder)

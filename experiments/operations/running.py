@@ -16,10 +16,10 @@ from experiments.planning import Plan, make, warnings
 from experiments.recovery import lost_study, moved_home
 from experiments.spec.mapping import Given
 from experiments.terminal.formats import goodput
+from lstm.messages.message import Note, Say, note
 from lstm.records.errors import BadInput
 from lstm.records.events import Event, Notice, SweepStarted, TrialStarted
 from lstm.records.sweep import Sweep
-from lstm.records.trial import counted
 
 if TYPE_CHECKING:
     from cluster.executors.executor import Executor
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 SHOWN = 3  # of what MLflow refused
-Say = Callable[[str], None]
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -171,13 +170,13 @@ def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals
         plan.spec.experiment.tracking,
         order.name,
         study=order.study_id,
-        notice=lambda text: view(Notice(text)),
+        notice=lambda message: view(Notice(message)),
         studies_before=order.studies_before,
         away=bool(away),
     )
     with view:
-        for text in [*warnings(plan), *_outage(away)]:
-            view(Notice(text))
+        for each in [*warnings(plan), *_outage(away)]:
+            view(Notice(each))
         outcome = _drive(ready, view, recorder, stop, signals)
     try:
         now = stored.read(order.study_url, order.name)
@@ -206,9 +205,8 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
         view(event)
 
     def conclude(outcome: "Outcome") -> None:
-        if left := deliver(ready.plan, outcome, recorder, lambda text: view(Notice(text))):
-            text = f"MLflow did not take {counted(left, 'record')} yet; nothing is lost: run again to deliver them"
-            view(Notice(text))
+        if left := deliver(ready.plan, outcome, recorder, lambda message: view(Notice(message))):
+            view(Notice(note("records-not-delivered", count=left)))
 
     stop = stop or Stop()
     with signals(stop) if signals else nullcontext() as install:
@@ -218,15 +216,15 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
             record,
             Memory(recorder, recorder.recorded),
             executor=ready.executor,
-            settle=lambda: ready.settle(lambda text: view(Notice(text))),
+            settle=lambda: ready.settle(lambda message: view(Notice(message))),
             conclude=conclude,
             stop=stop,
             install=install,
         )
 
 
-def _outage(away: str | None) -> list[str]:
-    return [f"MLflow does not answer ({away}); the sweep starts, runs are sent later"] if away else []
+def _outage(away: str | None) -> list[Note]:
+    return [note("mlflow-away-at-start", why=away)] if away else []
 
 
 def _store(plan: Plan) -> str:

@@ -3,16 +3,16 @@
 import logging
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.planning import Plan, warnings
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import Message, Say, note
 from lstm.records.epoch import Epoch, best_epoch
 from lstm.records.errors import fault, refused
-from lstm.records.trial import counted
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ class Failed(Exception):
 class View(Protocol):
     """Who looks on while a configuration is trained."""
 
-    def note(self, text: str) -> None:
-        """Something to know of the plan."""
+    def note(self, message: Message) -> None:
+        """Take something to know about the plan."""
 
-    def warn(self, text: str) -> None:
-        """Something that is not as was asked for."""
+    def warn(self, message: Message) -> None:
+        """Take something that is not as the spec asks for."""
 
-    def say(self, text: str) -> None:
-        """Something to know of the training."""
+    def say(self, message: Message) -> None:
+        """Take something to know about the training."""
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch has ended, and is kept."""
@@ -110,8 +110,8 @@ def train(plan: Plan, view: View) -> Training:
     address = f"{plan.order.sweep_folder}/train"
     found = checkpoint.load(address)
     plan = _gone_on(plan, found) if found else plan
-    for text in warnings(plan):
-        view.note(text)
+    for each in warnings(plan):
+        view.note(each)
     order, device = plan.order, _device(plan, view.warn)
     facts = tasks.of(order.base).facts_row(plan.series)
     same = found is not None and found.config == order.base and found.fingerprint == plan.series.fingerprint
@@ -120,8 +120,8 @@ def train(plan: Plan, view: View) -> Training:
     made = Training(plan, address, list(state.history) if state else [])
     if made.history:
         last = made.history[-1]
-        done = f" ({last.stop}); nothing was left to do" if last.stop else ": goes on"
-        view.say(f"{order.name}: trained for {counted(last.number, 'epoch')} before{done}")
+        code, why = ("training-was-complete", {"stop": last.stop}) if last.stop else ("training-goes-on", {})
+        view.say(note(code, at=order.name, epochs=last.number, **why))
     try:
         for epoch in loop.train(order.base, plan.series, state, device=device):
             assert epoch.state is not None
@@ -141,7 +141,7 @@ def train(plan: Plan, view: View) -> Training:
     return made
 
 
-def _device(plan: Plan, say: Callable[[str], None]) -> str:
+def _device(plan: Plan, say: Say) -> str:
     """The device to train on; where it is the CPU, its memory must suffice."""
     from lstm.device import claim, why_no_gpu
 
@@ -149,7 +149,7 @@ def _device(plan: Plan, say: Callable[[str], None]) -> str:
     device = claim(resources.cpus_per_trial, None if resources.gpus_per_trial == "auto" else resources.gpus_per_trial)
     if device == "cpu":
         if resources.gpus_per_trial not in (0, "auto"):
-            say(f"{plan.order.name}: trains on the CPU, though a GPU is asked for: {why_no_gpu()}")
+            say(note("no-gpu-to-train-on", "resources.gpus_per_trial", at=plan.order.name, why=why_no_gpu()))
         check_room(plan, plan.order.base)
     return device
 

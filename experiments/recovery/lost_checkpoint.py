@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from experiments.planning import Plan
+from lstm.messages.message import Say, note
 from lstm.records.epoch import same
 from lstm.records.sweep import TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def mend(
-    plan: Plan, swept: Sweep, trial: Trial, artifact: Callable[[], bytes | None], say: Callable[[str], None]
+    plan: Plan, swept: Sweep, trial: Trial, artifact: Callable[[], bytes | None], say: Say
 ) -> tuple["Checkpoint", bool]:
     """Puts a trial's checkpoint back to its address, and says where it came from and whether it is the same.
 
@@ -26,7 +27,7 @@ def mend(
         swept: The sweep as its study knows it.
         trial: The trial, which has ended.
         artifact: Asks MLflow for the trial's checkpoint file; None where it has none or does not answer.
-        say: Gets what was done, a sentence.
+        say: Gets notes of what was done.
 
     Raises:
         OSError: the checkpoint can't be written.
@@ -38,25 +39,25 @@ def mend(
     found = _valid(swept, trial, data, say) if data is not None else None
     if found is not None and data is not None:
         files.put(trial.checkpoint, file_name(trial.attempt, found.state.place), data)
-        say(f"trial {trial.number}: its checkpoint was gone; it was taken from MLflow, {_alike(trial, found)}")
+        say(note("checkpoint-taken-from-mlflow", at=f"trial {trial.number}", alike=_alike(trial, found)))
         return found, False
-    say(f"trial {trial.number}: its checkpoint is gone, and MLflow has none; it is trained again")
+    say(note("checkpoint-lost", at=f"trial {trial.number}"))
     found = _train(plan, swept, trial)
-    say(f"trial {trial.number}: was trained again, {_alike(trial, found)}")
+    say(note("trained-again", at=f"trial {trial.number}", alike=_alike(trial, found)))
     return found, True
 
 
-def _valid(swept: Sweep, trial: Trial, data: bytes, say: Callable[[str], None]) -> "Checkpoint | None":
+def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | None":
     """The checkpoint in the bytes of an artifact, where it is this trial's."""
     from lstm import checkpoint, ownership
 
     try:
         found = checkpoint.loads(data)
     except checkpoint.BrokenCheckpoint as error:
-        say(f"trial {trial.number}: MLflow's artifact checkpoint.pt {error}")
+        say(note("artifact-damaged", at=f"trial {trial.number}", why=str(error)))
         return None
     if why := ownership.difference(trial.checkpoint, found, ownership.Owner.of(swept, trial)):
-        say(f"trial {trial.number}: MLflow's artifact checkpoint.pt is not its checkpoint: {why}")
+        say(note("artifact-of-another-trial", at=f"trial {trial.number}", why=why))
         return None
     return found if found.state.best_weights else None
 
@@ -88,9 +89,10 @@ def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
 
 
 def _alike(trial: Trial, found: "Checkpoint") -> str:
-    """Whether a checkpoint's epochs are those that the study knows, to the bit."""
+    """Return whether a checkpoint's epochs are those that the study knows, to the bit, in words."""
     history = {epoch.number: epoch.value for epoch in found.state.history}
     other = next((step for step, value in trial.curve if not same(history.get(step), value)), None)
     if other is None and len(history) == len(trial.curve):
-        return "the same to the bit by the values of its epochs"
-    return f"not the same: epoch {other or len(history)} is {history.get(other or 0)!r}"
+        return "it equals the lost one to the bit by the values of its epochs"
+    differing = f"{other or len(history)} is {history.get(other or 0)!r}"
+    return f"it does not equal the lost one: the value of epoch {differing}"

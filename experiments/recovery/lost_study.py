@@ -5,7 +5,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ from experiments import addresses
 from experiments.home import Home
 from experiments.planning import Plan, kept_in
 from lstm import ownership
+from lstm.messages.message import Message, Note, Say, note
 from lstm.records.epoch import Epoch, best_epoch, epochs_s
 from lstm.records.errors import BadInput, fault, refused
 from lstm.records.sweep import PROBE_FACT
-from lstm.records.trial import counted
 from lstm.storage import files
 
 if TYPE_CHECKING:
@@ -89,12 +89,6 @@ class Marked:
         """The same, for a refusal."""
         return {"trials": self.trials, "study": self.mark.study, "home": self.mark.where}
 
-    @property
-    def text(self) -> str:
-        """What it is, for people."""
-        whose = f" in {self.mark.where}" if self.mark.where else ""
-        return f"{self.checkpoints} holds {counted(self.trials, 'trial')} of the study {self.mark.study}{whose}"
-
 
 def _marked(sweep_folders: list[str]) -> list[Marked]:
     """The studies that have trials below some folders."""
@@ -117,7 +111,7 @@ def _remains_of(found: Marked, name: str, home: Home, tracking_uri: str) -> Rema
     return Remains(study, found.checkpoints, found.trials, runs, f"{found.checkpoints}/{ownership.MARK}")
 
 
-def refuse(plan: Plan) -> list[str]:
+def refuse(plan: Plan) -> list[Note]:
     """Whether a sweep whose study is not there may begin; what is to be said of other studies' checkpoints.
 
     Raises:
@@ -127,10 +121,9 @@ def refuse(plan: Plan) -> list[str]:
     remains = look(order.name, plan.home, plan.tracking_uri, [order.sweep_folder])
     if remains is not None:
         raise missing(order.name, plan.home, remains, str(plan.spec.document.path))
-    restores = f"`sweep rebuild {shlex.quote(str(plan.spec.document.path))} --study --force{plan.home.flag}`"
+    restores = f"sweep rebuild {shlex.quote(str(plan.spec.document.path))} --study --force{plan.home.flag}"
     return [
-        f"{each.text}, which is left as it is; this sweep begins anew, beside it. Where that home is lost {restores} "
-        "restores its study here instead"
+        note("checkpoints-of-another-study-left", at=each.checkpoints, restores=restores, **each.facts)
         for each in _marked([order.sweep_folder])
     ]
 
@@ -190,7 +183,7 @@ class Gathered:
 
     known: tuple["Known", ...]
     facts: Mapping[str, Any]  # what the study remembered of their probes
-    notes: tuple[str, ...]  # what could not be read
+    notes: tuple[Message, ...]  # what could not be read
 
 
 def with_its_loss(plan: Plan, remains: Remains) -> Plan:
@@ -219,7 +212,7 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
     """Reads the trials of a lost study out of its checkpoints and MLflow; changes nothing."""
     from dashboards.tracking import remembered, runs
 
-    order, notes = plan.order, list[str]()
+    order, notes = plan.order, list[Message]()
     kept = dict(_checkpoints(plan, remains, notes.append))
     told: dict[int, remembered.RememberedTrial] = {}
     if runs.missing_file(plan.tracking_uri) is None:
@@ -229,30 +222,28 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
         except Exception as error:  # what a store raises is no one class
             if not runs.is_outage(error):
                 raise
-            notes.append(f"MLflow does not answer ({runs.cause(error)}): how trials ended is taken from checkpoints")
+            notes.append(note("ends-from-checkpoints", why=runs.cause(error)))
     numbers = sorted(kept.keys() | told.keys())
     known = tuple(_known(plan, remains, number, kept.get(number), told.get(number)) for number in numbers)
     facts = {} if order.probe else {f"{PROBE_FACT}{n}": _probed(trial) for n, trial in told.items() if trial.probed}
     return Gathered(known, facts, tuple(notes))
 
 
-def _checkpoints(
-    plan: Plan, remains: Remains, note: Callable[[str], None]
-) -> Iterator[tuple[int, tuple[int, "Checkpoint"]]]:
+def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, tuple[int, "Checkpoint"]]]:
     """By trial, the attempt that wrote the newest valid checkpoint, and that."""
     from lstm import checkpoint
 
     for address in _trial_folders(remains):
         number = int(address.rpartition("/trial-")[2])
-        found = checkpoint.load(address, note)
+        found = checkpoint.load(address, say)
         if found is None:
-            note(f"{address}: holds no valid checkpoint")
+            say(note("no-valid-checkpoint", at=address))
         elif found.study and found.study != remains.study:
-            note(f"{address}: is of the study {found.study}, and was left out")
+            say(note("checkpoint-of-another-study-left-out", at=address, study=found.study))
         elif found.fingerprint != plan.series.fingerprint:
             raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=address)
         elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found.config)):
-            note(f"{address}: was trained with {differing}, which this spec does not say, and was left out")
+            say(note("checkpoint-of-another-configuration", at=address, fields=differing))
         else:
             yield number, (checkpoint.attempt(checkpoint.names(address)[-1]), found)
 

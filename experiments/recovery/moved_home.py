@@ -1,11 +1,12 @@
 """A home that was moved or copied: what is looked up before anything is written, and what is then written down."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
 from experiments.planning import kept_in
+from lstm.messages.message import Say, note
 from lstm.ownership import Mark
 from lstm.records.errors import BadInput
 
@@ -50,7 +51,7 @@ def look(place: Place, facts: Mapping[str, Any]) -> "Moved | None":
     return moved.look(place.study_url, place.name, facts, former, facts_of)
 
 
-def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: Say) -> None:
     """Writes down where a home and a sweep in it are now; to be called under the sweep's lease.
 
     Done again, as after a kill, it comes to the same. MLflow comes first: as long as the study is not where it says,
@@ -60,7 +61,7 @@ def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: 
         place: The sweep's stores.
         found: What `look` has found.
         before: What the study remembered then.
-        say: Gets a sentence where MLflow's server does not answer.
+        say: Gets a note where MLflow's server does not answer.
     """
     from cluster import opening
     from dashboards.tracking import relocate, runs
@@ -78,14 +79,11 @@ def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: 
             except Exception as error:  # what a store raises is no one class
                 if not runs.is_outage(error):
                     raise
-                say(f"MLflow does not answer ({runs.cause(error)}): its runs name the checkpoints' former address")
+                say(note("former-address-in-mlflow", why=runs.cause(error)))
         # The runs of a copy are not there, where its MLflow was not copied, too.
         more = {} if place.is_home_tracking or not found.copied else {"recorded": False}
         mark = Mark(found.study, place.name, kept_in(home))
         opening.write_down(place.study_url, place.name, found, mark, place.study_folder, **more)
-        what = (
-            "is a copy, and from now on a sweep of its own" if found.copied else "was moved; its addresses were mended"
-        )
-        say(f"{place.name}: {what} (it was in {found.before})")
+        say(note("home-copied" if found.copied else "home-moved", at=place.name, before=str(found.before)))
     if home.folder.is_dir():
         home.write_record()

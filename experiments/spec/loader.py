@@ -21,6 +21,7 @@ from experiments.spec.rules import is_reserved
 from experiments.spec.schema import SCHEMA
 from experiments.spec.yaml_document import Document
 from lstm.config.section import Location
+from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault
 
 __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", "spec_hash", "warnings"]
@@ -41,7 +42,7 @@ class Spec:
     written: Mapping[str, Any]  # the same, nested, with defaults and with ${} as it stands
     document: Document
     folder: Path  # where paths in the spec start
-    notes: tuple[str, ...] = ()  # what was let pass, and what gave way to an override
+    notes: tuple[Note, ...] = ()  # what was let pass, and what gave way to an override
     beside: bool = False  # whether it has its name because an older version's sweep has the one in the file
 
     @property
@@ -126,20 +127,15 @@ def sections(
     return checked.parts, document
 
 
-def warnings(spec: Spec) -> list[str]:
-    """Tell what is allowed and yet seldom meant, a sentence each."""
-    search, told = spec.experiment.search, list(spec.notes)
+def warnings(spec: Spec) -> list[Note]:
+    """Return a note for each thing that is allowed and yet seldom meant."""
+    search, told, where = spec.experiment.search, list(spec.notes), spec.document.where
     if search and isinstance(search.sampler, GpSampler) and not isinstance(search.pruner, NoPruner):
-        where = f"{spec.document.where('search.pruner')}: search.pruner"
-        told.append(
-            f"{where}: the gp sampler learns from completed trials only, so trials that {search.pruner.type} prunes "
-            "teach it nothing; use the tpe sampler, or pruner: {type: none}"
-        )
+        at = where("search.pruner")
+        told.append(note("gp-learns-nothing-from-pruned", "search.pruner", at=at, pruner=search.pruner.type))
     if search and SEED in search.space:
-        where = f"{spec.document.where(f'search.space.{SEED}')}: search.space.{SEED}"
-        told.append(
-            f"{where}: is luck, not a setting: which seed was the best here says nothing of other data; leave it out"
-        )
+        field = f"search.space.{SEED}"
+        told.append(note("seed-searched", field, at=where(field)))
     return told
 
 

@@ -15,6 +15,7 @@ from experiments.spec.errors import Address, dotted
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
 from lstm.messages.entry import shown
+from lstm.messages.message import Note, note
 from lstm.records.errors import Fault
 
 # Fields that can be left out, by the path of the fault, with what is left out.
@@ -38,7 +39,8 @@ class Fit:
 
     at: Address
     value: str | None  # as it would be written; None is left out
-    told: str  # where it stands, and what stands there
+    place: str  # its file and line
+    written: str  # what the file has there
     reason: str
 
 
@@ -55,27 +57,31 @@ def of(faults: Iterable[Fault], broken: Iterable[str], document: Document, parts
     if _limits_alone(document):
         place = document.where("search")
         why = "there is no search, so there is one training run, whatever its limits are"
-        found["search",] = Fit(("search",), None, f"{place}: search: {_text(document.written['search'])}", why)
+        found["search",] = Fit(("search",), None, place, _text(document.written["search"]), why)
     for fault in faults:
         if fault.path in broken or overridden(document, (blamed := document.address(fault.path)), below=False):
             continue
         for at, value in _changes(fault, blamed, document, parts):
             if not overridden(document, at) and _changed(document.written, at, value):
-                told = f"{document.where(at)}: {dotted(at)}: {shown(_text(value_at(document.written, at)), 200)}"
-                found.setdefault(at, Fit(at, value, told, _reason(at, fault, document)))
+                written = shown(_text(value_at(document.written, at)), 200)
+                found.setdefault(at, Fit(at, value, document.where(at), written, _reason(at, fault, document)))
     outer = {at: fit for at, fit in found.items() if not any(at[:n] in found for n in range(1, len(at)))}
     return sorted(outer.values(), key=lambda fit: [(isinstance(key, int), str(key).zfill(7)) for key in fit.at])[::-1]
 
 
-def passed(faults: Iterable[Fault], broken: Iterable[str], document: Document, *, begun: bool) -> dict[Fault, str]:
+def passed(faults: Iterable[Fault], broken: Iterable[str], document: Document, *, begun: bool) -> dict[Fault, Note]:
     """Faults that merely say that a field does nothing, each as a note, where it may stay as it is.
 
     So it may where that follows from an override, and in a sweep that was `begun`.
     """
     idle = [fault for fault in faults if fault.idle]
     own = {f: not (f.path in broken or overridden(document, document.address(f.path))) for f in idle}
-    told = {f: f"{document.where(f.path)}: {f.path}: {_shortly(f, document)}" for f in idle}
-    return {f: f"{told[f]}; it stays as it is{', to give way to --set' * own[f]}" for f in idle if own[f] or begun}
+    code = {True: "idle-field-beside-override", False: "idle-field-of-begun-sweep"}
+    return {
+        f: note(code[own[f]], f.path, at=document.where(f.path), why=_shortly(f, document))
+        for f in idle
+        if own[f] or begun
+    }
 
 
 def overridden(document: Document, at: Address, *, below: bool = True) -> bool:
@@ -84,13 +90,13 @@ def overridden(document: Document, at: Address, *, below: bool = True) -> bool:
     return (below and inside) or document.where(at).startswith("--set ")
 
 
-def notes(fits: Iterable[Fit], filled: Any) -> Iterator[str]:
-    """What gave way, and what it has become, a sentence each."""
+def notes(fits: Iterable[Fit], filled: Any) -> Iterator[Note]:
+    """Yield a note for each field that gave way, with what it has become."""
     for fit in fits:
         is_field = fit.at[:2] not in (("search", "space"), ("search", "first")) and isinstance(fit.at[-1], str)
         now = fit.value or _text(value_at(filled, fit.at) if is_field else None)
-        become = "left out" if now in ("null", "[]") else f"taken as {now}"
-        yield f"{fit.told} is {become}: {fit.reason}"
+        code, become = ("field-left-out", {}) if now in ("null", "[]") else ("field-taken-as", {"now": now})
+        yield note(code, dotted(fit.at), at=fit.place, written=fit.written, why=fit.reason, **become)
 
 
 def _changes(
@@ -136,7 +142,7 @@ def _doubled(data: Any, role: str) -> Iterator[int]:
 def _reason(at: Address, fault: Fault, document: Document) -> str:
     """What a fault says, without the mend; of another field with its path."""
     blamed = "" if document.address(fault.path) == at else f"{fault.path} "
-    return f"it gives way to --set, since {blamed or 'it '}{_shortly(fault, document)}"
+    return f"since {blamed or 'it '}{_shortly(fault, document)}, it gives way to --set"
 
 
 def _shortly(fault: Fault, document: Document) -> str:

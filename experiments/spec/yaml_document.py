@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from experiments.spec.errors import Address, Place, Wrong, refusal
 from experiments.spec.mapping import PLACE, Given, Source
@@ -16,7 +16,10 @@ from experiments.spec.overrides import apply, change
 from experiments.spec.yaml_parser import CONTROL, Builder, address_of, value_at, values
 from experiments.spec.yaml_scalars import Filler, Leaf, typed
 from lstm.messages.entry import shown
+from lstm.messages.message import Message
 from lstm.records.errors import BadInput, Fault, fault, nearest, refused
+
+Said = TypeVar("Said", bound=Message)
 
 __all__ = ["MAX_BYTES", "Document", "read", "shown", "typed"]
 
@@ -70,8 +73,8 @@ class Document:
         wrong = [(self._place(each.path), (each.path,), self.hidden(each)) for each in dict.fromkeys(faults)]
         return refusal(self.path, wrong)
 
-    def hidden(self, each: Fault) -> Fault:
-        """A fault with ${NAME} in place of every value of the environment."""
+    def hidden(self, each: Said) -> Said:
+        """A message with ${NAME} in place of every value of the environment."""
         return each.changed(self.hide)
 
     def _place(self, path: str | Address) -> Place:

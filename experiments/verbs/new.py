@@ -42,5 +42,5 @@ def show(written: drafting.Written) -> None:
         rows.add_row("next" if index == 0 else "", command)
     wide = console(least=LEAST)
     wide.print(rows)
-    for text in written.warnings:
-        wide.print(f"note: {text}", style="yellow", soft_wrap=True)
+    for warning in written.warnings:
+        wide.print(f"note: {warning}", style="yellow", soft_wrap=True)

@@ -53,7 +53,7 @@ def show(plan: Mapping[str, Any]) -> None:
         rows.add_row("space" if index == 0 else "", f"{path}: {dimension_text(dimension)}")
     rows.add_row("data", data["text"])
     for note in data["notes"]:
-        rows.add_row("", note)
+        rows.add_row("", str(note))
     rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")

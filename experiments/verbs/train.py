@@ -8,6 +8,7 @@ from experiments.cli import emit, note
 from experiments.home import Home
 from experiments.operations import training
 from experiments.planning import as_begun, make
+from lstm.messages.message import Message
 from lstm.records.epoch import Epoch
 
 
@@ -18,24 +19,27 @@ class _Lines:
         """Prepares to show epochs by a metric."""
         self._metric, self._as_json = metric, as_json
 
-    def note(self, text: str) -> None:
-        """On standard error."""
-        note(text)
+    def note(self, message: Message) -> None:
+        """Print a note on standard error."""
+        note(message)
 
-    def warn(self, text: str) -> None:
-        """Likewise."""
-        print(text, file=sys.stderr)
+    def warn(self, message: Message) -> None:
+        """Print a warning on standard error."""
+        print(message, file=sys.stderr)
 
-    def say(self, text: str) -> None:
-        """A line for people."""
-        if not self._as_json:
-            print(text, flush=True)
+    def say(self, message: Message) -> None:
+        """Print a line for people."""
+        self._line(str(message))
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch's losses and time."""
         shown = "  ".join(f"{name} {epoch.metrics[name]:.5g}" for name in ("train/loss", self._metric))
         stop = f"  ({epoch.stop})" if epoch.stop else ""
-        self.say(f"epoch {epoch.number}  {shown}  {epoch.metrics['epoch_s']:.2f} s{stop}")
+        self._line(f"epoch {epoch.number}  {shown}  {epoch.metrics['epoch_s']:.2f} s{stop}")
+
+    def _line(self, text: str) -> None:
+        if not self._as_json:
+            print(text, flush=True)
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = None, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from lstm.config.classify import ClassifyData
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.sentinels import Odd
+from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
 MOST_CLASSES = 1_000  # each pair of them has a place in the picture of confusions
@@ -27,7 +28,7 @@ class Source:
     starts: np.ndarray  # (sequence + 1,) where each starts in `values`; the last one is the end
     values: np.ndarray  # (row, column) float64, a sequence's steps after one another, nothing missing
     labels: tuple[str, ...]  # of each sequence; empty where they were not asked for
-    notes: tuple[str, ...]  # what was found and done, for people
+    notes: tuple[Note, ...]  # what was found and done, for people
     odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside of all others, with the sequence of each row
 
 
@@ -55,8 +56,8 @@ class Sequences:
     targets: tuple[str, ...]  # the classes
     scale: Scale
     fingerprint: str
-    notes: tuple[str, ...]
-    doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
+    notes: tuple[Note, ...]
+    doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
 
     @property
     def facts(self) -> SequenceFacts:
@@ -134,7 +135,7 @@ def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
     return Source(tuple(ids), starts, filled, tuple(labels[first]) if labels is not None else (), notes, far)
 
 
-def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[str]:
+def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
     """Values far outside of all others, with the parts that they are in."""
     part_of = {number: part for part, numbers in parts.items() for number in numbers.tolist()}
     for found, sequences in source.odd:
@@ -193,7 +194,7 @@ def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) 
 
 def _filled(
     path: Path, values: np.ndarray, order: np.ndarray, codes: np.ndarray, section: ClassifyData
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[np.ndarray, tuple[Note, ...]]:
     """The values by sequence and step without gaps, and what was done."""
     ordered = values[order]
     if not (count := int(np.isnan(values).sum())):
@@ -207,7 +208,7 @@ def _filled(
         nearest = int(np.argmin(rows))
         code = "no-value-to-repeat" if section.missing == "forward_fill" else "value-missing"
         raise refused(code, at=reader.place(path, int(rows[nearest])), column=section.columns[left[nearest, 1]])
-    return ordered, (f"{count:,} values are missing (data.missing: {section.missing})",)
+    return ordered, (note("values-missing-noted", "data.missing", count=count, missing=section.missing),)
 
 
 def _ordered(labels: tuple[str, ...]) -> tuple[str, ...]:

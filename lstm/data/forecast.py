@@ -20,6 +20,7 @@ from lstm.config.forecast import Border, ForecastData
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
+from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
@@ -55,8 +56,8 @@ class Series:
     season: int
     step: str
     fingerprint: str
-    notes: tuple[str, ...]
-    doubts: tuple[str, ...] = ()  # what is likely wrong in the file, a sentence each
+    notes: tuple[Note, ...]
+    doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
 
     @property
     def inputs(self) -> int:
@@ -279,7 +280,7 @@ def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
     return np.column_stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)])
 
 
-def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[str]:
+def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[Note]:
     """Values far outside of all others, with the parts that they are in."""
     for found, times in source.odd:
         places = source.times.searchsorted(times, side="right") - 1  # rows may have been averaged into steps
@@ -352,8 +353,8 @@ def _without_leading_gap(source: regular.Table) -> regular.Table:
         empty = next(c for c, v in zip(source.columns, source.values.T, strict=True) if np.isnan(v).all())
         raise refused("column-empty", at=source.path, column=empty)
     first = int(np.argmax(known))
-    note = f"the first {first} steps were left out: not every column has a value before {source.times[first]}"
-    return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, note))
+    left_out = note("first-steps-left-out", "data.path", count=first, first=str(source.times[first]))
+    return replace(source, times=source.times[first:], values=source.values[first:], notes=(*source.notes, left_out))
 
 
 def _check_room(series: Series, config: ForecastData) -> None:

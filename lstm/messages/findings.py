@@ -82,8 +82,8 @@ _CHECKPOINTS: Mapping[str, Entry] = {
         study="e02b77",
     ),
     "folder-without-mark": _entry("{folder} has no mark of its study", _RUN, folder="/home/ann/runs/checkpoints/co2"),
-    "checkpoint-file-broken": _entry("{why}", _AGAIN, why="/runs/co2/trial-3/epoch-4.pt: is truncated"),
-    "newest-checkpoint-broken": _entry("{why}", _RUN, why="/runs/co2/trial-3/epoch-4.pt: is truncated"),
+    "checkpoint-file-broken": _entry("{file}: {why}", _AGAIN, file="/runs/co2/trial-3/epoch-4.pt", why="is truncated"),
+    "newest-checkpoint-broken": _entry("{file}: {why}", _RUN, file="/runs/co2/trial-3/epoch-4.pt", why="is truncated"),
     "checkpoint-missing": _entry("{address} has no valid checkpoint", _AGAIN, address="/runs/co2/trial-3"),
     "judged-checkpoint-missing": _entry("{address} has no valid checkpoint", _RUN, address="/runs/co2/trial-3"),
     "history-not-whole": _entry(

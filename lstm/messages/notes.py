@@ -4,13 +4,222 @@ from collections.abc import Mapping
 
 from lstm.messages.entry import Entry
 
-DATA: Mapping[str, Entry] = {}
+_TIME = {"column": "time"}
+_FULL = "No space left on device"
+_DAMAGE = "runs/co2/judged.npz: is truncated, altered or not ours"
+_ALIKE = "it equals the lost one to the bit by the values of its epochs"
 
-SPEC: Mapping[str, Entry] = {}
+DATA: Mapping[str, Entry] = {
+    "columns-without-own-name": Entry(
+        "{count} columns were left out, since their names are empty or occur twice",
+        "give each of these columns a name of its own if you need it",
+        {"count": 2},
+    ),
+    "first-steps-left-out": Entry(
+        "the first {count:,} steps were left out, since not every column has a value before {first}",
+        example={"count": 7, "first": "2016-01-08 00:00:00"},
+    ),
+    "not-used-as-time": Entry(
+        "{column!q} is not used as the time, since its numbers repeat, are irregular or have fractions",
+        example={"column": "year"},
+    ),
+    "rows-averaged": Entry(
+        "{rows:,} rows were averaged into {steps:,} steps of {step}",
+        example={"rows": 15, "steps": 3, "step": "1h"},
+    ),
+    "rows-sorted-by-time": Entry("the rows were not in the order of time and were sorted"),
+    "steps-are-working-days": Entry("the file has no Saturdays and Sundays, so that steps are working days"),
+    "steps-missing-noted": Entry(
+        "{count:,} of {steps:,} steps of {step} are missing, the first is {first} ({missing})",
+        example={"count": 2, "steps": 5, "step": "1D", "first": "2016-01-03 00:00:00", "missing": "interpolate"},
+    ),
+    "steps-with-missing-values": Entry(
+        "{count:,} of {steps:,} steps have missing values ({missing})",
+        example={"count": 12, "steps": 900, "missing": "interpolate"},
+    ),
+    "symbols-not-in-vocabulary": Entry(
+        "{count:,} {unit} are not in the vocabulary, so that the model sees one unknown symbol for all of them",
+        example={"count": 40, "unit": "characters"},
+    ),
+    "times-in-utc": Entry("the times in {column!q} are in UTC or have an offset, and are kept in UTC", example=_TIME),
+    "times-irregular-averaged": Entry(
+        "the times are irregular (median {median_s:g} s apart), so that rows are averaged into steps of {step}",
+        "give data.step if you want other steps",
+        {"median_s": 3540.0, "step": "1h"},
+    ),
+    "times-turned-into-utc": Entry(
+        "the times in {column!q} are in {zone} and were turned into UTC", example={**_TIME, "zone": "Europe/Berlin"}
+    ),
+    "too-large-for-baseline": Entry(
+        "the data are too large for the baseline ({baseline} on the flattened input), which is left out",
+        example={"baseline": "logistic regression"},
+    ),
+    "value-far-from-all-others": Entry(
+        "column {column!q} is {value:.7g} in {rows:,} rows ({parts} part), this row is the first, and all other values "
+        "are from {low:.6g} to {high:.6g}, which {value:.7g} outweighs",
+        "if this value means that nothing was measured, empty these cells and say in data.missing what to do there",
+        {"column": "wv", "value": -9999.0, "rows": 18, "parts": ["training"], "low": 0.0, "high": 23.5},
+    ),
+    "values-missing-noted": Entry(
+        "{count:,} values are missing ({missing})", example={"count": 2, "missing": "forward_fill"}
+    ),
+    "whole-numbers-as-times": Entry(
+        "{column!q} has whole numbers and is used as the time",
+        "if these are Unix times, write them as 2016-07-01 13:00:00",
+        {"column": "timestamp"},
+    ),
+}
 
-RUN: Mapping[str, Entry] = {}
+SPEC: Mapping[str, Entry] = {
+    "earlier-loss-kept": Entry(
+        "the sweep {sweep} was begun by an earlier version, whose loss counts {counted}, and keeps that loss to its "
+        "end, so that its trials can be compared",
+        "give the spec another name if you want a loss on measured values alone",
+        {"sweep": "co2", "counted": "values that were filled in, 59 in the training part"},
+    ),
+    "field-left-out": Entry(
+        "{written} is left out: {why}",
+        example={"written": "0.9", "why": "since momentum is for sgd, it gives way to --set"},
+    ),
+    "field-taken-as": Entry(
+        "{written} is taken as {now}: {why}",
+        example={
+            "written": "minimize",
+            "now": "maximize",
+            "why": "since val/accuracy is better when higher, it gives way to --set",
+        },
+    ),
+    "file-where-sweep-was": Entry(
+        "{path} is {found}, where this sweep was before, and not the file next to its spec",
+        example={"path": "study.db", "found": "/work/study.db"},
+    ),
+    "gp-learns-nothing-from-pruned": Entry(
+        "the gp sampler learns from completed trials only, so that it learns nothing from trials that {pruner} prunes",
+        "use the tpe sampler, or pruner: {{type: none}}",
+        {"pruner": "successive_halving"},
+    ),
+    "idle-field-beside-override": Entry(
+        "the field stays in the spec, though the field {why}, since --set comes first",
+        example={"why": "does nothing here"},
+    ),
+    "idle-field-of-begun-sweep": Entry(
+        "the field stays in the spec, though the field {why}, since the sweep has begun with it",
+        example={"why": "does nothing here"},
+    ),
+    "machine-too-small": Entry(
+        "a trial asks for {cpus} CPUs and {gpus:g} GPUs, this machine has {cpus_here} and {gpus_here}{why:? (*)}",
+        "give `sweep run` the --address of a cluster that has them",
+        {"cpus": 1, "gpus": 1.0, "cpus_here": 2, "gpus_here": 0, "why": "no GPU was found"},
+    ),
+    "more-trials-than-combinations": Entry(
+        "is {trials:,}, and the space has {combinations:,} combinations, so that the sweep is complete when all "
+        "combinations were tried",
+        example={"trials": 100, "combinations": 12},
+    ),
+    "not-known-if-begun": Entry(
+        "it is not known whether the sweep has begun and with which loss ({why})",
+        "make the study's database reachable to know it",
+        {"why": "study.db: the database does not answer"},
+    ),
+    "older-version-kept": Entry(
+        "{older} was run with an older version of this spec or its data and is left as it is, so that this version's "
+        "sweep is {name}",
+        example={"older": ["co2"], "name": "co2-2"},
+    ),
+    "own-code-executed": Entry(
+        "is your own code and is executed here and by every worker (SHA-256 {digest})",
+        example={"digest": "9f86d081884c"},
+    ),
+    "seed-searched": Entry(
+        "a seed is luck and not a setting, and the seed that is the best here says nothing about other data",
+        "leave the seed out of search.space",
+    ),
+}
 
-KEPT: Mapping[str, Entry] = {}
+RUN: Mapping[str, Entry] = {
+    "fitted-rival-not-trusted": Entry("{why}, so that the rival is fitted again", example={"why": _DAMAGE}),
+    "fitting-rivals": Entry("fitting rivals: {rivals}", example={"rivals": ["ridge", "ets"]}),
+    "judged-before-end": Entry(
+        "the sweep has not ended ({done} of {trials} trials have), so that the best trial up to now is judged",
+        example={"done": 3, "trials": 40},
+    ),
+    "judgements-damaged": Entry("{why}, so that all models are judged again", example={"why": _DAMAGE}),
+    "no-gpu-to-train-on": Entry(
+        "the training runs on the CPU, though the spec asks for a GPU: {why}",
+        "set resources.gpus_per_trial to 0 if that is meant",
+        {"why": "PyTorch was built without CUDA"},
+    ),
+    "nothing-is-written-here": Entry("can't be written to, so that the pages can be looked at and nothing is kept"),
+    "page-not-written": Entry(
+        "the page could not be written: {why}", "make room or give write access, and run it again", {"why": _FULL}
+    ),
+    "probed-without-pictures": Entry("the probe has no pictures: {why}", example={"why": "the data file changed"}),
+    "report-not-written": Entry(
+        "the report could not be written: {why}", "make room or give write access, and run it again", {"why": _FULL}
+    ),
+    "rivals-not-judged": Entry(
+        "the rivals could not be judged: {why}",
+        "run `sweep rivals {sweep}{flag}`",
+        {"why": _FULL, "sweep": "co2", "flag": ""},
+    ),
+    "training-goes-on": Entry("the training goes on after {epochs} epochs", example={"epochs": 4}),
+    "training-was-complete": Entry(
+        "the training was complete after {epochs} epochs ({stop}), so that nothing was left to do",
+        example={"epochs": 30, "stop": "max_epochs"},
+    ),
+}
+
+KEPT: Mapping[str, Entry] = {
+    "artifact-damaged": Entry("the artifact checkpoint.pt in MLflow {why}", example={"why": "is truncated"}),
+    "artifact-of-another-trial": Entry(
+        "the artifact checkpoint.pt in MLflow is not this trial's checkpoint: {why}",
+        example={"why": "it is of trial 3"},
+    ),
+    "checkpoint-lost": Entry("the checkpoint does not exist and MLflow has none, so that the trial is trained again"),
+    "checkpoint-of-another-configuration": Entry(
+        "was trained with {fields}, which differs from this spec, and was left out",
+        example={"fields": ["model.hidden_size: 32"]},
+    ),
+    "checkpoint-of-another-study-left-out": Entry(
+        "belongs to the study {study} and was left out", example={"study": "2f0c"}
+    ),
+    "checkpoint-taken-from-mlflow": Entry(
+        "the checkpoint did not exist and was taken from MLflow, and {alike}", example={"alike": _ALIKE}
+    ),
+    "checkpoints-of-another-study-left": Entry(
+        "has checkpoints of {trials:,} trials of the study {study}{home:? in *}, which stay as they are, and this "
+        "sweep begins anew",
+        "if that home is lost, `{restores}` restores its study here instead",
+        {"trials": 12, "study": "2f0c", "home": "/work/runs", "restores": "sweep rebuild co2.yaml --study --force"},
+    ),
+    "end-not-remembered": Entry(
+        "the study's database does not answer ({why}), so that the study does not know the end of the sweep",
+        "run the same command again",
+        {"why": "OperationalError"},
+    ),
+    "ends-from-checkpoints": Entry(
+        "MLflow does not answer ({why}), so that how the trials ended is taken from their checkpoints",
+        example={"why": "ConnectionError"},
+    ),
+    "file-not-readable-or-writable": Entry(
+        "can't be read or written: {why}", "give access to it, and run the same command again", {"why": _FULL}
+    ),
+    "file-passed-over": Entry("{why}, so that an earlier file is used", example={"why": "is truncated"}),
+    "former-address-in-mlflow": Entry(
+        "MLflow does not answer ({why}), so that its runs name the former address of the checkpoints",
+        "run the same command again when MLflow answers",
+        {"why": "ConnectionError"},
+    ),
+    "home-copied": Entry(
+        "the home is a copy of {before}, so that the sweep in it is a sweep of its own from now on",
+        example={"before": "/old/runs"},
+    ),
+    "home-moved": Entry(
+        "the home was moved from {before}, and its addresses were changed", example={"before": "/old/runs"}
+    ),
+    "no-valid-checkpoint": Entry("has no valid checkpoint"),
+    "trained-again": Entry("the trial was trained again, and {alike}", example={"alike": _ALIKE}),
+}
 
 _TOKEN = "set RAY_AUTH_MODE=token where the cluster is started, then here, too"
 _STORAGE = "see to it that the disk or the store answers and has room"
@@ -66,13 +275,6 @@ SWEEP: Mapping[str, Entry] = {
         _STORAGE,
         {"why": "checkpoints: No space left on device: /srv/checkpoints (disk /srv, 0 MB free), on node7 pid 4711"},
     ),
-    "earlier-checkpoint-used": Entry(
-        "a checkpoint can't be used, and an earlier checkpoint is used: {why}",
-        example={"why": "/srv/checkpoints/co2/trial-0003/attempt-1-epoch-7.pt: is truncated"},
-    ),
-    "checkpoint-unreachable": Entry(
-        "the checkpoint can't be read or written: {why}", _STORAGE, {"why": "[Errno 13] Permission denied"}
-    ),
     "epochs-without-checkpoint": Entry(
         "the checkpoints hold {kept} of {trained} epochs, and the study and MLflow keep the figures of all",
         example={"kept": 5, "trained": 7},
@@ -124,5 +326,14 @@ TRACKING: Mapping[str, Entry] = {
     "no-checkpoint-to-send": Entry(
         "{address} holds no valid checkpoint, so the run of the trial in MLflow has no checkpoint",
         example={"address": "/srv/checkpoints/co2/trial-0003"},
+    ),
+    "mlflow-away-at-start": Entry(
+        "MLflow does not answer ({why}), so that the sweep starts and its runs are sent later",
+        example={"why": "ConnectionError"},
+    ),
+    "records-not-delivered": Entry(
+        "MLflow did not take {count} records yet, and nothing is lost",
+        "run the same command again to deliver them",
+        {"count": 7},
     ),
 }

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset, Facts
+from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import nearest, refused
 from lstm.records.figures import Example, Passage
@@ -131,13 +132,13 @@ class Task(ABC, Generic[D, F]):
 
     @abstractmethod
     def describe(self, data: D, config: TrialConfig, /) -> dict[str, Any]:
-        """`data` (with a `text` for people, and `notes`) and `windows` of each part, for `sweep plan`.
+        """Return `data` (with a `text` for people, and a list of `notes`) and `windows` of each part.
 
         Where the data lie is said before the text.
         """
 
-    def doubts(self, data: D, /) -> Sequence[str]:
-        """What is likely wrong in the data, a sentence each."""
+    def doubts(self, data: D, /) -> Sequence[Note]:
+        """Return a note for each thing that is likely wrong in the data."""
         return ()
 
     def earlier_loss(self, data: D, config: TrialConfig, shortest: int, /) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.classify import ClassifyData, SequencesFile
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import Note, note
 from lstm.records.epoch import Judged
 from lstm.records.figures import HeatMap
 from lstm.records.objective import Metric
@@ -69,7 +70,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         """Shape, scale and classes."""
         return data.facts
 
-    def doubts(self, data: "Sequences") -> tuple[str, ...]:
+    def doubts(self, data: "Sequences") -> tuple[Note, ...]:
         """What is likely wrong in the file."""
         return data.doubts
 
@@ -81,7 +82,6 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         shortest, longest = int(lengths.min()), data.longest
         steps = f"{longest:,} steps" if shortest == longest else f"{shortest:,} to {longest:,} steps"
         classes = f"{len(data.targets):,} classes in column {section.label}"
-        idle = [f"too large for the baseline, which is left out: {self.baseline} on the flattened input"]
         about = {
             "text": f"{len(lengths):,} sequences of {steps}, {classes}",
             "rows": len(data.values),
@@ -90,7 +90,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
             "longest": longest,
             "inputs": data.inputs,
             "targets": list(data.targets),
-            "notes": [*data.notes, *([] if fits(data) else idle)],
+            "notes": [*data.notes, *([] if fits(data) else [note("too-large-for-baseline", baseline=self.baseline)])],
             "fingerprint": data.fingerprint,
         }
         return {"data": about, "windows": {part: len(chosen) for part, chosen in data.parts.items()}}

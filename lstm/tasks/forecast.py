@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
 from lstm.records.figures import Forecast as Example
@@ -90,7 +91,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         """Shape, scale and step."""
         return data.facts
 
-    def doubts(self, data: "Series") -> tuple[str, ...]:
+    def doubts(self, data: "Series") -> tuple[Note, ...]:
         """What is likely wrong in the file."""
         return data.doubts
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.language_model import TextData, TextFile
 from lstm.config.trial import TrialConfig
+from lstm.messages.message import note
 from lstm.records.epoch import Judged
 from lstm.records.figures import Passage
 from lstm.records.objective import Metric
@@ -84,7 +85,7 @@ class LanguageModel(Task["Text", "TextFacts"]):
         unit = config.data_as(TextData).unit
         about = f"{len(data.ids):,} {unit}, {data.inputs - 1:,} different ones in the vocabulary"
         lacking = int((data.ids == 0).sum())
-        notes = [f"{lacking:,} {unit} are not in the vocabulary: one unknown symbol to the model"] * bool(lacking)
+        notes = [note("symbols-not-in-vocabulary", "data.vocabulary", count=lacking, unit=unit)] if lacking else []
         told = {"text": about, "unit": unit, "symbols": data.inputs, "notes": notes}
         sizes = {part: stop - start for part in ("train", "validation", "test") for start, stop in [data.bounds(part)]}
         return {"data": told | {"fingerprint": data.fingerprint}, "windows": sizes}

@@ -526,8 +526,9 @@ def test_failures_that_would_come_again(tune, kind, state, diverged, last):
 def test_a_checkpoint_that_could_not_be_used_is_told(tune):
     t = tune()
     trial_id, _ = t.ask()
-    t.result(trial_id, started=Started("host", 1, 1, ("a.pt: is truncated",)))
-    assert t.told(Notice) == [Notice(note("earlier-checkpoint-used", at="trial 0", why="a.pt: is truncated"))]
+    broken = replace(note("file-passed-over", at="trial 0", why="is truncated"), within="a.pt")
+    t.result(trial_id, started=Started("host", 1, 1, (broken,)))
+    assert t.told(Notice) == [Notice(broken)]
 
 
 def test_max_failures_end_the_sweep_as_failed(tune):
@@ -932,7 +933,8 @@ def test_closing_passes_over_a_store_that_cannot_be_read(tune, monkeypatch):
     monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: raise_(PermissionError("no")))
     t.controller.close_open("the end")
     assert t.states() == ["PRUNED"]
-    assert [told.message.code for told in t.told(Notice)] == ["checkpoint-unreachable"], "nobody knows that it is lost"
+    [told] = t.told(Notice)  # nobody knows that it is lost
+    assert (told.message.code, told.message.values) == ("file-not-readable-or-writable", {"why": "no"})
     assert t.study.sweep().trials[0].lost_epochs == 0
 
 

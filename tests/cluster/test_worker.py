@@ -150,7 +150,8 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_used(order):
     result = worker_of(order, attempt=2).step()
     assert [e.number for e in result["epochs"]] == [1, 2]
     (broken,) = result["started"].broken
-    assert newest in broken
+    assert (broken.code, broken.place) == ("file-passed-over", f"trial {order()['number']}")
+    assert Path(broken.within).name == newest
 
 
 def test_another_configurations_checkpoint_is_neither_used_nor_replaced(order):

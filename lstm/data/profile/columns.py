@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.data.tables import reader
+from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
 Kind = Literal["time", "number", "other"]
@@ -26,7 +27,7 @@ class Column:
     first_missing: str  # the line, or the row of a Parquet file; "" where no value is missing
 
 
-def read(path: Path) -> tuple[pa.Table, list[str]]:
+def read(path: Path) -> tuple[pa.Table, list[Note]]:
     """Every column whose name can be used, with the types that its values suggest; and notes, for people.
 
     Raises:
@@ -37,9 +38,8 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
     names = reader.header(path)
     counts = Counter(names)
     usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
-    notes = []
-    if len(usable) < len(names):
-        notes.append(f"{len(names) - len(usable)} columns were left out: their names are empty or stand there twice")
+    unusable = len(names) - len(usable)
+    notes = [note("columns-without-own-name", count=unusable)] if unusable else []
     if not usable:
         raise refused("no-column-with-own-name", at=f"{path}:1")
     if not reader.is_parquet(path) and all(is_number(name) for name in usable):

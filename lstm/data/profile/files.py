@@ -14,6 +14,7 @@ from lstm.data.profile import columns, sequences
 from lstm.data.profile.columns import Column, is_number
 from lstm.data.profile.sequences import Grouping
 from lstm.data.tables import reader
+from lstm.messages.message import Note
 
 HEAD = 2**16  # bytes that tell a table from a text
 MOST_LINES = 200
@@ -75,7 +76,7 @@ class GivenFile:
         return self._table[0]
 
     @property
-    def notes(self) -> Sequence[str]:
+    def notes(self) -> Sequence[Note]:
         """What was found when the table was read, for people."""
         return self._table[1]
 
@@ -90,7 +91,7 @@ class GivenFile:
         return tuple(sequences.find(self.path, self.raw, self.columns))
 
     @cached_property
-    def _table(self) -> tuple[pa.Table, list[str]]:
+    def _table(self) -> tuple[pa.Table, list[Note]]:
         return columns.read(self.path)
 
 

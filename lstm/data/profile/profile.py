@@ -13,6 +13,7 @@ from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.seasons import Season
 from lstm.data.tables import regular
+from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
 MIN_ROWS = 20  # below, no split leaves windows worth training on
@@ -45,7 +46,7 @@ class Profile:
     season: Season | None  # the strongest, if any is strong
     trend: float  # share of the target's variance that a straight line explains, 0 to 1
     calendar: tuple[CalendarFeature, ...]
-    notes: tuple[str, ...]  # what was found, for people
+    notes: tuple[Note, ...]  # what was found, for people
 
     @property
     def has_gaps(self) -> bool:
@@ -96,25 +97,25 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
         season=seasons.strongest(candidates),
         trend=seasons.trend_of(values),
         calendar=seasons.calendar_of(source, candidates),
-        notes=(*notes, *(n for n in source.notes if "missing" not in n)),
+        notes=(*notes, *(each for each in source.notes if each.path != "data.missing")),
     )
 
 
-def _step(index: pd.Index | None, notes: list[str]) -> tuple[str | None, bool]:
+def _step(index: pd.Index | None, notes: list[Note]) -> tuple[str | None, bool]:
     """The step, and whether the spec must give it since it can't be inferred from the times."""
     if not isinstance(index, pd.DatetimeIndex):
         return None, False
     times = index.sort_values()
     step = regular.infer_step(times)
     if step == "1D" and len(times) >= 10 and not (times.day_of_week >= 5).any():
-        notes.append("there are no Saturdays and Sundays: steps are working days")
+        notes.append(note("steps-are-working-days", "data.step"))
         return "B", True
     span_s = (times[-1] - times[0]).total_seconds()
     if step and span_s / _seconds(step) <= roles.MAX_TIME_GAPS * len(times):
         return step, False
     median_s = pd.Series(times[1:] - times[:-1]).median().total_seconds()
     usual = min(STEPS, key=lambda name: abs(np.log(STEPS[name] / max(median_s, 1e-9))))
-    notes.append(f"the times are irregular (median {median_s:g} s apart): rows are averaged into steps of {usual}")
+    notes.append(note("times-irregular-averaged", "data.step", median_s=median_s, step=usual))
     return usual, True
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from lstm.data.profile import panels
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.tables import reader, regular
+from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault
 
 LATEST = 0.1  # a covariate that begins later would cost the steps before
@@ -37,7 +38,7 @@ class Roles:
 # --- Time -------------------------------------------------------------------------------------------------
 
 
-def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[str]) -> str | None:
+def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[Note]) -> str | None:
     """The column that says when: by type and content first, by name where several could be it; notes are added.
 
     Raises:
@@ -54,10 +55,10 @@ def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[
     for name in named:
         if _rises(raw.column(name)):
             if int(raw.column(name)[0].as_py()) >= UNIX_TIME:
-                notes.append(f"{name} holds whole numbers; if these are Unix times, write 2016-07-01 13:00:00 instead")
+                notes.append(note("whole-numbers-as-times", "data.time", column=name))
             return name
         panels.refuse_repeated(path, raw, name)
-        notes.append(f"{name} is not used as the time: its numbers repeat, are irregular or have fractions")
+        notes.append(note("not-used-as-time", "data.time", column=name))
     # A first column that rises evenly counts the rows, whatever its name; any other may be a measurement.
     first = columns[0].name
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):

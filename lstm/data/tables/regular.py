@@ -14,7 +14,7 @@ import pyarrow.compute
 from lstm.config.forecast import ForecastData
 from lstm.data.tables import chunked, reader, sentinels
 from lstm.data.tables.sentinels import Odd
-from lstm.messages.entry import quoted
+from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, refused
 
 STEADY = 1000  # rows that tell the step of all where these are evenly spaced: no months, quarters or years are so long
@@ -48,7 +48,7 @@ class Table:
     columns: tuple[str, ...]
     step: str  # a pandas offset ("7D", "MS"), "" where rows are only in order
     fingerprint: str  # SHA-256 of the file's bytes
-    notes: tuple[str, ...]  # what was found and done, for people
+    notes: tuple[Note, ...]  # what was found and done, for people
     base: np.ndarray | None = (
         None  # (column,): not None where `values` are float32 and less this (`lstm.data.tables.chunked`)
     )
@@ -71,7 +71,7 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     """
     found = chunked.read(path, config.time, config.columns) if lean and not config.step else None
     zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
-    notes: list[str] = []
+    notes: list[Note] = []
     index: pd.Index = pd.RangeIndex(len(values))
     step, base = "", found.base if found else None
     far = tuple(
@@ -80,11 +80,12 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     )
     if times is not None:
         if zone:
-            kept = "carry UTC or an offset from it and are kept in" if zone == "UTC" else f"are in {zone}, turned into"
-            notes.append(f"times in {quoted(config.time or '')} {kept} UTC")
+            code, given = ("times-in-utc", {}) if zone == "UTC" else ("times-turned-into-utc", {"zone": zone})
+            notes.append(note(code, "data.time", column=config.time or "", **given))
         index, values, step = _regular(path, times, values, config, notes)
     if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
-        notes.append(f"{holes} of {len(values)} steps have missing values (data.missing: {config.missing})")
+        told = {"count": holes, "steps": len(values), "missing": config.missing}
+        notes.append(note("steps-with-missing-values", "data.missing", **told))
     return Table(path, index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
 
 
@@ -238,12 +239,12 @@ def _offset(gap: pd.Timedelta) -> str:
 
 
 def _regular(
-    path: Path, times: pd.Index, values: np.ndarray, config: ForecastData, notes: list[str]
+    path: Path, times: pd.Index, values: np.ndarray, config: ForecastData, notes: list[Note]
 ) -> tuple[pd.Index, np.ndarray, str]:
     if not times.is_monotonic_increasing:
         order = np.argsort(times.to_numpy(), kind="stable")
         times, values = times[order], values[order]
-        notes.append("rows were not in the order of time and have been sorted")
+        notes.append(note("rows-sorted-by-time", "data.time"))
     if times.has_duplicates and not config.step:
         first = times[times.duplicated()][0]
         count = int((times == first).sum())
@@ -262,7 +263,7 @@ def _regular(
 
 
 def _regular_times(
-    path: Path, times: pd.DatetimeIndex, values: np.ndarray, config: ForecastData, notes: list[str]
+    path: Path, times: pd.DatetimeIndex, values: np.ndarray, config: ForecastData, notes: list[Note]
 ) -> tuple[pd.Index, np.ndarray, str]:
     step = config.step or infer_step(times)
     if step is None:
@@ -291,7 +292,7 @@ def _regular_times(
     except (ValueError, OverflowError) as error:
         raise refused("steps-do-not-fit", at=path, step=step, why=reader.first_line(error)) from None
     if averaged is not None:
-        notes.append(f"{len(times)} rows were averaged into {len(averaged)} steps of {step}")
+        notes.append(note("rows-averaged", "data.step", rows=len(times), steps=len(averaged), step=step))
         times, values, grid = pd.DatetimeIndex(averaged.index), averaged.to_numpy(), pd.DatetimeIndex(averaged.index)
     return _on_grid(path, grid, times, values, config, notes, step)
 
@@ -308,7 +309,7 @@ def _on_grid(
     times: pd.Index,
     values: np.ndarray,
     config: ForecastData,
-    notes: list[str],
+    notes: list[Note],
     step: str,
 ) -> tuple[pd.Index, np.ndarray, str]:
     absent = len(grid) - len(times)
@@ -320,7 +321,8 @@ def _on_grid(
         first = grid[int(np.argmin(there))]
         if config.missing == "refuse":
             raise refused("steps-missing", at=path, count=absent, steps=len(grid), step=step, first=str(first))
-        notes.append(f"{absent} of {len(grid)} steps of {step} are missing, first {first}")
+        told = {"count": absent, "steps": len(grid), "step": step, "first": str(first)}
+        notes.append(note("steps-missing-noted", "data.missing", **told))
         full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
         full[places] = values
         values = full

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm.data.tables import reader
-from lstm.messages.entry import quoted
+from lstm.messages.message import Note, note
 
 MOST = 5  # such values that are looked for in a column
 SAMPLE = 100_000  # values that tell how many different ones there are
@@ -49,20 +49,22 @@ def find(path: Path, columns: Sequence[str], values: np.ndarray, base: np.ndarra
     )
 
 
-def told(found: Odd, parts: Sequence[str]) -> str | None:
-    """A sentence on it, with the mend; `parts` says of each row which part it is in, "" where it is in none."""
+def told(found: Odd, parts: Sequence[str]) -> Note | None:
+    """A note on it; `parts` says of each row which part it is in, "" where it is in none."""
     counts = {part: parts.count(part) for part in ("training", "validation", "test") if part in parts}
     if not counts:
         return None
     first = next(row for row, part in zip(found.rows.tolist(), parts, strict=True) if part)
-    where = [f"{count:,} {'row' if count == 1 else 'rows'} of the {part} part" for part, count in counts.items()]
-    listed = " and ".join(filter(None, (", ".join(where[:-1]), where[-1])))
     low, high = found.others
-    place, column = reader.place(found.path, first), quoted(found.column)
-    return (
-        f"{place}: column {column} is {found.value:.7g} in {listed}, here first; all others are {low:.6g} to "
-        f"{high:.6g}, which it outweighs; if it says that nothing was measured, empty these cells: data.missing says "
-        "what to do there"
+    return note(
+        "value-far-from-all-others",
+        at=reader.place(found.path, first),
+        column=found.column,
+        value=found.value,
+        rows=sum(counts.values()),
+        parts=[*counts],
+        low=low,
+        high=high,
     )
 
 

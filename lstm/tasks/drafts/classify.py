@@ -127,7 +127,7 @@ def _data(found: Labelled) -> Iterator[Line | Remark]:
         yield Remark("time: COLUMN", found.time_why)
     yield Line("columns", [*found.columns], "what the network sees of a step")
     yield from left_out(found.left_out, shown)
-    yield from (Remark(note) for note in found.file.notes)
+    yield from (Remark(str(each)) for each in found.file.notes)
     yield Line("label", found.label, f"one in all rows of a sequence: {_classes(found)}")
     why = "shares of each class's sequences, by lot from the seed"
     yield Line("split", {"validation": SHARE, "test": SHARE, "seed": 1}, why)
@@ -215,7 +215,7 @@ def _summary(found: Labelled) -> dict[str, str]:
     if found.left_out:
         lines["left out"] = "; ".join(f"{name} ({why})" for name, why in found.left_out.items())
     lines["gaps"] = f"{found.missing:,} values are missing" if found.missing else "none"
-    return lines | ({"notes": "; ".join(found.file.notes)} if found.file.notes else {})
+    return lines | ({"notes": "; ".join(map(str, found.file.notes))} if found.file.notes else {})
 
 
 def _facts(found: Labelled) -> dict[str, Any]:
@@ -232,5 +232,5 @@ def _facts(found: Labelled) -> dict[str, Any]:
         "classes": dict(found.classes),
         "left_out": dict(found.left_out),
         "missing_values": found.missing,
-        "notes": [*found.file.notes],
+        "notes": [each.row() for each in found.file.notes],
     }

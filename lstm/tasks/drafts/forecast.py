@@ -172,7 +172,7 @@ def summarise(found: Profile) -> dict[str, str]:
         lines["gaps"] += f", the first at {places[0]}"
     lines["season"] = _season_text(found)
     lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
-    return lines | ({"notes": "; ".join(found.notes)} if found.notes else {})
+    return lines | ({"notes": "; ".join(map(str, found.notes))} if found.notes else {})
 
 
 # --- The choices ------------------------------------------------------------------------------------------
