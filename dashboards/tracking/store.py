@@ -25,26 +25,26 @@ _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _DATABASE_TROUBLE = {"DatabaseError", "InterfaceError", "InternalError", "OperationalError", "TimeoutError"}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _WORDS = {  # by the class of an error or SQLite's name of it; the first that is found says the most
-    "SQLITE_BUSY": "its database is locked",
-    "SQLITE_LOCKED": "its database is locked",
-    "SQLITE_READONLY": "its database is read-only",
-    "SQLITE_CANTOPEN": "its database can't be opened",
+    "SQLITE_BUSY": "the database is locked",
+    "SQLITE_LOCKED": "the database is locked",
+    "SQLITE_READONLY": "the database is read-only",
+    "SQLITE_CANTOPEN": "the database can't be opened",
     "Timeout": "no answer in time",
     "ReadTimeoutError": "no answer in time",
-    "NameResolutionError": "its host is not known",
-    "ConnectionRefusedError": "nothing listens at its address",
+    "NameResolutionError": "the host is not known",
+    "ConnectionRefusedError": "nothing listens at the address",
     "ConnectionError": "the connection broke",
 }
 _SAID = {  # by what PostgreSQL's driver says, which has no code for it
-    "Connection refused": "nothing listens at its address",
-    "could not translate host name": "its host is not known",
+    "Connection refused": "nothing listens at the address",
+    "could not translate host name": "the host is not known",
     "timeout expired": "no answer in time",
 }
 _CODES = {  # by MLflow's name of an answer
-    "UNAUTHENTICATED": "it asks for a name and a password",
-    "CUSTOMER_UNAUTHORIZED": "it asks for a name and a password",
-    "PERMISSION_DENIED": "it gives no permission",
-    "ENDPOINT_NOT_FOUND": "it is no MLflow from 3.0 on",
+    "UNAUTHENTICATED": "the server asks for a name and a password",
+    "CUSTOMER_UNAUTHORIZED": "the server asks for a name and a password",
+    "PERMISSION_DENIED": "the server gives no permission",
+    "ENDPOINT_NOT_FOUND": "the server is no MLflow from 3.0 on",
 }
 _DISK_FULL = "53100"  # PostgreSQL's
 

@@ -279,7 +279,7 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(
     environment = {"STUDY_URL": f"sqlite:///{folder}/s.db", "TRACKING_URI": f"http://ann:{TRACK}@127.0.0.1:{port}"}
     answer = sweep("ui", "tiny.yaml", **environment)
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == f"http://127.0.0.1:{port}: MLflow does not answer (nothing listens at its address)\n"
+    assert answer.err == f"http://127.0.0.1:{port}: MLflow does not answer (nothing listens at the address)\n"
 
 
 # --- who may look

@@ -101,8 +101,8 @@ def test_a_server_in_trouble_is_away(answering: Callable[..., str], status: int)
 
 def test_who_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    assert ask(f"http://127.0.0.1:{free_port()}") == "nothing listens at its address"
-    assert ask("http://no-such-host.invalid:5000") == "its host is not known"
+    assert ask(f"http://127.0.0.1:{free_port()}") == "nothing listens at the address"
+    assert ask("http://no-such-host.invalid:5000") == "the host is not known"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert ask(f"http://127.0.0.1:{silent.getsockname()[1]}") == "no answer in time"
 
@@ -149,7 +149,7 @@ def test_a_locked_file_is_away(uri: str, home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("dashboards.tracking.preflight._LOCKED_S", 0.1)
     other = sqlite3.connect(home / "mlflow.db")
     other.execute("BEGIN EXCLUSIVE")
-    assert ask(uri) == "its database is locked"
+    assert ask(uri) == "the database is locked"
     other.close()
 
 
@@ -167,7 +167,7 @@ def test_postgresql() -> None:
             assert ask(away) is not None
         finally:
             server.start()
-    assert ask(f"postgresql://ann:{SECRET}@127.0.0.1:{free_port()}/x") == "nothing listens at its address"
+    assert ask(f"postgresql://ann:{SECRET}@127.0.0.1:{free_port()}/x") == "nothing listens at the address"
 
 
 # --- the form of an address
