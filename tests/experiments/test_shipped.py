@@ -1,6 +1,7 @@
 """A home that holds a sweep of an older version of a shipped spec: today's version starts beside it."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
