@@ -55,10 +55,10 @@ DATA: Mapping[str, Entry] = {
         example={"baseline": "logistic regression"},
     ),
     "value-far-from-all-others": Entry(
-        "column {column!q} is {value:.7g} in {rows:,} rows ({parts} part), this row is the first, and all other values "
+        "column {column!q} is {value:.7g} in {rows:,} rows ({parts}), this row is the first, and all other values "
         "are from {low:.6g} to {high:.6g}, which {value:.7g} outweighs",
         "if this value means that nothing was measured, empty these cells and say in data.missing what to do there",
-        {"column": "wv", "value": -9999.0, "rows": 18, "parts": ["training"], "low": 0.0, "high": 23.5},
+        {"column": "wv", "value": -9999.0, "rows": 18, "parts": ["18 in the training part"], "low": 0.0, "high": 23.5},
     ),
     "values-missing-noted": Entry(
         "{count:,} values are missing ({missing})", example={"count": 2, "missing": "forward_fill"}

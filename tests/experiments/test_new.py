@@ -174,6 +174,8 @@ def test_a_value_far_outside_of_all_others_is_noted_by_new_and_plan(folder, swee
     document = json.loads(sweep("new", "far.csv", "--json").out)
     for warnings in (document["warnings"], json.loads(sweep("plan", "far.yaml", "--json").out)["warnings"]):
         [note] = warnings
-        assert "far.csv:291: column 'load' is 1e+30 in 1 row of the test part" in note
+        assert note["place"].endswith("far.csv:291")
+        assert (note["code"], note["values"]["column"]) == ("value-far-from-all-others", "load")
+        assert (note["values"]["value"], note["values"]["parts"]) == (1e30, ["1 in the test part"])
     assert "far.csv:291: " in sweep("new", "far.csv", "--force").out
     assert "far.csv:291: " in sweep("plan", "far.yaml").out

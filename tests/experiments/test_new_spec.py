@@ -12,6 +12,7 @@ from experiments.spec import schema, yaml_document
 from lstm.config.forecast import ForecastData
 from lstm.data import forecast as forecast_data
 from lstm.data.profile.profile import profile
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 from lstm.tasks.drafts import forecast as new_spec
 from lstm.tasks.drafts.draft import Draft, Line, Remark, choices, numbers
@@ -125,7 +126,7 @@ def test_a_drafted_spec_is_tried_with_few_trials_and_epochs(here: Path) -> None:
     written = new(str(DATA / "co2.csv"))
     for overrides in (["search.n_trials=4"], ["search.n_trials=1"], ["training.max_epochs=1", "search.n_trials=2"]):
         notes = spec_file.load(written.path, overrides).notes
-        assert any("search.sampler.n_startup_trials" in note for note in notes)
+        assert any(note.path == "search.sampler.n_startup_trials" for note in notes)
 
 
 def test_many_rows_are_judged_on_some_and_cut_into_epochs(here: Path) -> None:
@@ -189,7 +190,9 @@ def test_working_days_have_a_week_of_five(here: Path) -> None:
 def test_times_with_a_zone_are_told(here: Path) -> None:
     frame = series("h", 200, 24)
     frame.assign(time=frame.time.dt.tz_localize("Europe/Berlin")).to_parquet("a.parquet")
-    assert new("a.parquet").found["notes"] == "times in 'time' are in Europe/Berlin, turned into UTC"
+    assert new("a.parquet").found["notes"] == str(
+        note("times-turned-into-utc", "data.time", column="time", zone="Europe/Berlin")
+    )
 
 
 def drafted(frame: pd.DataFrame) -> new_spec.Choice:

@@ -55,7 +55,8 @@ def test_a_task_goes_through_every_verb_and_only_those_that_need_it_execute_its_
     _, metric, direction = TASKS[toy]
     planned = sweep("plan", f"{toy}.yaml", "--json")
     assert planned.code == 0, planned.err
-    assert [toy in note for note in json.loads(planned.out)["warnings"]] == [True]
+    [note] = json.loads(planned.out)["warnings"]
+    assert (note["code"], toy in note["place"]) == ("own-code-executed", True)
     ran = command("run", f"{toy}.yaml", "--json", cwd=tmp_path)
     assert ran.code == 0, ran.err
     predicted = sweep("predict", toy)

@@ -146,7 +146,8 @@ def test_a_trial_that_fits_no_machine_like_this_is_measured_nevertheless(make, m
     document = plans.describe(make("resources.gpus_per_trial=1"))
     assert (document["slots"], document["device"]) == (0, "cpu")
     (warning,) = document["warnings"]
-    assert [part for part in ("resources", "1 GPUs", "--address", device.why_no_gpu()) if part not in warning] == []
+    assert (warning.code, warning.path) == ("machine-too-small", "resources")
+    assert (warning.values["gpus"], warning.values["gpus_here"], warning.values["why"]) == (1, 0, device.why_no_gpu())
 
 
 def test_one_training_run(make, tiny):

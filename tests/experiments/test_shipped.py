@@ -1,6 +1,7 @@
 """A home that holds a sweep of an older version of a shipped spec: today's version starts beside it."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -118,7 +119,8 @@ def test_changed_shipped_data_are_a_version_too(todays, home, sweep):
     update()
     planned = json.loads(sweep("plan", path, "--json").out)
     assert planned["sweep"] == "sunspots-2"
-    assert any("sunspots " in each and "sunspots-2" in each for each in planned["warnings"])
+    told = [each["values"] for each in planned["warnings"] if each["code"] == "older-version-kept"]
+    assert told == [{"older": ["sunspots"], "name": "sunspots-2"}]
     begin(path, home)
     assert json.loads(sweep("plan", path, "--json").out)["sweep"] == "sunspots-2"
     assert facts(home, "sunspots") == before
@@ -161,8 +163,8 @@ def test_todays_version_is_planned_beside_it(older, home, sweep, named):
     before = begin(older / named, home)
     planned = json.loads(sweep("plan", path, "--json").out)
     assert planned["sweep"] == f"{name}-2"
-    [note] = [each for each in planned["warnings"] if f"{name}-2" in each]
-    assert note.startswith(f"{path}:")
+    [note] = [each for each in planned["warnings"] if each["values"].get("name") == f"{name}-2"]
+    assert note["place"].startswith(f"{path}:")
     assert facts(home, f"{name}-2") is None
     begin(path, home)
     assert facts(home, f"{name}-2")["spec_hash"] == planned["hash"] == hash_of(path)
@@ -279,7 +281,7 @@ def test_it_is_run_beside_it(older, home, command, tmp_path):
     few = ("--set", "search.n_trials=2")
     done = command("run", SUNSPOTS, *few, cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "sunspots is the sweep of an older version" in done.out + done.err
+    assert re.search(r"note: .*: name: sunspots .*sunspots-2", " ".join((done.out + done.err).split()))
     again = command("run", SUNSPOTS, *few, cwd=tmp_path)
     assert (again.code, "nothing was left to do" in again.out) == (0, True)
     checked = command("verify", SUNSPOTS, "--json", cwd=tmp_path)

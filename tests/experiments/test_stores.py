@@ -334,10 +334,11 @@ def test_a_wholly_lost_home_whose_checkpoints_lie_elsewhere_is_told_and_restored
 def test_checkpoints_of_another_home_are_told_and_left_and_restored_by_force_alone(work, sweep, wholly_lost):
     kept = state_of(work / "shared")
     assert run(work, home="mine") == 0, said(work)
-    (note,) = [each for each in json.loads(said(work)[said(work).index("{") :])["warnings"] if str(wholly_lost) in each]
-    assert wholly_lost.name in note
-    assert f"the home {work / 'runs'} of " in note
-    assert "rebuild tiny.yaml --study --force" in note
+    warnings = json.loads(said(work)[said(work).index("{") :])["warnings"]
+    (note,) = [each for each in warnings if str(wholly_lost) in each["place"]]
+    assert (note["code"], note["values"]["study"]) == ("checkpoints-of-another-study-left", wholly_lost.name)
+    assert f"the home {work / 'runs'} of " in note["values"]["home"]
+    assert "rebuild tiny.yaml --study --force" in note["values"]["restores"]
     assert kept.items() <= state_of(work / "shared").items()
     judge(sweep, work / "mine")
     assert sweep("rebuild", "tiny.yaml", "--study", "--home", work / "theirs").code == 2

@@ -321,7 +321,7 @@ def _on_grid(
         first = grid[int(np.argmin(there))]
         if config.missing == "refuse":
             raise refused("steps-missing", at=path, count=absent, steps=len(grid), step=step, first=str(first))
-        told = {"count": absent, "steps": len(grid), "step": step, "first": str(first)}
+        told = {"count": absent, "steps": len(grid), "step": step, "first": str(first), "missing": config.missing}
         notes.append(note("steps-missing-noted", "data.missing", **told))
         full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
         full[places] = values

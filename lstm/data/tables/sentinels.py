@@ -62,7 +62,7 @@ def told(found: Odd, parts: Sequence[str]) -> Note | None:
         column=found.column,
         value=found.value,
         rows=sum(counts.values()),
-        parts=[*counts],
+        parts=[f"{count:,} in the {part} part" for part, count in counts.items()],
         low=low,
         high=high,
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.spec.experiment import Experiment
 from experiments.spec.loader import comparable, load, spec_hash, warnings
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
 
@@ -55,14 +56,13 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(refused):
 def test_a_seed_that_is_searched_is_warned_of(spec):
     searched = "  space:\n", "  space:\n    training.seed: {type: int, low: 1, high: 1000}\n"
     [told] = warnings(spec(*searched))
-    assert told.startswith("a.yaml:21: search.space.training.seed: ")
+    assert told == note("seed-searched", "search.space.training.seed", at="a.yaml:21")
     assert warnings(spec()) == []
 
 
 def test_gp_with_a_pruner_is_warned_of(spec):
-    told = warnings(spec("type: tpe", "type: gp"))
-    assert len(told) == 1
-    assert told[0].startswith("a.yaml:19: search.pruner: the gp sampler learns from completed trials only")
+    [told] = warnings(spec("type: tpe", "type: gp"))
+    assert told == note("gp-learns-nothing-from-pruned", "search.pruner", at="a.yaml:19", pruner="successive_halving")
 
 
 SECRET = "hunter2-" * 12  # longer than what messages cut

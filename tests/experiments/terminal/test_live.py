@@ -10,6 +10,7 @@ from rich.table import Table
 
 from experiments.terminal.formats import console, duration, goodput_line, settings, short
 from experiments.terminal.live import Screen
+from lstm.messages.message import note
 from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, Notice, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialStarted
 
@@ -144,7 +145,7 @@ def test_plain_lines_where_there_is_no_terminal(screen):
     made(started(2, attempt=2, values={}))
     made(ended(2, None, "FAIL", "its worker died 3 times"))
     made(ended(7, 0.1))  # an earlier driver's, sent again for the record
-    made(Notice("a sentence: [with] brackets"))
+    made(Notice(note("rivals-not-judged", why="[with] brackets", sweep="a", flag="")))
     made(SweepEnded(True, "all trials have ended", 0))
     assert made.text().splitlines() == [
         "mauna-loa-co2: 16 trials",
@@ -154,7 +155,7 @@ def test_plain_lines_where_there_is_no_terminal(screen):
         "trial 2 lost in attempt 1: its worker died; it is tried again",
         "trial 2 starts on 192.0.2.2 (vm) pid 25902, attempt 2: the base configuration",
         "[3/16] trial 2 FAIL (its worker died 3 times)",
-        "note: a sentence: [with] brackets",
+        "note: the rivals could not be judged: [with] brackets; run `sweep rivals a`",
     ]
 
 
@@ -164,10 +165,10 @@ def test_on_a_terminal_only_what_must_be_read_stays(screen):
         made(started(1))
         made(ended(1, 0.5))
         made(TrialLost(2, 1, "its worker died", 0))
-        made(Notice("a sentence"))
+        made(Notice(note("rows-sorted-by-time")))
     assert "trial 1 starts" not in made.text()
     assert "trial 2 lost in attempt 1: its worker died; it is tried again\n" in made.text()
-    assert "note: a sentence\n" in made.text()
+    assert f"note: {note('rows-sorted-by-time')}\n" in made.text()
 
 
 @pytest.mark.parametrize(

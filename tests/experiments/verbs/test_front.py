@@ -101,7 +101,7 @@ def test_what_was_probed_is_told_where_its_weights_are_gone(swept, sweep, withou
     home, other = swept[0] / "runs", without_weights
     answer = sweep("probe", "tiny", "--home", home, "--trial", other, "--json")
     assert answer.code == 0
-    assert answer.err.startswith(f"note: without pictures: --trial {other}: ")
+    assert f"--trial {other}: " in answer.err
     assert "storage.keep: best" in answer.err
     assert answer.err.count("\n") == 1
     found = json.loads(answer.out)

@@ -82,7 +82,7 @@ def test_where_nothing_new_is_left_to_try_the_sweep_is_complete(sweep, folder, t
     (folder / "tiny.yaml").write_text(tiny.spec[:start] + sampler + FEW)
     plan = json.loads(sweep("plan", "tiny.yaml", "--json").out)
     assert plan["combinations"] == 12
-    assert any("search.n_trials" in note and "12" in note for note in plan["warnings"])
+    assert any(note["path"] == "search.n_trials" and note["values"]["combinations"] == 12 for note in plan["warnings"])
     answer = sweep("run", "tiny.yaml", "--json")
     assert answer.code == 0, answer.err
     assert "12 combinations" in json.loads(answer.out)["message"]

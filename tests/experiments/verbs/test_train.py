@@ -49,8 +49,8 @@ def test_what_gives_way_to_an_override_is_noted(folder, sweep):
     answer = sweep("train", "tiny.yaml", "--set", "training.max_epochs=1", "--json")
     assert answer.code == 0
     [note] = json.loads(answer.out)["warnings"]
-    assert "training.patience: 4" in note
-    assert answer.err == f"note: {note}\n"
+    assert (note["code"], note["path"], note["values"]["written"]) == ("field-left-out", "training.patience", "4")
+    assert answer.err == f"note: {note['place']}: {note['path']}: {note['message']}\n"
 
 
 def test_it_goes_on_where_its_data_were_moved(folder, sweep):

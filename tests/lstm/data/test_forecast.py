@@ -9,6 +9,7 @@ from lstm.data import forecast as forecast_data
 from lstm.data.forecast import Series, fill, parts, prepare
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
 from lstm.data.tables.regular import season_of
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
 ETTH1 = Path(__file__).parents[4] / "shared" / "data" / "ETTh1.csv"
@@ -386,7 +387,7 @@ def test_a_leading_gap_is_left_out_and_told(data_config, series_of, walk, mode):
     series = series_of(data_config(past_covariates=["p"], missing=mode), values)
     assert len(series.values) == 93
     assert series.times[:1].tolist() == [7]
-    assert any("first 7 steps were left out" in note for note in series.notes)
+    assert note("first-steps-left-out", "data.path", count=7, first="7") in series.notes
 
 
 def test_a_trailing_gap_is_filled_and_not_judged(data_config, series_of, walk):

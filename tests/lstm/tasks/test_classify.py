@@ -18,6 +18,7 @@ from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
 from lstm.data import classify as classify_data
 from lstm.data.classify import batch_of
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 from lstm.rivals import classify as rivals
 from lstm.tasks import registry as tasks
@@ -160,7 +161,7 @@ def test_missing_values_are_filled_as_asked(tmp_path):
     write(tmp_path, rows, ("who", "a", "b", "kind"))
     zero = classify_data.read(section(missing="zero"), tmp_path / "a.csv")
     assert zero.values.tolist() == [[1, 5], [0, 6], [3, 0], [4, 8]]
-    assert zero.notes == ("2 values are missing (data.missing: zero)",)
+    assert zero.notes == (note("values-missing-noted", "data.missing", count=2, missing="zero"),)
     with pytest.raises(BadInput) as error:
         classify_data.read(section(missing="forward_fill"), tmp_path / "a.csv")
     [wrong] = error.value.faults
@@ -356,7 +357,7 @@ def test_what_is_too_large_for_the_baseline_has_none_and_says_so(folder, monkeyp
     monkeypatch.setattr(rivals, "MOST_FLATTENED", 10)
     kept, data = trained(trial({"max_epochs": 1}), folder)
     assert all(name.startswith("test/") for name in tasks.judge(kept, data))
-    assert "too large for the baseline" in tasks.of(kept.config).describe(data, kept.config)["data"]["notes"][-1]
+    assert tasks.of(kept.config).describe(data, kept.config)["data"]["notes"][-1].code == "too-large-for-baseline"
 
 
 # --- Answers ----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from lstm.config.section import File, Location
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
 from lstm.data import language_model as language_data
+from lstm.messages.message import note
 from lstm.nn import cells
 from lstm.records.errors import BadInput
 from lstm.rivals import language_model as rivals
@@ -100,7 +101,7 @@ def test_a_smaller_vocabulary_keeps_the_most_frequent(loaded):
     assert data.targets == ("\ufffd", "b", "a")
     assert data.ids[:8].tolist() == [1, 1, 1, 1, 2, 2, 2, 0]
     plan = tasks.of(trial()).describe(data, trial(vocabulary=2))
-    assert plan["data"]["notes"] == ["40 characters are not in the vocabulary: one unknown symbol to the model"]
+    assert plan["data"]["notes"] == [note("symbols-not-in-vocabulary", "data.vocabulary", count=40, unit="characters")]
     assert plan["windows"] == {"train": 192, "validation": 64, "test": 64}
 
 

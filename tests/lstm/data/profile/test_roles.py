@@ -9,6 +9,7 @@ from waves import hourly, save, waves
 
 from lstm.data.profile import roles
 from lstm.data.profile.profile import Profile, profile
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
 # --- The time ---------------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ def test_whole_numbers_that_may_be_unix_times_are_told(tmp_path: Path) -> None:
     frame = pd.DataFrame({"timestamp": 1_700_000_000 + 3600 * np.arange(100), "v": waves(100, 9)})
     found = profile(save(tmp_path / "a.csv", frame))
     assert (found.time, found.step) == ("timestamp", "3600")
-    assert "if these are Unix times" in " ".join(found.notes)
+    assert found.notes == (note("whole-numbers-as-times", "data.time", column="timestamp"),)
 
 
 def test_year_and_month_apart_are_no_time_but_no_panel_either(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_year_and_month_apart_are_no_time_but_no_panel_either(tmp_path: Path) ->
     assert found.time is None
     assert found.target == "v"
     assert set(found.left_out) == {"year", "month"}
-    assert "year is not used as the time" in " ".join(found.notes)
+    assert note("not-used-as-time", "data.time", column="year") in found.notes
 
 
 # --- The columns of numbers -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from lstm.data.tables import reader
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
 DAYS = pd.date_range("2016-01-01", periods=12)
@@ -39,7 +40,8 @@ def path(tmp_path):
 def test_what_stands_for_a_missing_value(reads, text):
     found = reads(daily().replace("05,4\n", f"05,{text}\n"), missing="skip")
     assert np.flatnonzero(np.isnan(found.values[:, 0])).tolist() == [4]
-    assert any("1 of 12 steps have missing values" in note for note in found.notes)
+    told = {"count": 1, "steps": 12, "missing": "skip"}
+    assert note("steps-with-missing-values", "data.missing", **told) in found.notes
 
 
 def test_in_a_single_column_an_empty_line_is_a_missing_value(reads, refuses):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lstm.data.forecast import prepare
 from lstm.data.tables import regular
 from lstm.data.tables.regular import infer_step
+from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
 DAYS = pd.date_range("2016-01-01", periods=12)
@@ -85,7 +86,7 @@ def test_the_fingerprint_is_that_of_the_bytes(reads):
 def test_unsorted_rows_are_sorted_and_told(reads):
     found = reads("t,y\n2016-01-03,3\n2016-01-01,1\n2016-01-02,2\n")
     assert found.values[:, 0].tolist() == [1, 2, 3]
-    assert any("have been sorted" in note for note in found.notes)
+    assert found.notes == (note("rows-sorted-by-time", "data.time"),)
 
 
 def test_times_with_offsets_are_told_in_utc_over_a_change_of_the_clock(reads):
@@ -101,21 +102,22 @@ OFFSETS = [str(time) for time in BERLIN]
 
 
 @pytest.mark.parametrize(
-    ("content", "kept"),
+    ("content", "zone"),
     [
-        (daily("%Y-%m-%dT00:00:00Z"), "carry UTC or an offset from it and are kept in UTC"),
-        ("t,y\n" + rows(OFFSETS), "carry UTC or an offset from it and are kept in UTC"),
-        (daily("%Y%m%dT%H%MZ"), "carry UTC or an offset from it and are kept in UTC"),
-        ({"t": DAYS.tz_localize("UTC"), "y": range(12)}, "carry UTC or an offset from it and are kept in UTC"),
-        ({"t": BERLIN, "y": range(12)}, "are in Europe/Berlin, turned into UTC"),
-        ({"t": OFFSETS, "y": range(12)}, "are in +01:00, turned into UTC"),
-        ({"t": pa.array(OFFSETS).dictionary_encode(), "y": range(12)}, "are in +01:00, turned into UTC"),
-        ({"t": [OFFSETS[0], *(f"{day}Z" for day in DAYS[1:])], "y": range(12)}, "are in +01:00, UTC, turned into UTC"),
+        (daily("%Y-%m-%dT00:00:00Z"), None),
+        ("t,y\n" + rows(OFFSETS), None),
+        (daily("%Y%m%dT%H%MZ"), None),
+        ({"t": DAYS.tz_localize("UTC"), "y": range(12)}, None),
+        ({"t": BERLIN, "y": range(12)}, "Europe/Berlin"),
+        ({"t": OFFSETS, "y": range(12)}, "+01:00"),
+        ({"t": pa.array(OFFSETS).dictionary_encode(), "y": range(12)}, "+01:00"),
+        ({"t": [OFFSETS[0], *(f"{day}Z" for day in DAYS[1:])], "y": range(12)}, "+01:00, UTC"),
     ],
 )
-def test_times_with_a_zone_become_utc_and_that_is_told(reads, content, kept):
+def test_times_with_a_zone_become_utc_and_that_is_told(reads, content, zone):
     found = reads(content, "a.parquet" if isinstance(content, dict) else "a.csv", step="1D")
-    assert found.notes[0] == f"times in 't' {kept}"
+    code, more = ("times-turned-into-utc", {"zone": zone}) if zone else ("times-in-utc", {})
+    assert found.notes[0] == note(code, "data.time", column="t", **more)
     assert found.times.tz is None
 
 
@@ -145,7 +147,8 @@ def test_missing_steps_become_rows_without_values(reads, mode):
     found = reads("t,y\n2016-01-01,1\n2016-01-02,2\n2016-01-05,5\n", missing=mode)
     assert found.times.tolist() == pd.date_range("2016-01-01", periods=5).tolist()
     np.testing.assert_array_equal(found.values[:, 0], [1, 2, np.nan, np.nan, 5])
-    assert found.notes[0] == "2 of 5 steps of 1D are missing, first 2016-01-03 00:00:00"
+    told = {"count": 2, "steps": 5, "step": "1D", "first": "2016-01-03 00:00:00", "missing": mode}
+    assert found.notes[0] == note("steps-missing-noted", "data.missing", **told)
 
 
 def test_whole_numbers_may_be_the_time(reads):
@@ -160,7 +163,7 @@ def test_rows_are_averaged_into_the_given_steps(reads):
     found = reads("t,y\n" + rows(times), step="1h")
     assert found.times.tolist() == [pd.Timestamp(f"2016-01-01 0{hour}:00") for hour in range(3)]
     assert found.values[:, 0].tolist() == [2.5, 8.5, 13.0]
-    assert "15 rows were averaged into 3 steps of 1h" in found.notes
+    assert note("rows-averaged", "data.step", rows=15, steps=3, step="1h") in found.notes
 
 
 def test_irregular_rows_are_averaged_into_the_given_steps(reads, refuses):

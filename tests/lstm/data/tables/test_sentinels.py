@@ -111,14 +111,13 @@ def test_the_note_names_column_value_count_part_and_line(tmp_path, monkeypatch, 
     rows = [(np.datetime64("2020-01-01") + n, value) for n, value in enumerate(values)]
     write(tmp_path, rows)
     [note] = forecast_data.load(ForecastData.model_validate(CONFIG), tmp_path / "a.csv").doubts
-    assert note.startswith(f"{tmp_path / 'a.csv'}:52: ")
-    for words in ("'y'", "-9999", "1 row of the training", "2 rows of the validation", "1 row of the test", "20 to 26"):
-        assert words in note
-    assert "data.missing" in note
+    assert (note.code, note.place) == ("value-far-from-all-others", f"{tmp_path / 'a.csv'}:52")
+    parts = ["1 in the training part", "2 in the validation part", "1 in the test part"]
+    values = {name: pytest.approx(value, abs=1e-4) for name, value in {"value": -9999, "low": 20, "high": 26}.items()}
+    assert note.values == {"column": "y", "rows": 4, "parts": parts, **values}
     write(tmp_path, rows[::-1])  # the newest first: lines are those of the file
     [note] = forecast_data.load(ForecastData.model_validate(CONFIG), tmp_path / "a.csv").doubts
-    assert note.startswith(f"{tmp_path / 'a.csv'}:11: ")
-    assert "2 rows of the validation" in note
+    assert (note.place, note.values["parts"]) == (f"{tmp_path / 'a.csv'}:11", parts)
 
 
 def test_rows_that_are_averaged_into_steps_and_rows_without_times(tmp_path):
@@ -126,10 +125,10 @@ def test_rows_that_are_averaged_into_steps_and_rows_without_times(tmp_path):
     rows[270] = (rows[270][0], 1e30)
     write(tmp_path, rows)
     [note] = forecast_data.load(ForecastData.model_validate(CONFIG | {"step": "1D"}), tmp_path / "a.csv").doubts
-    assert "a.csv:272: " in note
-    assert "1e+30 in 1 row of the validation" in note
+    assert note.place.endswith("a.csv:272")
+    assert (note.values["value"], note.values["parts"]) == (1e30, ["1 in the validation part"])
     [note] = forecast_data.load(ForecastData.model_validate(CONFIG | {"time": None}), tmp_path / "a.csv").doubts
-    assert "1e+30 in 1 row of the validation" in note
+    assert (note.values["value"], note.values["parts"]) == (1e30, ["1 in the validation part"])
 
 
 def test_rows_that_no_part_has_are_not_told_of(tmp_path):
@@ -152,5 +151,5 @@ def test_sequences(tmp_path):
         "split": {"validation": 0.2, "test": 0.2},
     }
     [note] = classify_data.load(ClassifyData.model_validate(section), tmp_path / "a.csv").doubts
-    assert note.startswith(f"{tmp_path / 'a.csv'}:10: ")
-    assert "'x' is -999 in 1 row of the" in note
+    assert note.place == f"{tmp_path / 'a.csv'}:10"
+    assert (note.values["column"], note.values["value"], note.values["rows"]) == ("x", -999, 1)
