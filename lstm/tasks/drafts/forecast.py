@@ -351,5 +351,5 @@ def _gaps(found: Profile) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a column's name for a comment, cut if it is long. `columns.read` leaves out names that can't be printed."""
+    """Return a column's name for a comment, cut if it is long. Names that can't be printed were left out before."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
