@@ -70,7 +70,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         return data.facts
 
     def doubts(self, data: "Sequences") -> tuple[str, ...]:
-        """What is likely wrong in the file."""
+        """Return what is likely wrong in the file."""
         return data.doubts
 
     def describe(self, data: "Sequences", config: TrialConfig) -> dict[str, Any]:

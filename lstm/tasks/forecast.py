@@ -91,7 +91,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         return data.facts
 
     def doubts(self, data: "Series") -> tuple[str, ...]:
-        """What is likely wrong in the file."""
+        """Return what is likely wrong in the file."""
         return data.doubts
 
     def describe(self, data: "Series", config: TrialConfig) -> dict[str, Any]:
