@@ -1,1 +1,1 @@
-"""Data: from files to scaled arrays, a file for each task; no PyTorch is needed."""
+"""The data of each task, from files to scaled arrays, without PyTorch."""

@@ -1,4 +1,4 @@
-"""Reads a long file, a row per step, into labelled sequences that are split by class and scaled."""
+"""The data of the task `classify`: a file in long format (one row per step) as labelled, split, scaled sequences."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from lstm.data.tables.sentinels import Odd
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
-MOST_CLASSES = 1_000  # each pair of them has a place in the picture of confusions
-FEWEST = 3  # sequences of a class: one for each part
+MOST_CLASSES = 1_000  # each pair of classes has a cell in the confusion picture
+FEWEST = 3  # sequences that a class must have: one for each part
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The sequences of a file, in the order in which their ids first stand there, in their original units."""
+    """The sequences of a file in original units, ordered by the first row of each id."""
 
     ids: tuple[str, ...]
-    starts: np.ndarray  # (sequence + 1,) where each starts in `values`; the last one is the end
-    values: np.ndarray  # (row, column) float64, a sequence's steps after one another, nothing missing
-    labels: tuple[str, ...]  # of each sequence; empty where they were not asked for
+    starts: np.ndarray  # (sequence + 1,) int64: the first row of each sequence in `values`; the last entry is the end
+    values: np.ndarray  # (row, column) float64: one sequence's steps after another's, no missing values
+    labels: tuple[str, ...]  # one per sequence; empty if the file was read without labels
     notes: tuple[Note, ...]  # what was found and done, for people
-    odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside of all others, with the sequence of each row
+    odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside all others, with the sequence of each row
 
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps (sequence, time, column), lengths, classes
@@ -37,22 +37,22 @@ Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps (sequence, time, colu
 
 @dataclass(frozen=True, slots=True)
 class SequenceFacts(Facts):
-    """What a classifier must know of its sequences."""
+    """The facts about labelled sequences that a classifier needs."""
 
     targets: tuple[str, ...]  # the classes
     inputs: int  # columns of a step
     scale: Scale
-    longest: int = 1  # steps; only weights that are drawn depend on it, and earlier checkpoints lack it
+    longest: int = 1  # steps of the longest sequence; only initial weights depend on it, and old checkpoints lack it
 
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Labelled sequences ready for training; the arrays are shared by all trials and never written to."""
+    """Labelled sequences ready for training. All trials share the arrays and never write to them."""
 
     values: np.ndarray  # (row, column) float32, scaled
     starts: np.ndarray  # (sequence + 1,) int64
-    labels: np.ndarray  # (sequence,) int64: the place of its class in `targets`
-    parts: dict[Part, np.ndarray]  # the numbers of their sequences, in order
+    labels: np.ndarray  # (sequence,) int64: the index of the class in `targets`
+    parts: dict[Part, np.ndarray]  # the sequence numbers of each part, sorted
     targets: tuple[str, ...]  # the classes
     scale: Scale
     fingerprint: str
@@ -61,7 +61,7 @@ class Sequences:
 
     @property
     def facts(self) -> SequenceFacts:
-        """What a classifier must know of them."""
+        """Facts about the sequences that a classifier needs."""
         return SequenceFacts(self.fingerprint, self.targets, self.inputs, self.scale, self.longest)
 
     @property
@@ -71,7 +71,7 @@ class Sequences:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its values."""
+        """Size of `values` in bytes."""
         return self.values.nbytes
 
     @property
@@ -86,7 +86,10 @@ class Sequences:
 
 
 def batch_of(data: Sequences, chosen: np.ndarray) -> Batch:
-    """Some sequences, by number, side by side: 0 beyond a sequence's length."""
+    """Gather the sequences with the given numbers into a batch, padded with 0 to the longest of them.
+
+    Returns steps (sequence, time, column) float32, lengths (sequence,) and classes (sequence,).
+    """
     lengths = data.lengths[chosen]
     steps = np.arange(lengths.max())
     inside = steps < lengths[:, None]
@@ -96,10 +99,11 @@ def batch_of(data: Sequences, chosen: np.ndarray) -> Batch:
 
 
 def load(section: ClassifyData, path: Path) -> Sequences:
-    """Reads, splits and scales; scaling is fitted on the training part only.
+    """Read a file, split its sequences by class and scale the values. Scaling is fitted on the training part only.
 
     Raises:
-        BadInput: the file is wrong, or has too few sequences of a class for each part to have one.
+        BadInput: the file is wrong, has too few or too many classes, or has too few sequences of a class to put one
+            into each part.
     """
     source = read(section, path)
     classes = _ordered(source.labels)
@@ -114,10 +118,10 @@ def load(section: ClassifyData, path: Path) -> Sequences:
 
 
 def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
-    """Reads a file in the section's long form; `labelled` says whether it must have the labels.
+    """Read a file in long format. `labelled` says whether the file must have the label column.
 
     Raises:
-        BadInput: the file, a column, an id, a label, a time or a value is not what it should be.
+        BadInput: the file, a column, an id, a label, a time or a value is wrong.
     """
     texts = [section.id, *([section.label] if labelled else [])]
     wanted = [*texts, *([section.time] if section.time else []), *section.columns]
@@ -136,7 +140,7 @@ def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
 
 
 def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
-    """Values far outside of all others, with the parts that they are in."""
+    """Yield a note for each value far outside all others, with the parts that contain it."""
     part_of = {number: part for part, numbers in parts.items() for number in numbers.tolist()}
     for found, sequences in source.odd:
         named = [part_of.get(number, "") for number in sequences.tolist()]
@@ -145,10 +149,10 @@ def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
 
 
 def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) -> np.ndarray:
-    """The values `(row, column)` as the network sees them, float32.
+    """Scale values `(row, column)` for the network. The result is float32.
 
     Raises:
-        BadInput: they are too large for that.
+        BadInput: a value is too large for float32.
     """
     with np.errstate(over="ignore"):
         found: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
@@ -158,7 +162,7 @@ def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) 
 
 
 def _names(path: Path, raw: pa.Table, name: str, role: Literal["id", "label"]) -> np.ndarray:
-    """A column of ids or labels as texts, one in each row."""
+    """Return a column of ids or labels as texts, one per row."""
     column = raw.column(name)
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
@@ -173,7 +177,7 @@ def _names(path: Path, raw: pa.Table, name: str, role: Literal["id", "label"]) -
 
 
 def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, times: pd.Index, section: ClassifyData) -> np.ndarray:
-    """Rows by sequence, then by time."""
+    """Return the row numbers ordered by sequence, then by time."""
     order: np.ndarray = np.lexsort((times.to_numpy(), codes))
     again = (codes[order][1:] == codes[order][:-1]) & (times[order][1:] == times[order][:-1])
     if again.any():
@@ -184,7 +188,7 @@ def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, times: pd.Index, se
 
 
 def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """The labels of all rows, where each is that of its sequence's first row."""
+    """Return the labels of all rows, after a check that all rows of a sequence have the same label."""
     if (others := labels != labels[first]).any():
         row = int(np.flatnonzero(others)[0])
         values = {"sequence": str(ids[row]), "label": str(labels[row]), "other": str(labels[first[row]])}
@@ -195,7 +199,7 @@ def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) 
 def _filled(
     path: Path, values: np.ndarray, order: np.ndarray, codes: np.ndarray, section: ClassifyData
 ) -> tuple[np.ndarray, tuple[Note, ...]]:
-    """The values by sequence and step without gaps, and what was done."""
+    """Return the values ordered by sequence and step with missing ones filled in, and notes on what was done."""
     ordered = values[order]
     if not (count := int(np.isnan(values).sum())):
         return ordered, ()
@@ -212,7 +216,7 @@ def _filled(
 
 
 def _ordered(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes, whole numbers by their size, else by the alphabet."""
+    """Return the classes sorted by size if all are whole numbers, else alphabetically."""
     try:
         return tuple(sorted(set(labels), key=lambda name: (int(name), name)))
     except ValueError:
@@ -220,7 +224,7 @@ def _ordered(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _drawn(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> dict[Part, np.ndarray]:
-    """The parts: of each class the same shares, at least one sequence in each part, by lot from the split's seed."""
+    """Draw the parts from the split's seed: the same share of each class, at least one sequence per class and part."""
     _check_classes(path, labels, classes, section)
     generator, split = np.random.default_rng(section.split.seed), section.split
     drawn: dict[Part, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
@@ -255,6 +259,6 @@ def _fit(path: Path, train: np.ndarray, section: ClassifyData) -> Scale:
         mean, deviation = train.mean(axis=0), train.std(axis=0)
     for index in np.flatnonzero(~np.isfinite(mean) | ~np.isfinite(deviation)):
         raise refused("values-too-large-to-average", at=path, column=section.columns[index])
-    # A constant column tells nothing; it becomes 0 rather than a division by 0.
+    # A constant column has no information. Dividing by 1 makes it 0 and avoids a division by 0.
     constant = deviation <= 1e-14 * np.abs(mean)
     return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))

@@ -1,4 +1,4 @@
-"""What every task's data have: scale, shape, and the facts of them that a checkpoint keeps."""
+"""Types that the data of all tasks share: parts, scaling, and the facts that a checkpoint keeps."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -8,7 +8,7 @@ Part = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How values were standardised: `scaled = (value - mean) / deviation`, per value column."""
+    """The standardisation of values: `scaled = (value - mean) / deviation`, per value column."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -16,23 +16,23 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a network must know of the data that it was trained on, to judge others; each task has its own.
+    """Facts about the training data that a network needs to read other data. Each task has its own subclass.
 
-    A checkpoint holds their fields.
+    A checkpoint contains the fields.
     """
 
-    fingerprint: str  # tells these data from others
+    fingerprint: str  # identifies the data
 
 
 class Dataset(Protocol):
-    """A task's data, as whoever carries them about has them."""
+    """The data of any task, for code that only passes them on."""
 
     @property
     def fingerprint(self) -> str:
-        """Tells these data from others."""
+        """Identifier of the data. Different data have different fingerprints."""
         ...
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its arrays."""
+        """Size of the arrays in bytes."""
         ...

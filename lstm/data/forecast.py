@@ -1,9 +1,8 @@
-"""Turns a table into a series that is split and scaled, and says at which origins it has windows.
+"""The data of the task `forecast`: a table as a split and scaled series, and the origins of its windows.
 
-`Windows` of `lstm/tasks/networks/forecast.py` cuts them, as views into the series.
-
-An origin is the row of the first step to forecast: a window with origin `o` sees the rows
-`o - lookback .. o - 1` and forecasts `o .. o + horizon - 1`.
+An origin is the row of the first step to forecast. A window with origin `o` reads the rows `o - lookback .. o - 1` and
+forecasts the rows `o .. o + horizon - 1`. `Windows` in `lstm/tasks/networks/forecast.py` cuts windows as views into
+the series.
 """
 
 import itertools
@@ -26,15 +25,15 @@ from lstm.records.errors import refused
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
 SPLIT = "data.split"
-NEAR = 64  # deviations from the mean: there float32 tells 4e-6 of a deviation
+NEAR = 64  # deviations from base to mean: at this distance float32 resolves 4e-6 of a deviation
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesFacts(Facts):
-    """What a forecaster must know of its series."""
+    """The facts about a series that a forecaster needs."""
 
     targets: tuple[str, ...]
-    inputs: int  # columns that it sees in its look-back
+    inputs: int  # columns of the look-back
     futures: int  # columns known ahead
     scale: Scale
     season: int
@@ -43,16 +42,16 @@ class SeriesFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A time series ready for training; its arrays are shared by all trials and never written to."""
+    """A time series ready for training. All trials share its arrays and never write to them."""
 
     values: np.ndarray  # (time, column) float32, scaled: targets, past covariates, future covariates, calendar
-    holes: np.ndarray | None  # (time, value column) bool: what did not stand in the file; None where all of it did
-    times: regular.Grid | np.ndarray  # (time,) datetime64, or whole numbers
+    holes: np.ndarray | None  # (time, value column) bool: True if the file has no value; None if it has all values
+    times: regular.Grid | np.ndarray  # (time,) datetime64 or whole numbers
     targets: tuple[str, ...]
     futures: int  # columns known ahead, calendar included; they come last
     scale: Scale
-    bounds: dict[Part, tuple[int, int]]  # rows, the end not included
-    reach: int  # the longest look-back of all that are compared
+    bounds: dict[Part, tuple[int, int]]  # the rows of each part, the end not included
+    reach: int  # the longest look-back of all configurations that are compared
     season: int
     step: str
     fingerprint: str
@@ -61,25 +60,25 @@ class Series:
 
     @property
     def inputs(self) -> int:
-        """Columns that the network sees in its look-back."""
+        """Number of columns in the look-back."""
         return int(self.values.shape[1])
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its values."""
+        """Size of `values` in bytes."""
         return self.values.nbytes
 
     @property
     def facts(self) -> SeriesFacts:
-        """What a forecaster must know of it."""
+        """Facts about the series that a forecaster needs."""
         return SeriesFacts(
             self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step
         )
 
     def train_origins(self, config: ForecastData, *, measured: bool = False) -> np.ndarray:
-        """Origins of the windows that lie wholly in the training part: (window,) int32.
+        """Return the origins of the windows that are completely in the training part: (window,) int32.
 
-        With `measured` those alone of which a target, at least one, was not filled in.
+        `measured` keeps only windows with at least one target value that was not filled in.
         """
         start, stop = self.bounds["train"]
         origins = self._usable(start + config.lookback, stop, config, config.lookback, judged=False)
@@ -90,23 +89,23 @@ class Series:
         return kept
 
     def filled_targets(self, config: ForecastData) -> int:
-        """How many of the values that training windows forecast were filled in."""
-        if self.holes is None or config.missing == "skip":  # that leaves such windows out
+        """Return how many of the target values that training windows forecast were filled in."""
+        if self.holes is None or config.missing == "skip":  # `skip` leaves such windows out
             return 0
         start, stop = self.bounds["train"]
         return int(self.holes[start + config.lookback : stop, : len(self.targets)].sum())
 
     def origins(self, part: Literal["validation", "test"], config: ForecastData) -> np.ndarray:
-        """Origins that a part is judged on: (window,) int32.
+        """Return the origins that a part is judged on: (window,) int32.
 
-        The same for every look-back up to `reach`. The look-back may reach back over the part's
-        border, the horizon may not reach over its end.
+        They are the same for every look-back up to `reach`. A look-back may begin before the part. A horizon may not
+        go beyond the end of the part.
         """
         start, stop = self.bounds[part]
         return self._usable(start, stop, config, self.reach, judged=True)
 
     def _usable(self, start: int, stop: int, config: ForecastData, lookback: int, *, judged: bool) -> np.ndarray:
-        # Half as large as int64 would be: there is one for each row, and a pass draws them in an order of its own.
+        # int32 needs half the memory of int64. There is one origin per row, and each pass shuffles them.
         origins = np.arange(max(start, lookback), stop - config.horizon + 1, dtype=np.int32)
         if self.holes is None or not len(origins):
             return origins
@@ -116,20 +115,20 @@ class Series:
         if config.missing == "skip":
             keep &= _all_between(known, origins - lookback, origins + config.horizon)
         if config.missing == "interpolate":
-            # A value filled in just before the origin would have been drawn towards one after it.
+            # A value that is interpolated just before the origin would depend on a value after the origin.
             keep &= known[origins - 1]
         if judged:
             keep &= _all_between(known_targets, origins, origins + config.horizon)
         return origins[keep]
 
     def original(self, scaled: np.ndarray) -> np.ndarray:
-        """Targets `(..., target)` in their original units, float64."""
+        """Convert scaled targets `(..., target)` to their original units, float64."""
         count = len(self.targets)
         restored: np.ndarray = scaled * np.array(self.scale.deviation[:count]) + np.array(self.scale.mean[:count])
         return restored
 
     def truth(self, rows: slice) -> np.ndarray:
-        """Targets of some rows in their original units, NaN where nothing was measured: (row, target) float64."""
+        """Return targets in their original units, NaN if not measured: (row, target) float64."""
         found = self.original(self.values[rows, : len(self.targets)])
         if self.holes is not None:
             found[self.holes[rows, : len(self.targets)]] = np.nan
@@ -137,7 +136,7 @@ class Series:
 
 
 def load(config: ForecastData, path: Path, reach: int | None = None) -> Series:
-    """Reads, splits and scales the series; `reach` is the longest look-back that will be compared.
+    """Read, split and scale a series. `reach` is the longest look-back that will be compared.
 
     Raises:
         BadInput: the file is wrong, or too short for the look-back, the horizon and the split.
@@ -149,11 +148,17 @@ def load(config: ForecastData, path: Path, reach: int | None = None) -> Series:
 
 
 class _InexactError(Exception):
-    """A long file's values were kept too far from their mean for float32."""
+    """The base of a large file's values is too far from the training mean for float32."""
 
 
 def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place: bool = False) -> Series:
-    """The same from a table, which is of no more use if scaled `in_place`; fitted on the training part only."""
+    """Build a series from a table. Scaling is fitted on the training part only.
+
+    `in_place` may overwrite the values of the table.
+
+    Raises:
+        BadInput: the table has gaps that are not allowed, is too short, or does not fit the split.
+    """
     whole, source = source, _without_leading_gap(source)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
@@ -162,7 +167,7 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         row, column = np.argwhere(holes)[0]
         count, first = int(holes.any(axis=1).sum()), str(source.times[row])
         raise refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
-    # Filled before the leading gap is cut off: one column's first value may lie in it.
+    # Gaps are filled before the leading rows are cut off, because those rows may contain a column's first value.
     filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
     scale = _fit(filled[slice(*bounds["train"])], source, config)
     series = Series(
@@ -180,14 +185,18 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         notes=source.notes,
         doubts=tuple(_doubts(source, bounds)),
     )
-    del whole, source, filled  # a long file's times: windows' origins take as much room
-    # What is searched may look back further than the base.
+    del whole, source, filled  # the origins of windows take as much memory as a large file's times
+    # A search may draw longer look-backs than the base has.
     _check_room(series, config.model_copy(update={"lookback": series.reach}))
     return series
 
 
 def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
-    """The rows of train, validation and test; see `Split`."""
+    """Return the rows (first, end) of each part, as `Split` describes them.
+
+    Raises:
+        BadInput: the split does not fit the table.
+    """
     split, rows = config.split, len(source.values)
     if isinstance(split.validation, str):
         validation = _row_of(split.validation, "validation", source)
@@ -235,25 +244,28 @@ def _row_of(text: str, part: str, source: regular.Table) -> int:
 
 
 def fill(values: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
-    """Fills gaps as the spec says; never from beyond the part (its end is a border) that a gap lies in."""
+    """Fill gaps in `(time, column)` as `data.missing` says, never with values from a later part.
+
+    `borders` are the ends of the parts.
+    """
     if _holes(values) is None:
         return values
     return np.column_stack([_filled(column, config, borders) for column in values.T])
 
 
 def _filled(column: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
-    """Forward, and in a straight line to the next value where that is interpolated and beyond no border."""
+    """Fill a column with the last value, or in a straight line if gaps are interpolated and no border is crossed."""
     missing = np.isnan(column)
     holes, known = np.flatnonzero(missing), np.flatnonzero(~missing)
     if not len(known):
         return column
-    after = np.searchsorted(known, holes)  # how many are known before each hole
+    after = np.searchsorted(known, holes)  # number of known values before each hole
     last, following = known[np.maximum(after - 1, 0)], known[np.minimum(after, len(known) - 1)]
     value = np.where(after > 0, column[last], np.nan)
     if config.missing == "interpolate":
         inside = (after > 0) & (after < len(known))
         for border in borders:
-            # Rows of a gap that runs over the border would be drawn towards a later part.
+            # Rows before a border must not depend on a value after it.
             inside &= (holes >= border) | (following < border)
         at, left, right = holes[inside], last[inside], following[inside]
         start, end = column[left].astype(np.float64), column[right].astype(np.float64)
@@ -264,7 +276,7 @@ def _filled(column: np.ndarray, config: ForecastData, borders: list[int]) -> np.
 
 
 def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
-    """Sine and cosine of each calendar feature: (time, 2 * feature) float64."""
+    """Return sine and cosine of each calendar feature: (time, 2 * feature) float64."""
     if not config.calendar:
         return np.empty((len(times), 0))
     assert isinstance(times, pd.DatetimeIndex)
@@ -281,7 +293,7 @@ def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
 
 
 def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[Note]:
-    """Values far outside of all others, with the parts that they are in."""
+    """Yield a note for each value far outside all others, with the parts that contain it."""
     for found, times in source.odd:
         places = source.times.searchsorted(times, side="right") - 1  # rows may have been averaged into steps
         parts = [
@@ -292,7 +304,7 @@ def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Itera
 
 
 def _holes(values: np.ndarray) -> np.ndarray | None:
-    """Where there is no value: (time, column) bool; None where there are all."""
+    """Return where values are missing: (time, column) bool; None if no value is missing."""
     if not any(np.isnan(values[rows]).any() for rows in reader.spans(len(values))):
         return None
     found: np.ndarray = np.isnan(values)
@@ -302,9 +314,9 @@ def _holes(values: np.ndarray) -> np.ndarray | None:
 def _scaled(
     values: np.ndarray, source: regular.Table, scale: Scale, config: ForecastData, *, in_place: bool
 ) -> np.ndarray:
-    """The values as the network sees them, and what is known of the calendar, float32."""
+    """Return the scaled values and the calendar features: (time, column) float32."""
     count, width = values.shape[1], values.shape[1] + 2 * len(config.calendar)
-    room = source.base is not None and width == count  # as many columns, and float32
+    room = source.base is not None and width == count  # the result has the same shape and type
     scaled = values if in_place and room else np.empty((len(values), width), dtype=np.float32)
     mean, deviation = np.array(scale.mean), np.array(scale.deviation)
     if source.base is not None:
@@ -322,9 +334,9 @@ def _scaled(
 
 
 def _fit(train: np.ndarray, source: regular.Table, config: ForecastData) -> Scale:
-    """Mean and standard deviation of the training part, in the file's units."""
+    """Return mean and standard deviation of the training part in the file's units; 0 and 1 without scaling."""
     columns, blocks = source.columns, list(reader.spans(len(train)))
-    first = train[0].astype(np.float64)  # what is constant is so exactly
+    first = train[0].astype(np.float64)  # so that a constant column has a deviation of exactly 0
     with np.errstate(over="ignore", invalid="ignore"):
         mean = first + np.add.reduce([(train[rows] - first).sum(axis=0) for rows in blocks]) / len(train)
         squares = [np.square(train[rows] - mean).sum(axis=0) for rows in blocks]
@@ -336,12 +348,12 @@ def _fit(train: np.ndarray, source: regular.Table, config: ForecastData) -> Scal
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
         worst = columns[int(np.flatnonzero(~np.isfinite(deviation) | ~np.isfinite(mean))[0])]
         raise refused("values-too-large-to-average", at=source.path, column=worst)
-    constant = deviation <= 1e-14 * np.abs(mean)  # what rounding leaves
+    constant = deviation <= 1e-14 * np.abs(mean)  # allows for rounding errors
     for index in np.flatnonzero(constant[: len(config.targets)]):
         raise refused("target-constant", at=source.path, column=columns[index], value=float(mean[index]))
     if config.scaling == "none":
         mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
-    # A constant covariate tells nothing; it becomes 0 rather than a division by 0.
+    # A constant covariate has no information. Dividing by 1 makes it 0 and avoids a division by 0.
     return Scale(tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))
 
 
@@ -374,7 +386,7 @@ def _check_room(series: Series, config: ForecastData) -> None:
 
 
 def _all_between(flags: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Whether all flags in rows [start, stop) are set, for each pair."""
+    """Return, for each pair of start and stop, whether all flags in rows [start, stop) are set."""
     missing = np.concatenate([[0], np.cumsum(~flags)])
     whole: np.ndarray = missing[stops] == missing[starts]
     return whole

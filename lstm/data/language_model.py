@@ -1,4 +1,4 @@
-"""A text file as symbols: characters or words, their vocabulary, the parts by position."""
+"""The data of the task `language_model`: a text file as numbered characters or words, split by position."""
 
 import hashlib
 import re
@@ -14,59 +14,59 @@ from lstm.data.tables import reader
 from lstm.records.errors import BadInput, refused
 
 BLOCK = 2**20  # characters read at once
-MOST_BYTES = 2**28  # of a file; each character takes up to 4 bytes while it is read
+MOST_BYTES = 2**28  # of a file; each character takes up to 4 bytes while the file is read
 MOST_SYMBOLS = 100_000  # of a vocabulary: each is an output of the network
-MOST_WORDS = 5_000_000  # different ones, while they are counted
+MOST_WORDS = 5_000_000  # different words of a file while they are counted
 UNKNOWN = {"characters": "\ufffd", "words": "<unk>"}  # symbol 0
-# A word with its inner apostrophes and hyphens, a mark, or a line's end; <unk> as some collections write it.
+# A word with its inner apostrophes and hyphens, a punctuation mark, a line end, or <unk>, which some corpora contain.
 WORD = re.compile(r"<unk>|\w+(?:['\u2019-]\w+)*|[^\w\s]|\n")
-CLOSING = re.compile(r" ([.,;:!?)\]}\u2019\u201d])")  # marks that stand close to the word before
+CLOSING = re.compile(r" ([.,;:!?)\]}\u2019\u201d])")  # marks without a space before them
 OPENING = re.compile(r"([(\[{\u201c]) ")
 AROUND_BREAKS = re.compile(r" ?\n ?")
 
 
 @dataclass(frozen=True, slots=True)
 class TextFacts(Facts):
-    """What a language model must know of its text."""
+    """The facts about a text that a language model needs."""
 
     targets: tuple[str, ...]  # the vocabulary, the unknown symbol first
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text as numbers of symbols, 0 being whatever the vocabulary lacks."""
+    """A text as symbol numbers. 0 means every symbol that is not in the vocabulary."""
 
-    ids: np.ndarray  # (symbol,), the smallest unsigned type that holds the vocabulary
-    borders: tuple[int, int]  # the first symbol of the validation part, of the test part
+    ids: np.ndarray  # (symbol,), the smallest unsigned type that can number the vocabulary
+    borders: tuple[int, int]  # positions of the first symbol of the validation part and of the test part
     targets: tuple[str, ...]  # the vocabulary, the unknown symbol first, then by frequency
     fingerprint: str
 
     @property
     def facts(self) -> TextFacts:
-        """What a language model must know of it."""
+        """Facts about the text that a language model needs."""
         return TextFacts(self.fingerprint, self.targets)
 
     @property
     def inputs(self) -> int:
-        """Different symbols."""
+        """Number of symbols in the vocabulary, the unknown one included."""
         return len(self.targets)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the text."""
+        """Size of `ids` in bytes."""
         return self.ids.nbytes
 
     def bounds(self, part: Part) -> tuple[int, int]:
-        """The first symbol of a part, and the one after its last."""
+        """Return the position of a part's first symbol and the position after its last one."""
         first, second = self.borders
         return {"train": (0, first), "validation": (first, second), "test": (second, len(self.ids))}[part]
 
 
 def load(section: TextData, path: Path) -> Text:
-    """Reads the text, splits it by position and numbers its symbols by their frequency in the training part.
+    """Read a text, split it by position, and number its symbols by their frequency in the training part.
 
     Raises:
-        BadInput: the file can't be read as text, or holds too little or too much.
+        BadInput: the file can't be read as text, is too short or too large, or has too few or too many symbols.
     """
     raw, names = _numbered(path, section.unit)
     first = int(len(raw) * (1 - section.split.validation - section.split.test))
@@ -90,14 +90,14 @@ def load(section: TextData, path: Path) -> Text:
 
 
 def encode(text: str, symbols: Sequence[str]) -> list[int]:
-    """The numbers of a text's symbols; the vocabulary's first symbol tells whether they are words."""
+    """Return the numbers of a text's symbols. The first symbol of the vocabulary says whether symbols are words."""
     numbers = {symbol: number for number, symbol in enumerate(symbols) if number}
     pieces: Iterable[str] = WORD.findall(text) if symbols[0] == UNKNOWN["words"] else text
     return [numbers.get(piece, 0) for piece in pieces]
 
 
 def decode(ids: Sequence[int], symbols: Sequence[str]) -> str:
-    """The text of symbols; words with a space between them, but for marks and line ends."""
+    """Join symbols into a text. Words get a space between them, except around punctuation marks and line ends."""
     if symbols[0] != UNKNOWN["words"]:
         return "".join(symbols[number] for number in ids)
     text = " ".join(symbols[number] for number in ids)
@@ -105,10 +105,12 @@ def decode(ids: Sequence[int], symbols: Sequence[str]) -> str:
 
 
 def blocks(path: Path) -> Iterator[str]:
-    """A UTF-8 file's text in blocks, so that memory is bounded; Windows' line ends and byte order mark are left out.
+    """Yield the text of a UTF-8 file in blocks, so that memory is bounded.
+
+    A byte order mark is left out, and Windows line ends are read as plain ones.
 
     Raises:
-        BadInput: there is no such file, it is too large, or it is not UTF-8 text.
+        BadInput: the file does not exist, can't be opened, is too large, has NUL bytes, or is not UTF-8 text.
     """
     try:
         reader.check(path, "a text file")
@@ -129,7 +131,7 @@ def blocks(path: Path) -> Iterator[str]:
 
 
 def _not_utf8(path: Path) -> BadInput:
-    """That a file is not UTF-8, with the first byte that is not."""
+    """Return the error for a file that is not UTF-8, with its first invalid byte."""
     before = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -142,7 +144,7 @@ def _not_utf8(path: Path) -> BadInput:
 
 
 def _numbered(path: Path, unit: Unit) -> tuple[np.ndarray, list[str]]:
-    """A file's symbols by number, in any order, and their names."""
+    """Return a file's symbols as numbers in an arbitrary order, and the symbol of each number."""
     if unit == "words":
         numbers = dict[str, int]()
         found = [_number(words, numbers, path) for words in _words(path)]
@@ -166,7 +168,7 @@ def _number(words: Sequence[str], numbers: dict[str, int], path: Path) -> np.nda
 
 
 def _words(path: Path) -> Iterator[list[str]]:
-    """The words of each block, cut at a white space, so that none is cut in two (but one of a million characters)."""
+    """Yield the words of each block. Blocks are cut at white space; only a word longer than a block is cut in two."""
     left, some = "", False
     for block in blocks(path):
         text = left + block
@@ -180,13 +182,15 @@ def _words(path: Path) -> Iterator[list[str]]:
 
 
 def chunks(text: Text, streams: int, steps: int) -> int:
-    """Chunks of each stream in a pass over the training part: as many as fit wherever it begins in the first chunk.
+    """Return the number of chunks per stream in a pass over the training part.
+
+    A pass may begin anywhere in the first chunk, and this number of chunks fits for each beginning.
 
     Raises:
-        BadInput: the part is too short for one.
+        BadInput: the training part is too short for one chunk per stream.
     """
     length = text.bounds("train")[1]
-    if (found := (length - steps) // (streams * steps)) > 0:  # below a chunk it is negative
+    if (found := (length - steps) // (streams * steps)) > 0:  # negative if the part is shorter than a chunk
         return found
     needed = (streams + 1) * steps
     raise refused("no-chunk-to-train-on", "data.lookback", symbols=length, streams=streams, steps=steps, needed=needed)

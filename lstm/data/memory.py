@@ -1,8 +1,8 @@
 """The problems of the task `memory`, generated from a seed.
 
-Adding (Hochreiter & Schmidhuber, 1997): the sum of the two numbers that a second input marks. Copy (Arjovsky, Shah &
-Bengio, 2016): repeat symbols after a delay. Mackey-Glass (Mackey & Glass, 1977), as Voelker, Kajić & Eliasmith (2019)
-pose it: forecast a chaotic series some steps ahead, at every step.
+Adding (Hochreiter & Schmidhuber, 1997): add the two numbers that a second input marks. Copy (Arjovsky, Shah & Bengio,
+2016): repeat symbols after a delay. Mackey-Glass (Mackey & Glass, 1977; as in Voelker, Kajić & Eliasmith, 2019):
+forecast a chaotic series some steps ahead, at every step.
 """
 
 import hashlib
@@ -13,25 +13,25 @@ import numpy as np
 from lstm.config.memory import MemoryData
 from lstm.data.dataset import Facts, Part, Scale
 
-VERSION = 1  # of the generators: other sequences are other data
+VERSION = 1  # of the generators; part of the fingerprint, because different sequences are different data
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-SUBSTEPS = 10  # Euler steps in a unit of time
-BURN_IN = 300  # units of time until a series is on its attractor
-Pair = tuple[np.ndarray, np.ndarray]  # inputs (sequence, time, input), targets; symbols are whole numbers
+SUBSTEPS = 10  # Euler steps per unit of time
+BURN_IN = 300  # units of time until a series has reached its attractor
+Pair = tuple[np.ndarray, np.ndarray]  # inputs (sequence, time, input) and targets; symbols (sequence, time) int64
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemFacts(Facts):
-    """What a network must know of its problem."""
+    """The facts about a problem that its network needs."""
 
     targets: tuple[str, ...]
     inputs: int
-    scale: Scale  # of Mackey-Glass; the others' values stay as they are
+    scale: Scale  # for Mackey-Glass; values of the other problems are not scaled
 
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """Generated sequences; those to train on are drawn anew in each pass, but for Mackey-Glass."""
+    """Generated sequences. Only Mackey-Glass has a training part; other problems draw new sequences in each pass."""
 
     parts: dict[Part, Pair]
     inputs: int
@@ -41,18 +41,18 @@ class Problems:
 
     @property
     def facts(self) -> ProblemFacts:
-        """What a network must know of them."""
+        """Facts about the problem that the network needs."""
         return ProblemFacts(self.fingerprint, self.targets, self.inputs, self.scale)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all parts."""
+        """Size of all parts in bytes."""
         return sum(array.nbytes for pair in self.parts.values() for array in pair)
 
 
 def generate(section: MemoryData) -> Problems:
-    """Generates the sequences of each part; the same section makes the same sequences."""
-    # Defaults are left out: a field that is added later makes no other sequences.
+    """Generate the sequences of each part. The same section makes the same sequences."""
+    # Defaults are left out, so that a field that is added later does not change the fingerprint.
     fingerprint = hashlib.sha256(f"{VERSION} {section.model_dump_json(exclude_defaults=True)}".encode()).hexdigest()
     generators = {part: np.random.default_rng([section.seed, number]) for number, part in enumerate(PARTS)}
     sizes = section.sizes.model_dump()
@@ -73,12 +73,12 @@ def generate(section: MemoryData) -> Problems:
 
 
 def draw(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
-    """Sequences of the adding or the copy problem."""
+    """Draw `count` sequences of the adding or the copy problem, as `adding` and `copying` do."""
     return (adding if section.problem == "adding" else copying)(generator, count, section)
 
 
 def adding(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
-    """Numbers from 0 to 1 and marks at two of the steps: (sequence, time, 2); their sum: (sequence, 1)."""
+    """Draw numbers from 0 to 1 with marks at two steps: (sequence, time, 2); and the marked sums: (sequence, 1)."""
     numbers = generator.random((count, section.length), dtype=np.float32)
     first = generator.integers(0, section.length, count)
     second = (first + generator.integers(1, section.length, count)) % section.length
@@ -88,9 +88,10 @@ def adding(generator: np.random.Generator, count: int, section: MemoryData) -> P
 
 
 def copying(generator: np.random.Generator, count: int, section: MemoryData) -> Pair:
-    """Symbols, a wait, a sign, and blanks in which to repeat them; what to answer: both (sequence, time) int64.
+    """Draw inputs and answers of the copy problem, both (sequence, time) int64.
 
-    0 is the blank, 1 and up are the symbols, the largest input is the sign.
+    An input has `keep` symbols, a wait of blanks, a sign, and `keep` blanks during which the network must repeat the
+    symbols. 0 is the blank, 1 to `alphabet` are the symbols, `alphabet + 1` is the sign.
     """
     keep = section.keep
     symbols = generator.integers(1, section.alphabet + 1, (count, keep))
@@ -102,9 +103,10 @@ def copying(generator: np.random.Generator, count: int, section: MemoryData) -> 
 
 
 def mackey_glass(generator: np.random.Generator, count: int, length: int, tau: int) -> np.ndarray:
-    """Series of dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x, squashed by tanh(x - 1): (count, length) float64.
+    """Simulate Mackey-Glass series, squashed by tanh(x - 1): (count, length) float64.
 
-    Euler's method with a tenth of the unit of time in which it is sampled, from a history around 1.2.
+    The equation is dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x. Euler's method solves it with ten steps per
+    unit of time, from a random history around 1.2. A series has one value per unit of time.
     """
     past = 1.2 + 0.2 * (generator.random((tau * SUBSTEPS, count)) - 0.5)
     now, found = np.full(count, 1.2), np.empty((length, count))

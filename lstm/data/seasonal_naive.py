@@ -1,4 +1,4 @@
-"""The seasonal naive: what was one season ago, repeated."""
+"""The seasonal naive forecast, which repeats the last season."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from lstm.data.tables import reader
 
 
 def seasonal_naive(series: Series, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Each step forecast by the same step of the last season before the origin: (window, horizon, target), scaled.
+    """Forecast each step by the same step of the last season before the origin: (window, horizon, target), scaled.
 
-    Where the series has no whole season before an origin, the last value is repeated.
+    If the series has no whole season before an origin, the last value is repeated.
     """
     steps = np.arange(horizon)
     season = series.season
@@ -21,17 +21,18 @@ def seasonal_naive(series: Series, origins: np.ndarray, horizon: int) -> np.ndar
 
 
 def naive_error(series: Series) -> np.ndarray:
-    """Mean absolute error of the seasonal naive within the training part, original units: (target,).
+    """Return the mean absolute error of the seasonal naive in the training part, in original units: (target,).
 
-    It scales MASE (Hyndman & Koehler, 2006, equation 2).
+    MASE divides by this error (Hyndman & Koehler, 2006, equation 2).
     """
     error = _lagged_error(series, series.season)
-    # A season that repeats itself exactly, or has no two measured values, scales nothing: take the last value.
+    # The error is 0 if the season repeats exactly or has no two measured values. MASE can't divide by 0, so the
+    # error of repeating the last value is used.
     return np.where(error > 0, error, _lagged_error(series, 1))
 
 
 def _lagged_error(series: Series, lag: int) -> np.ndarray:
-    """Mean absolute difference of the training part's values `lag` steps apart, 0 where there are none: (target,)."""
+    """Return the mean absolute difference of training values `lag` steps apart: (target,), 0 if there are none."""
     (start, stop), total, count = series.bounds["train"], np.zeros(len(series.targets)), np.zeros(len(series.targets))
     for rows in reader.spans(max(stop - start - lag, 0)):
         known = series.truth(slice(start + rows.start, start + rows.stop + lag))

@@ -1,5 +1,5 @@
-"""What a network must beat: rules and models that need none, judged as the network is.
+"""Rivals that a network must beat: rules and models without a network, judged like the network.
 
-A file for each task holds them; `lstm.verdict.fitting` fits them. What was judged is kept, and what it comes
-to is said, in `lstm.verdict`.
+Each task has a file of its own. `lstm.verdict.fitting` fits the rivals, and `lstm.verdict` keeps the judgements and
+states the verdict.
 """

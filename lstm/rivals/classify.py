@@ -1,4 +1,4 @@
-"""Rivals of the task `classify`: the commonest class, logistic regression, the nearest neighbour."""
+"""The rivals of the task `classify`: the commonest class, logistic regression and the nearest neighbour."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,46 +14,46 @@ from lstm.records.epoch import Judged
 from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1)
-MOST_NUMBERS = 4_000_000  # that a regression is fitted on, of ten classes; of more classes fewer
-WORK = 5 * 10**10  # multiplications of all distances of a part
-MOST_KEPT = 100_000_000  # numbers of the sequences that are compared with
+MOST_NUMBERS = 4_000_000  # most numbers that a regression is fitted on, for up to ten classes; fewer for more classes
+WORK = 5 * 10**10  # multiplications for all distances of a part
+MOST_KEPT = 100_000_000  # most numbers in the sequences that are compared with
 BLOCK = 2**22  # numbers at once
-MOST_FLATTENED = 50_000_000  # numbers that the baseline is fitted on: 400 MB
-ITERATIONS = 1_000  # of a regression, at most
-LEAST = float(np.finfo(np.float64).eps)  # no answer is less likely
+MOST_FLATTENED = 50_000_000  # most numbers that the baseline is fitted on: 400 MB
+ITERATIONS = 1_000  # most iterations of a regression
+LEAST = float(np.finfo(np.float64).eps)  # the smallest probability of an answer
 
 
 class Commonest:
-    """The class that most training sequences have."""
+    """The rival that always answers the commonest class of the training part."""
 
     name = "commonest class"
-    about = "Always the commonest class, each as likely as it is in the training part."
+    about = "Always answers the commonest class. Each class has the probability of its share in the training part."
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Sequences, _: TrialConfig) -> Fitted:
-        """Counts."""
+        """Count the training sequences of each class."""
         labels = data.labels[data.parts["train"]]
         shares = (np.bincount(labels, minlength=len(data.targets)) + 1) / (len(labels) + len(data.targets))
         return Fitted(self.name, self.name, {}, {"shares": shares})
 
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
-        """The same answer to each sequence."""
+        """Judge the same answer to each sequence."""
         likely = np.tile(np.log(fitted.arrays["shares"]), (len(data.parts[part]), 1))
         return classes(self.name, part, data, likely)
 
 
 class Logistic:
-    """The baseline, its penalty chosen."""
+    """Logistic regression, as the baseline is, with a penalty that is chosen on validation."""
 
     name = "logistic regression"
     about = (
-        "Logistic regression on all steps side by side, filled up to the longest sequence; the penalty is chosen on "
-        "validation."
+        "Logistic regression on all steps of a sequence at once, padded to the longest sequence. The penalty is "
+        "chosen on validation."
     )
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
-        """A regression for each penalty, and the best of them on validation."""
+        """Fit a regression for each penalty, and keep the best one on validation."""
         train = data.parts["train"]
         chosen = sample(train, 10 * MOST_NUMBERS // (_width(data) * max(len(data.targets), 10)))
         labels = data.labels[chosen]
@@ -72,24 +72,24 @@ class Logistic:
         return Fitted(self.name, self.name, settings, best.arrays, note)
 
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
-        """By a softmax over the classes' scores."""
+        """Judge the softmax of the classes' scores."""
         weights, intercept = fitted.arrays["weights"], fitted.arrays["intercept"]
         scores = [rows @ weights.T + intercept for rows in _flattened(data, data.parts[part])]
         return classes(self.name, part, data, softmax(np.concatenate(scores)))
 
 
 class Nearest:
-    """What the most similar training sequence is."""
+    """The rival that answers the class of the most similar training sequence."""
 
     name = "nearest neighbour"
     about = (
-        "The class of the training sequence that is nearest: all steps side by side, Euclidean distance, in the "
-        "file's units or standardised, whichever is better on validation."
+        "The class of the nearest training sequence: Euclidean distance over all steps, in the file's units or "
+        "standardised, whichever is better on validation."
     )
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
-        """Keeps the numbers of the sequences to compare with; how sure an answer is comes from validation."""
+        """Keep the numbers of the sequences to compare with. The validation part gives the probability of an answer."""
         train, width = data.parts["train"], _width(data)
         judged_at_most = max(len(data.parts["validation"]), len(data.parts["test"]))
         most = min(max(WORK // (width * judged_at_most), 1_000), max(MOST_KEPT // width, 1))
@@ -104,10 +104,10 @@ class Nearest:
         return min(found, key=lambda each: each[:2])[2]
 
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
-        """The answer is as likely as answers were right on validation, the other classes share the rest."""
+        """Judge with answers as likely as they were correct on validation. The other classes share the rest."""
         original, count = bool(fitted.settings["original_units"]), len(data.targets)
         answers = self._answers(fitted.arrays["sequences"], data, part, original=original)
-        # The answer stays the likeliest, however often it is wrong.
+        # The answer stays the likeliest class, however often it is wrong.
         doubt = min(float(fitted.settings["doubt"] or 0), (1 - 1e-6) * (count - 1) / count)
         likely = np.full((len(answers), count), np.log(doubt / (count - 1)))
         likely[np.arange(len(answers)), answers] = np.log1p(-doubt)
@@ -128,7 +128,7 @@ class Nearest:
             for rows in _flattened(data, own):
                 at = slice(start, start + len(rows))
                 start += len(rows)
-                # The row's own square is the same for all: what is nearest does not hang on it.
+                # The square of the row itself is left out, because it is the same for all neighbours.
                 distances = squares - 2 * ((rows * unit) @ known.T)
                 nearest = distances.argmin(axis=1)
                 least = distances[np.arange(len(rows)), nearest]
@@ -138,7 +138,7 @@ class Nearest:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """The logarithms of the classes' probabilities: (sequence, class)."""
+    """Return the log-probabilities of the classes from their scores: (sequence, class)."""
     scores = scores - scores.max(axis=1, keepdims=True)
     likely = np.exp(scores)
     found: np.ndarray = np.log(np.maximum(likely / likely.sum(axis=1, keepdims=True), LEAST))
@@ -146,7 +146,10 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _for_all(fitted: object, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and intercept for each class; of two classes scikit-learn has one score, a class not drawn has none."""
+    """Return weights and intercept for each class.
+
+    scikit-learn has one score for two classes, and none for a class without a sequence in the sample.
+    """
     weights, intercept = np.asarray(fitted.coef_), np.asarray(fitted.intercept_)  # type: ignore[attr-defined]
     seen: np.ndarray = np.asarray(fitted.classes_)  # type: ignore[attr-defined]
     if len(seen) == 2:
@@ -161,15 +164,15 @@ def _width(data: Sequences) -> int:
 
 
 def _flattened(data: Sequences, chosen: np.ndarray) -> Iterator[np.ndarray]:
-    size = max(min(BLOCK // _width(data), 2**11), 1)  # so that distances of two blocks are as few
+    size = max(min(BLOCK // _width(data), 2**11), 1)  # so that two blocks have at most 2**22 distances, too
     for start in range(0, len(chosen), size):
         yield flattened(data, chosen[start : start + size])
 
 
 def baseline(data: Sequences, part: Judged) -> dict[str, float]:
-    """The metrics of logistic regression on all steps side by side, fitted on the training part.
+    """Return the metrics of logistic regression on all steps at once, fitted on the training part.
 
-    None where the sequences, each as long as the longest, would be too large for it.
+    The result is empty if the sequences, padded to the longest, are too large for it.
     """
     if not fits(data):
         return {}
@@ -180,7 +183,7 @@ def baseline(data: Sequences, part: Judged) -> dict[str, float]:
 
 
 def logistic(inputs: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Any:
-    """scikit-learn's logistic regression, fitted."""
+    """Fit scikit-learn's logistic regression to inputs (sequence, number) and labels (sequence,)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -190,12 +193,12 @@ def logistic(inputs: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> An
 
 
 def fits(data: Sequences) -> bool:
-    """Whether the sequences, each as long as the longest, are small enough for the baseline."""
+    """Return whether the sequences, padded to the longest, are small enough for the baseline."""
     return len(data.labels) * data.longest * data.inputs <= MOST_FLATTENED
 
 
 def flattened(data: Sequences, chosen: np.ndarray) -> np.ndarray:
-    """Sequences as long as the longest of all, their steps side by side: (sequence, longest * column)."""
+    """Return sequences padded to the longest of all, with all steps in a row: (sequence, longest * column)."""
     values = batch_of(data, chosen)[0]
     room = np.zeros((len(chosen), data.longest, data.inputs))
     room[:, : values.shape[1]] = values

@@ -1,4 +1,4 @@
-"""Rivals of the task `forecast`: rules that repeat what was, and a ridge regression on the changes of the look-back."""
+"""The rivals of the task `forecast`: rules that repeat past values, and ridge regression on the look-back's changes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,35 @@ from lstm.records.epoch import Judged
 from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(-6, 11))
-LEVELS = (1, 2, 4, 8)  # steps whose mean is the level that has changed since
+LEVELS = (1, 2, 4, 8)  # numbers of steps over which a level is the mean
 SEASONS = (1, 2, 3, 7, 14)  # look-backs that are tried, in seasons
-SHARES = (0.5, 1.0, 1.5, 2.0)  # and as shares of the configuration's own
-MOST_INPUTS = 1_500  # of a linear map: its fit takes a square of them
-MOST_AHEAD = 500  # of them for covariates over the horizon
-MOST_WINDOWS = 100_000  # that a ridge is fitted on
-WORK = 2 * 10**10  # multiplications of a fit: seconds of a core
-MOST_CHOOSING = 10_000  # validation windows that choose
+SHARES = (0.5, 1.0, 1.5, 2.0)  # look-backs that are tried, as shares of the configuration's own
+MOST_INPUTS = 1_500  # of a linear map: its fit needs a matrix of their square
+MOST_AHEAD = 500  # of these inputs, most for covariates over the horizon
+MOST_WINDOWS = 100_000  # most windows that a ridge is fitted on
+WORK = 2 * 10**10  # multiplications of a fit: some seconds of one core
+MOST_CHOOSING = 10_000  # most validation windows on which settings are chosen
 BLOCK = 2**22  # numbers at once
 SUMMED = 512  # windows of the baseline
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Repeats seasons: none, the last one, with the change since then, or two so."""
+    """A rule that repeats the last value, the last season, or one or two seasons with the change since then."""
 
     name: str
     about: str
-    seasons: int = 1  # how many are averaged
-    levels: tuple[int, ...] = (1,)  # steps that make a level; more than one are chosen from
-    changes: bool = True  # whether what changed since counts
+    seasons: int = 1  # number of seasons that are averaged; 0 repeats the last value
+    levels: tuple[int, ...] = (1,)  # candidates for the number of steps in a level; validation chooses one
+    changes: bool = True  # whether the change of the level since then is added
     needs: tuple[str, ...] = ()
 
     def fit(self, series: Series, config: TrialConfig) -> Fitted:
-        """Nothing is fitted but the level's steps, where they may be chosen."""
+        """Choose the number of steps in a level on validation, if there are several candidates.
+
+        Raises:
+            LeftOut: the rule needs a season, and the series has none.
+        """
         season = series.season
         if season == 1 and self.seasons and self.changes:
             raise LeftOut("the series has no season (data.season: 1)")
@@ -54,13 +58,13 @@ class Rule:
         return found[min(range(len(found)), key=ranks.__getitem__)]
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
-        """Where a series has too few rows before an origin, fewer seasons count, at the least the last value."""
+        """Judge the rule. With too few rows before an origin, it uses fewer seasons, or at least the last value."""
         section = config.data_as(ForecastData)
         origins = series.origins(part, section)
         return self._errors(fitted, series, section, origins).judgement(self.name, part, origins)
 
     def forecast(self, fitted: Fitted, past: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """The same from the end of each look-back."""
+        """Forecast by the rule from the end of each look-back."""
         known, end = fitted.settings, np.array([past.shape[1]])
         season, level = int(known["season"] or 1), int(known["level"] or 1)
         past = past[:, :, : int(known["targets"] or 1)]
@@ -79,7 +83,7 @@ class Rule:
         for some in blocks(origins, section.horizon * count):
             rows = some[:, None] + np.arange(section.horizon)
             if self.seasons and not self.changes:
-                forecast = seasonal_naive(series, some, section.horizon)  # the baseline, to the bit
+                forecast = seasonal_naive(series, some, section.horizon)  # equals the baseline to the bit
             else:
                 forecast = self._from(values, some, section.horizon, series.season, level)
             found.add(forecast - values[rows])
@@ -89,7 +93,7 @@ class Rule:
         steps, origins = np.arange(horizon), origins.astype(np.int64)[:, None]
         found = np.repeat(values[origins - 1], horizon, axis=1)
         for number in range(self.seasons):
-            # Over several seasons the change is that of as many.
+            # Going back several seasons, the change is the change over as many seasons.
             back = season * (steps // season + 1 + number)
             value = values[np.maximum(origins + steps - back, 0)]
             there = origins >= (back + level if self.changes else season + 0 * steps)
@@ -103,32 +107,32 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which numbers of a window a linear map sees."""
+    """The numbers of a window that are the inputs of a linear map."""
 
     lookback: int
     horizon: int
     targets: int
     futures: int  # columns known ahead, waves included
-    waves: int  # sines and cosines of the calendar: at the first step alone, those after it follow from them
+    waves: int  # sines and cosines of the calendar: only at the first step, because the others follow from them
 
     @classmethod
     def of(cls, series: Series, section: ForecastData, lookback: int) -> "Layout":
-        """Of a series."""
+        """Return the layout for a series and a look-back."""
         return cls(lookback, section.horizon, len(series.targets), series.futures, 2 * len(section.calendar))
 
     @property
     def steps(self) -> np.ndarray:
-        """Steps of the horizon whose covariates are seen: all, or some evenly spread."""
+        """Steps of the horizon with covariates as inputs: (step,), all or some that are evenly spread."""
         most = max(MOST_AHEAD // max(self.futures - self.waves, 1), 1)
         return np.unique(np.linspace(0, self.horizon - 1, min(self.horizon, most)).round().astype(int))
 
     def width(self, columns: int) -> int:
-        """How many they are, of a series with so many columns."""
+        """Return the number of inputs for a series with this number of columns."""
         ahead = len(self.steps) * (self.futures - self.waves) + self.waves
         return self.lookback * (columns - self.waves) - self.targets + ahead
 
     def inputs(self, past: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """The targets' changes up to the last value, other columns as they are: (window, input)."""
+        """Return the inputs: changes of targets up to the last value, other columns unchanged: (window, input)."""
         count, columns = len(past), past.shape[2]
         own, last = past[:, :-1, : self.targets], past[:, -1:, : self.targets]
         known = ahead[:, self.steps, : self.futures - self.waves]
@@ -139,17 +143,17 @@ class Layout:
 
 
 class Ridge:
-    """A linear map of the look-back's changes and of the covariates."""
+    """A linear map of the look-back's changes and the covariates."""
 
     name = "ridge"
     about = (
-        "Ridge regression of the coming changes on those of the look-back, and on the covariates; look-back and "
+        "Ridge regression of the future changes on the changes in the look-back and on the covariates. Look-back and "
         "penalty are chosen on validation."
     )
     needs: tuple[str, ...] = ()
 
     def fit(self, series: Series, config: TrialConfig) -> Fitted:
-        """A map for each look-back and penalty, and the best of them on validation."""
+        """Fit a map for each look-back and penalty, and keep the best one on validation."""
         section, usual = config.data_as(ForecastData), naive_error(series)
         choosing = sample(series.origins("validation", section), MOST_CHOOSING)
         found = []
@@ -169,7 +173,7 @@ class Ridge:
         return Fitted(self.name, title, settings, arrays, sampled(used, whole, "training windows"))
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
-        """Block by block."""
+        """Judge the map block by block."""
         origins = series.origins(part, config.data_as(ForecastData))
         found = Forecasts(series, len(origins))
         layout, linear = self._restored(fitted)
@@ -178,7 +182,7 @@ class Ridge:
         return found.judgement(self.name, part, origins)
 
     def forecast(self, fitted: Fitted, past: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """The last value and the changes from there."""
+        """Forecast the last value plus the predicted changes from it."""
         layout, linear = self._restored(fitted)
         changes = linear.predict(layout.inputs(past, ahead)).reshape(len(past), layout.horizon, layout.targets)
         found: np.ndarray = past[:, -1:, : layout.targets] + changes
@@ -193,14 +197,14 @@ class Ridge:
 
 
 def lookbacks(series: Series, section: ForecastData) -> list[int]:
-    """Look-backs to try, shortest first: about the configuration's own, the longest compared, and some seasons.
+    """Return the look-backs to try, shortest first: around the configuration's own, the longest compared, and seasons.
 
-    What is judged is the same for each: all judged windows have so many rows before them.
+    Each is judged on the same windows, because all judged windows have enough rows before them.
     """
     bounds = [series.origins(part, section) for part in ("validation", "test")]
     longest = min(int(origins.min()) for origins in bounds)
     if section.missing == "skip" and series.holes is not None:
-        longest = series.reach  # further back there may be gaps
+        longest = series.reach  # farther back there may be gaps
     wanted = {section.lookback, series.reach, *(round(share * section.lookback) for share in SHARES)}
     if series.season > 1:
         wanted |= {count * series.season for count in SEASONS}
@@ -220,7 +224,10 @@ def _with(section: ForecastData, lookback: int) -> ForecastData:
 
 
 def training_origins(series: Series, section: ForecastData, layout: Layout) -> tuple[np.ndarray, int]:
-    """Windows to fit on, by lot where they are many, and how many there are; none has a target that was filled in."""
+    """Return the origins to fit on: (window,), a random sample if there are many; and how many there are.
+
+    No window has a target value that was filled in.
+    """
     origins = series.train_origins(_with(section, layout.lookback))
     if series.holes is not None:
         holes = series.holes[:, : layout.targets].any(axis=1)
@@ -238,7 +245,7 @@ def _fitted(series: Series, layout: Layout, origins: np.ndarray) -> list[ridge.R
 
 
 def _pairs(series: Series, layout: Layout, origins: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Inputs and the coming changes of windows, block by block: (window, input), (window, step * target)."""
+    """Yield inputs and future changes of windows, block by block: (window, input), (window, step * target)."""
     width = layout.width(series.inputs)
     for some in blocks(origins, max(width, layout.lookback * series.inputs, layout.horizon * series.inputs)):
         past, ahead, changes = windows(series, layout, some)
@@ -246,7 +253,7 @@ def _pairs(series: Series, layout: Layout, origins: np.ndarray) -> Iterator[tupl
 
 
 def windows(series: Series, layout: Layout, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Look-backs, what is known ahead, and the targets' changes from the last value: (window, step, column)."""
+    """Return look-backs, values known ahead, and changes of targets from the last value: (window, step, column)."""
     rows = origins.astype(np.int64)[:, None]
     past = series.values[rows + np.arange(-layout.lookback, 0)]
     rest = series.values[rows + np.arange(layout.horizon)]
@@ -258,7 +265,7 @@ def windows(series: Series, layout: Layout, origins: np.ndarray) -> tuple[np.nda
 def _metrics(
     series: Series, layout: Layout, maps: Sequence[ridge.Ridge], origins: np.ndarray, usual: np.ndarray
 ) -> Iterable[dict[str, float]]:
-    """The metrics of each map over some windows."""
+    """Return the metrics of each map over some windows."""
     found = [Forecasts(series, len(origins), usual) for _ in maps]
     for inputs, truth in _pairs(series, layout, origins):
         for each, sums in zip(maps, found, strict=True):
@@ -267,14 +274,14 @@ def _metrics(
 
 
 def blocks(origins: np.ndarray, numbers: int) -> Iterator[np.ndarray]:
-    """Origins in blocks, each of whose windows holds so many numbers."""
+    """Yield origins in blocks that limit memory. Each window needs `numbers` numbers."""
     size = max(BLOCK // max(numbers, 1), 1)
     for start in range(0, len(origins), size):
         yield origins[start : start + size]
 
 
 def naive_metrics(series: Series, config: ForecastData, part: Judged) -> dict[str, float]:
-    """The metrics of the seasonal naive forecast over the same origins: the baseline."""
+    """Return the metrics of the seasonal naive forecast (the baseline) over the origins of a part."""
     sums = Sums(series, naive_error(series))
     count = len(series.targets)
     every = series.origins(part, config)
@@ -290,12 +297,12 @@ RIVALS = (
     Rule("seasonal naive", "Repeats the last season.", changes=False),
     Rule(
         "last season and change",
-        "The value one season before the step, and the change from one season ago to the last value.",
+        "The value one season before the step, plus the change from one season ago to the last value.",
     ),
     Rule(
         "mean of two seasons",
-        "The mean of two such forecasts, from the last season and the one before; of how many steps the level is taken "
-        "is chosen on validation.",
+        "The mean of two such forecasts, from the last season and the season before. The number of steps in a level is "
+        "chosen on validation.",
         seasons=2,
         levels=LEVELS,
     ),

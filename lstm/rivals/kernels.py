@@ -1,4 +1,4 @@
-"""Ridge on random convolution kernels (MiniRocket, Dempster et al. 2021), of the extra `rivals`."""
+"""The rival for `classify` from the extra `rivals`: ridge on random kernels (MiniRocket, Dempster et al. 2021)."""
 
 import numpy as np
 
@@ -12,26 +12,26 @@ from lstm.rivals.rival import SEED, Fitted, rank, sample, sampled
 
 KERNELS = 10_000
 SHORTEST = 9  # steps that a kernel needs
-MOST_SEQUENCES = 2_500  # that are fitted on
-MOST_NUMBERS = 50_000_000  # of them
+MOST_SEQUENCES = 2_500  # most sequences that are fitted on
+MOST_NUMBERS = 50_000_000  # most numbers in these sequences
 PENALTIES = tuple(10.0**power for power in range(-2, 5))
-SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # what scores are multiplied with before they become probabilities
-BLOCK = 500  # sequences at once: each has as many features as there are kernels
+SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # factors of the scores before a softmax makes probabilities
+BLOCK = 500  # sequences at once: each has one feature per kernel
 NAMES = ("channels_in", "channels", "dilations", "features", "biases")
 
 
 class Kernels:
-    """Shares of positive values after ten thousand convolutions, and a ridge on them."""
+    """Ridge regression on shares of positive values after ten thousand convolutions."""
 
     name = "random kernels"
     about = (
-        "Ridge regression on what 10,000 random convolution kernels see (MiniRocket); the penalty is chosen on "
+        "Ridge regression on the features of 10,000 random convolution kernels (MiniRocket). The penalty is chosen on "
         "validation."
     )
     needs: tuple[str, ...] = ("sktime", "numba")
 
     def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
-        """The kernels' biases and the ridge from the training part."""
+        """Fit the kernels' biases and the ridge to the training part. Validation chooses penalty and sharpness."""
         from sktime.transformations.panel.rocket import MiniRocketMultivariate
 
         train, width = data.parts["train"], max(data.longest, SHORTEST) * data.inputs
@@ -41,7 +41,7 @@ class Kernels:
         features, wanted = _features(data, chosen, kernels), 2.0 * np.eye(len(data.targets))[data.labels[chosen]] - 1
         means = features.mean(axis=0), wanted.mean(axis=0)
         centred = features - means[0]
-        # There are more features than sequences: the weights are a sum of the sequences.
+        # There are more features than sequences, so the weights are a weighted sum of the sequences.
         values, vectors = np.linalg.eigh(centred @ centred.T)
         turned = vectors.T @ (wanted - means[1])
         asked, found = _features(data, data.parts["validation"], kernels), []
@@ -58,14 +58,14 @@ class Kernels:
         return Fitted(self.name, self.name, settings, arrays, sampled(len(chosen), len(train), "training sequences"))
 
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
-        """By a softmax over the classes' scores."""
+        """Judge the softmax of the classes' scores."""
         features = _features(data, data.parts[part], {name: fitted.arrays[name] for name in NAMES})
         scores = features @ fitted.arrays["weights"] + fitted.arrays["intercept"]
         return classes(self.name, part, data, softmax(float(fitted.settings["sharpness"] or 1) * scores))
 
 
 def _panel(data: Sequences, chosen: np.ndarray) -> np.ndarray:
-    """Sequences filled up as for the logistic regression: (sequence, column, step), float32."""
+    """Return sequences padded as for logistic regression: (sequence, column, step), float32."""
     steps = flattened(data, chosen).reshape(len(chosen), data.longest, data.inputs)
     short = max(SHORTEST - data.longest, 0)
     found: np.ndarray = np.pad(steps, ((0, 0), (0, short), (0, 0))).transpose(0, 2, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Rivals of the task `language_model`: counts of up to six symbols in a row."""
+"""The rival of the task `language_model`: counts of up to six symbols in a row."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,27 +13,27 @@ from lstm.records.epoch import Judged
 from lstm.rivals.rival import Fitted
 
 MOST_ORDER = 6  # symbols in a row
-MOST_SYMBOLS = 2**23  # that are counted
+MOST_SYMBOLS = 2**23  # most symbols that are counted
 BLOCK = 2**18  # symbols judged at once
 
 
 class Counts:
-    """Interpolated n-grams, smoothed by Witten and Bell's rule (1991; method C), which has nothing to choose.
+    """Interpolated n-grams, smoothed by Witten and Bell's rule (1991; method C), which has no parameters.
 
-    After a context that was seen n times, before d different symbols, p(next) = (count + d * p'(next)) / (n + d), where
-    p' has a context that is one symbol shorter. The unigram's counts are each one more than seen. So two symbols in a
-    row are the baseline's bigram.
+    After a context that occurred n times, before d different symbols, p(next) = (count + d * p'(next)) / (n + d). Here
+    p' is the probability for a context that is one symbol shorter. Each of the unigram's counts is increased by one.
+    With two symbols in a row, this is the baseline's bigram.
     """
 
     name = "n-grams"
     about = (
-        "Counts of up to six symbols in a row in the training part, interpolated by Witten and Bell's rule; how many "
-        "in a row is chosen on validation."
+        "Counts of up to six symbols in a row in the training part, interpolated by Witten and Bell's rule. The number "
+        "of symbols in a row is chosen on validation."
     )
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Text, config: TrialConfig) -> Fitted:
-        """Counts all orders, and keeps those up to the one that is best on validation."""
+        """Count symbols in a row for all orders, and keep the orders up to the best one on validation."""
         stop = data.bounds("train")[1]
         ids = data.ids[max(stop - MOST_SYMBOLS, 0) : stop].astype(np.int64)
         arrays = _counted(ids, data.inputs)
@@ -46,21 +46,21 @@ class Counts:
         return Fitted(self.name, title, {"order": order, "symbols": len(ids)}, kept, note)
 
     def judge(self, fitted: Fitted, data: Text, config: TrialConfig, part: Judged) -> Judgement:
-        """Each symbol after those before it, whatever part they are in."""
+        """Judge each symbol after the symbols before it, which may be in another part."""
         order = int(fitted.settings["order"] or 1)
         losses = np.concatenate([each[-1] for each in _losses(fitted.arrays, data, part, order)])
         return symbols(self.name, part, data.bounds(part)[0], losses, config.data_as(TextData))
 
 
 def _counted(ids: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """The counts of each order: `keys/n` in order, which are (number of the context) * size + symbol, `counts/n`.
+    """Return the counts of each order n: sorted `keys/n`, (number of the context) * size + symbol, and `counts/n`.
 
-    Contexts are numbered by their place in the order before; of each `seen/n` says how often it was, `different/n`
-    before how many symbols.
+    A context's number is its index in the keys of the order before. `seen/n` counts the occurrences of each context,
+    `different/n` the different symbols after it.
     """
     counts = np.bincount(ids, minlength=size)
     found = {"counts/1": _small(counts)}
-    grams, contexts = ids, size  # the number of what ends at each place, and how many there are
+    grams, contexts = ids, size  # the number of the n-gram that ends at each place, and how many numbers there are
     for order in range(2, MOST_ORDER + 1):
         if len(ids) < order:
             break
@@ -77,7 +77,7 @@ def _small(counts: np.ndarray) -> np.ndarray:
 
 
 def _losses(arrays: Mapping[str, np.ndarray], data: Text, part: Judged, most: int) -> Iterator[np.ndarray]:
-    """The loss of each symbol by each order, block by block: (order, symbol), nats."""
+    """Yield, block by block, the loss of each symbol by each order: (order, symbol), in nats."""
     start, stop = data.bounds(part)
     for first in range(start, stop, BLOCK):
         last = min(first + BLOCK, stop)
@@ -87,13 +87,13 @@ def _losses(arrays: Mapping[str, np.ndarray], data: Text, part: Judged, most: in
 def _likely(
     arrays: Mapping[str, np.ndarray], ids: np.ndarray, first: int, last: int, size: int, most: int
 ) -> np.ndarray:
-    """The probability of each symbol from first to last by each order: (order, symbol)."""
+    """Return the probability of each symbol from `first` to `last` by each order: (order, symbol)."""
     begin = max(first - most + 1, 0)
     symbols = ids[begin:last].astype(np.int64)
     own = slice(first - begin, None)
     unigram = (arrays["counts/1"].astype(np.float64) + 1) / (arrays["counts/1"].sum(dtype=np.float64) + size)
     likely = [unigram[symbols[own]]]
-    grams = symbols  # what ends at each place; -1 where it was never counted, or would begin before the text
+    grams = symbols  # the n-gram that ends at each place; -1 if it was never counted or would begin before the text
     for order in range(2, most + 1):
         if f"keys/{order}" not in arrays:
             likely.append(likely[-1])
@@ -116,11 +116,11 @@ def _likely(
 
 
 def baseline(data: Text, section: TextData, part: Judged) -> dict[str, float]:
-    """What counting pairs of symbols in the training part gives, judged on the same symbols; the unigram's loss, too.
+    """Return the metrics of counting pairs of symbols in the training part, and the unigram's loss, in nats.
 
-    The bigram is smoothed by Witten and Bell's rule (1991; method C), which has nothing to choose: after a symbol that
-    was seen n times, before d different ones, p(next) = (count(pair) + d * unigram(next)) / (n + d). The unigram's
-    counts are each one more than seen, so that no symbol is impossible.
+    The bigram is smoothed by Witten and Bell's rule (1991; method C), which has no parameters: after a symbol that
+    occurred n times, before d different ones, p(next) = (count(pair) + d * unigram(next)) / (n + d). Each of the
+    unigram's counts is increased by one, so that no symbol is impossible.
     """
     start, stop = data.bounds(part)
     train = data.ids[: data.bounds("train")[1]]
@@ -132,7 +132,7 @@ def baseline(data: Text, section: TextData, part: Judged) -> dict[str, float]:
     wanted = before * size + after
     places = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
     count = np.where(pairs[places] == wanted, counts[places], 0)
-    likely = unigram[after].copy()  # all there is to go by after a symbol that was never followed by another
+    likely = unigram[after].copy()  # used after a symbol that was never followed by another
     known = different[before] > 0
     n, d = seen[before][known], different[before][known]
     likely[known] = (count[known] + d * unigram[after][known]) / (n + d)
@@ -142,7 +142,7 @@ def baseline(data: Text, section: TextData, part: Judged) -> dict[str, float]:
 
 
 def _pairs(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs that occur, as `first * size + second` in order, and how often; in pieces: memory is bounded."""
+    """Return the pairs that occur, as sorted `first * size + second`, and their counts. Pieces bound the memory."""
     pairs, counts = np.empty(0, np.int64), np.empty(0, np.float64)
     for start in range(0, len(ids) - 1, 2**22):
         piece = ids[start : start + 2**22 + 1].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Rivals of the task `memory`: a constant, and a linear map of what was seen."""
+"""The rivals of the task `memory`: a constant, and a linear map of the inputs."""
 
 from collections.abc import Iterator
 
@@ -15,28 +15,28 @@ from lstm.records.epoch import Judged
 from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = tuple(10.0**power for power in range(-6, 4, 2))
-LOOKBACKS = (4, 8, 16, 32, 64, 128, 256)  # of Mackey-Glass
-MOST_INPUTS = 1_500  # of a linear map: its fit takes a square of them
-MOST_SEQUENCES = 10_000  # that it is fitted on
-MOST_STEPS = 100_000  # of Mackey-Glass, likewise
+LOOKBACKS = (4, 8, 16, 32, 64, 128, 256)  # for Mackey-Glass
+MOST_INPUTS = 1_500  # of a linear map: its fit needs a matrix of their square
+MOST_SEQUENCES = 10_000  # most sequences that a map is fitted on
+MOST_STEPS = 100_000  # most steps that a map is fitted on, for Mackey-Glass
 BLOCK = 2**22  # numbers at once
-LEAST = 1e-6  # no symbol is less likely
+LEAST = 1e-6  # the smallest probability of a symbol
 Pairs = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class Constant:
-    """The baseline."""
+    """The baseline, which is a constant answer."""
 
     name = "constant"
     about = "The constant is the best answer that needs no memory."
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Problems, config: TrialConfig) -> Fitted:
-        """There is nothing to fit: the mean of all that may be drawn; for symbols all as likely as each other."""
+        """Return the constant without a fit: the mean of all possible targets; for symbols, equal probabilities."""
         return Fitted(self.name, self.name, {}, {})
 
     def judge(self, fitted: Fitted, data: Problems, config: TrialConfig, part: Judged) -> Judgement:
-        """The same answer to each sequence."""
+        """Judge the same answer to each sequence."""
         section, warmup = config.data_as(MemoryData), config.training.warmup_steps
         targets = data.parts[part][1]
         if section.problem == "copy":
@@ -50,22 +50,22 @@ class Constant:
 
 
 class Ridge:
-    """A linear map that is given what must be remembered side by side, so that it needs no memory.
+    """A linear map that gets all inputs at once, so that it needs no memory.
 
-    Adding: all steps' inputs, where a sequence is very long averaged over stretches. Mackey-Glass: the values before
-    each step, a look-back chosen on validation. Copy: the first symbols, which are all that differs between sequences;
-    blanks are known.
+    Adding: the inputs of all steps; in a very long sequence, averages over stretches. Mackey-Glass: the values of a
+    look-back, which is chosen on validation. Copy: the first symbols, because only they differ between sequences;
+    blanks are taken as known.
     """
 
     name = "ridge"
     about = (
-        "Ridge regression on all inputs side by side (of a Mackey-Glass series on a look-back), so that nothing need "
-        "be remembered; penalty and look-back are chosen on validation."
+        "Ridge regression on all inputs at once (for a Mackey-Glass series, on a look-back), so that no memory is "
+        "needed. Penalty and look-back are chosen on validation."
     )
     needs: tuple[str, ...] = ()
 
     def fit(self, data: Problems, config: TrialConfig) -> Fitted:
-        """A map for each look-back and penalty, and the best of them on validation."""
+        """Fit a map for each look-back and penalty, and keep the best one on validation."""
         section, warmup = config.data_as(MemoryData), config.training.warmup_steps
         if section.problem == "copy" and section.keep * section.alphabet > MOST_INPUTS:
             raise LeftOut(f"{section.keep:,} of {section.alphabet:,} symbols are too many for it")
@@ -85,7 +85,7 @@ class Ridge:
         return Fitted(self.name, title, best.settings, best.arrays, note)
 
     def judge(self, fitted: Fitted, data: Problems, config: TrialConfig, part: Judged) -> Judgement:
-        """Block by block."""
+        """Judge the map block by block."""
         section, warmup = config.data_as(MemoryData), config.training.warmup_steps
         linear = ridge.Ridge(
             fitted.arrays["weights"], fitted.arrays["intercept"], float(fitted.settings["penalty"] or 0)
@@ -102,13 +102,13 @@ class Ridge:
         return answers_of(self.name, part, data, section, warmup, errors)
 
     def _sequences(self, data: Problems, section: MemoryData) -> tuple[np.ndarray, np.ndarray]:
-        """Sequences to fit on: drawn as a pass over the training part draws them, at most so many."""
+        """Return the sequences to fit on: a limited number, drawn as a pass over the training part draws them."""
         if "train" in data.parts:
             inputs, targets = data.parts["train"]
             chosen = sample(np.arange(len(inputs)), max(MOST_STEPS // section.steps, 1))
             return inputs[chosen], targets[chosen]
         most = max(min(MOST_SEQUENCES, 10 * BLOCK // (section.steps * data.inputs)), 100)
-        # The first part's own generator, of which nothing else was drawn.
+        # The training part's own generator, from which nothing else was drawn.
         return draw(np.random.default_rng([section.seed, 0]), min(section.sizes.train, most), section)
 
     def _lookbacks(self, section: MemoryData) -> list[int]:
@@ -118,7 +118,7 @@ class Ridge:
 
 
 def _pairs(inputs: np.ndarray, targets: np.ndarray, section: MemoryData, lookback: int, warmup: int) -> Pairs:
-    """What the map sees and what it shall answer, block by block."""
+    """Yield inputs and targets of the map, block by block."""
     width = {"adding": 2 * section.steps, "copy": section.keep * (section.alphabet + 2)}
     size = max(BLOCK // width.get(section.problem, section.steps * lookback), 1)
     for start in range(0, len(inputs), size):
@@ -128,14 +128,14 @@ def _pairs(inputs: np.ndarray, targets: np.ndarray, section: MemoryData, lookbac
         elif section.problem == "copy":
             yield _one_hot(some[:, : section.keep], section), _one_hot(wanted[:, -section.keep :], section)
         else:
-            # Before a series' first value there is its mean, 0.
+            # A series is padded with its mean, 0, before its first value.
             values = np.pad(some[:, :, 0], ((0, 0), (lookback - 1, 0)))
             windows = np.lib.stride_tricks.sliding_window_view(values, lookback, axis=1)[:, warmup:]
             yield windows.reshape(-1, lookback), wanted[:, warmup:].reshape(-1, 1)
 
 
 def _averaged(inputs: np.ndarray) -> np.ndarray:
-    """All steps side by side: (sequence, input); of very long sequences the means of stretches."""
+    """Return all steps in a row: (sequence, input); for very long sequences, the means of stretches."""
     count, steps, columns = inputs.shape
     size = -(-steps * columns // MOST_INPUTS)
     first = np.arange(0, steps, size)
@@ -150,24 +150,24 @@ def _one_hot(symbols: np.ndarray, section: MemoryData) -> np.ndarray:
 
 
 def _repeated(answers: np.ndarray, truth: np.ndarray, section: MemoryData, warmup: int) -> np.ndarray:
-    """Loss and accuracy of each sequence: scores as probabilities, at the blanks no loss."""
+    """Return loss and accuracy of each sequence: (sequence, 2). Scores are probabilities, blanks have no loss."""
     shape = (len(answers), section.keep, section.alphabet)
     likely, wanted = np.clip(answers.reshape(shape), LEAST, 1), truth.reshape(shape).argmax(axis=2)
     right = likely.argmax(axis=2) == wanted
     likely /= likely.sum(axis=2, keepdims=True)
     losses = -np.log(np.take_along_axis(likely, wanted[..., None], axis=2)[..., 0])
-    counted = losses[:, max(warmup - (section.steps - section.keep), 0) :]  # steps of the warm-up have none
+    counted = losses[:, max(warmup - (section.steps - section.keep), 0) :]  # without the steps of the warm-up
     return np.stack([counted.sum(axis=1) / (section.steps - warmup), right.mean(axis=1)], axis=1)
 
 
 def baseline(data: Problems, config: TrialConfig, part: Judged) -> dict[str, float]:
-    """The best that a constant can do: the mean; for symbols blanks, then each symbol as likely as the others."""
+    """Return the metrics of the best constant: the mean; for symbols, blanks and then equal probabilities."""
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     targets = data.parts[part][1]
     if section.problem == "copy":
         loss = section.keep * float(np.log(section.alphabet)) / (section.steps - warmup)
         return named(loss, 1 / section.alphabet, targets, section)
-    mean = 1.0 if section.problem == "adding" else 0.0  # that of all that may be drawn; the training part's
+    mean = 1.0 if section.problem == "adding" else 0.0  # of all possible sums; of the scaled training part
     targets = targets if section.problem == "adding" else targets[:, warmup:]
     return named(float(np.square(targets.astype(np.float64) - mean).mean()), 0.0, targets, section)
 

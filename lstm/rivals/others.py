@@ -1,4 +1,4 @@
-"""Rivals of the task `forecast` by other libraries, of the extra `rivals`: statsforecast's models, and LightGBM."""
+"""The rivals of the task `forecast` from the extra `rivals`: statsforecast's models, and LightGBM."""
 
 import json
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ from lstm.records.objective import Scalar
 from lstm.rivals.forecast import MOST_CHOOSING, Layout, blocks, training_origins, windows
 from lstm.rivals.rival import SEED, Fitted, LeftOut, sample, sampled
 
-MOST_ROWS = 5_000  # of the training part's end, that a statistical model is fitted to
-MOST_PAIRS = 200_000  # of a window and a step, that trees are fitted to
-MOST_INPUTS = 400  # that they see
+MOST_ROWS = 5_000  # most rows, at the training part's end, that a statistical model is fitted to
+MOST_PAIRS = 200_000  # most pairs of a window and a step that trees are fitted to
+MOST_INPUTS = 400  # most inputs of the trees from the look-back
 TREES = 1_000
-EARLY = 30  # trees without a better validation, then no more are grown
+EARLY = 30  # trees in a row without a better validation loss before growing stops
 
 
 @dataclass(frozen=True, slots=True)
 class Statistical:
-    """A model of statsforecast: fitted once to the training part's end, then led on to each origin as it is."""
+    """A model of statsforecast. It is fitted once to the training part's end, then continued to each origin."""
 
     name: str
     about: str
-    model: str  # its class
+    model: str  # the name of its class
     needs: tuple[str, ...] = ("statsforecast",)
 
     def fit(self, series: Series, config: TrialConfig) -> Fitted:
-        """One for each target, on the original scale."""
+        """Fit a model for each target, in original units."""
         start, stop = series.bounds["train"]
         start = max(start, stop - MOST_ROWS)
         if self.model == "MSTL" and (series.season < 2 or stop - start < 2 * series.season):
@@ -50,7 +50,7 @@ class Statistical:
         return Fitted(self.name, self.name, settings, arrays, note)
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
-        """Parameters stay as fitted; each origin has seen all before it."""
+        """Judge forecasts from all values before each origin, with the fitted parameters."""
         section, count = config.data_as(ForecastData), len(series.targets)
         origins, models = series.origins(part, section), self._restored(fitted)
         found, start = Forecasts(series, len(origins)), int(fitted.settings["start"] or 0)
@@ -82,7 +82,7 @@ class Statistical:
 
 
 def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A model's state as JSON, its arrays beside it; what is neither (how a search went) is left out."""
+    """Return a model's state as JSON, and put its arrays into `arrays`. Objects such as a search's records are None."""
     if isinstance(value, dict):
         return {"dict": {str(k): _packed(v, f"{name}/{k}", arrays) for k, v in value.items()}}
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -109,17 +109,17 @@ def _unpacked(tree: Any, arrays: Any) -> Any:
 
 
 class Boosted:
-    """Gradient boosted trees for the change at a step: one model for all steps, one for each target."""
+    """Gradient boosted trees for the change at a step: one model per target, for all steps."""
 
     name = "LightGBM"
     about = (
-        "LightGBM's gradient boosted trees on the look-back's changes, the last season and the covariates of the step; "
-        "how many trees is chosen on validation."
+        "LightGBM's gradient boosted trees on the look-back's changes, the last season and the covariates of the step. "
+        "The number of trees is chosen on validation."
     )
     needs: tuple[str, ...] = ("lightgbm",)
 
     def fit(self, series: Series, config: TrialConfig) -> Fitted:
-        """Grows trees until validation gets no better."""
+        """Grow trees until the validation loss gets no better."""
         import lightgbm
 
         section = config.data_as(ForecastData)
@@ -143,7 +143,7 @@ class Boosted:
         return Fitted(self.name, self.name, kept, {}, sampled(len(chosen), whole, "training windows"))
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
-        """Block by block."""
+        """Judge the forecasts block by block."""
         origins, layout = series.origins(part, config.data_as(ForecastData)), self._layout(fitted)
         found, models = Forecasts(series, len(origins)), self._restored(fitted)
         for some in blocks(origins, layout.horizon * MOST_INPUTS):
@@ -152,7 +152,7 @@ class Boosted:
         return found.judgement(self.name, part, origins)
 
     def forecast(self, fitted: Fitted, past: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """The last value and the changes from there."""
+        """Forecast the last value plus the predicted changes from it."""
         layout, season = self._layout(fitted), int(fitted.settings["season"] or 1)
         changes = self._changes(self._restored(fitted), layout, past, ahead, season)
         found: np.ndarray = past[:, -1:, : layout.targets] + changes
@@ -173,7 +173,7 @@ class Boosted:
         return self._inputs(past, ahead, layout, target, series.season), changes[:, :, target].reshape(-1)
 
     def _inputs(self, past: np.ndarray, ahead: np.ndarray, layout: Layout, target: int, season: int) -> np.ndarray:
-        """What is seen of each window and step: (window * step, input)."""
+        """Return the trees' inputs for each window and step: (window * step, input) float32."""
         count, horizon, last = len(past), layout.horizon, past[:, -1:, : layout.targets]
         steps = np.arange(horizon)
         columns = past.shape[2] - layout.waves
@@ -201,11 +201,12 @@ class Boosted:
 
 RIVALS = (
     Boosted(),
-    Statistical("AutoETS", "Exponential smoothing, its form chosen by AICc (statsforecast).", "AutoETS"),
+    Statistical("AutoETS", "Exponential smoothing with a form that AICc chooses (statsforecast).", "AutoETS"),
     Statistical(
         "MSTL",
-        "Decomposed by Loess into season and trend; exponential smoothing goes on with it (statsforecast).",
+        "Decomposes a series by Loess into season and trend, and forecasts both; exponential smoothing forecasts the "
+        "trend (statsforecast).",
         "MSTL",
     ),
-    Statistical("AutoARIMA", "A seasonal ARIMA, its orders chosen by AICc (statsforecast).", "AutoARIMA"),
+    Statistical("AutoARIMA", "A seasonal ARIMA with orders that AICc chooses (statsforecast).", "AutoARIMA"),
 )

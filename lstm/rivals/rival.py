@@ -1,4 +1,4 @@
-"""What every rival has: how it is fitted, what of it is kept, how it is judged."""
+"""The interface of rivals: how a rival is fitted, kept and judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
 from lstm.records.objective import Scalar, sort_key
 
-SEED = 0  # of samples: whatever a trial draws, its rivals are the same
+SEED = 0  # of samples: the rivals are the same for all trials
 
 
 class LeftOut(Exception):
-    """Why a rival was not fitted, in a sentence for people."""
+    """A rival was not fitted. The message is the reason, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """All that is kept of a fitted rival: it can be written, and read again without running code."""
+    """A fitted rival. It can be written to a file, and read again without running code."""
 
     name: str
-    title: str  # with what it chose: "ridge on 104 changes"
+    title: str  # the name with what was chosen: "ridge on 104 changes"
     settings: Mapping[str, Scalar]
     arrays: Mapping[str, np.ndarray]
-    note: str = ""  # what people should know of the fit: a sample, a limit
+    note: str = ""  # what people should know about the fit: a sample, a limit
 
 
 class Rival(Protocol):
@@ -34,52 +34,53 @@ class Rival(Protocol):
 
     @property
     def name(self) -> str:
-        """Stable: a part of names in MLflow and in files."""
+        """The name. It never changes, because names in MLflow and in files contain it."""
         ...
 
     @property
     def about(self) -> str:
-        """What it is, in a sentence."""
+        """One or two sentences that explain the rival."""
         ...
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Packages of the extra `rivals` that it imports; it always runs where there are none."""
+        """The packages of the extra `rivals` that the rival imports. A rival without any always runs."""
         ...
 
     def fit(self, data: Any, config: TrialConfig, /) -> Fitted:
-        """Fits to the training part; what may be chosen is chosen on validation.
+        """Fit the rival to the training part. Its settings are chosen on the validation part.
 
         Raises:
-            LeftOut: it makes no sense with these data.
+            LeftOut: the rival makes no sense with these data.
         """
         ...
 
     def judge(self, fitted: Fitted, data: Any, config: TrialConfig, part: Judged, /) -> Judgement:
-        """Judges on all that a network is judged on."""
+        """Judge the fitted rival on the same items of a part as a network."""
         ...
 
 
 @runtime_checkable
 class Forecasting(Rival, Protocol):
-    """A rival that forecasts what nobody knows yet, too."""
+    """A rival that can also forecast new data."""
 
     def forecast(self, fitted: Fitted, past: np.ndarray, ahead: np.ndarray, /) -> np.ndarray:
-        """Scaled forecasts (window, step, target) from look-backs of `fitted.settings["lookback"]` steps.
+        """Return scaled forecasts (window, step, target) from look-backs of `fitted.settings["lookback"]` steps.
 
-        `past` is (window, step, column), `ahead` what is known of the horizon: (window, step, future column).
+        `past` has the scaled look-backs (window, step, column), `ahead` the values known over the horizon (window,
+        step, future column).
         """
         ...
 
 
 def rank(metrics: Mapping[str, float], config: TrialConfig) -> tuple[float, float]:
-    """What candidates are ordered by on validation, the best first: by the metric searched for, then by the loss."""
+    """Return the key that sorts candidates on validation, the best first: by the search's metric, then by the loss."""
     loss, metric = sort_key(metrics["loss"], "minimize"), config.metric.removeprefix("val/")
     return (sort_key(metrics[metric], config.direction) if metric in metrics else loss, loss)
 
 
 def sample(numbers: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of some numbers, by lot from a fixed seed, in their order."""
+    """Draw at most `most` of the numbers from a fixed seed, in their order."""
     if len(numbers) <= most:
         return numbers
     chosen = np.random.default_rng(SEED).choice(len(numbers), most, replace=False)
@@ -87,5 +88,5 @@ def sample(numbers: np.ndarray, most: int) -> np.ndarray:
 
 
 def sampled(used: int, of: int, what: str) -> str:
-    """The note of a sample; empty where all were used."""
+    """Return the note about a sample, "" if all were used."""
     return f"fitted on {used:,} of {of:,} {what}, drawn by lot" if used < of else ""

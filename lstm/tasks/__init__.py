@@ -1,1 +1,1 @@
-"""The tasks: what is learned, from which data, judged by which metrics."""
+"""The tasks: what a network learns, from which data, and by which metrics it is judged."""

@@ -1,7 +1,8 @@
-"""What a task is: what is learned, from which data, by which network, and how that is judged and told.
+"""The base class of tasks: what is learned, from which data, by which network, and how results are judged and named.
 
-A task is a class. Ours are named in `lstm/tasks/registry.py`; a user's own is named in a spec as `FILE.py:Class`.
-Their modules import neither PyTorch nor pandas before they are needed: a spec is read, and a sweep driven, without.
+A task is a class. `lstm/tasks/registry.py` lists the built-in tasks. A spec names a user's own task as `FILE.py:Class`.
+The modules of tasks import PyTorch and pandas only when they are needed, because a spec is read, and a sweep driven,
+without them.
 """
 
 from abc import ABC, abstractmethod
@@ -32,102 +33,106 @@ if TYPE_CHECKING:
     from lstm.judging.items import Blocks, Judgement
     from lstm.rivals.rival import Fitted, Rival
 
-D = TypeVar("D", bound=Dataset)  # a task's data
-F = TypeVar("F", bound=Facts)  # what a checkpoint keeps of them
+D = TypeVar("D", bound=Dataset)  # the data of a task
+F = TypeVar("F", bound=Facts)  # the facts about the data that a checkpoint keeps
 
 
 class Feed(Protocol):
-    """What the trainer takes of a task: batches, their loss, the judgement."""
+    """The part of a task that the trainer uses: batches, their loss, and the metrics of a network."""
 
     items: int  # sequences in a pass over the training part
-    step_numbers: int  # numbers that a step of a sequence holds in memory beside the cell's: inputs and answers
-    judged_steps: int  # steps that are judged at once
+    step_numbers: int  # numbers in memory per step of a sequence for inputs and answers, without the cell's
+    judged_steps: int  # steps that are judged at once, summed over the sequences
 
     def order(self, generator: "np.random.Generator", /) -> Callable[[int], Any]:
-        """The batches of a pass by their place in it; whatever is random about them comes from the generator.
+        """Return a function that gives the batch at a place (from 0) in a pass.
 
-        It is asked for at the start of each pass, and again at the start of each epoch, then for the pass under way.
+        Everything random about the batches comes from the generator. The trainer calls this method at the start of
+        each pass. At the start of an epoch within a pass, the trainer calls it again for the same pass.
         """
         ...
 
     def loss(self, network: "nn.Module", batch: Any, /) -> "tuple[Tensor, int]":
-        """The loss of a batch, a mean, and over how many it was taken."""
+        """Return the mean loss of a batch, and the number of items in the mean."""
         ...
 
     def judged(self, part: Judged, /) -> int:
-        """Sequences that a part is judged on."""
+        """Return the number of sequences that a part is judged on."""
         ...
 
     def evaluate(self, network: "nn.Module", part: Judged, some: int | None = None, /) -> dict[str, float]:
-        """The metrics of a network over a part, or over some of its sequences, named without the part; with `loss`."""
+        """Return the metrics of a network over a part, or over `some` of its sequences.
+
+        The names do not contain the part. `loss` is one of the metrics.
+        """
         ...
 
 
 class Task(ABC, Generic[D, F]):
-    """A task. `D` is its data, `F` what a checkpoint keeps of them."""
+    """A task. `D` is the type of its data, `F` the type of the facts about them that a checkpoint keeps."""
 
-    section: ClassVar[type[Data]]  # of a spec: `data`, without where they lie
-    location: ClassVar[type[Location]] = Location  # where they lie, in the same section; generated data have none
+    section: ClassVar[type[Data]]  # the class of the spec's section `data`, without the location of the data
+    location: ClassVar[type[Location]] = Location  # the location, in the same section; generated data have none
     metrics: ClassVar[tuple[Metric, ...]]  # named without the part; the loss first
-    counted: ClassVar[str] = "sequences"  # what the size of a part is told in
-    predicted: ClassVar[str] = "steps"  # what the rows of a prediction are
-    prediction: ClassVar[str] = "Answer what is new"  # what it does
-    output: ClassVar[str] = ""  # options of `sweep predict` that its last screen names
-    options: ClassVar[tuple[str, ...]] = ()  # of `sweep predict`, by name, that `predict` takes
-    baseline: ClassVar[str] = ""  # what every result is held against, in words; "" where there is none
-    baseline_note: ClassVar[str] = ""  # and what that is, in a sentence
+    counted: ClassVar[str] = "sequences"  # the unit of a part's size
+    predicted: ClassVar[str] = "steps"  # the unit of a prediction's rows
+    prediction: ClassVar[str] = "Predict on new data"  # what `sweep predict` does, at most 22 characters
+    output: ClassVar[str] = ""  # options of `sweep predict` that the last screen of `sweep run` names
+    options: ClassVar[tuple[str, ...]] = ()  # names of the options of `sweep predict` that `predict` accepts
+    baseline: ClassVar[str] = ""  # the name of the baseline of every result; "" if there is none
+    baseline_note: ClassVar[str] = ""  # a sentence that explains the baseline
 
     # --- The first spec
 
     def recognise(self, files: "Sequence[GivenFile]", /) -> Recognition:
-        """Whether files that `sweep new` is given, together, are what this task learns from: a cheap look.
+        """Return whether files that are given to `sweep new` are, together, data of this task. The check is cheap.
 
         Raises:
-            BadInput: a file can't be read as what its name says.
+            BadInput: a file can't be read as the kind that its name says.
         """
         return Recognition(False, "recognises no file; write its spec by hand")
 
     def draft(self, files: "Sequence[GivenFile]", /) -> Draft:
-        """The spec for files that it recognises, with a reason for each line.
+        """Return the spec for files that the task recognises, with a reason for each line.
 
         Raises:
-            BadInput: they can be read in several ways, or there is too little in them.
+            BadInput: the files can be read in several ways, or contain too little.
+            NotImplementedError: the task drafts no spec.
         """
         raise NotImplementedError(f"{type(self).__name__} recognises files and drafts no spec for them")
 
     # --- Data and metrics
 
     def metrics_of(self, section: Any, /) -> tuple[Metric, ...]:
-        """The metrics with a section `data`, where that says which there are, or of which column."""
+        """Return the metrics for a section `data`, which may decide which metrics there are, and of which columns."""
         return self.metrics
 
     @abstractmethod
     def load(self, config: TrialConfig, location: Any, reach: int, /) -> D:
-        """The data of a configuration, read from where they lie or generated; nobody writes to their arrays.
+        """Read or generate the data of a configuration. All trials share the arrays and never write to them.
 
-        `location` is of the task's own class of that name, with whole paths.
-
-        `reach` is the largest look-back of all that will be compared (`Data.reach`).
+        `location` is an object of the task's class `location`, with absolute paths. `reach` is the largest look-back
+        of all configurations that will be compared (`Data.reach`).
 
         Raises:
-            BadInput: a file is wrong, or too small for what is asked.
+            BadInput: a file is wrong, or too small for the configuration.
         """
 
     @abstractmethod
     def facts(self, data: D, /) -> F:
-        """What a checkpoint keeps of the data."""
+        """Return the facts about the data that a checkpoint keeps."""
 
     def facts_row(self, data: D) -> dict[str, Any]:
-        """The same as plain values, for a checkpoint."""
+        """Return the facts about the data as plain values, for a checkpoint."""
         return asdict(self.facts(data))
 
     @property
     @abstractmethod
     def facts_kind(self) -> type[F]:
-        """The class of what a checkpoint keeps."""
+        """The class of the facts that a checkpoint keeps."""
 
     def facts_of(self, row: Mapping[str, Any]) -> F:
-        """The same from what a checkpoint has kept; what other versions have kept besides is passed over."""
+        """Return the facts that a checkpoint has kept. Further values that other versions have kept are ignored."""
         return TypeAdapter(self.facts_kind).validate_python(row)
 
     @abstractmethod
@@ -142,9 +147,9 @@ class Task(ABC, Generic[D, F]):
         return ()
 
     def earlier_loss(self, data: D, config: TrialConfig, shortest: int, /) -> str:
-        """What else counts in the loss of a sweep that an earlier version has begun; "" where it is the same loss.
+        """Describe what else counts in the loss of a sweep that an earlier version began, "" if the loss is the same.
 
-        `shortest` is the smallest look-back of all that are compared (`Data.reach`).
+        `shortest` is the smallest look-back of all configurations that are compared (`Data.reach`).
         """
         return ""
 
@@ -152,62 +157,62 @@ class Task(ABC, Generic[D, F]):
 
     @abstractmethod
     def network(self, config: TrialConfig, facts: F, /) -> "nn.Module":
-        """The network, its recurrent part as `cell`; its weights come from torch's generator."""
+        """Build the network, with the recurrent part as `cell`. torch's generator draws the weights."""
 
     @abstractmethod
     def span(self, config: TrialConfig, facts: F, /) -> int:
-        """Steps that the network is unrolled over."""
+        """Return the number of steps that the network is unrolled over."""
 
     def start(self, network: "nn.Module", data: D, config: TrialConfig, /) -> None:
-        """Sets what of a network is no draw, before its first epoch."""
+        """Set the weights that are computed and not drawn, before the first epoch. The default sets none."""
 
     def start_bytes(self, data: D, config: TrialConfig, /) -> int:
-        """An estimate of what that needs; 0 where there is nothing to set."""
+        """Return an estimate of the memory that `start` needs, in bytes; 0 if `start` sets nothing."""
         return 0
 
     @abstractmethod
     def feed(self, data: D, config: TrialConfig, device: str, /) -> Feed:
-        """What the trainer takes."""
+        """Return the batches, loss and metrics for the trainer."""
 
     # --- How a network is judged
 
     @abstractmethod
     def judge(self, network: "nn.Module", data: D, config: TrialConfig, part: Judged, name: str, /) -> "Judgement":
-        """What a network does on a part, item by item, under a name; the same figures as the feed's."""
+        """Judge a network on a part item by item, under a name. The metrics are the same as the feed's."""
 
     def blocks(self, data: D, config: TrialConfig, /) -> "Blocks":
-        """Which items are alike, so that they count as one; each counts by itself unless a task says otherwise."""
+        """Return how similar items form blocks that count as one item. By default each item counts by itself."""
         from lstm.judging.items import Blocks
 
         return Blocks()
 
     def baseline_metrics(self, data: D, config: TrialConfig, part: Judged, /) -> dict[str, float]:
-        """The metrics of what anyone would do without a network; none where there is none."""
+        """Return the metrics of the baseline, which is a simple answer without a network; empty if there is none."""
         return {}
 
     def rivals(self) -> "tuple[Rival, ...]":
-        """What the best network is held against besides: those that always run, then the extra ones."""
+        """Return the rivals of the best network: those that always run, then those of the extra `rivals`."""
         return ()
 
     # --- What a network is asked
 
     def examples(self, network: "nn.Module", data: D, config: TrialConfig, /) -> Sequence[Example]:
-        """What the network makes of a few test sequences, for pictures."""
+        """Return the network's answers to a few test sequences, for pictures."""
         return ()
 
     @abstractmethod
     def subject(self, network: "nn.Module", data: D, config: TrialConfig, /) -> "Subject":
-        """The network as probes ask it."""
+        """Return the network in the form that probes measure."""
 
     def needs_input(self, section: Any, /) -> bool:
-        """Whether a prediction must be given what it is made from; else it starts where the section's data end."""
+        """Return whether a prediction needs an input file. If not, it starts where the section's data end."""
         return True
 
     @abstractmethod
     def predict(
         self, network: "nn.Module", config: TrialConfig, facts: F, path: str | None, folder: Path, **options: Any
     ) -> dict[str, list[Any]] | Passage:
-        """What the network makes of a file, or of data that need none: columns, or a text.
+        """Return the network's prediction for a file, or for the task's own data without a file: columns, or a text.
 
         Raises:
             BadInput: the file is wrong.
@@ -216,10 +221,10 @@ class Task(ABC, Generic[D, F]):
     def predict_by_rival(
         self, fitted: "Fitted", config: TrialConfig, facts: F, path: str, folder: Path, /
     ) -> dict[str, list[Any]]:
-        """What a fitted rival makes of a file.
+        """Return a fitted rival's prediction for a file, as columns.
 
         Raises:
-            BadInput: the file is wrong, or the rival is judged only.
+            BadInput: the file is wrong, or the rival can only be judged.
         """
         self.check_predicts(fitted.name)
         raise NotImplementedError
@@ -227,10 +232,10 @@ class Task(ABC, Generic[D, F]):
     # --- What follows from these
 
     def rival(self, name: str) -> "Rival":
-        """A rival by its name.
+        """Return a rival by its name.
 
         Raises:
-            BadInput: there is none of that name.
+            BadInput: the task has no rival of this name.
         """
         known = self.rivals()
         for each in known:
@@ -242,10 +247,10 @@ class Task(ABC, Generic[D, F]):
         raise refused("rival-unknown", name=name, near=nearest(name, names), known=names)
 
     def check_predicts(self, name: str) -> None:
-        """Whether a rival answers what nobody knows yet.
+        """Check that a rival can predict new data.
 
         Raises:
-            BadInput: it is judged only, or there is none of that name.
+            BadInput: the rival can only be judged, or the task has no rival of this name.
         """
         from lstm.rivals.rival import Forecasting
 
@@ -255,6 +260,6 @@ class Task(ABC, Generic[D, F]):
             raise refused("rivals-judged-only", name=name)
 
     def record(self, section: Data) -> TaskRecord:
-        """What a study keeps of it."""
+        """Return what a study keeps of the task."""
         about = {each.name: each.about for each in self.rivals()}
         return TaskRecord(self.metrics_of(section), self.baseline, self.baseline_note, about)

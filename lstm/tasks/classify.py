@@ -1,4 +1,4 @@
-"""The task `classify`: which class a whole sequence belongs to, whatever its length."""
+"""The task `classify`: predict the class of a whole sequence of any length."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 
 class Classify(Task["Sequences", "SequenceFacts"]):
-    """Tells the class of sequences."""
+    """The task of predicting the class of a sequence."""
 
     section = ClassifyData
     location = SequencesFile
     metrics = (
         Metric("loss", unit="nats", about="cross-entropy"),
-        Metric("accuracy", "maximize", about="share of right answers"),
+        Metric("accuracy", "maximize", about="share of correct answers"),
         Metric("f1", "maximize", about="F1 averaged over the classes", nearest="accuracy"),
     )
     predicted = "sequences"
     baseline = "logistic regression"
-    baseline_note = "The logistic regression sees all steps side by side, filled up to the longest sequence."
+    baseline_note = "Logistic regression reads all steps of a sequence at once, padded to the longest sequence."
 
     # --- The first spec
 
     def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
-        """A table with a row per step, an id and a label of sequences."""
+        """Recognise a table with one row per step, and with an id and a label of sequences."""
         from lstm.tasks.drafts import classify
 
         return classify.recognise(files)
 
     def draft(self, files: "Sequence[GivenFile]") -> Draft:
-        """Which columns are what, and a search by the number of sequences."""
+        """Draft the roles of the columns, and a search by the number of sequences."""
         from lstm.tasks.drafts import classify
 
         return classify.draft(files[0])
@@ -54,28 +54,28 @@ class Classify(Task["Sequences", "SequenceFacts"]):
     # --- Data and metrics
 
     def load(self, config: TrialConfig, location: SequencesFile, reach: int) -> "Sequences":
-        """The labelled sequences."""
+        """Read the labelled sequences."""
         from lstm.data import classify
 
         return classify.load(config.data_as(ClassifyData), Path(location.path))
 
     @property
     def facts_kind(self) -> "type[SequenceFacts]":
-        """Shape, and what it takes to read other data alike."""
+        """The class with shape, scale and classes, which are needed to read other data in the same way."""
         from lstm.data.classify import SequenceFacts
 
         return SequenceFacts
 
     def facts(self, data: "Sequences") -> "SequenceFacts":
-        """Shape, scale and classes."""
+        """Return shape, scale and classes."""
         return data.facts
 
     def doubts(self, data: "Sequences") -> tuple[Note, ...]:
-        """What is likely wrong in the file."""
+        """Return what is likely wrong in the file."""
         return data.doubts
 
     def describe(self, data: "Sequences", config: TrialConfig) -> dict[str, Any]:
-        """What the data are, and how many sequences each part has."""
+        """Describe the data and the number of sequences of each part."""
         from lstm.rivals.classify import fits
 
         section, lengths = config.data_as(ClassifyData), data.lengths
@@ -96,17 +96,17 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         return {"data": about, "windows": {part: len(chosen) for part, chosen in data.parts.items()}}
 
     def network(self, config: TrialConfig, facts: "SequenceFacts") -> "nn.Module":
-        """It answers once, with a number for each class."""
+        """Build the network, which answers once per sequence with a score for each class."""
         from lstm.tasks.networks import classify
 
         return classify.build(config, facts)
 
     def span(self, config: TrialConfig, facts: "SequenceFacts") -> int:
-        """Steps of the longest sequence."""
+        """Return the steps of the longest sequence."""
         return facts.longest
 
     def feed(self, data: "Sequences", config: TrialConfig, device: str) -> Feed:
-        """Batches of sequences of about one length."""
+        """Return batches of sequences with similar lengths, their loss and the metrics."""
         from lstm.tasks.networks import classify
 
         return classify.Feed(data, config, device)
@@ -114,31 +114,31 @@ class Classify(Task["Sequences", "SequenceFacts"]):
     def judge(
         self, network: "nn.Module", data: "Sequences", config: TrialConfig, part: Judged, name: str
     ) -> "Judgement":
-        """Sequence by sequence."""
+        """Judge the network sequence by sequence."""
         from lstm.tasks.networks import classify
 
         return classify.judge(network, data, part, name)
 
     def baseline_metrics(self, data: "Sequences", config: TrialConfig, part: Judged) -> dict[str, float]:
-        """Those of logistic regression; none where the sequences are too large for it."""
+        """Return the metrics of logistic regression; empty if the sequences are too large for it."""
         from lstm.rivals import classify
 
         return classify.baseline(data, part)
 
     def rivals(self) -> "tuple[Rival, ...]":
-        """The commonest class, logistic regression, the nearest neighbour; with the extra `rivals` random kernels."""
+        """Return the commonest class, logistic regression and the nearest neighbour; then random kernels (an extra)."""
         from lstm.rivals import classify, kernels
 
         return (*classify.RIVALS, *kernels.RIVALS)
 
     def examples(self, network: "nn.Module", data: "Sequences", config: TrialConfig) -> list[HeatMap]:
-        """What the classes of the test part were taken for."""
+        """Return the confusion of the classes on the test part."""
         from lstm.tasks.networks import classify
 
         return classify.examples(network, data, config)
 
     def subject(self, network: "nn.Module", data: "Sequences", config: TrialConfig) -> "Subject":
-        """Sequences of the validation part, what the network says of each class as the answer."""
+        """Return the network for probes: sequences of the validation part, with the classes' scores as answers."""
         from lstm.tasks.networks import classify
 
         return classify.subject(network, data, config)
@@ -152,7 +152,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         folder: Path,
         **options: Any,
     ) -> dict[str, list[Any]]:
-        """The class of each sequence in a file, and its probability."""
+        """Predict the class of each sequence in a file, with its probability."""
         from lstm.tasks.networks import classify
 
         return classify.predict(network, config, facts, path, folder)

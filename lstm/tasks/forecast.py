@@ -1,4 +1,4 @@
-"""The task `forecast`: what comes next in a time series."""
+"""The task `forecast`: predict the next steps of a time series."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 
 
 class Forecast(Task["Series", "SeriesFacts"]):
-    """Forecasts some columns of a table over a horizon, from a look-back on them and others."""
+    """The task of forecasting columns of a table over a horizon, from a look-back on these and other columns."""
 
     section = ForecastData
     location = SeriesFile
     metrics = (
         Metric("loss", about="mean squared error of scaled values"),
         Metric("mae", about="mean absolute error of scaled values"),
-        Metric("mase", about="mean absolute error beside the seasonal naive's on the training part"),
+        Metric("mase", about="mean absolute error relative to the seasonal naive's on the training part"),
         Metric("mae_original", unit="the target's", about="mean absolute error"),
-        Metric("rmse_original", unit="the target's", about="root of the mean squared error"),
+        Metric("rmse_original", unit="the target's", about="root mean squared error"),
     )
     counted = "windows"
-    prediction = "Forecast what is next"
+    prediction = "Forecast future steps"
     output = " --output forecast.csv"
     baseline = "seasonal naive"
-    baseline_note = "The seasonal naive repeats what was one season ago."
+    baseline_note = "The seasonal naive repeats the values of one season ago."
 
     # --- The first spec
 
     def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
-        """A table with a column of numbers whose rows are one series."""
+        """Recognise a table that has a column of numbers and one series in its rows."""
         from lstm.tasks.drafts import forecast
 
         return forecast.recognise(files)
 
     def draft(self, files: "Sequence[GivenFile]") -> Draft:
-        """Look-back and horizon by the season and the length."""
+        """Draft look-back, horizon and search by the season and the length of the series."""
         from lstm.tasks.drafts import forecast
 
         return forecast.draft(files[0])
@@ -59,7 +59,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
     # --- Data and metrics
 
     def metrics_of(self, section: ForecastData) -> tuple[Metric, ...]:
-        """Those in original units once a target, where there are several."""
+        """Return the metrics. With several targets, metrics in original units are one per target."""
         *scaled, mae, rmse = self.metrics
         if len(section.targets) == 1:
             return self.metrics
@@ -69,7 +69,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         )
 
     def load(self, config: TrialConfig, location: SeriesFile, reach: int) -> "Series":
-        """The series, which has room for the longest look-back."""
+        """Read the series, and check that it has room for the longest look-back."""
         from lstm.data import forecast
 
         section = config.data_as(ForecastData)
@@ -82,21 +82,21 @@ class Forecast(Task["Series", "SeriesFacts"]):
 
     @property
     def facts_kind(self) -> "type[SeriesFacts]":
-        """Shape, and what it takes to read other data alike."""
+        """The class with shape, scale and step, which are needed to read other data in the same way."""
         from lstm.data.forecast import SeriesFacts
 
         return SeriesFacts
 
     def facts(self, data: "Series") -> "SeriesFacts":
-        """Shape, scale and step."""
+        """Return shape, scale and step."""
         return data.facts
 
     def doubts(self, data: "Series") -> tuple[Note, ...]:
-        """What is likely wrong in the file."""
+        """Return what is likely wrong in the file."""
         return data.doubts
 
     def describe(self, data: "Series", config: TrialConfig) -> dict[str, Any]:
-        """What the data are, and how many windows each part has."""
+        """Describe the data and the number of windows of each part."""
         section = config.data_as(ForecastData)
         unit = "steps of" if data.step.isdigit() else "a row every"  # whole numbers count steps
         step = f", {unit} {data.step}" if data.step else ""
@@ -122,77 +122,77 @@ class Forecast(Task["Series", "SeriesFacts"]):
         }
 
     def earlier_loss(self, data: "Series", config: TrialConfig, shortest: int) -> str:
-        """What else counts in the loss of a sweep that an earlier version has begun: values that were filled in."""
+        """Describe the filled-in values that count in the loss of a sweep that an earlier version began."""
         section = config.data_as(ForecastData).model_copy(update={"lookback": shortest})
         filled = data.filled_targets(section) if config.loss_on == "all" else 0
         return f"values that were filled in, {filled:,} in the training part" if filled else ""
 
     def network(self, config: TrialConfig, facts: "SeriesFacts") -> "nn.Module":
-        """Recurrent layers over the look-back, and a linear head."""
+        """Build recurrent layers over the look-back, and a linear head."""
         from lstm.tasks.networks import forecast
 
         return forecast.build(config, facts)
 
     def span(self, config: TrialConfig, facts: "SeriesFacts") -> int:
-        """The look-back."""
+        """Return the look-back."""
         return config.data_as(ForecastData).lookback
 
     def start(self, network: "nn.Module", data: "Series", config: TrialConfig) -> None:
-        """Fits the linear highway, where there is one."""
+        """Fit the linear highway, if there is one."""
         from lstm.nn import highway
 
         highway.start(network, data, config)
 
     def start_bytes(self, data: "Series", config: TrialConfig) -> int:
-        """What that fit needs."""
+        """Return the bytes that the fit of the linear highway needs."""
         from lstm.nn import highway
 
         return highway.start_bytes(data, config)
 
     def feed(self, data: "Series", config: TrialConfig, device: str) -> Feed:
-        """Windows."""
+        """Return batches of windows, their loss and the metrics."""
         from lstm.tasks.networks import forecast
 
         return forecast.Feed(data, config, device)
 
     def judge(self, network: "nn.Module", data: "Series", config: TrialConfig, part: Judged, name: str) -> "Judgement":
-        """Window by window."""
+        """Judge the network window by window."""
         from lstm.tasks.networks import forecast
 
         return forecast.judge(network, data, config, part, name)
 
     def blocks(self, data: "Series", config: TrialConfig) -> "Blocks":
-        """Windows that share steps are alike, and so are those of one season."""
+        """Return blocks of a horizon and a season, because windows in them share steps or are in one season."""
         from lstm.judging.items import Blocks
 
         return Blocks.of_windows(config.data_as(ForecastData).horizon, data.season)
 
     def baseline_metrics(self, data: "Series", config: TrialConfig, part: Judged) -> dict[str, float]:
-        """Those of the seasonal naive forecast over the same windows."""
+        """Return the metrics of the seasonal naive forecast over the same windows."""
         from lstm.rivals.forecast import naive_metrics
 
         return naive_metrics(data, config.data_as(ForecastData), part)
 
     def rivals(self) -> "tuple[Rival, ...]":
-        """Naive rules, ridge; with the extra `rivals` LightGBM and statsforecast's models."""
+        """Return naive rules and ridge; then LightGBM and statsforecast's models (the extra `rivals`)."""
         from lstm.rivals import forecast, others
 
         return (*forecast.RIVALS, *others.RIVALS)
 
     def examples(self, network: "nn.Module", data: "Series", config: TrialConfig) -> list[Example]:
-        """Forecasts from origins spread over the test part."""
+        """Return forecasts from origins that are spread over the test part."""
         from lstm.tasks.networks import forecast
 
         return forecast.examples(network, data, config)
 
     def subject(self, network: "nn.Module", data: "Series", config: TrialConfig) -> "Subject":
-        """Windows of the validation part, the whole forecast as the answer."""
+        """Return the network for probes: windows of the validation part, with whole forecasts as answers."""
         from lstm.tasks.networks import forecast
 
         return forecast.subject(network, data, config)
 
     def needs_input(self, section: ForecastData) -> bool:
-        """Only where something must be known ahead."""
+        """Return whether the section has future covariates, which only a file can give."""
         return bool(section.future_covariates)
 
     def predict(
@@ -204,7 +204,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         folder: Path,
         **options: Any,
     ) -> dict[str, list[Any]]:
-        """The steps after the last known target of a file, as columns: time, then each target."""
+        """Forecast the steps after the last known target of a file, as columns: time, then each target."""
         from lstm.tasks.networks import forecast
 
         return forecast.predict(network, config, facts, path, folder)
@@ -212,7 +212,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
     def predict_by_rival(
         self, fitted: "Fitted", config: TrialConfig, facts: "SeriesFacts", path: str, folder: Path
     ) -> dict[str, list[Any]]:
-        """The same by a rival that forecasts."""
+        """Forecast the steps after the last known target of a file by a fitted rival, as columns."""
         from lstm.rivals.rival import Forecasting
         from lstm.tasks.networks import forecast
 

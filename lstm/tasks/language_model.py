@@ -1,4 +1,4 @@
-"""The task `language_model`: the next character or word, told from all that came before."""
+"""The task `language_model`: predict the next character or word of a text from all before it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LanguageModel(Task["Text", "TextFacts"]):
-    """Tells the next symbol of a text."""
+    """The task of predicting the next symbol of a text."""
 
     section = TextData
     location = TextFile
@@ -34,21 +34,21 @@ class LanguageModel(Task["Text", "TextFacts"]):
         Metric("perplexity", about="exp(cross-entropy)"),
     )
     counted = "symbols"
-    prediction = "Go on with the text"
+    prediction = "Continue a text"
     options = ("steps", "temperature", "seed")
     baseline = "bigram counts"
-    baseline_note = "Bigram counts know how often each symbol followed the one before, in the training part."
+    baseline_note = "Bigram counts use how often each symbol followed the one before in the training part."
 
     # --- The first spec
 
     def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
-        """A text in UTF-8."""
+        """Recognise a text in UTF-8."""
         from lstm.tasks.drafts import language_model
 
         return language_model.recognise(files)
 
     def draft(self, files: "Sequence[GivenFile]") -> Draft:
-        """Characters or words, chunks and a search by the length."""
+        """Draft characters or words, the chunks, and a search by the length of the text."""
         from lstm.tasks.drafts import language_model
 
         return language_model.draft(files[0])
@@ -56,12 +56,12 @@ class LanguageModel(Task["Text", "TextFacts"]):
     # --- Data and metrics
 
     def metrics_of(self, section: TextData) -> tuple[Metric, ...]:
-        """Of words there are no bits for each character."""
+        """Return the metrics. Bits per character exist only if symbols are characters."""
         loss, bits, perplexity = self.metrics
         return (loss, bits, perplexity) if section.unit == "characters" else (loss, perplexity)
 
     def load(self, config: TrialConfig, location: TextFile, reach: int) -> "Text":
-        """The text, which has room for the largest batch of the longest chunks."""
+        """Read the text, and check that it has room for the longest chunks."""
         from lstm.data import language_model
 
         section = config.data_as(TextData)
@@ -71,17 +71,17 @@ class LanguageModel(Task["Text", "TextFacts"]):
 
     @property
     def facts_kind(self) -> "type[TextFacts]":
-        """Shape, and what it takes to read other data alike."""
+        """The class with the vocabulary, which is needed to read other data in the same way."""
         from lstm.data.language_model import TextFacts
 
         return TextFacts
 
     def facts(self, data: "Text") -> "TextFacts":
-        """The vocabulary."""
+        """Return the vocabulary."""
         return data.facts
 
     def describe(self, data: "Text", config: TrialConfig) -> dict[str, Any]:
-        """What the text is, and how many symbols each part has."""
+        """Describe the text and the number of symbols of each part."""
         unit = config.data_as(TextData).unit
         about = f"{len(data.ids):,} {unit}, {data.inputs - 1:,} different ones in the vocabulary"
         lacking = int((data.ids == 0).sum())
@@ -91,60 +91,60 @@ class LanguageModel(Task["Text", "TextFacts"]):
         return {"data": told | {"fingerprint": data.fingerprint}, "windows": sizes}
 
     def network(self, config: TrialConfig, facts: "TextFacts") -> "nn.Module":
-        """An embedding, recurrent layers, and the logits of the next symbol."""
+        """Build an embedding, recurrent layers, and a head for the logits of the next symbol."""
         from lstm.tasks.networks import language_model
 
         return language_model.build(config, facts)
 
     def span(self, config: TrialConfig, facts: "TextFacts") -> int:
-        """Steps of a chunk."""
+        """Return the steps of a chunk."""
         return config.data_as(TextData).lookback
 
     def feed(self, data: "Text", config: TrialConfig, device: str) -> Feed:
-        """Chunks of parallel streams."""
+        """Return chunks of parallel streams, their loss and the metrics."""
         from lstm.tasks.networks import language_model
 
         return language_model.Feed(data, config, device)
 
     def judge(self, network: "nn.Module", data: "Text", config: TrialConfig, part: Judged, name: str) -> "Judgement":
-        """Symbol by symbol; of a long part by stretches."""
+        """Judge the network symbol by symbol, or in stretches of symbols if the part is long."""
         from lstm.tasks.networks import language_model
 
         return language_model.judge(network, data, config.data_as(TextData), part, name)
 
     def blocks(self, data: "Text", config: TrialConfig) -> "Blocks":
-        """Symbols of one passage are alike."""
+        """Return blocks of one stretch each, because symbols of one passage are similar."""
         from lstm.judging.items import Blocks
         from lstm.judging.language_model import STRETCH
 
         return Blocks(STRETCH)
 
     def baseline_metrics(self, data: "Text", config: TrialConfig, part: Judged) -> dict[str, float]:
-        """Those of bigram counts; the unigram's loss, too."""
+        """Return the metrics of bigram counts, and the unigram's loss."""
         from lstm.rivals import language_model
 
         return language_model.baseline(data, config.data_as(TextData), part)
 
     def rivals(self) -> "tuple[Rival, ...]":
-        """Counts of up to six symbols in a row."""
+        """Return the counts of up to six symbols in a row."""
         from lstm.rivals import language_model
 
         return language_model.RIVALS
 
     def examples(self, network: "nn.Module", data: "Text", config: TrialConfig) -> list[Passage]:
-        """How the network goes on after the start of the test part."""
+        """Return the network's continuation of the start of the test part."""
         from lstm.tasks.networks import language_model
 
         return language_model.examples(network, data, config)
 
     def subject(self, network: "nn.Module", data: "Text", config: TrialConfig) -> "Subject":
-        """Chunks of the validation part as embeddings, the logits of the symbol after them as the answer."""
+        """Return the network for probes: embedded chunks of the validation part, with the next symbol's logits."""
         from lstm.tasks.networks import language_model
 
         return language_model.subject(network, data, config)
 
     def needs_input(self, section: TextData) -> bool:
-        """The text's own end is the prompt."""
+        """Return False, because the end of the spec's own text can be the prompt."""
         return False
 
     def predict(
@@ -156,7 +156,7 @@ class LanguageModel(Task["Text", "TextFacts"]):
         folder: Path,
         **options: Any,
     ) -> Passage:
-        """How the network goes on after a file's text."""
+        """Continue the text of a file."""
         from lstm.tasks.networks import language_model
 
         return language_model.predict(network, facts, path, folder, **options)

@@ -1,4 +1,4 @@
-"""The task `memory`: problems that can only be solved by remembering; what they are: see `lstm.data.memory`."""
+"""The task `memory`: problems that only a network with memory can solve. `lstm.data.memory` describes them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,48 +22,48 @@ if TYPE_CHECKING:
     from lstm.judging.items import Judgement
     from lstm.rivals.rival import Rival
 
-REPORTED = {"adding": (), "copy": ("accuracy",), "mackey_glass": ("nrmse",)}  # in the literature, beside the loss
+REPORTED = {"adding": (), "copy": ("accuracy",), "mackey_glass": ("nrmse",)}  # the literature's, next to the loss
 
 
 class Memory(Task["Problems", "ProblemFacts"]):
-    """Answers what it must have remembered; the sequences are generated."""
+    """The task of answering from memory. The sequences are generated."""
 
     section = MemoryData
     metrics = (
-        Metric("loss", about="mean squared error; of symbols the cross-entropy in nats"),
-        Metric("accuracy", "maximize", about="share of symbols that were repeated rightly"),
-        Metric("nrmse", about="root of the mean squared error beside the series' deviation"),
+        Metric("loss", about="mean squared error, or for symbols the cross-entropy in nats"),
+        Metric("accuracy", "maximize", about="share of symbols that were repeated correctly"),
+        Metric("nrmse", about="root mean squared error relative to the series' standard deviation"),
     )
     baseline = "constant"
     baseline_note = "The constant is the best answer that needs no memory."
 
     def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
-        """None: the sequences are generated."""
+        """Recognise no file, because the sequences are generated."""
         return Recognition(False, "takes no file, its sequences are generated; copy experiments/adding.yaml")
 
     def metrics_of(self, section: MemoryData) -> tuple[Metric, ...]:
-        """The loss, and what the problem's literature reports."""
+        """Return the loss, and the metric that the problem's literature reports."""
         return tuple(each for each in self.metrics if each.name in ("loss", *REPORTED[section.problem]))
 
     def load(self, config: TrialConfig, location: Location, reach: int) -> "Problems":
-        """The generated sequences."""
+        """Generate the sequences."""
         from lstm.data.memory import generate
 
         return generate(config.data_as(MemoryData))
 
     @property
     def facts_kind(self) -> "type[ProblemFacts]":
-        """Shape, and what it takes to read other data alike."""
+        """The class with shape and scale, which are needed to read other data in the same way."""
         from lstm.data.memory import ProblemFacts
 
         return ProblemFacts
 
     def facts(self, data: "Problems") -> "ProblemFacts":
-        """Shape and scale."""
+        """Return shape and scale."""
         return data.facts
 
     def describe(self, data: "Problems", config: TrialConfig) -> dict[str, Any]:
-        """What the data are, and how many sequences each part has."""
+        """Describe the data and the number of sequences of each part."""
         section = config.data_as(MemoryData)
         text = f"{section.problem}, sequences of {section.steps:,} steps, generated from seed {section.seed}"
         about = {"text": text, "problem": section.problem, "steps": section.steps, "inputs": data.inputs}
@@ -71,17 +71,17 @@ class Memory(Task["Problems", "ProblemFacts"]):
         return {"data": about, "windows": section.sizes.model_dump()}
 
     def network(self, config: TrialConfig, facts: "ProblemFacts") -> "nn.Module":
-        """It answers once for the sum, at every step elsewhere."""
+        """Build the network, which answers once for the adding problem and at every step for the others."""
         from lstm.tasks.networks import memory
 
         return memory.build(config, facts)
 
     def span(self, config: TrialConfig, facts: "ProblemFacts") -> int:
-        """Steps of a sequence."""
+        """Return the steps of a sequence."""
         return config.data_as(MemoryData).steps
 
     def feed(self, data: "Problems", config: TrialConfig, device: str) -> Feed:
-        """Sequences, new ones for each pass but of Mackey-Glass."""
+        """Return batches (drawn anew in each pass, except for Mackey-Glass), their loss and the metrics."""
         from lstm.tasks.networks import memory
 
         return memory.Feed(data, config, device)
@@ -89,31 +89,31 @@ class Memory(Task["Problems", "ProblemFacts"]):
     def judge(
         self, network: "nn.Module", data: "Problems", config: TrialConfig, part: Judged, name: str
     ) -> "Judgement":
-        """Sequence by sequence."""
+        """Judge the network sequence by sequence."""
         from lstm.tasks.networks import memory
 
         return memory.judge(network, data, config, part, name)
 
     def baseline_metrics(self, data: "Problems", config: TrialConfig, part: Judged) -> dict[str, float]:
-        """Those of a constant."""
+        """Return the metrics of a constant."""
         from lstm.rivals import memory
 
         return memory.baseline(data, config, part)
 
     def rivals(self) -> "tuple[Rival, ...]":
-        """A constant, and a linear map of what was seen."""
+        """Return a constant, and a linear map of the inputs."""
         from lstm.rivals import memory
 
         return memory.RIVALS
 
     def examples(self, network: "nn.Module", data: "Problems", config: TrialConfig) -> list[Forecast]:
-        """The answers to a test sequence; of the adding problem to many."""
+        """Return the answers to a test sequence, or to many for the adding problem."""
         from lstm.tasks.networks import memory
 
         return memory.examples(network, data, config)
 
     def subject(self, network: "nn.Module", data: "Problems", config: TrialConfig) -> "Subject":
-        """Sequences of the validation part, the answer at the last step."""
+        """Return the network for probes: sequences of the validation part, with the last step's answers."""
         from lstm.tasks.networks import memory
 
         return memory.subject(network, data, config)
@@ -127,7 +127,7 @@ class Memory(Task["Problems", "ProblemFacts"]):
         folder: Path,
         **options: Any,
     ) -> dict[str, list[Any]]:
-        """The answers to a sequence in a file; without one to a test sequence."""
+        """Predict the answers to a sequence in a file, or to a test sequence without a file."""
         from lstm.tasks.networks import memory
 
         return memory.predict(network, config, facts, path, folder)

@@ -1,8 +1,8 @@
-"""The tasks by name, and what is asked of the best epoch's network whatever the task is.
+"""The tasks by name, and uses of the best epoch's network for any task.
 
-A new task is its class with a line here, its section of a spec with a name and a line in `lstm/config/tasks.py`, its
-data, its networks, how its items are judged, its rivals, and what it drafts for files that it recognises. Only the task
-that is taken where none is named stands elsewhere, too.
+A new task needs a class with a line here, a section of the spec with a name and a line in `lstm/config/tasks.py`, data,
+networks, the judging of its items, rivals, and drafts for files that it recognises. Only the default task is also named
+elsewhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,19 +42,19 @@ TASKS: Mapping[str, Task[Any, Any]] = {
 
 
 def of(config: TrialConfig) -> Task[Any, Any]:
-    """The task of a configuration.
+    """Return the task of a configuration.
 
     Raises:
-        BadInput: it is a user's own, and its file was not executed in this process.
+        BadInput: the task is a user's own, and its file was not executed in this process.
     """
     return own(config.task, config.code) if is_reference(config.task) else TASKS[config.task]
 
 
 def own(reference: str, code: Mapping[str, str]) -> Task[Any, Any]:
-    """A user's own task.
+    """Return a user's own task.
 
     Raises:
-        BadInput: its file was not executed in this process, or the class is no task.
+        BadInput: the task's file was not executed in this process, or the class is not a complete task.
     """
     made = find(reference, code)
     if not issubclass(made, Task):
@@ -68,7 +68,7 @@ def own(reference: str, code: Mapping[str, str]) -> Task[Any, Any]:
 
 
 def named(task: object) -> Task[Any, Any] | None:
-    """The task that a spec names which is being read; None where there is none, or its file was not executed."""
+    """Return the task that a spec names while it is read. None: there is no such task, or its file was not executed."""
     if not is_reference(task):
         return TASKS.get(str(task or "forecast"))
     made = latest(str(task))
@@ -76,17 +76,17 @@ def named(task: object) -> Task[Any, Any] | None:
 
 
 def recognising(files: "Sequence[GivenFile]") -> dict[str, Recognition]:
-    """What each of our own tasks says of files, by its name."""
+    """Return what each built-in task recognises in files, by the task's name."""
     return {name: task.recognise(files) for name, task in TASKS.items()}
 
 
 def record_of(config: TrialConfig) -> TaskRecord:
-    """What a study keeps of the task of a configuration."""
+    """Return what a study keeps of a configuration's task."""
     return of(config).record(config.data)
 
 
 def record_in(sweep: Sweep) -> TaskRecord:
-    """What a sweep's study has kept of its task; a sweep of an earlier version has one of our tasks."""
+    """Return what a sweep's study has kept of its task. A sweep of an earlier version has a built-in task."""
     if row := sweep.facts.get(RECORD):
         return TaskRecord.of_row(row)
     tree = sweep.facts.get("base") or (sweep.best.config if sweep.best else {})
@@ -94,19 +94,23 @@ def record_in(sweep: Sweep) -> TaskRecord:
 
 
 def load(config: TrialConfig, location: Location, reach: int | None = None) -> Dataset:
-    """The data of a configuration, from where they lie; `reach` is the largest of all that will be compared.
+    """Read or generate the data of a configuration. All trials share the arrays and never write to them.
 
-    Arrays that all trials share and nobody writes to.
+    `reach` is the largest look-back of all configurations that will be compared; by default this configuration's own.
 
     Raises:
-        BadInput: a file is wrong, or too small for what is asked.
+        BadInput: a file is wrong, or too small for the configuration.
     """
     data: Dataset = of(config).load(config, location, reach or config.data.reach)
     return data
 
 
 def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:
-    """Test metrics of the best epoch, `test/...`, and the baseline's on the same part, `baseline/...`."""
+    """Return the test metrics of the best epoch (`test/...`) and of the baseline on the test part (`baseline/...`).
+
+    Raises:
+        BadInput: the checkpoint has no weights.
+    """
     task, config = of(checkpoint.config), checkpoint.config
     found = task.feed(data, config, "cpu").evaluate(best_network(checkpoint), "test")
     naive = task.baseline_metrics(data, config, "test")
@@ -114,26 +118,26 @@ def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:
 
 
 def judge_items(checkpoint: "Checkpoint", data: Dataset, part: Judged, name: str) -> "Judgement":
-    """What the best epoch does on a part, item by item, under a name."""
+    """Judge the best epoch's network on a part item by item, under a name."""
     config = checkpoint.config
     return of(config).judge(best_network(checkpoint), data, config, part, name)
 
 
 def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
-    """What the best epoch makes of a few test sequences."""
+    """Return the answers of the best epoch's network to a few test sequences."""
     return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
 
 
 def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
-    """The best epoch's network as probes ask it."""
+    """Return the best epoch's network in the form that probes measure."""
     return of(checkpoint.config).subject(best_network(checkpoint), data, checkpoint.config)
 
 
 def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:
-    """What the best epoch makes of a file, or of data that need none: columns, or a text.
+    """Return the best epoch's prediction for a file, or for the task's own data without a file: columns, or a text.
 
     Raises:
-        BadInput: the file is wrong, or an option is another task's.
+        BadInput: the file is wrong, or an option belongs to another task.
     """
     task = of(checkpoint.config)
     if idle := [name for name in options if name not in task.options]:
@@ -143,10 +147,10 @@ def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options:
 
 
 def best_network(checkpoint: "Checkpoint") -> "nn.Module":
-    """The network with the best epoch's weights.
+    """Return the network with the best epoch's weights, in evaluation mode.
 
     Raises:
-        BadInput: the checkpoint holds no weights (no finite epoch, or they were not kept).
+        BadInput: the checkpoint has no weights (no epoch was finite, or the weights were not kept).
     """
     if not checkpoint.state.best_weights:
         raise refused("checkpoint-without-weights", "storage.keep")
@@ -157,7 +161,7 @@ def best_network(checkpoint: "Checkpoint") -> "nn.Module":
 
 
 def parameter_count(config: TrialConfig, data: Dataset) -> int:
-    """Trainable parameters, counted without allocating them."""
+    """Count the network's parameters without allocating them."""
     import torch
 
     task = of(config)
@@ -166,7 +170,7 @@ def parameter_count(config: TrialConfig, data: Dataset) -> int:
 
 
 def unshared_parameter_count(config: TrialConfig, data: Dataset) -> int:
-    """What the count would be had each step recurrent weights of its own; all else is the same."""
+    """Count the parameters that the network would have if each step had its own recurrent weights."""
     import torch
 
     task = of(config)

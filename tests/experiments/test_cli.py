@@ -57,7 +57,7 @@ def test_no_words_and_unknown_words(sweep):
     assert (answer.code, answer.out) == (2, "")
     assert "(try:" not in answer.err
     assert sweep("stauts").err == "No such command 'stauts'. Did you mean 'status'? (try: sweep --help)\n"
-    assert sweep("--version").out == "sweep, version 0.1.0\n"
+    assert sweep("--version").out == "sweep, version 0.2.0\n"
 
 
 def test_home_may_stand_before_the_verb_and_after_it(copied, sweep):

@@ -1,1 +1,1 @@
-"""What is found in an unknown table: columns, roles, seasons."""
+"""Profiles of unknown files: the columns of a table, their roles, seasons, sequences; the symbols of a text."""

@@ -1,4 +1,4 @@
-"""The columns of a file, as `sweep new` finds them: those with a name of their own, and what each holds."""
+"""The columns of a file for `sweep new`: the columns with a unique name, and the kind of values in each."""
 
 import warnings
 from collections import Counter
@@ -24,14 +24,14 @@ class Column:
     name: str
     kind: Kind
     missing: int  # rows without a value
-    first_missing: str  # the line, or the row of a Parquet file; "" where no value is missing
+    first_missing: str  # the place of the first missing value: FILE:LINE, FILE:ROW for Parquet; "" if there is none
 
 
 def read(path: Path) -> tuple[pa.Table, list[Note]]:
-    """Every column whose name can be used, with the types that its values suggest; and notes, for people.
+    """Read every column with a usable name, with types inferred from the values; and notes for people.
 
     Raises:
-        BadInput: there is no such file, or no column with a name and a value.
+        BadInput: the file does not exist, can't be read, is a spec, or has no rows or no column with a unique name.
     """
     if path.suffix.lower() in {".yaml", ".yml"}:
         raise refused("spec-instead-of-data", at=path, file=str(path))
@@ -49,17 +49,17 @@ def read(path: Path) -> tuple[pa.Table, list[Note]]:
 
 
 def describe(path: Path, raw: pa.Table) -> tuple[Column, ...]:
-    """What each column that was read holds."""
+    """Describe each column that was read."""
     return tuple(_described(path, raw, name) for name in raw.column_names)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds texts."""
+    """Return whether a column type is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number."""
+    """Return whether a text is a number."""
     try:
         float(text)
     except ValueError:
@@ -68,14 +68,14 @@ def is_number(text: str) -> bool:
 
 
 def shown(time: object) -> str:
-    """A time, or the number of a row, for people."""
+    """Return a time or a row number as a text for people."""
     if isinstance(time, pd.Timestamp):
         return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
     return str(time)
 
 
 def _typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column with NaN as missing; of texts that are all numbers, those."""
+    """Return a column with NaN as a missing value. Texts that are all numbers become numbers."""
     if pa.types.is_floating(values.type):
         return pa.chunked_array([pa.array(reader.float64(values), from_pandas=True)])
     for kind in (pa.int64(), pa.float64()) if is_text(values.type) and values.null_count < len(values) else ():
@@ -111,7 +111,7 @@ def _first_null(values: pa.ChunkedArray) -> int:
 
 
 def _looks_dated(values: pa.ChunkedArray) -> bool:
-    """Whether most of the first values can be read as times; one that can't is told when all are read."""
+    """Return whether most of the first values can be read as times. Other values are reported when all are read."""
     head = values.slice(0, 50).drop_null().to_pandas().astype(str)
     head = head.where(head.str.contains(r"\d+[-/.:]\d+|\d{8}"))  # pandas takes "now" and "May 1" for times
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""A file that `sweep new` is given, opened once for all tasks that look at it: whether it is a table or a text."""
+"""Files that are given to `sweep new`: each is read once for all tasks, and is a table, a text or something else."""
 
 import codecs
 import csv
@@ -16,39 +16,39 @@ from lstm.data.profile.sequences import Grouping
 from lstm.data.tables import reader
 from lstm.messages.message import Note
 
-HEAD = 2**16  # bytes that tell a table from a text
+HEAD = 2**16  # bytes that are read to tell a table from a text
 MOST_LINES = 200
-ALIKE = 0.9  # of a table's rows: one may be broken, and is told when it is read
-TABLES = {".csv", ".tsv", ".parquet", ".pq", ".yaml", ".yml"}  # a spec in a table's place is told as what it is
+ALIKE = 0.9  # share of similar rows in a table: a broken row is reported only when the table is read
+TABLES = {".csv", ".tsv", ".parquet", ".pq", ".yaml", ".yml"}  # a spec given as a table gets an error of its own
 RECORDS = {".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".ipynb"}
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a file is, by its name and the first of its bytes."""
+    """The kind of a file, by its name and its first bytes."""
 
     kind: Literal["table", "text", "other"]
-    what: str  # in words, after "is" or "holds"
+    what: str  # the kind in words, for a sentence such as "the file is …"
 
 
 @dataclass(frozen=True)
 class GivenFile:
-    """A file, and what was found in it so far."""
+    """A file that was given, and its contents, which are read on first use."""
 
     path: Path
 
     def checked(self) -> "GivenFile":
-        """The same, where there is one to read.
+        """Return this file after a check that it exists.
 
         Raises:
-            BadInput: there is none; with the nearest name.
+            BadInput: the file does not exist (the message has the nearest name), or the path is not a file.
         """
         reader.check(self.path, "a table or a text")
         return self
 
     @cached_property
     def form(self) -> Form:
-        """Whether it is a table or a text."""
+        """The kind of the file: a table, a text or something else."""
         suffix = self.path.suffix.lower()
         if suffix in TABLES:
             return Form("table", f"a table by its name, {self.path.suffix}")
@@ -59,9 +59,9 @@ class GivenFile:
         try:
             text = codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=len(head) < HEAD)
         except UnicodeDecodeError as error:
-            return Form("other", f"no text in UTF-8: byte {error.start + 1:,} of the file is none")
+            return Form("other", f"not a text in UTF-8: byte {error.start + 1:,} of the file is not UTF-8")
         if "\0" in text:
-            return Form("other", "no text: it holds NUL bytes")
+            return Form("other", "not a text: the file has NUL bytes")
         lines = text.splitlines()[: None if len(head) < HEAD else -1][:MOST_LINES]
         fields = _fields(lines)
         return Form("table", _TABLES[fields > 1].format(fields)) if fields else TEXT
@@ -71,23 +71,23 @@ class GivenFile:
         """The columns of a table.
 
         Raises:
-            BadInput: it can't be read as one; with the line.
+            BadInput: the file can't be read as a table; the message has the line.
         """
         return self._table[0]
 
     @property
     def notes(self) -> Sequence[Note]:
-        """What was found when the table was read, for people."""
+        """Notes from reading the table, for people."""
         return self._table[1]
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """What each column holds."""
+        """The columns, with the kind of values in each."""
         return columns.describe(self.path, self.raw)
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:
-        """The ways in which the table can be read as labelled sequences; none where it can't."""
+        """The ways in which the table can be read as labelled sequences; empty if there is no way."""
         return tuple(sequences.find(self.path, self.raw, self.columns))
 
     @cached_property
@@ -100,7 +100,7 @@ _TABLES = ("a column of numbers", "a table of {} columns")
 
 
 def _fields(lines: Sequence[str]) -> int:
-    """The columns of a table that a file begins with; 0 where it is a text."""
+    """Return the number of columns of the table that a file begins with, 0 if the file is a text."""
     filled = [line for line in lines if line.strip()]
     if len(filled) < 2:
         return 0
@@ -113,7 +113,7 @@ def _fields(lines: Sequence[str]) -> int:
         return 0
     count, rest = len(rows[0]), rows[1:]
     alike = [row for row in rest if len(row) == count]
-    # Prose has commas, too; it has no tabs, and where it has a figure in each line it has one in the first.
+    # Prose has commas, too, but no tabs. If prose has a number in each line, its first line has one, too.
     least = 1 if not any(_is_value(cell) for cell in rows[0]) else (count + 1) // 2
     numbered = [row for row in alike if sum(_is_value(cell) for cell in row) >= least]
     told = alike if mark != "," and count > 1 else numbered
@@ -121,5 +121,5 @@ def _fields(lines: Sequence[str]) -> int:
 
 
 def _is_value(cell: str) -> bool:
-    """Whether it is a number, also with a decimal comma, or starts as a time does."""
+    """Return whether a cell is a number, also with a decimal comma, or starts like a time."""
     return is_number(cell.replace(",", ".", 1)) or cell.strip()[:4].isdigit()

@@ -1,4 +1,4 @@
-"""What is in a table of labelled sequences: which column is the id, the label, the time, an input, or none of these."""
+"""Profile of a table of labelled sequences: which column is the id, the label, the time, an input, or none of these."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,37 +15,38 @@ from lstm.records.errors import refused
 
 STEPS = (*roles.TIMES, "step", "frame", "row", "position", "seconds", "elapsed", "tick", "index", "timestep")
 MOST_COLUMNS = 64  # inputs to start with
-MOST_TOLD = 12  # names in a message
+MOST_TOLD = 12  # columns in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What is in a table of labelled sequences."""
+    """The profile of a table of labelled sequences."""
 
     file: GivenFile
     id: str
     label: str
     time: str | None
-    time_why: str
+    time_why: str  # why this column is the time, or why there is none
     columns: tuple[str, ...]  # inputs
-    left_out: Mapping[str, str]  # all others, and why
-    lengths: np.ndarray  # steps of each sequence
-    classes: Mapping[str, int]  # sequences of each
-    missing: int  # values of the inputs
+    left_out: Mapping[str, str]  # all other columns, each with the reason
+    lengths: np.ndarray  # (sequence,) steps
+    classes: Mapping[str, int]  # the number of sequences of each class
+    missing: int  # number of missing values in the inputs
 
     @property
     def size(self) -> str:
-        """How many sequences there are, and how long, in words."""
+        """The number of sequences and their length, in words."""
         shortest, longest = int(self.lengths.min()), int(self.lengths.max())
         steps = f"{longest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
         return f"{len(self.lengths):,} sequences of {steps} steps"
 
 
 def profile(file: GivenFile) -> Labelled:
-    """What the columns of a table of labelled sequences are.
+    """Find the role of each column in a table of labelled sequences.
 
     Raises:
-        BadInput: they can be that in several ways, or the steps can't be put in order, or nothing is there to tell by.
+        BadInput: there are several ways to read the table, an id or a label is missing, the steps can't be put in
+            order, or no column can be an input.
     """
     way, raw = _only(file), file.raw
     _check_whole(file, way)
@@ -74,10 +75,10 @@ def profile(file: GivenFile) -> Labelled:
 
 
 def _only(file: GivenFile) -> Grouping:
-    """The one way to read a table as labelled sequences.
+    """Return the only way to read a table as labelled sequences.
 
     Raises:
-        BadInput: there are several.
+        BadInput: there are several ways.
     """
     ways = file.groupings
     if len(ways) == 1 and len(ways[0].labels) == 1:
@@ -99,10 +100,10 @@ def _only(file: GivenFile) -> Grouping:
 
 
 def _check_whole(file: GivenFile, way: Grouping) -> None:
-    """Whether each row has an id and a label.
+    """Check that each row has an id and a label.
 
     Raises:
-        BadInput: one has none; with its place.
+        BadInput: a row has no id or no label; the message has its place.
     """
     for name, role in ((way.id, "id"), (way.labels[0], "label")):
         column = next(column for column in file.columns if column.name == name)
@@ -112,14 +113,14 @@ def _check_whole(file: GivenFile, way: Grouping) -> None:
 
 
 def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | None, str, dict[str, str]]:
-    """The column that orders the steps, why it is that, and which others do no more than that.
+    """Return the column that orders the steps, the reason, and the other columns that only order the steps, too.
 
     Raises:
-        BadInput: a column that is named like a time orders the steps otherwise than the rows, and can't be read.
+        BadInput: a column that is named like a time has fractions, and orders the steps differently from the rows.
     """
     if way.times:
         first = min(way.times, key=_rank)
-        beside = {name: f"a time beside {quoted(first)}" for name in way.times if name != first}
+        beside = {name: f"another time column, {quoted(first)} is used" for name in way.times if name != first}
         return first, "orders the steps of a sequence", beside
     taken = {way.id, *way.labels}
     able = [c.name for c in file.columns if c.kind == "number" and not c.missing and c.name not in taken]
@@ -128,13 +129,13 @@ def _order(file: GivenFile, way: Grouping, codes: np.ndarray) -> tuple[str | Non
     orders = [n for n in able if (counts[n] or _rank(n) < len(STEPS)) and not sequences.repeats(codes, raw.column(n))]
     whole = sorted((n for n in orders if pa.types.is_integer(raw.column(n).type)), key=_rank)
     time = whole[0] if whole else None
-    idle = {name: "counts the steps, too" for name in orders if name != time and counts[name]}
+    idle = {name: "also counts the steps" for name in orders if name != time and counts[name]}
     if time:
         return time, "orders the steps of a sequence", idle
     for name in orders:
         if not _rises(reader.float64(raw.column(name)), codes):
             raise refused("steps-in-another-order", at=file.path, column=name)
-        idle[name] = "the rows stand in its order; data.time takes no fractions"
+        idle[name] = "the rows are already in its order, and data.time takes no fractions"
     return None, "no column counts the steps; rows are taken in their order", idle
 
 
@@ -148,13 +149,13 @@ def _rises(values: np.ndarray, codes: np.ndarray) -> bool:
 
 
 def _unfit(values: pa.ChunkedArray, kind: str, name: str, codes: np.ndarray) -> str:
-    """Why a column is no input; "" where it is one."""
+    """Return the reason why a column can't be an input, "" if it can."""
     if kind == "time":
-        return "a time that stands in a sequence twice"
+        return "a time that occurs twice in a sequence"
     if not values.null_count and sequences.stays(codes, sequences.codes_of(values)[0]):
         return "one value in each sequence"
     if kind != "number":
-        return "holds true and false; write 1 and 0 to use it" if pa.types.is_boolean(values.type) else "no numbers"
+        return "has true and false; write 1 and 0 to use it" if pa.types.is_boolean(values.type) else "no numbers"
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
     if name.lower() in roles.COUNTERS or (pa.types.is_integer(values.type) and _is_row_number(values)):

@@ -1,4 +1,4 @@
-"""Tables that hold several series, one after another or in turns: refused, with the columns that tell them apart."""
+"""Checks for tables with several series. They are refused with the names of the columns that tell the series apart."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,33 +14,37 @@ from lstm.data.profile import sequences
 from lstm.data.profile.columns import is_text, shown
 from lstm.records.errors import refused
 
-FULL = 0.9  # of a panel: so much of its series times its times is there
-LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # of what a calendar is divided into
-MOST_TOGETHER = 3  # columns that tell series apart only together
-MOST_TRIED = 5  # columns of which that is tried
+FULL = 0.9  # smallest share of all pairs of a series and a time that a panel must have
+LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # numbers of parts into which a calendar is divided
+MOST_TOGETHER = 3  # columns that only together tell series apart
+MOST_TRIED = 5  # columns whose combinations are tried
 
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What tells the series of a table apart."""
+    """The columns that tell the series of a table apart."""
 
     columns: tuple[str, ...]
     codes: np.ndarray  # (row,) the number of each row's series
-    count: int
+    count: int  # series
 
     @property
     def values(self) -> dict[str, Any]:
-        """The same for a message."""
+        """The number of series and the columns, as values of a message."""
         return {"series": self.count, "columns": list(self.columns)}
 
     @property
     def in_blocks(self) -> bool:
-        """Whether the series stand one after another."""
+        """True if the rows of each series are next to each other."""
         return int(np.count_nonzero(np.diff(self.codes))) + 1 == self.count
 
 
 def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> None:
-    """Raises BadInput where a time occurs twice, naming the columns that tell the series apart."""
+    """Check that no time occurs twice.
+
+    Raises:
+        BadInput: a time occurs twice; the message names the columns that tell the series apart, if there are any.
+    """
     if not index.has_duplicates:
         return
     first = index[index.duplicated()][0]
@@ -51,7 +55,13 @@ def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> Non
 
 
 def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
-    """The same for whole numbers: repeated years alone may be one half of (year, month)."""
+    """Check that whole numbers in the time column do not repeat because of several series.
+
+    Repeated numbers alone are no error: years may be one half of (year, month).
+
+    Raises:
+        BadInput: other columns tell several series apart.
+    """
     index = pd.Index(raw.column(time).to_pandas())
     found = _single(raw, index, time, texts_only=True) or _numbered(raw, index, time) or _together(raw, index, time)
     if found:
@@ -59,7 +69,11 @@ def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
 
 
 def refuse_anew(path: Path, raw: pa.Table) -> None:
-    """Raises BadInput where numbers begin anew with each value of other columns: series after series."""
+    """Check that no column of numbers begins again with each value of other columns, as in one series after another.
+
+    Raises:
+        BadInput: a column does so; the message names the columns that tell the series apart.
+    """
     whole = [name for name in raw.column_names if pa.types.is_integer(raw.column(name).type)]
     floats = [name for name in raw.column_names if pa.types.is_floating(raw.column(name).type)]
     counters = [n for n in (*whole, *floats) if not raw.column(n).null_count and not sequences.is_part_of_time(n)]
@@ -67,14 +81,14 @@ def refuse_anew(path: Path, raw: pa.Table) -> None:
         if not apart.in_blocks and not any(map(sequences.is_id, apart.columns)):
             continue
         if len(apart.columns) == 1 and _is_calendar(apart, raw) and set(np.bincount(apart.codes).tolist()) <= LENGTHS:
-            continue  # numbers under a name that is not English may be months and their days
+            continue  # a column whose name is not English may contain months, and the numbers may be their days
         for each in counters:
             if each not in apart.columns and sequences.begin_anew(raw.column(each), apart.codes):
                 raise refused("several-series-that-begin-anew", at=path, **apart.values, column=each)
 
 
 def _single(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> Apart | None:
-    """A column with which every time stands there once."""
+    """Return a column with values for which no time occurs twice."""
     for name in raw.column_names:
         values = raw.column(name)
         able = is_text(values.type) or pa.types.is_dictionary(values.type)
@@ -88,17 +102,17 @@ def _single(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> A
 
 
 def _numbered(raw: pa.Table, index: pd.Index, time: str) -> Apart | None:
-    """A column of whole numbers that tells series apart: each has about all times, once."""
+    """Return a column of whole numbers that tells series apart: each series has almost all times, each time once."""
     for apart in _ids(raw, time):
         able = pa.types.is_integer(raw.column(apart.columns[0]).type) and _is_full(apart, index)
-        # In turns they may be the months of a year, under a name that is not English.
+        # Numbers that alternate may be the months of a year in a column whose name is not English.
         if able and (apart.in_blocks or not _is_calendar(apart, raw)) and _each_once(apart.codes, index):
             return apart
     return None
 
 
 def _together(raw: pa.Table, index: pd.Index, time: str) -> Apart | None:
-    """Columns that tell series apart only together: each has about all times, once."""
+    """Return columns that only together tell series apart: each series has almost all times, each time once."""
     found = (apart for apart in _pairs(raw, time) if _is_full(apart, index) and _each_once(apart.codes, index))
     return next(found, None)
 
@@ -112,7 +126,7 @@ def _each_once(codes: np.ndarray, index: pd.Index) -> bool:
 
 
 def _ids(raw: pa.Table, time: str) -> Iterator[Apart]:
-    """The columns that may tell series apart."""
+    """Yield the columns that may tell series apart."""
     for name in raw.column_names:
         values = raw.column(name)
         able = is_text(values.type) or pa.types.is_dictionary(values.type) or pa.types.is_integer(values.type)
@@ -123,7 +137,7 @@ def _ids(raw: pa.Table, time: str) -> Iterator[Apart]:
 
 
 def _pairs(raw: pa.Table, time: str) -> Iterator[Apart]:
-    """Two columns and more that may do so together: texts, and whole numbers by their name."""
+    """Yield two or more columns that may tell series apart together: texts, and whole numbers named like ids."""
     able = [a for a in _ids(raw, time) if sequences.is_id(a.columns[0]) or not _is_whole(raw, a.columns)]
     for size in range(2, MOST_TOGETHER + 1):
         for some in itertools.combinations(able[:MOST_TRIED], size):
@@ -134,7 +148,7 @@ def _pairs(raw: pa.Table, time: str) -> Iterator[Apart]:
 
 
 def _is_calendar(apart: Apart, raw: pa.Table) -> bool:
-    """Whether a column holds whole numbers that may be the months, days or hours of a time."""
+    """Return whether a column has whole numbers that may be the months, days or hours of a time."""
     [name] = apart.columns
     if sequences.is_id(name) or not _is_whole(raw, [name]):
         return False

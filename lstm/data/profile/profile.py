@@ -1,4 +1,4 @@
-"""Looks at a CSV or Parquet file and says what is in it: columns, time, gaps, target, seasons."""
+"""Profile of a time series in a CSV or Parquet file: columns, time, gaps, target, seasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from lstm.data.tables import regular
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
-MIN_ROWS = 20  # below, no split leaves windows worth training on
+MIN_ROWS = 20  # with fewer rows, no split leaves enough windows to train on
 STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}
 STEPS |= {"1D": 86_400, "7D": 7 * 86_400, "MS": 30.4 * 86_400, "QS": 91.3 * 86_400, "YS": 365.25 * 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is in a file, and what is likely meant by it."""
+    """The contents of a file that has one time series, and the likely roles of its columns."""
 
     path: Path
     columns: tuple[Column, ...]
@@ -31,34 +31,34 @@ class Profile:
     steps: int  # on the regular grid: rows and missing steps
     first: str  # time of the first step, or row number
     last: str
-    time: str | None  # the time column; None where rows are only in order
-    step: str  # a pandas offset ("7D", "MS"), "1" for whole numbers, "" without times
-    step_given: bool  # the step can't be inferred and must stand in the spec
+    time: str | None  # the time column; None if only the order of the rows gives the time
+    step: str  # a pandas offset ("7D", "MS"), the distance of whole numbers ("1"), "" without times
+    step_given: bool  # the step can't be inferred, so the spec must give it
     missing_steps: int
-    first_missing_step: str  # "" where none is missing
-    missing_values: Mapping[str, int]  # steps without a value, by column that is used; absent steps not counted
+    first_missing_step: str  # "" if no step is missing
+    missing_values: Mapping[str, int]  # steps without a value, by column that is used; missing steps are not counted
     target: str
     target_why: str
     covariates: tuple[str, ...]  # further number columns
-    known_ahead: tuple[str, ...]  # those of them that are known before they come, by their names
-    left_out: Mapping[str, str]  # number columns that are no input, and why
+    known_ahead: tuple[str, ...]  # the covariates with known future values, judged by their names
+    left_out: Mapping[str, str]  # number columns that are not used, each with the reason
     seasons: tuple[Season, ...]  # all candidates, shortest first
-    season: Season | None  # the strongest, if any is strong
+    season: Season | None  # the strongest one; None if no season is strong
     trend: float  # share of the target's variance that a straight line explains, 0 to 1
     calendar: tuple[CalendarFeature, ...]
     notes: tuple[Note, ...]  # what was found, for people
 
     @property
     def has_gaps(self) -> bool:
-        """Whether any step, or any value of a column that is used, is missing."""
+        """True if a step is missing, or a value of a column that is used."""
         return self.missing_steps > 0 or any(self.missing_values.values())
 
 
 def profile(path: Path, file: GivenFile | None = None) -> Profile:
-    """Looks at a file, which may have been opened already; nothing is written.
+    """Profile a file as one time series. `file` is the same file if it has been opened already.
 
     Raises:
-        BadInput: there is no time series in it, or several.
+        BadInput: the file can't be read, or has too few rows, no time series, or several.
     """
     file = file or GivenFile(path)
     raw, described, notes = file.raw, file.columns, [*file.notes]
@@ -71,7 +71,7 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
     role = roles.assign(path, raw, [c.name for c in described if c.kind == "number" and c.name != time])
     step, given = _step(index, notes)
     source = regular.read(_config(time, role, step if given else None), path)
-    values = source.values[:, 0] / np.nanmax(np.abs(source.values[:, 0]))  # squares of large ones would overflow
+    values = source.values[:, 0] / np.nanmax(np.abs(source.values[:, 0]))  # squares of large values would overflow
     absent = _absent(index, source) if not given else source.times[:0]
     missing = np.isnan(source.values).sum(axis=0) - len(absent)
     candidates = tuple(seasons.find(source, values))
@@ -102,7 +102,7 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
 
 
 def _step(index: pd.Index | None, notes: list[Note]) -> tuple[str | None, bool]:
-    """The step, and whether the spec must give it since it can't be inferred from the times."""
+    """Return the step, and whether the spec must give it because it can't be inferred from the times."""
     if not isinstance(index, pd.DatetimeIndex):
         return None, False
     times = index.sort_values()
@@ -129,7 +129,7 @@ def _absent(index: pd.Index | None, source: regular.Table) -> pd.Index:
 
 
 def _config(time: str | None, role: roles.Roles, step: str | None) -> ForecastData:
-    """What reads the whole file as a regular table."""
+    """Return a configuration that reads the whole file as a regular table."""
     return ForecastData(
         time=time,
         target=role.target,

@@ -1,4 +1,4 @@
-"""Which column of a file is the time, which the target, which the inputs, and which are none of these."""
+"""Roles of a table's columns: the time, the target, the inputs, and columns that are not used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,42 +14,44 @@ from lstm.data.tables import reader, regular
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault
 
-LATEST = 0.1  # a covariate that begins later would cost the steps before
+LATEST = 0.1  # of the rows: a covariate that begins later would cost too many steps
 UNIX_TIME = 100_000_000  # whole numbers from here on may be seconds since 1970
-MAX_TIME_GAPS = 2.0  # more steps than twice the rows: the step is not what the file was measured in
+MAX_TIME_GAPS = 2.0  # if there are more steps per row, the file was not measured in this step
 TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
 TARGETS = ("y", "target", "value", "demand", "sales", "price", "load", "ot", "consumption", "close")
-AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # known before they come
+AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
 CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What the columns of numbers are for."""
+    """The roles of the columns of numbers."""
 
     target: str
     target_why: str
     covariates: tuple[str, ...]  # further number columns
-    known_ahead: tuple[str, ...]  # those of them that are known before they come, by their names
-    left_out: Mapping[str, str]  # number columns that are no input, and why
+    known_ahead: tuple[str, ...]  # the covariates with known future values, judged by their names
+    left_out: Mapping[str, str]  # number columns that are not used, each with the reason
 
 
 # --- Time -------------------------------------------------------------------------------------------------
 
 
 def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[Note]) -> str | None:
-    """The column that says when: by type and content first, by name where several could be it; notes are added.
+    """Return the time column, or None if there is none. Notes for people are added to `notes`.
+
+    Type and content decide first, then the name if several columns are possible.
 
     Raises:
-        BadInput: a column that is named like a time holds none, or whole numbers repeat for each of several series.
+        BadInput: a column that is named like a time has no times, or the table has several series.
     """
     dated = [c.name for c in columns if c.kind == "time"]
     if dated:
         return min(dated, key=lambda name: _rank(name, TIMES))
     for name in (c.name for c in columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
         if is_text(raw.column(name).type):
-            regular.times_of(path, raw.column(name), name)  # raises, and tells where
+            regular.times_of(path, raw.column(name), name)  # raises an error with the place
     numbers = [c.name for c in columns if c.kind == "number"]
     named = sorted((n for n in numbers if _rank(n, TIMES) < len(TIMES)), key=lambda name: _rank(name, TIMES))
     for name in named:
@@ -59,7 +61,7 @@ def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[
             return name
         panels.refuse_repeated(path, raw, name)
         notes.append(note("not-used-as-time", "data.time", column=name))
-    # A first column that rises evenly counts the rows, whatever its name; any other may be a measurement.
+    # A first column that rises evenly counts the rows, whatever its name is. Another column may be a measurement.
     first = columns[0].name
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):
         return first
@@ -68,7 +70,7 @@ def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[
 
 
 def counts_through(raw: pa.Table, columns: Sequence[Column]) -> str | None:
-    """A column of whole numbers that rises evenly through the whole file, and may be more than the number of a row."""
+    """Return a column of whole numbers that rises evenly through the file and is not named like a row number."""
     numbers = [c.name for c in columns if c.kind == "number" and c.name.lower() not in COUNTERS]
     able = [n for n in numbers if n == columns[0].name or _rank(n, TIMES) < len(TIMES)]
     return next((name for name in able if _rises(raw.column(name))), None)
@@ -79,7 +81,7 @@ def _rank(name: str, names: Sequence[str]) -> int:
 
 
 def _rises(values: pa.ChunkedArray) -> bool:
-    """Whether they are whole numbers that, once sorted, rise in equal steps; a few may be absent."""
+    """Return whether values are whole numbers that, once sorted, rise in equal steps. Some may be missing."""
     if not pa.types.is_integer(values.type) or values.null_count or len(values) < 3:
         return False
     numbers = np.sort(values.to_numpy().astype(np.int64))
@@ -93,7 +95,7 @@ def _rises(values: pa.ChunkedArray) -> bool:
 
 
 def assign(path: Path, raw: pa.Table, numbers: Sequence[str]) -> Roles:
-    """Gives the columns of numbers, the time left out, their roles.
+    """Assign roles to the columns of numbers (without the time column).
 
     Raises:
         BadInput: no column can be forecast.
@@ -123,7 +125,7 @@ def _first_known(values: pa.ChunkedArray) -> int:
 
 
 def _unfit(values: pa.ChunkedArray, name: str) -> str:
-    """Why a column of numbers can't be forecast or forecast from; "" where it can."""
+    """Return the reason why a column of numbers can be neither target nor input, "" if it can."""
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
     known = reader.float64(values.drop_null())
@@ -137,7 +139,7 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
 
 
 def no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapping[str, str]) -> Fault:
-    """That no column can be forecast, and why the nearest can't."""
+    """Return the fault that no column can be forecast, with the reason for the most likely column."""
     if numbers:
         name = numbers[-1]
         return fault("no-column-to-forecast", at=path, column=name, why=left_out[name])

@@ -1,4 +1,4 @@
-"""How a series goes: the season after which it repeats itself, its trend, the calendar that it follows."""
+"""Search for the seasons of a series, its trend, and the calendar features that it follows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,25 @@ from lstm.config.forecast import CalendarFeature
 from lstm.data.tables.regular import SEASONS_S, Table, step_seconds
 
 MIN_STRENGTH = 0.3  # autocorrelation from which a season counts as found
-LONGER_BY = 0.1  # a day's season shows at a week's lag too
-MAX_STEPS = 20_000  # the most recent ones are enough to see a cycle
-NAMES = ("day", "week", "year")  # of data.SEASONS_S
+LONGER_BY = 0.1  # by how much a longer season must be stronger: a day's season shows at a week's lag, too
+MAX_STEPS = 20_000  # the most recent steps, which are enough to find a cycle
+NAMES = ("day", "week", "year")  # of SEASONS_S
 
 
 @dataclass(frozen=True, slots=True)
 class Season:
     """A length after which the target may repeat itself."""
 
-    name: str  # day, week, year, or cycle where it was found without a calendar
+    name: str  # day, week, year, or cycle if it was found without a calendar
     steps: int
-    strength: float  # autocorrelation at that lag, the trend taken off: 1 repeats exactly, 0 not at all
+    strength: float  # autocorrelation at this lag without the trend: 1 repeats exactly, 0 not at all
 
 
 def find(source: Table, values: np.ndarray) -> Iterator[Season]:
-    """Day, week and year in steps, as far as two of each are there; else the first clear cycle."""
+    """Yield day, week and year in steps, if the series has at least two of them.
+
+    If the series has no times, or steps of about a year, the clearest cycle is searched for.
+    """
     series = pd.Series(values).interpolate(limit_direction="both").to_numpy()
     found = False
     if isinstance(source.times, pd.DatetimeIndex):
@@ -34,13 +37,13 @@ def find(source: Table, values: np.ndarray) -> Iterator[Season]:
             length = round(season_s / step_s)
             if length >= 2 and 2 * length <= len(series):
                 yield Season(name, length, _strength(series, length))
-        found = step_s < 300 * 86_400  # steps of a day that saw no whole year are not a cycle's
+        found = step_s < 300 * 86_400  # shorter steps follow the calendar, so no other cycle is searched for
     if not found and (steps := _cycle(series)):
         yield Season("cycle", steps, _strength(series, steps))
 
 
 def strongest(seasons: Sequence[Season]) -> Season | None:
-    """The season that the target follows most, None where none is strong; a longer one must be clearly stronger."""
+    """Return the strongest season, None if no season is strong. A longer season must be clearly stronger."""
     best: Season | None = None
     for season in seasons:
         if season.strength >= MIN_STRENGTH and (best is None or season.strength > best.strength + LONGER_BY):
@@ -49,7 +52,7 @@ def strongest(seasons: Sequence[Season]) -> Season | None:
 
 
 def calendar_of(source: Table, seasons: Sequence[Season]) -> tuple[CalendarFeature, ...]:
-    """Features of the seasons that show at all; of a year, the day or, for steps of months, the month."""
+    """Return the calendar features of the strong seasons. A year gives its day, or its month if steps are months."""
     strong = {season.name: season.steps for season in seasons if season.strength >= MIN_STRENGTH}
     found: list[CalendarFeature] = []
     if "day" in strong:
@@ -62,7 +65,7 @@ def calendar_of(source: Table, seasons: Sequence[Season]) -> tuple[CalendarFeatu
 
 
 def trend_of(values: np.ndarray) -> float:
-    """The share of the variance that a straight line explains, 0 to 1."""
+    """Return the share of the variance that a straight line explains, 0 to 1."""
     known = np.flatnonzero(~np.isnan(values))
     if len(known) < 3 or values[known].std() == 0:
         return 0.0
@@ -70,19 +73,19 @@ def trend_of(values: np.ndarray) -> float:
 
 
 def _strength(series: np.ndarray, steps: int) -> float:
-    """Autocorrelation at a lag, after the moving average over that length is taken off."""
+    """Return the autocorrelation at a lag, after the moving average over the lag's length was subtracted."""
     trend = pd.Series(series).rolling(steps, center=True, min_periods=max(steps // 2, 1)).mean().to_numpy()
     rest = series - trend
     early, late = rest[:-steps] - rest[:-steps].mean(), rest[steps:] - rest[steps:].mean()
     scale = float(np.sqrt((early**2).sum() * (late**2).sum()))
-    # Against rounding: a straight line leaves a rest that repeats perfectly.
+    # Because of rounding errors, a straight line leaves a rest that seems to repeat perfectly.
     return (
         0.0 if scale <= 1e-9 * len(series) * float(series.std()) ** 2 else round(float((early * late).sum()) / scale, 3)
     )
 
 
 def _cycle(series: np.ndarray) -> int | None:
-    """The lag of the highest peak of the autocorrelation of the detrended series."""
+    """Return the lag of the highest peak of the detrended series' autocorrelation, None if no peak is high enough."""
     recent = series[-MAX_STEPS:]
     steps = np.arange(len(recent))
     rest = recent - np.polyval(np.polyfit(steps, recent, 1), steps)

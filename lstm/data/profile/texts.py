@@ -1,4 +1,4 @@
-"""What is in a text: its characters and words, and how many different ones."""
+"""Profile of a text: the number of its characters and words, and of different ones."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,28 +6,28 @@ from pathlib import Path
 
 from lstm.data.language_model import UNKNOWN, WORD, blocks
 
-WORDS_FROM = 2**22  # characters whose words are counted: they tell whether words come back often enough
+WORDS_FROM = 2**22  # characters at the start whose words are counted, to see whether words repeat often enough
 
 
 @dataclass(frozen=True, slots=True)
 class TextProfile:
-    """What was counted in a text."""
+    """The counts of a text."""
 
     characters: int
     different_characters: int
     lines: int
     words: int  # of the part whose words were counted
     different_words: int
-    words_once: int  # those of these that stand there once
-    counted: int  # characters of that part, the text's start
-    marked: bool  # whether rare words have been replaced by <unk>
+    words_once: int  # different words that occur once
+    counted: int  # characters of that part, which is the text's start
+    marked: bool  # whether <unk> replaces rare words in the text
 
 
 def profile(path: Path) -> TextProfile:
-    """Counts a text's characters and words.
+    """Count a text's characters and words.
 
     Raises:
-        BadInput: the file is no text in UTF-8, or too large.
+        BadInput: the file does not exist, is too large, or is not UTF-8 text.
     """
     seen, characters, lines, start, block = set[str](), 0, 0, "", "\n"
     for block in blocks(path):
@@ -36,7 +36,7 @@ def profile(path: Path) -> TextProfile:
         lines += block.count("\n")
         if len(start) < WORDS_FROM:
             start += block
-    lines += not block.endswith("\n")  # the last one may not end
+    lines += not block.endswith("\n")  # the last line may have no line end
     words = Counter(WORD.findall(start))
     once = sum(count == 1 for count in words.values())
     marked = UNKNOWN["words"] in words

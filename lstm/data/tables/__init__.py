@@ -1,1 +1,1 @@
-"""Tables: a file of data becomes a table with a regular step."""
+"""Tables: reading a data file into a table with a regular step."""

@@ -1,8 +1,8 @@
-"""Reads a long file block by block, so that its numbers lie in memory once, as float32, and its text never.
+"""Reading of a large file in blocks: its numbers are in memory once, as float32, and its text never as a whole.
 
-float32 tells seven digits. So that a column's spread has them, and not its distance from zero, its values are kept less
-its `base`, their mean over the first block. Whether that is near enough to the training part's mean is seen when that
-is known (`lstm.data.forecast`); where it is not, the file is read again, as a whole.
+float32 has seven digits. They should resolve a column's spread, not its distance from zero. So a column is stored minus
+its `base`, the mean of its first block. `lstm.data.forecast` checks whether the base is close enough to the training
+part's mean. If not, the file is read again as a whole.
 """
 
 from collections.abc import Sequence
@@ -16,25 +16,25 @@ import pyarrow as pa
 from lstm.data.tables import reader
 from lstm.records.errors import BadInput
 
-LARGEST, SMALLEST = 1e30, 1e-30  # of what is kept; beyond them float32 has fewer digits, or none
+LARGEST, SMALLEST = 1e30, 1e-30  # limits of stored values; beyond them float32 has fewer digits or none
 YEARS = np.datetime64("0001-01-01", "s"), np.datetime64("10000-01-01", "s")
 
 
 @dataclass(frozen=True, slots=True)
 class Long:
-    """What stands in a long file."""
+    """The contents of a large file."""
 
-    values: np.ndarray  # (row, column) float32, less the base; NaN where none stands
+    values: np.ndarray  # (row, column) float32, minus the base; NaN for a missing value
     base: np.ndarray  # (column,) float64
-    times: pd.Index | None  # in UTC, or whole numbers
-    zone: str | None  # that they are written in
+    times: pd.Index | None  # (row,) in UTC, or whole numbers; None without a time column
+    zone: str | None  # the zone that the file's times are written in
 
 
 def read(path: Path, time: str | None, columns: Sequence[str]) -> Long | None:
-    """The rows of a long file, its columns being numbers.
+    """Read a large file whose columns are numbers, in blocks.
 
-    None where a file must be looked at as a whole: it is not long, its times or numbers are of an unusual kind, or
-    something is wrong with them, which is told best by who sees all of it.
+    Returns None if the file must be read as a whole: it is not large, its times or numbers have an unusual type, or
+    something is wrong with them. A reader that sees the whole file reports such errors best.
 
     Raises:
         BadInput: a column is absent or occurs twice, or there are too many rows.
@@ -48,7 +48,7 @@ def read(path: Path, time: str | None, columns: Sequence[str]) -> Long | None:
 
 
 class _UnusualError(Exception):
-    """A file must be looked at as a whole."""
+    """A file must be read as a whole."""
 
 
 def _read(path: Path, time: str | None, columns: Sequence[str]) -> Long:
@@ -81,7 +81,7 @@ def _times(stamps: np.ndarray, kind: pa.DataType) -> pd.Index:
 
 
 class _Growing:
-    """Rows that are added one block after another, in one array."""
+    """An array to which blocks of rows are added."""
 
     def __init__(self, dtype: type[np.generic], *width: int) -> None:
         self._rows = np.empty((0, *width), dtype)
@@ -90,7 +90,7 @@ class _Growing:
     def add(self, block: np.ndarray) -> None:
         stop = self.count + len(block)
         if stop > len(self._rows):
-            # A 32nd more: NumPy writes zeros there, so that it is memory that is used.
+            # Only a 32nd more than needed: NumPy writes zeros there, so that the memory is really used.
             self._rows.resize((stop + stop // 32, *self._rows.shape[1:]), refcheck=False)
         self._rows[self.count : stop] = block
         self.count = stop
@@ -101,7 +101,7 @@ class _Growing:
 
 
 class _Values(_Growing):
-    """Numbers, (row, column) float64, kept as float32 less their mean over the first block."""
+    """Numbers (row, column) that are added as float64 and stored as float32 minus the mean of their first block."""
 
     def __init__(self, columns: int) -> None:
         super().__init__(np.float32, columns)

@@ -1,4 +1,4 @@
-"""Opens a CSV or Parquet file: its header, its columns as they stand there, what is wrong and on which line."""
+"""Reading of CSV and Parquet files: the header, the columns, and errors with their line."""
 
 import csv
 import itertools
@@ -17,25 +17,26 @@ from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, fault, nearest, refused
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
-MOST_VALUES = 100_000_000  # read at once: some 5 GB at the peak; a Parquet file of a megabyte can hold more
+MOST_VALUES = 100_000_000  # of a file: about 5 GB at the peak; a Parquet file of one megabyte can contain more
 LONGEST_HEADER = 2**20  # bytes
-LONG = 100_000_000  # bytes
+LONG = 100_000_000  # bytes: larger files are read in blocks
 BLOCK = 100_000  # rows
-TEXT = 2**18  # bytes of a CSV at once; pyarrow reads on into some dozens of them
+TEXT = 2**18  # bytes of a CSV block; pyarrow reads some dozens of blocks ahead
 LARGEST = 1e300  # beyond it sums of float64 overflow
-MOST_LISTED = 12  # of a file's columns, in a message
+MOST_LISTED = 12  # columns of a file that a message lists
 
 
 def header(path: Path) -> list[str]:
-    """The names of the file's columns.
+    """Return the names of a file's columns.
 
     Raises:
-        BadInput: there is no such file, or it is neither CSV nor Parquet.
+        BadInput: the file does not exist, can't be opened, or is neither CSV nor Parquet.
     """
     try:
         check(path, "a CSV or Parquet file")
         if is_parquet(path):
-            # Absolute, here and below: pyarrow takes a name such as s3:a.parquet for the address of an object store.
+            # The path is absolute, here and below, because pyarrow takes a name such as s3:a.parquet for the address
+            # of an object store.
             return list(pa.parquet.read_schema(path.absolute()).names)
         with path.open("rb") as lines:
             line = lines.readline(LONGEST_HEADER)
@@ -60,7 +61,7 @@ def header(path: Path) -> list[str]:
 
 
 def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), texts: Sequence[str] = ()) -> pa.Table:
-    """The wanted columns with the types that their values suggest; of a CSV, `numbers` and `texts` as these alone.
+    """Read the wanted columns. Types are inferred, except for a CSV's `numbers` (float64) and `texts` (string).
 
     Raises:
         BadInput: a column is absent or occurs twice, a line or a number can't be read, or there are no rows.
@@ -83,7 +84,9 @@ def read(path: Path, wanted: Sequence[str], *, numbers: Sequence[str] = (), text
 
 
 def blocks(path: Path, wanted: Sequence[str], *, numbers: Sequence[str]) -> Iterator[pa.Table]:
-    """The same, some rows at a time; of a CSV, `numbers` as these and others as the first rows suggest.
+    """Yield the wanted columns some rows at a time.
+
+    The columns `numbers` of a CSV are read as float64. The types of other columns are inferred from the first rows.
 
     Raises:
         BadInput: a column is absent or occurs twice, or there are too many rows.
@@ -109,13 +112,13 @@ def _blocks(path: Path, names: list[str], wanted: list[str], types: dict[str, pa
 
 
 def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
-    """Columns that were read, as numbers: (row, column) float64, NaN where none stands.
+    """Return columns that were read as numbers: (row, column) float64, NaN for a missing value.
 
     Raises:
-        BadInput: a column holds something else, or a number is infinite or too large.
+        BadInput: a column contains something else, or a number is infinite or too large.
     """
     values, faults = np.empty((columns.num_rows, len(names))), list[tuple[int, int]]()
-    for index, name in enumerate(names):  # one by one: a long file's columns need not be there twice over
+    for index, name in enumerate(names):  # one by one, so that a large file is not in memory twice
         values[:, index] = _float64(path, columns.column(name), name)
         with np.errstate(invalid="ignore"):
             too_large = np.flatnonzero((values[:, index] > LARGEST) | (values[:, index] < -LARGEST))
@@ -123,33 +126,33 @@ def numbers(path: Path, columns: pa.Table, names: Sequence[str]) -> np.ndarray:
             faults.append((int(too_large[0]), index))
     if faults:
         row, column = min(faults)
-        value = f"{values[row, column]:g}"  # a text: JSON knows no infinity
+        value = f"{values[row, column]:g}"  # as text, because JSON has no infinity
         raise refused("number-too-large", at=place(path, row), column=names[column], value=value)
     return values
 
 
 def spans(rows: int) -> Iterator[slice]:
-    """All rows, some at a time: what is worked out of a long file's values must not lie beside them as a whole."""
+    """Yield slices that cover all rows. Work on a slice at a time needs little memory next to a large file's values."""
     for start in range(0, rows, BLOCK):
         yield slice(start, min(start + BLOCK, rows))
 
 
 def float64(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of numbers as float64: NaN where none stands, whole numbers beyond 2**53 rounded."""
+    """Return a column of numbers as float64: NaN for a missing value, whole numbers beyond 2**53 rounded."""
     values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
     return values
 
 
 def place(path: Path, row: int) -> str:
-    """Where a row stands, from 0: a CSV's line, a Parquet file's row from 1."""
+    """Return the place of a row (counted from 0) as FILE:LINE for a CSV, FILE:ROW (counted from 1) for Parquet."""
     return f"{path}:{_line(path, row)}"
 
 
 def check(path: Path, wanted: str) -> None:
-    """Whether there is a file to read, of the kind that is wanted.
+    """Check that a path is an existing file. `wanted` names the kind of file in the message.
 
     Raises:
-        BadInput: there is none; with the nearest name.
+        BadInput: the path does not exist (the message has the nearest name), or is not a file.
     """
     if any("\ud800" <= c <= "\udfff" for c in str(path.absolute())):
         raise refused("name-not-utf8", at=shown(str(path), 300))
@@ -160,23 +163,23 @@ def check(path: Path, wanted: str) -> None:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is read as Parquet, by its name; else as CSV."""
+    """Return whether a file is Parquet, by its name. All other files are read as CSV."""
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
 def delimiter(header: str) -> str:
-    """What separates the fields of a CSV, by its first line."""
+    """Return the field separator of a CSV, found in its first line."""
     text = re.sub(r'"[^"]*"', "", header)
     return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
 
 
 def listed(names: Sequence[str]) -> dict[str, Any]:
-    """The first of a file's columns, and how many there are besides, as a message's values."""
+    """Return the first columns of a file and the number of further ones, as values of a message."""
     return {"columns": list(names[:MOST_LISTED]), "further": max(len(names) - MOST_LISTED, 0) or None}
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says is wrong, short enough for a message."""
+    """Return the first line of a library's error, short enough for a message."""
     return shown((str(error).splitlines() or [type(error).__name__])[0], 200)
 
 
@@ -207,8 +210,8 @@ def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
 
 
 def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType]) -> pa.Table:
-    # In blocks, a kind is guessed from the first one, and what turns out to be another makes texts of all whose kind
-    # is guessed.
+    # pyarrow guesses types from the first block. If a later block has another type, all columns with guessed types
+    # are read again as texts. So a file is read in blocks only if at most one column has a guessed type.
     in_blocks = path.stat().st_size > LONG and len(set(wanted) - set(types)) <= 1
 
     def convert(column_types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
@@ -221,8 +224,8 @@ def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, 
     try:
         return convert(types, threads=True)
     except pa.ArrowInvalid:
-        # A column whose kind was guessed from the first block only is read as text. If that fails too, the
-        # error tells the row: it is known where one thread reads alone.
+        # The type of a column may have been guessed from the first block only, so the column is read as text. If that
+        # fails too, the error names the row, which pyarrow knows only when one thread reads.
         texts = {name: pa.string() for name in wanted if name not in types}
         try:
             return convert(types | texts, threads=False)
@@ -233,7 +236,7 @@ def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, 
 def _how(
     path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType], *, threads: bool
 ) -> dict[str, Any]:
-    """How pyarrow is to read a CSV."""
+    """Return pyarrow's options for a CSV."""
     with path.open("rb") as lines:
         line = lines.readline(LONGEST_HEADER)
     if not line.endswith(b"\n"):
@@ -254,7 +257,7 @@ def _how(
 
 
 def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> BadInput:
-    """What pyarrow found wrong with a CSV, with its line; pyarrow counts rows from 1, the header included."""
+    """Return the error for what pyarrow found wrong in a CSV. pyarrow counts rows from 1, the header included."""
     text = " ".join(str(error).split())
     row = re.search(r"Row #(\d+): ", text)
     where = place(path, int(row[1]) - 2) if row else path
@@ -262,7 +265,7 @@ def _located(path: Path, names: Sequence[str], error: pa.ArrowInvalid) -> BadInp
         return refused("not-a-number", at=where, column=names[int(value[1])], value=value[2])
     if lengths := re.search(r"Expected (\d+) columns, got (\d+)", text):
         return refused("too-many-or-few-fields", at=where, found=int(lengths[2]), wanted=int(lengths[1]))
-    if "straddling" in text:  # pyarrow's words for a line that is longer than the block that it reads
+    if "straddling" in text:  # pyarrow's word for a line that is longer than a block
         return refused("line-too-long", at=path)
     if "out of sync" in text:
         return refused("line-break-in-quotes", at=path)
@@ -276,11 +279,11 @@ def _float64(path: Path, column: pa.ChunkedArray, name: str) -> np.ndarray:
 
 
 def _line(path: Path, row: int) -> int:
-    """The line of a CSV's data row, of a Parquet file its row from 1."""
+    """Return the line of a CSV's data row, or a Parquet file's row counted from 1."""
     if is_parquet(path):
         return row + 1
     if len(header(path)) == 1:
         return row + 2
-    with path.open("rb") as lines:  # empty lines are no rows
+    with path.open("rb") as lines:  # empty lines are not rows
         filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
         return next(itertools.islice(filled, row + 1, None), row + 2)

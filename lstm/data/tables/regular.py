@@ -1,4 +1,4 @@
-"""Reads a CSV or Parquet file into a regular table: sorted, one row per step, gaps as NaN."""
+"""Reading of a CSV or Parquet file into a regular table: sorted, one row per step, NaN for gaps."""
 
 import hashlib
 import warnings
@@ -17,22 +17,22 @@ from lstm.data.tables.sentinels import Odd
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, refused
 
-STEADY = 1000  # rows that tell the step of all where these are evenly spaced: no months, quarters or years are so long
-OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # from UTC, after a time of day
+STEADY = 1000  # rows that suffice to infer the step of evenly spaced times; months are not even over so many
+OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # an offset from UTC after a time of day
 
 SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Evenly spaced times, each made when it is asked for: all of a long series' would be as large as its values."""
+    """Evenly spaced times, computed on request. An array of all times would be as large as a long series' values."""
 
-    first: Any  # a datetime64, or a whole number
+    first: Any  # a datetime64 or a whole number
     gap: Any
     count: int
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Times of the rows: (row,)."""
+        """Return the times of rows: (row,)."""
         start, stop, _ = rows.indices(self.count)
         times: np.ndarray = self.first + self.gap * np.arange(start, stop)
         return times
@@ -44,19 +44,19 @@ class Table:
 
     path: Path  # the file that it was read from
     times: pd.DatetimeIndex | pd.RangeIndex | pd.Index  # (time,)
-    values: np.ndarray  # (time, column) float64, NaN where nothing was measured; see `base`
+    values: np.ndarray  # (time, column) float64, NaN for a missing value; see `base`
     columns: tuple[str, ...]
-    step: str  # a pandas offset ("7D", "MS"), "" where rows are only in order
+    step: str  # a pandas offset ("7D", "MS"), the distance of whole numbers ("1"), or "" without a time column
     fingerprint: str  # SHA-256 of the file's bytes
     notes: tuple[Note, ...]  # what was found and done, for people
     base: np.ndarray | None = (
-        None  # (column,): not None where `values` are float32 and less this (`lstm.data.tables.chunked`)
+        None  # (column,): if not None, `values` are float32 minus this (`lstm.data.tables.chunked`)
     )
-    odd: tuple[tuple[Odd, pd.Index], ...] = ()  # values far outside of all others, each with the times of its rows
+    odd: tuple[tuple[Odd, pd.Index], ...] = ()  # values far outside all others, each with the times of its rows
 
     @property
     def grid(self) -> Grid | np.ndarray:
-        """The times, where they are evenly spaced without a number for each: (time,)."""
+        """The times: (time,), as a `Grid` if they are evenly spaced."""
         if isinstance(self.times, pd.RangeIndex):
             return Grid(np.int64(self.times.start), np.int64(self.times.step), len(self.times))
         times = self.times.to_numpy()
@@ -64,10 +64,10 @@ class Table:
 
 
 def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
-    """Reads the columns that the configuration names; of a long file, if `lean`, as values less a `base`.
+    """Read the columns that the configuration names. `lean` reads a large file's values as float32 minus a `base`.
 
     Raises:
-        BadInput: the file, a column, a time or a value is not what it should be.
+        BadInput: the file, a column, a time or a value is wrong.
     """
     found = chunked.read(path, config.time, config.columns) if lean and not config.step else None
     zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
@@ -90,25 +90,25 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
 
 
 def _whole(path: Path, config: ForecastData) -> tuple[str | None, pd.Index | None, np.ndarray]:
-    """The zone that times are written in, the times, the values."""
+    """Return the zone that times are written in, the times, and the values."""
     raw = reader.read(path, [*([config.time] if config.time else []), *config.columns], numbers=config.columns)
     values = reader.numbers(path, raw, config.columns)
     written = raw.column(config.time) if config.time else None
     del raw
-    pa.system_memory_pool().release_unused()  # a long file's numbers need not be there twice
+    pa.system_memory_pool().release_unused()  # so that a large file's numbers are not in memory twice
     if config.time is None or written is None:
         return None, None, values
     return _zone(written), times_of(path, written, config.time), values
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
-    """The time column as times in UTC, or as whole numbers where it counts steps.
+    """Return the time column as times in UTC without a zone, or as whole numbers if it counts steps: (row,).
 
     Raises:
         BadInput: a time is missing or can't be read.
@@ -145,14 +145,14 @@ def _unreadable(path: Path, name: str, error: Exception) -> BadInput:
 
 
 class _AmbiguousError(Exception):
-    """Days and months could be told apart in two ways."""
+    """Dates can be read with the day first and with the month first."""
 
 
 def _parsed(raw: pd.Series) -> pd.Series:
-    """Times in UTC, NaT for what is none: ISO 8601, else the one format that the first value shows.
+    """Parse times in UTC as ISO 8601, else in the one format of the first value. Texts that are no times become NaT.
 
     Raises:
-        _AmbiguousError: it could be either of two.
+        _AmbiguousError: the dates can be read with the day first and with the month first.
     """
     text = raw.astype(str) if raw.dtype == object or isinstance(raw.dtype, pd.StringDtype) else None
     if text is not None:
@@ -166,7 +166,7 @@ def _parsed(raw: pd.Series) -> pd.Series:
 def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message="Could not infer format")  # each value would be guessed alone
+        warnings.filterwarnings("error", message="Could not infer format")  # pandas would guess value by value
         try:
             orders = [pd.to_datetime(raw, errors="coerce", utc=True, dayfirst=first) for first in (False, True)]
         except UserWarning:
@@ -178,7 +178,10 @@ def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
 
 
 def _zone(column: pa.ChunkedArray) -> str | None:
-    """The zone or the offsets that times are written in, UTC where a CSV's are known no closer; None without."""
+    """Return the zone or the UTC offsets of the times as written, or None if they have none.
+
+    pyarrow turns a CSV's times with offsets into UTC. For these times the result is UTC.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_timestamp(column.type):
@@ -191,7 +194,7 @@ def _zone(column: pa.ChunkedArray) -> str | None:
 
 
 def infer_step(times: pd.Index) -> str | None:
-    """The time between two rows as a pandas offset, or None where the times are irregular; times are sorted."""
+    """Return the step of sorted times as a pandas offset (or distance of whole numbers), None if it is irregular."""
     if len(times) < 2:
         return None
     if is_steady(times):
@@ -206,7 +209,7 @@ def infer_step(times: pd.Index) -> str | None:
 
 
 def is_steady(times: pd.Index) -> bool:
-    """Whether each row is as far from the one before it as the second from the first."""
+    """Return whether all times are evenly spaced."""
     numbers = times.to_numpy().view(np.int64)
     return all(
         bool((np.diff(numbers[max(rows.start - 1, 0) : rows.stop]) == np.diff(numbers[:2])).all())
@@ -215,7 +218,7 @@ def is_steady(times: pd.Index) -> bool:
 
 
 def _months(times: pd.DatetimeIndex) -> str | None:
-    """The step of times that all lie at a month's start, or all at a month's end."""
+    """Return the step of times that are all at the start of a month or all at its end, None for other times."""
     distances = np.diff(times.year.to_numpy() * 12 + times.month.to_numpy())
     usual = int(pd.Series(distances).mode().iloc[0])
     if usual < 1 or (distances % usual).any() or (times - times.normalize()).nunique() > 1:
@@ -224,7 +227,7 @@ def _months(times: pd.DatetimeIndex) -> str | None:
     side = next((side for side, there in at.items() if bool(there.all())), None)
     if side is None:
         return None
-    # pandas' quarters and years start in January; others are told in months.
+    # pandas' quarters and years start in January. Other ones are counted in months.
     whole = (times.month[0] - (side == "S")) % usual == 0
     unit = {1: "M", 3: "Q", 12: "Y"}.get(usual) if whole else None
     return f"{unit}{side}" if unit else f"{usual}M{side}"
@@ -272,7 +275,7 @@ def _regular_times(
         gaps = times[1:] - times[:-1]
         raise refused("times-irregular", at=path, shortest=str(gaps.min()), longest=str(gaps.max()))
     if not config.step and is_steady(times):
-        return times, values, step  # as they are: a grid would be as large as a long file's values
+        return times, values, step  # no grid is built, which would be as large as a large file's values
     try:
         offset = pd.tseries.frequencies.to_offset(step)
     except ValueError:
@@ -298,7 +301,7 @@ def _regular_times(
 
 
 def _check_size(path: Path, steps: float, rows: int, step: str) -> None:
-    """Refuses a step that would make so many rows that memory may not hold them."""
+    """Raise BadInput if a step would make more rows than may fit into memory."""
     if steps >= max(1_000_000, 50 * rows):
         raise refused("steps-make-too-many-rows", at=path, step=step, steps=round(steps + 1), rows=rows)
 
@@ -315,7 +318,7 @@ def _on_grid(
     absent = len(grid) - len(times)
     if absent:
         places = _places(grid, times)
-        assert places is not None  # its step was found from them, or they were averaged
+        assert places is not None  # the step was inferred from these times, or rows were averaged to it
         there = np.zeros(len(grid), dtype=bool)
         there[places] = True
         first = grid[int(np.argmin(there))]
@@ -330,9 +333,9 @@ def _on_grid(
 
 
 def _places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
-    """Which row of the grid each time is, both being sorted: (row,) int32; None where one is none of them.
+    """Return the row of each time in the grid: (row,) int32; None if a time is not in the grid. Both are sorted.
 
-    pandas would lay a table over the grid, which is larger than a long file's values.
+    pandas would build a hash table of the grid, which is larger than a large file's values.
     """
     wanted, found = grid.to_numpy(), np.empty(len(times), dtype=np.int32)
     for rows in reader.spans(len(times)):
@@ -344,7 +347,10 @@ def _places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
 
 
 def season_of(source: Table) -> int:
-    """Steps in the shortest usual season (day, week, year) that is longer than one step; 1 without times."""
+    """Return the steps of the shortest usual season (day, week, year) that is longer than one step.
+
+    The result is 1 if the table has no times, or is shorter than two of each such season.
+    """
     if not isinstance(source.times, pd.DatetimeIndex) or len(source.times) < 2:
         return 1
     step_s = step_seconds(source.times, source.step)
@@ -353,9 +359,9 @@ def season_of(source: Table) -> int:
 
 
 def step_seconds(times: pd.DatetimeIndex, step: str) -> float:
-    """How long a step of regular times is; a working day 7/5 of a day, so that a week has five."""
+    """Return the length of a step in seconds. A working day counts as 7/5 of a day, so that a week has five."""
     offset = pd.tseries.frequencies.to_offset(step)
     if isinstance(offset, pd.offsets.BusinessDay):
         return offset.n * 7 / 5 * 86_400
-    some = times[: reader.BLOCK]  # only months differ in length, and nobody has so many
+    some = times[: reader.BLOCK]  # enough: only months differ in length, and no series has so many of them
     return float(pd.Series(some[1:] - some[:-1]).median().total_seconds())

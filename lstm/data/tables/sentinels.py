@@ -1,7 +1,7 @@
-"""Values far outside of all others in a column: what a file has in the place of a missing value, more often than not.
+"""Search for values far outside all others in a column, which often stand for missing values.
 
--9999, 999.9, 1e30 are numbers to whoever reads them. One of them in the validation part is most of every trial's loss,
-so that the best trial is chance; in the training part it is most of the scale.
+A reader takes -9999, 999.9 or 1e30 for numbers. One such number in the validation part makes up most of every trial's
+loss, and then chance decides which trial is best. In the training part the number makes up most of the scale.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,33 +13,34 @@ import numpy as np
 from lstm.data.tables import reader
 from lstm.messages.message import Note, note
 
-MOST = 5  # such values that are looked for in a column
-SAMPLE = 100_000  # values that tell how many different ones there are
-LEAST = 0.05  # of the others' range: nearer than that nothing is far out
-HUGE = 1e15  # nobody measures that
+MOST = 5  # rounds of the search in a column
+SAMPLE = 100_000  # values in which different ones are counted
+LEAST = 0.05  # of the others' range: a nearer value is never far out
+HUGE = 1e15  # no measurement is so large
 BOUNDS = (2.0**15, 2.0**15 - 1, 2.0**16 - 1, 2.0**31, 2.0**31 - 1, 2.0**32 - 1)  # the last numbers of integer types
 
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """A value far outside of all others, in a column of a file."""
+    """A value far outside all others in a column of a file."""
 
     path: Path
     column: str
     value: float
-    others: tuple[float, float]  # the lowest and the highest of all others
-    rows: np.ndarray  # where it stands, in the order of the file
+    others: tuple[float, float]  # the lowest and the highest of all other values
+    rows: np.ndarray  # (occurrence,) row numbers of the value in the file, from 0
 
 
 def find(path: Path, columns: Sequence[str], values: np.ndarray, base: np.ndarray | None = None) -> tuple[Odd, ...]:
-    """Such values in columns `(row, column)`, which are less a `base`.
+    """Find values far outside all others in columns `(row, column)`. `base` (column,) was subtracted from `values`.
 
-    A series with heavy tails has a largest value far from the next one, too: so only what is very far counts, or less
-    far where it is written as nobody measures (all nines, the last number of an integer type), or again and again.
+    A series with heavy tails also has a largest value far from the next one. So a value counts only if it is very far
+    out, or less far out but looks like no measurement (all nines, the last number of an integer type) or occurs again
+    and again.
     """
     columns_of = [_Column(values[:, n], 0.0 if base is None else float(base[n])) for n in range(len(columns))]
     first = [list(column.far()) for column in columns_of]
-    # What stands for a missing value in one column does so in others, where it may be less far out.
+    # A value that stands for a missing one in one column does so in other columns, too, but may be less far out there.
     shared = {value for each in first for value in each}
     far = [[*each, *column.also(shared)] for column, each in zip(columns_of, first, strict=True)]
     return tuple(
@@ -69,17 +70,17 @@ def told(found: Odd, parts: Sequence[str]) -> Note | None:
 
 
 class _Column:
-    """A column, looked at some rows at a time."""
+    """A column that is searched some rows at a time."""
 
     def __init__(self, values: np.ndarray, base: float) -> None:
         self._values, self._base = values, base
         some = values[:: max(len(values) // SAMPLE, 1)]
         self._different = len(np.unique(some[~np.isnan(some)])) if len(some) else 0
         self._known = sum(int((~np.isnan(values[rows])).sum()) for rows in reader.spans(len(values)))
-        self._within = (-np.inf, np.inf)  # less what was found
+        self._within = (-np.inf, np.inf)  # an open range without the values that were found
 
     def far(self) -> Iterator[float]:
-        """The values that are far out, the furthest first."""
+        """Yield the values that are far out, on each side the outermost first."""
         for _ in range(MOST):
             low, high = self._between(*self._within)
             inner = self._between(low, high)
@@ -98,7 +99,7 @@ class _Column:
                 return
 
     def also(self, values: set[float]) -> Iterator[float]:
-        """The lowest value, if it is one of these, below zero, where no other is, and there more than once."""
+        """Yield the lowest value if it is in `values`, is the only negative one, and occurs more than once."""
         low, high = self._between(*self._within)
         others = self._between(low, high)[0], high
         value, real = self._real(low), (self._real(others[0]), self._real(high))
@@ -107,12 +108,12 @@ class _Column:
             yield value
 
     def left(self) -> tuple[float, float]:
-        """The lowest and the highest value of all that are not far out."""
+        """Return the lowest and the highest value that are not far out."""
         low, high = self._between(*self._within)
         return self._real(low), self._real(high)
 
     def rows(self, value: float) -> np.ndarray:
-        """Where a value stands."""
+        """Return the row numbers of a value: (occurrence,)."""
         places = [
             rows.start + np.flatnonzero(_close(self._values[rows].astype(np.float64) + self._base, value, self._base))
             for rows in reader.spans(len(self._values))
@@ -123,7 +124,7 @@ class _Column:
         return float(f"{value + self._base:.7g}") if self._base else float(value)
 
     def _between(self, above: float, below: float) -> tuple[float, float]:
-        """The lowest and the highest value between two others."""
+        """Return the lowest and the highest value between two others, (inf, -inf) if there is none."""
         low, high = np.inf, -np.inf
         for rows in reader.spans(len(self._values)):
             some = self._values[rows]
@@ -145,24 +146,24 @@ class _Column:
         return far or (gap > 3 and self._different >= 5 and self._stands_alone(value, others, gap))
 
     def _stands_alone(self, value: float, others: tuple[float, float], gap: float) -> bool:
-        """Whether a value that any column could have is far enough out: further where it stands there once."""
+        """Return whether an ordinary number is far enough out. A number that occurs once must be further out."""
         count = len(self.rows(value))
-        seldom = value < 0 <= others[0] or count < 0.05 * self._known  # else it is one of two states
+        seldom = value < 0 <= others[0] or count < 0.05 * self._known  # else the value is one of two states
         return seldom and (gap > 50 or count > 1)
 
 
 def _gap(value: float, others: tuple[float, float]) -> float:
-    """How far a value is from the nearest of the others, in their whole range."""
+    """Return the distance from a value to the nearest of the others, as a multiple of their range."""
     low, high = others
     return float(max(low - value, value - high) / (high - low)) if high > low else 0.0
 
 
 def _nines(value: float) -> int:
-    """Of how many nines a number of 99 or more is written; 0 where another digit is in it."""
+    """Return the number of nines that a number of 99 or more is written with, 0 if it has another digit."""
     digits = f"{abs(value):.7g}".replace(".", "")
     return len(digits) if abs(value) >= 99 and set(digits) == {"9"} else 0
 
 
 def _close(values: np.ndarray | np.float64, value: float, base: float = 0.0) -> np.ndarray:
-    """Whether values are a value, to the digits of float32, which may have been kept less a base."""
+    """Return which values equal a value within float32's precision, if they were stored minus a base."""
     return np.asarray(np.abs(values - value) <= 3e-7 * max(abs(value), abs(base)))

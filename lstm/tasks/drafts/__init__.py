@@ -1,1 +1,1 @@
-"""The first spec that a task drafts for files: what is chosen, and why."""
+"""Drafts of a first spec for files: what a task chooses, and why."""

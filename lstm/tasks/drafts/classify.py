@@ -1,4 +1,4 @@
-"""The first spec for labelled sequences: which columns are what, and a search by the number of sequences."""
+"""Draft of a first spec for labelled sequences: roles of the columns, and a search by the number of sequences."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,17 +27,17 @@ from lstm.tasks.drafts.draft import (
 )
 
 NEEDS = (
-    "needs a table (CSV or Parquet) with a row per step, an id column that tells its sequences apart, and a label "
-    "column with few values, the same in all rows of an id"
+    "needs a table (CSV or Parquet) with one row per step, an id column that tells sequences apart, and a label "
+    "column with few values, and the same value in all rows of an id"
 )
-SHARE = 0.2  # of validation, and of test
-FINE = 100  # sequences from which the share of right answers tells small differences
-UNEVEN = 3.0  # times as many sequences of the commonest class as of the rarest: accuracy would forget the rare ones
+SHARE = 0.2  # of the validation part, and of the test part
+FINE = 100  # with so many validation sequences, accuracy shows small differences
+UNEVEN = 3.0  # sequences of the commonest class per one of the rarest, from which accuracy would neglect rare classes
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is chosen for labelled sequences."""
+    """The settings that are chosen for labelled sequences."""
 
     found: Labelled
 
@@ -58,27 +58,27 @@ class Choice:
 
     @property
     def batches(self) -> int:
-        """So many are a pass."""
+        """Batches in a pass."""
         return math.ceil(self.train / self.batch_size)
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Fewer batches than a pass, where a pass would take seconds."""
+        """Batches in an epoch if a pass would take seconds; None if an epoch is a pass."""
         return fewer_batches(self.batches, int(self.found.lengths.max()))
 
     @property
     def max_epochs(self) -> int:
-        """So many that few sequences are seen some hundred times too."""
+        """Most epochs of a trial, enough for a small table, too."""
         return min(max(1000 // (self.steps_per_epoch or self.batches), 20), 60)
 
     @property
     def units(self) -> int:
-        """Of the base's layer."""
+        """Units of the base's layer."""
         return 64 if self.train >= 300 else 32
 
 
 def recognise(files: Sequence[GivenFile]) -> Recognition:
-    """Whether a table can be read as labelled sequences, in one way or in several."""
+    """Return whether a table can be read as labelled sequences, in one way or in several."""
     if len(files) != 1 or files[0].form.kind != "table":
         return Recognition(False, NEEDS)
     if not (ways := files[0].groupings):
@@ -90,10 +90,11 @@ def recognise(files: Sequence[GivenFile]) -> Recognition:
 
 
 def draft(file: GivenFile) -> Draft:
-    """The spec for a table of labelled sequences.
+    """Draft the spec for a table of labelled sequences.
 
     Raises:
-        BadInput: it can be read as such in several ways, or has no column to tell the classes by.
+        BadInput: there are several ways to read the table, an id or a label is missing, the steps can't be put in
+            order, or no column can be an input.
     """
     found = labelled.profile(file)
     chosen = Choice(found)
@@ -104,32 +105,32 @@ def draft(file: GivenFile) -> Draft:
             Line("cell", "lstm", "searched below"),
             Line("hidden_size", chosen.units, "searched below"),
             Line("num_layers", 1, "searched below"),
-            Line("bidirectional", True, "the whole sequence is there when it is judged: read it from both ends"),
+            Line("bidirectional", True, "the whole sequence is known, so the network can read it from both ends"),
         ),
         training=tuple(_training(chosen)),
         metric=Line("metric", f"val/{metric}", why),
         direction="minimize" if metric == "loss" else "maximize",
         first=_first_settings(chosen),
-        first_why="tried before anything is drawn: the base above, and a lighter network that reads once",
+        first_why="tried before the search draws any: the base above, and a lighter network in one direction",
         space=_space(chosen),
         found=_summary(found),
         facts=_facts(found),
-        why="a row per step, sequences with a label each",
+        why="one row per step, one label per sequence",
     )
 
 
 def _data(found: Labelled) -> Iterator[Line | Remark]:
-    yield Line("path", found.file.path, f"{found.file.raw.num_rows:,} rows; the path starts where this file lies")
+    yield Line("path", found.file.path, f"{found.file.raw.num_rows:,} rows; the path is relative to this file's folder")
     yield Line("id", found.id, f"tells {found.size} apart")
     if found.time:
         yield Line("time", found.time, found.time_why)
     else:
         yield Remark("time: COLUMN", found.time_why)
-    yield Line("columns", [*found.columns], "what the network sees of a step")
+    yield Line("columns", [*found.columns], "the network's inputs at each step")
     yield from left_out(found.left_out, shown)
     yield from (Remark(str(each)) for each in found.file.notes)
-    yield Line("label", found.label, f"one in all rows of a sequence: {_classes(found)}")
-    why = "shares of each class's sequences, by lot from the seed"
+    yield Line("label", found.label, f"the same in all rows of a sequence: {_classes(found)}")
+    why = "shares of each class's sequences, drawn from the seed"
     yield Line("split", {"validation": SHARE, "test": SHARE, "seed": 1}, why)
     if found.missing:
         how, why = _missing(found)
@@ -148,12 +149,12 @@ def _section(found: Labelled, missing: Any) -> ClassifyData:
 
 
 def _missing(found: Labelled) -> tuple[str, str]:
-    """What to do with missing values, and why: the last one again where each sequence begins with one, else 0."""
+    """Return how to fill missing values, and why: the last value if each sequence begins with a value, else 0."""
     try:
         classify_data.read(_section(found, "forward_fill"), found.file.path)
     except BadInput:
-        return "zero", "some at a sequence's start, where none is there to repeat"
-    return "forward_fill", "the sequence's last one is repeated"
+        return "zero", "some are at the start of a sequence, where no value can be repeated"
+    return "forward_fill", "the last value in the sequence is repeated"
 
 
 def _classes(found: Labelled) -> str:
@@ -163,21 +164,21 @@ def _classes(found: Labelled) -> str:
 
 
 def _metric(chosen: Choice) -> tuple[str, str]:
-    """What trials are compared by, and why."""
+    """Return the metric by which trials are compared, and why."""
     if chosen.validation < FINE:
         step = 1 / chosen.validation
         return "loss", f"cross-entropy; accuracy would move in steps of {step:.1%} on {chosen.validation} sequences"
     counts = chosen.found.classes.values()
     if max(counts) >= UNEVEN * min(counts):
-        return "f1", "averaged over the classes: the commonest has many times the sequences of the rarest"
-    return "accuracy", "share of right answers on the validation part, of the best epoch"
+        return "f1", "averaged over the classes, because the commonest has many more sequences than the rarest"
+    return "accuracy", "share of correct answers on the validation part, at the best epoch"
 
 
 def _training(chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("max_epochs", chosen.max_epochs, "most trials end earlier")
-    yield Line("batch_size", chosen.batch_size, f"{chosen.batches} batches are a pass over the training sequences")
+    yield Line("batch_size", chosen.batch_size, f"a pass over the training sequences has {chosen.batches} batches")
     if chosen.steps_per_epoch:
-        why = f"batches in an epoch: a whole pass ({chosen.batches}) would be long between two decisions"
+        why = f"batches in an epoch; a whole pass ({chosen.batches}) would make pruning decisions rare"
         yield Line("steps_per_epoch", chosen.steps_per_epoch, why)
     yield Line("learning_rate", 5e-3, "searched below")
     yield Line("optimizer", "adamw")
@@ -198,9 +199,9 @@ def _first_settings(chosen: Choice) -> tuple[dict[str, Value], ...]:
 def _space(chosen: Choice) -> Lines:
     return (
         integers("model.hidden_size", chosen.units // 2, 2 * chosen.units, log=True),
-        integers("model.num_layers", 1, 2, "a second one takes about as long as the first"),
+        integers("model.num_layers", 1, 2, "a second layer takes about as long as the first"),
         choices("model.cell", ["lstm", "gru"]),
-        choices("model.bidirectional", [True, False], "both ends take twice as long"),
+        choices("model.bidirectional", [True, False], "both directions take twice as long"),
         numbers("training.learning_rate", 1e-3, 2e-2),
         numbers("training.weight_decay", 1e-3, 0.3),
     )

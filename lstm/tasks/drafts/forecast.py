@@ -1,4 +1,4 @@
-"""The first spec for a time series: look-back, horizon and what is searched, from the season and the length."""
+"""Draft of a first spec for a time series: look-back, horizon and search, from the season and the length."""
 
 import math
 import re
@@ -29,10 +29,10 @@ from lstm.tasks.drafts.draft import (
     numbers,
 )
 
-NEEDS = "needs a table (CSV or Parquet) with a column of numbers, a row per time step"
-LONGEST_LOOKBACK = 200  # steps; an epoch's time goes with it
+NEEDS = "needs a table (CSV or Parquet) with a column of numbers and one row per time step"
+LONGEST_LOOKBACK = 200  # steps; the time of an epoch grows with it
 LONGEST_HORIZON = 96
-MANY_ROWS = 40_000  # above, the parts that judge have JUDGED_ROWS each
+MANY_ROWS = 40_000  # with more rows, the validation and the test part have JUDGED_ROWS each
 JUDGED_ROWS = 5_000
 MOST_COVARIATES = 12
 LONGEST_NAME = 60  # characters of a column's name in a comment
@@ -46,14 +46,14 @@ UNITS |= {"MS": "months", "ME": "months"}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is chosen for the data, in steps."""
+    """The settings that are chosen for a series, in steps."""
 
-    basis: Season | None  # the season that look-back and horizon are measured in
-    unit: int  # look-backs differ by it
+    basis: Season | None  # the season in which look-back and horizon are measured
+    unit: int  # the difference between look-backs in the search
     lookback: int
-    longest: int
+    longest: int  # the longest look-back in the search
     horizon: int
-    part: float | int  # validation, and test, as a share or in rows
+    part: float | int  # size of the validation and of the test part, as a share or in rows
     train_rows: int
 
     @property
@@ -63,27 +63,27 @@ class Choice:
 
     @property
     def batches(self) -> int:
-        """So many are a pass over the training windows, at the longest look-back."""
+        """Batches in a pass over the training windows, at the longest look-back."""
         return math.ceil(max(self.train_rows - self.longest, 1) / self.batch_size)
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Fewer batches than a pass, where a pass would take seconds."""
+        """Batches in an epoch if a pass would take seconds; None if an epoch is a pass."""
         return fewer_batches(self.batches, self.longest)
 
     @property
     def max_epochs(self) -> int:
-        """So many that a small series sees some hundred batches too."""
+        """Most epochs of a trial, enough for some hundred batches of a small series, too."""
         return min(max(600 // (self.steps_per_epoch or self.batches), 20), 60)
 
     @property
     def units(self) -> int:
-        """Of the base's layer."""
+        """Units of the base's layer."""
         return 32 if self.train_rows >= 500 else 16
 
 
 def recognise(files: Sequence[GivenFile]) -> Recognition:
-    """Whether a table can be a series: it has numbers, and its rows are no sequences one after another."""
+    """Return whether a table can be one series: it has numbers, and its rows are not several sequences."""
     if len(files) != 1 or files[0].form.kind != "table":
         return Recognition(False, NEEDS)
     [file] = files
@@ -99,10 +99,10 @@ def recognise(files: Sequence[GivenFile]) -> Recognition:
 
 
 def draft(file: GivenFile) -> Draft:
-    """The spec for a table that is one series.
+    """Draft the spec for a table that is one series.
 
     Raises:
-        BadInput: it is several series, or none that leaves a window to train on and one to judge.
+        BadInput: the table has no series or several, or is too small for a window to train on and one to judge.
     """
     found = profile(file.path, file)
     chosen = choose(found)
@@ -110,10 +110,10 @@ def draft(file: GivenFile) -> Draft:
         data=tuple(_data(found, chosen)),
         model=tuple(_model(found, chosen)),
         training=tuple(_training(chosen)),
-        metric=Line("metric", "val/loss", "mean squared error on the validation part, of the best epoch"),
+        metric=Line("metric", "val/loss", "mean squared error on the validation part, at the best epoch"),
         direction="minimize",
         first=_first_settings(chosen),
-        first_why="tried before anything is drawn: the base above, and another way to follow a changing level",
+        first_why="tried before the search draws any: the base above, and another way to follow a changing level",
         space=_space(chosen),
         found=summarise(found),
         facts=asdict(found) | {"path": str(found.path)},
@@ -121,10 +121,10 @@ def draft(file: GivenFile) -> Draft:
 
 
 def choose(found: Profile) -> Choice:
-    """The longest choice that leaves enough windows in each part, or at least some.
+    """Return the longest choice that leaves enough windows in each part, else the longest that leaves any.
 
     Raises:
-        BadInput: none leaves any.
+        BadInput: no choice leaves a window in each part.
     """
     first = _first(found)
     source = regular.read(_data_config(found, first), found.path)
@@ -148,18 +148,18 @@ def choose(found: Profile) -> Choice:
 
 
 def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:
-    """The windows of each part."""
+    """Count the windows of each part."""
     judged = {"validation": series.origins("validation", config), "test": series.origins("test", config)}
     return {"train": len(series.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
 
 
 def summarise(found: Profile) -> dict[str, str]:
-    """What was found, for the screen."""
+    """Return what was found in a file, for the screen."""
     lines = {"rows": f"{found.rows:,} in {found.path}"}
     if found.time:
         lines["time"] = f"{found.time}: {found.first} to {found.last}, {_step_text(found)}"
     else:
-        lines["time"] = "no column holds times; rows are taken in their order"
+        lines["time"] = "no column has times; rows are taken in their order"
     lines["target"] = f"{found.target} ({found.target_why})"
     past, ahead = _covariates(found)
     if past or ahead:
@@ -184,7 +184,7 @@ def _first(found: Profile) -> Choice:
     fitting = [s for s in found.seasons if 2 <= s.steps <= LONGEST_LOOKBACK]
     basis = found.season if found.season in fitting else min(fitting, key=lambda s: s.steps, default=None)
     length = basis.steps if basis else 12
-    # A day of hours, a week of days or a year of months as a whole; of all others half.
+    # The horizon is a whole season if it is a day of hours, a week of days or a year of months, else half of it.
     horizon = length if length <= 31 and basis and basis.name != "cycle" else length // 2
     horizon = max(min(horizon, LONGEST_HORIZON, judged // 3), 1)
     unit = length if length <= 12 else length // 2
@@ -197,7 +197,7 @@ def _first(found: Profile) -> Choice:
 
 
 def _shorter(chosen: Choice) -> Iterator[Choice]:
-    """A choice, and shorter ones for data whose gaps leave no room for it."""
+    """Yield a choice, then shorter ones for data with gaps that leave no room for it."""
     yield chosen
     while chosen.horizon > 1 or chosen.longest > 1:
         unit = max(chosen.unit // 2, 1)
@@ -235,23 +235,23 @@ def _covariates(found: Profile) -> tuple[list[str], list[str]]:
 
 def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     span = f"{found.rows:,} rows, {found.first} to {found.last}" if found.time else f"{found.rows:,} rows"
-    yield Line("path", found.path, f"{span}; the path starts where this file lies")
+    yield Line("path", found.path, f"{span}; the path is relative to this file's folder")
     if found.time:
         yield Line("time", found.time, _step_text(found))
     else:
         yield Remark("time: COLUMN", "no column holds times; rows are taken in their order")
-    yield Line("target", found.target, f"{found.target_why}; change it if you forecast another")
+    yield Line("target", found.target, f"{found.target_why}; change it to forecast another column")
     yield from _inputs(found)
     seen, ahead = _in_seasons(chosen, chosen.lookback), _in_seasons(chosen, chosen.horizon)
-    yield Line("lookback", chosen.lookback, f"steps that the model sees{seen}; searched below")
-    yield Line("horizon", chosen.horizon, f"steps that it forecasts{ahead}")
+    yield Line("lookback", chosen.lookback, f"steps that the network reads{seen}; searched below")
+    yield Line("horizon", chosen.horizon, f"steps that the network forecasts{ahead}")
     why = f"{chosen.part:,} rows each: enough to compare on" if isinstance(chosen.part, int) else "shares of the rows"
     yield Line("split", {"validation": chosen.part, "test": chosen.part}, f"{why}; by time, oldest first")
     if found.step_given:
         why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
         yield Line("step", Word(found.step), why)
     if found.has_gaps:
-        filled = "filled-in values are never trained towards or judged on"
+        filled = "filled-in values are never targets of training or judging"
         yield Line("missing", "interpolate", f"{_gaps(found)}; {filled}")
     yield Line("season", found.season.steps if found.season else 1, _season_text(found))
 
@@ -259,10 +259,10 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
 def _inputs(found: Profile) -> Iterator[Line | Remark]:
     past, ahead = _covariates(found)
     if past:
-        why = "known up to now; move what is known ahead to future_covariates"
+        why = "known up to now; move columns with known future values to future_covariates"
         yield Line("past_covariates", [*past], why)
     if ahead:
-        why = "known ahead, by their names: the forecast needs their values then"
+        why = "their names say that future values are known; a forecast needs these values"
         yield Line("future_covariates", [*ahead], why)
     if rest := found.covariates[MOST_COVARIATES:]:
         yield Remark(f"{len(rest)} more columns of numbers were left out, to start small")
@@ -284,12 +284,12 @@ def _model(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
 
 def _training(chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("max_epochs", chosen.max_epochs, "most trials end earlier")
-    yield Line("batch_size", chosen.batch_size, f"{chosen.batches} batches are a pass over the training windows")
+    yield Line("batch_size", chosen.batch_size, f"a pass over the training windows has {chosen.batches} batches")
     if chosen.steps_per_epoch:
-        why = f"batches in an epoch: a whole pass ({chosen.batches}) would be long between two decisions"
+        why = f"batches in an epoch; a whole pass ({chosen.batches}) would make pruning decisions rare"
         yield Line("steps_per_epoch", chosen.steps_per_epoch, why)
     yield Line("learning_rate", 3e-3, "searched below")
-    yield Line("patience", max(chosen.max_epochs // 4, 5), "end a trial that gets no better for so many epochs")
+    yield Line("patience", max(chosen.max_epochs // 4, 5), "a trial ends after so many epochs without a better metric")
     yield Line("seed", 1)
 
 
@@ -309,8 +309,8 @@ def _space(chosen: Choice) -> Lines:
     return (
         *([lookback] if chosen.longest > chosen.unit else []),
         integers("model.hidden_size", chosen.units // 2, 2 * chosen.units, log=True),
-        integers("model.num_layers", 1, 2, "a second one takes about as long as the first"),
-        choices("model.residual", ["none", "last", "linear"], "linear: from a ridge regression on"),
+        integers("model.num_layers", 1, 2, "a second layer takes about as long as the first"),
+        choices("model.residual", ["none", "last", "linear"], "linear: starts from a ridge regression"),
         choices("model.normalization", ["none", "window"]),
         numbers("training.learning_rate", 5e-4, 2e-2),
     )
@@ -330,7 +330,7 @@ def _season_text(found: Profile) -> str:
         season = found.season
         return f"{season.steps} steps are a {season.name}: the strongest season found ({season.strength:.2f})"
     looked = ", ".join(f"{s.name} {s.strength:.2f}" for s in found.seasons)
-    return f"no season shows{f' ({looked})' if looked else ''}: judged against repeating the last value"
+    return f"no clear season{f' ({looked})' if looked else ''}; the baseline repeats the last value"
 
 
 def _step_text(found: Profile) -> str:
@@ -351,5 +351,5 @@ def _gaps(found: Profile) -> str:
 
 
 def _shown(name: str) -> str:
-    """A column's name, which can be seen as a whole or it would not have been read, in a comment."""
+    """Return a column's name for a comment, cut if it is long. Names that can't be printed were left out before."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."

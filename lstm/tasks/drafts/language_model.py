@@ -1,4 +1,4 @@
-"""The first spec for a text: its symbols, the chunks that it is read in, and a search by its length."""
+"""Draft of a first spec for a text: its symbols, its chunks, and a search by its length."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -9,17 +9,17 @@ from lstm.data.profile.texts import TextProfile, profile
 from lstm.records.errors import refused
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
 
-NEEDS = "needs one text in UTF-8 that is no table (to learn a table's characters, copy experiments/text.yaml)"
-SHARE = 0.1  # of validation, and of test
-LEAST = 2_000  # symbols: fewer leave no part that tells anything
-OFTEN = 50  # times that a word comes back on average, from which words can be learned as symbols
+NEEDS = "needs one text in UTF-8 that is not a table (to learn a table's characters, copy experiments/text.yaml)"
+SHARE = 0.1  # of the validation part, and of the test part
+LEAST = 2_000  # symbols: with fewer ones, the parts are too small to say anything
+OFTEN = 50  # average occurrences of a word from which words can be learned as symbols
 MOST_WORDS = 10_000  # of the vocabulary
-PASS = 150  # batches: a longer pass is cut into epochs
+PASS = 150  # batches: a longer pass is divided into epochs
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is chosen for a text."""
+    """The settings that are chosen for a text."""
 
     words: bool
     why: str
@@ -28,7 +28,7 @@ class Choice:
 
     @property
     def unit(self) -> str:
-        """Of `data.unit`."""
+        """The value of `data.unit`."""
         return "words" if self.words else "characters"
 
     @property
@@ -38,7 +38,7 @@ class Choice:
 
     @property
     def streams(self) -> int:
-        """That are read side by side."""
+        """Streams that are read in parallel."""
         return 32 if self.train >= 2_000_000 else 16 if self.train >= 20_000 else 8
 
     @property
@@ -48,41 +48,41 @@ class Choice:
 
     @property
     def longest(self) -> int:
-        """Steps of the longest chunk that is searched; the streams' first ones fit into the shortest text."""
+        """Steps of the longest chunk in the search. Even the shortest text has room for it."""
         return 96 if self.train >= 20_000 else 64
 
     @property
     def batches(self) -> int:
-        """So many are a pass."""
+        """Batches in a pass."""
         return max(self.train // (self.streams * self.lookback), 1)
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Fewer batches than a pass, where a pass is long between two decisions."""
+        """Batches in an epoch if a pass is too long between two decisions; None if an epoch is a pass."""
         return 100 if self.batches > PASS else None
 
     @property
     def max_epochs(self) -> int:
-        """So many that a short text is read often enough."""
+        """Most epochs of a trial, enough for a short text, too."""
         return min(max(2000 // (self.steps_per_epoch or self.batches), 20), 60)
 
     @property
     def units(self) -> int:
-        """Of the base's layer."""
+        """Units of the base's layer."""
         return 128 if self.train >= 100_000 else 64
 
 
 def recognise(files: Sequence[GivenFile]) -> Recognition:
-    """Whether a file is a text."""
+    """Return whether a file is a text."""
     fits = len(files) == 1 and files[0].form.kind == "text"
-    return Recognition(fits, "a text that is no table" if fits else NEEDS)
+    return Recognition(fits, "a text that is not a table" if fits else NEEDS)
 
 
 def draft(file: GivenFile) -> Draft:
-    """The spec for a text.
+    """Draft the spec for a text.
 
     Raises:
-        BadInput: it is too short, or no text in UTF-8 as a whole.
+        BadInput: the file is too short or too large, or is not UTF-8 text as a whole.
     """
     found = profile(file.path)
     chosen = choose(found)
@@ -97,56 +97,56 @@ def draft(file: GivenFile) -> Draft:
             Line("num_layers", 1, "searched below"),
         ),
         training=tuple(_training(chosen)),
-        metric=Line("metric", "val/loss", f"cross-entropy in nats for each of the {chosen.unit}, of the best epoch"),
+        metric=Line("metric", "val/loss", f"mean cross-entropy of the {chosen.unit} in nats, at the best epoch"),
         direction="minimize",
         first=_first_settings(chosen),
-        first_why="tried before anything is drawn: the base above, and a second layer",
+        first_why="tried before the search draws any: the base above, and a second layer",
         space=(
-            integers("data.lookback", 32, chosen.longest, "more steps see farther back, and are slower", step=32),
+            integers("data.lookback", 32, chosen.longest, "longer chunks see farther back and are slower", step=32),
             integers("model.hidden_size", chosen.units // 2, 2 * chosen.units, log=True),
-            integers("model.num_layers", 1, 2, "a second one takes about as long as the first"),
+            integers("model.num_layers", 1, 2, "a second layer takes about as long as the first"),
             choices("model.cell", ["lstm", "gru"]),
             numbers("training.learning_rate", 1e-3, 1e-2),
         ),
         found=_summary(file, found, chosen),
         facts=_facts(file, found, chosen),
-        why="the file is a text: its next symbol is told from all before",
+        why="the file is a text; the network predicts the next symbol from all before it",
     )
 
 
 def choose(found: TextProfile) -> Choice:
-    """Characters or words, and why."""
+    """Choose characters or words, with the reason."""
     often = found.words / max(found.different_words, 1)
-    words = round(found.words * found.characters / max(found.counted, 1))  # of a long text, the start's are counted
+    words = round(found.words * found.characters / max(found.counted, 1))  # in a long text, only the start is counted
     if words < LEAST or (not found.marked and (often < OFTEN or found.different_words > MOST_WORDS)):
-        seldom = f"come back too seldom: {found.words_once:,} of {found.different_words:,} stand there once"
+        seldom = f"repeat too rarely: {found.words_once:,} of {found.different_words:,} occur once"
         why = f"words {seldom if words >= LEAST else f'would be too few, {words:,}'}"
         return Choice(False, f"{found.different_characters:,} different ones; {why}", found.characters, None)
-    why = "rare ones are written <unk> in it" if found.marked else f"each of them comes back {often:,.0f} times"
+    why = "rare ones are written as <unk>" if found.marked else f"each occurs {often:,.0f} times on average"
     why = f"{found.different_words:,} different ones; {why}"
     vocabulary = MOST_WORDS if found.different_words > MOST_WORDS else None
     return Choice(True, why, words, vocabulary)
 
 
 def _data(file: GivenFile, found: TextProfile, chosen: Choice) -> Iterator[Line | Remark]:
-    yield Line("path", file.path, f"{found.characters:,} characters; the path starts where this file lies")
+    yield Line("path", file.path, f"{found.characters:,} characters; the path is relative to this file's folder")
     yield Line("unit", chosen.unit, chosen.why)
     if chosen.vocabulary:
-        yield Line("vocabulary", chosen.vocabulary, "the most frequent; all others are one unknown symbol")
-    why = "steps of a chunk: the gradient ends at its start, the state is carried on; searched below"
+        yield Line("vocabulary", chosen.vocabulary, "the most frequent words; all others become one unknown symbol")
+    why = "steps of a chunk: the state is carried across its start, the gradient is not; searched below"
     yield Line("lookback", chosen.lookback, why)
-    yield Line("split", {"validation": SHARE, "test": SHARE}, "by position: the start trains, the end tests")
+    yield Line("split", {"validation": SHARE, "test": SHARE}, "by position: the start for training, the end for test")
 
 
 def _training(chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("max_epochs", chosen.max_epochs, "most trials end earlier")
-    yield Line("batch_size", chosen.streams, "streams that are read side by side, each with its own state")
+    yield Line("batch_size", chosen.streams, "streams that are read in parallel, each with its own state")
     if chosen.steps_per_epoch:
-        why = f"batches in an epoch: a whole pass ({chosen.batches:,}) would be long between two decisions"
+        why = f"batches in an epoch; a whole pass ({chosen.batches:,}) would make pruning decisions rare"
         yield Line("steps_per_epoch", chosen.steps_per_epoch, why)
     yield Line("learning_rate", 4e-3, "searched below")
     yield Line("schedule", "cosine", "from the learning rate down to 0 over max_epochs")
-    yield Line("patience", max(chosen.max_epochs // 4, 5), "end a trial that gets no better for so many epochs")
+    yield Line("patience", max(chosen.max_epochs // 4, 5), "a trial ends after so many epochs without a better metric")
     yield Line("seed", 1)
 
 

@@ -1,1 +1,1 @@
-"""The networks of each task: how one is built, fed, judged, shown, probed and asked. What needs PyTorch is here."""
+"""The networks of each task: how they are built, fed, judged, shown, probed and used. PyTorch is imported here."""

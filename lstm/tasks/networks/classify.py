@@ -1,4 +1,4 @@
-"""Networks of the task `classify`: which class a whole sequence belongs to, whatever its length."""
+"""Networks of the task `classify`, which predict the class of a whole sequence of any length."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ POOL = 16  # batches among which sequences are grouped by length
 
 
 def build(config: TrialConfig, facts: SequenceFacts) -> SequenceNetwork:
-    """The network: it answers once, with a number for each class."""
+    """Build the network, which answers once per sequence with a score for each class."""
     return SequenceNetwork(
         config.model,
         inputs=facts.inputs,
@@ -37,7 +37,7 @@ def build(config: TrialConfig, facts: SequenceFacts) -> SequenceNetwork:
 
 
 class Feed:
-    """What the trainer takes: batches padded to their longest sequence, their loss, the judgement."""
+    """The batches, loss and metrics for the trainer. A batch is padded to its longest sequence."""
 
     def __init__(self, data: Sequences, config: TrialConfig, device: str) -> None:
         self._data, self._device, self._size = data, device, config.training.batch_size
@@ -47,7 +47,10 @@ class Feed:
         self.judged_steps = steps_at_once(data.longest, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Batch]:
-        """The batches of a pass: by lot, then within some batches by length, so that little is padded."""
+        """Return a function that gives the batch at a place in a pass.
+
+        Sequences are shuffled, then sorted by length within groups of some batches, so that padding is short.
+        """
         order, size = generator.permutation(self._data.parts["train"]), self._size
         lengths = self._data.lengths
         pools = (order[start : start + POOL * size] for start in range(0, len(order), POOL * size))
@@ -56,25 +59,25 @@ class Feed:
         return lambda place: batch_of(self._data, grouped[places[place] * size :][:size])
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, int]:
-        """The mean cross-entropy in nats, and over how many sequences."""
+        """Return the mean cross-entropy in nats, and the number of sequences."""
         wanted = torch.from_numpy(batch[2]).to(self._device)
         return nn.functional.cross_entropy(answers(network, batch, self._device, self._noise), wanted), len(wanted)
 
     def judged(self, part: Judged) -> int:
-        """Sequences that a part is judged on."""
+        """Return the number of sequences that a part is judged on."""
         return len(self._data.parts[part])
 
     def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The cross-entropy in nats, the share of right answers, F1 averaged over the classes."""
+        """Return the cross-entropy in nats, the share of correct answers, and F1 averaged over the classes."""
         chosen = self._data.parts[part][:some]
         likely = log_probabilities(network, self._data, chosen, self._device)
         return metrics(likely, self._data.labels[chosen])
 
 
 def answers(network: nn.Module, batch: Batch, device: str, noise: float = 0.0) -> Tensor:
-    """What a network says of each class, before it is made a probability: (sequence, class) float32."""
+    """Return a network's scores (logits) for each class: (sequence, class) float32."""
     values, lengths, _ = batch
-    # Without lengths torch.nn's own way does, which is quicker backwards.
+    # Without lengths, torch.nn's own implementation is used. Its backward pass is faster.
     differ = torch.from_numpy(lengths) if lengths.min() < lengths.max() else None
     outputs: Tensor = network(noisy(torch.from_numpy(values).to(device), noise), differ).float()
     return outputs
@@ -82,12 +85,12 @@ def answers(network: nn.Module, batch: Batch, device: str, noise: float = 0.0) -
 
 @torch.no_grad()
 def log_probabilities(network: nn.Module, data: Sequences, chosen: np.ndarray, device: str) -> np.ndarray:
-    """The logarithm of each class's probability for some sequences: (sequence, class) float64."""
+    """Return the log-probability of each class for some sequences: (sequence, class) float64."""
     network.eval()
     assert isinstance(network, SequenceNetwork)
     lengths = data.lengths[chosen]
     size = evaluation_batch(int(lengths.max()), network.model)
-    order = np.argsort(lengths, kind="stable")  # so that little is padded
+    order = np.argsort(lengths, kind="stable")  # so that padding is short
     found = np.empty((len(chosen), len(data.targets)))
     for start in range(0, len(order), size):
         places = order[start : start + size]
@@ -97,21 +100,21 @@ def log_probabilities(network: nn.Module, data: Sequences, chosen: np.ndarray, d
 
 
 def judge(network: nn.Module, data: Sequences, part: Judged, name: str) -> Judgement:
-    """The same sequence by sequence."""
+    """Judge a network on a part sequence by sequence, under a name."""
     return classes(name, part, data, log_probabilities(network, data, data.parts[part], "cpu"))
 
 
 def examples(network: nn.Module, data: Sequences, _: TrialConfig) -> list[HeatMap]:
-    """What the classes of the test part were taken for."""
+    """Return a picture of how often each class of the test part was predicted as each other class."""
     chosen = data.parts["test"]
     counts = confusion(log_probabilities(network, data, chosen, "cpu"), data.labels[chosen])
     shares = counts / counts.sum(axis=1, keepdims=True)  # every class is in every part
     return [
         HeatMap(
-            title="What each class is taken for",
-            note=f"The share of each class's test sequences ({len(chosen):,} in all) that got each answer; what is off "
-            "the diagonal is mistaken.",
-            x_label="answered",
+            title="Predicted and true classes",
+            note=f"For each true class, the share of its test sequences with each predicted class ({len(chosen):,} "
+            "sequences in all). Values off the diagonal are errors.",
+            x_label="predicted",
             y_label="truth",
             x=data.targets,
             y=data.targets,
@@ -123,7 +126,7 @@ def examples(network: nn.Module, data: Sequences, _: TrialConfig) -> list[HeatMa
 
 
 def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject:
-    """The network for probes: validation sequences of the length that most of them have; what it says of each class."""
+    """Return the network for probes: validation sequences of the commonest length, with the classes' scores."""
     assert isinstance(network, SequenceNetwork)
     chosen = data.parts["validation"]
     lengths, counts = np.unique(data.lengths[chosen], return_counts=True)
@@ -143,7 +146,7 @@ def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject
 def predict(
     network: nn.Module, config: TrialConfig, facts: SequenceFacts, path: str | None, folder: Path
 ) -> dict[str, list[Any]]:
-    """The class of each sequence in a file of the same long form, and its probability; it needs no labels.
+    """Predict the class of each sequence in a file in long format, with its probability. Labels are not required.
 
     Raises:
         BadInput: the file is wrong.

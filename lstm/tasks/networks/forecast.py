@@ -1,4 +1,4 @@
-"""Networks of the task `forecast`: the loss, the metrics in scaled and original units, forecasts."""
+"""Networks of the task `forecast`: their loss, metrics in scaled and original units, and forecasts."""
 
 import copy
 import warnings
@@ -31,7 +31,7 @@ PROBED = 32  # windows
 
 
 def build(config: TrialConfig, facts: SeriesFacts) -> Forecaster:
-    """The network that a configuration describes; its weights come from torch's generator."""
+    """Build the network that a configuration describes. torch's generator draws the weights."""
     section = config.data_as(ForecastData)
     return Forecaster(
         config.model,
@@ -46,7 +46,7 @@ def build(config: TrialConfig, facts: SeriesFacts) -> Forecaster:
 
 
 class Feed:
-    """What the trainer takes: batches of windows in an order of its own for each pass, their loss, the judgement."""
+    """The batches of windows, loss and metrics for the trainer. Each pass has its own order."""
 
     def __init__(self, series: Series, config: TrialConfig, device: str) -> None:
         self._series, self._config, self._device = series, config.data_as(ForecastData), device
@@ -59,8 +59,8 @@ class Feed:
         self.judged_steps = steps_at_once(self._config.lookback, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Tensor]:
-        """The origins of each batch of a pass, by its place in the pass."""
-        # Found anew for each pass, and shuffled where they lie: a long series has as many as rows.
+        """Return a function that gives the origins of the batch at a place in a pass: (window,) int32."""
+        # Origins are computed for each pass and shuffled in place, because a long series has as many of them as rows.
         order, size = self._train_origins(), self._size
         generator.shuffle(order)
         return lambda place: torch.from_numpy(order[place * size : (place + 1) * size]).to(self._device)
@@ -69,9 +69,10 @@ class Feed:
         return self._series.train_origins(self._config, measured=self._measured)
 
     def loss(self, network: nn.Module, origins: Tensor) -> tuple[Tensor, int]:
-        """The mean squared error on scaled values, and over how many windows; where some were filled in, values.
+        """Return the mean squared error of scaled values, and the number of windows in the mean.
 
-        What was filled in does not count, but in a sweep that was begun when it did.
+        Filled-in values do not count, and if the series has some, the number is that of values instead of windows. In
+        a sweep of an earlier version (`loss_on: all`), filled-in values count.
         """
         past, ahead, target = self._windows.at(origins)
         forecast = network(noisy(past, self._noise), ahead).float()
@@ -79,21 +80,21 @@ class Feed:
             return nn.functional.mse_loss(forecast, target), len(origins)
         known = self._windows.known(origins)
         errors = torch.where(known, forecast - target, 0.0)
-        count = int(known.sum())  # of each window at least one, by its origin
+        count = int(known.sum())  # at least one per window, because of how origins are chosen
         return errors.square().sum() / count, count
 
     def judged(self, part: Judged) -> int:
-        """Windows that a part is judged on."""
+        """Return the number of windows that a part is judged on."""
         return len(self._windows.judged(part))
 
     def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The metrics of a network over every origin of a part, or over the first ones."""
+        """Return the metrics of a network over every origin of a part, or over the first `some`."""
         assert isinstance(network, Forecaster)
         return evaluate(network, self._windows, self._series, self._config, part, some)
 
 
 class Windows:
-    """The windows of a series on a device, as views: a batch is the only copy that is made."""
+    """The windows of a series on a device, as views. Only a batch is copied."""
 
     def __init__(self, series: Series, config: ForecastData, device: str) -> None:
         self._series, self._config = series, config
@@ -101,7 +102,7 @@ class Windows:
         self._lookback, self._horizon = config.lookback, config.horizon
         self._targets, self._futures = len(series.targets), series.futures
         with warnings.catch_warnings():
-            # In a trial the series lies in Ray's shared memory, read-only; nothing here writes to it.
+            # In a trial, the series is in Ray's shared memory, which is read-only. Nothing here writes to it.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             values = torch.from_numpy(series.values)
         values = values.to(device)
@@ -111,29 +112,32 @@ class Windows:
 
     @cached_property
     def _measured(self) -> Tensor:
-        """Which targets were measured: (time, target) bool."""
+        """True for targets that were measured: (time, target) bool."""
         series = self._series
         assert series.holes is not None
         return torch.from_numpy(~series.holes[:, : self._targets]).to(self._windows.device)
 
     def known(self, origins: Tensor) -> Tensor:
-        """Which targets of windows were measured: (batch, horizon, target) bool."""
+        """Return which targets of windows were measured: (batch, horizon, target) bool."""
         rows = origins[:, None] + torch.arange(self._horizon, device=origins.device)
         return self._measured[rows]
 
     def judged(self, part: Judged) -> np.ndarray:
-        """The origins that a part is judged on, found once: they pass over the whole series."""
+        """Return the origins that a part is judged on: (window,) int32. They are computed once per part."""
         if part not in self._origins:
             self._origins[part] = self._series.origins(part, self._config)
         return self._origins[part]
 
     @cached_property
     def naive_error(self) -> np.ndarray:
-        """What scales MASE, likewise."""
+        """The seasonal naive's mean absolute error, by which MASE is scaled: (target,)."""
         return naive_error(self._series)
 
     def at(self, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Look-back `(batch, lookback, column)`, what is known ahead `(batch, horizon, future)`, targets."""
+        """Return look-backs (batch, lookback, column), values known ahead (batch, horizon, future column) and targets.
+
+        Targets are (batch, horizon, target).
+        """
         window = self._windows[origins - self._lookback]
         past, rest = window[:, : self._lookback], window[:, self._lookback :]
         columns = rest.shape[-1]
@@ -144,7 +148,7 @@ class Windows:
 def evaluate(
     network: Forecaster, windows: Windows, series: Series, config: ForecastData, part: Judged, some: int | None = None
 ) -> dict[str, float]:
-    """The metrics of a network over every origin of a part, or over the first ones, named without the part."""
+    """Return the metrics of a network over every origin of a part, or over the first `some`, named without the part."""
     device = next(network.parameters()).device
     network.eval()
     sums = Sums(series, windows.naive_error)
@@ -156,7 +160,7 @@ def evaluate(
 
 @torch.no_grad()
 def judge(network: nn.Module, series: Series, config: TrialConfig, part: Judged, name: str) -> Judgement:
-    """The same window by window."""
+    """Judge a network on a part window by window, under a name."""
     assert isinstance(network, Forecaster)
     section = config.data_as(ForecastData)
     windows = Windows(series, section, "cpu")
@@ -170,7 +174,7 @@ def judge(network: nn.Module, series: Series, config: TrialConfig, part: Judged,
 
 @torch.no_grad()
 def examples(network: nn.Module, series: Series, trial: TrialConfig, count: int = 3) -> list[Forecast]:
-    """Forecasts from origins spread evenly over the test part, in the original units."""
+    """Return forecasts from `count` origins spread evenly over the test part, in the original units."""
     config = trial.data_as(ForecastData)
     windows = Windows(series, config, "cpu")
     origins = series.origins("test", config)
@@ -195,18 +199,18 @@ def examples(network: nn.Module, series: Series, trial: TrialConfig, count: int 
 
 
 def subject(network: nn.Module, series: Series, trial: TrialConfig) -> Subject:
-    """The network for probes: windows spread over the validation part, its whole forecast as the answer.
+    """Return the network for probes: windows spread over the validation part, with whole forecasts as answers.
 
-    What is known ahead is as it was where the loss is asked for, elsewhere at its mean. It rolls on where it has no
-    other inputs than its targets.
+    For the loss, values known ahead are the true ones; for answers, they are at their means. The network can run on its
+    own forecasts only if its inputs are its targets alone.
     """
     assert isinstance(network, Forecaster)
     config, count = trial.data_as(ForecastData), len(series.targets)
     origins = series.origins("validation", config)
     chosen = origins[np.linspace(0, len(origins) - 1, min(PROBED, len(origins))).round().astype(int)]
     past, ahead, target = Windows(series, config, "cpu").at(torch.from_numpy(chosen))
-    network = copy.copy(network)  # with the same weights
-    network.warmup = 0  # it changes gradients alone
+    network = copy.copy(network)  # shares the weights
+    network.warmup = 0  # a warm-up only changes gradients
 
     def respond(inputs: Tensor) -> Tensor:
         known = inputs.new_zeros(len(inputs), config.horizon, series.futures)
@@ -233,7 +237,7 @@ def subject(network: nn.Module, series: Series, trial: TrialConfig) -> Subject:
 def predict(
     network: nn.Module, trial: TrialConfig, facts: SeriesFacts, path: str | None, folder: Path
 ) -> dict[str, list[Any]]:
-    """Forecasts the steps after the last known target of a file, as columns: time, then each target.
+    """Forecast the steps after the last known target of a file, as columns: time, then each target.
 
     Rows after the last known target give the future covariates over the horizon.
 
@@ -251,21 +255,21 @@ def predict(
 
 
 class _Instead(nn.Module):
-    """A rival that is asked as a network is."""
+    """A rival that is called like a network."""
 
     def __init__(self, rival: Forecasting, fitted: Fitted) -> None:
         super().__init__()
         self._rival, self._fitted = rival, fitted
 
     def forward(self, past: Tensor, ahead: Tensor) -> Tensor:
-        """Forecasts from the look-back and what is known ahead."""
+        """Forecast from the look-back and the values known ahead."""
         return torch.from_numpy(self._rival.forecast(self._fitted, past.numpy(), ahead.numpy()))
 
 
 def predict_by_rival(
     rival: Forecasting, fitted: Fitted, trial: TrialConfig, facts: SeriesFacts, path: str, folder: Path
 ) -> dict[str, list[Any]]:
-    """What a fitted rival forecasts after a file's last known target, as `predict` does by a network.
+    """Forecast the steps after the last known target of a file by a fitted rival, as `predict` does by a network.
 
     Raises:
         BadInput: the file is wrong.
@@ -281,7 +285,12 @@ def predict_by_rival(
 
 @torch.no_grad()
 def follow(network: nn.Module, config: ForecastData, facts: SeriesFacts, source: regular.Table) -> dict[str, list[Any]]:
-    """The same of a table."""
+    """Forecast the steps after the last known target of a table, as columns: time, then each target.
+
+    Raises:
+        BadInput: the table is too short, has another step than the training data, gaps that are not allowed, or lacks
+            future covariates.
+    """
     if source.step != facts.step:
         raise refused("step-of-another-length", step=source.step, wanted=facts.step)
     count = len(facts.targets)
@@ -315,7 +324,7 @@ def follow(network: nn.Module, config: ForecastData, facts: SeriesFacts, source:
 
 
 def _extended(source: regular.Table, origin: int, config: ForecastData) -> tuple[np.ndarray, pd.Index]:
-    """Values and times of the rows up to the horizon's end, NaN where the input has none."""
+    """Return values and times of the rows up to the horizon's end. Values after the table's end are NaN."""
     stop = origin + config.horizon
     values = source.values[:stop]
     values = np.concatenate([values, np.full((stop - len(values), values.shape[1]), np.nan)])

@@ -1,8 +1,8 @@
-"""Networks of the task `language_model`: the next character or word, told from all that came before.
+"""Networks of the task `language_model`, which predict the next character or word from all before it.
 
 Training reads the text in parallel streams, chunk by chunk. The hidden state is carried from chunk to chunk, the
 gradient is not: back-propagation through time, truncated at the chunk's start (Williams & Peng, 1990; as in Zaremba,
-Sutskever & Vinyals, 2014). The judged text and its context are the same whatever the chunks are.
+Sutskever & Vinyals, 2014). The judged text and its context do not depend on the chunks.
 """
 
 import math
@@ -32,18 +32,18 @@ from lstm.records.errors import refused
 from lstm.records.figures import Passage
 
 PROBED = 32  # chunks
-STREAMS = 16  # in which a part is judged, side by side: many times quicker than in one
-CONTEXT = 256  # symbols that each stream has read before its first judged one
-PIECE = 2**22  # numbers of a layer at once, while judging
-PROMPT = 5_000  # symbols that are read before a continuation, at most
+STREAMS = 16  # parallel streams in which a part is judged: many times faster than one stream
+CONTEXT = 256  # symbols that each stream reads before its first judged symbol
+PIECE = 2**22  # numbers of a layer at once while judging
+PROMPT = 5_000  # most symbols that are read before a continuation
 SHOWN = 400  # symbols of an example
-IGNORED = -100  # the target of a step that is not judged, as torch has it
+IGNORED = -100  # the target of a step that is not judged, as torch's `ignore_index`
 
 
 class LanguageNetwork(nn.Module):
-    """Reads symbols `(batch, time)`, gives the logits of the next `(batch, time, symbol)`, and the state to go on from.
+    """A network that predicts the next symbol: an embedding, recurrent layers, and a linear head.
 
-    The embedding is as wide as the layers; it equals weights on one-hot inputs.
+    The embedding is as wide as the layers. It equals weights on one-hot inputs.
     """
 
     def __init__(self, model: ModelConfig, symbols: int, lookback: int, code: Mapping[str, str] | None = None) -> None:
@@ -53,7 +53,10 @@ class LanguageNetwork(nn.Module):
         self.head = nn.Linear(model.hidden_size, symbols)
 
     def forward(self, symbols: Tensor, state: State | None = None, warmup: int = 0) -> tuple[Tensor, State]:
-        """The same; the first `warmup` steps only build the state and have no logits."""
+        """Return the logits of the next symbols `(batch, time, symbol)` after symbols `(batch, time)`, and the state.
+
+        The first `warmup` steps only build the state and have no logits.
+        """
         inputs = self.embedding(symbols)
         if warmup:
             inputs, state = warm_up(self.cell, inputs, warmup)
@@ -62,7 +65,7 @@ class LanguageNetwork(nn.Module):
 
 
 def build(config: TrialConfig, facts: TextFacts) -> LanguageNetwork:
-    """The network that a configuration describes; its weights come from torch's generator."""
+    """Build the network that a configuration describes. torch's generator draws the weights."""
     return LanguageNetwork(config.model, len(facts.targets), config.data_as(TextData).lookback, config.code)
 
 
@@ -70,12 +73,12 @@ class Chunk(NamedTuple):
     """The next steps of all streams."""
 
     inputs: np.ndarray  # (stream, step) int64
-    targets: np.ndarray  # the same, one symbol on
-    follows: bool  # whether they follow the chunk before, whose state is then carried on
+    targets: np.ndarray  # (stream, step) int64: the symbol after each input
+    follows: bool  # whether this chunk directly follows the previous one, so that the state is carried
 
 
 class Feed:
-    """What the trainer takes: chunks of parallel streams, their loss, the judgement."""
+    """The chunks of parallel streams, loss and metrics for the trainer."""
 
     def __init__(self, data: Text, config: TrialConfig, device: str) -> None:
         self._data, self._device = data, device
@@ -91,11 +94,11 @@ class Feed:
         self.judged_steps = min(STREAMS * _piece(STREAMS, symbols, hidden), judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Chunk]:
-        """The chunks of a pass by their place in it; where the pass begins in the text is drawn.
+        """Return a function that gives the chunk at a place in a pass. The start of the pass in the text is drawn.
 
-        A chunk that is not asked for right after the one before it follows none. The trainer asks for an order at
-        the start of each epoch and of each pass: there the state is zero, whatever was trained before, so that a
-        resumed training is the same to the bit.
+        Only a chunk that is requested directly after the previous one continues its state. The trainer calls this
+        method at the start of each epoch and of each pass. There the state is zero, whatever was trained before, so
+        that a resumed training is equal to the bit.
         """
         length = self._chunks * self._steps  # of a stream
         begin = int(generator.integers(self._data.bounds("train")[1] - self._streams * length))
@@ -111,9 +114,9 @@ class Feed:
         return chunk
 
     def loss(self, network: nn.Module, batch: Chunk) -> tuple[Tensor, int]:
-        """The mean cross-entropy in nats, and over how many symbols; the state is kept for the chunk that follows.
+        """Return the mean cross-entropy in nats, and the number of symbols. The state is kept for the next chunk.
 
-        Where no state is carried, the warm-up's steps build one, without a loss.
+        If no state is carried, the steps of the warm-up build one without a loss.
         """
         inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch[:2])
         warmup = 0 if batch.follows else self._warmup
@@ -123,16 +126,17 @@ class Feed:
         return nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten()), wanted.numel()
 
     def judged(self, part: Judged) -> int:
-        """Symbols that a part is judged on: all."""
+        """Return the number of symbols that a part is judged on, which is all of its symbols."""
         start, stop = self._data.bounds(part)
         return stop - start
 
     def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The cross-entropy over a part in nats for each symbol, and the same in other words.
+        """Return the cross-entropy over a part in nats per symbol, and the metrics that follow from it.
 
-        Whatever look-back and batch are, a part is read in 16 streams with carried state, each after the 256 symbols
-        before it; by `some` symbols, which estimate the time alone, after none. On 55,770 characters of Shakespeare
-        that gave 1.46835 nats, one stream from a state of zero 1.46839.
+        For any look-back and batch, a part is read in 16 streams with carried state. Each stream first reads the 256
+        symbols before its own. With `some` symbols, which serve only to estimate the time, no symbols are read
+        before. On 55,770 characters of Shakespeare, 16 streams gave 1.46835 nats, and one stream from a state of zero
+        gave 1.46839.
         """
         assert isinstance(network, LanguageNetwork)
         network.eval()
@@ -145,7 +149,7 @@ class Feed:
 
 
 def subject(network: nn.Module, data: Text, config: TrialConfig) -> Subject:
-    """The network for probes: chunks of the validation part as embeddings, the logits of the symbol after them."""
+    """Return the network for probes: embedded chunks of the validation part, with the logits of the next symbol."""
     assert isinstance(network, LanguageNetwork)
     start, stop = data.bounds("validation")
     steps = min(config.data_as(TextData).lookback, stop - start - 1)
@@ -169,7 +173,7 @@ def subject(network: nn.Module, data: Text, config: TrialConfig) -> Subject:
 
 
 def _piece(streams: int, symbols: int, hidden: int) -> int:
-    """Steps of each stream that are judged at once."""
+    """Return the number of steps of each stream that are judged at once."""
     return max(PIECE // (streams * max(symbols, 4 * hidden)), 1)
 
 
@@ -177,9 +181,9 @@ def _piece(streams: int, symbols: int, hidden: int) -> int:
 def cross_entropy(
     network: LanguageNetwork, ids: np.ndarray, start: int, stop: int, *, streams: int = STREAMS, context: int = CONTEXT
 ) -> float:
-    """The mean over the symbols from start to stop of -ln p(symbol | those before it).
+    """Return the mean of -ln p(symbol | symbols before it) over the symbols from `start` to `stop`, in nats.
 
-    Read in equal streams, each with its state carried through, from `context` symbols before its own first one.
+    The text is read in equal streams with carried state. Each stream starts `context` symbols before its own first one.
     """
     total = torch.zeros((), dtype=torch.float64, device=next(network.parameters()).device)
     for logits, wanted, _ in _read(network, ids, start, stop, streams, context):
@@ -189,7 +193,10 @@ def cross_entropy(
 
 @torch.no_grad()
 def losses(network: LanguageNetwork, ids: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The same of each symbol: (symbol,) float64; read as a part is judged."""
+    """Return -ln p(symbol | symbols before it) of each symbol from `start` to `stop`: (symbol,) float64, in nats.
+
+    The text is read in the same streams as when a part is judged.
+    """
     found = np.empty(stop - start)
     for logits, wanted, places in _read(network, ids, start, stop, STREAMS, CONTEXT):
         each = nn.functional.cross_entropy(logits, wanted, reduction="none").double().cpu().numpy()
@@ -199,7 +206,7 @@ def losses(network: LanguageNetwork, ids: np.ndarray, start: int, stop: int) -> 
 
 
 def judge(network: nn.Module, data: Text, section: TextData, part: Judged, name: str) -> Judgement:
-    """The same as items."""
+    """Judge a network on a part symbol by symbol, or in stretches if the part is long, under a name."""
     assert isinstance(network, LanguageNetwork)
     start, stop = data.bounds(part)
     return symbol_items(name, part, start, losses(network, data.ids, start, stop), section)
@@ -208,7 +215,7 @@ def judge(network: nn.Module, data: Text, section: TextData, part: Judged, name:
 def _read(
     network: LanguageNetwork, ids: np.ndarray, start: int, stop: int, streams: int, context: int
 ) -> Iterator[tuple[Tensor, Tensor, np.ndarray]]:
-    """Piece by piece the logits `(place, symbol)`, what was wanted, IGNORED where it is not judged, and the places."""
+    """Yield pieces: logits `(place, symbol)`, targets `(place,)` (IGNORED if not judged), and places in the text."""
     device = next(network.parameters()).device
     length = -(-(stop - start) // streams)
     own = start + length * np.arange(streams)[:, None]
@@ -224,11 +231,11 @@ def _read(
 
 
 def examples(network: nn.Module, data: Text, config: TrialConfig) -> list[Passage]:
-    """How the network goes on after the first symbols of the test part."""
+    """Return the network's continuation of the first symbols of the test part."""
     start = data.bounds("test")[0]
     prompt = data.ids[start : start + SHOWN].tolist()
     drawn = sample(network, prompt, steps=SHOWN, temperature=0.8, seed=config.training.seed)
-    note = "The start of the test part, and how the best trial goes on, sampled at temperature 0.8."
+    note = "The start of the test part, and the best trial's continuation, sampled at temperature 0.8."
     return [
         Passage(
             "A text, continued", note, language_data.decode(prompt, data.targets), _joined(prompt, drawn, data.targets)
@@ -246,13 +253,13 @@ def predict(
     temperature: float = 0.8,
     seed: int = 1,
 ) -> Passage:
-    """How the network goes on after a file's text, of which it reads the last 5,000 symbols at most.
+    """Continue a file's text. The network reads at most the last 5,000 symbols of the text.
 
     Raises:
         BadInput: the file or the temperature is wrong.
     """
     assert path is not None
-    if math.isnan(temperature):  # no range of click's keeps it out
+    if math.isnan(temperature):  # click's ranges let NaN through
         raise refused("temperature-outside-range", at="--temperature", temperature="nan")
     symbols = facts.targets
     prompt = language_data.encode(_end(folder / path), symbols)[-PROMPT:]
@@ -264,7 +271,7 @@ def predict(
 
 
 def _end(path: Path) -> str:
-    """The last of a file's text: two blocks hold more symbols than are read, whatever they are."""
+    """Return the end of a file's text. Two blocks always contain more symbols than are read."""
     last = ["", ""]
     for block in language_data.blocks(path):
         last = [last[1], block]
@@ -272,13 +279,13 @@ def _end(path: Path) -> str:
 
 
 def _joined(prompt: Sequence[int], drawn: Sequence[int], symbols: Sequence[str]) -> str:
-    """What follows the prompt: between words a space belongs to it, before a mark none."""
+    """Return the text after the prompt, with a space before a word and none before a punctuation mark."""
     return language_data.decode([*prompt[-1:], *drawn], symbols)[len(language_data.decode(prompt[-1:], symbols)) :]
 
 
 @torch.no_grad()
 def sample(network: nn.Module, prompt: Sequence[int], *, steps: int, temperature: float, seed: int) -> list[int]:
-    """Symbols that follow a prompt, each drawn from softmax(logits / temperature); the likeliest one at 0."""
+    """Draw symbols after a prompt from softmax(logits / temperature). Temperature 0 takes the likeliest symbol."""
     assert isinstance(network, LanguageNetwork)
     network.eval()
     generator = torch.Generator().manual_seed(seed)
@@ -300,7 +307,7 @@ def _drawn(
         logits, state = network(symbol, state)
         scores = logits[0, -1].double()
         if temperature:
-            # The largest is taken off first: near 0 the quotients are beyond what a float holds.
+            # The largest score is subtracted first, because quotients overflow at temperatures near 0.
             chances = torch.softmax((scores - scores.max()) / temperature, dim=0)
             symbol = torch.multinomial(chances, 1, generator=generator)[None]
         else:

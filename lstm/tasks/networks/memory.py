@@ -1,4 +1,4 @@
-"""Networks of the task `memory`: problems that can only be solved by remembering."""
+"""Networks of the task `memory`, which solve problems that need memory."""
 
 import copy
 from collections.abc import Callable
@@ -28,7 +28,7 @@ PROBED = 32  # sequences
 
 
 def build(config: TrialConfig, facts: ProblemFacts) -> SequenceNetwork:
-    """The network: it answers once at the end for the sum, at every step elsewhere."""
+    """Build the network, which answers once at the end for the adding problem and at every step for the others."""
     section = config.data_as(MemoryData)
     return SequenceNetwork(
         config.model,
@@ -42,21 +42,21 @@ def build(config: TrialConfig, facts: ProblemFacts) -> SequenceNetwork:
 
 
 class Feed:
-    """What the trainer takes: batches of sequences, their loss, the judgement."""
+    """The batches, loss and metrics for the trainer."""
 
     def __init__(self, data: Problems, config: TrialConfig, device: str) -> None:
         self._data, self._section, self._device = data, config.data_as(MemoryData), device
         self._size, self._warmup = config.training.batch_size, config.training.warmup_steps
         self._noise = config.training.input_noise
         self.items = self._section.sizes.train
-        # Symbols are held as numbers and one-hot, answers with their probabilities and gradients.
+        # Memory contains symbols as numbers and one-hot, and answers with their probabilities and gradients.
         answers = 0 if self._section.problem == "adding" else 4 * len(data.targets)
         self.step_numbers = (5 if self._section.problem == "copy" else 2) * data.inputs + answers
         judged = max(self.judged("validation"), self.judged("test"))
         self.judged_steps = steps_at_once(self._section.steps, config.model, judged)
 
     def order(self, generator: np.random.Generator) -> Callable[[int], Pair]:
-        """The sequences of each batch: new ones, or Mackey-Glass's in another order."""
+        """Return a function that gives the batch at a place in a pass: new sequences, or Mackey-Glass's shuffled."""
         if "train" in self._data.parts:
             inputs, targets = self._data.parts["train"]
             order = generator.permutation(len(inputs))
@@ -75,17 +75,17 @@ class Feed:
         return drawn
 
     def loss(self, network: nn.Module, batch: Pair) -> tuple[Tensor, int]:
-        """The mean squared error, or for symbols the cross-entropy in nats, and over how many sequences."""
+        """Return the mean squared error, or for symbols the cross-entropy in nats, and the number of sequences."""
         outputs, targets = self.answers(network, batch, self._noise)
         return losses(outputs, targets).mean(), len(batch[0])
 
     def judged(self, part: Judged) -> int:
-        """Sequences that a part is judged on."""
+        """Return the number of sequences that a part is judged on."""
         return len(self._data.parts[part][0])
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module, part: Judged, some: int | None = None) -> dict[str, float]:
-        """The loss, and the share of symbols that were repeated rightly, or the error beside the deviation."""
+        """Return the loss, and for Copy the share of correct symbols, for Mackey-Glass the error per deviation."""
         network.eval()
         assert isinstance(network, SequenceNetwork)
         inputs, targets = (array[:some] for array in self._data.parts[part])
@@ -101,7 +101,7 @@ class Feed:
         return named(loss, right, targets[:, self._warmup :], self._section)
 
     def answers(self, network: nn.Module, batch: Pair, noise: float = 0.0) -> tuple[Tensor, Tensor]:
-        """What a network answers to sequences, and the truth, where both count."""
+        """Return a network's answers to sequences, and the truth, at the steps that count (not in the warm-up)."""
         inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch)
         if self._section.problem == "copy":
             inputs = nn.functional.one_hot(inputs, self._data.inputs).float()
@@ -110,7 +110,7 @@ class Feed:
 
 
 def losses(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Squared errors, or the cross-entropy in nats, of each answer."""
+    """Return the squared error, or for symbols the cross-entropy in nats, of each answer."""
     if targets.is_floating_point():
         return nn.functional.mse_loss(outputs, targets, reduction="none")
     return nn.functional.cross_entropy(outputs.transpose(1, 2), targets, reduction="none")
@@ -118,7 +118,7 @@ def losses(outputs: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def judge(network: nn.Module, data: Problems, config: TrialConfig, part: Judged, name: str) -> Judgement:
-    """The same sequence by sequence."""
+    """Judge a network on a part sequence by sequence, under a name."""
     assert isinstance(network, SequenceNetwork)
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     feed, size = Feed(data, config, "cpu"), evaluation_batch(section.steps, network.model)
@@ -136,7 +136,7 @@ def judge(network: nn.Module, data: Problems, config: TrialConfig, part: Judged,
 
 @torch.no_grad()
 def examples(network: nn.Module, data: Problems, config: TrialConfig) -> list[Forecast]:
-    """The answers to a test sequence; of the adding problem to many, the smallest sum first."""
+    """Return the answers to a test sequence, or for the adding problem to many, ordered by their sums."""
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     inputs, targets = (array[:SHOWN] if section.problem == "adding" else array[:1] for array in data.parts["test"])
     answers = _shown(network, inputs, data.inputs, section)
@@ -165,13 +165,13 @@ def _shown(network: nn.Module, inputs: np.ndarray, width: int, section: MemoryDa
 
 
 def subject(network: nn.Module, data: Problems, config: TrialConfig) -> Subject:
-    """The network for probes: sequences of the validation part, the answer at the last step; symbols are one-hot."""
+    """Return the network for probes: validation sequences (symbols are one-hot), with the answer at the last step."""
     assert isinstance(network, SequenceNetwork)
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     given, wanted = (torch.from_numpy(array[:PROBED]) for array in data.parts["validation"])
     inputs = nn.functional.one_hot(given, data.inputs).float() if section.problem == "copy" else given
-    network = copy.copy(network)  # with the same weights
-    network.warmup = 0  # it changes gradients, and which answers are judged
+    network = copy.copy(network)  # shares the weights
+    network.warmup = 0  # a warm-up would change gradients and the steps with answers
 
     def loss(disturbed: Tensor) -> float:
         answers = network(disturbed)
@@ -192,10 +192,12 @@ def subject(network: nn.Module, data: Problems, config: TrialConfig) -> Subject:
 def predict(
     network: nn.Module, config: TrialConfig, facts: ProblemFacts, path: str | None, folder: Path
 ) -> dict[str, list[Any]]:
-    """The answers to a sequence in a file, with columns `value` and `mark` or `symbol`; without one to a test sequence.
+    """Predict the answers to a sequence in a file, or to a test sequence if `path` is None.
+
+    The file has the columns `value` and `mark` (adding), `symbol` (copy) or `value` (Mackey-Glass).
 
     Raises:
-        BadInput: the file is wrong.
+        BadInput: the file is wrong, or the sequence is shorter than the warm-up.
     """
     section, warmup = config.data_as(MemoryData), config.training.warmup_steps
     mean, deviation = facts.scale.mean[0], facts.scale.deviation[0]

@@ -178,7 +178,7 @@ def test_a_picture_of_test_data_is_shown_beside_the_tasks_own_baseline(make: Sim
     assert "Who is who." in page.text
     assert "Forecasts of the best trial" not in page.text
     assert "On test data its accuracy is 0.96, 20% above the logistic regression (0.8)." in page.text
-    assert "sees all steps side by side" in page.text
+    assert "reads all steps of a sequence at once" in page.text
     assert "img" not in page.tags
 
 

@@ -38,7 +38,7 @@ def words(count, different, more=()):
 @pytest.mark.parametrize(
     ("text", "unit", "why"),
     [
-        (SHAKESPEARE[:50_000], "characters", "stand there once"),
+        (SHAKESPEARE[:50_000], "characters", "occur once"),
         (words(20_000, 50), "words", "51 different"),
         (words(20_000, 2_000, ["<unk>"] * 50), "words", "<unk>"),
         (words(1_000, 5), "characters", "too few"),
