@@ -91,7 +91,7 @@ class MemoryData(Data):
             yield fault("too-many-steps", "data.sizes", steps=kept * self.steps, most=MOST_STEPS)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
-        """Yield the faults of fields that don't fit sequences of one length; adding asks for an answer at the end only."""
+        """Yield the faults of fields that don't fit sequences of one length, and the problem's kind of answer."""
         yield from misfits.no_target_among_inputs(model)
         yield from misfits.of_one_length(self.steps, model, training)
         if self.problem != "adding":
