@@ -42,8 +42,9 @@ def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
 def fit(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None:
     """Fit the ridge regression of a target over the horizon on its look-back, both as differences from the last value.
 
-    Windows whose horizon contains a filled-in value of the target are left out. Returns None if no window remains or
-    values are not finite.
+    Windows are left out if a value of the target was filled in within their horizon. At most `FITTED` windows are used
+    for the fit and `CHOSEN_ON` for the choice of the penalty. Returns None if no window remains or values are not
+    finite.
     """
     values, origins = series.values[:, target], _measured(series, config, target)
     trained = _blocks(values, _some(origins, FITTED), config)

@@ -105,7 +105,7 @@ class LinearMap(nn.Module):
 
     def __init__(self, targets: int, lookback: int, horizon: int) -> None:
         super().__init__()
-        steps = min(lookback, LONGEST_MAP) - 1  # without the last value, whose difference from itself is 0
+        steps = min(lookback, LONGEST_MAP) - 1  # without the last value: its difference from itself is 0
         self.fitted = nn.Buffer(torch.zeros(targets, steps, horizon))
         self.intercept = nn.Buffer(torch.zeros(horizon, targets))
         self.change = nn.Parameter(torch.zeros(targets, steps, horizon))

@@ -143,8 +143,8 @@ class Recurrence(torch.autograd.Function):
             dh_0, dc_0 = step.through_time(grad_h, grad_c)
             d = step.pre
             d, early = step.pre, switches.early
-            # One product over all steps gives three gradients: for the input's weights, for the hidden state's weights,
-            # and for the bias, whose input is the constant 1.
+            # One product over all steps gives three gradients: of the input's weights, of the hidden state's weights,
+            # and of the bias, which has the constant 1 as its input.
             seen = _rows(torch.cat([x, h[:-1], x.new_ones(len(x), 1, x.shape[2])], dim=1))
             sizes = [x.shape[1], h.shape[1], 1]
             grad_x, grad_h, grad_bias = torch.split(_rows(d) @ seen.t(), sizes, dim=1)

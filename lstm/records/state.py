@@ -9,7 +9,7 @@ Purpose = Literal["retry", "base", "extend", "confirm", "refit", "fork"]  # why 
 class Derived(NamedTuple):
     """The origin of a trial that the search did not ask for.
 
-    A retry replaces its parent and counts as the parent did; trials with another purpose don't count in the search. The
+    A retry replaces a trial that counts in the search, and counts itself; trials with another purpose don't count. The
     base, which has the spec's own settings, has no parent; if the base is tried again, the parent is its predecessor.
     """
 

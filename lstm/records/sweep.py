@@ -123,7 +123,7 @@ class Sweep:
 
     @property
     def beside(self) -> tuple[int, Spent]:
-        """The worker time that is in no ended trial's account, and when it was last measured (Unix time in ms)."""
+        """The worker time that is in no ended trial's account: when it was last measured (Unix time in ms), and it."""
         row = dict(self.facts.get(BESIDE) or {"at_ms": 0})
         return row.pop("at_ms"), Spent(**row)
 

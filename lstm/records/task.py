@@ -19,7 +19,7 @@ class TaskRecord:
     rivals: Mapping[str, str]  # by the rival's name, a sentence that explains the rival
 
     def metric(self, name: str) -> Metric:
-        """Return the metric of a name without its part; a plain `Metric` of that name if the task has none."""
+        """Return the metric of a name without its part; if the task has none, an error of that name to minimize."""
         return next((each for each in self.metrics if each.name == name), Metric(name))
 
     def row(self) -> dict[str, Any]:
