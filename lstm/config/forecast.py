@@ -24,8 +24,8 @@ class Split(Section):
         "time at which it begins (1996-01-01). Each epoch is judged on it."
     )
     test: Border = Field(
-        description="Test part: its size or the time at which it begins, given in the same way as validation. The best "
-        "trial is judged on it."
+        description="Test part: its size as a share of the rows or as a number of rows, or the time at which it "
+        "begins. The best trial is judged on it."
     )
     train: Border | None = Field(
         None,
