@@ -182,7 +182,7 @@ WRONG = [
             {
                 "came": "an empty list",
                 "wanted": "text (at least 1 character long) or a list (at least 1 long). "
-                "Column to forecast, or a list of columns",
+                "Column to forecast, or a list of columns. Each target is an input as well",
             },
         ),
     ),
