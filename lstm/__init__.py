@@ -1,1 +1,1 @@
-"""Trains one recurrent model from one configuration. Knows nothing of Ray, Optuna or MLflow."""
+"""Trains one recurrent model from one configuration, without Ray, Optuna or MLflow."""

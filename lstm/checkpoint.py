@@ -1,10 +1,10 @@
-"""Checkpoints: a trial's last state, its best epoch's weights and its whole history, in one file.
+"""Reads and writes checkpoints: a trial's last state, its best epoch's weights and its whole history, in one file.
 
-A trial's address is a folder (or an object store's prefix). Each epoch writes one new file there,
-`attempt-01-epoch-000007.pt`: whole or not at all, with a checksum; the one before is kept until the
-next is written. After the first window its name has the window, too:
-`attempt-01-window-02-epoch-000007.pt`. A file is what `torch.save` makes, with `sha256:<hex>` as the
-zip archive's comment, so `torch.load` opens it as it is. Loading never runs code (`weights_only=True`).
+A trial's address is a folder, or a prefix in an object store. Each epoch writes one new file there,
+`attempt-01-epoch-000007.pt`, either whole or not at all, with a checksum. The previous file is kept until the next one
+is written. After the first window, the name also contains the window: `attempt-01-window-02-epoch-000007.pt`. A file is
+the output of `torch.save` with `sha256:<hex>` as the zip archive's comment, so `torch.load` opens it unchanged. Loading
+never runs code (`weights_only=True`).
 """
 
 import dataclasses
@@ -22,63 +22,64 @@ from lstm.records.errors import NewerForm, check_form
 from lstm.records.goodput import NOTHING, Spent
 from lstm.storage import disk, files
 
-FORMAT = 3  # 1 had the same facts of the data whatever the task, 2 knew no windows
+FORMAT = 3  # format 1 had the same facts of the data for every task; format 2 had no windows
 NAME = re.compile(r"attempt-(\d+)(?:-window-(\d+))?-epoch-(\d+)\.pt")
-TEMPORARY = re.compile(rf"\.{NAME.pattern}\.(.+\.)?\d+")  # a file while a host's process writes it
+TEMPORARY = re.compile(rf"\.{NAME.pattern}\.(.+\.)?\d+")  # the name of a file while a process writes it
 
 
 class BrokenCheckpoint(Exception):
-    """A checkpoint file that is truncated, altered or not ours; it was not loaded."""
+    """The error for a checkpoint file that is truncated, altered or not of this program; it was not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file holds."""
+    """The content of a checkpoint file."""
 
     config: TrialConfig
-    facts: Mapping[str, Any]  # the fields of its task's `Facts`: what a network must know of its data
+    facts: Mapping[str, Any]  # the fields of the task's `Facts`: what a network must know about its data
     state: State
-    spent: Spent = NOTHING  # of the trial's workers beside its epochs, before the file was written
-    study: str = ""  # the id of the trial's study; earlier versions did not say it
-    number: int | None = None  # the trial's, with `study`
+    spent: Spent = NOTHING  # the workers' time in addition to the epochs, before the file was written
+    study: str = ""  # the id of the trial's study; "" in files of earlier versions
+    number: int | None = None  # the trial's number; None in files of earlier versions
 
     @property
     def fingerprint(self) -> str:
-        """Tells the data that it was trained on from others."""
+        """The fingerprint of the data that the network was trained on."""
         return str(self.facts["fingerprint"])
 
 
 def address_of(checkpoints: str, number: int) -> str:
-    """The address of a trial, below that of its sweep's checkpoints."""
+    """Return the address of a trial, below the address of its sweep's checkpoints."""
     return f"{checkpoints}/trial-{number:04d}"
 
 
 def write(address: str, number: int, checkpoint: Checkpoint) -> str:
-    """Writes the state of an epoch of attempt `number` durably and removes what it replaces; returns the file's name.
+    """Write a checkpoint of attempt `number` durably, remove the files it replaces, and return the new file's name.
 
-    An attempt writes one file at a time, so what it or an older one left half written is removed, too.
+    The attempt's last two files are kept. An attempt writes one file at a time, so half-written files of this attempt
+    or an older one are removed as well.
 
     Raises:
-        OSError: the store can't be written to; the checkpoint before is still there.
+        OSError: the store can't be written to; the previous checkpoint still exists.
     """
     name = file_name(number, checkpoint.state.place)
     files.put(address, name, dumps(checkpoint))
     there = files.names(address)
     mine = [n for n in _checkpoints(there) if attempt(n) == number]
     for old in [*mine[:-2], *_half_written(there, number)]:
-        with suppress(OSError):  # another is there; a file too many does no harm
+        with suppress(OSError):  # the new file is written; one old file more does no harm
             files.remove(address, old)
     return name
 
 
 def load(address: str, broken: Say = lambda _: None) -> Checkpoint | None:
-    """The newest valid checkpoint at an address: the latest attempt's, there the latest epoch's.
+    """Load the newest valid checkpoint at an address: the latest epoch of the latest attempt; None if there is none.
 
-    What an older attempt leaves after a later one has written is never read. Each file that can't be
-    trusted is named to `broken` and passed over. Whose it is, is not asked: of a sweep's trial `ownership.load` does.
+    A file of an older attempt is read only if the later attempts have no valid file. `broken` is called with a message
+    for each damaged file, which is skipped. The owner is not checked: for a sweep's trial, use `ownership.load`.
 
     Raises:
-        NewerForm: a newer version wrote it.
+        NewerForm: a newer version wrote the file.
         OSError: the store can't be read.
     """
     found = newest(address, broken)
@@ -86,13 +87,16 @@ def load(address: str, broken: Say = lambda _: None) -> Checkpoint | None:
 
 
 def strip(address: str, checkpoint: Checkpoint) -> None:
-    """Leaves only the history of a trial whose weights are no longer wanted, as one small file.
+    """Replace a trial's checkpoint by one small file that has the history but no weights.
 
-    What was left half written is removed, but for an attempt that is newer than that file's.
+    Half-written files are removed as well, except those of an attempt newer than the file's.
 
     Args:
-        address: The trial's.
-        checkpoint: What is there.
+        address: The trial's address.
+        checkpoint: The trial's checkpoint at the address.
+
+    Raises:
+        OSError: the store can't be written to.
     """
     bare = dataclasses.replace(checkpoint.state, model={}, optimizer={}, schedule={}, best_weights={})
     kept = names(address)[-1]
@@ -104,31 +108,35 @@ def strip(address: str, checkpoint: Checkpoint) -> None:
 
 
 def place_of(address: str) -> str:
-    """Where an address is, for people: of a folder with the disk that it lies on."""
+    """Return an address as people read it: a folder with its disk and the free space there."""
     folder = files.folder_of(address)
     return address if folder is None else disk.place_of(folder)
 
 
 def probe(address: str, name: str) -> None:
-    """Leaves a small file in a folder, or writes and removes one in an object store; raises where it can't."""
+    """Write a small file at an address to test that this is possible; at a URL, remove it again.
+
+    Raises:
+        OSError: the store can't be written to.
+    """
     files.put(address, name, b"probe")
     if "://" in address:
         files.remove(address, name)
 
 
 def names(address: str) -> list[str]:
-    """The checkpoint files at an address, oldest first: by attempt, window and epoch."""
+    """Return the names of the checkpoint files at an address, oldest first: by attempt, window and epoch."""
     return _checkpoints(files.names(address))
 
 
 def file_name(number: int, place: Place) -> str:
-    """The name of the file that attempt `number` writes after the epoch at a place."""
+    """Return the name of the file that attempt `number` writes after the epoch at `place`."""
     window = f"-window-{place.window:02d}" if place.window > 1 else ""
     return f"attempt-{number:02d}{window}-epoch-{place.epoch:06d}.pt"
 
 
 def attempt(name: str) -> int:
-    """The attempt that wrote a file."""
+    """Return the number of the attempt that wrote a file."""
     return _sort_key(name)[0]
 
 
@@ -137,7 +145,7 @@ def _checkpoints(there: Iterable[str]) -> list[str]:
 
 
 def _half_written(there: Iterable[str], number: int) -> list[str]:
-    """What a kill during a write of an attempt, or of one before it, left in a folder."""
+    """Return the half-written files of an attempt or an earlier one, which remain if a process is killed in a write."""
     return [n for n in there if (found := TEMPORARY.fullmatch(n)) and int(found[1]) <= number]
 
 
@@ -148,11 +156,14 @@ def _sort_key(name: str) -> tuple[int, Place]:
 
 
 def newest(address: str, broken: Say) -> tuple[bytes, Checkpoint] | None:
-    """The same as `load`, with the bytes of the file."""
+    """Load the newest valid checkpoint together with the bytes of its file; None if there is none.
+
+    Raises what `load` raises.
+    """
     for name in reversed(names(address)):
         try:
             data = files.get(address, name)
-            if data is not None:  # else another process has just removed it
+            if data is not None:  # None: another process has just removed the file
                 return data, loads(data)
         except BrokenCheckpoint as error:
             broken(note("file-passed-over", at=f"{address}/{name}", why=str(error)))
@@ -162,7 +173,7 @@ def newest(address: str, broken: Say) -> tuple[bytes, Checkpoint] | None:
 
 
 def dumps(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint as the bytes of a file."""
+    """Return a checkpoint as the bytes of a file, with its checksum."""
     import torch
 
     state = checkpoint.state
@@ -178,17 +189,17 @@ def dumps(checkpoint: Checkpoint) -> bytes:
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    # The archive ends with the length of its comment, 0 in two bytes: the seal takes their place.
+    # The archive ends with two bytes for the length of its comment, which is 0: the seal replaces them.
     body = buffer.getvalue()[:-2]
     return body + files.seal(body)
 
 
 def loads(data: bytes) -> Checkpoint:
-    """A checkpoint from the bytes of a file; no code in it is ever run.
+    """Return the checkpoint in the bytes of a file; no code in the file is ever run.
 
     Raises:
         BrokenCheckpoint: the bytes are not a whole, unaltered checkpoint.
-        NewerForm: a newer version wrote it.
+        NewerForm: a newer version wrote the file.
     """
     import torch
 
@@ -199,19 +210,19 @@ def loads(data: bytes) -> Checkpoint:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         check_form("", content["format"], FORMAT)
         history = tuple(Epoch(**row) for row in content["history"])
-        content = {"window": 1} | content  # earlier forms knew none
+        content = {"window": 1} | content  # earlier formats had no windows
         fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}
         return Checkpoint(
             config=TrialConfig.model_validate(content["config"]),
             facts=_facts(content["facts"]),
             state=State(history=history, **fields),
-            spent=Spent(**content.get("spent", {})),  # earlier versions did not measure it
+            spent=Spent(**content.get("spent", {})),  # earlier versions did not measure this time
             study=str(content.get("study", "")),
             number=content.get("trial"),
         )
     except NewerForm:
         raise
-    except Exception as error:  # what torch's reader raises on foreign bytes is not one class
+    except Exception as error:  # torch's reader raises exceptions of many classes on foreign bytes
         first = (str(error).splitlines() or [""])[0][:120]
         raise BrokenCheckpoint(f"can't be read: {type(error).__name__}: {first}") from None
 

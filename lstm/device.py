@@ -1,6 +1,6 @@
-"""The device that a process trains on, and its share of it.
+"""The device that a process trains on, and the process's share of its cores and memory.
 
-PyTorch takes a second to import; whoever only counts cores, as a driver does that starts Ray, does without it.
+Functions that need PyTorch import it themselves: the import takes a second, and counting cores does not need it.
 """
 
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 
 
 def claim(cpus: int, gpus: float | None) -> str:
-    """Takes CPU threads and a GPU for this process; returns the device's name for `train`.
+    """Set up CPU threads and a GPU for this process, and return the device's name for `train`.
 
     Args:
-        cpus: Threads to compute with.
-        gpus: GPUs that are this process's; a fraction holds it to that share of the memory. None takes a
-            GPU if there is one.
+        cpus: Number of threads to compute with.
+        gpus: Number of GPUs of this process. A fraction limits the process to that share of the GPU's memory. None
+            uses a GPU if there is one.
     """
     import torch
 
-    torch.set_num_threads(min(cpus, cpu_count()))  # more would only wait for each other
+    torch.set_num_threads(min(cpus, cpu_count()))  # more threads would only wait for each other
     if gpus == 0 or not torch.cuda.is_available():
         return "cpu"
     if gpus is not None and gpus < 1:
@@ -29,7 +29,7 @@ def claim(cpus: int, gpus: float | None) -> str:
 
 @contextmanager
 def borrowed() -> Iterator[None]:
-    """Leaves PyTorch as it was found: its threads, its draws and what becomes of denormals are the whole process's."""
+    """Restore PyTorch's threads, random generators and handling of denormals at the end: all are process-wide."""
     import torch
 
     threads = torch.get_num_threads()
@@ -43,16 +43,17 @@ def borrowed() -> Iterator[None]:
 
 
 def cpu_count() -> int:
-    """Cores that this process may use: those it is bound to, or as many as its share of time amounts to; at least one.
+    """Return the number of cores that this process may use, at least 1.
 
-    `taskset`, Slurm and cpusets bind; containers and systemd give shares of time.
+    That is the number of cores it is bound to (by `taskset`, Slurm or cpusets), or fewer if its share of CPU time (in a
+    container or under systemd) is worth fewer cores.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([bound, *_quotas(Path("/proc/self"))])))
 
 
 def _quotas(process: Path) -> Iterator[float]:
-    """The cores that each control group of a process has time for, where it is limited; those around it count, too."""
+    """Yield the cores' worth of CPU time of each limited control group of a process, enclosing groups included."""
     for folder in _groups(process):
         try:
             if (limit := folder / "cpu.max").is_file():
@@ -61,16 +62,16 @@ def _quotas(process: Path) -> Iterator[float]:
                 quota, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
             if quota not in ("max", "-1"):
                 yield int(quota) / int(period)
-        except (OSError, ValueError, ZeroDivisionError):  # none is set here
+        except (OSError, ValueError, ZeroDivisionError):  # this group has no limit
             continue
 
 
 def _groups(process: Path) -> Iterator[Path]:
-    """The folders of a process's control groups for CPU time, each with those around it; of both of Linux's kinds."""
+    """Yield the folders of a process's control groups for CPU time, of cgroup versions 1 and 2, inner groups first."""
     try:
         lines = (process / "cgroup").read_text().splitlines()
         mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return
     paths = {name: path for _, names, path in (line.split(":", 2) for line in lines) for name in names.split(",")}
     for mount in mounts:
@@ -79,7 +80,7 @@ def _groups(process: Path) -> Iterator[Path]:
         path = paths.get("" if kind == "cgroup2" else "cpu")
         if path is None or not (kind == "cgroup2" or (kind == "cgroup" and "cpu" in options)):
             continue
-        # A container sees the mount begin at its own group, whose path may be the host's.
+        # In a container the mount begins at the container's own group, and the group's path may be the host's path.
         inner = path.removeprefix(root.rstrip("/")).strip("/") if f"{path}/".startswith(f"{root.rstrip('/')}/") else ""
         folder = point / inner
         while folder != point and point in folder.parents:
@@ -89,14 +90,14 @@ def _groups(process: Path) -> Iterator[Path]:
 
 
 def gpu_count() -> int:
-    """GPUs that PyTorch can use in this process."""
+    """Return the number of GPUs that PyTorch can use in this process."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def why_no_gpu() -> str:
-    """Why PyTorch can use no GPU in this process, or ""."""
+    """Return why PyTorch can use no GPU in this process; "" if it can use one."""
     import torch
 
     if gpu_count():
@@ -107,15 +108,15 @@ def why_no_gpu() -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether training failed because the device or the host has no memory left."""
+    """Return whether training failed because the device or the host has no memory left."""
     import torch
 
-    # On the CPU torch raises no class of its own.
+    # On the CPU, torch has no exception class for this.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def release(device: str) -> None:
-    """Gives back memory that is held for later use."""
+    """Free the GPU memory that PyTorch caches for later use."""
     import torch
 
     if device == "cuda":
@@ -123,7 +124,7 @@ def release(device: str) -> None:
 
 
 def version() -> str:
-    """PyTorch's version, without the name of its build."""
+    """Return PyTorch's version without the name of its build."""
     import torch
 
     return str(torch.__version__).partition("+")[0]

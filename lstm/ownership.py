@@ -1,7 +1,7 @@
-"""Whose checkpoints lie at an address: the mark of a study in its folder, and the check that every loader makes.
+"""Ownership of checkpoints: the file that marks a study's folder, and the check that every loader makes.
 
-Two studies may be given one place for their checkpoints. Each has a folder of its own there, with a mark that names
-the study. A checkpoint that is another study's, or another configuration's, is never loaded, replaced or removed.
+Two studies may keep their checkpoints in the same place. Each has a folder of its own there, with a mark that names the
+study. A checkpoint of another study or of another configuration is never loaded, replaced or removed.
 """
 
 import json
@@ -19,35 +19,35 @@ from lstm.records.trial import Trial
 from lstm.storage import files
 
 FORMAT = 1
-MARK = "study.json"  # in the folder of a sweep's checkpoints
+MARK = "study.json"  # the mark's file in the folder of a sweep's checkpoints
 
 
 class ForeignCheckpoint(BadInput):
-    """Checkpoints that are another study's or another configuration's; they were left as they are."""
+    """The error for checkpoints of another study or another configuration; they were not changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Whose a folder of checkpoints is."""
+    """The owner of a folder of checkpoints."""
 
     study: str  # the study's id
-    sweep: str  # its name
-    where: str = ""  # where the study is kept, and by whom, for people
-    form: int = FORMAT
+    sweep: str  # the study's name
+    where: str = ""  # where the study is kept and by whom, for people to read
+    form: int = FORMAT  # the version of the mark's file format
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The trial that a checkpoint must be of."""
+    """The trial that a checkpoint must belong to."""
 
-    studies: tuple[str, ...]  # the id of its study, and of those that the study was copied from
-    number: int
-    config: Mapping[str, Any]  # as `TrialConfig.model_dump` gives it
-    fingerprint: str = ""  # of the sweep's data; "" where it is not known
+    studies: tuple[str, ...]  # the id of the trial's study, then the ids of the studies that it was copied from
+    number: int  # the trial's number
+    config: Mapping[str, Any]  # the trial's configuration, as `TrialConfig.model_dump` returns it
+    fingerprint: str = ""  # the fingerprint of the sweep's data; "" if it is not known
 
     @classmethod
     def of(cls, sweep: Sweep, trial: Trial) -> "Owner":
-        """A sweep's trial."""
+        """Return the owner for a trial of a sweep."""
         return cls(
             studies_of(sweep.facts),
             trial.number,
@@ -57,16 +57,21 @@ class Owner:
 
 
 def studies_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """The id of a study and of those that it was copied from, by its facts."""
+    """Return the id of a study and the ids of the studies that it was copied from, read from the study's facts."""
     return (str(facts.get("id", "")), *map(str, facts.get("ancestors", ())))
 
 
 def load(address: str, owner: Owner, broken: Say = lambda _: None) -> Checkpoint | None:
-    """The newest valid checkpoint of a trial; see `checkpoint.load`.
+    """Load the newest valid checkpoint of a trial; None if there is none.
+
+    Args:
+        address: The trial's address.
+        owner: The trial that the checkpoint must belong to.
+        broken: Called with a message for each file that is damaged and skipped.
 
     Raises:
-        ForeignCheckpoint: it is another study's, another trial's, or was trained with another configuration or data.
-        NewerForm: a newer version wrote it.
+        ForeignCheckpoint: the checkpoint is of another study or trial, or of another configuration or other data.
+        NewerForm: a newer version wrote the checkpoint.
         OSError: the store can't be read.
     """
     found = read(address, owner, broken)
@@ -74,7 +79,7 @@ def load(address: str, owner: Owner, broken: Say = lambda _: None) -> Checkpoint
 
 
 def read(address: str, owner: Owner, broken: Say = lambda _: None) -> tuple[bytes, Checkpoint] | None:
-    """The same as `load`, with the bytes of the file."""
+    """Load the newest valid checkpoint together with the bytes of its file; raises what `load` raises."""
     found = checkpoint.newest(address, broken)
     if found is not None:
         check(address, found[1], owner)
@@ -82,22 +87,22 @@ def read(address: str, owner: Owner, broken: Say = lambda _: None) -> tuple[byte
 
 
 def load_trial(sweep: Sweep, trial: Trial, broken: Say = lambda _: None) -> Checkpoint | None:
-    """The checkpoint of a sweep's trial; None where it has none that is valid. Raises what `load` raises."""
+    """Load the checkpoint of a sweep's trial; None if it has no valid one. Raises what `load` raises."""
     return load(trial.checkpoint, Owner.of(sweep, trial), broken) if trial.checkpoint else None
 
 
 def check(address: str, found: Checkpoint, owner: Owner) -> None:
-    """Whether a checkpoint is the owner's.
+    """Check that a checkpoint belongs to an owner.
 
     Raises:
-        ForeignCheckpoint: it is not; the message says in what.
+        ForeignCheckpoint: the checkpoint does not; the message says what differs.
     """
     if wrong := difference(address, found, owner):
         raise ForeignCheckpoint(wrong).at(address)
 
 
 def difference(address: str, found: Checkpoint, owner: Owner) -> Fault | None:
-    """In what a checkpoint is not the owner's, without its place; None where it is."""
+    """Return a fault that says why a checkpoint does not belong to an owner, without its place; None if it does."""
     number, study = owner.number, owner.studies[0]
     if found.study:
         if found.study not in owner.studies:
@@ -116,12 +121,12 @@ def difference(address: str, found: Checkpoint, owner: Owner) -> Fault | None:
 
 
 def differing_fields(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Where two configurations differ; "" where they do not."""
+    """Return a text that lists the fields in which two configurations differ; "" if they are equal."""
     return ", ".join(f"{path}={first!r}, not {second!r}" for path, first, second in _differing(one, other))
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The fields that differ between two configurations, with both values; None stands for one that lacks."""
+    """Return the fields that differ between two configurations, with both values; None for a field that is missing."""
     first, second = dict(_flat(one)), dict(_flat(other))
     both = ((path, first.get(path), second.get(path)) for path in sorted(first.keys() | second.keys()))
     return [each for each in both if each[1] != each[2]]
@@ -135,10 +140,10 @@ def _flat(tree: Mapping[str, Any], at: str = "") -> list[tuple[str, Any]]:
 
 
 def mark_of(folder: str) -> Mark | None:
-    """The mark in a folder of checkpoints, None where there is none.
+    """Read the mark in a folder of checkpoints; None if there is none.
 
     Raises:
-        BadInput: it can't be read, or a newer version made it.
+        BadInput: the mark's content is not valid, or a newer version wrote it.
         OSError: the store can't be read.
     """
     data = files.get(folder, MARK)
@@ -153,33 +158,35 @@ def mark_of(folder: str) -> Mark | None:
 
 
 def claim(folder: str, mark: Mark) -> None:
-    """Makes a folder of checkpoints a study's own, unless it is so already.
+    """Mark a folder of checkpoints as a study's own, unless it has that mark already.
 
     Raises:
-        ForeignCheckpoint: it is another study's.
-        BadInput: its mark can't be read.
+        ForeignCheckpoint: the folder belongs to another study.
+        BadInput: the folder's mark can't be read.
         OSError: the store can't be written to.
     """
     refuse_another(folder, mark.study)
     if mark_of(folder) is None:
         if not files.create(folder, MARK, _bytes(mark)):
-            refuse_another(folder, mark.study)  # another driver was quicker
+            refuse_another(folder, mark.study)  # another driver was faster
     elif place := files.folder_of(folder):
-        for left in place.glob(f".{MARK}.*"):  # by a driver that was killed once the mark had its name
+        for left in place.glob(f".{MARK}.*"):  # temporary files of a driver that was killed after it wrote the mark
             with suppress(OSError):
                 left.unlink(missing_ok=True)
 
 
 def take_over(folder: str, mark: Mark) -> None:
-    """Puts another mark into a folder that is surely this study's: a copy of another's."""
+    """Replace the mark in a folder that is known to be this study's, such as a copy of another study's folder."""
     files.put(folder, MARK, _bytes(mark))
 
 
 def refuse_another(folder: str, study: str) -> None:
-    """Whether a folder of checkpoints may be a study's.
+    """Check that a folder of checkpoints has no mark of another study.
 
     Raises:
-        ForeignCheckpoint: it has another's mark.
+        ForeignCheckpoint: the folder has another study's mark.
+        BadInput: the folder's mark can't be read.
+        OSError: the store can't be read.
     """
     mark = mark_of(folder)
     if mark is not None and mark.study != study:

@@ -1,6 +1,6 @@
-"""When a private part of a library may be used: with versions that it was tried with, while nobody switches it off.
+"""Decides when a private part of a library is used: only with the versions it was tried with, and unless switched off.
 
-Each library has one file `private_patches.py` that reaches into it; a test finds what reaches into one elsewhere.
+Each library has one file `private_patches.py` that uses its private parts; a test finds such uses anywhere else.
 """
 
 import logging
@@ -9,26 +9,28 @@ from dataclasses import dataclass
 
 from lstm.records.errors import refused
 
-SWITCH = "SWEEP_WITHOUT_PATCHES"  # libraries whose private parts are left alone, separated by commas, or `all`
+SWITCH = "SWEEP_WITHOUT_PATCHES"  # libraries that are used without their private parts, separated by commas, or `all`
 VENDORS = ("mlflow", "optuna", "ray", "torch")
 
-_told: set["Patch"] = set()  # of which it was said that they are left out
+_told: set["Patch"] = set()  # patches for which a warning was logged, so that each is logged once
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A use of private parts of a library, and what is done without it."""
+    """A use of private parts of a library, with the versions that it was tried with."""
 
-    vendor: str
-    name: str  # of its function
-    tried: tuple[str, ...]  # the versions that it fits, by their first two numbers
-    without: str  # what happens where it is left out
+    vendor: str  # the library, one of `VENDORS`
+    name: str  # the name of the patch's function
+    tried: tuple[str, ...]  # the versions that the patch was tried with, by their first two numbers
+    without: str  # what happens if the patch is left out
 
     def fits(self, version: str) -> bool:
-        """Whether it was tried with this version, and nobody has switched it off; a note where it was not tried.
+        """Return whether the patch was tried with this version and is not switched off.
+
+        A warning is logged once if the patch was not tried with this version.
 
         Raises:
-            BadInput: the switch names a library that has no patches.
+            BadInput: the environment variable `SWITCH` names a library that has no patches.
         """
         if self.vendor in switched_off():
             return False
@@ -44,10 +46,10 @@ class Patch:
 
 
 def switched_off() -> tuple[str, ...]:
-    """The libraries whose private parts are to be left alone, by the environment.
+    """Return the libraries whose patches are switched off by the environment variable `SWITCH`.
 
     Raises:
-        BadInput: one that it names has no patches.
+        BadInput: the variable names a library that has no patches.
     """
     named = [name.strip().lower() for name in os.environ.get(SWITCH, "").split(",") if name.strip()]
     if wrong := [name for name in named if name not in (*VENDORS, "all")]:

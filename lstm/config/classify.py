@@ -1,4 +1,4 @@
-"""The section `data` of the task `classify`: sequences of any length with a class each."""
+"""The section `data` of the task `classify`: sequences of any length, each with a class."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -11,45 +11,54 @@ from lstm.config.section import Column, Data, File, Section, role_faults
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
-PROBABILITY = "probability"  # a column of what `classify` answers
+PROBABILITY = "probability"  # a column of the file that `sweep predict` writes
 
 
 class Shares(Section):
-    """The parts by lot: of each class, a share of its sequences."""
+    """The random split into parts: each part gets the same share of every class."""
 
-    validation: float = Field(gt=0, lt=1, description="Share of each class's sequences that each epoch is judged on.")
-    test: float = Field(gt=0, lt=1, description="Share of each class's sequences that the best trial is judged on.")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the draw: which sequences are in which part.")
+    validation: float = Field(gt=0, lt=1, description="Share of each class's sequences on which each epoch is judged.")
+    test: float = Field(gt=0, lt=1, description="Share of each class's sequences on which the best trial is judged.")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="Seed of the split. Another seed puts other sequences into each part."
+    )
 
 
 class SequencesFile(File):
-    """Where the sequences are."""
+    """The file that contains the sequences."""
 
     path: str = Field(
-        min_length=1, description="CSV or Parquet file with a row per step, relative to the spec's folder."
+        min_length=1,
+        description="CSV or Parquet file with one row per step. The path is relative to the spec's folder.",
     )
 
 
 class ClassifyData(Data):
-    """Sequences of any length, and which class each belongs to."""
+    """Sequences of any length, each with its class."""
 
-    id: Column = Field(description="Column that tells the sequences apart.")
+    id: Column = Field(description="Column with the id of the sequence. All rows with one id are one sequence.")
     time: Column | None = Field(
-        None, description="Column that orders the steps of a sequence; without it its rows are in order."
+        None,
+        description="Column that orders the steps of a sequence. Absent: the order of the rows in the file is used.",
     )
-    columns: list[Column] = Field(min_length=1, description="Columns with the values of a step.")
-    label: Column = Field(description="Column with the class, text or whole numbers; one in all rows of a sequence.")
-    split: Shares = Field(description="How the sequences are drawn into parts, each class by the same shares.")
+    columns: list[Column] = Field(min_length=1, description="Columns with the values of a step: the network's inputs.")
+    label: Column = Field(
+        description="Column with the class, as text or whole numbers. All rows of a sequence have the same class."
+    )
+    split: Shares = Field(description="How the sequences are split into parts at random, with equal shares per class.")
     scaling: Literal["standard", "none"] = Field(
-        "standard", description="Standardise each column with the training part's mean and deviation, or not."
+        "standard",
+        description="standard: subtract each column's mean and divide by its standard deviation, both of the training "
+        "part. none: use the values as they are.",
     )
     missing: Literal["refuse", "zero", "forward_fill"] = Field(
         "refuse",
-        description="What to do where a value is missing: refuse the file, take 0, or repeat the sequence's last one.",
+        description="What to do with missing values. refuse: stop with an error; zero: use 0, before scaling; "
+        "forward_fill: repeat the sequence's last value.",
     )
 
     def faults(self) -> Iterator[Fault]:
-        """Columns with one role each; shares that leave something to train on."""
+        """Yield the faults of columns with several roles and of shares that leave nothing to train on."""
         yield from role_faults(self, ("id", "time", "columns", "label"))
         for role in ("id", "label"):
             if getattr(self, role) == PROBABILITY:
@@ -58,6 +67,6 @@ class ClassifyData(Data):
             yield fault("nothing-to-train", "data.split", total=total)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
-        """Sequences of any length."""
+        """Yield the faults of fields that don't fit sequences of different lengths."""
         yield from misfits.no_target_among_inputs(model)
         yield from misfits.lengths_differ(training)

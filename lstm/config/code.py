@@ -1,7 +1,7 @@
-"""A user's own file, named in a spec as `FILE.py:Class`: how it is read, executed, and found again.
+"""Reads, executes and finds a user's own file, which a spec names as `FILE.py:Class`.
 
-Two sweeps in one process may name one file with two contents, so a class is found by the digest of its file. A process
-that has not executed a file can still read a configuration that names it.
+Two sweeps in one process may name the same file with different contents, so a class is found by the digest of its file.
+A process that has not executed a file can still read a configuration that names it.
 """
 
 import ast
@@ -20,14 +20,14 @@ from lstm.records.errors import BadInput, refused
 
 REFERENCE = r"^[^:\n]+\.py:[A-Za-z_][A-Za-z0-9_]*$"  # FILE.py:Class
 MOST_BYTES = 2**20
-_MODULES: dict[str, ModuleType] = {}  # what was executed, by digest
-_FILES: dict[str, "Code"] = {}
-_LATEST: dict[str, str] = {}  # of a file by name: the digest of what was executed last
+_MODULES: dict[str, ModuleType] = {}  # the executed modules by digest
+_FILES: dict[str, "Code"] = {}  # the executed files by digest
+_LATEST: dict[str, str] = {}  # by file name: the digest of the content that was executed last
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A file's content."""
+    """A user's file: its name in the spec and its content."""
 
     file: str  # as the spec names it
     content: bytes
@@ -39,20 +39,20 @@ class Code:
 
 
 def is_reference(name: object) -> bool:
-    """Whether a name in a spec is `FILE.py:Class`."""
+    """Return whether a name in a spec has the form `FILE.py:Class`."""
     return isinstance(name, str) and re.match(REFERENCE, name) is not None
 
 
 def file_of(reference: str) -> str:
-    """The file that a reference names."""
+    """Return the file part of a reference `FILE.py:Class`."""
     return reference.rpartition(":")[0]
 
 
 def read(path: Path, file: str) -> Code:
-    """A file that a spec names.
+    """Read a file that a spec names; `file` is its name there.
 
     Raises:
-        BadInput: it can't be read, is too large, or is no text of Python.
+        BadInput: the file can't be read, is too large, is not valid Python, or has a relative import.
     """
     try:
         content = path.read_bytes()
@@ -72,7 +72,7 @@ def read(path: Path, file: str) -> Code:
 
 
 def imports(code: Code) -> list[str]:
-    """The packages that a file imports, by their first name."""
+    """Return the top-level packages that a file imports, sorted."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(code.content)):
         if isinstance(node, ast.Import):
@@ -83,12 +83,12 @@ def imports(code: Code) -> list[str]:
 
 
 def execute(code: Code) -> None:
-    """Executes a file, once for its content, whatever executed it before.
+    """Execute a file once per content: a file that this process has executed already is not executed again.
 
-    Its classes can be unpickled in any process that has executed it.
+    The file's classes can be unpickled in any process that has executed it.
 
     Raises:
-        BadInput: it raises; with its line.
+        BadInput: the file's own code raises; the error names the line.
     """
     _LATEST[code.file] = code.digest
     if code.digest in _MODULES:
@@ -99,24 +99,24 @@ def execute(code: Code) -> None:
     linecache.cache[code.file] = (len(text), None, text.splitlines(keepends=True), code.file)  # for tracebacks
     sys.modules[module.__name__] = module
     try:
-        exec(compile(code.content, code.file, "exec"), module.__dict__)  # that is what it is for
+        exec(compile(code.content, code.file, "exec"), module.__dict__)  # the user asked for this file to run
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever it raises, SystemExit too
+    except BaseException as error:  # a user's file may raise anything, also SystemExit
         del sys.modules[module.__name__]
         raise raised(error, place_of(error, [code]) or code.file) from error
     _MODULES[code.digest], _FILES[code.digest] = module, code
 
 
 def find(reference: str, digests: Mapping[str, str]) -> type:
-    """The class behind a reference.
+    """Return the class that a reference names.
 
     Args:
         reference: `FILE.py:Class`.
-        digests: Of files by name, as a configuration keeps them.
+        digests: The digest of each file by its name, as a configuration keeps them.
 
     Raises:
-        BadInput: its file was not executed here, or has no such class.
+        BadInput: the file was not executed in this process, or has no such class.
     """
     file, _, name = reference.rpartition(":")
     digest = digests.get(file, "")
@@ -129,7 +129,10 @@ def find(reference: str, digests: Mapping[str, str]) -> type:
 
 
 def latest(reference: str) -> type | None:
-    """The class behind a reference in what was executed last under that name: that of the spec which is being read."""
+    """Return the class in the content that was executed last under the file's name; None if there is none.
+
+    While a spec is being read, that content is the spec's own file.
+    """
     file = file_of(reference)
     try:
         return find(reference, {file: _LATEST[file]}) if file in _LATEST else None
@@ -138,17 +141,17 @@ def latest(reference: str) -> type | None:
 
 
 def is_known(reference: str, digests: Mapping[str, str]) -> bool:
-    """Whether a reference's file was executed in this process."""
+    """Return whether a reference's file was executed in this process."""
     return digests.get(file_of(reference), "") in _MODULES
 
 
 def executed(digests: Iterable[str]) -> tuple[Code, ...]:
-    """Of some digests the files that were executed in this process, for others that shall execute them."""
+    """Return the files with these digests that this process has executed, for another process to execute."""
     return tuple(_FILES[digest] for digest in digests if digest in _FILES)
 
 
 def place_of(error: BaseException, codes: Iterable[Code] = ()) -> str:
-    """Where in a user's file an exception comes from, `FILE.py:12`; "" where in none."""
+    """Return where in a user's file an exception comes from, as `FILE.py:12`; "" if it comes from no user's file."""
     files = {code.file for code in (*codes, *_FILES.values())}
     if isinstance(error, SyntaxError) and error.filename in files:
         return f"{error.filename}:{error.lineno}"
@@ -157,23 +160,23 @@ def place_of(error: BaseException, codes: Iterable[Code] = ()) -> str:
 
 
 def raised(error: BaseException, place: str, path: str = "") -> BadInput:
-    """The refusal of a user's own code that raises at a place, as a field of the spec."""
+    """Return the error for a user's own code that raised at `place`; `path` is the field of the spec."""
     return refused("code-raises", path, at=place, kind=type(error).__name__, why=str(error))
 
 
 class Carried:
-    """An object of a user's own classes, on its way to another process; what arrives there is the object itself."""
+    """A wrapper that pickles an object of a user's own classes; unpickling it returns the object itself."""
 
     def __init__(self, content: object, codes: Sequence[Code]) -> None:
-        """Takes it, with the files that whoever unpickles it must have executed."""
+        """Wrap an object, with the files that must be executed before it is unpickled."""
         self._content, self._codes = content, tuple(codes)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        """Pickled, it is the files, and what to unpickle once they are executed."""
+        """Pickle the files together with the object's bytes; the files are executed before the object is unpickled."""
         return _unpacked, (self._codes, pickle.dumps(self._content))
 
 
 def _unpacked(codes: Sequence[Code], content: bytes) -> object:
     for code in codes:
         execute(code)
-    return pickle.loads(content)  # what our own driver has just written
+    return pickle.loads(content)  # our own driver wrote these bytes

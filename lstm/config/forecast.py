@@ -1,4 +1,4 @@
-"""The section `data` of the task `forecast`: a time series, and what is forecast from what."""
+"""The section `data` of the task `forecast`: a time series, its targets and its inputs."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
@@ -12,68 +12,91 @@ from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
-# A share of the rows (0.15), a number of rows (2880) or a time (1996-01-01).
+# A share of the rows (0.15), a number of rows (2880), or a time (1996-01-01).
 Border = Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
 
 
 class Split(Section):
-    """The parts by time, oldest first: train, validation, test."""
+    """The parts by time, oldest first: training, validation, test."""
 
-    validation: Border = Field(description="Size as a share of the rows or a number of rows, or the part's first time.")
-    test: Border = Field(description="Size as a share of the rows or a number of rows, or the part's first time.")
+    validation: Border = Field(
+        description="Validation part: its size as a share of the rows (0.15) or as a number of rows (2880), or the "
+        "time at which it begins (1996-01-01). Each epoch is judged on it."
+    )
+    test: Border = Field(
+        description="Test part: its size as a share of the rows or as a number of rows, or the time at which it "
+        "begins. The best trial is judged on it."
+    )
     train: Border | None = Field(
         None,
-        description="Bounds the training part too: its size (then rows after the test part stay unused) or its "
-        "first time. By default it is all that comes before validation.",
+        description="Limits the training part: its size (rows after the test part then stay unused) or the time at "
+        "which it begins. Absent: all rows before the validation part.",
     )
 
 
 class SeriesFile(File):
-    """Where the time series is."""
+    """The file that contains the time series."""
 
-    path: str = Field(min_length=1, description="CSV or Parquet file, relative to the spec's folder.")
+    path: str = Field(
+        min_length=1,
+        description="CSV or Parquet file with one row per step. The path is relative to the spec's folder.",
+    )
 
 
 class ForecastData(Data):
-    """Where the time series is and what is forecast from what."""
+    """A time series, the columns to forecast, and the columns that they are forecast from."""
 
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
-    time: Column | None = Field(None, description="Column that holds the time; without it rows are in order.")
+    time: Column | None = Field(
+        None, description="Column with the time of each row. Absent: the order of the rows in the file is used."
+    )
     target: Column | Annotated[list[Column], Field(min_length=1)] = Field(
-        description="Column to forecast, or a list of columns."
+        description="Column to forecast, or a list of columns. Each target is an input as well."
     )
     past_covariates: list[Column] = Field(
-        default_factory=list, description="Further input columns that are known up to the forecast's origin."
+        default_factory=list, description="Further input columns. The network sees them in the look-back only."
     )
     future_covariates: list[Column] = Field(
         default_factory=list,
-        description="Further input columns that are known ahead, over the horizon as well (prices, holidays, plans).",
+        description="Further input columns that are known in advance over the horizon, such as prices or holidays.",
     )
     calendar: list[CalendarFeature] = Field(
-        default_factory=list, description="Inputs made from the time column, each as a sine and a cosine."
+        default_factory=list,
+        description="Inputs computed from the time column, each as a sine and a cosine. They are known over the "
+        "horizon as well.",
     )
-    lookback: int = Field(ge=1, le=100_000, description="Steps that the model sees.")
-    horizon: int = Field(ge=1, le=100_000, description="Steps that it forecasts.")
-    split: Split = Field(description="How the rows are divided, by time, oldest first.")
+    lookback: int = Field(
+        ge=1, le=100_000, description="Steps that the network reads before each forecast. It can be searched."
+    )
+    horizon: int = Field(ge=1, le=100_000, description="Steps that the network forecasts.")
+    split: Split = Field(
+        description="How the rows are split into parts by time, oldest first. Give all parts in one way: as shares, as "
+        "numbers of rows or as times."
+    )
     step: str | None = Field(
-        None, min_length=1, description="Time between two rows (1h, 15min, 1D, 7D, MS); inferred when absent."
+        None,
+        min_length=1,
+        description="Time between two rows, as pandas writes it (1h, 15min, 1D, 7D, MS). Absent: it is inferred from "
+        "the time column.",
     )
     missing: Literal["refuse", "interpolate", "forward_fill", "skip"] = Field(
         "refuse",
-        description="What to do where values or steps are missing: refuse the file, interpolate (windows whose "
-        "last input is missing are left out, so nothing leaks from the future), repeat the last value, or leave "
-        "out every window that touches a gap. Filled-in values are never trained towards or judged on.",
+        description="What to do with missing values or steps. refuse: stop with an error; interpolate: fill in a "
+        "straight line, and leave out windows whose last input is missing; forward_fill: repeat the last value; skip: "
+        "leave out every window that touches a gap. Filled-in targets never count in training or in a judgement.",
     )
     scaling: Literal["standard", "none"] = Field(
-        "standard", description="Standardise each column with the training part's mean and deviation, or not."
+        "standard",
+        description="standard: subtract each column's mean and divide by its standard deviation, both of the training "
+        "part. none: use the values as they are.",
     )
     season: int | None = Field(
         None,
         ge=1,
         le=100_000,
-        description="Steps in a season, for the seasonal-naive baseline and MASE; when absent a day, a week or a year, "
-        "the shortest that is longer than a step and fits into the data twice, else 1.",
+        description="Steps in a season, used by the seasonal-naive rival and by MASE. Absent: the shortest of a day, a "
+        "week and a year that has at least two steps and fits into the data twice; 1 if none does.",
     )
 
     @property
@@ -88,16 +111,16 @@ class ForecastData(Data):
 
     @property
     def reach(self) -> int:
-        """The look-back."""
+        """The look-back, in steps."""
         return self.lookback
 
     def faults(self) -> Iterator[Fault]:
-        """Columns with one role each; a split that leaves something to train on."""
+        """Yield the faults of columns with several roles and of a split that leaves nothing to train on."""
         yield from _column_faults(self)
         yield from _split_faults(self.split)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
-        """A look-back that is longer than what is taken of its start."""
+        """Yield the faults of fields that need more steps than the look-back has."""
         yield from misfits.of_one_length(self.lookback, model, training)
 
 

@@ -15,47 +15,51 @@ Unit = Literal["characters", "words"]
 
 
 class TextShares(Section):
-    """The parts of a text by position: the training part comes first, then validation, then test."""
+    """The parts of a text by position: training first, then validation, then test."""
 
-    validation: float = Field(gt=0, lt=1, description="Share of the text that each epoch is judged on.")
-    test: float = Field(gt=0, lt=1, description="Share of the text, at its end, that the best trial is judged on.")
+    validation: float = Field(
+        gt=0, lt=1, description="Share of the text on which each epoch is judged, between training and test."
+    )
+    test: float = Field(gt=0, lt=1, description="Share of the text, at its end, on which the best trial is judged.")
 
 
 class TextFile(File):
-    """Where the text is."""
+    """The file that contains the text."""
 
-    path: str = Field(min_length=1, description="Text file in UTF-8, relative to the spec's folder.")
+    path: str = Field(min_length=1, description="UTF-8 text file. The path is relative to the spec's folder.")
 
 
 class TextData(Data):
-    """A text whose next symbol is to be told from all that came before."""
+    """A text; the network predicts each symbol from all symbols before it."""
 
-    searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # judged is the same text, with the same context
+    searchable: ClassVar[tuple[str, ...]] = ("lookback",)  # the judged text and its context don't depend on it
 
     unit: Unit = Field(
-        "characters", description="What a symbol is: a character, or a word, as marks and line ends are, too."
+        "characters",
+        description="What a symbol is. characters: each character; words: each word, punctuation mark and line end.",
     )
     lookback: int = Field(
         ge=1,
         le=100_000,
-        description="Steps of a chunk: back-propagation through time ends at its start, the state is carried on.",
+        description="Symbols in a chunk of training. The gradient ends at the chunk's start; the state is carried on "
+        "from chunk to chunk. It can be searched.",
     )
-    split: TextShares = Field(description="How the text is divided by position, the training part first.")
+    split: TextShares = Field(description="How the text is split by position, the training part first.")
     vocabulary: int | None = Field(
         None,
         ge=2,
         le=100_000,
-        description="So many symbols at most, the most frequent of the training part; all others are one unknown "
-        "symbol beside them. All of the training part's when absent.",
+        description="Largest number of symbols: the most frequent ones of the training part are kept, and all others "
+        "become one unknown symbol. Absent: all symbols of the training part are kept. Set it for words in long texts.",
     )
 
     def faults(self) -> Iterator[Fault]:
-        """A split that leaves something to train on."""
+        """Yield the fault of a split that leaves nothing to train on."""
         if (total := self.split.validation + self.split.test) >= 1:
             yield fault("nothing-to-train", "data.split", total=total)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
-        """Chunks of symbols, with an answer at every step."""
+        """Yield the faults of fields that don't fit chunks of symbols with an answer at every step."""
         yield from misfits.no_target_among_inputs(model)
         yield from misfits.of_one_length(self.lookback, model, training)
         yield from misfits.answers_every_step(model)

@@ -1,4 +1,7 @@
-"""What of `model` and `training` can't be, or would do nothing, with a task's data: each says which hold."""
+"""Rules between a task's data and `model` or `training`: fields that are invalid or do nothing with such data.
+
+Each section `data` calls the rules that apply to it.
+"""
 
 from collections.abc import Iterator
 
@@ -8,26 +11,26 @@ from lstm.records.errors import Fault, fault
 
 
 def answers_every_step(model: ModelConfig | None) -> Iterator[Fault]:
-    """A network that answers before it has read the whole sequence may not read it backwards."""
+    """Yield a fault if a network that answers at every step is bidirectional: it would see the future."""
     if model and model.bidirectional:
         yield fault("bidirectional-sees-the-future", "model.bidirectional")
 
 
 def no_target_among_inputs(model: ModelConfig | None) -> Iterator[Fault]:
-    """Where the target is no series among the inputs, there is nothing to forecast relative to."""
+    """Yield a fault for each field that needs the target among the inputs, as only `forecast` has it."""
     for name in ("residual", "normalization"):
         if model and getattr(model, name) != "none":
             yield fault("field-of-forecast", f"model.{name}")
 
 
 def symbols(training: TrainingConfig | None) -> Iterator[Fault]:
-    """Symbols are no numbers, to which noise can be added."""
+    """Yield a fault if noise is to be added to symbols, which are not numbers."""
     if training and training.input_noise:
         yield fault("noise-on-symbols", "training.input_noise")
 
 
 def of_one_length(steps: int, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
-    """Sequences of so many steps must be longer than what is taken of their start."""
+    """Yield the faults of a warm-up and of a chrono bias that need longer sequences than `steps`."""
     if model and model.has_forget_gate and model.forget_bias == "chrono" and steps < 3:
         yield fault("chrono-of-short-sequences", "model.forget_bias", steps=steps)
     if training and training.warmup_steps >= steps:
@@ -35,6 +38,6 @@ def of_one_length(steps: int, model: ModelConfig | None, training: TrainingConfi
 
 
 def lengths_differ(training: TrainingConfig | None) -> Iterator[Fault]:
-    """A short sequence may have no steps after the warm-up's."""
+    """Yield a fault if there is a warm-up and sequences differ in length: a short one may end within it."""
     if training and training.warmup_steps:
         yield fault("warmup-of-unequal-lengths", "training.warmup_steps")

@@ -1,4 +1,4 @@
-"""What all sections share: their base, and that of each task's `data`."""
+"""The base classes of a spec's sections, and of each task's section `data`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,21 +18,22 @@ Column = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Marks a field that is younger than the first sweeps. Its default says what was done before there was the field.
+    """A mark of a field that was added after the first release; the field's default keeps the earlier behaviour.
 
-    At its default such a field is left out of what is compared: a sweep that was begun before it is the same sweep.
+    Two specs are compared without such a field if it has its default, so a sweep that was begun before the field
+    existed is still the same sweep.
     """
 
-    day: str  # on which it came, as 2026-11-24
+    day: str  # the day on which the field was added, as 2026-11-24
 
 
 class Section(BaseModel):
-    """A part of a spec: immutable, strictly typed, unknown keys refused."""
+    """A section of a spec: immutable, strictly typed, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     def younger(self, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-        """The dotted path and the default of each field marked with `Since`, of the sections within too."""
+        """Yield the dotted path and the default of each field marked with `Since`, also in the sections within."""
         for name, field in type(self).model_fields.items():
             if any(isinstance(mark, Since) for mark in field.metadata):
                 yield ".".join((*at, name)), field.get_default(call_default_factory=True)
@@ -43,43 +44,46 @@ class Section(BaseModel):
 
 
 class Location(Section):
-    """Where a task's data lie; each field is a path. It is no part of what a trial is.
+    """The paths of a task's data; each field is a path. They are no part of a trial's configuration.
 
-    A spec says it in its section `data`. A task whose data are generated has no field here.
+    In a spec they are in the section `data`. A task with generated data has no field here.
     """
 
     def within(self, folder: Path) -> Self:
-        """The same with the paths that start in a folder."""
+        """Return the location with its relative paths taken from a folder."""
         return self.model_copy(update={name: str(folder / path) for name, path in self})
 
 
 class File(Location):
-    """One file."""
+    """The location of a task's data in one file."""
 
-    path: str = Field(min_length=1, description="File, relative to the spec's folder.")
+    path: str = Field(min_length=1, description="File with the data. The path is relative to the spec's folder.")
 
 
 class Data(Section):
-    """What a task learns from its data, and how these are taken: each task has its own section `data`."""
+    """The base of a task's section `data`: what the task learns, and how it reads its data."""
 
-    searchable: ClassVar[tuple[str, ...]] = ()  # any other field would change what trials are judged on
+    searchable: ClassVar[tuple[str, ...]] = ()  # a search over any other field would change what trials are judged on
 
     @property
     def reach(self) -> int:
-        """Steps before a judged one that a network may see, which a search may make more; 0 where that is fixed."""
+        """The steps before a judged step that a network reads, if a search can change their number; else 0."""
         return 0
 
     def faults(self) -> Iterator[Fault]:
-        """Rules across the section's fields."""
+        """Yield the faults of combinations of fields within the section."""
         yield from ()
 
     def misfits(self, model: "ModelConfig | None", training: "TrainingConfig | None") -> Iterator[Fault]:
-        """What of the other sections can't be, or would do nothing, with this one; see `lstm.config.misfits`."""
+        """Yield the faults of other sections' fields that are invalid or do nothing with this section's data.
+
+        The rules are in `lstm.config.misfits`; a section is None if it is itself invalid.
+        """
         yield from ()
 
 
 def role_faults(data: Data, roles: Iterable[str]) -> Iterator[Fault]:
-    """Columns that are named in two roles, or in one of them twice."""
+    """Yield a fault for each column that has two roles or occurs twice in one role."""
     seen: dict[str, str] = {}
     for role in roles:
         value = getattr(data, role)

@@ -1,4 +1,4 @@
-"""The tasks by name, each with its section `data` and where its data lie; a user's own is named as `FILE.py:Class`."""
+"""The tasks by name, each with its section `data` and its location; a user's own task is named as `FILE.py:Class`."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -28,13 +28,17 @@ SECTIONS: Mapping[str, tuple[type[Data], type[Location]]] = {
 
 
 class UnknownData(Data):
-    """The section of a user's own task, in a process that has not executed its file: kept as it is."""
+    """The section of a user's own task in a process that has not executed its file; any field is kept unchanged."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
 
 
 def sections_of(task: str, code: Mapping[str, str]) -> tuple[type[Data], type[Location]]:
-    """What a task has for its data, and for where they lie; `code` are the digests of the user's files.
+    """Return a task's classes for its section `data` and its location.
+
+    Args:
+        task: The task's name, or `FILE.py:Class`.
+        code: The digest of each of the user's files by its name.
 
     Raises:
         BadInput: the user's file has no such class.
@@ -45,7 +49,7 @@ def sections_of(task: str, code: Mapping[str, str]) -> tuple[type[Data], type[Lo
 
 
 def own_sections(made: type | None) -> tuple[type[Data], type[Location]]:
-    """The same of a user's own class; None where its file was not executed."""
+    """Return the section and location of a user's own task class; `made` is None if its file was not executed."""
     section: Any = getattr(made, "section", None)
     location: Any = getattr(made, "location", None)
     if not (isinstance(section, type) and issubclass(section, Data)):
@@ -55,7 +59,7 @@ def own_sections(made: type | None) -> tuple[type[Data], type[Location]]:
 
 @cache
 def in_spec(section: type[Data], location: type[Location]) -> type[Data]:
-    """The section `data` of a spec: both in one."""
+    """Return the class of a spec's section `data`: the fields of the section and of the location together."""
     if not location.model_fields:
         return section
     bases: tuple[type[Any], ...] = (section, location)
@@ -63,9 +67,9 @@ def in_spec(section: type[Data], location: type[Location]) -> type[Data]:
 
 
 def parted(data: Data, section: type[Data], location: type[Location]) -> tuple[Data, Location]:
-    """A spec's section `data` as what a trial is, and where its data lie."""
+    """Split a spec's section `data` into the trial's section and the location of the data."""
     if not location.model_fields:
         return data, location()
     values = {name: getattr(data, name) for name in type(data).model_fields}
     place = {name: values.pop(name) for name in location.model_fields}
-    return section.model_construct(**values), location.model_construct(**place)  # they were validated together
+    return section.model_construct(**values), location.model_construct(**place)  # `data` was validated as a whole

@@ -10,87 +10,114 @@ from lstm.records.errors import Fault, fault
 
 
 class TrainingConfig(Section):
-    """Back-propagation of the task's loss, until it converges."""
+    """How the network is trained: by back-propagation of the task's loss."""
 
-    max_epochs: int = Field(30, ge=1, le=1_000_000, description="Epochs at most.")
+    max_epochs: int = Field(
+        30,
+        ge=1,
+        le=1_000_000,
+        description="Epochs after which a trial ends at the latest. A cosine schedule also ends there.",
+    )
     batch_size: int = Field(
         64,
         ge=1,
         le=1_000_000,
-        description="Windows, or sequences, in a batch; of a text, streams that are read side by side.",
+        description="Windows or sequences in a batch. For a text: streams that are read in parallel.",
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer.")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="Learning rate of the optimizer at the first epoch.")
     seed: int = Field(
-        1, ge=0, le=2**31 - 1, description="Seed of the weights, the order of batches, dropout and input_noise."
+        1,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of the initial weights, the order of batches, dropout and input_noise.",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Optimizer, as in torch.optim.")
     weight_decay: float = Field(
         0.0,
         ge=0,
         le=10,
-        description="Weight decay, as torch.optim applies it: in the gradient for adam and sgd, apart from it for "
-        "adamw. 0 when absent, for adamw too.",
+        description="Weight decay as in torch.optim: adam and sgd add it to the gradient, adamw applies it to the "
+        "weights. Absent: 0, for adamw as well.",
     )
-    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; for sgd.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of sgd; the other optimizers have none.")
     schedule: Literal["constant", "cosine", "exponential", "plateau"] = Field(
         "constant",
-        description="Learning rate over the epochs: as it is, along a cosine to 0 at max_epochs, or times "
-        "schedule_gamma, each epoch (exponential) or at a stall of val/loss (plateau).",
+        description="How the learning rate changes over the epochs. cosine: falls to 0 at max_epochs; exponential: "
+        "times schedule_gamma after each epoch; plateau: times schedule_gamma when val/loss stalls.",
     )
     schedule_gamma: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Factor on the learning rate: each epoch (exponential; 0.95 when absent), at a stall (plateau; 0.5 "
-        "when absent).",
+        description="Factor by which the schedules exponential and plateau lower the learning rate. Absent: 0.95 for "
+        "exponential, 0.5 for plateau.",
     )
     schedule_patience: int | None = Field(
         None,
         ge=0,
         le=1_000_000,
-        description="Epochs in a row without a val/loss that is lower by 0.01 % which plateau lets pass; after one "
-        "more it lowers the rate. 3 when absent.",
+        description="Epochs in a row without a val/loss at least 0.01 % lower that the schedule plateau allows. It "
+        "lowers the rate after one more. Absent: 3.",
     )
     gradient_clip: float | None = Field(
-        1.0, gt=0, le=1e6, description="Largest 2-norm of the gradient of all weights; null leaves it as it is."
+        1.0,
+        gt=0,
+        le=1e6,
+        description="Largest 2-norm of the gradient over all weights; a larger gradient is scaled down to it. null: no "
+        "clipping.",
     )
     warmup_steps: Annotated[int, Since("2026-11-23")] = Field(
         0,
         ge=0,
         le=100_000,
-        description="First steps of each sequence that only build the initial state: no loss and no gradient there.",
+        description="First steps of each sequence that only build up the state, without a loss or a gradient. It must "
+        "be less than the steps of a sequence.",
     )
     input_noise: Annotated[float, Since("2026-11-24")] = Field(
         0.0,
         ge=0,
         le=100,
-        description="Deviation of Gaussian noise on the scaled inputs in training, drawn anew for each batch.",
+        description="Standard deviation of the Gaussian noise that is added to the scaled inputs in training, drawn "
+        "for each batch. Set it against overfitting.",
     )
     patience: int | None = Field(
-        None, ge=1, le=1_000_000, description="Stop after so many epochs in a row without a better search.metric."
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Epochs in a row without a better search.metric after which a trial stops. Set it when epochs are "
+        "cheap and curves flatten early. Absent: a trial runs to max_epochs.",
     )
-    target_loss: float | None = Field(None, gt=0, description="Stop when val/loss is this low or lower.")
+    target_loss: float | None = Field(
+        None,
+        gt=0,
+        description="val/loss at or below which a trial stops. Absent: no loss stops a trial.",
+    )
     steps_per_epoch: int | None = Field(
         None,
         ge=1,
         le=10_000_000,
-        description="Batches in an epoch, where a whole pass is too long to be one; a pass when absent.",
+        description="Batches in an epoch. Set it when a whole pass over the training part is too long for one epoch. "
+        "Absent: an epoch is one pass.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="bfloat16 runs the network under autocast; weights stay float32. What PyTorch can't run in "
-        "bfloat16 is computed in float32: on a CPU GRUs, and LSTMs too where it has no AVX-512 or AMX.",
+        description="Precision of the network's computation. bfloat16 uses autocast; the weights stay float32. On a "
+        "CPU, GRUs are still computed in float32, and so are LSTMs if the CPU has no AVX-512 or AMX.",
     )
 
 
 class ProbeConfig(Section):
-    """When the network of a trial's best epoch is measured as `sweep probe` does."""
+    """When networks are measured as `sweep probe` measures them."""
 
-    every_trial: bool = Field(False, description="At the end of each trial, by its worker; costs seconds a trial.")
+    every_trial: bool = Field(
+        False,
+        description="Measure the network of each trial's best epoch when the trial ends. The worker needs some seconds "
+        "for each trial.",
+    )
 
 
 def training_faults(training: TrainingConfig) -> Iterator[Fault]:
-    """Rules across the fields of `training`."""
+    """Yield the faults of combinations of fields within `training`."""
     if training.momentum > 0 and training.optimizer != "sgd":
         yield fault("no-momentum", "training.momentum", optimizer=training.optimizer)
     uses = {"schedule_gamma": ("exponential", "plateau"), "schedule_patience": ("plateau",)}
@@ -99,14 +126,15 @@ def training_faults(training: TrainingConfig) -> Iterator[Fault]:
             yield fault(
                 "field-of-another-schedule", f"training.{name}", schedule=training.schedule, schedules=list(schedules)
             )
-    # The first epoch is better than none; plateau then lets so many pass and one more, and lowers the rate of the next.
+    # The first epoch always counts as better. Then plateau lets `schedule_patience` epochs and one more pass, and
+    # lowers the rate of the next epoch.
     for name, others in (("patience", 0), ("schedule_patience", 2)):
         value = getattr(training, name)
         if value is not None and value + others >= training.max_epochs:
             yield fault(
                 "patience-too-long",
                 f"training.{name}",
-                idle=value < training.max_epochs,  # earlier versions did not ask for the two epochs more
+                idle=value < training.max_epochs,  # earlier versions did not require the two extra epochs
                 patience=value,
                 more=others + 1 if others else None,
                 max_epochs=training.max_epochs,

@@ -1,6 +1,6 @@
-"""What one trial trains: its sections together, and the rules across them.
+"""The configuration of one trial: its sections together, and the rules across them.
 
-Rules are in `faults`, apart from the models, so that all errors of a spec can be told at once.
+The rules are in `faults`, separate from the models, so that all errors of a spec can be reported together.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,35 +20,41 @@ D = TypeVar("D", bound=Data)
 
 
 class TrialConfig(Section):
-    """One point of the space, resolved: all that `lstm.training.loop.train` needs but the data itself."""
+    """One resolved point of the search space: all that `lstm.training.loop.train` needs except the data itself."""
 
-    task: Task = Field("forecast", description="What the network learns to do.")
+    task: Task = Field(
+        "forecast",
+        description="What the network learns. Your own task is a class of your file, named as FILE.py:Class.",
+    )
     data: SerializeAsAny[Data]
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
-    metric: str = Field("val/loss", description="The metric that says which epoch is the best.")
-    direction: Literal["minimize", "maximize"] = Field("minimize", description="Which way the metric is better.")
-    # No spec has these.
+    metric: str = Field("val/loss", description="Metric by which the best epoch is chosen.")
+    direction: Literal["minimize", "maximize"] = Field(
+        "minimize", description="Whether a lower or a higher value of the metric is better."
+    )
+    # No spec has the two fields below.
     code: Annotated[dict[str, str], Since("2026-11-29")] = Field(
-        default_factory=dict, description="SHA-256 of each file of the user's, by its name."
+        default_factory=dict, description="SHA-256 of each of the user's files by its name."
     )
     loss_on: Annotated[LossOn, Since("2026-11-29")] = Field(
-        "all", description="Targets that count in training: all, or those that were measured."
+        "all",
+        description="Targets that count in the training loss. all: every target; measured: none that was filled in.",
     )
 
     @model_serializer(mode="wrap")
     def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """As the version wrote it that began the sweep: its trials are the same whoever goes on with them."""
+        """Write the configuration as the version that began the sweep wrote it, so that its trials stay the same."""
         tree: dict[str, Any] = write(self)
         for path, default in self.younger():
-            if path in tree and tree[path] == default:  # its own fields; those of sections were always written
+            if path in tree and tree[path] == default:  # own fields only; the fields of sections were always written
                 tree.pop(path)
         return tree
 
     @model_validator(mode="before")
     @classmethod
     def _of_its_task(cls, tree: Any) -> Any:
-        """The section `data` as that of the task which is named; earlier versions kept where the data lay."""
+        """Validate the section `data` with its task's class; paths that earlier versions kept are dropped."""
         if not isinstance(tree, Mapping) or not isinstance(tree.get("data"), Mapping):
             return tree
         task, code = tree.get("task", "forecast"), tree.get("code") or {}
@@ -64,10 +70,10 @@ class TrialConfig(Section):
         return self
 
     def data_as(self, kind: type[D]) -> D:
-        """The section `data`, as that of the task which it is.
+        """Return the section `data`, typed as `kind`.
 
         Raises:
-            ValueError: it is another task's.
+            ValueError: the section is another task's.
         """
         if not isinstance(self.data, kind):
             raise ValueError(f"data: is {type(self.data).__name__}, the task {self.task} needs {kind.__name__}")
@@ -75,7 +81,7 @@ class TrialConfig(Section):
 
 
 def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
-    """Rules across fields, on whichever sections are valid in themselves (None stands for the others)."""
+    """Yield the faults across fields; a section is None if it is not valid in itself."""
     if data:
         yield from data.faults()
         yield from data.misfits(model, training)

@@ -1,1 +1,1 @@
-"""What `sweep probe` measures of a trained network."""
+"""The measurements of a trained network that `sweep probe` makes."""

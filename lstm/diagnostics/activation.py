@@ -1,4 +1,4 @@
-"""What a network does on its own: fed with its own forecasts, and how its gates stand."""
+"""Measures a network fed with its own forecasts, and how many of its gates are saturated."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,30 +11,32 @@ from lstm.diagnostics.subject import Subject
 from lstm.records.figures import Curve, HeatMap, Picture, Probe
 
 ROLL_WINDOWS, TRACE_WINDOWS = 8, 32
-LONGEST = 128  # steps of a rollout that are judged
+LONGEST = 128  # most steps of a rollout that are judged
 DRAWN = 3  # rollouts in the picture
-CLOSED, OPEN = 0.05, 0.95  # a gate beyond these is saturated
+CLOSED, OPEN = 0.05, 0.95  # a gate below or above these is saturated
 AT_REST = 0.01  # standard deviations of the data
 RUNAWAY = 10.0  # standard deviations of the data
-MOST = 1e6  # of a ratio that has no bound
-MAP_UNITS, MAP_STEPS = 64, 256  # of a heat map at most: it goes into a page
+MOST = 1e6  # largest value of a ratio that has no bound
+MAP_UNITS, MAP_STEPS = 64, 256  # largest size of a heat map, because it is part of a page
 STATES = ("candidate", "cell", "hidden")
 
 
 def activation(subject: Subject) -> Probe:
-    """What the network does on its own, and how many of its gates are saturated.
+    """Measure how the network behaves on its own forecasts, and how many of its gates are saturated.
 
-    The network feeds itself for twice the window's length (256 steps at most); the second half is judged against
-    as many of the windows' last steps. Left out where the task has no rollout:
+    In a rollout, the network is fed with its own forecasts for twice the window's length (at most 256 steps). Its
+    second half is compared with the same number of last steps of the windows. These numbers are left out if the task
+    has no rollout or the data do not vary:
 
-    - `activation/variance`: variance over time of the rollout, over that of the data, both means over targets; the
-      median over windows. 0: it dies out; 1: as lively as the data; at most 1e6, which is also what a rollout that is
-      no longer finite has. Left out where the data do not vary.
-    - `activation/rest`: share of windows whose rollout has come to rest: deviation below 1 % of the data's.
-    - `activation/runaway`: share of windows whose rollout is not finite or ends ten deviations away from the data.
+    - `activation/variance`: the variance over time of the rollout, divided by the variance of the data; both are means
+      over targets. The median over windows. 0: it decays to a constant; 1: the same variance as the data. At most 1e6,
+      which is also the value of a rollout that is not finite.
+    - `activation/rest`: share of the windows with a rollout that came to rest: a deviation below 1 % of the data's.
+    - `activation/runaway`: share of the windows with a rollout that is not finite or ends more than ten deviations away
+      from the data.
     - `activation/period`: median period in steps; left out unless at least half of the rollouts oscillate.
 
-    Left out where there are no gates:
+    These numbers are left out if the network has no such gates or states:
 
     - `activation/saturated/NAME_gate`: share of the gate's activations (over units, steps, windows) below 0.05 or
       above 0.95.
@@ -77,18 +79,18 @@ def _rolled(subject: Subject) -> Probe:
 
 
 _OWN = (
-    "The network goes on from a few windows, fed with nothing but its own forecasts: it may fall silent, swing, or "
-    "run away."
+    "The network continues a few windows, fed only with its own forecasts. It may decay to a constant, oscillate, or "
+    "diverge."
 )
 
 
 def _spread(past: Tensor) -> float:
-    """Deviation over windows and time: where the data usually are, not how they move within a window."""
+    """Return the deviation over windows and time together: the range of the data, not their movement in a window."""
     return float(past.std(dim=(0, 1), correction=0).mean())
 
 
 def _period(rollout: Tensor) -> float | None:
-    """Of a rollout `(time, target)`: the liveliest target's."""
+    """Return the period of the target with the largest variance in a rollout `(time, target)`; None if it has none."""
     lively = rollout[:, int(rollout.var(dim=0, correction=0).argmax())]
     return period(lively - lively.mean())
 
@@ -101,12 +103,12 @@ def _saturated(traced: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def gate_maps(subject: Subject, chosen: Sequence[int] | None = None) -> tuple[Picture, ...]:
-    """Heat maps of every gate and state over time, a row per unit.
+    """Return heat maps of every gate and state over time, with one row per unit; empty if there are none.
 
     Args:
-        subject: What is looked at.
-        chosen: Places among `subject.windows`; by default the calmest and the liveliest (by the variance of its
-            first column).
+        subject: The network and its windows.
+        chosen: Places among `subject.windows`. Default: the windows in which the first column has the smallest and the
+            largest variance.
     """
     if chosen is None:
         liveliness = subject.windows[..., 0].var(dim=1, correction=0)
@@ -124,7 +126,10 @@ def gate_maps(subject: Subject, chosen: Sequence[int] | None = None) -> tuple[Pi
 
 
 def _rows(traced: Mapping[str, Tensor]) -> tuple[Tensor, tuple[str, ...]]:
-    """The units that are drawn, as (layer, unit): the same in every map, those that keep longest on top."""
+    """Choose the units to draw, as (row, 2) with layer and unit, and their names.
+
+    The rows are the same in every map; the units that keep their memory longest come first.
+    """
     order = next(traced[name] for name in ("forget_gate", "update_gate", *traced) if name in traced)
     layers, _, _, hidden = order.shape
     kept = order.mean(dim=(1, 2)).flatten().argsort(descending=True, stable=True)
@@ -138,7 +143,7 @@ def _map(name: str, window: int, values: Tensor, names: tuple[str, ...]) -> Heat
     steps = values.shape[1]
     bound = 1.0 if name != "cell" else max(1.0, math.ceil(1000 * float(values.abs().max())) / 1000)
     word = name.replace("_", " ")
-    note = f"{_MEANING.get(name, word)} A row per unit, the units that keep their memory longest on top."
+    note = f"{_MEANING.get(name, word)} One row per unit; the units that keep their memory longest are on top."
     return HeatMap(
         title=f"{word.capitalize()}, window {window + 1}",
         note=note,
@@ -146,7 +151,7 @@ def _map(name: str, window: int, values: Tensor, names: tuple[str, ...]) -> Heat
         y_label="layer:unit" if ":" in names[0] else "unit",
         x=tuple(float(step - steps + 1) for step in range(steps)),
         y=names,
-        # Three digits are more than a colour shows; they keep the page small.
+        # Three digits are more precise than a colour, and keep the page small.
         values=tuple(tuple(round(value, 3) for value in row) for row in values.tolist()),
         low=-bound if name in STATES else 0.0,
         high=bound,
@@ -154,12 +159,12 @@ def _map(name: str, window: int, values: Tensor, names: tuple[str, ...]) -> Heat
 
 
 _MEANING = {
-    "input_gate": "How much of the new is let in, 0 to 1.",
+    "input_gate": "How much of the new value is written to the memory, 0 to 1.",
     "forget_gate": "How much of the memory is kept from step to step, 0 to 1.",
-    "output_gate": "How much of the memory is shown, 0 to 1.",
-    "candidate": "What is offered to the memory.",
+    "output_gate": "How much of the memory is read out, 0 to 1.",
+    "candidate": "The new value that can be written to the memory.",
     "cell": "The memory itself.",
-    "hidden": "What the network shows of its memory.",
-    "reset_gate": "How much of the past the new is made from, 0 to 1.",
+    "hidden": "The output of the memory to the next layer.",
+    "reset_gate": "How much of the past is used for the new value, 0 to 1.",
     "update_gate": "How much of the memory is kept from step to step, 0 to 1.",
 }

@@ -1,19 +1,19 @@
-"""The period of a short, perhaps dying or growing, oscillation."""
+"""Finds the period of a short oscillation, which may decay or grow."""
 
 import torch
 from torch import Tensor
 
-CLEAR = 0.5  # likeness to itself, a period later, from which a series counts as oscillating
+CLEAR = 0.5  # least cosine between a series and itself one period later that counts as an oscillation
 
 
 def period(series: Tensor) -> float | None:
-    """Steps after which a series `(time,)` around zero repeats itself, None where it does not within its length.
+    """Return the steps after which a series `(time,)` around zero repeats itself; None if it does not.
 
-    That is the first clear peak, beyond the first trough below zero, of the cosine between the series and itself
-    shifted. Each part is normalised by its own energy, so an oscillation that dies away counts like one that lasts.
-    Two periods must be seen.
+    The period is the lag of the first clear peak, after the first value below zero, of the cosine between the series
+    and the shifted series. Each part is normalised by its own energy, so a decaying oscillation counts like a lasting
+    one. The series must contain two periods.
     """
-    length = len(series) // 2 + 2  # one beyond, so that a peak at the half is seen as one
+    length = len(series) // 2 + 2  # one lag more than half, so that a peak at the half is recognised
     likeness = [_cosine(series, lag) for lag in range(min(length, len(series) - 1))]
     trough = next((lag for lag, value in enumerate(likeness) if value < 0), None)
     if trough is None:
@@ -21,7 +21,7 @@ def period(series: Tensor) -> float | None:
     for lag in range(trough + 1, len(likeness) - 1):
         before, here, after = likeness[lag - 1 : lag + 2]
         if here >= CLEAR and here >= before and here > after:
-            # The vertex of the parabola through three points: a period need not be whole steps.
+            # The vertex of the parabola through three points, because a period need not be a whole number of steps.
             return lag + 0.5 * (before - after) / (before - 2 * here + after)
     return None
 

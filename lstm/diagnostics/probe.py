@@ -1,4 +1,4 @@
-"""What a trained network is like: the five properties, measured."""
+"""Measures the five properties of a trained network: delay, feedback, activation, scalability, reliability."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ PROPERTIES: tuple[Callable[[Subject], Probe], ...] = (delay, feedback, activatio
 
 
 def probe(subject: Subject) -> Probe:
-    """All numbers and pictures of a subject; what each number means stands at its property's function.
+    """Measure all numbers and pictures of a subject; the function of each property explains its numbers.
 
-    Everything but the times is the same whenever it is measured. It costs about as much
-    as 8,000 windows judged, so seconds on one thread for usual networks.
+    Repeated measurements give the same results, except for times. The cost is about that of judging 8,000 windows:
+    seconds on one thread for usual networks.
     """
     measured = [measure(subject) for measure in PROPERTIES]
     numbers = {name: value for each in measured for name, value in each.numbers.items()}

@@ -1,4 +1,4 @@
-"""How the loss bears noisy, missing and shifted inputs."""
+"""Measures the loss on noisy, missing and shifted inputs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,25 +12,28 @@ from lstm.records.figures import Curve, Probe
 NOISE = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)  # standard deviations of the inputs
 MISSING = (0.05, 0.1, 0.2, 0.4, 0.8)  # share of the values
 SHIFT = (0.1, 0.25, 0.5, 1.0, 2.0)  # standard deviations of the inputs, up or down
-NOISE_AT, MISSING_AT, SHIFT_AT = 0.5, 0.2, 0.5  # a bad day, not a catastrophe: what the worst is judged at
-DRAWS = 4  # of noise and of gaps, the same ones at every level
-MOST = 1e6  # of a ratio that has no bound
+NOISE_AT, MISSING_AT, SHIFT_AT = 0.5, 0.2, 0.5  # the levels of the reported ratios: bad, but not extreme
+DRAWS = 4  # random draws of noise and of gaps, the same ones at every level
+MOST = 1e6  # largest value of a ratio that has no bound
 
 
 def reliability(subject: Subject) -> Probe:
-    """The loss on disturbed inputs, as a ratio to the loss on the same windows undisturbed (at most 1e6).
+    """Measure the loss on disturbed inputs, as a ratio to the loss on the same undisturbed windows (at most 1e6).
 
-    - `reliability/loss`: undisturbed.
+    A unit is a standard deviation of the input.
+
+    - `reliability/loss`: the loss on undisturbed inputs.
     - `reliability/noise`: ratio with Gaussian noise of 0.5 units on every input.
-    - `reliability/missing`: ratio with 20 % of the values missing, each filled with the last one before it in its
-      window, as data are when a sensor is silent (0, a scaled column's mean, where the window starts with a gap).
-    - `reliability/shift`: ratio with every input moved by 0.5 units, up or down, whichever is worse.
-    - `reliability/worst`: the largest of these three.
-    - `reliability/noise_doubling`: the noise, in units, that doubles the loss; between levels along a power of the
-      noise, for small noise a square's: a loss grows with the variance. At most 4, which means "not even that".
+    - `reliability/missing`: ratio with 20 % of the values missing, each filled with the last value before it in its
+      window, as if a sensor had failed (0, the mean of a scaled column, if the window starts with a gap).
+    - `reliability/shift`: ratio with every input shifted by 0.5 units, up or down, whichever is worse.
+    - `reliability/worst`: the largest of these three ratios.
+    - `reliability/noise_doubling`: the noise, in units, that doubles the loss. Between levels it is interpolated along
+      a power of the noise; below the first level along the square, because a loss grows with the variance. At most 4,
+      which means that not even noise of 4 units doubles the loss.
 
-    All are left out where the undisturbed loss is not finite. A subject without any error has ratio 1 or 1e6, and 0 as
-    the noise that doubles it if noise touches it at all.
+    All numbers are left out if the undisturbed loss is not finite. If the undisturbed loss is 0, a ratio is 1 or 1e6,
+    and `noise_doubling` is 0 if even the smallest noise changes the loss.
     """
     with torch.no_grad():
         clean = float(subject.loss(subject.windows))
@@ -59,12 +62,12 @@ _WORDS = (
     ("Noisy inputs", "How many times larger the loss is with noise on every input.", "noise, standard deviations"),
     (
         "Missing inputs",
-        "How many times larger the loss is when values are missing and the last one before stands in.",
+        "How many times larger the loss is if values are missing and each is replaced by the last value before it.",
         "share of values missing",
     ),
     (
         "Shifted inputs",
-        "How many times larger the loss is when every input is off by the same amount, up or down, whichever is worse.",
+        "How many times larger the loss is if all inputs are shifted by the same amount, up or down (the worse one).",
         "shift, standard deviations",
     ),
 )
@@ -75,7 +78,7 @@ Disturb = Callable[[Subject, float], Sequence[Tensor]]
 @torch.no_grad()
 def _loss(subject: Subject, disturb: Disturb, level: float) -> float:
     losses = [float(subject.loss(inputs)) for inputs in disturb(subject, level)]
-    # Of the two directions of a shift the worse one counts, of random draws the mean.
+    # For a shift, the worse direction counts; for random draws, the mean.
     return max(losses) if disturb is _shifted else sum(losses) / len(losses)
 
 
@@ -93,7 +96,7 @@ def _gappy(subject: Subject, level: float) -> list[Tensor]:
 
 
 def _held(windows: Tensor, missing: Tensor) -> Tensor:
-    """Each missing value as the last one before it that is there, else 0."""
+    """Return windows with each missing value replaced by the last known value before it, or by 0 if there is none."""
     steps = torch.arange(windows.shape[1])[:, None].expand_as(missing)
     last = torch.where(missing, -1, steps).cummax(dim=1).values
     return torch.where(last < 0, 0.0, windows.gather(1, last.clamp(min=0)))
@@ -116,7 +119,7 @@ def _ratio(loss: float, clean: float) -> float:
 
 
 def _doubling(levels: Sequence[float], ratios: Sequence[float]) -> float:
-    """The level at which the ratio first reaches 2."""
+    """Return the level at which the ratio first reaches 2, interpolated; the highest level if it never does."""
     excess = [ratio - 1 for ratio in ratios]
     place = next((i for i, value in enumerate(excess) if value >= 1), None)
     if place is None:

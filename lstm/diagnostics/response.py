@@ -1,9 +1,9 @@
-"""What a change of the input does to the answer: delay (how far back it still matters), feedback (step and pulse).
+"""Measures how a change of the input changes the answer: delay (how far back) and feedback (after a step or a pulse).
 
-Changes are finite, one unit of the input (its standard deviation), not gradients: a network that holds a bit in a
+Changes are finite, one unit of the input (its standard deviation), and not gradients. A network that keeps a bit in a
 saturated cell has no gradient left, although another bit would change its answer (Bengio et al. 1994, "Learning
 long-term dependencies with gradient descent is difficult"), and an answer need not be differentiable.
-Changed windows keep the length that the network was trained on.
+Changed windows have the length that the network was trained on.
 """
 
 import math
@@ -16,35 +16,37 @@ from lstm.diagnostics.oscillation import period
 from lstm.diagnostics.subject import Subject
 from lstm.records.figures import Curve, Probe
 
-LAGS = 512  # at most that are looked at one by one from the start, for a delay
-POINTS = 128  # of a step's answer
+LAGS = 512  # most lags that are measured one by one from the start, for a delay
+POINTS = 128  # most points of the answer to a step
 DELAY_WINDOWS, FEEDBACK_WINDOWS = 16, 4
-STEPS = 1_000_000  # that a delay may cost before it is made from fewer windows, down to FEEDBACK_WINDOWS
-PEAKS = 8  # blocks whose lags are looked at one by one, to find the strongest
-FEEDBACK_COLUMNS = 4  # the first ones: targets come first
+STEPS = 1_000_000  # most steps for a delay; beyond them fewer windows are used, down to FEEDBACK_WINDOWS
+PEAKS = 8  # blocks that are split into single lags, to find the strongest lag
+FEEDBACK_COLUMNS = 4  # the first columns; targets come first
 SEQUENCES = 128  # computed at once
-ROUNDING = 1e-6  # of the answer; smaller changes are float32's own
-NOTHING = 1e-9  # units of the answer, where the answer itself is nearly 0
-SETTLED = 0.05  # of the peak
-LONGEST_TAU = 1e6  # steps, of a gate that never forgets
+ROUNDING = 1e-6  # share of the answer; smaller changes are rounding errors of float32
+NOTHING = 1e-9  # in units of the answer; smaller changes count as 0 if the answer itself is nearly 0
+SETTLED = 0.05  # share of the peak
+LONGEST_TAU = 1e6  # steps; the time constant of a gate that never forgets
 
 
 def delay(subject: Subject) -> Probe:
-    """How far back an input still matters.
+    """Measure how far back an input still matters.
 
-    The influence of a lag is the root mean square, over windows and outputs, of the answer's change when every column
-    is one unit higher or lower (at random, seeded) at that lag. Lag 0 is the last input. All lags are in steps, at
-    most `time - 1`, which then means "at least the whole window". In windows of more than 512 steps neighbouring lags
-    are looked at together first, and one by one where a number is decided.
+    The influence of a lag is the root mean square, over windows and outputs, of the answer's change if every column is
+    one unit higher or lower (at random, seeded) at that lag. Lag 0 is the last input. All lags are in steps and at most
+    `time - 1`, which then means "at least the whole window". In windows of more than 512 steps, neighbouring lags are
+    first measured together, and then one by one near the lags that decide a number.
 
-    - `delay/strongest`: the largest influence, in units of the output. Where it is 0, nothing matters, and the
-      numbers below are left out.
-    - `delay/peak`: its lag.
-    - `delay/half_life`, `delay/one_percent`: the largest lag with a half, a hundredth, of the largest influence;
-      between two steps along an exponential, so a leaky integrator with time constant tau has exactly tau ln 2.
-    - `delay/oldest`: the influence of the window's first input as a share of the largest.
-    - `delay/forget_time_constant_median`, `delay/forget_time_constant_p90`: of -1/ln(f) over all units, where f is the
-      mean activation of the unit's forget gate (in a GRU the update gate); at most 1e6; left out without such gates.
+    - `delay/strongest`: the largest influence, in units of the output. If it is 0, no input matters, and the other
+      numbers of influence are left out.
+    - `delay/peak`: the lag of the largest influence.
+    - `delay/half_life`, `delay/one_percent`: the largest lag with a half, or a hundredth, of the largest influence.
+      Between two steps it is interpolated along an exponential, so a leaky integrator with time constant tau has
+      exactly tau ln 2.
+    - `delay/oldest`: the influence of the window's first input as a share of the largest influence.
+    - `delay/forget_time_constant_median`, `delay/forget_time_constant_p90`: median and 90th percentile of -1/ln(f) over
+      all units, in steps. f is the mean activation of the unit's forget gate (in a GRU, of the update gate). At most
+      1e6; left out without such gates.
     """
     constants = _time_constants(subject)
     blocks, influence = _profile(subject)
@@ -61,7 +63,7 @@ def delay(subject: Subject) -> Probe:
         "delay/oldest": influence[-1] / top,
     }
     note = (
-        f"The input counts most {peak} steps back. A half of that is left {half:.1f} steps back, "
+        f"The input has the most influence {peak} steps back. Half of it is left {half:.1f} steps back, "
         f"a hundredth {hundredth:.1f} steps back" + (" or more." if influence[-1] >= 0.01 * top else ".")
     )
     x = tuple((block.start + block.stop - 1) / 2 for block in blocks)
@@ -71,7 +73,7 @@ def delay(subject: Subject) -> Probe:
 
 
 def _profile(subject: Subject) -> tuple[list[range], list[float]]:
-    """Influence by blocks of lags; the blocks that decide a number are a single lag each."""
+    """Return the influence by blocks of lags; each block that decides a number is a single lag."""
     length = subject.windows.shape[1]
     affordable = STEPS // (min(length, LAGS) * length)
     windows = subject.few(min(DELAY_WINDOWS, max(FEEDBACK_WINDOWS, affordable)))
@@ -83,7 +85,7 @@ def _profile(subject: Subject) -> tuple[list[range], list[float]]:
         new = [block for block in blocks if block not in known]
         changes = _changes(subject, windows, signs * subject.units, new)
         for block, change in zip(new, changes, strict=True):
-            # Per lag: a block's lags have signs that are orthogonal over the windows, so their squares add up.
+            # The influence per lag: the signs of a block's lags are orthogonal over the windows, so squares add up.
             known[block] = math.sqrt(float(change.double().square().mean()) / len(block))
         influence = [known[block] for block in blocks]
         wide = {blocks[i] for i in _deciding(blocks, influence) if len(blocks[i]) > 1}
@@ -93,9 +95,9 @@ def _profile(subject: Subject) -> tuple[list[range], list[float]]:
 
 
 def _signs(count: int, length: int, columns: int) -> Tensor:
-    """Signs (count, length, columns): by column at random, the same at every lag, times Walsh functions by lag.
+    """Return signs (count, length, columns): random by window and column, times Walsh functions by lag.
 
-    Any power of two of lags that follow each other are orthogonal over as many windows.
+    Consecutive lags, if their number is a power of two, are orthogonal over the same number of windows.
     """
     generator = torch.Generator().manual_seed(0)
     by_column = torch.randint(0, 2, (count, 1, columns), generator=generator) * 2 - 1
@@ -109,24 +111,24 @@ def _singles(block: range) -> list[range]:
 
 
 def _deciding(blocks: Sequence[range], influence: Sequence[float]) -> set[int]:
-    """Places of the blocks that the peak and the two reaches are read from, or may be."""
+    """Return the places of the blocks from which the peak and the two reaches are read, or may be read."""
     top = max(influence)
     if top == 0:
         return set()
     ranked = sorted(range(len(influence)), key=lambda i: influence[i], reverse=True)
     deciding = {i for i in ranked[:PEAKS] if influence[i] >= top / 2}
-    # All of a block's influence may be a single lag's.
+    # A single lag may have all the influence of its block.
     most = [value * math.sqrt(len(block)) for block, value in zip(blocks, influence, strict=True)]
     for share in (0.5, 0.01):
         last = max(i for i, value in enumerate(influence) if value >= share * top)
         deciding |= {i for i in range(last, len(most)) if i == last or most[i] >= share * top}
         if last + 1 < len(influence) and influence[last + 1] > 0:
-            deciding.add(last + 1)  # what the reach is interpolated to
+            deciding.add(last + 1)  # the reach is interpolated towards this block
     return deciding
 
 
 def _reach(blocks: Sequence[range], influence: Sequence[float], share: float) -> float:
-    """The largest lag with a share of the largest influence."""
+    """Return the largest lag, interpolated, with a share of the largest influence."""
     wanted = share * max(influence)
     last = max(i for i, value in enumerate(influence) if value >= wanted)
     here, lag = influence[last], blocks[last].start
@@ -137,7 +139,7 @@ def _reach(blocks: Sequence[range], influence: Sequence[float], share: float) ->
 
 @torch.no_grad()
 def _changes(subject: Subject, windows: Tensor, change: Tensor, blocks: Sequence[range]) -> Tensor:
-    """The answers' changes `(block, window, output)` when `change` is added to the inputs at each block of lags."""
+    """Return the answers' changes `(block, window, output)` after `change` is added to inputs at each block of lags."""
     rest = subject.respond(windows)
     length, together = windows.shape[1], max(1, SEQUENCES // len(windows))
     found = []
@@ -158,7 +160,8 @@ def _time_constants(subject: Subject) -> dict[str, float]:
     gate = gates.get("forget_gate", gates.get("update_gate"))
     if gate is None:
         return {}
-    # The mean of the gate, not of its logarithm: one step that wipes a unit must not hide what it keeps between.
+    # The mean of the gate, not of its logarithm: one step that erases a unit's memory must not hide how long the unit
+    # keeps it otherwise.
     keeps = gate.double().mean(dim=(1, 2)).flatten().clamp(1e-12, math.exp(-1 / LONGEST_TAU))
     constants = -1 / keeps.log()
     return {
@@ -168,19 +171,20 @@ def _time_constants(subject: Subject) -> dict[str, float]:
 
 
 def feedback(subject: Subject) -> Probe:
-    """How the answer follows a step and a pulse at the input.
+    """Measure how the answer follows a step and a pulse at the input.
 
-    A column is raised by one unit over the window's last n + 1 steps (the step, n steps after it), or at lag n alone
-    (the pulse). The answer is the signed mean change over windows, of the output that answers the step most. For each
-    of the first four columns, with `/{column}` behind the name where the subject has several:
+    For a step, a column is raised by one unit over the window's last n + 1 inputs: the answer n steps after the step.
+    For a pulse, the column is raised at lag n only. The answer is the signed mean change over windows of the output
+    that answers the step most. The numbers are measured for each of the first four columns; if the subject has several
+    columns, `/{column}` is added to the name:
 
-    - `feedback/gain`: the answer, in units of the output, when the step is as old as the window: an identity has 1.
-    - `feedback/settling`: steps until the answer stays within 5 % of its peak around that last value. At most `time`,
-      which means "not within the window": the answer must have stayed there for its last quarter.
-    - `feedback/overshoot`: the share of the peak that is gone at the end, 0 to 1.
-    - `feedback/period`: steps between the pulse's echoes; left out where it does not oscillate.
+    - `feedback/gain`: the answer, in units of the output, to a step as old as the window. An identity has 1.
+    - `feedback/settling`: steps until the answer stays within 5 % of its peak around its last value. At most `time`,
+      which means "not within the window": the answer must have stayed there for the window's last quarter.
+    - `feedback/overshoot`: the share of the peak that is lost at the end, 0 to 1.
+    - `feedback/period`: steps between the echoes of the pulse; left out if the answer does not oscillate.
 
-    Beyond 128 steps settling and period are known to `time / 128` steps.
+    In windows of more than 128 steps, settling and period have a resolution of `time / 128` steps.
     """
     numbers: dict[str, float] = {}
     steps: dict[str, tuple[float, ...]] = {}
@@ -209,8 +213,8 @@ def feedback(subject: Subject) -> Probe:
     )
 
 
-_STEP = "An input is raised by one standard deviation and stays there: how the answer follows, as time passes."
-_PULSE = "An input is raised by one standard deviation for a single step: how long the answer shows it."
+_STEP = "The change of the answer over time after an input rises by one standard deviation and stays there."
+_PULSE = "The change of the answer over time after an input rises by one standard deviation for a single step."
 
 
 def _at(lags: Sequence[int]) -> list[range]:
@@ -221,7 +225,7 @@ def _followed(step: Tensor, pulse: Tensor, lags: Sequence[int], length: int) -> 
     peak, final = float(step.abs().max()), float(step[-1])
     numbers = {"gain": final, "settling": 0.0, "overshoot": 0.0}
     if peak > 0:
-        # A share of the peak, not of the last value: an answer that dies away to nothing settles as well.
+        # A share of the peak, not of the last value, so that an answer that decays to 0 can settle as well.
         outside = ((step - step[-1]).abs() > SETTLED * peak).nonzero().flatten().tolist()
         settled = lags[outside[-1] + 1] if outside else 0
         numbers["settling"] = float(settled if settled <= 0.75 * (length - 1) else length)

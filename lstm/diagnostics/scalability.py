@@ -1,4 +1,4 @@
-"""What an answer costs against the length of its input."""
+"""Measures the time and memory of an answer against the length of its input."""
 
 import math
 import time
@@ -13,28 +13,30 @@ from lstm.records.figures import Curve, Probe
 LENGTHS = (32, 64, 128, 256, 512, 1024)  # steps
 FEWEST = 4  # lengths that are always measured
 SEQUENCES = 8  # computed at once
-REPEATS = 5  # of each length, and more of a quick network
-BUDGET_S = 0.5  # for more
-PATIENCE_S = 0.5  # an answer that takes longer is the ladder's last
+REPEATS = 5  # least measurements of each length; a fast network is measured more often
+BUDGET_S = 0.5  # seconds for more measurements
+PATIENCE_S = 0.5  # seconds; no longer length is measured after an answer that takes longer than this
 
 
 def scalability(subject: Subject) -> Probe:
-    """Processor time of an answer, and what its backward pass must keep.
+    """Measure the processor time of an answer and the memory for its backward pass.
 
-    Inputs are windows, repeated to lengths from 32 to 1024 steps; where an answer takes longer than half a second, the
-    ladder ends there, with 256 steps at least. All are of eight sequences at once, on this process's threads.
-    The backward pass is not timed: where it keeps more than some 50 MB, up to 40 % of its time were seen to go into
-    fresh pages, and the exponent would be the memory allocator's.
+    Inputs are windows, repeated to lengths from 32 to 1024 steps. No longer length is measured after an answer that
+    takes more than half a second, but lengths up to 256 steps always are. Eight sequences are computed at once, on this
+    process's threads. The backward pass is not timed: if it keeps more than about 50 MB, up to 40 % of its time was
+    seen to go into new memory pages, and the exponent would be that of the memory allocator.
 
-    - `scalability/time_exponent`: p in time = a + b length^p, 1 for a recurrent network. Fitted to the differences
-      from one length to the next, which a constant overhead a does not touch. Left out where the clock is too coarse.
-    - `scalability/step_us`: microseconds of processor time, threads added up, for one more step of one sequence, from
-      the shortest length to the longest.
-    - `scalability/memory_exponent`: the same p for the bytes that are kept for the backward pass, counted exactly.
-    - `scalability/step_bytes`: bytes kept for one more step of one sequence. Both left out where nothing is kept.
+    - `scalability/time_exponent`: p in time = a + b length^p; 1 for a recurrent network. It is fitted to the
+      differences from one length to the next, which do not depend on a constant overhead a. Left out if the clock is
+      too coarse.
+    - `scalability/step_us`: microseconds of processor time, summed over threads, for one more step of one sequence,
+      from the shortest length to the longest.
+    - `scalability/memory_exponent`: the exponent p for the bytes kept for the backward pass, which are counted exactly.
+    - `scalability/step_bytes`: bytes kept for one more step of one sequence. Both are left out if nothing is kept.
 
-    Each length's time is the shortest of five or more, measured in turns: other work can only make one longer. It is
-    the machine's, so compare runs by it only on one machine; the others are the network's own.
+    The time of each length is the shortest of at least five measurements, taken in turn, because other work on the
+    machine can only lengthen one. The time depends on the machine, so compare `step_us` only between runs on the same
+    machine; the other numbers depend on the network alone.
     """
     lengths, seconds = _times(subject)
     memory = [_kept_bytes(subject, _inputs(subject, length)) for length in lengths]
@@ -53,8 +55,8 @@ def scalability(subject: Subject) -> Probe:
     return Probe({f"scalability/{name}": value for name, value in numbers.items()}, tuple(curves))
 
 
-_TIME = "Time of an answer, eight sequences at once. Twice the length should take twice the time."
-_MEMORY = "What the backward pass must keep, eight sequences at once; training needs about that much for each batch."
+_TIME = "The time of an answer for eight sequences at once. Twice the length should take twice the time."
+_MEMORY = "The memory kept for the backward pass, for eight sequences at once. Training needs about as much per batch."
 
 
 def _inputs(subject: Subject, length: int) -> Tensor:
@@ -68,7 +70,7 @@ def _times(subject: Subject) -> tuple[list[int], list[float]]:
     best: dict[int, float] = {}
     for length in LENGTHS:
         inputs[length] = _inputs(subject, length)
-        _seconds(subject, inputs[length])  # the first one builds what the others use
+        _seconds(subject, inputs[length])  # the first answer is slower and does not count
         best[length] = _seconds(subject, inputs[length])
         if best[length] > PATIENCE_S and len(best) >= FEWEST:
             break
@@ -81,7 +83,7 @@ def _times(subject: Subject) -> tuple[list[int], list[float]]:
 
 
 def _seconds(subject: Subject, inputs: Tensor) -> float:
-    # The processor's time, not the clock's: beside other work a long answer is interrupted, a short one is not.
+    # Processor time, not wall-clock time: other work on the machine interrupts long answers, but rarely short ones.
     started = time.process_time()
     with torch.no_grad():
         subject.respond(inputs)
@@ -89,11 +91,11 @@ def _seconds(subject: Subject, inputs: Tensor) -> float:
 
 
 def _kept_bytes(subject: Subject, inputs: Tensor) -> int:
-    """Bytes that autograd keeps between an answer and its backward pass; what is kept twice counts once."""
+    """Count the bytes that autograd keeps between an answer and its backward pass; shared storage counts once."""
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no other takes its address
+        kept[tensor.untyped_storage().data_ptr()] = tensor  # kept alive, so that its address is not used again
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -102,7 +104,10 @@ def _kept_bytes(subject: Subject, inputs: Tensor) -> int:
 
 
 def _exponent(lengths: Sequence[int], costs: Sequence[float]) -> float | None:
-    """The p of cost = a + b length^p, from lengths that double: the differences grow as length^p, whatever a is."""
+    """Fit p in cost = a + b length^p to lengths that double; None if fewer than two differences are positive.
+
+    The differences grow as length^p for any a.
+    """
     pairs = [
         (math.log(length), math.log(after - before))
         for length, before, after in zip(lengths, costs, costs[1:], strict=False)
@@ -111,7 +116,7 @@ def _exponent(lengths: Sequence[int], costs: Sequence[float]) -> float | None:
     if len(pairs) < 2:
         return None
     x, y = zip(*pairs, strict=True)
-    # The longer ones say more: the clock's noise is a smaller part of them, and short ones still fit into the caches.
+    # Longer lengths get more weight: the clock's noise is a smaller share of them, and short ones fit into the caches.
     weights = [math.exp(2 * each) for each in x]
     mean_x = sum(w * each for w, each in zip(weights, x, strict=True)) / sum(weights)
     mean_y = sum(w * each for w, each in zip(weights, y, strict=True)) / sum(weights)

@@ -1,1 +1,1 @@
-"""What was answered becomes items and metrics: the same for networks and rivals, task by task."""
+"""Turns answers into items and metrics, task by task, in the same way for networks and rivals."""

@@ -1,4 +1,4 @@
-"""Probabilities of classes become metrics and items."""
+"""Turns probabilities of classes into metrics and items."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from lstm.records.epoch import Judged
 
 
 def classes(name: str, part: Judged, data: Sequences, likely: np.ndarray) -> Judgement:
-    """Of a part's sequences, from the logarithm of each class's probability: (sequence, class)."""
+    """Judge a part's sequences by the log probabilities of the classes, `likely` `(sequence, class)`."""
     chosen = data.parts[part]
     labels = data.labels[chosen]
     errors = {
@@ -20,9 +20,10 @@ def classes(name: str, part: Judged, data: Sequences, likely: np.ndarray) -> Jud
 
 
 def metrics(likely: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What is reported of log probabilities `(sequence, class)` beside the true classes `(sequence,)`.
+    """Compute loss, accuracy and F1 from log probabilities `(sequence, class)` and true classes `(sequence,)`.
 
-    F1 is the mean over the classes that occur or are answered, of 2 right / (occurring + answered).
+    The loss is the mean cross-entropy in nats. F1 is the mean of 2 right / (occurring + answered) over the classes that
+    occur or are answered.
     """
     counts = confusion(likely, labels)
     right, sums = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
@@ -34,7 +35,7 @@ def metrics(likely: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def confusion(likely: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many sequences of each class (rows) were answered with each class (columns)."""
+    """Count the sequences of each true class (rows) that were answered with each class (columns): (class, class)."""
     counts = np.zeros((likely.shape[1], likely.shape[1]), dtype=np.int64)
     np.add.at(counts, (labels, likely.argmax(axis=1)), 1)
     return counts

@@ -1,4 +1,4 @@
-"""Errors of forecasts become metrics, added up or window by window."""
+"""Turns errors of forecasts into metrics, as sums or window by window."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from lstm.records.epoch import Judged
 
 
 class Sums:
-    """Adds up errors `(window, step, target)`, scaled, in float64."""
+    """The sums of scaled errors `(window, step, target)` over windows, in float64."""
 
     def __init__(self, series: Series, usual: np.ndarray) -> None:
         self._series, self._usual = series, usual
@@ -18,7 +18,7 @@ class Sums:
         self._absolute = np.zeros(len(series.targets))
 
     def add(self, errors: np.ndarray) -> None:
-        """Takes the next windows' errors in."""
+        """Add the errors of the next windows: `(window, step, target)`, scaled."""
         errors = errors.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             self._squared += np.square(errors).sum(axis=(0, 1))
@@ -26,7 +26,7 @@ class Sums:
         self._count += errors.shape[0] * errors.shape[1]
 
     def metrics(self) -> dict[str, float]:
-        """Of all that were taken in."""
+        """Compute the metrics over all windows that were added, named without the part."""
         squared, absolute = self._squared / self._count, self._absolute / self._count
         deviation = np.array(self._series.scale.deviation[: len(squared)])
         error = absolute * deviation
@@ -41,7 +41,7 @@ class Sums:
 
 
 class Forecasts:
-    """Takes errors of windows block by block; keeps two numbers for each window and target."""
+    """The errors of forecasts window by window: two numbers are kept for each window and target."""
 
     def __init__(self, series: Series, windows: int, usual: np.ndarray | None = None) -> None:
         self._series, self._usual = series, naive_error(series) if usual is None else usual
@@ -50,7 +50,7 @@ class Forecasts:
         self._count = self._steps = 0
 
     def add(self, errors: np.ndarray) -> None:
-        """Takes the next windows' errors in: (window, step, target), scaled."""
+        """Add the errors of the next windows: `(window, step, target)`, scaled."""
         errors = errors.astype(np.float64, copy=False)
         rows, self._steps = slice(self._count, self._count + len(errors)), errors.shape[1]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -59,7 +59,7 @@ class Forecasts:
         self._count += len(errors)
 
     def metrics(self) -> dict[str, float]:
-        """As the task's `evaluate` names them."""
+        """Compute the metrics over all windows, named as in the task's `evaluate`."""
         errors = self._errors()
         found = {name: float(errors[name].mean()) for name in ("loss", "mae", "mase")}
         for index, suffix in enumerate(self._suffixes()):
@@ -68,7 +68,7 @@ class Forecasts:
         return found
 
     def judgement(self, name: str, part: Judged, origins: np.ndarray) -> Judgement:
-        """All windows of a part, in the order of their origins."""
+        """Return the judgement over all windows of a part; windows were added in the order of `origins`."""
         assert self._count == len(origins)
         weights = np.full(len(origins), float(self._steps * len(self._series.targets)))
         items = Items(part, name, origins.astype(np.int64), weights, self._errors())

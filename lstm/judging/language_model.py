@@ -1,4 +1,4 @@
-"""Losses of symbols become metrics and items."""
+"""Turns losses of symbols into metrics and items."""
 
 import math
 
@@ -8,15 +8,19 @@ from lstm.config.language_model import TextData
 from lstm.judging.items import Items, Judgement
 from lstm.records.epoch import Judged
 
-MOST_ITEMS = 2**20  # of a text: a longer one is kept by stretches of symbols
-# Symbols of a text in a block. Passages are alike: the variance of a stretch's mean, times its length, grows with it.
-# On our Shakespeare, between counts over one to four characters, it is 4 to 21 % below its highest at 1,000, which
-# neighbours' likeness makes up for; 30 to 62 % at 100 (`tests/bench/intervals.py --text FILE`).
+MOST_ITEMS = 2**20  # items of a text; in a longer text each item is a stretch of symbols
+# Symbols of a text in a block. Neighbouring passages are correlated: the variance of a stretch's mean, times the
+# stretch's length, grows with the length. On our Shakespeare text, between counts over one to four characters, it is 4
+# to 21 % below its maximum at 1,000 symbols, which the correlation of neighbours makes up for, and 30 to 62 % below at
+# 100 (`tests/bench/intervals.py --text FILE`).
 STRETCH = 1_000
 
 
 def symbols(name: str, part: Judged, start: int, losses: np.ndarray, section: TextData) -> Judgement:
-    """Of a part's symbols, from the loss of each in nats; of a long part by stretches."""
+    """Judge a part's symbols by their losses `(symbol,)` in nats; `start` is the place of the first symbol.
+
+    A long part is judged by stretches of symbols.
+    """
     size = -(-len(losses) // MOST_ITEMS)
     first = np.arange(0, len(losses), size)
     weights = np.diff(np.append(first, len(losses))).astype(np.float64)
@@ -28,7 +32,7 @@ def symbols(name: str, part: Judged, start: int, losses: np.ndarray, section: Te
 
 
 def named(loss: float, *, words: bool) -> dict[str, float]:
-    """A mean loss in nats for each symbol, and the same in other words."""
+    """Return a mean loss in nats per symbol by name, with perplexity and, for characters, bits per character."""
     bits = {} if words else {"bits_per_character": loss / math.log(2)}
-    # Beyond it math.exp raises; a training that diverged has no number either.
+    # Above 709 math.exp raises. The perplexity is also infinite if training diverged to a loss of NaN.
     return {"loss": loss, **bits, "perplexity": math.exp(loss) if loss < 700 else math.inf}

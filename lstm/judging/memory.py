@@ -1,4 +1,4 @@
-"""Errors of answers to generated sequences become metrics and items."""
+"""Turns errors of answers to generated sequences into metrics and items."""
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from lstm.records.epoch import Judged
 def answers(
     name: str, part: Judged, data: Problems, section: MemoryData, warmup: int, errors: dict[str, np.ndarray]
 ) -> Judgement:
-    """Of a part's sequences, from the mean error of each by metric: `loss`, of symbols `accuracy`."""
+    """Judge a part's sequences by the mean error of each, `(sequence,)` by metric: `loss`, and `accuracy` for symbols.
+
+    The first `warmup` steps of each sequence are not judged, except in `adding`, which has one answer.
+    """
     targets = data.parts[part][1]
     targets = targets if section.problem == "adding" else targets[:, warmup:]
     count = len(targets)
@@ -21,7 +24,11 @@ def answers(
 
 
 def named(loss: float, accuracy: float, targets: np.ndarray, section: MemoryData) -> dict[str, float]:
-    """A mean loss, the share of symbols repeated rightly, and what else the problem's literature reports."""
+    """Return the metrics that the literature reports for the problem.
+
+    They are the mean loss; for copy also the accuracy, the share of symbols that are right; for mackey_glass also the
+    normalised root mean squared error.
+    """
     if section.problem == "copy":
         return {"loss": loss, "accuracy": accuracy}
     if section.problem == "mackey_glass":

@@ -1,1 +1,1 @@
-"""The networks: cells, their variants, layers with a head, the linear highway beside them."""
+"""The networks: recurrent cells and their variants, layers with a head, and the linear map of a forecaster."""

@@ -1,6 +1,7 @@
-"""The recurrent cells by name: what builds each, how its gates start, how it runs over sequences of any length.
+"""The recurrent cells by name: how each is built, initialised, and run over sequences of any length.
 
-A new cell is a class of torch.nn's interface (batch_first) and a line in `CELLS`; a user's own is in `own_cell.py`.
+A new cell is a class with torch.nn's interface (batch_first) and a line in `CELLS`. Users' own cells are in
+`own_cell.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,24 +27,28 @@ CELLS: Mapping[str, Callable[..., Cell]] = {
 
 
 def build(model: ModelConfig, inputs: int, lookback: int, code: Mapping[str, str] | None = None) -> Cell:
-    """The cell that a configuration describes, over so many input columns; its weights come from torch's generator.
+    """Build the cell that a configuration describes; its weights are drawn from torch's global generator.
 
-    `code` are the digests of a configuration's own files.
+    Args:
+        model: The section `model`.
+        inputs: Number of input columns.
+        lookback: Steps of the longest sequence, for the chrono initialisation.
+        code: The digest of each of the user's files by its name.
 
     Raises:
-        BadInput: the cell is a user's, and its file was not executed in this process.
+        BadInput: the cell is a user's own, and its file was not executed in this process.
     """
     dropout = model.dropout if model.num_layers > 1 else 0.0
     if is_reference(model.cell):
         made = find(model.cell, code or {})
         return OwnCell(made, inputs, model.hidden_size, model.num_layers, dropout, bidirectional=model.bidirectional)
-    # As with dropout between the layers of one: where a search draws what does not go together, it does nothing.
+    # A search may draw a variant for another cell than lstm: then the variant does nothing, like dropout in one layer.
     name = model.variant if model.variant and model.cell == "lstm" else model.cell
     cell = CELLS[name](
         inputs,
         model.hidden_size,
         model.num_layers,
-        # torch.nn applies dropout between layers only, and warns where there is one layer.
+        # torch.nn applies dropout between layers only, and warns if there is only one layer.
         dropout=dropout,
         bidirectional=model.bidirectional,
     )
@@ -54,14 +59,14 @@ def build(model: ModelConfig, inputs: int, lookback: int, code: Mapping[str, str
 
 @torch.no_grad()
 def set_forget_bias(cell: Cell, bias: float | Literal["chrono"], longest: int) -> None:
-    """Sets where the forget gates start, in every layer and direction.
+    """Set the initial bias of the forget gates in every layer and direction.
 
     A number is the gate's bias. `chrono` draws it for memories of 1 to `longest` steps (Tallec and Ollivier: Can
-    recurrent neural networks warp time? ICLR 2018, equation 16): forget bias log(u) with u uniform between 1 and
-    longest - 1, input bias its opposite. Coupled gates forget with f = 1 - i = sigmoid(-(what i is the sigmoid of)), so
-    there the input gate's bias is the opposite of the forget bias wanted, of a number as well.
+    recurrent neural networks warp time? ICLR 2018, equation 16): the forget bias is log(u) with u uniform between 1 and
+    longest - 1, and the input bias is its negative. With coupled gates, i = sigmoid(a) and f = 1 - i = sigmoid(-a), so
+    there the input gate's bias is the negative of the wanted forget bias, for a number as well.
 
-    A bias is the sum of two in torch.nn; it is put into bias_ih, and bias_hh is 0 there.
+    A bias in torch.nn is the sum of two: the value is put into bias_ih, and bias_hh is set to 0.
 
     Raises:
         ValueError: the cell has no forget gate.
@@ -88,17 +93,17 @@ def set_forget_bias(cell: Cell, bias: float | Literal["chrono"], longest: int) -
 
 
 def run(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
-    """Runs a cell over sequences that may differ in length.
+    """Run a cell over sequences that may differ in length.
 
     Args:
-        cell: Any of `CELLS`.
-        x: `(batch, time, input)`; what lies beyond a sequence's length is not looked at.
-        state: What an earlier call gave; None starts with zeros.
-        lengths: `(batch,)`, whole numbers of at least 1; None where every step of every sequence counts.
+        cell: Any of `CELLS`, or a user's own cell.
+        x: The inputs, `(batch, time, input)`. Steps beyond a sequence's length have no effect.
+        state: The state that an earlier call returned; None starts with zeros.
+        lengths: The number of valid steps of each sequence, `(batch,)`, at least 1 each; None if all steps are valid.
 
     Returns:
-        The last layer's states `(batch, time, directions * hidden)`, 0 beyond a sequence's length, and the state after
-        each sequence's last step. Backwards a sequence starts at its last step that counts.
+        The last layer's hidden states `(batch, time, directions * hidden)`, 0 beyond a sequence's length, and the state
+        after each sequence's last valid step. The backward direction starts at the last valid step.
     """
     if isinstance(cell, LstmVariant | OwnCell):
         return cell(x, state, lengths)  # type: ignore[no-any-return] # torch leaves it untyped
@@ -119,8 +124,8 @@ def _run(cell: nn.RNNBase, x: Tensor, state: State | None, lengths: Tensor | Non
 
 @cache
 def cpu_has_bfloat16_lstm() -> bool:
-    """Whether PyTorch can run an LSTM in bfloat16 on this CPU: oneDNN raises where the CPU has no AVX-512 or AMX."""
-    with torch.random.fork_rng(devices=[]):  # the weights are drawn, and nothing else's draws may change by it
+    """Return whether PyTorch can run an LSTM in bfloat16 on this CPU; oneDNN raises without AVX-512 or AMX."""
+    with torch.random.fork_rng(devices=[]):  # drawing the weights must not change any other draws
         tiny = nn.LSTM(1, 1)
     try:
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -131,9 +136,10 @@ def cpu_has_bfloat16_lstm() -> bool:
 
 
 def summary(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> Tensor:
-    """What a cell has made of each whole sequence: the last layer's state, `(batch, directions * hidden)`.
+    """Return the last layer's hidden state after each whole sequence, `(batch, directions * hidden)`.
 
-    Forwards that is the state after a sequence's last step; backwards, which ends there, the one at its first.
+    The forward direction ends at a sequence's last valid step, the backward direction at its first step. Arguments as
+    for `run`.
     """
     if lengths is None:
         states, _ = run(cell, x, state)
@@ -142,7 +148,7 @@ def summary(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor |
         lengths = lengths.to(x.device)
         if cell.bidirectional:
             states, _ = run(cell, x, state, lengths)
-        else:  # what comes after a state can't change it, so torch.nn's quicker way, without packing, will do
+        else:  # later steps can't change an earlier state, so the faster way of torch.nn, without packing, is enough
             counts = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(-1)
             states, _ = run(cell, torch.where(counts.unsqueeze(-1), x, 0), state)
         last = states[torch.arange(len(x), device=x.device), lengths - 1]

@@ -1,4 +1,4 @@
-"""What happens inside a trained cell: its gates and states at every step."""
+"""Reads the gates and states inside a trained cell at every step."""
 
 import copy
 
@@ -14,18 +14,21 @@ Inside = dict[str, Tensor]
 
 @torch.no_grad()
 def trace(cell: Cell, x: Tensor, state: State | None = None) -> Inside:
-    """The gates and states of every layer, by name, as the cell computes them when it does not train (no dropout).
+    """Return the gates and states of every layer by name, as the cell computes them in evaluation mode (no dropout).
 
     Args:
-        cell: Any of `lstm.nn.cells.CELLS`.
-        x: `(batch, time, input)`.
-        state: As the cell takes it; None starts with zeros.
+        cell: Any of `lstm.nn.cells.CELLS`, or a user's own cell.
+        x: The inputs, `(batch, time, input)`.
+        state: The initial state in the cell's own form; None starts with zeros.
 
     Returns:
-        Each `(layer * direction, batch, time, hidden)`, step t being that of x at t in both directions. LSTM:
-        input_gate, forget_gate, output_gate, candidate, cell, hidden, without the gates that a variant lacks; with
-        coupled gates forget_gate is 1 - input_gate. GRU, in torch.nn.GRU's equations: reset_gate, update_gate,
-        candidate, hidden. RNN: hidden. Of a user's own cell nothing is known.
+        Tensors `(layer * direction, batch, time, hidden)`; step t belongs to x at t in both directions.
+
+        - LSTM: input_gate, forget_gate, output_gate, candidate, cell, hidden, without the gates that a variant lacks.
+          With coupled gates, forget_gate is 1 - input_gate.
+        - GRU, in torch.nn.GRU's equations: reset_gate, update_gate, candidate, hidden.
+        - RNN: hidden.
+        - A user's own cell: empty, because nothing is known about its inside.
     """
     if isinstance(cell, OwnCell):
         return {}
@@ -37,7 +40,7 @@ def trace(cell: Cell, x: Tensor, state: State | None = None) -> Inside:
 
 
 def _variant(cell: nn.LSTM | LstmVariant) -> LstmVariant:
-    """The same cell as one of ours, which shows what happens inside."""
+    """Return an LSTM cell as an `LstmVariant` with the same weights, which gives access to its gates."""
     if isinstance(cell, LstmVariant):
         return copy.deepcopy(cell).eval()
     same = LstmVariant(

@@ -1,6 +1,7 @@
-"""Where a forecaster's linear map starts: a ridge regression on the training part, its penalty chosen on validation.
+"""Fits the initial weights of a forecaster's linear map: a ridge regression on the training part.
 
-It is fitted once, before the first epoch; from then on the checkpoint holds it.
+Its penalty is chosen on the validation part. The map is fitted once, before the first epoch; afterwards the checkpoint
+contains it.
 """
 
 from collections.abc import Iterator
@@ -16,21 +17,21 @@ from lstm.data.forecast import Series
 from lstm.nn import ridge
 from lstm.nn.networks import LONGEST_MAP, Forecaster
 
-PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-6, 11))  # times the changes' mean square
-FITTED, CHOSEN_ON = 65_536, 8_192  # windows at most, spread evenly: neighbours are nearly alike
-BLOCK = 2**20  # numbers in a block of windows (8 MiB), or one window's
+PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-6, 11))  # relative to the mean square of the inputs
+FITTED, CHOSEN_ON = 65_536, 8_192  # most windows that are used, spread evenly: neighbours are nearly equal
+BLOCK = 2**20  # most numbers in a block of windows (8 MiB), but at least one window
 
 
 def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
-    """Sets a network's map, if it has one, each target's by itself.
+    """Fit and set the linear map of a network that has one, for each target separately.
 
-    One that can't be fitted stays as it is, and forecasts the last value.
+    The map of a target that can't be fitted stays 0, so it forecasts the last value.
     """
     if trial.model.residual != "linear":
         return
     assert isinstance(network, Forecaster)
     config, linear = trial.data_as(ForecastData), network.linear
-    # On one thread, however many there are: sums in another order have other last bits.
+    # Always on one thread: with more threads sums are taken in another order, and their last bits differ.
     with threadpool_limits(1, user_api="blas"):
         for target in range(len(series.targets)):
             if (found := fit(series, config, target)) is not None:
@@ -39,10 +40,11 @@ def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
 
 
 def fit(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None:
-    """The ridge regression of a target's changes ahead on those of its look-back, both to the last value.
+    """Fit the ridge regression of a target over the horizon on its look-back, both as differences from the last value.
 
-    Windows in which a value of the target was filled in within the horizon do not count. None where there are no
-    others, or values are not finite.
+    Windows are left out if a value of the target was filled in within their horizon. At most `FITTED` windows are used
+    for the fit and `CHOSEN_ON` for the choice of the penalty. Returns None if no window remains or values are not
+    finite.
     """
     values, origins = series.values[:, target], _measured(series, config, target)
     trained = _blocks(values, _some(origins, FITTED), config)
@@ -54,14 +56,17 @@ def fit(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None
         usual = float(total / max(count, 1))
         if not np.isfinite(usual):
             return None
-        # Relative to the changes, so that the choice does not hang on the data's unit.
+        # Penalties are relative to the inputs' mean square, so that the choice does not depend on the data's unit.
         candidates = ridge.fit(trained, [penalty * (usual or 1.0) for penalty in PENALTIES])
         best = ridge.choose(candidates, ridge.errors(candidates, judged))
     return best if np.isfinite(best.weights).all() and np.isfinite(best.intercept).all() else None
 
 
 def start_bytes(series: Series, trial: TrialConfig) -> int:
-    """An estimate of what a map needs beside its trained weights: where it started, kept and saved; its fit."""
+    """Estimate the bytes that a linear map needs in addition to its trained weights; 0 if there is no map.
+
+    They are the fitted weights, in memory and in checkpoints, and the memory of the fit.
+    """
     if trial.model.residual != "linear":
         return 0
     config = trial.data_as(ForecastData)
@@ -72,7 +77,7 @@ def start_bytes(series: Series, trial: TrialConfig) -> int:
 
 
 def _measured(series: Series, config: ForecastData, target: int) -> np.ndarray:
-    """Origins of the training windows in whose horizon the target was measured at every step."""
+    """Return the origins of the training windows with the target measured at every step of the horizon."""
     origins = series.train_origins(config)
     if series.holes is None:
         return origins
@@ -89,7 +94,10 @@ def _some(origins: np.ndarray, most: int) -> np.ndarray:
 
 
 def _blocks(values: np.ndarray, origins: np.ndarray, config: ForecastData) -> ridge.Blocks:
-    """The windows of some origins, a block at a time: changes of the look-back and ahead, float64."""
+    """Return the blocks of the windows at some origins, float64: differences from the last value.
+
+    Inputs are of the look-back (window, step), outputs of the horizon (window, step).
+    """
     steps = min(config.lookback, LONGEST_MAP)
     windows = np.lib.stride_tricks.sliding_window_view(values, steps + config.horizon)
     size = max(1, BLOCK // (steps + config.horizon))

@@ -1,4 +1,4 @@
-"""The networks: recurrent layers over the steps of a sequence, and a linear head."""
+"""The networks: recurrent layers over the steps of a sequence, followed by a linear head."""
 
 from collections.abc import Mapping
 
@@ -9,15 +9,15 @@ from lstm.config.model import ModelConfig
 from lstm.nn import cells
 from lstm.nn.own_cell import State
 
-EVALUATION_BATCH = 512  # sequences at most
-EVALUATION_CELLS = 2**24  # hidden states of a layer at most (64 MiB), or one sequence's
-EPSILON = 1e-5  # below it a window counts as constant
-LONGEST_MAP = 1024  # steps of a look-back that a linear map sees: those nearest to the forecast
-PACE = 0.1  # of a map's weights, beside the network's: its inputs are nearly alike, so that small steps add up
+EVALUATION_BATCH = 512  # most sequences that are judged at once
+EVALUATION_CELLS = 2**24  # most hidden values of a layer at once (64 MiB), but at least one sequence
+EPSILON = 1e-5  # is added to a window's deviation, which may be 0
+LONGEST_MAP = 1024  # most steps of a look-back that a linear map reads, those nearest to the forecast
+PACE = 0.1  # slows down the training of a map's weights: its inputs are so alike that small changes add up
 
 
 class Forecaster(nn.Module):
-    """Reads `(batch, lookback, column)` and forecasts `(batch, horizon, target)`, both scaled."""
+    """A network that reads `(batch, lookback, column)` and forecasts `(batch, horizon, target)`, both scaled."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Forecaster(nn.Module):
         width = (1 + model.bidirectional) * model.hidden_size
         self.head = nn.Linear(width, horizon * targets)
         if futures:
-            # Weights shared over the steps: what is known ahead of a step acts on it alike at every step.
+            # The weights are shared over the steps: a covariate known in advance acts in the same way at every step.
             self.ahead = nn.Sequential(
                 nn.Linear(width + futures, model.hidden_size),
                 nn.Tanh(),
@@ -46,13 +46,18 @@ class Forecaster(nn.Module):
             )
         if model.residual == "linear":
             self.linear = LinearMap(targets, lookback, horizon)
-            # Of what the map leaves over nothing is forecast at first: training starts at the map's own error.
+            # The heads start at 0, so training starts with the error of the map alone.
             for last in [self.head, *([self.ahead[-1]] if futures else [])]:
                 for weights in last.parameters():
                     nn.init.zeros_(weights)
 
     def forward(self, past: Tensor, ahead: Tensor) -> Tensor:
-        """Forecasts from the look-back `(batch, lookback, column)` and `(batch, horizon, future column)`."""
+        """Forecast `(batch, horizon, target)` from `past` and `ahead`.
+
+        Args:
+            past: The look-back, `(batch, lookback, column)`.
+            ahead: The columns known in advance, `(batch, horizon, future column)`.
+        """
         inputs, last, mean, deviation = self.entered(past)
         inputs, state = warm_up(self.cell, inputs, self.warmup)
         summary = cells.summary(self.cell, inputs, state)
@@ -61,7 +66,7 @@ class Forecaster(nn.Module):
             repeated = summary.unsqueeze(1).expand(-1, self.horizon, -1)
             forecast = forecast + self.ahead(torch.cat([repeated, ahead], dim=-1))
         if self.model.residual == "linear":
-            # In the data's own scale: that is where it was fitted.
+            # The map was fitted on the scaled data, so the sum is taken there and not in the window's normalised scale.
             left_over = forecast if deviation is None else forecast * deviation
             mapped: Tensor = self.linear(past[..., : self.targets])
             return left_over + mapped
@@ -72,10 +77,13 @@ class Forecaster(nn.Module):
         return forecast
 
     def entered(self, past: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        """What enters the cell, and what it is relative to: the last value, the window's mean and deviation."""
+        """Return the cell's inputs, and the last value, mean and deviation of the target that they are relative to.
+
+        Shapes: inputs `(batch, time, column)`, the others `(batch, 1, target)`; None for what is not used.
+        """
         last = mean = deviation = None
         if self.model.residual == "none" and self.model.normalization != "window":
-            return past, last, mean, deviation  # as it is, without a copy
+            return past, last, mean, deviation  # unchanged, without a copy
         target, others = past[..., : self.targets], past[..., self.targets :]
         if self.model.normalization == "window":
             mean = target.mean(dim=1, keepdim=True)
@@ -88,23 +96,24 @@ class Forecaster(nn.Module):
 
 
 class LinearMap(nn.Module):
-    """Forecasts each target from the changes of its own look-back to the last value: the last value and what they add.
+    """A linear map that forecasts each target from its own look-back.
 
-    Its weights are `fitted`, which `lstm.nn.highway` sets before the first epoch, and `change`, which is trained along.
-    So weight decay draws it to what was fitted, not to nothing.
+    The forecast is the last value plus a linear function of the differences between the look-back's other values and
+    the last one. The weights are the sum of `fitted`, which `lstm.nn.highway` sets before the first epoch, and `PACE`
+    times `change`, which is trained. Weight decay therefore pulls the map towards what was fitted, not towards 0.
     """
 
     def __init__(self, targets: int, lookback: int, horizon: int) -> None:
         super().__init__()
-        steps = min(lookback, LONGEST_MAP) - 1  # the last value's change is none
+        steps = min(lookback, LONGEST_MAP) - 1  # without the last value: its difference from itself is 0
         self.fitted = nn.Buffer(torch.zeros(targets, steps, horizon))
         self.intercept = nn.Buffer(torch.zeros(horizon, targets))
         self.change = nn.Parameter(torch.zeros(targets, steps, horizon))
 
     def forward(self, past: Tensor) -> Tensor:
-        """Forecasts `(batch, horizon, target)` from `(batch, time, target)`; of a short look-back what is there."""
+        """Forecast `(batch, horizon, target)` from `(batch, time, target)`; fewer steps than the look-back will do."""
         last = past[:, -1:]
-        with torch.autocast(past.device.type, enabled=False):  # as the last value is
+        with torch.autocast(past.device.type, enabled=False):  # in float32, like the last value
             count = min(past.shape[1] - 1, self.change.shape[1])
             weights = (self.fitted + PACE * self.change)[:, self.change.shape[1] - count :]
             steps = (past - last)[:, past.shape[1] - 1 - count : -1]
@@ -113,9 +122,9 @@ class LinearMap(nn.Module):
 
 
 class SequenceNetwork(nn.Module):
-    """Reads `(batch, time, input)`; answers once, `(batch, output)`, or at every step, `(batch, time, output)`.
+    """A network that reads `(batch, time, input)` and answers once, `(batch, output)`, or at every step.
 
-    What is answered at every step starts after the warm-up.
+    Answers at every step are `(batch, time - warmup, output)`: the steps of the warm-up have none.
     """
 
     def __init__(
@@ -135,7 +144,10 @@ class SequenceNetwork(nn.Module):
         self.head = nn.Linear((1 + model.bidirectional) * model.hidden_size, outputs)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The outputs; `lengths` `(batch,)` where sequences differ in length."""
+        """Return the outputs for `inputs` `(batch, time, input)`.
+
+        `lengths` `(batch,)` are the valid steps if sequences differ in length; they are used for single answers only.
+        """
         inputs, state = warm_up(self.cell, inputs, self.warmup)
         if self.every:
             states, _ = cells.run(self.cell, inputs, state)
@@ -146,7 +158,7 @@ class SequenceNetwork(nn.Module):
 
 
 def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, State | None]:
-    """What is left of `(batch, time, input)` after the first steps, and the state that those built, no gradient."""
+    """Return `(batch, time, input)` without its first steps, and the state after these steps, without a gradient."""
     if not steps:
         return inputs, None
     with torch.no_grad():
@@ -155,15 +167,15 @@ def warm_up(cell: cells.Cell, inputs: Tensor, steps: int) -> tuple[Tensor, State
 
 
 def noisy(inputs: Tensor, deviation: float) -> Tensor:
-    """Inputs with Gaussian noise of a deviation, from torch's generator; as they are at 0."""
+    """Return inputs with Gaussian noise of a standard deviation, from torch's generator; unchanged if it is 0."""
     return inputs + deviation * torch.randn_like(inputs) if deviation else inputs
 
 
 def steps_at_once(span: int, model: ModelConfig, sequences: int) -> int:
-    """Steps that are judged at once, of so many sequences of a length."""
+    """Return the number of steps that are judged at once, for `sequences` sequences of `span` steps each."""
     return span * min(evaluation_batch(span, model), sequences)
 
 
 def evaluation_batch(span: int, model: ModelConfig) -> int:
-    """Sequences of a length that are judged at once, so that long ones and wide layers fit in memory."""
+    """Return how many sequences of `span` steps are judged at once: fewer if they are long or the layers wide."""
     return max(1, min(EVALUATION_BATCH, EVALUATION_CELLS // (span * model.hidden_size)))

@@ -1,4 +1,4 @@
-"""A user's own cell: one layer in one direction by the user; stacked, reversed and dropped out by us."""
+"""Networks of a user's own cell: the user writes one layer in one direction; stacking and dropout are added here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from lstm.config.code import place_of, raised
 from lstm.records.errors import BadInput, refused
 
-State = Tensor | tuple[Any, ...]  # of our cells tensors, of a user's whatever that takes: tensors in tuples
-TOLERANCE = 1e-4  # between a sequence read at once and in two parts
+State = Tensor | tuple[Any, ...]  # tensors for our cells; nested tuples of tensors for a user's cell
+TOLERANCE = 1e-4  # allowed difference between a sequence read at once and read in two parts
 
 
 class OwnCell(nn.Module):
-    """Layers of a user's cell, in one direction or in both.
+    """A stack of layers of a user's cell, in one direction or in both.
 
-    A layer is built as `made(input_size, hidden_size)`. It is called with `(batch, time, input)` and a state, None at
-    first, and gives `(batch, time, hidden)` and a state.
+    A layer is built as `made(input_size, hidden_size)`. It is called with inputs `(batch, time, input)` and a state,
+    which is None at the start, and returns outputs `(batch, time, hidden)` and a state.
     """
 
     def __init__(
@@ -40,14 +40,16 @@ class OwnCell(nn.Module):
     def forward(
         self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, tuple[Any, ...]]:
-        """Runs over sequences that may differ in length; see `cells.run`. A state is that of each layer, way by way.
+        """Run over sequences that may differ in length; see `cells.run` for arguments and results.
 
-        Where they differ there is no state, before and after: which of its dimensions is the batch is not known.
+        A state is a tuple with the state of each layer, and within a layer of each direction. If the sequences differ
+        in length, `state` must be None and the returned state is empty: it is not known which dimension of a user's
+        state is the batch.
         """
         if lengths is None or bool((lengths == x.shape[1]).all()):
             return self._of_one_length(x, state)
         assert state is None
-        # A cell may be anything, so that only what has one length can be run together.
+        # Nothing is known about a user's cell, so only sequences of the same length can be run together.
         outputs = x.new_zeros(len(x), x.shape[1], (1 + self.bidirectional) * self.hidden_size)
         for length in sorted(set(lengths.tolist())):
             rows = (lengths == length).nonzero().to(x.device)
@@ -71,7 +73,7 @@ class OwnCell(nn.Module):
 
 
 def detached(state: Any) -> Any:
-    """A state through which no gradient flows."""
+    """Return a state, nested tuples included, detached from the graph so that no gradient flows through it."""
     if isinstance(state, Tensor):
         return state.detach()
     if isinstance(state, tuple | list):
@@ -80,10 +82,13 @@ def detached(state: Any) -> Any:
 
 
 def check(made: Callable[[int, int], nn.Module], name: str) -> None:
-    """Whether a class is a cell as it must be, tried on a small input.
+    """Check on a small input that a class is a valid cell.
+
+    The cell must be a torch.nn.Module, return outputs of the right shape and a state, give the same outputs for a
+    sequence read in two parts, and have something to train.
 
     Raises:
-        BadInput: it is not; the message says in what, with the line where it raises.
+        BadInput: the cell is not valid; the message says why, with the line if the cell's own code raises.
     """
     try:
         with torch.random.fork_rng(devices=[]):

@@ -1,8 +1,8 @@
 """The recurrence of an LSTM and its variants over time, with the gradient written out by hand.
 
-Written so that a step in time costs a handful of operations on `(hidden, batch)`: all else, the input's part of every
-gate before the loop, the factors of the gradient and the gradients of the weights after it, is one operation over
-the whole sequence. Time stands first and the batch last, so that each gate of a step lies in one piece of memory.
+A step in time costs only a few operations on `(hidden, batch)`. Everything else is one operation over the whole
+sequence: the input's part of every gate before the loop, the factors of the gradient, and the gradients of the weights
+after the loop. Time is the first dimension and the batch the last, so that each gate of a step is contiguous in memory.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Gradients of sigmoid and tanh by their outputs, each in one pass: grad * y * (1 - y), grad * (1 - y^2).
+# Gradients of sigmoid and tanh computed from their outputs y, each in one pass: grad * y * (1 - y), grad * (1 - y^2).
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 @dataclass(frozen=True)
 class Switches:
-    """What of the vanilla LSTM is there; each variant of Greff et al. (2017) turns one switch."""
+    """The parts of the vanilla LSTM that a variant has; each variant of Greff et al. (2017) changes one switch."""
 
     input_gate: bool = True
     forget_gate: bool = True
@@ -32,7 +32,7 @@ class Switches:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """What has weights, a block of rows each, in torch.nn.LSTM's order."""
+        """The gates and the candidate that have a block of rows in the weights, in torch.nn.LSTM's order."""
         has = {
             "input_gate": self.input_gate,
             "forget_gate": self.forget_gate and not self.coupled_gates,
@@ -43,12 +43,12 @@ class Switches:
 
     @property
     def early(self) -> int:
-        """How many gates are known before the cell: input and forget gate, in the first blocks."""
+        """The number of gates computed before the cell: input and forget gate, in the first blocks."""
         return self.blocks.index("candidate")
 
 
 class Recurrence(torch.autograd.Function):
-    """One layer in one direction, by Greff et al. (2017), sections II and III.
+    """The autograd function of one layer in one direction, by Greff et al. (2017), sections II and III.
 
     With y the hidden state:
 
@@ -59,20 +59,21 @@ class Recurrence(torch.autograd.Function):
         o_t = sigmoid(W_o x_t + R_o y_{t-1} + p_o * c_t + b_o)       no_output_gate: 1
         y_t = tanh(c_t) * o_t                                        no_output_activation: without tanh
 
-    no_peepholes: all p are 0. full_gate_recurrence: to each gate is added R_gate [i_{t-1}; f_{t-1}; o_{t-1}].
+    no_peepholes: all p are 0. full_gate_recurrence: R_gate [i_{t-1}; f_{t-1}; o_{t-1}] is added inside each gate's
+    sigmoid.
 
     Args:
-        ctx: Where autograd keeps what the gradient needs.
+        ctx: The context in which autograd keeps what the gradient needs.
         switches: The variant.
-        x: `(time, input, batch)`.
-        weight_x: `(blocks * hidden, input)`, as are all weights in the order of `switches.blocks`.
+        x: The inputs, `(time, input, batch)`.
+        weight_x: `(blocks * hidden, input)`, in the order of `switches.blocks`, as are all weights.
         weight_h: `(blocks * hidden, hidden)`.
         bias: `(blocks * hidden,)`.
         peephole: `(gates, hidden)`, without the candidate; None without peepholes.
-        weight_gates: `(3 * hidden, 3 * hidden)`, of input, forget and output gate; None without them.
-        h_0: `(hidden, batch)`.
-        c_0: `(hidden, batch)`.
-        gates_0: `(3 * hidden, batch)`, the gates of the step before; with weight_gates only.
+        weight_gates: `(3 * hidden, 3 * hidden)`, for input, forget and output gate; None without full gate recurrence.
+        h_0: The initial hidden state, `(hidden, batch)`.
+        c_0: The initial cell, `(hidden, batch)`.
+        gates_0: The gates of the step before the first, `(3 * hidden, batch)`; None without full gate recurrence.
 
     Returns:
         Hidden state and cell of each step, both `(time, hidden, batch)`, and the activations
@@ -93,7 +94,7 @@ class Recurrence(torch.autograd.Function):
         c_0: Tensor,
         gates_0: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Runs over all steps; arguments and results stand at the class."""
+        """Run over all steps; the class's docstring describes arguments and results."""
         (time, _, batch), hidden, early = x.shape, h_0.shape[0], switches.early
         flat = torch.baddbmm(bias.unsqueeze(-1), weight_x.expand(time, -1, -1), x)  # for all steps at once
         act = flat.view(time, -1, hidden, batch)
@@ -101,7 +102,7 @@ class Recurrence(torch.autograd.Function):
         h[0], c[0] = h_0, c_0
         squashed = x.new_empty(time, hidden, batch) if switches.output_activation else c[1:]
         (p_early, p_output), previous = _peepholes(peephole, switches, batch), gates_0
-        # Views are made once: in the loop each would cost as much as the arithmetic.
+        # All views are made here: in the loop, making a view would cost as much as the arithmetic.
         pre, gates, z = flat.unbind(), act[:, :early].unbind(), act[:, early].unbind()
         i, f = _block(act, switches, "input_gate"), _block(act, switches, "forget_gate")
         o, hs, cs, ys = _block(act, switches, "output_gate"), h.unbind(), c.unbind(), squashed.unbind()
@@ -134,7 +135,7 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_h: Tensor | None, grad_c: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
-        """The same backwards: gradients of all arguments of `forward`, in their order."""
+        """Return the gradients of all arguments of `forward`, in their order."""
         x, weight_x, weight_h, peephole, weight_gates, gates_0, act, h, c, squashed = ctx.saved_tensors
         switches: Switches = ctx.switches
         with torch.autocast(x.device.type, enabled=False):
@@ -142,7 +143,8 @@ class Recurrence(torch.autograd.Function):
             dh_0, dc_0 = step.through_time(grad_h, grad_c)
             d = step.pre
             d, early = step.pre, switches.early
-            # One product over all steps: by the input, by the hidden state before, by the bias's constant 1.
+            # One product over all steps gives three gradients: of the input's weights, of the hidden state's weights,
+            # and of the bias, which has the constant 1 as its input.
             seen = _rows(torch.cat([x, h[:-1], x.new_ones(len(x), 1, x.shape[2])], dim=1))
             sizes = [x.shape[1], h.shape[1], 1]
             grad_x, grad_h, grad_bias = torch.split(_rows(d) @ seen.t(), sizes, dim=1)
@@ -163,7 +165,7 @@ class Recurrence(torch.autograd.Function):
 
 
 class _Gradient:
-    """Back-propagation through time of one sequence; `pre` is the gradient before each block's activation."""
+    """Back-propagation through time; `pre` is the gradient before each block's activation function."""
 
     def __init__(
         self,
@@ -180,7 +182,7 @@ class _Gradient:
         early = self.early = switches.early
         before, z = c[:-1], act[:, early]
         i, f, o = (_stacked(act, switches, name) for name in ("input_gate", "forget_gate", "output_gate"))
-        # What a gradient of the cell is multiplied with to be one of each early gate and of the candidate.
+        # The factors that turn a gradient of the cell into gradients of the early gates and of the candidate.
         factor = self.factor = torch.empty_like(act[:, : early + 1])
         if i is not None:
             sigmoid_backward(z - before if switches.coupled_gates else z, i, grad_input=factor[:, 0])
@@ -189,7 +191,7 @@ class _Gradient:
         factor[:, early] = 1 if i is None else i
         if switches.input_activation:
             tanh_backward(factor[:, early], z, grad_input=factor[:, early])
-        # What a gradient of the hidden state is multiplied with to be one of the output gate and of the cell.
+        # The factors that turn a gradient of the hidden state into gradients of the output gate and of the cell.
         self.of_output = None if o is None else _like(sigmoid_backward, squashed, o)
         through = torch.ones_like(squashed) if o is None else o
         self.squash = _like(tanh_backward, through, squashed) if switches.output_activation else through
@@ -198,7 +200,7 @@ class _Gradient:
         self.pre = torch.empty_like(act).flatten(1, 2)
 
     def through_time(self, grad_h: Tensor | None, grad_c: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Fills `pre`, the last step first; returns the gradients of the first states, `(hidden, batch)`."""
+        """Fill `pre` from the last step to the first; return the gradients of h_0 and c_0, `(hidden, batch)` each."""
         time, hidden, early = len(self.pre), self.weight_h.shape[1], self.early
         by_block = self.pre.view(time, -1, *self.squash.shape[1:])
         pre, inner = self.pre.unbind(), by_block[:, : early + 1].unbind()
@@ -230,7 +232,7 @@ class _Gradient:
         return back @ pre[0], dc
 
     def _output_step(self, dh: Tensor, of_output: Tensor, dgates: Tensor | None, dc: Tensor, *, out: Tensor) -> None:
-        """The output gate's gradient, and what of it reaches the cell through the peephole."""
+        """Compute the output gate's gradient, and add to `dc` the part that reaches the cell through the peephole."""
         torch.mul(dh, of_output, out=out)
         if dgates is not None:
             out.add_(dgates[2 * len(out) :])
@@ -238,7 +240,10 @@ class _Gradient:
             dc.addcmul_(self.p_output, out)
 
     def _of_gates(self, t: int) -> Tensor | None:
-        """Full gate recurrence: what the next step's gates add to the gradient before those of step t."""
+        """Return what the next step's gates add to the gradient before the gates of step t; None if nothing.
+
+        Only full gate recurrence has such a gradient.
+        """
         if self.weight_gates is None:
             return None
         hidden = self.weight_h.shape[1]
@@ -259,23 +264,26 @@ def _next_cell(c: Tensor, z: Tensor, i: Tensor | None, f: Tensor | None, switche
 
 
 def _add_gates(pre: Tensor, weight: Tensor, previous: Tensor) -> None:
-    """Full gate recurrence: adds the previous gates' part to input, forget and output gate."""
+    """Add the previous step's gates to input, forget and output gate, for full gate recurrence."""
     hidden = len(pre) // 4
     pre[: 2 * hidden].addmm_(weight[: 2 * hidden], previous)
     pre[3 * hidden :].addmm_(weight[2 * hidden :], previous)
 
 
 def _peepholes(peephole: Tensor | None, switches: Switches, batch: int) -> tuple[Tensor | None, Tensor | None]:
-    """Those of the early gates `(gates, hidden, batch)` and of the output gate `(hidden, batch)`, where they are."""
+    """Return the peepholes of the early gates `(gates, hidden, batch)` and of the output gate `(hidden, batch)`.
+
+    None stands for peepholes that the variant lacks.
+    """
     if peephole is None:
         return None, None
-    # Laid out for the whole batch once: spread anew at each step they would cost more than twice the time.
+    # They are expanded to the whole batch once: expanding them at each step would take more than twice the time.
     early, columns = switches.early, peephole.unsqueeze(-1).expand(-1, -1, batch).contiguous()
     return columns[:early] if early else None, columns[-1] if switches.output_gate else None
 
 
 def _stacked(act: Tensor, switches: Switches, name: str) -> Tensor | None:
-    """A block's activations `(time, hidden, batch)`; None where the variant lacks it."""
+    """Return a block's activations `(time, hidden, batch)`; None if the variant lacks the block."""
     return act[:, switches.blocks.index(name)] if name in switches.blocks else None
 
 
@@ -285,12 +293,15 @@ def _block(act: Tensor, switches: Switches, name: str) -> tuple[Tensor, ...]:
 
 
 def gates_of(blocks: Tensor) -> Tensor:
-    """Input, forget and output gate `(time, 3 * hidden, batch)` of all four blocks."""
+    """Return input, forget and output gate, `(time, 3 * hidden, batch)`, from all four blocks.
+
+    `blocks` is `(time, 4, hidden, batch)`.
+    """
     return torch.cat([blocks[:, :2], blocks[:, 3:]], dim=1).flatten(1, 2)
 
 
 def _rows(sequence: Tensor) -> Tensor:
-    """`(time, feature, batch)` as `(feature, time * batch)`."""
+    """Reshape `(time, feature, batch)` to `(feature, time * batch)`."""
     return sequence.transpose(0, 1).flatten(1)
 
 

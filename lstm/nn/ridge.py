@@ -1,9 +1,10 @@
-"""Ridge regression in blocks: bounded memory, many penalties from one pass over the data.
+"""Ridge regression in blocks: bounded memory, and many penalties from one pass over the data.
 
-The solution for a penalty minimises the summed squared error plus the penalty times the squared weights; the
-intercept is free of it. So a penalty is scikit-learn's `alpha`.
+The solution for a penalty minimises the sum of squared errors plus the penalty times the sum of squared weights; the
+intercept is not penalised. A penalty is therefore scikit-learn's `alpha`.
 
-The linear highway starts from it; the rivals `ridge` of `lstm/rivals/forecast.py` and `lstm/rivals/memory.py` are it.
+The linear map of `lstm/nn/highway.py` starts from it, and the rivals `ridge` of `lstm/rivals/forecast.py` and
+`lstm/rivals/memory.py` use it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,32 +12,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]  # each time anew: inputs (row, input), outputs
+# Each call gives all blocks again: inputs (row, input) and outputs (row, output).
+Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """A linear map, and the penalty that it was fitted with."""
+    """A fitted linear map with its penalty."""
 
     weights: np.ndarray  # (input, output)
     intercept: np.ndarray  # (output,)
     penalty: float
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """The outputs (row, output) to inputs (row, input), float64."""
+        """Return the outputs (row, output), float64, for inputs (row, input)."""
         found: np.ndarray = inputs.astype(np.float64, copy=False) @ self.weights + self.intercept
         return found
 
 
 def fit(blocks: Blocks, penalties: Sequence[float]) -> list[Ridge]:
-    """A solution for each penalty, from one pass over blocks of inputs (row, input) and outputs (row, output).
+    """Fit a solution for each penalty, from one pass over blocks of inputs (row, input) and outputs (row, output).
 
-    It holds one block and a square of the inputs' number, in float64. Inputs and outputs are centred block by block
-    (Chan et al., 1983): a mean that is large beside the deviation costs no digits. A column that is constant gets the
-    weight 0. The same blocks give the same bits on one machine.
+    Memory is one block and a matrix (input, input), in float64. Inputs and outputs are centred block by block (Chan et
+    al., 1983), so a mean that is large compared with the deviation costs no precision. A constant column gets the
+    weight 0. The same blocks give bit-identical solutions on one machine.
 
     Raises:
-        ValueError: there is no row, or a penalty is not above 0, without which the solution may be none.
+        ValueError: there is no row, or a penalty is not above 0 (without a penalty there may be no unique solution).
     """
     if not all(penalty > 0 for penalty in penalties):
         raise ValueError("a penalty must be above 0")
@@ -46,10 +48,11 @@ def fit(blocks: Blocks, penalties: Sequence[float]) -> list[Ridge]:
             moments.add(inputs.astype(np.float64, copy=False), outputs.astype(np.float64, copy=False))
     if not moments.count:
         raise ValueError("there is no row to fit")
-    # One decomposition serves all penalties. What rounding leaves below 0 is 0: each sum with a penalty is above it.
+    # One decomposition serves all penalties. Eigenvalues that rounding made negative are set to 0, so each sum with a
+    # penalty is above 0.
     values, vectors = np.linalg.eigh(moments.square)
     values, turned = np.maximum(values, 0.0), vectors.T @ moments.product
-    constant = np.diag(moments.square) <= moments.count * np.square(1e-14 * moments.inputs)  # what rounding leaves
+    constant = np.diag(moments.square) <= moments.count * np.square(1e-14 * moments.inputs)  # 0 up to rounding
     found = []
     for penalty in penalties:
         weights = np.where(constant[:, None], 0.0, vectors @ (turned / (values + penalty)[:, None]))
@@ -58,7 +61,7 @@ def fit(blocks: Blocks, penalties: Sequence[float]) -> list[Ridge]:
 
 
 def errors(candidates: Sequence[Ridge], blocks: Blocks) -> np.ndarray:
-    """The mean squared error of each candidate, over all rows and outputs of the blocks; NaN where there is no row."""
+    """Return each candidate's mean squared error over all rows and outputs, (candidate,); NaN if there is no row."""
     totals, count = np.zeros(len(candidates)), 0
     for inputs, outputs in blocks():
         rows = inputs.astype(np.float64, copy=False)
@@ -68,14 +71,14 @@ def errors(candidates: Sequence[Ridge], blocks: Blocks) -> np.ndarray:
 
 
 def choose(candidates: Sequence[Ridge], found: Sequence[float] | np.ndarray) -> Ridge:
-    """The candidate with the least error; among equals, or where no error is finite, the one penalised most."""
+    """Return the candidate with the least error; among equals, or if no error is finite, the one penalised most."""
     usable = np.where(np.isfinite(found), found, np.inf)
     least = min(usable)
     return max((c for c, e in zip(candidates, usable, strict=True) if e == least), key=lambda c: c.penalty)
 
 
 class _Moments:
-    """Means and centred sums of squares and products of all rows so far."""
+    """The means and the centred sums of squares and products of all rows so far."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -83,7 +86,7 @@ class _Moments:
         self.square = self.product = np.zeros((0, 0))
 
     def add(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
-        """Takes a block of rows in."""
+        """Add a block of rows: inputs (row, input) and outputs (row, output)."""
         rows, means = len(inputs), (inputs.mean(axis=0), outputs.mean(axis=0))
         x, y = inputs - means[0], outputs - means[1]
         square, product = x.T @ x, x.T @ y

@@ -1,4 +1,4 @@
-"""The variants of "LSTM: A Search Space Odyssey" as switches on one cell, with torch.nn.LSTM's interface."""
+"""The variants of "LSTM: A Search Space Odyssey" as switches of one cell, with torch.nn.LSTM's interface."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -25,23 +25,24 @@ VARIANTS: Mapping[str, Switches] = {
 
 
 class Pass(NamedTuple):
-    """What one layer does in one direction; step t is that of x at t, in both directions."""
+    """The result of one layer in one direction; step t belongs to x at t in both directions."""
 
     hidden: Tensor  # (time, hidden, batch)
     cell: Tensor  # (time, hidden, batch)
     blocks: Tensor  # (time, blocks, hidden, batch): the activations, in the order of Switches.blocks
-    end: tuple[Tensor, ...]  # hidden state, cell and, with full gate recurrence, gates after the last step
+    end: tuple[Tensor, ...]  # after the last step: hidden state, cell and, with full gate recurrence, gates
 
 
 class LstmVariant(nn.Module):
-    """A stack of layers of one variant; `no_peepholes` is torch.nn.LSTM, whose weights it takes as they are.
+    """A stack of layers of one variant; `no_peepholes` equals torch.nn.LSTM and loads its weights unchanged.
 
-    Weights have torch.nn.LSTM's names, order and initialisation; further ones are `weight_peephole_l0` `(gates,
-    hidden)` and, with full gate recurrence, `weight_gates_l0` `(3 * hidden, 3 * hidden)`. It computes in its weights'
-    precision, under autocast as well.
+    Weights have torch.nn.LSTM's names, order and initialisation. Further weights are `weight_peephole_l0` `(gates,
+    hidden)` and, with full gate recurrence, `weight_gates_l0` `(3 * hidden, 3 * hidden)`. The computation is in the
+    weights' precision, also under autocast.
 
-    A training step (forward and backward, batch 64, 4 inputs, one layer) took, in multiples of torch.nn.LSTM's, on one
-    thread of a shared two-core machine, torch 2.13 on the CPU, all cells by turns, the best of 25 rounds each:
+    The table has the time of a training step (forward and backward, batch 64, 4 inputs, one layer) in multiples of
+    torch.nn.LSTM's time. It was measured with torch 2.13 on one thread of a shared two-core machine, all cells in turn,
+    the best of 25 rounds each:
 
         length  hidden  no_peepholes  vanilla  the seven others  full_gate_recurrence  torch.nn.GRU
             48      16           2.2      3.0        2.4 to 2.6                   5.0           4.3
@@ -53,8 +54,8 @@ class LstmVariant(nn.Module):
            168      64           2.2      2.5        2.1 to 2.5                   7.4           2.5
            168     128           2.2      2.3        1.4 to 2.6                   6.9           1.6
 
-    full_gate_recurrence is the slow one: at each step it has more than three times the products of the others.
-    `python tests/bench/cells.py` measures it again.
+    full_gate_recurrence is slow because it has more than three times the products of the others at each step.
+    `python tests/bench/cells.py` repeats the measurement.
     """
 
     def __init__(
@@ -89,30 +90,30 @@ class LstmVariant(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws all weights anew, uniformly between -1/sqrt(hidden) and 1/sqrt(hidden), as torch.nn does."""
+        """Initialise all weights uniformly between -1/sqrt(hidden) and 1/sqrt(hidden), as torch.nn does."""
         bound = 1 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
     def marks(self, layer: int) -> list[str]:
-        """How the names of a layer's weights end, for each direction."""
+        """Return the suffix of the names of a layer's weights for each direction, such as `l0` and `l0_reverse`."""
         return [f"l{layer}", f"l{layer}_reverse"] if self.bidirectional else [f"l{layer}"]
 
     def forward(
         self, x: Tensor, state: tuple[Tensor, ...] | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """All layers over all steps.
+        """Run all layers over all steps.
 
         Args:
-            x: `(batch, time, input)`.
-            state: What an earlier call gave; None starts with zeros.
-            lengths: `(batch,)`, the steps of each sequence that count, at least 1 each; None is all of them. What
-                comes after them changes nothing, and its output is 0.
+            x: The inputs, `(batch, time, input)`.
+            state: The state that an earlier call returned; None starts with zeros.
+            lengths: The number of valid steps of each sequence, `(batch,)`, at least 1 each; None if all are valid.
+                Later steps have no effect, and their output is 0.
 
         Returns:
             The last layer's hidden states `(batch, time, directions * hidden)`, and the state after each sequence's
-            last step: hidden state and cell, both `(layers * directions, batch, hidden)`; with full gate recurrence
-            also the gates `(layers * directions, batch, 3 * hidden)`, through which no gradient flows.
+            last valid step: hidden state and cell, both `(layers * directions, batch, hidden)`; with full gate
+            recurrence also the gates `(layers * directions, batch, 3 * hidden)`, through which no gradient flows.
         """
         directions = 1 + self.bidirectional
         top, ends = list[Tensor](), list[tuple[Tensor, ...]]()
@@ -126,7 +127,7 @@ class LstmVariant(nn.Module):
     def passes(
         self, x: Tensor, state: tuple[Tensor, ...] | None = None, lengths: Tensor | None = None
     ) -> Iterator[Pass]:
-        """Every layer in every direction, one after another, with what happens inside; arguments as `forward`."""
+        """Yield the pass of every layer in every direction, in order; arguments as for `forward`."""
         steps = None if lengths is None else _Steps(lengths.to(x.device), x.shape[1])
         sequence = x.to(next(self.parameters()).dtype).permute(1, 2, 0)
         for layer in range(self.num_layers):
@@ -169,7 +170,7 @@ class LstmVariant(nn.Module):
         return Pass(steps.masked(hidden) if steps else hidden, cell, blocks, end)
 
     def _start(self, sequence: Tensor, state: tuple[Tensor, ...] | None, index: int) -> tuple[Tensor, ...]:
-        """The states `(feature, batch)` that a layer starts with in one direction."""
+        """Return the states `(feature, batch)` with which a layer starts in one direction."""
         if state is not None:
             return tuple(part[index].t().to(sequence.dtype) for part in state)
         hidden, batch = self.hidden_size, sequence.shape[2]
@@ -178,10 +179,10 @@ class LstmVariant(nn.Module):
 
 
 class _Steps:
-    """The steps that count in sequences of different lengths; all of them lie before those that don't.
+    """The valid steps of sequences of different lengths; they come before the invalid ones.
 
-    So the recurrence needs no mask: it runs on over the rest, and what it made of it is left out. Backwards each
-    sequence is turned within its own length first.
+    The recurrence therefore needs no mask: it also runs over the invalid steps, and their results are dropped. For the
+    backward direction, each sequence is reversed within its own length first.
     """
 
     def __init__(self, lengths: Tensor, time: int) -> None:
@@ -191,16 +192,16 @@ class _Steps:
         self.order = torch.where(self.counts, lengths - 1 - step, step)
 
     def masked(self, sequence: Tensor) -> Tensor:
-        """Zeros where steps don't count: nothing there reaches a result or a gradient, not even NaN."""
+        """Set invalid steps to 0, so that nothing there reaches a result or a gradient, not even NaN."""
         return torch.where(self.counts.unsqueeze(1), sequence, 0)
 
     def turn(self, sequence: Tensor) -> Tensor:
-        """`(time, ..., batch)`, each sequence backwards within its length."""
+        """Reverse each sequence of `(time, ..., batch)` within its length."""
         order = self.order.view(len(sequence), *[1] * (sequence.ndim - 2), -1)
         return sequence.gather(0, order.expand_as(sequence))
 
     def last(self, sequence: Tensor) -> Tensor:
-        """`(feature, batch)` of each sequence's last step."""
+        """Return `(feature, batch)` at each sequence's last valid step."""
         index = (self.lengths - 1).expand(1, sequence.shape[1], -1)
         return sequence.gather(0, index).squeeze(0)
 

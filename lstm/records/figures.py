@@ -1,4 +1,4 @@
-"""Pictures and texts of a report, without saying how they are drawn."""
+"""The pictures and texts of a report as data, independent of how they are drawn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,35 +6,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Forecasts against the truth from a few origins, in the original units, for pictures and files."""
+    """A forecast of one target from one origin, with the truth and a baseline, in the data's original unit."""
 
     target: str
-    times: tuple[str, ...]  # of the horizon's steps, ISO 8601 or row numbers
-    truth: tuple[float, ...]  # NaN where it is not known
+    times: tuple[str, ...]  # of the horizon's steps, as ISO 8601 or row numbers
+    truth: tuple[float, ...]  # NaN for values that are not known
     forecast: tuple[float, ...]
     baseline: tuple[float, ...]
-    past_times: tuple[str, ...] = ()
-    past: tuple[float, ...] = ()
+    past_times: tuple[str, ...] = ()  # of the steps before the origin
+    past: tuple[float, ...] = ()  # the target's values before the origin
     baseline_name: str = "seasonal naive"
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Lines over one axis, for a picture."""
+    """A picture of lines over one axis."""
 
     title: str
-    note: str  # what it shows, one sentence in plain words
+    note: str  # what the picture shows, in one plain sentence
     x_label: str
     y_label: str
     x: tuple[float, ...]
-    series: Mapping[str, tuple[float, ...]]  # by name, each as long as x; NaN where there is nothing to draw
+    series: Mapping[str, tuple[float, ...]]  # by name, each as long as x; NaN draws nothing
     log_x: bool = False
     log_y: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Values over two axes, for a picture."""
+    """A picture of values over two axes, shown as colours."""
 
     title: str
     note: str
@@ -42,9 +42,9 @@ class HeatMap:
     y_label: str
     x: tuple[float, ...] | tuple[str, ...]  # places, or names of the columns
     y: tuple[str, ...]  # names of the rows
-    values: tuple[tuple[float, ...], ...]  # a row per name, a value per x
-    low: float  # the ends of the colours
-    high: float
+    values: tuple[tuple[float, ...], ...]  # one row per name, one value per x
+    low: float  # the value of the lowest colour
+    high: float  # the value of the highest colour
 
 
 Picture = Curve | HeatMap
@@ -52,7 +52,7 @@ Picture = Curve | HeatMap
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a trained network is like: numbers by name (`delay/half_life`), all finite, and pictures."""
+    """The measurements of a trained network: finite numbers by name (`delay/half_life`), and pictures."""
 
     numbers: Mapping[str, float]
     pictures: tuple[Picture, ...] = ()
@@ -60,12 +60,12 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text and how a network goes on with it."""
+    """A text and the continuation that a network wrote."""
 
     title: str
-    note: str  # what it shows, in plain words
-    prompt: str  # what the network has read
-    text: str  # what it wrote then
+    note: str  # what the passage shows, in plain words
+    prompt: str  # the text that the network read
+    text: str  # the continuation that the network wrote
 
 
-Example = Forecast | Passage | Picture  # what a network makes of data that it has never seen
+Example = Forecast | Passage | Picture  # an example of a network's answers to new data

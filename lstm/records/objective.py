@@ -1,4 +1,4 @@
-"""Metrics and what a sweep optimizes; which of two values is better, and which of many is the best; scalars."""
+"""Metrics and objectives, and comparisons of their values."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -10,39 +10,39 @@ T = TypeVar("T")
 
 
 def sort_key(value: float | None, direction: Direction) -> float:
-    """Orders values: less is better. Infinity where there is no value, or it is not finite."""
+    """Return a key that sorts better values first; infinity for None or a value that is not finite."""
     if value is None or not math.isfinite(value):
         return math.inf
     return value if direction == "minimize" else -value
 
 
 def is_better(value: float | None, than: float | None, direction: Direction) -> bool:
-    """Whether a value is better than another; any finite value is better than none."""
+    """Return whether a value is better than another; any finite value is better than None or a value not finite."""
     return sort_key(value, direction) < sort_key(than, direction)
 
 
 def best(among: Iterable[T], value: Callable[[T], float | None], direction: Direction) -> T | None:
-    """What has the best value, the first of equals; None where nothing has a finite one."""
+    """Return the element with the best value, the first one of equals; None if no element has a finite value."""
     least = min(among, key=lambda each: sort_key(value(each), direction), default=None)
     return least if least is not None and math.isfinite(sort_key(value(least), direction)) else None
 
 
 class Metric(NamedTuple):
-    """A metric of a task, on a part of the data."""
+    """A metric of a task."""
 
-    name: str  # without the part: "loss", "mae_original/load"
+    name: str  # without the part of the data: "loss", "mae_original/load"
     direction: Direction = "minimize"
-    unit: str = ""  # "nats", "%", the data's own; "" where it has none
-    about: str = ""  # what it is, in a sentence
-    nearest: str = "loss"  # where it is no mean over items: the nearest metric that is one
+    unit: str = ""  # "nats", "%", or the data's own unit; "" if the metric has none
+    about: str = ""  # a sentence that explains the metric
+    nearest: str = "loss"  # if the metric is not a mean over items: the nearest metric that is
 
 
 class Objective(NamedTuple):
-    """A figure that is searched for, and which way it is better."""
+    """A figure that a sweep optimizes, and its direction."""
 
     metric: str
     direction: Direction
 
     def figure(self, numbers: Mapping[str, float]) -> float | None:
-        """The figure among a probe's numbers; None where the network has none."""
+        """Return the objective's figure among a probe's numbers; None if the probe has no such number."""
         return numbers.get(self.metric.removeprefix("probe/"))

@@ -1,15 +1,16 @@
-"""The states of a trial, and what one trial was made of another for."""
+"""The states of a trial, and the purposes for which a trial is derived from another."""
 
 from typing import Literal, NamedTuple
 
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
-Purpose = Literal["retry", "base", "extend", "confirm", "refit", "fork"]  # what a trial was made of another for
+Purpose = Literal["retry", "base", "extend", "confirm", "refit", "fork"]  # why a trial was derived
 
 
 class Derived(NamedTuple):
-    """That a trial was not asked for by the search; a retry stands in its parent's place, the others count for nothing.
+    """The origin of a trial that the search did not ask for.
 
-    The base, which is the spec's own settings, has no parent; one that is tried again has its predecessor.
+    A retry replaces a trial that counts in the search, and counts itself; trials with another purpose don't count. The
+    base, which has the spec's own settings, has no parent; if the base is tried again, the parent is its predecessor.
     """
 
     parent: int | None
@@ -17,10 +18,14 @@ class Derived(NamedTuple):
 
 
 def again(parent: int, derived: Derived | None) -> Derived:
-    """What one that runs a trial again is, which was `derived`: in its place, or beside the search as that was."""
+    """Return the origin of a trial that runs trial `parent` again.
+
+    The new trial is a retry if its parent, with the origin `derived`, counts in the search; else it has the parent's
+    purpose.
+    """
     return Derived(parent, "retry" if derived is None or counts(derived) else derived.purpose)
 
 
 def counts(derived: Derived | None) -> bool:
-    """Whether the search asked for a trial, or it stands in the place of such a one."""
+    """Return whether a trial counts in the search: the search asked for it, or it is a retry."""
     return derived is None or derived.purpose == "retry"

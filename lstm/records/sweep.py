@@ -1,4 +1,4 @@
-"""A sweep as its study knows it: its trials, the best, the front, what it cost."""
+"""A sweep as its study records it: its trials, the best trial, the Pareto front, and the cost."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -10,16 +10,16 @@ from lstm.records.goodput import BESIDE, Goodput, Spent
 from lstm.records.objective import Direction, Objective, best, is_better, sort_key
 from lstm.records.trial import Trial
 
-BASE = "base/"  # before the metrics of the spec's own settings, beside those of the best trial: `base/test/loss`
-KEEPS_BASE = "keeps_base"  # the fact that the spec's own settings are a trial; earlier versions had none
-EXHAUSTED = "exhausted"  # the fact that nothing new was found to try: `tried` of `combinations`, by so many `trials`
-PROBE_FACT = "probed."  # before a trial's number: the fact that a study keeps of its probe
-TRAINED_AGAIN = "trained_again"  # the fact that lists the trials whose lost checkpoint was made by training again
+BASE = "base/"  # prefix of the base's metrics, next to the best trial's metrics: `base/test/loss`
+KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier versions had no such trial
+EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combinations` after so many `trials`
+PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
+TRAINED_AGAIN = "trained_again"  # fact: the trials that were trained again because their checkpoint was lost
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep as its study knows it."""
+    """A sweep as its study records it."""
 
     name: str
     metric: str
@@ -28,39 +28,39 @@ class Sweep:
     trials: tuple[Trial, ...]
     spec_text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)  # e.g. the best trial's test metrics
-    second: Objective | None = None  # beside the metric, where two are searched for
+    second: Objective | None = None  # the second objective, if the sweep has two
 
     def reached(self, target: float | None) -> bool:
-        """Whether the best trial is as good as a target, where there is one."""
+        """Return whether the best trial is at least as good as a target; False without a target or a best value."""
         if target is None or self.best is None or self.best.value is None:
             return False
         return not is_better(target, self.best.value, self.direction)
 
     @property
     def replaced(self) -> frozenset[int]:
-        """The numbers of the trials in whose place a retry stands, whether that has run yet or not."""
+        """The numbers of the trials that a retry replaces, whether the retry has run or not."""
         parents = (t.derived.parent for t in self.trials if t.derived and t.is_retry)
         return frozenset(parent for parent in parents if parent is not None)
 
     @property
     def counted(self) -> tuple[Trial, ...]:
-        """The trials that count, in n_trials and wherever trials are compared: without replaced and other derived."""
+        """The trials that count in n_trials and in comparisons: all except replaced trials and other derived trials."""
         replaced = self.replaced
         return tuple(t for t in self.trials if t.number not in replaced and t.counts)
 
     @property
     def base(self) -> Trial | None:
-        """The trial of the spec's own settings, the latest where it was tried again; None where a sweep has none."""
+        """The trial of the spec's own settings, the latest one if it was tried again; None if the sweep has none."""
         return max((t for t in self.trials if t.is_base), key=lambda t: t.number, default=None)
 
     @property
     def done(self) -> int:
-        """How many of the trials that count have ended."""
+        """The number of trials that count and have ended."""
         return sum(t.ended for t in self.counted)
 
     @property
     def exhausted(self) -> str:
-        """What a driver said that found nothing new to try; "" where n_trials is all that ends the sweep."""
+        """A text that says that nothing new is left to try; "" if no driver has found that."""
         found = self.facts.get(EXHAUSTED)
         if not found:
             return ""
@@ -70,7 +70,7 @@ class Sweep:
         return f"nothing new was found to try after {tried} trials" + (f", of {every} combinations" if every else "")
 
     def over(self, n_trials: int | None = None) -> bool:
-        """Whether none is left to run of the trials asked for, `n_trials` or the study's own number."""
+        """Return whether no trial is left to run, out of `n_trials`; None takes the study's own number of trials."""
         counted, done, base = self.counted, self.done, self.base
         if any(t.is_retry and t.state == "WAITING" for t in counted) or (base is not None and not base.ended):
             return False
@@ -84,14 +84,14 @@ class Sweep:
 
     @property
     def best(self) -> Trial | None:
-        """The completed trial with the best value; a diverged one is never it."""
+        """The completed trial with the best value, never a diverged one; None if there is none."""
         return self._best(self.counted)
 
     @property
     def front(self) -> list[Trial]:
-        """The Pareto front by value and second objective, the best value first; empty where one is searched for.
+        """The Pareto front by value and second objective, the best value first; empty without a second objective.
 
-        No completed trial is better than one of them in both, or in one and as good in the other.
+        No completed trial is better than a trial of the front in one objective and at least as good in the other.
         """
         if self.second is None:
             return []
@@ -111,7 +111,7 @@ class Sweep:
 
     @property
     def goodput(self) -> Goodput | None:
-        """Where the time of its workers went, by the trials that have ended; None where none of them tells."""
+        """How the workers spent their time, by the trials that have ended; None if none of them recorded it."""
         counted = [(t, t.spent) for t in self.trials if t.ended and t.spent is not None]
         at_ms, beside = self.beside
         spent = sum((spent for _, spent in counted), beside)
@@ -123,12 +123,12 @@ class Sweep:
 
     @property
     def beside(self) -> tuple[int, Spent]:
-        """When it was last measured what no trial's end tells, and that."""
+        """The worker time that is in no ended trial's account: when it was last measured (Unix time in ms), and it."""
         row = dict(self.facts.get(BESIDE) or {"at_ms": 0})
         return row.pop("at_ms"), Spent(**row)
 
     def endings(self) -> list[TrialEnded]:
-        """The ends of its trials, in the order in which they came."""
+        """Return the ends of the sweep's trials, in the order in which the trials ended."""
         ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
         endings, best = [], None
         for place, trial in enumerate(ended, 1):
@@ -138,7 +138,7 @@ class Sweep:
         return endings
 
     def probings(self) -> list[TrialProbed]:
-        """What probes have found, one for each trial that was probed, at its end or later."""
+        """Return one result for each trial that was probed, at its end or later, in the order of their numbers."""
         found = {t.number: t.probed for t in self.trials if t.probed is not None}
         later = {int(k.removeprefix(PROBE_FACT)): v for k, v in self.facts.items() if k.startswith(PROBE_FACT)}
         found = {number: TrialProbed(number, **fact) for number, fact in later.items()} | found

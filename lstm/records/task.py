@@ -1,4 +1,4 @@
-"""What is known of a task without its code: its metrics, and the words in which its results are told."""
+"""The record of a task that can be read without the task's code: its metrics and the words for its results."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,29 +6,29 @@ from typing import Any
 
 from lstm.records.objective import Metric
 
-RECORD = "task"  # a fact of a study
+RECORD = "task"  # the study's fact with the record
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """A task as a study keeps it, so that whoever looks at a sweep needs no file of its user."""
+    """A task as a study keeps it, so that a sweep can be shown without the user's own files."""
 
     metrics: tuple[Metric, ...]  # the loss first
-    baseline: str  # what every result is held against, in words; "" where there is none
-    baseline_note: str  # and what that is, in a sentence
-    rivals: Mapping[str, str]  # by name, what each is, in a sentence
+    baseline: str  # the name of the baseline that every result is compared with; "" if there is none
+    baseline_note: str  # a sentence that explains the baseline
+    rivals: Mapping[str, str]  # by the rival's name, a sentence that explains the rival
 
     def metric(self, name: str) -> Metric:
-        """A metric, named without its part; an error where the task does not name it."""
+        """Return the metric of a name without its part; if the task has none, an error of that name to minimize."""
         return next((each for each in self.metrics if each.name == name), Metric(name))
 
     def row(self) -> dict[str, Any]:
-        """The same as plain JSON."""
+        """Return the record as plain JSON."""
         return {**asdict(self), "metrics": [each._asdict() for each in self.metrics]}
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> "TaskRecord":
-        """What `row` gave."""
+        """Return the record from what `row` returned."""
         return cls(
             tuple(Metric(**each) for each in row["metrics"]),
             str(row["baseline"]),

@@ -1,4 +1,4 @@
-"""One trial of a sweep as it is known from its study; derived trials."""
+"""One trial of a sweep as its study records it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from lstm.records.state import Derived, TrialState, counts
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A trial as the study knows it."""
+    """A trial as its study records it."""
 
     number: int
     state: TrialState
-    value: float | None  # the best epoch's
+    value: float | None  # the value of the best epoch
     settings: Mapping[str, Scalar]
     config: Mapping[str, Any]
     curve: tuple[tuple[int, float], ...]  # (epoch, value), in order
@@ -28,37 +28,39 @@ class Trial:
     worker: str = ""
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
-    epochs_s: float | None = None  # time of its epochs, over all attempts; waiting is not in it
-    lost_epochs: int = 0  # at its curve's end, those that no checkpoint held any more when it ended
-    told: tuple[float, ...] = ()  # the values that the sampler was told
+    epochs_s: float | None = None  # seconds of the epochs over all attempts, without waiting
+    lost_epochs: int = 0  # epochs at the curve's end that were in no checkpoint any more when the trial ended
+    told: tuple[float, ...] = ()  # the values that the sampler received
     second: float | None = None  # the second objective's figure
-    probed: TrialProbed | None = None  # at its end, before the sampler was told
-    spent: Spent | None = None  # of its workers beside its epochs; None where a trial's end did not tell that yet
+    probed: TrialProbed | None = None  # the probe at the trial's end, before the sampler received the values
+    spent: Spent | None = (
+        None  # the workers' time in addition to the epochs; None if the trial's end has no record of it
+    )
     derived: Derived | None = None
-    is_base: bool = False  # whether its settings are the spec's own: never pruned, and what the best is held against
+    is_base: bool = False  # whether the settings are the spec's own; such a trial is never pruned
 
     @property
     def counts(self) -> bool:
-        """Whether the search asked for it, or it stands in the place of such a trial."""
+        """Return whether the trial counts in the search: the search asked for it, or it is a retry."""
         return counts(self.derived)
 
     @property
     def is_retry(self) -> bool:
-        """Whether it stands in another trial's place."""
+        """Return whether the trial replaces another one."""
         return self.derived is not None and self.derived.purpose == "retry"
 
     @property
     def compared_value(self) -> float | None:
-        """The value that it is compared by with others: None unless it completed, did not diverge, and has one."""
+        """The value for comparisons with other trials; None unless the trial completed and did not diverge."""
         return self.value if self.state == "COMPLETE" and not self.diverged else None
 
     @property
     def ended(self) -> bool:
-        """Whether it will not run again."""
+        """Return whether the trial has ended and will not run again."""
         return self.state not in ("WAITING", "RUNNING")
 
     def starting(self, checkpoint: str, at_ms: int = 0) -> TrialStarted:
-        """The event of its latest start, to be sent again; `at_ms` where the study does not know when."""
+        """Return the event of the trial's latest start, to send it again; `at_ms` if the study has no time for it."""
         return TrialStarted(
             self.number,
             self.attempt,
@@ -72,7 +74,7 @@ class Trial:
         )
 
     def ending(self, place: int = 0, best_value: float | None = None) -> TrialEnded:
-        """The event of its end, to be sent again; where the sweep stood then, `Sweep.endings` knows."""
+        """Return the event of the trial's end, to send it again; `Sweep.endings` knows `place` and `best_value`."""
         return TrialEnded(
             self.number,
             self.state,
@@ -87,7 +89,7 @@ class Trial:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds of its epochs; where they are not known, from its first start to its end."""
+        """Seconds of the trial's epochs; if these are not known, the seconds from its first start to its end."""
         if self.epochs_s is not None:
             return self.epochs_s
         if self.started_at_ms is None or self.ended_at_ms is None:
@@ -96,5 +98,5 @@ class Trial:
 
 
 def counted(number: int, what: str) -> str:
-    """A number of things in words: 1 trial, 2 trials."""
+    """Return a number of things in words: `1 trial`, `2 trials`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,1 +1,1 @@
-"""Files, in a folder or in an object store."""
+"""Reads and writes files in a folder or in an object store."""

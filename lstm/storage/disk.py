@@ -1,4 +1,4 @@
-"""Files where nobody may write, and which disk a file lies on, so that a person knows where room is to be made."""
+"""Local disks: the disk of a file and its free space, and SQLite databases that this user may only read."""
 
 import atexit
 import os
@@ -9,12 +9,12 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-_SQLITES = ("-journal", "-wal")  # what SQLite keeps beside a database, and takes what was under way from
-_TRIES = 5
+_SQLITES = ("-journal", "-wal")  # suffixes of the files next to a database from which SQLite recovers transactions
+_TRIES = 5  # attempts to copy a database while no other process writes to it
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file or folder, under whatever names; what is not there is only its own path."""
+    """Return whether two paths name the same file or folder; a path that does not exist equals only itself."""
     try:
         return one == other or one.samefile(other)
     except OSError:
@@ -22,7 +22,7 @@ def is_same(one: Path, other: Path) -> bool:
 
 
 def place_of(path: Path) -> str:
-    """A file or folder, which need not exist, with the mount point and the free space of its disk."""
+    """Return a path with the mount point and the free space of its disk; the path need not exist."""
     there = path.absolute()
     try:
         while not there.exists():
@@ -36,27 +36,27 @@ def place_of(path: Path) -> str:
 
 
 def may_write(path: Path) -> bool:
-    """Whether this user may change a file and make others beside it."""
+    """Return whether this user may change a file and create other files in its folder."""
     return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK | os.X_OK)
 
 
 def readable(database: Path) -> Path:
-    """A SQLite database as it can be read: itself, or a copy for as long as this process lives.
+    """Return the path at which a SQLite database can be read: its own, or a copy that this process deletes at its end.
 
-    Where a writer was killed, or a write-ahead log is kept, SQLite writes before it reads. Where it may not, it does so
-    in the copy: read as it lies there, the file might be half of a transaction.
+    SQLite must write before it reads if a writer was killed or a write-ahead log exists. If this user may not write
+    there, SQLite does that in the copy: the original might contain half of a transaction.
     """
     try:
         if may_write(database) or not database.is_file() or _opens(database):
             return database
-        for _ in range(_TRIES):  # somebody else, who may, can be at work
+        for _ in range(_TRIES):  # another user may be writing to the database
             before = _looks(database)
             copy = _copied(database, before)
             if _looks(database) == before:
                 return copy
     except OSError:
         pass
-    return database  # whoever opens it says what is the matter
+    return database  # opening it will raise an error that says what is wrong
 
 
 def _opens(database: Path) -> bool:
@@ -70,7 +70,7 @@ def _opens(database: Path) -> bool:
 
 
 def _looks(database: Path) -> tuple[tuple[str, int, int], ...]:
-    """What tells whether somebody wrote to a database, or to what lies beside it."""
+    """Return paths, times and sizes that change if a process writes to a database or to SQLite's files next to it."""
     files = [path for suffix in ("", *_SQLITES) if (path := Path(f"{database}{suffix}")).is_file()]
     return tuple((str(path), (found := path.stat()).st_mtime_ns, found.st_size) for path in files)
 

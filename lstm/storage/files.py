@@ -1,6 +1,6 @@
-"""Files at an address: a folder's path, a `file://` URL, or an object store's such as `s3://BUCKET/PREFIX`.
+"""Files at an address: a folder's path, a `file://` URL, or the URL of an object store such as `s3://BUCKET/PREFIX`.
 
-A file is written whole or not at all. Object stores are pyarrow's.
+A file is written whole or not at all. Object stores are accessed with pyarrow.
 """
 
 import glob
@@ -16,7 +16,7 @@ MARK = b"sha256:"
 
 
 def folder_of(address: str) -> Path | None:
-    """The folder that an address names, None where it is an object store's."""
+    """Return the folder that an address names; None for an object store."""
     if "://" not in address:
         return Path(address)
     parts = urlsplit(address)
@@ -24,7 +24,7 @@ def folder_of(address: str) -> Path | None:
 
 
 def remote(address: str) -> tuple[Any, str]:
-    """The file system of an object store's address, and the path in it."""
+    """Return pyarrow's file system for the URL of an object store, and the path in it."""
     from pyarrow import fs
 
     system, path = fs.FileSystem.from_uri(address)
@@ -32,14 +32,14 @@ def remote(address: str) -> tuple[Any, str]:
 
 
 def put(address: str, name: str, data: bytes) -> None:
-    """Writes a file durably in the place of the one before; the folder is made where it is missing.
+    """Write a file durably, in place of an existing one; the folder is created if it does not exist.
 
     Raises:
-        OSError: the store can't be written to; the file before is still there.
+        OSError: the store can't be written to; an existing file is unchanged.
     """
     try:
         _write(address, name, data)
-    except OSError as error:  # that of a full disk, or of an object store, does not say what could not be written
+    except OSError as error:  # the error of a full disk or of an object store does not name the file
         if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, f"{address}/{name}") from error
@@ -49,7 +49,7 @@ def _write(address: str, name: str, data: bytes) -> None:
     folder = folder_of(address)
     if folder is None:
         system, path = remote(address)
-        # Not in a `with`: there an exception would close the stream, which publishes what was written.
+        # Not in a `with`: on an exception it would close the stream, and closing publishes an incomplete file.
         stream = system.open_output_stream(f"{path}/{name}")
         stream.write(data)
         stream.close()
@@ -63,7 +63,8 @@ def _write(address: str, name: str, data: bytes) -> None:
         temporary.replace(folder / name)
     finally:
         temporary.unlink(missing_ok=True)
-    # Half-written by a process that was killed in this container; of another's nobody here knows whether it lives.
+    # Remove half-written files of processes that were killed in this container. Whether a process in another container
+    # is alive can't be known here.
     for left in folder.glob(f"{glob.escape(mine)}*") if where else ():
         if not _lives(left.name.removeprefix(mine)):
             left.unlink(missing_ok=True)
@@ -71,9 +72,9 @@ def _write(address: str, name: str, data: bytes) -> None:
 
 
 def machine() -> str:
-    """This machine since it was started, and the container there: elsewhere a process's number means nothing.
+    """Return an id of this machine since its start and of the container; a process number is valid only there.
 
-    "" where that is not known.
+    "" if the id is not known.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -83,20 +84,20 @@ def machine() -> str:
 
 
 def _lives(pid: str) -> bool:
-    """Whether there may be a process of this number in this container."""
+    """Return whether there may be a process of this number in this container."""
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except (ValueError, PermissionError):  # no number of a process; another user's process
+    except (ValueError, PermissionError):  # not the number of a process, or another user's process
         pass
     return True
 
 
 def create(address: str, name: str, data: bytes) -> bool:
-    """Writes a file durably where there is none of its name; whether it did.
+    """Write a file durably unless a file of its name exists; return whether it was written.
 
-    Of several processes that try at once one succeeds. An object store can't promise that: there the last one wins.
+    If several processes try at once in a folder, exactly one succeeds. In an object store, the last one wins.
 
     Raises:
         OSError: the store can't be written to.
@@ -108,12 +109,13 @@ def create(address: str, name: str, data: bytes) -> bool:
         put(address, name, data)
         return True
     folder.mkdir(parents=True, exist_ok=True)
-    # Processes of several hosts may have one number. Who writes the same again removes what its kill has left.
+    # Named by content, not by process number: processes on different hosts may have the same number. A process that
+    # writes the same content again replaces what a killed one left.
     temporary = folder / f".{name}.{hashlib.sha256(data).hexdigest()[:12]}"
     try:
         _write_durably(temporary, data)
         try:
-            os.link(temporary, folder / name)  # unlike a renaming it fails where the name is taken
+            os.link(temporary, folder / name)  # unlike a rename, a link fails if the name exists
         except FileExistsError:
             return False
         except OSError:  # a file system without links
@@ -142,7 +144,7 @@ def _sync(folder: Path) -> None:
 
 
 def get(address: str, name: str) -> bytes | None:
-    """The bytes of a file; None where there is no such file.
+    """Return the bytes of a file; None if the file does not exist.
 
     Raises:
         OSError: the store can't be read.
@@ -158,7 +160,11 @@ def get(address: str, name: str) -> bytes | None:
 
 
 def names(address: str) -> list[str]:
-    """The names of the files and folders at an address, in no order; none where there is nothing."""
+    """Return the names of the files and folders at an address, in any order; an empty list if it does not exist.
+
+    Raises:
+        OSError: the store can't be read.
+    """
     folder = folder_of(address)
     if folder is not None:
         return [p.name for p in folder.iterdir()] if folder.is_dir() else []
@@ -169,7 +175,11 @@ def names(address: str) -> list[str]:
 
 
 def remove(address: str, name: str) -> None:
-    """Removes a file; in a folder it may be gone already."""
+    """Remove a file. In a folder, the file need not exist.
+
+    Raises:
+        OSError: the file can't be removed.
+    """
     folder = folder_of(address)
     if folder is not None:
         (folder / name).unlink(missing_ok=True)
@@ -179,12 +189,15 @@ def remove(address: str, name: str) -> None:
 
 
 def seal(body: bytes) -> bytes:
-    """What follows a zip archive without its last two bytes: the length of the comment (two bytes) and the comment."""
+    """Return the seal of a zip archive without its last two bytes: the comment's length (two bytes) and the comment.
+
+    The comment is `sha256:` and the SHA-256 of `body` in hex.
+    """
     comment = MARK + hashlib.sha256(body).hexdigest().encode()
     return len(comment).to_bytes(2, "little") + comment
 
 
 def unsealed(data: bytes) -> bytes | None:
-    """What was sealed; None where it is truncated or altered, or was never sealed."""
+    """Return the bytes before the seal; None if the data are truncated or altered, or have no seal."""
     body = data[: -len(seal(b""))]
     return body if data[len(body) :] == seal(body) else None

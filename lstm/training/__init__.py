@@ -1,1 +1,1 @@
-"""Training: one configuration in, an epoch at a time out."""
+"""Training of one configuration, one epoch at a time."""

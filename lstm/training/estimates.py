@@ -1,4 +1,4 @@
-"""What a training takes before it is begun: seconds and memory."""
+"""Estimates of the time and memory that a training will need."""
 
 import itertools
 import time
@@ -12,14 +12,21 @@ from lstm.training.loop import Run
 
 
 def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu", steps: int = 4) -> float:
-    """An estimate of an epoch's time, from a few measured steps of a throw-away network."""
+    """Estimate the seconds of an epoch from a few measured steps of a temporary network.
+
+    Args:
+        config: What is trained.
+        data: The task's data.
+        device: `cpu`, `cuda` or `cuda:N`.
+        steps: Most steps to measure; fewer are measured if they take more than half a second.
+    """
     run = Run(config, data, device)
     batches = itertools.chain.from_iterable(run.batches(number) for number in itertools.count(1))
-    run.step(next(batches))[0].item()  # the first step builds what the others use
+    run.step(next(batches))[0].item()  # the first step is slower: it allocates what the others use
     started = time.perf_counter()
     count = 0
     while count < steps and time.perf_counter() - started < 0.5:
-        run.step(next(batches))[0].item()  # reading the loss waits for the device
+        run.step(next(batches))[0].item()  # reading the loss waits until the device is done
         count += 1
     step_s = (time.perf_counter() - started) / count
     some = min(256, run.feed.judged("validation"))
@@ -30,7 +37,7 @@ def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu"
 
 
 def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
-    """What a training takes before its first epoch, measured: nothing, but where something is fitted first."""
+    """Measure the seconds that a training needs before its first epoch; 0 unless the task fits something first."""
     if tasks.of(config).start_bytes(data, config) == 0:
         return 0.0
     run = Run(config, data, "cpu")
@@ -40,7 +47,7 @@ def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
 
 
 def memory_bytes(config: TrialConfig, data: Dataset) -> int:
-    """An estimate of what a trial needs beyond the libraries: weights, optimizer, activations, a batch."""
+    """Estimate the bytes that a trial needs in addition to the libraries: data, weights, optimizer and activations."""
     task, model = tasks.of(config), config.model
     weights, span = tasks.parameter_count(config, data), task.span(config, task.facts(data))
     feed = task.feed(data, config, "cpu")
@@ -49,16 +56,19 @@ def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     units = (1 + model.bidirectional) * model.hidden_size
     training = batch * span * (feed.step_numbers + units * (layer * model.num_layers + once))
     judging = feed.judged_steps * (feed.step_numbers + judged * units)
-    # Weights, gradients, Adam's two moments, the best epoch's weights; a state to save and its bytes.
+    # Twelve numbers for each weight: weight, gradient, Adam's two moments, the best epoch's weight, and the state to
+    # save with its bytes.
     return 4 * (12 * weights + max(training, judging)) + data.nbytes + task.start_bytes(data, config)
 
 
 def _kept(model: ModelConfig) -> tuple[int, int, int]:
-    """Numbers kept of each step and unit for back-propagation, by each layer and once beside, and those in judging.
+    """Return how many numbers are kept for each step and unit.
 
-    Measured as a process's peak at look-back 168, hidden size 32, batches of 1024, one to three layers, and rounded up.
+    They are the numbers for back-propagation by each layer, the numbers for back-propagation once per network, and the
+    numbers in judging. They were measured as the peak memory of a process at look-back 168, hidden size 32, batches of
+    1024 and one to three layers, and rounded up.
     """
-    if is_reference(model.cell):  # anything may be kept of each step; as of the largest of ours
+    if is_reference(model.cell):  # a user's cell may keep anything; it is estimated like the largest of our cells
         return 10, 19, 5 * model.num_layers + 3
     if model.variant is None:
         return 16, 0, 3 if model.cell == "lstm" and not model.bidirectional else 7

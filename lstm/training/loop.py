@@ -1,7 +1,7 @@
-"""The trainer: a generator that yields one epoch at a time. Whoever iterates decides when to stop.
+"""The trainer: a generator that yields one epoch at a time. The caller that iterates decides when to stop.
 
-Every random draw comes from (seed, epoch) or (seed, pass over the data), never from a stream that
-runs on, so a training that was stopped after any epoch and resumed is the same to the bit on the CPU.
+Every random draw comes from (seed, epoch) or (seed, pass over the data), never from a stream that runs on. A training
+that is stopped after any epoch and resumed therefore gives bit-identical results on the CPU.
 """
 
 import math
@@ -22,7 +22,7 @@ from lstm.records.objective import is_better
 from lstm.tasks import registry as tasks
 from lstm.training.optimizers import optimizer_of, schedule_of
 
-# Purposes of random draws, so that no two of them share a stream.
+# The purposes of random draws; each has a stream of its own.
 WEIGHTS, ORDER, NOISE = range(3)
 
 
@@ -34,17 +34,20 @@ def train(
     device: str = "cpu",
     heed: Callable[[], object] = lambda: None,
 ) -> Iterator[Epoch]:
-    """Trains until it converges or `max_epochs`, yielding each epoch with the state to save.
+    """Train until a stopping rule of the configuration applies, and yield each epoch with the state to save.
 
-    The loss is the task's, as is val/loss. To stop, close the generator;
-    to resume, pass the last epoch's state.
+    train/loss and val/loss are the task's loss. To stop, close the generator; to resume, pass the last epoch's state.
 
     Args:
         config: What to train.
         data: The task's data, already split and scaled.
-        state: Where an earlier training of the same configuration stood; None starts anew.
+        state: The state after an epoch of an earlier training of the same configuration; None starts a new training.
         device: `cpu`, `cuda` or `cuda:N`.
-        heed: Called before each step of the optimizer; what it raises ends the training in the middle of an epoch.
+        heed: Called before each step of the optimizer. An exception that it raises ends the training in the middle of
+            an epoch.
+
+    Yields:
+        Each epoch; the last one has the reason to stop in `stop`. Nothing if `state` is of a training that had stopped.
     """
     if state and state.history and state.history[-1].stop:
         return
@@ -61,12 +64,12 @@ def train(
 
 
 class Run:
-    """A network in training, with all that an epoch changes."""
+    """A network in training, with everything that an epoch changes."""
 
     def __init__(
         self, config: TrialConfig, data: Dataset, device: str, heed: Callable[[], object] = lambda: None
     ) -> None:
-        torch.set_flush_denormal(True)  # fading gradients make denormals, which CPUs compute 100 times slower
+        torch.set_flush_denormal(True)  # vanishing gradients make denormals, which CPUs compute 100 times slower
         self.config, self.data, self.device, self.heed = config, data, device, heed
         training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
@@ -80,13 +83,13 @@ class Run:
         self.best_epoch, self.best_value, self.best_weights = 0, math.nan, dict[str, Any]()
 
     def begin(self) -> None:
-        """Sets what of a network is no draw; a training that goes on has it in its state."""
+        """Set the initial weights that are fitted, not drawn; a resumed training has them in its state."""
         tasks.of(self.config).start(self.network, self.data, self.config)
 
     def restore(self, state: State) -> None:
-        """Goes on from a state, which stays as it is."""
+        """Restore the network, the optimizer and the history from a state, which is not changed."""
         self.network.load_state_dict(dict(state.model))
-        # Copied: torch would go on in the state's own tensors, and a state may be resumed from twice.
+        # Copied, because torch would continue in the state's own tensors, and a state may be used twice.
         self.optimizer.load_state_dict(_copy(state.optimizer))
         if self.schedule:
             self.schedule.load_state_dict(_copy(state.schedule))
@@ -95,7 +98,7 @@ class Run:
         self.best_weights = dict(state.best_weights)
 
     def next_epoch(self) -> Epoch:
-        """Trains and judges one epoch."""
+        """Train one epoch, judge it on the validation part, and return it with its state."""
         number = len(self.history) + 1
         started = time.perf_counter()
         torch.manual_seed(_seed(self.config.training.seed, NOISE, number))
@@ -115,7 +118,7 @@ class Run:
         return replace(epoch, state=self._state(number))
 
     def batches(self, number: int) -> Iterator[Any]:
-        """The batches of an epoch; passes over the data follow each other without a gap."""
+        """Yield the batches of an epoch; passes over the data follow each other without a gap."""
         batch: Callable[[int], Any] | None = None
         current = -1
         for step in range((number - 1) * self.steps_per_epoch, number * self.steps_per_epoch):
@@ -126,7 +129,12 @@ class Run:
             yield batch(place)
 
     def step(self, batch: Any) -> tuple[Tensor, Tensor, int]:
-        """One step of the optimizer; the loss and the gradient's norm, still on the device, and over how many."""
+        """Take one step of the optimizer on a batch.
+
+        Returns:
+            The loss and the gradient's 2-norm before clipping, both still on the device, and the number of items over
+            which the loss is a mean.
+        """
         training = self.config.training
         self.optimizer.zero_grad(set_to_none=True)
         with self._precision():
@@ -144,7 +152,7 @@ class Run:
     def _pass(self, number: int) -> dict[str, float]:
         self.network.train()
         sequences = 0
-        # Added up on the device in float64: reading a number each step would make a GPU wait.
+        # The sums stay on the device, in float64: reading a number at each step would make a GPU wait.
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         for batch in self.batches(number):
             self.heed()
@@ -188,7 +196,7 @@ def _seed(seed: int, *purpose: int) -> int:
 
 
 def _copy(tree: Any) -> Any:
-    """A deep copy on the CPU: training goes on in the same tensors."""
+    """Return a deep copy on the CPU, because training continues in the same tensors."""
     if isinstance(tree, Tensor):
         return tree.detach().to("cpu", copy=True)
     if isinstance(tree, Mapping):

@@ -1,4 +1,4 @@
-"""The optimizer and the schedule of a training."""
+"""The optimizer and the learning-rate schedule of a training."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from lstm.training.private_patches import eager
 
 
 def optimizer_of(training: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of a network's parameters, by its PyTorch name."""
+    """Return the optimizer of a network's parameters that the configuration names."""
     parameters, rate, decay = network.parameters(), training.learning_rate, training.weight_decay
     if training.optimizer == "sgd":
         return eager(torch.optim.SGD)(parameters, rate, momentum=training.momentum, weight_decay=decay, fused=True)
@@ -20,7 +20,7 @@ Schedule = torch.optim.lr_scheduler.LRScheduler | torch.optim.lr_scheduler.Reduc
 
 
 def schedule_of(training: TrainingConfig, optimizer: torch.optim.Optimizer) -> Schedule | None:
-    """The schedule of the learning rate; None where it is constant."""
+    """Return the schedule of the learning rate; None if the rate is constant."""
     schedulers = torch.optim.lr_scheduler
     if training.schedule == "cosine":
         return schedulers.CosineAnnealingLR(optimizer, T_max=training.max_epochs)

@@ -1,6 +1,6 @@
-"""All that reaches into PyTorch: an optimizer that does not import the compiler.
+"""The only use of PyTorch's private parts: an optimizer that does not import PyTorch's compiler.
 
-It is left out with a version of PyTorch that it was not tried with, and where `SWEEP_WITHOUT_PATCHES` names torch.
+The patch is left out with a version of PyTorch that it was not tried with, or if `SWEEP_WITHOUT_PATCHES` names torch.
 """
 
 import inspect
@@ -16,9 +16,10 @@ EAGER = Patch("torch", "eager", ("2.13",), "each worker takes a second longer to
 
 @cache
 def eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
-    """An optimizer's class that does the same and never imports PyTorch's compiler, which takes a worker a second.
+    """Return an optimizer's class with the same behaviour that never imports PyTorch's compiler.
 
-    Its methods say to the compiler what not to compile; beneath those wrappers lie the methods themselves.
+    The import takes each worker a second. The methods of the original class are wrapped to tell the compiler what not
+    to compile; the returned class has the methods without these wrappers.
     """
     if not EAGER.fits(torch.__version__):
         return kind

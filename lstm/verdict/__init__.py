@@ -1,1 +1,1 @@
-"""Is the network worth it: what was judged, intervals, the verdict and its sentence."""
+"""Answers whether the network is worth it: judgements by item, intervals, the verdict and its sentences."""

@@ -1,4 +1,4 @@
-"""Sealed zip archives of arrays and one JSON document: the same content makes the same bytes, and no code is run."""
+"""Sealed zip archives of arrays and one JSON document: equal content gives equal bytes, and reading runs no code."""
 
 import io
 import json
@@ -11,11 +11,11 @@ import numpy as np
 from lstm.storage import files
 
 CONTENT = "content.json"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's first time
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can store
 
 
 def pack(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The archive, uncompressed, with a checksum as its comment; `numpy.load` opens it as it is."""
+    """Return the bytes of an uncompressed archive with a checksum as its comment; `numpy.load` can open it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         document = json.dumps(content, indent=1, sort_keys=True).encode()
@@ -29,7 +29,11 @@ def pack(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack(sealed: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The document and the arrays; whatever a reader raises where the bytes are no such archive."""
+    """Return the document and the arrays of an archive.
+
+    Raises:
+        Exception: of any class that zipfile, json or numpy raise, if the bytes are not such an archive.
+    """
     with zipfile.ZipFile(io.BytesIO(sealed)) as archive:
         content = dict(json.loads(archive.read(CONTENT)))
         arrays = {
@@ -42,5 +46,5 @@ def unpack(sealed: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     member = zipfile.ZipInfo(name, EPOCH)
-    member.create_system, member.external_attr = 3, 0o600 << 16  # on Windows they would differ
+    member.create_system, member.external_attr = 3, 0o600 << 16  # the defaults differ on Windows
     archive.writestr(member, data)

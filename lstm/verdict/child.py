@@ -1,4 +1,4 @@
-"""The process of `lstm.verdict.bounded`: reads what it shall fit, writes what became of it."""
+"""The program of the process that `lstm.verdict.bounded` starts: fits one rival and writes the outcome."""
 
 import pickle
 import sys
@@ -8,9 +8,9 @@ from lstm.verdict import bounded, fitting
 
 
 def main(given: str, made: str, budget_s: str) -> None:
-    """Fits and judges one rival."""
+    """Fit and judge one rival: read the task from file `given`, write the outcome to file `made`."""
     bounded.bound(float(budget_s))
-    name, data, config = pickle.loads(Path(given).read_bytes())  # what our own parent has just written
+    name, data, config = pickle.loads(Path(given).read_bytes())  # our own parent process wrote these bytes
     Path(made).write_bytes(pickle.dumps(fitting.run(name, data, config)))
 
 

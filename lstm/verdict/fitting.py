@@ -1,4 +1,4 @@
-"""A task's rivals fitted and judged: one of them, or all. None that fails stops anything."""
+"""Fits and judges a task's rivals. A rival that fails stops nothing."""
 
 import importlib.util
 import resource
@@ -17,23 +17,23 @@ from lstm.verdict import bounded
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a rival: fitted and judged, or why not."""
+    """The outcome for a rival: the fit and its judgements, or the reason why there are none."""
 
     name: str
     fitted: Fitted | None = None
     judgements: Mapping[Judged, Judgement] = field(default_factory=dict)
-    why: str = ""  # it has failed, or was left out: the reason, for people
+    why: str = ""  # why the rival failed or was left out, for people; "" if it was judged
 
 
 def lacking(each: Rival) -> list[str]:
-    """The packages that a rival needs and this machine lacks."""
+    """Return the packages that a rival needs and that are not installed."""
     return [package for package in each.needs if importlib.util.find_spec(package) is None]
 
 
 def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = None) -> Outcome:
-    """Fits one and judges it on both parts; whatever goes wrong is told in the outcome.
+    """Fit a rival and judge it on both parts; the outcome says what went wrong, and nothing is raised for it.
 
-    With a budget in seconds of a core it runs in a process of its own, which ends with the budget.
+    With a budget in seconds of one core, the rival runs in a process of its own, which ends when the budget is used.
     """
     each = tasks.of(config).rival(name)
     if packages := lacking(each):
@@ -45,13 +45,13 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
         judgements = {part: each.judge(fitted, data, config, part) for part in PARTS}
     except LeftOut as error:
         return Outcome(name, why=str(error))
-    except Exception as error:  # a rival is never worth a sweep
+    except Exception as error:  # a rival that fails must not stop the sweep
         return Outcome(name, why=f"{type(error).__name__}: {error}")
     return Outcome(name, fitted, judgements)
 
 
 def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
-    """What was fitted before, judged on both parts; whatever goes wrong is told in the outcome."""
+    """Judge a rival on both parts with its earlier fit; the outcome says what went wrong, and nothing is raised."""
     try:
         rival = tasks.of(config).rival(fitted.name)
         judgements = {part: rival.judge(fitted, data, config, part) for part in PARTS}
@@ -61,9 +61,10 @@ def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
 
 
 def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:
-    """Some, one after another; the extra ones within a budget in seconds of a core, shared by those still to come.
+    """Yield the outcomes of some rivals, one after another.
 
-    One that the budget does not reach is named with that.
+    Rivals that need extra packages share a budget in seconds of one core: each gets an equal share of what is left. If
+    the share is below one second, the outcome says that there was no time.
     """
     rivals = {name: tasks.of(config).rival(name) for name in some}
     extra = [name for name, each in rivals.items() if each.needs and not lacking(each)]
@@ -73,7 +74,7 @@ def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: 
             continue
         share = budget_s / (len(extra) - extra.index(name))
         if share < 1:
-            yield Outcome(name, why=f"there was no time for it: {budget_s:.1f} s of a core are left")
+            yield Outcome(name, why=f"there was no time for it: {budget_s:.1f} s of one core are left")
             continue
         used = _children_s()
         yield run(name, data, config, share)
@@ -81,6 +82,6 @@ def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: 
 
 
 def _children_s() -> float:
-    """Seconds of a core that ended processes of this one have used."""
+    """Return the seconds of a core that this process's ended child processes have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

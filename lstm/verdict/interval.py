@@ -1,20 +1,21 @@
-"""A network held against another on the same items: the difference of their errors and its 95 % interval.
+"""Compares a network with another on the same items: the difference of their errors and its 95 % interval.
 
-The interval is Student's t over the means of blocks that do not overlap, of horizon + season steps. The other choice
-was a HAC interval with fixed-b critical values (Kiefer and Vogelsang 2005, bandwidth half of the sample). Simulated
-without a difference (`tests/bench/intervals.py`; its table is `tests/bench/intervals.csv`), ours says "better" in 1.3
-to 2.7 %, HAC in 2.2 to 4.0 % where there are five blocks or more. From 14 blocks on ours is as long or up to a seventh
-shorter, with five it is a fifth to a quarter longer. It stays right where the spread differs from block to block
-(Ibragimov and Müller 2010), can be checked with pencil and paper, and is the same for windows, sequences and texts.
+The interval is Student's t over the means of blocks of horizon + season steps that do not overlap. The alternative was
+a HAC interval with fixed-b critical values (Kiefer and Vogelsang 2005, bandwidth half of the sample). In simulations
+without a difference (`tests/bench/intervals.py`, table in `tests/bench/intervals.csv`) with five blocks or more, our
+interval says "better" in 1.3 to 2.7 % of the cases, HAC in 2.2 to 4.0 %. From 14 blocks on, our interval is as long or
+up to a seventh shorter; with five blocks it is a fifth to a quarter longer. It stays valid if the spread differs from
+block to block (Ibragimov and Müller 2010), can be checked with pencil and paper, and is the same for windows, sequences
+and texts.
 
-One thing is added. The first windows of a block share steps with the last ones of that before it, so the means of
-neighbours are alike, and plain t says "better" in up to 5.1 %. The variance is therefore that of a moving average of
-the first order, with the correlation of neighbours that the overlap makes (`Blocks.alike`), or the one that the blocks
-themselves show where it is larger: an error that wanders for about as long as a block shows there. One that wanders
-for several blocks is not covered: with it every interval from so few is too short.
+There is one addition. The first windows of a block share steps with the last windows of the block before it, so the
+means of neighbours are correlated, and plain t says "better" in up to 5.1 % of the cases. The variance is therefore
+that of a first-order moving average. The correlation of neighbours is the one that the overlap causes (`Blocks.alike`),
+or the one that the blocks themselves show if it is larger, as with an error that drifts for about as long as a block.
+An error that drifts over several blocks is not covered: any interval from so few blocks is then too short.
 
-The per cent is of the rival's error, which is estimated as well: Fieller's interval (1954) on the blocks' means. It
-leaves out zero just where the interval of the plain difference does.
+A percentage is relative to the rival's error, which is estimated as well. Its interval is Fieller's (1954) on the
+blocks' means. It excludes zero exactly if the interval of the plain difference does.
 """
 
 from dataclasses import dataclass
@@ -25,29 +26,29 @@ import numpy as np
 from lstm.judging.items import MOST_ALIKE, Blocks, Items
 from lstm.records.objective import Direction
 
-LEAST = 5  # blocks; fewer have no interval
+LEAST = 5  # least number of blocks for an interval
 LEVEL = 0.95
-THIN = 0.5  # of the heaviest block's weight: one with less joins its neighbour
+THIN = 0.5  # share of the heaviest block's weight; a block with less is joined with its neighbour
 Unit = Literal["%", "points", "metric"]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much better a network is than another; below zero where it is worse, whichever way the metric is better."""
+    """How much better a network is than another: above 0 if it is better, for either direction of the metric."""
 
     metric: str  # a mean over items
-    unit: Unit  # per cent of the other's error; points where more is better; the metric's own where that can't be
-    value: float | None  # None where one of the two has no finite figure
+    unit: Unit  # % of the other's error; points if higher is better; else the metric's own unit
+    value: float | None  # None if one of the two has no finite figure
     low: float | None = None
     high: float | None = None
     blocks: int = 0
     length: int = 1  # steps of a block
-    why: str = ""  # why there is no interval, or no per cent
+    why: str = ""  # why there is no interval, or no percentage
     left_out: int = 0  # items that one of the two was not judged on
 
     @property
     def answer(self) -> Literal["better", "worse", "alike", "unknown"]:
-        """What the interval says; unknown where there is none."""
+        """The answer by the interval; "unknown" without one."""
         if self.low is None or self.high is None:
             return "unknown"
         return "better" if self.low > 0 else "worse" if self.high < 0 else "alike"
@@ -56,18 +57,18 @@ class Difference:
 def compare(
     network: Items, other: Items, metric: str, direction: Direction, blocks: Blocks, least: float = 0.0
 ) -> Difference:
-    """How much better a network is than another, over the items that both were judged on.
+    """Compute how much better a network is than another, over the items on which both were judged.
 
     Args:
-        network: What the network did.
-        other: What it is held against, on the same part.
-        metric: Without its part; both have it by item.
-        direction: Which way it is better.
-        blocks: What makes a block.
-        least: An error of the other that is not above it is next to nothing: the difference is in the metric's unit.
+        network: The items of the network.
+        other: The items of the network or rival that it is compared with, on the same part.
+        metric: The metric without its part; both have it by item.
+        direction: The metric's direction.
+        blocks: The size of the blocks.
+        least: If the other's error is not above this, the difference is in the metric's unit and not a percentage.
 
     Raises:
-        ValueError: they are of two parts, or one judged other values of an item than the other.
+        ValueError: the items are of different parts, or an item has different weights in the two.
     """
     places, weights, ours, theirs, left_out = _paired(network, other, metric)
     unit: Unit = "%" if direction == "minimize" else "points"
@@ -88,7 +89,7 @@ def compare(
 
 
 def _paired(network: Items, other: Items, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Places, weights and the two errors of the items that both were judged on, and how many one lacks."""
+    """Return places, weights and both errors of the items on which both were judged, and how many one of them lacks."""
     if network.part != other.part:
         raise ValueError(f"{network.name} was judged on {network.part}, {other.name} on {other.part}")
     mine, theirs = network.weights > 0, other.weights > 0
@@ -113,19 +114,19 @@ class _Gain:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The weight of each block and its weighted errors, and what follows from them."""
+    """The weights and the weighted errors of all blocks, and the computation of the gain."""
 
     weights: np.ndarray  # (block,)
-    ours: np.ndarray
-    theirs: np.ndarray
-    count: int  # of blocks; 0 where all items together are shorter than one
-    alike: float  # how neighbours correlate at least
+    ours: np.ndarray  # (block,) sums of weighted errors
+    theirs: np.ndarray  # (block,) sums of weighted errors
+    count: int  # number of blocks; 0 if all items together are shorter than one block
+    alike: float  # least correlation of neighbouring blocks
 
     @classmethod
     def over(
         cls, places: np.ndarray, weights: np.ndarray, ours: np.ndarray, theirs: np.ndarray, blocks: Blocks
     ) -> "_Sums":
-        """Those of items in the order of their places."""
+        """Return the sums of items that are in the order of their places."""
         starts = block_starts(places, weights, blocks.length)
         return cls(
             np.add.reduceat(weights, starts),
@@ -136,24 +137,26 @@ class _Sums:
         )
 
     def gain(self, unit: Unit, least: float = 0.0) -> _Gain:
-        """The gain in a unit; in the metric's own where the other's error is next to nothing, or may be."""
+        """Return the gain in `unit`, or in the metric's own unit if the other's error is, or may be, nearly 0."""
         total = self.weights.sum()
         ours, theirs = float(self.ours.sum() / total), float(self.theirs.sum() / total)
         half = self._half()
         if unit == "points":
             return _around("points", 100 * (ours - theirs), None if half is None else 100 * half)
         if not theirs > least:
-            why = "the other's error is next to nothing" if theirs > 0 else "the other's error is 0"
+            why = "the other's error is nearly 0" if theirs > 0 else "the other's error is 0"
             return _around("metric", theirs - ours, half, why)
         value = 100 * (1 - ours / theirs)
         if half is None or not np.isfinite(value):
             return _Gain("%", value)
         if (ratios := self._ratios(ours / theirs, theirs)) is not None:
             return _Gain("%", value, 100 * (1 - ratios[1]), 100 * (1 - ratios[0]))
-        return _around("metric", theirs - ours, half, "the other's error varies too much between blocks for a per cent")
+        return _around(
+            "metric", theirs - ours, half, "the other's error varies too much between blocks for a percentage"
+        )
 
     def _ratios(self, ratio: float, theirs: float) -> tuple[float, float] | None:
-        """The ends of Fieller's interval of a ratio of means; None where what is below the line may be zero."""
+        """Return the ends of Fieller's interval of a ratio of means; None if the denominator may be 0."""
         mine, other = self._rest(self.ours) / theirs, self._rest(self.theirs) / theirs
         factor = self._factor(mine - other)
         a = 1 - factor * float(np.dot(other, other))
@@ -165,26 +168,26 @@ class _Sums:
         return (b - root) / a, (b + root) / a
 
     def _half(self) -> float | None:
-        """Half of the width of the plain difference's interval; None with too few blocks."""
+        """Return half the width of the plain difference's interval; None with too few blocks."""
         if self.count < LEAST:
             return None
         rest = self._rest(self.ours - self.theirs)
         return float(np.sqrt(self._factor(rest) * np.dot(rest, rest)))
 
     def _rest(self, sums: np.ndarray) -> np.ndarray:
-        """What each block's sum is beside what its weight would make it, as a share of all weights."""
+        """Return the deviation of each block's sum from its weight times the mean, divided by the total weight."""
         total = self.weights.sum()
         rest: np.ndarray = (sums - self.weights * (sums.sum() / total)) / total
         return rest
 
     def _factor(self, rest: np.ndarray) -> float:
-        """What the sum of the rests' squares is multiplied with: t squared, and what likeness of neighbours adds."""
+        """Return the factor on the sum of squared deviations: t squared, widened by the correlation of neighbours."""
         from scipy.special import stdtrit
 
         t, squares = float(stdtrit(self.count - 1, (1 + LEVEL) / 2)), float(np.dot(rest, rest))
         seen = float(np.dot(rest[1:], rest[:-1])) / squares + 1 / self.count if squares > 0 else 0.0
         alike = float(np.clip(seen, self.alike, MOST_ALIKE))
-        # The variance of the mean of a moving average of the first order, over what the squares give of it.
+        # The variance of the mean of a first-order moving average, divided by its estimate from the squares.
         wider = (1 + 2 * alike * (self.count - 1) / self.count) / (1 - 2 * alike / self.count)
         return t * t * self.count / (self.count - 1) * wider
 
@@ -194,11 +197,12 @@ def _around(unit: Unit, value: float, half: float | None, why: str = "") -> _Gai
 
 
 def block_starts(places: np.ndarray, weights: np.ndarray, length: int) -> np.ndarray:
-    """Where each block starts among items in the order of their places.
+    """Return the index of each block's first item, (block,), for items in the order of their places.
 
-    The places from the first to the last are cut into as many equal stretches of `length` steps or more as there is
-    room for, so nothing is left over. A stretch with less than half of the heaviest one's weight, as beside a gap in
-    the data, goes on into the next one, and the last one belongs to that before it: t counts every block alike.
+    The places from the first to the last are cut into as many equal stretches of at least `length` steps as possible,
+    so nothing is left over. t gives every block the same weight. A stretch with less than half of the heaviest
+    stretch's weight, for example next to a gap in the data, is therefore joined with the next one, or at the end with
+    the one before it.
     """
     span = int(places[-1] - places[0]) + 1
     stretch = (places - places[0]).astype(np.int64) * max(span // length, 1) // span

@@ -1,4 +1,4 @@
-"""What a verdict says, in words: plain functions of the record, the same on every screen, page and run."""
+"""Puts a verdict into words, from the record alone, so that the terminal, the report and MLflow show the same text."""
 
 import math
 
@@ -11,14 +11,14 @@ OWN = "the spec's own settings"
 
 
 def lines(found: Verdict) -> tuple[str, ...]:
-    """The verdict: the sentence, the base, what has no figures. Where the base is better that comes first."""
+    """Return the verdict's lines: the sentence, the base, and the rivals without figures; a better base comes first."""
     beside = base(found)
     first = (beside, sentence(found)) if worse_than_base(found) else (sentence(found), beside)
     return tuple(line for line in (*first, *left_out(found), *samples(found), note(found)) if line)
 
 
 def left_out(found: Verdict) -> list[str]:
-    """The rivals that have no figures, those of one reason together."""
+    """Return a line for each reason with the rivals that have no figures for that reason."""
     whose: dict[str, list[str]] = {}
     for row in found.absent:
         if row.role == "rival":
@@ -27,12 +27,12 @@ def left_out(found: Verdict) -> list[str]:
 
 
 def samples(found: Verdict) -> list[str]:
-    """What is to be known of rivals' fits."""
+    """Return a line for each rival with a note on its fit."""
     return [f"{row.name}: {row.note}" for row in found.rivals if row.note]
 
 
 def sentence(found: Verdict) -> str:
-    """Whether the network is better than the best rival; another that is better on the test part is named, too."""
+    """Return the sentence that compares the network with the best rival, and names a rival that is better on test."""
     return "; ".join(part for part in (_sentence(found), another(found)) if part)
 
 
@@ -41,11 +41,11 @@ def _sentence(found: Verdict) -> str:
     if found.network is None:
         return _without_network(found)
     if rival is None:
-        return "no rival was judged: nothing tells whether a network is needed"
+        return "no rival was judged: it is not known whether a network is needed"
     difference = rival.difference
     if difference is None or difference.value is None:
         why = f": {difference.why}" if difference and difference.why else ""
-        return f"can't be held against the best rival, {rival.name}{why}"
+        return f"can't be compared with the best rival, {rival.name}{why}"
     told = amount(difference)
     if difference.answer == "better":
         return f"{told} than the best rival, {rival.name}"
@@ -66,7 +66,7 @@ def _no_better(difference: Difference, told: str, rival: str) -> str:
 
 
 def base(found: Verdict) -> str:
-    """What the search gained over the spec's own settings; "" where there is nothing to hold against another."""
+    """Return the sentence on the search's gain over the spec's own settings; "" if there is nothing to compare."""
     row, network = found.base, found.network
     if row is not None and row.why:
         return f"the base, {OWN}, has no figures: {row.why}"
@@ -82,7 +82,7 @@ def base(found: Verdict) -> str:
 
 
 def _named(row: Row) -> str:
-    """The base, in full."""
+    """Return the words for the base, with its trial."""
     return f"the base ({OWN}, trial {row.trial})" if row.trial is not None else f"the base ({OWN})"
 
 
@@ -94,24 +94,24 @@ def _gained(found: Verdict, network: Row, row: Row) -> str:
         return f"{validation} {than} on validation"
     validation = f", {validation} on validation" if validation else ""
     if difference is None or difference.value is None:
-        return f"can't be held against {_named(row)} on the test part{validation}"
+        return f"can't be compared with {_named(row)} on the test part{validation}"
     why = f" ({difference.why})" if difference.low is None and difference.why else ""
     told = f"{_level(difference)}{why}"
     if not worse_than_base(found):
         return f"{told} {than} on the test part{validation}"
     told = f"{told} {than}"
-    if difference.value >= 0:  # of another metric than the figures are
+    if difference.value >= 0:  # the difference is in another metric than the figures
         told = f"worse {than}: {found.metric} {network.test:.4g} against {row.test:.4g}"
-    return f"{told} on the test part{validation}; {OWN} may do"
+    return f"{told} on the test part{validation}; {OWN} may be enough"
 
 
 def _level(difference: Difference) -> str:
-    """A difference in words; of figures that are the same no amount."""
+    """Return a difference in words, without an amount if the figures are equal."""
     return "no better" if difference.value == 0 and difference.low is None else amount(difference)
 
 
 def worse_than_base(found: Verdict) -> bool:
-    """Whether the winner has the worse figure on the test part."""
+    """Return whether the best trial's network has a worse figure than the base on the test part."""
     row, network = found.base, found.network
     if not found.searched or row is None or network is None or row.test is None or network.test is None:
         return False
@@ -119,7 +119,7 @@ def worse_than_base(found: Verdict) -> bool:
 
 
 def another(found: Verdict) -> str:
-    """The rival that is better on the test part than the one that is best on validation; "" where there is none."""
+    """Return a sentence on a rival that is better on test than the rival best on validation; "" if there is none."""
     if not found.best_on_test:
         return ""
     row = found.row(found.best_on_test)
@@ -128,14 +128,14 @@ def another(found: Verdict) -> str:
 
 
 def note(found: Verdict) -> str:
-    """What differences are of, where the metric itself is no mean over items."""
+    """Return a note on the metric of the differences if the sweep's metric is not a mean over items; else ""."""
     if found.judged_by == found.metric:
         return ""
-    return f"differences are of {found.judged_by}, the nearest to {found.metric} that is a mean over items"
+    return f"differences are in {found.judged_by}, because {found.metric} is not a mean over items"
 
 
 def amount(difference: Difference) -> str:
-    """A difference with its interval: `12 % [7, 16] better`, `0.4 % worse [-3, 4]` where the interval holds zero."""
+    """Return a difference with its interval: `12 % [7, 16] better`, or `0.4 % worse [-3, 4]` if it contains zero."""
     assert difference.value is not None
     unit, way = _unit(difference), "worse" if difference.value < 0 else "better"
     if difference.low is None or difference.high is None:
@@ -149,11 +149,11 @@ def amount(difference: Difference) -> str:
 
 
 def number(value: float, half: float = 0.0) -> str:
-    """A number as exact as half the width of its interval calls for, and never rounded to a zero that it is not."""
+    """Return a number with as many digits as half the width of its interval allows, never rounded to zero."""
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
     digits = math.ceil(math.log10(2 / (half or abs(value) / 4)))
-    if digits > MOST_DECIMALS:  # zeros that nobody counts
+    if digits > MOST_DECIMALS:  # too many zeros to count
         return f"{value:.{min(max(digits + math.floor(math.log10(abs(value))), 0), 12)}e}"
     told = f"{value:,.{max(digits, 0)}f}"
     return told if float(told.replace(",", "")) != 0 else f"{value:.1g}"
@@ -175,12 +175,12 @@ def _without_network(found: Verdict) -> str:
 
 
 def table(found: Verdict) -> list[tuple[Row, str]]:
-    """Each row with the difference in words, for screens and pages."""
+    """Return each row with its difference in words, for the terminal and the report."""
     return [(row, _against(row)) for row in found.rows]
 
 
 def beside_base(row: Row) -> str:
-    """How much better a network of two objectives is than the base, by both."""
+    """Return how much better a network of a sweep with two objectives is than the base, by each objective."""
     return "; ".join(
         amount(each) if each.unit == "metric" else f"{amount(each)} by {each.metric}" for each in row.beside_base
     )

@@ -1,8 +1,8 @@
-"""What was judged by item, of all networks and rivals of a sweep, in one file; beside it what each rival has fitted.
+"""Stores the judgements by item of all networks and rivals of a sweep in one file, and each rival's fit in another.
 
-A file is a zip archive of numpy arrays (`numpy.load` opens it as it is) and one JSON document that says what they are,
-sealed as a checkpoint is: `sha256:<hex>` as the archive's comment. It is written whole or not at all. The same content
-makes the same bytes. Loading runs no code: a seal that does not match comes first, and arrays of objects are refused.
+A file is a zip archive of numpy arrays (`numpy.load` can open it) and one JSON document that describes them. It is
+sealed like a checkpoint: `sha256:<hex>` is the archive's comment. It is written whole or not at all. Equal content
+gives equal bytes. Loading runs no code: the seal is checked first, and arrays of objects are refused.
 """
 
 import hashlib
@@ -23,82 +23,84 @@ from lstm.rivals.rival import Fitted
 from lstm.storage import files
 from lstm.verdict import archive
 
-FORMAT = 2  # 1 did not say which way its metric is better
+FORMAT = 2  # format 1 had no direction of the metric
 NAME = "judged.npz"
-NEAR = 1e-5  # between a mean and its items: a network's loss may have been added up in float32
+NEAR = 1e-5  # allowed relative difference of a mean and its items: a network's loss may be a sum in float32
 MEND = "`sweep rivals NAME` judges and fits again what is missing or damaged, to the same numbers"
 Role = Literal["network", "front", "base", "rival"]
-PREFIXES: Mapping[Judged, str] = {"validation": "val/", "test": "test/"}  # of metrics, elsewhere in the house
+PREFIXES: Mapping[Judged, str] = {"validation": "val/", "test": "test/"}  # prefixes of metrics in MLflow and the study
 T = TypeVar("T", bound="Judgements | Kept")
 
 
 class BrokenJudgements(Exception):
-    """A file of judgements, or of what a rival has fitted, that is truncated, altered or not ours; it was not read."""
+    """The error for a file of judgements or of a rival's fit that is truncated, altered or not of this program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one network or rival did, or why it did nothing."""
+    """The results of one network or rival, or the reason why there are none."""
 
-    name: str  # "trial 3", or a rival's with what it chose: "ridge on 104 changes"
-    role: Role  # the best trial's network; another of the front's; the base's; a rival
+    name: str  # "trial 3", or a rival's name with its choice: "ridge on 104 changes"
+    role: Role  # the best trial's network, another network of the front, the base, or a rival
     items: Mapping[Judged, Items] = field(default_factory=dict)
-    # By part and metric, as the task has them.
+    # By part and metric, as the task computes them.
     figures: Mapping[Judged, Mapping[str, float]] = field(default_factory=dict)
     trial: int | None = None  # of a network
-    rival: str = ""  # its stable name: a part of names in MLflow and of files
-    second: float | None = None  # the second objective's figure, where there is one
-    why: str = ""  # it failed, diverged, or was left out: why
-    note: str = ""  # what people should know of a rival's fit: a sample, a limit
-    fitted: str = ""  # the SHA-256 of the file of what a rival has fitted; earlier versions did not say it
+    rival: str = ""  # the rival's stable name, used in names in MLflow and of files
+    second: float | None = None  # the second objective's figure, if there is one
+    why: str = ""  # why it failed, diverged or was left out
+    note: str = ""  # what people should know about a rival's fit, such as a sample or a limit
+    fitted: str = ""  # the SHA-256 of the file with the rival's fit; "" in files of earlier versions
 
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """What a sweep's verdict is made of: the whole of it, so that it comes out the same at any time."""
+    """Everything that a sweep's verdict is computed from, so that it is the same at any time."""
 
-    study: str  # the id of the study, "" where there is none
+    study: str  # the id of the study; "" if there is none
     data: str  # the digest of the data
-    metric: str  # what is searched for, without its part
+    metric: str  # the metric that the sweep optimizes, without its part
     blocks: Blocks
-    entries: tuple[Entry, ...]  # rivals in the order in which the task names them
-    direction: Direction = "minimize"  # which way the metric is better
-    mean: str = "loss"  # where it is no mean over items: the nearest metric that is one
-    searched: bool = True  # else one training is held against the rivals
-    no_base: str = ""  # why there is no base, where a search has none
-    second: tuple[str, ...] = ()  # the other objective's metric and direction, where there are two
+    entries: tuple[Entry, ...]  # rivals in the order in which the task lists them
+    direction: Direction = "minimize"  # the metric's direction
+    mean: str = "loss"  # if the metric is not a mean over items: the nearest metric that is
+    searched: bool = True  # False: a single training is compared with the rivals
+    no_base: str = ""  # why a search has no base
+    second: tuple[str, ...] = ()  # the second objective's metric and direction, if there is one
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a rival has fitted, and whose it is."""
+    """A rival's fit with the sweep that it belongs to."""
 
-    study: str
-    data: str
+    study: str  # the id of the study
+    data: str  # the digest of the data
     fitted: Fitted
 
 
 def write(address: str, judged: Judgements) -> None:
-    """Writes what was judged in the place of what was written before, durably.
+    """Write the judgements durably, in place of an existing file.
 
     Raises:
-        OSError: the store can't be written to; the file before is still there.
+        OSError: the store can't be written to; an existing file is unchanged.
+        ValueError: the items of an entry are not valid.
     """
     files.put(address, NAME, dumps(judged))
 
 
 def read(address: str, studies: Sequence[str] = (), data: str = "") -> Judgements | None:
-    """What was judged, None where nothing was written.
+    """Read the judgements of a sweep; None if there is no file.
 
     Args:
-        address: Of the sweep's folder.
-        studies: The ids of the study and of those that it was copied from (`ownership.studies_of`); () asks for none.
-        data: The digest of the sweep's data; "" asks for none.
+        address: The address of the sweep's folder.
+        studies: The ids of the study and of the studies that it was copied from (`ownership.studies_of`); () accepts
+            any study.
+        data: The digest of the sweep's data; "" accepts any data.
 
     Raises:
         BrokenJudgements: the file is damaged.
-        ForeignCheckpoint: it is another study's, or was judged on other data.
-        NewerForm: a newer version wrote it.
+        ForeignCheckpoint: the file is another study's, or was judged on other data.
+        NewerForm: a newer version wrote the file.
         OSError: the store can't be read.
     """
     found = _read(address, NAME, loads)
@@ -106,25 +108,33 @@ def read(address: str, studies: Sequence[str] = (), data: str = "") -> Judgement
 
 
 def write_fitted(address: str, fitted: Fitted, study: str, data: str) -> None:
-    """Writes what a rival has fitted, durably. Raises what `write` raises."""
+    """Write a rival's fit durably, in place of an existing file.
+
+    Raises:
+        OSError: the store can't be written to; an existing file is unchanged.
+    """
     files.put(address, fitted_name(fitted.name), _kept_bytes(Kept(study, data, fitted)))
 
 
 def fitted_digest(address: str, rival: str) -> str:
-    """The SHA-256 of the file of what a rival has fitted, "" where there is none; an OSError where it can't be read."""
+    """Return the SHA-256 of the file with a rival's fit; "" if there is no file.
+
+    Raises:
+        OSError: the store can't be read.
+    """
     content = files.get(address, fitted_name(rival))
     return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
 def read_fitted(address: str, rival: str, studies: Sequence[str] = (), data: str = "") -> Fitted | None:
-    """What a rival has fitted, by its stable name; None where nothing was written. Raises what `read` raises."""
+    """Read a rival's fit by the rival's stable name; None if there is no file. Raises what `read` raises."""
     name = fitted_name(rival)
     found = _read(address, name, _kept_of)
     return None if found is None else _own(f"{address}/{name}", found, studies, data).fitted
 
 
 def fitted_name(rival: str) -> str:
-    """The name of a rival's file."""
+    """Return the name of the file with a rival's fit."""
     return f"rival-{quote(rival, safe=' ')}.npz"
 
 
@@ -136,17 +146,20 @@ def check(
     *,
     whole: bool = False,
 ) -> Iterator[Finding]:
-    """What is wrong with the files: damage, another's, means that are not their items', rivals judged on other items.
+    """Yield what is wrong with the files of a sweep.
+
+    Found are damaged files, files of another study, figures that are not the means of their items, and entries that
+    were judged on different items.
 
     Args:
-        address: Of the sweep's folder.
-        studies: As `read` takes them.
-        data: Likewise.
-        told: Figures that others were told, by an entry's name and `val/METRIC` or `test/METRIC`.
-        whole: Whether nobody is to write any of them, so that none may lack beside another.
+        address: The address of the sweep's folder.
+        studies: As for `read`.
+        data: As for `read`.
+        told: Figures that other stores have, by an entry's name and `val/METRIC` or `test/METRIC`.
+        whole: Whether all files must exist, because no process is still writing them.
 
     Raises:
-        NewerForm: a newer version wrote one.
+        NewerForm: a newer version wrote a file.
         OSError: the store can't be read.
     """
     kept = sorted(name for name in files.names(address) if name.startswith("rival-") and name.endswith(".npz"))
@@ -174,7 +187,7 @@ def check(
 def _sound_file(
     address: str, name: str, reader: Callable[[bytes], T], studies: Sequence[str], data: str
 ) -> tuple[T | None, list[Finding]]:
-    """A file's content where it is sound and this sweep's own, else what is wrong with it; neither where it is gone."""
+    """Return a file's content if it is valid and this sweep's own, else its faults; None and [] if there is no file."""
     try:
         found = _read(address, name, reader)
         return found if found is None else _own(f"{address}/{name}", found, studies, data), []
@@ -185,7 +198,11 @@ def _sound_file(
 
 
 def dumps(judged: Judgements) -> bytes:
-    """What was judged as the bytes of a file; a ValueError where items can't be some."""
+    """Return judgements as the bytes of a file.
+
+    Raises:
+        ValueError: the items of an entry are not valid.
+    """
     shelf = _Shelf()
     entries = []
     for entry in judged.entries:
@@ -201,11 +218,11 @@ def dumps(judged: Judgements) -> bytes:
 
 
 def loads(content: bytes) -> Judgements:
-    """What was judged from the bytes of a file; no code in it is ever run.
+    """Return the judgements in the bytes of a file; no code in the file is ever run.
 
     Raises:
-        BrokenJudgements: the bytes are not a whole, unaltered file of ours.
-        NewerForm: a newer version wrote it.
+        BrokenJudgements: the bytes are not a whole, unaltered file of this program.
+        NewerForm: a newer version wrote the file.
     """
     return _opened(content, _judgements)
 
@@ -227,7 +244,7 @@ def _judgements(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Judgem
         for entry in row.pop("entries")
     )
     second = tuple(map(str, row.pop("second", ())))
-    if row["metric"] in ("accuracy", "f1"):  # earlier versions had no others that are better when higher
+    if row["metric"] in ("accuracy", "f1"):  # in earlier versions these were the only metrics to maximize
         row = {"direction": "maximize", "mean": "accuracy"} | row
     return Judgements(blocks=Blocks(**row.pop("blocks")), entries=entries, second=second, **row)
 
@@ -241,7 +258,11 @@ def _items(entry: Mapping[str, Any], part: Judged, row: Mapping[str, Any], array
 
 
 def _sound(items: Items) -> Items:
-    """The same items; a ValueError where they can't be items."""
+    """Return items unchanged if they are valid.
+
+    Raises:
+        ValueError: the lengths of the arrays differ, places do not increase, or a weight is below 0.
+    """
     if any(array.shape != (len(items.places),) for array in (items.weights, *items.errors.values())):
         raise ValueError(f"{items.name}: not as many weights or errors as places")
     if np.any(np.diff(items.places) <= 0) or not np.all(items.weights >= 0):
@@ -267,14 +288,14 @@ def _kept(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Kept:
 
 
 class _Shelf:
-    """Arrays under numbers, each kept once: rivals share their places, and rules that coincide their errors."""
+    """Arrays under numbers, each kept once: rivals share their places, and rules with equal results their errors."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
         self._known: dict[bytes, str] = {}
 
     def items(self, items: Items) -> dict[str, Any]:
-        """The numbers of an entry's arrays."""
+        """Add the arrays of items and return their numbers."""
         items = _sound(items)
         return {
             "places": self._put(items.places, "<i8"),
@@ -299,13 +320,13 @@ def _opened(content: bytes, made: Callable[[dict[str, Any], Mapping[str, np.ndar
         return made(row, arrays)
     except NewerForm:
         raise
-    except Exception as error:  # what readers raise on foreign bytes is not one class
+    except Exception as error:  # readers raise exceptions of many classes on foreign bytes
         first = (str(error).splitlines() or [""])[0][:120]
         raise BrokenJudgements(f"can't be read: {type(error).__name__}: {first}") from None
 
 
 def _read(address: str, name: str, reader: Callable[[bytes], T]) -> T | None:
-    """A file read; what is wrong with it is told with its place."""
+    """Read a file; errors name its address. None if there is no file."""
     content = files.get(address, name)
     if content is None:
         return None
@@ -326,7 +347,7 @@ def _own(place: str, found: T, studies: Sequence[str], data: str) -> T:
 
 
 def _differing(place: str, judged: Judgements, told: Mapping[str, Mapping[str, float]]) -> Iterator[Finding]:
-    """Figures that are not the means of their items, or not what others were told; items that are other ones."""
+    """Yield figures that differ from the means of their items or from other stores, and entries on different items."""
     first: dict[Judged, Items] = {}
     for entry in judged.entries:
         for part, items in entry.items.items():
@@ -340,7 +361,7 @@ def _differing(place: str, judged: Judgements, told: Mapping[str, Mapping[str, f
 
 
 def _fitted_otherwise(address: str, entry: Entry, digests: Mapping[str, str], kept: Sequence[str]) -> Iterator[Finding]:
-    """Whether the file of a rival that was judged is gone, or is another than the one that was."""
+    """Yield a finding if the file of a judged rival does not exist or is not the file that was judged."""
     name = fitted_name(entry.rival)
     if entry.rival and entry.items and name not in kept:
         yield Finding(None, "checkpoint", f"{address}/{name}: is not there, and {entry.name} was judged", MEND)
@@ -350,7 +371,7 @@ def _fitted_otherwise(address: str, entry: Entry, digests: Mapping[str, str], ke
 
 
 def _figures(entry: Entry, part: Judged, items: Items, told: Mapping[str, float]) -> Iterator[tuple[str, float, float]]:
-    """Each metric whose mean over the items is another than was written or told: that mean, the other figure."""
+    """Yield each metric with a mean over the items that differs from a figure: metric, mean, the other figure."""
     written = entry.figures.get(part, {})
     means = {**written, **{metric: items.mean(metric) for metric in items.errors}}
     elsewhere = [(name.removeprefix(PREFIXES[part]), told[name]) for name in told if name.startswith(PREFIXES[part])]
@@ -360,7 +381,7 @@ def _figures(entry: Entry, part: Judged, items: Items, told: Mapping[str, float]
 
 
 def _same_items(one: Items, other: Items) -> bool:
-    """Whether items and what was judged of them are the same where both were judged; a rival may not reach all."""
+    """Return whether items have equal places, and equal weights if judged by both; a rival may not reach all items."""
     if not np.array_equal(one.places, other.places):
         return False
     return bool(np.all((one.weights == other.weights) | (one.weights == 0) | (other.weights == 0)))

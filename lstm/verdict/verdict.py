@@ -1,7 +1,7 @@
-"""Is the network worth it? The best trial's network beside the base and the rivals, and one sentence.
+"""Computes the verdict: whether the best trial's network is better than the base and the rivals.
 
-A verdict is a plain record, made of what was judged (`lstm/verdict/store.py`) and of nothing else, so it comes out the
-same at any time. What it says in words is in `lstm/verdict/sentences.py`.
+A verdict is a plain record, computed from the stored judgements (`lstm/verdict/store.py`) alone, so it is the same at
+any time. `lstm/verdict/sentences.py` puts it into words.
 """
 
 import math
@@ -19,83 +19,92 @@ from lstm.records.trial import Trial
 from lstm.verdict.interval import Difference, Unit, compare
 from lstm.verdict.store import Entry, Judgements, Role
 
-# Of the largest error: below it one is next to nothing. Where data have no noise a rule is as near as computing goes,
-# and a network that is as good for every purpose would be a million per cent worse. The largest stands for the spread:
-# there is always a rule that is about as wrong as that, as the last value, the mean or the commonest class.
+# An error below this share of the largest error counts as 0. On data without noise, a rule's error may be a rounding
+# error, and a network that is as good for every purpose would be a million per cent worse. The largest error stands for
+# the spread of the data: some rule (the last value, the mean, the most frequent class) is always about that wrong.
 NOTHING = 1e-4
-LARGEST = 100.0  # times as wrong: beyond it no per cent is told, either
-SAME = 1e-6  # of an error's mean: rules that differ by less everywhere are one rule, computed in two ways
-NO_BASE = "this sweep was begun by a version that did not train the spec's own settings beside the search"
+LARGEST = 100.0  # no percentage is given if the network's error is more than this many times the other's
+SAME = 1e-6  # share of an error's mean; rules that differ by less on every item count as one rule
+NO_BASE = "this sweep was begun by a version that did not train the spec's own settings as a trial"
 Answer = Literal["better", "worse", "alike", "unknown", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The network, the base, or a rival."""
+    """A row of a verdict: the network, the base, another network of the front, or a rival."""
 
-    name: str  # of rules that coincide all names
+    name: str  # for rules with equal results, all their names
     role: Role
-    validation: float | None = None  # by the metric that is searched for; None where it has no finite figure
+    validation: float | None = None  # the metric that the sweep optimizes; None without a finite figure
     test: float | None = None
-    difference: Difference | None = None  # how much better the network is than it, on the test part
-    gain: float | None = None  # the same on validation, in `gain_unit`; chosen there, so it has no interval
+    difference: Difference | None = None  # how much better the network is than this row on the test part
+    gain: float | None = (
+        None  # as `difference`, on validation, in `gain_unit`; no interval, as trials were chosen there
+    )
     gain_unit: Unit = "%"
     trial: int | None = None
-    rivals: tuple[str, ...] = ()  # the stable names of the rules that it stands for
-    second: float | None = None
-    why: str = ""  # why it has no figures: it failed, diverged or was left out
-    note: str = ""  # what people should know of a rival's fit: a sample, a limit
-    # Of a network of two objectives: how much better it is than the base by each, as far as that is known.
+    rivals: tuple[str, ...] = ()  # the stable names of the rivals in this row
+    second: float | None = None  # the second objective's figure
+    why: str = ""  # why the row has no figures: it failed, diverged or was left out
+    note: str = ""  # what people should know about a rival's fit, such as a sample or a limit
+    # For a network of a sweep with two objectives: how much better it is than the base by each, if known.
     beside_base: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a sweep's network is worth."""
+    """The comparison of a sweep's best network with the base and the rivals."""
 
-    metric: str  # that is searched for, without its part
+    metric: str  # the metric that the sweep optimizes, without its part
     direction: Direction
-    judged_by: str  # the mean over items that differences are of: the metric itself, or the nearest one
+    judged_by: str  # the mean over items in which differences are given: the metric itself, or the nearest one
     length: int  # steps of a block
-    searched: bool  # else one training is held against the rivals
-    rows: tuple[Row, ...]  # the network first, then the front, the base, the rivals, and those without figures
-    best: str = ""  # the row of the rival that is best on validation
-    best_on_test: str = ""  # another one that is better on the test part
-    no_base: str = ""
-    second: str = ""  # the other objective's metric, where there are two
+    searched: bool  # False: a single training is compared with the rivals
+    rows: tuple[Row, ...]  # the network first, then the front, the base, the rivals, and rows without figures
+    best: str = ""  # the name of the row of the rival that is best on validation
+    best_on_test: str = ""  # the name of another rival's row that is better on the test part
+    no_base: str = ""  # why there is no base
+    second: str = ""  # the second objective's metric, if there is one
 
     def row(self, name: str) -> Row:
-        """A row by its name."""
+        """Return the row of a name.
+
+        Raises:
+            StopIteration: there is no such row.
+        """
         return next(row for row in self.rows if row.name == name)
 
     @property
     def network(self) -> Row | None:
-        """The best trial's; None where no trial has completed."""
+        """The row of the best trial's network; None if no trial has completed or the network was not judged."""
         return next((row for row in self.rows if row.role == "network" and not row.why), None)
 
     @property
     def base(self) -> Row | None:
-        """The spec's own settings'."""
+        """The row of the spec's own settings; None if there is none."""
         return next((row for row in self.rows if row.role == "base"), None)
 
     @property
     def rivals(self) -> tuple[Row, ...]:
-        """Those that have figures, in the order in which the task names them."""
+        """The rows of rivals that have figures, in the order in which the task lists the rivals."""
         return tuple(row for row in self.rows if row.role == "rival" and not row.why)
 
     @property
     def absent(self) -> tuple[Row, ...]:
-        """Those that have none, with the reason."""
+        """The rows without figures, with the reason."""
         return tuple(row for row in self.rows if row.why)
 
     @property
     def best_rival(self) -> Row | None:
-        """The rival that is best on validation."""
+        """The row of the rival that is best on validation; None if no rival has figures."""
         return self.row(self.best) if self.best else None
 
     @property
     def answer(self) -> Answer:
-        """Whether the network is better than the best rival; unknown without an interval, none without one of both."""
+        """The answer to whether the network is better than the best rival.
+
+        "unknown" if there is no interval, "none" if the network or the rival has no figures.
+        """
         rival = self.best_rival
         if self.network is None or rival is None or rival.difference is None:
             return "none"
@@ -103,7 +112,7 @@ class Verdict:
 
 
 def verdict(judged: Judgements) -> Verdict:
-    """The verdict on what was judged."""
+    """Compute the verdict on judgements."""
     network = next((entry for entry in judged.entries if entry.role == "network" and not entry.why), None)
     metric, direction, mean = judged.metric, judged.direction, _mean(judged)
     ordered = [entry for role in get_args(Role) for entry in judged.entries if entry.role == role]
@@ -113,7 +122,7 @@ def verdict(judged: Judgements) -> Verdict:
     rows = [
         replace(_row(group, held), beside_base=_beside(group[0], base, judged, held)) for group in _coinciding(ordered)
     ]
-    rows.sort(key=lambda row: bool(row.why) and row.role != "front")  # the order is kept otherwise
+    rows.sort(key=lambda row: bool(row.why) and row.role != "front")  # the sort is stable
     rivals = [row for row in rows if row.role == "rival" and not row.why]
     first = best(rivals, lambda row: row.validation, direction)
     on_test = best(rivals, lambda row: row.test, direction)
@@ -133,9 +142,15 @@ def verdict(judged: Judgements) -> Verdict:
 
 
 def of_figures(sweep: Sweep, base: Trial | None, metrics: Mapping[str, float], *, searched: bool = True) -> Verdict:
-    """The best trial beside the base by their figures alone, where nothing was judged by item; without intervals.
+    """Compute a verdict without intervals from figures alone, for a sweep that was not judged by item.
 
-    `metrics` are the best trial's as they were told, the base's among them.
+    It compares the best trial with the base.
+
+    Args:
+        sweep: The sweep with its trials.
+        base: The trial of the spec's own settings, if there is one.
+        metrics: The best trial's test metrics, with the base's ones under the prefix `base/`.
+        searched: False for a single training.
     """
     metric, direction = sweep.metric.removeprefix("val/"), sweep.direction
     best, rows = sweep.best, list[Row]()
@@ -154,7 +169,7 @@ def of_figures(sweep: Sweep, base: Trial | None, metrics: Mapping[str, float], *
 
 
 def why_no_figures(base: Trial) -> str:
-    """Why a base has no figures; "" where it has some."""
+    """Return why a base has no figures; "" if it has figures."""
     if base.state == "COMPLETE" and base.value is not None and not base.diverged:
         return ""
     if not base.ended:
@@ -164,12 +179,12 @@ def why_no_figures(base: Trial) -> str:
 
 
 def as_row(found: Verdict) -> dict[str, Any]:
-    """A verdict as plain JSON, with the answer."""
+    """Return a verdict with its answer as plain JSON."""
     return {**asdict(found), "answer": found.answer}
 
 
 def of_row(row: Mapping[str, Any]) -> Verdict:
-    """The verdict that `as_row` gave; the answer follows from the rest."""
+    """Return the verdict from what `as_row` returned."""
     rows = tuple(
         Row(
             **{
@@ -185,21 +200,21 @@ def of_row(row: Mapping[str, Any]) -> Verdict:
 
 
 def _mean(judged: Judgements) -> str:
-    """The metric itself where all that were judged have it by item, else the nearest that is a mean."""
+    """Return the metric itself if every judgement has it by item, else the nearest metric that is a mean over items."""
     having = [set(items.errors) for entry in judged.entries for items in entry.items.values()]
     return judged.metric if all(judged.metric in errors for errors in having) else judged.mean
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What every row is held against."""
+    """The network that every row is compared with, and how it is compared."""
 
     network: Entry | None
     metric: str
-    direction: Direction  # of the mean, too
+    direction: Direction  # of `metric` and of `mean`
     mean: str
     blocks: Blocks
-    largest: Mapping[Judged, float]  # error of all that were judged, by part
+    largest: Mapping[Judged, float]  # the largest error of all judgements by part
 
 
 def _largest(entries: Sequence[Entry], part: Judged, mean: str) -> float:
@@ -231,7 +246,10 @@ def _row(group: Sequence[Entry], held: _Held) -> Row:
 
 
 def _beside(entry: Entry, base: Entry | None, judged: Judgements, held: _Held) -> tuple[Difference, ...]:
-    """How much better a network of two objectives is than the base by both; without weights by validation figures."""
+    """Return how much better a network of a sweep with two objectives is than the base, by each objective.
+
+    The first difference is on the test part; if one of the two was not judged there, it is by validation figures.
+    """
     if not judged.second or base is None or entry.rival or entry.trial == base.trial:
         return ()
     second, direction = judged.second
@@ -254,7 +272,10 @@ def _beside(entry: Entry, base: Entry | None, judged: Judgements, held: _Held) -
 def _of_figures(
     metric: str, direction: Direction, ours: float | None, theirs: float | None, *, in_points: bool = True
 ) -> Difference | None:
-    """A difference without an interval; in per cent where the other's is an error that is more than next to nothing."""
+    """Return a difference without an interval; None if a figure is missing or not finite.
+
+    It is a percentage if the other's figure is an error that is large enough.
+    """
     if ours is None or theirs is None or not math.isfinite(ours - theirs):
         return None
     if direction == "minimize" and ours >= 0 and theirs > ours / LARGEST:
@@ -271,12 +292,12 @@ def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Diff
     try:
         least = max(NOTHING * held.largest[part], ours.mean(mean) / LARGEST)
         return compare(ours, theirs, mean, held.direction, blocks, least)
-    except ValueError as error:  # they were judged on other things; a rival's fault is told, and not fatal
+    except ValueError as error:  # the two were judged on different items; a rival's fault is reported and not fatal
         return Difference(mean, "%", None, length=blocks.length, why=str(error))
 
 
 def _figure(entry: Entry, part: Literal["validation", "test"], metric: str) -> float | None:
-    """An entry's figure, as its task has it or else the mean over its items; None where that is not finite."""
+    """Return an entry's figure as its task computed it, else the mean over its items; None if that is not finite."""
     items = entry.items.get(part)
     figure = entry.figures.get(part, {}).get(metric)
     if figure is None and items is not None and metric in items.errors:
@@ -285,7 +306,7 @@ def _figure(entry: Entry, part: Literal["validation", "test"], metric: str) -> f
 
 
 def _coinciding(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Rules that did the same on every item of both parts, together; the order is kept."""
+    """Group rivals that have equal results on every item of both parts; the order is kept."""
     groups: list[list[Entry]] = []
     for entry in entries:
         for group in groups:
@@ -310,7 +331,7 @@ def _same(one: Entry, other: Entry) -> bool:
 
 
 def _same_items(one: Items, other: Items) -> bool:
-    """Whether two did the same on every item, to the bit or to rounding."""
+    """Return whether two have the same results on every item, exactly or up to rounding."""
     if one.errors.keys() != other.errors.keys() or not np.array_equal(one.places, other.places):
         return False
     if not np.array_equal(one.weights, other.weights):

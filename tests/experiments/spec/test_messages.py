@@ -6,7 +6,8 @@ from experiments.spec.schema import schema
 NAME = "The sweep's name: a letter or digit, then letters, digits, '.', '_' and '-'."
 BORDER = (
     "a number (above 0 and below 1), a whole number (at least 1) or text (at least 4 characters long). "
-    "Size as a share of the rows or a number of rows, or the part's first time"
+    "Validation part: its size as a share of the rows (0.15) or as a number of rows (2880), or the time at which it "
+    "begins (1996-01-01). Each epoch is judged on it"
 )
 DIMENSIONS, SAMPLERS = ["categorical", "float", "int"], ["gp", "grid", "random", "tpe"]
 
@@ -62,7 +63,7 @@ WRONG = [
         "{type: random, n_startup_trials: 5}",
         ("18: search.sampler.n_startup_trials", "field-of-another-type", {"type": "random", "types": ["gp", "tpe"]}),
     ),
-    ("  horizon: 26\n", "", ("4: data.horizon", "field-missing", {"about": "Steps that it forecasts."})),
+    ("  horizon: 26\n", "", ("4: data.horizon", "field-missing", {"about": "Steps that the network forecasts."})),
     ("name: mauna-loa-co2\n", "", ("2: name", "field-missing", {"about": NAME})),
     (
         "dropout: 0.0",
@@ -181,7 +182,7 @@ WRONG = [
             {
                 "came": "an empty list",
                 "wanted": "text (at least 1 character long) or a list (at least 1 long). "
-                "Column to forecast, or a list of columns",
+                "Column to forecast, or a list of columns. Each target is an input as well",
             },
         ),
     ),
