@@ -312,8 +312,8 @@ class TrialController:
     def _not_born(self, live: Attempt) -> None:
         """Try a trial again for which no worker started, without counting a loss: the trial is not at fault.
 
-        If no worker starts at all, end the sweep; it can be run again. If only this trial's workers raise each time, the
-        trial is at fault and fails.
+        If no worker starts at all, end the sweep; it can be run again. If only this trial's workers raise, the trial is
+        at fault and fails.
         """
         live.ended = True
         self._workers.lets_go(live.number, live.worker, alive=False)
