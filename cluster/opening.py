@@ -220,5 +220,5 @@ def _identity(order: Order) -> dict[str, Any]:
     return {
         stored.FORM: stored.FORMAT,
         "id": order.study_id,
-        **({moved.PLACE: order.place} if order.place else {}),  # after the id: a copy with its own place has its own id
+        **({moved.PLACE: order.place} if order.place else {}),  # after the id: a copy that stores it has its own id
     }

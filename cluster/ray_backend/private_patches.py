@@ -60,7 +60,7 @@ NOT_LOCAL = (
 LOCAL = {
     "gcs_rpc_server_reconnect_timeout_s": 5,  # workers of a killed driver would wait a minute for it
     "prestart_worker_first_driver": False,  # such workers lack our packages, so no trial can use them
-    # Ray's first process asks its second before that listens, then waits: by default 10 times 1 s, here 500 times 20 ms.
+    # Ray's first process asks its second before that listens, then waits: usually 10 times 1 s, here 500 times 20 ms.
     "raylet_client_connect_timeout_milliseconds": 20,
     "raylet_client_num_connect_attempts": 500,
 }
