@@ -117,8 +117,8 @@ class Study:
     def queue(self, *, keeps_base: bool) -> list[tuple[Mapping[str, Scalar], Decisions]]:
         """Return what is tried before anything is drawn: settings, each with the decisions about its trial.
 
-        That is the base, then the first `n_trials` of `search.first`. If one of these resolves to the spec's own settings,
-        it is the base itself, and comes first.
+        That is the base, then the first `n_trials` of `search.first`. If one of these resolves to the base, it is the
+        base itself, and comes first.
         """
         first = self.search.first[: self.n_trials] if self.search else []
         queue: list[tuple[Mapping[str, Scalar], Decisions]]
@@ -290,8 +290,8 @@ class Study:
         If a checkpoint was lost, an epoch that is computed again may get another value on a GPU. The history in the
         checkpoint is the truth, so its value replaces the first one.
 
-        The pruner is asked once about each epoch: successive halving answers differently when asked again. An answer that
-        a killed driver did not store counts as "go on".
+        The pruner is asked once about each epoch: successive halving answers differently when asked again. A killed
+        driver's answer that was not stored counts as "go on".
         """
         trial = self._live[number]
         known = self._reported[number]
