@@ -9,6 +9,6 @@ from pathlib import Path
 GARBAGE_AFTER = 100_000
 
 # A worker process is ours, and it imports this package first. A driver may run in anybody's process, such as a
-# notebook, so only the command line sets the threshold for its own process.
+# notebook; there the default stays, and the command line sets the threshold for its own process.
 if Path(sys.argv[0] if sys.argv else "").name == "default_worker.py":  # Ray's script for every worker
     gc.set_threshold(GARBAGE_AFTER)

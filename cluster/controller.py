@@ -62,7 +62,7 @@ class TrialController:
     """The link between one study and the executor that runs its trials.
 
     Args:
-        study: The sweep's study, held under its lease.
+        study: The sweep's study, opened under its lease.
         checkpoints: Address under which each trial has its own.
         keep_best: Whether a trial that is not the best loses its weights when it ends.
         order: What every worker gets with each trial: `cpus`, `gpus`, `probe`, `studies`, `code`, `task`.

@@ -85,7 +85,7 @@ class Decisions:
 
     derived: Derived | None = None  # None if the search suggested it
     first: int | None = None  # its place in `search.first`
-    base: bool = False  # whether `search.first` holds the spec's own settings, and this is their trial
+    base: bool = False  # whether it is the base because `search.first` contains the spec's own settings
     attempt: int = 0  # the number of the latest, from 1
     losses: int = 0  # attempts that were lost with their process
     worker: str = ""  # of the latest attempt that has started

@@ -56,7 +56,7 @@ def run(
 
     Raises:
         BadInput: the executor, the resources or the storage are wrong, or the spec has changed.
-        HeldError: another driver holds the sweep.
+        HeldError: another driver has the sweep.
     """
     stop = stop or Stop()
     lost = partial(_lost, stop, record)

@@ -59,7 +59,7 @@ class Failure:
 
     diverged: the trial ran out of memory. broken: it would fail again. passing: another try may work. storage: its
     checkpoints can't be read or written; the trial is not at fault, and no loss is counted. refused: the checkpoints
-    there must not be used, as they are another study's; the sweep ends.
+    there belong to another study or a newer version, and must not be used; the sweep ends.
     """
 
     kind: Kind

@@ -27,7 +27,7 @@ class Order:
     comparable: Mapping[str, Any]  # what must not change between runs, by dotted path, as JSON
     git_commit: str | None
     folder: str  # of the spec's file; relative data paths start there
-    study_id: str  # tells this sweep from another sweep of the same name in the same store
+    study_id: str  # distinguishes this sweep from others of the same name in the same store
     probe: bool = False  # whether each trial is probed at its end
     begun_at: str = ""  # where the checkpoints of a sweep that was begun before are; "" for a new sweep
     studies_before: tuple[str, ...] = ()  # the ids of the studies that this one was copied from

@@ -22,8 +22,8 @@ from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.goodput import NOTHING
 
-# Pauses between tries at a failing storage: the first failure is reported at once, after about a minute another host
-# may have more luck.
+# Pauses between tries at a failing storage. The first failure is reported at once; after about a minute, another
+# host may have more luck.
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, *[5.0] * 11)
 LOG = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """Ask a Ray cluster's head whether it can be joined, before Ray does: Ray's own calls may wait for ever.
 
-The first question is whether the listener speaks HTTP/2, as each of Ray's servers does. It takes milliseconds and
-tells Ray from a web server. The second, for the cluster's nodes, is asked in a process that can be ended, because
-Ray's client can't be told to give up.
+The first question is whether the listener speaks HTTP/2, as each of Ray's servers does; a web server usually does
+not, and the answer takes milliseconds. The second, for the cluster's nodes, is asked in a process that can be ended,
+because Ray's client can't be told to give up.
 """
 
 import http.client

@@ -131,7 +131,7 @@ def for_ray() -> tuple[str | None, str]:
 
 
 def _unfit(base: str, variable: str, named: str) -> Fault | None:
-    """Return what keeps Ray from working in a folder, or None; `variable` is the one that would name another."""
+    """Return what keeps Ray from working in a folder, or None; `variable` is the one to set for another folder."""
     length = len(os.fsencode(os.path.abspath(base))) + 1 + len(_SOCKET)  # noqa: PTH100
     if length > _SOCKET_BYTES:
         room = _SOCKET_BYTES - 1 - len(_SOCKET)

@@ -1,4 +1,4 @@
-"""The combinations of a space: their number, all of them, and a key that tells one from another."""
+"""The combinations of a space: their number, all of them, and a key for each."""
 
 import json
 import math

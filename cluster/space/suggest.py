@@ -64,7 +64,7 @@ def active(dimension: AnyDimension, settings: Settings) -> bool:
 
 
 def order(space: Space) -> list[str]:
-    """Return the paths in an order in which each follows those that its condition names; `faults` refuses cycles."""
+    """Return the paths so that each follows those that its condition names; `rules.faults` refuses cycles."""
     done: list[str] = []
     waiting = list(space)
     while waiting:

@@ -18,7 +18,7 @@ from cluster.study.storage import id_of
 from lstm.records.objective import Scalar
 
 DRAWS = 100  # of one trial's settings, after which nothing new is taken to be left
-# The first draws are by the sampler itself, the others random: a sampler that is sure draws the same for ever.
+# The first draws come from the sampler itself, later ones are random: a settled sampler would repeat itself for ever.
 OWN = 5
 LISTED = 10_000  # at most this many combinations are listed to find a new one
 NOBODYS = -1  # the id of a trial that is not in the study

@@ -40,7 +40,7 @@ def folder_of(url: str) -> str:
 
 
 def is_in_place(facts: Mapping[str, Any], url: str) -> bool:
-    """Return whether a study is in the folder in which it was last written to; True if it does not say."""
+    """Return whether a study is in the folder in which it was last written to; True if it has not stored its place."""
     return PLACE not in facts or disk.is_same(Path(str(facts[PLACE])), Path(folder_of(url)))
 
 

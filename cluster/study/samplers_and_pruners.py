@@ -153,7 +153,7 @@ def _sampler(search: SearchConfig, number: int, attempt: int) -> BaseSampler:
 
 
 def is_grouped(search: SearchConfig) -> bool:
-    """Return whether TPE treats groups of settings separately: with conditions, some settings exist only at times."""
+    """Return whether TPE samples parameters in groups: under conditions, not every trial has all parameters."""
     return isinstance(search.sampler, TpeSampler) and any(dimension.when for dimension in search.space.values())
 
 

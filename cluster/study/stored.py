@@ -74,7 +74,11 @@ def facts(url: str, name: str) -> dict[str, Any] | None:
 
 
 def unfinished_id(url: str, name: str) -> str:
-    """Return the id of a study that was not completely made, to be kept; "" if there is none. Creates nothing."""
+    """Return the id of an unfinished study, for the next try to make it; "" if there is none. Creates nothing.
+
+    Raises:
+        BadInput: the database can't be opened or does not answer.
+    """
     try:
         return unfinished_id_of(load_study(url, name, is_whole=False).user_attrs, url)
     except NoSuchSweep:
@@ -84,12 +88,12 @@ def unfinished_id(url: str, name: str) -> str:
 
 
 def unfinished_id_of(facts: Mapping[str, Any], url: str) -> str:
-    """Return that id from such a study's facts; "" also if it was copied or moved, as another may have the id."""
+    """Return an unfinished study's id from its facts; "" also if it was copied or moved, as another may have the id."""
     return str(facts.get("id", "")) if COMPARABLE not in facts and moved.is_in_place(facts, url) else ""
 
 
 def discard_unfinished(url: str, name: str) -> None:
-    """Remove a study that was not completely made and is no sweep yet; do nothing if there is none."""
+    """Remove an unfinished study, which is no sweep yet; do nothing if there is none."""
     kept_in = storage.connect(url)
     with suppress(KeyError):
         if COMPARABLE not in optuna.load_study(study_name=name, storage=kept_in).user_attrs:
@@ -119,8 +123,8 @@ def load_study(url: str, name: str, *, to_write: bool = False, is_whole: bool = 
     """Return Optuna's study of a sweep.
 
     Raises:
-        NoSuchSweep: there is no study, or `is_whole` and it was not completely made.
-        BadInput: the address is none, the database can't be opened, or a newer version wrote the study.
+        NoSuchSweep: there is no study, or it is unfinished and `is_whole` is set.
+        BadInput: it is no address, the database can't be opened, or a newer version wrote the study.
     """
     missing = NoSuchSweep(fault("sweep-not-run", at=name))
     engine_options(url)  # raises if it is no address

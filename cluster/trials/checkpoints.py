@@ -1,4 +1,4 @@
-"""The driver's handling of checkpoints: whose they are, which keep their weights, which are taken over."""
+"""The driver's handling of checkpoints: their owners, which of them keep weights, which are taken over."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,9 +32,9 @@ class TrialCheckpoints:
         """Prepare it; no storage is read.
 
         Args:
-            study: The sweep's study, held under its lease.
+            study: The sweep's study, opened under its lease.
             root: Address under which each trial has its own.
-            studies: Ids of the studies whose checkpoints these may be.
+            studies: Ids of the studies that these checkpoints may belong to.
             keep_best: Whether a trial that is not the best loses its weights when it ends.
             insist: Calls the study, again and again while its database does not answer.
             record: Receives the events.

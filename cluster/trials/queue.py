@@ -48,7 +48,7 @@ class TrialQueue:
         self.ready.append((time.monotonic() + pause_s, number))
 
     def next(self, live: Set[int], limit: int) -> int | None:
-        """Return the trial to run next, or None; after a storage error, call it again from the start.
+        """Return the trial to run next, or None. Call it again after a storage error: it then looks for lost trials.
 
         Args:
             live: The trials that have a worker, or wait for one, and have not ended.

@@ -57,7 +57,7 @@ class Ledger:
         client: An MlflowClient.
         artifacts: Folder or address for the artifacts of new experiments; None leaves it to the server.
         sweep: The sweep's name.
-        study: The id of its study, which tells it from other sweeps of the same name.
+        study: The id of its study, which distinguishes it from other sweeps of the same name.
     """
 
     def __init__(self, client: Any, artifacts: str | None, sweep: str, study: str) -> None:
@@ -167,7 +167,7 @@ class Ledger:
     def send_curve(self, number: int, left_out: list[int] | None = None) -> None:
         """Bring the trial's epochs into its run, each once.
 
-        With `left_out` epochs are sent one by one, and the numbers of refused ones are appended to it. MLflow can't take
+        With `left_out` epochs are sent one by one, and refused numbers are appended to it. MLflow can't take
         a point back. So if an epoch was computed again (an attempt died, its last checkpoint was broken), the run is
         created again from the history in memory.
         """

@@ -79,7 +79,7 @@ class Recorder:
             decides.
         tracking: Says which trials' checkpoints become artifacts.
         sweep: The sweep's name.
-        study: The id of the sweep's study, which tells it from another sweep of the same name.
+        study: The id of the sweep's study, which distinguishes it from another sweep of the same name.
         notice: Gets a sentence when the store stops answering, is back, or refuses something. The thread calls it.
         studies_before: The ids of the studies that this one was copied from.
         away: Whether it was already reported that the store does not answer.

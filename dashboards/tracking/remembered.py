@@ -48,7 +48,7 @@ def loss_on(uri: str, sweep: str, study: str) -> LossOn | None:
     client = runs.connect(uri)
     experiment_id = runs.find_trials_experiment(client, sweep, study)
     for run in runs.search(client, experiment_id, {}) if experiment_id else ():
-        if run.data.params:  # runs of an earlier version lack this parameter
+        if run.data.params:  # a run of an earlier version lacks `loss_on`
             return "measured" if run.data.params.get("loss_on") == "measured" else "all"
     return None
 

@@ -94,7 +94,7 @@ def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None
     """Return the id of the experiment of the sweep's trials; restore it if it was deleted, create it if it is missing.
 
     If another study has a sweep of the same name (another user of the server, a home that was deleted), that one keeps
-    its experiment, and the name of this one ends with the start of its study's id.
+    its experiment, and the name of this one contains the start of its study's id.
     """
     tags = {"sweep.name": sweep, "sweep.study": study}
     if found := _tagged(client, tags, _trials_names(sweep, study), deleted=True):
