@@ -72,7 +72,7 @@ class TpeSampler(Section):
     """Tree-structured Parzen estimator. It learns from completed and from pruned trials."""
 
     type: Literal["tpe"]
-    seed: Seed = Field(0, description="Seed. A trial's draws depend on it and on the trial's number.")
+    seed: Seed = Field(0, description="Seed. Each trial's random numbers come from it and from the trial's number.")
     n_startup_trials: int = Field(
         10,
         ge=1,
@@ -86,7 +86,7 @@ class GpSampler(Section):
     """Gaussian process. It learns from completed trials only. Best for up to a few hundred trials."""
 
     type: Literal["gp"]
-    seed: Seed = Field(0, description="Seed. A trial's draws depend on it and on the trial's number.")
+    seed: Seed = Field(0, description="Seed. Each trial's random numbers come from it and from the trial's number.")
     n_startup_trials: int = Field(
         10,
         ge=1,
@@ -100,7 +100,7 @@ class RandomSampler(Section):
     """Independent random draws."""
 
     type: Literal["random"]
-    seed: Seed = Field(0, description="Seed. A trial's draws depend on it and on the trial's number.")
+    seed: Seed = Field(0, description="Seed. Each trial's random numbers come from it and from the trial's number.")
 
 
 class GridSampler(Section):
@@ -262,8 +262,8 @@ class SearchConfig(Section):
     direction: Direction = Field("minimize", description="Whether a smaller or a larger metric is better.")
     second_objective: Annotated[SecondObjective | None, Since("2026-11-25")] = Field(
         None,
-        description="A second figure to search for. `best` and the report then show the Pareto front of both. Absent: "
-        "only the metric counts.",
+        description="A second figure to search for, not together with a pruner. `best` and the report then show the "
+        "Pareto front of both. Absent: only the metric counts.",
     )
     n_trials: int = Field(
         ge=1,
@@ -273,10 +273,12 @@ class SearchConfig(Section):
     )
     stop: StopConfig = Field(default_factory=StopConfig)
     sampler: AnySampler = Field(
-        default_factory=lambda: TpeSampler(type="tpe"), description="How the next trial's settings are chosen."
+        default_factory=lambda: TpeSampler(type="tpe"),
+        description="How the next trial's settings are chosen. Absent: tpe.",
     )
     pruner: AnyPruner = Field(
-        default_factory=lambda: NoPruner(type="none"), description="Which trials are stopped early. Absent: none."
+        default_factory=lambda: NoPruner(type="none"),
+        description="Which trials are stopped early. Absent: none, so every trial runs to its end.",
     )
     space: Annotated[dict[str, AnyDimension], Field(min_length=1)] = Field(
         description="The parameters to search, each by dotted path: data.lookback, or a field of model or training."
@@ -323,6 +325,6 @@ class StorageConfig(Section):
     )
     keep: Literal["all", "best"] = Field(
         "all",
-        description="best: a trial that is neither the best nor the base loses its weights when it ends, to save disk "
-        "space. all: every trial keeps them. The history of every trial is always kept.",
+        description="best: only the best trial and the base keep their weights, to save disk space. all: every trial keeps "
+        "them. The history of every trial is always kept.",
     )

@@ -25,8 +25,8 @@ def open_study(order: Order, series: Dataset) -> Study:
     """Open the sweep's study: create it, or check that it is the same sweep's.
 
     Raises:
-        BadInput: a sweep of this name searched something else or used other data, another driver has just begun it, or its
-            checkpoints can't be written.
+        BadInput: a sweep of this name searched something else or used other data, another driver has just begun it, or
+            its checkpoints can't be written.
     """
     study = Study(order.study_url, order.name, order.search, order.base)
     check_same(study.facts, order, series)

@@ -138,7 +138,7 @@ class Lease:
         return int(taken)
 
     def _outlived(self, claim: "Claim") -> "Claim | None":
-        """Return the claim if it is over: by the clock if it is this machine's, else if nobody renews it while watched."""
+        """Return the claim if it is over: by the clock if it is this machine's, else if TTL_S pass without renewal."""
         if claim.owner.is_here():
             return claim if claim.left_s <= 0 else None
         if 0 < claim.left_s <= TTL_S:
