@@ -64,7 +64,7 @@ class TrialWorker:
         passing: tuple[type[Exception], ...] = (),
         heed: Callable[[], object] = lambda: None,
     ) -> None:
-        """Prepare it; nothing is imported or claimed yet.
+        """Prepare the worker; nothing is imported or claimed yet.
 
         Args:
             series: The data, for all its trials.

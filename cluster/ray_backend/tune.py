@@ -102,7 +102,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
         self._controller = controller
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Return whether Tune continues or stops the trial."""
+        """Return CONTINUE, or STOP to end the trial."""
         stop = self._controller.result(trial.trial_id, result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 

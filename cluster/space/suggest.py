@@ -124,7 +124,7 @@ def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
 
 
 def _dearest(path: str, base: TrialConfig, space: Space) -> Scalar:
-    """Return a parameter's high end; if conditions name the parameter, the value under which the largest trial is."""
+    """Return a parameter's high end; for a parameter in a condition, the value that the largest trial needs."""
     for size in (size for size in SIZES if path in ((size in space and space[size].when) or {})):
         section, field = size.split(".")
         most: Any = _span(space[size])[1]
@@ -141,7 +141,7 @@ def _span(dimension: AnyDimension) -> tuple[Scalar, Scalar]:
 
 
 def grid(space: Space) -> dict[str, list[Scalar]]:
-    """Return every dimension's values, for the grid sampler; a dimension without countable values is left out."""
+    """Return every dimension's values for the grid sampler; a dimension without any is left out (`faults` refuse it)."""
     return {path: values for path, dimension in space.items() if (values := _values(dimension)) is not None}
 
 

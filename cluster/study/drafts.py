@@ -49,7 +49,7 @@ class Draft:
         return getattr(self._storage, name)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial, possibly the drafted one."""
+        """Return a trial, which may be the drafted one."""
         return copy.deepcopy(self.trial) if trial_id == self._id else self._storage.get_trial(trial_id)
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int
 
 
 def _points(grid: Mapping[str, Sequence[Scalar]], seed: int) -> Iterator[tuple[Scalar, ...]]:
-    """Yield a grid's points in the shuffled order in which its sampler gives them out, each sorted by name."""
+    """Yield a grid's points by number, shuffled as its sampler does; a point's values are in order of the names."""
     made, nobody = optuna.samplers.GridSampler(grid, seed=seed), optuna.create_study()
     choices = {name: optuna.distributions.CategoricalDistribution(grid[name]) for name in sorted(grid)}
     for place in range(math.prod(len(values) for values in grid.values())):

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Unreachable(Exception):
-    """The error that the study can't be written to, and that waiting has no use."""
+    """The error that the study can't be written to and that waiting does not help."""
 
 
 class Patience:
@@ -25,7 +25,7 @@ class Patience:
     """
 
     def __init__(self, url: str, held: Callable[[], bool], stop: Stop, record: Record) -> None:
-        """Prepare it.
+        """Prepare the calls.
 
         Args:
             url: The study's database.

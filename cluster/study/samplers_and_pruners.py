@@ -1,4 +1,4 @@
-"""Make Optuna's objectives, sampler and pruner from a spec; a suggestion depends only on the trial's number."""
+"""Make Optuna's objectives, sampler and pruner from a spec; each trial's draws are seeded by its number."""
 
 import json
 import warnings

@@ -30,7 +30,7 @@ class Checked:
 
 
 def check(sweep: Sweep, *, driven: bool) -> Checked:
-    """Check every trial of a sweep; if a driver lives (`driven`), running trials are left out."""
+    """Check every suggested trial of a sweep; if a driver lives (`driven`), running trials are left out."""
     checked = Checked()
     checked.findings += _numbers(sweep)
     checked.findings += [finding(wrong, None, "checkpoint", sweep=sweep.name) for wrong in _mark(sweep)]

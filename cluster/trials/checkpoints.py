@@ -29,7 +29,7 @@ class TrialCheckpoints:
         insist: Patience,
         record: Record,
     ) -> None:
-        """Prepare it; no storage is read.
+        """Prepare the checkpoints' handling; no storage is read.
 
         Args:
             study: The sweep's study, opened under its lease.

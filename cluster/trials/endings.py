@@ -45,7 +45,7 @@ class Endings:
         insist: Patience,
         record: Record,
     ) -> None:
-        """Prepare it; no trial has ended until it is opened."""
+        """Prepare the endings; no trial has ended until they are opened."""
         self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
         self._workers, self._insist, self._record = workers, insist, record
         self._direction = study.base.direction

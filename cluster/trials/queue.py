@@ -14,7 +14,7 @@ class TrialQueue:
     """The trials of a sweep that wait for a worker."""
 
     def __init__(self, study: Study, insist: Patience) -> None:
-        """Prepare it; it is empty until it is opened."""
+        """Prepare the queue; it is empty until it is opened."""
         self._study, self._insist = study, insist
         self.ready: list[tuple[float, int]] = []  # earliest time to try again, trial
         self._due = 0  # trials that are yet to be suggested
