@@ -18,8 +18,8 @@ TRIED = ("2.60",)
 START = Patch("ray", "sooner", TRIED, "a local Ray takes some seconds longer to start")
 SYSTEM = Patch("ray", "system_settings", TRIED, "workers of a killed driver take a minute to end")
 END = Patch("ray", "end_monitor", TRIED, "a local Ray takes a second longer to end")
-HEAD = Patch("ray", "question", TRIED, "a cluster that does not answer is told by Ray alone, in its time")
-ADDRESS = Patch("ray", "found_address", TRIED, "where --address auto found no cluster Ray alone says so")
+HEAD = Patch("ray", "question", TRIED, "if a cluster does not answer, only Ray reports it, after its own timeout")
+ADDRESS = Patch("ray", "found_address", TRIED, "if --address auto finds no cluster, only Ray reports it")
 
 SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that reserves no GPU may look at the GPUs
 # Read by Ray and Tune when they are imported or started.

@@ -141,7 +141,7 @@ def _span(dimension: AnyDimension) -> tuple[Scalar, Scalar]:
 
 
 def grid(space: Space) -> dict[str, list[Scalar]]:
-    """Return every dimension's values for the grid sampler; a dimension without any is left out (`faults` refuse it)."""
+    """Return every dimension's values for the grid sampler, without dimensions that have none (those are a fault)."""
     return {path: values for path, dimension in space.items() if (values := _values(dimension)) is not None}
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from lstm.patches import Patch
 
 TRIED = ("3.17",)
-TABLES = Patch("mlflow", "make_tables", TRIED, "a store whose first start is cut short may not open again")
-REQUEST = Patch("mlflow", "request", TRIED, "a server is not looked at before the sweep begins")
+TABLES = Patch("mlflow", "make_tables", TRIED, "a store may not open again if its first start was interrupted")
+REQUEST = Patch("mlflow", "request", TRIED, "a server is not checked before the sweep begins")
 
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # for one try; the recorder tries again by itself
