@@ -16,8 +16,8 @@ class Dimension(Section):
 
     when: When | None = Field(
         None,
-        description="Searched only where other searched parameters have these values (one value or a list each); "
-        "elsewhere the base configuration's value holds.",
+        description="Search this parameter only if the other searched parameters named here have these values (one "
+        "value or a list each). In all other trials it keeps the spec's own value.",
     )
 
 
@@ -25,21 +25,34 @@ class IntDimension(Dimension):
     """Whole numbers, both ends included."""
 
     type: Literal["int"]
-    low: int = Field(description="Smallest value.")
-    high: int = Field(description="Largest value.")
-    log: bool = Field(False, description="Draw on a logarithmic scale.")
-    step: int | None = Field(None, ge=1, description="Distance between values; 1 when absent.")
+    low: int = Field(description="Smallest value, included.")
+    high: int = Field(description="Largest value, included.")
+    log: bool = Field(
+        False,
+        description="Draw on a logarithmic scale. Set it when the range spans several powers of ten, as for a learning "
+        "rate. low must be above 0, and step absent.",
+    )
+    step: int | None = Field(
+        None, ge=1, description="Distance between values; high must be on one of these steps. Absent: 1."
+    )
 
 
 class FloatDimension(Dimension):
     """Real numbers, both ends included."""
 
     type: Literal["float"]
-    low: float = Field(description="Smallest value.")
-    high: float = Field(description="Largest value.")
-    log: bool = Field(False, description="Draw on a logarithmic scale.")
+    low: float = Field(description="Smallest value, included.")
+    high: float = Field(description="Largest value, included.")
+    log: bool = Field(
+        False,
+        description="Draw on a logarithmic scale. Set it when the range spans several powers of ten, as for a learning "
+        "rate. low must be above 0, and step absent.",
+    )
     step: float | None = Field(
-        None, gt=0, description="Distance between values; any value between the ends when absent."
+        None,
+        gt=0,
+        description="Distance between values; high must be on one of these steps. Absent: any value between low and "
+        "high.",
     )
 
 
@@ -47,36 +60,39 @@ class CategoricalDimension(Dimension):
     """One of a list of values."""
 
     type: Literal["categorical"]
-    choices: Annotated[list[Scalar], Field(min_length=2, max_length=1000)] = Field(description="The values.")
+    choices: Annotated[list[Scalar], Field(min_length=2, max_length=1000)] = Field(
+        description="The values to choose from, each listed once."
+    )
 
 
 AnyDimension = Annotated[IntDimension | FloatDimension | CategoricalDimension, Field(discriminator="type")]
 
 
 class TpeSampler(Section):
-    """Tree-structured Parzen estimator; learns from completed and from pruned trials."""
+    """Tree-structured Parzen estimator. It learns from completed and from pruned trials."""
 
     type: Literal["tpe"]
-    seed: Seed = Field(0, description="Seed; every trial's draws come from it and the trial's number.")
+    seed: Seed = Field(0, description="Seed. Each trial's random numbers come from it and from the trial's number.")
     n_startup_trials: int = Field(
         10,
         ge=1,
         le=100_000,
-        description="Trials that must have completed or been pruned before the model is used; until then draws are "
-        "random.",
+        description="Completed and pruned trials before the model is used; until then draws are random. Raise it to "
+        "explore more before the model takes over.",
     )
 
 
 class GpSampler(Section):
-    """Gaussian process; learns from completed trials only. Best for up to a few hundred trials."""
+    """Gaussian process. It learns from completed trials only. Best for up to a few hundred trials."""
 
     type: Literal["gp"]
-    seed: Seed = Field(0, description="Seed; every trial's draws come from it and the trial's number.")
+    seed: Seed = Field(0, description="Seed. Each trial's random numbers come from it and from the trial's number.")
     n_startup_trials: int = Field(
         10,
         ge=1,
         le=100_000,
-        description="Trials that must have completed before the model is used; until then draws are random.",
+        description="Completed trials before the model is used; until then draws are random. Raise it to explore more "
+        "before the model takes over.",
     )
 
 
@@ -84,11 +100,11 @@ class RandomSampler(Section):
     """Independent random draws."""
 
     type: Literal["random"]
-    seed: Seed = Field(0, description="Seed; every trial's draws come from it and the trial's number.")
+    seed: Seed = Field(0, description="Seed. Each trial's random numbers come from it and from the trial's number.")
 
 
 class GridSampler(Section):
-    """Every combination once; each dimension needs choices or a step, which whole numbers have: 1."""
+    """Every combination once. Each dimension needs choices or a step; whole numbers have step 1 unless log is set."""
 
     type: Literal["grid"]
     seed: Seed = Field(0, description="Seed of the order in which the grid is visited.")
@@ -98,82 +114,95 @@ AnySampler = Annotated[TpeSampler | GpSampler | RandomSampler | GridSampler, Fie
 
 
 class MedianPruner(Section):
-    """Stops a trial whose best value so far is worse than the median of the completed trials' at the same epoch."""
+    """Stops a trial if its best value so far is worse than the median of the completed trials at the same epoch."""
 
     type: Literal["median"]
     n_startup_trials: int = Field(
         5,
         ge=0,
         le=100_000,
-        description="Trials that must have completed before it acts, one at the least; pruned ones don't count.",
+        description="Completed trials before any trial is pruned, at least one; pruned trials don't count. Raise it if "
+        "good trials are stopped too soon.",
     )
     n_warmup_steps: int = Field(
         0,
         ge=0,
         le=1_000_000,
-        description="The epoch of each trial after which it first decides; 0 is after the first epoch, too.",
+        description="The first epoch after which a trial can be pruned; 0 and 1 both mean the first epoch. Raise it if "
+        "early epochs say little about the final value.",
     )
     interval_steps: int = Field(
-        1, ge=1, le=1_000_000, description="Epochs from one decision to the next, counted from n_warmup_steps."
+        1, ge=1, le=1_000_000, description="Epochs between two decisions about a trial, counted from n_warmup_steps."
     )
 
 
 class SuccessiveHalvingPruner(Section):
-    """Asynchronous successive halving (ASHA): at each rung only the best 1/reduction_factor so far go on.
+    """Asynchronous successive halving (ASHA): at each rung only the best 1/reduction_factor of the trials go on.
 
-    A rung is an epoch: min_resource, then reduction_factor times as many, and so on.
+    A rung is an epoch: the first is min_resource, each next one is reduction_factor times as many epochs.
     """
 
     type: Literal["successive_halving"]
-    min_resource: int = Field(1, ge=1, le=1_000_000, description="The epoch of the first rung.")
+    min_resource: int = Field(
+        1,
+        ge=1,
+        le=1_000_000,
+        description="The epoch of the first rung. Raise it if early epochs say little about the final value.",
+    )
     reduction_factor: int = Field(
         4,
         ge=2,
         le=1000,
-        description="Each rung keeps one in so many of those that came to it, the best one while they are fewer; the "
-        "next rung is at so many times the epochs.",
+        description="At each rung one in this many trials goes on, or the best one while fewer have reached it. The "
+        "next rung is at this many times the epochs. A larger value stops more trials early.",
     )
     min_early_stopping_rate: int = Field(
         0,
         ge=0,
         le=20,
-        description="Rungs left out at the start: the first is then at min_resource * reduction_factor ** this.",
+        description="Rungs to skip at the start: the first rung is at min_resource * reduction_factor ** this value.",
     )
 
 
 class HyperbandPruner(Section):
-    """Several brackets of successive halving, each with one rung fewer at its start; a trial is in one of them.
+    """Several brackets of successive halving, each starting one rung later than the one before; a trial is in one.
 
-    There are floor(log(training.max_epochs / min_resource) / log(reduction_factor)) + 1 of them. A trial is compared
-    with those of its bracket alone, and the sampler learns from these alone.
+    There are floor(log(training.max_epochs / min_resource) / log(reduction_factor)) + 1 brackets. A trial is compared
+    only with the trials of its bracket, and the sampler learns only from these.
     """
 
     type: Literal["hyperband"]
-    min_resource: int = Field(1, ge=1, le=1_000_000, description="The epoch of the first bracket's first rung.")
+    min_resource: int = Field(
+        1,
+        ge=1,
+        le=1_000_000,
+        description="The epoch of the first bracket's first rung. Raise it if early epochs say little about the final "
+        "value.",
+    )
     reduction_factor: int = Field(
         3,
         ge=2,
         le=1000,
-        description="Each rung keeps one in so many of those that came to it, the best one while they are fewer; the "
-        "next rung is at so many times the epochs.",
+        description="At each rung one in this many trials goes on, or the best one while fewer have reached it. The "
+        "next rung is at this many times the epochs. A larger value stops more trials early.",
     )
 
 
 class PatientPruner(Section):
-    """Stops a trial that gets worse than it was itself; one that stays as good goes on."""
+    """Stops a trial that gets worse than its own earlier epochs; a trial that stays as good goes on."""
 
     type: Literal["patient"]
     patience: int = Field(
         ge=0,
         le=1_000_000,
-        description="A trial ends when the best of its last patience + 1 epochs is worse than the best before them; "
-        "so it first decides after epoch patience + 2.",
+        description="A trial is pruned when the best of its last patience + 1 epochs is worse than the best before "
+        "them. The first decision comes after epoch patience + 2.",
     )
     min_delta: float = Field(
         0.0,
         ge=0,
-        description="How much worse, in the metric's unit, the best of those epochs may be without ending the trial: "
-        "the larger, the later it ends.",
+        description="How much worse the best of the last epochs may be before the trial is pruned, in the metric's "
+        "unit. Raise it if the metric is noisy.",
     )
 
 
@@ -190,82 +219,112 @@ AnyPruner = Annotated[
 
 
 class StopConfig(Section):
-    """When the whole sweep ends before n_trials."""
+    """Rules that end the whole sweep before n_trials."""
 
     max_hours: float | None = Field(
-        None, gt=0, le=100_000, description="Hours that one driver runs; each `sweep run` has as many."
+        None,
+        gt=0,
+        le=100_000,
+        description="Hours after which `sweep run` stops. The same command continues the sweep, with as many hours "
+        "again. Absent: no limit.",
     )
-    target: float | None = Field(None, description="A completed trial's value that is good enough.")
+    target: float | None = Field(
+        None,
+        description="Value of search.metric that is good enough: the sweep ends once a completed trial reaches it and "
+        "the base has ended. Absent: no target.",
+    )
     max_failures: int | None = Field(
         None,
         ge=1,
         le=100_000,
-        description="So many failed trials, after their retries, end the sweep as failed.",
+        description="Failed trials, after their retries, at which the sweep ends as failed. Set it to 1 to stop at the "
+        "first failure. Absent: no limit.",
     )
 
 
 class SecondObjective(Section):
-    """A figure of the network beside the metric: trials are compared by both, and none of the best is lost."""
+    """A second figure to search for, in addition to the metric: the best trials are a Pareto front of both."""
 
-    metric: str = Field(description="A probe's number of each trial's best epoch, as probe/reliability/noise.")
-    direction: Direction = Field(description="Which way it is better.")
+    metric: str = Field(
+        description="A number that the probe measures at each trial's best epoch, such as probe/reliability/noise."
+    )
+    direction: Direction = Field(description="Whether a smaller or a larger number is better.")
 
 
 class SearchConfig(Section):
-    """What is searched, by whom, for how long."""
+    """What is searched, how, and for how long."""
 
     metric: str = Field(
         "val/loss",
-        description="What is compared: val/loss, or another metric of the task; a trial's value is its best epoch's.",
+        description="The metric that trials are compared by: val/loss, or another metric of the task. A trial's value "
+        "is that of its best epoch.",
     )
-    direction: Direction = Field("minimize", description="Which way the metric is better.")
+    direction: Direction = Field("minimize", description="Whether a smaller or a larger metric is better.")
     second_objective: Annotated[SecondObjective | None, Since("2026-11-25")] = Field(
-        None, description="Searched for beside the metric: `best` and the report show the Pareto front of both."
+        None,
+        description="A second figure to search for, not together with a pruner. `best` and the report then show the "
+        "Pareto front of both. Absent: only the metric counts.",
     )
     n_trials: int = Field(
-        ge=1, le=100_000, description="Trials in total, over all runs of the sweep; pruned and failed ones count."
+        ge=1,
+        le=100_000,
+        description="Trials in total, over all runs of the sweep; pruned and failed ones count. Raise it to continue a "
+        "sweep that has ended.",
     )
     stop: StopConfig = Field(default_factory=StopConfig)
-    sampler: AnySampler = Field(default_factory=lambda: TpeSampler(type="tpe"), description="Decides what to try next.")
+    sampler: AnySampler = Field(
+        default_factory=lambda: TpeSampler(type="tpe"),
+        description="How the next trial's settings are chosen. Absent: tpe.",
+    )
     pruner: AnyPruner = Field(
-        default_factory=lambda: NoPruner(type="none"), description="Decides which trials end early."
+        default_factory=lambda: NoPruner(type="none"),
+        description="Which trials are stopped early. Absent: none, so every trial runs to its end.",
     )
     space: Annotated[dict[str, AnyDimension], Field(min_length=1)] = Field(
-        description="Searched parameters, by dotted path of a field of data.lookback, model or training."
+        description="The parameters to search, each by dotted path: data.lookback, or a field of model or training."
     )
     first: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = Field(
         default_factory=list,
         max_length=1000,
-        description="Settings to try first; what is left out is sampled.",
+        description="Settings to try first, one mapping for each trial. A parameter that is left out is sampled.",
     )
 
 
 class ResourcesConfig(Section):
-    """What one trial gets, and how many run at once."""
+    """What one trial gets, and how many trials run at once."""
 
-    cpus_per_trial: int = Field(1, ge=1, le=1024, description="CPU cores, and threads, of a trial.")
+    cpus_per_trial: int = Field(
+        1, ge=1, le=1024, description="CPU cores that a trial reserves, and the threads that it computes with."
+    )
     gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = Field(
         "auto",
-        description="GPUs of a trial; a fraction packs several onto one, each held to its share of the memory. "
-        "auto: one where the cluster has GPUs, none where it has not.",
+        description="GPUs for each trial. A fraction puts several trials on one GPU, each limited to that share of its "
+        "memory. auto: one if the cluster has GPUs, else none.",
     )
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = Field(
-        "auto", description="Trials at once; auto: as many as the cluster has room for."
+        "auto",
+        description="Trials that run at once. auto: as many as the cluster has room for. Lower it to leave room for "
+        "other work.",
     )
 
 
 class StorageConfig(Section):
-    """Where the sweep is kept; by default in the home folder."""
+    """Where the study and the checkpoints are kept."""
 
     study: str | None = Field(
         None,
         min_length=1,
-        description="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+        description="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Absent: a SQLite "
+        "file in the home folder.",
     )
     checkpoints: str | None = Field(
-        None, min_length=1, description="Folder or s3:// or gs:// address that every host can write to."
+        None,
+        min_length=1,
+        description="Folder for checkpoints, or an s3:// or gs:// address, that every host can write to. Absent: the "
+        "home folder.",
     )
     keep: Literal["all", "best"] = Field(
         "all",
-        description="Whose weights are kept when a trial has ended; every trial's history is always kept.",
+        description="best: only the best trial and the base keep their weights, to save disk space. all: every trial "
+        "keeps them. The history of every trial is always kept.",
     )

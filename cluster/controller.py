@@ -1,7 +1,7 @@
-"""Between the study and whoever runs trials: what an actor's result means, when a trial is lost, pruned or at its end.
+"""The controller between the study and the executor: it handles workers' results and decides how a trial goes on.
 
-What comes next is in `trials/queue.py`. Nothing here raises into Tune, where an exception would end the whole sweep: it
-backs off while the study's database does not answer, or stops the sweep cleanly.
+`trials/queue.py` chooses the next trial. Nothing here raises into Tune, where an exception would end the whole sweep:
+the controller waits while the study's database does not answer, or stops the sweep cleanly.
 """
 
 import functools
@@ -32,17 +32,17 @@ from lstm.records.goodput import BESIDE, NOTHING
 from lstm.records.state import TrialState
 from lstm.records.sweep import EXHAUSTED
 
-LOSSES = 5  # attempts that may end with their process before a trial counts as failed
-# And with a host that has no memory left before it counts as one that has no room: once it may be the others' fault.
+LOSSES = 5  # attempts lost with their process after which a trial fails
+# Attempts lost on a host without free memory after which a trial is pruned: the first may be another trial's fault.
 MEMORY_LOSSES = 2
-UNBORN = 4  # attempts at one trial that bring no worker to life, while no other lives, before the sweep ends
-AGAIN_S = 5.0  # before a trial whose host could not reach the checkpoints is tried again, maybe elsewhere
+UNBORN = 4  # attempts at one trial that start no worker, while no other worker lives, after which the sweep ends
+AGAIN_S = 5.0  # until a trial that could not reach its checkpoints is tried again, perhaps on another host
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
-    """Turns an exception into a clean stop of the sweep."""
+    """Turn an exception of a method into a clean stop of the sweep."""
 
     @functools.wraps(method)
     def guarded(self: "TrialController", *arguments: Any, **named: Any) -> T | None:
@@ -60,17 +60,17 @@ def _safely(method: Callable[..., T]) -> Callable[..., T | None]:
 
 
 class TrialController:
-    """One study behind whoever runs its trials.
+    """The link between one study and the executor that runs its trials.
 
     Args:
-        study: The sweep's study, held under its lease.
+        study: The sweep's study, opened under its lease.
         checkpoints: Address under which each trial has its own.
         keep_best: Whether a trial that is not the best loses its weights when it ends.
-        order: What every actor is told: `cpus`, `gpus`, `probe`, `studies`.
-        limit: Says how many trials may be asked for at once.
-        stop: Where the end is asked for.
+        order: What every worker gets with each trial: `cpus`, `gpus`, `probe`, `studies`, `code`, `task`.
+        limit: Returns how many trials may be live at once.
+        stop: Asks for the end of the sweep, and says whether anybody has.
         record: Receives the events.
-        patience: Calls the study, which may be away.
+        patience: Calls the study, again and again while its database does not answer.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class TrialController:
         self._saved = TrialCheckpoints(
             study, checkpoints, studies=order["studies"], keep_best=keep_best, insist=patience, record=record
         )
-        self._unborn: Counter[int] = Counter()  # attempts at each trial since a worker last came to life
-        self._raised: Counter[int] = Counter()  # of them those whose worker raised, however many came to life since
-        self._out_of_memory: Counter[int] = Counter()  # how often a trial was lost so
-        self._stuck_since: float | None = None  # since when storage fails and no trial has gone on
+        self._unborn: Counter[int] = Counter()  # attempts at each trial since any worker last started
+        self._raised: Counter[int] = Counter()  # attempts at each trial with a worker that raised at its start
+        self._out_of_memory: Counter[int] = Counter()  # attempts at each trial that were lost to memory
+        self._stuck_since: float | None = None  # since when storage fails and no trial goes on
         self._workers, self._beside = Workers(time.monotonic), (0, NOTHING)
         self._rules = StopRules(study.search.stop if study.search else StopConfig(), study.base.direction, stop)
         self._endings = Endings(
@@ -110,12 +110,12 @@ class TrialController:
         )
 
     def open(self) -> None:
-        """Starts from the sweep as its study knows it, before the first trial is asked for.
+        """Load the sweep's state from its study, before the first trial is asked for.
 
-        Weights that a killed driver left are removed, and the sweep is ended where `search.stop` says so already.
+        Weights that a killed driver left are removed, and the sweep is ended if `search.stop` says so already.
 
         Raises:
-            Unreachable: the study is away for too long.
+            Unreachable: the study's database did not answer for too long.
         """
         sweep = self._insist(self._study.sweep)
         self._beside = sweep.beside
@@ -128,7 +128,7 @@ class TrialController:
 
     @_safely
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
-        """The next trial's config for Tune; None to be asked again; FINISHED when none can come any more."""
+        """Return the next trial's order for a worker, None to be asked again, or FINISHED if no trial can follow."""
         if self.stop.reason:
             return FINISHED
         running = {a.number for a in self._live.values() if not a.ended}
@@ -154,7 +154,7 @@ class TrialController:
         }
 
     def born(self, tune_id: str) -> None:
-        """A worker has come to life for a trial, a new one or one that had another trial before."""
+        """Note that a worker lives for a trial: a new worker, or one that had another trial before."""
         if live := self._live.get(tune_id):
             live.born = True
             self._unborn.clear()
@@ -162,7 +162,7 @@ class TrialController:
 
     @_safely
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
-        """Takes a step's result; whether Tune must stop the trial. The last one ends the trial."""
+        """Take a step's result and return whether Tune must stop the trial. The last result ends the trial."""
         live, started = self._live.get(tune_id), result.get("started")
         actor = started.actor.pop() if started and started.actor else None
         if live is None or live.ended:
@@ -189,7 +189,7 @@ class TrialController:
         return live.ended
 
     def _after(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
-        """Ends a trial, or has it probed, where its latest epoch, its pruner or its probe was the last to come."""
+        """End a trial, or ask for its probe, if its latest epoch, the pruner or a probe says so."""
         last = live.epochs[-1] if live.epochs else None
         if last and last.stop == "diverged":
             self._endings.end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
@@ -203,7 +203,7 @@ class TrialController:
             self._endings.end(live, "PRUNED", f"pruned after epoch {after}", probed=probed)
 
     def _complete(self, live: Attempt, last: Epoch, probed: Probed | None) -> None:
-        """Ends a trial that trained to its end; one without a figure that is searched for has nothing to be told."""
+        """End a trial that trained to its end. Without a figure for the second objective it is pruned instead."""
         second = self._study.second
         if second and (probed is None or second.figure(probed.numbers) is None):
             why = probed.trouble if probed and probed.trouble else f"its network has no {second.metric}"
@@ -212,19 +212,19 @@ class TrialController:
             self._endings.end(live, "COMPLETE", "" if last.stop == "max_epochs" else str(last.stop), probed=probed)
 
     def _wind_up(self, live: Attempt, actor: Handle, epoch: int) -> None:
-        """Keeps that a trial is pruned, and has its actor probe instead of training on."""
+        """Store that a trial is pruned, and let its worker probe instead of training further."""
         self._insist(lambda: self._study.prune(live.number, epoch))
         live.pruned_after = epoch
         actor.wind_up()
 
     def error(self, tune_id: str, text: str) -> None:
-        """What Ray said of a trial's actor that was lost; `complete` follows."""
+        """Keep what Ray said about a trial's lost actor; `complete` follows."""
         if live := self._live.get(tune_id):
             live.error = text
 
     @_safely
     def complete(self, tune_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
-        """Tune's word that it let go of a trial; its last result comes only here."""
+        """Handle that Tune has released a trial. The last result of a trial comes only here."""
         live = self._live.get(tune_id)
         if live is None:
             return
@@ -257,9 +257,9 @@ class TrialController:
             self._record(Notice(told))
 
     def let_go(self) -> None:
-        """Kills the actors of trials that have not ended: what they have not written is trained again.
+        """Kill the workers of trials that have not ended. Epochs that are in no checkpoint are trained again.
 
-        Tune waits for an actor that is in the middle of an epoch, however long that takes.
+        Tune would wait for an actor in the middle of an epoch, however long that takes.
         """
         for live in self._live.values():
             if live.actor is not None and not live.ended:
@@ -285,7 +285,7 @@ class TrialController:
     def _lost(self, live: Attempt, reason: str) -> None:
         self._workers.lets_go(live.number, live.worker, alive=False)
         losses = self._insist(lambda: self._study.lost(live.number))
-        live.ended, live.is_read = True, False  # it may have written more than it told
+        live.ended, live.is_read = True, False  # it may have written more than it reported
         if reason == OUT_OF_MEMORY:
             self._out_of_memory.update([live.number])
         without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
@@ -295,9 +295,9 @@ class TrialController:
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
 
     def _end_for_good(self, live: Attempt, state: TrialState, reason: str) -> None:
-        """Ends a trial that would fail again, with what its checkpoints hold, though no worker may have read them.
+        """End a trial that would fail again, with the epochs in its checkpoints, even if no worker has read them.
 
-        While these can't be read nothing is known of what it did: it is tried again.
+        While the checkpoints can't be read, the trial's epochs are unknown: it is tried again.
         """
         live.ended = True
         if not live.is_read:
@@ -311,10 +311,10 @@ class TrialController:
         self._endings.end(live, state, reason, diverged=state == "PRUNED")
 
     def _not_born(self, live: Attempt) -> None:
-        """Tries a trial again for which no worker came to life, uncounted: that is no fault of the trial's.
+        """Try a trial again for which no worker started, without counting a loss: the trial is not at fault.
 
-        Where none comes to life at all, ends the sweep, ready to be run again. Where others do and this trial's raise
-        each time, it is the trial after all.
+        If no worker starts at all, end the sweep; it can be run again. If only this trial's workers raise, the trial is
+        at fault and fails.
         """
         live.ended = True
         self._workers.lets_go(live.number, live.worker, alive=False)
@@ -338,7 +338,7 @@ class TrialController:
         self._record(TrialLost(live.number, live.attempt, reason, now_ms()))
 
     def _storage_fails(self, live: Attempt, text: str) -> None:
-        """Tells it once a trial; where nothing has moved for long, ends the sweep, ready to be run again."""
+        """Report a storage failure once for each trial. If no trial goes on for OUTAGE_S, end the sweep."""
         now = time.monotonic()
         if self._stuck_since is None:
             self._stuck_since = now
@@ -350,9 +350,9 @@ class TrialController:
 
     @_safely
     def restart(self, text: str) -> None:
-        """Takes back every trial after Tune gave up, as it does where Ray's memory monitor kills an actor.
+        """Take back every trial after Tune gave up, as it does when Ray's memory monitor kills an actor.
 
-        Those whose process Ray names are lost to the memory; the others go on from their checkpoints, uncounted.
+        A trial is lost to memory if Ray names its process. The others go on from their checkpoints; no loss is counted.
         """
         killed = messages.killed_for_memory(text)
         attempts = [live for live in self._live.values() if not live.ended]
@@ -367,13 +367,13 @@ class TrialController:
         self._workers.disband()
 
     def rest(self) -> dict[str, Any]:
-        """What is known when no trial is left and no trial's end tells, as facts.
+        """Return, as facts for the study, what no trial's end says; call it when no trial is left.
 
-        That is what workers spent, under all drivers, and whether it was for want of anything new that none is left.
+        The facts are the workers' time under all drivers, and whether nothing new was left to try.
         """
         at_ms, before = self._beside
         spent = self._workers.rest()
-        # In MLflow the later of two points after as many trials is the one that counts.
+        # Of two points after the same number of trials, MLflow shows the one with the later timestamp.
         facts = {BESIDE: {"at_ms": max(now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
         if self._queue.is_exhausted:
             return facts | {EXHAUSTED: self._insist(self._study.exhausted)}
@@ -382,7 +382,7 @@ class TrialController:
 
     @_safely
     def close_open(self, reason: str) -> None:
-        """Ends, as pruned, every trial that has not; for a sweep that will not go on."""
+        """End every open trial as pruned, for a sweep that will not go on."""
         for number in self._insist(self._study.running):
             self._close(number, reason)
 

@@ -1,7 +1,7 @@
-"""What is decided about a trial, stored with it before it is obeyed: one record, and how it may change.
+"""The decisions about a trial, stored before they are carried out: one record, and how it may change.
 
 docs/design.md has the table of its transitions. `Study.report` asks Optuna's pruner whether a trial is pruned; the
-controller decides how it ends. In the study each field is a user attribute of Optuna's trial.
+controller decides how the trial ends. In the study each field is a user attribute of Optuna's trial.
 """
 
 from collections.abc import Mapping
@@ -13,38 +13,38 @@ from lstm.records.state import Derived, TrialState
 
 DERIVED, FIRST, BASE = "derived", "first", "base"
 ATTEMPT, LOSSES, START, PRUNED_AFTER, END = "attempt", "losses", "start", "pruned_after", "end"
-Change = dict[str, Any]  # what of a trial's decisions is to be stored, by the name of its attribute
+Change = dict[str, Any]  # the decisions to store, by the name of their attribute
 
 
 class EndIsDecided(Exception):
-    """A trial's end is decided, and something else was to be."""
+    """The error of a decision about a trial that comes after its end is decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a trial ends, whoever drives the sweep when it does."""
+    """The end of a trial, stored before Optuna gets it, so that any driver can finish it."""
 
     state: TrialState
     value: float | None = None  # as the search compares it
-    best_epochs: tuple[int, ...] = (0,)  # in each window, of which there is one today; 0 where no epoch was finite
+    best_epochs: tuple[int, ...] = (0,)  # one for each window (today there is one); 0 if no epoch was finite
     reason: str = ""
     diverged: bool = False
-    checkpoint: str = ""  # its address, "" where there is none
+    checkpoint: str = ""  # its address, "" if there is none
     at_ms: int | None = None
     epochs_s: float | None = None
-    spent: Spent | None = None  # of its workers beside its epochs
+    spent: Spent | None = None  # by its workers, outside its epochs
     probed: Mapping[str, Any] | None = None  # what a probe found: numbers, best_epoch, at_ms
     lost_epochs: int = 0
-    second: float | None = None  # the other objective's figure, where two are searched for
+    second: float | None = None  # the figure of the second objective, if there is one
 
     @property
     def best_epoch(self) -> int:
-        """The best epoch, where there is one window."""
+        """The best epoch, if there is one window."""
         return self.best_epochs[0]
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "End":
-        """The end that a study keeps; earlier versions left some of it out."""
+        """Read an end from a study's row; earlier versions left some fields out."""
         known = {name: row[name] for name in ("value", "reason", "checkpoint", "at_ms", "epochs_s") if name in row}
         return cls(
             row.get("state", "FAIL"),
@@ -58,7 +58,7 @@ class End:
         )
 
     def row(self, *, has_second: bool) -> dict[str, Any]:
-        """The same as plain data; `has_second` says whether two objectives are searched for."""
+        """Return the end as plain data; `has_second` says whether there are two objectives."""
         one_window = len(self.best_epochs) == 1
         row: dict[str, Any] = {
             "state": self.state,
@@ -78,26 +78,29 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """All that is decided about a trial. A change is answered as what is to be stored, for the caller to store."""
+    """All decisions about a trial. Each method returns the change to store; the caller stores it.
 
-    derived: Derived | None = None  # None where the search asked for it
-    first: int | None = None  # which of `search.first` it is
-    base: bool = False  # whether it is the spec's own settings, asked for by the search
-    attempt: int = 0  # the latest, from 1
-    losses: int = 0  # attempts that ended with their process
-    worker: str = ""  # that of the latest attempt that has started
-    started_at_ms: int | None = None  # of the first
-    pruned_after: int = 0  # the epoch after which it is pruned, while it is yet to be probed
+    After the end is decided, every method but `asked` and `ended` raises `EndIsDecided`.
+    """
+
+    derived: Derived | None = None  # None if the search suggested it
+    first: int | None = None  # its place in `search.first`
+    base: bool = False  # whether it is the base because `search.first` contains the spec's own settings
+    attempt: int = 0  # the number of the latest, from 1
+    losses: int = 0  # attempts that were lost with their process
+    worker: str = ""  # of the latest attempt that has started
+    started_at_ms: int | None = None  # when the first attempt started
+    pruned_after: int = 0  # the epoch after which it is pruned; its probe follows
     end: End | None = None
 
     @property
     def is_base(self) -> bool:
-        """Whether it is the trial of the spec's own settings."""
+        """True for the base: the trial of the spec's own settings."""
         return self.base or (self.derived is not None and self.derived.purpose == "base")
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> "Decisions":
-        """Those of a trial, by its user attributes."""
+        """Read the decisions about a trial from its user attributes."""
         start = attributes.get(START, {})
         return cls(
             derived=derived_of(attributes),
@@ -112,34 +115,34 @@ class Decisions:
         )
 
     def asked(self) -> Change:
-        """How a trial begins: what it was made of and for."""
+        """Return the change of a new trial: what it was made from and for."""
         change: Change = {DERIVED: self.derived._asdict()} if self.derived else {}
         change |= {FIRST: self.first} if self.first is not None else {}
         return change | ({BASE: True} if self.base else {})
 
     def begun(self) -> Change:
-        """Another attempt."""
+        """Return the change of another attempt."""
         self._is_open()
         return {ATTEMPT: self.attempt + 1}
 
     def started(self, worker: str, at_ms: int | None) -> Change:
-        """An attempt has started on a worker; the first start of all is when the trial did."""
+        """Return the change of an attempt's start on a worker. The trial keeps the time of its first start."""
         self._is_open()
         first = at_ms if self.started_at_ms is None else self.started_at_ms
         return {START: {"worker": worker, "at_ms": first}}
 
     def lost(self) -> Change:
-        """An attempt ended with its process."""
+        """Return the change of an attempt that was lost with its process."""
         self._is_open()
         return {LOSSES: self.losses + 1}
 
     def pruned(self, epoch: int) -> Change:
-        """It trains no further, and is yet to be probed."""
+        """Return the change of a trial that trains no further and is yet to be probed."""
         self._is_open()
         return {PRUNED_AFTER: epoch}
 
     def ended(self, end: End, *, has_second: bool) -> Change:
-        """Its end; nothing where it is decided so already. Until Optuna was told another driver may decide anew."""
+        """Return the change of the trial's end, empty if it is stored. Until Optuna has the end, it may be replaced."""
         row = end.row(has_second=has_second)
         return {} if self.end and self.end.row(has_second=has_second) == row else {END: row}
 
@@ -149,10 +152,10 @@ class Decisions:
 
 
 def derived_of(attributes: Mapping[str, Any]) -> Derived | None:
-    """What a trial was made of, by its user attributes."""
+    """Return what a trial was made from, by its user attributes; None if the search suggested it."""
     return Derived(**attributes[DERIVED]) if DERIVED in attributes else None
 
 
 def is_base(attributes: Mapping[str, Any]) -> bool:
-    """Whether a trial is that of the spec's own settings, by its user attributes."""
+    """Return whether a trial is the base, by its user attributes."""
     return Decisions(derived_of(attributes), base=BASE in attributes).is_base

@@ -1,4 +1,4 @@
-"""Drives a sweep to its number of trials: lease, executor, study, trials; safe to start again for ever."""
+"""The driver of a sweep: lease, executor, study, trials. A sweep can be started again at any time."""
 
 import logging
 import threading
@@ -25,7 +25,7 @@ from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
 LOG = logging.getLogger(__name__)
-SLOTS_S = 10.0  # how old the count of the cluster's slots may be
+SLOTS_S = 10.0  # the count of the cluster's slots is at most this old
 T = TypeVar("T")
 
 
@@ -41,23 +41,23 @@ def run(
     stop: Stop | None = None,
     install: Callable[[], None] | None = None,
 ) -> Outcome:
-    """Drives the sweep until all its trials have ended or it is stopped.
+    """Drive the sweep until all its trials have ended or it is stopped.
 
     Args:
-        order: What is to be done.
+        order: What to do.
         series: The data, loaded once.
         record: Receives every event of this driver, from this thread and others.
-        memory: Receives, from another thread, the events of earlier drivers' trials that it does not know whole.
+        memory: Receives, from another thread, the events of earlier drivers' trials that it does not have completely.
         executor: Runs the trials.
-        conclude: Called with the outcome while the sweep is still this driver's.
-        settle: Called once the sweep is this driver's, before its study is opened.
-        stop: Where others ask for the end.
-        install: Puts the command line's signal handlers back, in place of Ray's. Without it the process is somebody's,
-            a notebook's, say: then nothing is printed, and the process never ended.
+        conclude: Called with the outcome while this driver still has the lease.
+        settle: Called when this driver has the lease, before the study is opened.
+        stop: Lets others ask for the end.
+        install: Installs the command line's signal handlers again, after Ray has replaced them. None in any other
+            process, such as a notebook.
 
     Raises:
         BadInput: the executor, the resources or the storage are wrong, or the spec has changed.
-        HeldError: another driver holds the sweep.
+        HeldError: another driver has the sweep.
     """
     stop = stop or Stop()
     lost = partial(_lost, stop, record)
@@ -81,7 +81,7 @@ def run(
 
 
 def _lost(stop: Stop, record: Record, why: Message) -> int:
-    """Ends the sweep whose place is gone; the exit code."""
+    """End the sweep because the place of its trials is gone; return the exit code."""
     stop.now(why.text, 1)
     record(Notice(why))
     return stop.code
@@ -98,7 +98,7 @@ def _run_opened(
     patience: Patience,
     leave: Callable[[], None],
 ) -> Outcome:
-    """Drives a sweep whose study is open, leaves the place of its trials, and tells how it ended."""
+    """Drive a sweep with an open study, leave the place of its trials, and return the outcome."""
     for message in workplace.warnings:
         record(Notice(message))
     record(_started(order, study, series))
@@ -122,7 +122,7 @@ def _run_opened(
 
 
 def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
-    """The sweep's study, with the retries that are asked for queued."""
+    """Open the sweep's study and queue the retries that were asked for."""
     try:
         settle()
         study = open_study(order, series)
@@ -135,7 +135,7 @@ def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
 
 @contextmanager
 def _to_be_left(context: AbstractContextManager[T]) -> Iterator[tuple[T, Callable[[], None]]]:
-    """A context, and what leaves it from a thread, to be called once or not at all; its end is waited for here."""
+    """Enter a context; yield its value and a function that leaves it in a thread, to be called at most once."""
     with ExitStack() as stack:
         entered = stack.enter_context(context)
         leaving = threading.Thread(target=stack.close, name="leave", daemon=True)
@@ -147,7 +147,7 @@ def _to_be_left(context: AbstractContextManager[T]) -> Iterator[tuple[T, Callabl
 
 
 def _settle(study: Study, patience: Patience, record: Record) -> Sweep:
-    """Ends what a killed driver had decided to end; the sweep as it stands then."""
+    """End the trials that a killed driver had decided to end; return the sweep as it is then."""
     settled = patience(study.settle)
     before = patience(study.sweep)
     trials = {trial.number: trial for trial in before.trials}
@@ -210,7 +210,7 @@ def _drive(
 
 
 def _limit(order: Order, workplace: Workplace) -> Callable[[], int]:
-    """Trials that may be asked for at once: one for each slot and a few that wait, so that none falls idle."""
+    """Return a function for the limit of live trials: one a slot and a few that wait, so that no slot is idle."""
     fixed = order.resources.max_concurrent
     if fixed != "auto":
         return lambda: fixed
@@ -226,7 +226,7 @@ def _limit(order: Order, workplace: Workplace) -> Callable[[], int]:
 
 
 def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:
-    """Sends the events of ended trials that were never recorded again, from study and checkpoints; then sets `done`."""
+    """Send memory the events of ended trials that it lacks, from study and checkpoints; then set `done`."""
     endings = sweep.endings()
     try:
         known = set(memory.recorded()) if endings else set()
@@ -243,7 +243,7 @@ def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: thre
 
 
 def replay(sweep: Sweep, trial: Trial, ending: TrialEnded, record: Record) -> None:
-    """Sends the events of an ended trial."""
+    """Send the events of an ended trial to `record`."""
     record(trial.starting(trial.checkpoint))
     found = ownership.load_trial(sweep, trial)
     for epoch in found.state.history if found else ():

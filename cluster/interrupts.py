@@ -1,4 +1,4 @@
-"""Where the end of a sweep is asked for, by whom and why."""
+"""Requests to end a sweep: from signals, threads and deadlines, with a reason and an exit code."""
 
 import os
 import signal
@@ -6,26 +6,26 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
-LEAVE_S = 13.0  # after a signal, at the latest
+LEAVE_S = 13.0  # after a signal the process leaves at the latest
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """The end was asked for in the middle of something. No `Exception`: it is no fault of what was under way."""
+    """A request to end in the middle of work. It is no `Exception`: the work itself is not at fault."""
 
 
 class Stop:
-    """Why the sweep ends before its last trial; written from signal handlers and threads, read by Tune's loop."""
+    """The request to end a sweep early; signal handlers and threads write it, Tune's loop reads it."""
 
     def __init__(self) -> None:
-        """Nothing is asked for yet."""
+        """Start without a request."""
         self._first: dict[str, tuple[str, int]] = {}
 
     def now(self, reason: str, code: int) -> None:
-        """Asks for the end; the first reason holds, but one that ends it well gives way to a failure.
+        """Ask for the end. The first request counts, but a failure replaces a request that ends the sweep well.
 
-        Takes no lock: a signal handler may interrupt another call. Each line is atomic, so reason and code
-        are always one caller's.
+        Takes no lock, because a signal handler may interrupt another call. Each line is atomic, so reason and code
+        are always from one caller.
         """
         self._first.setdefault("first", (reason, code))
         if code == 1 and not self.code:
@@ -33,28 +33,27 @@ class Stop:
 
     @property
     def reason(self) -> str:
-        """Why, or "" while nobody asked."""
+        """The reason, or "" while nobody has asked."""
         return self._first.get("first", ("", 0))[0]
 
     @property
     def code(self) -> int:
-        """The exit code that goes with the reason: 0 where the sweep is to end well, 0 while nobody asked."""
+        """The exit code of the request: 0 if the sweep is to end well, and 0 while nobody has asked."""
         return self._first.get("first", ("", 0))[1]
 
     def heed(self) -> None:
-        """Raises `Interrupted` where the end is asked for."""
+        """Raise `Interrupted` if the end was asked for."""
         if self.reason:
             raise Interrupted(self.reason)
 
 
 @contextmanager
 def signals(stop: Stop) -> Iterator[Callable[[], None]]:
-    """SIGINT, SIGTERM and SIGHUP end the sweep so that it can go on; a second one leaves at once, which is safe too.
+    """End the sweep on SIGINT, SIGTERM and SIGHUP so that it can go on later; leave at once on a second signal.
 
-    For the command line alone: the signals of any other process, and its end, are not ours.
-    A thread sees to it that the process is gone in time, whatever the main thread is busy with: while that waits
-    for a locked database, Python runs no signal handler. Leaving is as safe as being killed: all that was
-    acknowledged is durable.
+    For the command line only: the signals of any other process, and its end, are not ours.
+    A thread makes sure that the process ends in time, even if the main thread is busy: while that waits for a locked
+    database, Python runs no signal handler. Leaving is as safe as being killed: all that was acknowledged is durable.
 
     Yields a function that installs the handlers again: `ray.init` puts its own on SIGTERM.
     """
@@ -63,7 +62,7 @@ def signals(stop: Stop) -> Iterator[Callable[[], None]]:
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     if before[signal.SIGHUP] == signal.SIG_IGN:
-        del before[signal.SIGHUP]  # under nohup the sweep is to live on
+        del before[signal.SIGHUP]  # under nohup the sweep goes on
 
     def install() -> None:
         for number in before:
@@ -80,11 +79,11 @@ def signals(stop: Stop) -> Iterator[Callable[[], None]]:
         signal.set_wakeup_fd(earlier)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(there)  # which ends the thread
+        os.close(there)  # this ends the thread
 
 
 def _heed(pipe: int, heeded: Collection[int], stop: Stop) -> None:
-    """Takes every signal as it comes, until the pipe is closed."""
+    """Handle every signal as it comes, until the pipe is closed."""
     leave = threading.Timer(LEAVE_S, _leave)
     leave.daemon = True
     asked = False
@@ -101,14 +100,14 @@ def _heed(pipe: int, heeded: Collection[int], stop: Stop) -> None:
 
 
 def _leave() -> None:
-    with suppress(OSError):  # a terminal that is held, or whose line is cut off, is not waited for
+    with suppress(OSError):  # does not wait for a terminal that is stopped or disconnected
         os.write(os.open("/dev/tty", os.O_WRONLY | os.O_NONBLOCK), b"\x1b[?25h")  # the live table hides the cursor
     os._exit(130)
 
 
 @contextmanager
 def deadline(hours: float | None, stop: Stop) -> Iterator[None]:
-    """Ends the sweep well after so many hours; None is never."""
+    """End the sweep well after this many hours; None: never."""
     if hours is None:
         yield
         return

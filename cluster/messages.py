@@ -1,6 +1,6 @@
-"""What a worker tells the driver in a step's result, and what Ray's own sentences say of one that is gone.
+"""The messages of a worker to the driver, and what Ray's own sentences say about a lost worker.
 
-Tune flattens mappings, so messages are records. No other file reads Ray's sentences; samples of them are in the tests.
+Tune flattens mappings, so messages are records. No other file reads Ray's sentences; the tests have samples of them.
 """
 
 import re
@@ -11,44 +11,44 @@ from typing import Literal, Protocol
 from lstm.messages.message import Message
 from lstm.records.goodput import NOTHING, Spent
 
-FINISHED = "FINISHED"  # in place of an order: none will come any more
+FINISHED = "FINISHED"  # in place of an order: no more orders will come
 LOST, OUT_OF_MEMORY = "its process or its host was lost", "its host ran out of memory"
 RAISED = "its process could not go on"
 
 
 class Handle(Protocol):
-    """What a driver holds a worker by while that has a trial."""
+    """The driver's handle on a worker while that has a trial."""
 
     def wind_up(self) -> None:
-        """No epoch is to come any more: the next step probes."""
+        """Let the worker train no further: its next step probes."""
         ...
 
     def kill(self) -> None:
-        """Ends the worker, which may be gone already."""
+        """End the worker, which may be gone already."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt has begun."""
+    """The start of an attempt."""
 
     worker: str  # host, pid and GPU numbers, for people
     at_ms: int
     pid: int  # of the actor's process
-    broken: tuple[Message, ...]  # of checkpoints that could not be used
-    # The worker's handle, to be popped: Tune pickles what is left in results, and a handle can't be.
+    broken: tuple[Message, ...]  # about checkpoints that could not be used
+    # The worker's handle, to be popped: Tune pickles results, and a handle can't be pickled.
     actor: list[Handle] = field(default_factory=list, compare=False)
-    before: Spent = NOTHING  # of earlier attempts' workers, as far as the checkpoint knows
+    before: Spent = NOTHING  # by earlier attempts' workers, according to the checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What the network of the trial's best epoch is like; the trial ends with it."""
+    """What a probe of the trial's best epoch found; the trial ends with it."""
 
-    numbers: Mapping[str, float]  # empty where it could not be measured
+    numbers: Mapping[str, float]  # empty if the network could not be measured
     best_epoch: int
     at_ms: int
-    trouble: str = ""  # why it could not
+    trouble: str = ""  # why it could not be measured
 
 
 Kind = Literal["diverged", "broken", "passing", "storage", "refused"]
@@ -56,10 +56,11 @@ Kind = Literal["diverged", "broken", "passing", "storage", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A trial can't go on: out of memory alone (diverged), it would fail again (broken), or it may pass.
+    """The reason why an attempt can't go on, by kind.
 
-    Where storage does not take or give its checkpoints it is no fault of the trial, and is not counted. Where what is
-    there may not be used (refused), being another study's, the sweep ends.
+    diverged: the trial ran out of memory. broken: it would fail again. passing: another try may work. storage: its
+    checkpoints can't be read or written; the trial is not at fault, and no loss is counted. refused: the checkpoints
+    there belong to another study or a newer version, and must not be used; the sweep ends.
     """
 
     kind: Kind
@@ -67,16 +68,16 @@ class Failure:
 
 
 def what_ray_said(text: str) -> str:
-    """Ray's sentences, without its count of failures, its ids and lines of code."""
+    """Return Ray's sentences without its count of failures, ids and lines of code; at most 1000 characters."""
     plain = re.sub(r"\x1b\[\d*m", "", text)
     told = [line for line in plain.splitlines() if line.strip() and not re.match(r"Failure # \d+|\s", line)]
     return " ".join(told)[:1000]
 
 
 def why_lost(said: str) -> str:
-    """Why an actor is no more, by what Ray said: of its memory monitor, or of an error that was not in our own step.
+    """Return why an actor was lost, from Ray's text: its memory monitor, or an error outside our own step.
 
-    Of any other end Ray says that the kernel may have had no memory.
+    For any other end Ray's text names lack of memory as a possible cause, so that says nothing.
     """
     if "memory usage threshold" in said:
         return OUT_OF_MEMORY
@@ -87,5 +88,5 @@ def why_lost(said: str) -> str:
 
 
 def killed_for_memory(said: str) -> set[int]:
-    """Ids of the processes that Ray's memory monitor ended, by what Ray said."""
+    """Return the ids of the processes that Ray's memory monitor killed, from Ray's text."""
     return {int(pid) for pid in re.findall(r"pid=(\d+)", "".join(re.findall(r"Selected to kill:.*", said)))}

@@ -1,4 +1,4 @@
-"""The study of a sweep, opened: begun, gone on with, moved or restored, and held against what it must be."""
+"""Open the study of a sweep: begun, continued, moved or restored, and checked against the order."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,17 @@ from lstm.tasks import registry as tasks
 
 
 def open_study(order: Order, series: Dataset) -> Study:
-    """The sweep's study, created or checked to be the same sweep.
+    """Open the sweep's study: create it, or check that it is the same sweep's.
 
     Raises:
-        BadInput: a sweep of this name searched something else, or other data.
+        BadInput: a sweep of this name searched something else or used other data, another driver has just begun it, or
+            its checkpoints can't be written.
     """
     study = Study(order.study_url, order.name, order.search, order.base)
     check_same(study.facts, order, series)
     if stored.unfinished_id_of(study.facts, order.study_url) not in ("", order.study_id):
         raise refused("sweep-begun-at-once", at=order.name)
-    # Before the folder has its mark: a driver that is killed in between leaves no folder of a study that is nobody's.
+    # First the study, then the folder's mark: a driver that is killed in between leaves no folder of an unknown study.
     study.remember(**_identity(order))
     try:
         ownership.claim(order.checkpoints, order.ownership_mark)
@@ -45,9 +46,9 @@ def open_study(order: Order, series: Dataset) -> Study:
 
 
 def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> dict[str, Any]:
-    """What a study remembers of its sweep, in the order in which it is stored.
+    """Return what a study remembers about its sweep, in the order in which it is stored.
 
-    `keeps_base` says whether the spec's own settings are a trial: not in a study that an earlier version began.
+    `keeps_base` says whether the spec's own settings are a trial; a study that an earlier version began has none.
     """
     return {
         **_identity(order),
@@ -63,29 +64,29 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "checkpoints": order.checkpoints,
         "git_commit": order.git_commit,
         **({KEEPS_BASE: True} if order.search and keeps_base else {}),
-        "complete": False,  # until this run has ended with all its trials
-        "recorded": False,  # until MLflow has it all, too
-        stored.COMPARABLE: dict(order.comparable),  # last: a study that has it is whole
+        "complete": False,  # until a run has ended with all trials
+        "recorded": False,  # until MLflow has everything, too
+        stored.COMPARABLE: dict(order.comparable),  # last: a study that has this fact is complete
     }
 
 
 def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: Mapping[str, Any]) -> list[int]:
-    """Makes a lost study again; to be called under the lease.
+    """Make a lost study again; call it under the lease.
 
     Args:
-        order: The sweep's, with the study's id and the address of its checkpoints.
+        order: The sweep's order, with the study's id and the address of its checkpoints.
         series: The data.
-        known: What is known of its trials.
-        facts: What it remembered of them.
+        known: What is known about its trials.
+        facts: Further facts for the study to remember.
 
     Returns:
-        The numbers of the trials of which nothing is known.
+        The numbers of the trials about which nothing is known.
     """
     stored.discard_unfinished(order.study_url, order.name)
     study = Study(order.study_url, order.name, order.search, order.base)
     study.remember(**_identity(order))
     ownership.claim(order.checkpoints, order.ownership_mark)
-    if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # it was kept elsewhere
+    if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # the study was kept elsewhere
         ownership.take_over(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
     keeps_base = study.base_trial() is not None
@@ -94,10 +95,10 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
 
 
 def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
-    """Whether a study holds this very sweep.
+    """Check that a study is the study of this sweep.
 
     Raises:
-        BadInput: it does not; the faults after the first say what changed.
+        BadInput: it is not; the faults after the first say what changed.
     """
     if COMPARABLE not in facts:
         return
@@ -115,7 +116,7 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
 
 
 def _change(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault:
-    """A field that was set to something else, both as they are written in JSON."""
+    """Return the fault of a field with another value, both values written as JSON."""
     if path not in old:
         return fault("setting-added", path, new=json.dumps(new[path]))
     if path not in new:
@@ -124,9 +125,9 @@ def _change(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault:
 
 
 def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) -> Order:
-    """The order of a sweep that was begun before, under its study's id, and where it is before `found` is carried out.
+    """Return the order of a sweep that was begun before, with its study's id and its checkpoints' present place.
 
-    Its loss is the one that it was begun with.
+    That place is the one before `found` is carried out. The loss is the one that the sweep was begun with.
     """
     study_id = str(facts.get("id", order.study_id))
     base = with_loss_of(order, facts).base
@@ -139,13 +140,13 @@ def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) 
 
 
 def with_loss_of(order: Order, facts: Mapping[str, Any]) -> Order:
-    """The order with the loss of a sweep that was begun before: an earlier version's counts what was filled in."""
+    """Return the order with the loss of the begun sweep: an earlier version's loss counts filled values, too."""
     loss_on = TrialConfig.model_validate(facts["base"]).loss_on
     return replace(order, base=order.base.model_copy(update={"loss_on": loss_on}))
 
 
 def as_moved(order: Order, found: moved.Moved) -> Order:
-    """The order of a sweep once it is written down where it is now."""
+    """Return the order of a moved sweep after its new place is stored."""
     before = order.studies_before
     if found.copied:
         before = (found.study_before, *before)
@@ -153,42 +154,42 @@ def as_moved(order: Order, found: moved.Moved) -> Order:
 
 
 def write_down(url: str, name: str, found: moved.Moved, mark: ownership.Mark, place: str, **more: Any) -> None:
-    """Has a study that was moved or copied remember where it is and who it is; to be called under the lease.
+    """Store in a moved or copied study where it is and which study it is; call it under the lease.
 
     Args:
         url: The study's database.
         name: The sweep's name.
         found: What `moved.look` has found.
-        mark: The study's from now on.
-        place: The folder that the study lies in; "" where that is not to be written down.
-        more: Further facts to be remembered.
+        mark: The study's new mark.
+        place: The folder of the study; "" if it is not to be stored.
+        more: Further facts to store.
 
     Raises:
-        ForeignCheckpoint: the checkpoints are another study's.
+        ForeignCheckpoint: the checkpoints belong to another study.
         OSError: they can't be read or written.
     """
     facts = stored.facts(url, name) or {}
     ancestors = [*([found.study_before] if found.copied else []), *facts.get("ancestors", ())]
     moved.carry_out(found, mark)
-    # In this order: a study whose driver was killed in the middle is still known to be moved.
+    # In this order: if the driver is killed in between, the study is still known to be moved.
     more |= {"checkpoints": found.checkpoints, "ancestors": list(dict.fromkeys(ancestors))}
     stored.remember(url, name, **more, id=found.study, **({moved.PLACE: place} if place else {}))
 
 
 def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> None:
-    """Whether the checkpoints of a sweep that was begun before are its own, as far as they will be used.
+    """Check that the checkpoints of a sweep that was begun before are its own, as far as they will be used.
 
     Raises:
-        BadInput: they are another study's, or a newer version made them.
+        BadInput: they belong to another study, a newer version made them, or they can't be read.
     """
     mark = ownership.mark_of(order.checkpoints)
-    # A driver that was killed while it made a copy its own may have left its mark alone.
+    # A driver that was killed while it made a copy its own may have left only the copy's mark.
     own = (order.study_id, *order.studies_before, *([found.study] if found else []))
     if mark is not None and mark.study not in own:
         ownership.refuse_another(order.checkpoints, order.study_id)
     for trial in sweep.trials:
         used = trial.state == "RUNNING" or (sweep.best is not None and trial.number == sweep.best.number)
-        # An earlier version left no mark, so that another study may have been there.
+        # An earlier version left no mark, so the folder may have been another study's.
         if used or (mark is None and trial.checkpoint):
             address = trial.checkpoint or checkpoint.address_of(order.checkpoints, trial.number)
             try:
@@ -216,9 +217,9 @@ def _has_trials(place: str) -> bool:
 
 
 def _identity(order: Order) -> dict[str, Any]:
-    """What a study remembers first: the version of its form, which one it is, and where."""
+    """Return what a study remembers first: the version of its form, its id, and its place."""
     return {
         stored.FORM: stored.FORMAT,
         "id": order.study_id,
-        **({moved.PLACE: order.place} if order.place else {}),  # after it: a copy that says so has an id of its own
+        **({moved.PLACE: order.place} if order.place else {}),  # after the id: a copy that stores it has its own id
     }

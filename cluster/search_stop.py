@@ -1,4 +1,4 @@
-"""When a sweep ends before its last trial: the failures and the target of `search.stop`."""
+"""Rules that end a sweep before its last trial: the failures and the target of `search.stop`."""
 
 from cluster.config import StopConfig
 from cluster.interrupts import Stop
@@ -8,24 +8,24 @@ from lstm.records.trial import counted
 
 
 class StopRules:
-    """Watches the trials that count; asks for the end where `search.stop` says so."""
+    """The rules of `search.stop`: they watch the trials that count and ask for the sweep's end."""
 
     def __init__(self, rules: StopConfig, direction: Direction, stop: Stop) -> None:
-        """Prepares them; no trial has failed until they are opened."""
+        """Prepare the rules; no trial has failed until they are opened."""
         self._rules, self._stop, self._direction = rules, stop, direction
-        self._failed: list[str] = []  # why, of each trial that failed
+        self._failed: list[str] = []  # the reason of each trial that failed
 
     def open(self, sweep: Sweep) -> None:
-        """Starts from the sweep as it stands; nothing is asked for yet."""
+        """Load the failed trials of the sweep so far; nothing is asked for yet."""
         self._failed = [t.reason for t in sweep.counted if t.state == "FAIL"]
 
     def fails(self, reason: str) -> None:
-        """A trial has failed."""
+        """Count a failed trial."""
         self._failed.append(reason)
         self.check_failures()
 
     def check_failures(self) -> None:
-        """Ends the sweep where too many trials have failed."""
+        """End the sweep if too many trials have failed."""
         most = self._rules.max_failures
         if most is not None and len(self._failed) >= most:
             last = self._failed[-1] if self._failed else ""
@@ -33,7 +33,7 @@ class StopRules:
             self._stop.now(text, 1)
 
     def check_target(self, number: int, value: float) -> None:
-        """Ends the sweep where the value of the best completed trial is good enough."""
+        """End the sweep if the value of the best completed trial is good enough."""
         target = self._rules.target
         if target is not None and not is_better(target, value, self._direction):
             self._stop.now(f"trial {number} reached the target {target:g} with {value:g}", 0)

@@ -1,4 +1,4 @@
-"""A worker: trains one trial after another, an epoch at a step, whichever executor asks for the steps.
+"""The worker: it trains one trial after another, an epoch at each step, for any executor.
 
 PyTorch, which takes a second to import, is imported when a worker begins, so that a driver starts its workers sooner.
 """
@@ -23,14 +23,14 @@ from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.goodput import NOTHING
 
-# Between two tries at a storage that fails: the first failure is told at once, after a minute or so another
+# Pauses between tries at a failing storage. The first failure is reported at once; after about a minute, another
 # host may have more luck.
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, *[5.0] * 11)
 LOG = logging.getLogger(__name__)
 
 
 class _Storage(Exception):
-    """The checkpoints' storage failed."""
+    """The error that the checkpoints' storage failed."""
 
 
 @contextmanager
@@ -43,16 +43,16 @@ def _storage(address: str, worker: str) -> Iterator[None]:
 
 
 class TrialWorker:
-    """Trains the trial that its order names.
+    """A trainer of the trial that its order names.
 
-    The order holds its `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), and `cpus`,
-    `gpus`, `probe`, `over` and `code`, the user's own files.
-    The first step answers at once, with where the trial runs and the epochs that a checkpoint already
-    holds; each further step is one epoch, durable before it is reported. Where `probe` is set the step after
-    the last epoch measures the network and holds `probed`; `over` says that no epoch is to come any more, as
-    `wind_up` does. A result holds `epochs`, in the first step `started`, and `failure` where the trial can't go
-    on. While the storage of checkpoints fails it holds `waiting`, the reason: the epoch is kept in memory and
-    the next step writes it again. Each holds `spent`, where the time since the one before went.
+    An order has `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), `cpus`, `gpus`, `probe`,
+    `over`, and `code`, the user's own files. The first step returns at once, with the place where the trial runs and
+    the epochs that a checkpoint already has. Each further step is one epoch, durable before it is reported. If `probe`
+    is set, the step after the last epoch measures the network and returns `probed`. `over=True`, like `wind_up()`,
+    means: train no further, the next step only probes. A result has `epochs`, in the first step `started`, and
+    `failure` if the trial can't go on. While the storage of checkpoints fails, a result has `waiting`, the reason: the
+    epoch stays in memory and the next step writes it again. Each result has `spent`: where the time since the last
+    result went.
     """
 
     def __init__(
@@ -65,31 +65,31 @@ class TrialWorker:
         passing: tuple[type[Exception], ...] = (),
         heed: Callable[[], object] = lambda: None,
     ) -> None:
-        """Prepares it; nothing is imported or claimed yet.
+        """Prepare the worker; nothing is imported or claimed yet.
 
         Args:
             series: The data, for all its trials.
-            clock: Has run since the worker was born.
-            name: Says where it runs, for people, by the device that it uses.
-            handle: Answers what the driver may hold it by, or nothing.
-            passing: Errors of the executor's own, which are no fault of a trial.
-            heed: Called between two steps of the optimizer; it may raise what ends the training.
+            clock: A clock that has run since the worker's process started.
+            name: Returns the place where the worker runs, for people, by the device that it uses.
+            handle: Returns the driver's handle on the worker, or nothing.
+            passing: Errors of the executor itself, which are no fault of a trial.
+            heed: Called between two steps of the optimizer; it may raise an error that ends the training.
         """
         self._series, self._clock, self._name, self._handle = series, clock, name, handle
         self._passing, self._heed, self._place = passing, heed, ""
 
     def begin(self, order: Mapping[str, Any]) -> None:
-        """Claims its share of the machine, and takes its first trial."""
+        """Claim a share of the machine, and take the first trial."""
         self._clock.lap("data")
         from lstm import device
-        from lstm.training import loop  # noqa: F401 # the latter takes its time here, too
+        from lstm.training import loop  # noqa: F401 # so that its import counts as start, too
 
         self._device = device.claim(int(order["cpus"]), float(order["gpus"]))
         self._clock.lap("start")
         self.take(order)
 
     def take(self, order: Mapping[str, Any]) -> None:
-        """Takes the next trial in the same process."""
+        """Take the next trial in the same process."""
         self._clock.lap("waiting")
         self._order, self._spent = order, NOTHING
         for code in order.get("code", ()):
@@ -101,11 +101,11 @@ class TrialWorker:
         self._pauses = iter(PAUSES_S)
 
     def wind_up(self) -> None:
-        """No epoch is to come any more: the next step probes."""
+        """Train no further: the next step probes."""
         self._over = True
 
     def step(self) -> dict[str, Any]:
-        """Reports the start, then one epoch at a time."""
+        """Return the start, then one epoch at a time, then the probe if one was asked for."""
         self._clock.lap("waiting" if self._epochs is None else "report")
         result = self._step()
         spent = self._clock.take()
@@ -113,11 +113,11 @@ class TrialWorker:
         return {**result, "spent": spent}
 
     def let_go(self) -> None:
-        """Lets go of the trial."""
+        """Release the trial."""
         self._epochs = self._unsaved = None
 
     def _named(self) -> str:
-        if not self._place:  # said with each epoch that is written
+        if not self._place:  # used for each epoch that is written
             self._place = self._name(self._device)
         return self._place
 
@@ -128,7 +128,7 @@ class TrialWorker:
             return self._probe() if self._over else self._save(self._unsaved or self._train(self._epochs))
         except _Storage as error:
             return self._wait(str(error))
-        except BdbQuit:  # who leaves a debugger ends the sweep, not the trial
+        except BdbQuit:  # leaving a debugger ends the sweep, not the trial
             raise
         except Exception as error:
             return self._fail(error)
@@ -138,16 +138,16 @@ class TrialWorker:
 
         if isinstance(error, self._passing):
             return self._give_up("passing", f"{type(error).__name__} on {self._named()}: {_first_line(error)}")
-        if isinstance(error, BadInput):  # another study's checkpoint is there, or a newer version's
+        if isinstance(error, BadInput):  # the checkpoint there is another study's, or a newer version's
             return self._give_up("refused", str(error))
 
         if device.is_out_of_memory(error):
             self._epochs = None
             device.release(self._device)
             return self._give_up("diverged", f"out of memory on {self._named()}: {_first_line(error)}")
-        LOG.error("trial %d fails", self._order["number"], exc_info=error)  # it comes to the sweep's log
-        # A wrong shape and the like: it would fail again.
-        where = place_of(error)  # of a user's own code
+        LOG.error("trial %d fails", self._order["number"], exc_info=error)  # goes to the sweep's log
+        # Errors such as a wrong shape: the trial would fail again.
+        where = place_of(error)  # the place in a user's own code
         return self._give_up("broken", f"{where}: " * bool(where) + f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
@@ -175,13 +175,13 @@ class TrialWorker:
         }
 
     def _is_done(self, epoch: Epoch) -> bool:
-        """Whether nothing is to come after an epoch; notes whether it was the last."""
+        """Return whether nothing comes after an epoch; note whether it was the last one."""
         self._over = self._over or epoch.stop is not None
         return epoch.stop is not None and (epoch.stop == "diverged" or not self._order["probe"])
 
     def _train(self, epochs: Iterator[Epoch]) -> Epoch:
         epoch = next(epochs)
-        # Beside the first the network and its batches are made; beside each its state is copied, to be written.
+        # The time around the first epoch makes the network and its batches; around later ones, the state is copied.
         self._clock.lap("checkpoint" if self._is_made else "data", epoch.metrics["epoch_s"])
         self._is_made = True
         return epoch
@@ -201,7 +201,7 @@ class TrialWorker:
         return {"epochs": (replace(epoch, state=None),), "done": self._is_done(epoch)}
 
     def _probe(self) -> dict[str, Any]:
-        """Measures the best epoch's network; a network that can't be measured is no fault of its training."""
+        """Measure the best epoch's network; if that fails, the training is not at fault."""
         from lstm.diagnostics.probe import probe
         from lstm.tasks import registry as tasks
 
@@ -220,7 +220,7 @@ class TrialWorker:
         return {"epochs": (), "probed": measured, "done": True}
 
     def _wait(self, text: str) -> dict[str, Any]:
-        """Says at once that storage fails, then waits in the steps that follow; at last another host may try."""
+        """Report a failing storage at once, then wait in the steps that follow; in the end another host may try."""
         pause_s = next(self._pauses, None)
         if pause_s is None:
             return self._give_up("storage", text)
@@ -234,7 +234,7 @@ class TrialWorker:
         return ownership.Owner(tuple(order["studies"]), order["number"], config, self._series.fingerprint)
 
     def _give_up(self, kind: Kind, text: str) -> dict[str, Any]:
-        """Ends the attempt; what was done since the last lap, and an epoch that was not kept, are lost."""
+        """End the attempt; the time since the last lap, and an epoch that was not kept, are lost."""
         unsaved_s = self._unsaved.metrics["epoch_s"] if self._unsaved else 0.0
         self._unsaved = None
         self._clock.lap("lost", -unsaved_s)

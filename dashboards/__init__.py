@@ -1,1 +1,1 @@
-"""Remembers every run and shows it: MLflow, and a report in plotly."""
+"""The dashboards: records of every run in MLflow, and a report with plotly."""

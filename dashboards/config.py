@@ -1,4 +1,4 @@
-"""The section `tracking` of a spec: where MLflow remembers; and whether an address can be that of a store."""
+"""The section `tracking` of a spec: MLflow's address; and checks that an address can be a store's."""
 
 import importlib.util
 import re
@@ -13,30 +13,31 @@ from lstm.records.errors import Fault, fault
 Checkpoints = Literal["best", "all", "none"]
 
 SERVERS = ("http://", "https://")
-FIELD = "tracking.uri"  # of the spec: the address
-_OPTIONS = {"timeout", "isolation_level", "check_same_thread"}  # of Python's SQLite
-# As SQLAlchemy reads it: user and password, host, port, database, options.
+FIELD = "tracking.uri"  # the spec's field of the address
+_OPTIONS = {"timeout", "isolation_level", "check_same_thread"}  # options of Python's SQLite driver
+# An address as SQLAlchemy reads it: user and password, host, port, database, options.
 _DATABASE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?@]*)(:(?P<port>[0-9]+))?(/[^?]*)?(\?.*)?", re.DOTALL)
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded."""
+    """How runs are recorded in MLflow."""
 
     uri: str | None = Field(
         None,
         min_length=1,
-        description="MLflow's tracking URI: a server's (http://HOST:5000), sqlite:///FILE or "
-        "postgresql://USER:PASSWORD@HOST/NAME; by default SQLite in the home folder.",
+        description="MLflow's tracking URI: a server (http://HOST:5000), sqlite:///FILE or "
+        "postgresql://USER:PASSWORD@HOST/NAME. Absent: a SQLite file in the home folder. Set it to share runs with a "
+        "team.",
     )
     checkpoints: Checkpoints = Field(
         "best",
-        description="Whose checkpoints become artifacts of their runs: the best trial's, every trial's or no trial's. "
-        "The others carry their address as a tag.",
+        description="Which trials' checkpoints are copied into MLflow as artifacts: the best trial's, all or "
+        "none. Every run has its checkpoint's address as a tag.",
     )
 
 
 def address_fault(uri: str) -> Fault | None:
-    """What keeps an address from being one of MLflow's store, told without any part of it; None where nothing does."""
+    """Return the fault of an address that can't be an MLflow store, without any part of it; else None."""
     scheme, _, rest = uri.partition("://")
     kind, _, driver = scheme.partition("+")
     if any("\ud800" <= c <= "\udfff" if kind == "sqlite" else c == " " or not c.isprintable() for c in uri):
@@ -60,7 +61,7 @@ def _file_fault(rest: str) -> Fault | None:
         return fault("database-address-without-file", FIELD)
     if mark and not {part.partition("=")[0] for part in options.split("&")} <= _OPTIONS:
         return fault("mlflow-address-unknown-option", FIELD)
-    if unquote(path) != path:  # MLflow makes the folder as it is written, and the file where this leads, decoded
+    if unquote(path) != path:  # MLflow makes the folder of the written path, but the file of the decoded one
         return fault("mlflow-address-percent", FIELD)
     return None
 
@@ -69,7 +70,7 @@ def _server_fault(uri: str) -> Fault | None:
     try:
         parts = urlsplit(uri)
         host, _ = parts.hostname, parts.port
-    except ValueError:  # a port that is no number, a bracket that is not closed
+    except ValueError:  # a port that is no number, or a bracket that is not closed
         host = None
     if not host:
         return fault("no-server-address", FIELD)

@@ -1,1 +1,1 @@
-"""Where trials run: Ray Tune, or this process; one interface for both."""
+"""The executors that run trials: Ray Tune, or this process; both have one interface."""

@@ -1,4 +1,4 @@
-"""Which executor a command line asks for."""
+"""The choice of an executor from the options of a command line."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ AT_ONCE = "resources.max_concurrent"
 
 
 def chosen(address: str | None, overrides: Sequence[str] = (), *, in_process: bool, ours: bool = True) -> Executor:
-    """The executor.
+    """Return the executor that the options ask for.
 
     Args:
-        address: A running Ray cluster's, or None for a local one.
+        address: Address of a running Ray cluster, or None for a local Ray.
         overrides: Fields that the command line sets, each as PATH=VALUE.
         in_process: Whether trials run in this process.
-        ours: Whether the process is the command line's own.
+        ours: Whether this is the command line's own process.
 
     Raises:
-        BadInput: nothing answers at the address, or an option would do nothing.
+        BadInput: nothing listens at the address, or an option would have no effect.
     """
     if not in_process:
         if address is not None:

@@ -1,4 +1,4 @@
-"""What a driver asks of whoever runs its trials: Ray Tune (`ray_tune.py`) or this process (`in_process.py`)."""
+"""The interface between a driver and an executor: Ray Tune (`ray_tune.py`) or this process (`in_process.py`)."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +17,7 @@ class Workplace(Protocol):
 
     @property
     def warnings(self) -> tuple[Message, ...]:
-        """What a person should know of it."""
+        """Warnings for people."""
         ...
 
     @property
@@ -26,37 +26,37 @@ class Workplace(Protocol):
         ...
 
     def slots(self) -> int:
-        """Trials that fit at once now."""
+        """Return how many trials fit at once now."""
         ...
 
     def run(self, controller: "TrialController", series: Dataset, name: str) -> None:
-        """Runs trials until the controller has no more, or the end is asked for.
+        """Run trials until the controller has no more, or the end is asked for.
 
-        A worker (`cluster/worker.py`) takes what `suggest` answers. It is told of by `born`, each of its results by
-        `result`, and its end by `complete`, which alone gets the result that says `done`. `let_go` is called where
-        the end is asked for, `error` before the `complete` of a worker that was lost.
+        A worker (`cluster/worker.py`) takes what the controller's `suggest` returns. The controller gets its start with
+        `born`, each of its results with `result`, and its end with `complete`. Only `complete` gets the result with
+        `done` set. `let_go` is called if the end is asked for, and `error` before the `complete` of a lost worker.
 
         Args:
             controller: Says what to run, and when a trial or the sweep is at its end.
             series: The data.
-            name: The sweep's.
+            name: The sweep's name.
         """
         ...
 
 
 class Executor(Protocol):
-    """Runs trials."""
+    """A way to run trials."""
 
     def ready(
         self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
     ) -> AbstractContextManager[Workplace]:
-        """Makes the place ready, for as long as the context lasts.
+        """Prepare a place for trials; it is ready as long as the context lasts.
 
         Args:
-            resources: What a trial gets.
+            resources: What each trial gets.
             checkpoints: Address that each trial must be able to write to.
-            lost: Called, once and from a thread, with the reason, where the place is gone; answers the exit code.
-            packages: What must be installed wherever a trial runs, besides ours.
+            lost: Called once, from a thread, with the reason if the place is gone; it returns the exit code.
+            packages: Packages that must be installed wherever a trial runs, in addition to ours.
 
         Raises:
             BadInput: no trial could run there.

@@ -1,4 +1,4 @@
-"""This process as an executor: one trial at a time, for a debugger and a notebook; Ray is not imported."""
+"""This process as an executor: one trial at a time, for debuggers and notebooks. Ray is not imported."""
 
 import itertools
 import logging
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from cluster.controller import TrialController
 
 LOG = logging.getLogger(__name__)
-LOOK_S = 0.05  # between two looks whether a trial may be tried again
+LOOK_S = 0.05  # between two looks for a trial that may be tried again
 
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """Runs trials one after another in this process."""
+    """An executor that runs trials one after another in this process."""
 
     @contextmanager
     def ready(
         self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
     ) -> Iterator["Here"]:
-        """Checks that this machine has what a trial needs; see `Executor`."""
+        """Check that this machine has what a trial needs; see `Executor`."""
         gpus = _gpus(resources)
         check_here(checkpoints)
         at_once = resources.max_concurrent
@@ -47,17 +47,17 @@ class InProcess:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """This process, ready for trials; see `Workplace`."""
+    """This process as a place that is ready for trials; see `Workplace`."""
 
     gpus_per_trial: float
     warnings: tuple[Message, ...] = ()
 
     def slots(self) -> int:
-        """One trial."""
+        """Return 1: one trial runs at a time."""
         return 1
 
     def run(self, controller: "TrialController", series: Dataset, name: str) -> None:
-        """Trains one trial after another; the end that is asked for comes before the next step of the optimizer."""
+        """Train one trial after another. If the end is asked for, it comes before the optimizer's next step."""
 
         def held() -> list[Handle]:
             return [LocalHandle(worker)]
@@ -78,21 +78,21 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class LocalHandle:
-    """What a driver holds the worker of its own process by."""
+    """The driver's handle on the worker in its own process."""
 
     worker: TrialWorker
 
     def wind_up(self) -> None:
-        """Has its next step probe."""
+        """Let the worker probe in its next step."""
         self.worker.wind_up()
 
     def kill(self) -> None:
-        """Has it let go of its trial."""
+        """Let the worker release its trial."""
         self.worker.let_go()
 
 
 def _run_next(controller: "TrialController", worker: TrialWorker, trial_id: str, *, is_first: bool) -> bool:
-    """Runs the next trial to its end, or until the end is asked for; whether there was one."""
+    """Run the next trial to its end, or until the end is asked for; return whether there was one."""
     while (order := controller.suggest(trial_id)) is None:
         time.sleep(LOOK_S)
     if not isinstance(order, dict):
@@ -113,10 +113,10 @@ def _run_next(controller: "TrialController", worker: TrialWorker, trial_id: str,
 
 
 def _gpus(resources: ResourcesConfig) -> float:
-    """The GPUs that a trial takes here.
+    """Return the number of GPUs that a trial takes here.
 
     Raises:
-        BadInput: this machine has not what a trial asks for.
+        BadInput: this machine lacks what a trial asks for.
     """
     asked, cores = resources.gpus_per_trial, device.cpu_count()
     there = device.gpu_count() if asked else 0
@@ -138,4 +138,4 @@ def _name(used: str) -> str:
     place = f"{socket.gethostname()} pid {os.getpid()}"
     if used == "cuda":
         return f"{place} gpu"
-    return f"{place} cpu" if device.gpu_count() else place  # the device in use; else it goes without saying
+    return f"{place} cpu" if device.gpu_count() else place  # without a GPU the device needs no mention

@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RayTune:
-    """Runs trials on the Ray cluster at an address, or on a local Ray where there is none."""
+    """An executor on the Ray cluster at an address; without an address, on a local Ray."""
 
     address: str | None = None
-    ours: bool = True  # whether the process is the command line's own
+    ours: bool = True  # whether this is the command line's own process
 
     @contextmanager
     def ready(
         self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
     ) -> Iterator["JoinedCluster"]:
-        """Joins the cluster, or starts the local one; see `Executor`."""
+        """Join the cluster, or start a local one; see `Executor`."""
         with join(self.address, resources, checkpoints, lost, _prepare, packages, ours=self.ours) as joined:
             yield JoinedCluster(joined, resources.cpus_per_trial)
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedCluster:
-    """A Ray cluster that is ready for trials; see `Workplace`."""
+    """A Ray cluster as a place that is ready for trials; see `Workplace`."""
 
     joined: Joined
     cpus_per_trial: int
 
     @property
     def warnings(self) -> tuple[Message, ...]:
-        """What a person should know of the cluster."""
+        """Warnings about the cluster for people."""
         return self.joined.warnings
 
     @property
@@ -50,18 +50,18 @@ class JoinedCluster:
         return self.joined.gpus_per_trial
 
     def slots(self) -> int:
-        """Trials that fit onto the hosts that live now."""
+        """Return how many trials fit on the hosts that live now."""
         return count_slots(self.cpus_per_trial, self.gpus_per_trial)
 
     def run(self, controller: "TrialController", series: Dataset, name: str) -> None:
-        """Hands the sweep to Tune."""
+        """Run the sweep with Tune."""
         from cluster.ray_backend.tune import tune
 
         tune(controller, series, name, {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial})
 
 
 def _prepare() -> None:
-    """Imports what is needed as soon as Ray runs."""
-    from cluster.ray_backend import tune  # noqa: F401 # for what it imports
+    """Import what is needed as soon as Ray runs."""
+    from cluster.ray_backend import tune  # noqa: F401 # for its own imports
 
     storage.prepare()

@@ -1,1 +1,1 @@
-"""Ray: how a cluster is joined, checked and watched, the actor that trains a trial, and Ray Tune over both."""
+"""Ray: joining, checking and watching a cluster, the actor that trains trials, and Ray Tune over both."""

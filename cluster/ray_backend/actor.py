@@ -1,4 +1,4 @@
-"""The worker's side of Ray Tune: an actor around a worker, and what a driver holds it by."""
+"""The worker's side of Ray Tune: an actor around a worker, and the driver's handle on it."""
 
 import os
 import socket
@@ -17,50 +17,50 @@ from lstm.data.dataset import Dataset
 
 @dataclass(frozen=True, slots=True)
 class ActorHandle:
-    """What a driver holds an actor by."""
+    """The driver's handle on an actor."""
 
     actor: Any
 
     def wind_up(self) -> None:
-        """Has its next step probe; calls of one process keep their order, so this one comes before that step."""
+        """Let the next step probe. Ray keeps the order of one process's calls, so this call comes before that step."""
         self.actor.wind_up.remote()
 
     def kill(self) -> None:
-        """Ends the actor, which may be gone already."""
+        """Kill the actor, which may be gone already."""
         with suppress(ray.exceptions.RayError, ValueError):
             ray.kill(self.actor)
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
-    """A worker as Tune has it: see `TrialWorker` for its orders and its results."""
+    """A worker as a Tune trainable; see `TrialWorker` for its orders and results."""
 
     def __new__(cls, *_: Any, **__: Any) -> "TrialActor":
-        """Starts the clock before Tune's own part, which fetches the series."""
+        """Start the clock before Tune's own part, which fetches the series."""
         made: TrialActor = super().__new__(cls)
         made._clock = Clock(process_age_s())
         return made
 
     def setup(self, config: dict[str, Any], series: Dataset | None = None) -> None:
-        """Starts the actor's first trial; the series lies in the object store, once for all trials of a host."""
+        """Start the actor's first trial; the series is in the object store, once for all trials of a host."""
         assert series is not None
         self._worker = TrialWorker(series, self._clock, name=_name, handle=_handle, passing=(ray.exceptions.RayError,))
         self._worker.begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next trial in the same process."""
+        """Take the next trial in the same process."""
         self._worker.take(new_config)
         return True
 
     def wind_up(self) -> None:
-        """No epoch is to come any more: the next step probes."""
+        """Train no further: the next step probes."""
         self._worker.wind_up()
 
     def step(self) -> dict[str, Any]:
-        """Reports the start, then one epoch at a time."""
+        """Report the start, then one epoch at a time."""
         return self._worker.step()
 
     def cleanup(self) -> None:
-        """Lets go of the trial."""
+        """Release the trial."""
         self._worker.let_go()
 
 
@@ -72,5 +72,5 @@ def _name(device: str) -> str:
     place = f"{ray.util.get_node_ip_address()} ({socket.gethostname()}) pid {os.getpid()}"
     if device == "cuda":
         return f"{place} gpu {','.join(map(str, ray.get_gpu_ids()))}"
-    # The device in use, whatever was taken; else it goes without saying.
+    # The device in use, whatever was reserved. Without a GPU in the cluster it needs no mention.
     return f"{place} cpu" if ray.cluster_resources().get("GPU") else place

@@ -1,4 +1,4 @@
-"""Joins a Ray cluster, or starts a local one; every node is checked before the first trial, the head is watched."""
+"""Join a Ray cluster, or start a local one; check every node before the first trial and watch the head."""
 
 import atexit
 import logging
@@ -35,16 +35,15 @@ def join(
     *,
     ours: bool = True,
 ) -> Iterator[Joined]:
-    """Connects to the cluster at an address, or starts a local Ray that ends with this context.
+    """Connect to the cluster at an address, or start a local Ray that ends with this context.
 
-    `head_lost` is called, once and from a thread, where the cluster's head is gone: see `Watch`. `meanwhile` is called
-    from a thread while Ray's processes start, which takes seconds. `packages` must be installed on every node.
-    A process is `ours` that the command line has made: its streams lead to the sweep's log, and it leaves where the
-    head is gone.
+    `head_lost` is called once, from a thread, if the cluster's head is gone: see `Watch`. `meanwhile` is called from a
+    thread while Ray's processes start, which takes seconds. `packages` must be installed on every node. `ours` says
+    that the command line made this process: its streams go to the sweep's log, and it ends if the head is gone.
 
     Raises:
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
-            checkpoints, no node has what a trial needs, or Ray is in use in this process already.
+            checkpoints, no node has what a trial needs, or Ray is already in use in this process.
     """
     if address:
         check_address(address)
@@ -62,12 +61,12 @@ def join(
         try:
             with _limit(left_s) if address else private_patches.sooner():
                 _init(ray, address, _stage(own / "rooms"), place, ours=ours)
-        except (Exception, Late) as error:  # Ray raises bare ones, too
-            if not isinstance(error, Late):  # else it would wait, too
+        except (Exception, Late) as error:  # Ray raises bare `Exception`s, too
+            if not isinstance(error, Late):  # after `Late` this would wait, too
                 ray.shutdown()
             raise BadInput(_unjoined(address, error)) from None
         finally:
-            aside.join()  # it must not be left in the middle of an import when this process ends
+            aside.join()  # the process must not end in the middle of its import
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             joined = check(ray, address, resources, checkpoints, packages)
@@ -88,10 +87,10 @@ def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours
     ray.init(
         address=address or "local",
         include_dashboard=None if address else False,
-        log_to_driver=ours,  # then the driver's streams go to the sweep's log
+        log_to_driver=ours,  # if ours, the driver's streams go to the sweep's log
         logging_level=logging.WARNING,
         configure_logging=ours,
-        # Only our two rooms travel, in a copy: workers never see the folder that the command was given in.
+        # Only our two packages are sent, in a copy: workers never see the folder in which the command was given.
         runtime_env={
             "working_dir": str(rooms),
             **({"env_vars": private_patches.worker_variables()} if address else {}),
@@ -103,33 +102,33 @@ def _init(ray: Any, address: str | None, rooms: Path, place: str | None, *, ours
 
 @contextmanager
 def _watched(ray: Any, address: str | None, head_lost: Callable[[Message], int], *, ours: bool) -> Iterator[None]:
-    """Watches the head while Ray is in use; leaves Ray at the end, unless the head is lost."""
+    """Watch the head while Ray is in use; leave Ray at the end, unless the head is lost."""
     with Watch(ray.get_runtime_context().gcs_address, FAR if address else NEAR, head_lost, ours=ours) as watch:
         try:
             yield
         finally:
             if not address:
                 watch.end()  # a local head ends with the context
-            if not watch.lost:  # else it would wait for the head's answer
+            if not watch.lost:  # with a lost head this would wait for its answer
                 private_patches.shut_down(ray)
 
 
 class Late(BaseException):
-    """Joining took too long. No `Exception`: Ray would go on where it catches one."""
+    """The signal that joining took too long. It is no `Exception`, because Ray catches those and goes on."""
 
 
 @contextmanager
 def _limit(seconds: float) -> Iterator[None]:
-    """Raises where `ray.init` takes longer, as soon as Python has its turn; it waits by turns of at most a minute.
+    """Raise `Late` if `ray.init` takes longer than this. Python gets its turn within a minute, between Ray's waits.
 
-    What it may wait for without end was asked before.
+    `head.ask` has already asked for everything that `ray.init` may wait for without end.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def late(*_: object) -> None:
-        atexit.register(leave, 2)  # called before Ray's own, which would hang
+        atexit.register(leave, 2)  # called before Ray's own exit handler, which would hang
         raise Late
 
     before = signal.signal(signal.SIGALRM, late)
@@ -142,10 +141,10 @@ def _limit(seconds: float) -> Iterator[None]:
 
 
 def check_address(address: str) -> None:
-    """Whether something listens at a cluster's address.
+    """Check that something listens at a cluster's address.
 
     Raises:
-        BadInput: nothing does, or the address is of a kind that is not offered.
+        BadInput: nothing listens there, or the address is of a kind that is not offered.
     """
     named = f"--address {address}"
     if address == "auto":
@@ -159,13 +158,13 @@ def check_address(address: str) -> None:
         raise refused("no-cluster-address", at=named)
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except (OSError, UnicodeError) as error:  # the latter where the host can be no name
+    except (OSError, UnicodeError) as error:  # UnicodeError if the host is not a possible name
         why = str(getattr(error, "strerror", None) or error)
         raise refused("nothing-listens", at=named, why=why) from None
 
 
 def _stage(folder: Path) -> Path:
-    """Fills a folder with the two packages that workers need, and nothing else."""
+    """Fill a folder with the two packages that workers need, and nothing else."""
     for package in (lstm, cluster):
         source = Path(str(package.__file__)).parent
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))

@@ -1,7 +1,8 @@
-"""Asks a Ray cluster's head whether it can be joined, before Ray does: its own calls may wait for ever.
+"""Ask a Ray cluster's head whether it can be joined, before Ray does: Ray's own calls may wait for ever.
 
-First whether what listens speaks HTTP/2, as each of Ray's servers does, which takes milliseconds and tells a web server
-from them. Then, in a process that can be ended, for the cluster's nodes: Ray's client can't be told to give up.
+The first question is whether the listener speaks HTTP/2, as each of Ray's servers does; a web server usually does
+not, and the answer takes milliseconds. The second, for the cluster's nodes, is asked in a process that can be ended,
+because Ray's client can't be told to give up.
 """
 
 import http.client
@@ -17,26 +18,26 @@ from typing import Any
 from cluster.ray_backend import private_patches
 from lstm.records.errors import BadInput, Fault, fault, refused
 
-JOIN_S = 30.0  # for all of it
-_LAST_S = 5.0  # of these for the last question: what it is that listens, where it is no cluster
-# The preface of HTTP/2 with empty settings; the answer begins with the server's own.
+JOIN_S = 30.0  # for all questions together
+_LAST_S = 5.0  # of these for the last question: what listens there, if it is no cluster
+# The preface of HTTP/2 with empty settings; a server's answer begins with its own settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS = 4  # the fourth byte of such an answer
 _UNIMPLEMENTED = "rpc_code: 12"
 
 
 def ask(address: str) -> float:
-    """Whether the cluster at an address, or `auto`, can be joined from here; the seconds that are left for it.
+    """Check that the cluster at an address, or `auto`, can be joined from here; return the seconds left to join it.
 
     Raises:
-        BadInput: it can't; with what listens there, where that can be told.
+        BadInput: it can't be joined; the fault says what listens there, if that is known.
     """
     end = time.monotonic() + JOIN_S
     where, named, found = _resolve(address)
     if not where:
-        return JOIN_S  # Ray itself finds, at once, that there is none
+        return JOIN_S  # Ray itself finds at once that there is no cluster
     host, _, port = where.rpartition(":")
-    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):  # else only Ray's client can speak to it
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):  # with TLS only Ray's client can speak to it
         _greet(host.strip("[]"), int(port), end, named)
     answer = _question(where, found, end, named)
     if error := answer.get("error"):
@@ -51,7 +52,7 @@ def ask(address: str) -> float:
 
 
 def _resolve(address: str) -> tuple[str, str, bool]:
-    """HOST:PORT, or "" where there is none; the place that faults name; whether Ray found it."""
+    """Return HOST:PORT ("" if there is none), the place that faults name, and whether Ray found the address."""
     if address != "auto":
         return address, f"--address {address}", False
     given = os.environ.get("RAY_ADDRESS", "")
@@ -62,7 +63,7 @@ def _resolve(address: str) -> tuple[str, str, bool]:
 
 
 def _greet(host: str, port: int, end: float, named: str) -> None:
-    """Whether a server of Ray's may listen there.
+    """Check that a server of Ray may be listening there.
 
     Raises:
         BadInput: nothing listens, or something else does.
@@ -78,7 +79,7 @@ def _greet(host: str, port: int, end: float, named: str) -> None:
                 answer += more
     except TimeoutError:
         pass
-    except ConnectionResetError:  # it hung up, as a server does that was not spoken to as it wished
+    except ConnectionResetError:  # it hung up, as a server does with a protocol that it does not know
         answer = answer or b"?"
     except OSError as error:
         raise refused("nothing-listens", at=named, why=error.strerror or str(error)) from None
@@ -100,7 +101,7 @@ def _what_listens(host: str, port: int, answer: bytes) -> Fault:
 
 
 def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]:
-    """What the head says of its nodes; nothing where this Ray can't be asked so."""
+    """Return what the head says about its nodes; empty if this version of Ray can't be asked."""
     if not private_patches.may_ask():
         return {}
     command = [sys.executable, "-P", "-c", private_patches.QUESTION, where, "found" if found else "given"]
@@ -122,7 +123,7 @@ def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]
 
 
 def _fault(error: str, text: str) -> Fault:
-    """What keeps the cluster from being joined, by what Ray says."""
+    """Return the fault that keeps the cluster from being joined, from Ray's error."""
     if error == "AuthenticationError":
         return fault("cluster-wants-token", why=text)
     if _UNIMPLEMENTED in text or not text.removeprefix("RPC error:").strip():

@@ -1,4 +1,4 @@
-"""Watches a cluster's head while a sweep runs: Ray ends a driver that loses it, without a word."""
+"""Watch a cluster's head while a sweep runs: Ray ends a driver that loses it, without a message."""
 
 import atexit
 import logging
@@ -19,31 +19,31 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a head is watched."""
+    """The times and the error by which a head is watched."""
 
     every_s: float
-    patience_s: float  # silence that long is the end
-    grace_s: float  # how long the driver may then take to end as it always does
-    silence: type[OSError]  # what a try to connect that tells of silence raises
+    patience_s: float  # silence for longer means that the head is lost
+    grace_s: float  # how long the driver may then take to end in the usual way
+    silence: type[OSError]  # the error of a connection attempt that means silence
 
 
-# Ray ends a driver 60 s after it lost its head, without a word or an exception; that of a local Ray after 5 s.
+# Ray ends a driver 60 s after it lost its head, without a message or an exception; with a local Ray, after 5 s.
 FAR = Pace(every_s=2.0, patience_s=20.0, grace_s=15.0, silence=OSError)
-# Within a machine no answer is lost on the way: where nobody listens, the head is dead.
+# Within one machine no packet is lost: if nobody listens, the head is dead.
 NEAR = Pace(every_s=0.5, patience_s=1.5, grace_s=2.0, silence=ConnectionRefusedError)
 
 
 class Watch:
-    """Watches a cluster's head, a context manager; a driver without one does not outlive it for long.
+    """A watch over a cluster's head, as a context manager. A driver without a head does not outlive it for long.
 
-    Ray's calls wait for a dead head, each its own time, some for ever. So once the head has been silent too long,
-    `lost` is told why and answers with the exit code; what does not hang then ends the driver as always,
-    and after a grace the process leaves, whatever it does, where it is `ours`: the command line's. All that matters was
-    durable before.
+    Ray's calls wait for a dead head, each for its own time, some for ever. So when the head has been silent too long,
+    `lost` is called with the reason and returns the exit code. What does not hang then ends the driver in the usual
+    way. After a grace time the process exits, whatever it does, if it is `ours` (the command line's). All that matters
+    was durable before.
     """
 
     def __init__(self, address: str, pace: Pace, lost: Callable[[Message], int], *, ours: bool = True) -> None:
-        """Prepares the watch over the head at `address`, HOST:PORT."""
+        """Prepare the watch over the head at `address`, HOST:PORT."""
         self.lost = False
         self._ours = ours
         self._address, self._pace, self._tell = address, pace, lost
@@ -51,23 +51,23 @@ class Watch:
         self._thread = threading.Thread(target=self._watch, name="head", daemon=True)
 
     def __enter__(self) -> "Watch":
-        """Begins to watch."""
+        """Start to watch."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the watch, but for one that has found the head lost."""
+        """End the watch, unless it has found the head lost."""
         self.end()
 
     def end(self) -> None:
-        """Looks no more; the head may go. Where it is lost already the process still leaves after the grace."""
+        """Stop looking; the head may go. If it is lost already, the process still exits after the grace time."""
         self._done.set()
 
     def _watch(self) -> None:
         silent_since: float | None = None
         while not self._done.wait(self._pace.every_s):
             answers, now = self._answers(), time.monotonic()
-            # From the first failure that is known, so that a machine that slept is not taken for a silent head.
+            # Count from the first failed attempt, so that after a sleep of this machine the head does not seem silent.
             silent_since = None if answers else silent_since or now
             if silent_since is not None and now - silent_since >= self._pace.patience_s:
                 break
@@ -81,7 +81,7 @@ class Watch:
             LOG.exception("who watches could not be told")  # goes to the sweep's log
         if not self._ours:
             return
-        atexit.register(leave, code)  # called before Ray's own, which would hang
+        atexit.register(leave, code)  # called before Ray's own exit handler, which would hang
         time.sleep(self._pace.grace_s)
         leave(code)
 
@@ -92,12 +92,12 @@ class Watch:
         except self._pace.silence:
             return False
         except OSError:
-            return True  # it tells nothing about the head
+            return True  # this says nothing about the head
         return True
 
 
 def leave(code: int) -> None:
-    """End this process at once with an exit code; what was said is flushed first."""
+    """End this process at once with an exit code, after flushing its output."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

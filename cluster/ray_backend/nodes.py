@@ -1,4 +1,4 @@
-"""The nodes of a cluster: room for trials, and whether each can run them."""
+"""The nodes of a cluster: their room for trials, and checks that each node can run them."""
 
 import importlib.util
 import os
@@ -17,14 +17,14 @@ from lstm import device
 from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NoWorker, fault, refused
 
-ANSWER_S = 90.0  # for a node's check: longer than Ray takes to find that a host is dead, which is 65 s
+ANSWER_S = 90.0  # for a node's check: longer than the 65 s that Ray takes to find a host dead
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """A cluster that is ready for trials."""
 
-    address: str  # "local", or the cluster's
+    address: str  # "local", or the cluster's address
     hosts: tuple[str, ...]
     cpus: float
     gpus: float
@@ -38,7 +38,10 @@ def check(
 ) -> Joined:
     """Check every node of the cluster: room for a trial, our packages, the checkpoints' folder.
 
-    `packages` are those that the user's own code imports: a node must have them, too.
+    `packages` are the packages that the user's own code imports; each node must have them.
+
+    Raises:
+        BadInput: a node can't run trials; a fault for each reason.
     """
     nodes, gpus, slots = _room(ray, resources)
     if address:
@@ -63,7 +66,11 @@ def check(
 
 
 def _room(ray: Any, resources: ResourcesConfig) -> tuple[list[dict[str, Any]], float, int]:
-    """The living nodes, a trial's GPUs, and how many trials fit at once; at least one must."""
+    """Return the living nodes, the GPUs for a trial, and how many trials fit at once.
+
+    Raises:
+        BadInput: not even one trial fits.
+    """
     nodes = [node for node in ray.nodes() if node["Alive"]]
     asked = resources.gpus_per_trial
     gpus = (1.0 if _total(nodes, "GPU") >= 1 else 0.0) if asked == "auto" else float(asked)
@@ -90,7 +97,7 @@ def _total(nodes: list[dict[str, Any]], kind: str) -> float:
 
 
 def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
-    """Trials that fit at once onto the nodes that live now; the cluster may grow and shrink."""
+    """Return how many trials fit at once on the nodes that live now; the cluster may grow and shrink."""
     import ray
 
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -98,7 +105,7 @@ def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
 
 
 def fit(cpus: float, gpus: float, cpus_per_trial: int, gpus_per_trial: float) -> int:
-    """Trials that fit at once onto a machine; a fraction of a GPU never spans two of them."""
+    """Return how many trials fit at once on a machine; a fraction of a GPU never spans two GPUs."""
     by_cpu = int(cpus // cpus_per_trial)
     if not gpus_per_trial:
         return by_cpu
@@ -107,10 +114,10 @@ def fit(cpus: float, gpus: float, cpus_per_trial: int, gpus_per_trial: float) ->
 
 
 def check_here(checkpoints: str) -> None:
-    """Whether this machine can write checkpoints; a local Ray's only node has this very Python and PyTorch.
+    """Check that this machine can write checkpoints; the only node of a local Ray has this very Python and PyTorch.
 
     Raises:
-        BadInput: it can't.
+        BadInput: it can't write them.
     """
     probe = f".probe-{uuid.uuid4().hex}"
     try:
@@ -121,10 +128,10 @@ def check_here(checkpoints: str) -> None:
 
 
 def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfig, *, local: bool) -> list[Note]:
-    """What there is to say of GPUs that PyTorch can't use; the last is "no-gpu-usable" where it can use none at all.
+    """Return notes on GPUs that PyTorch can't use; the last one is "no-gpu-usable" if it can use none at all.
 
     Raises:
-        BadInput: GPUs were asked for by number.
+        BadInput: some GPUs can't be used, and the spec asks for a number of GPUs.
     """
     owners = [node for node in nodes if node["Resources"].get("GPU", 0.0) >= 1]
     usable, faults = 0, list[Fault]()
@@ -143,7 +150,7 @@ def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfi
 
 
 def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]]:
-    """Each node's answer to `_gpus`; one that does not answer has died since, or will be told of by its trials."""
+    """Return each node's answer to `_gpus`. A node that does not answer has died, or its trials will show its fault."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0)(_gpus)
@@ -159,7 +166,7 @@ def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]
 
 
 def _gpus() -> tuple[int, str]:
-    """On a node: the GPUs that PyTorch can use, and why there are none."""
+    """On a node: return the number of GPUs that PyTorch can use, and why there are none."""
     return device.gpu_count(), device.why_no_gpu()
 
 
@@ -186,17 +193,17 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
     finally:
         _forget(checkpoints, probe)
     if faults:
-        answers = ask(_forget)  # what a node wrote to a disk of its own
+        answers = ask(_forget)  # what a node wrote to its own disk
         ray.wait(answers, num_returns=len(answers), timeout=10)
         raise BadInput(*faults)
     _check_actors(ray, end)
 
 
 def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[str]) -> None:
-    """Whether each node has some packages; a node that has died lacks nothing.
+    """Check that each node has the packages; a node that has died lacks nothing.
 
     Raises:
-        BadInput: one lacks some.
+        BadInput: a node lacks packages.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -216,24 +223,24 @@ def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[st
 
 
 def _lacking(packages: Sequence[str]) -> list[str]:
-    """On a node: those of some packages that it lacks."""
+    """On a node: return the packages that it lacks."""
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
 class _Actor:
-    """What is made on a node to see whether any can be: trials run in actors, and tasks tell nothing about them."""
+    """An actor to try on a node: trials run in actors, and a task that runs says nothing about actors."""
 
     def lives(self) -> bool:
-        """Answers."""
+        """Return True."""
         return True
 
 
 def _check_actors(ray: Any, end: float) -> None:
-    """Whether a worker comes to life on each node that has room for trials.
+    """Check that a worker starts on each node that has room for trials.
 
     Raises:
-        NoWorker: on none.
-        BadInput: on some; what Ray says of each.
+        NoWorker: it starts on no node.
+        BadInput: it does not start on some nodes; the faults say what Ray says about each.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -252,7 +259,7 @@ def _check_actors(ray: Any, end: float) -> None:
 
 
 def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterator[Fault]:
-    """What keeps a node from bringing a worker to life; one that has died meanwhile keeps from nothing."""
+    """Yield the fault that keeps a node from starting a worker; none if the node has died meanwhile."""
     try:
         ray.get(answer, timeout=max(1.0, end - time.monotonic()))
     except ray.exceptions.RayError as error:
@@ -264,7 +271,7 @@ def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterat
 
 
 def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[Fault]:
-    """What keeps a node from running trials, by its answer to `_look`; one that has died keeps from nothing."""
+    """Yield what keeps a node from running trials, by its answer to `_look`; nothing for a node that has died."""
     host = _host(node)
     try:
         versions, trouble = ray.get(answer, timeout=max(0.0, end - time.monotonic()))
@@ -287,36 +294,36 @@ def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints
 
 
 def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
-    """On a node: its versions, and what keeps it from writing checkpoints, if anything."""
+    """On a node: return its versions, and what keeps it from writing checkpoints ("" if nothing does)."""
     import ray
 
     return _versions(), _trouble(checkpoints, f"{probe}-{ray.get_runtime_context().get_node_id()}")
 
 
 def _trouble(checkpoints: str, name: str) -> str:
-    """What keeps this process from writing checkpoints, if anything."""
+    """Return what keeps this process from writing checkpoints, "" if nothing does."""
     from lstm import checkpoint
 
     try:
         checkpoint.probe(checkpoints, name)
-    except Exception as error:  # whatever a file system raises is told by name
+    except Exception as error:  # a file system may raise any error; its class is reported
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
     return ""
 
 
 def _forget(checkpoints: str, probe: str) -> None:
-    """Removes what `_look` left in a folder, as far as it is seen from here; so, too, what killed drivers left there.
+    """Remove what `_look` left in a folder, as far as it is visible from here, and what killed drivers left there.
 
-    How old that is tells a file that was just written, by the same clock, whichever that is.
+    A file's age is measured against a file that was just written, with the same clock, whichever that is.
     """
     mine: dict[Path, float] = {}
     for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
-        with suppress(OSError):  # it is a few bytes, and the next driver tries again
+        with suppress(OSError):  # a few bytes may stay; the next driver tries again
             mine[left] = left.stat().st_mtime
             left.unlink()
-    for others in (".probe-*", "..probe-*") if mine else ():  # whole ones, and half-written ones
+    for others in (".probe-*", "..probe-*") if mine else ():  # complete and half-written files
         for other in Path(checkpoints).glob(others):
-            with suppress(OSError):  # a driver beside this one does the same
+            with suppress(OSError):  # another driver may do the same at this moment
                 if other.stat().st_mtime < max(mine.values()) - 2 * ANSWER_S:
                     other.unlink()
 

@@ -1,7 +1,7 @@
-"""All that reaches into Ray: what a start and an end take less time by, what its head is asked, what it reads.
+"""All uses of Ray's private parts: a faster start and end, questions to a cluster's head, Ray's variables.
 
-Each reach is left out with a version of Ray that it was not tried with, and where `SWEEP_WITHOUT_PATCHES` names ray;
-beside each is said what Ray then does. Its variables are set with every version: one that it does not know is idle.
+A use is left out with a version of Ray that it was not tried with, or if `SWEEP_WITHOUT_PATCHES` names ray; its
+`Patch` says what Ray then does. The variables are set with every version: Ray ignores a variable it does not know.
 """
 
 import gc
@@ -18,29 +18,29 @@ TRIED = ("2.60",)
 START = Patch("ray", "sooner", TRIED, "a local Ray takes some seconds longer to start")
 SYSTEM = Patch("ray", "system_settings", TRIED, "workers of a killed driver take a minute to end")
 END = Patch("ray", "end_monitor", TRIED, "a local Ray takes a second longer to end")
-HEAD = Patch("ray", "question", TRIED, "a cluster that does not answer is told by Ray alone, in its time")
-ADDRESS = Patch("ray", "found_address", TRIED, "where --address auto found no cluster Ray alone says so")
+HEAD = Patch("ray", "question", TRIED, "if a cluster does not answer, only Ray reports it, after its own timeout")
+ADDRESS = Patch("ray", "found_address", TRIED, "if --address auto finds no cluster, only Ray reports it")
 
-SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that takes no GPU may look at them
+SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that reserves no GPU may look at the GPUs
 # Read by Ray and Tune when they are imported or started.
 SETTINGS = {
-    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit` too, workers get our rooms alone
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for its pyproject.toml among them
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # under `ray job submit`, too, workers get only our packages
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, too: Ray would look for pyproject.toml in our packages
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress output
     **SEEN,
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler keeps what was acknowledged
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep's own handler ends a sweep so that it can be resumed
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # nothing of Tune's state is needed to resume
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's state is not needed to resume
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_THRESHOLD_S": "30",
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
 }
-# Every slot's actor may start at once; how many trials are asked for is the controller's to limit.
+# Every slot's actor may start at once; the controller limits how many trials are asked for.
 PENDING = {"TUNE_MAX_PENDING_TRIALS_PG": "1000000"}
-CHOICES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}  # likewise, where the environment says nothing
-# What the environment of a launcher, or of other work with Ray, would make of ours: another runtime environment,
-# Ray Client, somebody's callbacks, several epochs in one report.
+CHOICES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}  # likewise, if the environment does not set them
+# Variables of a launcher, or of other work with Ray, that would change our sweep: another runtime environment, Ray
+# Client, foreign callbacks, several epochs in one report.
 NOT_OURS = (
     "RAY_RUNTIME_ENV_HOOK",
     "RAY_CLIENT_MODE",
@@ -48,7 +48,7 @@ NOT_OURS = (
     "TUNE_RESULT_BUFFER_LENGTH",
     "TUNE_RESULT_BUFFER_MIN_TIME_S",
 )
-# And of a local Ray: another cluster's address, storage, port, size, job.
+# Variables that would change a local Ray: another cluster's address, storage, port, size, job.
 NOT_LOCAL = (
     "RAY_ADDRESS",
     "RAY_REDIS_ADDRESS",
@@ -56,18 +56,18 @@ NOT_LOCAL = (
     "RAY_OVERRIDE_RESOURCES",
     "RAY_JOB_CONFIG_JSON_ENV_VAR",
 )
-# Of Ray's system, where it is ours alone. One of these that a Ray does not know ends it.
+# System settings of a local Ray. Ray ends if it does not know one of them.
 LOCAL = {
-    "gcs_rpc_server_reconnect_timeout_s": 5,  # workers whose driver was killed would wait a minute for it to come back
-    "prestart_worker_first_driver": False,  # workers without our rooms, which no trial can use
-    # Its first process asks its second before that listens, then waits: for the usual second, of ten.
+    "gcs_rpc_server_reconnect_timeout_s": 5,  # workers of a killed driver would wait a minute for it
+    "prestart_worker_first_driver": False,  # such workers lack our packages, so no trial can use them
+    # Ray's first process asks its second before that listens, then waits: usually 10 times 1 s, here 500 times 20 ms.
     "raylet_client_connect_timeout_milliseconds": 20,
     "raylet_client_num_connect_attempts": 500,
 }
-LOOK_S = 0.02  # between two looks whether a local Ray's node is there
+LOOK_S = 0.02  # between two looks for a local Ray's node
 
-# For a process of its own, which can be ended: Ray's client can't be told to give up.
-# Answers a JSON object: the nodes that live, those of them on this host, or the error.
+# A program for a process that can be ended: Ray's client can't be told to give up.
+# It prints a JSON object: the living nodes, those of them on this host, or the error.
 QUESTION = """
 import json, sys, time
 import ray
@@ -100,7 +100,7 @@ print(json.dumps(answer))
 
 
 def set_environment(*, local: bool) -> None:
-    """What Ray reads is ours to say, whichever shell, launcher or job the driver was started from."""
+    """Set Ray's variables, whichever shell, launcher or job the driver was started from."""
     for name in NOT_OURS + (NOT_LOCAL if local else ()):
         os.environ.pop(name, None)
     os.environ.update(SETTINGS | PENDING)
@@ -109,13 +109,13 @@ def set_environment(*, local: bool) -> None:
 
 
 def worker_variables() -> dict[str, str]:
-    """What the workers of another's cluster are to see; those of a local Ray see all that this process does."""
+    """Return the variables for workers of a foreign cluster; workers of a local Ray see all of this process's."""
     return SEEN | ({SWITCH: os.environ[SWITCH]} if SWITCH in os.environ else {})
 
 
 @contextmanager
 def token_at(place: str) -> Iterator[None]:
-    """Has a local Ray read its token from a file."""
+    """Let a local Ray read its token from a file."""
     os.environ["RAY_AUTH_TOKEN_PATH"] = place
     try:
         yield
@@ -124,22 +124,21 @@ def token_at(place: str) -> Iterator[None]:
 
 
 def quiet_tune() -> None:
-    """Tune would complain that its own loggers, which are off, wrote nothing."""
+    """Silence Tune's warning that its own loggers, which are off, wrote nothing."""
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
 
 
 def start_options(ray: Any, *, place: str | None, local: bool) -> dict[str, Any]:
-    """Of `ray.init`, what its signature does not name: where a local Ray's files are, and its system's settings."""
+    """Return hidden options of `ray.init`: the folder of a local Ray's files, and its system settings."""
     options: dict[str, Any] = {"_temp_dir": place} if place else {}
     return options | ({"_system_config": LOCAL} if local and SYSTEM.fits(ray.__version__) else {})
 
 
 def shut_down(ray: Any) -> None:
-    """Leaves Ray; a local one ends."""
+    """Leave Ray; a local Ray ends."""
     end_monitor(ray)
-    # Ray ends the process, with exit code 1, where something of its own is let go while it shuts down. What Tune left
-    # hangs together in circles, which the search for garbage lets go, in whichever thread that is at the time.
-    # So this is done in whoever's process it is: else it would not live.
+    # Ray ends the process, with exit code 1, if one of its objects is freed while it shuts down. Tune leaves reference
+    # cycles, which the garbage collector frees at any time, in any thread. So it is off here, in anybody's process.
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -150,20 +149,20 @@ def shut_down(ray: Any) -> None:
 
 
 def end_monitor(ray: Any) -> None:
-    """Kills a local Ray's autoscaler, which nobody needs; `ray.shutdown` would wait a second for its end."""
+    """Kill a local Ray's autoscaler, which nobody needs; `ray.shutdown` would wait a second for its end."""
     if not END.fits(ray.__version__):
         return
-    with suppress(AttributeError):  # where the cluster is another's there is no node
+    with suppress(AttributeError):  # with a foreign cluster there is no node
         for info in ray._private.worker._global_node.all_processes.get("monitor", ()):
             info.process.kill()
 
 
 @contextmanager
 def sooner() -> Iterator[None]:
-    """Has `ray.init` start a local Ray in half the time; where Ray is made otherwise, it starts as it does.
+    """Let `ray.init` start a local Ray in half the time; if Ray is made differently, it starts as usual.
 
-    It looks for its new node every few milliseconds, where it would sleep for a whole second between two looks, and
-    starts no server for the dashboard, which `include_dashboard=False` leaves empty and waits for all the same.
+    It looks for its new node every few milliseconds, instead of sleeping a whole second between two looks. It starts no
+    server for the dashboard, which `include_dashboard=False` leaves empty but still waits for.
     """
     import ray
 
@@ -176,7 +175,7 @@ def sooner() -> Iterator[None]:
         with suppress(AttributeError, TypeError):
             found = state.GlobalState()
             found._initialize_global_state(services._get_gcs_client_options(gcs_address))
-            end = time.monotonic() + 1.0  # then Ray itself looks, and counts its time
+            end = time.monotonic() + 1.0  # then Ray itself looks, with its own timeout
             while not any(each["NodeID"] == node_id for each in found.node_table()) and time.monotonic() < end:
                 time.sleep(LOOK_S)
         return theirs[0](gcs_address, node_id)
@@ -193,19 +192,19 @@ def sooner() -> Iterator[None]:
 
 
 def may_ask() -> bool:
-    """Whether a cluster's head can be asked by `QUESTION`."""
+    """Return whether a cluster's head can be asked with `QUESTION`."""
     import ray
 
     return HEAD.fits(ray.__version__)
 
 
 def found_address() -> tuple[str, str]:
-    """The cluster that Ray finds for `auto`, as HOST:PORT, and where it found it; "" where it finds none."""
+    """Return the cluster that Ray finds for `auto` as HOST:PORT, and where Ray found it; "" if it finds none."""
     import ray
 
     if not ADDRESS.fits(ray.__version__):
         return "", ""
-    with suppress(Exception):  # no cluster, or a Ray that looks for them otherwise
+    with suppress(Exception):  # no cluster, or a Ray that looks for clusters differently
         from ray._private import services, utils
 
         found = str(services.get_ray_address_from_environment("auto", None))
@@ -217,8 +216,8 @@ def found_address() -> tuple[str, str]:
 
 @contextmanager
 def through_logging() -> Iterator[None]:
-    """Has what Ray says go the way of all that is logged, and not to this process's streams, which are not ours."""
-    loggers = [logging.getLogger(name) for name in ("ray", "ray._private", "ray.tune")]  # `ray.init` clears the first
+    """Send Ray's messages through logging, and not to this process's streams, which are not ours."""
+    loggers = [logging.getLogger(name) for name in ("ray", "ray._private", "ray.tune")]  # `ray.init` resets the 1st
     before = [(each.handlers[:], each.propagate, each.level) for each in loggers]
     for each in loggers:
         each.handlers[:], each.propagate = [logging.NullHandler()], True

@@ -1,7 +1,7 @@
-"""A driver's places for what is needed while it lives alone: a folder of its own, Ray's token, Ray's sockets.
+"""A driver's temporary places: a folder of its own, Ray's token, Ray's sockets.
 
-A folder is locked while its driver lives, and the kernel lets go of the lock whatever ends that. So a later driver
-knows what a killed one of the same user left, and removes it.
+A folder is locked while its driver lives, and the kernel releases the lock however the driver ends. So a later
+driver of the same user knows what a killed one left, and removes it.
 """
 
 import fcntl
@@ -19,24 +19,24 @@ from lstm.records.errors import BadInput, Fault, fault, refused
 
 _PREFIX = "lstm-sweeps-"
 _LOCK = "lock"
-_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"  # the longest that Ray makes
-_SOCKET_BYTES = 107  # of a Unix socket's path
+_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"  # the longest path that Ray makes
+_SOCKET_BYTES = 107  # the longest path of a Unix socket
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new folder of this driver's, gone when the context ends; removes those of killed drivers, too.
+    """Make a folder for this driver, removed when the context ends; remove those of killed drivers, too.
 
     Raises:
         BadInput: there is no place for temporary files.
     """
     try:
         made, lock = _make()
-    except FileNotFoundError as error:  # tempfile names the folders that it tried
+    except FileNotFoundError as error:  # tempfile's error names the folders that it tried
         raise refused("no-temporary-folder", at="TMPDIR", why=error.strerror or str(error)) from None
     try:
         for left in made.parent.glob(f"{_PREFIX}*"):
-            with suppress(OSError):  # another user's, one that lives, one without a lock yet, one that is just removed
+            with suppress(OSError):  # of another user or a living driver, not locked yet, or just removed
                 _remove_if_dead(left)
         yield made
     finally:
@@ -48,11 +48,11 @@ def _make() -> tuple[Path, int]:
     while True:
         made = Path(tempfile.mkdtemp(prefix=_PREFIX))
         lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        with suppress(OSError):  # a file system without locks, on which nothing of a killed driver is removed
+        with suppress(OSError):  # a file system without locks: there, folders of killed drivers stay
             fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
             return made, lock
-        os.close(lock)  # another driver took it for a killed one's, in the moment before it was locked
+        os.close(lock)  # before it was locked, another driver took it for a killed driver's
 
 
 def _remove_if_dead(left: Path) -> None:
@@ -67,7 +67,7 @@ def _remove_if_dead(left: Path) -> None:
 
 
 def _remove(left: Path) -> None:
-    """Removes a folder, its lock last: where something can't be removed, a later driver tries again."""
+    """Remove a folder, its lock last: if something can't be removed, a later driver tries again."""
     with suppress(OSError):
         for path in left.iterdir():
             if path.is_dir() and not path.is_symlink():
@@ -80,7 +80,7 @@ def _remove(left: Path) -> None:
 
 @contextmanager
 def token(own: Path) -> Iterator[None]:
-    """A place for a local Ray's token where HOME is none: it may be missing, read-only or another user's."""
+    """Provide a place for a local Ray's token if HOME has none: HOME may be missing, read-only or another user's."""
     if not _asks_for_token() or _home_will_do():
         yield
         return
@@ -92,21 +92,21 @@ def token(own: Path) -> Iterator[None]:
 
 
 def _asks_for_token() -> bool:
-    """Whether a local Ray will need a token that nobody gave."""
+    """Return whether a local Ray will need a token and nobody has given one."""
     given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     return not given and os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
 
 
 def protect_token() -> None:
-    """Lets nobody but its owner read the token; Ray writes it readable by all who may enter its folder."""
+    """Let only its owner read the token; Ray writes it readable for all who may enter its folder."""
     with suppress(OSError):
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def _home_will_do() -> bool:
-    """Whether Ray can read its token in HOME, or write one there."""
+    """Return whether Ray can read its token in HOME, or write one there."""
     home = os.environ.get("HOME", "")
-    if not home or not os.path.isabs(home):  # noqa: PTH117 # a path's own methods raise where it may not be entered
+    if not home or not os.path.isabs(home):  # noqa: PTH117 # Path's own methods raise if the folder may not be entered
         return False
     kept, place = f"{home}/.ray", f"{home}/.ray/auth_token"
     if os.access(place, os.F_OK):
@@ -116,10 +116,10 @@ def _home_will_do() -> bool:
 
 
 def for_ray() -> tuple[str | None, Note | None]:
-    """Where a local Ray keeps its files, None being where it always does, and what there is to say of it.
+    """Return the folder for a local Ray's files (None for Ray's usual one) and a note about it (None for none).
 
     Raises:
-        BadInput: there is no such place.
+        BadInput: Ray can work in no folder.
     """
     name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "TMPDIR")
     usual = os.environ.get(name, "/tmp")
@@ -134,7 +134,7 @@ def for_ray() -> tuple[str | None, Note | None]:
 
 
 def _unfit(base: str, variable: str, named: str) -> Fault | None:
-    """What keeps Ray from working in a folder, if anything; a variable of the environment would name another."""
+    """Return what keeps Ray from working in a folder, or None; `variable` is the one to set for another folder."""
     length = len(os.fsencode(os.path.abspath(base))) + 1 + len(_SOCKET)  # noqa: PTH100
     if length > _SOCKET_BYTES:
         room = _SOCKET_BYTES - 1 - len(_SOCKET)

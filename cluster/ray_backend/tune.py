@@ -1,4 +1,4 @@
-"""Hands a sweep to Ray Tune: its searcher, scheduler and stopper over a controller."""
+"""Run a sweep with Ray Tune: Tune's searcher, scheduler and stopper over a controller."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,27 +20,27 @@ from lstm.data.dataset import Dataset
 
 
 def tune(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
-    """Runs trials until the controller has no more or the end is asked for.
+    """Run trials until the controller has no more or the end is asked for.
 
     Args:
         controller: Says what to run.
         series: The data, put into Ray's object store once.
-        name: The sweep's.
-        resources: What a trial takes, `cpu` and `gpu`.
+        name: The sweep's name.
+        resources: What a trial takes: `cpu` and `gpu`.
     """
     private_patches.quiet_tune()
     while True:
         try:
             _run(controller, series, name, resources)
             return
-        except Exception as error:  # Tune wraps it
+        except Exception as error:  # Tune may wrap an error in its own
             if not isinstance(error, OutOfMemoryError) and not isinstance(error.__cause__, OutOfMemoryError):
                 raise
             controller.restart(str(error.__cause__ or error))
 
 
 def _run(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:
-    # Our own data lie in the object store once for all workers of a host; a user's classes need his file first.
+    # Our own data is in the object store once for all workers of a host; a user's classes need the user's file first.
     is_own = is_reference(controller.order.get("task"))
     given: Any = Carried(series, controller.order["code"]) if is_own else series
     with scratch.folder() as folder:
@@ -62,87 +62,87 @@ def _run(controller: TrialController, series: Dataset, name: str, resources: Map
 
 
 class Silent(ProgressReporter):  # type: ignore[misc] # Ray ships no types
-    """Tune's reporter that says nothing: in a notebook Tune's own clears what the cell has shown, and shows a table."""
+    """A silent reporter. In a notebook Tune's own reporter clears what the cell has shown, and shows a table."""
 
     def should_report(self, trials: list[Any], done: bool = False) -> bool:
-        """Never."""
+        """Return False: never report."""
         return False
 
     def report(self, trials: list[Any], done: bool, *sys_info: dict[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
-    """Tune's searcher over a controller."""
+    """A searcher of Tune over a controller."""
 
     def __init__(self, controller: TrialController) -> None:
-        """Wraps the controller."""
+        """Wrap the controller."""
         super().__init__()
         self._controller = controller
 
     def suggest(self, trial_id: str) -> Any:
-        """The next config, None or FINISHED."""
+        """Return the next order, None or FINISHED."""
         config = self._controller.suggest(trial_id)
         return Searcher.FINISHED if config == FINISHED else config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial has ended or its actor was lost."""
+        """Tell the controller that a trial has ended or that its actor was lost."""
         self._controller.complete(trial_id, result, error=error)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: the study is the state."""
+        """Do nothing: the study is the state."""
 
 
 class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
-    """Tune's scheduler over a controller: Optuna's pruner decides."""
+    """A scheduler of Tune over a controller: Optuna's pruner decides."""
 
     def __init__(self, controller: TrialController) -> None:
-        """Wraps the controller."""
+        """Wrap the controller."""
         super().__init__()
         self._controller = controller
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Goes on, or stops the trial."""
+        """Return CONTINUE, or STOP to end the trial."""
         stop = self._controller.result(trial.trial_id, result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Tells the controller what Ray said of a lost actor."""
+        """Tell the controller what Ray said about a lost actor."""
         said = ""
-        with suppress(OSError):  # `get_error` looks where it is copied to later
+        with suppress(OSError):  # `trial.get_error` reads a copy that is made later
             said = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
         self._controller.error(trial.trial_id, said)
 
 
 class Births(Callback):  # type: ignore[misc] # Ray ships no types
-    """Tells a controller whose worker lives."""
+    """A callback that tells the controller which trials have a living worker."""
 
     def __init__(self, controller: TrialController) -> None:
-        """Wraps the controller."""
+        """Wrap the controller."""
         self._controller = controller
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """A trial's actor was made, or has taken it."""
+        """Tell the controller that a trial's actor was made, or has taken the trial."""
         self._controller.born(trial.trial_id)
 
 
 class StudyStopper(Stopper):  # type: ignore[misc] # Ray ships no types
-    """Ends Tune's loop when the sweep is to end."""
+    """A stopper that ends Tune's loop when the sweep is to end."""
 
     def __init__(self, controller: TrialController) -> None:
-        """Wraps the controller, which knows where the end is asked for."""
+        """Wrap the controller, which knows whether the end is asked for."""
         self._controller = controller
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, for Tune's state, which nobody reads: the study is the state."""
+        """Return nothing for Tune's saved state, which nobody reads: the study is the state."""
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Never stops a single trial."""
+        """Return False: never stop a single trial."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the sweep is to end; then no actor is waited for."""
+        """Return whether the sweep is to end; if so, kill the workers, so that Tune waits for none."""
         if not self._controller.stop.reason:
             return False
         self._controller.let_go()

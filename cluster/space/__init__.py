@@ -1,1 +1,1 @@
-"""The space of a search: what may be drawn, and what of it is wrong."""
+"""The space of a search: what may be drawn, and the faults in it."""

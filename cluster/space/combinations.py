@@ -1,4 +1,4 @@
-"""The combinations of a space: how many there are, which they are, what tells one from another."""
+"""The combinations of a space: their number, all of them, and a key for each."""
 
 import json
 import math
@@ -11,11 +11,11 @@ from cluster.space.suggest import Settings, Space
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Scalar
 
-OTHER: Any = object()  # stands for any value that no condition asks for
+OTHER: Any = object()  # any value that no condition asks for
 
 
 def count(searched: Space) -> int | None:
-    """How many different settings there are, conditions counted in; None where a real parameter has no steps."""
+    """Return the number of different settings under all conditions; None if a real parameter has no steps."""
     named = _named(searched)
 
     def beyond(paths: list[str], settings: dict[str, Scalar]) -> float:
@@ -29,7 +29,7 @@ def count(searched: Space) -> int | None:
             return math.inf
         asked = [value for value in named.get(path, []) if rules.possible(value, searched[path])]
         found = sum(beyond(rest, {**settings, path: value}) for value in asked)
-        others = size - len(asked)  # all of them are alike to the conditions
+        others = size - len(asked)  # to the conditions these are all the same
         return found + (others * beyond(rest, {**settings, path: OTHER}) if others else 0)
 
     found = beyond(suggest.order(searched), {})
@@ -37,7 +37,7 @@ def count(searched: Space) -> int | None:
 
 
 def _named(searched: Space) -> dict[str, list[Scalar]]:
-    """The values that conditions ask for, by the parameter that they name."""
+    """Return the values that conditions ask for, by the parameter that they name."""
     named: dict[str, list[Scalar]] = {}
     for dimension in searched.values():
         for path, wanted in (dimension.when or {}).items():
@@ -47,7 +47,7 @@ def _named(searched: Space) -> dict[str, list[Scalar]]:
 
 
 def every(searched: Space) -> Iterator[dict[str, Scalar]]:
-    """All settings of a space in which they can be counted."""
+    """Yield all settings of a space with a countable number of them."""
 
     def beyond(paths: list[str], settings: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:
         if not paths:
@@ -64,22 +64,22 @@ def every(searched: Space) -> Iterator[dict[str, Scalar]]:
 
 
 class Keys:
-    """What tells a configuration from another over one base: the same for two settings that resolve to the same."""
+    """The keys of configurations over one base: equal for two settings that resolve to the same configuration."""
 
     def __init__(self, base: TrialConfig, searched: Space) -> None:
-        """Prepares it."""
+        """Take the base's values of the searched parameters."""
         tree = base.model_dump()
         self._space = searched
         self._base = {path: tree[section][field] for path in searched for section, field in [path.split(".")]}
 
     def __call__(self, settings: Settings) -> str:
-        """A setting's key."""
+        """Return the key of a setting."""
         values = [_exact(dimension, settings.get(path, self._base[path])) for path, dimension in self._space.items()]
         return json.dumps(values)
 
 
 def base_among(first: Sequence[Settings], base: TrialConfig, searched: Space) -> int | None:
-    """The place of the settings that resolve to the base and leave nothing to be drawn; None where there are none."""
+    """Return the place in `first` of the settings that resolve to the base and leave nothing to draw, or None."""
     key = Keys(base, searched)
     for place, settings in enumerate(first):
         if is_whole(settings, searched) and key(settings) == key({}):
@@ -88,12 +88,12 @@ def base_among(first: Sequence[Settings], base: TrialConfig, searched: Space) ->
 
 
 def is_whole(settings: Settings, searched: Space) -> bool:
-    """Whether settings leave nothing to be drawn."""
+    """Return whether settings leave nothing to draw."""
     return all(path in settings for path in suggest.walk(searched, settings.get))
 
 
 def _exact(dimension: AnyDimension, value: Scalar) -> Scalar:
-    """A value without how it was come to: 1 as 1.0, and of steps the number, for 0.1 + 2 * 0.1 is not 0.3."""
+    """Return a value in one form: 1 as 1.0, and with steps the step's number, because 0.1 + 2 * 0.1 is not 0.3."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if isinstance(dimension, FloatDimension) and dimension.step is not None:

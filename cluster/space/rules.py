@@ -1,4 +1,4 @@
-"""What is wrong with a space: paths, ranges, choices, conditions."""
+"""Rules of a space: faults in paths, ranges, choices and conditions."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -17,9 +17,9 @@ from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Scalar
 
-LARGEST = 2**53  # whole numbers beyond it are none of a field's, and JSON may round them
+LARGEST = 2**53  # no field takes larger whole numbers, and JSON may round them
 
-# What may be searched beside what the task's own data may.
+# The fields that may be searched, in addition to those of the task's data.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "model": tuple(ModelConfig.model_fields),
     "training": tuple(TrainingConfig.model_fields),
@@ -27,7 +27,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 
 
 def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
-    """What is wrong with a search over this base; sections that are not valid themselves are absent from it."""
+    """Yield the faults of a search over this base; `base` lacks the sections that are not valid themselves."""
     for path, dimension in search.space.items():
         at = f"search.space.{path}"
         if wrong := _path_fault(at, path, base.get("data")):
@@ -50,7 +50,7 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
 def _path_fault(at: str, path: str, data: Data | None) -> Fault | None:
     section, _, field = path.partition(".")
     if section == "data" and data is None:
-        return None  # data are wrong themselves
+        return None  # the data section is wrong itself
     fields = {"data": data.searchable if data else (), **FIELDS}
     allowed = [f"{s}.{f}" for s, own in fields.items() for f in own]
     if path in allowed:
@@ -116,10 +116,10 @@ def _cycle_faults(space: Space) -> Iterator[Fault]:
 
 
 def _dropout_faults(space: Space) -> Iterator[Fault]:
-    """Dropout acts between layers: it is searched only where there are several."""
+    """Yield a fault if dropout is searched under one layer: it acts between layers."""
     path, other = "model.dropout", "model.num_layers"
     can_be_one = other in space and possible(1, space[other])
-    if can_be_one and path in space and other not in (space[path].when or {}):  # ends are checked under conditions
+    if can_be_one and path in space and other not in (space[path].when or {}):  # ends are checked with conditions
         yield fault("dropout-of-one-layer", f"search.space.{path}", idle=True)
 
 
@@ -135,7 +135,7 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
 
 
 def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
-    """Each combination of the values under which a dimension is searched, the first hundred of them."""
+    """Yield the combinations of values under which a dimension is searched, the first hundred of them."""
     wanted = {other: listed(values) for other, values in (dimension.when or {}).items()}
     for values in islice(product(*wanted.values()), 100):
         yield dict(zip(wanted, values, strict=True))
@@ -148,8 +148,8 @@ def _end_fault(
     try:
         trial = _with(base, {**fixed, path: value})
     except ValidationError as error:
-        own = [e for e in error.errors() if e["loc"][:1] == (field,)]  # of a field of several kinds, one of each
-        if not own:  # a value of the condition is wrong, which is told where it stands
+        own = [e for e in error.errors() if e["loc"][:1] == (field,)]  # one for each of a field's types
+        if not own:  # a value of the condition is wrong: `_when_faults` reports it
             return None
         why = own[0]["msg"].replace("Input should", "it must")
         return fault("end-not-valid", path, value=value, field=path, why=why)
@@ -179,7 +179,7 @@ def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Faul
 
 
 def possible(value: Scalar, dimension: AnyDimension) -> bool:
-    """Whether a dimension has a value."""
+    """Return whether a dimension contains a value."""
     if isinstance(dimension, CategoricalDimension):
         return any(same(value, choice) for choice in dimension.choices)
     kinds = int if isinstance(dimension, IntDimension) else int | float
@@ -194,7 +194,7 @@ def possible(value: Scalar, dimension: AnyDimension) -> bool:
 
 
 def _allowed(dimension: AnyDimension) -> dict[str, Any]:
-    """What a dimension may be, as values of a message; those of another kind are None."""
+    """Return what a dimension may be, as values of a message; those of another kind of dimension are None."""
     if isinstance(dimension, CategoricalDimension):
         return {"choices": list(dimension.choices), "low": None, "high": None, "step": None}
     return {"choices": None, "low": dimension.low, "high": dimension.high, "step": dimension.step}

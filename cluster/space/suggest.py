@@ -1,4 +1,4 @@
-"""The space that a sweep searches: its order, suggested, resolved, its ends; what is wrong with one: `rules.py`."""
+"""The space that a sweep searches: the order of its parameters, drawing, resolving, its ends. Faults: `rules.py`."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from cluster.config import AnyDimension, CategoricalDimension, FloatDimension, I
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Scalar
 
-SIZES = ("model.num_layers", "model.hidden_size", "data.lookback")  # what a trial's time and memory grow with
+SIZES = ("model.num_layers", "model.hidden_size", "data.lookback")  # a trial's time and memory grow with these
 Space = Mapping[str, AnyDimension]
 Settings = Mapping[str, Scalar]
 
@@ -33,12 +33,12 @@ class Suggests(Protocol):
 
 
 def suggest(trial: Suggests, space: Space) -> dict[str, Scalar]:
-    """Draws a setting for every parameter that is active, conditions first."""
+    """Draw a value for every active parameter, conditions first."""
     return walk(space, lambda path: draw(trial, path, space[path]))
 
 
 def walk(space: Space, choose: Callable[[str], Scalar]) -> dict[str, Scalar]:
-    """A setting for every parameter that is active, each as chosen, conditions first."""
+    """Return a value for every active parameter, each from `choose`, conditions first."""
     settings: dict[str, Scalar] = {}
     for path in order(space):
         if active(space[path], settings):
@@ -47,7 +47,7 @@ def walk(space: Space, choose: Callable[[str], Scalar]) -> dict[str, Scalar]:
 
 
 def draw(trial: Suggests, path: str, dimension: AnyDimension) -> Scalar:
-    """One value, as the trial suggests it."""
+    """Return one value, as the trial suggests it."""
     if isinstance(dimension, IntDimension):
         return trial.suggest_int(path, dimension.low, dimension.high, step=dimension.step or 1, log=dimension.log)
     if isinstance(dimension, FloatDimension):
@@ -56,7 +56,7 @@ def draw(trial: Suggests, path: str, dimension: AnyDimension) -> Scalar:
 
 
 def active(dimension: AnyDimension, settings: Settings) -> bool:
-    """Whether the dimension's `when` holds under the settings of the parameters it names."""
+    """Return whether the dimension's `when` is met by the settings of the parameters that it names."""
     return all(
         path in settings and any(same(settings[path], v) for v in listed(wanted))
         for path, wanted in (dimension.when or {}).items()
@@ -64,7 +64,7 @@ def active(dimension: AnyDimension, settings: Settings) -> bool:
 
 
 def order(space: Space) -> list[str]:
-    """The paths so that each comes after those that its condition names; `faults` refuses cycles."""
+    """Return the paths so that each follows those that its condition names; `rules.faults` refuses cycles."""
     done: list[str] = []
     waiting = list(space)
     while waiting:
@@ -75,16 +75,16 @@ def order(space: Space) -> list[str]:
 
 
 def resolve(base: TrialConfig, settings: Settings) -> TrialConfig:
-    """The base configuration with the settings filled in.
+    """Return the base configuration with the settings filled in.
 
     Raises:
-        ValidationError: a setting is not valid where it stands; `faults` finds that beforehand.
+        ValidationError: a setting is not valid for its field; `rules.faults` finds that beforehand.
     """
     return TrialConfig.model_validate(filled(base.model_dump(), settings))
 
 
 def filled(tree: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Sections as plain data with the settings filled in; what is not a field's is shared with the original."""
+    """Return sections as plain data with the settings filled in; values that are no sections are shared, not copied."""
     made = {name: dict(part) if isinstance(part, dict) else part for name, part in tree.items()}
     for path, value in settings.items():
         section, field = path.split(".")
@@ -93,22 +93,22 @@ def filled(tree: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 class Resolver:
-    """What `resolve` makes, as plain nested data, for the settings of many trials of one base: without checking each.
+    """A faster `resolve` for the settings of many trials of one base: plain nested data, without checks.
 
-    The settings are a study's, which were valid when they were suggested.
+    The settings come from a study; they were valid when they were suggested.
     """
 
     def __init__(self, base: TrialConfig) -> None:
-        """Prepares it."""
+        """Take the base."""
         self._base, self._tree = base, base.model_dump()
         self._whole: dict[tuple[str, int], Scalar] = {}
 
     def __call__(self, settings: Settings) -> dict[str, Any]:
-        """The base configuration with the settings filled in."""
+        """Return the base configuration with the settings filled in, as plain data."""
         return filled(self._tree, {path: self._plain(path, value) for path, value in settings.items()})
 
     def _plain(self, path: str, value: Scalar) -> Scalar:
-        """A setting as its field keeps it: a whole number may be a real field's; all else is taken as it is."""
+        """Return a setting in its field's type: a whole number may belong to a real field. Other values stay."""
         if isinstance(value, bool) or not isinstance(value, int):
             return value
         if (path, value) not in self._whole:
@@ -118,13 +118,13 @@ class Resolver:
 
 
 def ends(base: TrialConfig, space: Space) -> tuple[TrialConfig, TrialConfig]:
-    """The configurations at the low and at the high end of every dimension, for estimates of cost."""
+    """Return the configurations at the low and at the high end of every dimension, for estimates of cost."""
     low, high = (lambda path: _span(space[path])[0]), (lambda path: _dearest(path, base, space))
     return resolve(base, walk(space, low)), resolve(base, walk(space, high))
 
 
 def _dearest(path: str, base: TrialConfig, space: Space) -> Scalar:
-    """A parameter's high end; what others' conditions name has the value under which the largest trial is searched."""
+    """Return a parameter's high end; for a parameter in a condition, the value that the largest trial needs."""
     for size in (size for size in SIZES if path in ((size in space and space[size].when) or {})):
         section, field = size.split(".")
         most: Any = _span(space[size])[1]
@@ -134,14 +134,14 @@ def _dearest(path: str, base: TrialConfig, space: Space) -> Scalar:
 
 
 def _span(dimension: AnyDimension) -> tuple[Scalar, Scalar]:
-    """A dimension's low and high end; of names the first and the last."""
+    """Return a dimension's low and high end; for names, the first and the last."""
     values = [value for _, value in ends_of(dimension)]
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     return (min(numbers), max(numbers)) if len(numbers) == len(values) else (values[0], values[-1])
 
 
 def grid(space: Space) -> dict[str, list[Scalar]]:
-    """Every dimension's values, for the grid sampler; a spec whose dimensions have none is refused."""
+    """Return every dimension's values for the grid sampler, without dimensions that have none (those are a fault)."""
     return {path: values for path, dimension in space.items() if (values := _values(dimension)) is not None}
 
 
@@ -153,7 +153,7 @@ def _values(dimension: AnyDimension) -> list[Scalar] | None:
 
 
 def size(dimension: AnyDimension) -> int | None:
-    """How many values a dimension has; None where they are too close to be counted."""
+    """Return how many values a dimension has; None if they can't be counted."""
     if isinstance(dimension, CategoricalDimension):
         return len(dimension.choices)
     if isinstance(dimension, IntDimension):
@@ -162,7 +162,7 @@ def size(dimension: AnyDimension) -> int | None:
 
 
 def value_at(dimension: AnyDimension, index: int) -> Scalar:
-    """One of the values of a dimension that has a size."""
+    """Return one of the values of a dimension that has a size."""
     if isinstance(dimension, CategoricalDimension):
         return dimension.choices[index]
     if isinstance(dimension, IntDimension):
@@ -171,17 +171,17 @@ def value_at(dimension: AnyDimension, index: int) -> Scalar:
 
 
 def ends_of(dimension: AnyDimension) -> list[tuple[str, Scalar]]:
-    """A dimension's ends, or all its choices, each with the place where it stands in the dimension."""
+    """Return a dimension's ends, or all its choices, each with its place in the dimension."""
     if isinstance(dimension, CategoricalDimension):
         return [(f"choices.{i}", choice) for i, choice in enumerate(dimension.choices)]
     return [("low", dimension.low), ("high", dimension.high)]
 
 
 def same(a: Scalar, b: Scalar) -> bool:
-    """Equal, and not merely because Python counts True as 1."""
+    """Return whether two values are equal, and not merely because Python counts True as 1."""
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
 def listed(value: Scalar | list[Scalar]) -> list[Scalar]:
-    """What a condition asks for, as a list."""
+    """Return the values that a condition asks for, as a list."""
     return value if isinstance(value, list) else [value]

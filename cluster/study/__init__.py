@@ -1,5 +1,5 @@
-"""The study: Optuna's sampler and pruner, what they have decided, and the database that keeps it, with one driver.
+"""The study: Optuna's sampler and pruner, what they have decided, its database, and the lease for one driver.
 
-`samplers_and_pruners.py` makes both from a spec, `study.py` asks them, `stored.py` reads what is kept, `verify.py`
-checks it.
+`samplers_and_pruners.py` makes sampler and pruner from a spec, `study.py` asks them, `stored.py` reads what is
+stored, `verify.py` checks it.
 """

@@ -1,4 +1,4 @@
-"""The database of a study: its address, its engine, its clock, and what is the matter where it does not answer."""
+"""The database of a study: its address, its engine, its clock, and the faults if it does not answer."""
 
 import importlib.util
 from contextlib import suppress
@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateTable
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.storage import disk
 
-FIELD = "storage.study"  # of the spec: the address
+FIELD = "storage.study"  # the spec's field of the address
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
 LEASES = sqlalchemy.Table(
     "sweep_lease",
@@ -27,33 +27,33 @@ CLOCK = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "
 
 
 def engine(url: str) -> sqlalchemy.Engine:
-    """A connection to the study's database that waits for locks as long as Optuna's does."""
+    """Return an engine for the study's database that waits for locks as long as Optuna's engine does."""
     return sqlalchemy.create_engine(spelled_out(url), **engine_options(url))
 
 
 def spelled_out(url: str) -> str:
-    """An address that names its driver: SQLAlchemy's default for PostgreSQL is not the same in all its versions."""
+    """Return an address that names its driver: SQLAlchemy's default for PostgreSQL differs between its versions."""
     scheme, mark, rest = url.partition("://")
     return f"postgresql+psycopg2{mark}{rest}" if scheme == "postgresql" else url
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """What both connections to a study's database are made with.
+    """Return the engine options that both connections to a study's database share.
 
     Raises:
-        BadInput: the address is none, of a kind that is not offered, or its driver is not installed.
+        BadInput: it is no address, its kind of database is not offered, or its driver is not installed.
     """
     if wrong := address_fault(url):
         raise BadInput(wrong)
     if file_of(url):
         return {"connect_args": {"timeout": 90}}
-    # A host that was cut off must be noticed while the claim still lasts, not after TCP's quarter of an hour.
+    # A lost connection must be noticed while the lease still lasts, not after TCP's quarter of an hour.
     alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **alive}}
 
 
 def readable(url: str) -> str:
-    """The address under which a database can be read, though nobody may write there: that of a copy, if need be."""
+    """Return the address to read a database at, even without write access: of a copy, if need be."""
     parts = sqlalchemy.make_url(spelled_out(url))
     if parts.get_backend_name() != "sqlite" or not parts.database:
         return url
@@ -62,9 +62,9 @@ def readable(url: str) -> str:
 
 
 def address_fault(url: str) -> Fault | None:
-    """What keeps an address from being one of a study's database, told without any secret; None where nothing does."""
+    """Return the fault of an address that can't be a study's database, without any secret in it; else None."""
     parts = None
-    with suppress(sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number raises the latter
+    with suppress(sqlalchemy.exc.ArgumentError, ValueError):  # ValueError if the port is no number
         parts = sqlalchemy.make_url(spelled_out(url))
     if parts is None or (parts.port or 0) > 65535 or any("\ud800" <= c <= "\udfff" for c in url):
         return fault("no-database-address", FIELD)
@@ -89,35 +89,35 @@ def _file_fault(url: str, parts: sqlalchemy.URL) -> Fault | None:
 
 
 def file_of(url: str) -> Path | None:
-    """The file that a SQLite address names, as SQLAlchemy reads it; None where the database is no file."""
+    """Return the file of a SQLite address, as SQLAlchemy reads it; None if the database is no file."""
     parts = sqlalchemy.make_url(url)
     return Path(parts.database) if parts.get_backend_name() == "sqlite" and parts.database else None
 
 
 def is_missing(url: str) -> bool:
-    """Whether an address is that of a SQLite file which is not there; opening it would create it."""
+    """Return whether an address names a SQLite file that does not exist; opening it would create it."""
     return (file := file_of(url)) is not None and not file.exists()
 
 
 def unopened(error: BaseException | None) -> BadInput:
-    """A database that can't be opened, told without SQLAlchemy's own text, which may hold a password."""
+    """Return the error of a database that can't be opened, without SQLAlchemy's text, which may hold a password."""
     if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
         return refused("study-database-readonly", FIELD, why=driver_text(error))
     return refused("study-database-unopened", FIELD, why=driver_text(error))
 
 
 def driver_text(error: BaseException | None) -> str:
-    """What the database's own driver said, in a line."""
+    """Return what the database's own driver said, in one line."""
     return (str(getattr(error, "orig", "")).splitlines() or [type(error).__name__])[0]
 
 
 def create(database: sqlalchemy.Engine) -> None:
-    """Makes the table where it is missing."""
+    """Create the table of leases if it is missing."""
     statement = CreateTable(LEASES, if_not_exists=True)
     try:
         with database.begin() as connection:
             connection.execute(statement)
     except sqlalchemy.exc.IntegrityError:
-        # PostgreSQL's IF NOT EXISTS does not see a table that another driver makes at this moment.
+        # PostgreSQL's IF NOT EXISTS does not see a table that another driver creates at this moment.
         with database.begin() as connection:
             connection.execute(statement)

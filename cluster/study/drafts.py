@@ -1,4 +1,4 @@
-"""A trial's setting is drawn before the study has the trial, so that one which was tried already is drawn again."""
+"""Draw a trial's settings before the study has the trial, so that settings tried already can be drawn again."""
 
 import copy
 import hashlib
@@ -17,15 +17,16 @@ from cluster.space import suggest
 from cluster.study.storage import id_of
 from lstm.records.objective import Scalar
 
-DRAWS = 100  # of one trial's setting, before nothing new is taken to be left
-OWN = 5  # of these by the sampler itself; then at random: a sampler that has made up its mind draws the same for ever
-LISTED = 10_000  # combinations that are gone through where not even chance has found a new one
-NOBODYS = -1  # the id of a trial that the study has not
+DRAWS = 100  # of one trial's settings, after which nothing new is taken to be left
+# The first draws come from the sampler itself, later ones are random: a settled sampler would repeat itself for ever.
+OWN = 5
+LISTED = 10_000  # at most this many combinations are listed to find a new one
+NOBODYS = -1  # the id of a trial that is not in the study
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a sampler drew for a trial, and all that it would have stored with the trial."""
+    """The settings that a sampler drew for a trial, and all that it would have stored with the trial."""
 
     number: int
     attempt: int
@@ -36,29 +37,29 @@ class Drawn:
 
 
 class Draft:
-    """A study's storage in which one trial is only drafted: what is stored with it is kept here, the rest is read."""
+    """A study's storage with one drafted trial: writes for that trial stay here, everything else is read through."""
 
     def __init__(self, storage: BaseStorage, trial: FrozenTrial, trial_id: int = NOBODYS) -> None:
-        """Wraps the storage; the trial may be in it already, with less, and then has an id there."""
+        """Wrap the storage; the trial may be in it already, with fewer settings, and then has an id there."""
         self._storage, self.trial, self._id = storage, trial, trial_id
         self.attributes: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Hands on."""
+        """Delegate to the wrapped storage."""
         return getattr(self._storage, name)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """A trial, the drafted one among them."""
+        """Return a trial, which may be the drafted one."""
         return copy.deepcopy(self.trial) if trial_id == self._id else self._storage.get_trial(trial_id)
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
-        """What Optuna keeps with a trial."""
+        """Return what Optuna keeps with a trial."""
         return self.get_trial(trial_id).system_attrs
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Sequence[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """The study's trials as they would be."""
+        """Return the study's trials with the drafted one among them."""
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
         if states is not None and self.trial.state not in states:
             return found
@@ -68,18 +69,18 @@ class Draft:
         return [mine if each.number == mine.number else each for each in found]
 
     def set_trial_param(self, trial_id: int, name: str, value: float, distribution: BaseDistribution) -> None:
-        """Keeps a setting."""
+        """Keep a value of the drafted trial."""
         self.trial.params = {**self.trial.params, name: distribution.to_external_repr(value)}
         self.trial.distributions = {**self.trial.distributions, name: distribution}
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keeps a fact of Optuna's."""
+        """Keep a fact of Optuna about the drafted trial."""
         self.attributes[key] = value
         self.trial.system_attrs = {**self.trial.system_attrs, key: value}
 
 
 class _Noting(BaseSampler):
-    """A sampler, and what it drew for all settings at once."""
+    """A wrapped sampler that notes what it drew for all settings together."""
 
     def __init__(self, sampler: BaseSampler) -> None:
         self._sampler = sampler
@@ -106,7 +107,7 @@ class _Noting(BaseSampler):
 
 
 def unborn(number: int) -> FrozenTrial:
-    """A trial that the study has not yet."""
+    """Return a trial that is not in the study yet."""
     return FrozenTrial(
         number=number,
         state=TrialState.RUNNING,
@@ -123,14 +124,14 @@ def unborn(number: int) -> FrozenTrial:
 
 
 def bare(trial: FrozenTrial) -> FrozenTrial:
-    """A trial as it was before any of its settings was stored."""
+    """Return a copy of a trial without any of its settings."""
     found = copy.deepcopy(trial)
     found.params, found.distributions = {}, {}
     return found
 
 
 def draw(study: optuna.Study, storage: BaseStorage, trial: FrozenTrial, searched: suggest.Space, attempt: int) -> Drawn:
-    """What the study's sampler draws for a trial; nothing is stored."""
+    """Return what the study's sampler draws for a trial; nothing is stored."""
     try:
         trial_id = id_of(storage, study.study_name, trial.number)
     except KeyError:
@@ -138,7 +139,7 @@ def draw(study: optuna.Study, storage: BaseStorage, trial: FrozenTrial, searched
     draft, noting = Draft(storage, copy.deepcopy(trial), trial_id), _Noting(study.sampler)
     view = optuna.load_study(
         study_name=study.study_name,
-        storage=cast("BaseStorage", draft),  # of a storage it has what a sampler asks for
+        storage=cast("BaseStorage", draft),  # it has the part of a storage that a sampler uses
         sampler=noting,
         pruner=study.pruner,
     )
@@ -155,5 +156,5 @@ def draw(study: optuna.Study, storage: BaseStorage, trial: FrozenTrial, searched
 
 
 def mixed(text: str) -> int:
-    """A seed from a text."""
+    """Return a seed made from a text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")

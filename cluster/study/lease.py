@@ -1,7 +1,8 @@
-"""One driver per sweep: a lease row in the study's own database, timed by that database's clock.
+"""One driver for each sweep: a lease row in the study's own database, timed by that database's clock.
 
-Times on hosts may differ; every comparison is made by the one clock that all drivers share. SQLite has none but each
-host's own, so there another machine's claim is watched: one that is renewed is alive, whatever the clocks say.
+Clocks of hosts may differ, so every comparison uses the one clock that all drivers share. SQLite has only each
+host's own clock. There a driver watches another machine's claim: a claim that is renewed is alive, whatever the
+clocks say.
 """
 
 import json
@@ -23,15 +24,15 @@ from cluster.study.database import CLOCK, LEASES, create, engine, is_missing, re
 from lstm.records.errors import Fault, HeldError, fault
 from lstm.storage import files
 
-TTL_S = 30.0  # a driver that was cut off for longer has lost the sweep
+TTL_S = 30.0  # a driver that was cut off for longer may have lost the sweep
 BEAT_S = 3.0
-# Each knows what to do with a row that is there.
+# Both kinds of insert can update a row that exists.
 INSERT: dict[str, Callable[[sqlalchemy.Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
-OUTAGE_S = 600.0  # a database that is away for longer ends the sweep
-# Goes on while the machine sleeps, as the database's clock does.
+OUTAGE_S = 600.0  # the sweep ends if its database is away for longer
+# A clock that goes on while the machine sleeps, as the database's clock does.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -40,22 +41,22 @@ class Owner:
     """The process that drives a sweep."""
 
     host: str
-    boot: str  # of the machine, and the container there: process ids mean nothing elsewhere
+    boot: str  # identifies the machine and its container: process ids mean nothing elsewhere
     pid: int
-    born: str  # when the process started: process ids are used again
+    born: str  # start time of the process: process ids are used again
     id: str
 
     @classmethod
     def myself(cls) -> "Owner":
-        """This process."""
+        """Return this process as an owner."""
         return cls(socket.gethostname(), files.machine(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
 
     def is_here(self) -> bool:
-        """Whether it is sure that this process ran on this machine; else a dead driver's claim simply runs out."""
+        """Return whether the process surely ran on this machine. If not, a dead driver's claim must run out first."""
         return bool(self.boot) and self.boot == files.machine()
 
     def is_dead(self) -> bool:
-        """Whether it is sure that this process is gone: it ran on this machine and does no longer."""
+        """Return whether the process is surely gone: it ran on this machine and does not run any more."""
         return self.is_here() and _born(self.pid) != self.born
 
     def __str__(self) -> str:
@@ -63,10 +64,10 @@ class Owner:
 
 
 class Lease:
-    """The right to drive one sweep; a context manager that keeps it alive in the background."""
+    """The right to drive one sweep, as a context manager that renews it in the background."""
 
     def __init__(self, url: str, sweep: str, *, lost: Callable[[Fault], None], stop: Callable[[], None]) -> None:
-        """Prepares the lease; nothing is taken until it is entered.
+        """Prepare the lease; nothing is taken until it is entered.
 
         Args:
             url: The study's database.
@@ -84,10 +85,10 @@ class Lease:
         self._thread = Thread(target=self._beat, name="lease", daemon=True)
 
     def __enter__(self) -> "Lease":
-        """Takes the sweep.
+        """Take the sweep.
 
         Raises:
-            HeldError: another driver holds it; the fault says who and until when.
+            HeldError: another driver has it; the fault says who and until when.
             BadInput: the database can't be opened.
         """
         try:
@@ -135,24 +136,24 @@ class Lease:
         return int(taken)
 
     def _outlived(self, claim: "Claim") -> "Claim | None":
-        """The claim, if it is over: by this machine's clock for its own, else by not being renewed while watched."""
+        """Return the claim if it is over: by the clock if it is this machine's, else if TTL_S pass without renewal."""
         if claim.owner.is_here():
             return claim if claim.left_s <= 0 else None
         if 0 < claim.left_s <= TTL_S:
             return None
         end = _passed_s() + TTL_S
         while _passed_s() < end:
-            time.sleep(BEAT_S / 3)  # a row can only be asked
+            time.sleep(BEAT_S / 3)  # a row can only be polled
             if _claim(self._engine, self._sweep) != claim:
                 return None
         return claim
 
     def held(self) -> bool:
-        """Whether the sweep is surely this driver's at this moment, so that it may write to the study."""
+        """Return whether the sweep is surely this driver's at this moment, so that it may write to the study."""
         return not self._gone and _passed_s() - self._renewed < TTL_S
 
     def __exit__(self, *_: object) -> None:
-        """Gives the sweep back; where the database does not take that, the claim runs out by itself."""
+        """Give the sweep back; if the database does not take that, the claim runs out by itself."""
         self._done.set()
         self._thread.join()
         with suppress(sqlalchemy.exc.SQLAlchemyError), self._engine.begin() as connection:
@@ -166,7 +167,7 @@ class Lease:
             try:
                 stop = self._renew()
             except sqlalchemy.exc.SQLAlchemyError:
-                # Silence alone costs nothing: nobody else can have taken the sweep but through this database.
+                # Silence alone is harmless: nobody can take the sweep except through this database.
                 if _passed_s() - self._renewed > OUTAGE_S:
                     self._give_up(fault("study-silent", minutes=OUTAGE_S / 60))
                     return
@@ -201,7 +202,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who drives a sweep, as the database knows it."""
+    """The driver of a sweep, as the database knows it."""
 
     owner: Owner
     generation: int
@@ -220,9 +221,9 @@ def _named(owner: Owner) -> dict[str, Any]:
 
 
 def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
-    """The living driver of a sweep, if there is one."""
+    """Return the living driver of a sweep, or None."""
     left = LEASES.c.expires - _clock(database)
-    # What lasts longer was written by another clock.
+    # A claim that lasts longer was written by another clock.
     lives = sqlalchemy.and_(LEASES.c.sweep == sweep, left > 0, left <= TTL_S + 1)
     with database.connect() as connection:
         row = connection.execute(sqlalchemy.select(LEASES.c.owner, LEASES.c.generation, left).where(lives)).first()
@@ -231,7 +232,7 @@ def holder(database: sqlalchemy.Engine, sweep: str) -> Holder | None:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The row of a lease that was not given back, alive or not."""
+    """The row of a lease that was not given back; its driver may be alive or not."""
 
     owner: Owner
     expires: float
@@ -246,7 +247,7 @@ def _claim(database: sqlalchemy.Engine, sweep: str) -> Claim | None:
 
 
 def driver(url: str, sweep: str) -> Holder | None:
-    """The same by the database's address; None too where no sweep ever ran there, or its driver is dead.
+    """Return the living driver of a sweep in the database at `url`; None if there is none, or it never ran there.
 
     Creates nothing.
 
@@ -266,7 +267,7 @@ def driver(url: str, sweep: str) -> Holder | None:
 
 
 def request_stop(url: str, sweep: str) -> None:
-    """Asks the driver of a sweep, wherever it runs, to end as if interrupted.
+    """Ask the driver of a sweep, wherever it runs, to end as if interrupted.
 
     Raises:
         BadInput: the database can't be written to.
@@ -291,8 +292,8 @@ def _passed_s() -> float:
 
 def _born(pid: int) -> str:
     try:
-        # After the command's name, which may hold anything, stand the state and, 20th, the start time in ticks.
+        # The command's name may contain anything. After it come the state and, 20th, the start time in ticks.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]  # a zombie runs no more
+        return "" if fields[0] in "ZX" else fields[19]  # a zombie does not run any more
     except OSError:
         return ""

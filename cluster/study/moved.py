@@ -1,8 +1,8 @@
-"""A study that was moved or copied together with the folder that it lies in: where its checkpoints are, whose it is.
+"""A study that was moved or copied with its folder: find its checkpoints, and give a copy an identity of its own.
 
-A SQLite study remembers the folder in which it was last written to. Found in another one it was moved, or copied where
-the first is still there. A reader looks beside it; the next driver writes down where it is now, and a copy becomes a
-study of its own before anything is written for it.
+A SQLite study remembers the folder in which it was last written to. In another folder it was moved, or copied if
+the first folder still has it. A reader looks next to the study for the checkpoints. The next driver stores the new
+place, and makes a copy a study of its own before anything is written for it.
 """
 
 import hashlib
@@ -16,47 +16,46 @@ import sqlalchemy
 from lstm import checkpoint, ownership
 from lstm.storage import disk, files
 
-DEEPEST = 5  # folders between an earlier version's study and its checkpoints
-PLACE = "place"  # the fact: the folder in which the study was when it was last written to
+DEEPEST = 5  # folders between an earlier version's study and its checkpoints, at most
+PLACE = "place"  # the fact that names the folder in which the study was last written to
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What is to be written down about a study that is not where it was."""
+    """The facts to store about a study that is not in its old place."""
 
-    before: str  # the folder in which it was
-    copied: bool  # it is still there, too
-    study: str  # its id from now on
+    before: str  # the folder in which the study was
+    copied: bool  # whether the study is still there, too
+    study: str  # the study's id from now on
     study_before: str
-    checkpoints: str  # their folder from now on
-    checkpoints_before: str  # and where they are before that is done
+    checkpoints: str  # the checkpoints' folder from now on
+    checkpoints_before: str  # their folder until `carry_out` is done
 
 
 def folder_of(url: str) -> str:
-    """The folder of a study's SQLite file; "" where a server keeps the study."""
+    """Return the folder of a study's SQLite file; "" if a server keeps the study."""
     parts = sqlalchemy.make_url(url)
     is_file = parts.get_backend_name() == "sqlite" and parts.database
     return str(Path(str(parts.database)).absolute().parent) if is_file else ""
 
 
 def is_in_place(facts: Mapping[str, Any], url: str) -> bool:
-    """Whether a study is in the folder in which it was last written to, as far as it says so."""
+    """Return whether a study is in the folder in which it was last written to; True if it has not stored its place."""
     return PLACE not in facts or disk.is_same(Path(str(facts[PLACE])), Path(folder_of(url)))
 
 
 def checkpoints_of(facts: Mapping[str, Any], url: str, name: str) -> str:
-    """Where a sweep's checkpoints are: those below the folder of their study move along with it."""
+    """Return the address of a sweep's checkpoints; if they are below their study's folder, they move with it."""
     root, here = str(facts.get("checkpoints", "")), folder_of(url)
     if not root and here and any((Path(here) / name).glob("trial-*")):
-        return str(Path(here) / name)  # the first versions did not say it, and kept them there
+        return str(Path(here) / name)  # the first versions kept them there and did not store it
     if not root or not here or "://" in root:
         return root
     if PLACE in facts:
         before = str(facts[PLACE])
         beside = _carried(root, before, here)
         return beside if beside and (Path(beside).is_dir() or not Path(root).is_dir()) else root
-    # Earlier versions did not say where the study was: of the folders that may have moved along it is the one that
-    # has trials.
+    # Earlier versions did not store the study's place: take the folder that may have moved along and has trials.
     parts = Path(root).parts
     for count in range(1, min(len(parts), DEEPEST)):
         folder = Path(here, *parts[-count:])
@@ -72,21 +71,21 @@ def look(
     former: Sequence[str],
     facts_of: Callable[[str], Mapping[str, Any] | None],
 ) -> Moved | None:
-    """What the next writer has to write down; None where a study is where it was. Changes nothing.
+    """Return what the next driver has to store; None if a study is in its old place. Changes nothing.
 
     Args:
         url: The study's database.
         name: The sweep's name.
         facts: What the study remembers.
-        former: Folders in which its home was, where the study is the home's own; for earlier versions' studies, which
-            did not remember theirs.
-        facts_of: Reads what the study of this name in another database remembers; None where there is none.
+        former: Folders in which its home was, if the study is the home's own. They are for studies of earlier versions,
+            which did not store their place.
+        facts_of: Reads the facts of the study of this name in another database; returns None if there is none.
     """
     here, known = folder_of(url), str(facts.get("checkpoints", ""))
     if not here or "id" not in facts:
         return None
     found = checkpoints_of(facts, url, name)
-    # Where the study was is as far above its checkpoints as it is now.
+    # The study's old folder is as many levels above its checkpoints as its new one.
     depth = len(Path(found).relative_to(here).parts) if found != known else 0
     guesses = [str(Path(*Path(known).parts[:-depth]))] if depth else []
     places = [str(facts[PLACE])] if PLACE in facts else [*guesses, *former]
@@ -103,13 +102,13 @@ def look(
     own = _copy_id(study, here, database)
     if "://" not in found and Path(found).is_relative_to(here):
         return Moved(original, True, own, study, found, found)
-    # They stayed where they were: the copy gets a folder of its own, in its own place where it has one for them.
+    # The checkpoints stayed: the copy gets its own folder, in its own place if the original has one in its place.
     parent = _parent(found, name)
     return Moved(original, True, own, study, f"{_carried(parent, original, here) or parent}/{own}", found)
 
 
 def carry_out(moved: Moved, mark: ownership.Mark) -> None:
-    """Makes a copy's checkpoints its own; done twice, as after a kill, it comes to the same.
+    """Make a copy's checkpoints its own. After a kill it may be called again, with the same result.
 
     Raises:
         ForeignCheckpoint: the checkpoints have another study's mark.
@@ -126,7 +125,7 @@ def carry_out(moved: Moved, mark: ownership.Mark) -> None:
 
 
 def _carried(root: str, before: str, here: str) -> str | None:
-    """An address below one folder, as it is below another; None where it is not below the first."""
+    """Return an address below folder `before` as it is below folder `here`; None if it is not below `before`."""
     if not before or "://" in root or not Path(root).is_relative_to(before):
         return None
     return str(Path(here) / Path(root).relative_to(before))
@@ -137,14 +136,14 @@ def _is_another(file: Path, database: Path) -> bool:
 
 
 def _copy_id(study: str, here: str, database: Path) -> str:
-    """The id of a copy: the same whenever it is asked for, until the copy has it."""
+    """Return the id of a copy; it is the same at every call until the copy has it."""
     file = database.stat()
     text = f"{study} {here} {file.st_dev} {file.st_ino}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _parent(root: str, name: str) -> str:
-    """The folder of all checkpoints of sweeps of a name; earlier versions had no folder for each study in it."""
+    """Return the folder of all checkpoints of sweeps of a name; earlier versions had no folder for each study in it."""
     parent, _, last = root.rpartition("/")
     return root if last == name else parent
 

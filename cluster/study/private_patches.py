@@ -1,8 +1,8 @@
-"""All that is known of Optuna's private parts: the names under which it keeps facts of its own with a trial.
+"""All uses of Optuna's private parts: the names under which it stores facts of its own with a trial.
 
-They are a form that it stores, no call: sweeps hold them, so no switch leaves them out, and a test tells where another
-version names them otherwise. All else here stands on Optuna's public classes.
+The names are a stored form, not calls: sweeps contain them, so no switch leaves them out, and a test fails if another
+version uses other names. Everything else here uses Optuna's public classes.
 """
 
-FIXED = "fixed_params"  # the settings that a queued trial is to have; Optuna takes them in place of the sampler's
-GRID_PLACE, GRID = "grid_id", "search_space"  # of a grid's trial: the number of its point, and the grid
+FIXED = "fixed_params"  # the settings of a queued trial; Optuna takes them in place of the sampler's
+GRID_PLACE, GRID = "grid_id", "search_space"  # with a grid's trial: the number of its point, and the grid

@@ -1,6 +1,6 @@
-"""A study that was lost, made again from what the checkpoints and MLflow know of its trials.
+"""Make a lost study again from what the checkpoints and MLflow know about its trials.
 
-What they know is gathered by `experiments/recovery/lost_study.py`.
+`experiments/recovery/lost_study.py` gathers what they know.
 """
 
 import math
@@ -25,20 +25,20 @@ from lstm.records.sweep import KEEPS_BASE
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a trial."""
+    """What is known about a trial."""
 
     number: int
-    settings: Mapping[str, Scalar] | None  # None where no store knows them: then they are drawn again
+    settings: Mapping[str, Scalar] | None  # None if no store knows them: then they are drawn again
     history: tuple[Epoch, ...] = ()
-    end: End | None = None  # None where the trial is to go on
+    end: End | None = None  # None if the trial is to go on
     attempt: int = 0
-    worker: str = ""  # with `started_at_ms`, where that is known
+    worker: str = ""  # given together with `started_at_ms`, if known
     started_at_ms: int | None = None
-    made: Decisions | None = None  # what it was made of and for; None where no store knows
+    made: Decisions | None = None  # what it was made from and for; None if no store knows
 
 
 def settings_of(config: TrialConfig, searched: suggest.Space) -> dict[str, Scalar]:
-    """What was searched, by a trial's whole configuration: the parameters that are active in it, conditions first."""
+    """Return the searched values of a trial's whole configuration: the active parameters, conditions first."""
     tree, settings = config.model_dump(), dict[str, Scalar]()
     for path in suggest.order(searched):
         if suggest.active(searched[path], settings):
@@ -48,10 +48,10 @@ def settings_of(config: TrialConfig, searched: suggest.Space) -> dict[str, Scala
 
 
 def restore(study: Study, known: Sequence[Known]) -> list[int]:
-    """Puts trials into an empty study, with the numbers that they had.
+    """Put trials into an empty study, under the numbers that they had.
 
-    They are told to the pruner and the sampler as they once were: epoch by epoch, and their ends in the order in
-    which they came. Returns the numbers of which no settings are known; these trials are run again.
+    Pruner and sampler get the trials as they once did: epoch by epoch, and the ends in their order. Returns the numbers
+    of the trials without known settings; these trials are run again.
     """
     by_number = {each.number: each for each in known}
     numbers = range(max(by_number, default=-1) + 1)
@@ -76,9 +76,9 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
 
 
 def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int]) -> dict[int, int]:
-    """By trial, the number of its point in the grid, where the sampler is one.
+    """Return, by trial, the number of its point in the grid; empty if the sampler is no grid.
 
-    A trial of which no settings are known gets one that no other has.
+    A trial without known settings gets a point that no other trial has.
     """
     if not (study.search and isinstance(study.search.sampler, GridSampler)):
         return {}
@@ -95,7 +95,7 @@ def _grid_points(study: Study, known: Mapping[int, Known], numbers: Sequence[int
 
 
 def _points(grid: Mapping[str, Sequence[Scalar]], seed: int) -> Iterator[tuple[Scalar, ...]]:
-    """A grid's points by their numbers, as its sampler gives them to trials: shuffled; each in order of the names."""
+    """Yield a grid's points by number, shuffled as its sampler does; a point's values are in order of the names."""
     made, nobody = optuna.samplers.GridSampler(grid, seed=seed), optuna.create_study()
     choices = {name: optuna.distributions.CategoricalDistribution(grid[name]) for name in sorted(grid)}
     for place in range(math.prod(len(values) for values in grid.values())):
@@ -106,9 +106,9 @@ def _points(grid: Mapping[str, Sequence[Scalar]], seed: int) -> Iterator[tuple[S
 def _running(
     study: Study, known: Known, queue: Sequence[tuple[Mapping[str, Scalar], Decisions]], point: int | None
 ) -> FrozenTrial:
-    """A trial as it was when its settings had been drawn.
+    """Return a trial as it was when its settings had been drawn.
 
-    `queue` is what was tried before any was; `point` the number of its point, where a grid is searched.
+    `queue` is what was tried before anything was drawn; `point` is the number of its point, if a grid is searched.
     """
     searched = study.search.space if study.search else {}
     settings, decided = dict(known.settings or {}), known.made or Decisions()
@@ -118,7 +118,7 @@ def _running(
         system[FIXED] = dict(queued)
         decided = replace(told, derived=decided.derived or told.derived, base=decided.base or told.base)
     if decided.derived and decided.derived.purpose == "base":
-        settings = {}  # they are the spec's own, in the space or not
+        settings = {}  # they are the spec's own, inside the space or not
     if point is not None:
         points = suggest.grid(searched)
         system |= {GRID_PLACE: point, GRID: {path: points[path] for path in sorted(points)}}
@@ -134,14 +134,14 @@ def _running(
 
 
 def is_base(study: Study, known: Known) -> bool:
-    """Whether a trial was the base; where no store tells, that of the spec's own settings that came first was."""
+    """Return whether a trial was the base; if no store says so, whether trial 0 has the spec's own settings."""
     if known.made is None:
         return known.number == 0 and known.settings is not None and study.is_base_setting(known.settings)
     return known.made.is_base
 
 
 class _Recorder:
-    """Keeps the distribution that `space.suggest` would draw from."""
+    """A trial that only keeps the distribution that `space.suggest` would draw from."""
 
     def __init__(self) -> None:
         self.distribution: BaseDistribution | None = None

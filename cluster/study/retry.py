@@ -1,4 +1,4 @@
-"""Waits while the study's database does not answer."""
+"""Retry calls of the study while its database does not answer."""
 
 import time
 from collections.abc import Callable
@@ -15,33 +15,33 @@ T = TypeVar("T")
 
 
 class Unreachable(Exception):
-    """The study can't be written to, and waiting has no use."""
+    """The error that the study can't be written to and that waiting does not help."""
 
 
 class Patience:
-    """Does something with the study, again and again while its database does not answer.
+    """A caller of the study that tries again and again while the study's database does not answer.
 
-    A sweep that was interrupted or has failed does not wait; what is not written then, the next driver finds in
-    the checkpoints.
+    It does not wait if the sweep was interrupted or has failed. What is not written then, the next driver finds in the
+    checkpoints.
     """
 
     def __init__(self, url: str, held: Callable[[], bool], stop: Stop, record: Record) -> None:
-        """Prepares it.
+        """Prepare the calls.
 
         Args:
             url: The study's database.
-            held: Whether the sweep is surely this driver's; where not, nothing is done.
-            stop: Where the end is asked for.
+            held: Returns whether the sweep is surely this driver's; if not, nothing is done.
+            stop: Says whether the end is asked for.
             record: Receives a notice before each pause.
         """
         self._url, self._held, self._stop, self._record = url, held, stop, record
-        self.doubt = False  # a call that failed may have done its work; to be set back by who has looked
+        self.doubt = False  # whether a failed call may have done its work; reset by the one who has looked
 
     def __call__(self, act: Callable[[], T]) -> T:
-        """What `act` answers in the end.
+        """Return what `act` returns in the end.
 
         Raises:
-            Unreachable: the database was away for too long, or the end was asked for.
+            Unreachable: the database did not answer for too long, or the end was asked for.
         """
         waited_s, pause_s = 0.0, FIRST_PAUSE_S
         why = ""

@@ -1,4 +1,4 @@
-"""Optuna's objectives, sampler and pruner of a spec; a suggestion hangs on the trial's number alone."""
+"""Make Optuna's objectives, sampler and pruner from a spec; each trial's draws are seeded by its number."""
 
 import json
 import warnings
@@ -34,22 +34,21 @@ from lstm.records.objective import Objective, Scalar
 
 
 class NumberedSampler(BaseSampler):
-    """Draws from (seed, trial number), so that a driver made anew never suggests the same again.
+    """A sampler that draws from (seed, trial number), so that a new driver never repeats earlier draws.
 
-    For each trial it makes the wrapped sampler with that trial's own seed; all that such a sampler
-    learned lies in the study. The grid is one for all trials; which point a trial gets is stored in
-    the study.
+    For each trial it makes the wrapped sampler with a seed for that trial; all that such a sampler has learned is in
+    the study. A grid sampler is one for all trials; the study stores which point each trial gets.
     """
 
     def __init__(self, search: SearchConfig, storage: BaseStorage, study_name: str) -> None:
-        """Wraps the sampler that the search asks for, of a study that this storage holds."""
+        """Wrap the sampler that the search asks for, for the study of this name in this storage."""
         self._search, self._storage, self._study_name = search, storage, study_name
-        # What all trials so far were searched in. It grows trial by trial; a sampler made anew would read them all.
+        # The space that all trials so far have in common. It grows by trial; a new sampler would read all trials again.
         self._common = IntersectionSearchSpace(include_pruned=isinstance(search.sampler, TpeSampler))
         self._made_for = (-1, 0)
-        self._attempt = 0  # which draw of a trial's setting it is
+        self._attempt = 0  # which draw of a trial's settings this is
         self._sampler: BaseSampler = optuna.samplers.RandomSampler()
-        self.replay: Drawn | None = None  # drawn already, and now the trial's
+        self.replay: Drawn | None = None  # the draw that the next trial gets
 
     def draw(
         self,
@@ -58,7 +57,10 @@ class NumberedSampler(BaseSampler):
         searched: suggest.Space,
         is_new: Callable[[Mapping[str, Scalar]], bool],
     ) -> Drawn | None:
-        """A trial's setting, from (seed, number, attempt), the first that is new; nothing is stored."""
+        """Return a trial's settings from (seed, number, attempt), the first new ones; None if nothing new is left.
+
+        Nothing is stored.
+        """
         self.replay = None
         count, left = combinations.count(searched), None
         try:
@@ -87,17 +89,17 @@ class NumberedSampler(BaseSampler):
         return self.replay if self.replay and self.replay.number == trial.number else None
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Hands on."""
+        """Delegate to the wrapped sampler, or store what it would have stored for a replayed draw."""
         if not (drawn := self._replayed(trial)):
             self._of(trial, anew=True).before_trial(study, trial)
             return
         for key, value in drawn.attributes.items():
-            if trial.system_attrs.get(key) != json.loads(json.dumps(value)):  # else a killed driver has stored it
+            if trial.system_attrs.get(key) != json.loads(json.dumps(value)):  # otherwise a killed driver has stored it
                 trial_id = id_of(self._storage, self._study_name, trial.number)
                 self._storage.set_trial_system_attr(trial_id, key, value)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the sampler does, but for what it would look through all trials for."""
+        """Return the wrapped sampler's space; for TPE and GP, without reading all trials again."""
         if drawn := self._replayed(trial):
             return drawn.searched
         sampler = self._of(trial)
@@ -108,24 +110,24 @@ class NumberedSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Hands on."""
+        """Delegate to the wrapped sampler, or return a replayed draw."""
         drawn = self._replayed(trial)
         return drawn.relative if drawn else self._of(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Hands on."""
+        """Delegate to the wrapped sampler, or return a replayed draw's value."""
         if drawn := self._replayed(trial):
             return drawn.settings[param_name]
         return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
 
-    # `after_trial` is not handed on: the grid's would stop an `optimize` loop that is not there.
+    # `after_trial` is not delegated: the grid sampler's would stop an `optimize` loop, and there is none.
 
 
 @contextmanager
 def _experimental() -> Iterator[None]:
-    """What Optuna calls experimental was chosen here: it need not warn who runs a sweep, whose filters are his own."""
+    """Silence Optuna's warnings of experimental features that were chosen here; the user's own filters stay."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
@@ -146,17 +148,17 @@ def _sampler(search: SearchConfig, number: int, attempt: int) -> BaseSampler:
         n_startup_trials=chosen.n_startup_trials,
         multivariate=True,
         group=is_grouped(search),
-        constant_liar=True,  # trials run side by side
+        constant_liar=True,  # trials run at the same time
     )
 
 
 def is_grouped(search: SearchConfig) -> bool:
-    """Whether TPE tells groups of settings apart: some exist only beside another's value."""
+    """Return whether TPE samples parameters in groups: under conditions, not every trial has all parameters."""
     return isinstance(search.sampler, TpeSampler) and any(dimension.when for dimension in search.space.values())
 
 
 def longest(search: SearchConfig, base: TrialConfig) -> int:
-    """The most epochs that a trial may have."""
+    """Return the most epochs that a trial may have."""
     searched = search.space.get("training.max_epochs")
     ends = [] if searched is None else [value for _, value in suggest.ends_of(searched)]
     return max(base.training.max_epochs, *(end for end in ends if isinstance(end, int)), 1)
@@ -164,7 +166,7 @@ def longest(search: SearchConfig, base: TrialConfig) -> int:
 
 @_experimental()
 def pruner_of(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of a spec's section."""
+    """Return Optuna's pruner for a spec's section; `max_epochs` is the most that a trial may have."""
     if isinstance(chosen, MedianPruner):
         return optuna.pruners.MedianPruner(chosen.n_startup_trials, chosen.n_warmup_steps, chosen.interval_steps)
     if isinstance(chosen, SuccessiveHalvingPruner):
@@ -179,12 +181,12 @@ def pruner_of(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:
 
 
 def second_of(search: SearchConfig | None) -> Objective | None:
-    """The second figure that is searched for, if any."""
+    """Return the second objective, or None."""
     second = search.second_objective if search else None
     return Objective(second.metric, second.direction) if second else None
 
 
 def objectives_of(search: SearchConfig | None, base: TrialConfig) -> list[Objective]:
-    """What is searched for: the metric, and a second figure where there is one."""
+    """Return the objectives: the metric, and the second one if there is one."""
     second = second_of(search)
     return [Objective(base.metric, base.direction), *([second] if second else [])]

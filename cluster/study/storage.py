@@ -1,4 +1,4 @@
-"""Optuna's storage, and a driver's, which alone writes a sweep's trials and so need not read them again."""
+"""Optuna's storage, and a driver's storage that need not read trials again, because only the driver writes them."""
 
 import copy
 import functools
@@ -21,18 +21,18 @@ T = TypeVar("T")
 
 
 def connect(url: str) -> RDBStorage:
-    """The storage at a database's address; its tables are made where they are missing.
+    """Return the storage at a database's address; create its tables if they are missing.
 
     Raises:
-        BadInput: the address is none, or the database can't be opened.
+        BadInput: it is no address, the database can't be opened, or another version of Optuna made its tables.
     """
     options, url = engine_options(url), spelled_out(url)
-    url = url.replace("{", "{{").replace("}", "}}")  # Optuna fills addresses in, as `str.format` does
+    url = url.replace("{", "{{").replace("}", "}}")  # Optuna passes the address to `str.format`
     try:
         try:
             return RDBStorage(url, engine_kwargs=options)
         except (DBAPIError, StorageInternalError):
-            return RDBStorage(url, engine_kwargs=options)  # another driver may have made the tables at this moment
+            return RDBStorage(url, engine_kwargs=options)  # another driver may be creating the tables
     except DBAPIError as error:
         raise unopened(error) from None
     except StorageInternalError as error:
@@ -42,7 +42,7 @@ def connect(url: str) -> RDBStorage:
 
 
 def _sure(write: Callable[..., T]) -> Callable[..., T]:
-    """Has all trials read again where a write fails: what the database took of it nobody knows."""
+    """Make all trials be read again if a write fails: nobody knows what the database took of it."""
 
     @functools.wraps(write)
     def guarded(self: "SoleStorage", *arguments: Any, **named: Any) -> T:
@@ -56,85 +56,89 @@ def _sure(write: Callable[..., T]) -> Callable[..., T]:
 
 
 class SoleStorage(BaseStorage):
-    """Optuna's storage over studies whose trials nobody else writes.
+    """Optuna's storage for studies with trials that nobody else writes.
 
-    Optuna's own cache reads all trials that have not ended whenever a sampler or a pruner looks: the more trials run
-    at once the longer each epoch of each takes. This one reads a study once, and keeps what it writes.
+    Optuna's own cache reads all trials that have not ended whenever a sampler or a pruner looks: the more trials run at
+    once, the longer each epoch takes. This storage reads a study once, and remembers what it writes.
     """
 
     def __init__(self, backend: RDBStorage) -> None:
-        """Wraps the database's storage."""
+        """Wrap the database's storage."""
         self._backend = backend
         self._lock = threading.RLock()
-        self._studies: dict[int, dict[int, FrozenTrial]] = {}  # of each that was read, the trials by number
-        self._places: dict[int, tuple[int, int]] = {}  # by a trial's id, its study and number
-        self._ids: dict[tuple[int, int], int] = {}  # the other way
+        self._studies: dict[int, dict[int, FrozenTrial]] = {}  # of each study that was read, the trials by number
+        self._places: dict[int, tuple[int, int]] = {}  # by a trial's id: its study and number
+        self._ids: dict[tuple[int, int], int] = {}  # the reverse
         self._by_name: dict[str, int] = {}  # ids of studies
         self._directions: dict[int, list[StudyDirection]] = {}
 
     def forget(self) -> None:
-        """Has each study read again when it is next asked for."""
+        """Read each study again when it is next asked for."""
         with self._lock:
             self._studies.clear()
 
     # --- studies
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        """Creates a study."""
+        """Create a study."""
         return self._backend.create_new_study(directions, study_name)
 
     def delete_study(self, study_id: int) -> None:
-        """Deletes a study; a later one may get its ids."""
+        """Delete a study; a later one may get its ids."""
         self._backend.delete_study(study_id)
         with self._lock:
             for known in (self._studies, self._places, self._ids, self._by_name, self._directions):
                 known.clear()
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Stores a fact about a study."""
+        """Store a fact about a study."""
         self._backend.set_study_user_attr(study_id, key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Stores a fact of Optuna's."""
+        """Store a fact of Optuna about a study."""
         self._backend.set_study_system_attr(study_id, key, value)
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        """A study's id."""
+        """Return a study's id.
+
+        Raises:
+            KeyError: there is no study of this name.
+        """
         if study_name not in self._by_name:
             self._by_name[study_name] = self._backend.get_study_id_from_name(study_name)
         return self._by_name[study_name]
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        """A study's name."""
+        """Return a study's name."""
         return self._backend.get_study_name_from_id(study_id)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Whether each objective is better when less or more."""
+        """Return whether each objective is minimized or maximized."""
         if study_id not in self._directions:
             self._directions[study_id] = self._backend.get_study_directions(study_id)
         return self._directions[study_id]
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """The facts about a study."""
+        """Return the facts about a study."""
         return self._backend.get_study_user_attrs(study_id)
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Optuna's facts."""
+        """Return Optuna's facts about a study."""
         return self._backend.get_study_system_attrs(study_id)
 
     def get_all_studies(self) -> list[Any]:
-        """All studies of the database."""
+        """Return all studies of the database."""
         return self._backend.get_all_studies()
 
     def remove_session(self) -> None:
-        """Lets go of the database."""
+        """Release the database."""
         self._backend.remove_session()
 
     # --- trials
 
     @_sure
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Creates a trial."""
+        """Create a trial and return its id."""
         trial_id = self._backend.create_new_trial(study_id, template_trial)
         if study_id in self._studies:
             self._keep(study_id, trial_id)
@@ -144,7 +148,7 @@ class SoleStorage(BaseStorage):
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        """Stores a setting."""
+        """Store a parameter's value."""
         self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
         if trial := self._fresh(trial_id):
             trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
@@ -152,42 +156,46 @@ class SoleStorage(BaseStorage):
 
     @_sure
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        """Stores an epoch's value."""
+        """Store an epoch's value."""
         self._backend.set_trial_intermediate_value(trial_id, step, intermediate_value)
         if trial := self._fresh(trial_id):
             trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
 
     @_sure
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Stores a fact about a trial."""
+        """Store a fact about a trial."""
         self._backend.set_trial_user_attr(trial_id, key, value)
         if trial := self._fresh(trial_id):
             trial.user_attrs = {**trial.user_attrs, key: _as_stored(value)}
 
     @_sure
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Stores a fact of Optuna's."""
+        """Store a fact of Optuna about a trial."""
         self._backend.set_trial_system_attr(trial_id, key, value)
         if trial := self._fresh(trial_id):
             trial.system_attrs = {**trial.system_attrs, key: _as_stored(value)}
 
     @_sure
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Stores a state; the database says what the trial is then."""
+        """Store a state; the trial is then read again from the database."""
         done = self._backend.set_trial_state_values(trial_id, state, values)
         if place := self._place(trial_id):
             self._keep(place[0], trial_id)
         return done
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """The trial, the caller's own."""
+        """Return a copy of the trial for the caller."""
         with self._lock:
             if place := self._place(trial_id):
                 return copy.deepcopy(self._studies[place[0]][place[1]])
         return self._backend.get_trial(trial_id)
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
-        """A trial's id, by its number."""
+        """Return a trial's id, by its number.
+
+        Raises:
+            KeyError: the study has no trial of this number.
+        """
         with self._lock:
             if (trial_id := self._ids.get((study_id, trial_number))) is not None:
                 return trial_id
@@ -198,7 +206,7 @@ class SoleStorage(BaseStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """A study's trials by number."""
+        """Return a study's trials in order of their numbers, optionally only those in some states."""
         with self._lock:
             if study_id not in self._studies:
                 trials = sorted(self._backend.get_all_trials(study_id, deepcopy=False), key=lambda trial: trial.number)
@@ -208,14 +216,14 @@ class SoleStorage(BaseStorage):
         return copy.deepcopy(found) if deepcopy else found
 
     def _keep(self, study_id: int, trial_id: int) -> None:
-        """Keeps a trial as the database has it; a new one has the highest number."""
+        """Remember a trial as the database has it; a new one has the highest number."""
         trial = self._backend.get_trial(trial_id)
         with self._lock:
             self._places[trial_id], self._ids[study_id, trial.number] = (study_id, trial.number), trial_id
             self._studies[study_id][trial.number] = trial
 
     def _place(self, trial_id: int) -> tuple[int, int] | None:
-        """The study and the number of a trial whose study was read."""
+        """Return the study and the number of a trial in a study that was read, else None."""
         place = self._places.get(trial_id)
         if place is None and self._studies:
             number = self._backend.get_trial_number_from_id(trial_id)
@@ -226,7 +234,7 @@ class SoleStorage(BaseStorage):
         return place if place and place[0] in self._studies else None
 
     def _fresh(self, trial_id: int) -> FrozenTrial | None:
-        """A copy in the place of a known trial, to be changed: who has the one before keeps it as it was."""
+        """Replace a known trial by a copy to be changed and return it: holders of the old one see no change."""
         with self._lock:
             if not (place := self._place(trial_id)):
                 return None
@@ -236,7 +244,7 @@ class SoleStorage(BaseStorage):
 
 
 def id_of(storage: BaseStorage, study_name: str, number: int) -> int:
-    """What a storage calls a trial.
+    """Return the id of a trial in a storage.
 
     Raises:
         KeyError: the study has no trial of that number.
@@ -249,5 +257,5 @@ def _as_stored(value: Any) -> Any:
 
 
 def prepare() -> None:
-    """Imports all that a study needs, by making one in memory; Optuna imports much of it when it is first used."""
+    """Import all that a study needs, by making one in memory: Optuna imports much of it only at its first use."""
     RDBStorage("sqlite://")

@@ -1,4 +1,4 @@
-"""A sweep as its study's database holds it: read without a driver, as plain records."""
+"""Read a sweep from its study's database, without a driver, as plain records."""
 
 import functools
 import importlib
@@ -29,20 +29,20 @@ from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.storage import disk
 
-AWAY = (StorageInternalError, OperationalError, InterfaceError)  # raised while the database does not answer
-COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is a sweep
-# The fact, and the newest version of a study's form that is read; without the fact it is 1. In form 1 the base may lack
-# which targets count in the loss: all do. In forms 1 and 2 it says where the data lay.
+AWAY = (StorageInternalError, OperationalError, InterfaceError)  # errors raised while the database does not answer
+COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is complete
+# The fact with the version of a study's form, and the newest version that is read. Without the fact the version is 1.
+# In form 1 the base may lack which targets count in the loss: all do. In forms 1 and 2 it says where the data was.
 FORM, FORMAT = "form", 3
-LEAST_COMPLETED = 2  # trials from which importances are told
+LEAST_COMPLETED = 2  # completed trials that importances need
 
 
 class NoSuchSweep(BadInput):
-    """The database holds no study of that name."""
+    """The error that the database has no study of this name."""
 
 
 def trouble(url: str, error: BaseException) -> str:
-    """What keeps the study's database from answering, in a line; of a file with the disk that it lies on."""
+    """Return what keeps the study's database from answering, in one line; for a file, with its disk."""
     if is_missing(url):
         return f"the file is gone: {file_of(url)}"  # SQLite calls that a readonly database
     return _said(url, error)
@@ -61,14 +61,18 @@ def waited_for(url: str, error: BaseException, pause_s: float) -> Note:
 
 
 def unanswered(url: str, error: BaseException) -> BadInput:
-    """The error of a database that can be opened and does not answer."""
+    """Return the error of a database that can be opened but does not answer."""
     if is_missing(url):
         return refused("study-database-gone", FIELD, file=str(file_of(url)))
     return refused("study-database-away", FIELD, why=_said(url, error))
 
 
 def facts(url: str, name: str) -> dict[str, Any] | None:
-    """What is remembered about a sweep, or None where there is no such study yet; creates nothing."""
+    """Return the facts about a sweep, or None if it has no study yet. Creates nothing.
+
+    Raises:
+        BadInput: the database does not answer.
+    """
     try:
         return dict(load_study(url, name).user_attrs)
     except NoSuchSweep:
@@ -78,7 +82,11 @@ def facts(url: str, name: str) -> dict[str, Any] | None:
 
 
 def unfinished_id(url: str, name: str) -> str:
-    """The id of a study whose making was cut short, which is to be kept; "" where there is none. Creates nothing."""
+    """Return the id of an unfinished study, for the next try to make it; "" if there is none. Creates nothing.
+
+    Raises:
+        BadInput: the database can't be opened or does not answer.
+    """
     try:
         return unfinished_id_of(load_study(url, name, is_whole=False).user_attrs, url)
     except NoSuchSweep:
@@ -88,12 +96,12 @@ def unfinished_id(url: str, name: str) -> str:
 
 
 def unfinished_id_of(facts: Mapping[str, Any], url: str) -> str:
-    """The same, by what such a study remembers; "" too where it was copied or moved since: another may have the id."""
+    """Return an unfinished study's id from its facts; "" also if it was copied or moved, as another may have the id."""
     return str(facts.get("id", "")) if COMPARABLE not in facts and moved.is_in_place(facts, url) else ""
 
 
 def discard_unfinished(url: str, name: str) -> None:
-    """Removes a study whose making was cut short, before it was a sweep's; does nothing where there is none."""
+    """Remove an unfinished study, which is no sweep yet; do nothing if there is none."""
     kept_in = storage.connect(url)
     with suppress(KeyError):
         if COMPARABLE not in optuna.load_study(study_name=name, storage=kept_in).user_attrs:
@@ -101,14 +109,14 @@ def discard_unfinished(url: str, name: str) -> None:
 
 
 def remember(url: str, name: str, **more: Any) -> None:
-    """Stores facts about a sweep whose driver is done."""
+    """Store facts about a sweep after its driver has ended."""
     study = load_study(url, name, to_write=True)
     for key, value in more.items():
         study.set_user_attr(key, value)
 
 
 def read(url: str, name: str) -> Sweep:
-    """A sweep as its study knows it.
+    """Return a sweep as its study knows it.
 
     Raises:
         BadInput: there is no such study, or its database does not answer.
@@ -120,9 +128,14 @@ def read(url: str, name: str) -> Sweep:
 
 
 def load_study(url: str, name: str, *, to_write: bool = False, is_whole: bool = True) -> optuna.Study:
-    """Optuna's study of a sweep; raises `NoSuchSweep` where there is none."""
+    """Return Optuna's study of a sweep.
+
+    Raises:
+        NoSuchSweep: there is no study, or it is unfinished and `is_whole` is set.
+        BadInput: it is no address, the database can't be opened, or a newer version wrote the study.
+    """
     missing = NoSuchSweep(fault("sweep-not-run", at=name))
-    engine_options(url)  # whether it is an address at all
+    engine_options(url)  # raises if it is no address
     if is_missing(url):
         raise missing
     try:
@@ -130,19 +143,23 @@ def load_study(url: str, name: str, *, to_write: bool = False, is_whole: bool = 
     except KeyError:
         raise missing from None
     check_study_form(study)
-    # Where it lacks this its first driver was killed before it had said what the sweep is.
+    # Without this fact, its first driver was killed before it had stored what the sweep is.
     if is_whole and COMPARABLE not in study.user_attrs:
         raise missing
     return study
 
 
 def check_study_form(study: optuna.Study) -> None:
-    """Refuse a study that a newer version wrote."""
+    """Check that no newer version wrote a study.
+
+    Raises:
+        BadInput: a newer version wrote it.
+    """
     check_form(f"the study {study.study_name}", int(study.user_attrs.get(FORM, 1)), FORMAT)
 
 
 def sweep_of(study: optuna.Study, url: str) -> Sweep:
-    """A sweep's record, from Optuna's study."""
+    """Return a sweep's record from Optuna's study."""
     facts = study.user_attrs
     base = TrialConfig.model_validate(facts["base"])
     place = moved.checkpoints_of(facts, url, study.study_name)
@@ -162,7 +179,7 @@ def sweep_of(study: optuna.Study, url: str) -> Sweep:
 
 
 def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Trial:
-    """A trial's record, from Optuna's; `place` is where the sweep's checkpoints are."""
+    """Return a trial's record from Optuna's; `place` is the address of the sweep's checkpoints, "" if unknown."""
     decided = Decisions.of(frozen.user_attrs)
     end = decided.end or End("FAIL")
     state: State = end.state if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
@@ -193,41 +210,41 @@ def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Tria
 
 
 def counting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that count, as `Sweep.counted` says."""
+    """Return the trials that count, as `Sweep.counted` does."""
     derived = [(t, derived_of(t.user_attrs)) for t in trials]
     replaced = {each.parent for _, each in derived if each is not None and each.purpose == "retry"}
     return [t for t, each in derived if t.number not in replaced and counts(each)]
 
 
 def importances_of(url: str, name: str) -> dict[str, float]:
-    """`importances` of a sweep by name."""
+    """Return the `importances` of a sweep by its name."""
     return importances(load_study(url, name))
 
 
 def prepare_importances() -> None:
-    """Imports what `importances` needs, which takes a second: scikit-learn, for evaluators that are not used."""
+    """Import what `importances` needs, which takes a second: scikit-learn, for evaluators that are not used."""
     importlib.import_module("optuna.importance")
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """How much each searched field matters, by PED-ANOVA (Watanabe et al., 2023); empty where it can't be said."""
+    """Return each searched field's importance by PED-ANOVA (Watanabe et al., 2023); empty if it is unknown."""
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(completed) < LEAST_COMPLETED:
-        return {}  # Optuna would give each parameter the same share
+        return {}  # Optuna would give each parameter an equal share
     if len(fields := {name for trial in completed for name in trial.params}) == 1:
-        return dict.fromkeys(fields, 1.0)  # as Optuna has it, without its import
+        return dict.fromkeys(fields, 1.0)  # as Optuna does, without its import
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` sees to it
+            warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` handles this
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
-        return {}  # too few completed trials, or all alike
+        return {}  # too few completed trials, or all equal
 
 
 def _first(direction: StudyDirection, trial: FrozenTrial) -> float:
-    """The metric's value, less is better, as the evaluator wants it."""
+    """Return the metric's value so that less is better, as the evaluator expects."""
     return float(trial.values[0]) * (1 if direction == StudyDirection.MINIMIZE else -1)

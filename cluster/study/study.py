@@ -1,8 +1,7 @@
 """The durable memory of a sweep: one Optuna study in a relational database.
 
-Every suggestion is committed before its trial starts, every epoch is reported, every decision is
-stored before it is obeyed. What a driver needs to go on after another was killed is all here and in
-the checkpoints.
+Every suggestion is committed before its trial starts, every epoch is reported, and every decision is stored before
+it is carried out. A driver that goes on after another was killed finds all that it needs here and in the checkpoints.
 """
 
 import math
@@ -47,7 +46,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Study:
-    """One sweep's study, as its driver uses it."""
+    """The study of one sweep, as its driver uses it."""
 
     def __init__(
         self,
@@ -57,14 +56,14 @@ class Study:
         base: TrialConfig,
         kept_in: BaseStorage | None = None,
     ) -> None:
-        """Opens the study, or creates it; `search` is None for a single training run.
+        """Open the study, or create it; `search` is None for a single training run.
 
-        `kept_in` is another storage than the database at the address.
+        `kept_in` replaces the database at the address as the storage.
         """
         self.search, self.base, self.url, self.name = search, base, url, name
         self._storage = kept_in or SoleStorage(storage.connect(url))
         sampler: BaseSampler = optuna.samplers.RandomSampler(seed=0)
-        self._drafts: NumberedSampler | None = None  # whose draws may come twice
+        self._drafts: NumberedSampler | None = None  # None for a sampler that never repeats itself
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search:
             sampler = NumberedSampler(search, self._storage, name)
@@ -80,23 +79,23 @@ class Study:
         )
         check_study_form(self._study)
         self._live: dict[int, optuna.trial.Trial] = {}
-        self._unpruned: dict[int, bool] = {}  # of live trials, whether they are never pruned, once that is asked
-        self._reported: dict[int, dict[int, float]] = {}  # of each live trial, the values by epoch
+        self._unpruned: dict[int, bool] = {}  # by live trial, once asked: whether it is never pruned
+        self._reported: dict[int, dict[int, float]] = {}  # by live trial: its values by epoch
         self._space: suggest.Space = search.space if search else {}
         self._key = combinations.Keys(base, self._space)
-        self._known: dict[int, str] | None = None  # the configurations that were tried, by trial, once that is asked
+        self._known: dict[int, str] | None = None  # by trial, once asked: the key of its configuration
         self.n_trials = search.n_trials if search else 1
         self.second: Objective | None = second_of(search)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was written with `remember`."""
+        """The facts that `remember` has stored."""
         return dict(self._study.user_attrs)
 
     def remember(self, **facts: Any) -> None:
-        """Stores facts about the sweep, as JSON; unchanged ones cost nothing.
+        """Store facts about the sweep, as JSON; unchanged facts cost nothing.
 
-        Each is a commit of its own, in the order given.
+        Each fact is a commit of its own, in the order given.
         """
         known = self._study.user_attrs
         for key, value in facts.items():
@@ -104,7 +103,7 @@ class Study:
                 self._study.set_user_attr(key, value)
 
     def enqueue_first(self) -> None:
-        """Queues what is tried before anything is drawn, as far as it is not there yet.
+        """Queue what is tried before anything is drawn, unless it is in the study already.
 
         A study that an earlier version began has no base and gets none.
         """
@@ -116,10 +115,10 @@ class Study:
                 self._study.enqueue_trial(dict(settings), user_attrs=decided.asked())
 
     def queue(self, *, keeps_base: bool) -> list[tuple[Mapping[str, Scalar], Decisions]]:
-        """What is tried before anything is drawn, as settings with what is decided about them.
+        """Return what is tried before anything is drawn: settings, each with the decisions about its trial.
 
-        That is the base, then `search.first`, as many as there are trials. Where one of these resolves to the spec's
-        own settings it is the base itself, and comes first.
+        That is the base, then the first `n_trials` of `search.first`. If one of these resolves to the base, it is the
+        base itself, and comes first.
         """
         first = self.search.first[: self.n_trials] if self.search else []
         queue: list[tuple[Mapping[str, Scalar], Decisions]]
@@ -132,19 +131,19 @@ class Study:
         return [(first[place], Decisions(first=place, base=True)), *queue[:place], *queue[place + 1 :]]
 
     def is_base_setting(self, settings: Mapping[str, Scalar]) -> bool:
-        """Whether a setting resolves to the spec's own."""
+        """Return whether settings resolve to the spec's own."""
         return self._key(settings) == self._key({})
 
     def add(self, trial: FrozenTrial) -> None:
-        """Adds a trial as it is, under the next number."""
+        """Add a trial as it is, under the next number."""
         self._study.add_trial(trial)
 
     def frozen(self) -> list[FrozenTrial]:
-        """All trials, as Optuna keeps them."""
+        """Return all trials, as Optuna keeps them."""
         return self._study.get_trials(deepcopy=False)
 
     def retry(self, parent: int) -> None:
-        """Queues a trial with a failed one's settings, to stand in its place; nothing where there is one already."""
+        """Queue a trial with a failed one's settings that replaces it; do nothing if there is one already."""
         trials = self._study.get_trials(deepcopy=False)
         failed = self._frozen(parent)
         derived = again(parent, derived_of(failed.user_attrs))
@@ -154,11 +153,11 @@ class Study:
         self._study.enqueue_trial(failed.params, user_attrs=decided.asked())
 
     def asked(self) -> int:
-        """How many trials that count have been suggested, in whatever state."""
+        """Return how many trials that count have been suggested, in any state."""
         return sum(t.state != TrialState.WAITING for t in self._counted())
 
     def due(self) -> int:
-        """How many trials are yet to be suggested; derived ones are, whatever n_trials says."""
+        """Return how many trials are yet to be suggested; queued derived trials come whatever n_trials says."""
         queued = sum(t.state == TrialState.WAITING and DERIVED in t.user_attrs for t in self._counted())
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         return max(self.n_trials - self.asked(), queued) + sum(not _counts(t) for t in waiting)
@@ -167,16 +166,16 @@ class Study:
         return counting(self._study.get_trials(deepcopy=False))
 
     def running(self) -> list[int]:
-        """Numbers of the trials that were suggested and have not ended."""
+        """Return the numbers of the trials that were suggested and have not ended."""
         return [t.number for t in self._running()]
 
     def _running(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     def ask(self) -> int | None:
-        """Suggests a new trial and commits it; returns its number, or None where nothing new is left to try.
+        """Suggest a new trial and commit it; return its number, or None if nothing new is left to try.
 
-        What is queued comes first, and as it is. All else is drawn before it is committed: again, where its
+        Queued trials come first, unchanged. Other trials are drawn before they are committed, and drawn again if their
         configuration was tried or is under way.
         """
         trials = self._study.get_trials(deepcopy=False)
@@ -191,7 +190,7 @@ class Study:
         return trial.number
 
     def _commit(self, drawn: Drawn) -> None:
-        """Has a draw come next. What was drawn again is stored in one piece, so that no killed driver leaves half."""
+        """Make a draw the next trial. A repeated draw is stored in one write: a killed driver leaves no half."""
         assert self._drafts is not None
         if drawn.attempt == 0:
             self._drafts.replay = drawn
@@ -199,7 +198,7 @@ class Study:
             self._study.enqueue_trial(drawn.settings)
 
     def _drawn(self, trial: FrozenTrial) -> Drawn | None:
-        """The first of a trial's draws that nobody has tried."""
+        """Return the first of a trial's draws that nobody has tried."""
         assert self._drafts is not None
         others = self._tried(but=trial.number)
 
@@ -209,7 +208,7 @@ class Study:
         return self._drafts.draw(self._study, trial, self._space, is_new)
 
     def _tried(self, but: int | None = None) -> set[str]:
-        """Keys of the configurations that were tried or are under way, one trial's left out."""
+        """Return the keys of the configurations that were tried or are under way, without trial `but`."""
         if self._known is None:
             trials = self._study.get_trials(deepcopy=False)
             asked = [t for t in trials if t.state != TrialState.WAITING and _counts(t)]
@@ -217,7 +216,7 @@ class Study:
         return {key for number, key in self._known.items() if number != but}
 
     def _suggest(self, number: int) -> None:
-        """Stores a live trial's settings, those that it has not yet; those of the base are the spec's own."""
+        """Store those settings of a live trial that it does not have yet; the base's are the spec's own."""
         derived = self.derived(number)
         if derived is not None and derived.purpose == "base":
             return
@@ -226,11 +225,11 @@ class Study:
             self._known[number] = self._key(settings)
 
     def exhausted(self) -> dict[str, Any]:
-        """The fact that `ask` found nothing new: how many settings were tried, of how many, by how many trials."""
+        """Return the fact that `ask` found nothing new: settings tried, combinations there are, trials suggested."""
         return {"tried": len(self._tried()), "combinations": combinations.count(self._space), "trials": self.asked()}
 
     def adopt(self, number: int) -> None:
-        """Takes over a RUNNING trial that nobody runs; suggestions that a killed driver left out are made."""
+        """Take over a RUNNING trial that nobody runs, and draw the settings that a killed driver left out."""
         if number not in self._live:
             frozen = self._frozen(number)
             self._draw_rest(frozen)
@@ -239,20 +238,20 @@ class Study:
         self._suggest(number)
 
     def _draw_rest(self, trial: FrozenTrial) -> None:
-        """Draws what a killed driver left out of a trial's settings; again, as `ask` does, where that was tried."""
+        """Draw the settings that a killed driver left out; draw again, as `ask` does, if they were tried."""
         if FIXED in trial.system_attrs or self._drafts is None or combinations.is_whole(trial.params, self._space):
             return
-        # As if nothing of it had been stored: its draws come from one stream, which begins with the first setting.
+        # Draw as if nothing had been stored: the draws come from one stream that begins with the first setting.
         drawn = self._drawn(bare(trial))
         if drawn is None or any(drawn.settings.get(path) != value for path, value in trial.params.items()):
             drawn = self._drawn(trial)  # the study has changed since
         if drawn and drawn.attempt == 0:
             self._drafts.replay = drawn
-        elif drawn:  # Optuna takes what it finds under this name, as it does of a trial that was queued
+        elif drawn:  # Optuna takes the settings under this name, as for a queued trial
             self._storage.set_trial_system_attr(self._id(trial.number), FIXED, drawn.settings)
 
     def begin_attempt(self, number: int) -> tuple[dict[str, Scalar], int]:
-        """Commits a new attempt at a trial; returns its settings and the attempt's number, from 1."""
+        """Commit a new attempt at a trial; return the trial's settings and the attempt's number, from 1."""
         change = self._decided(number).begun()
         self._decide(number, change)
         return dict(self._live[number].params), change[ATTEMPT]
@@ -265,7 +264,7 @@ class Study:
             self._live[number].set_user_attr(name, value)
 
     def trial(self, number: int) -> Trial:
-        """A live trial as the study knows it."""
+        """Return a trial as the study knows it."""
         place = moved.checkpoints_of(self._study.user_attrs, self.url, self.name)
         return trial_of(self._frozen(number), suggest.Resolver(self.base), place)
 
@@ -276,28 +275,28 @@ class Study:
         return storage.id_of(self._storage, self.name, number)
 
     def started(self, number: int, worker: str, at_ms: int) -> None:
-        """Stores where a trial runs and, once, when it first started."""
+        """Store where a trial runs and, once, when it first started (Unix time in ms)."""
         self._decide(number, self._decided(number).started(worker, at_ms))
 
     def lost(self, number: int) -> int:
-        """Counts an attempt that ended with its process; returns how many there were."""
+        """Count an attempt that was lost with its process; return how many there were."""
         change = self._decided(number).lost()
         self._decide(number, change)
         return int(change[LOSSES])
 
     def report(self, number: int, epochs: Sequence[Epoch]) -> bool:
-        """Reports the epochs that are not known yet; returns whether the pruner stops the trial.
+        """Report the epochs that the study does not have yet; return whether the pruner stops the trial.
 
-        Where a checkpoint was lost, an epoch that is computed again may have another value on a GPU; the
-        history in the checkpoint is the truth, so it takes the place of the first.
+        If a checkpoint was lost, an epoch that is computed again may get another value on a GPU. The history in the
+        checkpoint is the truth, so its value replaces the first one.
 
-        The pruner is asked once about each epoch: successive halving answers differently when asked
-        again. An answer that a killed driver did not store counts as "go on".
+        The pruner is asked once about each epoch: successive halving answers differently when asked again. A killed
+        driver's answer that was not stored counts as "go on".
         """
         trial = self._live[number]
         known = self._reported[number]
         fresh = [epoch for epoch in epochs if epoch.number not in known]
-        for epoch in fresh if self.second is None else ():  # Optuna reports nothing where there are two objectives
+        for epoch in fresh if self.second is None else ():  # with two objectives Optuna allows no reports
             trial.report(epoch.value, epoch.number)
             known[epoch.number] = epoch.value
         for epoch in epochs:
@@ -308,44 +307,44 @@ class Study:
         return asked and not self.resolves_to_base(number) and trial.should_prune()
 
     def epochs_reported(self, number: int) -> int:
-        """How many epochs of a live trial the study knows."""
+        """Return how many epochs of a live trial the study has."""
         return len(self._reported[number])
 
     def report_singly(self, number: int, epochs: Sequence[Epoch]) -> None:
-        """Reports epochs as they once came, one after another; what the pruner answers was decided then."""
+        """Report epochs as they once came, one after another; the pruner's answers were acted on then."""
         for epoch in epochs:
             self.report(number, [epoch])
 
     def derived(self, number: int) -> Derived | None:
-        """What a live trial was made of, where it was made of another."""
+        """Return what a live trial was made from; None if the search suggested it."""
         return derived_of(self._live[number].user_attrs)
 
     def is_beside(self, number: int) -> bool:
-        """Whether a live trial is beside the search: a derived one that stands in no other's place, as the base."""
+        """Return whether a live trial is outside the search, as the base is: derived, but no other's replacement."""
         return not counts(self.derived(number))
 
     def resolves_to_base(self, number: int) -> bool:
-        """Whether a live trial trains with the spec's own settings; such a one is never pruned and on no rung."""
+        """Return whether a live trial trains with the spec's own settings; it is then never pruned and on no rung."""
         if number not in self._unpruned:
             keeps = bool(self._study.user_attrs.get(KEEPS_BASE))
             self._unpruned[number] = keeps and self.is_base_setting(self._live[number].params)
         return self._unpruned[number]
 
     def base_trial(self) -> Trial | None:
-        """The trial of the spec's own settings, the latest where it was tried again; None where there is none."""
+        """Return the trial of the spec's own settings, the latest if it was tried again; None if there is none."""
         found = [t for t in self._study.get_trials(deepcopy=False) if is_base(t.user_attrs)]
         return self.trial(found[-1].number) if found else None
 
     def prune(self, number: int, epoch: int) -> None:
-        """Stores that a trial is pruned after an epoch and yet to be probed."""
+        """Store that a trial is pruned after an epoch and yet to be probed."""
         self._decide(number, self._decided(number).pruned(epoch))
 
     def pruned_after(self, number: int) -> int:
-        """The epoch after which a live trial was pruned, 0 where it was not."""
+        """Return the epoch after which a live trial was pruned, 0 if it was not."""
         return self._decided(number).pruned_after
 
     def settle(self) -> list[int]:
-        """Ends the trials whose end was decided by a driver that was killed before it had ended them."""
+        """End the trials that a killed driver had decided to end; return their numbers."""
         ends = {t.number: Decisions.of(t.user_attrs).end for t in self._running()}
         decided = {number: end for number, end in ends.items() if end is not None}
         for number, end in decided.items():
@@ -354,7 +353,7 @@ class Study:
         return list(decided)
 
     def end(self, number: int, end: End) -> None:
-        """Stores how a trial ends, then ends it."""
+        """Store how a trial ends, then end it."""
         trial = self._live[number]
         self._decide(number, self._decided(number).ended(end, has_second=self.second is not None))
         state: str = end.state
@@ -365,17 +364,17 @@ class Study:
         if state == "PRUNED" and self.second:
             state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
         if self.is_beside(number):
-            state = "FAIL"  # no sampler and no pruner reads it; how it ended is in `end`
+            state = "FAIL"  # no sampler and no pruner reads it; its end is in the attribute `end`
         told = {"values": values} if state == "COMPLETE" else {"state": TrialState[state]}
-        with suppress(UpdateFinishedTrialError):  # by a driver that was stopped in the middle of it, and is no more
+        with suppress(UpdateFinishedTrialError):  # a killed driver had ended it already
             self._study.tell(trial, **told, skip_if_finished=True)
         del self._live[number], self._reported[number]
         self._unpruned.pop(number, None)
 
     def _penalty(self) -> list[float]:
-        """What a diverged trial is told as where the sampler reads completed trials only: the worst of each objective.
+        """Return a diverged trial's values for a sampler that reads only completed trials: the worst of each objective.
 
-        Empty where the sampler reads pruned ones too, or where none has completed.
+        Empty if the sampler reads pruned trials, too, or if no trial has completed.
         """
         if not (self.search and (isinstance(self.search.sampler, GpSampler) or self.second)):
             return []
@@ -385,11 +384,11 @@ class Study:
         return [max(values, key=lambda each: sort_key(each, objective.direction)) for objective, values in told]
 
     def sweep(self) -> Sweep:
-        """The sweep as it stands."""
+        """Return the sweep as it is now."""
         return sweep_of(self._study, self.url)
 
     def importances(self) -> dict[str, float]:
-        """How much each parameter matters among the completed trials, by PED-ANOVA; empty if it can't be said."""
+        """Return each parameter's importance among the completed trials, by PED-ANOVA; empty if it is unknown."""
         return importances(self._study)
 
 

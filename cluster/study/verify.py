@@ -1,4 +1,4 @@
-"""Checks a sweep's study and its checkpoints against each other, from the records alone."""
+"""Check a sweep's study and its checkpoints against each other, from the records alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from lstm.records.sweep import EXHAUSTED, TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
 
 History = tuple[Epoch, ...]
-SHOWN = 12  # of the epochs of a history, in a finding
-# Codes of what `sweep run` goes on with and mends.
+SHOWN = 12  # epochs of a history that a finding shows, at most
+# Codes of the findings that `sweep run` continues with and repairs.
 TO_RUN = {
     "trial-driven-by-nobody",
     "study-ahead-of-checkpoint",
@@ -24,14 +24,14 @@ TO_RUN = {
 
 @dataclass(slots=True)
 class Checked:
-    """What was found, and what the checkpoints hold, by trial."""
+    """The findings, and what the checkpoints contain, by trial."""
 
     findings: list[Finding] = field(default_factory=list)
     histories: dict[int, History] = field(default_factory=dict)
 
 
 def check(sweep: Sweep, *, driven: bool) -> Checked:
-    """Looks at every trial of a sweep; a driver that lives may be at work on those that run."""
+    """Check every suggested trial of a sweep; if a driver lives (`driven`), running trials are left out."""
     checked = Checked()
     checked.findings += _numbers(sweep)
     checked.findings += [finding(wrong, None, "checkpoint", sweep=sweep.name) for wrong in _mark(sweep)]
@@ -55,7 +55,7 @@ def _numbers(sweep: Sweep) -> Iterator[Finding]:
 
 
 def _mark(sweep: Sweep) -> Iterator[Fault]:
-    """Whether the folder of the checkpoints is this study's."""
+    """Yield the faults of the checkpoints' folder if it does not belong to this study."""
     folder, studies = str(sweep.facts.get("checkpoints", "")), ownership.studies_of(sweep.facts)
     try:
         mark = ownership.mark_of(folder) if folder else None
@@ -94,14 +94,14 @@ def _trial(sweep: Sweep, trial: Trial, checked: Checked) -> None:
 
 
 def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
-    """What a trial's checkpoint holds; None where that can't be said."""
+    """Return the history in a trial's checkpoint; None if it can't be known."""
     address = trial.checkpoint or checkpoint.address_of(str(sweep.facts.get("checkpoints")), trial.number)
 
     def add(*faults: Fault) -> None:
         checked.findings.extend(finding(wrong, trial.number, "checkpoint", sweep=sweep.name) for wrong in faults)
 
     if trial.ended and not trial.checkpoint and len(trial.curve) == trial.lost_epochs:
-        checked.histories[trial.number] = ()  # what an actor that was cut off may have written since is nobody's
+        checked.histories[trial.number] = ()  # what a lost worker may have written since does not count
         return ()
     broken, foreign = list[Message](), list[Fault]()
     try:
@@ -116,7 +116,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     code = "checkpoint-file-broken" if trial.ended else "newest-checkpoint-broken"
     add(*(fault(code, file=each.place, why=each.values["why"]) for each in broken), *foreign)
     if foreign or (broken and trial.ended):
-        return None  # an older file tells less than study and MLflow know: it is not they that are wrong
+        return None  # an older file knows less than study and MLflow, which are right
     if found is None:
         if trial.ended:
             is_judged = trial.number in {t.number for t in (sweep.best, sweep.base) if t}
@@ -130,7 +130,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
 
 
 def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoint) -> Iterator[Fault]:
-    """What is wrong in a checkpoint that could be loaded."""
+    """Yield the faults in a checkpoint that could be loaded."""
     state, history = found.state, found.state.history
     numbers = [epoch.number for epoch in history]
     if [epoch.place for epoch in history] != [Place(1, number) for number in range(1, state.epoch + 1)]:
@@ -147,7 +147,7 @@ def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoin
 
 
 def _curve(trial: Trial, history: History) -> Iterator[Fault]:
-    """Where the study's curve is not the checkpoint's."""
+    """Yield the differences between the study's curve and the checkpoint's."""
     if len(trial.curve) - trial.lost_epochs != len(history):
         yield fault("curve-length-differs", study=len(trial.curve), checkpoint=len(history))
     for (step, value), epoch in zip(trial.curve, history, strict=False):
@@ -156,12 +156,12 @@ def _curve(trial: Trial, history: History) -> Iterator[Fault]:
 
 
 def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
-    """Where a trial's end is not what its epochs say."""
+    """Yield the differences between a trial's end and its epochs."""
     best = best_epoch(history, sweep.direction)
     value, number = (best.value, best.number) if best else (None, 0)
     if not same(trial.value, value) or trial.best_epoch != number:
         yield fault("best-value-differs", study=trial.value, epoch=trial.best_epoch, value=value, of=number)
-    again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost, and took another time
+    again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost; the new one has other times
     if trial.epochs_s is not None and trial.epochs_s != epochs_s(history) and not again:
         yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=epochs_s(history))
     if trial.state == "COMPLETE" and trial.counts:

@@ -1,1 +1,1 @@
-"""The trials of a sweep as its controller has them: queued, under way, ended; their checkpoints."""
+"""The trials of a sweep in its controller: waiting, under way and ended; their checkpoints."""

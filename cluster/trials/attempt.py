@@ -1,4 +1,4 @@
-"""An attempt at a trial, while a worker has it."""
+"""The state of an attempt at a trial while a worker has it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from lstm.records.state import Derived, counts
 
 @dataclass(slots=True)
 class Attempt:
-    """A trial that Tune holds."""
+    """An attempt at a trial, from its suggestion until the executor releases it."""
 
     number: int
     attempt: int
@@ -20,19 +20,19 @@ class Attempt:
     config: Mapping[str, Any]
     address: str
     epochs: list[Epoch] = field(default_factory=list)
-    is_read: bool = False  # whether its epochs are all that its checkpoints hold
+    is_read: bool = False  # whether `epochs` has all epochs of its checkpoints
     ended: bool = False
     worker: str = ""  # host, pid and device, for people
     pid: int = 0  # of the worker, on its host
-    actor: Handle | None = None  # its worker's handle, once that has started
-    known: Spent = NOTHING  # what a checkpoint knows that no actor told
-    waits: bool = False  # for the storage of checkpoints, and that was told
-    born: bool = False  # whether a worker came to life for it
+    actor: Handle | None = None  # its worker's handle, after the worker has started
+    known: Spent = NOTHING  # worker time that a checkpoint knows and no worker reported
+    waits: bool = False  # whether it waits for the storage of checkpoints, as was reported
+    born: bool = False  # whether a worker started for it
     error: str = ""  # what Ray said when its actor was lost
     derived: Derived | None = None
-    pruned_after: int = 0  # the epoch after which it was pruned, while it is only to be probed
+    pruned_after: int = 0  # the epoch after which it was pruned, if only its probe is left
 
     @property
     def is_beside(self) -> bool:
-        """Whether it is beside the search, which no other trial is compared with while that goes on."""
+        """True if it is outside the search: no other trial is compared with it while the search goes on."""
         return not counts(self.derived)

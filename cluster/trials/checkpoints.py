@@ -1,4 +1,4 @@
-"""The trials' checkpoints as a driver handles them: whose they are, which keep their weights, which are taken over."""
+"""The driver's handling of checkpoints: their owners, which of them keep weights, which are taken over."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from lstm.records.trial import Trial
 
 
 class TrialCheckpoints:
-    """The checkpoints of one sweep, each trial's under an address of its own."""
+    """The checkpoints of one sweep, each trial's under its own address."""
 
     def __init__(
         self,
@@ -30,37 +30,37 @@ class TrialCheckpoints:
         insist: Patience,
         record: Record,
     ) -> None:
-        """Prepares it; no store is asked.
+        """Prepare the checkpoints' handling; no storage is read.
 
         Args:
-            study: The sweep's study, held under its lease.
+            study: The sweep's study, opened under its lease.
             root: Address under which each trial has its own.
-            studies: Ids of the studies whose checkpoints these may be.
+            studies: Ids of the studies that these checkpoints may belong to.
             keep_best: Whether a trial that is not the best loses its weights when it ends.
-            insist: Calls the study, which may be away.
+            insist: Calls the study, again and again while its database does not answer.
             record: Receives the events.
         """
         self._study, self.root, self._studies, self._keep_best = study, root, tuple(studies), keep_best
         self._insist, self._record = insist, record
-        self._base: int | None = None  # the trial of the spec's own settings, whose weights always stay
+        self._base: int | None = None  # the trial of the spec's own settings; its weights always stay
 
     def open(self, sweep: Sweep) -> None:
-        """Starts from the sweep as it stands, and removes the weights that a killed driver left."""
+        """Load the sweep as it is now, and remove the weights that a killed driver left."""
         self._base = sweep.base.number if sweep.base else None
         self._strip_again(sweep)
 
     def address_of(self, number: int) -> str:
-        """Where a trial has its checkpoints."""
+        """Return the address of a trial's checkpoints."""
         return checkpoint.address_of(self.root, number)
 
     def owner(self, number: int) -> ownership.Owner:
-        """Whose a trial's checkpoint must be."""
+        """Return the owner that a trial's checkpoint must have."""
         trial = self._insist(lambda: self._study.trial(number))
         return ownership.Owner(self._studies, number, trial.config)
 
     def strip(self, number: int) -> None:
-        """Removes the weights of a trial, where they are not kept."""
-        if not self._keep_best or number == self._base:  # the base is judged beside the best
+        """Remove a trial's weights if they are not to be kept."""
+        if not self._keep_best or number == self._base:  # the base is judged together with the best
             return
         address = self.address_of(number)
         try:
@@ -70,7 +70,7 @@ class TrialCheckpoints:
             self._record(Notice(note("weights-not-removed", at=address, why=str(error))))
 
     def _strip_again(self, sweep: Sweep) -> None:
-        """Does what a driver that was killed at a trial's end left: that trial's turn, or the earlier best's."""
+        """Finish what a driver killed at a trial's end left: strip that trial, or the earlier best one."""
         best = sweep.best
         kept = {t.number for t in (best, sweep.base) if t}
         others = [t for t in sweep.trials if t.checkpoint and t.number not in kept]
@@ -82,7 +82,7 @@ class TrialCheckpoints:
             self.strip(number)
 
     def take_from_base(self, live: Attempt) -> None:
-        """Gives a trial the base's checkpoint, where it is the base once more; without one it is trained."""
+        """Give a trial with the base's settings the base's checkpoint; without one the trial is trained."""
         base = self._insist(self._study.base_trial)
         if base is None or not base.checkpoint:
             return
@@ -96,10 +96,13 @@ class TrialCheckpoints:
             self._record(Notice(note("base-trained-again", at=f"trial {live.number}", why=str(error))))
 
     def catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch], Spent]:
-        """Reports and records what a trial's checkpoint holds before the trial is ended without its actor.
+        """Report and record what a trial's checkpoint contains, before the trial is ended without its worker.
 
-        An earlier driver, or an epoch in flight, may have left it unsaid; what was said is not doubled. The state
-        becomes that of an attempt of its own: what an actor that was cut off still writes is never read.
+        An earlier driver, or an epoch in flight, may have left epochs unreported; no epoch is reported twice. The
+        checkpoint is written again as a new attempt's: what a lost worker still writes is never read.
+
+        Returns:
+            The trial, its epochs, and the worker time that the checkpoint knows.
 
         Raises:
             OSError: the storage fails.

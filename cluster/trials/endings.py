@@ -1,4 +1,4 @@
-"""How a trial ends: decided once, stored, then told; and what its end means for the best trial and for the sweep."""
+"""The ends of trials: each is decided once, stored, then reported; it may change the best trial or end the sweep."""
 
 from typing import Any, NamedTuple
 
@@ -27,12 +27,12 @@ class _Best(NamedTuple):
     checkpoint: str
 
     def place(self, direction: Direction) -> tuple[float, int]:
-        """Sorts the best first; of equals that is the first trial, in whatever order they end."""
+        """Return a sort key that puts the best first; of equals the lowest trial number, in whatever order they end."""
         return sort_key(self.value, direction), self.number
 
 
 class Endings:
-    """The ends of a sweep's trials."""
+    """The ends of a sweep's trials, and the best trial among them."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Endings:
         insist: Patience,
         record: Record,
     ) -> None:
-        """Prepares it; no trial has ended until it is opened."""
+        """Prepare the endings; no trial has ended until they are opened."""
         self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
         self._workers, self._insist, self._record = workers, insist, record
         self._direction = study.base.direction
@@ -53,7 +53,7 @@ class Endings:
         self._best: _Best | None = None
 
     def open(self, sweep: Sweep) -> None:
-        """Starts from the sweep as it stands, and from the best trial in it."""
+        """Load the sweep as it is now, with its best trial."""
         ended = [t for t in sweep.trials if t.ended]
         self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
         if (best := sweep.best) and best.value is not None:
@@ -68,11 +68,11 @@ class Endings:
         diverged: bool = False,
         probed: Probed | None = None,
     ) -> None:
-        """Decides how a trial ends, stores it, and tells it."""
+        """Decide how a trial ends, store the end, and record it."""
         self._workers.lets_go(live.number, live.worker, alive=True)
         best = best_epoch(live.epochs, self._direction)
         second = self._study.second
-        # Trials end in one order, whatever the clocks of the hosts that drove the sweep say.
+        # The ends have one order, even if the clocks of the sweep's hosts differ.
         at_ms = max(now_ms(), self._last_end_ms + 1)
         end = End(
             state,
@@ -104,8 +104,8 @@ class Endings:
         self.check_target()
 
     def _lost_epochs(self, live: Attempt) -> int:
-        """How many epochs are known of a trial and in no checkpoint any more, since its last ones were damaged."""
-        if not live.is_read:  # a store that can't be read now may hold them all
+        """Return how many known epochs of a trial are in no checkpoint any more, because the last ones were damaged."""
+        if not live.is_read:  # a storage that can't be read now may have them all
             return 0
         trained, kept = self._insist(lambda: self._study.epochs_reported(live.number)), len(live.epochs)
         if trained > kept:
@@ -115,8 +115,8 @@ class Endings:
         return max(trained - kept, 0)
 
     def _keep(self, live: Attempt, value: float | None) -> None:
-        """Keeps the best trial in mind, and its weights; `value` is a completed trial's."""
-        loser = live.number if live.epochs else None  # the base's are spared
+        """Update the best trial, and remove the weights of the trial that lost; `value` is a completed trial's."""
+        loser = live.number if live.epochs else None  # `strip` spares the base
         if value is not None:
             mine, before = _Best(value, live.number, live.address), self._best
             if before is None or mine.place(self._direction) < before.place(self._direction):
@@ -125,12 +125,12 @@ class Endings:
             self._saved.strip(loser)
 
     def check_target(self) -> None:
-        """Ends the sweep where the best trial reaches the target."""
-        if self._best and not self._queue.base_is_open:  # the base is never cut off: gains are said against it
+        """End the sweep if the best trial reaches the target."""
+        if self._best and not self._queue.base_is_open:  # the base always ends: gains are measured against it
             self._rules.check_target(self._best.number, self._best.value)
 
     def _ending(self, number: int, end: End, at_ms: int, value: float | None) -> TrialEnded:
-        """The event of an end; `value` is a completed trial's."""
+        """Return the event of an end; `value` is a completed trial's."""
         best_value = self._best.value if self._best else None
         if is_better(value, best_value, self._direction):
             best_value = value
@@ -148,5 +148,5 @@ class Endings:
 
 
 def _found(probed: Probed) -> dict[str, Any]:
-    """What a probe found, as a trial's end keeps it."""
+    """Return what a probe found, as a trial's end stores it."""
     return {"numbers": dict(probed.numbers), "best_epoch": probed.best_epoch, "at_ms": probed.at_ms}

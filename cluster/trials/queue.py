@@ -1,4 +1,4 @@
-"""Which trial is next: one to be tried again, one that is queued, or a new one."""
+"""The choice of the next trial: one to be tried again, a queued one, or a new one."""
 
 import time
 from collections.abc import Set
@@ -7,26 +7,26 @@ from cluster.study.retry import Patience
 from cluster.study.study import Study
 from lstm.records.sweep import Sweep
 
-BASE_S = 0.5  # until a trial that is the base once more looks again whether that has ended
+BASE_S = 0.5  # until a trial with the base's settings looks again whether the base has ended
 
 
 class TrialQueue:
     """The trials of a sweep that wait for a worker."""
 
     def __init__(self, study: Study, insist: Patience) -> None:
-        """Prepares it; it is empty until it is opened."""
+        """Prepare the queue; it is empty until it is opened."""
         self._study, self._insist = study, insist
-        self.ready: list[tuple[float, int]] = []  # when to try again at the earliest, what
-        self._due = 0  # trials that are yet to be asked for
-        self.is_exhausted = False  # nothing new was found to try
+        self.ready: list[tuple[float, int]] = []  # earliest time to try again, trial
+        self._due = 0  # trials that are yet to be suggested
+        self.is_exhausted = False  # whether nothing new was found to try
         self.base: int | None = None  # the trial of the spec's own settings
         self.base_is_open = False
 
     def open(self, sweep: Sweep) -> None:
-        """Takes up the trials that a driver before left running, and those that are yet to be asked for.
+        """Take over the trials that an earlier driver left running, and count those that are yet to be suggested.
 
         Raises:
-            Unreachable: the study is away for too long.
+            Unreachable: the study's database did not answer for too long.
         """
         self.ready = [(0.0, trial.number) for trial in sweep.trials if trial.state == "RUNNING"]
         self._due = self._insist(self._study.due)
@@ -34,27 +34,27 @@ class TrialQueue:
         self.base_is_open = sweep.base is not None and not sweep.base.ended
 
     def ends(self, number: int) -> None:
-        """A trial has ended; none waits for the base any more where it was that."""
+        """Note that a trial has ended; if it is the base, no trial waits for it any more."""
         if number == self.base:
             self.base_is_open = False
 
     @property
     def is_waiting(self) -> bool:
-        """Whether anything waits to be run."""
+        """True if anything waits to be run."""
         return bool(self.ready) or self._due > 0
 
     def again(self, number: int, pause_s: float) -> None:
-        """Has a trial tried again after a pause."""
+        """Try a trial again after a pause, in seconds."""
         self.ready.append((time.monotonic() + pause_s, number))
 
     def next(self, live: Set[int], limit: int) -> int | None:
-        """The trial to run next, if there is one; tried again after a storage error, from the top.
+        """Return the trial to run next, or None. Call it again after a storage error: it then looks for lost trials.
 
         Args:
             live: The trials that have a worker, or wait for one, and have not ended.
             limit: Trials that may be live at once.
         """
-        if self._insist.doubt:  # a storage error may have left a suggested trial that nobody runs
+        if self._insist.doubt:  # after a storage error there may be a suggested trial that nobody runs
             owned = live | {number for _, number in self.ready}
             orphans = [number for number in self._study.running() if number not in owned]
             self._due = self._study.due()
@@ -75,7 +75,7 @@ class TrialQueue:
         return None if number is None else self._unless_base_runs(number)
 
     def _unless_base_runs(self, number: int) -> int | None:
-        """A trial, but where it is the base once more: that is not trained twice, and its end is waited for."""
+        """Return the trial, or None if it must wait for the base's end: the base's settings are not trained twice."""
         if number == self.base or not self.base_is_open or not self._study.resolves_to_base(number):
             return number
         self.again(number, BASE_S)

@@ -1,1 +1,1 @@
-"""The report: pages, figures, the comparison of sweeps."""
+"""The report: HTML pages, figures, and the comparison of sweeps."""

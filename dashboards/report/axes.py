@@ -12,14 +12,14 @@ from lstm.records.objective import Scalar
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
-    """Each dotted path's last part, where that tells it from the others."""
+    """Return the last part of each dotted path, or the whole path if two last parts are equal."""
     every = list(paths)
     lasts = [path.rsplit(".", 1)[-1] for path in every]
     return {path: last if lasts.count(last) == 1 else path for path, last in zip(every, lasts, strict=True)}
 
 
 def axis_of(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
-    """An axis of parallel coordinates over a field's values: numeric, logarithmic or categorical."""
+    """Return an axis of parallel coordinates over a field's values: numeric, logarithmic or categorical."""
     present = [value for value in values if value is not None]
     numeric = [float(v) for v in present if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numeric) < len(present) or not all(map(math.isfinite, numeric)) or not numeric:
@@ -48,7 +48,7 @@ def axis_of(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
 
 
 def categorical_axis(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
-    """An axis with a place for each value."""
+    """Return an axis with a place for each value."""
     texts = [text_of(value) for value in values]
     choices = sorted(set(texts))
     placed = [choices.index(text) for text in texts]
@@ -59,21 +59,21 @@ def categorical_axis(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
 
 
 def text_of(value: Scalar) -> str:
-    """A value as YAML writes it."""
+    """Return a value as YAML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "null" if value is None else str(value)
 
 
 def is_log(values: Sequence[float]) -> bool:
-    """Whether values look as if they lived on a logarithmic scale."""
+    """Return whether values seem to be on a logarithmic scale."""
     low, high = min(values), max(values)
-    # Drawn evenly between 0 and 1 they span decades as well, but then half of them are above the middle.
+    # Values drawn evenly between 0 and 1 span decades as well, but half of them are above the middle.
     return low > 0 and high / low >= 20 and (median(values) - low) / (high - low) < 0.25
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers from low to high; fewer per decade the more decades there are."""
+    """Return round numbers from low to high; the more decades, the fewer numbers for each."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1,) if len(decades) > 4 else (1, 2, 5) if len(decades) > 2 else (1, 1.5, 2, 3, 4, 5, 7)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
@@ -81,7 +81,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def even(low: float, high: float) -> list[float]:
-    """Round numbers between low and high, some five of them."""
+    """Return about five round numbers between low and high."""
     rough = (high - low) / 5
     size = 10.0 ** math.floor(math.log10(rough))
     step = size * next(factor for factor in (1, 2, 5, 10) if factor * size >= rough * 0.999)
@@ -89,18 +89,18 @@ def even(low: float, high: float) -> list[float]:
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is infinite or NaN."""
+    """Return the value, or None if it is infinite or NaN."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def scale_y(figure: go.Figure, values: Iterable[float | None]) -> None:
-    """Give a figure a logarithmic y axis where its values span decades."""
+    """Give a figure a logarithmic y axis if all its values are positive."""
     known = sorted(value for each in values if (value := finite(each)) is not None)
     if not known:
         return
     if known[0] <= 0 or known[0] == known[-1]:
         return
-    # A few that shot up must not flatten all others: the top is where 98 of 100 end.
+    # A few values that shot up must not flatten all others: the axis ends where 98 of 100 values end.
     low, high = known[0], known[min(len(known) - 1, int(0.98 * len(known)))]
     high = known[-1] if known[-1] < 30 * high else high
     ticks = log_ticks(low / 1.05, high * 1.05)

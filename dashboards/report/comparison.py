@@ -1,4 +1,4 @@
-"""Compares sweeps and their trials as plain values; the store of runs is not asked."""
+"""Compare sweeps and their trials as plain values, without MLflow."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from lstm.records.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """One sweep in a line. Statistics are over completed trials' values, diverged ones left out."""
+    """One row for a sweep. Statistics are over completed trials' values, without diverged trials."""
 
     sweep: str
     metric: str
@@ -25,16 +25,16 @@ class SweepRow:
     best: float | None
     best_trial: int | None
     median: float | None
-    quartiles: tuple[float, float] | None  # between them lies the middle half
+    quartiles: tuple[float, float] | None  # the middle half of the values is between them
     epochs: int
-    seconds: float  # of all trials added up, waiting between attempts included
-    seconds_per_trial: float | None  # median of ended trials
-    parameters: Mapping[str, Any]  # the best trial's; those that differ between the sweeps
+    seconds: float  # of all trials together, with the waits between attempts
+    seconds_per_trial: float | None  # the median of ended trials
+    parameters: Mapping[str, Any]  # of the best trial; only those that differ between the sweeps
 
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial in a line."""
+    """One row for a trial."""
 
     sweep: str
     trial: int
@@ -44,28 +44,28 @@ class TrialRow:
     epochs: int
     seconds: float | None
     reason: str
-    parameters: Mapping[str, Any]  # those that differ between the trials
+    parameters: Mapping[str, Any]  # only those that differ between the trials
     is_base: bool = False  # whether its settings are the spec's own
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Sweeps and trials, each list the best first; sweeps as they were named where they can't be ranked."""
+    """Rows of sweeps and of trials, the best first; if sweeps can't be ranked, they stay in the given order."""
 
     sweeps: tuple[SweepRow, ...]
     trials: tuple[TrialRow, ...]
     sweep_parameters: tuple[str, ...]  # columns of `sweeps`
     trial_parameters: tuple[str, ...]  # columns of `trials`
-    problem: str = ""  # why the sweeps can't be ranked together, if they can't
+    problem: str = ""  # why the sweeps can't be ranked together; "" if they can
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values for `json.dumps`; NaN and infinities become null."""
+        """Return the comparison as plain values for `json.dumps`; NaN and infinities become null."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
 
 
 def compare(sweeps: Sequence[Sweep]) -> Comparison:
-    """Put sweeps, and all their trials that count, with the base, side by side; only what differs becomes a column.
+    """Compare sweeps and all their trials that count, with the base; only what differs becomes a column.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
     `problem` says why.
@@ -102,7 +102,7 @@ def _problem(sweeps: Sequence[Sweep]) -> str:
 
 
 def _parameters(trial: Trial) -> dict[str, Any]:
-    """The resolved configuration by dotted path, with what was searched on top of it."""
+    """Return the resolved configuration by dotted path, with the searched settings on top."""
     return {**_flatten(trial.config), **trial.settings}
 
 
@@ -117,7 +117,7 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _differing(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The names that don't have one and the same value in every row, in the order they come."""
+    """Return the names without one common value in all rows, in their order."""
     names = dict.fromkeys(name for row in rows for name in row)
     return tuple(name for name in names if _varies(rows, name))
 

@@ -1,4 +1,4 @@
-"""The report's pictures: plain values in, plotly figures out."""
+"""The report's figures: plain values in, plotly figures out."""
 
 import html
 import math
@@ -17,20 +17,20 @@ from lstm.records.trial import Trial
 from lstm.verdict.verdict import Verdict
 
 MAX_CURVES = 300
-MAX_LINES = 2000  # of the parallel coordinates
+MAX_LINES = 2000  # lines of the parallel coordinates, at most
 INK, QUIET, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
 BLUE, LIGHT_BLUE, ORANGE, PALE = "#2f6f9f", "#86adc7", "#d9480f", "#bcc6cf"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 _COLOURS = (BLUE, ORANGE, INK, LIGHT_BLUE, QUIET)
 _FROM_ZERO = [[0.0, "#ffffff"], [1.0, BLUE]]
 _AROUND_ZERO = [[0.0, ORANGE], [0.5, "#ffffff"], [1.0, BLUE]]
-_ROW_NAMES = 32  # more would lie over each other
-_CELL_NUMBERS = 20  # columns whose cells have room for a number
-_SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # the best stand out
+_ROW_NAMES = 32  # more row names would overlap
+_CELL_NUMBERS = 20  # with more columns, a cell has no room for a number
+_SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # makes the best stand out
 
 
 def curves(sweep: Sweep) -> go.Figure:
-    """Every trial's value by epoch; the best bold, pruned ones light. At most MAX_CURVES are drawn."""
+    """Draw every trial's value by epoch; the best is bold, pruned trials are light. At most MAX_CURVES are drawn."""
     best = sweep.best
     drawn = [trial for trial in thinned(sweep) if best is None or trial.number != best.number]
     figure = _figure(460, "epoch", html.escape(sweep.metric))
@@ -49,7 +49,7 @@ def curves(sweep: Sweep) -> go.Figure:
 
 
 def thinned(sweep: Sweep) -> list[Trial]:
-    """The trials whose curves are drawn: all, or the best tenth of the room and an even choice of the rest."""
+    """Return the trials to draw: all, or the best as a tenth of MAX_CURVES and an even selection of the rest."""
     having = [trial for trial in sweep.trials if trial.curve]
     if len(having) <= MAX_CURVES:
         return having
@@ -60,12 +60,12 @@ def thinned(sweep: Sweep) -> list[Trial]:
 
 
 def rank(trial: Trial, direction: Direction) -> tuple[float, float, int]:
-    """Sorts trials: completed ones, the best first, then the others."""
+    """Return a sort key: completed trials first, the best on top, then the others."""
     return (sort_key(trial.compared_value, direction), sort_key(trial.value, direction), trial.number)
 
 
 def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Mapping[str, Any]) -> None:
-    # One trace for all, with gaps: hundreds of traces make a page crawl.
+    # One trace for all trials, with gaps: hundreds of traces make a page slow.
     x: list[int | None] = []
     y: list[float | None] = []
     who: list[int | None] = []
@@ -75,7 +75,7 @@ def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Map
         who += [*(trial.number for _ in trial.curve), None]
     if x:
         hover = "trial %{customdata}, epoch %{x}: %{y:.4g}<extra></extra>"
-        # A single point has no line to be seen by.
+        # A single point has no line, so it needs a marker.
         mode = "lines+markers" if any(len(trial.curve) == 1 for trial in trials) else "lines"
         figure.add_scatter(
             x=x, y=y, customdata=who, mode=mode, name=name, line=line, marker={"size": 4}, hovertemplate=hover
@@ -83,7 +83,7 @@ def _add_curves(figure: go.Figure, name: str, trials: Sequence[Trial], line: Map
 
 
 def history(sweep: Sweep) -> go.Figure:
-    """Each trial's value by its number, and the best value so far."""
+    """Draw each trial's value by its number, and the best value so far."""
     figure = _figure(380, "trial", html.escape(sweep.metric))
     valued = sorted((t for t in sweep.trials if finite(t.value) is not None), key=lambda trial: trial.number)
     done = [trial for trial in valued if trial.state == "COMPLETE" and not trial.diverged]
@@ -108,7 +108,7 @@ def history(sweep: Sweep) -> go.Figure:
 
 
 def front(sweep: Sweep) -> go.Figure | None:
-    """Completed trials by both objectives, the Pareto front joined; None where one is searched for, or none is done."""
+    """Draw completed trials by two objectives, with the Pareto front as a line; None with one objective or no front."""
     best = sweep.front
     if sweep.second is None or not best:
         return None
@@ -133,7 +133,7 @@ def _running(values: Sequence[float], direction: Direction) -> list[float]:
 
 
 def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
-    """What was searched against what it gave, a line per completed trial; None where nothing is to be seen."""
+    """Draw settings and values, a line for each completed trial; None if there is nothing to see."""
     done = [t for t in sweep.trials if finite(t.compared_value) is not None]
     done = sorted(done, key=lambda trial: rank(trial, sweep.direction))[:MAX_LINES]
     names = list(dict.fromkeys(name for trial in done for name in trial.settings))
@@ -142,7 +142,7 @@ def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
     labels = short_names(names)
     axes = [axis_of(labels[name], [trial.settings.get(name) for trial in done]) for name in names]
     axes.append(axis_of(sweep.metric, [trial.value for trial in done]))
-    # The best is drawn last, on top; colour is by rank, so that one bad trial doesn't take the whole scale.
+    # The best is drawn last, on top. Colour is by rank, so that one bad trial doesn't take the whole scale.
     for axis in axes:
         axis["values"] = axis["values"][::-1]
     colour = [1 - i / (len(done) - 1) for i in range(len(done))]
@@ -156,16 +156,16 @@ def parallel_coordinates(sweep: Sweep) -> go.Figure | None:
             labelside="top",
             labelfont={"size": 13, "color": INK},
             tickfont={"size": 11, "color": INK},
-            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # its numbers repeat the ticks, unreadably
+            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # its numbers only repeat the ticks, and hide them
         )
     )
-    left = max(90, 24 + 7 * max(map(len, axes[0]["ticktext"]), default=0))  # the first axis's names stand there
+    left = max(90, 24 + 7 * max(map(len, axes[0]["ticktext"]), default=0))  # room for the first axis's names
     layout = {"l": left, "r": 60, "t": 110 if len(axes) > 4 else 60, "b": 30}
     return figure.update_layout(height=480, margin=layout, paper_bgcolor="white", font={"family": _FONT})
 
 
 def choices(sweep: Sweep, name: str) -> go.Figure | None:
-    """The values that each choice of a categorical setting gave, the best median on top; None where there is one."""
+    """Draw the values of each choice of a categorical setting, the best median on top; None for one choice."""
     found: dict[str, list[float]] = {}
     for trial in sweep.trials:
         value = finite(trial.compared_value)
@@ -193,16 +193,16 @@ def choices(sweep: Sweep, name: str) -> go.Figure | None:
 
 
 def categorical(sweep: Sweep) -> list[str]:
-    """Settings whose values are names, in the order in which they stand in the space."""
+    """Return the settings with names or booleans as values, in the order of the space."""
     names = dict.fromkeys(name for trial in sweep.trials for name in trial.settings)
     return [name for name in names if any(isinstance(t.settings.get(name), str | bool) for t in sweep.trials)]
 
 
 def importances(values: Mapping[str, float]) -> go.Figure:
-    """How much of the differences each parameter explains, the most important on top."""
+    """Draw the importance of each parameter, the most important on top."""
     labels = short_names(values)
     ordered = sorted(values.items(), key=lambda item: item[1])
-    figure = _figure(90 + 34 * len(ordered), "share of the importance", "")
+    figure = _figure(90 + 34 * len(ordered), "share of the total importance", "")
     figure.add_bar(
         x=[value for _, value in ordered],
         y=[html.escape(labels[name]) for name, _ in ordered],
@@ -220,7 +220,7 @@ def importances(values: Mapping[str, float]) -> go.Figure:
 
 
 def forecast(shown: Forecast) -> go.Figure:
-    """A forecast of the best trial and the baseline, against what came."""
+    """Draw a forecast of the best trial and of the baseline, with the true values."""
     figure = _figure(340, "", html.escape(shown.target))
     past_x, x = _times(shown.past_times), _times(shown.times)
     # Start the lines from the last known value, so that they don't hang in the air.
@@ -240,16 +240,16 @@ def forecast(shown: Forecast) -> go.Figure:
 
 
 def picture(shown: Picture) -> go.Figure:
-    """A picture of a probe, or of test data."""
+    """Draw a picture of a probe, or of test data."""
     return heat_map_picture(shown) if isinstance(shown, HeatMap) else curve_picture(shown)
 
 
 def curve_picture(shown: Curve) -> go.Figure:
-    """A probe's lines over one axis; their names are told where there are several."""
+    """Draw a probe's lines over one axis, with a legend if there are several."""
     figure = _figure(340, html.escape(shown.x_label), html.escape(shown.y_label))
     for (name, values), colour in zip(shown.series.items(), cycle(_COLOURS)):
         y = [_drawable(value, log=shown.log_y) for value in values]
-        mode = "lines" if len(y) > 12 else "lines+markers"  # few points shall be seen as the few they are
+        mode = "lines" if len(y) > 12 else "lines+markers"  # few points must be visible as few
         label = html.escape(name)
         figure.add_scatter(x=list(shown.x), y=y, mode=mode, name=label, line={"color": colour, "width": 2})
     figure.update_layout(showlegend=len(shown.series) > 1, hovermode="x unified")
@@ -258,7 +258,7 @@ def curve_picture(shown: Curve) -> go.Figure:
     if shown.log_y:
         every = [_drawable(value, log=True) for values in shown.series.values() for value in values]
         known = [value for value in every if value is not None]
-        # Without it a line that is level within rounding would fill the picture with its last digits.
+        # Without fixed ends, rounding errors would fill the picture of a constant line.
         ends = [math.log10(min(known, default=1.0)) - 0.05, math.log10(max(known, default=1.0)) + 0.05]
         figure.update_yaxes(type="log", range=ends)
     return figure
@@ -270,7 +270,7 @@ def _drawable(value: float, *, log: bool) -> float | None:
 
 
 def heat_map_picture(shown: HeatMap) -> go.Figure:
-    """Values over two axes: white to blue, or orange over white to blue where they may be negative."""
+    """Draw values over two axes: from white to blue, or from orange over white to blue if they may be negative."""
     columns = [html.escape(x) for x in shown.x if isinstance(x, str)]
     figure = _figure(480 if columns else 360, html.escape(shown.x_label), html.escape(shown.y_label))
     names = [html.escape(name) for name in shown.y]
@@ -284,7 +284,7 @@ def heat_map_picture(shown: HeatMap) -> go.Figure:
         colorbar={"thickness": 12, "outlinewidth": 0},
         hovertemplate="%{x}, %{y}: %{z:.3f}<extra></extra>",
     )
-    # The first row on top. Names like 3 are names, not places on an axis.
+    # The first row is on top. Names such as 3 are categories, not places on an axis.
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, showticklabels=len(names) <= _ROW_NAMES)
     if columns:
         figure.update_xaxes(type="category", showticklabels=len(columns) <= _ROW_NAMES)
@@ -302,7 +302,7 @@ def _times(times: Sequence[str]) -> list[Any]:
 
 
 def differences(verdict: Verdict) -> go.Figure | None:
-    """How much better the network is than the base and each rival, with the intervals; None where none can be told."""
+    """Draw how much better the network is than the base and each rival, with intervals; None if nothing is known."""
     found = [(row.name, row.difference) for row in reversed(verdict.rows) if row.difference]
     known = [(name, each) for name, each in found if each.value is not None]
     if not known:
@@ -310,7 +310,7 @@ def differences(verdict: Verdict) -> go.Figure | None:
     unit = known[-1][1].unit
     drawn = [(name, each) for name, each in known if each.unit == unit]
     values = [each.value or 0.0 for _, each in drawn]
-    figure = _figure(110 + 34 * len(drawn), f"the network is better by ({html.escape(unit)})", "")
+    figure = _figure(110 + 34 * len(drawn), f"how much better the network is ({html.escape(unit)})", "")
     ends = [(each.low, each.high) for _, each in drawn]
     figure.add_scatter(
         x=values,

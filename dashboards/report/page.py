@@ -1,4 +1,4 @@
-"""One HTML file that shows what a sweep found, readable without a server or a network."""
+"""The report: one HTML file that shows what a sweep found, readable without a server or a network."""
 
 import html
 import math
@@ -19,10 +19,10 @@ from lstm.verdict import sentences
 from lstm.verdict.verdict import Verdict, of_figures
 
 _TOP = 20
-_HEADLINES = ("mae_original", "accuracy")  # what the first sentence tells, where there is one of them
+_HEADLINES = ("mae_original", "accuracy")  # metrics for the first sentence, if there is one of them
 _FORECASTS = 12
-_ENOUGH = 20  # completed trials: PED-ANOVA compares their best tenth with all, and a tenth of fewer is one
-_NONE = "\u2013"  # a dash, where there is nothing to say
+_ENOUGH = 20  # completed trials: PED-ANOVA compares the best tenth with all, and a tenth of fewer is one trial
+_NONE = "\u2013"  # a dash for an empty cell
 _WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 _CSS = """
 :root { color-scheme: light; }
@@ -63,16 +63,16 @@ def report(
     pictures: Sequence[Picture] = (),
     verdict: Verdict | None = None,
 ) -> str:
-    """The report as one HTML document; plotly.js (5 MB) is inside.
+    """Return the report as one HTML document; plotly.js (5 MB) is inside.
 
     Args:
         sweep: The sweep with its trials.
-        importances: Each searched parameter's share; empty where it isn't known.
-        examples: What the best trial makes of test data: forecasts, pictures, or texts that it wrote.
-        metrics: The best trial's, beside the baseline's: `test/loss`, `baseline/loss`, ...; where its network
-            was probed, `probe/...` too.
-        pictures: Of the best trial's probe.
-        verdict: What the network is worth beside the base and the rivals, where that was judged.
+        importances: Each searched parameter's share of the importance; empty if it is unknown.
+        examples: The best trial's output on test data: forecasts, pictures, or texts that it wrote.
+        metrics: The best trial's metrics and the baseline's: `test/loss`, `baseline/loss`, ...; `probe/...` too, if its
+            network was probed.
+        pictures: Pictures of the best trial's probe.
+        verdict: The comparison of the network with the base and the rivals, if it was judged.
     """
     numbers, base, sweep = count(1), sweep.base, replace(sweep, trials=sweep.counted)
 
@@ -84,20 +84,20 @@ def report(
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
-        note = "Every trial's value, which is its best epoch's, in the order in which they were suggested."
+        note = "Each trial's value, which is that of its best epoch, in the order in which the trials were suggested."
         sections.append(_section("How the search went", note, draw(figures.history(sweep))))
     lines = figures.parallel_coordinates(sweep)
     if lines is not None:
-        note = "A line is a completed trial. Drag along an axis to keep only the lines that pass there."
-        sections.append(_section("Settings and what they gave", note, draw(lines)))
+        note = "Each line is a completed trial. Drag along an axis to keep only the lines that cross that range."
+        sections.append(_section("Settings and their results", note, draw(lines)))
     for name in figures.categorical(sweep):
         if (boxes := figures.choices(sweep, name)) is not None:
-            note = "Completed trials, side by side: the box holds the middle half, the line in it is the median."
-            sections.append(_section(f"What each {name} gave", note, draw(boxes)))
+            note = "Completed trials. A box spans the middle half of their values; the line in the box is the median."
+            sections.append(_section(f"Results of each {name}", note, draw(boxes)))
     if importances:
         done = sum(trial.state == "COMPLETE" for trial in sweep.trials)
-        few = "; so few tell little" if done < _ENOUGH else ""
-        note = f"How much each searched setting matters for the value, by PED-ANOVA on {done} completed trials{few}."
+        few = "; with so few trials this is only a rough estimate" if done < _ENOUGH else ""
+        note = f"How much each searched setting matters, by PED-ANOVA on {done} completed trials{few}."
         sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
     sections += _examples(sweep, examples, draw)
     sections += [_probed(metrics, [_drawn(each, draw) for each in pictures]), _top(sweep), _spec(sweep)]
@@ -105,21 +105,21 @@ def report(
 
 
 def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figure], str]) -> list[str]:
-    """What the best trial makes of test data."""
+    """Return the sections with the best trial's output on test data."""
     sections = [_passage(each) for each in examples if isinstance(each, Passage)]
     if pictured := [each for each in examples if not isinstance(each, Forecast | Passage)]:
-        note = "What the best trial answers on test data that it has never seen."
+        note = "The best trial's output on test data, which it has never seen."
         drawn = "".join(_drawn(each, draw) for each in pictured)
         sections.append(_section("The best trial on test data", note, drawn))
     if forecasts := [each for each in examples if isinstance(each, Forecast)]:
         drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
-        note = f"The best trial on test data it has never seen, beside the {_baseline(sweep)} and what really came."
+        note = f"On test data that the best trial has never seen, with the {_baseline(sweep)} and the true values."
         sections.append(_section("Forecasts of the best trial", note, drawn))
     return sections
 
 
 def probe_page(title: str, numbers: Mapping[str, float], pictures: Sequence[Picture]) -> str:
-    """What a probe found as one HTML document, for any trial."""
+    """Return what a probe found as one HTML document, for any trial."""
     places = count(1)
     drawn = [_drawn(each, lambda figure: _embed(figure, f"figure-{next(places)}")) for each in pictures]
     body = _probed({f"probe/{name}": value for name, value in numbers.items()}, drawn)
@@ -135,7 +135,7 @@ def _page(title: str, body: str) -> str:
 
 
 def _embed(figure: go.Figure, name: str) -> str:
-    # Inside a script only "<" could end it; JSON may write it as a code.
+    # In a script only "<" could end the script; JSON may write it as a code.
     value = figure.to_json().replace("<", "\\u003c")
     config = '{"responsive": true, "displaylogo": false}'
     return (
@@ -157,9 +157,9 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdic
     states: Counter[str] = Counter(trial.state for trial in sweep.trials)
     seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
     made = len(sweep.trials)
-    tiles = [(str(made), f"of {counted(max(sweep.n_trials, made), 'trial')}")]  # n_trials may have been lowered
+    tiles = [(str(made), f"of {counted(max(sweep.n_trials, made), 'trial')}")]  # somebody may have lowered n_trials
     tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
-    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "of trials")]
+    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "trial time")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
     if base is not None and (told := sentences.base(verdict or of_figures(sweep, base, metrics))):
@@ -171,7 +171,7 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdic
 
 
 def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) -> str:
-    """What was found; on test data beside the best rival where rivals were judged, else beside the baseline."""
+    """Return the result in sentences; on test data with the verdict if rivals were judged, else with the baseline."""
     best = sweep.best
     if best is None:
         return f"No trial has completed, so there is no best one yet ({sweep.direction} {sweep.metric})."
@@ -180,7 +180,7 @@ def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) 
     sentence = f"Trial {best.number} is the best: {sweep.metric} {_cell(best.value)}"
     sentence += f" with {settings}." if settings else "."
     if len(sweep.front) > 1 and sweep.second:
-        sentence += f" It is one of {len(sweep.front)} on the Pareto front with {sweep.second.metric}."
+        sentence += f" It is one of {len(sweep.front)} trials on the Pareto front with {sweep.second.metric}."
     pairs = _pairs(metrics)
     name = next((name for name in pairs if name.startswith(_HEADLINES)), next(iter(pairs), None))
     if name is None:
@@ -193,19 +193,19 @@ def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) 
 
 
 def _baseline(sweep: Sweep) -> str:
-    """What the best trial is held against, in words."""
+    """Return the words for the baseline that the best trial is compared with."""
     return tasks.record_in(sweep).baseline if sweep.best else ""
 
 
 def _against(ours: float, naive: float) -> str:
     if not (math.isfinite(ours) and math.isfinite(naive)) or naive <= 0:
-        return "beside"
+        return "compared with"
     share = ours / naive - 1
     return f"{abs(share):.0%} {'below' if share < 0 else 'above'}"
 
 
 def _pairs(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """Metrics that both the best trial and the baseline have: name to (test, baseline)."""
+    """Return the metrics that both the best trial and the baseline have, by name: (test, baseline)."""
     tested = {name.removeprefix("test/"): v for name, v in metrics.items() if name.startswith("test/")}
     return {name: (v, metrics[f"baseline/{name}"]) for name, v in tested.items() if f"baseline/{name}" in metrics}
 
@@ -218,13 +218,13 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     for name, (ours, naive) in pairs.items():
         change = _against(ours, naive)
         base = [_cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
-        rows.append([name, _cell(ours), *base, _cell(naive), _NONE if change == "beside" else change])
+        rows.append([name, _cell(ours), *base, _cell(naive), _NONE if change == "compared with" else change])
     record = tasks.record_in(sweep)
     higher = " and ".join(name for name in pairs if record.metric(name).direction == "maximize")
-    note = f"Better when lower{f', but for {higher}' if higher else ''}. "
+    note = f"Lower is better{f', except for {higher}' if higher else ''}. "
     note += record.baseline_note
     own = ["base"] if any(name.startswith(f"{BASE}test/") for name in metrics) else []
-    heads = ["metric", "best trial", *own, _baseline(sweep), f"beside the {_baseline(sweep)} it is"]
+    heads = ["metric", "best trial", *own, _baseline(sweep), f"compared with the {_baseline(sweep)}"]
     return _section("On test data", note, _table(heads, rows))
 
 
@@ -234,18 +234,18 @@ def _drawn(shown: Picture, draw: Callable[[go.Figure], str]) -> str:
 
 
 def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
-    """What the network is like: a probe's numbers with their meaning, then its pictures."""
+    """Return the section about the network: a probe's numbers with their meaning, then its pictures."""
     numbers = {name.removeprefix("probe/"): v for name, v in metrics.items() if name.startswith("probe/")}
     if not numbers and not drawn:
         return ""
     rows = [[name, _cell(value), glossary.meaning(name)] for name, value in numbers.items()]
-    table = _table(["number", "value", "what it says"], rows, words_last=True) if rows else ""
-    note = "The network of a trial, measured from outside. Inputs and answers are scaled: 1 is a standard deviation."
+    table = _table(["number", "value", "meaning"], rows, words_last=True) if rows else ""
+    note = "Measurements of a trial's network. Inputs and answers are scaled: 1 is one standard deviation."
     return _section("What the network is like", note, table + "".join(drawn))
 
 
 def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure], str]) -> str:
-    """Whether the network is worth it: the sentences, the table, the differences with their intervals."""
+    """Return the section about the verdict: the sentences, the table, the differences with their intervals."""
     first, *others = sentences.lines(verdict)
     both = bool(verdict.second)
     rows = [
@@ -263,7 +263,7 @@ def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure
 
 
 def _about_rivals(verdict: Verdict, known: Mapping[str, str]) -> str:
-    """What each rival is, in a sentence."""
+    """Return a sentence about each rival."""
     names = [name for row in verdict.rivals for name in row.rivals if name in known]
     said = "".join(f'<p class="note">{html.escape(name)}: {html.escape(known[name])}</p>' for name in names)
     return f"<details><summary>What the rivals are</summary>{said}</details>" if said else ""
@@ -274,7 +274,7 @@ def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -
     if sweep.second is None or both is None:
         return ""
     ways = [f"{metric} ({direction})" for metric, direction in ((sweep.metric, sweep.direction), sweep.second)]
-    note = f"No trial is better in both, {' and '.join(ways)}, than one of these: which is best is for you to say."
+    note = f"No other trial is better by both {' and '.join(ways)}. Which of these is the best is your choice."
     names = list(dict.fromkeys(name for trial in sweep.front for name in trial.settings))
     labels = axes.short_names(names)
     rows = [
@@ -291,7 +291,7 @@ def _curves_note(sweep: Sweep) -> str:
     note = f"{sweep.metric} of each trial by epoch, on validation data."
     drawn = len(figures.thinned(sweep))
     if drawn < having:
-        note += f" {drawn} of {having} curves are drawn: the best ones and an even choice of the others."
+        note += f" {drawn} of {having} curves are drawn: the best ones and an even selection of the others."
     return note
 
 

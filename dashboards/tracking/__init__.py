@@ -1,1 +1,1 @@
-"""MLflow: what is sent there, how, and what is checked."""
+"""MLflow: what is sent there, how it is sent, and how it is checked."""

@@ -1,8 +1,8 @@
-"""What a sweep's runs in MLflow shall hold, and how the store is brought to it.
+"""The content of a sweep's runs in MLflow, and how the store is brought to it.
 
-Every method may be called again with the same event, by this driver after an outage or by the next one
-after a kill: a point has the timestamp at which it was measured, and MLflow takes the same point only
-once; a run is found by its tags before one is made. Methods raise what the store raises.
+Every method may be called again with the same event, by this driver after an outage or by the next one after a kill:
+a point has the timestamp at which it was measured, and MLflow takes the same point only once. A run is searched by
+its tags before one is created. Methods raise what the store raises.
 """
 
 import bisect
@@ -21,26 +21,26 @@ from lstm.records.objective import Scalar
 from lstm.records.state import TrialState
 from lstm.records.trial import Trial
 
-# MLflow shows KILLED with the red cross of FAILED, and a pruned trial is none of the user's worries; its
-# state is in the tag sweep.state.
+# MLflow shows KILLED with the red cross of FAILED, but a pruned trial is no problem for the user. Its state is in the
+# tag sweep.state.
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 WHOLE = {"sweep.recorded": "true"}
-ARTIFACT = {"sweep.artifact": "true"}  # its checkpoint is among its artifacts
-DESCRIPTION = "mlflow.note.content"  # what MLflow shows above a run
+ARTIFACT = {"sweep.artifact": "true"}  # the run has its checkpoint as an artifact
+DESCRIPTION = "mlflow.note.content"  # the tag with the text that MLflow shows above a run
 _BEST = {"sweep.best": "true"}
 
 
 @dataclass
 class _Live:
-    """A trial that has not ended, all of its history in memory, so that its run can be made anew."""
+    """A trial that has not ended, with all of its history in memory, so that its run can be created again."""
 
     started: TrialStarted | None = None
     epochs: dict[int, Epoch] = field(default_factory=dict)
     run_id: str | None = None
     sent: set[int] = field(default_factory=set)
-    stored: dict[int, int] = field(default_factory=dict)  # step: timestamp, of an earlier driver's points
-    recomputed: bool = False  # the store has an epoch that has been computed again since
-    short: bool = False  # the store refused an epoch
+    stored: dict[int, int] = field(default_factory=dict)  # by step: the timestamp of an earlier driver's point
+    recomputed: bool = False  # whether the store has an epoch that was computed again since
+    short: bool = False  # whether the store refused an epoch
 
 
 @dataclass(frozen=True, order=True)
@@ -51,13 +51,13 @@ class _Ended:
 
 
 class Ledger:
-    """One sweep's runs: in experiment `sweeps` its own, in the experiment of its name its trials'.
+    """The runs of one sweep: its own in experiment `sweeps`, its trials' in the experiment of its name.
 
     Args:
         client: An MlflowClient.
-        artifacts: Where new experiments keep artifacts; None leaves it to the server.
+        artifacts: Folder or address for the artifacts of new experiments; None leaves it to the server.
         sweep: The sweep's name.
-        study: The id of its study, which tells it from others of the same name.
+        study: The id of its study, which distinguishes it from other sweeps of the same name.
     """
 
     def __init__(self, client: Any, artifacts: str | None, sweep: str, study: str) -> None:
@@ -69,10 +69,10 @@ class Ledger:
         self._experiment: str | None = None
         self._sweep_run: str | None = None
         self._live: dict[int, _Live] = {}
-        self._ended: list[_Ended] | None = None  # in the order in which they ended
+        self._ended: list[_Ended] | None = None  # in the order of their ends
 
     def forget(self) -> None:
-        """Look every run up again: somebody may have deleted one."""
+        """Forget all ids, so that every run is searched again: somebody may have deleted one."""
         self._experiment = self._sweep_run = None
         for live in self._live.values():
             live.run_id = None
@@ -80,7 +80,7 @@ class Ledger:
     # --- the sweep's run
 
     def start_sweep(self, event: SweepStarted) -> None:
-        """Make or find the sweep's run, and say in its tags what is swept."""
+        """Create or find the sweep's run, and store in its tags what is swept."""
         self._started = event
         run_id = self.sweep_run()
         tags = {"sweep.n_trials": event.n_trials, "sweep.spec_hash": event.spec_hash}
@@ -108,7 +108,7 @@ class Ledger:
         self._client.set_terminated(run_id, status, end_time=event.at_ms)
 
     def sweep_run(self) -> str:
-        """The id of the sweep's run, in the experiment `sweeps`."""
+        """Return the id of the sweep's run, in the experiment `sweeps`; create the run if it is missing."""
         if self._sweep_run is None:
             home = runs.sweeps_experiment(self._client, self._artifacts)
             self._sweep_run, _ = runs.find_or_create(
@@ -122,19 +122,19 @@ class Ledger:
         return self._sweep_run
 
     def experiment(self) -> str:
-        """The id of the experiment that holds the trials' runs."""
+        """Return the id of the experiment with the trials' runs; create it if it is missing."""
         if self._experiment is None:
             self._experiment = runs.trials_experiment(self._client, self._sweep, self._study, self._artifacts)
         return self._experiment
 
     def recorded(self) -> set[int]:
-        """The numbers of the trials whose runs are whole."""
+        """Return the numbers of the trials with complete runs."""
         return {ended.number for ended in self._all_ended()}
 
     # --- a trial's run
 
     def artifact(self, number: int) -> bytes | None:
-        """The checkpoint file among the artifacts of a trial's run, if it has one."""
+        """Return the checkpoint file among the artifacts of a trial's run, or None."""
         identity = {"sweep.trial": str(number), **ARTIFACT}
         for run in runs.search(self._client, self.experiment(), identity):
             with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
@@ -143,12 +143,12 @@ class Ledger:
         return None
 
     def config_of(self, number: int) -> Mapping[str, Any] | None:
-        """The configuration of a trial that has not ended."""
+        """Return the configuration of a trial that has not ended, or None."""
         live = self._live.get(number)
         return live.started.config if live and live.started else None
 
     def start_trial(self, event: TrialStarted) -> None:
-        """Make or find the trial's run and log its configuration."""
+        """Create or find the trial's run and log its configuration."""
         live = self._live.setdefault(event.number, _Live())
         live.started = event
         if live.run_id is not None:  # another attempt in the same driver
@@ -165,10 +165,11 @@ class Ledger:
         live.epochs[epoch.number] = epoch
 
     def send_curve(self, number: int, left_out: list[int] | None = None) -> None:
-        """Bring the trial's epochs into its run, each once; with `left_out` singly, and those refused go there.
+        """Bring the trial's epochs into its run, each once.
 
-        MLflow can't take a point back. So where an epoch was computed again (an attempt died, its last
-        checkpoint was broken), the run is made anew from the history in memory.
+        With `left_out` epochs are sent one by one, and refused numbers are appended to it. MLflow can't take
+        a point back. So if an epoch was computed again (an attempt died, its last checkpoint was broken), the run is
+        created again from the history in memory.
         """
         live = self._live.setdefault(number, _Live())
         run_id = self._trial_run(number)
@@ -190,12 +191,12 @@ class Ledger:
             live.sent.update(epoch.number for epoch in batch)
 
     def lose_trial(self, event: TrialLost) -> None:
-        """Say on the trial's run that an attempt was lost."""
+        """Store in the trial's run that an attempt was lost."""
         tags = {"sweep.lost": f"attempt {event.attempt}: {event.reason}"}
         runs.log(self._client, self._trial_run(event.number), tags=tags)
 
     def end_trial(self, event: TrialEnded, checkpoint: bytes | None, *, whole: bool = True) -> None:
-        """Close the trial's run, bring the sweep's up to date, and only then call it recorded, if it is whole."""
+        """Close the trial's run, update the sweep's run, and only then mark it as recorded, if it is complete."""
         self.send_curve(event.number)
         run_id = self._trial_run(event.number)
         if checkpoint is not None:
@@ -224,21 +225,21 @@ class Ledger:
     def finish(
         self, html: str | None, metrics: Mapping[str, float], best: Trial | None, checkpoint: bytes | None
     ) -> None:
-        """Log the report, the final metrics, and which trial is the best."""
+        """Log the report and the final metrics, and mark the best trial."""
         run_id = self.sweep_run()
         self._merge()
         if html is not None:
             self._client.log_text(run_id, html, "report.html")
         ended = self._all_ended()
         names = runs.metric_names(metrics)
-        at_ms = ended[-1].at_ms if ended else 0  # not now: done twice, it shall be the same points
+        at_ms = ended[-1].at_ms if ended else 0  # not the present time: a second call must send the same points
         points = [(names[k], v, at_ms, len(ended)) for k, v in metrics.items()]
         runs.log(self._client, run_id, metrics=points, tags={"sweep.best_trial": str(best.number)} if best else {})
         if best is not None:
             self._mark_best(best, metrics, checkpoint)
 
     def hold_against(self, rivals: Mapping[str, float], verdict: str) -> None:
-        """Log the rivals' figures, `rival/NAME/METRIC`, in the sweep's run, and the verdict as its description."""
+        """Log the rivals' figures, `rival/NAME/METRIC`, in the sweep's run, with the verdict as its description."""
         ended = self._all_ended()
         names, at_ms = runs.metric_names(rivals), ended[-1].at_ms if ended else 0
         points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
@@ -281,10 +282,10 @@ class Ledger:
         return live.run_id
 
     def _merge(self) -> None:
-        """Leave one run to each trial and to the sweep, and to each trial's the sweep's as its parent.
+        """Keep one run for each trial and for the sweep, and make the sweep's run the parent of each trial's.
 
-        A server that hung may carry out a request after its sender gave up, looked, found nothing and made
-        another run.
+        A server that hung may carry out a request after its sender gave up, searched, found nothing and created another
+        run.
         """
         home = runs.sweeps_experiment(self._client, self._artifacts)
         found = list(runs.search(self._client, home, {"sweep.name": self._sweep, "sweep.study": self._study}))
@@ -294,7 +295,7 @@ class Ledger:
         for run in runs.search(self._client, self.experiment(), {"sweep.name": self._sweep}):
             trials.setdefault(run.data.tags.get("sweep.trial", ""), []).append(run)
         for number, several in trials.items():
-            for run in several:  # the sweep's run may have been deleted, and made again
+            for run in several:  # the sweep's run may have been deleted and created again
                 if run.data.tags.get("mlflow.parentRunId") != self.sweep_run():
                     self._client.set_tag(run.info.run_id, "mlflow.parentRunId", self.sweep_run())
             if len(several) > 1 and number.isdecimal():
@@ -303,7 +304,7 @@ class Ledger:
                 runs.keep_one(self._client, several, live.run_id or next(whole, None))
 
     def _stored(self, run_id: str) -> dict[int, int]:
-        # An epoch's metrics are written in one transaction, so that one of them speaks for all.
+        # An epoch's metrics are written in one transaction, so one metric is enough to know them all.
         names = sorted(set(self._client.get_run(run_id).data.metrics) - {"best"})
         history = self._client.get_metric_history(run_id, names[0]) if names else []
         return {point.step: point.timestamp for point in history}
@@ -320,7 +321,7 @@ class Ledger:
         runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
 
     def _log_progress(self, event: TrialEnded) -> None:
-        """Add to the sweep's run: the best value after so many ended trials, and how they ended."""
+        """Log in the sweep's run the best value after this many ended trials, and how they ended."""
         ended = self._all_ended()
         trial = _Ended(event.at_ms, event.number, event.state)
         if trial not in ended:
@@ -332,7 +333,7 @@ class Ledger:
         runs.log(self._client, self.sweep_run(), metrics=point, tags=tags)
 
     def _all_ended(self) -> list[_Ended]:
-        """The trials that are whole in the store, this driver's and earlier ones'."""
+        """Return the trials with complete runs, this driver's and earlier drivers'."""
         if self._ended is None:
             found = runs.search(self._client, self.experiment(), WHOLE)
             self._ended = sorted(_ended(run) for run in found)
@@ -340,12 +341,12 @@ class Ledger:
 
 
 def settings_text(settings: Mapping[str, Scalar]) -> str:
-    """What was searched, as the tag sweep.settings holds it."""
+    """Return the searched settings as text for the tag sweep.settings."""
     return json.dumps(dict(settings), ensure_ascii=False)
 
 
 def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
-    """What a trial was made of and for, as its run's tags; none where the search asked for it."""
+    """Return the tags that say what a trial was made from and for; empty if the search suggested it."""
     tags = {"sweep.base": "true"} if trial.is_base else {}
     if trial.derived is None:
         return tags
@@ -354,7 +355,7 @@ def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
 
 
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
-    """An epoch's metrics as a trial's run holds them: name, value, timestamp in milliseconds, step."""
+    """Yield epochs' metrics as a trial's run has them: name, value, timestamp in milliseconds, step."""
     for epoch in epochs:
         names = runs.metric_names(epoch.metrics)
         for name, value in epoch.metrics.items():
@@ -362,7 +363,7 @@ def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
 
 
 def worked(goodput: Goodput | None) -> dict[str, float]:
-    """Where workers' time went, as the sweep's run holds it: each part's share, and the whole in seconds."""
+    """Return where workers' time went, as the sweep's run has it: each part's share, and the total in seconds."""
     if goodput is None:
         return {}
     shares = {f"goodput/{part}": share for part, share in goodput.shares.items()}
@@ -370,7 +371,7 @@ def worked(goodput: Goodput | None) -> dict[str, float]:
 
 
 def probed(event: TrialProbed) -> Iterator[tuple[str, float, int, int]]:
-    """A probe's numbers as a trial's run holds them: `probe/...`, a point each at the best epoch."""
+    """Yield a probe's numbers as a trial's run has them: `probe/...`, one point each, at the best epoch."""
     names = runs.metric_names(f"probe/{name}" for name in event.numbers)
     for name, value in event.numbers.items():
         yield names[f"probe/{name}"], value, event.at_ms, event.best_epoch

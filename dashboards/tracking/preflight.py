@@ -1,7 +1,7 @@
-"""Asks a store, before anything is started, whether it will take a sweep's records.
+"""Ask a store, before anything is started, whether it will take a sweep's records.
 
-One that says no, or is no MLflow, would take nothing however long a driver tried: that is bad input. One that
-does not answer may do so later.
+A store that refuses, or is no MLflow, would take nothing however long a driver tried: that is bad input. A store that
+does not answer may answer later.
 """
 
 import json
@@ -20,11 +20,11 @@ from dashboards.tracking import private_patches, runs, store
 from lstm.records.errors import BadInput, refused
 
 _EXPERIMENT = "/api/2.0/mlflow/experiments/get-by-name"
-_MODELS = "/api/2.0/mlflow/logged-models/search"  # what lists and fetches artifacts asks for, from MLflow 3.0 on
-_LOCKED_S = 5.0  # who writes to a file at this moment is waited for
-_BUSY = {408, 425, 429}  # beside 5xx
-_NEVER = {501, 505}  # a server that does not know such calls at all
-# What PostgreSQL says of a connection that it will not take tomorrow either; its driver gives no code for it.
+_MODELS = "/api/2.0/mlflow/logged-models/search"  # listing and fetching artifacts asks for these, from MLflow 3.0 on
+_LOCKED_S = 5.0  # waits for another writer of the file
+_BUSY = {408, 425, 429}  # in addition to 5xx
+_NEVER = {501, 505}  # a server that does not know such calls
+# What PostgreSQL says of a connection that it will never take; its driver has no code for it.
 _NO_CONNECTION = {
     r"password|authentication failed|role .* does not exist|not permitted to log in|no pg_hba.conf entry": (
         "mlflow-database-login-refused"
@@ -37,15 +37,15 @@ _NO_CONNECTION = {
 
 
 def ask(uri: str, whose: str = "tracking.uri") -> str | None:
-    """Why a store does not answer just now, in a few words; None where it is ready. Writes nothing.
+    """Return why a store does not answer now, in a few words; None if it is ready. Writes nothing.
 
     Args:
         uri: The store's address.
-        whose: The field that holds the address, after its place and a colon where it has a place.
+        whose: The field of the address; if the field has a place, the place and a colon come before it.
 
     Raises:
-        BadInput: it never will: the address is none, it refuses who asks, or it is no MLflow that takes records. No
-            fault holds any of the address.
+        BadInput: it never will: it is no address, it refuses the user, or it is no MLflow that takes records. No fault
+            contains any part of the address.
     """
     try:
         if wrong := address_fault(uri):
@@ -77,7 +77,7 @@ def _ask_server(uri: str) -> str | None:
         answer = store.request(uri, "POST", _MODELS, json={"experiment_ids": ["0"], "max_results": 1})
     except BadInput:
         raise
-    except Exception as error:  # what a library of HTTP raises is no one class
+    except Exception as error:  # a library of HTTP raises errors of many classes
         if not store.is_outage(error):
             raise
         _look_behind(error)
@@ -88,7 +88,11 @@ def _ask_server(uri: str) -> str | None:
 
 
 def _weigh(answer: Any) -> str | None:
-    """Why a server could not answer now; None where it did."""
+    """Return why a server could not answer now; None if it did.
+
+    Raises:
+        BadInput: it refuses.
+    """
     status = answer.status_code
     if status == 401:
         raise refused("mlflow-login-refused")
@@ -102,7 +106,7 @@ def _weigh(answer: Any) -> str | None:
 
 
 def _is_mlflow(answer: Any) -> bool:
-    """Whether it found an experiment, or says in MLflow's way that there is none."""
+    """Return whether the server found an experiment, or says in MLflow's way that there is none."""
     if answer.status_code != 200:
         return bool(_code(answer) == "RESOURCE_DOES_NOT_EXIST")
     found = _document(answer).get("experiment")
@@ -122,7 +126,11 @@ def _document(answer: Any) -> dict[str, Any]:
 
 
 def _look_behind(error: Exception) -> None:
-    """Raises where what broke the connection is there to stay."""
+    """Raise if the cause of a broken connection will not pass.
+
+    Raises:
+        BadInput: the certificate is not trusted, the server has no HTTPS, or it is no MLflow.
+    """
     for each in store.causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             raise refused("mlflow-certificate-untrusted")
@@ -187,7 +195,11 @@ def _ask_database(uri: str) -> str | None:
 
 
 def _check_versions(versions: Iterable[str]) -> None:
-    """Whether tables of these versions are known to the MLflow that is installed; it is not imported for it."""
+    """Check that the installed MLflow knows tables of these versions, without importing it.
+
+    Raises:
+        BadInput: it does not.
+    """
     known = private_patches.known_schemas()
     if known and not known.issuperset(versions):
         raise refused("mlflow-database-newer")

@@ -1,4 +1,4 @@
-"""Records a sweep's events in MLflow from a thread of its own, so that training never waits for it."""
+"""Record a sweep's events in MLflow from a thread of its own, so that training never waits for MLflow."""
 
 import contextlib
 import queue
@@ -32,7 +32,7 @@ _GATHER_S = 1.0  # events that come within this time are sent together, a trial'
 _GATHER_EVENTS = 2000
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
-_LONGEST_PAUSE_AT_CLOSE_S = 1.0  # there is little time left: the store may be back any moment
+_LONGEST_PAUSE_AT_CLOSE_S = 1.0  # little time is left, and the store may be back any moment
 
 
 @dataclass(frozen=True)
@@ -78,23 +78,22 @@ _WORDS: Mapping[type, str] = {
 
 
 class Recorder:
-    """A `Record` (see lstm.records.events): call it with events; one daemon thread takes them to MLflow in order.
+    """A `Record` (see lstm.records.events): call it with events, and one daemon thread sends them to MLflow in order.
 
-    While the store is away events wait in memory and are sent again, for ever, until `close`. What the store
-    refuses is left out, named in `refused`, and its trial is not called recorded. Feed it the same events again
-    and nothing is doubled; replay trials of an earlier driver in the order in which they ended.
+    While the store is away, events wait in memory and are sent again, for ever, until `close`. An event that the store
+    refuses is left out and named in `refused`, and its trial is not marked as recorded. The same events may come again:
+    nothing is doubled. Replay trials of an earlier driver in the order in which they ended.
 
     Args:
         uri: MLflow's tracking URI.
-        artifacts: Folder for the artifacts of new experiments where the store is a database here; None
-            where a server decides.
-        tracking: Whose checkpoints become artifacts.
+        artifacts: Folder for the artifacts of new experiments if the store is a local database; None if a server
+            decides.
+        tracking: Says which trials' checkpoints become artifacts.
         sweep: The sweep's name.
-        study: The id of the sweep's study, which tells it from another sweep of the same name.
-        notice: Gets a message when the store stops answering, is back, or refuses something. Called from
-            the thread.
+        study: The id of the sweep's study, which distinguishes it from another sweep of the same name.
+        notice: Gets a message when the store stops answering, is back, or refuses something. The thread calls it.
         studies_before: The ids of the studies that this one was copied from.
-        away: Whether it has been told already that the store does not answer.
+        away: Whether it was already reported that the store does not answer.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class Recorder:
         self._ledger: Ledger | None = None
         self._away = away
         self._barred = ""
-        self._refused: dict[_Part, str] = {}  # what was left out, and why
+        self._refused: dict[_Part, str] = {}  # by what was left out: why
         self._undelivered = 0
         self._count = threading.Lock()
         self._closing = threading.Event()
@@ -129,10 +128,10 @@ class Recorder:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        """Take an event; returns at once and never raises."""
+        """Take an event; return at once and never raise."""
         if isinstance(event, Notice) or self._closing.is_set():
             return
-        if isinstance(event, EpochEnded):  # its weights need not wait here
+        if isinstance(event, EpochEnded):  # its weights are not needed
             event = replace(event, epoch=replace(event.epoch, state=None))
         self._put(event)
 
@@ -144,26 +143,26 @@ class Recorder:
         rivals: Mapping[str, float] | None = None,
         verdict: str = "",
     ) -> None:
-        """Queue the sweep's end: the report, final metrics, the best trial and its checkpoint, rivals and verdict."""
+        """Queue the sweep's end: report, final metrics, the best trial and its checkpoint, rivals and verdict."""
         self._put(_Finish(html, dict(metrics), best, dict(rivals or {}), verdict))
 
     def recorded(self, timeout_s: float = 30.0) -> set[int]:
-        """The numbers of the trials that are whole in MLflow; none of them if it does not answer in time."""
+        """Return the numbers of the trials that are complete in MLflow; empty if it does not answer in time."""
         found = self._ask(lambda ledger: ledger.recorded(), timeout_s)
         return found if found is not None else set()
 
     def artifact(self, number: int, timeout_s: float = 60.0) -> bytes | None:
-        """The checkpoint file among the artifacts of a trial's run; None if there is none, or no answer in time."""
+        """Return the checkpoint file in a trial's run; None if there is none, or no answer in time."""
         found: bytes | None = self._ask(lambda ledger: ledger.artifact(number), timeout_s)
         return found
 
     def chart_address(self, base_url: str, timeout_s: float = 10.0) -> str | None:
-        """Where MLflow at this address shows all loss curves; None if the store does not answer in time."""
+        """Return the address of all loss curves in MLflow at `base_url`; None if the store does not answer in time."""
         experiment_id = self._ask(lambda ledger: ledger.experiment(), timeout_s)
         return runs.chart_address(base_url, experiment_id) if experiment_id else None
 
     def close(self, timeout_s: float) -> int:
-        """Deliver what waits, for so long at most; returns how many events did not reach the store."""
+        """Deliver what waits, for at most `timeout_s`; return how many events did not reach the store."""
         self._deadline = time.monotonic() + timeout_s
         self._queue.put(_Close())
         self._closing.set()
@@ -172,7 +171,7 @@ class Recorder:
 
     @property
     def refused(self) -> list[str]:
-        """What the store said no to, and lacks for good unless somebody mends that."""
+        """What the store has refused and lacks for good, unless somebody fixes the reason."""
         found = [f"{what} ({why})" for what, why in self._refused.items()]
         return [*found, f"all that it was sent last ({self._barred})"] if self._barred else found
 
@@ -186,7 +185,7 @@ class Recorder:
         self._queue.put(question)
         try:
             return question.answer.result(timeout_s)
-        except Exception:  # no answer in time, or refused: told by a notice
+        except Exception:  # no answer in time, or refused: a notice reports it
             return None
 
     # --- in the thread
@@ -199,7 +198,7 @@ class Recorder:
             self._deliver(items)
 
     def _gather(self) -> list[_Item]:
-        """What is queued: waits for the first item, then a little for company unless somebody waits for it."""
+        """Return what is queued: wait for the first item, then shortly for more, unless somebody waits for it."""
         items = [self._queue.get()]
         end = time.monotonic() + _GATHER_S
         while not isinstance(items[-1], _Question | _Finish | _Close) and len(items) < _GATHER_EVENTS:
@@ -210,7 +209,7 @@ class Recorder:
         return items
 
     def _deliver(self, items: list[_Item]) -> None:
-        waiting: dict[int, int] = {}  # epochs by trial; a trial's go in one call
+        waiting: dict[int, int] = {}  # epochs by trial; a trial's epochs go in one call
         for item in items:
             if isinstance(item, EpochEnded):
                 waiting[item.number] = waiting.get(item.number, 0) + 1
@@ -219,7 +218,7 @@ class Recorder:
             if isinstance(item, _Close):
                 continue
             number = getattr(item, "number", None)
-            for each in [number] if number is not None else list(waiting):  # what is no trial's comes after all
+            for each in [number] if number is not None else list(waiting):  # an item of no trial comes after all epochs
                 if each in waiting:
                     self._send(each, waiting.pop(each))
             self._take(item)
@@ -229,14 +228,14 @@ class Recorder:
     def _take(self, item: Event | _Finish | _Question) -> None:
         if isinstance(item, _Question):
             self._insist(partial(self._apply, item), 0)
-            item.answer.cancel()  # who asked and got no answer need not wait any longer
+            item.answer.cancel()  # without an answer, the asker need not wait any longer
             return
         what = _Part(_WORDS[type(item)], getattr(item, "number", None))
         if not self._wants_checkpoint(item):
             self._insist(partial(self._apply, item), 1, what)
             return
         why = self._insist(partial(self._apply, item), 1)
-        # A server may take no file of that size; the trial shall have its end.
+        # A server may refuse a file of that size; the trial must still have its end.
         if why and not self._insist(partial(self._apply, item, bare=True), 1, what):
             trial = item.best if isinstance(item, _Finish) else item
             self._leave_out(_Part("the checkpoint", getattr(trial, "number", None)), why)
@@ -250,9 +249,10 @@ class Recorder:
                 self._leave_out(what, why)
 
     def _insist(self, deliver: Callable[[Ledger], None], count: int, what: _Part | None = None) -> str:
-        """Deliver, again and again while the store is away, or until the close.
+        """Deliver an item, again and again while the store is away, at most until the close.
 
-        Returns why the store refuses it, twice; "" where it does not. With `what` that is told, and it counts no more.
+        Returns the reason if the store refuses it twice, else "". With `what` the refusal is reported, and the item no
+        longer counts as undelivered.
         """
         pause_s = _FIRST_PAUSE_S
         refused = False
@@ -268,7 +268,7 @@ class Recorder:
                         self._leave_out(what, runs.cause(error))
                         self._count_off(count)
                     return runs.cause(error)
-                else:  # somebody may have deleted the run: look it up again, or make another
+                else:  # somebody may have deleted the run: search it again, or create another
                     refused = True
                     if self._ledger is not None:
                         self._ledger.forget()
@@ -278,7 +278,7 @@ class Recorder:
         return ""
 
     def _leave_out(self, what: _Part, why: str) -> None:
-        if why not in self._refused.values():  # each reason is told once, not of each epoch
+        if why not in self._refused.values():  # each reason is reported once, not for each epoch
             self._say(note("mlflow-refuses-some", what=what.what, trial=what.trial, why=why))
         self._refused[what] = why
 
@@ -302,7 +302,7 @@ class Recorder:
             self._say(note("mlflow-away-while-running", why=runs.cause(error)))
 
     def _wait(self, pause_s: float) -> float:
-        """Wait before the next try, no longer than until the close; returns how long to wait after that."""
+        """Wait before the next try, at most until the close; return how long to wait after the next one."""
         if not self._closing.is_set():
             self._closing.wait(pause_s)
             return min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -363,14 +363,14 @@ class Recorder:
                 item.answer.set_result(answer)
 
     def _checkpoint(self, address: str, number: int, config: Mapping[str, Any] | None) -> bytes | None:
-        """The trial's checkpoint file at the address, or None: a run without its file is better than none."""
+        """Return the trial's checkpoint file at the address, or None: a run without its file is better than no run."""
         from lstm import ownership
 
         if not address or config is None:
             return None
         try:
             found = ownership.read(address, ownership.Owner(self._studies, number, config))
-        except BadInput as error:  # another study's
+        except BadInput as error:  # it belongs to another study
             self._say(note("checkpoint-not-sent", at=f"trial {number}", why=str(error)))
         except Exception as error:
             self._say(note("checkpoint-not-sent", at=f"trial {number}", why=type(error).__name__))

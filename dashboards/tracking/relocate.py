@@ -1,7 +1,7 @@
-"""MLflow's rows that hold addresses below a home: rewritten where the home was moved or copied.
+"""Rewrite MLflow's rows with addresses below a home, after the home was moved or copied.
 
-MLflow keeps full addresses of artifacts. This is the one place that changes its tables by SQL, and only those of the
-SQLite file in a home, which is the sweep's own. A test looks for columns of that kind that are not named here.
+MLflow stores full addresses of artifacts. This is the one place that changes its tables by SQL, and only in the SQLite
+file in a home, which is the sweep's own. A test looks for columns of that kind that are not named here.
 """
 
 import sqlite3
@@ -16,19 +16,19 @@ from dashboards.tracking import runs
 from dashboards.tracking.private_patches import ADDRESSES, TAGS
 from lstm.storage import disk
 
-_TAG = "sweep.checkpoint"  # ours, of a trial's run
-_ARTIFACTS = "/artifacts"  # how the artifacts' folder of a home ends
+_TAG = "sweep.checkpoint"  # our tag of a trial's run
+_ARTIFACTS = "/artifacts"  # the end of the path of a home's artifacts
 _WAIT_S = 90.0
 
 
 def former_places(database: Path, here: Path) -> list[str]:
-    """The folders in which a home was, by the addresses of its experiments; none where it is where it was."""
+    """Return the folders in which a home was, by the addresses of its experiments; empty if it was not moved."""
     if not database.is_file():
         return []
     with closing(_open(database, "ro")) as connection:
         try:
             rows = connection.execute("SELECT artifact_location FROM experiments").fetchall()
-        except sqlite3.OperationalError:  # its tables are not made yet
+        except sqlite3.OperationalError:  # its tables do not exist yet
             return []
     locations = [str(row[0]) for row in rows if str(row[0]).startswith("file://")]
     ours = [unquote(urlsplit(place).path) for place in locations if place.endswith(_ARTIFACTS)]
@@ -37,14 +37,14 @@ def former_places(database: Path, here: Path) -> list[str]:
 
 
 def rewrite(database: Path, before: Sequence[str], here: Path) -> None:
-    """Puts a home's folder into all addresses that are below one in which it was; in one transaction."""
+    """Put a home's folder into all addresses below its former folders, in one transaction."""
     with closing(_open(database, "rw")) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         _rewrite(connection, before, here)
 
 
 def rename_study(database: Path, sweep: str, before: str, after: str) -> None:
-    """Makes the runs of a sweep those of another study: its copy's."""
+    """Give the runs of a sweep to another study: its copy."""
     with closing(_open(database, "rw")) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         for table, key in TAGS.items():
@@ -57,7 +57,7 @@ def rename_study(database: Path, sweep: str, before: str, after: str) -> None:
 
 @contextmanager
 def as_if_here(database: Path, before: Sequence[str], here: Path) -> Iterator[Path]:
-    """A copy of a moved home's database with its addresses rewritten, to be looked at; the home stays as it is."""
+    """Yield a copy of a moved home's database with its addresses rewritten, for reading; the home stays as it is."""
     with TemporaryDirectory(prefix="sweep-") as folder:
         copy = Path(folder) / "mlflow.db"
         with closing(_open(database, "ro")) as source, closing(sqlite3.connect(copy)) as target:
@@ -68,7 +68,7 @@ def as_if_here(database: Path, before: Sequence[str], here: Path) -> Iterator[Pa
 
 
 def retag(uri: str, sweep: str, study: str, before: str, after: str) -> None:
-    """Tells the runs of a sweep's trials, on a server, where their checkpoints are now; raises what that raises."""
+    """Set on a server the tag of the checkpoints' new address in the runs of a sweep; raises what the server raises."""
     client = runs.connect(uri)
     for run in runs.of_sweep(client, sweep, study):
         address = run.data.tags.get(_TAG, "")
@@ -79,7 +79,7 @@ def retag(uri: str, sweep: str, study: str, before: str, after: str) -> None:
 def _rewrite(connection: sqlite3.Connection, before: Sequence[str], here: Path) -> None:
     there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for place in before:
-        # The addresses are a path's URL, or the path itself.
+        # An address is a path's URL, or the path itself.
         for old, new in ((place, str(here)), (Path(place).as_uri(), here.as_uri())):
             for table in ADDRESSES.keys() & there:
                 known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
@@ -93,7 +93,7 @@ def _replace(connection: Any, table: str, column: str, old: str, new: str, which
     connection.execute(
         f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
         f"WHERE {which}({column} = ? OR substr({column}, 1, ?) = ?) AND {column} <> ? AND substr({column}, 1, ?) <> ?",
-        # A copy may lie below its original: what was rewritten already stays.
+        # A copy may be below its original: an address that was rewritten already stays.
         (new, len(old) + 1, old, len(old) + 1, f"{old}/", new, len(new) + 1, f"{new}/"),
     )
 

@@ -1,4 +1,4 @@
-"""What MLflow still knows of a sweep's trials, for a study that was lost."""
+"""Read what MLflow still knows about a sweep's trials, for a study that was lost."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,15 +14,15 @@ from lstm.records.state import Derived, Purpose, TrialState
 
 @dataclass(frozen=True, slots=True)
 class RememberedTrial:
-    """A trial as its run tells it."""
+    """A trial as its run describes it."""
 
     number: int
     settings: Mapping[str, Scalar]
-    curve: tuple[tuple[int, float, int], ...]  # of the metric: epoch, value, when it was measured in ms
+    curve: tuple[tuple[int, float, int], ...]  # of the metric: epoch, value, time of measurement in ms
     attempt: int
     worker: str
     started_at_ms: int
-    state: TrialState | None  # None where it had not ended, or its end had not come to MLflow
+    state: TrialState | None  # None if it had not ended, or its end did not reach MLflow
     reason: str
     value: float | None  # of its best epoch
     best_epoch: int
@@ -31,11 +31,11 @@ class RememberedTrial:
     derived: Derived | None = None
     is_base: bool = False  # whether its settings are the spec's own
     probed: Mapping[str, float] = field(default_factory=dict)  # a probe's numbers
-    probed_at: tuple[int, int] = (0, 0)  # the epoch that was probed, and when in ms
+    probed_at: tuple[int, int] = (0, 0)  # the epoch that was probed, and the time in ms
 
 
 def trials(uri: str, sweep: str, study: str, metric: str) -> Iterator[RememberedTrial]:
-    """The trials of a sweep's study, by their runs; raises what the store raises."""
+    """Yield the trials of a sweep's study, by their runs; raises what the store raises."""
     client = runs.connect(uri)
     experiment_id = runs.find_trials_experiment(client, sweep, study)
     for run in runs.search(client, experiment_id, {}) if experiment_id else ():
@@ -44,11 +44,11 @@ def trials(uri: str, sweep: str, study: str, metric: str) -> Iterator[Remembered
 
 
 def loss_on(uri: str, sweep: str, study: str) -> LossOn | None:
-    """The loss of a sweep's trials, by one of their runs; None where there is none. Raises what the store raises."""
+    """Return the loss of a sweep's trials, by one of their runs, or None without runs; raises what the store raises."""
     client = runs.connect(uri)
     experiment_id = runs.find_trials_experiment(client, sweep, study)
     for run in runs.search(client, experiment_id, {}) if experiment_id else ():
-        if run.data.params:  # an earlier version's do not say it
+        if run.data.params:  # a run of an earlier version lacks `loss_on`
             return "measured" if run.data.params.get("loss_on") == "measured" else "all"
     return None
 

@@ -1,9 +1,9 @@
-"""How sweeps and trials lie in MLflow, and how they are found again.
+"""The runs of sweeps and trials in MLflow: how they are stored, and how they are found again.
 
-The experiment `sweeps` holds one run per sweep; the experiment named after the sweep holds one run per
-trial, flat, so that MLflow's chart view lays all loss curves over each other. `mlflow.parentRunId` links a
-trial's run to its sweep's. Experiments and runs are found by their tags, never by a remembered id, for an answer
-that was lost may have made one, nor by their names, which users may change.
+The experiment `sweeps` has one run for each sweep. The experiment named after the sweep has one run for each trial,
+flat, so that MLflow's chart view shows all loss curves together. `mlflow.parentRunId` links a trial's run to its
+sweep's. Experiments and runs are found by their tags. A remembered id is not enough, because a lost answer may have
+created another one; nor is a name, because users may change names.
 """
 
 import json
@@ -41,9 +41,9 @@ __all__ = [
 ]
 
 SWEEPS = "sweeps"
-_HOLDS_SWEEPS = {"sweep.holds": "sweeps"}  # by which that experiment is found when it was renamed
-# MLflow shows the curves of the first ten runs only; its "shared view" of this name shows them all, and not
-# first the charts of test metrics, which have a single point.
+_HOLDS_SWEEPS = {"sweep.holds": "sweeps"}  # finds that experiment after it was renamed
+# MLflow shows only the curves of the first ten runs. Its "shared view" of this name shows all, and does not begin with
+# the charts of test metrics, which have a single point.
 _VIEW = "sweep"
 _VIEW_STATE = {
     "runsHiddenMode": "SHOW_ALL",
@@ -52,7 +52,7 @@ _VIEW_STATE = {
     "lifecycleFilter": "Active",
     "orderByKey": "attributes.start_time",
     "orderByAsc": False,
-    "chartsSearchFilter": "^(train|val)/",  # not base/val/…, a single point
+    "chartsSearchFilter": "^(train|val)/",  # not base/val/…, which is a single point
     "selectedColumns": ["metrics.`best`", "tags.`sweep.state`", "attributes.`Source`"],
     "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
 }
@@ -62,14 +62,14 @@ _NAME_LENGTH = 250
 
 
 def metric_name(name: str) -> str:
-    """The name with what MLflow refuses replaced: `val/mae/ppm (°C)` becomes `val/mae/ppm _°C_`."""
+    """Return a metric's name as MLflow takes it: `val/mae/ppm (°C)` becomes `val/mae/ppm _°C_`."""
     parts = [re.sub(r"[^\w\-. :]", "_", part).strip(" ") for part in name.split("/")]
     path = "/".join("_" if set(part) <= {"."} else part for part in parts)
     return path[:_NAME_LENGTH].rstrip("/ ")
 
 
 def metric_names(names: Iterable[str]) -> dict[str, str]:
-    """Each name as MLflow takes it; two that would become one are told apart by a number."""
+    """Return each name as MLflow takes it; if two would become equal, one gets a number."""
     taken: dict[str, str] = {}
     for name in sorted(names):
         short = metric_name(name)
@@ -79,7 +79,7 @@ def metric_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested mappings as dotted paths; lists as JSON."""
+    """Return nested mappings as one mapping with dotted paths; lists become JSON."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         path = f"{prefix}{key}"
@@ -91,10 +91,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None) -> str:
-    """The id of the experiment that holds the sweep's trials, restored where it was deleted; made where it is missing.
+    """Return the id of the experiment of the sweep's trials; restore it if it was deleted, create it if it is missing.
 
-    Another study's sweep of the same name (another user of the same server, a home that was deleted)
-    keeps its experiment; this one's then carries the start of its study's id in its name.
+    If another study has a sweep of the same name (another user of the server, a home that was deleted), that one keeps
+    its experiment, and the name of this one contains the start of its study's id.
     """
     tags = {"sweep.name": sweep, "sweep.study": study}
     if found := _tagged(client, tags, _trials_names(sweep, study), deleted=True):
@@ -108,13 +108,13 @@ def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None
 
 
 def find_trials_experiment(client: Any, sweep: str, study: str) -> str | None:
-    """The id of the experiment that holds the sweep's trials, or None; makes nothing."""
+    """Return the id of the experiment of the sweep's trials, or None; creates nothing."""
     found = _tagged(client, {"sweep.name": sweep, "sweep.study": study}, _trials_names(sweep, study))
     return str(found.experiment_id) if found else None
 
 
 def sweeps_experiment(client: Any, artifacts: str | None) -> str:
-    """The id of the experiment of all sweeps' own runs, restored where it was deleted; made where it is missing."""
+    """Return the id of the experiment of the sweeps' runs; restore it if it was deleted, create it if it is missing."""
     found = _sweeps(client, deleted=True) or experiment(client, SWEEPS, artifacts, _HOLDS_SWEEPS)
     experiment_id = _restored(client, found)
     for key, value in _HOLDS_SWEEPS.items():
@@ -124,20 +124,20 @@ def sweeps_experiment(client: Any, artifacts: str | None) -> str:
 
 
 def find_sweeps_experiment(client: Any) -> str | None:
-    """The id of the experiment of all sweeps' own runs, or None; makes nothing."""
+    """Return the id of the experiment of all sweeps' own runs, or None; creates nothing."""
     found = _sweeps(client)
     return str(found.experiment_id) if found else None
 
 
 def of_sweep(client: Any, sweep: str, study: str) -> list[Any]:
-    """All runs of a sweep, its own and those in its trials' experiment."""
+    """Return all runs of a sweep: its own and those in its trials' experiment."""
     home, trials = find_sweeps_experiment(client), find_trials_experiment(client, sweep, study)
     found = [*search(client, home, {"sweep.name": sweep, "sweep.study": study})] if home else []
     return [*found, *(search(client, trials, {"sweep.name": sweep}) if trials else ())]
 
 
 def prove_writable(client: Any, sweep: str, study: str, artifacts: str | None) -> None:
-    """Writes a run and a file where a sweep's runs will lie, and removes the run; raises what the store raises."""
+    """Write a run and a file in each experiment of a sweep, then remove the run; raises what the store raises."""
     for experiment_id in (sweeps_experiment(client, artifacts), trials_experiment(client, sweep, study, artifacts)):
         run = client.create_run(experiment_id, run_name="sweep rebuild: can it write?")
         try:
@@ -147,9 +147,9 @@ def prove_writable(client: Any, sweep: str, study: str, artifacts: str | None) -
 
 
 def count_trials(client: Any, sweep: str, study: str) -> tuple[int, str]:
-    """How many runs of trials there are of a sweep's study, and its id.
+    """Return how many runs of trials a sweep's study has, and the study's id.
 
-    Where the id is not known it is that of the one study of this name that the store has; of several none is chosen.
+    If the id is not known, it is that of the only study of this name in the store; if there are several, it is "".
     """
     if not study:
         home = find_sweeps_experiment(client)
@@ -169,7 +169,7 @@ def _trials_names(sweep: str, study: str) -> list[str]:
 
 
 def _sweeps(client: Any, *, deleted: bool = False) -> Any:
-    """By its tag; an earlier version's, which has none, by its name, or by what is in it."""
+    """Find the experiment by its tag; an earlier version's, without the tag, by its name or by its runs."""
     if found := _tagged(client, _HOLDS_SWEEPS, [SWEEPS], deleted=deleted):
         return found
     found = client.get_experiment_by_name(SWEEPS)
@@ -185,9 +185,9 @@ def _sweeps(client: Any, *, deleted: bool = False) -> Any:
 
 
 def _tagged(client: Any, tags: Mapping[str, str], names: Sequence[str], *, deleted: bool = False) -> Any:
-    """The experiment with these tags, whatever it is called now: users may rename it.
+    """Return the experiment with these tags, whatever its name is now: users may rename it.
 
-    Where an earlier version did not find one that was renamed and made another, the one with the name is it.
+    If an earlier version did not find a renamed one and created another, the one with the name is returned.
     """
     every = _experiments(client, _where(tags), deleted=deleted)
     found = [each for each in every if tags.items() <= each.tags.items()]
@@ -211,13 +211,13 @@ def _experiments(client: Any, query: str, *, deleted: bool = False) -> Iterator[
 
 
 def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str, str] | None = None) -> Any:
-    """The experiment of this name: found as it is, in the bin, too, or made."""
+    """Return the experiment of this name as it is, even if deleted; create it if it is missing."""
     found = client.get_experiment_by_name(name)
     if found is None:
         every = {"mlflow.experimentKind": "custom_model_development", **(tags or {})}
         try:
             client.create_experiment(name, artifact_location=_location(artifacts), tags=every)
-        except Exception as error:  # somebody was quicker
+        except Exception as error:  # somebody else has just created it
             if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
                 raise
         found = client.get_experiment_by_name(name)
@@ -225,7 +225,7 @@ def experiment(client: Any, name: str, artifacts: str | None, tags: Mapping[str,
 
 
 def _restored(client: Any, found: Any) -> str:
-    if found.lifecycle_stage == "deleted":  # its name can't be taken again while it is in the bin
+    if found.lifecycle_stage == "deleted":  # a deleted experiment's name can't be used again
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
 
@@ -237,13 +237,13 @@ def _location(artifacts: str | None) -> str | None:
 
 
 def search(client: Any, experiment_id: str, tags: Mapping[str, str]) -> Iterator[Any]:
-    """Runs (not deleted ones) that have all these tags, the oldest first, over all pages."""
+    """Yield the runs (not deleted ones) with all these tags, the oldest first, over all pages."""
     query, token = _where(tags), None
     while True:
         page = client.search_runs(
             [experiment_id], query, max_results=1000, order_by=["attributes.start_time ASC"], page_token=token
         )
-        # Some databases compare without regard to case, and MLflow can't quote both kinds of quotes.
+        # Some databases ignore case, and MLflow can't quote a text with both kinds of quotes: compare again.
         yield from (run for run in page if tags.items() <= run.data.tags.items())
         token = page.token
         if not token:
@@ -265,9 +265,9 @@ def find_or_create(
     start_ms: int,
     tags: Mapping[str, str],
 ) -> tuple[str, bool]:
-    """The run that has the identity's tags, and whether it was there before.
+    """Return the id of the run with the identity's tags, and whether it existed before.
 
-    Where lost answers made several, the fullest is it, and of those the oldest; the others are deleted.
+    If lost answers created several, the one with the most metrics stays, of equals the oldest; the others are deleted.
     """
     found = list(search(client, experiment_id, identity))
     if found:
@@ -278,7 +278,7 @@ def find_or_create(
 
 
 def keep_one(client: Any, found: Sequence[Any], ours: str | None = None) -> str:
-    """Of several runs of one thing the id of the one that stays, `ours` or the fullest; the others are deleted."""
+    """Keep one of several runs, `ours` or the one with the most metrics; delete the others and return its id."""
     by_id = {str(run.info.run_id): run for run in found}  # the oldest first
     kept = ours if ours in by_id else max(by_id, key=lambda run_id: len(by_id[run_id].data.metrics))
     for extra in by_id.keys() - {kept}:
@@ -294,7 +294,7 @@ def log(
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log metrics (name, value, timestamp_ms, step; see `metric_names`), params and tags in as few calls as can be."""
+    """Log metrics (name, value, timestamp_ms, step; see `metric_names`), params and tags in as few calls as it can."""
     from mlflow.entities import Metric, Param, RunTag
 
     points = [Metric(name, finite(value), at_ms, step) for name, value, at_ms, step in metrics]
@@ -308,8 +308,8 @@ def log(
 
 
 def finite(value: float) -> float:
-    """A value as MLflow is given it."""
-    # MLflow keeps infinity as 1.8e308, beside which every other point of a chart is a flat line.
+    """Return a value as MLflow gets it: infinity becomes NaN."""
+    # MLflow stores infinity as 1.8e308, which would make every other point of a chart a flat line.
     return float("nan") if value in (float("inf"), float("-inf")) else value
 
 
@@ -322,7 +322,7 @@ def attach(client: Any, run_id: str, name: str, content: bytes, folder: str | No
 
 
 def fetch(client: Any, run: Any, name: str, folder: str) -> Path | None:
-    """An artifact file of a run, copied into a folder; None where the run has none of this name."""
+    """Copy an artifact file of a run into a folder and return its path; None if the run has no such file."""
     parent = name.rpartition("/")[0]
     if name not in {each.path for each in client.list_artifacts(run.info.run_id, parent or None)}:
         return None
@@ -330,15 +330,15 @@ def fetch(client: Any, run: Any, name: str, folder: str) -> Path | None:
 
 
 def chart_address(base_url: str, experiment_id: str) -> str:
-    """The address of MLflow's chart view in which all curves of the experiment lie over each other."""
+    """Return the address of MLflow's chart view with all curves of the experiment together."""
     view = f"compareRunsMode=CHART&viewStateShareKey={_VIEW}&workflowType=machine_learning"
     return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"
 
 
 def find_chart(uri: str, sweep: str, study: str, base_url: str) -> str | None:
-    """The address of a sweep's chart view, or None where the store has no such sweep; makes nothing.
+    """Return the address of a sweep's chart view, or None if the store has no such sweep; creates nothing.
 
-    Where it is not known which study is the sweep's, the one of its name is shown.
+    If the sweep's study is not known, the one of the sweep's name is shown.
     """
     tags = {"sweep.name": sweep} | ({"sweep.study": study} if study else {})
     found = _tagged(connect(readable(uri)), tags, _trials_names(sweep, study))

@@ -1,4 +1,4 @@
-"""Starts MLflow's own server over the local store, for `sweep ui`."""
+"""Start MLflow's own server over the local store, for `sweep ui`."""
 
 import errno
 import os
@@ -20,23 +20,23 @@ _START_S = 120.0
 
 
 class ServerFailed(BadInput):
-    """MLflow's server did not start, or has ended: exit code 1; the fault says where its log is."""
+    """The error that MLflow's server did not start, or has ended: exit code 1; the fault names its log."""
 
     code = 1
 
 
 class Server(NamedTuple):
-    """Where MLflow is shown, and the process that shows it (None: a server that was there already)."""
+    """The address of MLflow, and the process that serves it (None: a server that was running already)."""
 
     address: str
     process: "subprocess.Popen[bytes] | None"
     log: Path | None = None
 
     def wait(self) -> None:
-        """Return when Ctrl-C has ended the server.
+        """Wait until Ctrl-C ends the server.
 
         Raises:
-            ServerFailed: It ended by itself.
+            ServerFailed: it ended by itself.
         """
         if self.process is None:
             return
@@ -49,7 +49,7 @@ class Server(NamedTuple):
         raise ServerFailed(fault("mlflow-server-ended", exit_code=code, log=str(self.log)))
 
     def stop(self) -> None:
-        """End the server that `serve` started."""
+        """End the server if `serve` started it."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -61,21 +61,20 @@ class Server(NamedTuple):
 
 
 def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Server:
-    """Show the store at `uri`: a server's address as it is, a database through a server of our own.
+    """Serve the store at `uri`: a server's address stays as it is, a database gets a server of our own.
 
-    The server listens on 127.0.0.1 alone and asks for no password. To look at it from another machine,
-    carry the port there: `ssh -L 5000:127.0.0.1:5000 HOST`, then open http://127.0.0.1:5000. To share it
-    with a team, run `mlflow server` where it is wanted, behind something that asks who is there, and put
-    its address into `tracking.uri`.
+    The server listens only on 127.0.0.1 and asks for no password. To see it from another machine, forward the port:
+    `ssh -L 5000:127.0.0.1:5000 HOST`, then open http://127.0.0.1:5000. To share it with a team, run `mlflow server`
+    behind a proxy that asks for a password, and put its address into `tracking.uri`.
 
     Args:
         uri: http(s)://... or a database, e.g. sqlite:////home/me/runs/mlflow.db.
         artifacts: Folder of the artifacts; MLflow's default if None.
-        port: None or 0 takes the first free one from 5000.
-        log: File that gets what the server says.
+        port: Port to listen on; None or 0 takes the first free one from 5000.
+        log: File for the server's output.
 
     Raises:
-        ServerFailed: It ended, or did not answer within two minutes, or the port is taken.
+        ServerFailed: it ended, it did not answer within two minutes, or the port is taken.
     """
     if uri.startswith(("http://", "https://")):
         return Server(uri.rstrip("/"), None)
@@ -85,24 +84,24 @@ def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Serve
     if artifacts is not None:
         command += ["--artifacts-destination", artifacts]
     environment = os.environ | {
-        "MLFLOW_BACKEND_STORE_URI": runs.with_driver(uri),  # not an argument: everyone on the host reads those
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes that nothing here needs
+        "MLFLOW_BACKEND_STORE_URI": runs.with_driver(uri),  # not an argument: everyone on the host can read arguments
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # would start seven processes that nothing here needs
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PYTHONSAFEPATH": "1",  # -m would find an mlflow.py in the user's folder first
-        "UVICORN_APP_DIR": str(log.parent),  # and uvicorn puts the working folder first
+        "PYTHONSAFEPATH": "1",  # without it, -m would find an mlflow.py in the user's folder first
+        "UVICORN_APP_DIR": str(log.parent),  # by default uvicorn puts the working folder first
         "UVICORN_FD": "0",
     }
     log.parent.mkdir(parents=True, exist_ok=True)
-    # The port is bound here and handed on as standard input, the one file that gets to uvicorn through MLflow's own
+    # The port is bound here and passed on as standard input, the one file that reaches uvicorn through MLflow's
     # process. So nobody else can answer on it, however many servers start at once.
     with listener, log.open("ab") as out:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # uvicorn does not where it is given a file
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # uvicorn does not set it on a given socket
         out.truncate(0)
         process = subprocess.Popen(command, stdin=listener.fileno(), stdout=out, stderr=out, env=environment)
     server = Server(f"http://{_HOST}:{chosen}", process, log)
     try:
         _await_answer(server, log)
-    except BaseException:  # Ctrl-C while it starts, too
+    except BaseException:  # also Ctrl-C while it starts
         server.stop()
         raise
     return server
@@ -120,7 +119,7 @@ def _await_answer(server: Server, log: Path) -> None:
 
 
 def _answers(address: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this host
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # without a proxy: it is on this host
     try:
         with direct.open(f"{address}/health", timeout=5) as response:
             return bool(response.status == 200)
@@ -129,7 +128,11 @@ def _answers(address: str) -> bool:
 
 
 def _listen(port: int | None) -> socket.socket:
-    """A socket that listens, on the port or on the first free one from 5000."""
+    """Return a socket that listens on the port, or on the first free one from 5000.
+
+    Raises:
+        ServerFailed: the port is taken, or no port can be used.
+    """
     for each in [port] if port else range(_FIRST_PORT, _FIRST_PORT + 1000):
         try:
             return socket.create_server((_HOST, each))

@@ -1,4 +1,4 @@
-"""An MLflow store: how it is reached, and what is the matter where it does not take what it is sent."""
+"""An MLflow store: how it is reached, and what is wrong if it does not take a record."""
 
 import errno
 import glob
@@ -19,12 +19,12 @@ from lstm.records.errors import BadInput
 from lstm.storage import disk
 
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
-_REFUSAL_STATUSES = {400, 413, 415, 422}  # of an artifact; what else a server answers may be another tomorrow
+_REFUSAL_STATUSES = {400, 413, 415, 422}  # for an artifact; another status may pass
 _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-# MLflow calls every trouble of its database but one a bad request; these are the database's.
+# MLflow reports almost every failure of its database as a bad request; these errors are the database's.
 _DATABASE_TROUBLE = {"DatabaseError", "InterfaceError", "InternalError", "OperationalError", "TimeoutError"}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_WORDS = {  # by the class of an error or SQLite's name of it; the first that is found says the most
+_WORDS = {  # by an error's class or SQLite's name for it; the first one found says the most
     "SQLITE_BUSY": "the database is locked",
     "SQLITE_LOCKED": "the database is locked",
     "SQLITE_READONLY": "the database is read-only",
@@ -35,39 +35,39 @@ _WORDS = {  # by the class of an error or SQLite's name of it; the first that is
     "ConnectionRefusedError": "nothing listens at the address",
     "ConnectionError": "the connection broke",
 }
-_SAID = {  # by what PostgreSQL's driver says, which has no code for it
+_SAID = {  # by the text of PostgreSQL's driver, which has no code for it
     "Connection refused": "nothing listens at the address",
     "could not translate host name": "the host is not known",
     "timeout expired": "no answer in time",
 }
-_CODES = {  # by MLflow's name of an answer
+_CODES = {  # by MLflow's error code
     "UNAUTHENTICATED": "the server asks for a name and a password",
     "CUSTOMER_UNAUTHORIZED": "the server asks for a name and a password",
     "PERMISSION_DENIED": "the server gives no permission",
     "ENDPOINT_NOT_FOUND": "the server is no MLflow from 3.0 on",
 }
-_DISK_FULL = "53100"  # PostgreSQL's
+_DISK_FULL = "53100"  # PostgreSQL's code
 
 
 def _prepare() -> None:
-    """Imports MLflow, which takes seconds; so that what comes next is quick, and quiet."""
+    """Import MLflow, which takes seconds, so that later calls are quick, and keep its loggers quiet."""
     private_patches.set_environment()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # The package first: Ray Tune imports it too, in another thread, and two threads that begin with different modules
-    # of it would each get a half-made one.
+    # The package first: Ray Tune imports it too, in another thread. Two threads that begin with different modules of it
+    # would each get a half-made one.
     import mlflow
-    import mlflow.tracking  # noqa: F401 # so that it is there
+    import mlflow.tracking  # noqa: F401 # so that it is imported
 
-    for name in ("mlflow", "alembic"):  # its import configures them anew
+    for name in ("mlflow", "alembic"):  # the import has configured them again
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def connect(uri: str) -> Any:
-    """An MlflowClient that gives up soon and keeps quiet.
+    """Return an MlflowClient that gives up soon and logs nothing.
 
     Raises:
-        BadInput: the address can't be that of a store.
+        BadInput: it can't be a store's address.
     """
     if wrong := address_fault(uri):
         raise BadInput(wrong)
@@ -80,19 +80,19 @@ def connect(uri: str) -> Any:
 
 
 def may_ask() -> bool:
-    """Whether a server can be asked by `request`, with the MLflow that is installed."""
+    """Return whether a server can be asked with `request`, given the installed MLflow."""
     _prepare()
     return private_patches.may_ask()
 
 
 def request(uri: str, method: str, endpoint: str, **content: Any) -> Any:
-    """What a server answers to a call, whatever its status; who asks is what MLflow's variables say."""
+    """Return a server's answer to a call, whatever its status; MLflow's variables say who asks."""
     _prepare()
     return private_patches.request(uri, method, endpoint, **content)
 
 
 def database(uri: str) -> Any:
-    """An SQLAlchemy engine of a database."""
+    """Return an SQLAlchemy engine of a database."""
     _prepare()  # for the variables of PostgreSQL's driver
     import sqlalchemy
 
@@ -100,13 +100,13 @@ def database(uri: str) -> Any:
 
 
 def with_driver(uri: str) -> str:
-    """A PostgreSQL's address with the driver that is installed with us; SQLAlchemy would look for another."""
+    """Return a PostgreSQL address with the driver that we install; SQLAlchemy might choose another."""
     scheme, mark, rest = uri.partition("://")
     return f"postgresql+psycopg2{mark}{rest}" if scheme in ("postgres", "postgresql") else uri
 
 
 def without_password(address: str) -> str:
-    """An address as it may be shown: nobody's name and password, and no query, which may hold them too."""
+    """Return an address as it may be shown: without user and password, and without the query, which may hold them."""
     scheme, mark, rest = address.partition("://")
     if not mark or scheme.startswith(("sqlite", "file")):
         return address
@@ -116,15 +116,15 @@ def without_password(address: str) -> str:
 
 
 def _make_database(path: Path) -> None:
-    """Make an empty store's tables under another name, and give the file its own when they are whole.
+    """Create an empty store's tables in a file of another name, and rename it when the tables are complete.
 
-    MLflow makes them in many steps. A store in which a kill or a full disk ended them would never open again.
+    MLflow creates them in many steps. A store would never open again if a kill or a full disk stopped it in between.
     """
     if not private_patches.makes_tables():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.new*"):
-        if time.time() - left.stat().st_mtime > 3600:  # a killed driver's; a younger one may be at work
+        if time.time() - left.stat().st_mtime > 3600:  # a killed driver's; a younger file may be in use
             left.unlink(missing_ok=True)
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     engine = database(f"sqlite:///{new}")
@@ -133,22 +133,22 @@ def _make_database(path: Path) -> None:
         engine.dispose()
         try:
             os.link(new, path)
-        except FileExistsError:  # somebody was quicker
+        except FileExistsError:  # somebody else has just created it
             pass
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             new.rename(path)
     finally:
-        engine.dispose()  # a file that is open keeps its place on the disk
-        for left in path.parent.glob(f"{glob.escape(new.name)}*"):  # SQLite's journal, too
+        engine.dispose()  # an open file still uses space on the disk
+        for left in path.parent.glob(f"{glob.escape(new.name)}*"):  # with SQLite's journal
             left.unlink(missing_ok=True)
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the store understood and said no (sending it again won't help), rather than being away."""
+    """Return whether the store understood and refused, so that sending again won't help, and is not just away."""
     code = getattr(error, "error_code", None)
     if "out-of-date database schema" in str(error):
         return True
-    if code == "INTERNAL_ERROR" and error.__context__ is not None:  # its own store wraps whatever happened
+    if code == "INTERNAL_ERROR" and error.__context__ is not None:  # MLflow's own store wraps any error
         error = error.__context__ if isinstance(error.__context__, Exception) else error
     elif code is not None:
         return code in _REFUSALS and type(error.__cause__).__name__ not in _DATABASE_TROUBLE
@@ -158,19 +158,19 @@ def is_refusal(error: Exception) -> bool:
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether it is the store that failed, and not our own code."""
+    """Return whether the store failed, and not our own code."""
     outside = hasattr(error, "error_code") or isinstance(error, OSError) or not isinstance(error, _BUGS)
     return outside and not isinstance(error, BadInput)
 
 
 def bars(error: Exception) -> bool:
-    """Whether a server answers, and lets nothing in: that is for somebody to mend, there or in the environment."""
+    """Return whether a server answers but refuses all requests: somebody must fix that, there or in the environment."""
     statuses = {getattr(getattr(each, "response", None), "status_code", None) for each in causes(error)}
     return getattr(error, "error_code", None) in _CODES or bool(statuses & {401, 403})
 
 
 def readable(uri: str) -> str:
-    """The address under which a store can be read, though nobody may write there: that of a copy, if need be."""
+    """Return the address to read a store at, even without write access: of a copy, if need be."""
     scheme, _, path = uri.partition("?")[0].partition(":///")
     if scheme != "sqlite" or not path:
         return uri
@@ -179,13 +179,13 @@ def readable(uri: str) -> str:
 
 
 def missing_file(uri: str) -> str | None:
-    """The file of a store that is a SQLite database and not there; None otherwise."""
+    """Return the file of a SQLite store if it does not exist; None otherwise."""
     scheme, _, path = uri.partition("?")[0].partition(":///")
     return path if scheme == "sqlite" and not Path(path).exists() else None
 
 
 def cause(error: Exception) -> str:
-    """What went wrong, in a few words: never the message, which may hold the store's address and password."""
+    """Return what went wrong in a few words, never the message: it may hold the store's address and password."""
     every = list(causes(error))
     for each in every:
         if isinstance(each, OSError) and each.filename is not None and each.strerror:
@@ -193,7 +193,7 @@ def cause(error: Exception) -> str:
     kinds = {kind.__name__ for each in every for kind in type(each).__mro__}
     kinds |= {str(getattr(each, "sqlite_errorname", "")) for each in every}
     statuses = [getattr(getattr(each, "response", None), "status_code", None) for each in every]
-    # Not text from the far end: urllib3's own sentence.
+    # This is urllib3's own sentence, not text from the server.
     statuses += [found[1] for each in every if (found := re.fullmatch(r"too many (\d+) error responses", str(each)))]
     words = [f"error {status}" for status in statuses if status]
     words += [words for kind, words in _WORDS.items() if kind in kinds]
@@ -203,7 +203,7 @@ def cause(error: Exception) -> str:
 
 
 def full_disk(error: Exception, uri: str, artifacts: str | None) -> str | None:
-    """The folder whose disk is full, where that is what went wrong; "" where it is not of this host."""
+    """Return the folder on a full disk, if that is the cause; "" if the disk is another host's; None otherwise."""
     here = [Path(tempfile.gettempdir()), *([Path(artifacts)] if artifacts and "://" not in artifacts else [])]
     for each in causes(error):
         if getattr(each, "sqlite_errorname", None) == "SQLITE_FULL":
@@ -211,7 +211,7 @@ def full_disk(error: Exception, uri: str, artifacts: str | None) -> str | None:
         if getattr(each, "pgcode", None) == _DISK_FULL:
             return ""
         if isinstance(each, OSError) and each.errno in _FULL:
-            # A write does not say which file it was for; the fullest disk is it.
+            # A failed write may not name its file: then take the folder with the fullest disk.
             named = each.filename2 or each.filename
             return str(Path(os.fsdecode(named)).parent if named else min(here, key=_free))
     return None
@@ -223,7 +223,7 @@ def _free(folder: Path) -> int:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it was made of: causes, what a database's driver and urllib3 raised."""
+    """Yield an error and the errors in it: causes, and what a database's driver and urllib3 raised."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

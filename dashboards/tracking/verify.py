@@ -1,4 +1,4 @@
-"""Checks what MLflow holds of a sweep against what its study and its checkpoints say it shall hold."""
+"""Check what MLflow has about a sweep against its study and its checkpoints."""
 
 import tempfile
 from collections import Counter, defaultdict
@@ -19,24 +19,24 @@ from lstm.records.events import TrialEnded
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 
-Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: step, value, timestamp in milliseconds
-FORMER = ("data.path",)  # fields of a configuration that earlier versions recorded, too
+Curves = Mapping[str, Sequence[tuple[int, float, int]]]  # by metric: (step, value, timestamp in milliseconds)
+FORMER = ("data.path",)  # configuration fields that only earlier versions recorded
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What MLflow is held against.
+    """The expected content of MLflow.
 
     Args:
         sweep: The sweep as its study knows it.
         study: The study's id.
-        histories: What the checkpoints hold, by trial; a trial that is not there is not compared.
-        whole: Whether a driver has said that all was delivered.
-        driven: Whether a driver lives, which may not have delivered yet what has just ended.
+        histories: The histories in the checkpoints, by trial; a trial without an entry is not compared.
+        whole: Whether a driver has stored that everything was delivered.
+        driven: Whether a driver lives; it may not have delivered the latest events yet.
         read_yaml: Reads a file of YAML.
-        moved: Where its checkpoints were and where they are, if they were moved and nobody has written it down yet.
-        rivals: The rivals' figures, `rival/NAME/METRIC`, where they were judged.
-        only_these: Whether there are no others.
+        moved: Old and new address of the checkpoints, if they were moved and no driver has stored that yet.
+        rivals: The rivals' figures, `rival/NAME/METRIC`, if they were judged.
+        only_these: Whether MLflow must have no other rivals' figures.
     """
 
     sweep: Sweep
@@ -51,14 +51,14 @@ class Expected:
 
 
 def check(uri: str, expected: Expected) -> Iterator[Finding]:
-    """Looks at the sweep's run and at each trial's; a store that does not answer is a finding itself."""
+    """Check the sweep's run and each trial's; a store that does not answer is a finding itself."""
     name = expected.sweep.name
     if (missing := runs.missing_file(uri)) is not None:
         yield finding(fault("mlflow-store-missing", file=missing), None, "mlflow", sweep=name)
         return
     try:
         yield from _Check(runs.connect(runs.readable(uri)), expected).findings()
-    except Exception as error:  # what a store raises is no one class
+    except Exception as error:  # a store raises errors of many classes
         if not runs.is_outage(error):
             raise
         yield finding(fault("mlflow-away", why=runs.cause(error)), None, "mlflow", sweep=name)
@@ -76,7 +76,7 @@ class _Check:
         found = list(runs.search(self._client, experiment, {})) if experiment else []
         by_trial: dict[int, list[Any]] = defaultdict(list)
         for run in found:
-            if (number := run.data.tags.get("sweep.trial", "")).isdecimal():  # others are somebody's own
+            if (number := run.data.tags.get("sweep.trial", "")).isdecimal():  # other runs are somebody's own
                 by_trial[int(number)].append(run)
         known = {trial.number: trial for trial in self._sweep.trials}
         for number in sorted(by_trial.keys() - known.keys()):
@@ -91,7 +91,7 @@ class _Check:
     # --- the sweep's run
 
     def _sweep_run(self) -> Generator[Finding, None, Any]:
-        """Yields findings; returns the run, or None."""
+        """Yield findings; return the run, or None."""
         identity = {"sweep.name": self._sweep.name, "sweep.study": self._expected.study}
         home = runs.find_sweeps_experiment(self._client)
         found = list(runs.search(self._client, home, identity)) if home else []
@@ -108,7 +108,7 @@ class _Check:
 
     def _of_sweep(self, run: Any) -> Iterator[Fault]:
         sweep, facts = self._sweep, self._sweep.facts
-        if self._expected.driven:  # what it has just changed may still be on its way
+        if self._expected.driven:  # its latest changes may still be on their way
             return
         yield from _differing(
             "parameter", run.data.params, {"metric": sweep.metric, "direction": sweep.direction}, only=True
@@ -182,7 +182,7 @@ class _Check:
         config, given = _without_former(runs.flatten(written or {}), shall), _without_former(run.data.params, shall)
         younger = shall.keys() - config.keys() if written else set()
         if written and younger and runs.flatten(_with_defaults(written)) == shall:
-            # An earlier version recorded the trial, which had fewer fields.
+            # An earlier version, which had fewer fields, recorded the trial.
             shall = {name: value for name, value in shall.items() if name not in younger}
         params = {runs.metric_name(k): v[:6000] for k, v in shall.items()}
         yield from _differing("parameter", given, params, only=True)
@@ -194,7 +194,7 @@ class _Check:
             yield from self._of_checkpoint(run, history)
 
     def _carried(self, tags: Mapping[str, str]) -> Mapping[str, str]:
-        """A run's tags, with the address of checkpoints that were moved as it will be."""
+        """Return a run's tags; the address of moved checkpoints is replaced by their new one."""
         before, after = self._expected.moved or ("", "")
         address = tags.get("sweep.checkpoint", "")
         if not before or not address.startswith(f"{before}/"):
@@ -210,9 +210,9 @@ class _Check:
         shall += [point for event in self._sweep.probings() if event.number == trial.number for point in probed(event)]
         judged = self._sweep.facts.get("judged") or {}
         curves = self._curves(run, [name for name, *_ in shall])
-        # A trial that was the best when an earlier run ended has been judged on the test part, too.
+        # A trial that was the best when an earlier run ended was judged on the test part, too.
         tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/", BASE))}
-        lost = range(len(history) + 1, len(history) + trial.lost_epochs + 1)  # their figures were true, and may stay
+        lost = range(len(history) + 1, len(history) + trial.lost_epochs + 1)  # their figures were right, and may stay
         kept = {k: [p for p in v if p[0] not in lost or k == "best"] for k, v in curves.items() if k not in tested}
         yield from _curve_faults(kept, shall, exact=ending is not None)
         yield from _latest_faults(run, curves)
@@ -251,7 +251,7 @@ class _Check:
 
 
 def _alike(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
-    """Whether two histories have the same points; what is no number is not equal to itself."""
+    """Return whether two histories have the same points; NaN counts as equal to NaN."""
     rows = [list(points(history)) for history in (one, other)]
     pairs = zip(*rows, strict=False)
     return len(rows[0]) == len(rows[1]) and all(
@@ -260,7 +260,7 @@ def _alike(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
 
 
 def _latest_faults(run: Any, curves: Curves) -> Iterator[Fault]:
-    """Where what MLflow's tables show of a curve is not its last point."""
+    """Yield the curves for which MLflow shows another value than their last point."""
     for name, curve in curves.items():
         last = max(curve, key=lambda point: (point[0], point[2]), default=None)
         shown = run.data.metrics.get(name)
@@ -269,7 +269,7 @@ def _latest_faults(run: Any, curves: Curves) -> Iterator[Fault]:
 
 
 def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only: bool = False) -> Iterator[Fault]:
-    """Parameters or tags that are not as they shall be; `only` where no others may be there."""
+    """Yield parameters or tags that differ from `shall`; with `only`, also those that must not be there."""
     for name in sorted(shall.keys() | (are.keys() if only else ())):
         value, right = are.get(name), shall.get(name)
         if value == right:
@@ -283,12 +283,12 @@ def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only
 
 
 def _without_former(fields: Mapping[str, str], shall: Mapping[str, str]) -> dict[str, str]:
-    """A configuration's fields without those that earlier versions recorded of a trial, too."""
+    """Return a configuration's fields without those that only earlier versions recorded."""
     return {name: value for name, value in fields.items() if name in shall or name not in FORMER}
 
 
 def _with_defaults(config: Any) -> Any:
-    """A configuration with the fields that it lacks at their defaults; as it is where that makes none."""
+    """Return a configuration with defaults for missing fields; unchanged if it is not valid then."""
     try:
         return TrialConfig.model_validate(config).model_dump()
     except ValidationError:
@@ -296,7 +296,7 @@ def _with_defaults(config: Any) -> Any:
 
 
 def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[Fault]:
-    """Where the figures of the sweep's end, the last of their curves, are not those that were found."""
+    """Yield the final figures of which the last point of the curve is not the expected value."""
     for metric, name in runs.metric_names(judged).items():
         values, right = [value for _, value, _ in curves.get(name, ())], judged[metric]
         if not values:
@@ -306,7 +306,7 @@ def _judged_faults(curves: Curves, judged: Mapping[str, float]) -> Iterator[Faul
 
 
 def _curve_faults(curves: Curves, shall: Iterable[tuple[str, float, int, int]], *, exact: bool) -> Iterator[Fault]:
-    """Where curves are not the points that they shall be; without `exact` points may still be missing."""
+    """Yield the curves that differ from the expected points; without `exact`, points may still be missing."""
     expected: dict[str, dict[int, tuple[float, int]]] = defaultdict(dict)
     for name, value, at_ms, step in shall:
         expected[name][step] = (runs.finite(value), at_ms)
