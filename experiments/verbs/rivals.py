@@ -1,4 +1,4 @@
-"""`sweep rivals`: whether a network is needed: the best trial beside the spec's own settings and the task's rivals."""
+"""`sweep rivals`: is a network needed? Compare the best trial with the spec's own settings and the task's rivals."""
 
 import sys
 
@@ -9,14 +9,17 @@ from experiments.operations import judging
 
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
-    """Judges what was not judged yet and prints the verdict; 1 where there is none, 3 where a driver is at work."""
+    """Judge what was not judged yet and print the verdict.
+
+    Returns the exit code: 1 if there is no verdict or it could not be kept, 3 if a driver is running.
+    """
     from cluster.study.lease import HeldError
 
     found = lookup.sweep(named, Home.at(home), note)
     try:
         verdict, trouble = judging.judge(named, found, budget, note)
     except HeldError as error:
-        print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)
+        print(f"{found.name}: is driven by {error}; judge it when that has ended", file=sys.stderr)
         return 3
     folder = str(found.home.sweep(found.name))
     if as_json:

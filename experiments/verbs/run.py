@@ -1,4 +1,4 @@
-"""`sweep run`: drives a sweep to its end, records it, judges its best trial, says what was found."""
+"""`sweep run`: drive a sweep to its end, record it, judge its best trial and print what was found."""
 
 import sys
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def main(
     code: str | None = None,
     retries: Sequence[int] = (),
 ) -> int:
-    """Runs the sweep, and failed trials of it again; the exit code."""
+    """Run the sweep, and the failed trials in `retries` again. Returns the exit code."""
     from cluster.study.lease import HeldError
 
     where = Home.at(home)
@@ -44,7 +44,7 @@ def main(
                     relay.patience_s = HURRY_S
         except HeldError as error:
             end = f"sweep stop {plan.order.name}{plan.home.flag}"
-            print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
+            print(f"{plan.order.name}: is driven by {error}. `{end}` stops it.", file=sys.stderr)
             return 3
     if as_json:
         emit(document)
@@ -60,7 +60,7 @@ def _run(ready: running.Ready, relay: streams.Relay, *, as_json: bool) -> runnin
     screen = console(file=cast("TextIO", relay))
 
     def looks(before: Sweep | None) -> Screen:
-        return Screen.of(ready.plan.order, screen, before, log=sys.stdout)  # which leads to the log now
+        return Screen.of(ready.plan.order, screen, before, log=sys.stdout)  # now redirected to the log
 
     ended = running.carry_out(ready, looks, signals=signals)
     verdict, note = judgement.current(ready.plan.home, ended.sweep)
@@ -72,7 +72,7 @@ def _run(ready: running.Ready, relay: streams.Relay, *, as_json: bool) -> runnin
 
 
 def _show_next(plan: Plan, document: running.Document, console: "Console") -> None:
-    """How to look at what was found, and what to do next."""
+    """Print the commands that show what was found, and what to do next."""
     name, home = plan.order.name, plan.home.flag
     console.print()
     if plan.tracking_uri == plan.home.tracking_uri:
