@@ -19,7 +19,7 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     try:
         verdict, trouble = judging.judge(named, found, budget, note)
     except HeldError as error:
-        print(f"{found.name}: is driven by {error}; judge it when that has ended", file=sys.stderr)
+        print(f"{found.name}: is driven by {error}; it is judged when that has ended", file=sys.stderr)
         return 3
     folder = str(found.home.sweep(found.name))
     if as_json:

@@ -44,7 +44,7 @@ def main(
                     relay.patience_s = HURRY_S
         except HeldError as error:
             end = f"sweep stop {plan.order.name}{plan.home.flag}"
-            print(f"{plan.order.name}: is driven by {error}. `{end}` stops it.", file=sys.stderr)
+            print(f"{plan.order.name}: is driven by {error}. `{end}` ends it.", file=sys.stderr)
             return 3
     if as_json:
         emit(document)

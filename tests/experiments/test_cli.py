@@ -107,7 +107,7 @@ def test_code_3_another_driver(copied, sweep):
         answer = sweep("run", "tiny.yaml", "--set", "search.n_trials=9")
     assert (answer.code, answer.out) == (3, "")
     assert answer.err.startswith(f"tiny: is driven by process {os.getpid()} on ")
-    assert answer.err.endswith(". `sweep stop tiny` stops it.\n")
+    assert answer.err.endswith(". `sweep stop tiny` ends it.\n")
     origin = json.loads((copied.home / "tiny" / "origin.json").read_text())
     assert origin["overrides"] == []  # it did not become the sweep's
 
