@@ -242,7 +242,7 @@ def _told(found: shipped.Beside, document: Document) -> str:
 
 def _is_file(named: str) -> bool:
     looks = Path(named).suffix in (".yaml", ".yml", ".json") or "/" in named
-    return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises where a name is too long
+    return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises if a name is too long
 
 
 def _spec_folder(named: str, home: Home) -> Path:

@@ -78,7 +78,7 @@ class Screen:
         self._metric = metric
         self._here = 0  # trials that ended under this driver
         self._durations: list[float] = []
-        self._over = False  # no trial runs any more; sending the rest to MLflow may take a while
+        self._over = False  # no trial runs any more; judging and MLflow may still take a while
         self._since = time.monotonic()
         self._live = Live(
             get_renderable=self.render,
@@ -221,7 +221,7 @@ class Screen:
         if running:
             lines.append(self._workers(running))
         else:
-            lines.append(Text("writing the record …" if self._over else "starting workers …", style="dim"))
+            lines.append(Text("finishing the records …" if self._over else "starting workers …", style="dim"))
         return Group(*lines)
 
     def _head(self) -> RenderableType:

@@ -55,7 +55,7 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = 
     screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
     screen.print(f"      {best['checkpoint']}", soft_wrap=True)
     if pruned := document.get("better_pruned"):
-        text = f"best of those that completed; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
+        text = f"best of the completed trials; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
         screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
     if len(document.get("front", ())) > 1:
         _show_front(document, screen)
