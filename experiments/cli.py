@@ -26,10 +26,7 @@ Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 # Only the group reads SWEEP_HOME: read by the verb, it would override a --home that is written before the verb.
-HOME_OPTION: dict[str, Any] = {
-    "metavar": "DIR",
-    "help": "The folder for everything that is kept.  [SWEEP_HOME; default: runs]",
-}
+HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Keep everything in DIR.  [SWEEP_HOME; default: runs]"}
 HOME = click.option("--home", **HOME_OPTION)
 SET = click.option(
     "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec; may be repeated."
@@ -171,7 +168,7 @@ def new(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def plan(**arguments: Any) -> int | None:
-    """Show what `run` would do and how long; start nothing."""
+    """Show what `run` would do and how long it takes; start nothing."""
     return _verb("plan", **arguments)
 
 
@@ -195,7 +192,7 @@ def train(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def run(**arguments: Any) -> int | None:
-    """Run the sweep until all its trials have ended; again to resume."""
+    """Run the sweep until all trials have ended; run again to resume."""
     return _verb("run", **arguments)
 
 
@@ -243,7 +240,7 @@ def verify(**arguments: Any) -> int | None:
 @NAMED
 @click.option("--study", is_flag=True, help="Restore a lost study from checkpoints and MLflow.")
 @click.option(
-    "--force", is_flag=True, help="Go on although records are damaged. With --study: from another, lost home, too."
+    "--force", is_flag=True, help="Go on although records are damaged. With --study: also a study of a lost home."
 )
 @JSON
 @HOME
