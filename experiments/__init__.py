@@ -1,4 +1,4 @@
-"""The front desk: YAML in, verbs and a Python API out: `from experiments import plan, run, train, load`."""
+"""Specs, the `sweep` command line and the Python API: `from experiments import plan, run, train, load`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for, imported then: most who import this package want a part of it, and not all that this needs."""
+    """Import a public name when it is first used, so that importing a part of the package stays fast."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,7 +1,7 @@
-"""Where a spec's study, checkpoints and MLflow are: what is no full address starts at the spec.
+"""Finds a spec's study, checkpoints and MLflow. A relative path starts at the spec's folder.
 
-Earlier versions let a relative path start at the working folder. A sweep that was run so keeps what it has: its file is
-looked for there, and where the sweep's folder remembers it.
+In earlier versions a relative path started at the working folder. A sweep of such a version keeps its files: they are
+also searched in the working folder, and in the folder that the sweep remembers.
 """
 
 import json
@@ -16,19 +16,19 @@ from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 from lstm.storage import disk
 
-FILE = "addresses.json"  # in a sweep's folder: where its study, its checkpoints and its runs are (${} not filled in)
+FILE = "addresses.json"  # in a sweep's folder: the addresses of its study, checkpoints and runs (${} not filled in)
 SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Full addresses; None and "" where the home's own are to be used."""
+    """Full addresses; None or "" stands for the home's own."""
 
     study: str | None
     checkpoints: str | None
     tracking: str | None
-    bases: Mapping[str, str]  # by field: the folder in which a relative path starts
-    notes: tuple[Note, ...]  # where another folder than the spec's was taken
+    bases: Mapping[str, str]  # by field: the folder where a relative path starts
+    notes: tuple[Note, ...]  # a note for each path that does not start at the spec's folder
 
 
 def locate(
@@ -41,19 +41,19 @@ def locate(
     tracking: str | None = None,
     remembered: Mapping[str, str],
 ) -> Addresses:
-    """Finds the files of relative addresses.
+    """Find the files of relative addresses.
 
     Args:
-        name: The sweep's.
-        home: Where the sweep is run.
-        folder: The spec's.
-        study: `storage.study`, as the environment fills it in.
-        checkpoints: `storage.checkpoints`.
-        tracking: `tracking.uri`.
-        remembered: By field, the folder in which it started when the sweep was last run.
+        name: The sweep's name.
+        home: The home where the sweep is run.
+        folder: The spec's folder.
+        study: `storage.study`, with the environment's values.
+        checkpoints: `storage.checkpoints`, likewise.
+        tracking: `tracking.uri`, likewise.
+        remembered: By field, the folder where its relative path started when the sweep was last run.
 
     Raises:
-        BadInput: files stand in two places, and nothing says which is the sweep's.
+        BadInput: there are files in several places, and nothing says which are the sweep's.
     """
     found = _Search(name, home, folder, remembered)
     return Addresses(
@@ -66,13 +66,13 @@ def locate(
 
 
 def remembered(home: Home, name: str) -> dict[str, str]:
-    """By field, the folder in which a sweep's relative addresses started when it was last run in this home."""
+    """Return by field the folder where a sweep's relative path started when it was last run in this home."""
     bases = (saved(home, name) or {}).get("bases", {})
     return {field: str(home.carried(Path(base))) for field, base in bases.items()}
 
 
 def saved(home: Home, name: str) -> Mapping[str, Any] | None:
-    """What a sweep's folder says of its addresses, as it was last run; None where it was not run from this home."""
+    """Return the addresses in a sweep's folder, as last run; None if the sweep was not run from this home."""
     try:
         found = json.loads((home.sweep(name) / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -83,13 +83,13 @@ def saved(home: Home, name: str) -> Mapping[str, Any] | None:
 class _Search:
     def __init__(self, name: str, home: Home, folder: Path, remembered: Mapping[str, str]) -> None:
         self._name, self._spec_folder, self._remembered = name, folder.absolute(), remembered
-        # The working folder of a command that kept its home in the default place, and remembered nothing.
+        # The likely working folder of an earlier version, which remembered nothing: the parent of the default home.
         self._earlier = [home.folder.parent] if not remembered and home.sweep(name).is_dir() else []
         self.bases: dict[str, str] = {}
         self.notes: list[Note] = []
 
     def database(self, field: str, address: str | None, is_ours: Callable[[Path], bool]) -> str | None:
-        """The address of a database; of a SQLite file that is given relatively, its full one."""
+        """Return the address of a database, with the full path of a SQLite file that is given relatively."""
         if not address or not address.startswith(SQLITE):
             return address
         path, mark, options = address.removeprefix(SQLITE).partition("?")
@@ -98,10 +98,10 @@ class _Search:
         return f"{SQLITE}{self._found(field, Path(path), is_ours)}{mark}{options}"
 
     def path(self, field: str, address: str | None, is_ours: Callable[[Path], bool]) -> str | None:
-        """A folder's full path; what has a scheme is taken as it is."""
+        """Return a folder's full path; an address with a scheme as it is."""
         if not address or "://" in address:
             return address
-        # `Path.expanduser` raises where there is no such user.
+        # `Path.expanduser` raises if there is no such user.
         return str(self._found(field, Path(os.path.expanduser(address)), is_ours))  # noqa: PTH111
 
     def _found(self, field: str, path: Path, is_ours: Callable[[Path], bool]) -> Path:
@@ -121,7 +121,7 @@ class _Search:
 
 
 def _different(folders: Sequence[Path]) -> list[Path]:
-    """Folders without those that are the same under another name."""
+    """Return the folders without those that are the same folder under another name."""
     kept: list[Path] = []
     for folder in folders:
         if not any(disk.is_same(folder, other) for other in kept):

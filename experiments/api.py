@@ -1,7 +1,7 @@
-"""The face for Python: plan, run, train and load, as functions that return values.
+"""The Python API: plan, run, train and load, as functions that return values.
 
-They print nothing, never exit, and install no signal handler; what the command line would show is logged to the logger
-`experiments`. What is wrong with a spec raises `SpecError`, a sweep that failed `SweepError`.
+They print nothing, never exit, and install no signal handler. What the command line would show goes to the logger
+`experiments`. A fault in the input raises `SpecError`, a failed sweep raises `SweepError`.
 """
 
 import logging
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "load", "plan", "run", "train"]
 
 LOG = logging.getLogger("experiments")
-LOG.addHandler(logging.NullHandler())  # whoever wants to read it says where
+LOG.addHandler(logging.NullHandler())  # a library leaves it to the application where its log goes
 
 Spec = str | os.PathLike[str] | Mapping[str, Any]
 Overrides = Mapping[str, Any] | Sequence[str]
@@ -38,28 +38,28 @@ HomeFolder = str | os.PathLike[str] | None
 
 
 class SpecError(BadInput):
-    """Something in the input is wrong, and nothing was started or written.
+    """An error in the input. Nothing was started or written.
 
-    `faults` has all of them, in the order of the spec: each with its code, field, values and mend, and a sentence by
-    `str()`.
+    `faults` has all faults in the order of the spec, each with its code, field, values and fix; `str()` of a fault is a
+    sentence.
     """
 
 
 class SweepError(Exception):
-    """A sweep that failed; the cause, where it is an exception, is `__cause__`.
+    """A failed sweep or training. If the cause is an exception, it is in `__cause__`.
 
-    `code` is the command line's exit code: 1 it failed, 3 another driver holds it, 130 somebody stopped it.
+    `code` is the command line's exit code: 1 failed, 3 another driver holds the sweep, 130 stopped by somebody.
     """
 
     def __init__(self, message: str, code: int = 1) -> None:
-        """Takes what happened, in a sentence."""
+        """Take what happened, in a sentence, and the exit code."""
         super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `run` would do. Pairs are of the smallest and the largest trial."""
+    """What `run` would do. A pair of values is of the smallest and the largest trial."""
 
     name: str
     task: str
@@ -67,32 +67,32 @@ class Plan:
     max_epochs: int
     metric: str
     direction: Direction
-    windows: Mapping[str, int]  # or sequences, or characters: the size of each part of the data
+    windows: Mapping[str, int]  # the size of each part of the data, in windows, sequences or characters
     parameters: tuple[int, int]
-    memory_mb: tuple[float, float]
-    sweep_s: tuple[float, float]  # of training, if no trial stops early; measured on this machine
+    memory_mb: tuple[float, float]  # of one trial, without the libraries
+    sweep_s: tuple[float, float]  # training time if no trial stops early, least and most; measured on this machine
     slots: int  # trials at once on this machine
     device: str
     kept: Mapping[str, str]  # where study, checkpoints and MLflow's runs are
     warnings: tuple[Message, ...]
-    document: Mapping[str, Any] = field(repr=False)  # all of it, as `sweep plan --json` has it
+    document: Mapping[str, Any] = field(repr=False)  # the whole plan, as printed by `sweep plan --json`
 
 
 @dataclass(frozen=True)
 class Best:
     """A best trial, or the best epoch of one training."""
 
-    trial: int | None  # its number in the sweep
+    trial: int | None  # its number in the sweep; None for a training
     value: float  # of the sweep's metric, on the validation part
     epoch: int
-    parameters: Mapping[str, Any]  # that were searched, by their path in the spec
+    parameters: Mapping[str, Any]  # the searched ones, by their path in the spec
     config: Mapping[str, Any]
-    checkpoint: str  # where it is
-    metrics: Mapping[str, float]  # on the test part; empty where it was not judged yet
+    checkpoint: str  # its address
+    metrics: Mapping[str, float]  # on the test part; empty if the trial was not judged yet
 
     @classmethod
     def of(cls, found: Mapping[str, Any] | None) -> "Best | None":
-        """The best of a summary."""
+        """Return the best trial of a summary; None if there is none."""
         return cls(**found) if found else None
 
 
@@ -102,12 +102,12 @@ class Trained:
 
     name: str
     metric: str
-    best: Best | None  # None where no epoch was finite
+    best: Best | None  # None if no epoch had a finite value
     warnings: tuple[Message, ...]
-    history: tuple[Mapping[str, float], ...] = field(repr=False)  # an epoch each
+    history: tuple[Mapping[str, float], ...] = field(repr=False)  # the number and the metrics of each epoch
 
     def curves(self) -> "DataFrame":
-        """A row an epoch, a column a metric."""
+        """Return a table with a row for each epoch and a column for each metric."""
         import pandas as pd
 
         return pd.DataFrame([dict(row) for row in self.history])
@@ -115,22 +115,25 @@ class Trained:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as it was when it was loaded; `load` it again to see how far it is."""
+    """A sweep as it was when it was loaded; `load` it again to see its progress."""
 
     name: str
     home: Path
     metric: str
     direction: Direction
     n_trials: int
-    states: Mapping[str, int]  # how many trials are in which
+    states: Mapping[str, int]  # the number of trials in each state
     complete: bool
     best: Best | None  # None while no trial has completed
-    verdict: tuple[str, ...]  # whether the network is worth it, in sentences; none where that was not judged yet
+    verdict: tuple[str, ...]  # whether the network is worth it, in sentences; empty if not judged yet
     _found: lookup.Found = field(repr=False)
     _record: records.Sweep = field(repr=False)
 
     def to_frame(self) -> "DataFrame":
-        """A row a trial, by its number, with what it was trained with by path; value and epoch are the best epoch's."""
+        """Return a table with a row for each trial, indexed by its number; searched fields are columns, by their path.
+
+        `value` and `epoch` are those of the trial's best epoch; `epochs` counts all of them.
+        """
         import pandas as pd
 
         counted = {trial.number for trial in self._record.counted}
@@ -144,7 +147,7 @@ class Sweep:
                 "epochs": len(t.curve),
                 "seconds": t.duration_s,
                 "is_base": t.is_base,
-                "counts": t.number in counted,  # in n_trials: neither the base nor what a retry stands for does
+                "counts": t.number in counted,  # in n_trials; the base and a retried trial do not count
                 "reason": t.reason,
                 "checkpoint": t.checkpoint,
                 **t.settings,
@@ -154,7 +157,10 @@ class Sweep:
         return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value"]).set_index("trial")
 
     def curves(self) -> "DataFrame":
-        """A row an epoch of each trial, a column a metric; the sweep's metric alone where a checkpoint is gone."""
+        """Return a table with a row for each epoch of each trial and a column for each metric.
+
+        If a trial's checkpoint is gone, its rows have the sweep's metric only.
+        """
         import pandas as pd
 
         from lstm import ownership
@@ -180,15 +186,18 @@ class Sweep:
         temperature: float | None = None,
         seed: int | None = None,
     ) -> "DataFrame | str":
-        """What follows the data, or the answer to each of their sequences; of a text how it goes on.
+        """Forecast what follows the data, predict the answer for each of their sequences, or continue a text.
 
         Args:
-            data: A table, or the path of a file; the spec's own data where there is none.
-            trial: The number of a trial; the best where there is none.
-            model: A rival of the network, such as ridge, in place of a trial.
-            steps: Of a text: how many symbols.
-            temperature: Of a text: 0 is the likeliest.
-            seed: Of a text: of its draws.
+            data: A table, or the path of a file. Default: the spec's own data.
+            trial: The number of a trial. Default: the best.
+            model: A rival of the network, such as ridge, instead of a trial.
+            steps: For a text: the number of symbols to write.
+            temperature: For a text: 0 always takes the likeliest symbol.
+            seed: For a text: the seed of its draws.
+
+        Returns:
+            A table with a row for each step or sequence; for a text a string.
 
         Raises:
             SpecError: the data do not fit, or there is no such trial or rival.
@@ -216,12 +225,12 @@ class Sweep:
 
 
 def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Plan:  # noqa: A002 # the flag's name
-    """Says what `run` would do and how long it takes; starts and writes nothing.
+    """Return what `run` would do and how long it would take; start and write nothing.
 
     Args:
         spec: The path of a spec, the name of a sweep that was run, or a mapping.
         set: Fields of the spec with other values, by their path: {"training.max_epochs": 3}.
-        home: Where everything is kept; SWEEP_HOME, or runs, where it is not given.
+        home: The folder for everything that is kept. Default: the environment's SWEEP_HOME, or `runs`.
 
     Raises:
         SpecError: something in the spec, the data or the home is wrong.
@@ -261,20 +270,21 @@ def run(
     address: str | None = None,
     in_process: bool = False,
 ) -> Sweep:
-    """Drives a sweep to its number of trials, and says what it has found; again it goes on.
+    """Run a sweep until all its trials have ended, and return it. Run it again to resume it.
 
-    Ctrl-C raises KeyboardInterrupt once the sweep is left so that it can be gone on with; a second one at once.
+    Ctrl-C raises KeyboardInterrupt once the sweep is in a state that can be resumed; a second Ctrl-C raises at once.
 
     Args:
         spec: As in `plan`.
         set: As in `plan`.
         home: As in `plan`.
-        address: Of a Ray cluster to join, HOST:PORT; a local Ray where there is none.
-        in_process: One trial at a time in this process, without Ray.
+        address: The address of a Ray cluster to join, HOST:PORT. Default: a local Ray.
+        in_process: Run one trial at a time in this process, without Ray.
 
     Raises:
         SpecError: something in the input is wrong; nothing was started.
-        SweepError: the sweep failed, was stopped by others, or another driver holds it.
+        SweepError: the sweep failed, was stopped by somebody, or another driver holds it.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
     from experiments.operations import guest, running
 
@@ -292,13 +302,13 @@ def run(
 
 
 def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Trained:  # noqa: A002 # the flag's name
-    """Trains a spec's own settings alone, in this process; goes on where an earlier call stopped.
+    """Train a spec's own settings alone, in this process, or resume an earlier training of the same settings.
 
     The arguments are those of `plan`.
 
     Raises:
-        SpecError: something in the input is wrong, or the machine has no room for it.
-        SweepError: it diverged, its memory did not suffice after all, or its checkpoint can't be written.
+        SpecError: something in the input is wrong, or the model is too large for this machine's memory.
+        SweepError: the training diverged or ran out of memory, or its checkpoint can't be written.
     """
     from lstm.device import borrowed
 
@@ -318,10 +328,10 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Traine
 
 
 def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
-    """A sweep that was run, by its name or the path of its spec.
+    """Load a sweep that was run, by its name or by the path of its spec.
 
     Raises:
-        SpecError: there is none, or its study can't be read.
+        SpecError: there is no such sweep, or its study can't be read.
     """
     with _raised():
         return _loaded(lookup.sweep(os.fspath(name), _home(home), LOG.warning))
@@ -348,9 +358,9 @@ def _loaded(found: lookup.Found) -> Sweep:
 
 @contextmanager
 def _raised() -> Iterator[None]:
-    """Raises what is wrong as what it is to who calls from Python; filters of warnings stay the caller's own."""
-    with warnings.catch_warnings():  # libraries add some when they are imported
-        warnings.filterwarnings("ignore", message="IProgress not found")  # of Optuna's bar, which nobody sees
+    """Raise errors as `SpecError` or `SweepError`, and keep the caller's filters of warnings."""
+    with warnings.catch_warnings():  # libraries add filters when they are imported
+        warnings.filterwarnings("ignore", message="IProgress not found")  # about Optuna's progress bar, not shown here
         try:
             yield
         except (SpecError, SweepError):
@@ -377,7 +387,7 @@ def _overrides(given: Overrides) -> list[str]:
 
 
 def _as_frame(columns: Mapping[str, Sequence[Any]], time: str) -> "DataFrame":
-    """A prediction as a table; times that are dates are such."""
+    """Return a prediction as a table. Times that are dates become datetimes."""
     import pandas as pd
 
     frame = pd.DataFrame(dict(columns))

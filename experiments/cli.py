@@ -1,4 +1,4 @@
-"""The command line: verbs and their flags. What a verb does is in `experiments/verbs/`, imported when called."""
+"""The command line: its verbs and their flags. A verb's module (`experiments/verbs/`) is imported when it is called."""
 
 import atexit
 import errno
@@ -26,28 +26,30 @@ from lstm.records.errors import Finding, Refusal, refused
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
-# The environment is asked once, by the group: what is written before the verb goes before it.
-HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Where everything is kept.  [SWEEP_HOME; default: runs]"}
+# Only the group reads SWEEP_HOME: read by the verb, it would override a --home that is written before the verb.
+HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Keep everything in DIR.  [SWEEP_HOME; default: runs]"}
 HOME = click.option("--home", **HOME_OPTION)
-SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, of an error too.")
-CODE = click.option("--code", metavar="FILE", help="Another place of the file of your own code that the spec names.")
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec; may be repeated."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, also for an error.")
+CODE = click.option("--code", metavar="FILE", help="Your own code file, if it is not where the spec says.")
 NAMED = click.argument("named", metavar="NAME|SPEC")
-ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one of this host).")
-IN_PROCESS = click.option("--in-process", is_flag=True, help="One trial at a time in this process, without Ray.")
+ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one on this host).")
+IN_PROCESS = click.option("--in-process", is_flag=True, help="Run one trial at a time in this process, without Ray.")
 
 
 class Verbs(click.Group):
-    """The group of verbs; turns wrong input into its message and exit code 2."""
+    """The group of all verbs. It turns wrong input into a message and exit code 2."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs a verb; codes: 0 done, 1 failed, 2 bad input, 3 held by another driver, 130 interrupted."""
+        """Run a verb and exit: 0 done, 1 failed, 2 wrong input, 3 held by another driver, 130 interrupted."""
         kwargs["standalone_mode"] = False
-        gc.set_threshold(cluster.GARBAGE_AFTER)  # this process is ours
-        atexit.register(gc.freeze)  # or it is searched once more at the very end, for seconds
+        gc.set_threshold(cluster.GARBAGE_AFTER)  # safe here: the process is the command line's own
+        atexit.register(gc.freeze)  # else Python's last garbage collection takes seconds at exit
         streams.hold()
         if os.path.expanduser("~") == "~":  # noqa: PTH111 # a user of a container may have no home; libraries ask for one
-            os.environ["HOME"] = "/nonexistent"  # as the system's own users have
+            os.environ["HOME"] = "/nonexistent"  # as system users have
         try:
             code = super().main(*args, **kwargs) or 0
         except Refusal as error:
@@ -83,23 +85,23 @@ def _complain(text: str, code: int) -> NoReturn:
 @click.option("--home", envvar="SWEEP_HOME", **HOME_OPTION)
 @click.pass_context
 def main(context: click.Context, home: str | None) -> None:
-    """One YAML file becomes a sweep of LSTM trainings over a Ray cluster.
+    """Run a sweep of LSTM trainings on a Ray cluster, from one YAML file.
 
-    Optuna decides what to try, MLflow keeps every curve and checkpoint. A sweep is named by its NAME or by its
-    SPEC file. Begin with: sweep new data.csv
+    Optuna decides what to try, MLflow records every trial. Give a verb the NAME of a sweep, or its SPEC file.
+    Start with: sweep new data.csv
     """
     context.obj = home
 
 
 def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
-    """Calls `main` of a verb's module; the home may be given before the verb or after it."""
-    switched_off()  # whether the switch names what there is, before anything is begun
+    """Call `main` of a verb's module. The home may be given before the verb or after it."""
+    switched_off()  # refuses an unknown name in the environment before anything starts
     given = home or click.get_current_context().obj or "runs"
     try:
         Path.cwd()
     except OSError as error:
         raise refused("no-working-folder", why=error.strerror) from None
-    with nullcontext() if module == "run" else _alone():  # `run` has a log for what libraries say
+    with nullcontext() if module == "run" else _alone():  # `run` sends what libraries print to its log
         verb = importlib.import_module(f"experiments.verbs.{module}")
         try:
             code: int | None = verb.main(home=given, **arguments)
@@ -112,7 +114,7 @@ def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Libraries say nothing: their warnings and logs do not belong on a screen."""
+    """Silence libraries: their warnings and logs do not belong on the screen."""
     before = logging.root.manager.disable
     logging.disable()
     with warnings.catch_warnings():
@@ -124,19 +126,19 @@ def _alone() -> Iterator[None]:
 
 
 def note(message: Message) -> None:
-    """Print a message as a line on standard error."""
+    """Print a message on standard error: an assumption that was made, or a problem that does not end the command."""
     print(f"note: {message}", file=sys.stderr)
 
 
 def tell(findings: Sequence[Finding], file: TextIO) -> None:
-    """Prints what is wrong, and under each how to mend it."""
+    """Print each finding, and how to fix it on the line below."""
     for finding in findings:
         whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
         print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}", file=file)
 
 
 def emit(document: Any) -> None:
-    """One JSON document on standard output; what JSON can't say (NaN) becomes null."""
+    """Print a JSON document on standard output. NaN and infinities, which JSON does not have, become null."""
     click.echo(json.dumps(_sayable(document), indent=2, default=str))
 
 
@@ -153,12 +155,12 @@ def _sayable(value: Any) -> Any:
 @main.command()
 @click.argument("data", metavar="FILE...", nargs=-1, required=True)
 @click.option("--output", metavar="FILE", help="The spec to write.  [default: the first FILE's name with .yaml]")
-@click.option("--task", metavar="TASK", help="Draft it for this task.  [default: the one that recognises the data]")
-@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option("--task", metavar="TASK", help="The spec's task.  [default: the task that recognises the data]")
+@click.option("--force", is_flag=True, help="Overwrite an existing spec.")
 @JSON
 @HOME
 def new(**arguments: Any) -> int | None:
-    """Look at a table or a text and write a first spec for it."""
+    """Read tables or a text and write a first spec for them."""
     return _verb("new", **arguments)
 
 
@@ -169,7 +171,7 @@ def new(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def plan(**arguments: Any) -> int | None:
-    """Say what `run` would do and how long it takes; start nothing."""
+    """Show what `run` would do and how long it takes; start nothing."""
     return _verb("plan", **arguments)
 
 
@@ -180,7 +182,7 @@ def plan(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def train(**arguments: Any) -> int | None:
-    """Train the base configuration alone, in this process."""
+    """Train the spec's own settings, in this process, without a search."""
     return _verb("train", **arguments)
 
 
@@ -193,20 +195,20 @@ def train(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def run(**arguments: Any) -> int | None:
-    """Drive the sweep to its number of trials; run again to go on."""
+    """Run the sweep until all trials have ended; run again to resume."""
     return _verb("run", **arguments)
 
 
 @main.command()
 @NAMED
 @click.argument("trials", metavar="[TRIAL...]", nargs=-1, type=click.IntRange(min=0))
-@click.option("--failed", is_flag=True, help="All that failed and were not retried yet.")
+@click.option("--failed", is_flag=True, help="Retry all failed trials that were not retried yet.")
 @ADDRESS
 @IN_PROCESS
 @JSON
 @HOME
 def retry(**arguments: Any) -> int | None:
-    """Run failed trials again once their cause is mended, then the sweep."""
+    """Run failed trials again, then resume the sweep."""
     return _verb("retry", **arguments)
 
 
@@ -215,7 +217,7 @@ def retry(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def status(**arguments: Any) -> int | None:
-    """Show how far a sweep is and who drives it."""
+    """Show the progress of a sweep and its driver."""
     return _verb("status", **arguments)
 
 
@@ -224,7 +226,7 @@ def status(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def stop(**arguments: Any) -> int | None:
-    """Ask a sweep's driver to end; every whole epoch is kept."""
+    """Ask a sweep's driver to stop; every finished epoch is kept."""
     return _verb("stop", **arguments)
 
 
@@ -239,12 +241,14 @@ def verify(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
-@click.option("--study", is_flag=True, help="Restore a lost study, from checkpoints and MLflow.")
-@click.option("--force", is_flag=True, help="Even where records are damaged; a study of a lost home.")
+@click.option("--study", is_flag=True, help="Restore a lost study from checkpoints and MLflow.")
+@click.option(
+    "--force", is_flag=True, help="Go on although records are damaged. With --study: also a study of a lost home."
+)
 @JSON
 @HOME
 def rebuild(**arguments: Any) -> int | None:
-    """Write MLflow again, from study and checkpoints."""
+    """Write a sweep's MLflow runs again, from study and checkpoints."""
     return _verb("rebuild", **arguments)
 
 
@@ -261,7 +265,7 @@ def rebuild(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def compare(**arguments: Any) -> int | None:
-    """Put sweeps and trials side by side: best, spread, cost."""
+    """Compare sweeps and trials: best value, spread, time."""
     return _verb("compare", **arguments)
 
 
@@ -276,21 +280,28 @@ def best(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
-@click.option("--input", "source", metavar="FILE", help="Forecast what follows this file.  [default: the spec's data]")
+@click.option("--input", "source", metavar="FILE", help="The data to predict from.  [default: the spec's data]")
 @click.option("--output", metavar="FILE", help="The file to write.  [default: standard output]")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--trial", type=int, metavar="N", help="Use this trial.  [default: the best]")
-@click.option("--model", metavar="RIVAL", help="Of a series: forecast by this rival of the network, such as ridge.")
-@click.option("--steps", type=click.IntRange(1, 1_000_000), metavar="N", help="Of a text: symbols.  [default: 500]")
+@click.option("--model", metavar="RIVAL", help="For a series: forecast with this rival of the network, such as ridge.")
 @click.option(
-    "--temperature", type=click.FloatRange(0, 100), metavar="T", help="Of a text: 0 is the likeliest.  [default: 0.8]"
+    "--steps", type=click.IntRange(1, 1_000_000), metavar="N", help="For a text: symbols to write.  [default: 500]"
 )
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Of a text: its draws.  [default: 1]")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 100),
+    metavar="T",
+    help="For a text: 0 always takes the likeliest symbol.  [default: 0.8]",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), metavar="N", help="For a text: the seed of its draws.  [default: 1]"
+)
 @CODE
 @JSON
 @HOME
 def predict(**arguments: Any) -> int | None:
-    """Write a forecast as CSV, or go on with a text, from the best trial."""
+    """Write the best trial's predictions as CSV, or continue a text."""
     return _verb("predict", **arguments)
 
 
@@ -301,7 +312,7 @@ def predict(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def probe(**arguments: Any) -> int | None:
-    """Measure what a trial's network is like: memory, answers, cost."""
+    """Measure properties of a trial's network: memory, responses, cost."""
     return _verb("probe", **arguments)
 
 
@@ -311,20 +322,22 @@ def probe(**arguments: Any) -> int | None:
     "--budget",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Of a core, for rivals of the extra packages.  [default: 3600]",
+    help="Core-seconds for all rivals of the extra packages.  [default: 3600]",
 )
 @JSON
 @HOME
 def rivals(**arguments: Any) -> int | None:
-    """Say whether a network is needed: it beside simpler models."""
+    """Compare the network with simpler models: is it needed?"""
     return _verb("rivals", **arguments)
 
 
 @main.command()
 @click.argument("named", metavar="[NAME|SPEC]", required=False)
-@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="[default: the first free one from 5000]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), metavar="N", help="The server's port.  [default: the first free from 5000]"
+)
 @JSON
 @HOME
 def ui(**arguments: Any) -> int | None:
-    """Open MLflow on the right store, at the sweep's loss curves."""
+    """Start MLflow's pages on the sweep's store, at its loss curves."""
     return _verb("ui", **arguments)

@@ -1,4 +1,4 @@
-"""What is done when a sweep has ended, while it is still its driver's: judge, compare, report, deliver."""
+"""Concludes a sweep that has ended, while its driver still holds it: judges, compares, reports, delivers to MLflow."""
 
 import importlib
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from dashboards.tracking.recorder import Recorder
     from lstm.checkpoint import Checkpoint
 
-FLUSH_S = 60.0  # what the record may still take when the sweep has ended
-INTERRUPTED_FLUSH_S = 5.0  # and when it was interrupted
-RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # of the workers' time, in seconds of a core, for the extra rivals
+FLUSH_S = 60.0  # the longest wait for MLflow when the sweep has ended
+INTERRUPTED_FLUSH_S = 5.0  # the same when the sweep was interrupted
+RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # the extra rivals' budget: a share of the workers' time, at least 30 core-s
 
 
 def prepare(plan: Plan) -> None:
-    """Imports what is needed when a sweep has ended, which takes some seconds."""
+    """Import what judging needs, which takes some seconds."""
     from cluster.study import stored
 
     importlib.import_module("torch")
@@ -33,7 +33,7 @@ def prepare(plan: Plan) -> None:
 
 
 def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> int:
-    """Judges the best trial and waits until MLflow has everything; the number of records that it did not take."""
+    """Judge the best trial and wait for MLflow. Returns the number of records that MLflow did not take."""
     order, swept = plan.order, outcome.sweep
     known = is_judged = False
     if outcome.code == 0:
@@ -45,14 +45,14 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> i
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(server_of(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
-    if not left and not recorder.refused and known and is_judged:  # else the next run does what is missing
+    if not left and not recorder.refused and known and is_judged:  # otherwise the next run does what is missing
         recorded = outcome.complete and outcome.replayed and plan.store_mark
         _remember(order, say, recorded=recorded, chart=chart)
     return left
 
 
 def _remember(order: "Order", say: Say, **facts: Any) -> bool:
-    """Stores what was found at the end, or says that the next run must find it again; whether it is stored."""
+    """Store facts in the study, or say that the next run must find them again. Returns whether they are stored."""
     from cluster.study import stored
 
     try:
@@ -65,9 +65,9 @@ def _remember(order: "Order", say: Say, **facts: Any) -> bool:
 
 
 def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tuple[Mapping[str, float], bool]:
-    """Judges the best trial and the base on the test part, which nothing has looked at before; writes the report.
+    """Judge the best trial and the base on the test part, which nothing has used before; write the report.
 
-    Its figures, and whether what was judged is kept: a disk may be full.
+    Returns the metrics, and whether the judgements are kept on disk, which may be full.
     """
     from experiments import report
     from lstm.tasks import registry as tasks
@@ -89,9 +89,9 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tu
 
 
 def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpoint | None"], say: Say) -> bool:
-    """Fits the rivals and judges them beside the networks; whatever goes wrong is told, and not worth a sweep.
+    """Fit the rivals and judge them and the networks. Any error is reported; it does not fail the sweep.
 
-    False where another run would do better: what was judged could not be written.
+    Returns False if another run could do better: the judgements could not be read or written.
     """
     from lstm import ownership
 
@@ -111,7 +111,7 @@ def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpo
 
 
 def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say) -> "Checkpoint | None":
-    """The best trial's checkpoint with its weights; where it is gone it is put back."""
+    """Return a trial's checkpoint with its weights. A lost one is restored. None if that is not possible."""
     from experiments.recovery.lost_checkpoint import mend
     from lstm import ownership
 
@@ -120,14 +120,14 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
         if found is not None and found.state.best_weights:
             return found
         found, is_again = mend(plan, swept, best, lambda: recorder.artifact(best.number), say)
-    except BadInput as error:  # another study's
+    except BadInput as error:  # the checkpoint is another study's
         for each in error.faults:
             say(each)
         return None
     except OSError as error:
         say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
         return None
-    if is_again:  # its epochs have other times: its run is written again
+    if is_again:  # the epochs of a new training have other times, so its run is written again
         recorder(best.starting(best.checkpoint))
         for epoch in found.state.history:
             recorder(EpochEnded(best.number, epoch))
@@ -139,5 +139,5 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
 
 
 def server_of(plan: Plan) -> str:
-    """Where MLflow's pages are: its server's address, or where `sweep ui` opens them."""
+    """Return the address of MLflow's pages: the server's, or the one where `sweep ui` shows them."""
     return without_password(plan.tracking_uri) if plan.tracking_uri.startswith("http") else "http://127.0.0.1:5000"

@@ -1,4 +1,4 @@
-"""The home: the folder where everything is kept unless the spec says otherwise."""
+"""The home: the folder for everything that is kept, unless the spec names another place."""
 
 import errno
 import hashlib
@@ -15,26 +15,26 @@ from lstm.messages.entry import shown
 from lstm.records.errors import check_form, refused
 from lstm.storage import disk, files
 
-RECORD, FORMAT = "home.json", 1  # in the home: the version of its form, where it is, and where it was before
+RECORD, FORMAT = "home.json", 1  # a file in the home: its format's version, the home's place and its former places
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder where everything is kept unless the spec says otherwise."""
+    """The folder for everything that is kept, unless the spec names another place."""
 
     folder: Path
 
     @classmethod
     def at(cls, path: str) -> "Home":
-        """The home at a path, which need not exist yet.
+        """Return the home at a path, which need not exist yet.
 
         Raises:
-            BadInput: an address of a database can't hold this path, a newer version made it, or what it says of itself
+            BadInput: a database's address can't contain this path, a newer version made the home, or its `home.json`
                 can't be read.
         """
-        # `resolve` would show where a link leads, `absolute` keeps dots, `expanduser` raises where there is no user.
+        # `resolve` would follow links, `absolute` keeps dots, `expanduser` of Path raises if there is no such user.
         folder = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
-        # A database's address is decoded by some that read it, and taken as it stands by others.
+        # Some libraries decode a database's address, others take it as written.
         if "?" in folder or unquote(folder) != folder or not is_text(folder):
             decoded = "home-has-percent" if is_text(folder) else "home-not-utf8"
             raise refused("home-has-question-mark" if "?" in folder else decoded, at=f"--home {shown(folder, 300)}")
@@ -44,46 +44,49 @@ class Home:
 
     @property
     def study_url(self) -> str:
-        """The study's database."""
+        """The address of the study's database."""
         return f"sqlite:///{self.folder / 'study.db'}"
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's database."""
+        """The address of MLflow's database."""
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> str:
-        """MLflow's artifacts."""
+        """The folder of MLflow's artifacts."""
         return str(self.folder / "artifacts")
 
     def sweep(self, name: str) -> Path:
-        """The folder of a sweep: its spec as last run, its log, its checkpoints."""
+        """Return the folder of a sweep: its spec as last run, its log, its checkpoints."""
         return self.folder / name
 
     @property
     def flag(self) -> str:
-        """What a command needs to be given so that it finds this home: ` --home DIR`, or nothing."""
+        """The option that a command needs to find this home: ` --home DIR`, or "" for the default."""
         default = os.path.abspath(os.path.expanduser(os.environ.get("SWEEP_HOME") or "runs"))  # noqa: PTH100, PTH111
         return "" if default == str(self.folder) else f" --home {shlex.quote(str(self.folder))}"
 
     def store_mark(self, tracking_uri: str) -> str:
-        """Tells an MLflow store from another, without its address, which may hold a password."""
+        """Return an id of an MLflow store. It does not contain the address, which may have a password in it."""
         if tracking_uri == self.tracking_uri:
-            return "home"  # wherever it was moved to
+            return "home"  # also after the home was moved
         return hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
 
     def artifacts_of(self, tracking_uri: str) -> str | None:
-        """Where the artifacts of an MLflow store go; a server decides for itself."""
+        """Return the folder for the artifacts of an MLflow store; None for a server, which chooses it itself."""
         return None if tracking_uri.startswith(("http://", "https://", "databricks")) else self.artifacts
 
     @property
     def database(self) -> Path:
-        """MLflow's database, which need not be there."""
+        """The file of MLflow's database, which need not exist."""
         return self.folder / "mlflow.db"
 
     def moved_from(self) -> list[str]:
-        """The folders in which the home was when it was last written to; none where it is where it was."""
+        """Return the folder where the home was when it was last written to; none if it has not moved.
+
+        Without `home.json` these are the folders that MLflow's database names.
+        """
         from dashboards.tracking import relocate
 
         record = self._record()
@@ -91,7 +94,7 @@ class Home:
         return [place for place in places if not disk.is_same(Path(place), self.folder)]
 
     def former_places(self) -> list[str]:
-        """Those, and the folders in which it was before."""
+        """Return all folders where the home was before, the latest first."""
         before = map(str, self._record().get("before", ()))
         return [
             place
@@ -100,7 +103,7 @@ class Home:
         ]
 
     def carried(self, path: Path) -> Path:
-        """Where a path is that may have moved along with the home: itself where it is still there."""
+        """Return where a path is now, if it has moved along with the home; the path itself if it still exists."""
         if not path.exists():
             for place in self.former_places():
                 moved = Path(os.path.normpath(self.folder / os.path.relpath(path, place)))
@@ -109,7 +112,7 @@ class Home:
         return path
 
     def write_record(self) -> None:
-        """Keeps in the home where it is."""
+        """Write the home's present place into its `home.json`."""
         record = {"form": FORMAT, "place": str(self.folder), "before": self.former_places()}
         if self._record() != record:  # drivers of several sweeps may write it at once
             files.put(str(self.folder), RECORD, (json.dumps(record, indent=1) + "\n").encode())
@@ -122,7 +125,7 @@ class Home:
             return {}
         except (OSError, ValueError) as error:
             if getattr(error, "errno", None) == errno.ENAMETOOLONG:
-                return {}  # then it is no home, which is told where one is needed
+                return {}  # then it can't be a home, which is reported when one is needed
             why = getattr(error, "strerror", None) or str(error)
             raise refused("home-record-not-read", at=path, why=why) from None
         try:

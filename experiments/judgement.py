@@ -1,7 +1,7 @@
-"""Is the network worth it: the best trial, the base and the task's rivals, judged item by item, and what is kept of it.
+"""Judges whether the network is worth it: compares the best trial, the base and the task's rivals item by item.
 
-What was judged lies in the sweep's folder, beside it what each rival has fitted. All that is there and right is taken
-as it is, so a driver that was killed, or came too early, is made up for by the next one, to the same numbers.
+The judgements and the fitted rivals are kept in the sweep's folder. Everything there that is still right is reused, so
+the next driver completes the work of one that was killed, with the same numbers.
 """
 
 import math
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from lstm.verdict.store import Entry, Judgements
     from lstm.verdict.verdict import Verdict
 
-JUDGED_IN = "judged_in"  # the fact: the home in which the sweep was judged last
-NEAR = 1e-3  # between a trial's figure and that of its items: it may have been trained on another device
-DELIVERY_S = 60.0  # what MLflow may take
+JUDGED_IN = "judged_in"  # the study's fact: the home in which the sweep was judged last
+NEAR = 1e-3  # relative tolerance between the study's figure and the judged one: the devices may differ
+DELIVERY_S = 60.0  # the longest wait for MLflow
 Loader = Callable[[Trial], "Checkpoint | None"]
 
 
 def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> "Verdict":
-    """Judges what was not judged yet, writes it, and says what it comes to; under the sweep's lease.
+    """Judge what was not judged yet, write it, and return the verdict. The caller must hold the sweep's lease.
 
     Args:
-        plan: The sweep's; its data are those that the trials were trained on.
+        plan: The sweep's plan, with the data that the trials were trained on.
         swept: The sweep as its study knows it.
-        load: Gives a trial's checkpoint with its weights; None, or BadInput, where it has none.
-        say: Gets what is under way, and what is amiss.
-        budget_s: Seconds of a core for the rivals of the extra packages together.
+        load: Returns a trial's checkpoint with its weights; returns None or raises BadInput if there is none.
+        say: Called with progress and problems, a sentence each.
+        budget_s: Core-seconds for all rivals of the extra packages together.
 
     Raises:
-        BadInput: what is in the folder is another study's, of other data, or a newer version's.
+        BadInput: the judgements in the folder are of another study, of other data, or of a newer version.
         OSError: the folder can't be read or written to.
     """
     from lstm.storage import files
@@ -78,7 +78,7 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
 
 
 def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
-    """The verdict on the sweep as it is now; None, and a sentence on how to come by one, where there is none."""
+    """Return the verdict on the sweep as it is now and ""; if there is none, None and a sentence on how to get one."""
     from lstm.verdict import verdict
 
     judged, note = _read(home, swept)
@@ -86,14 +86,14 @@ def current(home: Home, swept: Sweep) -> "tuple[Verdict | None, str]":
 
 
 def is_here(home: Home, swept: Sweep) -> bool:
-    """Whether it was in this home that the sweep was judged last: another may hold what an earlier run has judged."""
+    """Return whether the sweep was judged last in this home. If not, another home may have the judgements."""
     said = str(swept.facts.get(JUDGED_IN, ""))
     places = [str(home.folder), *home.former_places()]
     return any(said == kept_in(Home(Path(place))) for place in places)
 
 
 def about_base(swept: Sweep, found: "Verdict | None") -> str:
-    """What the search has gained on the spec's own settings, in a sentence: by the verdict, else by figures alone."""
+    """Return a sentence on the gain over the spec's own settings: from the verdict, or without one from metrics."""
     from lstm.verdict import sentences, verdict
 
     if found is None:
@@ -105,13 +105,13 @@ def about_base(swept: Sweep, found: "Verdict | None") -> str:
 
 
 def stale(home: Home, swept: Sweep) -> str:
-    """In a sentence that what was judged is not of the sweep as it is now; "" where it is, or nothing can be read."""
+    """Return a sentence if the judgements are not of the sweep as it is now; "" if they are, or none can be read."""
     from lstm.verdict import store
 
     folder = str(home.sweep(swept.name))
     try:
         judged = store.read(folder, studies_of(swept.facts), str(swept.facts.get("data_fingerprint") or ""))
-    except (store.BrokenJudgements, BadInput, OSError):  # told by who checks the file
+    except (store.BrokenJudgements, BadInput, OSError):  # reported by the check of the file
         return ""
     if judged is None:
         return ""
@@ -122,7 +122,7 @@ def stale(home: Home, swept: Sweep) -> str:
 
 
 def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
-    """What MLflow's run of the sweep holds of that: rivals' figures on the test part, and the verdict in words."""
+    """Return what MLflow's run of the sweep gets: the rivals' metrics on the test part, and the verdict in words."""
     from lstm.verdict import sentences, verdict
 
     judged, _ = _read(home, swept)
@@ -134,7 +134,10 @@ def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
 
 
 def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
-    """Sends that to MLflow, where it has the whole sweep; else a driver does so at the end. Says what did not work."""
+    """Send the verdict to MLflow if MLflow has the whole sweep; if not, a driver sends it at the end.
+
+    Returns what did not work, in a sentence, or "".
+    """
     from dashboards.config import TrackingConfig
     from dashboards.tracking.recorder import Recorder
 
@@ -152,7 +155,7 @@ def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
 
 
 def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":
-    """What was judged, where it is of the sweep as it is now; else None, and a sentence."""
+    """Return the judgements and "" if they are of the sweep as it is now; if not, None and a sentence."""
     from lstm.verdict import store
 
     folder, data = str(home.sweep(swept.name)), str(swept.facts.get("data_fingerprint") or "")
@@ -167,14 +170,14 @@ def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":
 
 
 def document(found: "Verdict") -> dict[str, Any]:
-    """A verdict as plain data, with what it says."""
+    """Return a verdict as plain data, with its sentences as `lines`."""
     from lstm.verdict import sentences, verdict
 
     return {**verdict.as_row(found), "lines": list(sentences.lines(found))}
 
 
 def told(swept: Sweep) -> dict[str, dict[str, float]]:
-    """What the study was told of the test part, by the names that networks have among what was judged."""
+    """Return the metrics on the test part that the study has, by the networks' names in the judgements."""
     judged, best, base = swept.facts.get("judged") or {}, swept.best, swept.base
     metrics = judged.get("metrics") or {}
     if best is None or judged.get("trial") != best.number:
@@ -187,7 +190,7 @@ def told(swept: Sweep) -> dict[str, dict[str, float]]:
 
 
 def _is_of(judged: "Judgements", swept: Sweep) -> bool:
-    """Whether it is the best trial and the base of now that were judged."""
+    """Return whether the judged networks are the present best trial and base."""
     first = next((entry for entry in judged.entries if entry.role == "network"), None)
     base = next((entry for entry in judged.entries if entry.role == "base"), None)
     if (first and first.trial) != (swept.best and swept.best.number):
@@ -199,8 +202,8 @@ def _is_of(judged: "Judgements", swept: Sweep) -> bool:
 
 
 def _agrees(entry: "Entry", trial: Trial, swept: Sweep) -> bool:
-    """Whether what was judged is this trial as it is now: its end, its figure, and what the study was told of it."""
-    if not entry.items:  # it had no figures: is it so still?
+    """Return whether a judgement is of this trial as it is now: its state, its value and the metrics in the study."""
+    if not entry.items:  # it had no metrics when it was judged: is that still so?
         return trial.state != "COMPLETE" or trial.value is None or bool(entry.why)
     figures = {f"{prefix}{n}": v for part, prefix in _prefixes().items() for n, v in entry.figures[part].items()}
     wanted = {**told(swept).get(entry.name, {}), swept.metric: trial.value}
@@ -222,7 +225,7 @@ def _name(trial: Trial) -> str:
 
 
 def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]") -> "Iterator[Entry]":
-    """The best trial, the others of the front, the base."""
+    """Yield the judgements of the best trial, of the other trials on the front, and of the base."""
     from lstm.verdict.store import Entry
     from lstm.verdict.verdict import why_no_figures
 
@@ -250,7 +253,7 @@ def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]"
 
 
 def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple[Entry, ...]") -> "Entry":
-    """What a trial's best epoch does on both parts; taken as it is where it was judged before."""
+    """Judge a trial's best epoch on both parts, or return the earlier judgement if it still agrees."""
     from lstm.judging.items import PARTS
     from lstm.tasks import registry as tasks
     from lstm.verdict.store import Entry
@@ -277,7 +280,7 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
 
 
 def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, judged: str, say: Say) -> "Fitted | None":
-    """What a rival has fitted, where it is what was judged, as far as that is known; None where that is to be done."""
+    """Return a fitted rival if it is the one that was judged, as far as that is known; None if it must be fitted."""
     from lstm.verdict import store
 
     try:
@@ -295,7 +298,7 @@ def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, judged: s
 def _rivals(
     plan: Plan, folder: str, studies: tuple[str, ...], known: "tuple[Entry, ...]", say: Say, budget_s: float
 ) -> "Iterator[Entry]":
-    """The task's rivals, in its order; what was fitted is written before the next one is."""
+    """Yield the judgements of the task's rivals, in its order. A fitted rival is written before the next is fitted."""
     from lstm.judging.items import PARTS
     from lstm.tasks import registry as tasks
     from lstm.verdict import fitting, store

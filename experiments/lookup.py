@@ -1,4 +1,4 @@
-"""A sweep is named by its NAME, looked up in the home, or by its SPEC, everywhere."""
+"""Looks up a sweep by its NAME in the home, or by its SPEC file, for all verbs."""
 
 import dataclasses
 import json
@@ -28,35 +28,38 @@ from lstm.records.sweep import Sweep
 
 LOG = logging.getLogger(__name__)
 
-# In a sweep's folder: its spec as last run; where that came from; where study, checkpoints and runs are.
+# Files in a sweep's folder: its spec as last run; the spec's folder and overrides; the addresses of its records.
 SPEC, ORIGIN, ADDRESSES = "spec.yaml", "origin.json", addresses.FILE
 
 
 @dataclass(frozen=True)
 class Found:
-    """A sweep that was run, and where its records are."""
+    """A sweep that was run, and the addresses of its records."""
 
     name: str
     home: Home
     study: str | None
     tracking: str | None
     kept: Checkpoints = "best"
-    lacking: Mapping[str, BadInput] = field(default_factory=dict)  # what the environment does not have
-    is_private: bool = False  # whether the environment names the study's address
+    lacking: Mapping[str, BadInput] = field(default_factory=dict)  # by attribute: the environment variable is missing
+    is_private: bool = False  # the study's address comes from the environment
 
     @property
     def study_url(self) -> str:
-        """The study's database; this and those below raise BadInput where they need what the environment lacks."""
+        """The address of the study's database.
+
+        This and the properties below raise BadInput if they need an environment variable that is missing.
+        """
         return self._known("study") or self.home.study_url
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's store."""
+        """The address of MLflow's store."""
         return self._known("tracking") or self.home.tracking_uri
 
     @property
     def artifacts(self) -> Checkpoints:
-        """Whose checkpoints MLflow gets."""
+        """Which trials' checkpoints MLflow gets."""
         return self._known("kept")  # type: ignore[no-any-return] # one of the fields
 
     def _known(self, name: str) -> Any:
@@ -66,17 +69,17 @@ class Found:
 
     @property
     def place(self) -> Place:
-        """Its stores, as far as they may have moved."""
+        """The sweep's stores, for a check whether they have moved."""
         return Place(self.home, self.name, self.study_url, self.tracking_uri, self.is_private)
 
 
 def sweep(named: str, home: Home, say: Say = LOG.warning) -> Found:
-    """Where the records of a NAME or a SPEC are; of the environment only what is then asked for needs to be there.
+    """Find the records of a NAME or a SPEC. A missing environment variable is an error only when its value is needed.
 
-    `say` gets what was taken that is not plain from the name.
+    `say` is called with a sentence for each choice that the name does not make plain.
 
     Raises:
-        BadInput: it is neither, or the spec is wrong.
+        BadInput: there is no such sweep or file, or the spec is wrong.
     """
     if _is_file(named):
         parts, document = specs.sections(named)
@@ -109,10 +112,10 @@ def sweep(named: str, home: Home, say: Say = LOG.warning) -> Found:
 
 
 def read(found: Found) -> Sweep:
-    """A sweep as its study knows it.
+    """Read a sweep from its study.
 
     Raises:
-        BadInput: it was not run yet, its study is lost, or its database does not answer.
+        BadInput: the sweep was not run yet, its study is lost, or the database does not answer.
     """
     from cluster.study import stored
 
@@ -127,10 +130,10 @@ def read(found: Found) -> Sweep:
 
 
 def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
-    """The file of data behind a NAME or a SPEC, the folder where its path starts, and what hides it in messages.
+    """Return the data file of a NAME or a SPEC, the folder where its path starts, and the document that hides secrets.
 
     Raises:
-        BadInput: it is neither, the spec is wrong, or the environment lacks what names the file.
+        BadInput: there is no such sweep or file, the spec is wrong, or the environment variable of the path is missing.
     """
     folder = None if _is_file(named) else _folder(named, home)
     path = Path(named) if folder is None else folder / SPEC
@@ -144,12 +147,13 @@ def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
 def spec(
     named: str | Given, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: str | None = None
 ) -> Spec:
-    """The spec behind a NAME (as it was last run) or a SPEC; one that is given is itself.
+    """Load the spec of a NAME (as last run), of a SPEC file, or of a mapping.
 
-    To `execute` is to execute the user's own files that it names; `code` is another place of the one that it names.
+    With `execute` the user's own files that it names are executed. `code` is the path of the one such file, if it is
+    not where the spec says.
 
     Raises:
-        BadInput: it is neither, or the spec is wrong.
+        BadInput: there is no such sweep or file, or the spec is wrong.
     """
     if isinstance(named, Given):
         run = partial(own_code.executed, folder=Path(), place=code) if execute else None
@@ -170,26 +174,26 @@ def spec(
 
 
 def spec_folder(named: str, home: Home) -> Path:
-    """Where the paths in the spec behind a NAME or a SPEC start."""
+    """Return the folder where relative paths in the spec of a NAME or a SPEC start."""
     return Path(named).parent if _is_file(named) else _spec_folder(named, home)
 
 
 def all_overrides(named: str | Given, home: Home, overrides: Sequence[str]) -> list[str]:
-    """The overrides with those before them that a NAME was last run with."""
+    """Return the overrides; for a NAME after those that it was last run with."""
     if isinstance(named, Given) or _is_file(named):
         return list(overrides)
     return [*_origin(_folder(named, home))["overrides"], *overrides]
 
 
 def names(home: Home) -> list[str]:
-    """The sweeps that were run in a home."""
+    """Return the names of the sweeps that were run in a home."""
     if not home.folder.is_dir():
         return []
     return sorted(p.name for p in home.folder.iterdir() if (p / ADDRESSES).is_file())
 
 
 def keep(plan: Plan, overrides: Sequence[str]) -> None:
-    """Writes a sweep's spec into its folder, so that it is found by its name."""
+    """Write a sweep's spec into its folder, so that it is found by its name."""
     spec, home = plan.spec, plan.home
     folder = home.sweep(spec.experiment.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,18 +203,18 @@ def keep(plan: Plan, overrides: Sequence[str]) -> None:
     saved |= {"artifacts": spec.experiment.tracking.checkpoints, "bases": dict(plan.bases)}
     saved |= {"study_id": plan.order.study_id, "checkpoints": plan.order.checkpoints}
     texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
-    texts[ADDRESSES] = json.dumps(saved, indent=1) + "\n"  # last: where it is, the others are
+    texts[ADDRESSES] = json.dumps(saved, indent=1) + "\n"  # written last: if it exists, so do the others
     for name, text in texts.items():
-        whole = folder / f".{name}.part"  # one name: what a killed driver left of it is written over
+        whole = folder / f".{name}.part"  # always the same name, so that a killed driver's rest is overwritten
         try:
             whole.write_text(text, encoding="utf-8")
             whole.replace(folder / name)
-        except OSError as error:  # that of a full disk does not say which file
+        except OSError as error:  # the error of a full disk does not name the file
             raise OSError(error.errno, error.strerror, str(folder / name)) from None
 
 
 def _beside(named: str, name: str, home: Home, study: str | None, overrides: Sequence[str]) -> shipped.Beside | None:
-    """Where a shipped spec's sweep is kept, if sweeps of older versions have its name."""
+    """Return another name for a shipped spec's sweep if an older version's sweep has its name; see `shipped.beside`."""
 
     def held(candidate: str) -> shipped.Held | None:
         from cluster.study import stored
@@ -219,7 +223,7 @@ def _beside(named: str, name: str, home: Home, study: str | None, overrides: Seq
         where = addresses.locate(candidate, home, Path(named).parent, study=study, remembered=remembered)
         try:
             facts = stored.facts(where.study or home.study_url, candidate) or {}
-        except BadInput:  # it does not answer, which is told where it has to
+        except BadInput:  # the database does not answer, which is reported when it is needed
             return None
         if stored.COMPARABLE not in facts:
             return None
@@ -236,11 +240,11 @@ def _told(found: shipped.Beside, document: Document) -> Note:
 
 def _is_file(named: str) -> bool:
     looks = Path(named).suffix in (".yaml", ".yml", ".json") or "/" in named
-    return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises where a name is too long
+    return looks or os.path.isfile(named)  # noqa: PTH113 # Path.is_file raises if a name is too long
 
 
 def _spec_folder(named: str, home: Home) -> Path:
-    """Where the paths in a sweep's spec start; a folder that moved along with the home is followed."""
+    """Return the folder where paths in a sweep's spec start, also if it has moved along with the home."""
     return home.carried(Path(_origin(_folder(named, home))["folder"]))
 
 

@@ -1,4 +1,4 @@
-"""The text of a spec that `sweep new` writes: a task's draft as YAML, and what is the same for every task."""
+"""Composes the text of a spec for `sweep new`: a task's draft as YAML, and the parts that are equal for all tasks."""
 
 import json
 import re
@@ -12,11 +12,11 @@ _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)(?:[A-Za-z0-9_./ -]*[A-Za-z0-9_])?"
 
 
 def compose(draft: Draft, *, task: str, name: str, paths: Mapping[Path, str], schema: str) -> str:
-    """The spec's text, each choice with its reason; `paths` are the data's files from the spec's folder."""
+    """Return the spec's text, each choice with its reason. `paths` are the data files relative to the spec's folder."""
     files = " and ".join(yaml_file.shown(path.name) for path in paths)
     lines = [
         (f"# yaml-language-server: $schema={schema}", ""),
-        (f"# Written by `sweep new` from {files}; every choice in it is yours to change.", ""),
+        (f"# Written by `sweep new` from {files}. You may change every choice in it.", ""),
         (f"name: {_scalar(name)}", ""),
         (f"task: {_scalar(task)}", draft.why),
         ("data:", ""),
@@ -34,13 +34,13 @@ def compose(draft: Draft, *, task: str, name: str, paths: Mapping[Path, str], sc
 def _search(draft: Draft, paths: Mapping[Path, str]) -> Iterator[tuple[str, str]]:
     yield "search:", ""
     yield from _section([draft.metric, Line("direction", draft.direction)], paths)
-    yield "  n_trials: 24", "in total: raise it and run again, and the sweep goes on"
+    yield "  n_trials: 24", "in total: raise it and run again to continue the sweep"
     yield "  stop: {max_hours: 1, max_failures: 5}", ""
     yield "  sampler: {type: tpe, seed: 1, n_startup_trials: 8}", ""
     first = max(draft.max_epochs // 6, 2)
     yield (
         f"  pruner: {{type: successive_halving, min_resource: {first}, reduction_factor: 3}}",
-        f"at epochs {first}, {3 * first}, … only the best third goes on",
+        f"at epochs {first}, {3 * first}, … only the best third continues",
     )
     if draft.first:
         yield "  first:", draft.first_why
@@ -58,7 +58,7 @@ def _section(
 
 
 def _text(value: Value, paths: Mapping[Path, str]) -> str:
-    """A value as YAML, on one line."""
+    """Return a value as YAML, on one line."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_scalar(key)}: {_text(item, paths)}' for key, item in value.items())}}}"
     if isinstance(value, list):
@@ -73,20 +73,20 @@ def _text(value: Value, paths: Mapping[Path, str]) -> str:
 
 
 def _number(value: float) -> str:
-    """A number as people write it: 3e-3 and 0.15."""
+    """Return a number as people write it: 3e-3 and 0.15."""
     digit, _, power = f"{value:.0e}".partition("e")
     is_short = 0 < abs(value) < 0.1 and float(f"{digit}e{power}") == value
     return f"{digit}e{int(power)}" if is_short else repr(value)
 
 
 def _scalar(text: str) -> str:
-    """A text as YAML, in quotes where it would be read as something else."""
-    text = text.replace("${", "$${")  # the environment is not meant
+    """Return a text as YAML, in quotes if YAML would read it as something else."""
+    text = text.replace("${", "$${")  # or it would be filled in from the environment
     if _PLAIN.fullmatch(text) and isinstance(yaml_file.typed(text), str):
         return text
     return json.dumps(text, ensure_ascii=False)
 
 
 def _seen(text: str) -> str:
-    """A comment on one line."""
+    """Return a comment's text on one line."""
     return yaml_file.shown(text, len(text))

@@ -1,7 +1,7 @@
-"""A user's own files that a spec names as `FILE.py:Class`: which there are, and how they come to be executed.
+"""Finds and executes the user's own files, which a spec names as `FILE.py:Class`.
 
-Only `plan`, `run`, `train`, `predict` and `probe` execute them (and `new`, where its `--task` names one), and never one
-that lies in a home or a store.
+Only `plan`, `run`, `train`, `predict` and `probe` execute them, and `new` if its `--task` names one. A file in a home
+or a store is never executed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ CELL = "model.cell"
 
 
 def references(filled: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Where a document names code of the user's, and what it names there."""
+    """Yield the address of each reference to the user's own code in a document, and the reference."""
     first = value_at(filled, ("search", "first"))
     places: list[tuple[str | int, ...]] = [("task",), ("model", "cell")]
     choices = value_at(filled, ("search", "space", CELL, "choices"))
@@ -34,15 +34,15 @@ def references(filled: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...
 
 
 def executed(document: Document, folder: Path, place: str | None = None) -> Document:
-    """The document with the digests of the files that it names, which are executed.
+    """Execute the own files that a document names, and return the document with their digests.
 
     Args:
         document: A spec.
-        folder: Where the files' names start: that of the original spec.
-        place: `--code`: another place of the one file that it names.
+        folder: The folder of the original spec, where the files' names start.
+        place: The path from `--code` of the one file that the spec names.
 
     Raises:
-        BadInput: a file can't be read, or raises.
+        BadInput: a file can't be read or raises, or `place` is given and the spec does not name exactly one file.
     """
     named: dict[str, tuple[str | int, ...]] = {}
     for at, name in references(document.filled):
@@ -65,10 +65,16 @@ def executed(document: Document, folder: Path, place: str | None = None) -> Docu
 
 
 def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) -> None:
-    """Executes the files that a trial was trained with.
+    """Execute the files that a trial was trained with.
+
+    Args:
+        digests: By file, the SHA-256 that the trial was trained with.
+        folder: The folder where the files' names start.
+        place: The path from `--code` of the one file.
 
     Raises:
-        BadInput: one can't be read, raises, or is another than the trial's; with both digests.
+        BadInput: a file can't be read, raises, or has another digest than the trial's (the error has both); or `place`
+            is given and there is not exactly one file.
     """
     if place is not None and len(digests) != 1:
         raise _without_use(place, "the trial", len(digests))
@@ -81,5 +87,5 @@ def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) ->
 
 
 def _without_use(place: str, named: str, count: int) -> BadInput:
-    """The refusal of `--code` for what does not have one file of code."""
+    """Return the refusal of `--code` for a spec or a trial that does not have exactly one file of code."""
     return refused("code-flag-without-use", at=f"--code {place}", named=named, count=count)

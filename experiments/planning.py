@@ -1,4 +1,4 @@
-"""What will be done: the value that `sweep plan` prints is the one that `sweep run` carries out."""
+"""Makes the plan of a sweep: `sweep plan` prints it, and `sweep run` carries it out."""
 
 import getpass
 import math
@@ -40,30 +40,30 @@ class Plan:
     order: Order
     series: "Dataset"
     tracking_uri: str
-    notes: tuple[Note, ...] = ()  # what was taken that is not plain from the spec
-    bases: Mapping[str, str] = field(default_factory=dict)  # by field: the folder in which a relative address starts
+    notes: tuple[Note, ...] = ()  # choices that the spec does not make plain
+    bases: Mapping[str, str] = field(default_factory=dict)  # by field: the folder where a relative address starts
 
     @property
     def artifacts(self) -> str | None:
-        """Where MLflow's artifacts go; a server decides for itself."""
+        """The folder of MLflow's artifacts; None for a server, which chooses it itself."""
         return self.home.artifacts_of(self.tracking_uri)
 
     @property
     def store_mark(self) -> str:
-        """Tells this MLflow store from another."""
+        """An id of the MLflow store."""
         return self.home.store_mark(self.tracking_uri)
 
     @property
     def store_is_there(self) -> bool:
-        """False where the store is a file that does not exist."""
+        """Return whether the MLflow store exists; only a file is checked."""
         return missing_file(self.tracking_uri) is None
 
 
 def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
-    """Adds the data to a spec; starts and writes nothing. Merely `to_look` at, nobody need be able to carry it out.
+    """Load a spec's data and make its plan; start and write nothing. With `to_look` the home may be read-only.
 
     Raises:
-        BadInput: with all that is wrong.
+        BadInput: the home, the addresses, the user's own code or the data are wrong; with all faults.
     """
     experiment = spec.experiment
     _check_home(home, experiment.name)
@@ -87,10 +87,10 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
 
 
 def _check_cells(spec: Spec) -> None:
-    """Whether the user's own cells are as they must be.
+    """Check that the user's own cells are as they must be.
 
     Raises:
-        BadInput: one is not, or their files may not be executed here.
+        BadInput: a cell is wrong, or its file was not executed.
     """
     digests = spec.document.code
     faults = list[Fault]()
@@ -98,7 +98,7 @@ def _check_cells(spec: Spec) -> None:
         if not is_known(name, digests):
             faults.append(fault("code-not-executed", ".".join(map(str, at)), name=name, digest=""))
             continue
-        if at == ("task",):  # it was looked at when it was executed
+        if at == ("task",):  # it was checked when it was executed
             continue
         from lstm.nn import own_cell
 
@@ -111,14 +111,14 @@ def _check_cells(spec: Spec) -> None:
 
 
 def _own_code(plan: Plan) -> list[Note]:
-    """That the user's own files are executed, each with its digest."""
+    """Return a note for each of the user's own files that are executed, with its digest."""
     return [note("own-code-executed", at=file, digest=digest[:12]) for file, digest in plan.order.base.code.items()]
 
 
 def as_begun(plan: Plan) -> Plan:
-    """The plan with the loss of its sweep, where that was begun before; as it is where that can't be asked, and said.
+    """Return the plan with the loss of its sweep, if that was begun before. A sweep keeps its loss to its end.
 
-    What was begun before there was another loss keeps its own to its end.
+    If the study can't be read, the plan stays as it is, with a note.
     """
     from cluster import opening
     from cluster.study import stored
@@ -147,7 +147,7 @@ def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
 
 
 def _folder_fault(spec: Spec, field: str, address: str | None) -> Fault | None:
-    """What is wrong where the folder of a database that is a file is not there: nobody makes it."""
+    """Return a fault if a database is a file in a folder that does not exist: no library creates the folder."""
     file = file_of(address) if address and address.startswith("sqlite") else None
     if file is None or file.absolute().parent.is_dir():
         return None
@@ -186,7 +186,7 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
 
 
 def kept_in(home: Home) -> str:
-    """Where a sweep is kept, and by whom, for those who find its checkpoints."""
+    """Return where a sweep is kept and by whom, in words, for people who find its checkpoints."""
     try:
         who = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
@@ -207,19 +207,19 @@ def _check_home(home: Home, name: str) -> None:
 
 
 def _there(home: Home) -> Path:
-    """The home, or the nearest folder above it that exists."""
+    """Return the home, or the nearest folder above it that exists."""
     return next(folder for folder in (home.folder, *home.folder.parents) if folder.exists())
 
 
 def _unwritable(home: Home) -> Fault | None:
-    """What is wrong with a home in which nothing can be written."""
+    """Return a fault if nothing can be written in the home."""
     if os.access(folder := _there(home), os.W_OK | os.X_OK):
         return None
     return fault("home-not-writable", at=f"--home {home.folder}", folder=str(folder))
 
 
 def _commit(folder: Path) -> str | None:
-    """The git commit of the spec's folder, if it is in a repository."""
+    """Return the git commit of the spec's folder; None outside a repository."""
     try:
         found = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
@@ -230,7 +230,10 @@ def _commit(folder: Path) -> str | None:
 
 
 def estimate(plan: Plan) -> dict[str, Any]:
-    """A time estimate from a few measured training steps at both ends of the space, on this machine."""
+    """Measure a few training steps at both ends of the space, and return the estimates for this machine as plain data.
+
+    Times are in seconds, memory in MB (10^6 bytes). Lists have the smallest and the largest trial.
+    """
     from cluster.space import suggest
     from lstm.device import claim
     from lstm.tasks.registry import parameter_count, unshared_parameter_count
@@ -260,14 +263,14 @@ def estimate(plan: Plan) -> dict[str, Any]:
 
 
 def _combinations(order: Order) -> int | None:
-    """How many different trials the search can have; None where they are not to be counted, or there is no search."""
+    """Return how many different trials the search can have; None if they can't be counted or nothing is searched."""
     from cluster.space import combinations
 
     return combinations.count(order.search.space) if order.search else None
 
 
 def _base_is_first(order: Order) -> bool:
-    """Whether one of `search.first` is the base, the spec's own settings, so that it is one of the trials."""
+    """Return whether one of `search.first` is the base (the spec's own settings), which then is one of the trials."""
     from cluster.space import combinations
 
     if order.search is None:
@@ -277,7 +280,7 @@ def _base_is_first(order: Order) -> bool:
 
 
 def _too_many(plan: Plan) -> list[Note]:
-    """A note where more trials are asked for than the space has combinations."""
+    """Return a note if more trials are asked for than the space has combinations."""
     order, count = plan.order, _combinations(plan.order)
     if count is None or count >= order.n_trials:
         return []
@@ -286,7 +289,7 @@ def _too_many(plan: Plan) -> list[Note]:
 
 
 def _slots(plan: Plan) -> int:
-    """Trials at once on this machine, as `run` counts them on each of a cluster's; 0 where none fits."""
+    """Return how many trials fit on this machine at once, counted as `run` does for each machine; 0 if none fits."""
     from cluster.ray_backend.nodes import fit
     from lstm.device import cpu_count, gpu_count
 
@@ -297,7 +300,7 @@ def _slots(plan: Plan) -> int:
 
 
 def _too_large(plan: Plan, slots: int) -> list[Note]:
-    """What is to be said where no trial fits on this machine; a cluster may have what it asks for."""
+    """Return a note if no trial fits on this machine; a cluster may have what a trial asks for."""
     from lstm.device import cpu_count, gpu_count, why_no_gpu
 
     if slots:
@@ -334,7 +337,7 @@ def warnings(plan: Plan) -> list[Message]:
 
 
 def _earlier_loss(plan: Plan) -> list[Note]:
-    """A note where more counts in the loss, as it did when the sweep was begun."""
+    """Return a note if the sweep was begun by an earlier version, whose loss counts more."""
     order = plan.order
     lookbacks = [order.base.data.reach, *(end for end in _ends(order, "data.lookback") if isinstance(end, int))]
     counted = tasks.of(order.base).earlier_loss(plan.series, order.base, min(lookbacks))
@@ -344,7 +347,7 @@ def _earlier_loss(plan: Plan) -> list[Note]:
 
 
 def _ends(order: Order, path: str) -> list[Any]:
-    """The ends, or the choices, of a searched field."""
+    """Return the ends, or the choices, of a searched field."""
     from cluster.space import suggest
 
     searched = order.search.space.get(path) if order.search else None
@@ -352,14 +355,14 @@ def _ends(order: Order, path: str) -> list[Any]:
 
 
 def _described(plan: Plan) -> dict[str, Any]:
-    """The data and their parts."""
+    """Return the description of the data and their parts."""
     found, place = tasks.of(plan.order.base).describe(plan.series, plan.order.base), plan.spec.written_location
     text = f"{', '.join(place.values())}: " * bool(place) + found["data"]["text"]
     return {**found, "data": {**found["data"], "text": text, **place}}
 
 
 def describe(plan: Plan) -> Mapping[str, Any]:
-    """The plan as plain data, for people and for --json."""
+    """Return the plan as plain data, for people and for --json. Measures the estimates."""
     order, search = plan.order, plan.order.search
     started = time.perf_counter()
     measured = estimate(plan)

@@ -1,4 +1,4 @@
-"""The pages of a sweep, made of what all rooms know of it: in its folder, and for MLflow."""
+"""Writes the report of a sweep into its folder, and returns it for MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
     from lstm.data.dataset import Dataset
 
-REPORT = "report.html"  # in the sweep's folder; an artifact of the sweep's run, too
-PAGE = "probe-{:04d}.html"  # likewise, of a trial's run
+REPORT = "report.html"  # in the sweep's folder; also an artifact of the sweep's run
+PAGE = "probe-{:04d}.html"  # in the sweep's folder; also an artifact of the trial's run
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The best trial, and how it did on the test part."""
+    """The best trial and its metrics on the test part."""
 
     found: "Checkpoint | None"
     series: "Dataset"
     metrics: Mapping[str, float]  # `test/...` and `baseline/...`
-    pictures: tuple[Picture, ...] | None = None  # of its probe; None: measured again where it was probed
+    pictures: tuple[Picture, ...] | None = None  # of its probe; None: measured again if the trial was probed
 
 
 def write(
@@ -35,14 +35,14 @@ def write(
     judged: Judged,
     say: Say,
 ) -> str:
-    """Writes the report into the sweep's folder and returns it; `say` gets a note where it can't be written.
+    """Write the report into the sweep's folder and return its HTML.
 
     Args:
-        home: Where the folder is.
+        home: The home that contains the sweep's folder.
         sweep: The sweep.
-        importances: Of its searched parameters.
-        judged: Its best trial.
-        say: Gets what is amiss.
+        importances: The importance of each searched parameter.
+        judged: The sweep's best trial.
+        say: Called with a sentence if the report can't be written.
     """
     from dashboards.report.page import report
     from lstm.diagnostics.probe import probe
@@ -62,6 +62,6 @@ def write(
     try:
         path.write_text(html, encoding="utf-8")
     except OSError as error:
-        path.unlink(missing_ok=True)  # half a report is none
+        path.unlink(missing_ok=True)  # half a report is of no use
         say(note("report-not-written", at=disk.place_of(path), why=error.strerror))
     return html

@@ -1,9 +1,9 @@
-"""The versions of the shipped specs and data: where one was changed, the sweep starts beside that of an older version.
+"""The versions of the shipped specs and data, so that a changed spec does not collide with the sweep of an older one.
 
-`versions.json` holds, by the name of the sweep, the hash of each version that was shipped, the oldest first;
-`data/versions.json`, by the name of the file, the SHA-256 of the data. A sweep whose spec or data are an older version
-stays as it is, and the sweep of today's takes its name with -2, -3 and so on.
-`python -m experiments.shipped` adds today's versions; a test fails where one lacks.
+`versions.json` lists by sweep name the hash of each shipped version of a spec, the oldest first. `data/versions.json`
+lists by file name the SHA-256 of each version of the data. A sweep of an older version stays as it is. The sweep of
+today's version gets the same name with -2, -3 and so on.
+`python -m experiments.shipped` adds today's versions. A test fails if one is missing.
 """
 
 import hashlib
@@ -26,29 +26,29 @@ DATA, DATA_FILE = FOLDER / "data", FOLDER / "data" / "versions.json"
 
 
 class Held(NamedTuple):
-    """What a study says of the spec that it was run with."""
+    """What a study remembers of the spec that it was run with."""
 
-    text: str  # the file's
-    same: Mapping[str, Any]  # what must not change between runs of the sweep, by dotted path
+    text: str  # the file's text
+    same: Mapping[str, Any]  # the values that must not change between runs of the sweep, by dotted path
     data: str = ""  # the SHA-256 of the data
 
 
 class Beside(NamedTuple):
-    """The name under which a shipped spec's sweep is kept beside those of older versions."""
+    """The name of a shipped spec's sweep if sweeps of older versions exist."""
 
     name: str
-    older: tuple[str, ...]  # the names of those
+    older: tuple[str, ...]  # the names of the older versions' sweeps
 
 
 @cache
 def versions() -> Mapping[str, tuple[str, ...]]:
-    """By the sweep's name, the hashes of a shipped spec's versions, the oldest first; the last is today's."""
+    """Return by sweep name the hashes of a shipped spec's versions, the oldest first; the last is today's."""
     return _listed(FILE)
 
 
 @cache
 def data_versions() -> Mapping[str, tuple[str, ...]]:
-    """By the file's name, the SHA-256 of shipped data's versions, the oldest first; the last is today's."""
+    """Return by file name the SHA-256 of the versions of shipped data, the oldest first; the last is today's."""
     return _listed(DATA_FILE)
 
 
@@ -57,16 +57,16 @@ def _listed(file: Path) -> Mapping[str, tuple[str, ...]]:
 
 
 def beside(path: str | Path, name: str, overrides: Sequence[str], held: Callable[[str], Held | None]) -> Beside | None:
-    """Where the sweep of a shipped spec is kept if older versions' sweeps have its name; None where it keeps its name.
+    """Return a new name for a shipped spec's sweep if an older version's sweep has its name; None if it keeps its name.
 
-    It keeps it where its user has changed the spec or the data, and where the sweep of that name is no older version's:
-    `run` then says what differs. A change by `--set` counts as one, unless the older sweep was run with the same.
+    It keeps its name if the user has changed the spec or the data, or if the sweep of that name is not of an older
+    version: `run` then says what differs. An override counts as a change, unless the older sweep was run with it too.
 
     Args:
         path: The spec's file.
-        name: The sweep's.
-        overrides: What the file is run with.
-        held: What the study of a name says of its spec; None where there is no such study.
+        name: The sweep's name in the spec.
+        overrides: The overrides that the file is run with.
+        held: Returns what the study of a name remembers of its spec; None if there is no such study.
     """
     every, data = versions().get(name, ("",)), _data_of(path, overrides)
     today = every[-1]
@@ -90,19 +90,19 @@ def beside(path: str | Path, name: str, overrides: Sequence[str], held: Callable
 
 
 def _data_of(path: str | Path, overrides: Sequence[str]) -> tuple[str, ...]:
-    """The versions of the data that a spec names, where these are as they are shipped today; else none."""
+    """Return the versions of the data that a spec names, if the file is the one shipped today; else none."""
     try:
         named = yaml_file.read(path, overrides, whole=False).filled["data"]["path"]
         known = data_versions().get(Path(named).name, ())
         if known and hashlib.sha256((Path(path).parent / named).read_bytes()).hexdigest() == known[-1]:
             return known
-    except (BadInput, OSError, KeyError, TypeError):  # told by who reads them
+    except (BadInput, OSError, KeyError, TypeError):  # reported when the spec and the data are read for use
         pass
     return ()
 
 
 def _hash(path: str | Path, overrides: Sequence[str] = ()) -> str:
-    """Of what must not change; "" where the spec is not right. Who asks for it need not know where the data are."""
+    """Return the hash of the comparable values; "" if the spec is wrong. The data's path need not be known."""
     try:
         is_unset = yaml_file.read(path, overrides, whole=False).without("data.path")
         more = ["data.path=unset"] if is_unset else []
@@ -120,7 +120,7 @@ def _written(text: str) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Adds today's versions of all shipped specs."""
+    """Add today's versions of all shipped specs and data to the lists."""
     known = dict(versions())
     for path in sorted(FOLDER.glob("*.yaml")):
         name = str(yaml_file.read(path, whole=False).filled["name"])

@@ -1,4 +1,4 @@
-"""What can be done with a sweep, as functions that return values: the verbs and `experiments.api` call them.
+"""The operations on a sweep, as functions that return values. The verbs and `experiments.api` call them.
 
-Nobody here prints, or changes what is the whole process's; who calls gives a `say` that takes notes.
+No function here prints or changes the state of the whole process. Callers pass a function `say` that takes notes.
 """

@@ -1,4 +1,4 @@
-"""A first spec for files of data, written so that it runs as it is."""
+"""Writes a first spec for data files, which runs as it is."""
 
 import os
 import re
@@ -25,21 +25,21 @@ AnyTask = Task[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was found in the data, the spec that was written, and what to do next."""
+    """A written spec, what was found in the data, and what to do next."""
 
     path: Path
     name: str  # of the sweep
     task: str
-    task_why: str  # why the data are this task's
-    found: Mapping[str, str]  # a word and a sentence each, in the order to show them
+    task_why: str  # why the data fit this task
+    found: Mapping[str, str]  # by word a sentence, in the order to show them
     next: tuple[str, ...]  # commands
-    windows: Mapping[str, int]  # by part
-    warnings: tuple[Message, ...]  # what is likely wrong in the data
+    windows: Mapping[str, int]  # the size of each part
+    warnings: tuple[Message, ...]  # likely errors in the data
     facts: Mapping[str, Any]  # what was found, as values
-    counted: str  # what the size of a part is told in
+    counted: str  # the unit of `windows`
 
     def document(self) -> dict[str, Any]:
-        """The same for --json."""
+        """Return all of it as plain data, for --json."""
         return {
             "spec": str(self.path),
             "name": self.name,
@@ -60,14 +60,17 @@ def new(
     task: str | None = None,
     force: bool = False,
 ) -> Written:
-    """Writes a spec for a file, or for files that are one data set, by default beside where the user stands.
+    """Write a spec for a file, or for several files that are one data set.
 
-    It is named like the first of them. The task is the one that recognises them, or the one that is given, which may
-    be a user's own as FILE.py:Class.
+    Args:
+        data: The file or files.
+        output: The spec to write. Default: the first file's name with .yaml, in the working folder.
+        task: The task, which may be the user's own as FILE.py:Class. Default: the one that recognises the files.
+        force: Whether to overwrite an existing spec.
 
     Raises:
-        BadInput: no task recognises them, or several do, or there is too little in them, or the spec's file is there
-            and `force` is not; nothing was written.
+        BadInput: no task or several tasks recognise the files, the data are too few, or the spec can't be written or
+            exists and `force` is not set. Nothing was written.
     """
     sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
     target = Path(output) if output else Path(f"{sources[0].stem}.yaml")
@@ -91,7 +94,7 @@ def new(
 
 
 def _recognising(files: Sequence[GivenFile]) -> tuple[str, AnyTask, str]:
-    """The one task that recognises the files: its name, itself, and why."""
+    """Return the one task that recognises the files: its name, the task, and why."""
     seen = tasks.recognising(files)
     able = [name for name, recognition in seen.items() if recognition.fits]
     if len(able) == 1:
@@ -103,7 +106,7 @@ def _recognising(files: Sequence[GivenFile]) -> tuple[str, AnyTask, str]:
 
 
 def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
-    """The task of a name, where it recognises the files: its name, itself, and why."""
+    """Return the task of a name, if it recognises the files: its name, the task, and why."""
     if is_reference(name):
         file = file_of(name)
         code = read(Path(file), file)
@@ -122,10 +125,10 @@ def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
 
 @contextmanager
 def _placed(task: str) -> Iterator[None]:
-    """What a user's own task raises is told with its line.
+    """Report an exception of a user's own task with its line in the user's file.
 
     Raises:
-        BadInput: it raises.
+        BadInput: the user's task raises.
     """
     try:
         yield
@@ -142,13 +145,13 @@ def _shown(files: Sequence[GivenFile]) -> str:
 
 
 def _forms(files: Sequence[GivenFile]) -> dict[str, Any]:
-    """What one file is, or how many there are."""
+    """Return the form of a single file, or the number of files, as values of a message."""
     one = len(files) == 1
     return {"form": files[0].form.what if one else None, "files": None if one else len(files)}
 
 
 def _from(task: str, folder: Path) -> str:
-    """A task as a spec in a folder names it: a user's file from there."""
+    """Return the name of a task as written in a spec in a folder: a user's file relative to that folder."""
     if not is_reference(task):
         return task
     file, _, name = task.rpartition(":")
@@ -174,25 +177,25 @@ def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None
 def _checked(
     text: str, target: Path, files: Sequence[GivenFile], task: AnyTask
 ) -> tuple[dict[str, int], tuple[Message, ...]]:
-    """Loads the spec and its data as `sweep run` will; the size of each part, and what is likely wrong."""
+    """Load the spec and its data as `sweep run` will. Returns the size of each part, and likely errors in the data."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, target.name)
         trial.write_text(text, encoding="utf-8")
         try:
             spec = spec_file.load(trial, execute=lambda document: own_code.executed(document, target.parent))
-        except BadInput as error:  # by a name in the data that no spec may have
+        except BadInput as error:  # a name in the data is not allowed in a spec
             where = f"{_shown(files)}: the spec for it, line "
             told = (each.changed(lambda text: text.replace(f"{trial}:", where)) for each in error.faults)
             raise BadInput(*told) from None
     experiment = spec.experiment
     loaded = tasks.load(experiment.widest, experiment.location.within(target.parent), experiment.reach)
-    # Windows whose targets were all filled in are counted, too: they are there, though nothing is learned from them.
+    # Windows whose targets were all filled in are counted too, although nothing is learned from them.
     whole = experiment.base.model_copy(update={"loss_on": "all"})
     return dict(task.describe(loaded, whole)["windows"]), tuple(task.doubts(loaded))
 
 
 def _write(target: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write the spec whole or not at all."""
     half = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
     try:
         with half.open("x", encoding="utf-8") as file:
@@ -204,14 +207,14 @@ def _write(target: Path, text: str) -> None:
 
 
 def _name(target: Path, task: str) -> str:
-    """A sweep's name out of the file's; where that can't be one, with the task's."""
+    """Return a sweep's name made from the file's name, or from the task's if the file's name can't be used."""
     name = re.sub(r"[^A-Za-z0-9_.]+|\.{2,}", "-", target.stem).strip("-._")[:80].rstrip("-._")
     kind = task.rpartition(":")[2]
     return f"{kind}-{name}" if spec_file.is_reserved(name) else name or kind
 
 
 def _relative(source: Path, folder: Path) -> str:
-    """A file's path from the spec's folder; a link's own name, not what it points to."""
+    """Return a file's path relative to the spec's folder; for a link its own name, not its target's."""
     there = source.parent.resolve() / source.name
     try:
         return Path(os.path.relpath(there, folder.resolve())).as_posix()
@@ -220,7 +223,7 @@ def _relative(source: Path, folder: Path) -> str:
 
 
 def _schema(folder: Path) -> str:
-    """Where an editor finds the schema: a relative path within one project, else this installation's file."""
+    """Return where an editor finds the schema: a relative path within one project, else this installation's file."""
     here = folder.resolve()
     roots = [f for f in (here, *here.parents) if (f / ".git").exists() or (f / "pyproject.toml").exists()]
     if roots and spec_file.SCHEMA.is_relative_to(roots[0]):

@@ -1,8 +1,8 @@
-"""A sweep driven in a process that is not ours, a notebook's, say: by a thread, in silence, and all put back.
+"""Drives a sweep in a process of somebody else, such as a notebook: in a thread, silently, and with no lasting change.
 
-The thread is what makes Ctrl-C safe. It comes to the main thread alone, which merely waits here, so that the driver is
-never cut off in the middle of a commit: it is asked to end, as `sweep stop` asks it. Ray and Tune, for their part,
-install signal handlers in the main thread alone.
+The thread makes Ctrl-C safe. Ctrl-C interrupts the main thread, which only waits here, so the driver is never cut off
+in the middle of a commit: it is asked to end, as by `sweep stop`. Ray and Tune install signal handlers only when they
+run in the main thread.
 """
 
 import importlib
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from cluster.interrupts import Stop
 
 LOG = logging.getLogger("experiments")
-LOOK_S = 1.0  # between two looks whether a sweep has ended that was asked to
-PATIENCE_S = 300.0  # with one that was asked to: Ray's calls may wait for a dead head for ever
-# Ray, Tune and MLflow can be told by the environment alone what a sweep needs; it is put back at the end.
+LOOK_S = 1.0  # between two checks whether the sweep was asked to end
+PATIENCE_S = 300.0  # the wait for a sweep that was asked to end: Ray's calls may wait for a dead head for ever
+# Some settings of Ray, Tune and MLflow exist only as environment variables. These are restored at the end.
 VARIABLES = ("RAY_", "TUNE_", "MLFLOW_", "PGCONNECT_TIMEOUT")
 LOGGERS = ("optuna", "mlflow", "alembic", "ray.tune.analysis.experiment_analysis", "ray.widgets")
 
 
 class Unended(Exception):
-    """A sweep was asked to end and has not; its thread goes on."""
+    """A sweep was asked to end and has not ended; its thread still runs."""
 
 
 def drive(ready: running.Ready) -> running.Ended:
-    """Drives a sweep; logs what the command line shows.
+    """Drive a sweep, and log what the command line would show.
 
     Raises:
-        BadInput: what could not be known before is wrong.
+        BadInput: something is wrong that could not be checked before.
         HeldError: another driver holds the sweep.
-        KeyboardInterrupt: once the sweep can be gone on with.
-        Unended: something is wrong with Ray.
+        KeyboardInterrupt: Ctrl-C was pressed, and the sweep is in a state that can be resumed.
+        Unended: the sweep did not end when asked to, which points to a problem with Ray.
     """
     from cluster.interrupts import Stop
 
@@ -91,33 +91,33 @@ def _wait_for_end(done: threading.Event, stop: "Stop") -> None:
 
 
 class Told(AbstractContextManager["Told"]):
-    """A view of a sweep for a program: each line a record of `logging`, and kept in the sweep's log."""
+    """A view of a sweep for a program: each line becomes a record of `logging` and a line in the sweep's log."""
 
     def __init__(self, ready: running.Ready, before: Sweep | None, file: TextIO) -> None:
-        """Prepares the view of what is known before; `file` is the sweep's log."""
+        """Start from what is known of the sweep `before`; `file` is the sweep's log."""
         self._screen = Screen.of(ready.plan.order, Console(file=io.StringIO()), before)
         self._file = file
 
     def __exit__(self, *_: object) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing was opened."""
 
     def __call__(self, event: Event) -> None:
-        """Takes an event; called from several threads."""
+        """Handle an event; called from several threads."""
         if line := self._screen.line(event):
             LOG.log(logging.WARNING if isinstance(event, Notice | TrialLost) else logging.INFO, "%s", line)
-            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
+            with suppress(OSError):  # MLflow, the study and the trials report a full disk
                 print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._file, flush=True)
 
 
 @contextmanager
 def as_found() -> Iterator[None]:
-    """Puts back what libraries make of the whole process: the environment, loggers, PyTorch's draws and threads."""
-    importlib.import_module("cluster.study.stored")  # with Optuna, which gives its logger a handler of its own
+    """Restore process-wide state that libraries change: environment, loggers, PyTorch's random state and threads."""
+    importlib.import_module("cluster.study.stored")  # imports Optuna, which adds a handler to its logger
     environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
     loggers = {name: logging.getLogger(name) for name in LOGGERS}
     before = {name: (each.level, each.handlers[:], each.propagate) for name, each in loggers.items()}
     loggers["optuna"].handlers[:], loggers["optuna"].propagate = [logging.NullHandler()], True
-    loggers["ray.widgets"].setLevel(logging.ERROR)  # a notebook needs none of them
+    loggers["ray.widgets"].setLevel(logging.ERROR)  # a notebook does not need Ray's widgets
     try:
         with borrowed() if "torch" in sys.modules else nullcontext():
             yield

@@ -1,4 +1,4 @@
-"""Whether a network is needed: the best trial beside the spec's own settings and the rivals, judged on request."""
+"""Judges on request whether a network is needed: compares the best trial with the spec's own settings and rivals."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,27 +16,33 @@ if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
     from lstm.verdict.verdict import Verdict
 
-BUDGET_S = 3600.0  # of a core, where nobody says another
+BUDGET_S = 3600.0  # core-seconds, the default of --budget
 
 
 class Judgement(NamedTuple):
-    """The verdict, and what went wrong with keeping it."""
+    """A verdict, and what went wrong with storing or delivering it ("" if nothing)."""
 
     verdict: "Verdict"
     trouble: str
 
 
 def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> Judgement:
-    """Judges what was not judged yet.
+    """Judge what was not judged yet, and send the verdict to MLflow.
+
+    Args:
+        named: The sweep's NAME or SPEC.
+        found: The sweep that it names.
+        budget_s: Core-seconds for all rivals of the extra packages; None for the default.
+        say: Called with notes, a sentence each.
 
     Raises:
-        BadInput: the sweep, its data or its stores are not what they must be.
-        HeldError: a driver is at work.
+        BadInput: the sweep, its data or its stores are wrong.
+        HeldError: a driver is running.
     """
     from cluster.study import stored
 
-    lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
-    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is judged: it is delivered there
+    lookup.read(found)  # checks that there is such a sweep before its lease is taken
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before the work, as the verdict is sent there
     ended: list[Message] = []
     if driver := lease.driver(found.study_url, found.name):
         raise lease.held_by(found.name, driver)

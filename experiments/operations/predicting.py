@@ -1,4 +1,4 @@
-"""What a sweep's networks and rivals make of new data: a forecast, or a text that is gone on with."""
+"""Predicts with a sweep's networks and rivals: forecasts or classes for new data, or a continued text."""
 
 import os
 import tempfile
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
 
 Forecast = dict[str, list[Any]] | Passage
-SHOWN = 20  # of the trials that have checkpoints
-Maker = Callable[[str | None, Path], Forecast]  # of a file in a folder
+SHOWN = 20  # the most trials with checkpoints that an error lists
+Maker = Callable[[str | None, Path], Forecast]  # takes a file's path, and the folder where a relative path starts
 
 
 def choose(sweep: Sweep, number: int | None) -> Trial:
-    """The trial of a number, which must have a checkpoint; without one the best."""
+    """Return the trial of a number, or the best trial if `number` is None.
+
+    Raises:
+        BadInput: no trial has completed, or the numbered one does not exist or has no checkpoint.
+    """
     if number is None:
         if sweep.best is None:
             raise refused("no-completed-trial", at=sweep.name, sweep=sweep.name)
@@ -40,7 +44,7 @@ def choose(sweep: Sweep, number: int | None) -> Trial:
 
 
 def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Forecast:
-    """The forecast of what follows the spec's data, whose path may be the environment's and private."""
+    """Return the prediction for the spec's own data. Errors hide a path that comes from the environment."""
     try:
         return maker(path, folder)
     except BadInput as error:
@@ -48,21 +52,21 @@ def own(maker: Maker, path: str | None, folder: Path, document: Document) -> For
 
 
 def execute(trial: Trial, folder: Path, place: str | None = None) -> None:
-    """Executes the user's own files that a trial was trained with; see `own_code.ready`."""
+    """Execute the user's own files that a trial was trained with; see `own_code.ready`."""
     own_code.ready(TrialConfig.model_validate(trial.config).code, folder, place)
 
 
 def by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any], say: Say) -> Maker:
-    """What a trial's best epoch makes of a file; of a time series the steps after its last known target."""
+    """Return a function that predicts with a trial's best epoch; for a series, the steps after the last target."""
     loaded = load(sweep, trial, say)
     return lambda path, folder: tasks.predict(loaded, path, folder, **options)
 
 
 def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options: Mapping[str, Any]) -> Maker:
-    """What a rival, as `sweep rivals` has fitted it, makes of a file; how values are scaled stands by the best trial.
+    """Return a function that predicts with a rival fitted by `sweep rivals`. Scaling is the best trial's.
 
     Raises:
-        BadInput: the task has no such rival, it is judged only, or it was not fitted.
+        BadInput: the task has no such rival, the rival can't predict, it was not fitted, or an option does not apply.
     """
     from lstm import ownership
     from lstm.verdict import store
@@ -91,10 +95,10 @@ def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options:
 
 
 def load(sweep: Sweep, trial: Trial, say: Say) -> "Checkpoint":
-    """A trial's checkpoint with its best weights; `say` gets the files that can't be trusted.
+    """Load a trial's checkpoint with its best weights; `say` is called for each file that can't be trusted.
 
     Raises:
-        BadInput: there is none, it is another study's, or its weights were not kept.
+        BadInput: there is no valid checkpoint, it is another study's, or its weights were not kept.
     """
     from lstm import ownership
 
@@ -108,11 +112,14 @@ def load(sweep: Sweep, trial: Trial, say: Say) -> "Checkpoint":
 
 @contextmanager
 def as_file(data: Any, time: str) -> Iterator[str]:
-    """The path of a file with the data, a table of pandas or a path; messages do not name a file that was made for it.
+    """Yield the path of a file with the data. Errors do not name a file that is written here for a table.
 
     Args:
-        data: The table, or the path.
-        time: The column of times, which may be the table's index.
+        data: A pandas table, or the path of a file.
+        time: The column of times, which may be the table's index; "" if there is none.
+
+    Raises:
+        BadInput: the table can't be written as Parquet.
     """
     if isinstance(data, str | os.PathLike):
         yield os.fspath(data)
@@ -123,7 +130,7 @@ def as_file(data: Any, time: str) -> Iterator[str]:
         path = f"{folder}/data.parquet"
         try:
             data.to_parquet(path, index=False)
-        except (ValueError, TypeError) as error:  # pyarrow's are such, too
+        except (ValueError, TypeError) as error:  # includes pyarrow's errors
             raise refused("table-not-kept", "data", why=str(error)) from error
         try:
             yield path

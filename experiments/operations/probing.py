@@ -1,4 +1,4 @@
-"""What the network of a trial is like, measured once and kept."""
+"""Probes a trial's network: measures its properties once and keeps them."""
 
 import fcntl
 import os
@@ -22,21 +22,25 @@ from lstm.records.errors import BadInput, HeldError, refused
 from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
-DELIVERY_S = 60.0
+DELIVERY_S = 60.0  # the longest wait for MLflow
 
 
 def probe(named: str, where: Home, trial: int | None, say: Say, code: str | None = None) -> tuple[dict[str, Any], str]:
-    """Measures a trial once; what was found, as plain data, and what MLflow or the study did not take."""
+    """Measure a trial once. Returns the result as plain data, and what MLflow or the study did not take ("" if all).
+
+    Raises:
+        BadInput: there is no such sweep or trial, its weights are gone, or its data or stores are wrong.
+    """
     found = lookup.sweep(named, where, say)
     sweep = lookup.read(found)
     chosen = choose(sweep, trial)
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left = ""
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():
-        ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before it is measured: it is delivered there
+        ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before the work, as the result is sent there
         _settle(found, say)
         with _alone(page.parent):
-            # It may be a copy by now, and another may have measured it while this one waited.
+            # Read again: `_settle` may have made the sweep a copy, or another process may have measured the trial.
             sweep = lookup.read(found)
             event = _known(sweep, chosen.number)
             if event is None:
@@ -54,7 +58,7 @@ def probe(named: str, where: Home, trial: int | None, say: Say, code: str | None
 
 
 def _settle(found: lookup.Found, say: Say) -> None:
-    """Writes down where a home is that was moved; a driver that holds the sweep has done so."""
+    """Write down the new place of a moved home. A driver that holds the sweep has already done so."""
     from cluster.study import lease, stored
 
     facts = stored.facts(found.study_url, found.name) or {}
@@ -71,7 +75,7 @@ def _known(sweep: Sweep, number: int) -> TrialProbed | None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One probe at a time in a sweep's folder: a second's points would stand beside the first's in MLflow.
+    """Lock a sweep's folder, so that one probe runs at a time: MLflow would show the points of two probes together.
 
     Raises:
         BadInput: the folder can't be made.
@@ -91,7 +95,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _again(
     named: str, found: lookup.Found, sweep: Sweep, known: TrialProbed, say: Say, code: str | None
 ) -> tuple[TrialProbed, str]:
-    """Measures what was measured at a trial's end once more, for its pictures; where that can't be, does without."""
+    """Measure again for the pictures what was measured at a trial's end. If that fails, do without pictures."""
     try:
         return _measure(named, found, sweep, known.number, known, say, code)
     except BadInput as error:
@@ -103,12 +107,12 @@ def _again(
 def _measure(
     named: str, found: lookup.Found, sweep: Sweep, number: int, known: TrialProbed | None, say: Say, code: str | None
 ) -> tuple[TrialProbed, str]:
-    """Probes a trial's best epoch on the sweep's own data, writes the page of pictures and keeps all of it.
+    """Probe a trial's best epoch on the sweep's own data, write the page of pictures, and store everything.
 
-    Numbers that are `known`, from the trial's end, stay what they are. Returns what was found, and what did not work.
+    Numbers that are `known` from the trial's end are not changed. Returns the result, and what did not work.
 
     Raises:
-        BadInput: its weights are not there, or the data are not those that it was trained on.
+        BadInput: the trial's weights are gone, or the data are not those that it was trained on.
     """
     from dashboards.report.page import probe_page
     from lstm import device
@@ -121,7 +125,7 @@ def _measure(
     execute(trial, plan.spec.folder, code)
     if loaded.fingerprint != plan.series.fingerprint:
         raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=sweep.name)
-    device.claim(1, 0)  # times are of one thread, comparable between machines that differ in their number
+    device.claim(1, 0)  # times are measured with one thread, so that machines with different core counts compare
     measured = probe.probe(tasks.subject(loaded, plan.series))
     event = known or TrialProbed(number, measured.numbers, loaded.state.best_epoch, time.time_ns() // 1_000_000)
     html = probe_page(f"{sweep.name}, trial {number}", event.numbers, measured.pictures)
@@ -132,7 +136,7 @@ def _measure(
 
 
 def _write(page: Path, html: str, say: Say) -> None:
-    """Writes the page, whole or not at all; the numbers are not lost where it can't be."""
+    """Write the page whole or not at all. If it can't be written, the numbers are not lost."""
     half = page.with_suffix(".half")
     try:
         half.write_text(html, encoding="utf-8")
@@ -143,9 +147,9 @@ def _write(page: Path, html: str, say: Say) -> None:
 
 
 def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.Judged, say: Say) -> str:
-    """Stores what was found, first in the study, from which MLflow can be made again; returns what did not work.
+    """Store the result, first in the study, from which MLflow can be rebuilt. Returns what did not work.
 
-    Where the trial is the sweep's best, its report is written again, with `best`.
+    If the trial is the sweep's best, the report is written again with `best`.
     """
     from cluster.study import stored
     from dashboards.tracking.recorder import Recorder

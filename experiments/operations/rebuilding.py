@@ -1,4 +1,4 @@
-"""What was lost, made again: MLflow from study and checkpoints, a study from checkpoints and MLflow."""
+"""Rebuilds lost records: MLflow's runs from the study and checkpoints, or a study from checkpoints and MLflow."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,31 +23,31 @@ from lstm.records.trial import counted
 if TYPE_CHECKING:
     from dashboards.tracking.recorder import Recorder
 
-FLUSH_S = 3600.0  # what MLflow may take for all of it
+FLUSH_S = 3600.0  # the longest wait for MLflow to take all records
 
 
 @dataclass
 class Done:
-    """What became of MLflow's records."""
+    """The result of rebuilding MLflow's records."""
 
     trials: int
-    deleted: int = 0
+    deleted: int = 0  # earlier runs
     left: int = 0  # records that MLflow did not take
     trouble: str = ""
-    damaged: Sequence[Finding] = ()  # why nothing was changed
+    damaged: Sequence[Finding] = ()  # the damage because of which nothing was changed
 
 
 def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
-    """Deletes a sweep's runs and writes them again.
+    """Delete a sweep's runs in MLflow and write them again; with `force` also if the study or checkpoints are damaged.
 
     Raises:
-        BadInput: there is no such sweep, or its stores are not what they must be.
-        HeldError: a driver is at work.
+        BadInput: there is no such sweep, or its stores are wrong.
+        HeldError: a driver is running.
     """
     from cluster.study import stored
 
-    lookup.read(found)  # whether there is such a sweep, before a claim is laid on it
-    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # one that is away is told below
+    lookup.read(found)  # checks that there is such a sweep before its lease is taken
+    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # an outage is reported below
     ended: list[Message] = []
     with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
         facts = stored.facts(found.study_url, found.name) or {}
@@ -58,13 +58,13 @@ def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
 
 
 def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, Any], str]:
-    """Restores a lost study from checkpoints and MLflow; what is there again, as plain data, and what went wrong.
+    """Restore a lost study from checkpoints and MLflow. Returns what was restored as plain data, and what went wrong.
 
-    By force one of another home, too, where this one knows nothing of such a sweep.
+    With `force` also a study of another home, if this home knows nothing of such a sweep.
 
     Raises:
-        BadInput: it is not lost, or nothing is left of it.
-        HeldError: a driver is at work.
+        BadInput: the study is not lost, or nothing is left of it.
+        HeldError: a driver is running.
     """
     from cluster import opening
     from cluster.study import stored
@@ -83,7 +83,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
     home.sweep(name).mkdir(parents=True, exist_ok=True)
     with lease.Lease(url, name, lost=ended.append, stop=lambda: None):
         unknown = opening.restore_study(order, plan.series, found.known, found.facts)
-        if remains.said_by:  # the home is lost, too, and is begun again
+        if remains.said_by:  # the home is lost too, and starts again
             lookup.keep(replace(plan, order=order), [])
             home.write_record()
     restored = lookup.read(lookup.sweep(named, home, say))
@@ -93,7 +93,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
 
 
 def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
-    """Deletes the sweep's runs and writes them anew, once all that is to be written has been read."""
+    """Delete the sweep's runs and write them again, after all that is to be written has been read."""
     from cluster.study import stored, verify
     from dashboards.config import TrackingConfig
     from dashboards.tracking import runs
@@ -102,7 +102,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
     sweep = lookup.read(found)
     kept = verify.check(sweep, driven=False)
     done = Done(len(sweep.trials))
-    # A trial that is still to run is no damage.
+    # A trial that has yet to run is not damage.
     damaged = [f for f in kept.findings if f.code not in verify.TO_RUN]
     study_id = str(sweep.facts.get("id", ""))
     client = runs.connect(found.tracking_uri)
@@ -114,7 +114,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
             done.trouble = f"nothing was changed: {why}"
             return done
         runs.prove_writable(client, found.name, study_id, found.home.artifacts_of(found.tracking_uri))
-        # Not whole from here on, whatever ends this process.
+        # From here on MLflow's store is not whole, even if this process is killed.
         stored.remember(found.study_url, found.name, recorded=False)
         for run in before:
             client.delete_run(run.info.run_id)
@@ -142,7 +142,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
 
 
 def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: bool) -> None:
-    """Waits until MLflow has taken what it was told; then the study keeps that the store is whole."""
+    """Wait until MLflow has taken all records; then store in the study that MLflow's store is whole."""
     from cluster.study import stored
 
     done.left = recorder.close(FLUSH_S)
@@ -159,7 +159,7 @@ def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: 
 
 
 def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:
-    """Tells the sweep from its beginning, as a driver would have; whether all its trials have ended."""
+    """Send the sweep's events from its beginning, as a driver would have. Returns whether the sweep is complete."""
     from lstm import checkpoint
 
     facts, trials = sweep.facts, {trial.number: trial for trial in sweep.trials}
@@ -179,7 +179,7 @@ def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch
     )
     endings = sweep.endings()
     by_number = {ending.number: ending for ending in endings}
-    # In the order in which they ended, as a driver does; those that are still to run come last.
+    # In the order in which the trials ended, as a driver does; those that have not ended come last.
     for number in [*by_number, *(t.number for t in sweep.trials if not t.ended and t.started_at_ms)]:
         trial = trials[number]
         address = trial.checkpoint or checkpoint.address_of(str(facts.get("checkpoints", "")), number)

@@ -1,4 +1,4 @@
-"""A sweep driven to its end: checked, driven, recorded, its best trial judged, what was found as plain data."""
+"""Drives a sweep to its end: checks it, runs and records its trials, judges the best one, returns the result."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -30,44 +30,44 @@ if TYPE_CHECKING:
     from lstm.verdict.verdict import Verdict
 
 Document = dict[str, Any]
-SHOWN = 3  # of what MLflow refused
+SHOWN = 3  # the most refused records that a message names
 
 
 class View(AbstractContextManager["View"], Protocol):
-    """Who looks on while a sweep is driven; called from several threads."""
+    """An observer of a sweep while it is driven; called from several threads."""
 
     def __call__(self, event: Event, /) -> None:
-        """Takes an event."""
+        """Handle an event."""
 
 
-Looks = Callable[[Sweep | None], View]  # makes a view of what is known of the sweep before
-Signals = Callable[["Stop"], AbstractContextManager[Callable[[], None]]]  # the command line's: `interrupts.signals`
+Looks = Callable[[Sweep | None], View]  # makes a view; takes the sweep as it was before
+Signals = Callable[["Stop"], AbstractContextManager[Callable[[], None]]]  # `interrupts.signals`, of the command line
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A sweep that may be driven: what can be checked before was, and nothing is started or written yet."""
+    """A sweep that is ready to be driven: it was checked, and nothing is started or written yet."""
 
     plan: Plan
     executor: "Executor"
-    overrides: Sequence[str]  # all that its spec is to be kept with
+    overrides: Sequence[str]  # all overrides to keep with its spec
     place: moved_home.Place
-    elsewhere: "Moved | None"
+    elsewhere: "Moved | None"  # where it was before, if it has moved
     known: Mapping[str, Any]  # what its study remembers
     started: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_settled(self) -> bool:
-        """Whether the home is where it is written down to be."""
+        """Return whether neither the sweep nor the home has moved since their places were written down."""
         return self.elsewhere is None and not self.plan.home.moved_from()
 
     def keep(self) -> None:
-        """Writes the spec into the home: the sweep has started."""
+        """Write the spec into the home. From now on the sweep counts as started."""
         self.started.set()
         lookup.keep(self.plan, self.overrides)
 
     def settle(self, say: Say) -> None:
-        """Writes down where the home is now."""
+        """Write down where the sweep and its home are now."""
         moved_home.settle(self.place, self.elsewhere, self.known, say)
 
 
@@ -91,20 +91,20 @@ def prepare(
     ours: bool = True,
     code: str | None = None,
 ) -> Ready:
-    """Checks a sweep, and failed trials of it that are to be run again.
+    """Check a sweep, and its failed trials that are to be run again; start and write nothing.
 
     Args:
         named: A spec, or the name of a sweep.
-        home: Where everything is kept.
-        address: A running Ray cluster's, or None for a local one.
+        home: The folder for everything that is kept.
+        address: The address of a running Ray cluster; None for a local one.
         overrides: Fields of the spec with other values.
-        retries: Failed trials that others are to stand in for.
+        retries: The numbers of failed trials to run again.
         in_process: Whether trials run in this process, without Ray.
         ours: Whether the process is the command line's own.
-        code: Another place of the one file of the user's that the spec names.
+        code: The path of the one file of the user's own code, if it is not where the spec says.
 
     Raises:
-        BadInput: with what is wrong.
+        BadInput: something in the input is wrong.
     """
     from cluster.executors.choice import chosen
     from cluster.study import stored
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _as_kept(plan: Plan, known: Mapping[str, Any], elsewhere: "Moved | None", retries: Sequence[int]) -> Plan:
-    """The plan of a sweep that has a study: as that was begun, where it is now, with what is to be tried again."""
+    """Return the plan of a sweep that has a study, with what it was begun with, its present place and the retries."""
     from cluster import opening
     from cluster.study import stored
 
@@ -131,7 +131,7 @@ def _as_kept(plan: Plan, known: Mapping[str, Any], elsewhere: "Moved | None", re
 
 
 def _as_new(plan: Plan) -> Plan:
-    """The plan of a sweep that has no study; one that was hardly begun keeps its id."""
+    """Return the plan of a sweep that has no study. A study whose creation was interrupted keeps its id."""
     from cluster.study import stored
 
     plan = replace(plan, notes=(*plan.notes, *lost_study.refuse(plan)))
@@ -140,16 +140,16 @@ def _as_new(plan: Plan) -> Plan:
 
 
 def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals: Signals | None = None) -> Ended:
-    """Drives a sweep, or finds that nothing is left to do.
+    """Drive a sweep, or find that nothing is left to do.
 
     Args:
         ready: The sweep.
         looks: Makes the view, which is entered while the sweep is driven.
-        stop: Where others ask for the end.
-        signals: Heeds signals, and may end this process: the command line's alone.
+        stop: An object by which others can ask the sweep to end.
+        signals: Handles signals, and may end this process. Only the command line passes it.
 
     Raises:
-        BadInput: what could not be known before is wrong.
+        BadInput: something is wrong that could not be checked before.
         HeldError: another driver holds the sweep.
     """
     from cluster.study import stored
@@ -180,26 +180,27 @@ def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals
         outcome = _drive(ready, view, recorder, stop, signals)
     try:
         now = stored.read(order.study_url, order.name)
-    except BadInput:  # its database went away, which the outcome says
+    except BadInput:  # the database does not answer any more, which the outcome reports
         now = outcome.sweep
     return Ended(now, *_end(outcome, recorder.refused))
 
 
 def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", signals: Signals | None) -> "Outcome":
-    """Has the sweep driven, its events shown and recorded, its best trial judged while the sweep is still held."""
+    """Drive the sweep, show and record its events, and judge its best trial while the sweep is still held."""
     from cluster import driver
     from cluster.interrupts import Stop
     from cluster.order import Memory
 
-    # PyTorch is needed here at the end alone, to judge; until the first trial runs its import would only be waited for.
-    # No daemon: a process that ends in the middle of that import is aborted.
+    # This process needs PyTorch only at the end, to judge. It is imported in a thread once a trial runs, so nothing
+    # waits for the import.
+    # The thread is no daemon: a process that exits in the middle of that import is aborted.
     judging = threading.Thread(target=import_for_judging, args=(ready.plan,), name="judging")
 
     def record(event: Event) -> None:
         if isinstance(event, SweepStarted):
-            ready.keep()  # not before: an order that is refused, or held by another driver, leaves no trace
+            ready.keep()  # not earlier: a sweep that is refused, or held by another driver, leaves no trace
         if isinstance(event, TrialStarted) and not judging.ident:
-            with suppress(RuntimeError):  # there may be no more threads: then it is imported when it is needed
+            with suppress(RuntimeError):  # no more threads are possible: then PyTorch is imported when it is needed
                 judging.start()
         recorder(event)
         view(event)
@@ -228,14 +229,14 @@ def _outage(away: str | None) -> list[Note]:
 
 
 def _store(plan: Plan) -> str:
-    """What a refusal of MLflow's store begins with: where its address was given, or what the home has."""
+    """Return the start of a refusal of MLflow's store: where its address is written, or the home's own file."""
     if plan.tracking_uri == plan.home.tracking_uri:
         return f"--home {plan.home.folder}: mlflow.db"
     return f"{plan.spec.document.where('tracking.uri')}: tracking.uri"
 
 
 def _end(outcome: "Outcome", refused: Sequence[str]) -> tuple[int, str]:
-    """The exit code, and how the run ended; with what MLflow lacks for good, which is a failure, and the way out."""
+    """Return the exit code and how the run ended. Records that MLflow refused make the run a failure."""
     words = {
         0: "All trials have ended." if outcome.complete and not outcome.reason else f"Ended: {outcome.reason}.",
         1: f"The sweep failed: {outcome.reason}.",
@@ -250,7 +251,7 @@ def _end(outcome: "Outcome", refused: Sequence[str]) -> tuple[int, str]:
 
 
 def document(plan: Plan, ended: Ended, verdict: "Verdict | None") -> Document:
-    """What a run of a sweep has found, as plain data."""
+    """Return what a run of a sweep has found, as plain data."""
     swept = ended.sweep
     return {
         **summary(swept, verdict),
@@ -264,7 +265,7 @@ def document(plan: Plan, ended: Ended, verdict: "Verdict | None") -> Document:
 
 
 def _has_best(swept: Sweep) -> bool:
-    """Whether the checkpoints of the best trial and of the base are where they shall be."""
+    """Return whether the checkpoints of the best trial and of the base exist, with their best weights."""
     from lstm import ownership
 
     judged = [trial for trial in (swept.best, swept.base) if trial is not None and trial.state == "COMPLETE"]

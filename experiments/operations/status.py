@@ -1,4 +1,4 @@
-"""How far a sweep is, as plain data."""
+"""The progress of a sweep, as plain data."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ from lstm.records.sweep import Sweep
 
 
 def status(sweep: Sweep) -> dict[str, Any]:
-    """How far a sweep is, as plain data."""
+    """Return the progress of a sweep as plain data; times are in seconds."""
     states = Counter(t.state for t in sweep.counted)
     spans = [t.duration_s for t in sweep.trials if t.duration_s is not None]
     hour_ago = (time.time() - 3600) * 1000

@@ -1,4 +1,4 @@
-"""What a sweep has found, as plain data."""
+"""The summary of what a sweep has found, as plain data."""
 
 import math
 from collections import Counter
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
-    """What a sweep has found, as plain data; what is said of the base is the verdict's, where there is one."""
+    """Return what a sweep has found, as plain data. `about_base` comes from the verdict, if there is one."""
     best, judged = sweep.best, sweep.facts.get("judged") or {}
     return {
         "sweep": sweep.name,
@@ -43,10 +43,10 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
 
 
 def _base(sweep: Sweep) -> dict[str, Any] | None:
-    """The spec's own settings, and what the search has gained on them; None where the sweep has no such trial.
+    """Return the base trial and the search's gain over it; None if the sweep has no base.
 
-    A gain is a share of the base's figure, more is better: 0.1 is an error that is 10 % lower. Where a metric is
-    better when higher it is the difference.
+    For a metric to minimize, a gain is a share of the base's value: 0.1 is an error that is 10 % lower. For a metric to
+    maximize it is the difference. A positive gain is better than the base.
     """
     base, best = sweep.base, sweep.best
     if base is None:
@@ -82,7 +82,7 @@ def _gain(sweep: Sweep, ours: float | None, base: float | None) -> float | None:
 
 
 def _front(sweep: Sweep) -> dict[str, Any]:
-    """The Pareto front, where two objectives are searched for."""
+    """Return the second objective and the Pareto front; nothing for a single objective."""
     if sweep.second is None:
         return {}
     front = [
@@ -93,7 +93,7 @@ def _front(sweep: Sweep) -> dict[str, Any]:
 
 
 def _better_pruned(sweep: Sweep) -> dict[str, Any] | None:
-    """The pruned trial, if any, that had a better epoch than the best completed one: its pruner saw later ones."""
+    """Return the best pruned trial, if one of its epochs was better than the best trial's; None if not."""
     pruned = [t for t in sweep.counted if t.state == "PRUNED" and not t.diverged]
     trial = best_of(pruned, lambda t: t.value, sweep.direction)
     if sweep.best is None or trial is None or not is_better(trial.value, sweep.best.value, sweep.direction):

@@ -1,4 +1,4 @@
-"""The base configuration trained alone, in this process, no cluster and no search."""
+"""Trains the base configuration alone, in this process, without a cluster or a search."""
 
 import logging
 import os
@@ -20,42 +20,42 @@ if TYPE_CHECKING:
 
 
 class Failed(Exception):
-    """A training that could not go on; what it has done is kept."""
+    """A training that could not continue; its finished epochs are kept."""
 
 
 class View(Protocol):
-    """Who looks on while a configuration is trained."""
+    """An observer of a training."""
 
     def note(self, message: Message) -> None:
-        """Take something to know about the plan."""
+        """Show a note on the plan."""
 
     def warn(self, message: Message) -> None:
-        """Take something that is not as the spec asks for."""
+        """Show a difference from what was asked for."""
 
     def say(self, message: Message) -> None:
-        """Take something to know about the training."""
+        """Show a note on the training."""
 
     def epoch(self, epoch: Epoch) -> None:
-        """An epoch has ended, and is kept."""
+        """Show an epoch that has ended and is kept."""
 
 
 class Logged:
-    """A training, told through `logging`."""
+    """A view of a training that writes to `logging`."""
 
     def __init__(self, log: logging.Logger, name: str, metric: str) -> None:
-        """Takes the sweep's name and metric."""
+        """Take the logger, and the sweep's name and metric."""
         self._log, self._name, self._metric = log, name, metric
         self.note = self.warn = log.warning
         self.say = log.info
 
     def epoch(self, epoch: Epoch) -> None:
-        """An epoch has ended."""
+        """Log the metric of an epoch."""
         self._log.info("%s: epoch %d: %s %.5g", self._name, epoch.number, self._metric, epoch.metrics[self._metric])
 
 
 @dataclass
 class Training:
-    """One training of a plan's base, as far as it is."""
+    """One training of a plan's base, with the epochs so far."""
 
     plan: Plan
     address: str  # of its checkpoint
@@ -64,16 +64,16 @@ class Training:
 
     @property
     def diverged(self) -> bool:
-        """Whether it came to nothing."""
+        """Return whether the training has diverged."""
         return self.history[-1].stop == "diverged"
 
     @property
     def best(self) -> Epoch | None:
-        """The best epoch; None where none was finite."""
+        """The best epoch; None if no epoch had a finite value."""
         return best_epoch(self.history, self.plan.order.base.direction)
 
     def document(self) -> dict[str, Any]:
-        """What it came to, as plain data."""
+        """Return the result as plain data."""
         best, base = self.best, self.plan.order.base
         return {
             "sweep": self.plan.order.name,
@@ -97,11 +97,11 @@ class Training:
 
 
 def train(plan: Plan, view: View) -> Training:
-    """Trains, going on where an earlier call of the same configuration stopped.
+    """Train the base, or resume an earlier training of the same configuration and data.
 
     Raises:
-        BadInput: the machine has no room for it.
-        Failed: its memory did not suffice after all, or its checkpoint can't be written.
+        BadInput: the model is too large for this machine's memory.
+        Failed: the memory did not suffice after all, or the checkpoint can't be written.
     """
     from lstm import checkpoint
     from lstm.device import is_out_of_memory
@@ -142,7 +142,7 @@ def train(plan: Plan, view: View) -> Training:
 
 
 def _device(plan: Plan, say: Say) -> str:
-    """The device to train on; where it is the CPU, its memory must suffice."""
+    """Return the device to train on. For the CPU, check that the memory suffices."""
     from lstm.device import claim, why_no_gpu
 
     resources = plan.order.resources
@@ -155,7 +155,11 @@ def _device(plan: Plan, say: Say) -> str:
 
 
 def check_room_of_all(plan: Plan) -> None:
-    """Refuses what can't be measured here: a few training steps of the largest trial are taken."""
+    """Check that memory suffices for the largest trial, of which `plan` measures a few training steps on the CPU.
+
+    Raises:
+        BadInput: it is too large.
+    """
     from cluster.space import suggest
     from lstm.device import gpu_count
 
@@ -165,16 +169,16 @@ def check_room_of_all(plan: Plan) -> None:
 
 
 def _gone_on(plan: Plan, found: "Checkpoint") -> Plan:
-    """The plan with the loss of an earlier training, where that is otherwise of this configuration."""
+    """Return the plan with the loss of an earlier training, if the rest of its configuration is the same."""
     base = plan.order.base.model_copy(update={"loss_on": found.config.loss_on})
     return replace(plan, order=replace(plan.order, base=base)) if found.config == base else plan
 
 
 def check_room(plan: Plan, config: TrialConfig) -> None:
-    """Refuses what this machine's memory can't hold: the system would end the process without a word.
+    """Check that memory suffices for a configuration: otherwise the system would kill the process without a message.
 
     Raises:
-        BadInput: it is too large.
+        BadInput: the configuration needs more memory than there is.
     """
     from lstm.training.estimates import memory_bytes
 
@@ -185,7 +189,7 @@ def check_room(plan: Plan, config: TrialConfig) -> None:
 
 
 def _limits() -> Iterator[int]:
-    """Bytes that the machine has, and those that a container, or whoever started the process, leaves it."""
+    """Yield limits of memory in bytes: the machine's, the process's and the container's."""
     yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         if (allowed := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY:

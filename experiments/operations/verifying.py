@@ -1,4 +1,4 @@
-"""A sweep checked from its records alone: what is wrong, and how to mend it."""
+"""Checks a sweep from its records alone: what is wrong, and how to fix it."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,11 @@ from lstm.records.sweep import Sweep
 
 
 def verify(found: lookup.Found) -> tuple[list[Finding], dict[str, Any]]:
-    """Everything that is wrong in a sweep's records, and how much was looked at."""
+    """Check a sweep's records. Returns all that is wrong, and how many trials and epochs were checked.
+
+    Raises:
+        BadInput: the sweep was not run yet, or its study can't be read.
+    """
     from cluster.study import lease, stored
     from cluster.study import verify as cluster_check
     from dashboards.tracking import verify as mlflow_check
@@ -37,7 +41,7 @@ def verify(found: lookup.Found) -> tuple[list[Finding], dict[str, Any]]:
     )
     with _store(found) as uri:
         findings = [*kept.findings, *judged, *mlflow_check.check(uri, expected)]
-    # A command that is named has to find this home.
+    # A command that is named must find this home.
     named = re.compile(f"`(sweep \\w+ {re.escape(sweep.name)}[^`]*)`")
     flag = found.home.flag
     findings = [f._replace(mend=named.sub(lambda match: f"`{match[1]}{flag}`", f.mend)) for f in findings]
@@ -50,10 +54,10 @@ def verify(found: lookup.Found) -> tuple[list[Finding], dict[str, Any]]:
 
 
 def _judged(found: lookup.Found, sweep: Sweep, *, driven: bool) -> Iterator[Finding]:
-    """What is wrong with what was judged and fitted, in the sweep's folder."""
+    """Yield what is wrong with the judgements and the fitted rivals in the sweep's folder."""
     from lstm.verdict import store
 
-    told = {} if driven else judgement.told(sweep)  # a driver may be about to write both
+    told = {} if driven else judgement.told(sweep)  # a driver may have written only one of the two yet
     whole = bool(sweep.facts.get("complete")) and not driven and judgement.is_here(found.home, sweep)
     folder, fingerprint = str(found.home.sweep(sweep.name)), str(sweep.facts.get("data_fingerprint") or "")
     findings = [*store.check(folder, studies_of(sweep.facts), fingerprint, told, whole=whole)]
@@ -65,7 +69,7 @@ def _judged(found: lookup.Found, sweep: Sweep, *, driven: bool) -> Iterator[Find
 
 @contextmanager
 def _store(found: lookup.Found) -> Iterator[str]:
-    """MLflow's store as it will be; of a home that was moved a copy that has its addresses mended."""
+    """Yield the address of MLflow's store; if the home has moved, of a copy with corrected addresses."""
     from dashboards.tracking import relocate
 
     home = found.home
@@ -82,5 +86,5 @@ def _read_yaml(path: str) -> Any:
 
     try:
         return plain(Path(path).read_text(encoding="utf-8"))
-    except ValueError:  # no text, or no YAML
+    except ValueError:  # not text, or not YAML
         return None

@@ -1,1 +1,1 @@
-"""What was lost or moved, and how it comes back."""
+"""Recovers what was lost or moved: a study, a checkpoint, a home."""

@@ -1,4 +1,4 @@
-"""A trial whose checkpoint is gone: taken from its artifact in MLflow, or trained again."""
+"""Restores a lost checkpoint of a trial: from its artifact in MLflow, or by training the trial again."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 def mend(
     plan: Plan, swept: Sweep, trial: Trial, artifact: Callable[[], bytes | None], say: Say
 ) -> tuple["Checkpoint", bool]:
-    """Puts a trial's checkpoint back to its address, and says where it came from and whether it is the same.
+    """Restore a trial's checkpoint at its address, and say where it came from and whether it is the same.
 
-    Returns the checkpoint, and whether it was trained again.
-
-    To be called under the sweep's lease.
+    Returns the checkpoint, and whether the trial was trained again. The caller must hold the sweep's lease.
 
     Args:
-        plan: The sweep's; the trial is trained on its data.
+        plan: The sweep's plan, with the data to train the trial on.
         swept: The sweep as its study knows it.
         trial: The trial, which has ended.
-        artifact: Asks MLflow for the trial's checkpoint file; None where it has none or does not answer.
-        say: Gets notes of what was done.
+        artifact: Asks MLflow for the trial's checkpoint file; returns None if it has none or does not answer.
+        say: Called with notes of what was done.
 
     Raises:
         OSError: the checkpoint can't be written.
@@ -48,7 +46,7 @@ def mend(
 
 
 def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | None":
-    """The checkpoint in the bytes of an artifact, where it is this trial's."""
+    """Return the checkpoint in an artifact's bytes, if it is this trial's and has its best weights; else None."""
     from lstm import checkpoint, ownership
 
     try:
@@ -63,7 +61,7 @@ def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | N
 
 
 def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
-    """Trains a trial from its seed for as many epochs as it had; each epoch is durable."""
+    """Train a trial from its seed for as many epochs as it had. A checkpoint is written after each epoch."""
     from cluster.study import stored
     from lstm import checkpoint
     from lstm.config.trial import TrialConfig
@@ -89,7 +87,7 @@ def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
 
 
 def _alike(trial: Trial, found: "Checkpoint") -> str:
-    """Return whether a checkpoint's epochs are those that the study knows, to the bit, in words."""
+    """Return in words whether the values of a checkpoint's epochs equal the study's, bit for bit."""
     history = {epoch.number: epoch.value for epoch in found.state.history}
     other = next((step for step, value in trial.curve if not same(history.get(step), value)), None)
     if other is None and len(history) == len(trial.curve):

@@ -1,6 +1,6 @@
-"""A sweep whose study is gone: what is still there of it, so that nobody trains it anew without knowing.
+"""Finds what is left of a sweep whose study is lost, so that nobody trains it again without knowing.
 
-`sweep rebuild --study` gathers it here; `cluster/study/restore.py` makes the study again.
+`sweep rebuild --study` gathers the trials here; `cluster/study/restore.py` makes the study again.
 """
 
 import re
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Remains:
-    """What is there of a sweep without its study."""
+    """What is left of a sweep without its study."""
 
-    study: str  # the study's id; "" where nothing says it
-    checkpoints: str  # their address; "" where there are none
-    trials: int  # that have checkpoints
-    runs: int  # of trials, in MLflow
-    said_by: str = ""  # the mark that says so, where the home does not know that the sweep was run
+    study: str  # the study's id; "" if it is not known
+    checkpoints: str  # their address; "" if there are none
+    trials: int  # the number of trials with checkpoints
+    runs: int  # the number of trials' runs in MLflow
+    said_by: str = ""  # the mark file that names the study, if the home does not know that the sweep was run
 
 
 def look(
     name: str, home: Home, tracking_uri: str, sweep_folders: list[str], *, of_any_home: bool = False
 ) -> Remains | None:
-    """What is left of a sweep that was run from this home; None where there is nothing.
+    """Return what is left of a sweep that was run from this home; None if nothing is left.
 
     Args:
-        name: The sweep's.
-        home: Where it was run.
-        tracking_uri: MLflow's store; "" where the environment lacks what names it.
+        name: The sweep's name.
+        home: The home where it was run.
+        tracking_uri: The address of MLflow's store; "" if the environment lacks it.
         sweep_folders: Addresses below which studies of this name keep their checkpoints.
-        of_any_home: Whether checkpoints that another home marked count as this one's, where it knows nothing.
+        of_any_home: Whether checkpoints marked by another home count too, if this home knows nothing of the sweep.
 
     Raises:
-        BadInput: checkpoints of several studies may be meant.
+        BadInput: there are checkpoints of several studies, and nothing says which is meant.
     """
     saved = addresses.saved(home, name)
     if saved is None:
@@ -78,7 +78,7 @@ def look(
 
 @dataclass(frozen=True)
 class Marked:
-    """A folder of checkpoints that says whose it is."""
+    """A folder of checkpoints with a mark that names its study and home."""
 
     mark: ownership.Mark
     checkpoints: str
@@ -86,12 +86,12 @@ class Marked:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The same, for a refusal."""
+        """The values for the message of a refusal."""
         return {"trials": self.trials, "study": self.mark.study, "home": self.mark.where}
 
 
 def _marked(sweep_folders: list[str]) -> list[Marked]:
-    """The studies that have trials below some folders."""
+    """Return the marked folders at or directly below some folders that have trials."""
     places = [place for folder in sweep_folders for place in (folder, *_folders_in(folder))]
     marked = [(mark, place, _count(place)) for place in places if (mark := _mark(place)) is not None]
     return [Marked(mark, place, trials) for mark, place, trials in marked if trials]
@@ -100,7 +100,7 @@ def _marked(sweep_folders: list[str]) -> list[Marked]:
 def _folders_in(folder: str) -> list[str]:
     try:
         inner = sorted(files.names(folder))
-    except OSError:  # told by who has to write there
+    except OSError:  # reported when something is written there
         return []
     return [f"{folder}/{name}" for name in inner if not name.startswith(("trial-", "."))]
 
@@ -112,10 +112,10 @@ def _remains_of(found: Marked, name: str, home: Home, tracking_uri: str) -> Rema
 
 
 def refuse(plan: Plan) -> list[Note]:
-    """Whether a sweep whose study is not there may begin; what is to be said of other studies' checkpoints.
+    """Check that a sweep without a study may begin. Returns notes on checkpoints of other studies of its name.
 
     Raises:
-        BadInput: it was run from this home before, and something of it is left.
+        BadInput: the sweep was run from this home before, and something of it is left.
     """
     order = plan.order
     remains = look(order.name, plan.home, plan.tracking_uri, [order.sweep_folder])
@@ -129,7 +129,7 @@ def refuse(plan: Plan) -> list[Note]:
 
 
 def missing(name: str, home: Home, remains: Remains, spec: str = "") -> BadInput:
-    """The error of a sweep whose study is gone; the home may not know its name, but that of its spec's file."""
+    """Return the error of a sweep whose study is lost. It names the spec's file if the home does not know the sweep."""
     folder = str(home.sweep(name))
     named, away = (shlex.quote(spec) or "SPEC", remains.checkpoints) if remains.said_by else (name, folder)
     return refused(
@@ -153,7 +153,7 @@ def _mark(place: str) -> ownership.Mark | None:
 
 
 def _count(place: str) -> int:
-    """The trials that have files at an address."""
+    """Return the number of trials that have files at an address."""
     try:
         return sum(name.startswith("trial-") and bool(files.names(f"{place}/{name}")) for name in files.names(place))
     except OSError:
@@ -161,20 +161,20 @@ def _count(place: str) -> int:
 
 
 def _runs(name: str, study: str, home: Home, tracking_uri: str) -> tuple[int, str]:
-    """How many runs of its trials MLflow has, and whose they are; none where it does not answer."""
+    """Return how many runs of the sweep's trials MLflow has (0 if it does not answer), and their study's id."""
     from dashboards.tracking import runs
 
     if not tracking_uri or runs.missing_file(tracking_uri) is not None:
         return 0, study
     try:
         return runs.count_trials(runs.connect(tracking_uri), name, study)
-    except Exception as error:  # what a store raises is no one class
+    except Exception as error:  # stores have no common class of errors
         if not runs.is_outage(error):
             raise
         return 0, study
 
 
-# --- Restored ---------------------------------------------------------------------------------------------
+# --- Restoring --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ class Gathered:
     """All that is known of the trials of a lost study."""
 
     known: tuple["Known", ...]
-    facts: Mapping[str, Any]  # what the study remembered of their probes
-    notes: tuple[Message, ...]  # what could not be read
+    facts: Mapping[str, Any]  # the study's facts on the trials' probes
+    notes: tuple[Message, ...]  # a note for each record that could not be read or used
 
 
 def with_its_loss(plan: Plan, remains: Remains) -> Plan:
-    """The plan with the loss that the sweep was begun with, as a checkpoint of it tells, or else a run in MLflow."""
+    """Return the plan with the loss that the sweep was begun with, read from a checkpoint or from a run in MLflow."""
     from dashboards.tracking import remembered, runs
     from lstm import checkpoint
 
@@ -200,16 +200,20 @@ def with_its_loss(plan: Plan, remains: Remains) -> Plan:
     if loss_on is None and runs.missing_file(plan.tracking_uri) is None:
         try:
             loss_on = remembered.loss_on(plan.tracking_uri, plan.order.name, remains.study)
-        except Exception as error:  # what a store raises is no one class
+        except Exception as error:  # stores have no common class of errors
             if not runs.is_outage(error):
-                raise  # else nothing is known of any trial
+                raise  # in an outage the plan stays as it is
     if loss_on is None:
         return plan
     return replace(plan, order=replace(plan.order, base=plan.order.base.model_copy(update={"loss_on": loss_on})))
 
 
 def gather(plan: Plan, remains: Remains) -> Gathered:
-    """Reads the trials of a lost study out of its checkpoints and MLflow; changes nothing."""
+    """Read the trials of a lost study from its checkpoints and MLflow; change nothing.
+
+    Raises:
+        BadInput: a checkpoint was trained on other data.
+    """
     from dashboards.tracking import remembered, runs
 
     order, notes = plan.order, list[Message]()
@@ -219,7 +223,7 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
         try:
             found = remembered.trials(plan.tracking_uri, order.name, remains.study, order.base.metric)
             told = {trial.number: trial for trial in found}
-        except Exception as error:  # what a store raises is no one class
+        except Exception as error:  # stores have no common class of errors
             if not runs.is_outage(error):
                 raise
             notes.append(note("ends-from-checkpoints", why=runs.cause(error)))
@@ -230,7 +234,7 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
 
 
 def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, tuple[int, "Checkpoint"]]]:
-    """By trial, the attempt that wrote the newest valid checkpoint, and that."""
+    """Yield for each trial its number, the last attempt with a file, and its newest valid checkpoint."""
     from lstm import checkpoint
 
     for address in _trial_folders(remains):
@@ -249,13 +253,13 @@ def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, 
 
 
 def _trial_folders(remains: Remains) -> list[str]:
-    """The addresses of its trials' checkpoints."""
+    """Return the addresses of the trials' checkpoints."""
     names = files.names(remains.checkpoints) if remains.checkpoints else []
     return [f"{remains.checkpoints}/{name}" for name in sorted(names) if re.fullmatch(r"trial-\d+", name)]
 
 
 def _resolved(plan: Plan, config: "TrialConfig") -> Mapping[str, Any]:
-    """What this spec makes of the settings that a configuration was trained with."""
+    """Return the configuration that this spec gives for the searched settings of a trained configuration."""
     from cluster.space import suggest
     from cluster.study import restore
 
@@ -298,7 +302,7 @@ def _end(
     told: "RememberedTrial | None",
     address: str,
 ) -> "End | None":
-    """How a trial ended, as the study kept it; None where that is not known, so that it goes on."""
+    """Return how a trial ended, as the study kept it; None if that is not known, so that the trial is resumed."""
     from cluster.decisions import End
 
     last = history[-1].stop if history else None
@@ -317,11 +321,11 @@ def _end(
         best.value if best else None,
         (best.number if best else 0,),
         reason,
-        # A pruner, a target or a probe that failed ends a trial as pruned, too, and says so.
+        # A trial is also PRUNED by a pruner, a target or a failed probe. Then its reason has other words.
         diverged=state == "PRUNED" and reason.startswith(("diverged", "out of memory", "its host ran out")),
         checkpoint=address if found is not None or (told is not None and told.has_checkpoint) else "",
         at_ms=at_ms,
-        # What else its workers spent is not known to its end: the sweep's goodput begins anew.
+        # The rest of the workers' time is not known: the sweep's goodput starts from zero.
         epochs_s=epochs_s(history) if found is not None else None,
         probed=_probed(told) if plan.order.probe and told is not None and told.probed else None,
         second=second.figure(told.probed) if second is not None and told is not None else None,

@@ -1,4 +1,4 @@
-"""A home that was moved or copied: what is looked up before anything is written, and what is then written down."""
+"""Handles a home that was moved or copied: finds its former place, then writes down where it is now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """A sweep's stores, as far as they may have moved."""
+    """A sweep's stores that may have moved."""
 
     home: Home
     name: str
     study_url: str
     tracking_uri: str
-    is_private: bool = False  # the environment names the study's address: then it is not written down
+    is_private: bool = False  # the study's address comes from the environment and must not be written down
 
     @property
     def study_folder(self) -> str:
-        """The folder of the study's file, as far as it may be written down."""
+        """The folder of the study's file; "" if it must not be written down."""
         from cluster.study import moved
 
         return "" if self.is_private else moved.folder_of(self.study_url)
 
     @property
     def is_home_tracking(self) -> bool:
-        """Whether its runs are in the home's own MLflow."""
+        """Return whether the sweep's runs are in the home's own MLflow, and its database exists."""
         return self.tracking_uri == self.home.tracking_uri and self.home.database.is_file()
 
 
 def look(place: Place, facts: Mapping[str, Any]) -> "Moved | None":
-    """Where a study was before, if it was elsewhere; changes nothing."""
+    """Return where a study was before, if it has moved; change nothing."""
     from cluster.study import moved, stored
 
     def facts_of(url: str) -> Mapping[str, Any] | None:
         try:
             return stored.facts(url, place.name)
-        except BadInput:  # another kind of file
+        except BadInput:  # the file is not a study's database
             return None
 
     former = place.home.former_places() if place.study_url == place.home.study_url else []
@@ -52,16 +52,16 @@ def look(place: Place, facts: Mapping[str, Any]) -> "Moved | None":
 
 
 def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: Say) -> None:
-    """Writes down where a home and a sweep in it are now; to be called under the sweep's lease.
+    """Write down where a home and a sweep in it are now. The caller must hold the sweep's lease.
 
-    Done again, as after a kill, it comes to the same. MLflow comes first: as long as the study is not where it says,
-    all of it is done again.
+    A repeated call, as after a kill, gives the same result. MLflow is changed first: until the study has its new place,
+    the next call does all of it again.
 
     Args:
         place: The sweep's stores.
-        found: What `look` has found.
-        before: What the study remembered then.
-        say: Gets a note where MLflow's server does not answer.
+        found: The result of `look`.
+        before: What the study remembered before.
+        say: Called with what was found, and if MLflow does not answer, a note each.
     """
     from cluster import opening
     from dashboards.tracking import relocate, runs
@@ -76,11 +76,11 @@ def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: 
         if known != found.checkpoints and (place.is_home_tracking or not found.copied):
             try:
                 relocate.retag(place.tracking_uri, place.name, found.study, known, found.checkpoints)
-            except Exception as error:  # what a store raises is no one class
+            except Exception as error:  # stores have no common class of errors
                 if not runs.is_outage(error):
                     raise
                 say(note("former-address-in-mlflow", why=runs.cause(error)))
-        # The runs of a copy are not there, where its MLflow was not copied, too.
+        # A copy has no runs if MLflow's store was not copied with it.
         more = {} if place.is_home_tracking or not found.copied else {"recorded": False}
         mark = Mark(found.study, place.name, kept_in(home))
         opening.write_down(place.study_url, place.name, found, mark, place.study_folder, **more)

@@ -1,5 +1,5 @@
-"""The spec: YAML in, a checked experiment out.
+"""The spec: reads a YAML file and returns a checked experiment.
 
-`yaml_document.py` reads, `loader.py` checks the whole, `rules.py` holds what goes across sections, `messages.py` says
-what is wrong (an unknown key, a wrong type), `errors.py` refuses with all of it.
+`yaml_document.py` reads the file, `loader.py` checks the whole, `rules.py` contains the rules across sections,
+`messages.py` turns pydantic's errors (an unknown key, a wrong type) into faults, `errors.py` refuses with all faults.
 """

@@ -1,4 +1,4 @@
-"""The refusal of a file: all that is wrong with it, each with its place, in the order of the file."""
+"""The refusal of a file: all its faults, each with its place, in the order of the file."""
 
 import math
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ Address = tuple[str | int, ...]
 Place = int | str  # a line of the file, or the --set that wrote it
 Wrong = tuple[Place, Address, Fault]
 
-MAX_MESSAGES = 50  # of one refusal: more are rarely read, and one slip may make thousands
+MAX_MESSAGES = 50  # in one refusal: more are rarely read, and one slip may cause thousands
 
 
 def refusal(path: str, wrong: Iterable[Wrong]) -> BadInput:
-    """Make the error of all that is wrong, in the order of the file, overrides last; many are cut to the first."""
+    """Return the error of all faults, in the order of the file, overrides last; at most the first `MAX_MESSAGES`."""
     ordered = sorted(dict.fromkeys(wrong), key=lambda w: w[0] if isinstance(w[0], int) else math.inf)
     told = [
         replace(
@@ -31,5 +31,5 @@ def refusal(path: str, wrong: Iterable[Wrong]) -> BadInput:
 
 
 def dotted(address: Address) -> str:
-    """Join an address with dots, for a message."""
+    """Return an address joined with dots, for a message."""
     return ".".join(shown(str(key)) for key in address)

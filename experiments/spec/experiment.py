@@ -1,4 +1,4 @@
-"""The rooms' sections added up: all that a spec may say."""
+"""The whole spec as one pydantic model, put together from the sections of all packages."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,11 +15,11 @@ from lstm.config.tasks import SECTIONS, Task, in_spec, own_sections, parted, sec
 from lstm.config.training import ProbeConfig, TrainingConfig
 from lstm.config.trial import LossOn, TrialConfig
 
-LOSS_ON: LossOn = "measured"  # in what is begun from now on; what was begun before keeps its loss
+LOSS_ON: LossOn = "measured"  # for a new sweep; a sweep that was begun before keeps its loss
 
 
 class Experiment(Section):
-    """A spec: one training configuration, what is searched around it, and where that runs and is kept."""
+    """A spec: one training configuration, the search around it, and where both run and are kept."""
 
     name: str = Field(
         max_length=100,
@@ -30,7 +30,7 @@ class Experiment(Section):
     data: Data
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
-    search: SearchConfig | None = Field(None, description="What is searched; without it the spec is one training run.")
+    search: SearchConfig | None = Field(None, description="What is searched. Absent: the spec is one training run.")
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
     resources: ResourcesConfig = Field(default_factory=ResourcesConfig)
     storage: StorageConfig = Field(default_factory=StorageConfig)
@@ -44,21 +44,21 @@ class Experiment(Section):
         return self._code
 
     def with_code(self, digests: Mapping[str, str]) -> "Experiment":
-        """The same with the SHA-256 of each of the user's own files, which are no field of a spec."""
+        """Return a copy with the SHA-256 of each of the user's own files. They are not a field of a spec."""
         made = self.model_copy()
         made.own_code.update(digests)
         return made
 
     @property
     def base(self) -> TrialConfig:
-        """The configuration around which is searched, and which `train` trains."""
+        """The base configuration: `search` varies it, and `train` trains it."""
         searched = {"metric": self.search.metric, "direction": self.search.direction} if self.search else {}
         parts = {"task": self.task, "data": self._parted[0], "model": self.model, "training": self.training}
         return TrialConfig.model_validate({**parts, **searched, "code": dict(self.own_code), "loss_on": LOSS_ON})
 
     @property
     def location(self) -> Location:
-        """Where the data lie, from the spec's folder."""
+        """The fields that say where the data are, with paths relative to the spec's folder."""
         return self._parted[1]
 
     @property
@@ -67,12 +67,12 @@ class Experiment(Section):
 
     @property
     def reach(self) -> int:
-        """The largest look-back of any trial, in steps: windows are counted with it."""
+        """The largest look-back of any trial, in steps. Windows are counted with it."""
         return int(largest("data.lookback", self.data.reach, self.search))
 
     @property
     def widest(self) -> TrialConfig:
-        """The base with the largest batch of any trial: data that have room for it have room for all."""
+        """The base with the largest batch of any trial. Data that suffice for it suffice for all trials."""
         batch = int(largest("training.batch_size", self.training.batch_size, self.search))
         return self.base.model_copy(update={"training": self.training.model_copy(update={"batch_size": batch})})
 
@@ -84,9 +84,10 @@ EXPERIMENTS: Mapping[str, type[Experiment]] = {
 
 
 def of_task(filled: Any) -> type[Experiment]:
-    """The kind of experiment that a document's task makes; a wrong task is told by the first kind.
+    """Return the class of experiment for a document's task.
 
-    Of a user's own task that is the one of its section, where its file was executed to read this document.
+    A wrong task gets the class of `forecast`, which reports the fault. A user's own task has a class with its own
+    `data` section, once its file has been executed for this document.
     """
     task = filled.get("task") if isinstance(filled, Mapping) else None
     if not is_reference(task):
@@ -100,7 +101,7 @@ def _of_section(section: type[Data]) -> type[Experiment]:
 
 
 def largest(path: str, value: int, search: SearchConfig | None) -> float:
-    """The largest value that a searched field can have: the base's or the space's."""
+    """Return the largest value that a field can have in any trial: the base's or the space's."""
     dimension = search.space.get(path) if search else None
     if dimension is None:
         return value

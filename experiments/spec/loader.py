@@ -1,4 +1,4 @@
-"""The spec: read, checked as a whole, and what of it must stay the same between runs of a sweep."""
+"""Reads a spec, checks it as a whole, and says which of its values must stay the same between runs of a sweep."""
 
 import hashlib
 import json
@@ -28,9 +28,9 @@ __all__ = ["SCHEMA", "Experiment", "Spec", "comparable", "is_reserved", "load", 
 
 SEED = "training.seed"
 Executed = Callable[[Document], Document]  # see `own_code.executed`
-MOST_ROUNDS = 20  # what gives way may have others give way
+MOST_ROUNDS = 20  # a field that gives way to an override may make another field give way
 
-# What may change between runs of a sweep; so may where the data lie, whose bytes are compared by a fingerprint.
+# Fields that may change between runs of a sweep. The data's path may change too: a fingerprint compares their bytes.
 FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage")
 
 
@@ -38,27 +38,27 @@ FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "trackin
 class Spec:
     """A spec that was read and found right."""
 
-    experiment: Experiment = field(repr=False)  # filled in: may hold secrets
-    written: Mapping[str, Any]  # the same, nested, with defaults and with ${} as it stands
+    experiment: Experiment = field(repr=False)  # filled in: may contain secrets
+    written: Mapping[str, Any]  # the experiment as nested mappings, with defaults; ${} is not filled in
     document: Document
-    folder: Path  # where paths in the spec start
-    notes: tuple[Note, ...] = ()  # what was let pass, and what gave way to an override
-    beside: bool = False  # whether it has its name because an older version's sweep has the one in the file
+    folder: Path  # relative paths in the spec start here
+    notes: tuple[Note, ...] = ()  # faults that were let pass, and fields that gave way to an override
+    beside: bool = False  # its name was changed, because an older version's sweep has the name in the file
 
     @property
     def location(self) -> Location:
-        """Where its data lie."""
+        """Where its data are."""
         return self.experiment.location.within(self.folder)
 
     def placed(self, fault: Fault) -> Fault:
-        """What is wrong with data or an address, as it may be shown; with its line where it is the spec's fault."""
+        """Return a fault of the data or an address without secrets, and with its line if it is a field of the spec."""
         fault = self.document.hidden(fault)
         is_ours = not fault.place and fault.path.partition(".")[0] in ("data", "storage", "tracking")
         return replace(fault, place=self.document.where(fault.path)) if is_ours else fault
 
     @property
     def written_location(self) -> dict[str, str]:
-        """The same as it is written, by field: what the environment fills in may be private."""
+        """Where its data are, by field, as written in the file: what the environment fills in may be private."""
         return {name: str(self.written["data"][name]) for name in type(self.experiment.location).model_fields}
 
 
@@ -70,11 +70,14 @@ def load(
     begun: bool = False,
     execute: Executed | None = None,
 ) -> Spec:
-    """Read and check a spec; raises BadInput with all that is wrong, in the order of the file.
+    """Read and check a spec.
 
-    What follows from an override gives way to it, with a note. So is noted, of a sweep that was `begun`, what would
-    merely do nothing: the version that began it may have let it pass. The user's own files are executed by `execute`,
-    and otherwise not.
+    A field of the file that does not fit an override gives way to it, with a note. For a sweep that was `begun`, a
+    field that does nothing is a note instead of a fault: the version that began the sweep may have accepted it. The
+    user's own files are executed only if `execute` is given.
+
+    Raises:
+        BadInput: all faults, in the order of the file.
     """
 
     def read(changes: Iterable[tuple[Address, str | None]] = ()) -> Document:
@@ -95,7 +98,7 @@ def load(
     passed = reconcile.passed(faults, broken, document, begun=begun)
     if len(passed) < len(faults):
         known = {fault.path for fault in first.faults}
-        if not known >= {fault.path for fault in faults}:  # what came of giving way is not the user's fault
+        if not known >= {fault.path for fault in faults}:  # a fault that giving way has caused is not the user's
             raise read().refuse(first.faults)
         raise document.refuse(fault for fault in faults if fault not in passed)
     assert checked.whole is not None  # a fault of a single section is never passed
@@ -112,10 +115,13 @@ def sections(
     *,
     begun: bool = False,
 ) -> tuple[dict[str, Any], Document]:
-    """A spec's sections for who needs some of them: what the environment lacks is wrong where it is asked for.
+    """Return a spec's sections by name, and its document, for a caller that needs only some of them.
+
+    A missing environment variable is no fault here. `Document.without` gives the error when a value is needed.
 
     Raises:
-        BadInput: anything else in the spec is wrong; one with which a sweep was `begun` was right then.
+        BadInput: another part of the spec is wrong. This is not checked if a variable is missing and the sweep was
+            `begun`, as the spec was right then.
     """
     document = yaml_file.read(path, overrides, environment, whole=False)
     if not document.lacking:
@@ -128,7 +134,7 @@ def sections(
 
 
 def warnings(spec: Spec) -> list[Note]:
-    """Return a note for each thing that is allowed and yet seldom meant."""
+    """Return a note for each setting that is allowed but is rarely intended."""
     search, told, where = spec.experiment.search, list(spec.notes), spec.document.where
     if search and isinstance(search.sampler, GpSampler) and not isinstance(search.pruner, NoPruner):
         at = where("search.pruner")
@@ -140,7 +146,7 @@ def warnings(spec: Spec) -> list[Note]:
 
 
 def comparable(spec: Spec) -> dict[str, Any]:
-    """All that must not change between runs of a sweep, by dotted path: changed, its trials can't be compared."""
+    """Return the values that must stay the same between runs of a sweep, so that its trials compare, by dotted path."""
     flat = dict(_flat(spec.written, ()))
     free = (*FREE, *(f"data.{name}" for name in spec.written_location))
     fixed = (path for path in sorted(flat) if not any(_below(path, each) for each in free))
@@ -150,7 +156,7 @@ def comparable(spec: Spec) -> dict[str, Any]:
 
 
 def from_environment(spec: Spec) -> dict[str, str]:
-    """What the environment filled into that, by dotted path, as a digest: another value makes another sweep."""
+    """Return digests of the comparable values that the environment fills in: another value means another sweep."""
     filled = dict(_flat(spec.experiment.model_dump(), ()))
     return {
         f"{path}, which is {written},": hashlib.sha256(json.dumps(filled.get(path)).encode()).hexdigest()[:12]
@@ -160,7 +166,7 @@ def from_environment(spec: Spec) -> dict[str, str]:
 
 
 def spec_hash(comparable: Mapping[str, Any]) -> str:
-    """The SHA-256, in hex, of what must not change."""
+    """Return the SHA-256, in hex, of the comparable values."""
     text = json.dumps(_plain(comparable), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -169,19 +175,19 @@ class _Checked(NamedTuple):
     """A document that was validated."""
 
     whole: Experiment | None  # None unless each section is valid in itself
-    parts: dict[str, Any]  # the sections that are
+    parts: dict[str, Any]  # the valid sections
     faults: list[Fault]
 
 
 def _checked(document: Document) -> _Checked:
-    """All that is wrong with a document, in its sections and across them."""
+    """Check a document, each section and the rules across sections."""
     found = _sections(document)
     faults = dict.fromkeys([*found.faults, *rules.faults(found.parts, document)])
     return found._replace(faults=list(faults))
 
 
 def _broken(path: Source, environment: Mapping[str, str]) -> set[str]:
-    """The paths of all that is wrong in the file alone; none where it can't be filled in without the overrides."""
+    """Return the paths of the faults of the file without overrides; none if it can't be filled in without them."""
     try:
         return {fault.path for fault in _checked(yaml_file.read(path, (), environment)).faults}
     except BadInput:
@@ -189,14 +195,14 @@ def _broken(path: Source, environment: Mapping[str, str]) -> set[str]:
 
 
 def _sections(document: Document) -> _Checked:
-    """Validates each section in itself."""
+    """Validate each section by itself."""
     filled, kind = document.filled, of_task(document.filled)
     try:
         whole = kind.model_validate(filled)
         return _Checked(whole, {name: getattr(whole, name) for name in kind.model_fields}, [])
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    if any(e["loc"][:1] == ("task",) for e in errors):  # what `data` should hold is then unknown
+    if any(e["loc"][:1] == ("task",) for e in errors):  # then it is unknown what `data` should contain
         errors = [e for e in errors if e["loc"][0] != "data"]
         filled = {name: value for name, value in filled.items() if name != "data"}
     broken = {e["loc"][0] for e in errors}
@@ -217,7 +223,7 @@ def _adapter(kind: type[Experiment], name: str) -> TypeAdapter[Any]:
 
 
 def _unfilled(value: Any, written: Any, filled: Any) -> Any:
-    """Put ${} back where it stood, into a tree of values with defaults."""
+    """Return a tree of values with defaults, with each ${} as it was written in the file."""
     if isinstance(written, dict) and isinstance(value, dict):
         return {k: _unfilled(v, written[k], filled[k]) if k in written else v for k, v in value.items()}
     if isinstance(written, list) and isinstance(value, list):
@@ -234,7 +240,7 @@ def _flat(value: Any, at: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """One form for one number: 0.0 is 0, as it is for Optuna."""
+    """Return a value with one form for each number: 0.0 becomes 0, as for Optuna."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A spec given as a mapping, from Python: its text, which is read as a file's is."""
+"""A spec given from Python as a mapping: it is written as YAML text, which is then read like a file."""
 
 import json
 import re
@@ -11,23 +11,23 @@ from experiments.spec.errors import Address, dotted
 from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, Fault, fault
 
-PLACE = "spec"  # what messages begin with, where a file's have its name and a line
+PLACE = "spec"  # messages begin with it, instead of a file's name and line
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
 _NO_WORDS = ("true", "false", "null")
 
 
 @dataclass(frozen=True)
 class Given:
-    """A spec that is no file; the paths in it start in the working folder."""
+    """A spec that is not a file. Relative paths in it start at the working folder."""
 
     text: str = field(repr=False)
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> "Given":
-        """Writes down a mapping of plain values.
+        """Return the spec of a mapping of plain values.
 
         Raises:
-            BadInput: it holds what a spec can't say.
+            BadInput: the mapping contains a key or a value that a spec can't have.
         """
         wrong: list[Fault] = []
         plain = _plain(spec, (), wrong)
@@ -40,14 +40,14 @@ Source = str | Path | Given
 
 
 def folder_of(source: Source) -> Path:
-    """Where the paths in a spec start."""
+    """Return the folder where relative paths in a spec start."""
     return Path() if isinstance(source, Given) else Path(source).parent
 
 
 def _plain(value: Any, at: Address, wrong: list[Fault]) -> Any:
-    """The value as JSON has it; tuples and paths, and numbers of other libraries, are taken as what they stand for."""
+    """Return the value in JSON's types. Tuples become lists, paths text, and numpy's scalars plain numbers."""
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        value = value.item()  # one of numpy's
+        value = value.item()  # a scalar of numpy
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
             wrong.append(fault("key-no-text", dotted(at), at=PLACE, key=shown(repr(odd[0]))))
@@ -64,7 +64,7 @@ def _plain(value: Any, at: Address, wrong: list[Fault]) -> Any:
 
 
 def _lines(tree: Mapping[str, Any], indent: str) -> Iterator[str]:
-    """A block of YAML whose scalars and lists are JSON, so that each is what it was: "1e3" a text, 1e3 a number."""
+    """Yield the lines of a YAML block. Scalars and lists are JSON, which keeps types: "1e3" is text, 1e3 a number."""
     for key, value in tree.items():
         name = key if _WORD.fullmatch(key) and key not in _NO_WORDS else json.dumps(key, ensure_ascii=False)
         if isinstance(value, dict) and value:
@@ -75,7 +75,7 @@ def _lines(tree: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 
 def literal(value: Any) -> str:
-    """A value in one line, as a spec or an override has it."""
+    """Return a value on one line, as written in a spec or an override."""
     if isinstance(value, float) and value != value:  # noqa: PLR0124 # not a number
         return ".nan"
     text = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Pydantic's errors in plain words: what came, what is allowed, and the nearest right name."""
+"""Turns pydantic's errors into faults: what came, what is allowed, and the nearest right name."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from experiments.spec.yaml_scalars import typed
 from lstm.messages.entry import shown
 from lstm.records.errors import Fault, fault, nearest
 
-_OTHER_NAMES = {  # as other libraries, or haste, call them
+_OTHER_NAMES = {  # names of our fields in other libraries, and frequent slips
     "learning_rate": "lr eta step_size",
     "max_epochs": "epoch epochs num_epochs n_epochs max_steps",
     "batch_size": "bs batch",
@@ -40,19 +40,19 @@ _OTHER_NAMES = {  # as other libraries, or haste, call them
     "uri": "tracking_uri mlflow_uri",
     "max_concurrent": "max_concurrent_trials concurrency n_jobs",
 }
-Told = tuple[str, dict[str, Any]]  # a code of the catalog, and the values of its message
+Told = tuple[str, dict[str, Any]]  # a fault's code, and the values in its message
 ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
 
 
 def tell(errors: Iterable[ErrorDetails], document: Document) -> Iterator[Fault]:
-    """One fault for each wrong place; the errors of a union's members are one."""
+    """Yield one fault for each wrong place. The errors of a union's members are one fault."""
     places: dict[Address, list[ErrorDetails]] = {}
     for error in errors:
         places.setdefault(_address(error, document.filled), []).append(error)
     meant = {_meant(at, document.filled) for at, found in places.items() if found[0]["type"] == "extra_forbidden"}
     for at, found in places.items():
         if found[0]["type"] == "missing" and at in meant:
-            continue  # it is there, under a wrong name
+            continue  # the field is there under a wrong name
         below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
         if below and not any(e["type"] in ("missing", "extra_forbidden") for e in found):
             continue  # a member of a union that the value was not meant for
@@ -61,12 +61,12 @@ def tell(errors: Iterable[ErrorDetails], document: Document) -> Iterator[Fault]:
 
 
 def listed(words: Sequence[str], joint: str = "or") -> str:
-    """Join words as a sentence does: `a, b or c`."""
+    """Return words joined as in a sentence: `a, b or c`."""
     return f" {joint} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def _address(error: ErrorDetails, here: Any) -> Address:
-    """The place of an error, without the names of union members that pydantic puts into it."""
+    """Return the address of an error, without the names of union members that pydantic adds."""
     found: Address = ()
     *above, last = error["loc"]
     for key in above:
@@ -99,7 +99,7 @@ def _told(found: list[ErrorDetails], at: Address, document: Document) -> Told:
 
 
 def _came(at: Address, document: Document) -> str:
-    """What stands there; as ${NAME} where the environment filled it in."""
+    """Return the value at an address in words; if the environment filled it in, ${NAME} and its type only."""
     value, written = value_at(document.filled, at), value_at(document.written, at)
     if isinstance(written, str) and "${" in written:
         return f"{shown(written)}, filled in as {_kind(value)}"
@@ -123,7 +123,7 @@ def _kind(value: Any) -> str:
 
 
 def _wanted(node: Mapping[str, Any]) -> str:
-    """What a field may be, of any of its types."""
+    """Return in words which types and values a field may have."""
     members = [m for m in node.get("anyOf", [node]) if m.get("type") != "null"]
     if _takes_own(members):
         own = [str(member["description"]) for member in members if "pattern" in member]
@@ -148,18 +148,18 @@ def _wanted(node: Mapping[str, Any]) -> str:
 
 
 def _names(node: Mapping[str, Any]) -> list[str]:
-    """The names that a field of names or of other text may be."""
+    """Return the fixed names of a field that takes a name or the user's own code; else none."""
     members = node.get("anyOf", ())
     return [str(value) for member in members for value in schema.allowed(member)] if _takes_own(members) else []
 
 
 def _takes_own(members: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a field is one of some names, or a user's own as `FILE.py:Class`."""
+    """Return whether a field takes one of some names, or the user's own code as `FILE.py:Class`."""
     return len(members) > 1 and any("pattern" in member and "description" in member for member in members)
 
 
 def _bounds(node: Mapping[str, Any]) -> str:
-    """A field's bounds in words."""
+    """Return a field's bounds in words."""
     words = {
         "minimum": "at least {}",
         "exclusiveMinimum": "above {}",
@@ -177,7 +177,7 @@ def _bounds(node: Mapping[str, Any]) -> str:
 
 
 def _hint(value: Any, node: Mapping[str, Any]) -> str | None:
-    """How to write what was probably meant."""
+    """Return how to write what was probably meant; None if that is not clear."""
     if isinstance(value, str) and _names(node):
         return None
     kinds = {m.get("type") for m in node.get("anyOf", [node])}
@@ -194,7 +194,7 @@ def _hint(value: Any, node: Mapping[str, Any]) -> str | None:
 
 
 def _unknown(at: Address, filled: Any) -> Told:
-    """An unknown key, and the nearest right one: here, of a like option, or of another section."""
+    """Return the fault of an unknown key, with the nearest right one: here, in another variant or another section."""
     above, key = at[:-1], str(at[-1])
     others = [kind for kind, fields in schema.variants(above, filled) if kind and key in fields]
     if others:
@@ -209,12 +209,12 @@ def _unknown(at: Address, filled: Any) -> Told:
 
 
 def _meant(at: Address, filled: Any) -> Address | None:
-    """The address of the field that a wrong key most likely means, if it is one beside it."""
+    """Return the address of the field in the same section that a wrong key most likely means; None if there is none."""
     above, key = at[:-1], str(at[-1])
     own = schema.fields(above, filled)
     if _alias(key) in own:
         return (*above, _alias(key))
-    # A key that is right elsewhere must be nearer to count as misspelt here.
+    # A key that is right in another section must be nearer to count as misspelt here.
     close = difflib.get_close_matches(key.lower(), own, 1, 0.85 if schema.homes(_alias(key), filled) else 0.6)
     return (*above, close[0]) if close else None
 

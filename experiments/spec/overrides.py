@@ -1,4 +1,4 @@
-"""Overrides: the value of a `--set path=value` put into a file's tree."""
+"""Overrides: puts the value of a `--set path=value` into a file's tree."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from lstm.records.errors import Fault, fault
 
 
 def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> list[Wrong]:
-    """Put the value of a `path=value` into the tree; returns what is wrong with it."""
+    """Put the value of a `path=value` into the tree. Returns what is wrong with the override."""
     path, equals, value = override.partition("=")
     place = f"--set {shown(override, 100)}"
     parts = path.strip().split(".")
@@ -36,7 +36,7 @@ def apply(root: dict[str, Any], lines: dict[Address, Place], override: str) -> l
 
 
 def change(root: dict[str, Any], lines: dict[Address, Place], at: Address, text: str | None) -> None:
-    """Put a scalar in the place of what stands at an address, or leave that out."""
+    """Replace the value at an address by a scalar, or remove it if `text` is None."""
     above = value_at(root, at[:-1])
     if text is not None:
         above[at[-1]] = Leaf(text, plain=True)
@@ -52,7 +52,7 @@ def change(root: dict[str, Any], lines: dict[Address, Place], at: Address, text:
 
 
 def _parent(root: dict[str, Any], address: Address) -> Any:
-    """Find, or make, the collection that an address ends in; what is wrong where there can be none."""
+    """Return the collection that contains the last key of an address, made if absent; a fault if there can be none."""
     here: Any = root
     for n, key in enumerate(address):
         if isinstance(here, list) and not (isinstance(key, int) and key < len(here)):
@@ -62,7 +62,7 @@ def _parent(root: dict[str, Any], address: Address) -> Any:
         if n == len(address) - 1:
             break
         child = here.get(key) if isinstance(here, dict) else here[int(key)]
-        if child is None or child == Leaf("", plain=True):  # absent, or a section without a line in it
+        if child is None or child == Leaf("", plain=True):  # absent, or an empty section
             child = here[key] = {}  # type: ignore[index] # a list or a mapping
         here = child
     return here

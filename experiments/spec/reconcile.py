@@ -1,7 +1,7 @@
-"""What stands in a file gives way to an override that it does not go with: left out, or fitted, and said.
+"""Makes fields of a file give way to an override that they do not fit: leaves them out or changes them, with a note.
 
-A fault follows from the overrides where the file alone is right in that rule. It is mended in the field that the rule
-blames, if that stands in the file: an override is never changed, and what is wrong between overrides stays refused.
+A fault follows from the overrides if the file alone does not have it. It is fixed in the field that the rule blames, if
+the file contains that field. An override is never changed, and a conflict between two overrides is still refused.
 """
 
 import json
@@ -18,7 +18,7 @@ from lstm.messages.entry import shown
 from lstm.messages.message import Note, note
 from lstm.records.errors import Fault
 
-# Fields that can be left out, by the path of the fault, with what is left out.
+# What is left out, by the path of the fault.
 OPTIONAL: Mapping[str, str] = {
     **{f"model.{name}": f"model.{name}" for name in ("bidirectional", "dropout", "forget_bias", "normalization")},
     **{f"model.{name}": f"model.{name}" for name in ("residual", "variant")},
@@ -30,7 +30,7 @@ OPTIONAL: Mapping[str, str] = {
     **{name: name for name in ("search.first", "search.metric", "storage.keep")},
     "search.second_objective.metric": "search.second_objective",
 }
-LISTS = ("data.columns", "data.future_covariates", "data.past_covariates")  # of columns, each with one role
+LISTS = ("data.columns", "data.future_covariates", "data.past_covariates")  # a column may have one role only
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,20 @@ class Fit:
     """A change of the file's tree."""
 
     at: Address
-    value: str | None  # as it would be written; None is left out
+    value: str | None  # as it would be written; None: the field is left out
     place: str  # its file and line
     written: str  # what the file has there
     reason: str
 
 
 def of(faults: Iterable[Fault], broken: Iterable[str], document: Document, parts: Mapping[str, Any]) -> list[Fit]:
-    """What gives way so that faults which follow from overrides are none, last in the tree first.
+    """Return the changes that remove the faults which follow from overrides, the last in the tree first.
 
     Args:
-        faults: What is wrong with the document.
-        broken: The paths where the file alone is wrong: no override caused that.
+        faults: The faults of the document.
+        broken: The paths of the faults that the file alone has: no override caused those.
         document: The file with its overrides.
-        parts: Its sections, those that are valid in themselves.
+        parts: Its sections that are valid by themselves.
     """
     found: dict[Address, Fit] = {}
     if _limits_alone(document):
@@ -70,9 +70,9 @@ def of(faults: Iterable[Fault], broken: Iterable[str], document: Document, parts
 
 
 def passed(faults: Iterable[Fault], broken: Iterable[str], document: Document, *, begun: bool) -> dict[Fault, Note]:
-    """Faults that merely say that a field does nothing, each as a note, where it may stay as it is.
+    """Return a note for each fault that only says that a field does nothing, if the field may stay as it is.
 
-    So it may where that follows from an override, and in a sweep that was `begun`.
+    It may stay if an override of another field caused the fault, and in a sweep that was `begun`.
     """
     idle = [fault for fault in faults if fault.idle]
     own = {f: not (f.path in broken or overridden(document, document.address(f.path))) for f in idle}
@@ -85,7 +85,7 @@ def passed(faults: Iterable[Fault], broken: Iterable[str], document: Document, *
 
 
 def overridden(document: Document, at: Address, *, below: bool = True) -> bool:
-    """Whether an override wrote what stands at an address, or anything below it."""
+    """Return whether an override wrote the value at an address, or (with `below`) anything below it."""
     inside = any(isinstance(place, str) and known[: len(at)] == at for known, place in document.lines.items())
     return (below and inside) or document.where(at).startswith("--set ")
 
@@ -121,11 +121,11 @@ def _changes(
     elif at[:2] == ("search", "first") and len(at) == 4:
         yield at, None
     elif at[:2] == ("search", "first") and len(at) == 3 and value_at(document.filled, at) == {}:
-        yield at, None  # all of it was left out
+        yield at, None  # all its settings were left out
 
 
 def _of_another_variant(at: Address, document: Document) -> bool:
-    """Whether a key belongs to the variant (of sampler, pruner, dimension) in whose place an override put another."""
+    """Return whether a key belongs to a variant (of sampler, pruner, dimension) that an override has replaced."""
     kinds = dict(schema.variants(at[:-1], document.filled)) if at else {}
     own = kinds.get(schema.variant(value_at(document.filled, at[:-1])))
     known = any(at[-1] in fields for fields in kinds.values())
@@ -133,39 +133,39 @@ def _of_another_variant(at: Address, document: Document) -> bool:
 
 
 def _doubled(data: Any, role: str) -> Iterator[int]:
-    """The places of columns in a list that have another role as well."""
+    """Yield the indices of the columns in a list that also have another role."""
     before = [getattr(data, name, None) or [] for name in ("id", "time", "target", "past_covariates") if name != role]
     taken = {column for value in before for column in ([value] if isinstance(value, str) else value)}
     yield from (index for index, column in enumerate(getattr(data, role)) if column in taken)
 
 
 def _reason(at: Address, fault: Fault, document: Document) -> str:
-    """What a fault says, without the mend; of another field with its path."""
+    """Return why a field gives way: the fault's text without the fix, with the path if it is another field's."""
     blamed = "" if document.address(fault.path) == at else f"{fault.path} "
     return f"since {blamed or 'it '}{_shortly(fault, document)}, it gives way to --set"
 
 
 def _shortly(fault: Fault, document: Document) -> str:
-    """What a fault says, without the mend."""
+    """Return the text of a fault without the fix, and without secrets."""
     return document.hidden(fault).text
 
 
 def _changed(written: Any, at: Address, value: str | None) -> bool:
-    """Whether there is something to leave out, or another value to put in its place."""
+    """Return whether a change has an effect: there is something to leave out, or the value differs."""
     above = value_at(written, at[:-1])
     there = at[-1] in above if isinstance(above, dict) else isinstance(above, list) and int(at[-1]) < len(above)
     return there if value is None else isinstance(above, dict) and _text(above.get(at[-1])) != value
 
 
 def _limits_alone(document: Document) -> bool:
-    """Whether overrides put limits to a search that the file does not have."""
+    """Return whether overrides limit a search that the file does not have."""
     search, place = document.filled.get("search"), document.where("search")
     added = place.startswith("--set ") and not re.match(r"--set search\s*=", place)
     return added and isinstance(search, dict) and {*search} <= {"n_trials", "stop"}
 
 
 def _text(value: Any) -> str:
-    """A value as a spec has it."""
+    """Return a value as written in a spec."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):

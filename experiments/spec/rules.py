@@ -1,6 +1,6 @@
-"""The rules across sections: what no section can check alone, on those that are valid in themselves.
+"""The rules across sections, which no section can check alone. They apply to sections that are valid by themselves.
 
-Above all: an option that would do nothing in this combination is an error.
+The main rule: an option that would do nothing in this combination is an error.
 """
 
 import math
@@ -34,26 +34,26 @@ from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Direction
 from lstm.tasks.registry import named
 
-# Names of MLflow's experiments, and of what lies in the home folder beside the sweeps' own folders.
+# Names that MLflow's experiments and other files and folders of the home have.
 RESERVED = ("sweeps", "artifacts", "default", "ui.log")
-RESERVED_STARTS = ("mlflow.db", "study.db")  # SQLite writes files beside its databases
+RESERVED_STARTS = ("mlflow.db", "study.db")  # SQLite writes more files next to its databases
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "file")  # what pyarrow opens
-_REMOTE = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"  # what pyarrow reads there
-MAX_GRID = 1_000_000  # the grid is held in memory
+_REMOTE = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"  # what pyarrow accepts in such an address
+MAX_GRID = 1_000_000  # the grid is kept in memory
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a sweep may not have this name."""
+    """Return whether the name is reserved, so that no sweep may have it."""
     return name.lower() in RESERVED or name.lower().startswith(RESERVED_STARTS)
 
 
 def is_text(path: str) -> bool:
-    """Whether a path is UTF-8; Python holds what is not as halves of characters, which no database takes."""
+    """Return whether a path is UTF-8. Python keeps other bytes as lone surrogates, which no database takes."""
     return not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
-    """All rules across fields, on the sections that are valid in themselves."""
+    """Yield the faults of all rules across sections, for the sections that are valid by themselves."""
     data, model, training = (parts.get(name) for name in ("data", "model", "training"))
     yield from lstm_config.faults(data, model, training)
     if (name := parts.get("name")) and is_reserved(name):
@@ -89,7 +89,7 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _folder_fault(at: str, address: str) -> Fault | None:
-    """What is wrong with the address of checkpoints, told without any of it."""
+    """Return the fault of the checkpoints' address, without any part of the address; None if it is right."""
     scheme, mark, rest = address.partition("://")
     if not is_text(address):
         return fault("address-not-utf8", at)
@@ -115,7 +115,7 @@ def _place_faults(at: str, scheme: str, host: str, path: str) -> Iterator[Fault]
 
 
 def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
-    """What a second objective needs of the other sections."""
+    """Yield what a second objective needs from the other sections and does not find."""
     search, probe, storage = parts.get("search"), parts.get("probe"), parts.get("storage")
     if search is None or search.second_objective is None:
         return
@@ -158,14 +158,14 @@ def _search_rules(
 
 
 def direction_of(task: Any, metric: str) -> Direction | None:
-    """Which way a task's metric is better; None of one that it does not have."""
+    """Return in which direction a task's metric is better; None if the task has no such metric."""
     known = named(task)
-    name = metric.removeprefix("val/").partition("/")[0]  # what follows is a column's
+    name = metric.removeprefix("val/").partition("/")[0]  # a column's name may follow
     return next((each.direction for each in known.metrics if each.name == name), None) if known else None
 
 
 def _pruner_rules(search: SearchConfig, training: TrainingConfig) -> Iterator[Fault]:
-    """A pruner whose first decision is at the last epoch, or after it, would do nothing."""
+    """Yield a fault for a pruner that does nothing: its first decision is at the last epoch or later."""
     pruner = search.pruner
     match pruner:
         case MedianPruner():
@@ -220,14 +220,17 @@ def _grid_rules(search: SearchConfig) -> Iterator[Fault]:
 
 
 def grid_size(search: SearchConfig) -> int | None:
-    """How many combinations the space has; None where it has no list of them."""
+    """Return the number of combinations in the space; None if a dimension is continuous or logarithmic."""
     sizes = [_size(dimension) for dimension in search.space.values()]
     known = [size for size in sizes if size is not None and size >= 1]
     return math.prod(known) if len(known) == len(sizes) else None
 
 
 def _size(dimension: AnyDimension) -> int | None:
-    """How many values a dimension has; counted, not listed: a seed has two thousand million."""
+    """Return the number of values of a dimension; None if it is continuous or logarithmic.
+
+    The values are counted without a list of them: a seed has 2 billion.
+    """
     if isinstance(dimension, CategoricalDimension):
         return len(dimension.choices)
     if dimension.log or (dimension.step is None and not isinstance(dimension, IntDimension)):

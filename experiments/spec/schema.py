@@ -1,4 +1,4 @@
-"""The JSON Schema of a spec: made for editors, and looked up for messages.
+"""The JSON Schema of a spec: it is written for editors, and messages look up fields in it.
 
 `python -m experiments.spec.schema` writes the editors' file.
 """
@@ -19,18 +19,18 @@ SCHEMA = Path(__file__).parents[1] / "spec.schema.json"
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a spec, for editors."""
+    """Return the JSON Schema (draft 2020-12) of a spec, for editors."""
     first = next(iter(EXPERIMENTS.values()))
     made = json.loads(json.dumps(_whole(first)))
     made["allOf"] = []
     for task, kind in EXPERIMENTS.items():
         whole = _whole(kind)
         made["$defs"] |= whole["$defs"]
-        needs = [] if kind is first else ["task"]  # without a task it is the first
+        needs = [] if kind is first else ["task"]  # the first task is the default
         is_it = {"properties": {"task": {"const": task}}, **({"required": needs} if needs else {})}
         made["allOf"].append({"if": is_it, "then": {"properties": {"data": whole["properties"]["data"]}}})
     made["properties"]["data"] = {"description": "What the task learns from."}
-    return json.loads(json.dumps(made))  # type: ignore[no-any-return] # a mapping, as it was
+    return json.loads(json.dumps(made))  # type: ignore[no-any-return] # a mapping, like `made`
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def node_at(at: Address, filled: Any) -> Mapping[str, Any]:
-    """The schema of a place; of what has variants, that of the variant which its `type` names."""
+    """Return the schema of a place; if that has variants, of the variant that `type` names."""
     whole = _whole(of_task(filled))
     node: Mapping[str, Any] = whole
     for n, key in enumerate(at):
@@ -59,33 +59,33 @@ def node_at(at: Address, filled: Any) -> Mapping[str, Any]:
 
 
 def allowed(node: Mapping[str, Any]) -> list[Any]:
-    """The fixed values of a field; of what has variants, their types."""
+    """Return the fixed values of a field; if it has variants, their types."""
     if "oneOf" in node:
         return list(node["discriminator"]["mapping"])
     return list(node["enum"]) if "enum" in node else [node["const"]] if "const" in node else []
 
 
 def fields(at: Address, filled: Any) -> list[str]:
-    """The keys that a place may have."""
+    """Return the keys that a place may have."""
     found = dict(variants(at, filled)).get(variant(value_at(filled, at)))
     return list(node_at(at, filled).get("properties", {}) if found is None else found)
 
 
 def variants(at: Address, filled: Any) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
-    """The `type` and the fields of each variant of a place."""
+    """Yield the `type` and the fields of each variant of a place."""
     node = node_at(at, filled)
     for kind, ref in node.get("discriminator", {}).get("mapping", {}).items():
         yield kind, _deref({"$ref": ref}, _whole(of_task(filled)))["properties"]
 
 
 def variant(value: Any) -> str | None:
-    """Which variant a value says it is."""
+    """Return the `type` of a value; None if it has none."""
     kind = value.get("type") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else None
 
 
 def homes(key: str, filled: Any) -> list[str]:
-    """The sections that have a key of this name, `search` and its parts last."""
+    """Return the sections that have a key of this name, in the order of the schema."""
     return _homes(key, of_task(filled))
 
 
@@ -105,7 +105,7 @@ def _homes(key: str, kind: type[Experiment]) -> list[str]:
 
 
 class _Tidy(GenerateJsonSchema):
-    """No titles made of field names: they say nothing that the names don't."""
+    """A generator without titles: pydantic makes them from the fields' names, which say the same."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -120,7 +120,7 @@ def _whole(kind: type[Experiment]) -> dict[str, Any]:
 
 
 def _deref(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow a reference, and past null to the one other member; the field's own description stays."""
+    """Return a node with its reference resolved; of `X | None` the node of X. The field's own description stays."""
     own = {k: node[k] for k in ("description",) if k in node}
     members = [m for m in node.get("anyOf", ()) if m.get("type") != "null"]
     if len(members) == 1:

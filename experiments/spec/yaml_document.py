@@ -1,6 +1,6 @@
-"""YAML in: a file becomes a document that knows where everything stands.
+"""Reads a YAML file into a document that knows the line of every value.
 
-All that is refused is told at once, each with its line. Nothing of the environment's values is shown in any message.
+All faults are reported together, each with its line. No message shows a value from the environment.
 """
 
 import os
@@ -28,33 +28,33 @@ MAX_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Document:
-    """A spec as it was written, as the environment fills it in, and where everything stands."""
+    """A spec as it was written, as the environment fills it in, and the line of every value."""
 
     path: str
-    text: str = field(repr=False)  # the file's, without overrides
-    written: dict[str, Any] = field(repr=False)  # ${} as it stands
-    filled: dict[str, Any] = field(repr=False)  # may hold secrets
+    text: str = field(repr=False)  # the file's text, without overrides
+    written: dict[str, Any] = field(repr=False)  # with ${} as written
+    filled: dict[str, Any] = field(repr=False)  # with the environment's values: may contain secrets
     lines: Mapping[Address, Place] = field(repr=False)
-    names: Mapping[str, str] = field(repr=False)  # the environment's values, and the ${NAME} to show for each
-    lacking: tuple[Wrong, ...] = ()  # where the environment has no value, which `filled` then lacks
-    code: Mapping[str, str] = field(default_factory=dict)  # of files of the user's that were executed: their SHA-256
+    names: Mapping[str, str] = field(repr=False)  # by value of the environment: the ${NAME} to show instead
+    lacking: tuple[Wrong, ...] = ()  # a fault for each value that the environment, and so `filled`, lacks
+    code: Mapping[str, str] = field(default_factory=dict)  # by user's own file that was executed: its SHA-256
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The values that came out of the environment: nobody prints or stores them."""
+        """The values that came from the environment. They must not be printed or stored."""
         return frozenset(self.names)
 
     def address(self, path: str | Address) -> Address:
-        """Split a dotted path on the longest keys that exist: those of search.space hold dots themselves."""
+        """Split a dotted path into the longest keys that exist: keys of search.space contain dots themselves."""
         return address_of(self.written, path.split(".")) if isinstance(path, str) else path
 
     def where(self, path: str | Address) -> str:
-        """Tell where a path stands, or its nearest ancestor: `file:line`, or the --set that wrote it."""
+        """Return the place of a path or of its nearest ancestor: `file:line`, or the --set that wrote it."""
         place = self._place(path)
         return place if isinstance(place, str) else f"{self.path}:{place}"
 
     def hide(self, message: str) -> str:
-        """Put ${NAME} in place of every value of the environment."""
+        """Return a message with ${NAME} in place of every value of the environment."""
         forms = {form: name for value, name in self.names.items() for form in (value, repr(value)[1:-1])}
         # Short values (1, no) are parts of many words.
         edges = {form: ("(?<![^\\W_])", "(?![^\\W_])") if len(form) < 4 else ("", "") for form in forms}
@@ -63,18 +63,18 @@ class Document:
         return re.sub(pattern, lambda match: forms[match[0]], message) if forms else message
 
     def without(self, path: str | Address) -> BadInput | None:
-        """The error of what is asked for at a path, or above it or below, and the environment does not have."""
+        """Return the error of the values at, above or below a path that the environment lacks; None if it has all."""
         here = self.address(path)
         wrong = [w for w in self.lacking if w[1][: len(here)] == here[: len(w[1])]]
         return refusal(self.path, wrong) if wrong else None
 
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
-        """Make the error that tells all faults in the order of the file, each with its place."""
+        """Return the error with all faults in the order of the file, each with its place."""
         wrong = [(self._place(each.path), (each.path,), self.hidden(each)) for each in dict.fromkeys(faults)]
         return refusal(self.path, wrong)
 
     def hidden(self, each: Said) -> Said:
-        """A message with ${NAME} in place of every value of the environment."""
+        """Return a message with ${NAME} in place of every value of the environment."""
         return each.changed(self.hide)
 
     def _place(self, path: str | Address) -> Place:
@@ -91,9 +91,12 @@ def read(
     *,
     whole: bool = True,
 ) -> Document:
-    """Read a spec and apply `path=value` overrides to it, then changes; raises BadInput with all that is wrong.
+    """Read a spec, then apply the `path=value` overrides and the changes.
 
-    Not `whole` it may lack what the environment does not have: that is wrong only for who asks for it.
+    With `whole=False`, values that the environment lacks are left out (`Document.lacking`) and are no fault here.
+
+    Raises:
+        BadInput: all faults of the file and the overrides.
     """
     if isinstance(source, Given):
         path, text = PLACE, source.text
@@ -126,7 +129,7 @@ def read(
 
 
 def _text(path: Path) -> str:
-    """Read the file's text; raises BadInput where it is no text, or not there."""
+    """Return the file's text; raise BadInput if it does not exist or is not text."""
     try:
         if path.is_dir():
             raise refused("spec-is-a-folder", at=path)

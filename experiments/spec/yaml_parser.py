@@ -1,6 +1,6 @@
-"""A file's tree, built out of the parser's events; the one file that knows PyYAML.
+"""Builds a file's tree from the parser's events. It is the only module that uses PyYAML.
 
-A spec is smaller than YAML: scalars of the 1.2 core schema, no anchors, tags or merge keys.
+A spec is a subset of YAML: scalars of the 1.2 core schema, no anchors, tags or merge keys.
 """
 
 import re
@@ -17,7 +17,7 @@ Node = dict[str, Any] | list[Any] | Leaf
 
 MAX_NODES, MAX_DEPTH = 20_000, 20
 CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_PROBLEMS = {  # the parser's words, and our codes
+_PROBLEMS = {  # by part of the parser's message: the code of our fault
     "mapping values are not allowed": "yaml-second-colon",
     "could not find expected ':'": "yaml-key-without-colon",
     "found character '\\t'": "yaml-tab",
@@ -30,10 +30,10 @@ _PROBLEMS = {  # the parser's words, and our codes
 
 
 def plain(text: str) -> Any:
-    """YAML that a library wrote, as its own 1.1 types; a spec is read by `Builder`.
+    """Return the values of YAML that a library wrote, with YAML 1.1's types. A spec is read by `Builder` instead.
 
     Raises:
-        ValueError: it is not YAML.
+        ValueError: the text is not YAML.
     """
     try:
         return yaml.safe_load(text)
@@ -42,7 +42,7 @@ def plain(text: str) -> Any:
 
 
 class Builder:
-    """Builds nodes out of the parser's events, and notes lines and what is wrong."""
+    """A builder of nodes from the parser's events. It also collects lines and faults."""
 
     def __init__(self, text: str, prefix: Address = (), place: str | None = None) -> None:
         self.lines: dict[Address, Place] = {}
@@ -52,7 +52,7 @@ class Builder:
         self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
 
     def build(self) -> Node | None:
-        """Build the tree; None where there is none, or it could not be read to its end."""
+        """Return the tree; None if the text is empty, or could not be read to its end."""
         node = None
         try:
             for event in self._events:
@@ -144,11 +144,11 @@ class Builder:
 
 
 class _TooMuch(Exception):
-    """Reading further would cost more than it tells."""
+    """The text is too large or too deep to be read further."""
 
 
 def values(node: Node, at: Address, scalar: Callable[[Leaf, Address], Any]) -> Any:
-    """Make plain values of a tree, each scalar by a call with its address."""
+    """Return a tree as plain values; `scalar` is called with each leaf and its address."""
     if isinstance(node, dict):
         return {key: values(value, (*at, key), scalar) for key, value in node.items()}
     if isinstance(node, list):
@@ -157,7 +157,7 @@ def values(node: Node, at: Address, scalar: Callable[[Leaf, Address], Any]) -> A
 
 
 def address_of(root: Any, parts: list[str]) -> Address:
-    """Join the parts of a dotted path into the longest keys that exist in a tree."""
+    """Return the address of a dotted path's parts, joined into the longest keys that exist in a tree."""
     found: Address = ()
     here = root
     while parts:
@@ -177,7 +177,7 @@ def address_of(root: Any, parts: list[str]) -> Address:
 
 
 def value_at(tree: Any, at: Address) -> Any:
-    """The value at an address; None where there is none."""
+    """Return the value at an address; None if there is none."""
     for key in at:
         try:
             tree = tree[key]

@@ -1,4 +1,4 @@
-"""Scalars: ${NAME} filled in, and then read by YAML 1.2's core schema."""
+"""Scalars: fills in ${NAME}, then reads the text by YAML 1.2's core schema."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from lstm.records.errors import fault
 from lstm.records.objective import Scalar
 
 MAX_DIGITS = 30
-# A default ends before another ${: else each of many that are never closed would be sought to the text's end.
+# A default ends before another ${. Otherwise each ${ that is never closed would be searched to the end of the text.
 _VARIABLE = re.compile(r"\$?\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\})?")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -27,11 +27,11 @@ class Leaf:
     """A scalar as it was written."""
 
     text: str
-    plain: bool  # without quotes: what it says decides its type
+    plain: bool  # without quotes: the text decides the type
 
 
 def typed(text: str) -> Scalar:
-    """Read a scalar without quotes by YAML 1.2's core schema; numbers of too many digits stay text."""
+    """Return the value of a scalar without quotes, by YAML 1.2's core schema; a too long whole number stays text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
@@ -40,16 +40,16 @@ def typed(text: str) -> Scalar:
 
 
 class Filler:
-    """Fills ${NAME} and ${NAME:-default} in, and keeps which values came from the environment."""
+    """A filler of ${NAME} and ${NAME:-default}. It keeps which values came from the environment."""
 
     def __init__(self, environment: Mapping[str, str], lines: Mapping[Address, Place]) -> None:
         self.names: dict[str, str] = {}
         self.wrong: list[Wrong] = []
-        self.lacking: list[Wrong] = []  # what the environment does not have
+        self.lacking: list[Wrong] = []  # a fault for each variable that the environment lacks
         self._environment, self._lines = environment, lines
 
     def fill(self, leaf: Leaf, at: Address) -> Scalar:
-        """Fill a scalar in, and only then see what type it is."""
+        """Return a scalar's value. It is filled in first, then typed."""
         before = len(self.names)
         text = _VARIABLE.sub(lambda match: self._variable(match, at), leaf.text)
         value = typed(text) if leaf.plain else text

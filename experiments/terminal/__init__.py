@@ -1,1 +1,1 @@
-"""The terminal: the live view of a sweep, text for numbers and settings, streams that may be gone."""
+"""The terminal: the live view of a sweep, text for numbers and settings, streams that may be closed."""

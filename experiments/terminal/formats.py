@@ -1,4 +1,4 @@
-"""Numbers, durations, settings and goodput as text; the console they are written to."""
+"""Formats numbers, durations, settings and goodput as text, and makes the console they are printed on."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from rich.table import Table
 from lstm.records.sweep import Sweep
 
 GAP = "  "  # between settings
-WIDE = 10_000  # columns that no table of ours reaches
+WIDE = 10_000  # more columns than any table needs
 
 
 def console(table: Table | None = None, file: IO[str] | None = None, least: int = 0) -> Console:
-    """Where verbs print; as wide as a table needs: a number that is cut is worth nothing.
+    """Return a console for verbs. It is as wide as the table needs, because a number that is cut is useless.
 
-    On a terminal that is narrower, which wraps what is longer, it takes itself for `least` columns wide.
+    Without a table it is at least `least` columns wide; a narrower terminal wraps the lines.
     """
     made = _console(file)
     if table is None:
@@ -26,26 +26,26 @@ def console(table: Table | None = None, file: IO[str] | None = None, least: int 
 
 
 def _console(file: IO[str] | None, width: int | None = None) -> Console:
-    # What is printed holds people's paths and names: [bold] and :dog: are parts of them, not markup.
+    # The output contains the user's paths and names: [bold] and :dog: are parts of them, not markup.
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    """Settings in a line, by the last part of their paths."""
+    """Return settings on one line, each with the last part of its path."""
     if not values:
         return "the base configuration"
     return GAP.join(f"{path.rpartition('.')[2]}={short(value)}" for path, value in values.items())
 
 
 def short(value: Any) -> str:
-    """A value as a spec would have it, numbers to four digits."""
+    """Return a value as written in a spec, with numbers to four digits."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def goodput(sweep: Sweep) -> dict[str, Any] | None:
-    """Where the time of a sweep's workers went, as plain data; None where no trial that ended tells."""
+    """Return where the time of a sweep's workers went, in seconds, as plain data; None if no trial has recorded it."""
     spent = sweep.goodput
     if spent is None:
         return None
@@ -54,7 +54,7 @@ def goodput(sweep: Sweep) -> dict[str, Any] | None:
 
 
 def goodput_line(document: Mapping[str, Any]) -> str:
-    """The same for people; parts below half a percent are not named."""
+    """Return goodput as two lines for people. Parts that round to 0 % are left out."""
     shares = _percents(document["seconds"])
     training = shares.pop("training")
     rest = ", ".join(f"{part} {share} %" for part, share in shares.items() if share)
@@ -62,7 +62,7 @@ def goodput_line(document: Mapping[str, Any]) -> str:
 
 
 def _percents(seconds: Mapping[str, float]) -> dict[str, int]:
-    """Shares in whole percents that add up to 100: those that lose most by it are rounded up."""
+    """Return shares in whole percents that add up to 100; the shares with the largest remainders are rounded up."""
     whole = sum(seconds.values())
     exact = {part: 100 * value / whole for part, value in seconds.items()}
     percents = {part: int(share) for part, share in exact.items()}
@@ -71,7 +71,7 @@ def _percents(seconds: Mapping[str, float]) -> dict[str, int]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """Return seconds in words: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

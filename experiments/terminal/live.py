@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere."""
+"""Shows a sweep while it runs: as a live table on a terminal, as plain lines elsewhere."""
 
 import re
 import statistics
@@ -39,7 +39,7 @@ from lstm.records.trial import counted
 if TYPE_CHECKING:
     from cluster.order import Order
 
-LEAST = 72  # columns that a table with sentences takes
+LEAST = 72  # columns that a table with sentences needs
 BASE_SETTINGS = "the spec's own settings"
 ENDED: tuple[TrialState, ...] = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -53,7 +53,7 @@ class _Row:
 
 
 class Screen:
-    """Receives a sweep's events (it is a `Record`) and shows them."""
+    """A view that receives a sweep's events and shows them."""
 
     def __init__(
         self,
@@ -66,33 +66,33 @@ class Screen:
         direction: Direction,
         log: TextIO | None = None,
     ) -> None:
-        """Prepares the screen; it shows from entering the context to leaving it. `log` gets the plain lines too."""
+        """Prepare the screen, which shows while its context is entered. `log` gets the plain lines too."""
         self._log = log
         self._console, self._name, self._n_trials, self._max_epochs = console, name, n_trials, max_epochs
         self._direction = direction
         self._running: dict[int, _Row] = {}
         self._states: Counter[str] = Counter()
         self._best: TrialEnded | None = None
-        self._best_settings = ""  # unknown where an earlier driver found it
+        self._best_settings = ""  # unknown if an earlier driver found the best trial
         self._is_live = console.is_terminal and not console.is_dumb_terminal
         self._metric = metric
         self._here = 0  # trials that ended under this driver
         self._durations: list[float] = []
-        self._over = False  # no trial runs any more; the record may still take a while
+        self._over = False  # no trial runs any more; judging and MLflow may still take a while
         self._since = time.monotonic()
         self._live = Live(
             get_renderable=self.render,
             console=console,
             refresh_per_second=2,
             transient=True,
-            # What libraries print belongs to the log, where the streams lead; not between the table's lines.
+            # The streams lead to the log: what libraries print belongs there, not between the table's lines.
             redirect_stdout=False,
             redirect_stderr=False,
         )
 
     @classmethod
     def of(cls, order: "Order", console: Console, before: Sweep | None, log: TextIO | None = None) -> "Screen":
-        """The screen of what is ordered, with what is known of it `before`."""
+        """Make the screen of an order, starting from what is known of the sweep `before`."""
         screen = cls(
             console,
             order.name,
@@ -108,7 +108,7 @@ class Screen:
         return screen
 
     def __enter__(self) -> "Screen":
-        """Begins to show."""
+        """Start the live table."""
         if self._is_live:
             self._live.start()
         return self
@@ -116,26 +116,26 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the live table."""
+        """Stop the live table."""
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Takes an event; called from several threads."""
+        """Handle an event; called from several threads."""
         line = self.line(event)
         if line and self._log:
-            with suppress(OSError):  # of a full disk MLflow, the study and the trials will tell
+            with suppress(OSError):  # MLflow, the study and the trials report a full disk
                 print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=self._log, flush=True)
         if line and (not self._is_live or isinstance(event, Notice | TrialLost)):
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def line(self, event: Event) -> str | None:
-        """Takes an event, and says in a line what has happened, if that is worth one."""
+        """Take an event, and return what has happened on one line; None if that is not worth a line."""
         handlers: Mapping[type, Callable[[Any], str | None]] = {
             SweepStarted: self._sweep_started,
             TrialStarted: self._trial_started,
             EpochEnded: self._epoch_ended,
             TrialEnded: self._trial_ended,
-            TrialProbed: lambda _: None,  # its end, which follows, is told
+            TrialProbed: lambda _: None,  # the trial's end, which follows, gets a line
             TrialLost: self._trial_lost,
             Notice: lambda notice: f"note: {notice.text}",
         }
@@ -146,7 +146,7 @@ class Screen:
         return handlers[type(event)](event)
 
     def known(self, states: Mapping[str, int], best: TrialEnded | None) -> None:
-        """Takes over what earlier drivers did."""
+        """Take over what earlier drivers did."""
         self._states.update(states)
         self._best = best
 
@@ -163,14 +163,14 @@ class Screen:
 
     @property
     def _all(self) -> int:
-        """Trials in total: where `n_trials` was lowered more may have ended."""
+        """Trials in total. If `n_trials` was lowered, more trials than that may have ended."""
         return max(self._n_trials, self._done)
 
     def _trial_started(self, event: TrialStarted) -> str | None:
         if not self._running.get(event.number):
             self._running[event.number] = _Row(event)
             if len(self._running) == 1 and self._live.is_started:
-                self._live.refresh()  # however short its trials are, the first is seen
+                self._live.refresh()  # so that the first trial is visible, however short it is
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
         if event.derived and event.derived.parent is not None:
             again += f", {event.derived.purpose} of trial {event.derived.parent}"
@@ -183,7 +183,7 @@ class Screen:
     def _trial_ended(self, event: TrialEnded) -> str | None:
         row = self._running.pop(event.number, None)
         if row is None:
-            return None  # an earlier driver's, sent again for the record
+            return None  # a trial of an earlier driver, sent again for MLflow
         beside = not counts(row.started.derived)
         if not beside:
             self._states[event.state] += 1
@@ -207,7 +207,7 @@ class Screen:
         return event.state == "COMPLETE" and is_better(event.value, before, self._direction)
 
     def render(self) -> RenderableType:
-        """The live table."""
+        """Return the live table."""
         counts = "  ".join(
             f"{state.lower()} {n}" for state, n in [*self._states.items(), ("running", len(self._running))] if n
         )
@@ -221,7 +221,7 @@ class Screen:
         if running:
             lines.append(self._workers(running))
         else:
-            lines.append(Text("writing the record …" if self._over else "starting workers …", style="dim"))
+            lines.append(Text("finishing the records …" if self._over else "starting workers …", style="dim"))
         return Group(*lines)
 
     def _head(self) -> RenderableType:
@@ -233,7 +233,7 @@ class Screen:
         return _Widest((head, head), last=Text.assemble(name, f"  {so_far}  {left}".rstrip()))
 
     def _workers(self, running: Sequence[tuple[int, _Row]]) -> RenderableType:
-        """What each worker does: on a narrow terminal without settings, then without the worker, then in text."""
+        """Return what each worker does. Narrow terminals get no settings, then also no worker, then text."""
         headings = ("trial", "epoch", self._metric, "for", "worker")
         rows = [
             (
@@ -241,7 +241,7 @@ class Screen:
                 f"{row.epoch}/{self._max_epochs}",
                 "" if row.value is None else f"{row.value:.5g}",
                 duration(time.monotonic() - row.since),
-                re.sub(r"^\S+ \((.+?)\)", r"\1", row.started.worker),  # the host by its name alone
+                re.sub(r"^\S+ \((.+?)\)", r"\1", row.started.worker),  # the host's name without its address
             )
             for number, row in running
         ]
@@ -271,12 +271,12 @@ class Screen:
 
 
 def _what(started: TrialStarted) -> str:
-    """What a trial trains with."""
+    """Return the settings of a trial as text."""
     return BASE_SETTINGS if started.is_base else settings(started.settings)
 
 
 class _Cut:
-    """A line whose settings are left out from the last one on where they don't fit; a number is never cut."""
+    """A line of settings. The last ones are left out if they do not fit; a number is never cut."""
 
     def __init__(self, first: str, of: str, style: str = "") -> None:
         self._first, self._parts, self._style = first, of.split(GAP) if of else [], style
@@ -295,7 +295,7 @@ class _Cut:
 
 
 class _Widest:
-    """The first of several ways to show the same that fits, by what must not be cut of each; the last wraps."""
+    """The first of several renderings that fits. Each comes with the part that must not be cut; the last one wraps."""
 
     def __init__(self, *ways: tuple[RenderableType, RenderableType], last: RenderableType) -> None:
         self._ways, self._last = ways, last

@@ -1,4 +1,4 @@
-"""A driver's output: what it says goes to the screen, what libraries say to the log in the sweep's folder."""
+"""Separates a driver's output: its own lines go to the screen, those of libraries to the log in the sweep's folder."""
 
 import os
 import pdb
@@ -15,12 +15,16 @@ from experiments.planning import Plan
 from experiments.terminal import streams
 from lstm.records.errors import BadInput, refused
 
-HURRY_S = 5.0  # for who reads the screen, unless all went well
+HURRY_S = 5.0  # the wait for a slow reader of the screen after a failure
 
 
 @contextmanager
 def open_log(plan: Plan, started: threading.Event) -> Iterator[Path]:
-    """The sweep's log in its folder; both as before where the input turns out wrong before anything started."""
+    """Yield the path of the sweep's log, in its folder. If the input is wrong and nothing has started, restore both.
+
+    Raises:
+        BadInput: the folder can't be made.
+    """
     folder = plan.home.sweep(plan.order.name)
     log = folder / "sweep.log"
     fresh = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -49,9 +53,9 @@ def open_log(plan: Plan, started: threading.Event) -> Iterator[Path]:
 
 @contextmanager
 def redirected(log: Path, *, to_stderr: bool, is_debugged: bool = False) -> Iterator[streams.Relay]:
-    """Sends all that libraries and workers say to the log; yields the screen.
+    """Redirect standard output and error to the log, and yield the screen.
 
-    `is_debugged` has lines on the screen, no table that is drawn anew beside a debugger, whose place is the terminal.
+    With `is_debugged` the screen shows plain lines instead of a live table, which would draw over a debugger.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -81,13 +85,13 @@ def redirected(log: Path, *, to_stderr: bool, is_debugged: bool = False) -> Iter
 
 @contextmanager
 def _breakpoints() -> Iterator[None]:
-    """Has `breakpoint()` talk with the terminal: standard output leads to the log. A debugger's own hook stays."""
+    """Let `breakpoint()` use the terminal, because standard output leads to the log. A debugger's own hook stays."""
     before = sys.breakpointhook
 
     def stop_here(*arguments: Any, **named: Any) -> None:
         try:
             here, there = (Path("/dev/tty").open(mode) for mode in "rw")  # noqa: SIM115 # the debugger keeps them
-        except OSError:  # there is none
+        except OSError:  # there is no terminal
             before(*arguments, **named)
             return
         pdb.Pdb(stdin=here, stdout=there, nosigint=True).set_trace(sys._getframe(1))
@@ -101,6 +105,6 @@ def _breakpoints() -> Iterator[None]:
 
 
 def _tell_lost(error: OSError) -> None:
-    """A line in the log where the screen is gone: a terminal that was closed, a reader that has left, a full disk."""
+    """Print a line in the log when the screen is lost: a closed terminal, a reader that has left, a full disk."""
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    print(f"{now} note: the screen can't be written ({error.strerror}); the sweep goes on without it", flush=True)
+    print(f"{now} note: the screen can't be written ({error.strerror}); the sweep continues without it", flush=True)

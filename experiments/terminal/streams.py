@@ -1,4 +1,4 @@
-"""What is said goes to views: where a view can't be written, it is remembered and the work goes on."""
+"""Output streams for people that never stop the work: a view that can't be written keeps its error."""
 
 import io
 import os
@@ -12,13 +12,13 @@ BACKLOG = 1000  # writes that wait for a slow reader
 
 
 class View(io.TextIOBase):
-    """A stream for people, or the next program. What can't be written to it is dropped; the first error is kept.
+    """A stream for people or the next program. What can't be written is dropped; the first error is kept.
 
-    No `io.TextIOWrapper`, which keeps what it could not write, and would write it again at the end.
+    It is not an `io.TextIOWrapper`, which keeps what it could not write and would try to write it again at the end.
     """
 
     encoding = "utf-8"
-    errors = "replace"  # where an encoding has no … or ←
+    errors = "replace"  # for encodings without … or ←
 
     def __init__(
         self,
@@ -28,26 +28,26 @@ class View(io.TextIOBase):
         encoding: str = "utf-8",
         closefd: bool = False,
     ) -> None:
-        """Makes a view of an open file. `lost` is called with the first error."""
+        """Make a view of an open file. `lost` is called with the first error."""
         self.encoding = encoding
         self.buffer = io.FileIO(descriptor, "w", closefd=closefd)
         self.error: OSError | None = None
         self._lost, self._lock, self._line = lost, threading.RLock(), ""
 
     def writable(self) -> bool:
-        """It can be written to."""
+        """Return True: the view can be written to."""
         return True
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the view is a terminal."""
         return self.buffer.isatty()
 
     def fileno(self) -> int:
-        """The file's number."""
+        """Return the file's descriptor."""
         return self.buffer.fileno()
 
     def write(self, text: str) -> int:
-        """Takes the text, and writes whole lines at once."""
+        """Take the text, and write it once a line is complete."""
         with self._lock:
             self._line += text
             if "\n" in text:
@@ -55,7 +55,7 @@ class View(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Writes what was taken, or drops it."""
+        """Write what was taken, or drop it."""
         with self._lock:
             data, self._line = self._line.encode(self.encoding, self.errors), ""
             try:
@@ -67,13 +67,13 @@ class View(io.TextIOBase):
                     self._lost(error)
 
     def close(self) -> None:
-        """Writes the rest."""
+        """Write the rest and close the file."""
         super().close()
         self.buffer.close()
 
     def _send(self, data: bytes) -> int:
         written = self.buffer.write(data)
-        if written is None:  # another that shares the file has made it non-blocking
+        if written is None:  # another process that shares the file has made it non-blocking
             room = select.poll()
             room.register(self.buffer, select.POLLOUT)
             room.poll()
@@ -81,15 +81,16 @@ class View(io.TextIOBase):
 
 
 class Relay(io.TextIOBase):
-    """Writes to a view from a thread of its own, so that the work never waits for a reader.
+    """A stream that writes to a view in its own thread, so that the work never waits for a reader.
 
-    A terminal that is held or cut off, or a pager, may not read for hours. Of what then waits the oldest is dropped.
+    A pager, or a terminal that is held or disconnected, may not read for hours. Then the oldest of `BACKLOG` waiting
+    writes are dropped.
     """
 
     def __init__(self, view: View, *, is_plain: bool = False) -> None:
-        """Begins to write what comes; `close` waits for the rest, for `patience_s` where that is set.
+        """Start the thread. `close` waits for the rest, for at most `patience_s` seconds if that is set.
 
-        `is_plain` has it taken for no terminal, on which nothing is drawn over.
+        With `is_plain` the stream says that it is not a terminal, so that nothing is drawn over.
         """
         self.patience_s: float | None = None
         self._view, self._is_plain = view, is_plain
@@ -100,26 +101,26 @@ class Relay(io.TextIOBase):
         self._thread.start()
 
     def writable(self) -> bool:
-        """It can be written to."""
+        """Return True: the stream can be written to."""
         return True
 
     def isatty(self) -> bool:
-        """Whether the view is a terminal that may be drawn on."""
+        """Return whether the view is a terminal that may be drawn on."""
         return self._view.isatty() and not self._is_plain
 
     def fileno(self) -> int:
-        """The view's, for those who ask for the terminal's size."""
+        """Return the view's descriptor, for code that asks for the terminal's size."""
         return self._view.fileno()
 
     def write(self, text: str) -> int:
-        """Takes all of it at once."""
+        """Take the text at once; the thread writes it."""
         with self._changed:
             self._waiting.append(text)
             self._changed.notify()
         return len(text)
 
     def close(self) -> None:
-        """Waits until the view has it all."""
+        """Wait until the view has all of it, or `patience_s` have passed."""
         with self._changed:
             self._over = True
             self._changed.notify()
@@ -140,10 +141,10 @@ class Relay(io.TextIOBase):
 
 
 def hold() -> None:
-    """Makes the three standard streams be there, and makes views of output and error.
+    """Open standard streams that are closed, and make views of standard output and error.
 
-    The next file to be opened, a database, would else become a stream that was closed, and get what is printed. A
-    closed one becomes a file that can't be written: so it stays an error to write to it.
+    Otherwise the next file to be opened, such as a database, would take the number of the closed stream and receive
+    what is printed. A closed stream becomes a file that can't be written, so that writing to it is still an error.
     """
     while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -157,13 +158,13 @@ def hold() -> None:
 
 
 def fault() -> OSError | None:
-    """Why not all of standard output was written; None where it was, or where its reader has left (`| head`)."""
+    """Return why not all of standard output was written; None if it was, or if its reader has left (`| head`)."""
     sys.stdout.flush()
     error = sys.stdout.error if isinstance(sys.stdout, View) else None
     return None if isinstance(error, BrokenPipeError) else error
 
 
 def forget() -> None:
-    """Forgets what could not be written while standard output led elsewhere."""
+    """Forget an error of standard output that occurred while it was redirected."""
     if isinstance(sys.stdout, View):
         sys.stdout.error = None

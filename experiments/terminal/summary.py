@@ -1,4 +1,4 @@
-"""What a sweep has found, and whether a network is needed, for people."""
+"""Prints what a sweep has found, and whether a network is needed."""
 
 import math
 from collections.abc import Mapping
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def is_worse_than_base(document: Mapping[str, Any]) -> bool:
-    """Whether the winner is worse than the spec's own settings, on the test part or on validation."""
+    """Return whether the best trial is worse than the spec's own settings, on the test or the validation part."""
     gained = document["base"]["gained"] if document["base"] else {}
     return any(gain is not None and gain < 0 for gain in gained.values())
 
 
 def warn(document: Mapping[str, Any], screen: "Console") -> None:
-    """Says first where the winner is worse than the spec's own settings."""
+    """Print a warning if the best trial is worse than the spec's own settings."""
     if is_worse_than_base(document):
         screen.print(document["about_base"], style="bold yellow", soft_wrap=True, highlight=False)
 
 
 def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | None" = None, note: str = "") -> None:
-    """Prints a summary for people, but what `warn` says; then the verdict, or the note in its place."""
+    """Print a summary for people, without what `warn` prints; then the verdict, or without one the note."""
     said = document["about_base"] if is_worse_than_base(document) else ""
-    about_base = "" if verdict or said else document["about_base"]  # a verdict says it
+    about_base = "" if verdict or said else document["about_base"]  # a verdict has this sentence
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
-    total = max(document["n_trials"], sum(document["states"].values()))  # it may have been lowered
+    total = max(document["n_trials"], sum(document["states"].values()))  # n_trials may have been lowered
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
     if document["best"]:
         show_best(document, screen, about_base)
@@ -47,7 +47,7 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
 
 
 def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = "") -> None:
-    """Prints the best trial of a summary, and what is said of it beside the base."""
+    """Print the best trial of a summary, and how it compares with the base."""
     best = document["best"]
     which = "" if best["trial"] is None else f"trial {best['trial']}, "
     found = f"Best: {which}{document['metric']} {best['value']:.6g} at epoch {best['epoch']}"
@@ -55,7 +55,7 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = 
     screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
     screen.print(f"      {best['checkpoint']}", soft_wrap=True)
     if pruned := document.get("better_pruned"):
-        text = f"best of those that completed; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
+        text = f"best of the completed trials; pruned trial {pruned['trial']} had {pruned['value']:.6g}"
         screen.print(f"      ({text} at epoch {pruned['epoch']})", soft_wrap=True)
     if len(document.get("front", ())) > 1:
         _show_front(document, screen)
@@ -65,7 +65,7 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = 
 
 
 def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
-    """The figures of the test part: the best trial's, the base's, the baseline's."""
+    """Print the metrics on the test part: of the best trial, the base and the baseline."""
     best, base = document["best"], (document.get("base") or {}).get("metrics")
     names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
     if not names:
@@ -86,7 +86,7 @@ def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
 
 
 def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
-    """The trials of which none is better than another in both objectives."""
+    """Print the Pareto front: the trials of which none is better than another in both objectives."""
     second = document["second_objective"]["metric"]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Pareto front")
@@ -103,19 +103,19 @@ def _show_front(document: Mapping[str, Any], screen: "Console") -> None:
 
 
 def _against(ours: float, usual: float) -> str:
-    """How an error compares to the baseline's."""
+    """Return how an error compares with another one, in words."""
     if not usual > 0 or not math.isfinite(ours / usual):
         return ""
     ratio = ours / usual
     if ratio >= 2:
         return f"{ratio:.3g} times higher" if ratio < 100 else f"{ratio:,.0f} times higher"
     change = abs(1 - ratio) * 100
-    shown = f"{change:.0f}" if change < 99.5 or ratio > 1 else f"{change:.4g}"  # 100 % lower would be nothing left
+    shown = f"{change:.0f}" if change < 99.5 or ratio > 1 else f"{change:.4g}"  # 100 % lower would mean no error
     return f"{shown} % {'lower' if ratio < 1 else 'higher'}" if change >= 0.5 else "as good"
 
 
 def show_verdict(found: "Verdict", screen: "Console", said: str = "") -> None:
-    """Prints a verdict for people: what it says, but what was said already, then each row with its figures."""
+    """Print a verdict for people: its sentences without `said`, which was printed before, then a table of its rows."""
     from lstm.verdict import sentences
 
     for number, line in enumerate(line for line in sentences.lines(found) if line != said):
@@ -131,7 +131,7 @@ def show_verdict(found: "Verdict", screen: "Console", said: str = "") -> None:
         table.add_column(heading, overflow="fold")
     for row, against in sentences.table(found):
         if row.role == "rival" and row.why:
-            continue  # named above
+            continue  # named in a sentence above
         known = [row.validation, row.test, *([row.second] if both else [])]
         figures = ("" if value is None else f"{value:.5g}" for value in known)
         table.add_row(row.name, *figures, against, *([sentences.beside_base(row)] if both else []))
@@ -139,7 +139,7 @@ def show_verdict(found: "Verdict", screen: "Console", said: str = "") -> None:
 
 
 def show_end(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | None", note: str) -> None:
-    """Prints how a run of a sweep ended, and what was found."""
+    """Print how a run of a sweep ended, and what was found."""
     code = document["exit_code"]
     screen.print()
     warn(document, screen)

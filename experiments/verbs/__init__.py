@@ -1,1 +1,1 @@
-"""One module per verb of the command line; each imports what it needs when it is called."""
+"""The verbs of the command line, one module each. A module imports what it needs when its verb is called."""

@@ -1,4 +1,4 @@
-"""`sweep best`: the best trial's parameters, metrics and checkpoint."""
+"""`sweep best`: show the best trial's parameters, metrics and checkpoint."""
 
 from experiments import judgement, lookup
 from experiments.cli import emit, note
@@ -7,7 +7,7 @@ from experiments.operations.summary import summary
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
-    """Prints the best trial; 1 where there is none yet."""
+    """Print the best trial. Returns the exit code: 1 if there is none yet."""
     found = lookup.sweep(named, Home.at(home), note)
     swept = lookup.read(found)
     verdict, why = judgement.current(found.home, swept)

@@ -1,4 +1,4 @@
-"""`sweep compare`: sweeps and trials in one table."""
+"""`sweep compare`: show sweeps and their trials in two tables."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None:
-    """Prints the comparison."""
+    """Print the comparison; `trials` is the number of trials to show, 0 for all."""
     from dashboards.report.comparison import compare
 
     where = Home.at(home)

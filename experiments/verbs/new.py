@@ -1,4 +1,4 @@
-"""`sweep new FILE...`: looks at files of data and writes a first spec that runs as it is."""
+"""`sweep new FILE...`: read data files and write a first spec that runs as it is."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def main(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Writes the spec and prints what was found; nothing is kept in the home."""
+    """Write the spec and print what was found. Nothing is kept in the home."""
     written = drafting.new(data, output, task=task, force=force)
     if as_json:
         emit(written.document())
@@ -24,7 +24,7 @@ def main(
 
 
 def show(written: drafting.Written) -> None:
-    """Prints what was found and what to do next, for people."""
+    """Print what was found and what to do next, for people."""
     from rich.table import Table
 
     from experiments.terminal.formats import console

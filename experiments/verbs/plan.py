@@ -1,4 +1,4 @@
-"""`sweep plan`: what `run` would do."""
+"""`sweep plan`: show what `run` would do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = None, as_json: bool) -> None:
-    """Prints the plan."""
+    """Print the plan."""
     where = Home.at(home)
     made = as_begun(make(lookup.spec(named, where, overrides, execute=True, code=code), where, to_look=True))
     check_room_of_all(made)
@@ -26,7 +26,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = 
 
 
 def show(plan: Mapping[str, Any]) -> None:
-    """Prints a plan for people."""
+    """Print a plan for people."""
     from rich.table import Table
 
     screen = console(least=LEAST)
@@ -41,12 +41,12 @@ def show(plan: Mapping[str, Any]) -> None:
     both = f" and {second['direction']} {second['metric']}" if second else ""
     rows.add_row("goal", f"{plan['direction']} {plan['metric']}{both}{searched}")
     if plan["probe"]:
-        rows.add_row("", "each trial is probed at its end; that time is not in the estimate")
+        rows.add_row("", "each trial is probed at its end; the time below does not include that")
     if plan["stop"]:
-        rows.add_row("stop", "before, on " + " or ".join(f"{name} {value:g}" for name, value in plan["stop"].items()))
+        rows.add_row("stop", "early, at " + " or ".join(f"{name} {value:g}" for name, value in plan["stop"].items()))
     if plan["space"]:
-        own = " (in `first`, too)" if plan["base_is_first"] else ""
-        rows.add_row("base", f"the spec's own settings{own}: trained beside the search, never pruned")
+        own = " (also in `first`)" if plan["base_is_first"] else ""
+        rows.add_row("base", f"the spec's own settings{own}: trained in addition to the search, never pruned")
     for index, tried in enumerate(plan["first"]):
         rows.add_row("first" if index == 0 else "", settings(tried))
     for index, (path, dimension) in enumerate(plan["space"].items()):
@@ -57,8 +57,8 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
     rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
     unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
-    rows.add_row("", f"{unshared} had each step of the look-back its own: the weights are shared over time")
-    rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, beside the libraries")
+    rows.add_row("", f"{unshared} if each step of the look-back had its own: the weights are shared over time")
+    rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, without the libraries")
     at_once = f"{counted(plan['slots'], 'trial')} at once" if plan["slots"] else "no trial fits"
     rows.add_row("device", f"{plan['device']}, {at_once} on this machine")
     spans = _both(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
@@ -77,7 +77,7 @@ def _both(ends: Sequence[Any], show_one: Any) -> str:
 
 
 def dimension_text(dimension: Mapping[str, Any]) -> str:
-    """A dimension in words: whole numbers 16 to 64, log, when training.optimizer is sgd."""
+    """Return a dimension in words: whole numbers 16 to 64, log, when training.optimizer is sgd."""
     if dimension["type"] == "categorical":
         text = "one of " + ", ".join(map(short, dimension["choices"]))
     else:

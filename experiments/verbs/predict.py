@@ -1,4 +1,4 @@
-"""`sweep predict`: a forecast as CSV, or a text that is gone on with, from the best trial's best epoch."""
+"""`sweep predict`: write predictions as CSV, or continue a text, with the best trial's best epoch."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ def main(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Writes the forecast; `options` are some tasks' own, None where not given."""
+    """Write the prediction. `options` are those of single tasks; the value is None if one is not given."""
     where = Home.at(home)
     found = lookup.sweep(named, where, note)
     sweep = lookup.read(found)
@@ -63,7 +63,7 @@ def main(
 
 
 def _check(output: str, source: str | None, *, force: bool) -> None:
-    """Whether the output may be written."""
+    """Check that the output may be written; raise BadInput if not."""
     place, folder = f"--output {output}", Path(output).absolute().parent
     if not folder.is_dir():
         raise refused("output-folder-missing", at=place, folder=str(folder))

@@ -1,4 +1,4 @@
-"""`sweep probe`: what the network of a trial is like: delay, feedback, activation, scalability, reliability."""
+"""`sweep probe`: measure a trial's network: delay, feedback, activation, scalability, reliability."""
 
 import sys
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from experiments.terminal.live import LEAST
 
 
 def main(*, home: str, named: str, trial: int | None, code: str | None = None, as_json: bool) -> int:
-    """Measures a trial once, and tells what was found; 1 where MLflow or the study did not take it."""
+    """Measure a trial once and print the result. Returns the exit code: 1 if MLflow or the study did not take it."""
     document, left = probing.probe(named, Home.at(home), trial, note, code)
     if as_json:
         emit(document)
@@ -24,18 +24,18 @@ def main(*, home: str, named: str, trial: int | None, code: str | None = None, a
 
 
 def show(document: Mapping[str, Any]) -> None:
-    """Prints a probe for people."""
+    """Print a probe for people."""
     from rich.table import Table
 
     from dashboards.report.glossary import meaning
 
     screen = console(least=LEAST)
     title = f"{document['sweep']}, trial {document['trial']}, epoch {document['best_epoch']}"
-    screen.print(f"{title}: inputs and answers are scaled, 1 is a standard deviation", soft_wrap=True)
+    screen.print(f"{title}: inputs and outputs are scaled, 1 is a standard deviation", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("property", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("what it says", overflow="fold")
+    table.add_column("meaning", overflow="fold")
     for name, value in document["numbers"].items():
         table.add_row(name, f"{value:.4g}", meaning(name))
     screen.print(table)

@@ -1,4 +1,4 @@
-"""`sweep rebuild`: writes MLflow again from the study and the checkpoints, into the same or an empty store."""
+"""`sweep rebuild`: write MLflow's runs again from the study and the checkpoints, or restore a lost study."""
 
 import sys
 
@@ -10,7 +10,10 @@ from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, study: bool, force: bool, as_json: bool) -> int:
-    """Rebuilds what MLflow holds of the sweep, or a lost study; 1 where it was not or not all written."""
+    """Rebuild the sweep's MLflow runs, or with `study` a lost study.
+
+    Returns the exit code: 1 if not everything was written.
+    """
     return (_study if study else _mlflow)(named, Home.at(home), force=force, as_json=as_json)
 
 
@@ -41,12 +44,12 @@ def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
     for text in document["notes"]:
         note(text)
     told = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
-    print(f"{name}: the study {document['study']} is there again: {told}")
+    print(f"{name}: the study {document['study']} was restored: {told}")
     if unknown:
         few = ", ".join(map(str, unknown[:20]))
-        print(f"Of {len(unknown)} trials nothing is known; they will be run again: {few}")
+        print(f"Trials of which nothing is known, {len(unknown)} in all, will be run again: {few}")
     if running := states.get("RUNNING", 0) - len(unknown):
-        print(f"Of {running} trials it is not known how they ended; they go on from their checkpoints")
-    print("Where the workers' time went (goodput) could not be restored; it is measured anew from here on")
-    print(f"`sweep run {name}{home.flag}` goes on, and judges the best trial again")
+        print(f"Trials whose end is not known, {running} in all, are resumed from their checkpoints")
+    print("Goodput (where the workers' time went) could not be restored; it is measured again from now on")
+    print(f"`sweep run {name}{home.flag}` resumes the sweep and judges the best trial again")
     return 1 if trouble else 0

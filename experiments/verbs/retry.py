@@ -1,4 +1,4 @@
-"""`sweep retry`: runs failed trials again, each as a new one in its place, then what else the sweep has left."""
+"""`sweep retry`: run failed trials again, each as a new trial in its place, then the rest of the sweep."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,11 @@ def main(
     in_process: bool,
     as_json: bool,
 ) -> int:
-    """Drives the sweep as `sweep run` does, with the retries first in its queue; the exit code."""
+    """Drive the sweep as `sweep run` does, with the retries first in its queue. Returns the exit code.
+
+    Raises:
+        BadInput: a trial can't be retried, or the sweep has reached its target.
+    """
     from cluster.study import stored
 
     found = lookup.sweep(named, Home.at(home), note)
@@ -45,13 +49,13 @@ def main(
 
 
 def _failed(sweep: Sweep) -> list[int]:
-    """The trials that failed and may be run again, the base among them."""
+    """Return the numbers of the failed trials that may be run again, including the base."""
     base = [sweep.base] if sweep.base and not sweep.base.counts else []
     return [trial.number for trial in (*base, *sweep.counted) if trial.state == "FAIL"]
 
 
 def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[Fault]:
-    """What keeps trials from being retried."""
+    """Yield a fault for each trial that can't be retried."""
     known = {trial.number: trial for trial in sweep.trials}
     again = (trial for trial in sweep.trials if trial.derived and trial.derived.purpose in ("retry", "base"))
     retries = {trial.derived.parent: trial.number for trial in again if trial.derived}

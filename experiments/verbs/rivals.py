@@ -1,4 +1,4 @@
-"""`sweep rivals`: whether a network is needed: the best trial beside the spec's own settings and the task's rivals."""
+"""`sweep rivals`: is a network needed? Compare the best trial with the spec's own settings and the task's rivals."""
 
 import sys
 
@@ -9,7 +9,10 @@ from experiments.operations import judging
 
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
-    """Judges what was not judged yet and prints the verdict; 1 where there is none."""
+    """Judge what was not judged yet and print the verdict.
+
+    Returns the exit code: 1 if there is no verdict or it could not be kept.
+    """
     found = lookup.sweep(named, Home.at(home), note)
     verdict, trouble = judging.judge(named, found, budget, note)
     folder = str(found.home.sweep(found.name))

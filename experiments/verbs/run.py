@@ -1,4 +1,4 @@
-"""`sweep run`: drives a sweep to its end, records it, judges its best trial, says what was found."""
+"""`sweep run`: drive a sweep to its end, record it, judge its best trial and print what was found."""
 
 import sys
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def main(
     code: str | None = None,
     retries: Sequence[int] = (),
 ) -> int:
-    """Runs the sweep, and failed trials of it again; the exit code."""
+    """Run the sweep, and the failed trials in `retries` again. Returns the exit code."""
     where = Home.at(home)
     ready = running.prepare(named, where, address, overrides, retries, in_process=in_process, code=code)
     with (
@@ -54,7 +54,7 @@ def _run(ready: running.Ready, relay: streams.Relay, *, as_json: bool) -> runnin
     screen = console(file=cast("TextIO", relay))
 
     def looks(before: Sweep | None) -> Screen:
-        return Screen.of(ready.plan.order, screen, before, log=sys.stdout)  # which leads to the log now
+        return Screen.of(ready.plan.order, screen, before, log=sys.stdout)  # now redirected to the log
 
     ended = running.carry_out(ready, looks, signals=signals)
     verdict, note = judgement.current(ready.plan.home, ended.sweep)
@@ -66,7 +66,7 @@ def _run(ready: running.Ready, relay: streams.Relay, *, as_json: bool) -> runnin
 
 
 def _show_next(plan: Plan, document: running.Document, console: "Console") -> None:
-    """How to look at what was found, and what to do next."""
+    """Print the commands that show what was found, and what to do next."""
     name, home = plan.order.name, plan.home.flag
     console.print()
     if plan.tracking_uri == plan.home.tracking_uri:

@@ -1,4 +1,4 @@
-"""`sweep status`: how far a sweep is and who drives it."""
+"""`sweep status`: show the progress of a sweep and its driver."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main(*, home: str, named: str, as_json: bool) -> None:
-    """Prints the status."""
+    """Print the status."""
     from cluster.study import lease
 
     found = lookup.sweep(named, Home.at(home), note)
@@ -29,7 +29,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
 
 
 def _show_found(document: dict[str, Any], screen: "Console") -> None:
-    """The best trial so far, and the base."""
+    """Print the best trial so far, and the base."""
     if best := document["best"]:
         metric = document["metric"]
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
@@ -47,7 +47,7 @@ def _show(document: dict[str, Any]) -> None:
 
     screen = console()
     states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
-    done, total = document["done"], max(document["n_trials"], document["done"])  # the former may have been lowered
+    done, total = document["done"], max(document["n_trials"], document["done"])  # n_trials may have been lowered
     about = f" ({states})" if states else ""
     have = "trial has" if total == 1 else "trials have"
     screen.print(f"{document['sweep']}: {done} of {total} {have} ended{about}", style="bold", soft_wrap=True)
@@ -58,9 +58,9 @@ def _show(document: dict[str, Any]) -> None:
         screen.print(f"driven by process {driver['pid']} on {driver['host']}", soft_wrap=True)
     elif document["complete"]:
         why = f": {document['exhausted']}" if document["exhausted"] else ""
-        screen.print(f"complete{why}; nobody drives it")
+        screen.print(f"complete{why}; no driver is running")
     else:
-        screen.print("nobody drives it; `sweep run` goes on", style="yellow")
+        screen.print("no driver is running; `sweep run` resumes it", style="yellow")
     _show_found(document, screen)
     if document["median_trial_s"] is not None:
         pace = f"{counted(document['trials_last_hour'], 'trial')} ended in the last hour"

@@ -1,4 +1,4 @@
-"""`sweep train`: the base configuration alone, in this process, no cluster and no search."""
+"""`sweep train`: train the base configuration alone, in this process, without a cluster or a search."""
 
 import sys
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from lstm.records.epoch import Epoch
 
 
 class _Lines:
-    """What a person sees of a training: a line an epoch; for a program nothing but what is amiss."""
+    """The view of a training on the terminal: a line for each epoch. With --json it prints problems only."""
 
     def __init__(self, metric: str, *, as_json: bool) -> None:
-        """Prepares to show epochs by a metric."""
+        """Take the metric that is shown for each epoch."""
         self._metric, self._as_json = metric, as_json
 
     def note(self, message: Message) -> None:
@@ -28,11 +28,11 @@ class _Lines:
         print(message, file=sys.stderr)
 
     def say(self, message: Message) -> None:
-        """Print a line for people."""
+        """Print a line for people; nothing with --json."""
         self._line(str(message))
 
     def epoch(self, epoch: Epoch) -> None:
-        """An epoch's losses and time."""
+        """Print the losses and the time of an epoch."""
         shown = "  ".join(f"{name} {epoch.metrics[name]:.5g}" for name in ("train/loss", self._metric))
         stop = f"  ({epoch.stop})" if epoch.stop else ""
         self._line(f"epoch {epoch.number}  {shown}  {epoch.metrics['epoch_s']:.2f} s{stop}")
@@ -43,7 +43,10 @@ class _Lines:
 
 
 def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = None, as_json: bool) -> int:
-    """Trains, going on where an earlier call of the same configuration stopped; 1 where it diverged or had no room."""
+    """Train, or resume an earlier training of the same configuration.
+
+    Returns the exit code: 1 if the training diverged, or if memory or disk did not suffice.
+    """
     where = Home.at(home)
     plan = as_begun(make(lookup.spec(named, where, overrides, execute=True, code=code), where))
     try:
@@ -60,5 +63,5 @@ def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = 
         show_best(made.document(), console())
     else:
         last = made.history[-1]
-        print(f"{plan.order.name}: {last.stop} in epoch {last.number}; no epoch was finite")
+        print(f"{plan.order.name}: {last.stop} in epoch {last.number}; no epoch had a finite value")
     return 1 if made.diverged else 0

@@ -1,4 +1,4 @@
-"""`sweep ui`: MLflow's own pages on the right store."""
+"""`sweep ui`: start MLflow's own pages on the store of a sweep or of the home."""
 
 import atexit
 import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> int:
-    """Starts MLflow's server where the store is a local one, prints the address, and stays until Ctrl-C."""
+    """Start MLflow's server if the store is local, print the address, stay until Ctrl-C. Returns 1 if that failed."""
     from dashboards.tracking import relocate, runs, server
 
     where = Home.at(home)
@@ -35,10 +35,10 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     if local and missing_file(uri) is not None:
         raise refused("home-is-empty", at=f"--home {where.folder}")
     if not local:
-        ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # one that is away is told below
+        ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # an outage is reported below
     log, to_look = _log(where)
     if local and not to_look and (places := where.moved_from()):
-        relocate.rewrite(where.database, places, where.folder)  # or its pages would show files of the former place
+        relocate.rewrite(where.database, places, where.folder)  # else the pages would link to the former folder
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends with its parent
     try:
         running = server.serve(runs.readable(uri), where.artifacts if local else None, port, log)
@@ -51,14 +51,14 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
         address = without_password(running.address)
         try:
             address = (runs.find_chart(uri, found.name, _study_id(found), address) if found else None) or address
-        except Exception as error:  # its message may hold the address, and with it a password
+        except Exception as error:  # its message may contain the address, and with it a password
             if not runs.is_outage(error):
                 raise
             print(f"{address}: MLflow does not answer ({runs.cause(error)})", file=sys.stderr)
             return 1
         _tell(address, running, as_json=as_json)
         if streams.fault():
-            return 1  # nobody could know the address
+            return 1  # the address could not be printed
         running.wait()
     except server.ServerFailed as error:
         print(str(error), file=sys.stderr)
@@ -69,7 +69,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
 
 
 def _log(home: Home) -> tuple[Path, bool]:
-    """Where the server's log goes, and whether the home is only to be looked at, since nobody may write there."""
+    """Return the path of the server's log, and whether the home is read-only for this user."""
     log = home.folder / "ui.log"
     to_look = home.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK)
     if to_look:
@@ -86,13 +86,13 @@ def _tell(address: str, running: "Server", *, as_json: bool) -> None:
     if running.process:
         port = running.address.rpartition(":")[2]
         print(
-            "This page is for this machine alone; whoever reaches it may change everything. From another machine: "
-            f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}. Ctrl-C ends it."
+            "This page is for this machine only; anyone who can open it can change everything. From another machine: "
+            f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}. Ctrl-C stops it."
         )
 
 
 def _study_id(found: lookup.Found) -> str:
-    """The id of the sweep's study, "" where it can't be had: the page is shown all the same."""
+    """Return the id of the sweep's study, "" if it can't be read: the page is shown all the same."""
     from cluster.study import stored
 
     try:

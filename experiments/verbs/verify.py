@@ -1,4 +1,4 @@
-"""`sweep verify`: checks a sweep from its records alone; says what is wrong and how to mend it."""
+"""`sweep verify`: check a sweep from its records alone; print what is wrong and how to fix it."""
 
 import sys
 from typing import Any
@@ -12,7 +12,7 @@ from lstm.records.trial import counted
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
-    """Prints what is wrong; 1 where anything is."""
+    """Print what is wrong. Returns the exit code: 1 if anything is wrong."""
     found = lookup.sweep(named, Home.at(home), note)
     findings, looked = verify(found)
     if as_json:
@@ -30,5 +30,5 @@ def _show(name: str, findings: list[Finding], looked: dict[str, Any]) -> None:
     if findings:
         print(f"{name}: {counted(len(findings), 'finding')}; looked at {seen}")
     else:
-        running = "; a driver is at work, what it has not ended yet was left out" if looked["driven"] else ""
+        running = "; a driver is running, what it has not finished yet was left out" if looked["driven"] else ""
         print(f"{name}: nothing is wrong with {seen}{running}")

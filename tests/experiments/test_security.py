@@ -297,7 +297,7 @@ def test_the_page_is_shown_with_how_to_share_it_safely(
     assert answer.code == 0
     shown, told = answer.out.splitlines()
     assert shown.startswith("http://127.0.0.1:5007/#/experiments/")
-    assert told.startswith("This page is for this machine alone; whoever reaches it may change everything.")
+    assert told.startswith("This page is for this machine only; anyone who can open it can change everything.")
     assert " ssh -L 5007:127.0.0.1:5007 " in told
 
 

@@ -112,7 +112,7 @@ def test_the_end_is_seen(screen):
     made = screen()
     made(started(0))
     made(SweepEnded(False, "interrupted", 0))
-    assert made.look()[-1] == "writing the record …"
+    assert made.look()[-1] == "finishing the records …"
 
 
 def test_better_is_higher_where_the_direction_says_so(screen):

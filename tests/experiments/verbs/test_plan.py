@@ -13,14 +13,14 @@ def test_a_plan_says_what_run_would_do_and_writes_nothing(folder, sweep):
     lines = {line.split()[0]: line for line in reversed(answer.out.splitlines())}
     assert "tiny (forecast): 4 trials of at most 2 epochs" in lines["sweep"]
     assert "minimize val/loss, sampler random, pruner none" in lines["goal"]
-    assert "before, on max_hours 2" in lines["stop"]
+    assert "early, at max_hours 2" in lines["stop"]
     assert "model.hidden_size: whole numbers 2 to 8" in lines["space"]
     assert "training.learning_rate: 0.001 to 0.1, log" in answer.out
     assert "tiny.csv: 300 rows, a row every 1D, 2020-01-01 to 2020-10-26" in lines["data"]
     assert "train 160, validation 54, test 54" in lines["windows"]
     assert "61 to 415" in lines["parameters"]  # 40 and 352 of them recurrent, over 14 steps
-    assert "581 to 4,991 had each step of the look-back its own: the weights are shared over time" in answer.out
-    assert "MB a trial, beside the libraries" in lines["memory"]
+    assert "581 to 4,991 if each step of the look-back had its own: the weights are shared over time" in answer.out
+    assert "MB a trial, without the libraries" in lines["memory"]
     assert "at once on this machine" in lines["device"]
     assert "of training if no trial stops early (measured in " in lines["time"]
     assert f"study sqlite:///{folder}/runs/study.db" in lines["kept"]

@@ -15,7 +15,7 @@ def test_a_sweep_that_is_complete(copied, sweep):
     assert (answer.code, answer.err) == (0, "")
     first, second, third, base, fourth, *goodput = answer.out.splitlines()
     assert first == "tiny: 4 of 4 trials have ended (4 complete)"
-    assert second == "complete; nobody drives it"
+    assert second == "complete; no driver is running"
     assert third.startswith("best val/loss ")
     assert base.startswith("base (")
     assert fourth.startswith("5 trials ended in the last hour; the median trial took ")
@@ -58,7 +58,7 @@ def test_a_sweep_under_way(copied, sweep):
     assert (running["trial"], running["attempt"], running["epoch"], running["value"]) == (5, 2, 1, 0.123456789)
     assert f"driven by process {os.getpid()} on " in told
     assert re.search(r"^5 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
-    assert "nobody drives it; `sweep run` goes on" in sweep("status", "tiny").out
+    assert "no driver is running; `sweep run` resumes it" in sweep("status", "tiny").out
 
 
 def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):

@@ -5,7 +5,7 @@ from cluster.study.lease import Lease
 
 
 def test_nobody_to_stop(copied, sweep):
-    assert sweep("stop", "tiny").out == "tiny: nobody drives it\n"
+    assert sweep("stop", "tiny").out == "tiny: no driver is running\n"
     assert json.loads(sweep("stop", "tiny", "--json").out)["stopped"] is True
 
 
@@ -17,7 +17,7 @@ def test_a_driver_that_is_asked_ends(copied, sweep):
         answer = sweep("stop", "tiny")
         ending.join()
     assert asked.is_set()
-    assert (answer.code, answer.out) == (0, "tiny: stopped; `sweep run` goes on\n")
+    assert (answer.code, answer.out) == (0, "tiny: stopped; `sweep run` resumes it\n")
 
 
 def test_a_driver_that_does_not_end_is_told(copied, sweep, monkeypatch):
@@ -25,4 +25,4 @@ def test_a_driver_that_does_not_end_is_told(copied, sweep, monkeypatch):
     with Lease(copied.url, "tiny", lost=print, stop=lambda: None):
         answer = sweep("stop", "tiny")
     assert answer.code == 1
-    assert "was asked and has not ended within 0 s" in answer.out
+    assert "was asked to end and has not within 0 s" in answer.out

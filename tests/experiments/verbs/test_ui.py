@@ -46,7 +46,7 @@ def test_the_address_answers_here_alone_and_ends_with_the_command(finished, tmp_
         with urllib.request.urlopen(address.partition("#")[0], timeout=20) as page:
             assert b"MLflow" in page.read()
         assert _listeners(port) == {"0100007F"}
-        assert ui.stdout.readline().startswith("This page is for this machine alone; ")
+        assert ui.stdout.readline().startswith("This page is for this machine only; ")
         ui.send_signal(number)
         assert ui.wait(timeout=30) == 0
         with pytest.raises(ConnectionRefusedError):
