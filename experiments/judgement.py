@@ -38,7 +38,7 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
         plan: The sweep's plan, with the data that the trials were trained on.
         swept: The sweep as its study knows it.
         load: Returns a trial's checkpoint with its weights; returns None or raises BadInput if there is none.
-        say: Called with progress and problems, a sentence each.
+        say: Called with notes on progress and problems.
         budget_s: Core-seconds for all rivals of the extra packages together.
 
     Raises:

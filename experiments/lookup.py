@@ -76,7 +76,7 @@ class Found:
 def sweep(named: str, home: Home, say: Say = LOG.warning) -> Found:
     """Find the records of a NAME or a SPEC. A missing environment variable is an error only when its value is needed.
 
-    `say` is called with a sentence for each choice that the name does not make plain.
+    `say` is called with a note for each choice that the name does not make plain.
 
     Raises:
         BadInput: there is no such sweep or file, or the spec is wrong.

@@ -42,7 +42,7 @@ def write(
         sweep: The sweep.
         importances: The importance of each searched parameter.
         judged: The sweep's best trial.
-        say: Called with a sentence if the report can't be written.
+        say: Called with a note if the report can't be written.
     """
     from dashboards.report.page import report
     from lstm.diagnostics.probe import probe

@@ -33,7 +33,7 @@ def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> 
         named: The sweep's NAME or SPEC.
         found: The sweep that it names.
         budget_s: Core-seconds for all rivals of the extra packages; None for the default.
-        say: Called with notes, a sentence each.
+        say: Called with notes.
 
     Raises:
         BadInput: the sweep, its data or its stores are wrong.
