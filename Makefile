@@ -11,7 +11,7 @@ BENCH_VENV ?= .venv-bench
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test coverage faults bench lint types imports docs tests schema clean
+.PHONY: sweep test coverage faults bench lint types imports docs pictures tests schema clean
 
 sweep: $(VENV)/installed
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
@@ -32,6 +32,10 @@ imports: $(VENV)/installed-dev
 # Strict: a warning (a link that leads nowhere, a page that no other names) is an error.
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m sphinx -b html -W -n --keep-going -q -d build/doctrees docs build/docs
+
+# docs/pictures from a sweep of experiments/co2.yaml; needs Chromium.
+pictures: $(VENV)/installed-dev
+	$(BIN)/python tests/bench/pictures.py
 
 tests: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
