@@ -23,6 +23,7 @@ SECTIONS = ("data", "model", "training", "search", "probe", "resources", "storag
 PATH = re.compile(rf"({'|'.join(SECTIONS)})(\.[a-zA-Z_]\w*)+")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}|…|\*|<")
 ALL = pytest.mark.parametrize("page", pages.pages(), ids=named)
+LINKED = pytest.mark.parametrize("page", pages.with_links(), ids=named)
 WRITTEN = pytest.mark.parametrize("page", [p for p in pages.pages() if p.parent != GENERATED], ids=named)
 
 
@@ -53,7 +54,7 @@ def test_a_page_is_plain_markdown(page):
 # --- Links
 
 
-@ALL
+@LINKED
 def test_links_within_the_repository_lead_somewhere(page):
     broken = []
     for link in links(text_of(page)):
@@ -67,7 +68,7 @@ def test_links_within_the_repository_lead_somewhere(page):
     assert broken == []
 
 
-@ALL
+@LINKED
 def test_links_out_of_the_repository_have_the_form_of_an_address(page):
     """Whether they answer is not asked: a test needs no network."""
     wrong = []

@@ -1,5 +1,6 @@
 """Reads the pages of the documentation: links, headings, what stands in backticks, blocks of code."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +35,24 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 
+def with_links() -> list[Path]:
+    """The pages, and every other file of ours that has links: the changelog, the notebook, what folders say."""
+    rooms = ("experiments", "cluster", "dashboards", "lstm", "tests")
+    others = [path for room in rooms for path in (ROOT / room).rglob("README.md")]
+    return [*pages(), ROOT / "CHANGELOG.md", DOCS / "notebook.ipynb", *sorted(others)]
+
+
 def named(page: Path) -> str:
     """A page's name in a test."""
     return str(page.relative_to(ROOT))
 
 
 def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
+    """What a page says; of a notebook, what its cells of Markdown say."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
 
 
 def blocks(text: str) -> list[Block]:
