@@ -31,7 +31,7 @@ imports: $(VENV)/installed-dev
 
 # Strict: a warning (a link that leads nowhere, a page that no other names) is an error.
 docs: $(VENV)/installed-dev
-	$(BIN)/python -m sphinx -b html -W -n --keep-going -q -d build/doctrees docs build/docs
+	$(BIN)/python -m sphinx -b html -E -a -W -n --keep-going -q -d build/doctrees docs build/docs
 
 # docs/pictures from a sweep of experiments/co2.yaml; needs Chromium.
 pictures: $(VENV)/installed-dev

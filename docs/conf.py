@@ -15,6 +15,7 @@ language = "en"
 
 extensions = ["myst_parser"]
 nitpicky = True
+smartquotes = False
 
 # The pages read the same on GitHub, so what only MyST gives a meaning has none here either. A line that begins with
 # "%" would vanish, for instance, as a comment.
@@ -29,6 +30,8 @@ html_theme_options = {
     "page_width": "1100px",
     "body_max_width": "880px",
     "show_powered_by": False,
+    "font_family": "system-ui, sans-serif",
+    "head_font_family": "system-ui, sans-serif",
 }
 html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
 html_copy_source = False
