@@ -18,6 +18,15 @@ FUNCTIONS = ("plan", "run", "train", "load")
 CLASSES = ("Sweep", "Best", "Plan", "Trained", "SpecError", "SweepError")
 ALIASES = ("Spec", "Overrides", "HomeFolder")
 TASK = ("Task", "Feed")
+BESIDE = {  # what a task's methods take and return, by file
+    "lstm/config/section.py": ("Data", "Location", "File", "Since"),
+    "lstm/records/objective.py": ("Metric",),
+    "lstm/data/dataset.py": ("Dataset", "Facts"),
+    "lstm/judging/items.py": ("Judgement", "Blocks"),
+    "lstm/rivals/rival.py": ("Rival", "Fitted", "Forecasting"),
+    "lstm/diagnostics/subject.py": ("Subject",),
+    "lstm/tasks/drafts/draft.py": ("Recognition", "Draft"),
+}
 
 HEAD = """\
 # Python
@@ -55,7 +64,16 @@ def page() -> str:
     parts += [_function(api.defined(name), name, 3) for name in FUNCTIONS]
     parts += ["## What they return and raise\n\n", *(part for name in CLASSES for part in _class(api, name))]
     parts += ["## A task\n\n", TASK_HEAD, *(part for name in TASK for part in _class(base, name))]
+    parts += ["## What a task takes and returns\n\n", *_beside()]
     return "".join(parts).rstrip() + "\n"
+
+
+def _beside() -> Iterator[str]:
+    for path, names in BESIDE.items():
+        module = Module.read(ROOT / path)
+        dotted = path.removesuffix(".py").replace("/", ".")
+        yield paragraphs(f"From `{dotted}`:")
+        yield from (part for name in names for part in _class(module, name))
 
 
 @dataclass(frozen=True)
@@ -106,8 +124,11 @@ def _class(module: Module, name: str) -> Iterator[str]:
 
 
 def _field(node: ast.AnnAssign, module: Module) -> str:
-    value = "" if node.value is None or "field(" in ast.unparse(node.value) else f" = {ast.unparse(node.value)}"
     about = module.comments.get(node.end_lineno or node.lineno, "")
+    value = "" if node.value is None else f" = {ast.unparse(node.value)}"
+    if isinstance(node.value, ast.Call):  # of pydantic or of dataclasses: no value that a reader gives
+        value = ""
+        about = next((ast.literal_eval(k.value) for k in node.value.keywords if k.arg == "description"), about)
     kind = re.sub(r"ClassVar\[(.*)\]$", r"\1", ast.unparse(_plain(node.annotation)))
     named = f"- `{ast.unparse(node.target)}: {kind}{value}`"
     return wrapped(f"{named}: {about}" if about else named, "  ") + "\n"
