@@ -1,6 +1,6 @@
 """What is decided about a trial, stored with it before it is obeyed: one record, and how it may change.
 
-docs/design.md has the table of its transitions. `Study.report` asks Optuna's pruner whether a trial is pruned; the
+docs/explanation/design.md has the table of its transitions. `Study.report` asks Optuna's pruner whether a trial is pruned; the
 controller decides how it ends. In the study each field is a user attribute of Optuna's trial.
 """
 
