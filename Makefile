@@ -11,13 +11,13 @@ BENCH_VENV ?= .venv-bench
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test coverage faults bench lint types imports tests schema clean
+.PHONY: sweep test coverage faults bench lint types imports docs pictures tests schema clean
 
 sweep: $(VENV)/installed
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
 	$(BIN)/sweep --home $(HOME_DIR) compare experiments/co2.yaml
 
-test: lint types imports tests
+test: lint types imports docs tests
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -28,6 +28,14 @@ types: $(VENV)/installed-dev
 
 imports: $(VENV)/installed-dev
 	$(BIN)/lint-imports
+
+# Strict: a warning (a link that leads nowhere, a page that no other names) is an error.
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m sphinx -b html -E -a -W -n --keep-going -q -d build/doctrees docs build/docs
+
+# docs/pictures from a sweep of experiments/co2.yaml; needs Chromium.
+pictures: $(VENV)/installed-dev
+	$(BIN)/python tests/bench/pictures.py
 
 tests: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -57,6 +65,7 @@ $(BENCH_VENV)/tried: requirements-bench.lock
 schema: $(VENV)/installed
 	$(BIN)/python -m experiments.spec.schema
 	$(BIN)/python -m lstm.messages.page
+	$(BIN)/python -m experiments.reference
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,7 +1,7 @@
 """The decisions about a trial, stored before they are carried out: one record, and how it may change.
 
-docs/design.md has the table of its transitions. `Study.report` asks Optuna's pruner whether a trial is pruned; the
-controller decides how the trial ends. In the study each field is a user attribute of Optuna's trial.
+docs/explanation/design.md has the table of its transitions. `Study.report` asks Optuna's pruner whether a trial is
+pruned; the controller decides how the trial ends. In the study each field is a user attribute of Optuna's trial.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`docs/errors.md`, made of the catalog: `python -m lstm.messages.page` writes it."""
+"""`docs/reference/errors.md`, made of the catalog: `python -m lstm.messages.page` writes it."""
 
 import string
 import textwrap
@@ -8,7 +8,7 @@ from pathlib import Path
 from lstm.messages.catalog import NOTES, SUBJECTS
 from lstm.messages.entry import Entry, render
 
-PATH = Path(__file__).parents[2] / "docs" / "errors.md"
+PATH = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 HEAD = """\
 # Errors
 

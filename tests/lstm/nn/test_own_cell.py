@@ -1,10 +1,10 @@
 """A user's own cell: stacked, reversed and dropped out by us; what is no cell is refused."""
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
+from pages import blocks
 from torch import nn
 
 from lstm.config import code
@@ -14,7 +14,7 @@ from lstm.nn.gates import trace
 from lstm.nn.own_cell import OwnCell, check
 from lstm.records.errors import BadInput
 
-PAGE = Path(__file__).parents[3] / "docs" / "own_code.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how_to" / "own_cell.md"
 
 
 class Plain(nn.Module):
@@ -59,7 +59,7 @@ def test_dropout_acts_between_layers_in_training_alone():
 
 
 def test_the_cell_in_the_documentation_is_one(tmp_path):
-    (text,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (text,) = [block.text for block in blocks(PAGE.read_text()) if block.file == "minimal.py"]
     (tmp_path / "mine.py").write_text(text)
     read = code.read(tmp_path / "mine.py", "mine.py")
     code.execute(read)

@@ -1,0 +1,159 @@
+"""The pictures of README and documentation, made from a real sweep: `make pictures`.
+
+    python tests/bench/pictures.py [--home build/pictures] [--only report comparison screen]
+
+`sweep run experiments/co2.yaml` makes the sweep, or goes on with the one that the home has. Then:
+
+    report.png      the sweep's report, in Chromium without a window
+    comparison.png  MLflow's chart view, at the address that `sweep ui` says
+    screen.svg      the last screen of `sweep run`, as a terminal shows it
+
+Chromium must be on the PATH (chromium, chromium-browser or google-chrome). Exit codes: 0 all were made, 1 one was not.
+"""
+
+import argparse
+import io
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "pictures"
+SPEC, NAME = ROOT / "experiments" / "co2.yaml", "mauna-loa-co2"
+SWEEP = Path(sys.executable).with_name("sweep")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+COLUMNS = 110
+COLOURS = 128  # of a PNG: a page has few
+PATIENCE_S = 120
+_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTfhlsu]|\x1b[78=>]|\r(?!\n)")  # of a terminal's cursor; colours stay
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run the sweep and make the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=ROOT / "build" / "pictures")
+    parser.add_argument("--only", nargs="+", default=list(PICTURES), choices=list(PICTURES))
+    options = parser.parse_args(given)
+    FOLDER.mkdir(exist_ok=True)
+    subprocess.run([SWEEP, "--home", options.home, "run", SPEC], check=True)
+    failed = []
+    for name in options.only:
+        try:
+            PICTURES[name](options.home)
+        except (OSError, subprocess.SubprocessError, TimeoutError) as error:
+            failed.append(f"{name}: {error}")
+    print(*failed, sep="\n", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def report(home: Path) -> None:
+    """Make a picture of the top of the report."""
+    photograph((home / NAME / "report.html").resolve().as_uri(), FOLDER / "report.png", 1300, 1180)
+
+
+def comparison(home: Path) -> None:
+    """Make a picture of MLflow's chart view."""
+    with address_of_page(home) as address:
+        photograph(address, FOLDER / "comparison.png", 1500, 1150)
+
+
+def screen(home: Path) -> None:
+    """Make a picture of the last screen of a sweep: run again, a finished sweep shows nothing else."""
+    shown = on_terminal([str(SWEEP), "--home", str(home), "run", str(SPEC)])
+    (FOLDER / "screen.svg").write_text(drawn(shown, "sweep run experiments/co2.yaml"), encoding="utf-8")
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {"report": report, "comparison": comparison, "screen": screen}
+
+
+def photograph(address: str, file: Path, width: int, height: int) -> None:
+    """Save what a browser shows at an address as a PNG of few colours.
+
+    Raises:
+        FileNotFoundError: there is no browser.
+    """
+    from PIL import Image
+
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise FileNotFoundError(f"none of {', '.join(BROWSERS)} is on the PATH")
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    look = [f"--window-size={width},{height}", "--hide-scrollbars", "--virtual-time-budget=30000"]
+    subprocess.run(
+        [browser, "--headless", "--disable-gpu", *root, *look, f"--screenshot={file}", address],
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
+    with Image.open(file) as taken:
+        few = taken.convert("RGB").quantize(COLOURS)
+    few.save(file, optimize=True)
+
+
+@contextmanager
+def address_of_page(home: Path) -> Iterator[str]:
+    """Where `sweep ui` shows the sweep, while it does.
+
+    Raises:
+        TimeoutError: the command says no address.
+    """
+    with subprocess.Popen([SWEEP, "--home", home, "ui", NAME], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        said, end = "", time.monotonic() + PATIENCE_S
+        try:
+            while not (found := re.search(r"http://\S+", said)):
+                if time.monotonic() > end or process.poll() is not None:
+                    raise TimeoutError(f"sweep ui says no address: {said}")
+                said += process.stdout.read() or ""
+                time.sleep(0.2)
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def on_terminal(command: Sequence[str]) -> str:
+    """What a command shows on a terminal."""
+    import fcntl
+    import struct
+    import termios
+
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
+    with subprocess.Popen(
+        command, stdin=there, stdout=there, stderr=there, env=os.environ | {"TERM": "xterm-256color"}
+    ):
+        os.close(there)
+        shown = b""
+        while True:
+            try:
+                shown += (read := os.read(here, 65536))
+            except OSError:  # the other side is closed
+                break
+            if not read:
+                break
+    os.close(here)
+    return shown.decode(errors="replace")
+
+
+def drawn(shown: str, title: str) -> str:
+    """What a terminal shows, as SVG, without where its cursor has been."""
+    lines = _MOVES.sub("", shown.replace("\r\n", "\n")).strip("\n").splitlines()
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi("\n".join(line.rstrip() for line in lines)))
+    return console.export_svg(title=title)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

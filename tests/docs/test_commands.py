@@ -1,0 +1,142 @@
+"""What a reader types from the README, the quickstart and the tutorials runs, in order, in an empty folder.
+
+A block of `console` is typed line by line. A block of Python or YAML whose first line is a comment with a file's name
+is saved as that file. What can't be run in a test is a block of `sh`, or has a comment before it: `not run: why`.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pages import DOCS, ROOT, blocks, console_lines, inline, text_of
+
+from experiments.cli import main
+
+PATIENCE_S = 120
+README, QUICKSTART = ROOT / "README.md", DOCS / "quickstart.md"
+FORECAST, COMPARE, CLASSIFY, TEXT = (
+    DOCS / "tutorials" / f"{n}.md" for n in ("forecast", "compare", "classify", "text")
+)
+# Pages that a reader reads one after the other in one folder.
+STORIES = {"quickstart": [QUICKSTART], "forecast": [FORECAST, COMPARE], "classify": [CLASSIFY], "text": [TEXT]}
+# The test trains less than the reader does: what is added to each command that trains.
+LESS = {
+    README: "--in-process --set training.max_epochs=1 --set search.n_trials=2",
+    QUICKSTART: "--set training.max_epochs=1",
+    FORECAST: "--set training.max_epochs=2 --set search.n_trials=2",
+    COMPARE: "--set training.max_epochs=2 --set search.n_trials=2",
+    CLASSIFY: "--set training.max_epochs=2",
+    TEXT: "--set training.max_epochs=1",
+}
+TRAINING = ("plan", "run", "train")
+OF_A_SHELL = re.compile(r"[|<>&;$*]")
+
+
+class Reader:
+    """Types what pages say."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def read(self, page):
+        """Saves the files and types the commands of a page; then what it says is in the home is there."""
+        text = text_of(page)
+        for block in blocks(text):
+            if block.file and block.is_run:
+                (self.folder / block.file).write_text(block.text)
+            elif block.language == "console" and block.is_run:
+                for line in console_lines(block):
+                    self.type(line, LESS[page])
+        kept = {each for each in inline(text) if re.fullmatch(r"runs/[\w./-]+", each)}
+        assert [path for path in kept if not (self.folder / path).exists()] == []
+
+    def type(self, line, less=""):
+        words = shlex.split(line)
+        if words[0] == "sweep" and words[1] in TRAINING:
+            more = added(words, less)
+            line, words = " ".join([line, *more]), words + more
+        if words[:2] == ["sweep", "ui"]:
+            self.look(words)
+        elif words[0] == "sweep" and not OF_A_SHELL.search(line) and (words[1] != "run" or "--in-process" in words):
+            done = CliRunner().invoke(main, words[1:], prog_name="sweep")  # in this process, which is quicker
+            if done.exception and not isinstance(done.exception, SystemExit):
+                raise done.exception
+            assert done.exit_code == 0, f"{line}\n{done.output}"
+        else:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", line],
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                check=False,
+            )
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+    def look(self, words):
+        """Ctrl-C once the command has said where its page is."""
+        shown = self.folder / "ui.txt"
+        with shown.open("w") as output:
+            process = subprocess.Popen(words, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT)
+        end = time.monotonic() + PATIENCE_S
+        while "http://" not in shown.read_text():
+            assert process.poll() is None, shown.read_text()
+            assert time.monotonic() < end, shown.read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) in (0, 130), shown.read_text()
+
+
+def added(words, less):
+    """What the test adds to a command: no field that the command sets itself, and no flag that the verb lacks."""
+    given, more = {word.partition("=")[0] for word in words}, []
+    for flag, value in re.findall(r"(--[\w-]+)(?: ([\w.]+=\S+))?", less):
+        if (flag in given and not value) or value.partition("=")[0] in given:
+            continue
+        if flag == "--in-process" and words[1] != "run":
+            continue
+        more += [flag, value] if value else [flag]
+    return more
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """A reader in an empty folder, where `sweep` and `python` are this environment's."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in ("SWEEP_HOME", "RAY_ADDRESS", "MLFLOW_TRACKING_URI", "PYTHONPATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return Reader(folder)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_reader_can_type_the_pages(story, reader):
+    for page in STORIES[story]:
+        reader.read(page)
+
+
+def test_a_reader_can_type_the_readme(reader):
+    """The data are the reader's own there: those of the quickstart will do."""
+    (script,) = [block for block in blocks(text_of(QUICKSTART)) if block.language == "python"]
+    (reader.folder / "make_sales.py").write_text(script.text)
+    reader.type("python make_sales.py")
+    reader.type("cp sales.csv newer.csv")
+    (spec,) = [block for block in blocks(text_of(README)) if block.language == "yaml"]
+    (reader.folder / "sales.yaml").write_text(spec.text)
+    reader.read(README)
+
+
+@pytest.mark.parametrize(
+    "page", [README, *(page for story in STORIES.values() for page in story)], ids=lambda p: p.stem
+)
+def test_a_page_that_is_typed_has_commands(page):
+    assert any(block.is_run and block.language == "console" for block in blocks(text_of(page)))
