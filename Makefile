@@ -64,7 +64,6 @@ $(BENCH_VENV)/tried: requirements-bench.lock
 
 schema: $(VENV)/installed
 	$(BIN)/python -m experiments.spec.schema
-	$(BIN)/python -m lstm.messages.page
 	$(BIN)/python -m experiments.reference
 
 $(VENV)/installed: requirements.lock pyproject.toml

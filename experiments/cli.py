@@ -125,7 +125,7 @@ def _alone() -> Iterator[None]:
             logging.disable(before)
 
 
-def note(message: Message) -> None:
+def print_note(message: Message) -> None:
     """Print a message on standard error: an assumption that was made, or a problem that does not end the command."""
     print(f"note: {message}", file=sys.stderr)
 

@@ -3,10 +3,15 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from experiments.reference import python, spec, verbs
+from experiments.reference import errors, python, spec, verbs
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
-PAGES: Mapping[str, Callable[[], str]] = {"spec.md": spec.page, "verbs.md": verbs.page, "python.md": python.page}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "spec.md": spec.page,
+    "verbs.md": verbs.page,
+    "errors.md": errors.page,
+    "python.md": python.page,
+}
 
 
 def write() -> None:

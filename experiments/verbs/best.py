@@ -1,14 +1,14 @@
 """`sweep best`: show the best trial's parameters, metrics and checkpoint."""
 
 from experiments import judgement, lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations.summary import summary
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Print the best trial. Returns the exit code: 1 if there is none yet."""
-    found = lookup.sweep(named, Home.at(home), note)
+    found = lookup.sweep(named, Home.at(home), print_note)
     swept = lookup.read(found)
     verdict, why = judgement.current(found.home, swept)
     document = summary(swept, verdict)

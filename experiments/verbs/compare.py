@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.terminal.formats import console, duration
 
@@ -19,7 +19,7 @@ def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None
     from dashboards.report.comparison import compare
 
     where = Home.at(home)
-    found = [lookup.sweep(each, where, note) for each in dict.fromkeys(named)]
+    found = [lookup.sweep(each, where, print_note) for each in dict.fromkeys(named)]
     comparison = compare([lookup.read(f) for f in found])
     if as_json:
         emit(comparison.to_json())

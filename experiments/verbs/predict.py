@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations import predicting
 from lstm.config.trial import TrialConfig
@@ -32,7 +32,7 @@ def main(
 ) -> None:
     """Write the prediction. `options` are those of single tasks; the value is None if one is not given."""
     where = Home.at(home)
-    found = lookup.sweep(named, where, note)
+    found = lookup.sweep(named, where, print_note)
     sweep = lookup.read(found)
     if model is not None and trial is not None:
         raise refused("model-without-trial", at=f"--model {model}")
@@ -44,7 +44,7 @@ def main(
     options = {name: value for name, value in options.items() if value is not None}
     predicting.execute(chosen, lookup.spec_folder(named, where), code)
     if model is None:
-        maker = predicting.by_trial(sweep, chosen, options, note)
+        maker = predicting.by_trial(sweep, chosen, options, print_note)
     else:
         maker = predicting.by_rival(found, sweep, chosen, model, options)
     made = maker(source, Path()) if source else predicting.own(maker, *lookup.source(named, where))

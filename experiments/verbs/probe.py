@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations import probing
 from experiments.terminal.formats import console
@@ -13,7 +13,7 @@ from experiments.terminal.live import LEAST
 
 def main(*, home: str, named: str, trial: int | None, code: str | None = None, as_json: bool) -> int:
     """Measure a trial once and print the result. Returns the exit code: 1 if MLflow or the study did not take it."""
-    document, left = probing.probe(named, Home.at(home), trial, note, code)
+    document, left = probing.probe(named, Home.at(home), trial, print_note, code)
     if as_json:
         emit(document)
     else:

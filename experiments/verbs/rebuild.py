@@ -3,7 +3,7 @@
 import sys
 
 from experiments import lookup
-from experiments.cli import emit, note, tell
+from experiments.cli import emit, print_note, tell
 from experiments.home import Home
 from experiments.operations import rebuilding
 from lstm.records.trial import counted
@@ -18,8 +18,8 @@ def main(*, home: str, named: str, study: bool, force: bool, as_json: bool) -> i
 
 
 def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
-    found = lookup.sweep(named, home, note)
-    done = rebuilding.mlflow(found, force=force, say=note)
+    found = lookup.sweep(named, home, print_note)
+    done = rebuilding.mlflow(found, force=force, say=print_note)
     tell(done.damaged, sys.stderr)
     if as_json:
         document = {"sweep": found.name, "trials": done.trials, "deleted_runs": done.deleted, "undelivered": done.left}
@@ -34,7 +34,7 @@ def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
 
 
 def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
-    document, trouble = rebuilding.study(named, home, force=force, say=note)
+    document, trouble = rebuilding.study(named, home, force=force, say=print_note)
     name, states, unknown = document["sweep"], document["states"], document["unknown"]
     if trouble:
         print(f"{name}: {trouble}", file=sys.stderr)
@@ -42,7 +42,7 @@ def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
         emit(document)
         return 1 if trouble else 0
     for text in document["notes"]:
-        note(text)
+        print_note(text)
     told = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
     print(f"{name}: the study {document['study']} was restored: {told}")
     if unknown:

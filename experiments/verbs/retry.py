@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from experiments import lookup
-from experiments.cli import note
+from experiments.cli import print_note
 from experiments.home import Home
 from experiments.verbs import run
 from lstm.records.errors import BadInput, Fault, fault, refused
@@ -27,7 +27,7 @@ def main(
     """
     from cluster.study import stored
 
-    found = lookup.sweep(named, Home.at(home), note)
+    found = lookup.sweep(named, Home.at(home), print_note)
     if failed == bool(trials):
         raise refused("trials-said-twice" if failed else "no-trials-said")
     sweep = stored.read(found.study_url, found.name)

@@ -3,7 +3,7 @@
 import sys
 
 from experiments import judgement, lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations import judging
 
@@ -13,8 +13,8 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
 
     Returns the exit code: 1 if there is no verdict or it could not be kept.
     """
-    found = lookup.sweep(named, Home.at(home), note)
-    verdict, trouble = judging.judge(named, found, budget, note)
+    found = lookup.sweep(named, Home.at(home), print_note)
+    verdict, trouble = judging.judge(named, found, budget, print_note)
     folder = str(found.home.sweep(found.name))
     if as_json:
         emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict)})

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations.status import status
 from experiments.terminal.formats import console, duration, goodput_line, settings
@@ -18,7 +18,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
     """Print the status."""
     from cluster.study import lease
 
-    found = lookup.sweep(named, Home.at(home), note)
+    found = lookup.sweep(named, Home.at(home), print_note)
     document = status(lookup.read(found))
     held = lease.driver(found.study_url, found.name)
     document["driver"] = held and {"host": held.owner.host, "pid": held.owner.pid, "generation": held.generation}

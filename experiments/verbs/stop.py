@@ -3,7 +3,7 @@
 import time
 
 from experiments import lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 
 WAIT_S = 60.0
@@ -13,7 +13,7 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     """Stop the driver. Returns the exit code: 1 if the driver did not end in time."""
     from cluster.study import lease
 
-    found = lookup.sweep(named, Home.at(home), note)
+    found = lookup.sweep(named, Home.at(home), print_note)
     lookup.read(found)
     held = lease.driver(found.study_url, found.name)
     if held is None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from experiments import lookup
-from experiments.cli import emit, note
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations import training
 from experiments.planning import as_begun, make
@@ -21,7 +21,7 @@ class _Lines:
 
     def note(self, message: Message) -> None:
         """Print a note on standard error."""
-        note(message)
+        print_note(message)
 
     def warn(self, message: Message) -> None:
         """Print a warning on standard error."""

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from dashboards.tracking.preflight import ask
 from dashboards.tracking.runs import missing_file, without_password
 from experiments import lookup
-from experiments.cli import emit
-from experiments.cli import note as show
+from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.terminal import streams
 from lstm.messages.message import note
@@ -29,7 +28,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     from dashboards.tracking import relocate, runs, server
 
     where = Home.at(home)
-    found = lookup.sweep(named, where, show) if named else None
+    found = lookup.sweep(named, where, print_note) if named else None
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
     if local and missing_file(uri) is not None:
@@ -74,7 +73,7 @@ def _log(home: Home) -> tuple[Path, bool]:
     to_look = home.folder.exists() and not os.access(log if log.exists() else log.parent, os.W_OK)
     if to_look:
         log = Path(tempfile.mkdtemp(prefix="lstm-sweeps-ui-")) / "ui.log"
-        show(note("nothing-is-written-here", at=home.folder))
+        print_note(note("nothing-is-written-here", at=home.folder))
     return log, to_look
 
 

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from experiments import lookup
-from experiments.cli import emit, note, tell
+from experiments.cli import emit, print_note, tell
 from experiments.home import Home
 from experiments.operations.verifying import verify
 from lstm.records.errors import Finding
@@ -13,7 +13,7 @@ from lstm.records.trial import counted
 
 def main(*, home: str, named: str, as_json: bool) -> int:
     """Print what is wrong. Returns the exit code: 1 if anything is wrong."""
-    found = lookup.sweep(named, Home.at(home), note)
+    found = lookup.sweep(named, Home.at(home), print_note)
     findings, looked = verify(found)
     if as_json:
         rows = [finding._asdict() for finding in findings]

@@ -9,7 +9,6 @@ import pytest
 from lstm.messages.catalog import CATALOG, NOTES, SUBJECTS
 from lstm.messages.entry import fields, render
 from lstm.messages.message import Message
-from lstm.messages.page import PATH, outline, page
 from lstm.records.errors import BadInput, fault, refused
 
 ROOT = Path(__file__).parents[2]
@@ -83,15 +82,6 @@ def test_a_refusal_gives_its_faults_a_place_where_they_have_none():
 )
 def test_values_are_written_as_the_format_says(text, values, wanted):
     assert render(text, values) == wanted
-
-
-def test_the_page_of_errors_is_the_catalogs():
-    assert PATH.read_text() == page(), "run `make schema`"
-
-
-def test_a_text_is_outlined_for_the_page():
-    found = outline("has {count:,} rows{near:?, did you mean *?} {{a}}")
-    assert found == "has `count` rows[, did you mean `near`?] {a}"
 
 
 def test_a_change_is_made_to_each_text_of_a_fault_and_to_numbers_that_it_finds():

@@ -6,7 +6,7 @@ import pytest
 
 from experiments import __all__ as offered
 from experiments.cli import main
-from experiments.reference import python, spec
+from experiments.reference import errors, python, spec
 from experiments.reference.pages import FOLDER, PAGES
 from experiments.spec.schema import schema
 
@@ -64,3 +64,8 @@ def test_a_long_signature_has_a_line_for_each_argument():
     node = ast.parse(f"def f(self, {names}) -> 'int': ...").body[0]
     first, second, *_, last = python.signature(node).splitlines()
     assert (first, second, last) == ("f(", "    argument_0: dict[str, int] = {},", ") -> int")
+
+
+def test_a_text_is_outlined_for_the_page():
+    found = errors.outline("has {count:,} rows{near:?, did you mean *?} {{a}}")
+    assert found == "has `count` rows[, did you mean `near`?] {a}"

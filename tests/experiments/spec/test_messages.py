@@ -247,8 +247,8 @@ WRONG = [
             "wrong-type",
             {
                 "came": '"all"',
-                "wanted": "auto or a whole number (at least 1 and at most 100000). Trials at once; auto: as many as "
-                "the cluster has room for",
+                "wanted": "auto or a whole number (at least 1 and at most 100000). Trials that run at once. auto: as "
+                "many as the cluster has room for. Lower it to leave room for other work",
             },
         ),
     ),

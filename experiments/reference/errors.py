@@ -1,32 +1,33 @@
-"""`docs/reference/errors.md`, made of the catalog: `python -m lstm.messages.page` writes it."""
+"""The reference page of errors and notes, made of the catalog in `lstm/messages/`."""
 
 import string
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
 from lstm.messages.catalog import NOTES, SUBJECTS
 from lstm.messages.entry import Entry, render
 
-PATH = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 HEAD = """\
-# Errors
+# Errors and notes
 
 This page is generated from the catalog in `lstm/messages/` (`make schema`). Do not edit it.
 
-The command line prints an error as `place: field: what is wrong; what to do` and ends with exit code 2. The place is a
-file with its line, a flag or a host. If the field names a file of yours, the line of that file follows. With `--json`
-standard output has the same as data:
+The command line prints an error as `place: field: what is wrong; what to do`. The place is a file with its line, a flag
+or a host. If the field names a file of yours, the line of that file follows. The exit code is 2; it is 1 if nothing was
+wrong with the input, and 3 if another driver holds the sweep. With `--json` standard output has the same as data:
 
 ```json
 {"errors": [{"code": "unknown-field", "place": "co2.yaml:11", "path": "model.hiden_size",
              "within": "", "values": {"near": "hidden_size"}, "message": "…", "mend": "…"}]}
 ```
 
-In Python `SpecError.faults` has a `Fault` for each error, with `code`, `place`, `path`, `within`,
-`values`, `text` and `mend`.
+A note says what was decided, left out or put off, and stops nothing. The command line prints it on standard error after
+`note:`. With `--json` the document has notes as records of the same form in `warnings`.
 
-A word `in this type` stands for a value. What is in [brackets] is only there where there is such a value.
+In Python `SpecError.faults` has a `Fault` for each error and `warnings` has a `Note` for each note, with `code`, `place`,
+`path`, `within`, `values`, `text` and `mend`. `str()` gives the sentence.
+
+A word `in this type` stands for a value. A part in [brackets] is written only if the value exists.
 """
 
 
@@ -64,7 +65,3 @@ def outline(text: str) -> str:
 
 def _shown(name: str, spec: str) -> str:
     return f"[{spec[1:].replace('*', f'`{name}`')}]" if spec.startswith("?") else f"`{name}`"
-
-
-if __name__ == "__main__":
-    PATH.write_text(page())
