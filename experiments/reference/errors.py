@@ -24,7 +24,7 @@ wrong with the input, and 3 if another driver holds the sweep. With `--json` sta
 A note says what was decided, left out or put off, and stops nothing. The command line prints it on standard error after
 `note:`. With `--json` the document has notes as records of the same form in `warnings`.
 
-In Python `SpecError.faults` has a `Fault` for each error and `warnings` has a `Note` for each note, with `code`, `place`,
+In Python `SpecError.faults` has a `Fault` for each error, `warnings` has a `Note` for each note, with `code`, `place`,
 `path`, `within`, `values`, `text` and `mend`. `str()` gives the sentence.
 
 A word `in this type` stands for a value. A part in [brackets] is written only if the value exists.

@@ -89,7 +89,9 @@ def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace)
     assert "not installed" in text
     assert "4 % worse [-1, 9]" in text
     assert EVIL in text
-    (picture,) = [json.loads(each) for each in re.findall(r"const f = (.*?); Plotly", document) if "better by" in each]
+    (picture,) = [
+        json.loads(each) for each in re.findall(r"const f = (.*?); Plotly", document) if "how much better" in each
+    ]
     assert picture["data"][0]["x"] == [60.0, -4.0]
     assert picture["data"][0]["error_x"]["arrayminus"] == [0.0, 5.0]
 
@@ -190,4 +192,4 @@ def test_a_text_that_was_written_is_shown_as_it_is(make: SimpleNamespace) -> Non
     assert page.tags.count("pre") == 1
     assert "img" not in page.tags
     assert "Forecasts of the best trial" not in page.text
-    assert "Bigram counts know how often each symbol followed" in page.text
+    assert "Bigram counts use how often each symbol followed" in page.text

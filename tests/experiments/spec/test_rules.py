@@ -18,9 +18,9 @@ WRONG = [
             "wrong-type",
             {
                 "came": "1.5",
-                "wanted": "auto or a number (at least 0 and at most 1). GPUs of a trial; a fraction packs several onto "
-                "one, each held to its share of the memory. auto: one where the cluster has GPUs, none where it has "
-                "not",
+                "wanted": "auto or a number (at least 0 and at most 1). GPUs for each trial. A fraction puts several "
+                "trials on one GPU, each limited to that share of its memory. auto: one if the cluster has GPUs, else "
+                "none",
             },
         ),
     ),
