@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from cluster import messages
+from cluster import protocol
 from cluster.config import StopConfig
 from cluster.goodput import Workers
 from cluster.interrupts import Stop
-from cluster.messages import FINISHED, OUT_OF_MEMORY, RAISED, Failure, Handle, Probed, Started
+from cluster.protocol import FINISHED, OUT_OF_MEMORY, RAISED, Failure, Handle, Probed, Started
 from cluster.search_stop import StopRules
 from cluster.space import suggest
 from cluster.study.lease import OUTAGE_S
@@ -233,7 +233,7 @@ class TrialController:
         if not live.ended and error and live.error and not live.born:
             self._not_born(live)
         elif not live.ended and error:
-            self._lost(live, messages.why_lost(live.error))
+            self._lost(live, protocol.why_lost(live.error))
         del self._live[tune_id]
 
     def _started(self, live: Attempt, started: Started) -> None:
@@ -319,8 +319,8 @@ class TrialController:
         live.ended = True
         self._workers.lets_go(live.number, live.worker, alive=False)
         self._unborn[live.number] += 1
-        times, reason = self._unborn[live.number], messages.why_lost(live.error)
-        why = messages.what_ray_said(live.error)
+        times, reason = self._unborn[live.number], protocol.why_lost(live.error)
+        why = protocol.what_ray_said(live.error)
         self._raised[live.number] += reason.startswith(RAISED)
         if (raised := self._raised[live.number]) >= LOSSES:
             self._end_for_good(live, "FAIL", f"{reason} ({raised} times)")
@@ -354,7 +354,7 @@ class TrialController:
 
         A trial is lost to memory if Ray names its process. The others go on from their checkpoints; no loss is counted.
         """
-        killed = messages.killed_for_memory(text)
+        killed = protocol.killed_for_memory(text)
         attempts = [live for live in self._live.values() if not live.ended]
         for live in attempts:
             if live.actor is not None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.goodput import Clock
-from cluster.messages import Failure, Handle, Kind, Probed, Started
+from cluster.protocol import Failure, Handle, Kind, Probed, Started
 from lstm import checkpoint, ownership
 from lstm.config.code import execute, place_of
 from lstm.config.trial import TrialConfig

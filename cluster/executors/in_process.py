@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cluster.config import ResourcesConfig
 from cluster.goodput import Clock
 from cluster.interrupts import Interrupted
-from cluster.messages import FINISHED, Handle
+from cluster.protocol import FINISHED, Handle
 from cluster.ray_backend.nodes import check_here, fit
 from cluster.worker import TrialWorker
 from lstm import device

@@ -10,7 +10,7 @@ import ray
 from ray import tune
 
 from cluster.goodput import Clock, process_age_s
-from cluster.messages import Handle
+from cluster.protocol import Handle
 from cluster.worker import TrialWorker
 from lstm.data.dataset import Dataset
 

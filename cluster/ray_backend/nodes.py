@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.config import ResourcesConfig
-from cluster.messages import what_ray_said
+from cluster.protocol import what_ray_said
 from lstm import device
 from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NoWorker, fault, refused

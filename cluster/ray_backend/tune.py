@@ -12,7 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cluster.controller import TrialController
-from cluster.messages import FINISHED
+from cluster.protocol import FINISHED
 from cluster.ray_backend import private_patches, scratch
 from cluster.ray_backend.actor import TrialActor
 from lstm.config.code import Carried, is_reference

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.messages import Handle
+from cluster.protocol import Handle
 from lstm.records.epoch import Epoch
 from lstm.records.goodput import NOTHING, Spent
 from lstm.records.state import Derived, counts

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from cluster.decisions import End
 from cluster.goodput import Workers
-from cluster.messages import Probed
+from cluster.protocol import Probed
 from cluster.search_stop import StopRules
 from cluster.study.retry import Patience
 from cluster.study.study import Study

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from cluster.config import GpSampler, NoPruner
-from experiments.spec import messages, reconcile, rules
+from experiments.spec import reconcile, rules, validation
 from experiments.spec import yaml_document as yaml_file
 from experiments.spec.errors import Address
 from experiments.spec.experiment import Experiment, of_task
@@ -213,7 +213,7 @@ def _sections(document: Document) -> _Checked:
         for name, info in kind.model_fields.items()
         if name not in broken and (name in filled or not info.is_required())
     }
-    return _Checked(None, parts, list(messages.tell(errors, document)))
+    return _Checked(None, parts, list(validation.tell(errors, document)))
 
 
 @cache

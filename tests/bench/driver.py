@@ -25,7 +25,7 @@ from optuna.trial import create_trial
 from cluster.config import SearchConfig
 from cluster.controller import TrialController
 from cluster.interrupts import Stop
-from cluster.messages import Started
+from cluster.protocol import Started
 from cluster.study import stored
 from cluster.study.retry import Patience
 from cluster.study.study import Study

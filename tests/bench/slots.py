@@ -22,7 +22,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from cluster.messages import Started
+from cluster.protocol import Started
 from cluster.ray_backend.actor import ActorHandle
 from lstm.records.epoch import Epoch
 from lstm.records.goodput import Spent

@@ -14,7 +14,7 @@ from cluster import controller
 from cluster.config import SearchConfig
 from cluster.controller import LOSSES, TrialController
 from cluster.interrupts import Stop
-from cluster.messages import LOST, OUT_OF_MEMORY, RAISED, Failure, Probed, Started
+from cluster.protocol import LOST, OUT_OF_MEMORY, RAISED, Failure, Probed, Started
 from cluster.ray_backend.tune import Births, StudyScheduler, StudySearcher, StudyStopper
 from cluster.study import retry, verify
 from cluster.study.retry import Patience

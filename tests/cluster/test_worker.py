@@ -7,7 +7,7 @@ import pytest
 from cluster import goodput, worker
 from cluster.goodput import Clock
 from cluster.interrupts import Interrupted
-from cluster.messages import Failure
+from cluster.protocol import Failure
 from cluster.worker import TrialWorker
 from lstm import checkpoint, device, ownership
 from lstm.diagnostics.probe import probe

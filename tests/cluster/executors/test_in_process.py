@@ -8,7 +8,7 @@ from cluster.config import ResourcesConfig
 from cluster.executors import in_process
 from cluster.executors.in_process import Here, InProcess
 from cluster.interrupts import Stop
-from cluster.messages import FINISHED
+from cluster.protocol import FINISHED
 from lstm import checkpoint, device
 from lstm.messages.message import note
 from lstm.records.errors import BadInput
