@@ -25,6 +25,17 @@ resources: {gpus_per_trial: 1}
 """
 
 
+OWN = """
+import only_here
+from torch import nn
+
+
+class Cell(nn.GRU):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size, batch_first=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[hosts.Lab]:
     """Three hosts with nothing on them."""
@@ -35,6 +46,12 @@ def lab() -> Iterator[hosts.Lab]:
 
 
 def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(lab: hosts.Lab, tmp_path: Path) -> None:
+    # A package that the first host alone has: the others have another, empty folder at its place.
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (lab.hosts[0].keep_to_itself(packages) / "only_here.py").write_text("")
+    for host in lab.hosts:
+        host.environment["PYTHONPATH"] = str(packages)
     address = hosts.cluster(*lab.hosts, cpus=2, gpus=2)
     rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1500))
     (tmp_path / "wave.csv").write_text(f"y\n{rows}\n")
@@ -50,6 +67,14 @@ def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(
     assert refused.returncode == 1, refused.stdout
     assert "RAY_AUTH_MODE" in refused.stdout
     assert refused.stdout.count("The actor never ran") == 3, "what Ray says of each host"
+    assert not (tmp_path / "home").exists()
+
+    (tmp_path / "mine.py").write_text(OWN)
+    own = ("--set", "model.cell=mine.py:Cell", "--set", "resources.gpus_per_trial=auto")
+    refused = lab.hosts[0].run(*command, *own, cwd=tmp_path)
+    assert refused.returncode == 2, refused.stdout
+    lacks = [f"{host.address} ({host.name})" in refused.stdout for host in lab.hosts]
+    assert (lacks, "only_here" in refused.stdout) == ([False, True, True], True), refused.stdout
     assert not (tmp_path / "home").exists()
 
     refused = lab.hosts[0].run(*command, cwd=tmp_path)
