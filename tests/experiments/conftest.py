@@ -16,12 +16,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
+import twin
 import yaml
 from click.testing import CliRunner
 from told import all_told
 
+from dashboards.tracking import private_patches
 from experiments.cli import main
 from experiments.spec import loader as spec_file
 from experiments.spec import yaml_document as yaml_file
@@ -194,6 +197,38 @@ def command():
         return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
     return command
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ready_tables():
+    """MLflow's empty tables are copied; tests/dashboards has MLflow make them."""
+    with mock.patch.object(private_patches, "make_tables", twin.copy_tables):
+        yield
+
+
+@pytest.fixture(scope="session")
+def near():
+    """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point."""
+
+    def near(*arguments, cwd, **environment):
+        out, err = (cwd / f".{name}-of-near" for name in ("out", "err"))
+        here = ["--in-process"] if arguments[0] in ("run", "retry") else []
+
+        def act():
+            for number, path in ((1, out), (2, err)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            os.chdir(cwd)
+            os.environ.clear()
+            os.environ.update(clean_environment() | environment)
+            main([*map(str, arguments), *here], prog_name="sweep")
+
+        code = twin.forked(act, cwd / ".log-of-near")
+        answer = SimpleNamespace(code=code, out=out.read_text(), err=err.read_text())
+        for path in (out, err, cwd / ".log-of-near"):
+            path.unlink()
+        return answer
+
+    return near
 
 
 def clean_environment():

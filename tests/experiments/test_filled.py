@@ -102,7 +102,10 @@ def test_a_sweep_begun_before_keeps_its_loss_and_says_so(sweep, gaps):
     assert losses(gaps)["trial-0003"] == "measured"
 
 
-@pytest.mark.parametrize(("kept", "before"), [("checkpoints", True), ("runs", True), ("runs", False)])
+@pytest.mark.parametrize(
+    ("kept", "before"),
+    [("checkpoints", True), *(pytest.param("runs", each, marks=pytest.mark.faults) for each in (True, False))],
+)
 def test_a_lost_study_comes_back_with_its_loss(sweep, gaps, before, kept):
     assert sweep("run", "tiny.yaml", "--set", "search.n_trials=2", before=before).code == 0
     (gaps / "runs" / "study.db").unlink()

@@ -130,7 +130,7 @@ def plans(folder, answered, trained):
     return plans
 
 
-@counts(250, 2500)
+@counts(100, 2500)
 def test_specs_in_which_something_slipped(count, plans, tiny):
     told = plans(hostile.slipped_specs(tiny.spec), count, train_every=4)
     assert told[0] + told[2] >= count
@@ -138,7 +138,7 @@ def test_specs_in_which_something_slipped(count, plans, tiny):
     assert told["trained"] >= 1, told
 
 
-@counts(250, 2500)
+@counts(100, 2500)
 def test_specs_that_look_right(count, plans):
     told = plans(hostile.schema_specs(schema.schema()), count, train_every=4)
     assert told[0] + told[2] >= count
@@ -146,7 +146,7 @@ def test_specs_that_look_right(count, plans):
     assert told["trained"] >= 1, told
 
 
-@counts(200, 2000)
+@counts(80, 2000)
 def test_files_of_data(count, folder, answered, trained):
     told = Counter()
 

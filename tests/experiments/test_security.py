@@ -169,6 +169,7 @@ def test_code_in_checkpoints_study_and_artifacts_is_never_run(
     folder: Path,
     sweep: Callable[..., SimpleNamespace],
     command: Callable[..., SimpleNamespace],
+    near: Callable[..., SimpleNamespace],
 ) -> None:
     for verb in ("best", "compare", "status", "predict"):
         answer = sweep(verb, "tiny")
@@ -177,8 +178,8 @@ def test_code_in_checkpoints_study_and_artifacts_is_never_run(
             str(finished.home), str(poisoned.home)
         )
         assert not poisoned.trap.exists(), verb
-    for more, code in ((4, 0), (5, 0)):  # complete; and with a trial to train and the best to judge anew
-        answer = command("run", "tiny.yaml", "--set", f"search.n_trials={more}", cwd=folder)
+    for more, code, how in ((4, 0, near), (5, 0, command)):  # complete; with a trial to train and the best to judge
+        answer = how("run", "tiny.yaml", "--set", f"search.n_trials={more}", cwd=folder)
         assert answer.code == code, answer.out + answer.err
         assert not poisoned.trap.exists(), "run"
     sweep("verify", "tiny")

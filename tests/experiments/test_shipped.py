@@ -275,16 +275,16 @@ def test_it_is_found_without_what_names_the_data(older, home, sweep, tmp_path, m
     assert json.loads(sweep("status", path, "--json").out)["sweep"] == "etth1-24-2"
 
 
-def test_it_is_run_beside_it(older, home, command, tmp_path):
+def test_it_is_run_beside_it(older, home, near, tmp_path):
     before = begin(older / "conditional.yaml", home)
     files = {path: path.read_bytes() for path in home.sweep("sunspots").rglob("*") if path.is_file()}
     few = ("--set", "search.n_trials=2")
-    done = command("run", SUNSPOTS, *few, cwd=tmp_path)
+    done = near("run", SUNSPOTS, *few, cwd=tmp_path)
     assert done.code == 0, done.err
     assert re.search(r"note: .*: name: sunspots .*sunspots-2", " ".join((done.out + done.err).split()))
-    again = command("run", SUNSPOTS, *few, cwd=tmp_path)
+    again = near("run", SUNSPOTS, *few, cwd=tmp_path)
     assert (again.code, "nothing was left to do" in again.out) == (0, True)
-    checked = command("verify", SUNSPOTS, "--json", cwd=tmp_path)
+    checked = near("verify", SUNSPOTS, "--json", cwd=tmp_path)
     assert (checked.code, json.loads(checked.out)["sweep"]) == (0, "sunspots-2")
     assert facts(home, "sunspots") == before
     assert {path: path.read_bytes() for path in files} == files

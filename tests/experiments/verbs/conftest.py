@@ -4,7 +4,6 @@ import os
 from types import SimpleNamespace
 from unittest import mock
 
-import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
 import pytest
 import twin
 

@@ -16,15 +16,15 @@ SECOND = """\
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, command, tiny):
+def swept(tmp_path_factory, near, tiny):
     """A sweep of four trials with two objectives, the last of them by a second run; its folder and last answer."""
     folder = tmp_path_factory.mktemp("front")
     (folder / "tiny.csv").write_text(tiny.data)
     text = tiny.spec.replace("  n_trials: 4\n", SECOND).replace("search:", "probe: {every_trial: true}\nsearch:")
     (folder / "tiny.yaml").write_text(text)
-    first = command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
+    first = near("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
     assert first.code == 0, first
-    return folder, command("run", "tiny.yaml", cwd=folder)
+    return folder, near("run", "tiny.yaml", cwd=folder)
 
 
 def dominates(one, other):
