@@ -162,9 +162,9 @@ RUN: Mapping[str, Entry] = {
         "run `sweep rivals {sweep}{flag}`",
         {"why": _FULL, "sweep": "co2", "flag": ""},
     ),
-    "training-goes-on": Entry("the training goes on after {epochs} epochs", example={"epochs": 4}),
+    "training-goes-on": Entry("the training goes on after epoch {epochs}", example={"epochs": 4}),
     "training-was-complete": Entry(
-        "the training was complete after {epochs} epochs ({stop}), so that nothing was left to do",
+        "the training was complete after epoch {epochs} ({stop}), so that nothing was left to do",
         example={"epochs": 30, "stop": "max_epochs"},
     ),
 }

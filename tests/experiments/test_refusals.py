@@ -47,7 +47,7 @@ SPECS = {
         "name: tiny\nserach: {}",
         ("tiny.yaml:2: serach: ", " search?"),
     ),
-    "a missing key": ("  horizon: 7\n", "", ("data.horizon: ", "Steps that it forecasts.")),
+    "a missing key": ("  horizon: 7\n", "", ("data.horizon: ", "Steps that the network forecasts.")),
     "text for a number": ("lookback: 14", "lookback: two weeks", ('"two weeks"', "a whole number")),
     "a quoted number": ("lookback: 14", 'lookback: "14"', ('"14"', "a whole number", "quotes")),
     "a fraction": ("lookback: 14", "lookback: 14.5", ("data.lookback: ", "14.5", "a whole number")),

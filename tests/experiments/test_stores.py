@@ -19,6 +19,7 @@ from dashboards.tracking import relocate, runs
 from experiments.cli import main
 from experiments.home import FORMAT, RECORD
 from lstm import checkpoint, ownership
+from lstm.messages.message import note
 from lstm.storage import files
 
 SPEC = """\
@@ -588,7 +589,8 @@ def test_the_best_trials_lost_checkpoint_comes_back_from_mlflow(work, sweep):
     assert run(work) == 0, said(work)
     assert files.get(best["checkpoint"], newest) == data
     log = (work / "runs" / "tiny" / "sweep.log").read_text()
-    assert f"trial {best['trial']}: its checkpoint was gone; it was taken from MLflow, the same to the bit" in log
+    alike = "it equals the lost one to the bit by the values of its epochs"
+    assert str(note("checkpoint-taken-from-mlflow", at=f"trial {best['trial']}", alike=alike)) in log
     judge(sweep, work / "runs")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.terminal.streams import BACKLOG, Relay, View
+from lstm.messages.message import note
 
 SCRIPT = Path(sys.executable).with_name("sweep")
 FULL = Path("/dev/full")
@@ -80,7 +81,7 @@ def test_training_goes_to_its_end_whoever_looks(folder, environment):
     done = call_without_reader(["train", "tiny.yaml"], folder, environment)
     assert (done.returncode, done.stderr) == (0, b"")
     again = call(["train", "tiny.yaml"], folder, environment, capture_output=True, text=True)
-    assert "trained for 2 epochs before" in again.stdout
+    assert str(note("training-was-complete", at="tiny", epochs=2, stop="max_epochs")) in again.stdout
 
 
 @needs_full

@@ -4,6 +4,7 @@ import pytest
 
 from experiments.operations import training
 from lstm import checkpoint
+from lstm.messages.message import note
 
 
 def test_epochs_are_told_kept_and_not_repeated(folder, sweep):
@@ -17,7 +18,7 @@ def test_epochs_are_told_kept_and_not_repeated(folder, sweep):
     assert len(checkpoint.load(str(folder / "runs" / "tiny" / "train")).state.history) == 2
 
     again = sweep("train", "tiny.yaml").out.splitlines()
-    assert again[0] == "tiny: trained for 2 epochs before (max_epochs); nothing was left to do"
+    assert again[0] == str(note("training-was-complete", at="tiny", epochs=2, stop="max_epochs"))
     assert again[1:] == lines[2:]
 
 
@@ -29,7 +30,7 @@ def test_it_goes_on_where_it_stopped(folder, sweep, monkeypatch):
     sweep("train", "tiny.yaml")
     monkeypatch.setattr(loop, "train", whole)
     lines = sweep("train", "tiny.yaml").out.splitlines()
-    assert lines[0] == "tiny: trained for 1 epoch before: goes on"
+    assert lines[0] == str(note("training-goes-on", at="tiny", epochs=1))
     assert lines[1].startswith("epoch 2  ")
 
 
