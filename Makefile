@@ -1,4 +1,5 @@
 # `make sweep` and `make test` work from a fresh clone on a machine that has Python 3.11 or later and make.
+.DEFAULT_GOAL = help
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -10,46 +11,59 @@ BENCH_VENV ?= .venv-bench
 # torch is named first: packages that depend on it would else choose a build of their own.
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
+UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster/test_goodput.py \
+       tests/cluster/test_decisions.py tests/dashboards/report tests/experiments/spec tests/experiments/test_specs.py \
+       tests/test_docs.py tests/test_layout.py tests/test_vendors.py
 
-.PHONY: sweep test coverage faults bench lint types imports docs pictures tests schema clean
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-sweep: $(VENV)/installed
+.PHONY: help sweep check test unit coverage faults bench lint types imports docs pictures tests schema clean
+
+sweep: $(VENV)/installed  ## run experiments/co2.yaml, and show its trials
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
 	$(BIN)/sweep --home $(HOME_DIR) compare experiments/co2.yaml
 
-test: lint types imports docs tests
+check: lint types imports unit  ## the quick gates: under 90 seconds
 
-lint: $(VENV)/installed-dev
+test: lint types imports docs tests  ## every gate, as in CI
+
+# The tests that need no Ray, no server and no other process.
+unit: $(VENV)/installed-dev
+	$(PYTEST) $(UNIT)
+
+lint: $(VENV)/installed-dev  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed-dev
+types: $(VENV)/installed-dev  ## mypy
 	$(BIN)/mypy
 
-imports: $(VENV)/installed-dev
+imports: $(VENV)/installed-dev  ## import-linter
 	$(BIN)/lint-imports
 
 # Strict: a warning (a link that leads nowhere, a page that no other names) is an error.
-docs: $(VENV)/installed-dev
+docs: $(VENV)/installed-dev  ## build/docs/index.html
 	$(BIN)/python -m sphinx -b html -E -a -W -n --keep-going -q -d build/doctrees docs build/docs
 
 # docs/pictures from a sweep of experiments/co2.yaml; needs Chromium.
-pictures: $(VENV)/installed-dev
+pictures: $(VENV)/installed-dev  ## the pictures of the documentation, from a real sweep
 	$(BIN)/python tests/bench/pictures.py
 
-tests: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+tests: $(VENV)/installed-dev  ## pytest
+	$(PYTEST)
 
-# The same with the lines that no test reaches; measuring them takes a quarter longer.
-coverage: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+# Measuring the lines takes a quarter longer.
+coverage: $(VENV)/installed-dev  ## the same with the lines that no test reaches
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
-# The full matrix of faults (77 minutes beside other work); what it needs and this machine lacks is skipped with the reason.
-faults: $(VENV)/installed-dev
+# A test that needs what this machine lacks is skipped with the reason.
+faults: $(VENV)/installed-dev  ## the full matrix of faults: more than an hour
 	$(BIN)/python -m pytest -m faults --durations=0
 
 # Us beside the stock recipe, NeuralForecast and bare PyTorch on the same work; needs the machine for itself.
-bench: $(VENV)/installed $(BENCH_VENV)/tried
+bench: $(VENV)/installed $(BENCH_VENV)/tried  ## us beside others on the same work
 	$(BIN)/python tests/bench/contenders/run.py --work $(WORK) --rounds $(ROUNDS) --autolstm $(BENCH_VENV)/bin/python
 
 # NeuralForecast's own environment. Where it can't be installed the benchmark leaves it out and says why; the next
@@ -62,7 +76,7 @@ $(BENCH_VENV)/tried: requirements-bench.lock
 	  2> $(BENCH_VENV)/failed && rm $(BENCH_VENV)/failed || true
 	@touch $@
 
-schema: $(VENV)/installed
+schema: $(VENV)/installed  ## renew what is generated: the JSON Schema and docs/reference
 	$(BIN)/python -m experiments.spec.schema
 	$(BIN)/python -m experiments.reference
 
@@ -77,5 +91,5 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	$(PIP) --requirement requirements-dev.lock
 	@touch $@
 
-clean:
+clean:  ## remove all that make has made
 	rm -rf $(VENV) $(BENCH_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage

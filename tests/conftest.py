@@ -27,6 +27,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
+        if group := group_of(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def group_of(item):
+    """The tests that one worker of xdist runs, since they share what takes long to make; "" for any worker.
+
+    The finished sweep of tests/experiments is made by Ray once, for all files that look at it. Elsewhere a file is
+    what shares. Tests of `lstm` and the like share nothing that takes long.
+    """
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder == "lstm" or item.path.parent.name in ("spec", "space", "report"):
+        return ""
+    return "finished" if "finished" in item.fixturenames else str(item.path)
 
 
 @pytest.fixture(scope="session")
