@@ -61,3 +61,17 @@ def is_module(name: str) -> bool:
 
 def test_a_module_says_in_its_first_line_what_it_is_for():
     assert [str(path) for path in sources() if not ast.get_docstring(ast.parse((ROOT / path).read_text()))] == []
+
+
+# Promises of several verbs, with their fixtures.
+ACROSS_VERBS = {"experiments/verbs/test_base.py", "experiments/verbs/test_front.py"}
+
+
+def test_a_test_file_has_the_place_and_name_of_what_it_tests():
+    """A promise that several modules keep is tested at the top of its room's folder, under the promise's name."""
+    lost = []
+    for path in (p.relative_to(ROOT / "tests") for room in ROOMS for p in (ROOT / "tests" / room).rglob("test_*.py")):
+        tested = ROOT / path.parent / path.name.removeprefix("test_")
+        if len(path.parts) > 2 and not tested.is_file() and not tested.with_suffix("").is_dir():
+            lost.append(str(path))
+    assert set(lost) == ACROSS_VERBS
