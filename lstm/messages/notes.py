@@ -28,7 +28,7 @@ DATA: Mapping[str, Entry] = {
         example={"rows": 15, "steps": 3, "step": "1h"},
     ),
     "rows-sorted-by-time": Entry("the rows were not in the order of time and were sorted"),
-    "steps-are-working-days": Entry("the file has no Saturdays and Sundays, so that steps are working days"),
+    "steps-are-working-days": Entry("the file has no Saturdays and Sundays, so steps are working days"),
     "steps-missing-noted": Entry(
         "{count:,} of {steps:,} steps of {step} are missing, the first is {first} ({missing})",
         example={"count": 2, "steps": 5, "step": "1D", "first": "2016-01-03 00:00:00", "missing": "interpolate"},
@@ -38,12 +38,12 @@ DATA: Mapping[str, Entry] = {
         example={"count": 12, "steps": 900, "missing": "interpolate"},
     ),
     "symbols-not-in-vocabulary": Entry(
-        "{count:,} {unit} are not in the vocabulary, so that the model sees one unknown symbol for all of them",
+        "{count:,} {unit} are not in the vocabulary, so the model sees one unknown symbol for all of them",
         example={"count": 40, "unit": "characters"},
     ),
     "times-in-utc": Entry("the times in {column!q} are in UTC or have an offset, and are kept in UTC", example=_TIME),
     "times-irregular-averaged": Entry(
-        "the times are irregular (median {median_s:g} s apart), so that rows are averaged into steps of {step}",
+        "the times are irregular (median {median_s:g} s apart), so rows are averaged into steps of {step}",
         "give data.step if you want other steps",
         {"median_s": 3540.0, "step": "1h"},
     ),
@@ -94,7 +94,7 @@ SPEC: Mapping[str, Entry] = {
         example={"path": "study.db", "found": "/work/study.db"},
     ),
     "gp-learns-nothing-from-pruned": Entry(
-        "the gp sampler learns from completed trials only, so that it learns nothing from trials that {pruner} prunes",
+        "the gp sampler learns from completed trials only, so it learns nothing from trials that {pruner} prunes",
         "use the tpe sampler, or pruner: {{type: none}}",
         {"pruner": "successive_halving"},
     ),
@@ -112,7 +112,7 @@ SPEC: Mapping[str, Entry] = {
         {"cpus": 1, "gpus": 1.0, "cpus_here": 2, "gpus_here": 0, "why": "no GPU was found"},
     ),
     "more-trials-than-combinations": Entry(
-        "is {trials:,}, and the space has {combinations:,} combinations, so that the sweep is complete when all "
+        "is {trials:,}, and the space has {combinations:,} combinations, so the sweep is complete when all "
         "combinations were tried",
         example={"trials": 100, "combinations": 12},
     ),
@@ -122,7 +122,7 @@ SPEC: Mapping[str, Entry] = {
         {"why": "study.db: the database does not answer"},
     ),
     "older-version-kept": Entry(
-        "{older} was run with an older version of this spec or its data and is left as it is, so that this version's "
+        "{older} was run with an older version of this spec or its data and is left as it is, so this version's "
         "sweep is {name}",
         example={"older": ["co2"], "name": "co2-2"},
     ),
@@ -137,19 +137,19 @@ SPEC: Mapping[str, Entry] = {
 }
 
 RUN: Mapping[str, Entry] = {
-    "fitted-rival-not-trusted": Entry("{why}, so that the rival is fitted again", example={"why": _DAMAGE}),
+    "fitted-rival-not-trusted": Entry("{why}, so the rival is fitted again", example={"why": _DAMAGE}),
     "fitting-rivals": Entry("fitting rivals: {rivals}", example={"rivals": ["ridge", "ets"]}),
     "judged-before-end": Entry(
-        "the sweep has not ended ({done} of {trials} trials have), so that the best trial up to now is judged",
+        "the sweep has not ended ({done} of {trials} trials have), so the best trial up to now is judged",
         example={"done": 3, "trials": 40},
     ),
-    "judgements-damaged": Entry("{why}, so that all models are judged again", example={"why": _DAMAGE}),
+    "judgements-damaged": Entry("{why}, so all models are judged again", example={"why": _DAMAGE}),
     "no-gpu-to-train-on": Entry(
         "the training runs on the CPU, though the spec asks for a GPU: {why}",
         "set resources.gpus_per_trial to 0 if that is meant",
         {"why": "PyTorch was built without CUDA"},
     ),
-    "nothing-is-written-here": Entry("can't be written to, so that the pages can be looked at and nothing is kept"),
+    "nothing-is-written-here": Entry("can't be written to, so its pages can be looked at, and nothing is kept"),
     "page-not-written": Entry(
         "the page could not be written: {why}", "make room or give write access, and run it again", {"why": _FULL}
     ),
@@ -164,7 +164,7 @@ RUN: Mapping[str, Entry] = {
     ),
     "training-goes-on": Entry("the training goes on after epoch {epochs}", example={"epochs": 4}),
     "training-was-complete": Entry(
-        "the training was complete after epoch {epochs} ({stop}), so that nothing was left to do",
+        "the training was complete after epoch {epochs} ({stop}), so nothing was left to do",
         example={"epochs": 30, "stop": "max_epochs"},
     ),
 }
@@ -175,7 +175,7 @@ KEPT: Mapping[str, Entry] = {
         "the artifact checkpoint.pt in MLflow is not this trial's checkpoint: {why}",
         example={"why": "it is of trial 3"},
     ),
-    "checkpoint-lost": Entry("the checkpoint does not exist and MLflow has none, so that the trial is trained again"),
+    "checkpoint-lost": Entry("the checkpoint does not exist and MLflow has none, so the trial is trained again"),
     "checkpoint-of-another-configuration": Entry(
         "was trained with {fields}, which differs from this spec, and was left out",
         example={"fields": ["model.hidden_size: 32"]},
@@ -193,25 +193,25 @@ KEPT: Mapping[str, Entry] = {
         {"trials": 12, "study": "2f0c", "home": "/work/runs", "restores": "sweep rebuild co2.yaml --study --force"},
     ),
     "end-not-remembered": Entry(
-        "the study's database does not answer ({why}), so that the study does not know the end of the sweep",
+        "the study's database does not answer ({why}), so the study does not know the end of the sweep",
         "run the same command again",
         {"why": "OperationalError"},
     ),
     "ends-from-checkpoints": Entry(
-        "MLflow does not answer ({why}), so that how the trials ended is taken from their checkpoints",
+        "MLflow does not answer ({why}), so how the trials ended is taken from their checkpoints",
         example={"why": "ConnectionError"},
     ),
     "file-not-readable-or-writable": Entry(
         "can't be read or written: {why}", "give access to it, and run the same command again", {"why": _FULL}
     ),
-    "file-passed-over": Entry("{why}, so that an earlier file is used", example={"why": "is truncated"}),
+    "file-passed-over": Entry("{why}, so an earlier file is used", example={"why": "is truncated"}),
     "former-address-in-mlflow": Entry(
-        "MLflow does not answer ({why}), so that its runs name the former address of the checkpoints",
+        "MLflow does not answer ({why}), so its runs name the former address of the checkpoints",
         "run the same command again when MLflow answers",
         {"why": "ConnectionError"},
     ),
     "home-copied": Entry(
-        "the home is a copy of {before}, so that the sweep in it is a sweep of its own from now on",
+        "the home is a copy of {before}, so the sweep in it is a sweep of its own from now on",
         example={"before": "/old/runs"},
     ),
     "home-moved": Entry(
@@ -328,7 +328,7 @@ TRACKING: Mapping[str, Entry] = {
         example={"address": "/srv/checkpoints/co2/trial-0003"},
     ),
     "mlflow-away-at-start": Entry(
-        "MLflow does not answer ({why}), so that the sweep starts and its runs are sent later",
+        "MLflow does not answer ({why}), so the sweep starts and its runs are sent later",
         example={"why": "ConnectionError"},
     ),
     "records-not-delivered": Entry(
