@@ -23,6 +23,7 @@ from lstm.data.tables.regular import Table
 FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("faults"):
