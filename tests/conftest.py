@@ -1,6 +1,8 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
+import functools
 import os
+import re
 import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by threads
@@ -23,25 +25,34 @@ from lstm.data.tables.regular import Table
 FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
-        if group := group_of(item):
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
-def group_of(item):
-    """The tests that one worker of xdist runs, since they share what takes long to make; "" for any worker.
+def pytest_xdist_make_scheduler(config, log):
+    """Tests that share what takes long to make run on one worker; all others on any.
 
-    The finished sweep of tests/experiments is made by Ray once, for all files that look at it. Elsewhere a file is
-    what shares. Tests of `lstm` and the like share nothing that takes long.
+    `--dist loadgroup` would do this by marks; xdist 3.8 can't with pytest 9.2, whose tests take no new id.
     """
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    if folder == "lstm" or item.path.parent.name in ("spec", "space", "report"):
-        return ""
-    return "finished" if "finished" in item.fixturenames else str(item.path)
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BySharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return shared(nodeid)
+
+    return BySharing(config, log)
+
+
+@functools.cache
+def shared(nodeid):
+    """What a test shares: the finished sweep of tests/experiments, which Ray makes, its file's fixtures, or nothing."""
+    file = Path(__file__).parents[1] / nodeid.partition("::")[0]
+    if "lstm" in file.parts or file.parent.name in ("spec", "space", "report"):
+        return nodeid
+    uses = re.search(r"^def [^:]*\b(finished|copied|home)\b", file.read_text(), re.MULTILINE)
+    return "finished" if "experiments" in file.parts and uses else str(file)
 
 
 @pytest.fixture(scope="session")
