@@ -54,7 +54,7 @@ class Reader:
             elif block.language == "console" and block.is_run:
                 for line in console_lines(block):
                     self.type(line, LESS[page])
-        kept = {each for each in inline(text) if re.fullmatch(r"runs/[\w./-]+", each)}
+        kept = {each for each in inline(text) if re.fullmatch(r"runs/[a-z][\w./-]*", each)}
         assert [path for path in kept if not (self.folder / path).exists()] == []
 
     def type(self, line, less=""):
