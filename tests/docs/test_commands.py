@@ -30,7 +30,7 @@ STORIES = {"quickstart": [QUICKSTART], "forecast": [FORECAST, COMPARE], "classif
 LESS = {
     README: "--in-process --set training.max_epochs=1 --set search.n_trials=2",
     QUICKSTART: "--set training.max_epochs=1",
-    FORECAST: "--set training.max_epochs=2 --set search.n_trials=2",
+    FORECAST: "--in-process --set training.max_epochs=2 --set search.n_trials=2",
     COMPARE: "--set training.max_epochs=2 --set search.n_trials=2",
     CLASSIFY: "--set training.max_epochs=2",
     TEXT: "--set training.max_epochs=1",
@@ -54,7 +54,7 @@ class Reader:
             elif block.language == "console" and block.is_run:
                 for line in console_lines(block):
                     self.type(line, LESS[page])
-        kept = {each for each in inline(text) if re.fullmatch(r"runs/[\w./-]+", each)}
+        kept = {each for each in inline(text) if re.fullmatch(r"runs/[a-z][\w./-]*", each)}
         assert [path for path in kept if not (self.folder / path).exists()] == []
 
     def type(self, line, less=""):
