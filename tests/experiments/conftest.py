@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+import warnings
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,6 +221,7 @@ def near():
             os.chdir(cwd)
             os.environ.clear()
             os.environ.update(clean_environment() | environment)
+            warnings.simplefilter("ignore")  # pytest's errors are for this process; a driver has a log for warnings
             main([*map(str, arguments), *here], prog_name="sweep")
 
         code = twin.forked(act, cwd / ".log-of-near")
