@@ -1,7 +1,7 @@
 """Concludes a sweep that has ended, while its driver still holds it: judges, compares, reports, delivers to MLflow."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dashboards.tracking.runs import without_password
@@ -73,19 +73,33 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tu
     from lstm.tasks import registry as tasks
 
     best = outcome.sweep.best
-    found = _best(plan, outcome.sweep, best, recorder, say) if best else None
+    found, anew = _best(plan, outcome.sweep, best, recorder, say) if best else (None, False)
     metrics = dict(tasks.judge(found, plan.series)) if found else {}
+    if best and not anew:
+        metrics |= _judged_before(outcome.sweep, "trial", best, metrics)
     loaded = {best.number: found} if best else {}
     if found and (base := outcome.sweep.base) is not None and base.state == "COMPLETE" and base.value is not None:
         metrics[f"{BASE}{outcome.sweep.metric}"] = base.value
-        kept = found if base is best else _best(plan, outcome.sweep, base, recorder, say)
+        kept, anew = (found, anew) if base is best else _best(plan, outcome.sweep, base, recorder, say)
         loaded[base.number] = kept
         told = tasks.judge(kept, plan.series) if kept else {}
-        metrics |= {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
+        of_base = {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
+        metrics |= of_base | ({} if anew else _judged_before(outcome.sweep, "base", base, of_base))
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
     return metrics, is_kept
+
+
+def _judged_before(swept: Sweep, role: str, trial: Trial, names: Iterable[str]) -> dict[str, float]:
+    """Return the metrics that a trial already had when the sweep last ended.
+
+    Another kind of processor may round the last digits of the same metric otherwise, and MLflow would get a second
+    point beside the first.
+    """
+    judged = swept.facts.get("judged") or {}
+    known = judged.get("metrics", {}) if judged.get(role) == trial.number else {}
+    return {name: known[name] for name in names if name in known}
 
 
 def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpoint | None"], say: Say) -> bool:
@@ -110,23 +124,26 @@ def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpo
     return True
 
 
-def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say) -> "Checkpoint | None":
-    """Return a trial's checkpoint with its weights. A lost one is restored. None if that is not possible."""
+def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say) -> tuple["Checkpoint | None", bool]:
+    """Return a trial's checkpoint with its weights, and whether the trial was trained again for it.
+
+    A lost checkpoint is restored. None if that is not possible.
+    """
     from experiments.recovery.lost_checkpoint import mend
     from lstm import ownership
 
     try:
         found = ownership.load_trial(swept, best, say)
         if found is not None and found.state.best_weights:
-            return found
+            return found, False
         found, is_again = mend(plan, swept, best, lambda: recorder.artifact(best.number), say)
     except BadInput as error:  # the checkpoint is another study's
         for each in error.faults:
             say(each)
-        return None
+        return None, False
     except OSError as error:
         say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
-        return None
+        return None, False
     if is_again:  # the epochs of a new training have other times, so its run is written again
         recorder(best.starting(best.checkpoint))
         for epoch in found.state.history:
@@ -135,7 +152,7 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
         for event in later:
             if event.number == best.number:
                 recorder(event)
-    return found
+    return found, is_again
 
 
 def server_of(plan: Plan) -> str:

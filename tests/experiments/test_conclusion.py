@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import experiments
+from lstm.tasks import registry
 from lstm.verdict import store
 
 
@@ -24,6 +25,15 @@ def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(folde
     assert sweep("verify", "tiny").code == 0
     again = sweep("run", "tiny.yaml", "--json")
     assert json.loads(again.out)["message"] == "This sweep is complete; nothing was left to do."
+
+
+def test_a_processor_that_rounds_otherwise_gives_no_second_point(folder, sweep, monkeypatch):
+    first = experiments.run("tiny.yaml", in_process=True).best
+    judge = registry.judge
+    monkeypatch.setattr(registry, "judge", lambda *of: {n: v * (1 + 1e-13) for n, v in judge(*of).items()})
+    later = experiments.run("tiny.yaml", set={"search.n_trials": 5}, in_process=True).best
+    assert (later.trial, later.metrics) == (first.trial, first.metrics)
+    assert sweep("verify", "tiny").code == 0, sweep("verify", "tiny").out
 
 
 @pytest.mark.parametrize(("fields", "wanted"), [(0, "torch"), (1, "torch"), (2, "torch sklearn")])
