@@ -60,8 +60,8 @@ class Reader:
     def type(self, line, less=""):
         words = shlex.split(line)
         if words[0] == "sweep" and words[1] in TRAINING:
-            more = added(words, less)
-            line, words = " ".join([line, *more]), words + more
+            line = shortened(line, less)
+            words = shlex.split(line)
         if words[:2] == ["sweep", "ui"]:
             self.look(words)
         elif words[0] == "sweep" and not OF_A_SHELL.search(line) and (words[1] != "run" or "--in-process" in words):
@@ -94,16 +94,17 @@ class Reader:
         assert process.wait(PATIENCE_S) in (0, 130), shown.read_text()
 
 
-def added(words, less):
-    """What the test adds to a command: no field that the command sets itself, and no flag that the verb lacks."""
-    given, more = {word.partition("=")[0] for word in words}, []
-    for flag, value in re.findall(r"(--[\w-]+)(?: ([\w.]+=\S+))?", less):
-        if (flag in given and not value) or value.partition("=")[0] in given:
-            continue
-        if flag == "--in-process" and words[1] != "run":
-            continue
-        more += [flag, value] if value else [flag]
-    return more
+def shortened(line, less):
+    """A command that trains less: a field that it sets itself has the test's value, the other flags are added."""
+    verb = shlex.split(line)[1]
+    for flag, field, value in re.findall(r"(--[\w-]+)(?: ([\w.]+)=(\S+))?", less):
+        if field and f" {field}=" in line:
+            line = re.sub(rf" {re.escape(field)}=\S+", f" {field}={value}", line)
+        elif field:
+            line += f" {flag} {field}={value}"
+        elif verb == "run" and flag not in line:
+            line += f" {flag}"
+    return line
 
 
 @pytest.fixture
