@@ -19,7 +19,7 @@ from pages import DOCS, ROOT, blocks, console_lines, inline, text_of
 
 from experiments.cli import main
 
-PATIENCE_S = 120
+PATIENCE_S = 600
 README, QUICKSTART = ROOT / "README.md", DOCS / "quickstart.md"
 FORECAST, COMPARE, CLASSIFY, TEXT = (
     DOCS / "tutorials" / f"{n}.md" for n in ("forecast", "compare", "classify", "text")
@@ -119,12 +119,14 @@ def reader(tmp_path, monkeypatch):
     return Reader(folder)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("story", STORIES)
 def test_a_reader_can_type_the_pages(story, reader):
     for page in STORIES[story]:
         reader.read(page)
 
 
+@pytest.mark.timeout(900)
 def test_a_reader_can_type_the_readme(reader):
     """The data are the reader's own there: those of the quickstart will do."""
     (script,) = [block for block in blocks(text_of(QUICKSTART)) if block.language == "python"]
