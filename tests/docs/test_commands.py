@@ -86,11 +86,13 @@ class Reader:
         with shown.open("w") as output:
             process = subprocess.Popen(words, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT)
         end = time.monotonic() + PATIENCE_S
-        while "http://" not in shown.read_text():
-            assert process.poll() is None, shown.read_text()
-            assert time.monotonic() < end, shown.read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        try:
+            while "http://" not in shown.read_text():
+                assert process.poll() is None, shown.read_text()
+                assert time.monotonic() < end, shown.read_text()
+                time.sleep(0.1)
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) in (0, 130), shown.read_text()
 
 
