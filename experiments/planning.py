@@ -253,9 +253,10 @@ def estimate(plan: Plan) -> dict[str, Any]:
     spans = [each * rounds for each in trials_s]
     return {
         "device": device,
-        "parameters": [parameter_count(c, plan.series) for c in (low, high)],
-        "parameters_unshared": [unshared_parameter_count(c, plan.series) for c in (low, high)],
-        "memory_mb": [float(f"{memory_bytes(c, plan.series) / 1e6:.3g}") for c in (low, high)],
+        # A larger network may have fewer of one thing: the linear map of a long look-back, say.
+        "parameters": sorted(parameter_count(c, plan.series) for c in (low, high)),
+        "parameters_unshared": sorted(unshared_parameter_count(c, plan.series) for c in (low, high)),
+        "memory_mb": sorted(float(f"{memory_bytes(c, plan.series) / 1e6:.3g}") for c in (low, high)),
         "epoch_s": [round(s, 4) for s in epochs],
         "slots": slots,
         "sweep_s": [round(s, 2) for s in spans],

@@ -307,7 +307,7 @@ def _trouble(checkpoints: str, name: str) -> str:
     try:
         checkpoint.probe(checkpoints, name)
     except Exception as error:  # a file system may raise any error; its class is reported
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:500]}"
     return ""
 
 

@@ -254,7 +254,7 @@ def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure
         for row, told in sentences.table(verdict)
     ]
     heads = [verdict.metric, "validation", "test part", *([verdict.second] if both else []), "the network is"]
-    heads += ["beside the base"] if both else []
+    heads += ["compared with the base"] if both else []
     notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
     picture = figures.differences(verdict)
     drawn = draw(picture) if picture is not None else ""

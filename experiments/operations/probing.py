@@ -177,5 +177,6 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
         html = report.write(found.home, sweep, importance, replace(best, metrics=judged["metrics"]), say)
         recorder.finish(html, judged["metrics"], sweep.best)
     if recorder.close(DELIVERY_S) or recorder.refused:
-        return f"MLflow did not take the probe; it is in the study, and `sweep rebuild {found.name}` delivers it"
+        again = f"`sweep rebuild {found.name}{found.home.flag}`"
+        return f"MLflow did not take the probe, which the study has; {again} delivers the probe"
     return ""

@@ -127,7 +127,7 @@ def show_verdict(found: "Verdict", screen: "Console", said: str = "") -> None:
     both = [found.second] if found.second else []
     for heading in ("validation", "test part"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in (*both, "the network is", *(["beside the base"] if both else [])):
+    for heading in (*both, "the network is", *(["compared with the base"] if both else [])):
         table.add_column(heading, overflow="fold")
     for row, against in sentences.table(found):
         if row.role == "rival" and row.why:

@@ -46,7 +46,7 @@ def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
     told = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
     print(f"{name}: the study {document['study']} was restored: {told}")
     if unknown:
-        few = ", ".join(map(str, unknown[:20]))
+        few = ", ".join(map(str, unknown[:20])) + (f" and {len(unknown) - 20} more" if len(unknown) > 20 else "")
         print(f"Trials of which nothing is known, {len(unknown)} in all, will be run again: {few}")
     if running := states.get("RUNNING", 0) - len(unknown):
         print(f"Trials whose end is not known, {running} in all, are resumed from their checkpoints")

@@ -25,7 +25,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
     if as_json:
         emit(document)
     else:
-        _show(document)
+        _show(document, f"`sweep run {found.name}{found.home.flag}`")
 
 
 def _show_found(document: dict[str, Any], screen: "Console") -> None:
@@ -42,7 +42,7 @@ def _show_found(document: dict[str, Any], screen: "Console") -> None:
     screen.print(text, soft_wrap=True)
 
 
-def _show(document: dict[str, Any]) -> None:
+def _show(document: dict[str, Any], again: str) -> None:
     from rich.table import Table
 
     screen = console()
@@ -60,7 +60,7 @@ def _show(document: dict[str, Any]) -> None:
         why = f": {document['exhausted']}" if document["exhausted"] else ""
         screen.print(f"complete{why}; no driver is running")
     else:
-        screen.print("no driver is running; `sweep run` resumes it", style="yellow")
+        screen.print(f"no driver is running; {again} resumes the sweep", style="yellow", soft_wrap=True)
     _show_found(document, screen)
     if document["median_trial_s"] is not None:
         pace = f"{counted(document['trials_last_hour'], 'trial')} ended in the last hour"

@@ -157,7 +157,8 @@ STUDIES: dict[str, Entry] = {
     # --- the sweep's checkpoints
     "checkpoints-unwritable": Entry(
         "checkpoints can't be written to {folder}: {why}",
-        "make the folder writable there, or set storage.checkpoints to another folder",
+        "make the folder writable there (of an object store, check address, keys and permissions), or set "
+        "storage.checkpoints to another folder",
         {"folder": "/srv/checkpoints/co2", "why": "Permission denied"},
     ),
     "checkpoint-store-unreadable": Entry(

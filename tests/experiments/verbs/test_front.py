@@ -72,7 +72,7 @@ def test_every_member_of_the_front_stands_beside_the_base_by_both(swept, sweep):
             assert value["value"] == pytest.approx(100 * (1 - member["value"] / found["base"]["value"]))
     page = (home / "tiny" / "report.html").read_text()
     for text in (sweep("best", "tiny", "--home", home).out, page):
-        assert "beside the base" in text
+        assert "compared with the base" in text
 
 
 def test_the_report_shows_the_front_and_the_best_trials_probe(swept):

@@ -58,7 +58,7 @@ def test_a_sweep_under_way(copied, sweep):
     assert (running["trial"], running["attempt"], running["epoch"], running["value"]) == (5, 2, 1, 0.123456789)
     assert f"driven by process {os.getpid()} on " in told
     assert re.search(r"^5 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
-    assert "no driver is running; `sweep run` resumes it" in sweep("status", "tiny").out
+    assert "no driver is running; `sweep run tiny` resumes the sweep" in sweep("status", "tiny").out
 
 
 def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):

@@ -17,7 +17,7 @@ def test_a_driver_that_is_asked_ends(copied, sweep):
         answer = sweep("stop", "tiny")
         ending.join()
     assert asked.is_set()
-    assert (answer.code, answer.out) == (0, "tiny: stopped; `sweep run` resumes it\n")
+    assert (answer.code, answer.out) == (0, "tiny: stopped; `sweep run tiny` resumes the sweep\n")
 
 
 def test_a_driver_that_does_not_end_is_told(copied, sweep, monkeypatch):
