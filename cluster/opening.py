@@ -1,6 +1,7 @@
 """Open the study of a sweep: begun, continued, moved or restored, and checked against the order."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from lstm.records.sweep import KEEPS_BASE, Sweep
 from lstm.records.task import RECORD
 from lstm.storage import disk, files
 from lstm.tasks import registry as tasks
+
+# What `comparable` of experiments/spec calls a user's file, and a value that the environment fills in.
+CODE, GIVEN = re.compile(r"the code in (.+), SHA-256,"), re.compile(r"(.+), which is (.+),")
 
 
 def open_study(order: Order, series: Dataset) -> Study:
@@ -116,7 +120,11 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
 
 
 def _change(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault:
-    """Return the fault of a field with another value, both values written as JSON."""
+    """Return the fault of a field with another value, both values written as JSON, or of a user's changed file."""
+    if path in old and path in new and (code := CODE.fullmatch(path)):
+        return fault("code-changed", at=code[1], old=str(old[path])[:12], new=str(new[path])[:12])
+    if path in old and path in new and (given := GIVEN.fullmatch(path)):
+        return fault("environment-value-changed", given[1], written=given[2])
     if path not in old:
         return fault("setting-added", path, new=json.dumps(new[path]))
     if path not in new:

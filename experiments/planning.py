@@ -22,7 +22,7 @@ from experiments.home import Home
 from experiments.spec import loader as specs
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
-from lstm.config.code import executed, find, is_known
+from lstm.config.code import executed, find, is_known, placed
 from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NewerForm, fault, refused
 from lstm.tasks import registry as tasks
@@ -366,7 +366,8 @@ def describe(plan: Plan) -> Mapping[str, Any]:
     """Return the plan as plain data, for people and for --json. Measures the estimates."""
     order, search = plan.order, plan.order.search
     started = time.perf_counter()
-    measured = estimate(plan)
+    with placed():
+        measured = estimate(plan)
     return {
         "sweep": order.name,
         "task": order.base.task,

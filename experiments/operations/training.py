@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.planning import Plan, warnings
+from lstm.config.code import place_of, raised
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Message, Say, note
 from lstm.records.epoch import Epoch, best_epoch
@@ -104,7 +105,6 @@ def train(plan: Plan, view: View) -> Training:
         Failed: the memory did not suffice after all, or the checkpoint can't be written.
     """
     from lstm import checkpoint
-    from lstm.device import is_out_of_memory
     from lstm.training import loop
 
     address = f"{plan.order.sweep_folder}/train"
@@ -132,13 +132,23 @@ def train(plan: Plan, view: View) -> Training:
         assert state is not None
         kept = checkpoint.Checkpoint(order.base, facts, state)
         made.metrics = tasks.judge(kept, plan.series) if state.best_weights else {}
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise Failed(str(fault("out-of-memory", at=order.name, epoch=len(made.history) + 1))) from error
-    except OSError as error:
-        raise Failed(f"{order.name}: {error.strerror or error}: {checkpoint.place_of(address)}") from error
+    except Exception as error:
+        if reason := _reason(error, order.name, address, len(made.history) + 1):
+            raise Failed(reason) from error
+        raise
     return made
+
+
+def _reason(error: Exception, name: str, address: str, epoch: int) -> str:
+    """Return why a training can't go on, "" for a fault of this program."""
+    from lstm import checkpoint
+    from lstm.device import is_out_of_memory
+
+    if where := place_of(error):
+        return str(raised(error, where))
+    if is_out_of_memory(error):
+        return str(fault("out-of-memory", at=name, epoch=epoch))
+    return f"{name}: {error.strerror or error}: {checkpoint.place_of(address)}" if isinstance(error, OSError) else ""
 
 
 def _device(plan: Plan, say: Say) -> str:

@@ -52,9 +52,20 @@ class Spec:
 
     def placed(self, fault: Fault) -> Fault:
         """Return a fault of the data or an address without secrets, and with its line if it is a field of the spec."""
+        if fault.code == "column-not-in-file" and (path := self._naming(fault.values["column"])):
+            fault = replace(fault, path=path, place=self.document.where(path), within=fault.place)
         fault = self.document.hidden(fault)
         is_ours = not fault.place and fault.path.partition(".")[0] in ("data", "storage", "tracking")
         return replace(fault, place=self.document.where(fault.path)) if is_ours else fault
+
+    def _naming(self, column: str) -> str:
+        """Return the field of the data section that names a column, "" if none does."""
+        for name, value in self.experiment.data.model_dump().items():
+            if value == column:
+                return f"data.{name}"
+            if isinstance(value, list | tuple) and column in value:
+                return f"data.{name}.{value.index(column)}"
+        return ""
 
     @property
     def written_location(self) -> dict[str, str]:

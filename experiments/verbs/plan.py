@@ -45,8 +45,8 @@ def show(plan: Mapping[str, Any]) -> None:
     if plan["stop"]:
         rows.add_row("stop", "early, at " + " or ".join(f"{name} {value:g}" for name, value in plan["stop"].items()))
     if plan["space"]:
-        own = " (also in `first`)" if plan["base_is_first"] else ""
-        rows.add_row("base", f"the spec's own settings{own}: trained in addition to the search, never pruned")
+        counts = "one of `first`, counted in n_trials" if plan["base_is_first"] else "in addition to n_trials"
+        rows.add_row("base", f"the spec's own settings: {counts}, never pruned")
     for index, tried in enumerate(plan["first"]):
         rows.add_row("first" if index == 0 else "", settings(tried))
     for index, (path, dimension) in enumerate(plan["space"].items()):

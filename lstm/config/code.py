@@ -11,7 +11,8 @@ import pickle
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -162,6 +163,21 @@ def place_of(error: BaseException, codes: Iterable[Code] = ()) -> str:
 def raised(error: BaseException, place: str, path: str = "") -> BadInput:
     """Return the error for a user's own code that raised at `place`; `path` is the field of the spec."""
     return refused("code-raises", path, at=place, kind=type(error).__name__, why=str(error))
+
+
+@contextmanager
+def placed() -> Iterator[None]:
+    """Give what a user's own code raises its line; what comes from nowhere else passes.
+
+    Raises:
+        BadInput: a user's own code raises.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BadInput) or not (where := place_of(error)):
+            raise
+        raise raised(error, where) from error
 
 
 class Carried:

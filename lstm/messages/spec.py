@@ -105,7 +105,7 @@ FIELDS: dict[str, Entry] = {
         "make it smaller",
         {"patience": 20, "more": 3, "max_epochs": 20},
     ),
-    "shares-above-one": Entry("has shares that add up to {total:g}", "let them add up to 1 at most", {"total": 1.2}),
+    "shares-above-one": Entry("has shares that add up to {total:g}", "make the shares smaller", {"total": 1.2}),
     "split-of-several-kinds": Entry("mixes kinds", "use only shares (0.15), only row counts (2880) or only times"),
     "too-many-steps": Entry(
         "asks for {steps:,} steps in memory, {most:,} are the most",

@@ -144,6 +144,16 @@ STUDIES: dict[str, Entry] = {
         "change)",
     ),
     "setting-changed": Entry("was {old}, is {new}", f"set it to {{old}} again, {_RENAME}", {"old": "64", "new": "128"}),
+    "code-changed": Entry(
+        "the code has changed since the sweep began (its SHA-256 was {old} and is {new})",
+        f"put the former file back, or name a copy of it with --code FILE, {_RENAME}",
+        {"old": "eebc1f2a93d0", "new": "06e5b0c7714e"},
+    ),
+    "environment-value-changed": Entry(
+        "is {written}, for which the environment has another value than when the sweep began",
+        f"set the variable to its former value, {_RENAME}",
+        {"written": "${BATCH}"},
+    ),
     "setting-added": Entry("was not set, is {new}", f"leave it out again, {_RENAME}", {"new": "0.1"}),
     "setting-left-out": Entry("was {old}, is not set", f"set it to {{old}} again, {_RENAME}", {"old": "0.1"}),
     "checkpoints-elsewhere": Entry(

@@ -41,7 +41,7 @@ class Profile:
     target_why: str
     covariates: tuple[str, ...]  # further number columns
     known_ahead: tuple[str, ...]  # the covariates with known future values, judged by their names
-    left_out: Mapping[str, str]  # number columns that are not used, each with the reason
+    left_out: Mapping[str, str]  # columns that are not used, each with the reason
     seasons: tuple[Season, ...]  # all candidates, shortest first
     season: Season | None  # the strongest one; None if no season is strong
     trend: float  # share of the target's variance that a straight line explains, 0 to 1
@@ -92,7 +92,7 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
         target_why=role.target_why,
         covariates=role.covariates,
         known_ahead=role.known_ahead,
-        left_out=role.left_out,
+        left_out={**role.left_out, **{c.name: "its values are not numbers" for c in described if c.kind == "other"}},
         seasons=candidates,
         season=seasons.strongest(candidates),
         trend=seasons.trend_of(values),

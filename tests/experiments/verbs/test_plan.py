@@ -151,3 +151,25 @@ def test_a_plan_says_that_there_is_less_to_try_than_was_asked_for(folder, sweep,
 def test_a_plan_does_not_count_what_has_no_number(folder, sweep):
     plan = json.loads(sweep("plan", "tiny.yaml", "--set", "search.n_trials=9999", "--json").out)
     assert (plan["combinations"], plan["warnings"]) == (None, [])
+
+
+LATE = """\
+from torch import nn
+
+
+class Late(nn.GRU):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size, batch_first=True)
+
+    def forward(self, steps, state=None):
+        assert len(steps) < 40, "too many"
+        return super().forward(steps, state)
+"""
+
+
+@pytest.mark.parametrize(("verb", "code"), [("plan", 2), ("train", 1)])
+def test_a_cell_that_raises_once_there_is_more_to_do_is_told_with_its_line(folder, sweep, verb, code):
+    (folder / "late.py").write_text(LATE)
+    answer = sweep(verb, "tiny.yaml", "--set", "model.cell=late.py:Late", "--set", "training.batch_size=64")
+    assert answer.code == code
+    assert [part for part in ("late.py:9: ", "AssertionError", "too many") if part not in answer.err] == []

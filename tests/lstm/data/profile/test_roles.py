@@ -73,7 +73,7 @@ def test_roles_of_several_columns(tmp_path: Path) -> None:
     assert (found.target, found.target_why) == ("price", "by its name")
     assert found.covariates == ("kw", "heat", "is_holiday")
     assert found.known_ahead == ("is_holiday",)
-    assert set(found.left_out) == {"constant", "hour", "mostly_empty", "late"}
+    assert set(found.left_out) == {"constant", "hour", "mostly_empty", "late", "text"}
     last = profile(save(tmp_path / "b.csv", several()[["when", "heat", "kw"]]))
     assert (last.target, last.target_why) == ("kw", "the last column of numbers")
 
