@@ -132,7 +132,8 @@ class Sweep:
     def to_frame(self) -> "DataFrame":
         """Return a table with a row for each trial, indexed by its number; searched fields are columns, by their path.
 
-        `value` and `epoch` are those of the trial's best epoch; `epochs` counts all of them.
+        `value` and `epoch` are of the best epoch; `epochs` counts all. `is_base` marks the spec's own settings. Of
+        `n_trials` are those with `counts`: not a retried trial, and not a base that `search.first` does not have.
         """
         import pandas as pd
 
@@ -147,8 +148,8 @@ class Sweep:
                 "epochs": len(t.curve),
                 "seconds": t.duration_s,
                 "is_base": t.is_base,
-                "counts": t.number in counted,  # in n_trials; the base and a retried trial do not count
-                "reason": t.reason,
+                "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
+                "reason": t.reason,  # why it failed or ended early
                 "checkpoint": t.checkpoint,
                 **t.settings,
             }
@@ -187,6 +188,9 @@ class Sweep:
         seed: int | None = None,
     ) -> "DataFrame | str":
         """Forecast what follows the data, predict the answer for each of their sequences, or continue a text.
+
+        The columns of a forecast are the time (`step` if the spec names no time) and the targets, by their names. Those
+        of sequences are the id, the class and its probability. A forecast needs at least the rows of the look-back.
 
         Args:
             data: A table, or the path of a file. Default: the spec's own data.

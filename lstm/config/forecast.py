@@ -29,8 +29,9 @@ class Split(Section):
     )
     train: Border | None = Field(
         None,
-        description="Limits the training part: its size (rows after the test part then stay unused) or the time at "
-        "which it begins. Absent: all rows before the validation part.",
+        description="Limits the training part. A size, as a share of the rows or as a number of rows: the parts follow "
+        "each other from the first row on, and rows after the test part are not used. A time: the training part begins "
+        "there. Absent: all rows before the validation part.",
     )
 
 
