@@ -190,7 +190,11 @@ def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> 
     Raises:
         BadInput: they belong to another study, a newer version made them, or they can't be read.
     """
-    mark = ownership.mark_of(order.checkpoints)
+    try:
+        mark = ownership.mark_of(order.checkpoints)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise refused("checkpoint-store-unreadable", at=order.checkpoints, why=why) from None
     # A driver that was killed while it made a copy its own may have left only the copy's mark.
     own = (order.study_id, *order.studies_before, *([found.study] if found else []))
     if mark is not None and mark.study not in own:

@@ -20,6 +20,7 @@ SYSTEM = Patch("ray", "system_settings", TRIED, "workers of a killed driver take
 END = Patch("ray", "end_monitor", TRIED, "a local Ray takes a second longer to end")
 HEAD = Patch("ray", "question", TRIED, "if a cluster does not answer, only Ray reports it, after its own timeout")
 ADDRESS = Patch("ray", "found_address", TRIED, "if --address auto finds no cluster, only Ray reports it")
+KEYS = Patch("ray", "withheld_keys", TRIED, "Ray's logs, which everyone may read, have the keys of the object store")
 
 SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that reserves no GPU may look at the GPUs
 # Read by Ray and Tune when they are imported or started.
@@ -126,6 +127,27 @@ def token_at(place: str) -> Iterator[None]:
 def quiet_tune() -> None:
     """Silence Tune's warning that its own loggers, which are off, wrote nothing."""
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+
+
+@contextmanager
+def withheld_keys() -> Iterator[None]:
+    """Keep Ray Tune from sending AWS's variables to workers: Ray's logs, which everyone may read, would have them.
+
+    Workers of a local Ray have them all the same. Those of another cluster have the ones that Ray was started with.
+    """
+    import ray
+
+    if not KEYS.fits(ray.__version__):
+        yield
+        return
+    from ray.tune.execution import class_cache
+
+    sent = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(sent)
+    try:
+        yield
+    finally:
+        class_cache.ENV_VARS_TO_PROPAGATE.update(sent)
 
 
 def start_options(ray: Any, *, place: str | None, local: bool) -> dict[str, Any]:

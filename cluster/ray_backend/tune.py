@@ -43,7 +43,7 @@ def _run(controller: TrialController, series: Dataset, name: str, resources: Map
     # Our own data is in the object store once for all workers of a host; a user's classes need the user's file first.
     is_own = is_reference(controller.order.get("task"))
     given: Any = Carried(series, controller.order["code"]) if is_own else series
-    with scratch.folder() as folder:
+    with scratch.folder() as folder, private_patches.withheld_keys():
         ray_tune.run(
             ray_tune.with_resources(ray_tune.with_parameters(TrialActor, series=given), dict(resources)),
             name=name,

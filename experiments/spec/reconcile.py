@@ -142,7 +142,7 @@ def _doubled(data: Any, role: str) -> Iterator[int]:
 def _reason(at: Address, fault: Fault, document: Document) -> str:
     """Return why a field gives way: the fault's text without the fix, with the path if it is another field's."""
     blamed = "" if document.address(fault.path) == at else f"{fault.path} "
-    return f"since {blamed or 'it '}{_shortly(fault, document)}, it gives way to --set"
+    return f"{blamed or 'it '}{_shortly(fault, document)}"
 
 
 def _shortly(fault: Fault, document: Document) -> str:

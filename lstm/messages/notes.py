@@ -78,16 +78,12 @@ SPEC: Mapping[str, Entry] = {
         {"sweep": "co2", "counted": "values that were filled in, 59 in the training part"},
     ),
     "field-left-out": Entry(
-        "{written} is left out: {why}",
-        example={"written": "0.9", "why": "since momentum is for sgd, it gives way to --set"},
+        "gives way to --set and is left out (the spec has {written}, and {why})",
+        example={"written": "0.9", "why": "it would do nothing: adam has no momentum"},
     ),
     "field-taken-as": Entry(
-        "{written} is taken as {now}: {why}",
-        example={
-            "written": "minimize",
-            "now": "maximize",
-            "why": "since val/accuracy is better when higher, it gives way to --set",
-        },
+        "gives way to --set and is taken as {now} (the spec has {written}, and {why})",
+        example={"written": "maximize", "now": "minimize", "why": "it does not fit val/loss"},
     ),
     "file-where-sweep-was": Entry(
         "{path} is {found}, where this sweep was before, and not the file next to its spec",
@@ -99,12 +95,12 @@ SPEC: Mapping[str, Entry] = {
         {"pruner": "successive_halving"},
     ),
     "idle-field-beside-override": Entry(
-        "the field stays in the spec, though the field {why}, since --set comes first",
-        example={"why": "does nothing here"},
+        "has no effect with this --set ({why}), and stays as it is",
+        example={"why": "is 8 of n_trials: 3, so the sampler would never act"},
     ),
     "idle-field-of-begun-sweep": Entry(
-        "the field stays in the spec, though the field {why}, since the sweep has begun with it",
-        example={"why": "does nothing here"},
+        "has no effect ({why}), and stays as it is, since the sweep has begun with it",
+        example={"why": "would do nothing: adam has no momentum"},
     ),
     "machine-too-small": Entry(
         "a trial asks for {cpus} CPUs and {gpus:g} GPUs, this machine has {cpus_here} and {gpus_here}{why:? (*)}",

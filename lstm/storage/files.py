@@ -3,6 +3,7 @@
 A file is written whole or not at all. Object stores are accessed with pyarrow.
 """
 
+import errno
 import glob
 import hashlib
 import os
@@ -27,7 +28,10 @@ def remote(address: str) -> tuple[Any, str]:
     """Return pyarrow's file system for the URL of an object store, and the path in it."""
     from pyarrow import fs
 
-    system, path = fs.FileSystem.from_uri(address)
+    try:
+        system, path = fs.FileSystem.from_uri(address)
+    except OSError as error:  # pyarrow's does not name the address
+        raise OSError(error.errno or errno.EIO, str(error).partition("\n")[0], address) from error
     return system, path
 
 

@@ -195,7 +195,7 @@ def test_code_in_checkpoints_study_and_artifacts_is_never_run(
 
 # --- secrets of the environment
 
-STUDY, TRACK, DATA = (f"hunter2{what}xq" for what in ("study", "track", "data"))
+STUDY, TRACK, DATA, STORE = (f"hunter2{what}xq" for what in ("study", "track", "data", "store"))
 SPEC = """
 storage: {study: "${STUDY_URL}"}
 tracking: {uri: "${TRACKING_URI}"}
@@ -232,7 +232,8 @@ def test_secrets_of_the_environment_stay_there(
             "DATA": str(away / DATA / "tiny.csv"),
         }
         places = {"HOME": str(short / "home"), "RAY_TMPDIR": str(short)}
-        answer = command("run", "tiny.yaml", cwd=folder, timeout_s=180, **secrets, **places)
+        keys = {"AWS_ACCESS_KEY_ID": STORE, "AWS_SECRET_ACCESS_KEY": STORE}
+        answer = command("run", "tiny.yaml", cwd=folder, timeout_s=180, **secrets, **keys, **places)
         assert answer.code == 0, answer.out + answer.err
         assert "MLflow does not answer (error 503)" in answer.out
         said = [answer.out + answer.err]
@@ -250,7 +251,7 @@ def test_secrets_of_the_environment_stay_there(
     (folder / "said").write_text("\n".join(said))
     assert (folder / "runs" / "tiny" / "sweep.log").is_file()
     assert any(file.name == "raylet.out" for file in short.rglob("*")), "Ray's session was looked at"
-    for secret in (STUDY, TRACK, DATA):
+    for secret in (STUDY, TRACK, DATA, STORE):
         assert holders(secret, folder, short) == []
     # The study knows nothing of its own address, nor of the others.
     for secret in (STUDY, TRACK, DATA):

@@ -10,6 +10,7 @@ import pytest
 import ray
 from ray._private import node, services, state, utils
 from ray._private.authentication import authentication_token_setup
+from ray.tune.execution import class_cache
 
 from cluster.ray_backend import head, private_patches
 from lstm import patches
@@ -33,6 +34,14 @@ def another(monkeypatch):
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
 def test_it_was_tried_with_the_ray_that_is_installed(patch):
     assert patch.fits(ray.__version__), ray.__version__
+
+
+def test_tune_would_send_keys_and_does_not_while_they_are_withheld():
+    before = set(class_cache.ENV_VARS_TO_PROPAGATE)
+    assert "AWS_SECRET_ACCESS_KEY" in before, "the patch is no longer needed"
+    with private_patches.withheld_keys():
+        assert {name for name in before if not name.startswith("AWS_")} == class_cache.ENV_VARS_TO_PROPAGATE
+    assert before == class_cache.ENV_VARS_TO_PROPAGATE
 
 
 def test_ray_is_as_it_was_after_its_sooner_start(monkeypatch):
