@@ -200,7 +200,7 @@ def command():
     return command
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _ready_tables():
     """MLflow's empty tables are copied; tests/dashboards has MLflow make them."""
     with mock.patch.object(private_patches, "make_tables", twin.copy_tables):

@@ -151,7 +151,7 @@ def test_a_disk_that_fills_up_is_named_and_waited_for(place, small, what):
     told = {
         "checkpoints": f"checkpoints: No space left on device: {small}/tiny/",
         "study": f"database or disk is full: {small}/study.db (disk {small}, 0 MB free)",
-        "records": f"MLflow can't write, the disk of {small} is full",
+        "records": f"MLflow can't write, since the disk of {small} is full",
     }[what]
     folder = place(more)
     # MLflow's own tables take most of a small disk; they are made before it fills up.

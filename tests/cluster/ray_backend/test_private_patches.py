@@ -136,8 +136,10 @@ def test_ray_asks_its_new_node_by_what_sleeps_between_two_looks():
 
 def test_with_another_ray_all_is_as_ray_does_it(another, monkeypatch, caplog):
     before = parts()
-    with private_patches.sooner():
+    sent = set(class_cache.ENV_VARS_TO_PROPAGATE)
+    with private_patches.sooner(), private_patches.withheld_keys():
         assert parts() == before
+        assert sent == class_cache.ENV_VARS_TO_PROPAGATE
     assert private_patches.start_options(ray, place=None, local=True) == {}
     assert private_patches.start_options(ray, place="/tmp/ray", local=True) == {"_temp_dir": "/tmp/ray"}
     assert private_patches.found_address() == ("", "")
@@ -154,8 +156,10 @@ def test_with_another_ray_all_is_as_ray_does_it(another, monkeypatch, caplog):
 def test_the_switch_leaves_ray_as_it_is(monkeypatch, caplog, off):
     monkeypatch.setenv(patches.SWITCH, off)
     before = parts()
-    with private_patches.sooner():
+    sent = set(class_cache.ENV_VARS_TO_PROPAGATE)
+    with private_patches.sooner(), private_patches.withheld_keys():
         assert parts() == before
+        assert sent == class_cache.ENV_VARS_TO_PROPAGATE
     assert private_patches.start_options(ray, place=None, local=True) == {}
     assert not private_patches.may_ask()
     assert private_patches.found_address() == ("", "")
