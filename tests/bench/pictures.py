@@ -16,6 +16,7 @@ import io
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -108,16 +109,15 @@ def address_of_page(home: Path) -> Iterator[str]:
     Raises:
         TimeoutError: the command says no address.
     """
-    with subprocess.Popen([SWEEP, "--home", home, "ui", NAME], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([SWEEP, "--home", home, "ui", NAME], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
         said, end = "", time.monotonic() + PATIENCE_S
         try:
             while not (found := re.search(r"http://\S+", said)):
                 if time.monotonic() > end or process.poll() is not None:
                     raise TimeoutError(f"sweep ui says no address: {said}")
-                said += process.stdout.read() or ""
-                time.sleep(0.2)
+                if select.select([process.stdout], [], [], 0.2)[0]:
+                    said += os.read(process.stdout.fileno(), 65536).decode()
             yield found[0]
         finally:
             process.send_signal(signal.SIGINT)
