@@ -1,6 +1,6 @@
 """Profile of a time series in a CSV or Parquet file: columns, time, gaps, target, seasons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,13 +92,19 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
         target_why=role.target_why,
         covariates=role.covariates,
         known_ahead=role.known_ahead,
-        left_out={**role.left_out, **{c.name: "its values are not numbers" for c in described if c.kind == "other"}},
+        left_out={**role.left_out, **_not_numbers(described, time)},
         seasons=candidates,
         season=seasons.strongest(candidates),
         trend=seasons.trend_of(values),
         calendar=seasons.calendar_of(source, candidates),
         notes=(*notes, *(each for each in source.notes if each.path != "data.missing")),
     )
+
+
+def _not_numbers(described: Sequence[columns.Column], time: str | None) -> dict[str, str]:
+    """Return the columns that can't be an input by their kind, each with the reason."""
+    reasons = {"other": "its values are not numbers", "time": "another column is the time"}
+    return {c.name: reasons[c.kind] for c in described if c.kind in reasons and c.name != time}
 
 
 def _step(index: pd.Index | None, notes: list[Note]) -> tuple[str | None, bool]:
