@@ -11,7 +11,7 @@ BENCH_VENV ?= .venv-bench
 # torch is named first: packages that depend on it would else choose a build of their own.
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST = $(BIN)/python -m pytest -n 2
+PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster/test_goodput.py \
        tests/cluster/test_decisions.py tests/dashboards/report tests/experiments/spec tests/experiments/test_specs.py \
        tests/test_docs.py tests/test_layout.py tests/test_vendors.py

@@ -1,8 +1,6 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
-import functools
 import os
-import re
 import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by threads
@@ -29,30 +27,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
-
-
-def pytest_xdist_make_scheduler(config, log):
-    """Tests that share what takes long to make run on one worker; all others on any.
-
-    `--dist loadgroup` would do this by marks; xdist 3.8 can't with pytest 9.2, whose tests take no new id.
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class BySharing(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            return shared(nodeid)
-
-    return BySharing(config, log)
-
-
-@functools.cache
-def shared(nodeid):
-    """What a test shares: the finished sweep of tests/experiments, which Ray makes, its file's fixtures, or nothing."""
-    file = Path(__file__).parents[1] / nodeid.partition("::")[0]
-    if "lstm" in file.parts or file.parent.name in ("spec", "space", "report"):
-        return nodeid
-    uses = re.search(r"^def [^:]*\b(finished|copied|home)\b", file.read_text(), re.MULTILINE)
-    return "finished" if "experiments" in file.parts and uses else str(file)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import fcntl
+import json
 import math
 import os
 import pty
@@ -17,15 +18,14 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
-from unittest import mock
 
 import pytest
 import twin
 import yaml
 from click.testing import CliRunner
+from filelock import FileLock
 from told import all_told
 
-from dashboards.tracking import private_patches
 from experiments.cli import main
 from experiments.spec import loader as spec_file
 from experiments.spec import yaml_document as yaml_file
@@ -134,7 +134,7 @@ data:
   horizon: 7
   split: {validation: 0.2, test: 0.2}
 model: {hidden_size: 5}
-training: {max_epochs: 2, batch_size: 1, learning_rate: 1e-2}
+training: {max_epochs: 2, batch_size: 4, learning_rate: 1e-2}
 search:
   n_trials: 4
   sampler: {type: random, seed: 3}
@@ -200,13 +200,6 @@ def command():
     return command
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _ready_tables():
-    """MLflow's empty tables are copied; tests/dashboards has MLflow make them."""
-    with mock.patch.object(private_patches, "make_tables", twin.copy_tables):
-        yield
-
-
 @pytest.fixture(scope="session")
 def near():
     """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point."""
@@ -246,17 +239,30 @@ HOSTILE = ("lstm", "cluster", "experiments", "dashboards", "yaml", "torch", "mlf
 def finished(tmp_path_factory, command):
     """A sweep that ended in two runs, in a folder full of modules that no one may import; look, don't touch.
 
+    It is made once for all workers of pytest, which look at it at the same time.
+
     `first` is the answer of the run that stopped at 3 trials; `second` what the run to 4 trials showed on a
     terminal, and its code. `home` is where it is kept.
     """
-    folder = tmp_path_factory.mktemp("finished")
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, told = base / "finished-of-all-workers", base / "finished.json"
+    with FileLock(base / "finished.lock"):
+        if not told.exists():
+            folder.mkdir()
+            told.write_text(json.dumps([vars(answer) for answer in _finish(folder, command)]))
+    first, second = (SimpleNamespace(**answer) for answer in json.loads(told.read_text()))
+    return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second)
+
+
+def _finish(folder, command):
     (folder / "tiny.yaml").write_text(TINY)
     (folder / "tiny.csv").write_text(rows())
     for name in HOSTILE:
         (folder / f"{name}.py").write_text(f"open({str(folder)!r} + '/imported-{name}', 'w')\nraise SystemExit(9)\n")
-    first = command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
-    second = on_terminal(["run", "tiny.yaml"], folder)
-    return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second)
+    return command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder), on_terminal(
+        ["run", "tiny.yaml"], folder
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,14 @@
 What Ray would add is a minute of waiting for each k, and the same commits in the same order.
 """
 
-import atexit
 import contextlib
 import errno
 import functools
 import importlib
 import os
-import shutil
 import signal
 import sqlite3
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +20,8 @@ from unittest import mock
 
 import sqlalchemy
 
-from dashboards.tracking import private_patches, store
 from experiments.cli import main
 
-_make_tables = private_patches.make_tables
 # What a sweep imports on its way: once here, and not in each child.
 _NEEDED = ("mlflow.tracking", "optuna.importance", "plotly.graph_objects", "torch", "experiments.operations.running")
 
@@ -36,23 +31,6 @@ def warm() -> None:
     """Imports what a sweep needs, for all children that are forked from here on."""
     for name in _NEEDED:
         importlib.import_module(name)
-
-
-@functools.cache
-def empty_tables() -> Path:
-    """A database with MLflow's empty tables, which MLflow makes in two seconds."""
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    engine = store.database(f"sqlite:///{folder}/mlflow.db")
-    _make_tables(engine)
-    engine.dispose()
-    return Path(folder, "mlflow.db")
-
-
-def copy_tables(engine: sqlalchemy.Engine) -> None:
-    """Takes the place of `make_tables` where how MLflow makes its tables is not what is tested."""
-    assert engine.url.database
-    shutil.copyfile(empty_tables(), engine.url.database)
 
 
 def forked(act: Callable[[], object], log: Path) -> int:

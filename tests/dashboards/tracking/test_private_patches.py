@@ -1,5 +1,7 @@
 import inspect
+import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -40,6 +42,40 @@ def test_a_store_whose_tables_we_make_is_mlflows_own(tmp_path: Path) -> None:
     assert schema(tmp_path / "mlflow.db") <= private_patches.known_schemas()
 
 
+def made_by(make: Callable[[object], None], path: Path) -> list[str]:
+    """What a database holds then, as SQL; the indices, which MLflow makes in any order, at the end."""
+    engine = store.database(f"sqlite:///{path}")
+    make(engine)
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as database:
+        made = list(database.iterdump())
+    indices = [each for each in made if each.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX"))]
+    return [each for each in made[:-1] if each not in indices] + sorted(indices) + made[-1:]
+
+
+def unordered(made: list[str]) -> list[list[str]]:
+    """The same with the lines of each statement sorted: MLflow writes a table's constraints in any order."""
+    return [sorted(line.strip().rstrip(",") for line in each.splitlines()) for each in made]
+
+
+def test_the_tables_in_our_file_are_those_that_mlflows_migrations_end_with(tmp_path: Path) -> None:
+    theirs = made_by(private_patches.migrate, tmp_path / "mlflows.db")
+    if os.environ.get("RENEW"):
+        private_patches.SCHEMA.write_text("\n".join([f"-- MLflow {mlflow.__version__}", *theirs]) + "\n")
+    assert private_patches.SCHEMA.read_text().startswith(f"-- MLflow {mlflow.__version__}\n")
+    ours = made_by(private_patches.make_tables, tmp_path / "ours.db")
+    assert unordered(ours) == unordered(theirs)
+
+
+def test_another_version_of_mlflow_does_its_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrated: list[object] = []
+    monkeypatch.setattr(private_patches, "migrate", migrated.append)
+    monkeypatch.setattr(mlflow, "__version__", "3.17.99")
+    engine = store.database(f"sqlite:///{tmp_path}/mlflow.db")
+    private_patches.make_tables(engine)
+    assert migrated == [engine]
+
+
 # --- where this fails MLflow does by itself what a patch does: the patch is to go
 
 
@@ -51,7 +87,7 @@ def test_a_store_of_mlflows_whose_making_was_cut_short_never_opens(tmp_path: Pat
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/mlflow.db")
     sqlalchemy.event.listen(engine, "after_cursor_execute", lambda *given: killed(given[2]))
     with pytest.raises(KeyboardInterrupt):
-        private_patches.make_tables(engine)
+        private_patches.migrate(engine)
     engine.dispose()
     with pytest.raises(Exception, match="spans already exists"):
         runs.connect(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
