@@ -51,7 +51,7 @@ def _sentence(found: Verdict) -> str:
         return f"{told} than the best rival, {rival.name}"
     if difference.answer == "unknown":
         return f"too few independent blocks to tell ({difference.why}): {told} than the best rival, {rival.name}"
-    instead = "use that, or search on" if found.searched else "use that, or search"
+    instead = "use this rival, or search further" if found.searched else "use this rival, or search"
     return f"{_no_better(difference, told, rival.name)}; {instead}"
 
 
