@@ -106,17 +106,25 @@ def check_same(facts: Mapping[str, Any], order: Order, series: Dataset) -> None:
     """
     if COMPARABLE not in facts:
         return
+    changed = changes(facts, order, series)
+    place = moved.checkpoints_of(facts, order.study_url, order.name) or order.checkpoints
+    if place != order.checkpoints and _is_there(place):
+        changed.append(fault("checkpoints-elsewhere", "storage.checkpoints", old=place, new=order.checkpoints))
+    if changed:
+        raise BadInput(fault("sweep-trained-otherwise", at=order.name), *changed)
+
+
+def changes(facts: Mapping[str, Any], order: Order, series: Dataset) -> list[Fault]:
+    """Return a fault for each setting, file of code or data that the trials of a study were trained with otherwise."""
+    if COMPARABLE not in facts:
+        return []
     old, new = facts[COMPARABLE], json.loads(json.dumps(dict(order.comparable)))
     changed = [
         _change(path, old, new) for path in sorted(old.keys() | new.keys()) if old.get(path, ...) != new.get(path, ...)
     ]
-    place = moved.checkpoints_of(facts, order.study_url, order.name) or order.checkpoints
-    if place != order.checkpoints and _is_there(place):
-        changed.append(fault("checkpoints-elsewhere", "storage.checkpoints", old=place, new=order.checkpoints))
     if facts.get("data_fingerprint") != series.fingerprint:
         changed.append(fault("data-changed", "data"))
-    if changed:
-        raise BadInput(fault("sweep-trained-otherwise", at=order.name), *changed)
+    return changed
 
 
 def _change(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault:

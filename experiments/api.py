@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from experiments import judgement, lookup, planning
 from experiments.home import Home
 from experiments.operations import predicting, summary, training
+from experiments.own_code import CodeFile
 from experiments.spec.mapping import Given, literal
+from experiments.spec.yaml_parser import value_at
 from lstm.messages.message import Message
 from lstm.records import sweep as records
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput, Refusal, refused
+from lstm.records.errors import BadInput, Refusal
 from lstm.records.figures import Passage
 from lstm.records.objective import Direction
 
@@ -138,6 +140,8 @@ class Sweep:
         import pandas as pd
 
         counted = {trial.number for trial in self._record.counted}
+        paths = dict.fromkeys(path for trial in self._record.trials for path in trial.settings)
+        searched = [(path, tuple(path.split("."))) for path in paths]
         rows = [
             {
                 "trial": t.number,
@@ -151,7 +155,7 @@ class Sweep:
                 "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
                 "reason": t.reason,  # why it failed or ended early
                 "checkpoint": t.checkpoint,
-                **t.settings,
+                **({path: value_at(t.config, address) for path, address in searched} if t.is_base else t.settings),
             }
             for t in self._record.trials
         ]
@@ -186,6 +190,7 @@ class Sweep:
         steps: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
+        code: CodeFile = None,
     ) -> "DataFrame | str":
         """Forecast what follows the data, predict the answer for each of their sequences, or continue a text.
 
@@ -199,6 +204,7 @@ class Sweep:
             steps: For a text: the number of symbols to write.
             temperature: For a text: 0 always takes the likeliest symbol.
             seed: For a text: the seed of its draws.
+            code: The path of the one file of your own code, if it is not where the spec says.
 
         Returns:
             A table with a row for each step or sequence; for a text a string.
@@ -211,15 +217,11 @@ class Sweep:
         given = {"steps": steps, "temperature": temperature, "seed": seed}
         options = {name: value for name, value in given.items() if value is not None}
         with _raised(), borrowed():
-            if model is not None and trial is not None:
-                raise refused("model-without-trial", at=f"model {model}")
-            chosen = predicting.choose(self._record, trial)
+            chosen = predicting.choose(self._record, trial, model)
             time = str((chosen.config.get("data") or {}).get("time") or "")
-            predicting.execute(chosen, lookup.spec_folder(self.name, self._found.home))
-            if model is None:
-                maker = predicting.by_trial(self._record, chosen, options, LOG.warning)
-            else:
-                maker = predicting.by_rival(self._found, self._record, chosen, model, options)
+            folder = lookup.spec_folder(self.name, self._found.home)
+            known = (self._found, self._record, chosen)
+            maker = predicting.made_ready(*known, model, options, LOG.warning, folder=folder, code=code)
             if data is None:
                 made = predicting.own(maker, *lookup.source(self.name, self._found.home))
             else:
@@ -228,13 +230,14 @@ class Sweep:
         return made.text if isinstance(made, Passage) else _as_frame(made, time)
 
 
-def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Plan:  # noqa: A002 # the flag's name
+def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Plan:
     """Return what `run` would do and how long it would take; start and write nothing.
 
     Args:
         spec: The path of a spec, the name of a sweep that was run, or a mapping.
         set: Fields of the spec with other values, by their path: {"training.max_epochs": 3}.
         home: The folder for everything that is kept. Default: the environment's SWEEP_HOME, or `runs`.
+        code: The path of the one file of your own code, if it is not where the spec says.
 
     Raises:
         SpecError: something in the spec, the data or the home is wrong.
@@ -243,36 +246,30 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Plan:  
 
     with _raised(), borrowed():
         where = _home(home)
-        made = planning.make(lookup.spec(_named(spec), where, _overrides(set), execute=True), where, to_look=True)
-        made = planning.as_begun(made)
+        named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
+        made = planning.as_begun(planning.make(named, where, to_look=True), to_run=True)
         training.check_room_of_all(made)
         document = planning.describe(made)
+    same = ("task", "trials", "max_epochs", "metric", "direction", "windows", "slots", "device", "kept")
     return Plan(
         name=document["sweep"],
-        task=document["task"],
-        trials=document["trials"],
-        max_epochs=document["max_epochs"],
-        metric=document["metric"],
-        direction=document["direction"],
-        windows=document["windows"],
         parameters=tuple(document["parameters"]),
         memory_mb=tuple(document["memory_mb"]),
         sweep_s=(min(document["sweep_s"]), max(document["sweep_s"])),
-        slots=document["slots"],
-        device=document["device"],
-        kept=document["kept"],
         warnings=tuple(document["warnings"]),
         document=document,
+        **{name: document[name] for name in same},
     )
 
 
 def run(
     spec: Spec,
     *,
-    set: Overrides = (),  # noqa: A002 # the flag's name
+    set: Overrides = (),
     home: HomeFolder = None,
     address: str | None = None,
     in_process: bool = False,
+    code: CodeFile = None,
 ) -> Sweep:
     """Run a sweep until all its trials have ended, and return it. Run it again to resume it.
 
@@ -284,6 +281,7 @@ def run(
         home: As in `plan`.
         address: The address of a Ray cluster to join, HOST:PORT. Default: a local Ray.
         in_process: Run one trial at a time in this process, without Ray.
+        code: As in `plan`.
 
     Raises:
         SpecError: something in the input is wrong; nothing was started.
@@ -294,7 +292,8 @@ def run(
 
     with _raised():
         where = _home(home)
-        ready = running.prepare(_named(spec), where, address, _overrides(set), in_process=in_process, ours=False)
+        given = (_named(spec), where, address, _overrides(set))
+        ready = running.prepare(*given, in_process=in_process, ours=False, code=code)
         try:
             ended = guest.drive(ready)
         except guest.Unended as error:
@@ -305,7 +304,7 @@ def run(
         return _loaded(lookup.sweep(ready.plan.order.name, where, LOG.warning))
 
 
-def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Trained:  # noqa: A002 # the flag's name
+def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Trained:
     """Train a spec's own settings alone, in this process, or resume an earlier training of the same settings.
 
     The arguments are those of `plan`.
@@ -318,7 +317,8 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None) -> Traine
 
     with _raised(), borrowed():
         where = _home(home)
-        made = planning.as_begun(planning.make(lookup.spec(_named(spec), where, _overrides(set), execute=True), where))
+        named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
+        made = planning.as_begun(planning.make(named, where))
         name = made.order.name
         try:
             trained = training.train(made, training.Logged(LOG, name, made.order.base.metric))

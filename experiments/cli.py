@@ -205,6 +205,7 @@ def run(**arguments: Any) -> int | None:
 @click.option("--failed", is_flag=True, help="Retry all failed trials that were not retried yet.")
 @ADDRESS
 @IN_PROCESS
+@CODE
 @JSON
 @HOME
 def retry(**arguments: Any) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 from dashboards.config import Checkpoints
 from experiments import addresses, own_code, shipped
 from experiments.home import Home
+from experiments.own_code import CodeFile
 from experiments.planning import Plan
 from experiments.recovery import lost_study
 from experiments.recovery.moved_home import Place
@@ -145,7 +146,7 @@ def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
 
 
 def spec(
-    named: str | Given, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: str | None = None
+    named: str | Given, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: CodeFile = None
 ) -> Spec:
     """Load the spec of a NAME (as last run), of a SPEC file, or of a mapping.
 

@@ -4,6 +4,7 @@ Only `plan`, `run`, `train`, `predict` and `probe` execute them, and `new` if it
 or a store is never executed.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from lstm.records.errors import BadInput, Fault, refused
 from lstm.tasks import registry as tasks
 
 CELL = "model.cell"
+CodeFile = str | os.PathLike[str] | None  # where the one own file is; None: where the spec says
 
 
 def references(filled: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -33,7 +35,7 @@ def references(filled: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...
             yield at, str(name)
 
 
-def executed(document: Document, folder: Path, place: str | None = None) -> Document:
+def executed(document: Document, folder: Path, place: CodeFile = None) -> Document:
     """Execute the own files that a document names, and return the document with their digests.
 
     Args:
@@ -64,7 +66,7 @@ def executed(document: Document, folder: Path, place: str | None = None) -> Docu
     return replace(document, code={code.file: code.digest for code in found})
 
 
-def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) -> None:
+def ready(digests: Mapping[str, str], folder: Path, place: CodeFile = None) -> None:
     """Execute the files that a trial was trained with.
 
     Args:
@@ -86,6 +88,6 @@ def ready(digests: Mapping[str, str], folder: Path, place: str | None = None) ->
         execute(code)
 
 
-def _without_use(place: str, named: str, count: int) -> BadInput:
+def _without_use(place: CodeFile, named: str, count: int) -> BadInput:
     """Return the refusal of `--code` for a spec or a trial that does not have exactly one file of code."""
     return refused("code-flag-without-use", at=f"--code {place}", named=named, count=count)

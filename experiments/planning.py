@@ -115,10 +115,11 @@ def _own_code(plan: Plan) -> list[Note]:
     return [note("own-code-executed", at=file, digest=digest[:12]) for file, digest in plan.order.base.code.items()]
 
 
-def as_begun(plan: Plan) -> Plan:
+def as_begun(plan: Plan, *, to_run: bool = False) -> Plan:
     """Return the plan with the loss of its sweep, if that was begun before. A sweep keeps its loss to its end.
 
-    If the study can't be read, the plan stays as it is, with a note.
+    If the study can't be read, the plan stays as it is, with a note. With `to_run`, a note also says what a begun sweep
+    was trained otherwise with, because `run` refuses that.
     """
     from cluster import opening
     from cluster.study import stored
@@ -130,7 +131,13 @@ def as_begun(plan: Plan) -> Plan:
     except BadInput as error:
         hidden = [plan.spec.document.hide(message) for message in error.messages]
         return replace(plan, notes=(*plan.notes, note("not-known-if-begun", at=plan.order.name, why=" ".join(hidden))))
-    return replace(plan, order=opening.with_loss_of(plan.order, facts)) if facts else plan
+    if not facts:
+        return plan
+    order = opening.with_loss_of(plan.order, facts)
+    changed = opening.changes(facts, order, plan.series) if to_run else []
+    why = "; ".join(f"{each.path or each.place}: {each.text}" for each in changed)
+    told = [note("begun-otherwise", at=order.name, why=why)] if changed else []
+    return replace(plan, order=order, notes=(*plan.notes, *told))
 
 
 def _addresses(spec: Spec, home: Home) -> addresses.Addresses:
@@ -326,15 +333,8 @@ def warnings(plan: Plan) -> list[Message]:
     doubts = map(plan.spec.document.hidden, tasks.of(plan.order.base).doubts(plan.series))
     unwritable = _unwritable(plan.home)
     more = [unwritable] if unwritable else []
-    return [
-        *specs.warnings(plan.spec),
-        *plan.notes,
-        *_own_code(plan),
-        *_earlier_loss(plan),
-        *_too_many(plan),
-        *doubts,
-        *more,
-    ]
+    made = [*_own_code(plan), *_earlier_loss(plan), *_too_many(plan)]
+    return [*specs.warnings(plan.spec), *plan.notes, *made, *doubts, *more]
 
 
 def _earlier_loss(plan: Plan) -> list[Note]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup, own_code
+from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
+from lstm.config.code import file_of, is_reference
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Say
 from lstm.records.errors import BadInput, refused
@@ -25,12 +27,15 @@ SHOWN = 20  # the most trials with checkpoints that an error lists
 Maker = Callable[[str | None, Path], Forecast]  # takes a file's path, and the folder where a relative path starts
 
 
-def choose(sweep: Sweep, number: int | None) -> Trial:
-    """Return the trial of a number, or the best trial if `number` is None.
+def choose(sweep: Sweep, number: int | None, model: str | None = None) -> Trial:
+    """Return the trial of a number, or the best trial if `number` is None; a rival (`model`) takes the best trial.
 
     Raises:
-        BadInput: no trial has completed, or the numbered one does not exist or has no checkpoint.
+        BadInput: a trial and a rival are given, no trial has completed, or the trial does not exist or has no
+            checkpoint.
     """
+    if model is not None and number is not None:
+        raise refused("model-without-trial", at=f"--model {model}")
     if number is None:
         if sweep.best is None:
             raise refused("no-completed-trial", at=sweep.name, sweep=sweep.name)
@@ -51,9 +56,47 @@ def own(maker: Maker, path: str | None, folder: Path, document: Document) -> For
         raise BadInput(*map(document.hidden, error.faults)) from None
 
 
-def execute(trial: Trial, folder: Path, place: str | None = None) -> None:
-    """Execute the user's own files that a trial was trained with; see `own_code.ready`."""
-    own_code.ready(TrialConfig.model_validate(trial.config).code, folder, place)
+def made_ready(
+    found: lookup.Found,
+    sweep: Sweep,
+    trial: Trial,
+    model: str | None,
+    options: Mapping[str, Any],
+    say: Say,
+    *,
+    folder: Path,
+    code: CodeFile,
+) -> Maker:
+    """Return a function that predicts with a trial or with a rival (`model`), after the user's own files are executed.
+
+    Args:
+        found: Where the sweep is kept.
+        sweep: The sweep.
+        trial: The trial that predicts; for a rival the best trial.
+        model: The rival's name.
+        options: The options of single tasks that were given.
+        say: Is called for each file that can't be trusted.
+        folder: The folder where the names of own files start.
+        code: The path of the one own file, if it is not where the spec says.
+
+    Raises:
+        BadInput: see `own_code.ready`, `load` and `by_rival`.
+    """
+    execute(trial, folder, code, task_alone=model is not None)
+    if model is None:
+        return by_trial(sweep, trial, options, say)
+    return by_rival(found, sweep, trial, model, options)
+
+
+def execute(trial: Trial, folder: Path, place: CodeFile = None, *, task_alone: bool = False) -> None:
+    """Execute the user's own files that a trial's task and cell need, or its task alone; see `own_code.ready`.
+
+    A sweep may name more files: those of other trials' cells may have been changed or lost since.
+    """
+    config = TrialConfig.model_validate(trial.config)
+    names = [config.task] if task_alone else [config.task, config.model.cell]
+    needed = {file_of(name) for name in names if is_reference(name)}
+    own_code.ready({file: digest for file, digest in config.code.items() if file in needed}, folder, place)
 
 
 def by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any], say: Say) -> Maker:

@@ -12,6 +12,7 @@ from experiments.conclusion import deliver
 from experiments.conclusion import prepare as import_for_judging
 from experiments.home import Home
 from experiments.operations.summary import summary
+from experiments.own_code import CodeFile
 from experiments.planning import Plan, make, warnings
 from experiments.recovery import lost_study, moved_home
 from experiments.spec.mapping import Given
@@ -89,7 +90,7 @@ def prepare(
     *,
     in_process: bool = False,
     ours: bool = True,
-    code: str | None = None,
+    code: CodeFile = None,
 ) -> Ready:
     """Check a sweep, and its failed trials that are to be run again; start and write nothing.
 

@@ -60,7 +60,9 @@ def page() -> str:
     """Return the page, in Markdown."""
     api = Module.read(ROOT / "experiments" / "api.py")
     base = Module.read(ROOT / "lstm" / "tasks" / "base.py")
-    parts = [HEAD, "## Functions\n\n", code("python", "\n".join(api.alias(name) for name in ALIASES))]
+    own = Module.read(ROOT / "experiments" / "own_code.py")
+    aliases = [*map(api.alias, ALIASES), own.alias("CodeFile")]
+    parts = [HEAD, "## Functions\n\n", code("python", "\n".join(aliases))]
     parts += [_function(api.defined(name), name, 3) for name in FUNCTIONS]
     parts += ["## What they return and raise\n\n", *(part for name in CLASSES for part in _class(api, name))]
     parts += ["## A task\n\n", TASK_HEAD, *(part for name in TASK for part in _class(base, name))]

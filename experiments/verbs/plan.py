@@ -16,7 +16,8 @@ from lstm.records.trial import counted
 def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = None, as_json: bool) -> None:
     """Print the plan."""
     where = Home.at(home)
-    made = as_begun(make(lookup.spec(named, where, overrides, execute=True, code=code), where, to_look=True))
+    spec = lookup.spec(named, where, overrides, execute=True, code=code)
+    made = as_begun(make(spec, where, to_look=True), to_run=True)
     check_room_of_all(made)
     plan = describe(made)
     if as_json:

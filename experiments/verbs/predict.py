@@ -34,19 +34,14 @@ def main(
     where = Home.at(home)
     found = lookup.sweep(named, where, print_note)
     sweep = lookup.read(found)
-    if model is not None and trial is not None:
-        raise refused("model-without-trial", at=f"--model {model}")
-    chosen = predicting.choose(sweep, trial)
+    chosen = predicting.choose(sweep, trial, model)
     if output:
         _check(output, source, force=force)
     if output == "-":
         output = None
     options = {name: value for name, value in options.items() if value is not None}
-    predicting.execute(chosen, lookup.spec_folder(named, where), code)
-    if model is None:
-        maker = predicting.by_trial(sweep, chosen, options, print_note)
-    else:
-        maker = predicting.by_rival(found, sweep, chosen, model, options)
+    folder = lookup.spec_folder(named, where)
+    maker = predicting.made_ready(found, sweep, chosen, model, options, print_note, folder=folder, code=code)
     made = maker(source, Path()) if source else predicting.own(maker, *lookup.source(named, where))
     by = f"trial {chosen.number}" if model is None else model
     if output:

@@ -18,6 +18,7 @@ def main(
     failed: bool,
     address: str | None,
     in_process: bool,
+    code: str | None = None,
     as_json: bool,
 ) -> int:
     """Drive the sweep as `sweep run` does, with the retries first in its queue. Returns the exit code.
@@ -45,6 +46,7 @@ def main(
         overrides=(),
         as_json=as_json,
         retries=numbers,
+        code=code,
     )
 
 

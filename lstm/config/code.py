@@ -6,6 +6,8 @@ A process that has not executed a file can still read a configuration that names
 
 import ast
 import hashlib
+import importlib.metadata
+import importlib.util
 import linecache
 import pickle
 import re
@@ -67,9 +69,30 @@ def read(path: Path, file: str) -> Code:
         line = getattr(error, "lineno", None) or 1
         raise refused("code-no-python", at=f"{path}:{line}", why=str(error.args[0])) from None
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
+        if isinstance(node, ast.Import | ast.ImportFrom) and _imports_neighbour(node, path.absolute().parent):
             raise refused("code-imports-neighbour", at=f"{path}:{node.lineno}")
     return Code(file, content)
+
+
+def _imports_neighbour(node: ast.Import | ast.ImportFrom, folder: Path) -> bool:
+    """Return whether a statement imports from the folder, where only this process finds it: a notebook's own does."""
+    if isinstance(node, ast.ImportFrom):
+        return bool(node.level) or _lies_in(folder, node.module or "")
+    return any(_lies_in(folder, alias.name) for alias in node.names)
+
+
+def _lies_in(folder: Path, module: str) -> bool:
+    """Return whether a module's package is found in a folder and is not installed."""
+    package = module.partition(".")[0]
+    if package in sys.stdlib_module_names or not any(map(Path.exists, (folder / package, folder / f"{package}.py"))):
+        return False
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # a module that was put into `sys.modules` by hand
+        return False
+    places = [*(found.submodule_search_locations or ()), found.origin] if found else []
+    here = any(place and Path(place).absolute().is_relative_to(folder) for place in places)
+    return here and package not in importlib.metadata.packages_distributions()
 
 
 def imports(code: Code) -> list[str]:

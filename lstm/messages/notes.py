@@ -112,6 +112,11 @@ SPEC: Mapping[str, Entry] = {
         "combinations were tried",
         example={"trials": 100, "combinations": 12},
     ),
+    "begun-otherwise": Entry(
+        "`sweep run` would refuse to go on with this sweep, because it was begun otherwise ({why})",
+        "undo the change to go on with it, or give the spec another `name` to begin a new sweep",
+        {"why": "training.batch_size: was 16, is 17"},
+    ),
     "not-known-if-begun": Entry(
         "it is not known whether the sweep has begun and with which loss ({why})",
         "make the study's database reachable to know it",

@@ -1,6 +1,8 @@
 """Failed trials are run again in their own place; no configuration is tried twice. Both judges look at each end."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from audit import audit
@@ -94,3 +96,16 @@ def test_where_nothing_new_is_left_to_try_the_sweep_is_complete(sweep, folder, t
     again = sweep("run", "tiny.yaml", "--json")
     assert (again.code, "nothing was left to do" in json.loads(again.out)["message"]) == (0, True)
     judge(sweep, folder)
+
+
+def test_a_retry_takes_the_file_from_elsewhere(sweep, folder):
+    shutil.copy(Path(__file__).parents[1] / "cells" / "mean.py", folder)
+    (folder / "tiny.yaml").write_text(
+        (folder / "tiny.yaml").read_text().replace("model: {", "model: {cell: mean.py:Mean, ")
+    )
+    assert sweep("run", "tiny.yaml", fails=(1,)).code == 0
+    (folder / "mean.py").rename(folder / "moved.py")
+    refused = sweep("retry", "tiny", 1)
+    assert (refused.code, refused.out, "mean.py" in refused.err) == (2, "", True)
+    answer = sweep("retry", "tiny", 1, "--code", "moved.py")
+    assert answer.code == 0, answer.err

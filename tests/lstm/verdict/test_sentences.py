@@ -45,10 +45,19 @@ def base_row(value, low=None, high=None, test=0.4, **more):
     [
         (against(11.6, 6.9, 16.2), f"12 % [7, 16] better than the best rival, {RIDGE}"),
         (against(-0.42, -4.1, 3.2), f"not better than {RIDGE}: 0.4 % worse [-3, 4]; use this rival, or search further"),
-        (against(2.1, -3.0, 7.1), f"can't be told apart from {RIDGE}: 2 % better [-3, 7]; use this rival, or search further"),
-        (against(-8.0, -13.2, -3.1), f"8 % [3, 13] worse than the best rival, {RIDGE}; use this rival, or search further"),
+        (
+            against(2.1, -3.0, 7.1),
+            f"can't be told apart from {RIDGE}: 2 % better [-3, 7]; use this rival, or search further",
+        ),
+        (
+            against(-8.0, -13.2, -3.1),
+            f"8 % [3, 13] worse than the best rival, {RIDGE}; use this rival, or search further",
+        ),
         (against(0.9, 0.2, 1.6, "points"), f"0.9 points [0.2, 1.6] better than the best rival, {RIDGE}"),
-        (against(-0.5, -0.6, -0.4, "metric"), f"0.50 in mae [0.40, 0.60] worse than the best rival, {RIDGE}; use this rival"),
+        (
+            against(-0.5, -0.6, -0.4, "metric"),
+            f"0.50 in mae [0.40, 0.60] worse than the best rival, {RIDGE}; use this rival",
+        ),
         (against(0.0, 0.0, 0.0), f"not better than {RIDGE}: the same on every item; use this rival, or search further"),
     ],
 )
