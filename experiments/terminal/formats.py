@@ -37,6 +37,16 @@ def settings(values: Mapping[str, Any]) -> str:
     return GAP.join(f"{path.rpartition('.')[2]}={short(value)}" for path, value in values.items())
 
 
+def state_word(state: str, *, driven: bool) -> str:
+    """Return a trial's state in a word: without a driver, a trial that has not ended does not run."""
+    return "interrupted" if state == "RUNNING" and not driven else state.lower()
+
+
+def state_counts(states: Mapping[str, int], *, driven: bool) -> str:
+    """Return how many trials have each state, on one line."""
+    return ", ".join(f"{count} {state_word(state, driven=driven)}" for state, count in states.items())
+
+
 def short(value: Any) -> str:
     """Return a value as written in a spec, with numbers to four digits."""
     if isinstance(value, float):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from experiments.terminal.formats import console, goodput_line, settings
+from experiments.terminal.formats import console, goodput_line, settings, state_counts
 from experiments.terminal.live import BASE_SETTINGS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
     """Print a summary for people, without what `warn` prints; then the verdict, or without one the note."""
     said = document["about_base"] if is_worse_than_base(document) else ""
     about_base = "" if verdict or said else document["about_base"]  # a verdict has this sentence
-    states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
+    states = state_counts(document["states"], driven=False)  # this is shown after the end
     total = max(document["n_trials"], sum(document["states"].values()))  # n_trials may have been lowered
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
     if document["best"]:

@@ -6,7 +6,7 @@ from experiments import lookup
 from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations.status import status
-from experiments.terminal.formats import console, duration, goodput_line, settings
+from experiments.terminal.formats import console, duration, goodput_line, settings, state_counts, state_word
 from experiments.terminal.live import BASE_SETTINGS
 from lstm.records.trial import counted
 
@@ -38,22 +38,22 @@ def _show_found(document: dict[str, Any], screen: "Console") -> None:
     if base is None:
         return
     value = "" if base["value"] is None else f", {document['metric']} {base['value']:.6g} at epoch {base['epoch']}"
-    text = f"base ({BASE_SETTINGS}): trial {base['trial']} {base['state'].lower()}{value}"
-    screen.print(text, soft_wrap=True)
+    state = state_word(base["state"], driven=bool(document["driver"]))
+    screen.print(f"base ({BASE_SETTINGS}): trial {base['trial']} {state}{value}", soft_wrap=True)
 
 
 def _show(document: dict[str, Any], again: str) -> None:
     from rich.table import Table
 
     screen = console()
-    states = ", ".join(f"{n} {state.lower()}" for state, n in document["states"].items())
+    driver = document["driver"]
+    states = state_counts(document["states"], driven=bool(driver))
     done, total = document["done"], max(document["n_trials"], document["done"])  # n_trials may have been lowered
     about = f" ({states})" if states else ""
     have = "trial has" if total == 1 else "trials have"
     screen.print(f"{document['sweep']}: {done} of {total} {have} ended{about}", style="bold", soft_wrap=True)
     if document["replaced"]:
         screen.print(f"replaced by retries: {', '.join(map(str, document['replaced']))}", soft_wrap=True)
-    driver = document["driver"]
     if driver:
         screen.print(f"driven by process {driver['pid']} on {driver['host']}", soft_wrap=True)
     elif document["complete"]:
@@ -69,7 +69,7 @@ def _show(document: dict[str, Any], again: str) -> None:
         screen.print(goodput_line(document["goodput"]), soft_wrap=True)
     if document["running"]:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for heading in ("trial", "epoch", document["metric"], "settings", "worker"):
+        for heading in ("trial", "epoch", document["metric"], "settings", "worker" if driver else "last worker"):
             table.add_column(heading)
         for row in document["running"]:
             value = "" if row["value"] is None else f"{row['value']:.5g}"

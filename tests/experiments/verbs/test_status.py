@@ -58,7 +58,10 @@ def test_a_sweep_under_way(copied, sweep):
     assert (running["trial"], running["attempt"], running["epoch"], running["value"]) == (5, 2, 1, 0.123456789)
     assert f"driven by process {os.getpid()} on " in told
     assert re.search(r"^5 +1 +0\.12346 +hidden_size=\d +192\.0\.2\.2 \(vm\) pid 1", told, flags=re.M)
-    assert "no driver is running; `sweep run tiny` resumes the sweep" in sweep("status", "tiny").out
+    assert ("1 running" in told, "interrupted" in told) == (True, False)
+    told = sweep("status", "tiny").out
+    assert ("running)" in told, "1 interrupted" in told) == (False, True)
+    assert "no driver is running; `sweep run tiny` resumes the sweep" in told
 
 
 def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):
