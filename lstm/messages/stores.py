@@ -82,7 +82,7 @@ STUDIES: dict[str, Entry] = {
     "database-driver-not-offered": Entry("is of a kind, or names a driver, that is not offered", _DATABASE),
     "postgresql-driver-missing": Entry(
         "needs PostgreSQL's driver, which is not installed",
-        "install the driver: pip install 'lstm-sweeps[postgresql]'",
+        "install the driver: pip install psycopg2-binary",
     ),
     "database-address-without-file": Entry(
         "names no file, and a sweep's records must outlast its driver", "write sqlite:///FILE"

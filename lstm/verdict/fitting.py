@@ -37,7 +37,7 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
     """
     each = tasks.of(config).rival(name)
     if packages := lacking(each):
-        return Outcome(name, why=f"{' and '.join(packages)} not installed: pip install 'lstm-sweeps[rivals]'")
+        return Outcome(name, why=f"{' and '.join(packages)} not installed: pip install {' '.join(packages)}")
     try:
         if budget_s is not None:
             return cast("Outcome", bounded.run(name, data, config, budget_s))

@@ -311,7 +311,7 @@ def test_postgresql_needs_its_driver(monkeypatch):
         database.engine_options("postgresql://host/name")
     [wrong] = error.value.faults
     assert (wrong.code, wrong.path) == ("postgresql-driver-missing", "storage.study")
-    assert "'lstm-sweeps[postgresql]'" in wrong.mend
+    assert "pip install psycopg2-binary" in wrong.mend
 
 
 def test_postgresql_is_spoken_to_through_one_driver():

@@ -229,4 +229,4 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = address_fault(f"postgresql://ann:{SECRET}@host/db")
     assert fault is not None
     assert fault.code == "postgresql-driver-missing"
-    assert "lstm-sweeps[postgresql]" in fault.mend
+    assert "pip install psycopg2-binary" in fault.mend
