@@ -130,6 +130,13 @@ def print_note(message: Message) -> None:
     print(f"note: {message}", file=sys.stderr)
 
 
+def complain(faults: Sequence[Message]) -> int:
+    """Print on standard error what went wrong after the work. Returns the exit code: 1 if anything did."""
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
 def tell(findings: Sequence[Finding], file: TextIO) -> None:
     """Print each finding, and how to fix it on the line below."""
     for finding in findings:

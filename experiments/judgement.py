@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.home import Home
 from experiments.planning import Plan, kept_in
-from lstm.messages.message import Say, note
+from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, fault
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -133,16 +133,16 @@ def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
     return figures, "\n\n".join(sentences.lines(verdict.verdict(judged)))
 
 
-def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
+def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> list[Message]:
     """Send the verdict to MLflow if MLflow has the whole sweep; if not, a driver sends it at the end.
 
-    Returns what did not work, in a sentence, or "".
+    Returns what did not work.
     """
     from dashboards.config import TrackingConfig
     from dashboards.tracking.recorder import Recorder
 
     if swept.facts.get("recorded") != home.store_mark(tracking_uri):
-        return ""
+        return []
     study, *before = studies_of(swept.facts)
     tracking, artifacts = TrackingConfig(checkpoints="none"), home.artifacts_of(tracking_uri)
     recorder = Recorder(
@@ -150,8 +150,8 @@ def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> str:
     )
     recorder.finish(None, {}, None, *in_mlflow(home, swept))
     if recorder.close(DELIVERY_S) or recorder.refused:
-        return f"MLflow did not take the verdict; `sweep rebuild {swept.name}{home.flag}` delivers it"
-    return ""
+        return [fault("verdict-not-in-mlflow", at=swept.name, sweep=swept.name, flag=home.flag)]
+    return []
 
 
 def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":

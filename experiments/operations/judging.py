@@ -1,5 +1,6 @@
 """Judges on request whether a network is needed: compares the best trial with the spec's own settings and rivals."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster.study import lease
@@ -20,10 +21,10 @@ BUDGET_S = 3600.0  # core-seconds, the default of --budget
 
 
 class Judgement(NamedTuple):
-    """A verdict, and what went wrong with storing or delivering it ("" if nothing)."""
+    """A verdict, and what went wrong with storing or delivering it."""
 
     verdict: "Verdict"
-    trouble: str
+    faults: Sequence[Message]
 
 
 def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> Judgement:
@@ -50,7 +51,7 @@ def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> 
         verdict = _judge(found, named, BUDGET_S if budget_s is None else budget_s, say)
         stored.remember(found.study_url, found.name, **{judgement.JUDGED_IN: kept_in(found.home)})
         left = judgement.deliver(found.home, found.tracking_uri, lookup.read(found), say)
-    return Judgement(verdict, "; ".join(map(str, ended)) or left)
+    return Judgement(verdict, ended or left)
 
 
 def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdict":

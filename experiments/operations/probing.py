@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +16,20 @@ from experiments.home import Home
 from experiments.operations.predicting import choose, execute, load
 from experiments.planning import make
 from experiments.recovery import moved_home
-from lstm.messages.message import Say, note
+from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
-from lstm.records.errors import BadInput, HeldError, refused
+from lstm.records.errors import BadInput, HeldError, fault, refused
 from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
+Faults = Sequence[Message]
 DELIVERY_S = 60.0  # the longest wait for MLflow
 
 
-def probe(named: str, where: Home, trial: int | None, say: Say, code: str | None = None) -> tuple[dict[str, Any], str]:
-    """Measure a trial once. Returns the result as plain data, and what MLflow or the study did not take ("" if all).
+def probe(
+    named: str, where: Home, trial: int | None, say: Say, code: str | None = None
+) -> tuple[dict[str, Any], Faults]:
+    """Measure a trial once. Returns the result as plain data, and what MLflow or the study did not take.
 
     Raises:
         BadInput: there is no such sweep or trial, its weights are gone, or its data or stores are wrong.
@@ -35,7 +38,7 @@ def probe(named: str, where: Home, trial: int | None, say: Say, code: str | None
     sweep = lookup.read(found)
     chosen = choose(sweep, trial)
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
-    left = ""
+    left: Faults = []
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():
         ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before the work, as the result is sent there
         _settle(found, say)
@@ -94,19 +97,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _again(
     named: str, found: lookup.Found, sweep: Sweep, known: TrialProbed, say: Say, code: str | None
-) -> tuple[TrialProbed, str]:
+) -> tuple[TrialProbed, Faults]:
     """Measure again for the pictures what was measured at a trial's end. If that fails, do without pictures."""
     try:
         return _measure(named, found, sweep, known.number, known, say, code)
     except BadInput as error:
         for each in error.faults:
             say(note("probed-without-pictures", why=str(each)))
-        return known, ""
+        return known, []
 
 
 def _measure(
     named: str, found: lookup.Found, sweep: Sweep, number: int, known: TrialProbed | None, say: Say, code: str | None
-) -> tuple[TrialProbed, str]:
+) -> tuple[TrialProbed, Faults]:
     """Probe a trial's best epoch on the sweep's own data, write the page of pictures, and store everything.
 
     Numbers that are `known` from the trial's end are not changed. Returns the result, and what did not work.
@@ -146,7 +149,7 @@ def _write(page: Path, html: str, say: Say) -> None:
         say(note("page-not-written", at=page, why=error.strerror))
 
 
-def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.Judged, say: Say) -> str:
+def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.Judged, say: Say) -> Faults:
     """Store the result, first in the study, from which MLflow can be rebuilt. Returns what did not work.
 
     If the trial is the sweep's best, the report is written again with `best`.
@@ -160,7 +163,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
             stored.remember(found.study_url, found.name, **{f"{PROBE_FACT}{event.number}": fact})
         sweep = lookup.read(found)
     except stored.AWAY as error:
-        return str(stored.unanswered(found.study_url, error))
+        return stored.unanswered(found.study_url, error).faults
     recorder = Recorder(
         found.tracking_uri,
         found.home.artifacts_of(found.tracking_uri),
@@ -177,6 +180,5 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
         html = report.write(found.home, sweep, importance, replace(best, metrics=judged["metrics"]), say)
         recorder.finish(html, judged["metrics"], sweep.best)
     if recorder.close(DELIVERY_S) or recorder.refused:
-        again = f"`sweep rebuild {found.name}{found.home.flag}`"
-        return f"MLflow did not take the probe, which the study has; {again} delivers the probe"
-    return ""
+        return [fault("probe-not-in-mlflow", at=found.name, sweep=found.name, flag=found.home.flag)]
+    return []

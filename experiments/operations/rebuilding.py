@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cluster.study import lease
@@ -15,10 +15,9 @@ from experiments.report import PAGE, REPORT
 from lstm.messages.message import Message, Say
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
-from lstm.records.errors import Finding, refused
+from lstm.records.errors import Finding, fault, refused
 from lstm.records.events import EpochEnded, SweepEnded, SweepStarted
 from lstm.records.sweep import Sweep
-from lstm.records.trial import counted
 
 if TYPE_CHECKING:
     from dashboards.tracking.recorder import Recorder
@@ -33,7 +32,7 @@ class Done:
     trials: int
     deleted: int = 0  # earlier runs
     left: int = 0  # records that MLflow did not take
-    trouble: str = ""
+    faults: list[Message] = field(default_factory=list)  # why not everything was rebuilt
     damaged: Sequence[Finding] = ()  # the damage because of which nothing was changed
 
 
@@ -53,11 +52,11 @@ def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
         facts = stored.facts(found.study_url, found.name) or {}
         moved_home.settle(found.place, moved_home.look(found.place, facts), facts, say)
         done = _rebuild(found, force=force, say=say)
-    done.trouble = done.trouble or "; ".join(map(str, ended))
+    done.faults = done.faults or ended
     return done
 
 
-def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, Any], str]:
+def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, Any], Sequence[Message]]:
     """Restore a lost study from checkpoints and MLflow. Returns what was restored as plain data, and what went wrong.
 
     With `force` also a study of another home, if this home knows nothing of such a sweep.
@@ -89,7 +88,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
     restored = lookup.read(lookup.sweep(named, home, say))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
-    return document, "; ".join(map(str, ended))
+    return document, ended
 
 
 def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
@@ -110,8 +109,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
         before = runs.of_sweep(client, found.name, study_id)
         if damaged and before and not force:
             done.damaged = damaged
-            why = "MLflow may hold the last copy of what is damaged; mend it, or give --force"
-            done.trouble = f"nothing was changed: {why}"
+            done.faults = [fault("nothing-rebuilt", at=found.name)]
             return done
         runs.prove_writable(client, found.name, study_id, found.home.artifacts_of(found.tracking_uri))
         # From here on MLflow's store is not whole, even if this process is killed.
@@ -120,12 +118,12 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
             client.delete_run(run.info.run_id)
             done.deleted += 1
     except stored.AWAY as error:
-        done.trouble = str(stored.unanswered(found.study_url, error))
+        done.faults = [*stored.unanswered(found.study_url, error).faults]
         return done
     except Exception as error:
         if not runs.is_outage(error):
             raise
-        done.trouble = f"MLflow does not answer ({runs.cause(error)}); run it again when it does"
+        done.faults = [fault("mlflow-away-in-rebuild", at=found.name, why=runs.cause(error))]
         return done
     recorder = Recorder(
         found.tracking_uri,
@@ -147,15 +145,15 @@ def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: 
 
     done.left = recorder.close(FLUSH_S)
     if done.left:
-        done.trouble = f"MLflow did not take {counted(done.left, 'record')}; run it again when it answers"
+        done.faults = [fault("rebuilt-in-part", at=found.name, count=done.left)]
         return
     if recorder.refused:
-        done.trouble = f"MLflow refused {', '.join(recorder.refused)}; run it again when that is mended"
+        done.faults = [fault("rebuilt-but-refused", at=found.name, refused=list(recorder.refused))]
         return
     try:
         stored.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
     except stored.AWAY as error:
-        done.trouble = str(stored.unanswered(found.study_url, error))
+        done.faults = [*stored.unanswered(found.study_url, error).faults]
 
 
 def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:

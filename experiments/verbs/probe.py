@@ -1,10 +1,9 @@
 """`sweep probe`: measure a trial's network: delay, feedback, activation, scalability, reliability."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.cli import emit, print_note
+from experiments.cli import complain, emit, print_note
 from experiments.home import Home
 from experiments.operations import probing
 from experiments.terminal.formats import console
@@ -13,14 +12,12 @@ from experiments.terminal.live import LEAST
 
 def main(*, home: str, named: str, trial: int | None, code: str | None = None, as_json: bool) -> int:
     """Measure a trial once and print the result. Returns the exit code: 1 if MLflow or the study did not take it."""
-    document, left = probing.probe(named, Home.at(home), trial, print_note, code)
+    document, faults = probing.probe(named, Home.at(home), trial, print_note, code)
     if as_json:
-        emit(document)
+        emit({**document, "errors": [each.row() for each in faults]})
     else:
         show(document)
-    if left:
-        print(left, file=sys.stderr)
-    return 1 if left else 0
+    return complain(faults)
 
 
 def show(document: Mapping[str, Any]) -> None:

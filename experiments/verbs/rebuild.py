@@ -3,7 +3,7 @@
 import sys
 
 from experiments import lookup
-from experiments.cli import emit, print_note, tell
+from experiments.cli import complain, emit, print_note, tell
 from experiments.home import Home
 from experiments.operations import rebuilding
 from lstm.records.trial import counted
@@ -23,24 +23,21 @@ def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
     tell(done.damaged, sys.stderr)
     if as_json:
         document = {"sweep": found.name, "trials": done.trials, "deleted_runs": done.deleted, "undelivered": done.left}
-        emit({**document, "rebuilt": not done.trouble})
-    elif not done.trouble:
+        emit({**document, "rebuilt": not done.faults, "errors": [each.row() for each in done.faults]})
+    elif not done.faults:
         are, were = ("is" if done.trials == 1 else "are"), ("was" if done.deleted == 1 else "were")
         again, gone = counted(done.trials, "trial"), counted(done.deleted, "earlier run")
         print(f"{found.name}: {again} {are} in MLflow again; {gone} {were} deleted")
-    if done.trouble:
-        print(f"{found.name}: {done.trouble}", file=sys.stderr)
-    return 1 if done.trouble else 0
+    return complain(done.faults)
 
 
 def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
-    document, trouble = rebuilding.study(named, home, force=force, say=print_note)
+    document, faults = rebuilding.study(named, home, force=force, say=print_note)
     name, states, unknown = document["sweep"], document["states"], document["unknown"]
-    if trouble:
-        print(f"{name}: {trouble}", file=sys.stderr)
+    code = complain(faults)
     if as_json:
-        emit(document)
-        return 1 if trouble else 0
+        emit({**document, "errors": [each.row() for each in faults]})
+        return code
     for text in document["notes"]:
         print_note(text)
     told = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
@@ -52,4 +49,4 @@ def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
         print(f"Trials whose end is not known, {running} in all, are resumed from their checkpoints")
     print("Goodput (where the workers' time went) could not be restored; it is measured again from now on")
     print(f"`sweep run {name}{home.flag}` resumes the sweep and judges the best trial again")
-    return 1 if trouble else 0
+    return code

@@ -1,9 +1,7 @@
 """`sweep rivals`: is a network needed? Compare the best trial with the spec's own settings and the task's rivals."""
 
-import sys
-
 from experiments import judgement, lookup
-from experiments.cli import emit, print_note
+from experiments.cli import complain, emit, print_note
 from experiments.home import Home
 from experiments.operations import judging
 
@@ -14,16 +12,15 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     Returns the exit code: 1 if there is no verdict or it could not be kept.
     """
     found = lookup.sweep(named, Home.at(home), print_note)
-    verdict, trouble = judging.judge(named, found, budget, print_note)
+    verdict, faults = judging.judge(named, found, budget, print_note)
     folder = str(found.home.sweep(found.name))
     if as_json:
-        emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict)})
+        errors = [each.row() for each in faults]
+        emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict), "errors": errors})
     else:
         from experiments.terminal.formats import console
         from experiments.terminal.live import LEAST
         from experiments.terminal.summary import show_verdict
 
         show_verdict(verdict, console(least=LEAST))
-    if trouble:
-        print(f"{found.name}: {trouble}", file=sys.stderr)
-    return 0 if not trouble and (verdict.network or verdict.rivals) else 1
+    return complain(faults) or (0 if verdict.network or verdict.rivals else 1)

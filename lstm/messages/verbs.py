@@ -217,6 +217,34 @@ VERBS: dict[str, Entry] = {
         "give a failed trial (it has {count:,}{failed:?: *})",
         example={"number": 5, "state": "COMPLETE", "count": 2, "failed": [3, 7]},
     ),
+    # --- What MLflow did not take, after the work
+    "nothing-rebuilt": Entry(
+        "nothing was changed, because MLflow may hold the last copy of what is damaged",
+        "mend the damage, or give --force to rebuild without it",
+    ),
+    "mlflow-away-in-rebuild": Entry(
+        "MLflow does not answer ({why}), so not everything is rebuilt",
+        "run the same command again when MLflow answers",
+        example={"why": "error 503"},
+    ),
+    "rebuilt-in-part": Entry(
+        "MLflow did not take {count:,} records", "run the same command again when MLflow answers", example={"count": 7}
+    ),
+    "rebuilt-but-refused": Entry(
+        "MLflow refused {refused:*}",
+        "mend the cause, which the log names, and run the same command again",
+        example={"refused": ["trial 3: the metrics"]},
+    ),
+    "probe-not-in-mlflow": Entry(
+        "MLflow did not take the probe, which the study has",
+        "deliver the probe with `sweep rebuild {sweep}{flag}`",
+        example={"sweep": "etth1", "flag": ""},
+    ),
+    "verdict-not-in-mlflow": Entry(
+        "MLflow did not take the verdict, which the home has",
+        "deliver the verdict with `sweep rebuild {sweep}{flag}`",
+        example={"sweep": "etth1", "flag": ""},
+    ),
     # --- The machine
     "memory-too-small": Entry(
         "a trial would need about {needed_gb:,.1f} GB of memory, this machine has {room_gb:,.1f} GB",

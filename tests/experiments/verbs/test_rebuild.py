@@ -65,7 +65,7 @@ def test_an_empty_store_is_filled(home, sweep):
     assert finding["values"]["file"] == str(home / "mlflow.db")
     answer = sweep("rebuild", "tiny", "--home", home, "--json")
     assert answer.code == 0
-    document = {"sweep": "tiny", "trials": 5, "deleted_runs": 0, "undelivered": 0, "rebuilt": True}
+    document = {"sweep": "tiny", "trials": 5, "deleted_runs": 0, "undelivered": 0, "rebuilt": True, "errors": []}
     assert json.loads(answer.out) == document
     assert (curves(home), goodput(home)) == (before, worked)
     assert audit(home, "tiny") == []
@@ -79,7 +79,7 @@ def test_what_may_be_the_last_copy_is_not_thrown_away(home, sweep):
     answer = sweep("rebuild", "tiny", "--home", home)
     assert (answer.code, answer.out) == (1, "")
     assert re.search("^trial 0: study: .*1 epochs, .* 2$", answer.err, re.MULTILINE)
-    assert "nothing was changed: MLflow may hold the last copy of what is damaged" in answer.err
+    assert "nothing was changed, because MLflow may hold the last copy of what is damaged" in answer.err
     assert curves(home) == before
     assert sweep("rebuild", "tiny", "--home", home, "--force").code == 0
 
