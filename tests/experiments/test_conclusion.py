@@ -2,16 +2,27 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+
+import pytest
 
 import experiments
 from lstm.tasks import registry
 from lstm.verdict import store
 
 
-def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(copied, sweep, monkeypatch):
-    judged = copied.home / "tiny" / "judged.npz"
+@pytest.fixture
+def quick(folder):
+    """The working folder: a sweep of two trials that train in a moment, not run yet."""
+    spec = re.sub(r"batch_size: \d+", "batch_size: 32", (folder / "tiny.yaml").read_text())
+    (folder / "tiny.yaml").write_text(spec.replace("n_trials: 4", "n_trials: 2"))
+    return folder
+
+
+def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(quick, sweep, monkeypatch):
+    judged = quick / "runs" / "tiny" / "judged.npz"
     for what in ("write_fitted", "write"):
         met = []
 
@@ -30,11 +41,11 @@ def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(copie
     assert json.loads(again.out)["message"] == "This sweep is complete; nothing was left to do."
 
 
-def test_a_processor_that_rounds_otherwise_gives_no_second_point(copied, sweep, monkeypatch):
+def test_a_processor_that_rounds_otherwise_gives_no_second_point(quick, sweep, monkeypatch):
     first = experiments.run("tiny.yaml", in_process=True).best
     judge = registry.judge
     monkeypatch.setattr(registry, "judge", lambda *of: {n: v * (1 + 1e-13) for n, v in judge(*of).items()})
-    later = experiments.run("tiny.yaml", set={"search.n_trials": 5}, in_process=True).best
+    later = experiments.run("tiny.yaml", set={"search.n_trials": 3}, in_process=True).best
     assert (later.trial, later.metrics) == (first.trial, first.metrics)
     assert sweep("verify", "tiny").code == 0, sweep("verify", "tiny").out
 
