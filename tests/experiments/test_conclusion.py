@@ -1,6 +1,8 @@
 """What a sweep's end leaves to the next run."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -11,40 +13,57 @@ from lstm.tasks import registry
 from lstm.verdict import store
 
 
-@pytest.mark.parametrize("what", ["write", "write_fitted"])
-def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(folder, sweep, monkeypatch, what):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+@pytest.fixture
+def quick(folder):
+    """The working folder: a sweep of two trials that train in a moment, not run yet."""
+    spec = re.sub(r"batch_size: \d+", "batch_size: 32", (folder / "tiny.yaml").read_text())
+    (folder / "tiny.yaml").write_text(spec.replace("n_trials: 4", "n_trials: 2"))
+    return folder
 
-    with monkeypatch.context() as patch:
-        patch.setattr(store, what, full)
-        assert experiments.run("tiny.yaml", in_process=True).complete
-    assert not (folder / "runs" / "tiny" / "judged.npz").exists()
+
+def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(quick, sweep, monkeypatch):
+    judged = quick / "runs" / "tiny" / "judged.npz"
+    for what in ("write_fitted", "write"):
+        met = []
+
+        def full(*_, met=met):
+            met.append(True)
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, what, full)
+            assert experiments.run("tiny.yaml", in_process=True).complete, what
+        assert (met[:1], judged.exists()) == ([True], False), what
     assert experiments.run("tiny.yaml", in_process=True).verdict
-    assert (folder / "runs" / "tiny" / "judged.npz").is_file()
+    assert judged.is_file()
     assert sweep("verify", "tiny").code == 0
     again = sweep("run", "tiny.yaml", "--json")
     assert json.loads(again.out)["message"] == "This sweep is complete; nothing was left to do."
 
 
-def test_a_processor_that_rounds_otherwise_gives_no_second_point(folder, sweep, monkeypatch):
+def test_a_processor_that_rounds_otherwise_gives_no_second_point(quick, sweep, monkeypatch):
     first = experiments.run("tiny.yaml", in_process=True).best
     judge = registry.judge
     monkeypatch.setattr(registry, "judge", lambda *of: {n: v * (1 + 1e-13) for n, v in judge(*of).items()})
-    later = experiments.run("tiny.yaml", set={"search.n_trials": 5}, in_process=True).best
+    later = experiments.run("tiny.yaml", set={"search.n_trials": 3}, in_process=True).best
     assert (later.trial, later.metrics) == (first.trial, first.metrics)
     assert sweep("verify", "tiny").code == 0, sweep("verify", "tiny").out
 
 
-@pytest.mark.parametrize(("fields", "wanted"), [(0, "torch"), (1, "torch"), (2, "torch sklearn")])
-def test_what_the_end_of_a_sweep_needs_is_imported_before_and_nothing_else(fields, wanted):
-    code = f"""
+def test_what_the_end_of_a_sweep_needs_is_imported_before_and_nothing_else(tmp_path):
+    for name in ("torch", "sklearn"):  # which take seconds
+        (tmp_path / f"{name}.py").touch()
+    code = """
 import sys
 from types import SimpleNamespace
 from experiments.conclusion import prepare
-search = SimpleNamespace(space=dict.fromkeys(range({fields}))) if {fields} else None
-prepare(SimpleNamespace(order=SimpleNamespace(search=search)))
-print(*(name for name in ("torch", "sklearn") if name in sys.modules))
+for fields in (0, 1, 2):
+    for name in ("torch", "sklearn"):
+        sys.modules.pop(name, None)
+    search = SimpleNamespace(space=dict.fromkeys(range(fields))) if fields else None
+    prepare(SimpleNamespace(order=SimpleNamespace(search=search)))
+    print(fields, *(name for name in ("torch", "sklearn") if name in sys.modules))
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == wanted.split()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert found.stdout.splitlines() == ["0 torch", "1 torch", "2 torch sklearn"]

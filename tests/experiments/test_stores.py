@@ -28,7 +28,7 @@ data: {path: tiny.csv, time: day, target: load, lookback: 14, horizon: 7, split:
 model: {hidden_size: 4}
 training: {max_epochs: 2, batch_size: 32, learning_rate: 1e-2}
 search:
-  n_trials: 4
+  n_trials: 3
   sampler: {type: tpe, seed: 3, n_startup_trials: 2}
   pruner: {type: successive_halving, min_resource: 1, reduction_factor: 2}
   first: [{model.hidden_size: 3}]
@@ -36,7 +36,9 @@ search:
     model.hidden_size: {type: int, low: 2, high: 8}
     training.learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}
 """
-TRIALS = 4
+TRIALS = 3
+ELSEWHERE = "storage: {{checkpoints: {}/shared}}\n"
+BESIDE = "storage: {study: 'sqlite:///rel.db', checkpoints: kept}\ntracking: {uri: 'sqlite:///flow.db'}\n"
 
 
 def run(folder, *more, spec="tiny.yaml", home="runs"):
@@ -69,23 +71,47 @@ def sweep(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished_twin(tmp_path_factory, tiny):
-    """A finished sweep, and a copy of its folder from which it is put back before each test."""
+    """Puts a finished sweep into one and the same folder: each kind is run there once, and copied back from then on."""
     root = tmp_path_factory.mktemp("twin")
     folder = root / "work"
-    folder.mkdir()
-    (folder / "tiny.yaml").write_text(SPEC)
-    (folder / "tiny.csv").write_text(tiny.data)
-    assert run(folder) == 0, said(folder)
-    shutil.copytree(folder, root / "kept")
-    return folder, root / "kept"
+
+    def put(kind, text=SPEC, spec="tiny.yaml"):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not (root / kind).exists():
+            (folder / spec).parent.mkdir(parents=True)
+            (folder / spec).write_text(text)
+            (folder / spec).with_name("tiny.csv").write_text(tiny.data)
+            assert run(folder, spec=spec) == 0, said(folder)
+            folder.rename(root / kind)
+        shutil.copytree(root / kind, folder)
+        return folder
+
+    put.folder = folder
+    return put
 
 
 @pytest.fixture
 def work(finished_twin, monkeypatch):
     """The finished sweep's folder, as it was when the sweep had ended; the working folder."""
-    folder, kept = finished_twin
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(kept, folder)
+    finished_twin("plain")
+    return _working(finished_twin.folder, monkeypatch)
+
+
+@pytest.fixture
+def apart(finished_twin, monkeypatch):
+    """The same of a sweep whose checkpoints are in `shared`, not in its home."""
+    finished_twin("apart", SPEC + ELSEWHERE.format(finished_twin.folder))
+    return _working(finished_twin.folder, monkeypatch)
+
+
+@pytest.fixture
+def beside(finished_twin, monkeypatch):
+    """The same of `specs/tiny.yaml`, of which study, checkpoints and MLflow's database have relative addresses."""
+    finished_twin("beside", SPEC + BESIDE, spec="specs/tiny.yaml")
+    return _working(finished_twin.folder, monkeypatch)
+
+
+def _working(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.delenv("SWEEP_HOME", raising=False)
     return folder
@@ -117,27 +143,23 @@ def judge(sweep, home):
 # --- Whose checkpoints -----------------------------------------------------------------------------------
 
 
-def test_two_people_with_one_place_for_checkpoints_do_not_touch_each_others(work, sweep):
-    shared = work / "shared"
-    for person, seed in (("anna", 1), ("ben", 2)):
-        (work / person).mkdir()
-        text = SPEC.replace("seed: 3", f"seed: {seed}") + f"storage: {{checkpoints: {shared}}}\n"
-        (work / person / "tiny.yaml").write_text(text)
-        shutil.copy("tiny.csv", work / person)
-    assert run(work / "anna") == 0, said(work / "anna")
-    before = state_of(shared)
-    assert run(work / "ben") == 0, said(work / "ben")
-    assert before.items() <= state_of(shared).items()
-    for person in ("anna", "ben"):
-        judge(sweep, work / person / "runs")
-        assert study_id(work / person / "runs") in best_of(sweep, "--home", work / person / "runs")["checkpoint"]
+def test_two_people_with_one_place_for_checkpoints_do_not_touch_each_others(apart, sweep):
+    before = state_of(apart / "shared")
+    (apart / "ben").mkdir()
+    (apart / "ben" / "tiny.yaml").write_text((apart / "tiny.yaml").read_text().replace("seed: 3", "seed: 2"))
+    shutil.copy("tiny.csv", apart / "ben")
+    assert run(apart / "ben") == 0, said(apart / "ben")
+    assert before.items() <= state_of(apart / "shared").items()
+    for person in (apart, apart / "ben"):
+        judge(sweep, person / "runs")
+        assert study_id(person / "runs") in best_of(sweep, "--home", person / "runs")["checkpoint"]
 
 
 def test_a_folder_of_another_study_is_refused_and_stays_as_it_is(work, sweep):
     mark = root_of(work / "runs") / ownership.MARK
     mark.write_text(json.dumps({"study": "f" * 32, "sweep": "tiny", "where": "elsewhere", "form": 1}))
     before = state_of(work / "runs")
-    assert run(work, "--set", "search.n_trials=5") == 2
+    assert run(work, "--set", "search.n_trials=4") == 2
     assert "f" * 32 in said(work)
     assert "elsewhere" in said(work)
     assert state_of(work / "runs") == before
@@ -168,7 +190,7 @@ def test_no_loader_takes_another_studys_checkpoint(work, sweep, named):
         assert (answer.code, answer.out) == (2, "")
         assert best["checkpoint"] in answer.err
         assert ("e" * 32 if named else "hidden_size") in answer.err
-    assert run(work, "--set", "search.n_trials=5") == 2
+    assert run(work, "--set", "search.n_trials=4") == 2
     assert best["checkpoint"] in said(work)
     answer = sweep("verify", "tiny")
     assert answer.code == 1
@@ -194,8 +216,8 @@ def test_a_mark_can_be_made_by_one_alone(tmp_path):
 def killed_once_marked(work, pattern="study.json"):
     """A new sweep in `work`, its driver killed at the first durable step after a mark is there, of which it tells."""
     shutil.rmtree(work / "runs")
-    few = SPEC.replace("n_trials: 4", "n_trials: 3")
-    (work / "tiny.yaml").write_text(f"{few}storage: {{checkpoints: {work / 'shared'}}}\n")
+    few = SPEC.replace("n_trials: 3", "n_trials: 2").replace("n_startup_trials: 2", "n_startup_trials: 1")
+    (work / "tiny.yaml").write_text(f"{few}{ELSEWHERE.format(work)}")
 
     def marks():
         return [path.parent for path in (work / "shared").glob(f"tiny/*/{pattern}")]
@@ -205,20 +227,23 @@ def killed_once_marked(work, pattern="study.json"):
     return marks()
 
 
-@pytest.mark.parametrize("pattern", ["study.json", ".study.json.*"], ids=["marked", "half-marked"])
-def test_a_driver_killed_when_it_has_marked_a_folder_leaves_none_that_is_nobodys(work, sweep, pattern):
-    (marked,) = killed_once_marked(work, pattern)
+def followed_by_one_that_leaves_none_that_is_nobodys(work, marked):
     assert run(work) == 0, said(work)
     assert root_of(work / "runs") == marked
     assert [path.name for path in (work / "shared" / "tiny").iterdir()] == [study_id(work / "runs")]
     assert not list(marked.glob(".*"))
+
+
+def test_a_driver_killed_when_it_has_half_marked_a_folder_leaves_none_that_is_nobodys(work, sweep):
+    (marked,) = killed_once_marked(work, ".study.json.*")
+    followed_by_one_that_leaves_none_that_is_nobodys(work, marked)
     judge(sweep, work / "runs")
 
 
-def test_a_copy_of_a_study_that_was_hardly_begun_gets_an_id_of_its_own(work, sweep):
+def test_a_copy_of_a_study_whose_driver_was_killed_when_it_had_marked_a_folder_gets_an_id_of_its_own(work, sweep):
     (marked,) = killed_once_marked(work)
     shutil.copytree(work / "runs", work / "copied")
-    assert run(work) == 0, said(work)
+    followed_by_one_that_leaves_none_that_is_nobodys(work, marked)
     assert run(work, home="copied") == 0, said(work)
     assert study_id(work / "runs") == marked.name
     assert study_id(work / "copied") != marked.name
@@ -252,7 +277,7 @@ def test_a_newer_versions_checkpoint_is_refused_and_not_trained_over(work, sweep
         patched.setattr(checkpoint, "FORMAT", 8)
         files.put(best["checkpoint"], newest, checkpoint.dumps(checkpoint.load(best["checkpoint"])))
     before = state_of(root_of(work / "runs"))
-    assert run(work, "--set", "search.n_trials=5") == 2
+    assert run(work, "--set", "search.n_trials=4") == 2
     for verb in ("predict", "verify"):
         answer = sweep(verb, "tiny")
         assert answer.code == 2
@@ -264,7 +289,7 @@ def test_a_newer_versions_checkpoint_is_refused_and_not_trained_over(work, sweep
 # --- Which study -----------------------------------------------------------------------------------------
 
 
-def test_a_lost_study_is_told_and_restored_and_goes_on_as_if_nothing_had_been(work, sweep, finished_twin):
+def test_a_lost_study_is_told_and_restored_and_goes_on_as_if_nothing_had_been(work, sweep, finished_twin, monkeypatch):
     best, trials = best_of(sweep), json.loads(sweep("compare", "tiny", "--json").out)
     (work / "runs" / "study.db").rename(work / "study.lost")
     kept = state_of(work / "runs")
@@ -281,12 +306,11 @@ def test_a_lost_study_is_told_and_restored_and_goes_on_as_if_nothing_had_been(wo
     assert json.loads(sweep("compare", "tiny", "--json").out) == trials
     assert {**best_of(sweep), "metrics": best["metrics"]} == best
     assert sweep("rebuild", "tiny", "--study").code == 2, "it is there"
-    assert run(work, "--set", "search.n_trials=7") == 0, said(work)
+    assert run(work, "--set", "search.n_trials=5") == 0, said(work)
     judge(sweep, work / "runs")
     restored = json.loads(sweep("compare", "tiny", "--json").out)["trials"]
-    shutil.rmtree(work / "runs")
-    shutil.copytree(finished_twin[1] / "runs", work / "runs")
-    assert run(work, "--set", "search.n_trials=7") == 0, said(work)
+    monkeypatch.chdir(finished_twin("plain"))
+    assert run(work, "--set", "search.n_trials=5") == 0, said(work)
     anew = json.loads(sweep("compare", "tiny", "--json").out)["trials"]
     assert [r["parameters"] for r in restored] == [r["parameters"] for r in anew], "the same suggestions"
     assert [(r["state"], r["value"]) for r in restored] == [(r["state"], r["value"]) for r in anew]
@@ -307,85 +331,72 @@ def test_a_study_is_restored_as_far_as_the_other_stores_go(work, sweep):
 
 
 @pytest.fixture
-def wholly_lost(work):
+def wholly_lost(apart):
     """A sweep that has ended, with its checkpoints elsewhere and the whole home gone; the folder of those."""
-    shutil.rmtree(work / "runs")
-    (work / "tiny.yaml").write_text(f"{SPEC}storage: {{checkpoints: {work / 'shared'}}}\n")
-    assert run(work) == 0, said(work)
-    checkpoints = root_of(work / "runs")
-    shutil.rmtree(work / "runs")
+    checkpoints = root_of(apart / "runs")
+    shutil.rmtree(apart / "runs")
+    (apart / "driver.log").unlink()
     return checkpoints
 
 
-def test_a_wholly_lost_home_whose_checkpoints_lie_elsewhere_is_told_and_restored(work, sweep, wholly_lost):
-    kept = state_of(work)
-    assert run(work) == 2
-    assert str(wholly_lost) in said(work)
-    assert wholly_lost.name in said(work) or "study.json" in said(work)
-    assert "sweep rebuild tiny.yaml --study" in said(work)
-    assert {**state_of(work), work / "driver.log": ""} == {**kept, work / "driver.log": ""}, "nothing was written"
+def test_a_wholly_lost_home_whose_checkpoints_lie_elsewhere_is_told_and_restored(apart, sweep, wholly_lost):
+    kept = state_of(apart)
+    assert run(apart) == 2
+    assert str(wholly_lost) in said(apart)
+    assert wholly_lost.name in said(apart) or "study.json" in said(apart)
+    assert "sweep rebuild tiny.yaml --study" in said(apart)
+    assert {**state_of(apart), apart / "driver.log": ""} == {**kept, apart / "driver.log": ""}, "nothing was written"
     answer = sweep("rebuild", "tiny.yaml", "--study", "--json")
     assert (answer.code, json.loads(answer.out)["study"]) == (0, wholly_lost.name), answer.err
-    assert run(work, "--set", "search.n_trials=5") == 0, said(work)
-    assert (study_id(work / "runs"), root_of(work / "runs")) == (wholly_lost.name, wholly_lost)
+    assert run(apart, "--set", "search.n_trials=4") == 0, said(apart)
+    assert (study_id(apart / "runs"), root_of(apart / "runs")) == (wholly_lost.name, wholly_lost)
     assert sweep("rebuild", "tiny").code == 0
-    judge(sweep, work / "runs")
+    judge(sweep, apart / "runs")
 
 
-def test_checkpoints_of_another_home_are_told_and_left_and_restored_by_force_alone(work, sweep, wholly_lost):
-    kept = state_of(work / "shared")
-    assert run(work, home="mine") == 0, said(work)
-    warnings = json.loads(said(work)[said(work).index("{") :])["warnings"]
+def test_checkpoints_of_another_home_are_told_and_left_and_restored_by_force_alone(apart, sweep, wholly_lost):
+    kept = state_of(apart / "shared")
+    assert run(apart, home="mine") == 0, said(apart)
+    warnings = json.loads(said(apart)[said(apart).index("{") :])["warnings"]
     (note,) = [each for each in warnings if str(wholly_lost) in each["place"]]
     assert (note["code"], note["values"]["study"]) == ("checkpoints-of-another-study-left", wholly_lost.name)
-    assert f"the home {work / 'runs'} of " in note["values"]["home"]
+    assert f"the home {apart / 'runs'} of " in note["values"]["home"]
     assert "rebuild tiny.yaml --study --force" in note["values"]["restores"]
-    assert kept.items() <= state_of(work / "shared").items()
-    judge(sweep, work / "mine")
-    assert sweep("rebuild", "tiny.yaml", "--study", "--home", work / "theirs").code == 2
-    several = sweep("rebuild", "tiny.yaml", "--study", "--force", "--home", work / "theirs")
+    assert kept.items() <= state_of(apart / "shared").items()
+    judge(sweep, apart / "mine")
+    assert sweep("rebuild", "tiny.yaml", "--study", "--home", apart / "theirs").code == 2
+    several = sweep("rebuild", "tiny.yaml", "--study", "--force", "--home", apart / "theirs")
     assert several.code == 2
-    assert study_id(work / "mine") in several.err
-    assert not (work / "theirs").exists()
-    shutil.rmtree(root_of(work / "mine"))
-    answer = sweep("rebuild", "tiny.yaml", "--study", "--force", "--json", "--home", work / "theirs")
+    assert study_id(apart / "mine") in several.err
+    assert not (apart / "theirs").exists()
+    shutil.rmtree(root_of(apart / "mine"))
+    answer = sweep("rebuild", "tiny.yaml", "--study", "--force", "--json", "--home", apart / "theirs")
     assert (answer.code, json.loads(answer.out)["study"]) == (0, wholly_lost.name), answer.err
-    assert str(work / "theirs") in ownership.mark_of(str(wholly_lost)).where
-    assert run(work, home="theirs") == 0, said(work)
-    judge(sweep, work / "theirs")
+    assert str(apart / "theirs") in ownership.mark_of(str(wholly_lost)).where
+    assert run(apart, home="theirs") == 0, said(apart)
+    judge(sweep, apart / "theirs")
 
 
-def test_another_home_of_the_same_study_lacks_nothing_of_what_was_judged(work, sweep):
-    shutil.rmtree(work / "runs")
-    where = f"storage: {{study: 'sqlite:///{work}/s.db', checkpoints: {work / 'shared'}}}\n"
-    (work / "tiny.yaml").write_text(f"{SPEC}{where}tracking: {{uri: 'sqlite:///{work}/m.db'}}\n")
-
+def test_another_home_of_the_same_study_lacks_nothing_of_what_was_judged(beside, sweep):
     def verified(home):
-        return sweep("verify", "tiny.yaml", "--home", work / home).code
+        return sweep("verify", "specs/tiny.yaml", "--home", beside / home).code
 
-    assert run(work) == 0, said(work)
-    assert (work / "runs" / "tiny" / "judged.npz").is_file()
+    assert (beside / "runs" / "tiny" / "judged.npz").is_file()
+    assert verified("other") == 0
+    assert run(beside, "--set", "search.n_trials=4", spec="specs/tiny.yaml", home="other") == 0, said(beside)
     assert (verified("runs"), verified("other")) == (0, 0)
-    assert run(work, "--set", "search.n_trials=5", home="other") == 0, said(work)
-    assert (verified("runs"), verified("other")) == (0, 0)
-    (work / "other" / "tiny" / "judged.npz").unlink()
-    assert (verified("runs"), verified("other")) == (0, 1), "it was judged there last"
-    assert sweep("rivals", "tiny", "--home", work / "other").code == 0
+    (beside / "other" / "tiny" / "judged.npz").unlink()
+    assert verified("other") == 1, "it was judged there last"
+    assert sweep("rivals", "tiny", "--home", beside / "other").code == 0
     assert verified("other") == 0
 
 
-def test_relative_addresses_start_at_the_spec(work, sweep, monkeypatch):
-    (work / "specs").mkdir()
-    shutil.copy("tiny.csv", "specs")
-    more = "storage: {study: 'sqlite:///rel.db', checkpoints: kept}\ntracking: {uri: 'sqlite:///flow.db'}\n"
-    (work / "specs" / "tiny.yaml").write_text(SPEC + more)
-    shutil.rmtree("runs")
-    assert run(work, spec="specs/tiny.yaml") == 0, said(work)
-    assert {"rel.db", "kept", "flow.db"} <= {p.name for p in (work / "specs").iterdir()}
+def test_relative_addresses_start_at_the_spec(beside, sweep, monkeypatch):
+    assert {"rel.db", "kept", "flow.db"} <= {p.name for p in (beside / "specs").iterdir()}
     best = best_of(sweep)
-    monkeypatch.chdir(work / "specs")
-    assert best_of(sweep, "--home", work / "runs") == best
-    answer = sweep("run", "tiny.yaml", "--home", work / "runs", "--json")
+    monkeypatch.chdir(beside / "specs")
+    assert best_of(sweep, "--home", beside / "runs") == best
+    answer = sweep("run", "tiny.yaml", "--home", beside / "runs", "--json")
     assert "nothing was left to do" in json.loads(answer.out)["message"]
     assert answer.code == 0
 
@@ -416,7 +427,7 @@ def test_the_checkpoints_of_a_study_that_does_not_say_where_they_are(work, sweep
     best = best_of(sweep)
     assert Path(best["checkpoint"]).parent == work / "runs" / "tiny"
     assert sweep("predict", "tiny").code == 0
-    assert run(work, "--set", "search.n_trials=5") == 0, said(work)
+    assert run(work, "--set", "search.n_trials=4") == 0, said(work)
     assert sweep("rebuild", "tiny").code == 0
     judge(sweep, work / "runs")
 
@@ -443,8 +454,8 @@ def test_a_home_that_was_moved_is_whole_and_goes_on(work, sweep, monkeypatch):
     assert best_of(sweep)["checkpoint"].startswith(str(there))
     assert sweep("predict", "tiny").code == 0
     assert state_of(there / "runs") == before, "who looks writes nothing"
-    assert run(there, "--set", "search.n_trials=5") == 0, said(there)
-    judge(sweep, there / "runs")
+    assert run(there, "--set", "search.n_trials=4") == 0, said(there)
+    assert audit(there / "runs", "tiny") == []
     assert sweep("rebuild", "tiny").code == 0
     judge(sweep, there / "runs")
     assert not work.exists()
@@ -460,32 +471,30 @@ def test_a_copy_becomes_a_sweep_of_its_own_and_leaves_the_first_as_it_is(work, s
     shutil.copytree("runs", there / "runs")
     monkeypatch.chdir(there)
     assert sweep("verify", "tiny").code == 0
-    assert run(there, "--set", "search.n_trials=5") == 0, said(there)
+    assert run(there, "--set", "search.n_trials=4") == 0, said(there)
     judge(sweep, there / "runs")
-    for verb in (("probe", "tiny"), ("rebuild", "tiny")):
-        assert sweep(*verb).code == 0
-        judge(sweep, there / "runs")
+    for verb in ("probe", "rebuild"):
+        assert sweep(verb, "tiny").code == 0
+        assert audit(there / "runs", "tiny") == []
+    judge(sweep, there / "runs")
     assert study_id(there / "runs") != study_id(work / "runs")
     assert state_of(work / "runs") == before
     monkeypatch.chdir(work)
     judge(sweep, work / "runs")
 
 
-def test_a_copy_whose_checkpoints_are_elsewhere_gets_its_own(work, sweep, monkeypatch):
-    shutil.rmtree("runs")
-    (work / "tiny.yaml").write_text(SPEC + f"storage: {{checkpoints: {work / 'shared'}}}\n")
-    assert run(work) == 0, said(work)
-    before = state_of(work / "shared")
-    there = work / "copy"
+def test_a_copy_whose_checkpoints_are_elsewhere_gets_its_own(apart, sweep, monkeypatch):
+    before = state_of(apart / "shared")
+    there = apart / "copy"
     there.mkdir()
     for name in ("tiny.csv", "tiny.yaml"):
         shutil.copy(name, there)
     shutil.copytree("runs", there / "runs")
     monkeypatch.chdir(there)
-    assert run(there, "--set", "search.n_trials=5") == 0, said(there)
+    assert run(there, "--set", "search.n_trials=4") == 0, said(there)
     judge(sweep, there / "runs")
-    assert before.items() <= state_of(work / "shared").items()
-    assert root_of(there / "runs") != root_of(work / "runs")
+    assert before.items() <= state_of(apart / "shared").items()
+    assert root_of(there / "runs") != root_of(apart / "runs")
 
 
 def test_a_copy_whose_driver_was_killed_when_it_had_only_marked_the_checkpoints_goes_on(work, sweep, monkeypatch):
@@ -497,7 +506,7 @@ def test_a_copy_whose_driver_was_killed_when_it_had_only_marked_the_checkpoints_
     first = study_id(work / "runs")
     own = moved._copy_id(first, str(there / "runs"), there / "runs" / "study.db")
     ownership.take_over(str(there / "runs" / "tiny" / first), ownership.Mark(own, "tiny"))
-    assert run(there, "--set", "search.n_trials=5") == 0, said(there)
+    assert run(there, "--set", "search.n_trials=4") == 0, said(there)
     assert study_id(there / "runs") == own
     monkeypatch.chdir(there)
     judge(sweep, there / "runs")
@@ -512,7 +521,7 @@ def test_a_driver_killed_while_a_copy_is_made_its_own_is_followed_by_one_that_en
         for name in ("tiny.csv", "tiny.yaml"):
             shutil.copy(name, there)
         shutil.copytree("runs", there / "runs")
-        more = ("--set", "search.n_trials=5")
+        more = ("--set", "search.n_trials=4")
         assert twin.run(there, "tiny.yaml", "runs", at=step.__eq__, more=more) == -9
         assert run(there, *more) == 0, said(there)
         monkeypatch.chdir(there)

@@ -23,7 +23,18 @@ import sqlalchemy
 from experiments.cli import main
 
 # What a sweep imports on its way: once here, and not in each child.
-_NEEDED = ("mlflow.tracking", "optuna.importance", "plotly.graph_objects", "torch", "experiments.operations.running")
+_NEEDED = (
+    "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "optuna.importance",
+    "plotly.graph_objects",
+    "torch",
+    "experiments.operations.running",
+    "cluster.driver",
+    "cluster.executors.in_process",
+    "dashboards.report.page",
+    "lstm.rivals.forecast",
+)
 
 
 @functools.cache

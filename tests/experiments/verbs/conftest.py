@@ -1,6 +1,7 @@
 """The command line without Ray, for tests that start many sweeps or need trials that fail."""
 
 import os
+import shutil
 from types import SimpleNamespace
 from unittest import mock
 
@@ -17,7 +18,10 @@ def near_sweep(folder):
 
     The file `trained` gets the numbers of the others, each time one of them trains.
     """
+    return _near_sweep(folder)
 
+
+def _near_sweep(folder):
     def sweep(*arguments, fails=()):
         train = TrialWorker._train
 
@@ -30,6 +34,7 @@ def near_sweep(folder):
             return train(worker, epochs)
 
         def act():
+            os.chdir(folder)
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             here = ["--in-process"] if arguments[0] in ("run", "retry") else []
@@ -40,3 +45,27 @@ def near_sweep(folder):
         return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())
 
     return sweep
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory, tiny):
+    """Sweeps that several tests start from, each in the one folder: `folder, sweep, told = stage(make)`.
+
+    `make(folder, sweep)` is called once, by the first test, and what it has left is copied back for the others.
+    `told` is what it returned.
+    """
+    root = tmp_path_factory.mktemp("stage")
+    folder, told = root / "work", {}
+    sweep = _near_sweep(folder)
+
+    def put(make):
+        shutil.rmtree(folder, ignore_errors=True)
+        if make.__name__ not in told:
+            folder.mkdir()
+            (folder / "tiny.csv").write_text(tiny.data)
+            told[make.__name__] = make(folder, sweep)
+            folder.rename(root / make.__name__)
+        shutil.copytree(root / make.__name__, folder)
+        return folder, sweep, told[make.__name__]
+
+    return put

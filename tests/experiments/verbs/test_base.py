@@ -1,6 +1,8 @@
 """The spec's own settings are a trial beside the search, and what it has gained is said against them."""
 
+import functools
 import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -26,7 +28,8 @@ SPACE = "{" + SIZE + ", training.learning_rate: {type: float, low: 1e-3, high: 1
 DIVERGES = "optimizer: sgd, gradient_clip: null"
 PRUNES = "pruner: {type: successive_halving, min_resource: 1, reduction_factor: 2}"
 
-FIRST = "first: [{model.hidden_size: 4, training.learning_rate: 0.01}]"
+FIRST = "first: [{model.hidden_size: 3, training.learning_rate: 0.02}, "
+FIRST += "{model.hidden_size: 4, training.learning_rate: 0.01}]"  # the second is the base
 
 
 @pytest.fixture
@@ -35,25 +38,53 @@ def sweep(near_sweep):
     return near_sweep
 
 
+def swept(
+    sweep, folder, hidden=4, batch=16, rate=1e-2, epochs=2, training="seed: 1", trials=3, more="", space=SPACE, fails=()
+):
+    """Runs a spec with such parts, which both judges then look at; the document of the last screen."""
+    parts = {"hidden": hidden, "batch": batch, "rate": rate, "epochs": epochs, "trials": trials}
+    (folder / "tiny.yaml").write_text(SPEC.format(**parts, training=training, more=more, space=space))
+    answer = sweep("run", "tiny.yaml", "--json", fails=fails)
+    assert answer.code == 0, answer.err
+    check(sweep, folder)
+    return json.loads(answer.out)
+
+
 @pytest.fixture
 def run(sweep, folder):
-    """Runs a spec with such parts, which both judges then look at; the document of the last screen."""
+    """`swept` in the working folder."""
+    return functools.partial(swept, sweep, folder)
 
-    def run(hidden=4, batch=8, rate=1e-2, epochs=2, training="seed: 1", trials=3, more="", space=SPACE, fails=()):
-        parts = {
-            "hidden": hidden,
-            "batch": batch,
-            "rate": rate,
-            "epochs": epochs,
-            "trials": trials,
-        }
-        (folder / "tiny.yaml").write_text(SPEC.format(**parts, training=training, more=more, space=space))
-        answer = sweep("run", "tiny.yaml", "--json", fails=fails)
-        assert answer.code == 0, answer.err
-        check(sweep, folder)
-        return json.loads(answer.out)
 
-    return run
+@pytest.fixture
+def plain(stage):
+    """A sweep that is better than its base: its folder, the command line, the last screen's document."""
+
+    def better(folder, sweep):
+        return swept(sweep, folder, rate=1e-4)
+
+    return stage(better)
+
+
+@pytest.fixture
+def hasty(stage):
+    """The same of one that is worse than its base, and has reached its target at once."""
+    low = "{training.learning_rate: {type: float, low: 1e-6, high: 1e-5}}"
+
+    def worse(folder, sweep):
+        return swept(sweep, folder, more="stop: {target: 1e6}", trials=6, epochs=3, space=low)
+
+    return stage(worse)
+
+
+@pytest.fixture
+def with_base_first(stage):
+    """The same of one whose base is one of the first settings."""
+
+    def base_first(folder, sweep):
+        return swept(sweep, folder, more=FIRST)
+
+    return stage(base_first)
 
 
 def check(sweep, folder):
@@ -83,8 +114,8 @@ def test_the_base_comes_first_and_neither_counts_nor_is_pruned(run, sweep, folde
     assert (told[0], settings) == ("FAIL", 0), "no sampler and no pruner reads it"
 
 
-def test_what_was_gained_is_said_in_best_report_and_mlflow(run, sweep, folder):
-    found = run(rate=1e-4)
+def test_what_was_gained_is_said_in_best_report_and_mlflow(plain, tmp_path):
+    folder, sweep, found = plain
     base, metrics = found["base"], found["best"]["metrics"]
     assert metrics["base/val/loss"] == base["value"]
     assert metrics["base/test/loss"] == base["metrics"]["test/loss"]
@@ -97,7 +128,8 @@ def test_what_was_gained_is_said_in_best_report_and_mlflow(run, sweep, folder):
     text = sweep("best", "tiny").out
     assert f"{base['metrics']['test/loss']:.5g}" in text
     assert "worse" not in text.splitlines()[0]
-    client = runs.connect(f"sqlite:///{folder}/runs/mlflow.db")
+    shutil.copy(folder / "runs" / "mlflow.db", tmp_path)  # else MLflow keeps the stage's in mind, for all children
+    client = runs.connect(f"sqlite:///{tmp_path}/mlflow.db")
     by_trial = {run.data.tags.get("sweep.trial"): run for run in runs.of_sweep(client, "tiny", study_id(folder))}
     assert (by_trial["0"].data.tags["sweep.kind"], by_trial["0"].data.tags["sweep.base"]) == ("base", "true")
     assert "sweep.parent" not in by_trial["0"].data.tags
@@ -111,9 +143,8 @@ def study_id(folder):
         return json.loads(found.scalar())
 
 
-def test_a_winner_that_is_worse_than_the_base_is_said_first(run, sweep):
-    low = "{training.learning_rate: {type: float, low: 1e-6, high: 1e-5}}"
-    found = run(space=low, epochs=3)
+def test_a_winner_that_is_worse_than_the_base_is_said_first(hasty):
+    _, sweep, found = hasty
     assert max(found["base"]["gained"].values()) < 0
     first = sweep("best", "tiny").out.splitlines()[0]
     assert "worse" in first
@@ -121,10 +152,8 @@ def test_a_winner_that_is_worse_than_the_base_is_said_first(run, sweep):
     assert "nothing was left to do" not in sweep("run", "tiny.yaml").out.splitlines()[0]
 
 
-def test_one_of_the_first_settings_that_is_the_base_is_trained_once(run, sweep, folder):
-    first = "first: [{model.hidden_size: 3, training.learning_rate: 0.02}, "
-    first += "{model.hidden_size: 4, training.learning_rate: 0.01}]"
-    found = run(more=first)
+def test_one_of_the_first_settings_that_is_the_base_is_trained_once(with_base_first):
+    folder, sweep, found = with_base_first
     assert (found["base"]["trial"], found["states"]) == (0, {"COMPLETE": 3})
     assert len(rows(sweep)) == 3
     assert Counter((folder / "trained").read_text().split()) == {"0": 2, "1": 2, "2": 2}
@@ -163,8 +192,8 @@ def test_a_base_that_fails_is_retried_as_the_base(run, sweep, folder):
     check(sweep, folder)
 
 
-def test_the_base_keeps_its_weights(run, sweep, folder):
-    found = run(more="", rate=1e-4)
+def test_the_base_keeps_its_weights(plain):
+    folder, sweep, found = plain
     spec = (folder / "tiny.yaml").read_text() + "storage: {keep: best}\n"
     (folder / "tiny.yaml").write_text(spec.replace("n_trials: 3", "n_trials: 5"))
     assert sweep("run", "tiny.yaml").code == 0
@@ -176,23 +205,24 @@ def test_the_base_keeps_its_weights(run, sweep, folder):
     assert sweep("predict", "tiny", "--trial", "0", "--output", "f.csv").code == 0
 
 
-def test_a_sweep_that_reaches_its_target_ends_with_the_base(run, sweep):
-    found = run(more="stop: {target: 1e6}", trials=6, epochs=3)
+def test_a_sweep_that_reaches_its_target_ends_with_the_base(hasty):
+    _, sweep, found = hasty
+    assert sum(found["states"].values()) < 6
     assert found["base"]["state"] == "COMPLETE"
     assert rows(sweep)[0]["epochs"] == 3
 
 
 @pytest.mark.parametrize(
-    ("lost", "first"),
+    ("lost", "which"),
     [
-        pytest.param(("study.db",), FIRST, id="study, base first"),
-        pytest.param(("study.db",), "", id="study", marks=pytest.mark.faults),
-        pytest.param(("study.db", "mlflow.db"), "", id="both", marks=pytest.mark.faults),
-        pytest.param(("study.db", "mlflow.db"), FIRST, id="both, base first", marks=pytest.mark.faults),
+        pytest.param(("study.db",), "with_base_first", id="study, base first"),
+        pytest.param(("study.db",), "plain", id="study", marks=pytest.mark.faults),
+        pytest.param(("study.db", "mlflow.db"), "plain", id="both", marks=pytest.mark.faults),
+        pytest.param(("study.db", "mlflow.db"), "with_base_first", id="both, base first", marks=pytest.mark.faults),
     ],
 )
-def test_a_lost_study_is_restored_with_its_base(run, sweep, folder, lost, first):
-    run(more=first)
+def test_a_lost_study_is_restored_with_its_base(request, lost, which):
+    folder, sweep, _ = request.getfixturevalue(which)
     before = rows(sweep)
     for name in lost:
         (folder / "runs" / name).unlink()
@@ -206,8 +236,9 @@ def test_a_lost_study_is_restored_with_its_base(run, sweep, folder, lost, first)
     assert sum(row["is_base"] for row in rows(sweep).values()) == 1
 
 
-def test_a_single_training_has_no_base(sweep, folder, tiny):
-    (folder / "tiny.yaml").write_text(tiny.spec[: tiny.spec.index("search:")])
+def test_a_single_training_has_no_base(sweep, folder):
+    spec = SPEC.format(hidden=4, batch=16, rate=1e-2, epochs=2, training="seed: 1", trials=1, more="", space="")
+    (folder / "tiny.yaml").write_text(spec[: spec.index("search:")])
     answer = sweep("run", "tiny.yaml", "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["base"] is None
@@ -216,18 +247,18 @@ def test_a_single_training_has_no_base(sweep, folder, tiny):
 
 
 def test_every_point_of_a_grid_is_tried_beside_the_base(run, sweep, folder):
-    points = "{model.hidden_size: {type: categorical, choices: [3, 4, 5]}, "
+    points = "{model.hidden_size: {type: categorical, choices: [3, 4]}, "
     points += "model.cell: {type: categorical, choices: [lstm, gru]}}"
     text = SPEC.replace("sampler: {{type: random, seed: 3}}", "sampler: {{type: grid, seed: 3}}")
-    parts = {"hidden": 4, "batch": 8, "rate": 1e-2, "epochs": 1, "training": "seed: 1", "more": "", "space": points}
-    (folder / "tiny.yaml").write_text(text.format(trials=6, **parts))
-    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=4").code == 0
+    parts = {"hidden": 4, "batch": 16, "rate": 1e-2, "epochs": 1, "training": "seed: 1", "more": "", "space": points}
+    (folder / "tiny.yaml").write_text(text.format(trials=4, **parts))
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=2").code == 0
     for lose in (False, True):
         if lose:
             (folder / "runs" / "study.db").unlink()
             assert sweep("rebuild", "tiny", "--study").code == 0
-        assert sweep("run", "tiny.yaml", "--set", f"search.n_trials={6 if lose else 5}").code == 0
+        assert sweep("run", "tiny.yaml", "--set", f"search.n_trials={4 if lose else 3}").code == 0
         check(sweep, folder)
     trials = [row for row in rows(sweep).values() if not row["is_base"]]
     tried = {(row["parameters"].get("model.hidden_size"), row["parameters"].get("model.cell")) for row in trials}
-    assert len(tried) == len(trials) == 6
+    assert len(tried) == len(trials) == 4

@@ -82,37 +82,34 @@ def test_two_at_once_measure_once(home, sweep, monkeypatch):
     assert sweep("verify", "tiny", "--home", home).code == 0
 
 
-def test_numbers_are_kept_where_their_page_can_not_be(home, sweep):
-    number = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]["trial"]
-    (home / "tiny" / f"probe-{number:04d}.html").mkdir()
-    answer = sweep("probe", "tiny", "--home", home)
-    assert answer.code == 0
-    assert "probe-0004.html: " in answer.err
-    assert stored(home, number)
-
-
-def test_another_trial(home, sweep):
+def test_another_trials_numbers_are_kept_where_their_page_can_not_be(home, sweep):
     best = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]["trial"]
     other = (best + 1) % 4
-    assert json.loads(sweep("probe", "tiny", "--trial", other, "--home", home, "--json").out)["trial"] == other
+    (home / "tiny" / f"probe-{other:04d}.html").mkdir()
+    answer = sweep("probe", "tiny", "--trial", other, "--home", home, "--json")
+    assert (answer.code, json.loads(answer.out)["trial"]) == (0, other)
+    assert f"probe-{other:04d}.html: " in answer.err
     assert stored(home, other)
     assert not stored(home, best)
 
 
-def test_a_point_that_is_gone_is_found_and_told_again(home, sweep):
+def test_points_that_are_gone_or_changed_are_found_and_told_again(home, sweep):
     number = json.loads(sweep("probe", "tiny", "--home", home, "--json").out)["trial"]
     before = stored(home, number)
-    for change in ("DELETE FROM metrics", "UPDATE metrics SET value = value + 1"):
-        with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
-            database.execute(f"{change} WHERE key = 'probe/delay/peak'")
-        answer = sweep("verify", "tiny", "--home", home)
-        assert answer.code == 1
-        assert "probe/delay/peak" in answer.out
-        assert any("probe/delay/peak" in finding for finding in audit(home, "tiny"))
-        answer = sweep("rebuild", "tiny", "--home", home)
-        assert (answer.code, answer.err) == (0, "")
-        assert stored(home, number) == before
-        assert sweep("verify", "tiny", "--home", home).code == 0
+    gone, changed, *_ = before
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("DELETE FROM metrics WHERE key = ?", (gone,))
+        database.execute("UPDATE metrics SET value = value + 1 WHERE key = ?", (changed,))
+    answer = sweep("verify", "tiny", "--home", home)
+    assert answer.code == 1
+    findings = audit(home, "tiny")
+    for name in (gone, changed):
+        assert name in answer.out
+        assert any(name in finding for finding in findings)
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert (answer.code, answer.err) == (0, "")
+    assert stored(home, number) == before
+    assert sweep("verify", "tiny", "--home", home).code == 0
 
 
 def test_what_can_not_be_probed_is_refused(home, sweep, finished, monkeypatch):

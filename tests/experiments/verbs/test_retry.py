@@ -1,6 +1,7 @@
 """Failed trials are run again in their own place; no configuration is tried twice. Both judges look at each end."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,9 +12,19 @@ FAILS = 1
 
 
 @pytest.fixture
-def sweep(near_sweep):
-    """The command line without Ray."""
-    return near_sweep
+def failed(stage, tiny):
+    """A sweep that has ended, of which a trial failed: its folder, and the command line without Ray."""
+
+    def one_failed(folder, sweep):
+        (folder / "tiny.yaml").write_text(quick(tiny.spec))
+        answer = sweep("run", "tiny.yaml", "--set", "search.n_trials=3", fails=(FAILS,))
+        assert answer.code == 0, answer.err
+
+    return stage(one_failed)[:2]
+
+
+def quick(spec):
+    return re.sub(r"batch_size: \d+", "batch_size: 32", spec).replace("n_trials: 4", "n_trials: 3")
 
 
 def judge(sweep, folder):
@@ -26,8 +37,8 @@ def trials_of(sweep):
     return {row["trial"]: row for row in json.loads(sweep("compare", "tiny", "--json", "--trials", "0").out)["trials"]}
 
 
-def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
-    assert sweep("run", "tiny.yaml", fails=(FAILS,)).code == 0
+def test_a_failed_trial_is_run_again_in_its_place(failed):
+    folder, sweep = failed
     before = trials_of(sweep)
     assert before[FAILS]["state"] == "FAIL"
     judge(sweep, folder)
@@ -43,23 +54,23 @@ def test_a_failed_trial_is_run_again_in_its_place(sweep, folder):
     answer = sweep("retry", "tiny", "--failed", "--json")
     assert answer.code == 0, answer.err
     after = trials_of(sweep)
-    assert after.keys() == {0, 2, 3, 4, 5}, "the one that failed no longer counts"
-    assert after[5]["parameters"] == before[FAILS]["parameters"]
-    assert after[5]["state"] == "COMPLETE"
-    assert json.loads(sweep("status", "tiny", "--json").out)["done"] == 4
+    assert after.keys() == {0, 2, 3, 4}, "the one that failed no longer counts"
+    assert after[4]["parameters"] == before[FAILS]["parameters"]
+    assert after[4]["state"] == "COMPLETE"
+    assert json.loads(sweep("status", "tiny", "--json").out)["done"] == 3
     judge(sweep, folder)
     again = sweep("retry", "tiny", FAILS)
     assert again.code == 2, "it was retried already"
-    assert [part for part in (f"trial {FAILS}", "trial 5", "`sweep run tiny`") if part not in again.err] == []
+    assert [part for part in (f"trial {FAILS}", "trial 4", "`sweep run tiny`") if part not in again.err] == []
     assert "nothing was left to do" in json.loads(sweep("run", "tiny.yaml", "--json").out)["message"]
-    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=5").code == 0
-    assert trials_of(sweep).keys() == {0, 2, 3, 4, 5, 6}
+    assert sweep("run", "tiny.yaml", "--set", "search.n_trials=4").code == 0
+    assert trials_of(sweep).keys() == {0, 2, 3, 4, 5}
     assert sweep("rebuild", "tiny").code == 0
     judge(sweep, folder)
 
 
-def test_a_lost_study_is_restored_with_what_was_retried(sweep, folder):
-    assert sweep("run", "tiny.yaml", fails=(FAILS,)).code == 0
+def test_a_lost_study_is_restored_with_what_was_retried(failed):
+    folder, sweep = failed
     assert sweep("retry", "tiny", FAILS).code == 0
     before = trials_of(sweep)
     (folder / "runs" / "study.db").unlink()
@@ -70,29 +81,29 @@ def test_a_lost_study_is_restored_with_what_was_retried(sweep, folder):
 
 
 FEW = """\
-  n_trials: 24
+  n_trials: 8
   space:
-    model.hidden_size: {type: int, low: 2, high: 4}
+    model.hidden_size: {type: int, low: 3, high: 4}
     training.optimizer: {type: categorical, choices: [adam, sgd]}
-    training.batch_size: {type: categorical, choices: [32, 64]}
 """
 
 
-def test_where_nothing_new_is_left_to_try_the_sweep_is_complete(sweep, folder, tiny):
+def test_where_nothing_new_is_left_to_try_the_sweep_is_complete(near_sweep, folder, tiny):
+    sweep = near_sweep
     start = tiny.spec.index("  n_trials: 4")
     sampler = "  sampler: {type: random, seed: 3}\n"
-    (folder / "tiny.yaml").write_text(tiny.spec[:start] + sampler + FEW)
+    (folder / "tiny.yaml").write_text(quick(tiny.spec[:start]) + sampler + FEW)
     plan = json.loads(sweep("plan", "tiny.yaml", "--json").out)
-    assert plan["combinations"] == 12
-    assert any(note["path"] == "search.n_trials" and note["values"]["combinations"] == 12 for note in plan["warnings"])
+    assert plan["combinations"] == 4
+    assert any(note["path"] == "search.n_trials" and note["values"]["combinations"] == 4 for note in plan["warnings"])
     answer = sweep("run", "tiny.yaml", "--json")
     assert answer.code == 0, answer.err
-    assert "12 combinations" in json.loads(answer.out)["message"]
+    assert " 4 combinations" in f" {json.loads(answer.out)['message']}"
     trials = {number: row for number, row in trials_of(sweep).items() if not row["is_base"]}
-    assert len(trials) == len({json.dumps(row["parameters"]) for row in trials.values()}) == 12
+    assert len(trials) == len({json.dumps(row["parameters"]) for row in trials.values()}) == 4
     status = json.loads(sweep("status", "tiny", "--json").out)
-    assert (status["complete"], status["done"]) == (True, 12)
-    judge(sweep, folder)
+    assert (status["complete"], status["done"]) == (True, 4)
+    assert audit(folder / "runs", "tiny") == []
     again = sweep("run", "tiny.yaml", "--json")
     assert (again.code, "nothing was left to do" in json.loads(again.out)["message"]) == (0, True)
     judge(sweep, folder)

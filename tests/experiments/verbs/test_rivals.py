@@ -167,7 +167,6 @@ def test_best_shows_no_verdict_that_is_not_of_now(whole, sweep, change):
 
 @pytest.mark.parametrize("what", ["judged.npz", "rival-ridge.npz", "figure", "foreign", "renamed"])
 def test_verify_finds_what_is_wrong_and_says_what_mends_it(whole, sweep, what):
-    assert sweep("verify", "tiny").code == 0
     path = whole.kept / (what if what.endswith(".npz") else "judged.npz")
     content = path.read_bytes()
     judged = store.loads((whole.kept / "judged.npz").read_bytes())
@@ -205,12 +204,13 @@ def in_mlflow(folder):
     return figures, run.data.tags.get("mlflow.note.content")
 
 
-def test_mlflow_has_rivals_and_the_verdict(whole, sweep):
+def test_mlflow_has_rivals_and_the_verdict_and_verify_finds_nothing(whole, sweep):
     figures, said = in_mlflow(whole.folder)
     judged = store.loads((whole.kept / "judged.npz").read_bytes())
     rivals = [entry for entry in judged.entries if entry.rival and entry.items]
     assert figures == {f"rival/{e.rival}/{name}": v for e in rivals for name, v in e.figures["test"].items()}
     assert said.split("\n\n") == whole.document["verdict"]["lines"]
+    assert sweep("verify", "tiny").code == 0
 
 
 def test_a_sweep_that_was_ended_before_gets_them_later(ended, sweep):
@@ -270,44 +270,7 @@ def test_predict_by_a_rival_that_was_not_fitted_names_what_fits_it(ended, sweep)
     assert "sweep rivals tiny" in answer.err
 
 
-def test_a_killed_driver_judges_what_is_missing(folder, sweep, tiny):
-    def dies():
-        write = store.write_fitted
-
-        def killed(address, fitted, *rest):
-            write(address, fitted, *rest)
-            if fitted.name == "mean of two seasons":
-                twin.kill()
-
-        store.write_fitted = killed
-
-    code, *_ = ran(folder, SPEC + SEARCH, tiny.rows(400), dies)
-    kept = folder / "runs" / "tiny"
-    assert code == -signal.SIGKILL
-    before = {path: path.stat().st_mtime_ns for path in judged_files(kept)}
-    assert [path.name for path in before] == sorted(f"rival-{name}.npz" for name in always()[:-1])
-    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400))
-    assert (code, document["states"]) == (0, {"COMPLETE": 2}), screen
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    files = contents(kept)
-    for path in judged_files(kept):
-        path.unlink()
-    assert told(sweep) == document["verdict"]
-    assert contents(kept) == files
-
-
-def test_rivals_that_can_not_be_judged_are_told_in_a_line_and_cost_no_sweep(folder, tiny):
-    def full():
-        store.write = lambda *_: twin.full()
-
-    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400), full)
-    assert (code, document["verdict"]) == (0, None)
-    assert document["best"]["metrics"]["test/loss"] > 0
-    (line,) = [line for line in screen.splitlines() if "No space left" in line]
-    assert "sweep rivals tiny" in line
-
-
-def test_an_interrupted_run_fits_none(folder, tiny):
+def test_an_interrupted_run_fits_none_and_later_ones_judge_what_a_killed_one_and_a_full_disk_left(folder, sweep, tiny):
     def interrupts():
         train = TrialWorker._train
 
@@ -318,11 +281,42 @@ def test_an_interrupted_run_fits_none(folder, tiny):
 
         TrialWorker._train = interrupted
 
+    def dies():
+        write = store.write_fitted
+
+        def killed(address, fitted, *rest):
+            write(address, fitted, *rest)
+            if fitted.name == "mean of two seasons":
+                twin.kill()
+
+        store.write_fitted = killed
+
+    def full():
+        store.write = lambda *_: twin.full()
+
+    kept = folder / "runs" / "tiny"
     code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400), interrupts)
     assert code == 130, screen
     assert document["verdict"] is None
     assert "rivals" not in screen
-    assert judged_files(folder / "runs" / "tiny") == []
+    assert judged_files(kept) == []
+    code, *_ = ran(folder, SPEC + SEARCH, tiny.rows(400), dies)
+    assert code == -signal.SIGKILL
+    before = {path: path.stat().st_mtime_ns for path in judged_files(kept)}
+    assert [path.name for path in before] == sorted(f"rival-{name}.npz" for name in always()[:-1])
+    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400), full)
+    assert (code, document["verdict"]) == (0, None), "rivals that can't be judged cost no sweep"
+    assert document["best"]["metrics"]["test/loss"] > 0
+    (line,) = [line for line in screen.splitlines() if "No space left" in line]
+    assert "sweep rivals tiny" in line
+    code, document, screen = ran(folder, SPEC + SEARCH, tiny.rows(400))
+    assert (code, document["states"]) == (0, {"COMPLETE": 2}), screen
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    files = contents(kept)
+    for path in judged_files(kept):
+        path.unlink()
+    assert told(sweep) == document["verdict"]
+    assert contents(kept) == files
 
 
 def test_the_figures_are_those_of_the_task(ended, sweep):
@@ -371,36 +365,33 @@ def test_what_is_there_is_not_fitted_again(ended, sweep, fits):
     assert contents(ended.kept) == before
 
 
-def test_what_is_damaged_is_told_and_made_again(ended, sweep):
-    told(sweep)
-    before = contents(ended.kept)
+def test_what_is_damaged_is_told_and_made_again(whole, sweep):
+    before = contents(whole.kept)
     for name in ("judged.npz", "rival-ridge.npz"):
         content = bytearray(before[name])
         content[len(content) // 2] ^= 1
-        (ended.kept / name).write_bytes(content)
+        (whole.kept / name).write_bytes(content)
         answer = sweep("rivals", "tiny")
         assert answer.code == 0
         assert name in answer.err
-        assert contents(ended.kept) == before
+        assert contents(whole.kept) == before
 
 
-def test_a_rivals_file_that_is_not_what_was_judged_is_found_and_fitted_again(ended, sweep):
-    told(sweep)
-    before = contents(ended.kept)
+def test_a_rivals_file_that_is_not_what_was_judged_is_found_and_fitted_again(whole, sweep):
+    before = contents(whole.kept)
     judged = store.loads(before["judged.npz"])
-    fitted = store.read_fitted(str(ended.kept), "ridge")
+    fitted = store.read_fitted(str(whole.kept), "ridge")
     arrays = {name: array + 1 if array.dtype.kind == "f" else array for name, array in fitted.arrays.items()}
-    store.write_fitted(str(ended.kept), replace(fitted, arrays=arrays), judged.study, judged.data)
-    assert contents(ended.kept) != before
+    store.write_fitted(str(whole.kept), replace(fitted, arrays=arrays), judged.study, judged.data)
+    assert contents(whole.kept) != before
     answer = sweep("rivals", "tiny")
     assert answer.code == 0
     assert "rival-ridge.npz" in answer.err
-    assert contents(ended.kept) == before
+    assert contents(whole.kept) == before
 
 
-def test_what_another_version_judged_without_saying_what_was_fitted_is_sound(ended, sweep):
-    told(sweep)
-    path = ended.kept / "judged.npz"
+def test_what_another_version_judged_without_saying_what_was_fitted_is_sound(whole, sweep):
+    path = whole.kept / "judged.npz"
     content = path.read_bytes()
     now = store.loads(content)
     assert all(entry.fitted for entry in now.entries if entry.rival and entry.items)
@@ -411,9 +402,8 @@ def test_what_another_version_judged_without_saying_what_was_fitted_is_sound(end
     assert path.read_bytes() == content, "it says so from now on"
 
 
-def test_what_is_another_studys_is_refused_and_left(ended, sweep):
-    told(sweep)
-    path = ended.kept / "judged.npz"
+def test_what_is_another_studys_is_refused_and_left(whole, sweep):
+    path = whole.kept / "judged.npz"
     judged = store.loads(path.read_bytes())
     foreign = store.dumps(replace(judged, study="another"))
     path.write_bytes(foreign)
@@ -423,9 +413,8 @@ def test_what_is_another_studys_is_refused_and_left(ended, sweep):
     assert path.read_bytes() == foreign
 
 
-def test_a_file_of_a_newer_version_is_refused(ended, sweep, monkeypatch):
-    told(sweep)
-    path = ended.kept / "judged.npz"
+def test_a_file_of_a_newer_version_is_refused(whole, sweep, monkeypatch):
+    path = whole.kept / "judged.npz"
     with monkeypatch.context() as newer:
         newer.setattr(store, "FORMAT", store.FORMAT + 1)
         content = store.dumps(store.loads(path.read_bytes()))
