@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import forking
 import pytest
 import twin
 import yaml
@@ -263,6 +264,16 @@ def finished(tmp_path_factory, command):
 def terminal():
     """The command line on a terminal of so many columns: `terminal(["best", "tiny"], folder, 40)`."""
     return on_terminal
+
+
+@pytest.fixture(scope="session")
+def near_terminal():
+    """The same in a forked child, its sweeps without Ray: for tests of which neither is the point."""
+
+    def near_terminal(words, folder, columns=80, **environment):
+        return forking.on_terminal(words, folder, clean_environment() | environment, columns)
+
+    return near_terminal
 
 
 def on_terminal(arguments, folder, columns=80, timeout_s=120, **environment):
