@@ -208,6 +208,22 @@ def _ready_tables():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _head_version_once():
+    """Optuna's own version of its tables, for which it reads all its migrations each time that a study is opened."""
+    from optuna.storages._rdb.storage import _VersionManager
+
+    read, known = _VersionManager.get_head_version, []
+
+    def once(manager):
+        if not known:
+            known.append(read(manager))
+        return known[0]
+
+    with mock.patch.object(_VersionManager, "get_head_version", once):
+        yield
+
+
 @pytest.fixture(scope="session")
 def near():
     """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point."""
