@@ -18,6 +18,7 @@ from cluster.study.database import FIELD, engine_options, spelled_out, unopened
 from lstm.records.errors import refused
 
 T = TypeVar("T")
+_compatible: set[str] = set()  # the databases whose tables this process has found to be the installed Optuna's
 
 
 def connect(url: str) -> RDBStorage:
@@ -28,17 +29,21 @@ def connect(url: str) -> RDBStorage:
     """
     options, url = engine_options(url), spelled_out(url)
     url = url.replace("{", "{{").replace("}", "}}")  # Optuna passes the address to `str.format`
+    # Optuna reads all its migrations to check a database: once is enough for a process.
+    opened = functools.partial(RDBStorage, url, engine_kwargs=options, skip_compatibility_check=url in _compatible)
     try:
         try:
-            return RDBStorage(url, engine_kwargs=options)
+            made = opened()
         except (DBAPIError, StorageInternalError):
-            return RDBStorage(url, engine_kwargs=options)  # another driver may be creating the tables
+            made = opened()  # another driver may be creating the tables
     except DBAPIError as error:
         raise unopened(error) from None
     except StorageInternalError as error:
         raise unopened(error.__cause__) from None
     except RuntimeError as error:  # tables of another version of Optuna
         raise refused("study-of-another-optuna", FIELD, why=str(error)) from None
+    _compatible.add(url)
+    return made
 
 
 def _sure(write: Callable[..., T]) -> Callable[..., T]:

@@ -18,7 +18,9 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
+import forking
 import pytest
 import twin
 import yaml
@@ -200,6 +202,22 @@ def command():
     return command
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _head_version_once():
+    """Optuna's own version of its tables, for which it reads all its migrations each time that a study is opened."""
+    from optuna.storages._rdb.storage import _VersionManager
+
+    read, known = _VersionManager.get_head_version, []
+
+    def once(manager):
+        if not known:
+            known.append(read(manager))
+        return known[0]
+
+    with mock.patch.object(_VersionManager, "get_head_version", once):
+        yield
+
+
 @pytest.fixture(scope="session")
 def near():
     """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point."""
@@ -269,6 +287,16 @@ def _finish(folder, command):
 def terminal():
     """The command line on a terminal of so many columns: `terminal(["best", "tiny"], folder, 40)`."""
     return on_terminal
+
+
+@pytest.fixture(scope="session")
+def near_terminal():
+    """The same in a forked child, its sweeps without Ray: for tests of which neither is the point."""
+
+    def near_terminal(words, folder, columns=80, **environment):
+        return forking.on_terminal(words, folder, clean_environment() | environment, columns)
+
+    return near_terminal
 
 
 def on_terminal(arguments, folder, columns=80, timeout_s=120, **environment):

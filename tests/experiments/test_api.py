@@ -1,5 +1,6 @@
 """The face for Python: what it returns and raises, and that it leaves another's process as it was."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -30,10 +31,26 @@ WILD = {"training.optimizer": "sgd", "training.learning_rate": 10, "training.gra
 WILD |= {"data.scaling": "none", "training.max_epochs": 50, "model.hidden_size": 64, "name": "wild"}
 
 
+FAST = {"training.batch_size": 32}
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory, tiny):
+    """The tiny sweep, run without Ray to 2 trials, in a folder of its own; look, don't touch."""
+    folder = tmp_path_factory.mktemp("ran")
+    (folder / "tiny.yaml").write_text(tiny.spec)
+    (folder / "tiny.csv").write_text(tiny.data)
+    with contextlib.chdir(folder):
+        return folder, run("tiny.yaml", set={"search.n_trials": 2} | FAST)
+
+
 @pytest.fixture
-def ran(folder):
-    """The tiny sweep, run without Ray to 2 trials."""
-    return run("tiny.yaml", set={"search.n_trials": 2})
+def ran(run_once, monkeypatch):
+    """That sweep, from its working folder."""
+    folder, ran = run_once
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SWEEP_HOME", raising=False)
+    return ran
 
 
 def whole():
@@ -174,7 +191,7 @@ def test_a_training_that_fails_raises_with_its_cause(folder, monkeypatch):
 def test_a_sweep_is_run_in_silence_and_leaves_the_process_as_it_was(folder, capfd, caplog):
     before = whole()
     with caplog.at_level(logging.INFO, logger="experiments"):
-        found = run("tiny.yaml", set={"search.n_trials": 2})
+        found = run("tiny.yaml", set={"search.n_trials": 2} | FAST)
     assert whole() == before
     assert capfd.readouterr() == ("", "")
     said = [record.getMessage() for record in caplog.records if record.name == "experiments"]
@@ -201,9 +218,14 @@ def test_tables(ran):
 
 def test_curves_know_the_metric_where_a_checkpoint_is_gone(ran):
     whole = ran.curves()
-    for file in Path(ran.best.checkpoint).iterdir():
-        file.unlink()
-    curves = ran.curves()
+    checkpoint = Path(ran.best.checkpoint)
+    checkpoint.rename(checkpoint.with_name("away"))
+    checkpoint.mkdir()
+    try:
+        curves = ran.curves()
+    finally:
+        checkpoint.rmdir()
+        checkpoint.with_name("away").rename(checkpoint)
     mine = curves[curves["trial"] == ran.best.trial]
     assert list(mine["val/loss"]) == list(whole[whole["trial"] == ran.best.trial]["val/loss"])
     assert mine["train/loss"].isna().all()
@@ -252,6 +274,7 @@ def test_a_sweep_that_nobody_ran(folder):
 
 def test_a_mapping_is_run_and_gone_on_with_by_its_name(folder, tiny):
     text = yaml.safe_load(tiny.spec.replace("1e-", "1.0e-"))
+    text["training"]["batch_size"] = 32
     assert run(text, set={"search.n_trials": 1}).states == {"COMPLETE": 1}
     assert run("tiny", set={"search.n_trials": 2}).states == {"COMPLETE": 2}
     with pytest.raises(SpecError, match=r"training\.max_epochs: was 2, is 3"):
@@ -266,24 +289,25 @@ def test_ctrl_c_raises_once_the_sweep_can_be_gone_on_with(folder, caplog):
                 os.kill(os.getpid(), signal.SIGINT)  # comes to the main thread
 
     asked, handler, logger = [], Impatient(), logging.getLogger("experiments")
+    asked_for = {"search.n_trials": 2} | FAST
     logger.addHandler(handler)
     try:
         with caplog.at_level(logging.INFO, logger="experiments"):
             before = whole()
             with pytest.raises(KeyboardInterrupt):
-                run("tiny.yaml")
+                run("tiny.yaml", set=asked_for)
             assert whole() == before
         assert asked
         left = load("tiny")
         assert not left.complete
-        found = run("tiny.yaml")
-        assert (found.complete, found.states) == (True, {"COMPLETE": 4})
+        found = run("tiny.yaml", set=asked_for)
+        assert (found.complete, found.states) == (True, {"COMPLETE": 2})
         assert found._record.facts["id"] == left._record.facts["id"]
     finally:
         logger.removeHandler(handler)
 
 
-def test_a_sweep_that_another_drives_is_code_3(folder, ran):
+def test_a_sweep_that_another_drives_is_code_3(ran):
     from cluster.study.lease import Lease
     from lstm.records.errors import HeldError
 
@@ -291,7 +315,7 @@ def test_a_sweep_that_another_drives_is_code_3(folder, ran):
         Lease(ran._found.study_url, "tiny", lost=print, stop=print),
         pytest.raises(SweepError, match=f"process {os.getpid()} on") as error,
     ):
-        run("tiny.yaml", set={"search.n_trials": 3})
+        run("tiny.yaml", set={"search.n_trials": 3} | FAST)
     assert (error.value.code, type(error.value.__cause__)) == (3, HeldError)
 
 

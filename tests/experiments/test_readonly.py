@@ -1,25 +1,19 @@
 """A home in which nobody may write: looked at by another user, and on a disk that is mounted to be read."""
 
+import ctypes
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
+import warnings
 
 import pytest
-
-LOOK = """
-import json, sys
+import twin
 from click.testing import CliRunner
+
 from experiments.cli import main
-answers = []
-for arguments in json.loads(sys.argv[1]):
-    done = CliRunner().invoke(main, arguments, prog_name="sweep")
-    unforeseen = done.exception and not isinstance(done.exception, SystemExit)
-    answers.append([done.exit_code, done.stdout, repr(done.exception) if unforeseen else done.stderr])
-print(json.dumps(answers))
-"""
+
 HALF = """
 import os, sqlite3, sys
 opened = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -31,34 +25,52 @@ opened.execute("CREATE TABLE more (text)")
 opened.executemany("INSERT INTO more VALUES (?)", [("x" * 3000,)] * 300)
 os._exit(0)
 """
-CAPABILITIES = "-dac_override,-dac_read_search,-fowner"  # with which root is as any other user
 READS = [["plan"], ["status"], ["best"], ["compare"], ["verify"], ["predict"], ["stop"]]
 
 
-def look(folder, *verbs, user=()):
-    """What each verb answers, one after another in one process; `user` is what runs it."""
-    words = [[*verb[:1], "tiny", *verb[1:]] for verb in verbs]
-    done = subprocess.run(
-        [*user, sys.executable, "-c", LOOK, json.dumps(words)],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if key != "SWEEP_HOME"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+def look(folder, *verbs, user=lambda: None):
+    """What each verb answers, one after another in a forked child; `user` makes the child another user's."""
+    answers = folder / ".answers"
+
+    def act():
+        user()
+        os.chdir(folder)
+        os.environ.pop("SWEEP_HOME", None)
+        warnings.simplefilter("ignore")  # pytest's errors are for this process
+        told = []
+        for verb, *more in verbs:
+            done = CliRunner().invoke(main, [verb, "tiny", *more], prog_name="sweep")
+            unforeseen = done.exception and not isinstance(done.exception, SystemExit)
+            told.append([done.exit_code, done.stdout, repr(done.exception) if unforeseen else done.stderr])
+        answers.write_text(json.dumps(told))
+
+    assert twin.forked(act, folder / ".log") == 0, (folder / ".log").read_text()
+    (folder / ".log").unlink()
+    return json.loads(answers.read_text())
 
 
 @pytest.fixture
 def user():
-    """What makes a process that of a user who is not the home's."""
-    if os.geteuid():
-        return ()
-    if not shutil.which("setpriv"):
-        pytest.skip("no setpriv, so that root could be as another user")
-    return ("setpriv", f"--bounding-set={CAPABILITIES}", f"--inh-caps={CAPABILITIES}")
+    """What makes a process that of a user who is not the home's: root without what lets it read and write anything."""
+    return lambda: None if os.geteuid() else give_up(CAPABILITIES)
+
+
+CAPABILITIES = (1, 2, 3)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+VERSION_3 = 0x20080522  # of capset(2): two words of 32 bits each
+
+
+def give_up(capabilities):
+    """Takes capabilities from this process, for good."""
+    library = ctypes.CDLL(None, use_errno=True)
+    head = (ctypes.c_uint32 * 2)(VERSION_3, 0)
+    words = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice
+    if library.capget(head, words):
+        raise OSError(ctypes.get_errno(), "capget")
+    for number in capabilities:
+        for kind in range(3):
+            words[kind] &= ~(1 << number)
+    if library.capset(head, words):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 @pytest.fixture

@@ -288,17 +288,18 @@ def test_a_table_is_as_wide_as_it_needs(columns):
 
 
 @pytest.mark.parametrize("verb", ["best", "status", "compare", "probe"])
-def test_what_verbs_show_is_whole_on_a_narrow_terminal(home, terminal, verb):
+def test_what_verbs_show_is_whole_on_a_narrow_terminal(home, near_terminal, verb):
     shown = []
     for columns in (40, 200):
-        answer = terminal([verb, "tiny", "--home", str(home)], home.parent, columns)
+        answer = near_terminal([verb, "tiny", "--home", str(home)], home.parent, columns)
         assert answer.code == 0
         shown.append(numbers(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", answer.shown)))
     assert shown[0] == shown[1]
 
 
-def test_on_a_dumb_terminal_trials_are_told_as_they_end(home, folder, terminal):
-    answer = terminal(["run", "tiny.yaml", "--set", "search.n_trials=5"], folder, TERM="dumb", SWEEP_HOME=str(home))
+def test_on_a_dumb_terminal_trials_are_told_as_they_end(home, folder, near_terminal):
+    words = ["run", "tiny.yaml", "--set", "search.n_trials=5"]
+    answer = near_terminal(words, folder, TERM="dumb", SWEEP_HOME=str(home))
     assert answer.code == 0
     assert "\x1b[2K" not in answer.shown
     assert re.search(r"trial 5 starts on .*\n(.*\n)*\[5/5\] trial 5 COMPLETE", answer.shown.replace("\r", ""))

@@ -1,17 +1,20 @@
 """What a whole sweep leaves: on the screen, in its folder, in MLflow."""
 
+import fcntl
 import json
 import os
-import pty
 import re
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+import termios
 
+import forking
 import pytest
+import twin
 from audit import audit
 
+from cluster.worker import TrialWorker
 from lstm.tasks.registry import TASKS
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -92,13 +95,13 @@ def test_the_home_holds_what_design_says(finished):
     assert (finished.home / "tiny" / "spec.yaml").read_text() == (finished.folder / "tiny.yaml").read_text()
 
 
-def test_run_again_is_quick_and_says_so(finished, command):
+def test_run_again_is_quick_and_says_so(finished, near):
     before = (finished.home / "study.db").read_bytes()
-    answer = command("run", "tiny.yaml", cwd=finished.folder, timeout_s=30)
+    answer = near("run", "tiny.yaml", cwd=finished.folder)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.lstrip().startswith("This sweep is complete; nothing was left to do.\ntiny: 4 complete of 4\n")
     assert (finished.home / "study.db").read_bytes() == before
-    as_document = command("run", "tiny", "--json", cwd=finished.folder)
+    as_document = near("run", "tiny", "--json", cwd=finished.folder)
     document = json.loads(as_document.out)
     assert (document["exit_code"], document["states"]) == (0, {"COMPLETE": 4})
     assert document["chart"].startswith("http://127.0.0.1:5000/#/experiments/")
@@ -117,7 +120,7 @@ def test_a_changed_spec_is_refused_and_the_change_named(copied, sweep, finished)
 
 def test_the_home_is_named_where_it_is_not_the_usual_one(copied, sweep, capfd):
     copied.home.rename(copied.folder / "my runs")
-    assert sweep("run", "tiny.yaml", "--home", "my runs").code == 0
+    assert sweep("run", "tiny.yaml", "--in-process", "--home", "my runs").code == 0
     assert f"sweep compare tiny --home '{copied.folder}/my runs'\n" in capfd.readouterr().out
     assert sweep("run", "tiny.yaml", SWEEP_HOME="my runs").code == 0
     assert "--home" not in capfd.readouterr().out
@@ -247,9 +250,11 @@ def test_a_smoke_test_of_a_long_sweep_runs_goes_on_and_is_extended(folder, comma
 # --- Without Ray, in the command's own process.
 
 HERE = """
-import atexit, sys
+import atexit, shutil, sys
 from pathlib import Path
+from dashboards.tracking import private_patches
 from experiments.cli import main
+private_patches.make_tables = lambda engine: shutil.copyfile(sys.argv[1], engine.url.database)
 atexit.register(lambda: Path("modules").write_text("\\n".join(sys.modules)))
 main(["run", "tiny.yaml", "--in-process"], prog_name="sweep")
 """
@@ -260,15 +265,16 @@ def rows_of(answer):
     return {row["trial"]: [row[name] for name in ("state", "parameters", "value", "best_epoch")] for row in rows}
 
 
-def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(finished, folder, sweep, command):
-    done = subprocess.run([sys.executable, "-P", "-c", HERE], capture_output=True, text=True, timeout=250, check=False)
+def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(finished, folder, sweep):
+    words = [sys.executable, "-P", "-c", HERE, twin.empty_tables()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     modules = (folder / "modules").read_text().splitlines()
     assert [name for name in modules if name.split(".")[0] == "ray"] == []
     assert {"torch", "optuna", "mlflow"} <= set(modules)
     assert "All trials have ended." in done.stdout
     every = ("--json", "--trials", "0")
-    ours, rays = sweep("compare", "tiny", *every), command("compare", "tiny", *every, cwd=finished.folder)
+    ours, rays = sweep("compare", "tiny", *every), sweep("compare", "tiny", "--home", finished.home, *every)
     assert rows_of(ours) == rows_of(rays)
     answer = sweep("verify", "tiny")
     assert answer.code == 0, answer.out
@@ -297,47 +303,34 @@ def test_in_process_what_would_do_nothing_or_is_not_here_is_refused(folder, swee
     assert not (folder / "runs").exists()
 
 
-BREAKS = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from cluster.worker import TrialWorker
-from experiments.cli import main
-
-train = TrialWorker._train
-
-def looks(worker, epochs):
-    if worker._order["number"] == 1:
-        breakpoint()
-    return train(worker, epochs)
-
-TrialWorker._train = looks
-main(["run", "tiny.yaml", "--in-process"], prog_name="sweep")
-"""
-
-
-def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_interrupts(folder, sweep):
+def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_interrupts(folder, sweep, monkeypatch):
     (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("batch_size: 1,", "batch_size: 32,"))
-    here, there = pty.openpty()
-    words = [sys.executable, "-P", "-c", BREAKS]
-    shown = b""
+    train = TrialWorker._train
+
+    def looks(worker, epochs):
+        if worker._order["number"] == 1:
+            breakpoint()
+        return train(worker, epochs)
+
+    typed = []
+
+    def answers(shown):
+        if not shown.endswith(b"(Pdb) ") or len(typed) == 2:
+            return b""
+        typed.append((b"p worker._order['number'] + 41\n", b"q\n")[len(typed)])
+        return typed[-1]
+
+    def before():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        sys.breakpointhook = sys.__breakpointhook__  # pytest has one of its own
+
+    monkeypatch.setattr(TrialWorker, "_train", looks)
     own = {name: value for name, value in os.environ.items() if name != "PYTHONBREAKPOINT"}  # Ray sets its own
-    streams = {"stdin": there, "stdout": there, "stderr": there}
-    with subprocess.Popen(words, **streams, env=own, start_new_session=True) as process:
-        os.close(there)
-        for answer in (b"p worker._order['number'] + 41\n", b"q\n"):
-            while not shown.endswith(b"(Pdb) "):
-                try:
-                    shown += os.read(here, 65536)
-                except OSError:  # the other side is closed
-                    pytest.fail(f"it ended with {process.wait()}: {shown.decode()}")
-            shown += b"\n"
-            os.write(here, answer)
-        with suppress(OSError):  # the other side is closed
-            while data := os.read(here, 65536):
-                shown += data
-    os.close(here)
-    text = shown.decode()
-    assert "42" in text.split("(Pdb) ")[1]
-    assert process.returncode == 130, text
+    words = ["run", "tiny.yaml"]
+    ended = forking.on_terminal(words, folder, own, answers=answers, before=before, is_debugged=True)
+    assert len(typed) == 2, ended.shown
+    assert "42" in ended.shown.split("(Pdb) ")[1]
+    assert ended.code == 130, ended.shown
     states = {number: row[0] for number, row in rows_of(sweep("compare", "tiny", "--json", "--trials", "0")).items()}
     assert states == {0: "COMPLETE", 1: "RUNNING"}, "it stays to be gone on with"

@@ -1,11 +1,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
@@ -35,74 +37,116 @@ def test_a_port_that_is_taken(finished, sweep, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.faults)])
 def test_the_address_answers_here_alone_and_ends_with_the_command(finished, tmp_path, number):
-    script = Path(sys.executable).with_name("sweep")
-    words = ["ui", "tiny", "--home", finished.home]
-    ui = subprocess.Popen([script, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    """From a folder with a module's name, which changes nothing."""
+    (tmp_path / "yaml.py").write_text("raise SystemExit(9)\n")
+    ui = begin(["ui", "tiny", "--home", finished.home], tmp_path)
     try:
         address = ui.stdout.readline().strip()
         port = int(
             re.fullmatch(r"http://127\.0\.0\.1:(\d+)/#/experiments/\d+/runs\?compareRunsMode=CHART.*", address)[1]
         )
-        with urllib.request.urlopen(address.partition("#")[0], timeout=20) as page:
-            assert b"MLflow" in page.read()
+        base = address.partition("#")[0]
+        assert b"MLflow" in get(base)
+        assert get(f"{base}{BY_NAME}tiny") is not None
+        assert get(f"{base}{BY_NAME}other") is None
         assert _listeners(port) == {"0100007F"}
         assert ui.stdout.readline().startswith("This page is for this machine only; ")
         ui.send_signal(number)
-        assert ui.wait(timeout=30) == 0
+        assert ui.wait(timeout=120) == 0
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5)
     finally:
         ui.kill()
+        (finished.home / "ui.log").unlink(missing_ok=True)
 
 
-def test_two_at_once_each_show_their_own_home(finished, home):
+STAND_IN = """\
+#!{python} -S
+import http.server, os, socket, sqlite3, urllib.parse
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("experiment_name")
+        store = sqlite3.connect(os.environ["MLFLOW_BACKEND_STORE_URI"].removeprefix("sqlite:///"))
+        found = not name or store.execute("SELECT 1 FROM experiments WHERE name = ?", name).fetchone()
+        self.send_response(200 if found else 404)
+        self.end_headers()
+
+server = http.server.HTTPServer(("", 0), Answers, bind_and_activate=False)
+server.socket = socket.socket(fileno=0)
+server.serve_forever()
+"""
+INSTEAD = """
+import sys
+sys.executable = sys.argv.pop(1)
+from experiments.cli import main
+main(prog_name="sweep")
+"""
+
+
+@pytest.fixture(params=["stand-in", pytest.param("mlflow", marks=pytest.mark.faults)])
+def page(request, tmp_path):
+    """Starts `sweep ui`, whose server is MLflow's, or one that answers as quickly which experiments a store has."""
+    program = tmp_path / "server"
+    program.write_text(STAND_IN.format(python=sys.executable))
+    program.chmod(0o755)
+    started = []
+
+    def page(*words):
+        instead = [sys.executable, "-P", "-c", INSTEAD, program] if request.param == "stand-in" else ()
+        started.append(begin(["ui", *words], tmp_path, instead))
+        return started[-1]
+
+    yield page
+    for each in started:
+        each.terminate()  # so that its server ends, too
+        each.communicate(timeout=120)
+
+
+def test_two_at_once_each_show_their_own_home(home, page, tmp_path):
     """Both look for a free port at the same moment; each answer is from the store that was asked for."""
-    script = Path(sys.executable).with_name("sweep")
-    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+    shutil.copytree(home, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy" / "mlflow.db")) as database, database:
         database.execute("UPDATE experiments SET name = 'of the copy' WHERE name = 'sweeps'")
-    homes = {"sweeps": finished.home, "of the copy": home}
-    started = {
-        name: subprocess.Popen([script, "ui", "--home", each, "--json"], stdout=subprocess.PIPE, text=True)
-        for name, each in homes.items()
-    }
-    try:
-        addresses = {name: json.loads("".join(ui.stdout.readline() for _ in range(3))) for name, ui in started.items()}
-        assert len({each["address"] for each in addresses.values()}) == 2
-        for name, each in addresses.items():
-            query = f"{each['address']}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}"
-            with urllib.request.urlopen(query, timeout=20) as answer:
-                assert json.load(answer)["experiment"]["name"] == name
-    finally:
-        for ui in started.values():
-            ui.terminate()
-        codes = [ui.wait(timeout=30) for ui in started.values()]
-    assert codes == [0, 0]
+    names = ("sweeps", "of the copy")
+    both = [page("--home", each, "--json") for each in (home, tmp_path / "copy")]
+    addresses = [json.loads("".join(ui.stdout.readline() for _ in range(3)))["address"] for ui in both]
+    assert addresses[0] != addresses[1]
+    found = [[get(f"{each}/{BY_NAME}{quote(name)}") is not None for name in names] for each in addresses]
+    assert found == [[True, False], [False, True]]
+    for ui in both:
+        ui.terminate()
+    assert [ui.wait(timeout=120) for ui in both] == [0, 0]
 
 
-def test_a_server_that_ends_by_itself_is_a_failure(home):
-    script = Path(sys.executable).with_name("sweep")
-    ui = subprocess.Popen([script, "ui", "--home", home], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert ui.stdout.readline().startswith("http://127.0.0.1:")
-        (child,) = Path(f"/proc/{ui.pid}/task/{ui.pid}/children").read_text().split()
-        os.kill(int(child), signal.SIGTERM)
-        _, err = ui.communicate(timeout=60)
-    finally:
-        ui.kill()
+def test_a_server_that_ends_by_itself_is_a_failure(home, page):
+    ui = page("--home", home)
+    assert ui.stdout.readline().startswith("http://127.0.0.1:")
+    (child,) = Path(f"/proc/{ui.pid}/task/{ui.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGTERM)
+    _, err = ui.communicate(timeout=120)
     assert (ui.returncode, err.count("\n")) == (1, 1)
     assert str(home / "ui.log") in err
 
 
-def test_modules_in_the_users_folder_change_nothing(finished, tmp_path):
-    (tmp_path / "yaml.py").write_text("raise SystemExit(9)\n")
-    script = Path(sys.executable).with_name("sweep")
-    words = ["ui", "tiny", "--home", finished.home]
-    ui = subprocess.Popen([script, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def begin(words, folder, command=()):
+    command = command or [Path(sys.executable).with_name("sweep")]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*command, *words], cwd=folder, **streams)
+
+
+BY_NAME = "api/2.0/mlflow/experiments/get-by-name?experiment_name="
+
+
+def get(address):
+    """What is answered; None if there is no such thing."""
     try:
-        assert ui.stdout.readline().startswith("http://127.0.0.1:")
-    finally:
-        ui.terminate()
-        ui.wait(timeout=30)
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        return None
 
 
 def _listeners(port):
