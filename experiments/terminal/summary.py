@@ -108,7 +108,7 @@ def _against(ours: float, usual: float) -> str:
         return ""
     ratio = ours / usual
     if ratio >= 2:
-        return f"{ratio:.3g} times higher" if ratio < 100 else f"{ratio:,.0f} times higher"
+        return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times"
     change = abs(1 - ratio) * 100
     shown = f"{change:.0f}" if change < 99.5 or ratio > 1 else f"{change:.4g}"  # 100 % lower would mean no error
     return f"{shown} % {'lower' if ratio < 1 else 'higher'}" if change >= 0.5 else "as good"

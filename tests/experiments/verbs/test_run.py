@@ -1,20 +1,17 @@
 """What a whole sweep leaves: on the screen, in its folder, in MLflow."""
 
-import fcntl
 import json
 import os
+import pty
 import re
 import sqlite3
 import subprocess
 import sys
-import termios
+from contextlib import suppress
 
-import forking
 import pytest
-import twin
 from audit import audit
 
-from cluster.worker import TrialWorker
 from lstm.tasks.registry import TASKS
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -250,11 +247,9 @@ def test_a_smoke_test_of_a_long_sweep_runs_goes_on_and_is_extended(folder, comma
 # --- Without Ray, in the command's own process.
 
 HERE = """
-import atexit, shutil, sys
+import atexit, sys
 from pathlib import Path
-from dashboards.tracking import private_patches
 from experiments.cli import main
-private_patches.make_tables = lambda engine: shutil.copyfile(sys.argv[1], engine.url.database)
 atexit.register(lambda: Path("modules").write_text("\\n".join(sys.modules)))
 main(["run", "tiny.yaml", "--in-process"], prog_name="sweep")
 """
@@ -266,8 +261,7 @@ def rows_of(answer):
 
 
 def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(finished, folder, sweep):
-    words = [sys.executable, "-P", "-c", HERE, twin.empty_tables()]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=250, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", HERE], capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     modules = (folder / "modules").read_text().splitlines()
     assert [name for name in modules if name.split(".")[0] == "ray"] == []
@@ -303,34 +297,47 @@ def test_in_process_what_would_do_nothing_or_is_not_here_is_refused(folder, swee
     assert not (folder / "runs").exists()
 
 
-def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_interrupts(folder, sweep, monkeypatch):
-    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("batch_size: 1,", "batch_size: 32,"))
-    train = TrialWorker._train
+BREAKS = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from cluster.worker import TrialWorker
+from experiments.cli import main
 
-    def looks(worker, epochs):
-        if worker._order["number"] == 1:
-            breakpoint()
-        return train(worker, epochs)
+train = TrialWorker._train
 
-    typed = []
+def looks(worker, epochs):
+    if worker._order["number"] == 1:
+        breakpoint()
+    return train(worker, epochs)
 
-    def answers(shown):
-        if not shown.endswith(b"(Pdb) ") or len(typed) == 2:
-            return b""
-        typed.append((b"p worker._order['number'] + 41\n", b"q\n")[len(typed)])
-        return typed[-1]
+TrialWorker._train = looks
+main(["run", "tiny.yaml", "--in-process"], prog_name="sweep")
+"""
 
-    def before():
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        sys.breakpointhook = sys.__breakpointhook__  # pytest has one of its own
 
-    monkeypatch.setattr(TrialWorker, "_train", looks)
+def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_interrupts(folder, sweep):
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("batch_size: 4,", "batch_size: 32,"))
+    here, there = pty.openpty()
+    words = [sys.executable, "-P", "-c", BREAKS]
+    shown = b""
     own = {name: value for name, value in os.environ.items() if name != "PYTHONBREAKPOINT"}  # Ray sets its own
-    words = ["run", "tiny.yaml"]
-    ended = forking.on_terminal(words, folder, own, answers=answers, before=before, is_debugged=True)
-    assert len(typed) == 2, ended.shown
-    assert "42" in ended.shown.split("(Pdb) ")[1]
-    assert ended.code == 130, ended.shown
+    streams = {"stdin": there, "stdout": there, "stderr": there}
+    with subprocess.Popen(words, **streams, env=own, start_new_session=True) as process:
+        os.close(there)
+        for answer in (b"p worker._order['number'] + 41\n", b"q\n"):
+            while not shown.endswith(b"(Pdb) "):
+                try:
+                    shown += os.read(here, 65536)
+                except OSError:  # the other side is closed
+                    pytest.fail(f"it ended with {process.wait()}: {shown.decode()}")
+            shown += b"\n"
+            os.write(here, answer)
+        with suppress(OSError):  # the other side is closed
+            while data := os.read(here, 65536):
+                shown += data
+    os.close(here)
+    text = shown.decode()
+    assert "42" in text.split("(Pdb) ")[1]
+    assert process.returncode == 130, text
     states = {number: row[0] for number, row in rows_of(sweep("compare", "tiny", "--json", "--trials", "0")).items()}
     assert states == {0: "COMPLETE", 1: "RUNNING"}, "it stays to be gone on with"
