@@ -1,7 +1,9 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
 import os
+import shutil
 import signal
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by threads
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
@@ -20,7 +22,29 @@ from lstm.config.trial import TrialConfig
 from lstm.data.forecast import prepare
 from lstm.data.tables.regular import Table
 
+MEMORY = Path("/dev/shm")
+ROOM, LEAST = 6 * 2**30, 15 * 2**30  # bytes: free there, where tests use far less; of the machine's memory
 FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
+
+
+def pytest_configure(config):
+    """Keep the tests' files in memory if there is room: databases wait for the disk longer than tests compute."""
+    given = config.option.basetemp is not None or hasattr(config, "workerinput")  # xdist's workers get theirs
+    if given or not _has_room():
+        return
+    folder = tempfile.mkdtemp(prefix="lstm-sweeps-tests-", dir=MEMORY)
+    config.option.basetemp = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _has_room():
+    try:
+        there = os.statvfs(MEMORY)
+    except OSError:
+        return False
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    may_execute = not there.f_flag & os.ST_NOEXEC  # a test runs programs of an environment of its own
+    return may_execute and there.f_bavail * there.f_frsize >= ROOM and memory >= LEAST
 
 
 def pytest_collection_modifyitems(items):
