@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +45,12 @@ class Found:
     kept: Checkpoints = "best"
     lacking: Mapping[str, BadInput] = field(default_factory=dict)  # by attribute: the environment variable is missing
     is_private: bool = False  # the study's address comes from the environment
+    spec: str = ""  # the path of the spec; "" if the sweep was found by its name
+
+    def command(self, verb: str) -> str:
+        """Return a command for this sweep that works where this home does not know its name, as with a shared study."""
+        is_known = not self.spec or (self.home.sweep(self.name) / ADDRESSES).is_file()
+        return f"`sweep {verb} {self.name if is_known else shlex.quote(self.spec)}{self.home.flag}`"
 
     @property
     def study_url(self) -> str:
@@ -109,7 +116,8 @@ def sweep(named: str, home: Home, say: Say = LOG.warning) -> Found:
     for each in where.notes:
         say(document.hidden(each))
     written = document.written.get("study") or (document.written.get("storage") or {}).get("study")
-    return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written))
+    spec = named if _is_file(named) else ""
+    return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written), spec)
 
 
 def read(found: Found) -> Sweep:

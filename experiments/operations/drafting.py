@@ -74,9 +74,11 @@ def new(
     """
     sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
     target = Path(output) if output else Path(f"{sources[0].stem}.yaml")
-    _check_target(target, sources, force=force)
+    _check_target(target, sources)
     files = [GivenFile(source).checked() for source in sources]
     chosen, who, why = _given(files, task) if task else _recognising(files)
+    if target.exists() and not force:  # last: --force helps only where a spec can be drafted
+        raise refused("output-exists", at=target)
     folder = target.parent
     named = _from(chosen, folder)
     name, paths = _name(target, named), {source: _relative(source, folder) for source in sources}
@@ -161,7 +163,7 @@ def _from(task: str, folder: Path) -> str:
 # --- The file ---------------------------------------------------------------------------------------------
 
 
-def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
+def _check_target(target: Path, sources: Sequence[Path]) -> None:
     if target.is_dir():
         raise refused("output-is-folder", at=target, meant=str(target / f"{sources[0].stem}.yaml"))
     if not target.parent.is_dir():
@@ -170,8 +172,6 @@ def _check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None
         raise refused("output-is-input", at=target)
     if target.suffix.lower() not in {".yaml", ".yml"}:
         raise refused("output-not-yaml", at=target, meant=str(target.with_suffix(".yaml")))
-    if target.exists() and not force:
-        raise refused("output-exists", at=target)
 
 
 def _checked(

@@ -6,6 +6,7 @@ from experiments import lookup
 from experiments.cli import print_note
 from experiments.home import Home
 from experiments.verbs import run
+from lstm.messages.message import note
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.sweep import Sweep
 
@@ -37,6 +38,8 @@ def main(
     if faults := list(_faults(sweep, trials)):
         raise BadInput(*faults)
     chosen = trials or _failed(sweep)
+    if not chosen:
+        print_note(note("no-failed-trials", at=sweep.name))
     numbers = tuple(dict.fromkeys(chosen))
     return run.main(
         home=home,

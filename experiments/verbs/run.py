@@ -69,11 +69,12 @@ def _show_next(plan: Plan, document: running.Document, console: "Console") -> No
     """Print the commands that show what was found, and what to do next."""
     name, home = plan.order.name, plan.home.flag
     console.print()
-    if plan.tracking_uri == plan.home.tracking_uri:
+    own = plan.tracking_uri == plan.home.tracking_uri
+    if own:
         console.print(f"Curves, side by side   sweep ui {name}{home}", soft_wrap=True)
     if document["chart"]:
-        opens = "opens " if plan.tracking_uri == plan.home.tracking_uri else ""
-        console.print(f"                       {opens}{document['chart']}", soft_wrap=True)
+        start = "                       opens" if own else "Curves, side by side  "
+        console.print(f"{start} {document['chart']}", soft_wrap=True)
     if (plan.home.sweep(name) / REPORT).is_file():
         console.print(f"Report                 {plan.home.sweep(name) / REPORT}", soft_wrap=True)
     console.print(f"Trials in a table      sweep compare {name}{home}", soft_wrap=True)

@@ -25,7 +25,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
     if as_json:
         emit(document)
     else:
-        _show(document, f"`sweep run {found.name}{found.home.flag}`")
+        _show(document, found.command("run"))
 
 
 def _show_found(document: dict[str, Any], screen: "Console") -> None:

@@ -23,8 +23,7 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     while time.monotonic() < end:
         now = lease.driver(found.study_url, found.name)
         if now is None or now.generation != held.generation:
-            again = f"`sweep run {found.name}{found.home.flag}`"
-            return _say(found.name, f"stopped; {again} resumes the sweep", 0, as_json=as_json)
+            return _say(found.name, f"stopped; {found.command('run')} resumes the sweep", 0, as_json=as_json)
         time.sleep(0.2)
     return _say(found.name, f"{held.owner} was asked to end and has not within {WAIT_S:.0f} s", 1, as_json=as_json)
 

@@ -112,6 +112,7 @@ SPEC: Mapping[str, Entry] = {
         "combinations were tried",
         example={"trials": 100, "combinations": 12},
     ),
+    "no-failed-trials": Entry("no trial has failed, so none is run again"),
     "begun-otherwise": Entry(
         "`sweep run` would refuse to go on with this sweep, because it was begun otherwise ({why})",
         "undo the change to go on with it, or give the spec another `name` to begin a new sweep",

@@ -62,7 +62,9 @@ def test_a_failed_trial_is_run_again_in_its_place(failed):
     again = sweep("retry", "tiny", FAILS)
     assert again.code == 2, "it was retried already"
     assert [part for part in (f"trial {FAILS}", "trial 4", "`sweep run tiny`") if part not in again.err] == []
-    assert "nothing was left to do" in json.loads(sweep("run", "tiny.yaml", "--json").out)["message"]
+    none = sweep("retry", "tiny", "--failed", "--json")
+    assert (none.code, "no trial has failed" in none.err) == (0, True)
+    assert "nothing was left to do" in json.loads(none.out)["message"]
     assert sweep("run", "tiny.yaml", "--set", "search.n_trials=4").code == 0
     assert trials_of(sweep).keys() == {0, 2, 3, 4, 5}
     assert sweep("rebuild", "tiny").code == 0
@@ -109,14 +111,14 @@ def test_where_nothing_new_is_left_to_try_the_sweep_is_complete(near_sweep, fold
     judge(sweep, folder)
 
 
-def test_a_retry_takes_the_file_from_elsewhere(sweep, folder):
+def test_a_retry_takes_the_file_from_elsewhere(near_sweep, folder):
     shutil.copy(Path(__file__).parents[1] / "cells" / "mean.py", folder)
     (folder / "tiny.yaml").write_text(
         (folder / "tiny.yaml").read_text().replace("model: {", "model: {cell: mean.py:Mean, ")
     )
-    assert sweep("run", "tiny.yaml", fails=(1,)).code == 0
+    assert near_sweep("run", "tiny.yaml", fails=(1,)).code == 0
     (folder / "mean.py").rename(folder / "moved.py")
-    refused = sweep("retry", "tiny", 1)
+    refused = near_sweep("retry", "tiny", 1)
     assert (refused.code, refused.out, "mean.py" in refused.err) == (2, "", True)
-    answer = sweep("retry", "tiny", 1, "--code", "moved.py")
+    answer = near_sweep("retry", "tiny", 1, "--code", "moved.py")
     assert answer.code == 0, answer.err

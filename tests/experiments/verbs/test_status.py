@@ -72,6 +72,17 @@ def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):
     assert "goodput" not in sweep("status", "tiny").out
 
 
+def test_where_the_home_does_not_know_a_shared_sweep_the_hint_names_the_spec(copied, sweep, folder):
+    text = (folder / "tiny.yaml").read_text() + f"storage: {{study: '{copied.url}'}}\n"
+    (folder / "a colleague's.yaml").write_text(text)
+    study = optuna.load_study(study_name="tiny", storage=copied.url)
+    for fact, value in (("n_trials", 6), ("complete", False), ("recorded", False)):
+        study.set_user_attr(fact, value)
+    told = sweep("status", "a colleague's.yaml", "--home", "other").out
+    assert """`sweep run 'a colleague'"'"'s.yaml' --home""" in told
+    assert "`sweep run tiny` resumes" in sweep("status", "tiny").out
+
+
 def test_a_spec_that_was_never_run(folder, sweep):
     answer = sweep("status", "tiny.yaml")
     assert (answer.code, answer.out) == (2, "")
