@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import migrations
 import pytest
 import twin
 import yaml
@@ -59,6 +60,12 @@ resources: {cpus_per_trial: 1, gpus_per_trial: auto, max_concurrent: auto}
 storage: {study: "${STUDY_URL:-sqlite:///runs/study.db}", checkpoints: s3://bucket/sweeps, keep: best}
 tracking: {uri: "${MLFLOW_TRACKING_URI:-http://localhost:5000}", checkpoints: best}
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations():
+    """Read once, not for each database."""
+    migrations.read_once()
 
 
 @pytest.fixture(scope="session")
