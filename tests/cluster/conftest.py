@@ -5,8 +5,15 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import migrations
 import postgres
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations():
+    """Read once, not for each database."""
+    migrations.read_once()
 
 
 @pytest.fixture(scope="session")

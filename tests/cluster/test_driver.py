@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import twin
 from audit import audit
 from ray import tune
 
@@ -117,6 +118,144 @@ def drive(joined, monkeypatch, tmp_path):
         return outcome, events, sent
 
     return act
+
+
+# --- The command, where signals and processes matter. First, while this process has no Ray: it is forked.
+
+EPOCHS_KNOWN = "SELECT count(*) FROM trial_intermediate_values"
+HOSTILE = "import pathlib; pathlib.Path(__file__ + '.was-imported').touch(); raise SystemExit('hostile')\n"
+
+
+class Command:
+    """`sweep run` in a folder with hostile modules, in a process group of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.mark = folder, f"sweep-test-{os.getpid()}-{folder.name}"
+        self.database = folder / "home" / "study.db"
+        self.started = []
+
+    def start(self, *more):
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("sweep"), "run", "spec.json", "--home", "home", *more],
+            cwd=self.folder,
+            env=os.environ | {"SWEEP_TEST": self.mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def send(self, pids, number):
+        """A signal to those of these processes that still live: others may have ended them meanwhile."""
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def end(self):
+        """Ends what is left of this test and waits for what it started."""
+        self.send(self.left(), signal.SIGKILL)
+        for process in self.started:
+            with process:
+                pass
+
+    def kill_here(self, epochs):
+        """Runs the sweep in a child without Ray that is killed once its study knows so many epochs."""
+        code = self.run_here(at=lambda _: self.ask(EPOCHS_KNOWN) >= epochs)
+        assert code == -signal.SIGKILL, self.said()
+
+    def run_here(self, **more):
+        """The same to its end; the exit code."""
+        return twin.run(self.folder, "spec.json", "home", **more)
+
+    def said(self):
+        """What such children have said."""
+        return (self.folder / "driver.log").read_text()
+
+    def ask(self, query):
+        """What a query on the study's database gives; 0 where that is not there yet."""
+        try:
+            with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+                return connection.execute(query).fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+    def wait_for(self, process, query, at_least):
+        """Until a query on the study's database gives so much; the process must live."""
+        while process.poll() is None:
+            if self.ask(query) >= at_least:
+                return
+            time.sleep(0.02)
+        pytest.fail(process.communicate()[0])
+
+    def left(self, name=b""):
+        """The processes that belong to this test and whose command starts so."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                mine = f"SWEEP_TEST={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
+                if mine and (entry / "cmdline").read_bytes().startswith(name):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def wait_alone(self):
+        """Until all is gone but the raylet's two agents, which Ray 2.60 forgets now and then (seen: 1 kill in 5)."""
+        end = time.monotonic() + 60
+        while left := set(self.left()) - {*self.left(b"ray::DashboardAgent"), *self.left(b"ray::RuntimeEnvAgent")}:
+            assert time.monotonic() < end, f"left behind: {left}"
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def command(tmp_path):
+    write_data(tmp_path)
+    for module in ("lstm", "cluster", "experiments", "dashboards", "torch", "ray", "optuna"):
+        (tmp_path / f"{module}.py").write_text(HOSTILE)
+    (tmp_path / "spec.json").write_text(json.dumps(SPEC))
+    made = Command(tmp_path)
+    yield made
+    made.end()
+
+
+def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
+    """By turns in its own process and with Ray: each goes on where the other stood."""
+    command.kill_here(epochs=2)  # in the base's training
+    assert command.ask(EPOCHS_KNOWN) == 2
+    first = command.start()
+    command.wait_for(first, EPOCHS_KNOWN, 3)
+    first.kill()
+    first.communicate()
+    command.wait_alone()
+
+    known = command.ask(EPOCHS_KNOWN)
+    second = command.start()
+    command.wait_for(second, EPOCHS_KNOWN, known + 1)
+    workers = command.left(b"ray::")
+    command.send(workers, signal.SIGSTOP)  # the sweep must not be over before the third has looked
+    assert command.run_here() == 3, command.said()
+    assert f"process {second.pid} on" in command.said()
+    os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does: to all processes of the terminal
+    command.send(workers, signal.SIGCONT)
+    said = second.communicate()[0]
+    assert second.returncode == 130, said
+    command.wait_alone()
+
+    assert command.ask(EPOCHS_KNOWN) < (1 + SEARCH["n_trials"]) * EPOCHS, "there is something left to do"
+    assert command.run_here() == 0, command.said()
+    swept = stored.read(f"sqlite:///{command.database}", "tiny")
+    config = TrialConfig.model_validate(swept.trials[0].config)
+    check_whole(swept, load(config.data, tmp_path / "wave.csv"), 4)
+    assert swept.trials[0].attempt > 1, "the base was begun without Ray and ended with it"
+    assert any("(" not in trial.worker for trial in swept.trials), "what Ray left was ended in the driver's process"
+    assert twin.verify(tmp_path, "home", "tiny") == 0, command.said()
+    assert audit(tmp_path / "home", "tiny") == []
+    assert list(tmp_path.glob("*.was-imported")) == []
+
+
+# --- With Ray in this process.
 
 
 def test_ray_may_be_left_before_the_sweep_is_and_is_left_once():
@@ -393,158 +532,3 @@ def test_a_sweep_in_which_no_trial_completed_has_failed(order, tmp_path):
     outcome = driver._outcome(todo, made, made.sweep(), stop, replayed=True)
     assert (outcome.complete, outcome.code) == (True, 1)
     assert outcome.reason == "no trial completed, the last one: d"
-
-
-# --- The command, where signals and processes matter.
-
-EPOCHS_KNOWN = "SELECT count(*) FROM trial_intermediate_values"
-HOSTILE = "import pathlib; pathlib.Path(__file__ + '.was-imported').touch(); raise SystemExit('hostile')\n"
-
-
-KILLED = """
-import sqlite3, sys
-lab, folder, database, query, epochs = sys.argv[1:]
-sys.path.insert(0, lab)
-from pathlib import Path
-import twin
-
-def known(_):
-    if not Path(database).exists():
-        return False
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'trial_intermediate_values'")
-        return bool(tables.fetchone()[0]) and connection.execute(query).fetchone()[0] >= int(epochs)
-
-sys.exit(-twin.run(Path(folder), "spec.json", "home", at=known))
-"""
-
-
-class Command:
-    """`sweep run` in a folder with hostile modules, in a process group of its own."""
-
-    def __init__(self, folder):
-        self.folder, self.mark = folder, f"sweep-test-{os.getpid()}-{folder.name}"
-        self.database = folder / "home" / "study.db"
-        self.started = []
-
-    def start(self, *more):
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name("sweep"), "run", "spec.json", "--home", "home", *more],
-            cwd=self.folder,
-            env=os.environ | {"SWEEP_TEST": self.mark},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def send(self, pids, number):
-        """A signal to those of these processes that still live: others may have ended them meanwhile."""
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def end(self):
-        """Ends what is left of this test and waits for what it started."""
-        self.send(self.left(), signal.SIGKILL)
-        for process in self.started:
-            with process:
-                pass
-
-    def kill_here(self, epochs):
-        """Runs the sweep in a process without Ray that is killed once its study knows so many epochs."""
-        words = [str(self.folder), str(self.database), EPOCHS_KNOWN, str(epochs)]
-        lab = os.fspath(Path(__file__).parents[1] / "lab")
-        done = subprocess.run([sys.executable, "-P", "-c", KILLED, lab, *words], check=False)
-        assert done.returncode == signal.SIGKILL, (self.folder / "driver.log").read_text()
-
-    def ask(self, query):
-        """What a query on the study's database gives; 0 where that is not there yet."""
-        try:
-            with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
-                return connection.execute(query).fetchone()[0]
-        except sqlite3.OperationalError:
-            return 0
-
-    def wait_for(self, process, query, at_least):
-        """Until a query on the study's database gives so much; the process must live."""
-        while process.poll() is None:
-            if self.ask(query) >= at_least:
-                return
-            time.sleep(0.02)
-        pytest.fail(process.communicate()[0])
-
-    def left(self, name=b""):
-        """The processes that belong to this test and whose command starts so."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                mine = f"SWEEP_TEST={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
-                if mine and (entry / "cmdline").read_bytes().startswith(name):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return found
-
-    def wait_alone(self):
-        """Until all is gone but the raylet's two agents, which Ray 2.60 forgets now and then (seen: 1 kill in 5)."""
-        end = time.monotonic() + 60
-        while left := set(self.left()) - {*self.left(b"ray::DashboardAgent"), *self.left(b"ray::RuntimeEnvAgent")}:
-            assert time.monotonic() < end, f"left behind: {left}"
-            time.sleep(0.1)
-
-
-@pytest.fixture
-def command(tmp_path):
-    write_data(tmp_path)
-    for module in ("lstm", "cluster", "experiments", "dashboards", "torch", "ray", "optuna"):
-        (tmp_path / f"{module}.py").write_text(HOSTILE)
-    (tmp_path / "spec.json").write_text(json.dumps(SPEC))
-    made = Command(tmp_path)
-    yield made
-    made.end()
-
-
-def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
-    """By turns in its own process and with Ray: each goes on where the other stood."""
-    command.kill_here(epochs=2)  # in the base's training
-    assert command.ask(EPOCHS_KNOWN) == 2
-    first = command.start()
-    command.wait_for(first, EPOCHS_KNOWN, 3)
-    first.kill()
-    first.communicate()
-    command.wait_alone()
-
-    known = command.ask(EPOCHS_KNOWN)
-    second = command.start()
-    command.wait_for(second, EPOCHS_KNOWN, known + 1)
-    workers = command.left(b"ray::")
-    command.send(workers, signal.SIGSTOP)  # the sweep must not be over before the third has looked
-    third = command.start()
-    said = third.communicate()[0]
-    assert third.returncode == 3, said
-    assert f"process {second.pid} on" in said
-    os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does: to all processes of the terminal
-    command.send(workers, signal.SIGCONT)
-    said = second.communicate()[0]
-    assert second.returncode == 130, said
-    command.wait_alone()
-
-    assert command.ask(EPOCHS_KNOWN) < (1 + SEARCH["n_trials"]) * EPOCHS, "there is something left to do"
-    last = command.start("--in-process")
-    said = last.communicate()[0]
-    assert last.returncode == 0, said
-    command.wait_alone()
-    swept = stored.read(f"sqlite:///{command.database}", "tiny")
-    config = TrialConfig.model_validate(swept.trials[0].config)
-    check_whole(swept, load(config.data, tmp_path / "wave.csv"), 4)
-    assert swept.trials[0].attempt > 1, "the base was begun without Ray and ended with it"
-    assert any("(" not in trial.worker for trial in swept.trials), "what Ray left was ended in the driver's process"
-    home = os.fspath(tmp_path / "home")
-    verify = [Path(sys.executable).with_name("sweep"), "verify", "tiny", "--home", home]
-    done = subprocess.run(verify, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    assert audit(tmp_path / "home", "tiny") == []
-    assert list(tmp_path.glob("*.was-imported")) == []

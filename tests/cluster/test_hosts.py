@@ -1,4 +1,4 @@
-"""A sweep over three real Ray hosts, each with a network of its own, with logical GPUs."""
+"""A sweep over two real Ray hosts, each with a network of its own, with logical GPUs."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ import hosts
 import pytest
 
 SPEC = """
-name: three-hosts
+name: two-hosts
 data:
   path: wave.csv
   target: y
   lookback: 24
   horizon: 6
   split: {validation: 0.2, test: 0.2}
-training: {max_epochs: 4, batch_size: 8, learning_rate: 1e-3}
+training: {max_epochs: 2, batch_size: 32, learning_rate: 1e-3}
 search:
-  n_trials: 9
+  n_trials: 5
   sampler: {type: random, seed: 3}
   space:
     model.hidden_size: {type: int, low: 8, high: 32}
@@ -38,22 +38,24 @@ class Cell(nn.GRU):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[hosts.Lab]:
-    """Three hosts with nothing on them."""
+    """Two hosts with nothing on them."""
     if reason := hosts.missing():
         pytest.skip(reason)
-    with hosts.lab(3) as made:
+    with hosts.lab(2) as made:
         yield made
 
 
-def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(lab: hosts.Lab, tmp_path: Path) -> None:
-    # A package that the first host alone has: the others have another, empty folder at its place.
+def test_trials_run_on_both_hosts_whose_gpus_are_told_where_they_can_not_be_used(
+    lab: hosts.Lab, tmp_path: Path
+) -> None:
+    # A package that the first host alone has: the other has another, empty folder at its place.
     packages = tmp_path / "packages"
     packages.mkdir()
     (lab.hosts[0].keep_to_itself(packages) / "only_here.py").write_text("")
     for host in lab.hosts:
         host.environment["PYTHONPATH"] = str(packages)
     address = hosts.cluster(*lab.hosts, cpus=2, gpus=2)
-    rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1500))
+    rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(600))
     (tmp_path / "wave.csv").write_text(f"y\n{rows}\n")
     (tmp_path / "spec.yaml").write_text(SPEC)
     # A user's folder with files of our rooms' names: workers must not see it.
@@ -66,7 +68,7 @@ def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(
     refused = lab.hosts[0].run(*command, "--set", "resources.gpus_per_trial=auto", cwd=tmp_path, environment=token)
     assert refused.returncode == 1, refused.stdout
     assert "RAY_AUTH_MODE" in refused.stdout
-    assert refused.stdout.count("The actor never ran") == 3, "what Ray says of each host"
+    assert refused.stdout.count("The actor never ran") == 2, "what Ray says of each host"
     assert not (tmp_path / "home").exists()
 
     (tmp_path / "mine.py").write_text(OWN)
@@ -74,7 +76,7 @@ def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(
     refused = lab.hosts[0].run(*command, *own, cwd=tmp_path)
     assert refused.returncode == 2, refused.stdout
     lacks = [f"{host.address} ({host.name})" in refused.stdout for host in lab.hosts]
-    assert (lacks, "only_here" in refused.stdout) == ([False, True, True], True), refused.stdout
+    assert (lacks, "only_here" in refused.stdout) == ([False, True], True), refused.stdout
     assert not (tmp_path / "home").exists()
 
     refused = lab.hosts[0].run(*command, cwd=tmp_path)
@@ -91,7 +93,7 @@ def test_trials_run_on_all_hosts_whose_gpus_are_told_where_they_can_not_be_used(
     with sqlite3.connect(tmp_path / "home" / "study.db") as study:
         starts = [row[0] for row in study.execute("SELECT value_json FROM trial_user_attributes WHERE key = 'start'")]
         states = study.execute("SELECT state, COUNT(*) FROM trials GROUP BY state").fetchall()
-    assert states == [("COMPLETE", 9), ("FAIL", 1)], "the base is told as FAIL: no sampler sees it"
+    assert states == [("COMPLETE", 5), ("FAIL", 1)], "the base is told as FAIL: no sampler sees it"
     for host in lab.hosts:
         assert any(f"{host.address} ({host.name})" in start for start in starts), starts
     assert {start.partition(" pid ")[2].split('"')[0].partition(" ")[2] for start in starts} == {"cpu"}, starts

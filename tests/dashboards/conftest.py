@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import migrations
 import pytest
 
 from dashboards.tracking import runs
@@ -9,6 +10,12 @@ from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, SweepStarted, TrialEnded, TrialStarted
 from lstm.records.state import TrialState
 from lstm.records.trial import Trial
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations() -> None:
+    """Read once, not for each database."""
+    migrations.read_once()
 
 
 @pytest.fixture(scope="session")

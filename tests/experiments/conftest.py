@@ -18,9 +18,9 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
-from unittest import mock
 
 import forking
+import migrations
 import pytest
 import twin
 import yaml
@@ -61,6 +61,12 @@ resources: {cpus_per_trial: 1, gpus_per_trial: auto, max_concurrent: auto}
 storage: {study: "${STUDY_URL:-sqlite:///runs/study.db}", checkpoints: s3://bucket/sweeps, keep: best}
 tracking: {uri: "${MLFLOW_TRACKING_URI:-http://localhost:5000}", checkpoints: best}
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations():
+    """Read once, not for each database."""
+    migrations.read_once()
 
 
 @pytest.fixture(scope="session")
@@ -200,22 +206,6 @@ def command():
         return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
     return command
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _head_version_once():
-    """Optuna's own version of its tables, for which it reads all its migrations each time that a study is opened."""
-    from optuna.storages._rdb.storage import _VersionManager
-
-    read, known = _VersionManager.get_head_version, []
-
-    def once(manager):
-        if not known:
-            known.append(read(manager))
-        return known[0]
-
-    with mock.patch.object(_VersionManager, "get_head_version", once):
-        yield
 
 
 @pytest.fixture(scope="session")

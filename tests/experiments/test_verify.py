@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from audit import audit
 from damage import DAMAGES, HOSTILE
+from mlflow.tracking._tracking_service import utils as mlflow_client
 
 from dashboards.tracking import runs
 from lstm.messages.catalog import CATALOG
@@ -110,17 +111,12 @@ def test_there_are_damages_of_each_store():
 
 
 @pytest.mark.parametrize("damage", SOME)
-def test_the_second_opinion_finds_and_names_each_damage(damage, home):
+def test_both_find_each_damage_and_name_it_and_verify_says_how_to_mend_it(damage, home, sweep):
     number = DAMAGES[damage](home, "tiny")
     found = audit(home, "tiny")
     named = "the sweep: " if number is None else f"trial {number}: "
     assert any(sentence.startswith(named) for sentence in found), found
-    assert not (home / HOSTILE).exists(), "the code in a checkpoint was run"
-
-
-@pytest.mark.parametrize("damage", SOME)
-def test_verify_finds_each_damage_names_it_and_says_how_to_mend_it(damage, home, sweep):
-    number = DAMAGES[damage](home, "tiny")
+    assert not (home / HOSTILE).exists(), "the code in a checkpoint was run by the second opinion"
     code, document = _verified(sweep, home)
     assert code == 1
     assert document["sweep"] == "tiny"
@@ -132,10 +128,10 @@ def test_verify_finds_each_damage_names_it_and_says_how_to_mend_it(damage, home,
         assert finding["what"]
         assert finding["mend"]
         assert finding["code"] in CATALOG or ".npz" in finding["what"]  # what was judged has no codes yet
-    assert not (home / HOSTILE).exists(), "the code in a checkpoint was run"
+    assert not (home / HOSTILE).exists(), "the code in a checkpoint was run by verify"
     # Neither blames a trial that the other does not.
     verified = {finding["trial"] for finding in document["findings"]} - {None}
-    audited = {int(m[1]) for sentence in audit(home, "tiny") if (m := re.match(r"trial (\d+): ", sentence))}
+    audited = {int(m[1]) for sentence in found if (m := re.match(r"trial (\d+): ", sentence))}
     assert verified == audited, document
 
 
@@ -143,10 +139,21 @@ def test_each_damage_is_undone_after_its_test(home):
     assert audit(home, "tiny") == []
 
 
-# By processes of their own: MLflow keeps in memory where a run's artifacts are, and other tests have the same runs.
+@pytest.fixture
+def rebuilt(home, near):
+    """Rebuilds MLflow's records in a process that knows nothing of the same runs in the homes of other tests.
+
+    MLflow keeps in memory where a run's artifacts are.
+    """
+
+    def rebuilt():
+        mlflow_client._artifact_repos_cache.clear()
+        return near("rebuild", "tiny", "--home", home, cwd=home).code == 0
+
+    return rebuilt
 
 
-def test_what_users_rename_in_mlflows_pages_is_no_damage(home, sweep, command):
+def test_what_users_rename_in_mlflows_pages_is_no_damage(home, sweep, rebuilt):
     client = runs.connect(f"sqlite:///{home / 'mlflow.db'}")
     for name in ("sweeps", "tiny"):
         found = client.get_experiment_by_name(name)
@@ -156,7 +163,7 @@ def test_what_users_rename_in_mlflows_pages_is_no_damage(home, sweep, command):
     assert _verified(sweep, home)[0] == 0
     assert audit(home, "tiny") == []
     # What is written next goes there, too: nothing is made a second time.
-    assert command("rebuild", "tiny", "--home", home, cwd=home).code == 0
+    assert rebuilt()
     assert _verified(sweep, home)[0] == 0
     assert audit(home, "tiny") == []
     assert {each.name for each in client.search_experiments()} == {
@@ -167,12 +174,12 @@ def test_what_users_rename_in_mlflows_pages_is_no_damage(home, sweep, command):
 
 
 @pytest.mark.parametrize("name", ["sweeps", "tiny"])
-def test_an_experiment_in_mlflows_bin_is_taken_out_of_it(home, sweep, command, name):
+def test_an_experiment_in_mlflows_bin_is_taken_out_of_it(home, sweep, rebuilt, name):
     client = runs.connect(f"sqlite:///{home / 'mlflow.db'}")
     client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
     assert _verified(sweep, home)[0] == 1
     assert audit(home, "tiny") != []
-    assert command("rebuild", "tiny", "--home", home, cwd=home).code == 0
+    assert rebuilt()
     assert _verified(sweep, home)[0] == 0
     assert audit(home, "tiny") == []
     assert {each.name for each in client.search_experiments()} == {"Default", "sweeps", "tiny"}

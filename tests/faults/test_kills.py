@@ -115,13 +115,13 @@ def killed_at(k, place, alone):
 
 
 def test_a_driver_killed_at_some_points_between_two_durable_steps(place, alone):
-    """Every twenty-third point here, each in turn under `make faults`."""
+    """Every forty-first point here, each in turn under `make faults`."""
     folder = place("whole")
     assert twin.run(folder, "tiny.yaml", "runs", steps=folder / "steps") == 0, (folder / "driver.log").read_text()
     check_whole(folder, alone)
     steps = int((folder / "steps").read_text())
     assert steps > 60, "the study's, the checkpoints' and MLflow's"
-    assert all(killed_at(k, place, alone) for k in range(5, steps, 23))
+    assert all(killed_at(k, place, alone) for k in range(5, steps, 41))
 
 
 @pytest.mark.faults

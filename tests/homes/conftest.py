@@ -7,11 +7,18 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import migrations
 import pytest
 from mlflow.tracking._tracking_service import utils as mlflow_client
 
 HERE = Path(__file__).parent
 MADE_IN = Path("/srv/lstm-sweeps-old")  # their databases hold it
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations():
+    """Read once, not for each database."""
+    migrations.read_once()
 
 
 @pytest.fixture

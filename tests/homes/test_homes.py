@@ -1,5 +1,6 @@
 """Sweeps that earlier versions made go on, where they were made and elsewhere: the second opinion judges them, too."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -13,19 +14,22 @@ from experiments.cli import main
 
 HERE = Path(__file__).parent
 NAMES = ("forecast", "classify", "front", "killed", "relative")
-QUICK = ("forecast", "relative")  # of these the oldest and the newest version's are part of `make test`
+# Of the oldest and the newest version, part of `make test`: one sweep where it was made, another elsewhere, by turns.
+MOVED_OF = ({"forecast": True, "relative": False}, {"forecast": False, "relative": True})
 TRIALS = {"forecast": 4, "classify": 3, "front": 4, "killed": 4, "relative": 4}
 SPEC = {name: f"{name}.yaml" for name in NAMES} | {"relative": "specs/relative.yaml"}
 
 
 def cases():
-    """The oldest and the newest version here, the others in the full matrix."""
+    """Four of the oldest and the newest version here, all in the full matrix."""
     found = []
     every = (HERE / "versions.txt").read_text().split()  # in the order in which they were added
     for version in every:
-        for name in NAMES:
-            quick = version in (every[0], every[-1]) and name in QUICK
-            found.append(pytest.param(version, name, marks=() if quick else pytest.mark.faults))
+        quick = MOVED_OF[version == every[-1]] if version in (every[0], every[-1]) else {}
+        for name, moved in itertools.product(NAMES, (False, True)):
+            marks = () if quick.get(name) is moved else pytest.mark.faults
+            case = f"{version}-{name}-{'elsewhere' if moved else 'where it was made'}"
+            found.append(pytest.param(version, name, moved, marks=marks, id=case))
     return found
 
 
@@ -46,8 +50,7 @@ def judge(name):
     assert audit(Path("runs").absolute(), name, study=study) == []
 
 
-@pytest.mark.parametrize("moved", [False, True], ids=["where it was made", "elsewhere"])
-@pytest.mark.parametrize(("version", "name"), cases())
+@pytest.mark.parametrize(("version", "name", "moved"), cases())
 def test_it_goes_on(unpack, monkeypatch, version, name, moved):
     folder = unpack(version, name, moved=moved)
     monkeypatch.chdir(folder)

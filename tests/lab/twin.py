@@ -18,22 +18,37 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import migrations
 import sqlalchemy
 
 from experiments.cli import main
 
 # What a sweep imports on its way: once here, and not in each child.
 _NEEDED = (
+    "torch",
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
     "optuna.importance",
-    "plotly.graph_objects",
-    "torch",
-    "experiments.operations.running",
+    "pyarrow.parquet",
     "cluster.driver",
+    "cluster.executors.choice",
     "cluster.executors.in_process",
+    "cluster.study.restore",
+    "cluster.study.study",
     "dashboards.report.page",
+    "dashboards.tracking.recorder",
+    "experiments.operations.running",
+    "experiments.recovery.lost_checkpoint",
+    "experiments.report",
+    "experiments.verbs.run",
+    "experiments.verbs.verify",
+    "lstm.data.tables.regular",
+    "lstm.diagnostics.probe",
     "lstm.rivals.forecast",
+    "lstm.tasks.networks.forecast",
+    "lstm.training.loop",
+    "lstm.verdict.store",
+    "plotly.graph_objects",
 )
 
 
@@ -42,6 +57,15 @@ def warm() -> None:
     """Imports what a sweep needs, for all children that are forked from here on."""
     for name in _NEEDED:
         importlib.import_module(name)
+    import optuna
+    from plotly import graph_objects as figures
+
+    migrations.read_once()
+    # The first study and the first figure of a process prepare what the others find.
+    study = optuna.create_study(storage="sqlite://")  # in memory
+    study.tell(study.ask(), 0.0)
+    lines = [figures.Scatter(y=[0.0, 1.0]), figures.Bar(y=[1.0]), figures.Parcoords()]
+    figures.Figure(lines).update_layout(template="plotly_white", margin={}, font={}).to_json()
 
 
 def forked(act: Callable[[], object], log: Path) -> int:
