@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.config import Checkpoints
+from dashboards.tracking.preflight import ask
 from experiments import addresses, own_code, shipped
 from experiments.home import Home
 from experiments.own_code import CodeFile
@@ -118,6 +119,16 @@ def sweep(named: str, home: Home, say: Say = LOG.warning) -> Found:
     written = document.written.get("study") or (document.written.get("storage") or {}).get("study")
     spec = named if _is_file(named) else ""
     return Found(name, home, where.study, where.tracking, kept, lacking, "${" in str(written), spec)
+
+
+def ask_store(found: Found) -> None:
+    """Check a sweep's MLflow store before the work that ends there. An outage passes.
+
+    Raises:
+        BadInput: it never will take records. But a home that does not exist yet gets its own store.
+    """
+    if found.tracking_uri != found.home.tracking_uri or found.home.folder.is_dir():
+        ask(found.tracking_uri, f"{found.name}: tracking.uri")
 
 
 def read(found: Found) -> Sweep:

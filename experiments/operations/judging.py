@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster.study import lease
-from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
 from experiments.planning import kept_in, make
 from experiments.recovery import moved_home
@@ -43,7 +42,7 @@ def judge(named: str, found: lookup.Found, budget_s: float | None, say: Say) -> 
     from cluster.study import stored
 
     lookup.read(found)  # checks that there is such a sweep before its lease is taken
-    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before the work, as the verdict is sent there
+    lookup.ask_store(found)  # before the work, as the verdict is sent there
     ended: list[Message] = []
     if driver := lease.driver(found.study_url, found.name):
         raise lease.held_by(found.name, driver)

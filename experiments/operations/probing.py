@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.config import TrackingConfig
-from dashboards.tracking.preflight import ask
 from experiments import lookup, report
 from experiments.home import Home
 from experiments.operations.predicting import choose, execute, load
@@ -40,7 +39,7 @@ def probe(
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left: Faults = []
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():
-        ask(found.tracking_uri, f"{found.name}: tracking.uri")  # before the work, as the result is sent there
+        lookup.ask_store(found)  # before the work, as the result is sent there
         _settle(found, say)
         with _alone(page.parent):
             # Read again: `_settle` may have made the sweep a copy, or another process may have measured the trial.

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cluster.study import lease
-from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
 from experiments.home import Home
 from experiments.planning import make
@@ -46,7 +45,7 @@ def mlflow(found: lookup.Found, *, force: bool, say: Say) -> Done:
     from cluster.study import stored
 
     lookup.read(found)  # checks that there is such a sweep before its lease is taken
-    ask(found.tracking_uri, f"{found.name}: tracking.uri")  # an outage is reported below
+    lookup.ask_store(found)  # an outage is reported below
     ended: list[Message] = []
     with lease.Lease(found.study_url, found.name, lost=ended.append, stop=lambda: None):
         facts = stored.facts(found.study_url, found.name) or {}

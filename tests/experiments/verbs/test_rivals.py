@@ -491,3 +491,11 @@ def test_a_single_training_is_held_against_the_rivals(folder, sweep, tiny):
     assert document["verdict"] == found
     assert (found["searched"], found["answer"]) == (False, "worse")
     assert not any(row["role"] == "base" for row in found["rows"])
+
+
+def test_a_colleagues_home_is_made_where_it_is_missing(copied, sweep):
+    shared = f"storage: {{study: '{copied.url}', checkpoints: '{copied.home}'}}\n"
+    (copied.folder / "shared.yaml").write_text((copied.folder / "tiny.yaml").read_text() + shared)
+    answer = sweep("rivals", "shared.yaml", "--home", "other")
+    assert answer.code == 0, answer.err
+    assert (copied.folder / "other" / "tiny" / "judged.npz").is_file()
