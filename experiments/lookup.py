@@ -46,7 +46,7 @@ class Found:
     kept: Checkpoints = "best"
     lacking: Mapping[str, BadInput] = field(default_factory=dict)  # by attribute: the environment variable is missing
     is_private: bool = False  # the study's address comes from the environment
-    spec: str = ""  # the path of the spec; "" if the sweep was found by its name
+    spec: str = field(default="", compare=False)  # the path of the spec; "" if the sweep was found by its name
 
     def command(self, verb: str) -> str:
         """Return a command for this sweep that works where this home does not know its name, as with a shared study."""

@@ -15,9 +15,9 @@ data:
   lookback: 24
   horizon: 6
   split: {validation: 0.2, test: 0.2}
-training: {max_epochs: 2, batch_size: 32, learning_rate: 1e-3}
+training: {max_epochs: 4, batch_size: 8, learning_rate: 1e-3}
 search:
-  n_trials: 5
+  n_trials: 9
   sampler: {type: random, seed: 3}
   space:
     model.hidden_size: {type: int, low: 8, high: 32}
@@ -55,7 +55,7 @@ def test_trials_run_on_both_hosts_whose_gpus_are_told_where_they_can_not_be_used
     for host in lab.hosts:
         host.environment["PYTHONPATH"] = str(packages)
     address = hosts.cluster(*lab.hosts, cpus=2, gpus=2)
-    rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(600))
+    rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1500))
     (tmp_path / "wave.csv").write_text(f"y\n{rows}\n")
     (tmp_path / "spec.yaml").write_text(SPEC)
     # A user's folder with files of our rooms' names: workers must not see it.
@@ -93,7 +93,7 @@ def test_trials_run_on_both_hosts_whose_gpus_are_told_where_they_can_not_be_used
     with sqlite3.connect(tmp_path / "home" / "study.db") as study:
         starts = [row[0] for row in study.execute("SELECT value_json FROM trial_user_attributes WHERE key = 'start'")]
         states = study.execute("SELECT state, COUNT(*) FROM trials GROUP BY state").fetchall()
-    assert states == [("COMPLETE", 5), ("FAIL", 1)], "the base is told as FAIL: no sampler sees it"
+    assert states == [("COMPLETE", 9), ("FAIL", 1)], "the base is told as FAIL: no sampler sees it"
     for host in lab.hosts:
         assert any(f"{host.address} ({host.name})" in start for start in starts), starts
     assert {start.partition(" pid ")[2].split('"')[0].partition(" ")[2] for start in starts} == {"cpu"}, starts

@@ -18,7 +18,7 @@ import yaml
 from outages import BROKEN, Choose, MlflowServer, Mode, Proxy, Request, always, drawn, first_of_each
 
 from dashboards.config import TrackingConfig
-from dashboards.tracking import recorder, runs
+from dashboards.tracking import private_patches, recorder, runs
 from dashboards.tracking.recorder import Recorder
 from lstm import ownership
 from lstm.messages.message import Message, note
@@ -536,20 +536,18 @@ def test_a_full_disk_is_told_by_its_error_wherever_it_is_wrapped(tmp_path: Path,
 
 def test_a_store_whose_making_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "new" / "mlflow.db"
-    import mlflow.store.db.utils as database
-
-    real = database._initialize_tables
+    real = private_patches.make_tables
 
     def killed(engine: Any) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE spans (half INTEGER)")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(database, "_initialize_tables", killed)
+    monkeypatch.setattr(private_patches, "make_tables", killed)
     with pytest.raises(KeyboardInterrupt):
         runs.connect(f"sqlite:///{path}")
     assert list(path.parent.iterdir()) == []
-    monkeypatch.setattr(database, "_initialize_tables", real)
+    monkeypatch.setattr(private_patches, "make_tables", real)
     old, young = (path.with_name(f".mlflow.db.{name}.new") for name in ("old", "young"))
     for left in (old, young):
         left.write_bytes(b"")  # what a killed driver leaves, and what one at work needs
