@@ -85,6 +85,14 @@ def test_within_the_project_the_schema_is_relative(here: Path, monkeypatch: pyte
     assert first == "# yaml-language-server: $schema=../experiments/spec.schema.json"
 
 
+def test_what_no_force_would_help_is_told_before_force(here: Path) -> None:
+    series("D", 200).to_csv("a.csv", index=False)
+    (here / "a.yaml").write_text("mine")
+    with pytest.raises(BadInput) as error:
+        new("a.csv", task="language_model")
+    assert [wrong.code for wrong in error.value.faults] == ["task-does-not-fit"]
+
+
 def test_overwrites_only_with_force(here: Path) -> None:
     series("D", 200).to_csv("a.csv", index=False)
     (here / "a.yaml").write_text("mine")

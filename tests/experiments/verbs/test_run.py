@@ -8,10 +8,14 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
+from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from audit import audit
+from rich.console import Console
 
+from experiments.verbs import run as verb
 from lstm.tasks.registry import TASKS
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -102,6 +106,21 @@ def test_run_again_is_quick_and_says_so(finished, near):
     document = json.loads(as_document.out)
     assert (document["exit_code"], document["states"]) == (0, {"COMPLETE": 4})
     assert document["chart"].startswith("http://127.0.0.1:5000/#/experiments/")
+
+
+@pytest.mark.parametrize(
+    ("store", "lines"),
+    [
+        ("http://mlflow:5000", ["Curves, side by side   http://chart"]),
+        ("sqlite:///own.db", ["Curves, side by side   sweep ui co2", "                       opens http://chart"]),
+    ],
+)
+def test_the_address_of_the_curves_has_its_label(tmp_path, store, lines):
+    home = SimpleNamespace(flag="", tracking_uri="sqlite:///own.db", sweep=lambda name: tmp_path / name)
+    plan = SimpleNamespace(order=SimpleNamespace(name="co2"), home=home, tracking_uri=store)
+    shown = StringIO()
+    verb._show_next(plan, {"chart": "http://chart", "best": None}, Console(file=shown, width=80))
+    assert shown.getvalue().splitlines()[1 : 1 + len(lines)] == lines
 
 
 def test_a_changed_spec_is_refused_and_the_change_named(copied, sweep, finished):
