@@ -130,7 +130,7 @@ def print_note(message: Message) -> None:
     print(f"note: {message}", file=sys.stderr)
 
 
-def complain(faults: Sequence[Message]) -> int:
+def print_faults(faults: Sequence[Message]) -> int:
     """Print on standard error what went wrong after the work. Returns the exit code: 1 if anything did."""
     for fault in faults:
         print(fault, file=sys.stderr)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.cli import complain, emit, print_note
+from experiments.cli import emit, print_faults, print_note
 from experiments.home import Home
 from experiments.operations import probing
 from experiments.terminal.formats import console
@@ -17,7 +17,7 @@ def main(*, home: str, named: str, trial: int | None, code: str | None = None, a
         emit({**document, "errors": [each.row() for each in faults]})
     else:
         show(document)
-    return complain(faults)
+    return print_faults(faults)
 
 
 def show(document: Mapping[str, Any]) -> None:

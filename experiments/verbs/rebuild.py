@@ -3,7 +3,7 @@
 import sys
 
 from experiments import lookup
-from experiments.cli import complain, emit, print_note, tell
+from experiments.cli import emit, print_faults, print_note, tell
 from experiments.home import Home
 from experiments.operations import rebuilding
 from lstm.records.trial import counted
@@ -28,13 +28,13 @@ def _mlflow(named: str, home: Home, *, force: bool, as_json: bool) -> int:
         are, were = ("is" if done.trials == 1 else "are"), ("was" if done.deleted == 1 else "were")
         again, gone = counted(done.trials, "trial"), counted(done.deleted, "earlier run")
         print(f"{found.name}: {again} {are} in MLflow again; {gone} {were} deleted")
-    return complain(done.faults)
+    return print_faults(done.faults)
 
 
 def _study(named: str, home: Home, *, force: bool, as_json: bool) -> int:
     document, faults = rebuilding.study(named, home, force=force, say=print_note)
     name, states, unknown = document["sweep"], document["states"], document["unknown"]
-    code = complain(faults)
+    code = print_faults(faults)
     if as_json:
         emit({**document, "errors": [each.row() for each in faults]})
         return code

@@ -1,7 +1,7 @@
 """`sweep rivals`: is a network needed? Compare the best trial with the spec's own settings and the task's rivals."""
 
 from experiments import judgement, lookup
-from experiments.cli import complain, emit, print_note
+from experiments.cli import emit, print_faults, print_note
 from experiments.home import Home
 from experiments.operations import judging
 
@@ -23,4 +23,4 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
         from experiments.terminal.summary import show_verdict
 
         show_verdict(verdict, console(least=LEAST))
-    return complain(faults) or (0 if verdict.network or verdict.rivals else 1)
+    return print_faults(faults) or (0 if verdict.network or verdict.rivals else 1)

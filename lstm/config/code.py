@@ -82,16 +82,16 @@ def _imports_neighbour(node: ast.Import | ast.ImportFrom, folder: Path) -> bool:
 
 
 def _lies_in(folder: Path, module: str) -> bool:
-    """Return whether a module's package is found in a folder and is not installed."""
+    """Return whether a module's package is found in a folder only because a script or a notebook runs in the folder."""
     package = module.partition(".")[0]
-    if package in sys.stdlib_module_names or not any(map(Path.exists, (folder / package, folder / f"{package}.py"))):
+    if not sys.path or Path(sys.path[0]).absolute() != folder or package in sys.stdlib_module_names:
         return False
     try:
         found = importlib.util.find_spec(package)
     except (ImportError, ValueError):  # a module that was put into `sys.modules` by hand
         return False
     places = [*(found.submodule_search_locations or ()), found.origin] if found else []
-    here = any(place and Path(place).absolute().is_relative_to(folder) for place in places)
+    here = any(place and folder in Path(place).absolute().parents[:2] for place in places)  # not an environment in it
     return here and package not in importlib.metadata.packages_distributions()
 
 

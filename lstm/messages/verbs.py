@@ -232,7 +232,7 @@ VERBS: dict[str, Entry] = {
     ),
     "rebuilt-but-refused": Entry(
         "MLflow refused {refused:*}",
-        "mend the cause, which the log names, and run the same command again",
+        "mend the cause, which the notes above name, and run the same command again",
         example={"refused": ["trial 3: the metrics"]},
     ),
     "probe-not-in-mlflow": Entry(

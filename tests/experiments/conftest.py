@@ -268,9 +268,8 @@ def _finish(folder, command):
     (folder / "tiny.csv").write_text(rows())
     for name in HOSTILE:
         (folder / f"{name}.py").write_text(f"open({str(folder)!r} + '/imported-{name}', 'w')\nraise SystemExit(9)\n")
-    return command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder), on_terminal(
-        ["run", "tiny.yaml"], folder
-    )
+    first = command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
+    return first, on_terminal(["run", "tiny.yaml"], folder)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import struct
 import sys
 import tempfile
 import termios
-import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -52,8 +51,8 @@ def start(
     child = os.fork()
     if child:
         return child
-    code = 99
-    try:
+
+    def act() -> None:
         for descriptor in leave:
             os.close(descriptor)
         _stand(streams)
@@ -65,11 +64,10 @@ def start(
         here = ["--in-process"] if words[0] in ("run", "retry") else []
         with mock.patch.object(run_verb, "redirected", log.redirected if is_debugged else _drawn):
             main([*map(str, words), *here], prog_name="sweep")
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 98
-    except BaseException:
-        traceback.print_exc()
+
+    code = 99
+    try:
+        code = twin.code_of(act)
     finally:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             try:
@@ -77,16 +75,6 @@ def start(
             except (OSError, ValueError):
                 code = 120  # as Python ends then
         os._exit(code)
-
-
-def wait(child: int) -> int:
-    """The exit code of a child, or minus the signal that killed it. The child dies where the test's time is over."""
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
 
 
 def call(
@@ -101,7 +89,7 @@ def call(
     """Runs the command; its `code`, and its `out` and `err` where they are not given a descriptor or closed (None)."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
         given = (out.fileno() if stdout == -1 else stdout, err.fileno() if stderr == -1 else stderr)
-        code = wait(start(words, cwd, environment, (nothing.fileno(), *given), before=before))
+        code = twin.wait(start(words, cwd, environment, (nothing.fileno(), *given), before=before))
         texts = []
         for file in (out, err):
             file.seek(0)
@@ -139,7 +127,7 @@ def on_terminal(
         raise
     finally:
         os.close(here)
-        code = wait(child)
+        code = twin.wait(child)
     return SimpleNamespace(code=code, shown=shown.decode())
 
 

@@ -68,6 +68,28 @@ def warm() -> None:
     figures.Figure(lines).update_layout(template="plotly_white", margin={}, font={}).to_json()
 
 
+def code_of(act: Callable[[], object]) -> int:
+    """Does something, and the exit code that a process would have then; 99 after an exception, which is printed."""
+    try:
+        act()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 98
+    except BaseException:
+        traceback.print_exc()
+        return 99
+    return 0
+
+
+def wait(child: int) -> int:
+    """The exit code of a child, or minus the signal that killed it. The child dies where the test's time is over."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+
+
 def forked(act: Callable[[], object], log: Path) -> int:
     """Does something in a child process; its exit code, or minus the signal that killed it."""
     warm()
@@ -80,22 +102,12 @@ def forked(act: Callable[[], object], log: Path) -> int:
             os.dup2(descriptor, 2)
             # Where pytest captures, these are no longer the process's own.
             sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
-            act()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 98
-        except BaseException:
-            traceback.print_exc()
+            code = code_of(act)
         finally:
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()
             os._exit(code)
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except BaseException:  # the test's time is over
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
+    return wait(child)
 
 
 def kill() -> None:

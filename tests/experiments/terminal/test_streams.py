@@ -9,6 +9,7 @@ from pathlib import Path
 
 import forking
 import pytest
+import twin
 
 from dashboards.tracking import server
 from experiments.terminal.streams import BACKLOG, Relay, View
@@ -143,7 +144,7 @@ def lost(log):
 
 
 def near_closed(words, folder, environment):
-    return forking.wait(forking.start(words, folder, environment, (None, None, None)))
+    return twin.wait(forking.start(words, folder, environment, (None, None, None)))
 
 
 def near_terminal_that_closes(words, folder, environment):
