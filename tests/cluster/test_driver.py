@@ -53,6 +53,7 @@ SPEC = {
     "training": {"max_epochs": EPOCHS, "batch_size": 32},
     "search": SEARCH,
 }
+ONE = {"max_concurrent": 1}  # a worker takes three seconds to start
 
 
 def write_data(folder):
@@ -220,27 +221,24 @@ def command(tmp_path):
     made.end()
 
 
-def test_a_driver_killed_interrupted_and_run_again(command, tmp_path):
-    """By turns in its own process and with Ray: each goes on where the other stood."""
+@pytest.mark.parametrize("end", ["killed", pytest.param("interrupted", marks=pytest.mark.faults)])
+def test_a_driver_over_ray_that_ends_leaves_no_process_and_is_gone_on_with(command, tmp_path, end):
+    """First, and again at last, in a process of this test's own: each goes on where the other stood."""
     command.kill_here(epochs=2)  # in the base's training
     assert command.ask(EPOCHS_KNOWN) == 2
-    first = command.start()
-    command.wait_for(first, EPOCHS_KNOWN, 3)
-    first.kill()
-    first.communicate()
-    command.wait_alone()
-
-    known = command.ask(EPOCHS_KNOWN)
-    second = command.start()
-    command.wait_for(second, EPOCHS_KNOWN, known + 1)
+    driven = command.start()
+    command.wait_for(driven, EPOCHS_KNOWN, 3)
     workers = command.left(b"ray::")
-    command.send(workers, signal.SIGSTOP)  # the sweep must not be over before the third has looked
+    command.send(workers, signal.SIGSTOP)  # the sweep must not be over before the other has looked
     assert command.run_here() == 3, command.said()
-    assert f"process {second.pid} on" in command.said()
-    os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does: to all processes of the terminal
+    assert f"process {driven.pid} on" in command.said()
+    if end == "killed":
+        driven.kill()
+    else:
+        os.killpg(driven.pid, signal.SIGINT)  # as Ctrl-C does: to all processes of the terminal
     command.send(workers, signal.SIGCONT)
-    said = second.communicate()[0]
-    assert second.returncode == 130, said
+    said = driven.communicate()[0]
+    assert driven.returncode == (-signal.SIGKILL if end == "killed" else 130), said
     command.wait_alone()
 
     assert command.ask(EPOCHS_KNOWN) < (1 + SEARCH["n_trials"]) * EPOCHS, "there is something left to do"
@@ -308,7 +306,7 @@ class Unreadable:
 
 def test_an_error_beside_our_own_step_is_told_as_what_it_is(drive, order, monkeypatch):
     monkeypatch.setattr(controller, "LOSSES", 1)
-    _, events, _ = drive(order(n_trials=1), notes=(Unreadable(),))
+    _, events, _ = drive(order(n_trials=1, resources=ONE), notes=(Unreadable(),))
     ends = told(events, TrialEnded)
     assert sorted((end.number, end.state) for end in ends) == [(0, "FAIL"), (1, "FAIL")], "the base and the trial"
     for end in ends:
@@ -317,13 +315,13 @@ def test_an_error_beside_our_own_step_is_told_as_what_it_is(drive, order, monkey
 
 def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_run(drive, order, monkeypatch):
     monkeypatch.setattr(controller, "UNBORN", 2)
-    outcome, events, _ = drive(order(n_trials=2), notes=(Unreadable(),))
+    outcome, events, _ = drive(order(n_trials=1, resources=ONE), notes=(Unreadable(),))
     assert (outcome.code, outcome.complete) == (1, False)
     assert "ZeroDivisionError" in outcome.reason, "what Ray says"
     assert told(events, TrialEnded) == []
-    outcome, events, _ = drive(order(n_trials=2))
+    outcome, events, _ = drive(order(n_trials=1, resources=ONE))
     assert (outcome.code, outcome.complete) == (0, True)
-    assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1, 2], "the base and two trials"
+    assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1], "the base and the trial"
 
 
 def pid_of(event):
@@ -366,7 +364,7 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
             os.kill(os.getpid(), signal.SIGINT)
 
     on = [interrupt]
-    outcome, events, _ = drive(order(), lambda e: [act(e) for act in list(on)])
+    outcome, events, _ = drive(order(resources=ONE), lambda e: [act(e) for act in list(on)])
     assert (outcome.code, outcome.complete, outcome.reason) == (130, False, "interrupted")
     assert signal.getsignal(signal.SIGINT) is before
     assert isinstance(events[0], SweepStarted | Notice)
@@ -398,7 +396,7 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
         if kinds:
             assert (kinds[0], kinds[-1], kinds.count("TrialEnded")) == ("TrialStarted", "TrialEnded", 1)
 
-    outcome, events, sent = drive(order(n_trials=6), known={0, 1, 3, 4})
+    outcome, events, sent = drive(order(n_trials=6, resources=ONE), known={0, 1, 3, 4})
     check_whole(outcome.sweep, series, 6)
     assert {e.number for e in told(events, TrialStarted)} == {5, 6}
     kinds = [type(e).__name__ for e in sent]
@@ -408,18 +406,18 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
 
 
 def test_a_target_ends_the_sweep_and_closes_what_is_open(drive, order):
-    outcome, events, _ = drive(order(stop={"target": 1e6}, n_trials=6))
+    outcome, events, _ = drive(order(stop={"target": 1e6}, n_trials=6, resources=ONE))
     assert (outcome.code, outcome.complete) == (0, True)
     assert "reached the target" in outcome.reason
     assert "RUNNING" not in {t.state for t in outcome.sweep.trials}
     assert len({e.number for e in told(events, TrialEnded)}) == len(outcome.sweep.trials) < 6
-    outcome, events, _ = drive(order(stop={"target": 1e6}, n_trials=6))
+    outcome, events, _ = drive(order(stop={"target": 1e6}, n_trials=6, resources=ONE))
     assert outcome.complete
     assert told(events, TrialStarted) == []
 
 
 def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, order, tmp_path):
-    todo = order(n_trials=1)
+    todo = order(n_trials=1, resources=ONE)
     series = load(todo.base.data, tmp_path / "wave.csv")
     made = opening.open_study(todo, series)
     number = made.ask()

@@ -244,10 +244,10 @@ HOSTILE = ("lstm", "cluster", "experiments", "dashboards", "yaml", "torch", "mlf
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, command):
+def finished(tmp_path_factory):
     """A sweep that ended in two runs, in a folder full of modules that no one may import; look, don't touch.
 
-    It is made once for all workers of pytest, which look at it at the same time.
+    It is made once for all workers of pytest, which look at it at the same time, and without Ray: `over_ray` is.
 
     `first` is the answer of the run that stopped at 3 trials; `second` what the run to 4 trials showed on a
     terminal, and its code. `home` is where it is kept.
@@ -258,18 +258,32 @@ def finished(tmp_path_factory, command):
     with FileLock(base / "finished.lock"):
         if not told.exists():
             folder.mkdir()
-            told.write_text(json.dumps([vars(answer) for answer in _finish(folder, command)]))
+            told.write_text(json.dumps([vars(answer) for answer in _finish(folder)]))
     first, second = (SimpleNamespace(**answer) for answer in json.loads(told.read_text()))
     return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second)
 
 
-def _finish(folder, command):
+def _finish(folder):
+    put_tiny(folder)
+    first = forking.call(["run", "tiny.yaml", "--set", "search.n_trials=3"], folder, clean_environment())
+    return first, forking.on_terminal(["run", "tiny.yaml"], folder, clean_environment())
+
+
+def put_tiny(folder):
+    """The tiny spec, its data, and modules that no one may import: each leaves a file where somebody does."""
     (folder / "tiny.yaml").write_text(TINY)
     (folder / "tiny.csv").write_text(rows())
     for name in HOSTILE:
         (folder / f"{name}.py").write_text(f"open({str(folder)!r} + '/imported-{name}', 'w')\nraise SystemExit(9)\n")
-    first = command("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=folder)
-    return first, on_terminal(["run", "tiny.yaml"], folder)
+
+
+@pytest.fixture(scope="module")
+def over_ray(tmp_path_factory):
+    """The finished sweep's spec in a folder of the same modules, run over Ray on a terminal: its code and screen."""
+    folder = tmp_path_factory.mktemp("over-ray")
+    put_tiny(folder)
+    answer = on_terminal(["run", "tiny.yaml"], folder)
+    return SimpleNamespace(folder=folder, home=folder / "runs", code=answer.code, shown=answer.shown)
 
 
 @pytest.fixture(scope="session")

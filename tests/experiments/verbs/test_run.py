@@ -65,7 +65,6 @@ def test_a_live_table_on_a_terminal(finished):
     shown = finished.second.shown
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "\x1b[2K" in shown  # it is drawn over itself
-    assert "starting workers …" in text
     assert re.search(r"tiny  ━+[╺╸]?━*  3/4", text)
     assert re.search(r"complete 3  running 1\b", text)
     assert re.search(r"trial  epoch  val/loss  for +worker +settings", text)
@@ -77,11 +76,15 @@ def test_a_live_table_on_a_terminal(finished):
         assert len(line) <= 80 or "/" in line  # an address is never cut
 
 
-def test_no_chatter_but_in_the_log(finished):
-    for text in (finished.first.out, finished.second.shown):
+def test_over_ray_there_is_no_chatter_but_in_the_log_and_no_module_of_the_folder(over_ray, finished):
+    assert over_ray.code == 0, over_ray.shown
+    assert "starting workers …" in over_ray.shown
+    assert "tiny: 4 complete of 4" in over_ray.shown
+    assert list(over_ray.folder.glob("imported-*")) == []
+    for text in (over_ray.shown, finished.first.out, finished.second.shown):
         for word in ("ray", "Ray", "Tune", "WARNING", "INFO", "alembic", "optuna", "Traceback"):
             assert re.search(rf"\b{word}\b", text) is None, word
-    assert (finished.home / "tiny" / "sweep.log").is_file()
+    assert (over_ray.home / "tiny" / "sweep.log").is_file()
 
 
 def test_the_home_holds_what_design_says(finished):
@@ -279,7 +282,7 @@ def rows_of(answer):
     return {row["trial"]: [row[name] for name in ("state", "parameters", "value", "best_epoch")] for row in rows}
 
 
-def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(finished, folder, sweep):
+def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(over_ray, folder, sweep):
     done = subprocess.run([sys.executable, "-P", "-c", HERE], capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     modules = (folder / "modules").read_text().splitlines()
@@ -287,7 +290,7 @@ def test_in_process_a_sweep_is_what_it_is_with_ray_and_ray_is_not_imported(finis
     assert {"torch", "optuna", "mlflow"} <= set(modules)
     assert "All trials have ended." in done.stdout
     every = ("--json", "--trials", "0")
-    ours, rays = sweep("compare", "tiny", *every), sweep("compare", "tiny", "--home", finished.home, *every)
+    ours, rays = sweep("compare", "tiny", *every), sweep("compare", "tiny", "--home", over_ray.home, *every)
     assert rows_of(ours) == rows_of(rays)
     answer = sweep("verify", "tiny")
     assert answer.code == 0, answer.out
