@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -30,6 +31,7 @@ from cluster.ray_backend import connection as connect
 from cluster.study import stored
 from cluster.study import study as studies
 from cluster.study.lease import Lease
+from experiments import api
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import load
@@ -322,6 +324,32 @@ def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_
     outcome, events, _ = drive(order(n_trials=1, resources=ONE))
     assert (outcome.code, outcome.complete) == (0, True)
     assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1], "the base and the trial"
+
+
+TANK = """
+name: tank
+task: tank.py:Tank
+data: {path: tank.csv}
+training: {max_epochs: 1}
+search:
+  metric: val/centimetres
+  n_trials: 1
+  space: {training.learning_rate: {type: float, low: 0.001, high: 0.01}}
+resources: {max_concurrent: 1}
+"""
+
+
+def test_workers_execute_a_users_own_task(joined, monkeypatch, tmp_path):
+    """Its file travels to them, before the data that are of the file's own classes."""
+    shutil.copy(Path(__file__).parents[1] / "experiments" / "toys" / "tank.py", tmp_path)
+    rows = (f"{n % 5},{n % 7},{n % 11}" for n in range(120))
+    (tmp_path / "tank.csv").write_text("\n".join(["inflow,outflow,level", *rows]))
+    (tmp_path / "tank.yaml").write_text(TANK)
+    monkeypatch.setattr(ray_tune, "join", lambda *_, **__: contextlib.nullcontext(joined))
+    made = api.run(tmp_path / "tank.yaml", home=tmp_path / "home")
+    assert (made.complete, made.states) == (True, {"COMPLETE": 1})
+    swept = stored.read(f"sqlite:///{tmp_path}/home/study.db", "tank")
+    assert all("pid" in trial.worker and f"pid {os.getpid()}" not in trial.worker for trial in swept.trials)
 
 
 def pid_of(event):

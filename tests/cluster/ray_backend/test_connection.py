@@ -159,11 +159,21 @@ def joins(tmp_path):
     return joins
 
 
-def test_a_local_ray_is_ours_whatever_the_launchers_environment_says(joins):
-    found = joins(**LAUNCHER)
-    assert (found["address"], found["warnings"]) == ("local", [])
-    assert found["cpus"] < 64
+BIND = "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_a_local_ray_is_ours_and_needs_neither_a_home_nor_a_short_tmpdir_and_takes_the_cores_that_it_is_bound_to(
+    joins, tmp_path
+):
+    """Whatever the launcher's environment says. All in one start of Ray: each costs seconds."""
+    (long := tmp_path / ("x" * 60)).mkdir()
+    found = joins((sys.executable, "-c", BIND), **LAUNCHER, HOME="/proc/none", TMPDIR=str(long))
+    assert (found["address"], found["cpus"]) == ("local", 1)
     assert not Path(found["rooms"]).is_relative_to(Path.cwd()), "workers get our rooms as shipped"
+    (warning,) = found["warnings"]
+    assert (warning["code"], warning["place"]) == ("rays-files-elsewhere", f"TMPDIR {long}")
+    assert (warning["values"]["folder"], warning["values"]["variable"]) == ("/tmp/ray", "TMPDIR")
+    assert [path for path in long.iterdir() if path.name.startswith(("ray", "lstm-sweeps-"))] == []
 
 
 WAITS = """
@@ -201,19 +211,6 @@ def test_a_driver_that_is_not_let_in_gives_up_and_leaves(tmp_path):
     )
     assert ran.returncode == 2, ran.stderr
     assert ran.stdout == "cluster-joined-too-late --address auto {'seconds': 30.0}\n"
-
-
-BIND = "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); os.execv(sys.argv[1], sys.argv[1:])"
-
-
-def test_a_local_ray_needs_neither_a_home_nor_a_short_tmpdir_and_takes_the_cores_that_it_is_bound_to(joins, tmp_path):
-    (long := tmp_path / ("x" * 60)).mkdir()
-    found = joins((sys.executable, "-c", BIND), HOME="/proc/none", TMPDIR=str(long))
-    assert (found["address"], found["cpus"]) == ("local", 1)
-    (warning,) = found["warnings"]
-    assert (warning["code"], warning["place"]) == ("rays-files-elsewhere", f"TMPDIR {long}")
-    assert (warning["values"]["folder"], warning["values"]["variable"]) == ("/tmp/ray", "TMPDIR")
-    assert [path for path in long.iterdir() if path.name.startswith(("ray", "lstm-sweeps-"))] == []
 
 
 def test_only_two_packages_travel(tmp_path):
@@ -423,6 +420,7 @@ def with_gpus(monkeypatch, tmp_path):
     """Checks a cluster of three hosts, whose first two have 2 and 1 GPUs, of which PyTorch can use so many."""
     monkeypatch.setattr(ray, "nodes", lambda: GPUS)
     monkeypatch.setattr(node_checks, "_check_nodes", lambda *_: None)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)  # a local Ray before this test has set it
 
     def check(asked, *usable):
         answers = [(count, "" if count else "a build for the CPU") for count in usable]
