@@ -1,5 +1,6 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
+import gc
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 
 def pytest_configure(config):
     """Keep the tests' files in memory if there is room: databases wait for the disk longer than tests compute."""
+    gc.disable()  # nothing that collection makes becomes garbage: a tenth of its time
     given = config.option.basetemp is not None or hasattr(config, "workerinput")  # xdist's workers get theirs
     if given or not _has_room():
         return
@@ -45,6 +47,12 @@ def _has_room():
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     may_execute = not there.f_flag & os.ST_NOEXEC  # a test runs programs of an environment of its own
     return may_execute and there.f_bavail * there.f_frsize >= ROOM and memory >= LEAST
+
+
+def pytest_collection_finish():
+    """Let the garbage collector look at what tests make, not each time at all libraries and thousands of tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):

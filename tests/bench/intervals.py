@@ -29,7 +29,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.special import stdtrit
 
 from lstm.judging.items import Blocks, Items
@@ -216,6 +215,8 @@ def _overlapping(steps: np.ndarray, horizon: int) -> np.ndarray:
 
 def _wandering(generator: np.random.Generator, shape: tuple[int, int], lasting: float) -> np.ndarray:
     """Autoregressions of the first order at unit variance that forget themselves in so many steps."""
+    from scipy.signal import lfilter  # a second to import, and the tests import this file
+
     keep = np.exp(-1 / lasting)
     drawn = generator.standard_normal((shape[0], shape[1] + int(8 * lasting) + 10))
     found: np.ndarray = lfilter([np.sqrt(1 - keep**2)], [1, -keep], drawn, axis=1)[:, -shape[1] :]
