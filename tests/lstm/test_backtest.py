@@ -11,8 +11,11 @@ import torch
 from lstm.config.forecast import ForecastData
 from lstm.data.forecast import prepare
 from lstm.nn.networks import Forecaster
+from lstm.rivals import forecast as forecast_rivals
+from lstm.rivals import others
 from lstm.tasks import registry as tasks
 from lstm.training.loop import train
+from lstm.verdict import fitting
 
 ROWS, WINDOWS, LENGTH, TEST = 160, 3, 15, 30
 FIRST = ROWS - TEST - WINDOWS * LENGTH  # the first row of the first window
@@ -111,8 +114,15 @@ def test_a_window_that_is_not_trained_anew_is_judged_with_the_first_windows_best
         assert epoch.value == judged["loss"]
 
 
-@pytest.mark.parametrize("refit", [True, False])
-@pytest.mark.parametrize("residual", ["last", "linear"])
+@pytest.mark.parametrize(
+    ("refit", "residual"),
+    [
+        (True, "linear"),
+        (False, "last"),
+        pytest.param(True, "last", marks=pytest.mark.faults),
+        pytest.param(False, "linear", marks=pytest.mark.faults),
+    ],
+)
 def test_resumed_after_any_epoch_it_goes_on_to_the_bit(case, refit, residual):
     config, series = case({"residual": residual}, refit=refit)
     whole = run(config, series, to_test=True)
@@ -153,8 +163,17 @@ def test_until_its_last_epoch_the_weights_of_the_last_window_are_kept(case):
     assert same_weights(final[-1].state.best_weights, final[-1].state.model)
 
 
-@pytest.mark.parametrize("missing", ["refuse", "interpolate", "forward_fill"])
-@pytest.mark.parametrize("residual", ["last", "linear"])
+@pytest.mark.parametrize(
+    ("missing", "residual"),
+    [
+        ("refuse", "last"),
+        ("interpolate", "linear"),
+        pytest.param("refuse", "linear", marks=pytest.mark.faults),
+        pytest.param("interpolate", "last", marks=pytest.mark.faults),
+        pytest.param("forward_fill", "last", marks=pytest.mark.faults),
+        pytest.param("forward_fill", "linear", marks=pytest.mark.faults),
+    ],
+)
 def test_what_comes_after_a_window_changes_nothing_in_it(case, data_config, table_of, walk, missing, residual):
     """Every later value is another, and every window up to there is the same to the bit."""
     values = walk(ROWS)
@@ -188,3 +207,81 @@ def test_windows_share_out_the_validation_part_evenly(data_config, series_of, wa
     lengths = [stop - start for start, stop in spans]
     assert max(lengths) - min(lengths) <= 1
     assert list(accumulate(lengths))[-1] == 50
+
+
+# --- Rivals
+
+
+def ridge_map(inputs, outputs, penalty):
+    """The closed form of ridge regression with an intercept that is not penalised."""
+    x, y = inputs - inputs.mean(axis=0), outputs - outputs.mean(axis=0)
+    weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
+    return lambda rows: (rows - inputs.mean(axis=0)) @ weights + outputs.mean(axis=0)
+
+
+def cut(values, origins, lookback, horizon):
+    """Windows of one column: the look-back's changes from the last value, and the changes over the horizon."""
+    past = np.stack([values[origin - lookback : origin] for origin in origins])
+    ahead = np.stack([values[origin : origin + horizon] for origin in origins])
+    return past[:, :-1] - past[:, -1:], ahead - past[:, -1:]
+
+
+def test_ridge_is_fitted_for_each_window_and_chosen_by_the_mean_over_windows(case):
+    """A loop in NumPy over look-backs, penalties and windows."""
+    config, series = case()
+    values, horizon = series.values[:, 0].astype(np.float64), config.data.horizon
+    starts = [FIRST + window * LENGTH for window in range(WINDOWS)]
+    found = {}
+    for lookback in forecast_rivals.lookbacks(series.at_window(1), config.data):
+        for penalty in forecast_rivals.PENALTIES:
+            losses = []
+            for start in starts:
+                trained = cut(values, range(lookback, start - horizon + 1), lookback, horizon)
+                inputs, truth = cut(values, range(start, start + LENGTH - horizon + 1), lookback, horizon)
+                losses.append(np.square(ridge_map(*trained, penalty)(inputs) - truth).mean())
+            found[lookback, penalty] = np.mean(losses)
+    lookback, penalty = min(found, key=found.__getitem__)
+    outcome = fitting.run("ridge", series, config)
+    assert outcome.fitted.settings["lookback"] == lookback
+    assert outcome.fitted.settings["penalty"] == penalty
+    assert outcome.over_windows["validation"]["loss"] == pytest.approx(found[lookback, penalty], rel=1e-5)
+    # On the test part stands a fit on all rows before it.
+    trained = cut(values, range(lookback, ROWS - TEST - horizon + 1), lookback, horizon)
+    inputs, truth = cut(values, range(ROWS - TEST, ROWS - horizon + 1), lookback, horizon)
+    wanted = np.square(ridge_map(*trained, penalty)(inputs) - truth).mean()
+    assert outcome.judgements["test"].metrics["loss"] == pytest.approx(wanted, rel=1e-5)
+    assert outcome.judgements.keys() == {"test"}
+
+
+@pytest.mark.parametrize("name", [rival.name for rival in forecast_rivals.RIVALS])
+def test_a_rival_that_is_judged_again_has_the_same_figures(case, name):
+    config, series = case()
+    once = fitting.run(name, series, config)
+    again = fitting.judge_again(once.fitted, series, config)
+    assert once.why == again.why == ""
+    assert again.over_windows == once.over_windows
+    assert again.judgements["test"].metrics == once.judgements["test"].metrics
+
+
+def test_a_rival_without_a_backtest_is_what_it_was(case):
+    config, series = case()
+    plain = config.model_copy(update={"data": config.data.model_copy(update={"backtest": None})})
+    for rival in forecast_rivals.RIVALS:
+        outcome = fitting.run(rival.name, replace(series, windows=()), plain)
+        assert outcome.judgements.keys() == {"validation", "test"}
+        assert not outcome.over_windows
+
+
+@pytest.mark.parametrize("name", [rival.name for rival in others.RIVALS])
+def test_the_extra_rivals_are_fitted_for_each_window(case, name):
+    config, series = case()
+    if missing := fitting.lacking(tasks.of(config).rival(name)):
+        pytest.skip(f"{missing[0]} is not installed")
+    outcome = fitting.run(name, series, config)
+    assert outcome.why == ""
+    rival, views = tasks.of(config).rival(name), tasks.windows_of(config, series)
+    judged = [rival.judge(rival.refit(outcome.fitted, view, config), view, config, "validation") for view in views]
+    losses = [each.metrics["loss"] for each in judged]
+    assert outcome.over_windows["validation"]["loss"] == pytest.approx(np.mean(losses), rel=1e-12)
+    again = fitting.judge_again(outcome.fitted, series, config)
+    assert again.judgements["test"].metrics == outcome.judgements["test"].metrics
