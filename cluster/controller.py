@@ -26,7 +26,7 @@ from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.endings import Endings
 from cluster.trials.queue import TrialQueue
 from lstm.messages.message import note
-from lstm.records.epoch import Epoch
+from lstm.records.epoch import Epoch, at, stage
 from lstm.records.events import EpochEnded, Notice, Record, TrialLost, TrialStarted, now_ms
 from lstm.records.goodput import BESIDE, NOTHING
 from lstm.records.state import TrialState
@@ -192,15 +192,14 @@ class TrialController:
         """End a trial, or ask for its probe, if its latest epoch, the pruner or a probe says so."""
         last = live.epochs[-1] if live.epochs else None
         if last and last.stop == "diverged":
-            self._endings.end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
-        elif last and last.stop:
+            self._endings.end(live, "PRUNED", f"diverged in {at(last)}", diverged=True)
+        elif last and self._study.windows.is_over(last):
             if probed or not self.order["probe"]:
                 self._complete(live, last, probed)
         elif last and prune and self.order["probe"] and live.actor is not None:
             self._wind_up(live, live.actor, last.number)
         elif prune or probed:
-            after = live.pruned_after or (last.number if last else 0)
-            self._endings.end(live, "PRUNED", f"pruned after epoch {after}", probed=probed)
+            self._endings.end(live, "PRUNED", f"pruned after {stage(last, live.pruned_after)}", probed=probed)
 
     def _complete(self, live: Attempt, last: Epoch, probed: Probed | None) -> None:
         """End a trial that trained to its end. Without a figure for the second objective it is pruned instead."""
@@ -209,7 +208,8 @@ class TrialController:
             why = probed.trouble if probed and probed.trouble else f"its network has no {second.metric}"
             self._endings.end(live, "PRUNED", f"could not be probed: {why}", probed=probed)
         else:
-            self._endings.end(live, "COMPLETE", "" if last.stop == "max_epochs" else str(last.stop), probed=probed)
+            reason = "" if last.stop == "max_epochs" or last.window > 1 else str(last.stop)
+            self._endings.end(live, "COMPLETE", reason, probed=probed)
 
     def _wind_up(self, live: Attempt, actor: Handle, epoch: int) -> None:
         """Store that a trial is pruned, and let its worker probe instead of training further."""

@@ -64,6 +64,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "n_trials": study.n_trials,
         "target": order.target,
         **({"second": list(study.second)} if study.second else {}),
+        **study.windows.facts(),
         "folder": order.folder,
         "checkpoints": order.checkpoints,
         "git_commit": order.git_commit,
@@ -239,7 +240,7 @@ def _has_trials(place: str) -> bool:
 def _identity(order: Order) -> dict[str, Any]:
     """Return what a study remembers first: the version of its form, its id, and its place."""
     return {
-        stored.FORM: stored.FORMAT,
+        stored.FORM: stored.FORMAT if order.base.windows.count > 1 else stored.WITHOUT_WINDOWS,
         "id": order.study_id,
         **({moved.PLACE: order.place} if order.place else {}),  # after the id: a copy that stores it has its own id
     }

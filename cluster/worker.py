@@ -176,8 +176,9 @@ class TrialWorker:
 
     def _is_done(self, epoch: Epoch) -> bool:
         """Return whether nothing comes after an epoch; note whether it was the last one."""
-        self._over = self._over or epoch.stop is not None
-        return epoch.stop is not None and (epoch.stop == "diverged" or not self._order["probe"])
+        is_over = self._trial.windows.is_over(epoch)
+        self._over = self._over or is_over
+        return is_over and (epoch.stop == "diverged" or not self._order["probe"])
 
     def _train(self, epochs: Iterator[Epoch]) -> Epoch:
         epoch = next(epochs)

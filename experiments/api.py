@@ -21,7 +21,7 @@ from experiments.spec.mapping import Given, literal
 from experiments.spec.yaml_parser import value_at
 from lstm.messages.message import Message
 from lstm.records import sweep as records
-from lstm.records.epoch import Epoch
+from lstm.records.epoch import Place
 from lstm.records.errors import BadInput, Refusal
 from lstm.records.figures import Passage
 from lstm.records.objective import Direction
@@ -86,11 +86,12 @@ class Best:
 
     trial: int | None  # its number in the sweep; None for a training
     value: float  # of the sweep's metric, on the validation part
-    epoch: int
+    epoch: int  # of the first window, if there are several
     parameters: Mapping[str, Any]  # the searched ones, by their path in the spec
     config: Mapping[str, Any]
     checkpoint: str  # its address
     metrics: Mapping[str, float]  # on the test part; empty if the trial was not judged yet
+    epochs: Sequence[int] = ()  # the best epoch of each window of a backtest; empty without one
 
     @classmethod
     def of(cls, found: Mapping[str, Any] | None) -> "Best | None":
@@ -174,11 +175,10 @@ class Sweep:
         with _raised():
             for trial in self._record.trials:
                 kept = ownership.load_trial(self._record, trial, LOG.warning)
-                known: Sequence[Epoch] = kept.state.history if kept else ()
-                whole = {epoch.number: dict(epoch.metrics) for epoch in known}
-                short = {number: {self.metric: value} for number, value in trial.curve}
-                for number, metrics in sorted((short | whole).items()):
-                    rows.append({"trial": trial.number, "epoch": number, **metrics})
+                whole = {epoch.place: dict(epoch.metrics) for epoch in kept.state.history} if kept else {}
+                short = {Place(1, number): {self.metric: value} for number, value in trial.curve}
+                for place, metrics in sorted((short | whole).items()):
+                    rows.append({"trial": trial.number, **self._record.windows.named(place), **metrics})
         return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", self.metric])
 
     def predict(

@@ -73,18 +73,21 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tu
     from lstm.tasks import registry as tasks
 
     best = outcome.sweep.best
-    found, anew = _best(plan, outcome.sweep, best, recorder, say) if best else (None, False)
+    found, anew = _judgeable(plan, outcome.sweep, best, recorder, say) if best else (None, False)
     metrics = dict(tasks.judge(found, plan.series)) if found else {}
     if best and not anew:
         metrics |= _judged_before(outcome.sweep, "trial", best, metrics)
     loaded = {best.number: found} if best else {}
     if found and (base := outcome.sweep.base) is not None and base.state == "COMPLETE" and base.value is not None:
         metrics[f"{BASE}{outcome.sweep.metric}"] = base.value
-        kept, anew = (found, anew) if base is best else _best(plan, outcome.sweep, base, recorder, say)
+        kept, anew = (found, anew) if base is best else _judgeable(plan, outcome.sweep, base, recorder, say)
         loaded[base.number] = kept
         told = tasks.judge(kept, plan.series) if kept else {}
         of_base = {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
         metrics |= of_base | ({} if anew else _judged_before(outcome.sweep, "base", base, of_base))
+    for trial in outcome.sweep.front if outcome.sweep.windows.count > 1 else ():
+        if trial.number not in loaded:
+            loaded[trial.number], _ = _judgeable(plan, outcome.sweep, trial, recorder, say)
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
@@ -145,14 +148,46 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
         say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
         return None, False
     if is_again:  # the epochs of a new training have other times, so its run is written again
-        recorder(best.starting(best.checkpoint))
-        for epoch in found.state.history:
-            recorder(EpochEnded(best.number, epoch))
-        later: list[TrialEnded | TrialProbed] = [*swept.endings(), *swept.probings()]
-        for event in later:
-            if event.number == best.number:
-                recorder(event)
+        _tell_again(swept, best, found, recorder)
     return found, is_again
+
+
+def _tell_again(swept: Sweep, trial: Trial, found: "Checkpoint", recorder: "Recorder") -> None:
+    """Send MLflow all that is known of a trial. What it has already makes no second point."""
+    recorder(trial.starting(trial.checkpoint))
+    for epoch in found.state.history:
+        recorder(EpochEnded(trial.number, epoch))
+    later: list[TrialEnded | TrialProbed] = [*swept.endings(), *swept.probings()]
+    for event in later:
+        if event.number == trial.number:
+            recorder(event)
+
+
+def _judgeable(
+    plan: Plan, swept: Sweep, trial: Trial, recorder: "Recorder", say: Say
+) -> tuple["Checkpoint | None", bool]:
+    """Return what `_best` returns. After a backtest, the trial is first trained on all before the test part."""
+    from lstm.device import claim
+    from lstm.training import before_test
+
+    found, is_again = _best(plan, swept, trial, recorder, say)
+    if found is None or swept.windows.count == 1:
+        return found, is_again
+    if not before_test.is_ready(found):
+        resources, at = plan.order.resources, f"trial {trial.number}"
+        gpus = resources.gpus_per_trial
+        device = claim(resources.cpus_per_trial, None if gpus == "auto" else gpus)
+        epochs = swept.windows.result(found.state.history, swept.direction).epochs
+        say(note("trained-before-test", at=at, epochs=epochs))
+        try:
+            found = before_test.finish(found, plan.series, trial.checkpoint, trial.attempt, device)
+        except OSError as error:
+            say(note("file-not-readable-or-writable", at=trial.checkpoint, why=str(error)))
+            return None, is_again
+        if not before_test.is_ready(found):
+            say(note("diverged-before-test", at=at))
+    _tell_again(swept, trial, found, recorder)
+    return (found if before_test.is_ready(found) else None), is_again
 
 
 def server_of(plan: Plan) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from experiments.spec.rules import is_text
 from lstm.messages.entry import shown
-from lstm.records.errors import check_form, refused
+from lstm.records.errors import Fault, check_form, fault, refused
 from lstm.storage import disk, files
 
 RECORD, FORMAT = "home.json", 1  # a file in the home: its format's version, the home's place and its former places
@@ -66,6 +66,32 @@ class Home:
         """The option that a command needs to find this home: ` --home DIR`, or "" for the default."""
         default = os.path.abspath(os.path.expanduser(os.environ.get("SWEEP_HOME") or "runs"))  # noqa: PTH100, PTH111
         return "" if default == str(self.folder) else f" --home {shlex.quote(str(self.folder))}"
+
+    def check(self, name: str) -> None:
+        """Check that a sweep of a name can be kept in the home, as far as the folders tell.
+
+        Raises:
+            BadInput: the home, or the sweep's folder in it, is a file, or can't exist.
+        """
+        try:
+            folder = self._there()
+        except OSError as error:  # a name that is too long
+            raise refused("home-not-possible", at=f"--home {self.folder}", why=error.strerror) from None
+        if not folder.is_dir():
+            file = None if folder == self.folder else str(folder)
+            raise refused("home-is-file", at=f"--home {self.folder}", file=file)
+        if self.sweep(name).is_file():
+            raise refused("sweep-folder-is-file", at=self.sweep(name))
+
+    def unwritable(self) -> Fault | None:
+        """Return a fault if nothing can be written in the home."""
+        if os.access(folder := self._there(), os.W_OK | os.X_OK):
+            return None
+        return fault("home-not-writable", at=f"--home {self.folder}", folder=str(folder))
+
+    def _there(self) -> Path:
+        """Return the home, or the nearest folder above it that exists."""
+        return next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
 
     def store_mark(self, tracking_uri: str) -> str:
         """Return an id of an MLflow store. It does not contain the address, which may have a password in it."""

@@ -254,12 +254,14 @@ def _networks(plan: Plan, swept: Sweep, load: Loader, known: "tuple[Entry, ...]"
 
 def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple[Entry, ...]") -> "Entry":
     """Judge a trial's best epoch on both parts, or return the earlier judgement if it still agrees."""
-    from lstm.judging.items import PARTS
     from lstm.tasks import registry as tasks
+    from lstm.training import before_test
+    from lstm.verdict import fitting
     from lstm.verdict.store import Entry
 
+    parts = fitting.parts(plan.order.base)
     for entry in known:
-        if entry.trial == trial.number and entry.items.keys() == set(PARTS) and _agrees(entry, trial, swept):
+        if entry.trial == trial.number and entry.items.keys() == set(parts) and _agrees(entry, trial, swept):
             return entry
     try:
         found = load(trial)
@@ -269,14 +271,29 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
         told: dict[Judged, dict[str, float]] = {}
         told |= {"validation": {swept.metric.removeprefix("val/"): trial.value}} if trial.value is not None else {}
         return Entry("", "network", {}, told, trial=trial.number, why="its weights were not kept, or are gone")
-    judged = {part: tasks.judge_items(found, plan.series, part, _name(trial)) for part in PARTS}
+    over = _over_windows(swept, found)
+    if not before_test.is_ready(found):
+        why = "it was not trained on all that stands before the test part yet; `sweep run` does so at the end"
+        return Entry("", "network", {}, over, trial=trial.number, why=why)
+    judged = {part: tasks.judge_items(found, plan.series, part, _name(trial)) for part in parts}
     return Entry(
         "",
         "network",
         {part: each.items for part, each in judged.items()},
-        {part: each.metrics for part, each in judged.items()},
+        over | {part: each.metrics for part, each in judged.items()},
         trial=trial.number,
     )
+
+
+def _over_windows(swept: Sweep, found: "Checkpoint") -> dict[Judged, Mapping[str, float]]:
+    """Return the validation figures of a trial in a backtest: the mean over its windows, each at its best epoch."""
+    from lstm.records.windows import mean_metrics
+
+    if swept.windows.count == 1:
+        return {}
+    bests = [best for best in swept.windows.bests(found.state.history, swept.direction) if best is not None]
+    judged = [{n.removeprefix("val/"): v for n, v in best.metrics.items() if n.startswith("val/")} for best in bests]
+    return {"validation": mean_metrics(judged)}
 
 
 def _kept(folder: str, name: str, studies: tuple[str, ...], data: str, judged: str, say: Say) -> "Fitted | None":
@@ -299,7 +316,6 @@ def _rivals(
     plan: Plan, folder: str, studies: tuple[str, ...], known: "tuple[Entry, ...]", say: Say, budget_s: float
 ) -> "Iterator[Entry]":
     """Yield the judgements of the task's rivals, in its order. A fitted rival is written before the next is fitted."""
-    from lstm.judging.items import PARTS
     from lstm.tasks import registry as tasks
     from lstm.verdict import fitting, store
     from lstm.verdict.store import Entry
@@ -307,7 +323,8 @@ def _rivals(
     config, data = plan.order.base, plan.series
     rivals = {each.name: each for each in tasks.of(config).rivals()}
     names = list(rivals)
-    judged = {entry.rival: entry for entry in known if entry.rival and entry.items.keys() == set(PARTS)}
+    parts = fitting.parts(config)
+    judged = {entry.rival: entry for entry in known if entry.rival and entry.items.keys() == set(parts)}
     digests = {entry.rival: entry.fitted for entry in known}
     found = {name: _kept(folder, name, studies, data.fingerprint, digests.get(name, ""), say) for name in names}
     there = {name: fitted for name, fitted in found.items() if fitted is not None}
@@ -330,7 +347,7 @@ def _rivals(
             title,
             "rival",
             {part: replace(each.items, name=title) for part, each in outcome.judgements.items()},
-            {part: each.metrics for part, each in outcome.judgements.items()},
+            {**outcome.over_windows, **{part: each.metrics for part, each in outcome.judgements.items()}},
             rival=name,
             note=outcome.fitted.note,
             fitted=store.fitted_digest(folder, name),

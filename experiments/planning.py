@@ -7,12 +7,12 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.config import StorageConfig
+from cluster.config import StorageConfig, SuccessiveHalvingPruner
 from cluster.order import Order
 from cluster.study.database import file_of
 from cluster.study.moved import folder_of
@@ -24,11 +24,12 @@ from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
 from lstm.config.code import executed, find, is_known, placed
 from lstm.messages.message import Message, Note, note
-from lstm.records.errors import BadInput, Fault, NewerForm, fault, refused
+from lstm.records.errors import BadInput, Fault, NewerForm, fault
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from lstm.data.dataset import Dataset
+    from lstm.training.estimates import Cost
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
         BadInput: the home, the addresses, the user's own code or the data are wrong; with all faults.
     """
     experiment = spec.experiment
-    _check_home(home, experiment.name)
-    if (unwritable := _unwritable(home)) and not to_look:
+    home.check(experiment.name)
+    if (unwritable := home.unwritable()) and not to_look:
         raise BadInput(unwritable)
     try:
         where = _addresses(spec, home)
@@ -201,30 +202,6 @@ def kept_in(home: Home) -> str:
     return f"the home {home.folder} of {who} on {socket.gethostname()}"
 
 
-def _check_home(home: Home, name: str) -> None:
-    try:
-        folder = _there(home)
-    except OSError as error:  # a name that is too long
-        raise refused("home-not-possible", at=f"--home {home.folder}", why=error.strerror) from None
-    if not folder.is_dir():
-        file = None if folder == home.folder else str(folder)
-        raise refused("home-is-file", at=f"--home {home.folder}", file=file)
-    if home.sweep(name).is_file():
-        raise refused("sweep-folder-is-file", at=home.sweep(name))
-
-
-def _there(home: Home) -> Path:
-    """Return the home, or the nearest folder above it that exists."""
-    return next(folder for folder in (home.folder, *home.folder.parents) if folder.exists())
-
-
-def _unwritable(home: Home) -> Fault | None:
-    """Return a fault if nothing can be written in the home."""
-    if os.access(folder := _there(home), os.W_OK | os.X_OK):
-        return None
-    return fault("home-not-writable", at=f"--home {home.folder}", folder=str(folder))
-
-
 def _commit(folder: Path) -> str | None:
     """Return the git commit of the spec's folder; None outside a repository."""
     try:
@@ -244,30 +221,52 @@ def estimate(plan: Plan) -> dict[str, Any]:
     from cluster.space import suggest
     from lstm.device import claim
     from lstm.tasks.registry import parameter_count, unshared_parameter_count
-    from lstm.training.estimates import memory_bytes, seconds_per_epoch, seconds_to_begin
+    from lstm.training.estimates import memory_bytes, seconds
 
     order = plan.order
     gpus = order.resources.gpus_per_trial
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
     low, high = suggest.ends(order.base, order.search.space) if order.search else (order.base, order.base)
-    epochs = [seconds_per_epoch(config, plan.series, device=device) for config in (low, high)]
+    costs = [seconds(config, plan.series, device=device) for config in (low, high)]
     trials = min(order.n_trials, _combinations(order) or order.n_trials)
     trials += bool(order.search) and not _base_is_first(order)
     slots = _slots(plan)
     rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
-    begin = [seconds_to_begin(config, plan.series) for config in (low, high)]
-    trials_s = [b + s * c.training.max_epochs for b, s, c in zip(begin, epochs, (low, high), strict=True)]
-    spans = [each * rounds for each in trials_s]
+    # After a backtest, this process trains the best trial and the base before the test part.
+    spans = [sum(each.windows) * rounds + each.final * (1 + bool(order.search)) for each in costs]
     return {
         "device": device,
         # A larger network may have fewer of one thing: the linear map of a long look-back, say.
         "parameters": sorted(parameter_count(c, plan.series) for c in (low, high)),
         "parameters_unshared": sorted(unshared_parameter_count(c, plan.series) for c in (low, high)),
         "memory_mb": sorted(float(f"{memory_bytes(c, plan.series) / 1e6:.3g}") for c in (low, high)),
-        "epoch_s": [round(s, 4) for s in epochs],
+        "epoch_s": [round(each.epoch, 4) for each in costs],
         "slots": slots,
         "sweep_s": [round(s, 2) for s in spans],
+        **({"backtest": _windows(plan, costs)} if order.base.windows.count > 1 else {}),
     }
+
+
+def _windows(plan: Plan, costs: "Sequence[Cost]") -> dict[str, Any]:
+    """Return what `describe` says of a backtest: each window with its steps, its cost and whether it is a rung."""
+    from cluster.study.samplers_and_pruners import has_rung, longest
+
+    order = plan.order
+    windows = replace(order.base.windows, longest=longest(order.search, order.base))
+    pruner = order.search.pruner if order.search else None
+    spans = tasks.of(order.base).describe(plan.series, order.base)["backtest"]
+    rows = [
+        {
+            "window": number,
+            **span,
+            "steps": [1, windows.longest] if number == 1 else [windows.longest + number - 1] * 2,
+            "rung": number > 1 and isinstance(pruner, SuccessiveHalvingPruner) and has_rung(pruner, windows, number),
+            "seconds": sorted(round(each.windows[number - 1], 2) for each in costs),
+        }
+        for number, span in enumerate(spans, 1)
+    ]
+    final = sorted(round(each.final, 2) for each in costs)
+    return {"refit": windows.refit, "windows": rows, "before_test_s": final}
 
 
 def _combinations(order: Order) -> int | None:
@@ -331,7 +330,7 @@ def _too_large(plan: Plan, slots: int) -> list[Note]:
 def warnings(plan: Plan) -> list[Message]:
     """Return what a person should know before the plan is carried out."""
     doubts = map(plan.spec.document.hidden, tasks.of(plan.order.base).doubts(plan.series))
-    unwritable = _unwritable(plan.home)
+    unwritable = plan.home.unwritable()
     more = [unwritable] if unwritable else []
     made = [*_own_code(plan), *_earlier_loss(plan), *_too_many(plan)]
     return [*specs.warnings(plan.spec), *plan.notes, *made, *doubts, *more]

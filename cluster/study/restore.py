@@ -67,7 +67,8 @@ def restore(study: Study, known: Sequence[Known]) -> list[int]:
     for number in [*(number for _, number in ends), *open_ones]:
         each = by_number[number]
         memory.adopt(number)
-        memory.report_singly(number, each.history)
+        for epoch in each.history:  # as they once came, one after another; the pruner's answers were acted on then
+            memory.report(number, [epoch])
         if each.end:
             memory.end(number, each.end)
     for frozen in memory.frozen():

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 import optuna
@@ -11,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from cluster.config import (
     AnyPruner,
@@ -31,6 +32,7 @@ from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
 from cluster.study.storage import id_of
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Objective, Scalar
+from lstm.records.windows import Windows
 
 
 class NumberedSampler(BaseSampler):
@@ -157,9 +159,9 @@ def is_grouped(search: SearchConfig) -> bool:
     return isinstance(search.sampler, TpeSampler) and any(dimension.when for dimension in search.space.values())
 
 
-def longest(search: SearchConfig, base: TrialConfig) -> int:
-    """Return the most epochs that a trial may have."""
-    searched = search.space.get("training.max_epochs")
+def longest(search: SearchConfig | None, base: TrialConfig) -> int:
+    """Return the most epochs that a trial may have; in a backtest, in each window."""
+    searched = search.space.get("training.max_epochs") if search else None
     ends = [] if searched is None else [value for _, value in suggest.ends_of(searched)]
     return max(base.training.max_epochs, *(end for end in ends if isinstance(end, int)), 1)
 
@@ -178,6 +180,60 @@ def pruner_of(chosen: AnyPruner, max_epochs: int) -> optuna.pruners.BasePruner:
     if isinstance(chosen, PatientPruner):
         return optuna.pruners.PatientPruner(None, chosen.patience, chosen.min_delta)
     return optuna.pruners.NopPruner()
+
+
+def prunes(study: optuna.Study, trial: optuna.Trial, step: int, search: SearchConfig | None, windows: Windows) -> bool:
+    """Return whether the pruner stops a trial after a step: in the first window by Optuna's own pruner.
+
+    After a later window a trial is compared with the trials that ended the same window, by the mean over the windows so
+    far: like with like.
+
+    Successive halving counts a window as the most epochs that it may have: window `k` ends at `k * longest` epochs. If
+    a rung lies within the window, only the best 1/reduction_factor of the trials that ended it go on. The median pruner
+    compares with the completed trials at this window. The other pruners decide in the first window only: hyperband's
+    rungs end there, and the mean over windows is no progress that patience could wait for.
+    """
+    window = windows.window_of(step)
+    if window == 1 or search is None:
+        return bool(trial.should_prune())
+    trials, pruner = study.get_trials(deepcopy=False), search.pruner
+    mine = next(each for each in trials if each.number == trial.number)
+    if isinstance(pruner, SuccessiveHalvingPruner):
+        return has_rung(pruner, windows, window) and _is_below(study, trials, mine, step, pruner)
+    if isinstance(pruner, MedianPruner):
+        return _is_worse_than_median(study, trials, mine, step, pruner)
+    return False
+
+
+def has_rung(pruner: SuccessiveHalvingPruner, windows: Windows, window: int) -> bool:
+    """Return whether a rung of successive halving lies within a later window."""
+    rung: int = pruner.min_resource * pruner.reduction_factor**pruner.min_early_stopping_rate
+    while rung <= (window - 1) * windows.longest:
+        rung *= pruner.reduction_factor
+    return rung <= window * windows.longest
+
+
+def _is_below(
+    study: optuna.Study, trials: list[FrozenTrial], mine: FrozenTrial, step: int, pruner: SuccessiveHalvingPruner
+) -> bool:
+    """Return whether a trial is not among the best of a rung, as Optuna's successive halving counts them."""
+    ranks = sorted(_rank(study, trial, step) for trial in trials if step in trial.intermediate_values)
+    most = max(len(ranks) // pruner.reduction_factor, 1)
+    return _rank(study, mine, step) > ranks[most - 1]
+
+
+def _is_worse_than_median(
+    study: optuna.Study, trials: list[FrozenTrial], mine: FrozenTrial, step: int, pruner: MedianPruner
+) -> bool:
+    done = [t for t in trials if t.state == TrialState.COMPLETE and step in t.intermediate_values]
+    if len(done) < max(pruner.n_startup_trials, 1):
+        return False
+    return _rank(study, mine, step) > median(_rank(study, trial, step) for trial in done)
+
+
+def _rank(study: optuna.Study, trial: FrozenTrial, step: int) -> float:
+    value = trial.intermediate_values[step]
+    return value if study.direction == optuna.study.StudyDirection.MINIMIZE else -value
 
 
 def second_of(search: SearchConfig | None) -> Objective | None:

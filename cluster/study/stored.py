@@ -27,13 +27,15 @@ from lstm.records.state import TrialState as State
 from lstm.records.state import counts
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
+from lstm.records.windows import Windows
 from lstm.storage import disk
 
 AWAY = (StorageInternalError, OperationalError, InterfaceError)  # errors raised while the database does not answer
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is complete
 # The fact with the version of a study's form, and the newest version that is read. Without the fact the version is 1.
 # In form 1 the base may lack which targets count in the loss: all do. In forms 1 and 2 it says where the data was.
-FORM, FORMAT = "form", 3
+# Form 4 has the windows of a backtest; a study without a backtest still has form 3, which earlier versions read.
+FORM, FORMAT, WITHOUT_WINDOWS = "form", 4, 3
 LEAST_COMPLETED = 2  # completed trials that importances need
 
 
@@ -164,7 +166,8 @@ def sweep_of(study: optuna.Study, url: str) -> Sweep:
     base = TrialConfig.model_validate(facts["base"])
     place = moved.checkpoints_of(facts, url, study.study_name)
     resolve = suggest.Resolver(base)
-    trials = tuple(trial_of(t, resolve, place) for t in study.get_trials(deepcopy=False))
+    windows = Windows.of(facts)
+    trials = tuple(trial_of(t, resolve, place, windows) for t in study.get_trials(deepcopy=False))
     second = facts.get("second")
     return Sweep(
         name=study.study_name,
@@ -178,8 +181,9 @@ def sweep_of(study: optuna.Study, url: str) -> Sweep:
     )
 
 
-def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Trial:
+def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str, windows: Windows) -> Trial:
     """Return a trial's record from Optuna's; `place` is the address of the sweep's checkpoints, "" if unknown."""
+    steps = sorted(frozen.intermediate_values.items())
     decided = Decisions.of(frozen.user_attrs)
     end = decided.end or End("FAIL")
     state: State = end.state if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
@@ -189,9 +193,11 @@ def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Tria
         value=end.value,
         settings=frozen.params,
         config=resolve(frozen.params),
-        curve=tuple(sorted(frozen.intermediate_values.items())),
+        curve=tuple((step, value) for step, value in steps if windows.window_of(step) == 1),
+        later=tuple((step, value) for step, value in steps if windows.window_of(step) > 1),
         attempt=decided.attempt,
         best_epoch=end.best_epoch,
+        best_epochs=end.best_epochs,
         reason=end.reason,
         diverged=end.diverged,
         checkpoint=checkpoint.address_of(place, frozen.number) if place and end.checkpoint else "",

@@ -7,6 +7,7 @@ it is carried out. A driver that goes on after another was killed finds all that
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -28,11 +29,12 @@ from cluster.decisions import (
     derived_of,
     is_base,
 )
+from cluster.reports import Reports
 from cluster.space import combinations, suggest
 from cluster.study import moved, storage
 from cluster.study.drafts import Drawn, bare, unborn
 from cluster.study.private_patches import FIXED
-from cluster.study.samplers_and_pruners import NumberedSampler, longest, objectives_of, pruner_of, second_of
+from cluster.study.samplers_and_pruners import NumberedSampler, longest, objectives_of, pruner_of, prunes, second_of
 from cluster.study.storage import SoleStorage
 from cluster.study.stored import check_study_form, counting, importances, sweep_of, trial_of
 from lstm.config.trial import TrialConfig
@@ -80,12 +82,13 @@ class Study:
         check_study_form(self._study)
         self._live: dict[int, optuna.trial.Trial] = {}
         self._unpruned: dict[int, bool] = {}  # by live trial, once asked: whether it is never pruned
-        self._reported: dict[int, dict[int, float]] = {}  # by live trial: its values by epoch
         self._space: suggest.Space = search.space if search else {}
         self._key = combinations.Keys(base, self._space)
         self._known: dict[int, str] | None = None  # by trial, once asked: the key of its configuration
         self.n_trials = search.n_trials if search else 1
         self.second: Objective | None = second_of(search)
+        self.windows = replace(base.windows, longest=longest(search, base))
+        self._reports = Reports(self.windows, base.direction)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -185,7 +188,8 @@ class Study:
                 return None
             self._commit(drawn)
         trial = self._study.ask()
-        self._live[trial.number], self._reported[trial.number] = trial, {}
+        self._live[trial.number] = trial
+        self._reports.begin(trial.number, {})
         self._suggest(trial.number)
         return trial.number
 
@@ -234,7 +238,7 @@ class Study:
             frozen = self._frozen(number)
             self._draw_rest(frozen)
             self._live[number] = optuna.trial.Trial(self._study, self._id(number))
-            self._reported[number] = dict(frozen.intermediate_values)
+            self._reports.begin(number, frozen.intermediate_values)
         self._suggest(number)
 
     def _draw_rest(self, trial: FrozenTrial) -> None:
@@ -266,7 +270,7 @@ class Study:
     def trial(self, number: int) -> Trial:
         """Return a trial as the study knows it."""
         place = moved.checkpoints_of(self._study.user_attrs, self.url, self.name)
-        return trial_of(self._frozen(number), suggest.Resolver(self.base), place)
+        return trial_of(self._frozen(number), suggest.Resolver(self.base), place, self.windows)
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self._study.get_trials(deepcopy=False) if t.number == number)
@@ -294,26 +298,22 @@ class Study:
         driver's answer that was not stored counts as "go on".
         """
         trial = self._live[number]
-        known = self._reported[number]
-        fresh = [epoch for epoch in epochs if epoch.number not in known]
-        for epoch in fresh if self.second is None else ():  # with two objectives Optuna allows no reports
-            trial.report(epoch.value, epoch.number)
-            known[epoch.number] = epoch.value
-        for epoch in epochs:
-            if not same(known.get(epoch.number), epoch.value):  # `Trial.report` would keep the first
-                self._storage.set_trial_intermediate_value(self._id(number), epoch.number, epoch.value)
-                known[epoch.number] = epoch.value
-        asked = bool(fresh) and math.isfinite(fresh[-1].value) and self.second is None
-        return asked and not self.resolves_to_base(number) and trial.should_prune()
+        known, steps = self._reports.known(number), self._reports.steps(number, epochs)
+        fresh = [(step, value) for step, value in steps if step not in known]
+        for step, value in fresh if self.second is None else ():  # with two objectives Optuna allows no reports
+            trial.report(value, step)
+            known[step] = value
+        for step, value in steps:
+            if not same(known.get(step), value):  # `Trial.report` would keep the first
+                self._storage.set_trial_intermediate_value(self._id(number), step, value)
+                known[step] = value
+        asked = bool(fresh) and math.isfinite(fresh[-1][1]) and self.second is None
+        asked = asked and not self.resolves_to_base(number)
+        return asked and prunes(self._study, trial, fresh[-1][0], self.search, self.windows)
 
-    def epochs_reported(self, number: int) -> int:
-        """Return how many epochs of a live trial the study has."""
-        return len(self._reported[number])
-
-    def report_singly(self, number: int, epochs: Sequence[Epoch]) -> None:
-        """Report epochs as they once came, one after another; the pruner's answers were acted on then."""
-        for epoch in epochs:
-            self.report(number, [epoch])
+    def steps_reported(self, number: int) -> int:
+        """Return how many steps of a live trial the study has: epochs, and later windows of a backtest."""
+        return len(self._reports.known(number))
 
     def derived(self, number: int) -> Derived | None:
         """Return what a live trial was made from; None if the search suggested it."""
@@ -368,7 +368,8 @@ class Study:
         told = {"values": values} if state == "COMPLETE" else {"state": TrialState[state]}
         with suppress(UpdateFinishedTrialError):  # a killed driver had ended it already
             self._study.tell(trial, **told, skip_if_finished=True)
-        del self._live[number], self._reported[number]
+        del self._live[number]
+        self._reports.forget(number)
         self._unpruned.pop(number, None)
 
     def _penalty(self) -> list[float]:

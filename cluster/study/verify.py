@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lstm import checkpoint, ownership
 from lstm.messages.message import Message
-from lstm.records.epoch import Epoch, Place, best_epoch, epochs_s, same
+from lstm.records.epoch import Epoch, best_epoch, epochs_s, same
 from lstm.records.errors import BadInput, Fault, Finding, NewerForm, fault, finding
 from lstm.records.sweep import EXHAUSTED, TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
@@ -82,15 +82,16 @@ def _trial(sweep: Sweep, trial: Trial, checked: Checked) -> None:
         study(fault("trial-driven-by-nobody"))
     elif trial.ended_at_ms is None:
         study(fault("end-not-stored"))
-    steps = [step for step, _ in trial.curve]
-    if steps != list(range(1, len(steps) + 1)):
+    steps, longest = [step for step, _ in trial.steps], sweep.windows.longest
+    first, later = len(trial.curve), len(trial.later)
+    if steps != [*range(1, first + 1), *range(longest + 1, longest + later + 1)]:
         study(fault("epochs-not-consecutive", count=len(steps), epochs=steps[:SHOWN]))
     history = _checkpoint(sweep, trial, checked)
     if trial.ended and history is not None:
-        for wrong in (*_curve(trial, history), *_end(sweep, trial, history)):
+        for wrong in (*_curve(sweep, trial, history), *_end(sweep, trial, history)):
             study(wrong)
-    elif history is not None and len(trial.curve) > len(history):
-        study(fault("study-ahead-of-checkpoint", study=len(trial.curve), checkpoint=len(history)))
+    elif history is not None and len(trial.steps) > (kept := len(sweep.windows.steps(history, sweep.direction))):
+        study(fault("study-ahead-of-checkpoint", study=len(trial.steps), checkpoint=kept))
 
 
 def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
@@ -100,7 +101,7 @@ def _checkpoint(sweep: Sweep, trial: Trial, checked: Checked) -> History | None:
     def add(*faults: Fault) -> None:
         checked.findings.extend(finding(wrong, trial.number, "checkpoint", sweep=sweep.name) for wrong in faults)
 
-    if trial.ended and not trial.checkpoint and len(trial.curve) == trial.lost_epochs:
+    if trial.ended and not trial.checkpoint and len(trial.steps) == trial.lost_epochs:
         checked.histories[trial.number] = ()  # what a lost worker may have written since does not count
         return ()
     broken, foreign = list[Message](), list[Fault]()
@@ -133,11 +134,13 @@ def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoin
     """Yield the faults in a checkpoint that could be loaded."""
     state, history = found.state, found.state.history
     numbers = [epoch.number for epoch in history]
-    if [epoch.place for epoch in history] != [Place(1, number) for number in range(1, state.epoch + 1)]:
+    if not sweep.windows.is_whole(history, state.place):
         shown = numbers[:SHOWN]
         yield fault("history-not-whole", address=address, count=len(numbers), epochs=shown, epoch=state.epoch)
-    best = best_epoch(history, sweep.direction)
-    if state.best_epoch and not best:
+    best = best_epoch((epoch for epoch in history if epoch.window == state.window), sweep.direction)
+    if history and sweep.windows.is_final(history[-1]):
+        pass  # the training before the test part has no best epoch: its last one is kept
+    elif state.best_epoch and not best:
         yield fault("best-epoch-unknown", address=address, epoch=state.best_epoch)
     elif best and state.best_epoch != best.number:
         yield fault("best-epoch-differs", address=address, epoch=state.best_epoch, best=best.number)
@@ -146,24 +149,25 @@ def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoin
             yield fault("weights-missing", address=address, role=role)
 
 
-def _curve(trial: Trial, history: History) -> Iterator[Fault]:
-    """Yield the differences between the study's curve and the checkpoint's."""
-    if len(trial.curve) - trial.lost_epochs != len(history):
-        yield fault("curve-length-differs", study=len(trial.curve), checkpoint=len(history))
-    for (step, value), epoch in zip(trial.curve, history, strict=False):
-        if step == epoch.number and not same(value, epoch.value):
-            yield fault("epoch-value-differs", epoch=step, study=value, checkpoint=epoch.value)
+def _curve(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
+    """Yield the differences between the study's steps and the checkpoint's."""
+    steps = sweep.windows.steps(history, sweep.direction)
+    if len(trial.steps) - trial.lost_epochs != len(steps):
+        yield fault("curve-length-differs", study=len(trial.steps), checkpoint=len(steps))
+    for (step, value), (number, kept) in zip(trial.steps, steps, strict=False):
+        if step == number and not same(value, kept):
+            yield fault("epoch-value-differs", epoch=step, study=value, checkpoint=kept)
 
 
 def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
     """Yield the differences between a trial's end and its epochs."""
-    best = best_epoch(history, sweep.direction)
-    value, number = (best.value, best.number) if best else (None, 0)
-    if not same(trial.value, value) or trial.best_epoch != number:
-        yield fault("best-value-differs", study=trial.value, epoch=trial.best_epoch, value=value, of=number)
+    result, judged = sweep.windows.result(history, sweep.direction), sweep.windows.judged(history)
+    if not same(trial.value, result.value) or trial.best_epochs != result.best_epochs:
+        epoch, of = trial.best_epoch, result.best_epochs[0]
+        yield fault("best-value-differs", study=trial.value, epoch=epoch, value=result.value, of=of)
     again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost; the new one has other times
-    if trial.epochs_s is not None and trial.epochs_s != epochs_s(history) and not again:
-        yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=epochs_s(history))
+    if trial.epochs_s is not None and trial.epochs_s != epochs_s(judged) and not again:
+        yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=epochs_s(judged))
     if trial.state == "COMPLETE" and trial.counts:
         values = (trial.value,) if sweep.second is None else (trial.value, trial.second)
         if len(trial.told) != len(values) or not all(map(same, trial.told, values)):
@@ -174,5 +178,5 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
             if not same(figure, trial.second):
                 metric = sweep.second.metric
                 yield fault("second-value-differs", metric=metric, study=trial.second, probe=figure)
-        if not history or history[-1].stop in (None, "diverged"):
+        if not judged or judged[-1].stop == "diverged" or not sweep.windows.is_over(judged[-1]):
             yield fault("complete-without-last-epoch")

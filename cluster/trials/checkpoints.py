@@ -7,6 +7,7 @@ from cluster.study.retry import Patience
 from cluster.study.study import Study
 from cluster.trials.attempt import Attempt
 from lstm import checkpoint, ownership
+from lstm.checkpoint import Checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import note
 from lstm.records.epoch import Epoch
@@ -88,12 +89,17 @@ class TrialCheckpoints:
             return
         try:
             found = ownership.load(base.checkpoint, self.owner(base.number))
-            if found is not None and found.state.history[-1].stop and checkpoint.load(live.address) is None:
+            if found is not None and self._is_to_copy(found) and checkpoint.load(live.address) is None:
                 config = TrialConfig.model_validate(live.config)
                 mine = replace(found, config=config, number=live.number, spent=NOTHING)
                 checkpoint.write(live.address, live.attempt, mine)
         except (OSError, BadInput) as error:
             self._record(Notice(note("base-trained-again", at=f"trial {live.number}", why=str(error))))
+
+    def _is_to_copy(self, found: Checkpoint) -> bool:
+        """Return whether a base's checkpoint is that of its last window; the test part has a training of its own."""
+        last, windows = found.state.history[-1], self._study.windows
+        return windows.is_over(last) and not windows.is_final(last)
 
     def catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch], Spent]:
         """Report and record what a trial's checkpoint contains, before the trial is ended without its worker.

@@ -12,7 +12,7 @@ from cluster.trials.attempt import Attempt
 from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.queue import TrialQueue
 from lstm.messages.message import note
-from lstm.records.epoch import best_epoch, epochs_s
+from lstm.records.epoch import epochs_s
 from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
 from lstm.records.objective import Direction, is_better, sort_key
 from lstm.records.state import TrialState
@@ -70,14 +70,14 @@ class Endings:
     ) -> None:
         """Decide how a trial ends, store the end, and record it."""
         self._workers.lets_go(live.number, live.worker, alive=True)
-        best = best_epoch(live.epochs, self._direction)
+        result = self._study.windows.result(live.epochs, self._direction)
         second = self._study.second
         # The ends have one order, even if the clocks of the sweep's hosts differ.
         at_ms = max(now_ms(), self._last_end_ms + 1)
         end = End(
             state,
-            best.value if best else None,
-            (best.number if best else 0,),
+            result.value,
+            result.best_epochs,
             reason,
             diverged,
             checkpoint=live.address if live.epochs else "",
@@ -96,7 +96,7 @@ class Endings:
             self._record(Notice(note("trial-not-probed", at=f"trial {live.number}", why=probed.trouble)))
         self._ended, self._last_end_ms = self._ended + 1, at_ms
         self._queue.ends(live.number)
-        value = best.value if best and state == "COMPLETE" and not live.is_beside else None
+        value = result.value if state == "COMPLETE" and not live.is_beside else None
         self._record(self._ending(live.number, end, at_ms, value))
         if state == "FAIL" and not live.is_beside:
             self._rules.fails(reason)
@@ -107,7 +107,8 @@ class Endings:
         """Return how many known epochs of a trial are in no checkpoint any more, because the last ones were damaged."""
         if not live.is_read:  # a storage that can't be read now may have them all
             return 0
-        trained, kept = self._insist(lambda: self._study.epochs_reported(live.number)), len(live.epochs)
+        kept = len(self._study.windows.steps(live.epochs, self._direction))
+        trained = self._insist(lambda: self._study.steps_reported(live.number))
         if trained > kept:
             self._record(
                 Notice(note("epochs-without-checkpoint", at=f"trial {live.number}", kept=kept, trained=trained))
@@ -144,6 +145,7 @@ class Endings:
             at_ms=at_ms,
             place=self._ended,
             best_value=best_value,
+            best_epochs=end.best_epochs if len(end.best_epochs) > 1 else (),
         )
 
 

@@ -84,7 +84,8 @@ def report(
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
-        note = "Each trial's value, which is that of its best epoch, in the order in which the trials were suggested."
+        of = "the mean over its windows" if sweep.windows.count > 1 else "that of its best epoch"
+        note = f"Each trial's value, which is {of}, in the order in which the trials were suggested."
         sections.append(_section("How the search went", note, draw(figures.history(sweep))))
     lines = figures.parallel_coordinates(sweep)
     if lines is not None:
@@ -288,7 +289,8 @@ def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -
 
 def _curves_note(sweep: Sweep) -> str:
     having = sum(1 for trial in sweep.trials if trial.curve)
-    note = f"{sweep.metric} of each trial by epoch, on validation data."
+    where = f"in the first of {sweep.windows.count} windows" if sweep.windows.count > 1 else "on validation data"
+    note = f"{sweep.metric} of each trial by epoch, {where}."
     drawn = len(figures.thinned(sweep))
     if drawn < having:
         note += f" {drawn} of {having} curves are drawn: the best ones and an even selection of the others."

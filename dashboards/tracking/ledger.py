@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards.tracking import runs
-from lstm.records.epoch import Epoch
+from lstm.records.epoch import Epoch, Place
 from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.goodput import Goodput
 from lstm.records.objective import Scalar
@@ -27,7 +27,11 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 WHOLE = {"sweep.recorded": "true"}
 ARTIFACT = {"sweep.artifact": "true"}  # the run has its checkpoint as an artifact
 DESCRIPTION = "mlflow.note.content"  # the tag with the text that MLflow shows above a run
+LATER = r"window-(\d+)/{}"  # the name of a metric in a later window of a backtest
+FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest
 _BEST = {"sweep.best": "true"}
+_TIMED = "epoch_s"  # a metric that every epoch has
+_Key = tuple[str, int]  # an epoch in a run: the prefix of its metrics, and its step
 
 
 @dataclass
@@ -35,10 +39,10 @@ class _Live:
     """A trial that has not ended, with all of its history in memory, so that its run can be created again."""
 
     started: TrialStarted | None = None
-    epochs: dict[int, Epoch] = field(default_factory=dict)
+    epochs: dict[Place, Epoch] = field(default_factory=dict)
     run_id: str | None = None
-    sent: set[int] = field(default_factory=set)
-    stored: dict[int, int] = field(default_factory=dict)  # by step: the timestamp of an earlier driver's point
+    sent: set[Place] = field(default_factory=set)
+    stored: dict[_Key, int] = field(default_factory=dict)  # the timestamps of an earlier driver's points
     recomputed: bool = False  # whether the store has an epoch that was computed again since
     short: bool = False  # whether the store refused an epoch
 
@@ -158,11 +162,11 @@ class Ledger:
     def note(self, number: int, epoch: Epoch) -> None:
         """Remember an epoch, for `send_curve`; the store is not asked."""
         live = self._live.setdefault(number, _Live())
-        known = live.epochs.get(epoch.number)
+        known = live.epochs.get(epoch.place)
         if known is not None and known.measured_at_ms != epoch.measured_at_ms:
             live.recomputed = True
-            live.epochs = {step: each for step, each in live.epochs.items() if step < epoch.number}
-        live.epochs[epoch.number] = epoch
+            live.epochs = {place: each for place, each in live.epochs.items() if place < epoch.place}
+        live.epochs[epoch.place] = epoch
 
     def send_curve(self, number: int, left_out: list[int] | None = None) -> None:
         """Bring the trial's epochs into its run, each once.
@@ -173,13 +177,13 @@ class Ledger:
         """
         live = self._live.setdefault(number, _Live())
         run_id = self._trial_run(number)
-        at = {epoch.number: epoch.measured_at_ms for epoch in live.epochs.values()}
-        other = any(live.stored.get(step, at_ms) != at_ms for step, at_ms in at.items())
-        if (live.recomputed or other) and 1 in live.epochs:
+        at = {(_prefix(epoch), epoch.number): epoch.measured_at_ms for epoch in live.epochs.values()}
+        other = any(live.stored.get(key, at_ms) != at_ms for key, at_ms in at.items())
+        if (live.recomputed or other) and Place(1, 1) in live.epochs:
             self._client.delete_run(run_id)
             live.run_id, live.recomputed = None, False
             run_id = self._trial_run(number)
-        waiting = [epoch for step, epoch in sorted(live.epochs.items()) if step not in live.sent]
+        waiting = [epoch for place, epoch in sorted(live.epochs.items()) if place not in live.sent]
         for batch in [waiting] if left_out is None else [[epoch] for epoch in waiting]:
             try:
                 runs.log(self._client, run_id, metrics=points(batch))
@@ -188,7 +192,7 @@ class Ledger:
                     raise
                 left_out.append(batch[0].number)
                 live.short = True
-            live.sent.update(epoch.number for epoch in batch)
+            live.sent.update(epoch.place for epoch in batch)
 
     def lose_trial(self, event: TrialLost) -> None:
         """Store in the trial's run that an attempt was lost."""
@@ -264,7 +268,7 @@ class Ledger:
     def _trial_run(self, number: int) -> str:
         live = self._live.setdefault(number, _Live())
         if live.run_id is None:
-            first = min(live.epochs.values(), key=lambda epoch: epoch.number, default=None)
+            first = min(live.epochs.values(), key=lambda epoch: epoch.place, default=None)
             at_ms = first.measured_at_ms if first else 0
             run_id, old = runs.find_or_create(
                 self._client,
@@ -303,11 +307,13 @@ class Ledger:
                 whole = (run.info.run_id for run in several if WHOLE.items() <= run.data.tags.items())
                 runs.keep_one(self._client, several, live.run_id or next(whole, None))
 
-    def _stored(self, run_id: str) -> dict[int, int]:
+    def _stored(self, run_id: str) -> dict[_Key, int]:
         # An epoch's metrics are written in one transaction, so one metric is enough to know them all.
         names = sorted(set(self._client.get_run(run_id).data.metrics) - {"best"})
-        history = self._client.get_metric_history(run_id, names[0]) if names else []
-        return {point.step: point.timestamp for point in history}
+        chosen = {"": names[0]} if names else {}
+        chosen |= {name.removesuffix(_TIMED): name for name in names if "/" in name and name.endswith(_TIMED)}
+        history = {prefix: self._client.get_metric_history(run_id, name) for prefix, name in chosen.items()}
+        return {(prefix, each.step): each.timestamp for prefix, some in history.items() for each in some}
 
     def _log_start(self, run_id: str, event: TrialStarted) -> None:
         tags = {
@@ -357,9 +363,19 @@ def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
     """Yield epochs' metrics as a trial's run has them: name, value, timestamp in milliseconds, step."""
     for epoch in epochs:
-        names = runs.metric_names(epoch.metrics)
+        names, prefix = runs.metric_names(epoch.metrics), _prefix(epoch)
         for name, value in epoch.metrics.items():
-            yield names[name], value, epoch.measured_at_ms, epoch.number
+            yield prefix + names[name], value, epoch.measured_at_ms, epoch.number
+
+
+def _prefix(epoch: Epoch) -> str:
+    """Return the prefix of an epoch's metrics: none in the first window, so that its curves are as without a backtest.
+
+    Only the training before the test part has no judged figures.
+    """
+    if epoch.window == 1:
+        return ""
+    return f"window-{epoch.window}/" if any(name.startswith("val/") for name in epoch.metrics) else FINAL
 
 
 def worked(goodput: Goodput | None) -> dict[str, float]:

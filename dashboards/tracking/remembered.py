@@ -1,13 +1,15 @@
 """Read what MLflow still knows about a sweep's trials, for a study that was lost."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dashboards.tracking import runs
-from dashboards.tracking.ledger import WHOLE
+from dashboards.tracking.ledger import LATER, WHOLE
 from lstm.config.trial import LossOn
+from lstm.records.epoch import Epoch, Why
 from lstm.records.objective import Scalar
 from lstm.records.state import Derived, Purpose, TrialState
 
@@ -32,6 +34,20 @@ class RememberedTrial:
     is_base: bool = False  # whether its settings are the spec's own
     probed: Mapping[str, float] = field(default_factory=dict)  # a probe's numbers
     probed_at: tuple[int, int] = (0, 0)  # the epoch that was probed, and the time in ms
+    later: Mapping[int, tuple[tuple[int, float, int], ...]] = field(default_factory=dict)  # as `curve`, by later window
+
+    def history(self, metric: str) -> tuple[Epoch, ...]:
+        """Return the trial's epochs with what is known of them: the metric's value. A window before another has ended.
+
+        The last window has ended if the trial is complete.
+        """
+        curves, found = {1: self.curve, **self.later}, list[Epoch]()
+        for window, curve in sorted(curves.items()):
+            ended = len(curves) > 1 and (window < max(curves) or self.state == "COMPLETE")
+            for step, value, at_ms in curve:
+                stop: Why | None = "max_epochs" if ended and (step, value, at_ms) == curve[-1] else None
+                found.append(Epoch(step, {metric: value}, value, at_ms, stop, window=window))
+        return tuple(found)
 
 
 def trials(uri: str, sweep: str, study: str, metric: str) -> Iterator[RememberedTrial]:
@@ -73,6 +89,11 @@ def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:
         derived=_derived(tags),
         is_base=tags.get("sweep.base") == "true",
         probed={name.removeprefix("probe/"): value for name, value in probes.items()},
+        later={
+            int(match[1]): tuple(_points(client, run, name))
+            for name in sorted(metrics)
+            if (match := re.fullmatch(LATER.format(re.escape(runs.metric_name(metric))), name))
+        },
         probed_at=next(((step, at_ms) for name in probes for step, _, at_ms in _points(client, run, name)), (0, 0)),
     )
 

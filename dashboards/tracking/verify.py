@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboards.tracking import runs
-from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE, lineage, points, probed, settings_text, worked
+from dashboards.tracking.ledger import ARTIFACT, FINAL, STATUS, WHOLE, lineage, points, probed, settings_text, worked
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
@@ -205,6 +205,7 @@ class _Check:
         self, trial: Trial, run: Any, history: Sequence[Epoch], ending: TrialEnded | None
     ) -> Iterator[Fault]:
         shall = list(points(history))
+        late = set[str]() if self._expected.whole else {name for name, *_ in shall if name.startswith(FINAL)}
         if ending is not None and ending.value is not None:
             shall.append(("best", ending.value, ending.at_ms, ending.best_epoch))
         shall += [point for event in self._sweep.probings() if event.number == trial.number for point in probed(event)]
@@ -212,9 +213,14 @@ class _Check:
         curves = self._curves(run, [name for name, *_ in shall])
         # A trial that was the best when an earlier run ended was judged on the test part, too.
         tested = {name: curve for name, curve in curves.items() if name.startswith(("test/", "baseline/", BASE))}
-        lost = range(len(history) + 1, len(history) + trial.lost_epochs + 1)  # their figures were right, and may stay
+        trained = sum(epoch.window == 1 for epoch in history)
+        lost = range(trained + 1, trained + trial.lost_epochs + 1)  # their figures were right, and may stay
         kept = {k: [p for p in v if p[0] not in lost or k == "best"] for k, v in curves.items() if k not in tested}
-        yield from _curve_faults(kept, shall, exact=ending is not None)
+        # The training before the test part comes after the trial's end, and is sent when the sweep ends.
+        after = {name: curve for name, curve in kept.items() if name in late}
+        yield from _curve_faults(after, [point for point in shall if point[0] in late], exact=False)
+        before = {name: curve for name, curve in kept.items() if name not in late}
+        yield from _curve_faults(before, [p for p in shall if p[0] not in late], exact=ending is not None)
         yield from _latest_faults(run, curves)
         if self._expected.whole and judged.get("trial") == trial.number:
             yield from _judged_faults(tested, judged["metrics"])
@@ -232,7 +238,8 @@ class _Check:
             except checkpoint.BrokenCheckpoint as error:
                 yield fault("artifact-broken", why=str(error))
                 return
-        if not _alike(kept.state.history, history):
+        windows, mine = self._sweep.windows, kept.state.history
+        if not _alike(windows.judged(mine), windows.judged(history)) or len(mine) > len(history):
             yield fault("artifact-differs")
 
     # --- reading

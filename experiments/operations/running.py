@@ -268,13 +268,14 @@ def document(plan: Plan, ended: Ended, verdict: "Verdict | None") -> Document:
 def _has_best(swept: Sweep) -> bool:
     """Return whether the checkpoints of the best trial and of the base exist, with their best weights."""
     from lstm import ownership
+    from lstm.training import before_test
 
     judged = [trial for trial in (swept.best, swept.base) if trial is not None and trial.state == "COMPLETE"]
     try:
         found = [ownership.load_trial(swept, trial) for trial in judged]
     except OSError:
         return False
-    return all(each is not None and each.state.best_weights for each in found)
+    return all(each is not None and each.state.best_weights and before_test.is_ready(each) for each in found)
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:

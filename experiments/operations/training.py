@@ -1,6 +1,7 @@
 """Trains the base configuration alone, in this process, without a cluster or a search."""
 
 import logging
+import math
 import os
 import resource
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from experiments.planning import Plan, warnings
 from lstm.config.code import place_of, raised
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Message, Say, note
-from lstm.records.epoch import Epoch, best_epoch
+from lstm.records.epoch import Epoch
 from lstm.records.errors import fault, refused
 from lstm.tasks import registry as tasks
 
@@ -51,7 +52,8 @@ class Logged:
 
     def epoch(self, epoch: Epoch) -> None:
         """Log the metric of an epoch."""
-        self._log.info("%s: epoch %d: %s %.5g", self._name, epoch.number, self._metric, epoch.metrics[self._metric])
+        value = epoch.metrics.get(self._metric, epoch.metrics.get("train/loss", math.nan))
+        self._log.info("%s: epoch %d: %s %.5g", self._name, epoch.number, self._metric, value)
 
 
 @dataclass
@@ -70,8 +72,15 @@ class Training:
 
     @property
     def best(self) -> Epoch | None:
-        """The best epoch; None if no epoch had a finite value."""
-        return best_epoch(self.history, self.plan.order.base.direction)
+        """The best epoch, of the first window; None if the training has no value."""
+        base = self.plan.order.base
+        return None if self.value is None else base.windows.bests(self.history, base.direction)[0]
+
+    @property
+    def value(self) -> float | None:
+        """The best epoch's value; in a backtest the mean over all windows; None if there is none."""
+        base = self.plan.order.base
+        return base.windows.result(self.history, base.direction).value
 
     def document(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -85,14 +94,15 @@ class Training:
             "best": best
             and {
                 "trial": None,
-                "value": best.value,
+                "value": self.value,
                 "epoch": best.number,
+                **base.windows.epochs(base.windows.result(self.history, base.direction).best_epochs),
                 "parameters": {},
                 "config": base.model_dump(),
                 "checkpoint": self.address,
                 "metrics": self.metrics,
             },
-            "history": [{"epoch": e.number, **e.metrics} for e in self.history],
+            "history": [{**base.windows.named(e.place), **e.metrics} for e in self.history],
             "warnings": warnings(self.plan),
         }
 
@@ -105,7 +115,7 @@ def train(plan: Plan, view: View) -> Training:
         Failed: the memory did not suffice after all, or the checkpoint can't be written.
     """
     from lstm import checkpoint
-    from lstm.training import loop
+    from lstm.training import before_test, loop
 
     address = f"{plan.order.sweep_folder}/train"
     found = checkpoint.load(address)
@@ -119,11 +129,12 @@ def train(plan: Plan, view: View) -> Training:
     attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
     made = Training(plan, address, list(state.history) if state else [])
     if made.history:
-        last = made.history[-1]
-        code, why = ("training-was-complete", {"stop": last.stop}) if last.stop else ("training-goes-on", {})
+        last, windows = made.history[-1], order.base.windows
+        over = windows.is_over(last) and (windows.count == 1 or windows.is_final(last) or last.stop == "diverged")
+        code, why = ("training-was-complete", {"stop": last.stop}) if over else ("training-goes-on", {})
         view.say(note(code, at=order.name, epochs=last.number, **why))
     try:
-        for epoch in loop.train(order.base, plan.series, state, device=device):
+        for epoch in loop.train(order.base, plan.series, state, device=device, to_test=True):
             assert epoch.state is not None
             state = epoch.state
             checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
@@ -131,7 +142,8 @@ def train(plan: Plan, view: View) -> Training:
             view.epoch(epoch)
         assert state is not None
         kept = checkpoint.Checkpoint(order.base, facts, state)
-        made.metrics = tasks.judge(kept, plan.series) if state.best_weights else {}
+        judged = state.best_weights and before_test.is_ready(kept)
+        made.metrics = tasks.judge(kept, plan.series) if judged else {}
     except Exception as error:
         if reason := _reason(error, order.name, address, len(made.history) + 1):
             raise Failed(reason) from error

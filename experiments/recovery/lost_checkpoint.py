@@ -37,11 +37,11 @@ def mend(
     found = _valid(swept, trial, data, say) if data is not None else None
     if found is not None and data is not None:
         files.put(trial.checkpoint, file_name(trial.attempt, found.state.place), data)
-        say(note("checkpoint-taken-from-mlflow", at=f"trial {trial.number}", alike=_alike(trial, found)))
+        say(note("checkpoint-taken-from-mlflow", at=f"trial {trial.number}", alike=_alike(swept, trial, found)))
         return found, False
     say(note("checkpoint-lost", at=f"trial {trial.number}"))
     found = _train(plan, swept, trial)
-    say(note("trained-again", at=f"trial {trial.number}", alike=_alike(trial, found)))
+    say(note("trained-again", at=f"trial {trial.number}", alike=_alike(swept, trial, found)))
     return found, True
 
 
@@ -80,17 +80,17 @@ def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
         assert epoch.state is not None
         kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=trial.number)
         checkpoint.write(trial.checkpoint, trial.attempt, kept)
-        if epoch.number >= len(trial.curve):
+        if len(swept.windows.steps(epoch.state.history, swept.direction)) >= len(trial.steps):
             break
     assert kept is not None
     return kept
 
 
-def _alike(trial: Trial, found: "Checkpoint") -> str:
+def _alike(swept: Sweep, trial: Trial, found: "Checkpoint") -> str:
     """Return in words whether the values of a checkpoint's epochs equal the study's, bit for bit."""
-    history = {epoch.number: epoch.value for epoch in found.state.history}
-    other = next((step for step, value in trial.curve if not same(history.get(step), value)), None)
-    if other is None and len(history) == len(trial.curve):
+    history = dict(swept.windows.steps(found.state.history, swept.direction))
+    other = next((step for step, value in trial.steps if not same(history.get(step), value)), None)
+    if other is None and len(history) == len(trial.steps):
         return "it equals the lost one to the bit by the values of its epochs"
     differing = f"{other or len(history)} is {history.get(other or 0)!r}"
     return f"it does not equal the lost one: the value of epoch {differing}"

@@ -15,7 +15,7 @@ from experiments.home import Home
 from experiments.planning import Plan, kept_in
 from lstm import ownership
 from lstm.messages.message import Message, Note, Say, note
-from lstm.records.epoch import Epoch, best_epoch, epochs_s
+from lstm.records.epoch import Epoch, at, epochs_s
 from lstm.records.errors import BadInput, fault, refused
 from lstm.records.sweep import PROBE_FACT
 from lstm.storage import files
@@ -285,7 +285,7 @@ def _known(
         settings, history = restore.settings_of(found.config, searched), found.state.history
     elif told is not None:
         settings, metric = dict(told.settings), plan.order.base.metric
-        history = tuple(Epoch(step, {metric: value}, value, at_ms) for step, value, at_ms in told.curve)
+        history = told.history(metric)
     address = address_of(remains.checkpoints or plan.order.checkpoints, number)
     end = _end(plan, history, found, told, address)
     if told is None:
@@ -305,28 +305,31 @@ def _end(
     """Return how a trial ended, as the study kept it; None if that is not known, so that the trial is resumed."""
     from cluster.decisions import End
 
-    last = history[-1].stop if history else None
-    best = best_epoch(history, plan.order.base.direction)
+    windows, direction = plan.order.base.windows, plan.order.base.direction
+    judged = windows.judged(history)
+    last = judged[-1].stop if judged and windows.is_over(judged[-1]) else None
+    result = windows.result(judged, direction)
     if told is not None and told.state is not None:
         state, reason, at_ms = told.state, told.reason, told.ended_at_ms
     elif last is None or plan.order.probe:
         return None
     else:
         diverged = last == "diverged"
-        state, at_ms = "PRUNED" if diverged else "COMPLETE", history[-1].measured_at_ms
-        reason = f"diverged in epoch {history[-1].number}" if diverged else "" if last == "max_epochs" else last
+        state, at_ms = "PRUNED" if diverged else "COMPLETE", judged[-1].measured_at_ms
+        usual = last == "max_epochs" or windows.count > 1
+        reason = f"diverged in {at(judged[-1])}" if diverged else "" if usual else last
     second = plan.order.second_objective
     return End(
         state,
-        best.value if best else None,
-        (best.number if best else 0,),
+        result.value,
+        result.best_epochs,
         reason,
         # A trial is also PRUNED by a pruner, a target or a failed probe. Then its reason has other words.
         diverged=state == "PRUNED" and reason.startswith(("diverged", "out of memory", "its host ran out")),
         checkpoint=address if found is not None or (told is not None and told.has_checkpoint) else "",
         at_ms=at_ms,
         # The rest of the workers' time is not known: the sweep's goodput starts from zero.
-        epochs_s=epochs_s(history) if found is not None else None,
+        epochs_s=epochs_s(judged) if found is not None else None,
         probed=_probed(told) if plan.order.probe and told is not None and told.probed else None,
         second=second.figure(told.probed) if second is not None and told is not None else None,
     )

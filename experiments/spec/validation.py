@@ -197,6 +197,8 @@ def _unknown(at: Address, filled: Any) -> Told:
     """Return the fault of an unknown key, with the nearest right one: here, in another variant or another section."""
     above, key = at[:-1], str(at[-1])
     others = [kind for kind, fields in schema.variants(above, filled) if kind and key in fields]
+    if at == ("data", "backtest"):
+        return "backtest-of-another-task", {"task": shown(str(value_at(filled, ("task",))))}
     if others:
         kind = shown(str(schema.variant(value_at(filled, above))))
         return "field-of-another-type", {"type": kind, "types": others}

@@ -1,13 +1,14 @@
 """Formats numbers, durations, settings and goodput as text, and makes the console they are printed on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from lstm.records.sweep import Sweep
+from lstm.records.trial import counted
 
 GAP = "  "  # between settings
 WIDE = 10_000  # more columns than any table needs
@@ -92,3 +93,26 @@ def duration(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what each window of a backtest is: its steps, its times and its cost."""
+    if not (backtest := plan.get("backtest")):
+        return
+    yield "a trial's value is the mean over its windows, each at its own best epoch"
+    for row in backtest["windows"]:
+        first, last = row["steps"]
+        how = f"steps {first} to {last}, its epochs" if row["window"] == 1 else f"step {first}, the mean so far"
+        how += "" if backtest["refit"] or row["window"] == 1 else ", only judged"
+        rung = "; a rung of the pruner" if row["rung"] else ""
+        judged = f"{counted(row['judged'], 'forecast')} judged"
+        cost = both_ends(row["seconds"], lambda s: f"{s:.2g} s")
+        yield f"window {row['window']}, {row['first']} to {row['last']}: {how}{rung}; {judged}; {cost} a trial"
+    cost = both_ends(backtest["before_test_s"], lambda s: f"{s:.2g} s")
+    yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
+
+
+def both_ends(ends: Sequence[Any], show_one: Callable[[Any], str]) -> str:
+    """Return a range from two values, or one value if they read the same."""
+    low, high = (show_one(end) for end in ends)
+    return str(low) if low == high else f"{low} to {high}"

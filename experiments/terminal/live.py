@@ -34,7 +34,7 @@ from lstm.records.events import (
 from lstm.records.objective import Direction, is_better
 from lstm.records.state import TrialState, counts
 from lstm.records.sweep import Sweep
-from lstm.records.trial import counted
+from lstm.records.trial import counted, epochs_named
 
 if TYPE_CHECKING:
     from cluster.order import Order
@@ -49,6 +49,7 @@ class _Row:
     started: TrialStarted
     epoch: int = 0
     value: float | None = None
+    window: int = 1
     since: float = field(default_factory=time.monotonic)
 
 
@@ -178,7 +179,7 @@ class Screen:
 
     def _epoch_ended(self, event: EpochEnded) -> None:
         if row := self._running.get(event.number):
-            row.epoch, row.value = event.epoch.number, event.epoch.value
+            row.epoch, row.value, row.window = event.epoch.number, event.epoch.value, event.epoch.window
 
     def _trial_ended(self, event: TrialEnded) -> str | None:
         row = self._running.pop(event.number, None)
@@ -192,7 +193,7 @@ class Screen:
         better = not beside and self._is_best(event)
         if better:
             self._best, self._best_settings = event, _what(row.started)
-        value = "" if event.value is None else f" {self._metric} {event.value:.5g} at epoch {event.best_epoch}"
+        value = "" if event.value is None else f" {self._metric} {event.value:.5g} at {_epochs(event)}"
         reason = f" ({event.reason})" if event.reason else ""
         mark = "  ← best so far" if better else "  (base)" if row.started.is_base else ""
         count = "" if beside else f"[{self._done}/{self._all}] "
@@ -215,8 +216,8 @@ class Screen:
         if counts:
             lines.append(Text(f"{counts}   {self._rate()}".rstrip()))
         if self._best and self._best.value is not None:
-            best = f"best {self._metric} {self._best.value:.5g}: trial {self._best.number}, epoch"
-            lines.append(_Cut(f"{best} {self._best.best_epoch} ", self._best_settings, style="green"))
+            best = f"best {self._metric} {self._best.value:.5g}: trial {self._best.number}, {_epochs(self._best)} "
+            lines.append(_Cut(best, self._best_settings, style="green"))
         running = sorted(self._running.items())
         if running:
             lines.append(self._workers(running))
@@ -238,7 +239,7 @@ class Screen:
         rows = [
             (
                 str(number),
-                f"{row.epoch}/{self._max_epochs}",
+                f"{row.epoch}/{self._max_epochs}" + (f" of window {row.window}" if row.window > 1 else ""),
                 "" if row.value is None else f"{row.value:.5g}",
                 duration(time.monotonic() - row.since),
                 re.sub(r"^\S+ \((.+?)\)", r"\1", row.started.worker),  # the host's name without its address
@@ -268,6 +269,10 @@ class Screen:
             return ""
         left_s = statistics.fmean(self._durations) * (self._n_trials - self._done) / max(len(self._running), 1)
         return f"about {duration(left_s)} left"
+
+
+def _epochs(ended: TrialEnded) -> str:
+    return epochs_named(ended.best_epoch, ended.best_epochs)
 
 
 def _what(started: TrialStarted) -> str:

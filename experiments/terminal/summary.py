@@ -8,6 +8,7 @@ from rich.table import Table
 
 from experiments.terminal.formats import console, goodput_line, settings, state_counts
 from experiments.terminal.live import BASE_SETTINGS
+from lstm.records.trial import epochs_named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +51,8 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = 
     """Print the best trial of a summary, and how it compares with the base."""
     best = document["best"]
     which = "" if best["trial"] is None else f"trial {best['trial']}, "
-    found = f"Best: {which}{document['metric']} {best['value']:.6g} at epoch {best['epoch']}"
+    where = epochs_named(best["epoch"], best.get("epochs", ()))
+    found = f"Best: {which}{document['metric']} {best['value']:.6g} at {where}"
     screen.print(found, style="green", soft_wrap=True)
     screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)
     screen.print(f"      {best['checkpoint']}", soft_wrap=True)

@@ -8,7 +8,7 @@ from experiments.cli import emit
 from experiments.home import Home
 from experiments.operations.training import check_room_of_all
 from experiments.planning import as_begun, describe, make
-from experiments.terminal.formats import console, duration, settings, short
+from experiments.terminal.formats import backtest_rows, both_ends, console, duration, settings, short
 from experiments.terminal.live import LEAST
 from lstm.records.trial import counted
 
@@ -56,13 +56,15 @@ def show(plan: Mapping[str, Any]) -> None:
     for note in data["notes"]:
         rows.add_row("", str(note))
     rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
-    rows.add_row("parameters", _both(plan["parameters"], lambda n: f"{n:,}"))
-    unshared = _both(plan["parameters_unshared"], lambda n: f"{n:,}")
+    for place, row in enumerate(backtest_rows(plan)):
+        rows.add_row("" if place else "backtest", row)
+    rows.add_row("parameters", both_ends(plan["parameters"], lambda n: f"{n:,}"))
+    unshared = both_ends(plan["parameters_unshared"], lambda n: f"{n:,}")
     rows.add_row("", f"{unshared} if each step of the look-back had its own: the weights are shared over time")
-    rows.add_row("memory", f"{_both(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, without the libraries")
+    rows.add_row("memory", f"{both_ends(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, without the libraries")
     at_once = f"{counted(plan['slots'], 'trial')} at once" if plan["slots"] else "no trial fits"
     rows.add_row("device", f"{plan['device']}, {at_once} on this machine")
-    spans = _both(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
+    spans = both_ends(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
     rows.add_row("time", f"{spans} of training if no trial stops early (measured in {plan['measured_in_s']:.1f} s)")
     rows.add_row("kept", f"study {kept['study']}")
     rows.add_row("", f"checkpoints {kept['checkpoints']}")
@@ -70,11 +72,6 @@ def show(plan: Mapping[str, Any]) -> None:
     screen.print(rows, soft_wrap=False)
     for warning in plan["warnings"]:
         screen.print(f"note: {warning}", style="yellow", soft_wrap=True)
-
-
-def _both(ends: Sequence[Any], show_one: Any) -> str:
-    low, high = (show_one(end) for end in ends)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def dimension_text(dimension: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from experiments.home import Home
 from experiments.operations import training
 from experiments.planning import as_begun, make
 from lstm.messages.message import Message
-from lstm.records.epoch import Epoch
+from lstm.records.epoch import Epoch, at
 
 
 class _Lines:
@@ -33,9 +33,10 @@ class _Lines:
 
     def epoch(self, epoch: Epoch) -> None:
         """Print the losses and the time of an epoch."""
-        shown = "  ".join(f"{name} {epoch.metrics[name]:.5g}" for name in ("train/loss", self._metric))
+        names = [name for name in ("train/loss", self._metric) if name in epoch.metrics]
+        shown = "  ".join(f"{name} {epoch.metrics[name]:.5g}" for name in names)
         stop = f"  ({epoch.stop})" if epoch.stop else ""
-        self._line(f"epoch {epoch.number}  {shown}  {epoch.metrics['epoch_s']:.2f} s{stop}")
+        self._line(f"{at(epoch)}  {shown}  {epoch.metrics['epoch_s']:.2f} s{stop}")
 
     def _line(self, text: str) -> None:
         if not self._as_json:
@@ -63,5 +64,5 @@ def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = 
         show_best(made.document(), console())
     else:
         last = made.history[-1]
-        print(f"{plan.order.name}: {last.stop} in epoch {last.number}; no epoch had a finite value")
+        print(f"{plan.order.name}: {last.stop} in {at(last)}; no epoch had a finite value")
     return 1 if made.diverged else 0

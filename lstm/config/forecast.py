@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lstm.config import misfits
+from lstm.config.backtest import Backtest, backtest_faults
 from lstm.config.model import ModelConfig
-from lstm.config.section import Column, Data, File, Section, role_faults
+from lstm.config.section import Column, Data, File, Section, Since, role_faults
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
@@ -75,6 +76,11 @@ class ForecastData(Data):
         description="How the rows are split into parts by time, oldest first. Give all parts in one way: as shares, as "
         "numbers of rows or as times."
     )
+    backtest: Annotated[Backtest | None, Since("2026-11-30")] = Field(
+        None,
+        description="Judges each trial on several windows of time. They take the place of the validation part. Absent: "
+        "each trial is judged on the validation part as a whole.",
+    )
     step: str | None = Field(
         None,
         min_length=1,
@@ -115,10 +121,21 @@ class ForecastData(Data):
         """The look-back, in steps."""
         return self.lookback
 
+    @property
+    def judged_windows(self) -> int:
+        """The number of windows that a trial is judged on."""
+        return self.backtest.windows if self.backtest else 1
+
+    @property
+    def trains_each_window(self) -> bool:
+        """Whether each window is trained anew."""
+        return self.backtest is None or self.backtest.refit
+
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of columns with several roles and of a split that leaves nothing to train on."""
+        """Yield the faults of columns with several roles, of the split, and of windows that do not fit."""
         yield from _column_faults(self)
         yield from _split_faults(self.split)
+        yield from backtest_faults(self.backtest, self.horizon, self.split.validation)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
         """Yield the faults of fields that need more steps than the look-back has."""

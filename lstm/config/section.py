@@ -70,6 +70,16 @@ class Data(Section):
         """The steps before a judged step that a network reads, if a search can change their number; else 0."""
         return 0
 
+    @property
+    def judged_windows(self) -> int:
+        """The number of windows that a trial is judged on: more than one with a backtest."""
+        return 1
+
+    @property
+    def trains_each_window(self) -> bool:
+        """Whether each window of a backtest is trained anew; if not, the first window's network is judged on all."""
+        return True
+
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of combinations of fields within the section."""
         yield from ()

@@ -14,6 +14,7 @@ from lstm.config.section import Data, Section, Since
 from lstm.config.tasks import SECTIONS, Task, sections_of
 from lstm.config.training import TrainingConfig, training_faults
 from lstm.records.errors import Fault, fault
+from lstm.records.windows import Windows
 
 LossOn = Literal["all", "measured"]
 D = TypeVar("D", bound=Data)
@@ -68,6 +69,11 @@ class TrialConfig(Section):
     def _belong_together(self) -> "TrialConfig":
         self.data_as(sections_of(self.task, self.code)[0])
         return self
+
+    @property
+    def windows(self) -> Windows:
+        """The windows of a backtest, as far as one training knows them."""
+        return Windows(self.data.judged_windows, refit=self.data.trains_each_window)
 
     def data_as(self, kind: type[D]) -> D:
         """Return the section `data`, typed as `kind`.

@@ -5,7 +5,6 @@ forecasts the rows `o .. o + horizon - 1`. `Windows` in `lstm/tasks/networks/for
 the series.
 """
 
-import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,8 +14,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lstm.config.forecast import Border, ForecastData
+from lstm.config.forecast import ForecastData
 from lstm.data.dataset import Facts, Part, Scale
+from lstm.data.parts import parts, windows_of
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
 from lstm.messages.message import Note, note
@@ -24,7 +24,6 @@ from lstm.records.errors import refused
 
 PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
 PERIODS |= {"week_of_year": 53, "month_of_year": 12}
-SPLIT = "data.split"
 NEAR = 64  # deviations from base to mean: at this distance float32 resolves 4e-6 of a deviation
 
 
@@ -57,6 +56,8 @@ class Series:
     fingerprint: str
     notes: tuple[Note, ...]
     doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
+    windows: tuple[tuple[int, int], ...] = ()  # the rows of each window of a backtest, the end not included
+    window: int = 0  # the window that `bounds` are of; 0: all of them are the validation part
 
     @property
     def inputs(self) -> int:
@@ -74,6 +75,25 @@ class Series:
         return SeriesFacts(
             self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step
         )
+
+    @property
+    def is_before_test(self) -> bool:
+        """True for the training after the last window: all rows before the test part are trained on."""
+        return self.window > len(self.windows) > 0
+
+    def at_window(self, number: int) -> "Series":
+        """Return the series as window `number` of the backtest has it, from 1; it shares the arrays.
+
+        The training part is all that stands before the window, the validation part is the window. With the number after
+        the last window, the training part is all that stands before the test part, and the validation part is all
+        windows: it was trained on, so nothing may be judged on it.
+        """
+        if not self.windows:
+            return self
+        (start, _), test = self.bounds["train"], self.bounds["test"]
+        judged = self.windows[number - 1] if number <= len(self.windows) else (self.windows[0][0], test[0])
+        before = judged[0] if number <= len(self.windows) else test[0]
+        return replace(self, bounds={"train": (start, before), "validation": judged, "test": test}, window=number)
 
     def train_origins(self, config: ForecastData, *, measured: bool = False) -> np.ndarray:
         """Return the origins of the windows that are completely in the training part: (window,) int32.
@@ -162,13 +182,18 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
     whole, source = source, _without_leading_gap(source)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
+    windows = windows_of(config, bounds)
+    if windows:
+        bounds |= {"train": (bounds["train"][0], windows[0][0]), "validation": (windows[0][0], windows[-1][1])}
     holes = _holes(source.values)
     if config.missing == "refuse" and holes is not None:
         row, column = np.argwhere(holes)[0]
         count, first = int(holes.any(axis=1).sum()), str(source.times[row])
         raise refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
     # Gaps are filled before the leading rows are cut off, because those rows may contain a column's first value.
-    filled = fill(whole.values, config, [left_out + stop for _, stop in bounds.values()])[left_out:]
+    borders = [stop for _, stop in (*bounds.values(), *windows[:-1])]
+    filled = fill(whole.values, config, [left_out + stop for stop in borders])[left_out:]
+    # With a backtest, that is what stands before the first window: so the losses of all windows have one unit.
     scale = _fit(filled[slice(*bounds["train"])], source, config)
     series = Series(
         values=_scaled(filled, source, scale, config, in_place=in_place),
@@ -184,63 +209,12 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         fingerprint=source.fingerprint,
         notes=source.notes,
         doubts=tuple(_doubts(source, bounds)),
+        windows=windows,
     )
     del whole, source, filled  # the origins of windows take as much memory as a large file's times
     # A search may draw longer look-backs than the base has.
     _check_room(series, config.model_copy(update={"lookback": series.reach}))
     return series
-
-
-def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
-    """Return the rows (first, end) of each part, as `Split` describes them.
-
-    Raises:
-        BadInput: the split does not fit the table.
-    """
-    split, rows = config.split, len(source.values)
-    if isinstance(split.validation, str):
-        validation = _row_of(split.validation, "validation", source)
-        test = _row_of(str(split.test), "test", source)
-        start = _row_of(str(split.train), "train", source) if split.train else 0
-        borders = [start, validation, test, rows]
-    else:
-        sizes = [_rows(border, rows) for border in (split.validation, split.test)]
-        if sum(sizes) >= rows:
-            raise refused("split-leaves-no-training", SPLIT, wanted=sum(sizes), rows=rows, file=str(source.path))
-        if split.train is None:
-            borders = [0, rows - sum(sizes), rows - sizes[1], rows]
-        else:
-            train = _rows(split.train, rows)
-            borders = [0, train, train + sizes[0], train + sum(sizes)]
-    if borders[-1] > rows + (isinstance(split.validation, float)):
-        raise refused("split-beyond-file", SPLIT, wanted=borders[-1], rows=rows, file=str(source.path))
-    borders[-1] = min(borders[-1], rows)
-    if any(a >= b for a, b in itertools.pairwise(borders)):
-        starts = dict(zip(("train", "validation", "test", "end"), (max(border, 0) for border in borders), strict=True))
-        raise refused("split-out-of-order", SPLIT, **starts)
-    return {
-        "train": (borders[0], borders[1]),
-        "validation": (borders[1], borders[2]),
-        "test": (borders[2], borders[3]),
-    }
-
-
-def _rows(border: Border, rows: int) -> int:
-    return round(border * rows) if isinstance(border, float) else int(border)
-
-
-def _row_of(text: str, part: str, source: regular.Table) -> int:
-    if not isinstance(source.times, pd.DatetimeIndex):
-        raise refused("split-needs-times", f"{SPLIT}.{part}", value=text)
-    try:
-        time = pd.Timestamp(text)
-    except ValueError:
-        raise refused("split-not-a-time", f"{SPLIT}.{part}", value=text) from None
-    time = time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
-    if not source.times[0] <= time <= source.times[-1]:
-        span = {"first": str(source.times[0]), "last": str(source.times[-1])}
-        raise refused("split-outside-data", f"{SPLIT}.{part}", value=text, **span)
-    return int(source.times.searchsorted(time))
 
 
 def fill(values: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
@@ -370,6 +344,11 @@ def _without_leading_gap(source: regular.Table) -> regular.Table:
 
 
 def _check_room(series: Series, config: ForecastData) -> None:
+    for number in range(1, len(series.windows) + 1):
+        if len(series.at_window(number).origins("validation", config)) == 0:
+            first, last = (str(series.times[row : row + 1][0]) for row in _ends(series.windows[number - 1]))
+            span = {"first": first, "last": last, "horizon": config.horizon, "lookback": series.reach}
+            raise refused("no-forecast-in-window", "data.backtest", number=number, **span)
     origins = {
         "train": series.train_origins(config),
         "validation": series.origins("validation", config),
@@ -383,6 +362,10 @@ def _check_room(series: Series, config: ForecastData) -> None:
             if part == "train":
                 raise refused("no-window-to-train-on", "data", steps=config.lookback + config.horizon, **values)
             raise refused("no-window-to-judge", "data", horizon=config.horizon, lookback=series.reach, **values)
+
+
+def _ends(rows: tuple[int, int]) -> tuple[int, int]:
+    return rows[0], rows[1] - 1
 
 
 def _all_between(flags: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

@@ -220,6 +220,13 @@ KEPT: Mapping[str, Entry] = {
         "the home was moved from {before}, and its addresses were changed", example={"before": "/old/runs"}
     ),
     "no-valid-checkpoint": Entry("has no valid checkpoint"),
+    "trained-before-test": Entry(
+        "is trained on all that stands before the test part, for {epochs} epochs, the median of its windows",
+        example={"epochs": 9},
+    ),
+    "diverged-before-test": Entry(
+        "diverged when it was trained on all that stands before the test part, so it can't be judged there"
+    ),
     "trained-again": Entry("the trial was trained again, and {alike}", example={"alike": _ALIKE}),
 }
 

@@ -52,6 +52,16 @@ FIELDS: dict[str, Entry] = {
         "layer reads the steps after it",
         "leave it out",
     ),
+    "window-shorter-than-horizon": Entry(
+        "is {length}, but a window must have room for data.horizon = {horizon} steps",
+        "give at least {horizon}, or leave it out",
+        {"length": 12, "horizon": 24},
+    ),
+    "backtest-of-another-task": Entry(
+        "can't be given: the task {task} has no backtest today, and is judged on its validation part as a whole",
+        "leave it out",
+        {"task": "classify"},
+    ),
     "calendar-feature-twice": Entry("names {feature} twice", "name it once", {"feature": "hour_of_day"}),
     "chrono-of-short-sequences": Entry(
         "is chrono, which draws memories from 1 step to one step less than a sequence has, and a sequence has {steps}",

@@ -254,6 +254,23 @@ SERIES = {
         "use more data, another split, or a shorter lookback or horizon",
         {"part": "train", "rows": 60, "all": 100, "steps": 93, "missing": None},
     ),
+    "windows-do-not-fit": Entry(
+        "{windows} windows of {length:,} steps are {wanted:,} steps, but the validation part has {rows:,}",
+        "enlarge data.split.validation, or give fewer or shorter windows",
+        {"windows": 4, "length": 24, "wanted": 96, "rows": 80},
+    ),
+    "windows-too-short": Entry(
+        "{windows} windows that share out the {rows:,} steps of the validation part have {shortest:,} steps, but "
+        "data.horizon is {horizon:,}",
+        "enlarge data.split.validation, or give at most {most} windows",
+        {"windows": 4, "rows": 80, "shortest": 20, "horizon": 24, "most": 3},
+    ),
+    "no-forecast-in-window": Entry(
+        "window {number}, {first} to {last}, has no forecast to judge: no horizon = {horizon} without a gap fits, "
+        "after lookback = {lookback} steps of history",
+        "give fewer or longer windows, another data.missing, or a shorter lookback or horizon",
+        {"number": 2, "first": "2024-01-01", "last": "2024-01-24", "horizon": 24, "lookback": 48},
+    ),
     "no-window-to-judge": Entry(
         "the {part} part has {rows:,} rows (of {all:,}), in which no window of horizon = {horizon}, after lookback = "
         "{lookback} steps of history, fits{missing:? without a gap}",

@@ -1,7 +1,7 @@
 """Fits the initial weights of a forecaster's linear map: a ridge regression on the training part.
 
-Its penalty is chosen on the validation part. The map is fitted once, before the first epoch; afterwards the checkpoint
-contains it.
+Its penalty is chosen on the validation part; in the training before the test part, which follows a backtest, by the
+mean over its windows. The map is fitted once, before the first epoch; afterwards the checkpoint contains it.
 """
 
 from collections.abc import Iterator
@@ -46,20 +46,39 @@ def fit(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None
     for the fit and `CHOSEN_ON` for the choice of the penalty. Returns None if no window remains or values are not
     finite.
     """
-    values, origins = series.values[:, target], _measured(series, config, target)
-    trained = _blocks(values, _some(origins, FITTED), config)
-    judged = _blocks(values, _some(series.origins("validation", config), CHOSEN_ON), config)
-    if not len(origins):
-        return None
     with np.errstate(all="ignore"):
-        total, count = np.add.reduce([(np.square(inputs).sum(), inputs.size) for inputs, _ in trained()])
-        usual = float(total / max(count, 1))
-        if not np.isfinite(usual):
+        candidates = _candidates(series, config, target)
+        if not candidates:
             return None
-        # Penalties are relative to the inputs' mean square, so that the choice does not depend on the data's unit.
-        candidates = ridge.fit(trained, [penalty * (usual or 1.0) for penalty in PENALTIES])
-        best = ridge.choose(candidates, ridge.errors(candidates, judged))
+        if series.is_before_test:  # nothing may be judged on what it was trained on: the windows choose
+            views = [series.at_window(number) for number in range(1, len(series.windows) + 1)]
+            fits = [(view, _candidates(view, config, target)) for view in views]
+            found = [_errors(view, config, target, each) for view, each in fits if each]
+            errors = np.mean(found, axis=0) if found else np.full(len(candidates), np.nan)
+        else:
+            errors = _errors(series, config, target, candidates)
+        best = ridge.choose(candidates, errors)
     return best if np.isfinite(best.weights).all() and np.isfinite(best.intercept).all() else None
+
+
+def _candidates(series: Series, config: ForecastData, target: int) -> list[ridge.Ridge]:
+    """Return a map for each penalty; none if no window remains or values are not finite."""
+    origins = _measured(series, config, target)
+    if not len(origins):
+        return []
+    trained = _blocks(series.values[:, target], _some(origins, FITTED), config)
+    total, count = np.add.reduce([(np.square(inputs).sum(), inputs.size) for inputs, _ in trained()])
+    usual = float(total / max(count, 1))
+    if not np.isfinite(usual):
+        return []
+    # Penalties are relative to the inputs' mean square, so that the choice does not depend on the data's unit.
+    return ridge.fit(trained, [penalty * (usual or 1.0) for penalty in PENALTIES])
+
+
+def _errors(series: Series, config: ForecastData, target: int, candidates: list[ridge.Ridge]) -> np.ndarray:
+    """Return each map's mean squared error on the validation part: (candidate,)."""
+    judged = _blocks(series.values[:, target], _some(series.origins("validation", config), CHOSEN_ON), config)
+    return ridge.errors(candidates, judged)
 
 
 def start_bytes(series: Series, trial: TrialConfig) -> int:

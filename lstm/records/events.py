@@ -57,12 +57,13 @@ class TrialEnded:
     number: int
     state: TrialState
     reason: str  # "" when it simply finished
-    value: float | None  # the best epoch's
-    best_epoch: int
+    value: float | None  # the best epoch's; in a backtest the mean over all windows
+    best_epoch: int  # of the first window
     checkpoint: str  # address of the trial, "" if there is none
     at_ms: int
     place: int = 0  # among the sweep's trials in the order in which they ended, from 1
     best_value: float | None = None  # of the trials that had completed by then, this one among them
+    best_epochs: tuple[int, ...] = ()  # of each window of a backtest; () without one
 
 
 @dataclass(frozen=True, slots=True)

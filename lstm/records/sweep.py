@@ -9,6 +9,7 @@ from lstm.records.events import TrialEnded, TrialProbed
 from lstm.records.goodput import BESIDE, Goodput, Spent
 from lstm.records.objective import Direction, Objective, best, is_better, sort_key
 from lstm.records.trial import Trial
+from lstm.records.windows import Windows
 
 BASE = "base/"  # prefix of the base's metrics, next to the best trial's metrics: `base/test/loss`
 KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier versions had no such trial
@@ -35,6 +36,11 @@ class Sweep:
         if target is None or self.best is None or self.best.value is None:
             return False
         return not is_better(target, self.best.value, self.direction)
+
+    @property
+    def windows(self) -> Windows:
+        """The windows that each trial is judged on; one without a backtest."""
+        return Windows.of(self.facts)
 
     @property
     def replaced(self) -> frozenset[int]:

@@ -1,6 +1,6 @@
 """One trial of a sweep as its study records it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ class Trial:
 
     number: int
     state: TrialState
-    value: float | None  # the value of the best epoch
+    value: float | None  # the value of the best epoch; in a backtest, the mean over all windows
     settings: Mapping[str, Scalar]
     config: Mapping[str, Any]
-    curve: tuple[tuple[int, float], ...]  # (epoch, value), in order
+    curve: tuple[tuple[int, float], ...]  # (epoch, value), in order; of the first window, if there are several
     attempt: int = 0
-    best_epoch: int = 0
+    best_epoch: int = 0  # of the first window
     reason: str = ""
     diverged: bool = False
     checkpoint: str = ""
@@ -38,6 +38,13 @@ class Trial:
     )
     derived: Derived | None = None
     is_base: bool = False  # whether the settings are the spec's own; such a trial is never pruned
+    best_epochs: tuple[int, ...] = (0,)  # of each window
+    later: tuple[tuple[int, float], ...] = ()  # (step, mean over the windows so far) of each later window of a backtest
+
+    @property
+    def steps(self) -> tuple[tuple[int, float], ...]:
+        """All steps that Optuna has of the trial, with their values: epochs, then later windows."""
+        return (*self.curve, *self.later)
 
     @property
     def counts(self) -> bool:
@@ -85,6 +92,7 @@ class Trial:
             self.ended_at_ms or 0,
             place,
             best_value,
+            self.best_epochs if len(self.best_epochs) > 1 else (),
         )
 
     @property
@@ -95,6 +103,11 @@ class Trial:
         if self.started_at_ms is None or self.ended_at_ms is None:
             return None
         return (self.ended_at_ms - self.started_at_ms) / 1000
+
+
+def epochs_named(best_epoch: int, best_epochs: Sequence[int] = ()) -> str:
+    """Return the best epoch in words; in a backtest those of all windows: `epoch 3`, `epochs 3, 5, 2`."""
+    return f"epochs {', '.join(map(str, best_epochs))}" if len(best_epochs) > 1 else f"epoch {best_epoch}"
 
 
 def counted(number: int, what: str) -> str:

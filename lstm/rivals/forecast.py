@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from lstm.judging.forecast import Forecasts, Sums
 from lstm.judging.items import Judgement
 from lstm.nn import ridge
 from lstm.records.epoch import Judged
+from lstm.records.windows import mean_metrics
 from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(-6, 11))
@@ -26,6 +28,7 @@ WORK = 2 * 10**10  # multiplications of a fit: some seconds of one core
 MOST_CHOOSING = 10_000  # most validation windows on which settings are chosen
 BLOCK = 2**22  # numbers at once
 SUMMED = 512  # windows of the baseline
+NOTHING_MEASURED = "no window of the training part has all its targets measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,27 @@ class Rule:
         some = sample(series.origins("validation", section), MOST_CHOOSING)
         ranks = [rank(self._errors(each, series, section, some).metrics(), config) for each in found]
         return found[min(range(len(found)), key=ranks.__getitem__)]
+
+    def choose(self, windows: Sequence[Series], config: TrialConfig) -> Fitted:
+        """Choose the number of steps in a level by the mean over windows."""
+        season, section = windows[0].season, config.data_as(ForecastData)
+        if season == 1 and self.seasons and self.changes:
+            raise LeftOut("the series has no season (data.season: 1)")
+        found = [self._with(level, windows[0], config) for level in self.levels if level < max(season, 2)]
+        if len(found) == 1:
+            return found[0]
+        some = [sample(view.origins("validation", section), MOST_CHOOSING) for view in windows]
+
+        def key(each: Fitted) -> tuple[float, float]:
+            pairs = zip(windows, some, strict=True)
+            judged = [self._errors(each, view, section, origins).metrics() for view, origins in pairs]
+            return rank(mean_metrics(judged), config)
+
+        return min(found, key=key)
+
+    def refit(self, chosen: Fitted, series: Series, config: TrialConfig) -> Fitted:
+        """Return the rule as it is: it has nothing to fit."""
+        return chosen
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Judge the rule. With too few rows before an origin, it uses fewer seasons, or at least the last value."""
@@ -164,8 +188,39 @@ class Ridge:
             for each, metrics in zip(maps, _metrics(series, layout, maps, choosing, usual), strict=True):
                 found.append((rank(metrics, config), lookback, -each.penalty, each, len(origins), whole))
         if not found:
-            raise LeftOut("no window of the training part has all its targets measured")
+            raise LeftOut(NOTHING_MEASURED)
         _, lookback, _, best, used, whole = min(found, key=lambda each: each[:3])
+        return self._made(best, lookback, used, whole, series, section)
+
+    def choose(self, windows: Sequence[Series], config: TrialConfig) -> Fitted:
+        """Choose look-back and penalty by the mean over windows, each with a fit of its own."""
+        section, found = config.data_as(ForecastData), list[tuple[Any, int, float]]()
+        some = [sample(view.origins("validation", section), MOST_CHOOSING) for view in windows]
+        for lookback in lookbacks(windows[0], section):
+            judged: list[list[dict[str, float]]] = []
+            for view, choosing in zip(windows, some, strict=True):
+                layout = Layout.of(view, section, lookback)
+                maps = _fitted(view, layout, training_origins(view, section, layout)[0])
+                judged.append(list(_metrics(view, layout, maps, choosing, naive_error(view))))
+            ranks = [rank(mean_metrics(each), config) for each in zip(*judged, strict=True)] if all(judged) else []
+            found += [(key, lookback, -penalty) for key, penalty in zip(ranks, PENALTIES, strict=False)]
+        if not found:
+            raise LeftOut(NOTHING_MEASURED)
+        _, lookback, penalty = min(found)
+        return Fitted(self.name, self.name, {"lookback": lookback, "penalty": -penalty}, {})
+
+    def refit(self, chosen: Fitted, series: Series, config: TrialConfig) -> Fitted:
+        """Fit a map with the chosen look-back and penalty."""
+        section, lookback = config.data_as(ForecastData), int(chosen.settings["lookback"] or 1)
+        layout = Layout.of(series, section, lookback)
+        origins, whole = training_origins(series, section, layout)
+        [best] = _fitted(series, layout, origins, [float(chosen.settings["penalty"] or 0)])
+        return self._made(best, lookback, len(origins), whole, series, section)
+
+    def _made(
+        self, best: ridge.Ridge, lookback: int, used: int, whole: int, series: Series, section: ForecastData
+    ) -> Fitted:
+        """Return the fit of a map that was fitted on `used` of `whole` windows."""
         settings = {"lookback": lookback, "penalty": best.penalty, "windows": used, "horizon": section.horizon}
         settings |= {"targets": len(series.targets), "futures": series.futures, "waves": 2 * len(section.calendar)}
         arrays = {"weights": best.weights, "intercept": best.intercept}
@@ -238,10 +293,12 @@ def training_origins(series: Series, section: ForecastData, layout: Layout) -> t
     return sample(origins, most), len(origins)
 
 
-def _fitted(series: Series, layout: Layout, origins: np.ndarray) -> list[ridge.Ridge]:
+def _fitted(
+    series: Series, layout: Layout, origins: np.ndarray, penalties: Sequence[float] = PENALTIES
+) -> list[ridge.Ridge]:
     if not len(origins):
         return []
-    return ridge.fit(lambda: _pairs(series, layout, origins), PENALTIES)
+    return ridge.fit(lambda: _pairs(series, layout, origins), penalties)
 
 
 def _pairs(series: Series, layout: Layout, origins: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

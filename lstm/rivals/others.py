@@ -1,7 +1,8 @@
 """The rivals of the task `forecast` from the extra `rivals`: statsforecast's models, and LightGBM."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from lstm.judging.forecast import Forecasts
 from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
 from lstm.records.objective import Scalar
-from lstm.rivals.forecast import MOST_CHOOSING, Layout, blocks, training_origins, windows
+from lstm.records.windows import mean
+from lstm.rivals.forecast import MOST_CHOOSING, NOTHING_MEASURED, Layout, blocks, training_origins, windows
 from lstm.rivals.rival import SEED, Fitted, LeftOut, sample, sampled
 
 MOST_ROWS = 5_000  # most rows, at the training part's end, that a statistical model is fitted to
@@ -21,6 +23,8 @@ MOST_PAIRS = 200_000  # most pairs of a window and a step that trees are fitted 
 MOST_INPUTS = 400  # most inputs of the trees from the look-back
 TREES = 1_000
 EARLY = 30  # trees in a row without a better validation loss before growing stops
+GROWING = {"objective": "regression", "num_threads": 1, "verbosity": -1, "seed": SEED}
+GROWING |= {"deterministic": True, "force_row_wise": True, "learning_rate": 0.05, "num_leaves": 31}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,14 @@ class Statistical:
         settings: dict[str, Scalar] = {"start": start, "season": series.season, "state": json.dumps(states)}
         note = f"fitted to the last {stop - start:,} training rows" if start > series.bounds["train"][0] else ""
         return Fitted(self.name, self.name, settings, arrays, note)
+
+    def choose(self, windows: Sequence[Series], config: TrialConfig) -> Fitted:
+        """Return no settings: none are chosen by what is judged."""
+        return Fitted(self.name, self.name, {}, {})
+
+    def refit(self, chosen: Fitted, series: Series, config: TrialConfig) -> Fitted:
+        """Fit a model for each target, in original units."""
+        return self.fit(series, config)
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Judge forecasts from all values before each origin, with the fitted parameters."""
@@ -124,23 +136,74 @@ class Boosted:
 
         section = config.data_as(ForecastData)
         layout = Layout.of(series, section, self._lookback(series, section))
-        origins, whole = training_origins(series, section, layout)
-        if not len(origins):
-            raise LeftOut("no window of the training part has all its targets measured")
-        chosen = sample(origins, max(MOST_PAIRS // section.horizon, 1))
-        choosing = sample(series.origins("validation", section), max(MOST_CHOOSING // section.horizon, 200))
-        texts, settings = [], {"objective": "regression", "num_threads": 1, "verbosity": -1, "seed": SEED}
-        settings |= {"deterministic": True, "force_row_wise": True, "learning_rate": 0.05, "num_leaves": 31}
+        chosen, whole = self._sampled(series, section, layout)
+        choosing = self._choosing(series, section)
+        texts = []
         for target in range(layout.targets):
             inputs, changes = self._pairs(series, layout, chosen, target)
             data = lightgbm.Dataset(inputs, changes)
             judged_on = lightgbm.Dataset(*self._pairs(series, layout, choosing, target), reference=data)
             early = lightgbm.early_stopping(EARLY, verbose=False)
-            grown = lightgbm.train(settings, data, TREES, valid_sets=[judged_on], callbacks=[early])
+            grown = lightgbm.train(GROWING, data, TREES, valid_sets=[judged_on], callbacks=[early])
             texts.append(grown.model_to_string(num_iteration=grown.best_iteration))
+        return self._made(texts, layout, series, sampled(len(chosen), whole, "training windows"))
+
+    def choose(self, windows: Sequence[Series], config: TrialConfig) -> Fitted:
+        """Choose the numbers of trees, for each target, by the mean loss over windows, each with trees of its own."""
+        section = config.data_as(ForecastData)
+        lookback = self._lookback(windows[0], section)
+        targets = range(Layout.of(windows[0], section, lookback).targets)
+        trees = [self._trees(windows, section, lookback, target) for target in targets]
+        return Fitted(self.name, self.name, {"lookback": lookback, "trees": json.dumps(trees)}, {})
+
+    def refit(self, chosen: Fitted, series: Series, config: TrialConfig) -> Fitted:
+        """Grow as many trees as were chosen."""
+        import lightgbm
+
+        section = config.data_as(ForecastData)
+        layout = Layout.of(series, section, int(chosen.settings["lookback"] or 1))
+        some, whole = self._sampled(series, section, layout)
+        trees, texts = json.loads(str(chosen.settings["trees"])), []
+        for target in range(layout.targets):
+            data = lightgbm.Dataset(*self._pairs(series, layout, some, target))
+            texts.append(lightgbm.train(GROWING, data, trees[target]).model_to_string())
+        made = self._made(texts, layout, series, sampled(len(some), whole, "training windows"))
+        return replace(made, settings={**made.settings, "trees": chosen.settings["trees"]})
+
+    def _trees(self, windows: Sequence[Series], section: ForecastData, lookback: int, target: int) -> int:
+        """Return the number of trees with the least mean loss; all windows grow until it gets no better."""
+        import lightgbm
+
+        grown = []
+        for view in windows:
+            layout = Layout.of(view, section, lookback)
+            data = lightgbm.Dataset(*self._pairs(view, layout, self._sampled(view, section, layout)[0], target))
+            judged_on = lightgbm.Dataset(
+                *self._pairs(view, layout, self._choosing(view, section), target), reference=data
+            )
+            booster = lightgbm.Booster(GROWING, data)
+            grown.append(booster.add_valid(judged_on, "window"))
+        losses: list[float] = []
+        while len(losses) < TREES and (len(losses) - int(np.argmin(losses or [0])) <= EARLY):
+            for booster in grown:
+                booster.update()
+            losses.append(mean([booster.eval_valid()[0][2] for booster in grown]))
+        return int(np.argmin(losses)) + 1
+
+    def _sampled(self, series: Series, section: ForecastData, layout: Layout) -> tuple[np.ndarray, int]:
+        """Return the origins to grow trees on, and how many there are."""
+        origins, whole = training_origins(series, section, layout)
+        if not len(origins):
+            raise LeftOut(NOTHING_MEASURED)
+        return sample(origins, max(MOST_PAIRS // section.horizon, 1)), whole
+
+    def _choosing(self, series: Series, section: ForecastData) -> np.ndarray:
+        return sample(series.origins("validation", section), max(MOST_CHOOSING // section.horizon, 200))
+
+    def _made(self, texts: list[str], layout: Layout, series: Series, note: str) -> Fitted:
         kept: dict[str, Scalar] = {"models": json.dumps(texts), "lookback": layout.lookback, "horizon": layout.horizon}
         kept |= {"targets": layout.targets, "futures": layout.futures, "waves": layout.waves, "season": series.season}
-        return Fitted(self.name, self.name, kept, {}, sampled(len(chosen), whole, "training windows"))
+        return Fitted(self.name, self.name, kept, {}, note)
 
     def judge(self, fitted: Fitted, series: Series, config: TrialConfig, part: Judged) -> Judgement:
         """Judge the forecasts block by block."""

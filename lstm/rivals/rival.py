@@ -1,6 +1,6 @@
 """The interface of rivals: how a rival is fitted, kept and judged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -70,6 +70,25 @@ class Forecasting(Rival, Protocol):
         `past` has the scaled look-backs (window, step, column), `ahead` the values known over the horizon (window,
         step, future column).
         """
+        ...
+
+
+@runtime_checkable
+class Windowed(Rival, Protocol):
+    """A rival that can be judged over the windows of a backtest."""
+
+    def choose(self, windows: Sequence[Any], config: TrialConfig, /) -> Fitted:
+        """Choose the settings that are best by the mean over the windows; `refit` takes them from `settings`.
+
+        `windows` are the data as each window has them: its validation part is the window.
+
+        Raises:
+            LeftOut: the rival makes no sense with these data.
+        """
+        ...
+
+    def refit(self, chosen: Fitted, data: Any, config: TrialConfig, /) -> Fitted:
+        """Fit the rival to the training part of other data, with the settings that were chosen."""
         ...
 
 

@@ -146,6 +146,14 @@ class Task(ABC, Generic[D, F]):
         """Return a note for each thing that is likely wrong in the data."""
         return ()
 
+    def at_window(self, data: D, number: int, /) -> D:
+        """Return the data as window `number` of a backtest has them, from 1; without a backtest the data themselves.
+
+        The training part is all that stands before the window; the validation part is the window. The number after the
+        last window is the training before the test part: then nothing may be judged on the validation part.
+        """
+        return data
+
     def earlier_loss(self, data: D, config: TrialConfig, shortest: int, /) -> str:
         """Describe what else counts in the loss of a sweep that an earlier version began, "" if the loss is the same.
 

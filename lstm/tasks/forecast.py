@@ -114,12 +114,17 @@ class Forecast(Task["Series", "SeriesFacts"]):
                 "notes": list(data.notes),
                 "fingerprint": data.fingerprint,
             },
+            **({"backtest": _spans(data, section, config)} if data.windows else {}),
             "windows": {
                 "train": len(data.train_origins(section, measured=config.loss_on == "measured")),
-                "validation": len(data.origins("validation", section)),
+                "validation": sum(len(view.origins("validation", section)) for view in _views(data)),
                 "test": len(data.origins("test", section)),
             },
         }
+
+    def at_window(self, data: "Series", number: int) -> "Series":
+        """Return the series with the rows before the window as training part."""
+        return data.at_window(number)
 
     def earlier_loss(self, data: "Series", config: TrialConfig, shortest: int) -> str:
         """Describe the filled-in values that count in the loss of a sweep that an earlier version began."""
@@ -220,6 +225,24 @@ class Forecast(Task["Series", "SeriesFacts"]):
         rival = self.rival(fitted.name)
         assert isinstance(rival, Forecasting)
         return forecast.predict_by_rival(rival, fitted, config, facts, path, folder)
+
+
+def _views(data: "Series") -> "list[Series]":
+    """Return the series as each window of the backtest has it; the series itself without one."""
+    return [data.at_window(number) for number in range(1, len(data.windows) + 1)] or [data]
+
+
+def _spans(data: "Series", section: ForecastData, config: TrialConfig) -> list[dict[str, Any]]:
+    """Describe the windows of the backtest: their times, and how many forecasts are trained on and judged."""
+    return [
+        {
+            "first": _short(data.times[start : start + 1][0]),
+            "last": _short(data.times[stop - 1 : stop][0]),
+            "train": len(view.train_origins(section, measured=config.loss_on == "measured")),
+            "judged": len(view.origins("validation", section)),
+        }
+        for view, (start, stop) in zip(_views(data), data.windows, strict=True)
+    ]
 
 
 def _short(time: Any) -> str:

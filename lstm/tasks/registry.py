@@ -112,6 +112,7 @@ def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:
         BadInput: the checkpoint has no weights.
     """
     task, config = of(checkpoint.config), checkpoint.config
+    data = before_test(config, data)
     found = task.feed(data, config, "cpu").evaluate(best_network(checkpoint), "test")
     naive = task.baseline_metrics(data, config, "test")
     return {f"test/{k}": v for k, v in found.items()} | {f"baseline/{k}": v for k, v in naive.items()}
@@ -120,7 +121,20 @@ def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:
 def judge_items(checkpoint: "Checkpoint", data: Dataset, part: Judged, name: str) -> "Judgement":
     """Judge the best epoch's network on a part item by item, under a name."""
     config = checkpoint.config
+    data = before_test(config, data) if part == "test" else data
     return of(config).judge(best_network(checkpoint), data, config, part, name)
+
+
+def before_test(config: TrialConfig, data: Dataset) -> Dataset:
+    """Return the data as the training before the test part has them; the data themselves without a backtest."""
+    found: Dataset = of(config).at_window(data, config.data.judged_windows + 1)
+    return found
+
+
+def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
+    """Return the data as each window of the backtest has them; [] without a backtest."""
+    count = config.data.judged_windows
+    return [of(config).at_window(data, number) for number in range(1, count + 1)] if count > 1 else []
 
 
 def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
@@ -130,7 +144,8 @@ def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
 
 def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
     """Return the best epoch's network in the form that probes measure."""
-    return of(checkpoint.config).subject(best_network(checkpoint), data, checkpoint.config)
+    task = of(checkpoint.config)
+    return task.subject(best_network(checkpoint), task.at_window(data, checkpoint.state.window), checkpoint.config)
 
 
 def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:

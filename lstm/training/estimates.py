@@ -1,7 +1,9 @@
 """Estimates of the time and memory that a training will need."""
 
 import itertools
+import math
 import time
+from dataclasses import dataclass
 
 from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig
@@ -9,6 +11,34 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.tasks import registry as tasks
 from lstm.training.loop import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The estimated seconds of a trial that does not stop early."""
+
+    epoch: float  # of the first window
+    windows: tuple[float, ...]  # each window with all its epochs; without a backtest the one training
+    final: float = 0.0  # the training before the test part, which follows a backtest, with as many epochs
+
+
+def seconds(config: TrialConfig, data: Dataset, *, device: str = "cpu") -> Cost:
+    """Estimate the seconds of a trial. Of the windows of a backtest, the first is measured; others have more steps."""
+    views, epochs = tasks.windows_of(config, data), config.training.max_epochs
+    first = views[0] if views else data
+    epoch_s, begin_s = seconds_per_epoch(config, first, device=device), seconds_to_begin(config, first)
+    if not views:
+        return Cost(epoch_s, (begin_s + epoch_s * epochs,))
+    steps = [_steps(config, view) for view in (*views, tasks.before_test(config, data))]
+    *spans, final = (begin_s + epoch_s * epochs * count / steps[0] for count in steps)
+    if not config.windows.refit:
+        spans[1:] = [epoch_s] * (len(views) - 1)  # judging takes less than an epoch
+    return Cost(epoch_s, tuple(spans), final)
+
+
+def _steps(config: TrialConfig, data: Dataset) -> int:
+    items = tasks.of(config).feed(data, config, "cpu").items
+    return config.training.steps_per_epoch or math.ceil(items / config.training.batch_size)
 
 
 def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu", steps: int = 4) -> float:

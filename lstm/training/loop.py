@@ -19,6 +19,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Epoch, State, Why
 from lstm.records.objective import is_better
+from lstm.records.windows import Windows
 from lstm.tasks import registry as tasks
 from lstm.training.optimizers import optimizer_of, schedule_of
 
@@ -33,10 +34,14 @@ def train(
     *,
     device: str = "cpu",
     heed: Callable[[], object] = lambda: None,
+    to_test: bool = False,
 ) -> Iterator[Epoch]:
     """Train until a stopping rule of the configuration applies, and yield each epoch with the state to save.
 
     train/loss and val/loss are the task's loss. To stop, close the generator; to resume, pass the last epoch's state.
+
+    With a backtest, one window follows another. Each begins anew, from the same seed, on all that stands before it. If
+    the windows are not trained anew, each later window is one epoch: the best epoch of the first, judged there.
 
     Args:
         config: What to train.
@@ -45,32 +50,131 @@ def train(
         device: `cpu`, `cuda` or `cuda:N`.
         heed: Called before each step of the optimizer. An exception that it raises ends the training in the middle of
             an epoch.
+        to_test: Whether, after the windows of a backtest, a training on all that stands before the test part follows.
+            It has the median of the windows' best epochs as its number of epochs, and is not judged.
 
     Yields:
-        Each epoch; the last one has the reason to stop in `stop`. Nothing if `state` is of a training that had stopped.
+        Each epoch; the last one of each window has the reason to stop in `stop`. Nothing if `state` is of a training
+        that had stopped.
     """
-    if state and state.history and state.history[-1].stop:
-        return
-    run = Run(config, data, device, heed)
-    if state:
-        run.restore(state)
-    else:
-        run.begin()
-    why: Why | None = None
-    while why is None:
-        epoch = run.next_epoch()
-        why = epoch.stop
-        yield epoch
+    windows = config.windows
+    last = windows.count + (to_test and windows.count > 1)
+    window = _window_after(state)
+    while window <= last and not _has_diverged(state):
+        for epoch in _Window(config, data, window, windows, device, heed).epochs(state):
+            state = epoch.state
+            yield epoch
+        window += 1
+
+
+def _window_after(state: State | None) -> int:
+    """Return the window in which a training goes on."""
+    if state is None or not state.history:
+        return 1
+    return state.window + (state.history[-1].stop is not None)
+
+
+def _has_diverged(state: State | None) -> bool:
+    return state is not None and bool(state.history) and state.history[-1].stop == "diverged"
+
+
+class _Window:
+    """The training for one window of a backtest, or the only training without a backtest."""
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: Dataset,
+        window: int,
+        windows: Windows,
+        device: str,
+        heed: Callable[[], object],
+    ) -> None:
+        self._config, self._window, self._windows, self._device, self._heed = config, window, windows, device, heed
+        self._data: Dataset = tasks.of(config).at_window(data, window)
+
+    def epochs(self, state: State | None) -> Iterator[Epoch]:
+        """Train for the window, or go on with it, and yield its epochs."""
+        history = state.history if state else ()
+        if 1 < self._window <= self._windows.count and not self._windows.refit:
+            assert state is not None
+            yield self._judged(state)
+            return
+        final: int | None = None
+        if self._window > self._windows.count:
+            final = self._windows.result(history, self._config.direction).epochs
+        run = Run(self._config, self._data, self._device, self._heed, window=self._window, final=final)
+        run.history = history
+        if state and not (history and history[-1].stop):
+            run.restore(state)
+        else:
+            run.begin()
+            if final is not None and state is not None:
+                run.best_epoch, run.best_value, run.best_weights = _best_of(state)
+        why: Why | None = None
+        while why is None:
+            epoch = run.next_epoch()
+            why = epoch.stop
+            yield epoch
+
+    def _judged(self, state: State) -> Epoch:
+        """Judge the first window's best epoch on this window, without a training."""
+        started = time.perf_counter()
+        task, config = tasks.of(self._config), self._config
+        torch.set_flush_denormal(True)
+        network = task.network(config, task.facts(self._data)).to(self._device)
+        network.load_state_dict(dict(state.best_weights))
+        judged = task.feed(self._data, config, self._device).evaluate(network, "validation")
+        metrics = {f"val/{name}": value for name, value in judged.items()}
+        value = metrics[config.metric]
+        finite = math.isfinite(metrics["val/loss"]) and math.isfinite(value)
+        metrics["epoch_s"] = time.perf_counter() - started
+        at_ms, number = time.time_ns() // 1_000_000, state.best_epoch
+        epoch = Epoch(number, metrics, value, at_ms, "judged" if finite else "diverged", window=self._window)
+        after = State(
+            epoch=number,
+            model=state.best_weights,
+            optimizer={},
+            schedule={},
+            best_epoch=number,
+            best_value=value,
+            best_weights=state.best_weights,
+            history=(*state.history, epoch),
+            window=self._window,
+        )
+        return replace(epoch, state=after)
+
+
+def _best_of(state: State) -> tuple[int, float, dict[str, Any]]:
+    return state.best_epoch, state.best_value, dict(state.best_weights)
 
 
 class Run:
-    """A network in training, with everything that an epoch changes."""
+    """A network in training, with everything that an epoch changes.
+
+    Args:
+        config: What to train.
+        data: The task's data, as the window of a backtest has them.
+        device: `cpu`, `cuda` or `cuda:N`.
+        heed: Called before each step of the optimizer.
+        window: The window of the backtest; 1 without one.
+        final: The number of epochs of the training before the test part, which is not judged; None for a window. Until
+            its last epoch, the best epoch and its weights stay those of the last window.
+    """
 
     def __init__(
-        self, config: TrialConfig, data: Dataset, device: str, heed: Callable[[], object] = lambda: None
+        self,
+        config: TrialConfig,
+        data: Dataset,
+        device: str,
+        heed: Callable[[], object] = lambda: None,
+        *,
+        window: int = 1,
+        final: int | None = None,
     ) -> None:
         torch.set_flush_denormal(True)  # vanishing gradients make denormals, which CPUs compute 100 times slower
         self.config, self.data, self.device, self.heed = config, data, device, heed
+        self.window, self.final = window, final
         training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
         self.network = task.network(config, task.facts(data)).to(device)
@@ -99,23 +203,39 @@ class Run:
 
     def next_epoch(self) -> Epoch:
         """Train one epoch, judge it on the validation part, and return it with its state."""
-        number = len(self.history) + 1
+        number = sum(epoch.window == self.window for epoch in self.history) + 1
         started = time.perf_counter()
         torch.manual_seed(_seed(self.config.training.seed, NOISE, number))
         rate = float(self.optimizer.param_groups[0]["lr"])
         metrics = self._pass(number)
-        judged = self.feed.evaluate(self.network, "validation")
-        metrics |= {f"val/{name}": value for name, value in judged.items()}
+        if self.final is None:
+            judged = self.feed.evaluate(self.network, "validation")
+            metrics |= {f"val/{name}": value for name, value in judged.items()}
         metrics |= {"lr": rate, "epoch_s": time.perf_counter() - started}
-        self._advance_schedule(metrics["val/loss"])
+        # Without a validation part, a plateau is one of the training loss.
+        self._advance_schedule(metrics["train/loss" if self.final else "val/loss"])
+        value, stop = self._stopped(number, metrics) if self.final is None else self._trained(number, metrics)
+        epoch = Epoch(number, metrics, value, time.time_ns() // 1_000_000, stop, window=self.window)
+        self.history = (*self.history, epoch)
+        return replace(epoch, state=self._state(number))
+
+    def _stopped(self, number: int, metrics: Mapping[str, float]) -> tuple[float, Why | None]:
+        """Return a judged epoch's value, and why it is the last; keep its weights if it is the best."""
         value = metrics[self.config.metric]
         finite = math.isfinite(metrics["train/loss"]) and math.isfinite(metrics["val/loss"]) and math.isfinite(value)
         if finite and is_better(value, self.best_value, self.config.direction):
             self.best_epoch, self.best_value, self.best_weights = number, value, _copy(self.network.state_dict())
-        stop = self._stop(number, metrics["val/loss"], finite=finite)
-        epoch = Epoch(number, metrics, value, time.time_ns() // 1_000_000, stop)
-        self.history = (*self.history, epoch)
-        return replace(epoch, state=self._state(number))
+        return value, self._stop(number, metrics["val/loss"], finite=finite)
+
+    def _trained(self, number: int, metrics: Mapping[str, float]) -> tuple[float, Why | None]:
+        """Return no value, and why an epoch before the test part is the last, if it is; keep its weights then."""
+        if not math.isfinite(metrics["train/loss"]):
+            self.best_epoch, self.best_weights = 0, {}
+            return math.nan, "diverged"
+        if number < (self.final or 0):
+            return math.nan, None
+        self.best_epoch, self.best_value, self.best_weights = number, math.nan, _copy(self.network.state_dict())
+        return math.nan, "max_epochs"
 
     def batches(self, number: int) -> Iterator[Any]:
         """Yield the batches of an epoch; passes over the data follow each other without a gap."""
@@ -188,6 +308,7 @@ class Run:
             best_value=self.best_value,
             best_weights=self.best_weights,
             history=self.history,
+            window=self.window,
         )
 
 

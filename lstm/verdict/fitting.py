@@ -10,7 +10,8 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.judging.items import PARTS, Judgement
 from lstm.records.epoch import Judged
-from lstm.rivals.rival import Fitted, LeftOut, Rival
+from lstm.records.windows import mean_metrics
+from lstm.rivals.rival import Fitted, LeftOut, Rival, Windowed
 from lstm.tasks import registry as tasks
 from lstm.verdict import bounded
 
@@ -23,6 +24,8 @@ class Outcome:
     fitted: Fitted | None = None
     judgements: Mapping[Judged, Judgement] = field(default_factory=dict)
     why: str = ""  # why the rival failed or was left out, for people; "" if it was judged
+    # The metrics of a part that is judged window by window: their mean over the windows.
+    over_windows: Mapping[Judged, Mapping[str, float]] = field(default_factory=dict)
 
 
 def lacking(each: Rival) -> list[str]:
@@ -41,23 +44,47 @@ def run(name: str, data: Dataset, config: TrialConfig, budget_s: float | None = 
     try:
         if budget_s is not None:
             return cast("Outcome", bounded.run(name, data, config, budget_s))
-        fitted = each.fit(data, config)
-        judgements = {part: each.judge(fitted, data, config, part) for part in PARTS}
+        return _over_windows(each, data, config) if parts(config) != PARTS else _on_parts(each, data, config)
     except LeftOut as error:
         return Outcome(name, why=str(error))
     except Exception as error:  # a rival that fails must not stop the sweep
         return Outcome(name, why=f"{type(error).__name__}: {error}")
-    return Outcome(name, fitted, judgements)
+
+
+def parts(config: TrialConfig) -> tuple[Judged, ...]:
+    """Return the parts that are judged item by item: after a backtest only the test part, as each window has a fit."""
+    return PARTS if config.windows.count == 1 else ("test",)
+
+
+def _on_parts(rival: Rival, data: Dataset, config: TrialConfig, fitted: Fitted | None = None) -> Outcome:
+    fitted = fitted or rival.fit(data, config)
+    return Outcome(rival.name, fitted, {part: rival.judge(fitted, data, config, part) for part in PARTS})
+
+
+def _over_windows(rival: Rival, data: Dataset, config: TrialConfig, chosen: Fitted | None = None) -> Outcome:
+    """Fit a rival for each window of a backtest, with one choice for all, and then to all before the test part.
+
+    Raises:
+        LeftOut: the rival can't be judged over windows.
+    """
+    if not isinstance(rival, Windowed):
+        raise LeftOut("it can't be judged over the windows of a backtest")
+    views, whole = tasks.windows_of(config, data), tasks.before_test(config, data)
+    chosen = chosen or rival.choose(views, config)
+    judged = [rival.judge(rival.refit(chosen, view, config), view, config, "validation").metrics for view in views]
+    fitted = rival.refit(chosen, whole, config)
+    test = rival.judge(fitted, whole, config, "test")
+    return Outcome(rival.name, fitted, {"test": test}, over_windows={"validation": mean_metrics(judged)})
 
 
 def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
-    """Judge a rival on both parts with its earlier fit; the outcome says what went wrong, and nothing is raised."""
+    """Judge a rival again with its earlier fit; the outcome says what went wrong, and nothing is raised."""
     try:
         rival = tasks.of(config).rival(fitted.name)
-        judgements = {part: rival.judge(fitted, data, config, part) for part in PARTS}
+        again = _over_windows if parts(config) != PARTS else _on_parts
+        return again(rival, data, config, fitted)
     except Exception as error:  # as in `run`
         return Outcome(fitted.name, why=f"{type(error).__name__}: {error}")
-    return Outcome(fitted.name, fitted, judgements)
 
 
 def run_some(some: Sequence[str], data: Dataset, config: TrialConfig, budget_s: float) -> Iterator[Outcome]:

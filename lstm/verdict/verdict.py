@@ -229,6 +229,9 @@ def _row(group: Sequence[Entry], held: _Held) -> Row:
     if network is not None and entry is not network and not entry.why:
         difference = _difference(network, entry, "test", held)
         gain = _difference(network, entry, "validation", held)
+        if "validation" not in entry.items:  # the windows of a backtest have figures only
+            figures = (_figure(network, "validation", metric), _figure(entry, "validation", metric))
+            gain = _of_figures(metric, held.direction, *figures)
     return Row(
         name=" = ".join(each.name for each in group),
         role=entry.role,

@@ -83,8 +83,10 @@ def loads(written: Written) -> dict[str, int]:
     spec = spec_file.load(written.path)
     config = spec.experiment.base.data_as(ForecastData)
     found = forecast_data.load(config, Path(spec.location.path), spec.experiment.reach)
-    judged = {"validation": found.origins("validation", config), "test": found.origins("test", config)}
-    return {"train": len(found.train_origins(config)), **{part: len(origins) for part, origins in judged.items()}}
+    views = [found.at_window(number) for number in range(1, len(found.windows) + 1)] or [found]
+    judged = sum(len(view.origins("validation", config)) for view in views)
+    counts = {"train": len(found.train_origins(config)), "validation": judged}
+    return counts | {"test": len(found.origins("test", config))}
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -26,7 +26,7 @@ import yaml
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 END = {"state", "value", "best_epoch", "reason", "diverged", "checkpoint", "at_ms"}  # what a trial's end says
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "RUNNING": "RUNNING"}
-CHECKPOINT = re.compile(r"attempt-(\d+)-epoch-(\d+)\.pt")
+CHECKPOINT = re.compile(r"attempt-(\d+)(?:-window-(\d+))?-epoch-(\d+)\.pt")
 SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
 SEAL_LENGTH = len("sha256:") + 64
 FORMER = "data.path"  # earlier versions recorded where the data lay with each trial; a file may be moved
@@ -329,19 +329,22 @@ class File:
     """A checkpoint file that is what its seal says."""
 
     attempt: int
+    window: int
     epoch: int
     data: bytes
     content: Mapping[str, Any]
 
+    @property
+    def windows(self) -> dict[int, list[Mapping[str, Any]]]:
+        """The rows of its history by window; earlier versions knew only one."""
+        found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in self.content["history"]:
+            found[row.get("window", 1)].append(row)
+        return found
+
 
 class _Broken(Exception):
     pass
-
-
-def _of_one_window(content: Mapping[str, Any]) -> Iterator[str]:
-    windows = {each.get("window", 1) for each in (content, *content["history"])}  # earlier versions knew none
-    if windows != {1}:
-        yield f"its checkpoint has epochs of the windows {sorted(windows)}, a trial is judged over one"
 
 
 def _listed(address: str) -> list[str]:
@@ -356,10 +359,10 @@ def _listed(address: str) -> list[str]:
     return sorted((n for n in names if CHECKPOINT.fullmatch(n)), key=_age)
 
 
-def _age(name: str) -> tuple[int, int]:
+def _age(name: str) -> tuple[int, int, int]:
     match = CHECKPOINT.fullmatch(name)
     assert match
-    return int(match[1]), int(match[2])
+    return int(match[1]), int(match[2] or 1), int(match[3])
 
 
 def _bytes(address: str, name: str) -> bytes:
@@ -428,6 +431,10 @@ class _Audit:
         self.home, self.name, self.study, self.tracking, self.artifacts = home, name, study, tracking, artifacts
         self.facts = study.facts
         self.base: Mapping[str, Any] = study.facts["base"]
+        backtest = self.base["data"].get("backtest") or {}
+        self.windows, self.refit = int(backtest.get("windows", 1)), bool(backtest.get("refit", True))
+        highest = study.facts.get("comparable", {}).get("search.space.training.max_epochs.high", 0)
+        self.longest = max(int(self.base["training"]["max_epochs"]), int(highest))  # epochs of a window
         self.sign = 1 if self.base["direction"] == "minimize" else -1
         self.ended = sorted((t for t in study.trials if t.end), key=lambda t: (t.end["at_ms"], t.number))
         self.here, self.studies = here, [self.facts["id"], *self.facts.get("ancestors", [])]
@@ -541,7 +548,9 @@ class _Audit:
         if trial.state == "RUNNING" and not self.study.driven:
             yield "is RUNNING in the study, and no living driver holds the sweep"
         lagging = self.study.driven or trial.state == "RUNNING"
-        yield from _contiguous(trial.epochs, "the study's epochs")
+        first = {step for step in trial.epochs if self.windows == 1 or step <= self.longest}
+        yield from _contiguous(first, "the study's epochs")
+        yield from _contiguous((step - self.longest for step in trial.epochs.keys() - first), "its later windows")
         file = None
         if not (self.study.driven and trial.state == "RUNNING"):  # there it changes while it is read
             file, broken = self._checkpoint(trial)
@@ -606,6 +615,25 @@ class _Audit:
         except (_Broken, OSError) as error:
             return None, [f"its checkpoint {address}/{names[-1]} {error}"]
 
+    def _places(self, file: File) -> Iterator[str]:
+        """The windows and epochs of a checkpoint: none is missing, and none comes after the last of its window."""
+        content, history = file.content, file.content["history"]
+        windows = file.windows
+        yield from _contiguous(windows, "its checkpoint's windows")
+        if max(windows, default=1) > self.windows + (self.windows > 1):
+            yield f"its checkpoint has {max(windows)} windows, a trial is judged over {self.windows}"
+        for window, rows in windows.items():
+            if window == 1 or self.refit or window > self.windows:
+                yield from _contiguous((row["number"] for row in rows), "its checkpoint's epochs")
+        ends = (history[-1].get("window", 1), history[-1]["number"]) if history else (1, 0)
+        if not ((file.window, file.epoch) == (content.get("window", 1), content["epoch"]) == ends):
+            said = f"{content.get('window', 1)}:{content['epoch']}"
+            yield f"its checkpoint is named after epoch {file.window}:{file.epoch}, says {said}, holds {ends}"
+        early = [row["number"] for rows in windows.values() for row in rows[:-1] if row["stop"]]
+        early += [rows[-1]["number"] for window, rows in windows.items() if window < ends[0] and not rows[-1]["stop"]]
+        if early:
+            yield f"its checkpoint goes on after epoch {early[0]}, which was to be the last"
+
     def _content(self, trial: Trial, file: File) -> Iterator[str]:
         """What a checkpoint must say of itself."""
         content, history = file.content, file.content["history"]
@@ -615,21 +643,17 @@ class _Audit:
             (s, trial.number) for s in self.studies
         ]:
             yield f"its checkpoint is trial {content['trial']}'s of the study {content['study']}"
-        yield from _of_one_window(content)
-        yield from _contiguous((row["number"] for row in history), "its checkpoint's epochs")
-        if not (file.epoch == content["epoch"] == len(history)):
-            yield f"its checkpoint is named after epoch {file.epoch}, says {content['epoch']}, holds {len(history)}"
+        yield from self._places(file)
         if file.attempt > trial.attributes.get("attempt", 0):
             yield f"its checkpoint is of attempt {file.attempt}, the study knows {trial.attributes.get('attempt', 0)}"
-        for row in history:
+        for row in history:  # the training before the test part is not judged, so it has no value
             if not _same(row["value"], row["metrics"].get(self.base["metric"], math.nan)):
                 yield f"its checkpoint's value of epoch {row['number']} is not its {self.base['metric']}"
-        early = [row["number"] for row in history[:-1] if row["stop"]]
-        if early:
-            yield f"its checkpoint goes on after epoch {early[0]}, which was to be the last"
-        best = self._best_row(history)
+        windows = file.windows
+        is_judged = max(windows, default=1) <= self.windows
+        best = self._best_row(windows[max(windows)]) if windows and is_judged else None
         number, value = (best["number"], best["value"]) if best else (0, math.nan)
-        if content["best_epoch"] != number or not _same(content["best_value"], value):
+        if is_judged and (content["best_epoch"] != number or not _same(content["best_value"], value)):
             yield f"its checkpoint says that epoch {content['best_epoch']} is its best; its history, epoch {number}"
         if trial is self.best and not content["best_weights"]:
             yield "is the best, and its checkpoint has no weights"
@@ -646,7 +670,7 @@ class _Audit:
             yield f"its checkpoint was trained on the data {fingerprint[:12]}, the sweep is of other data"
 
     def _against_study(self, trial: Trial, file: File, *, lagging: bool) -> Iterator[str]:
-        history = {row["number"]: row["value"] for row in file.content["history"]}
+        history = self._steps(file)
         lost = _lost(trial, len(history))
         for epoch in sorted(history.keys() | trial.epochs.keys()):
             if epoch in lost:
@@ -656,11 +680,34 @@ class _Audit:
             elif epoch not in trial.epochs:
                 if not lagging:
                     yield f"its checkpoint has epoch {epoch}, the study has not"
-            elif not _same(history[epoch], trial.epochs[epoch]):
+            elif not _near(history[epoch], trial.epochs[epoch], exact=self.windows == 1):
                 yield (
                     f"the study's value of epoch {epoch} is {trial.epochs[epoch]!r}, "
                     f"its checkpoint's {history[epoch]!r}"
                 )
+
+    def _means_so_far(self, file: File) -> list[float]:
+        """After each window that has ended: the mean over the windows so far, each at its best epoch."""
+        bests: list[float] = []
+        for window, rows in sorted(file.windows.items()):
+            best = self._best_row(rows)
+            if window > self.windows or best is None or rows[-1]["stop"] in (None, "diverged"):
+                break
+            bests.append(best["value"])
+        return [sum(bests[:count]) / count for count in range(1, len(bests) + 1)]
+
+    def _steps(self, file: File) -> dict[int, float]:
+        """What Optuna shall have: the epochs of the first window, then a step for each later one."""
+        later = enumerate(self._means_so_far(file)[1:], self.longest + 1)
+        return {row["number"]: row["value"] for row in file.windows.get(1, ())} | dict(later)
+
+    def _result(self, file: File) -> tuple[int, float | None]:
+        """The first window's best epoch, and the value: the mean over all windows, if the trial has had them."""
+        best = self._best_row(file.windows.get(1, ()))
+        if self.windows == 1 or best is None:
+            return (best["number"], best["value"]) if best else (0, None)
+        means = self._means_so_far(file)
+        return best["number"], means[-1] if len(means) == self.windows else None
 
     def _best_row(self, history: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
         sound = [row for row in history if math.isfinite(row["value"]) and row["stop"] != "diverged"]
@@ -681,9 +728,9 @@ class _Audit:
         yield from self._told(trial)
         history = file.content["history"] if file else []
         if file is not None:
-            best = self._best_row(history)
-            number, value = (best["number"], best["value"]) if best else (0, None)
-            if end["best_epoch"] != number or not _same(end["value"], value):
+            number, value = self._result(file)
+            history = [row for row in history if row.get("window", 1) <= self.windows]
+            if end["best_epoch"] != number or not _near(end["value"], value, exact=self.windows == 1):
                 yield (
                     f"ended with {end['value']!r} of epoch {end['best_epoch']} in the study; "
                     f"its history's best is {value!r} of epoch {number}"
@@ -697,7 +744,7 @@ class _Audit:
             again = trial.number in self.facts.get("trained_again", [])  # its file was lost, and took another time
             if not again and not math.isclose(end.get("epochs_s", took), took, abs_tol=0.001):
                 yield f"its epochs took {end['epochs_s']} s in the study, {took} s by its history"
-        elif end["best_epoch"] and not _same(trial.epochs.get(end["best_epoch"]), end["value"]):
+        elif self.windows == 1 and end["best_epoch"] and not _same(trial.epochs.get(end["best_epoch"]), end["value"]):
             yield f"ended with {end['value']!r} of epoch {end['best_epoch']}, where the study has another value"
 
     def _told(self, trial: Trial) -> Iterator[str]:
@@ -812,7 +859,7 @@ class _Audit:
         """Every point of a trial's run against its history; against the study where there is no history."""
         yield from _latest(run)
         # Without a history there is only the study's value, and it does not know when an epoch was measured.
-        expected = _history_points(file) if file else self._study_points(trial)
+        expected = self._history_points(file) if file else self._study_points(trial)
         of_end = self._end_points(trial)
         lost = _lost(trial, len(file.content["history"])) if file else range(0)
         for metric in sorted(expected.keys() | of_end.keys() | run.curves.keys()):
@@ -830,7 +877,18 @@ class _Audit:
                 yield f"its run has a curve {metric} that its checkpoint's history has not"
 
     def _study_points(self, trial: Trial) -> dict[str, list[Point]]:
-        return {_clean(self.base["metric"]): [(step, 0, _finite(value)) for step, value in trial.epochs.items()]}
+        first = [(step, value) for step, value in trial.epochs.items() if self.windows == 1 or step <= self.longest]
+        return {_clean(self.base["metric"]): [(step, 0, _finite(value)) for step, value in first]}
+
+    def _history_points(self, file: File) -> dict[str, list[Point]]:
+        """Every curve that MLflow shall have of a history: the first window's as ever, later ones under their name."""
+        points: dict[str, list[Point]] = defaultdict(list)
+        for row in file.content["history"]:
+            window, names = row.get("window", 1), _clean_all(row["metrics"])
+            before = "" if window == 1 else "final/" if window > self.windows else f"window-{window}/"
+            for metric, value in row["metrics"].items():
+                points[before + names[metric]].append((row["number"], row["measured_at_ms"], _finite(value)))
+        return points
 
     def _end_points(self, trial: Trial) -> dict[str, list[Point]]:
         """What a trial's end adds to its run, and a probe of it, each a single point."""
@@ -1142,16 +1200,6 @@ def _joint_mean(mine: Mapping[str, Any], other: Mapping[str, Any], metric: str, 
     return float((weights * arrays[ours["errors"][metric]][held]).sum() / weights.sum())
 
 
-def _history_points(file: File) -> dict[str, list[Point]]:
-    """Every curve that MLflow shall have of a history."""
-    points: dict[str, list[Point]] = defaultdict(list)
-    for row in file.content["history"]:
-        names = _clean_all(row["metrics"])
-        for metric, value in row["metrics"].items():
-            points[names[metric]].append((row["number"], row["measured_at_ms"], _finite(value)))
-    return points
-
-
 def _latest(run: Run) -> Iterator[str]:
     """What MLflow shows first of a curve must be its last point."""
     for metric in sorted(run.curves.keys() | run.latest.keys()):
@@ -1199,6 +1247,11 @@ def _same(a: float | None, b: float | None) -> bool:
     if a is None or b is None:
         return a is b
     return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def _near(a: float | None, b: float | None, *, exact: bool) -> bool:
+    """Whether two values are the same; means may be summed in another order."""
+    return _same(a, b) or (not exact and a is not None and b is not None and math.isclose(a, b, rel_tol=1e-12))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

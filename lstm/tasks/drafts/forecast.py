@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from lstm.config.backtest import Backtest
 from lstm.config.forecast import ForecastData, Split
 from lstm.data import forecast as forecast_data
 from lstm.data.profile import roles
@@ -37,6 +38,7 @@ JUDGED_ROWS = 5_000
 MOST_COVARIATES = 12
 LONGEST_NAME = 60  # characters of a column's name in a comment
 ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
+WINDOWS = 4  # of a backtest: with fewer, no difference can be called sure
 STEP_WORDS = {"1s": "a second", "1min": "a minute", "1h": "an hour", "1D": "a day", "7D": "a week"}
 STEP_WORDS |= {"B": "a working day", "MS": "a month", "ME": "a month", "QS": "a quarter", "QE": "a quarter"}
 STEP_WORDS |= {"YS": "a year", "YE": "a year"}
@@ -55,6 +57,7 @@ class Choice:
     horizon: int
     part: float | int  # size of the validation and of the test part, as a share or in rows
     train_rows: int
+    windows: int = 0  # windows of a backtest; 0: the series is too short for one
 
     @property
     def batch_size(self) -> int:
@@ -106,11 +109,12 @@ def draft(file: GivenFile) -> Draft:
     """
     found = profile(file.path, file)
     chosen = choose(found)
+    where, each = ("the windows", " of each") if chosen.windows else ("the validation part", "")
     return Draft(
         data=tuple(_data(found, chosen)),
         model=tuple(_model(found, chosen)),
         training=tuple(_training(chosen)),
-        metric=Line("metric", "val/loss", "mean squared error on the validation part, at the best epoch"),
+        metric=Line("metric", "val/loss", f"mean squared error on {where}, at the best epoch{each}"),
         direction="minimize",
         first=_first_settings(chosen),
         first_why="tried before the search draws any: the base above, and another way to follow a changing level",
@@ -139,12 +143,26 @@ def choose(found: Profile) -> Choice:
             continue
         windows = count_windows(series, config)
         if windows["train"] >= ENOUGH_TO_TRAIN and min(windows.values()) >= ENOUGH_TO_JUDGE:
-            return chosen
+            return _backtested(found, source, chosen)
         some = some or chosen
     if some:
         return some
     assert refusal is not None
     raise refusal.at(found.path)
+
+
+def _backtested(found: Profile, source: regular.Table, chosen: Choice) -> Choice:
+    """Return a choice with a backtest if each window has room for two horizons and for `ENOUGH_TO_JUDGE` forecasts."""
+    judged = chosen.part if isinstance(chosen.part, int) else round(chosen.part * found.steps)
+    if judged // WINDOWS < max(2 * chosen.horizon, chosen.horizon + ENOUGH_TO_JUDGE):
+        return chosen
+    made = replace(chosen, windows=WINDOWS)
+    config, reach = _data_config(found, made), made.longest
+    try:
+        forecast_data.prepare(source, config.model_copy(update={"lookback": reach}), reach)
+    except BadInput:  # gaps leave nothing to judge in one of them
+        return chosen
+    return made
 
 
 def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:
@@ -219,6 +237,7 @@ def _data_config(found: Profile, chosen: Choice) -> ForecastData:
         lookback=chosen.lookback,
         horizon=chosen.horizon,
         split=Split(validation=chosen.part, test=chosen.part),
+        backtest=Backtest(windows=chosen.windows) if chosen.windows else None,
         step=found.step if found.step_given else None,
         missing="interpolate" if found.has_gaps else "refuse",
         season=found.season.steps if found.season else 1,
@@ -247,6 +266,9 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("horizon", chosen.horizon, f"steps that the network forecasts{ahead}")
     why = f"{chosen.part:,} rows each: enough to compare on" if isinstance(chosen.part, int) else "shares of the rows"
     yield Line("split", {"validation": chosen.part, "test": chosen.part}, f"{why}; by time, oldest first")
+    if chosen.windows:
+        why = "judged on windows of the validation part, each trained anew; without this line once: quicker, less sure"
+        yield Line("backtest", {"windows": chosen.windows}, why)
     if found.step_given:
         why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
         yield Line("step", Word(found.step), why)

@@ -709,7 +709,8 @@ def _key(settings):
 
 def _ask_as_before(made):
     trial = made._study.ask()
-    made._live[trial.number], made._reported[trial.number] = trial, {}
+    made._live[trial.number] = trial
+    made._reports.begin(trial.number, {})
     suggest.suggest(trial, made._space)
     return trial.number
 

@@ -6,7 +6,8 @@ import pytest
 
 from lstm.data import dataset
 from lstm.data import forecast as forecast_data
-from lstm.data.forecast import Series, fill, parts, prepare
+from lstm.data.forecast import Series, fill, prepare
+from lstm.data.parts import parts
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
 from lstm.data.tables.regular import season_of
 from lstm.messages.message import note

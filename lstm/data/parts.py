@@ -1,0 +1,87 @@
+"""Which rows of a time series are in the training, validation and test part, and in each window of a backtest."""
+
+import itertools
+
+import pandas as pd
+
+from lstm.config.forecast import Border, ForecastData
+from lstm.data.dataset import Part
+from lstm.data.tables import regular
+from lstm.records.errors import refused
+
+SPLIT = "data.split"
+
+
+def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
+    """Return the rows (first, end) of each part, as `Split` describes them.
+
+    Raises:
+        BadInput: the split does not fit the table.
+    """
+    split, rows = config.split, len(source.values)
+    if isinstance(split.validation, str):
+        validation = _row_of(split.validation, "validation", source)
+        test = _row_of(str(split.test), "test", source)
+        start = _row_of(str(split.train), "train", source) if split.train else 0
+        borders = [start, validation, test, rows]
+    else:
+        sizes = [_rows(border, rows) for border in (split.validation, split.test)]
+        if sum(sizes) >= rows:
+            raise refused("split-leaves-no-training", SPLIT, wanted=sum(sizes), rows=rows, file=str(source.path))
+        if split.train is None:
+            borders = [0, rows - sum(sizes), rows - sizes[1], rows]
+        else:
+            train = _rows(split.train, rows)
+            borders = [0, train, train + sizes[0], train + sum(sizes)]
+    if borders[-1] > rows + (isinstance(split.validation, float)):
+        raise refused("split-beyond-file", SPLIT, wanted=borders[-1], rows=rows, file=str(source.path))
+    borders[-1] = min(borders[-1], rows)
+    if any(a >= b for a, b in itertools.pairwise(borders)):
+        starts = dict(zip(("train", "validation", "test", "end"), (max(border, 0) for border in borders), strict=True))
+        raise refused("split-out-of-order", SPLIT, **starts)
+    return {
+        "train": (borders[0], borders[1]),
+        "validation": (borders[1], borders[2]),
+        "test": (borders[2], borders[3]),
+    }
+
+
+def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return the rows (first, end) of each window of the backtest; () without one. The last ends at the test part.
+
+    Raises:
+        BadInput: the windows do not fit into the validation part, or a window is shorter than the horizon.
+    """
+    if config.backtest is None:
+        return ()
+    (first, end), count, length = bounds["validation"], config.backtest.windows, config.backtest.length
+    if length is not None and count * length > end - first:
+        sizes = {"windows": count, "length": length, "wanted": count * length}
+        raise refused("windows-do-not-fit", "data.backtest", rows=end - first, **sizes)
+    if length is None:
+        borders = [first + (end - first) * each // count for each in range(count + 1)]
+    else:
+        borders = [end - count * length + length * each for each in range(count + 1)]
+    shortest = min(after - before for before, after in itertools.pairwise(borders))
+    if shortest < config.horizon:
+        named = {"rows": end - first, "windows": count, "shortest": shortest, "horizon": config.horizon}
+        raise refused("windows-too-short", "data.backtest", most=(end - first) // config.horizon, **named)
+    return tuple(itertools.pairwise(borders))
+
+
+def _rows(border: Border, rows: int) -> int:
+    return round(border * rows) if isinstance(border, float) else int(border)
+
+
+def _row_of(text: str, part: str, source: regular.Table) -> int:
+    if not isinstance(source.times, pd.DatetimeIndex):
+        raise refused("split-needs-times", f"{SPLIT}.{part}", value=text)
+    try:
+        time = pd.Timestamp(text)
+    except ValueError:
+        raise refused("split-not-a-time", f"{SPLIT}.{part}", value=text) from None
+    time = time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
+    if not source.times[0] <= time <= source.times[-1]:
+        span = {"first": str(source.times[0]), "last": str(source.times[-1])}
+        raise refused("split-outside-data", f"{SPLIT}.{part}", value=text, **span)
+    return int(source.times.searchsorted(time))

@@ -1,0 +1,40 @@
+"""The training that is judged on the test part after a backtest: on all that stands before that part.
+
+It follows the last window in the trial's own checkpoint, so it is as durable and as exactly resumed as the windows.
+Only the base and the best trial have it.
+"""
+
+from dataclasses import replace
+
+from lstm import checkpoint
+from lstm.checkpoint import Checkpoint
+from lstm.data.dataset import Dataset
+from lstm.training import loop
+
+
+def is_ready(found: Checkpoint) -> bool:
+    """Return whether a checkpoint's network may be judged on the test part."""
+    windows, history = found.config.windows, found.state.history
+    if windows.count == 1:
+        return True
+    return bool(history) and windows.is_final(history[-1]) and history[-1].stop == "max_epochs"
+
+
+def finish(found: Checkpoint, data: Dataset, address: str, attempt: int, device: str) -> Checkpoint:
+    """Train on all that stands before the test part, or go on with that; return the last checkpoint.
+
+    Args:
+        found: The trial's checkpoint, after its last window or later.
+        data: The data of the sweep.
+        address: The trial's address. The checkpoint is written there after each epoch.
+        attempt: The number of the attempt that the files are named after.
+        device: `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        OSError: the checkpoint can't be written.
+    """
+    for epoch in loop.train(found.config, data, found.state, device=device, to_test=True):
+        assert epoch.state is not None
+        found = replace(found, state=epoch.state)
+        checkpoint.write(address, attempt, found)
+    return found

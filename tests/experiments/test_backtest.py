@@ -1,0 +1,249 @@
+"""A sweep whose trials are judged over the windows of a backtest, from its plan to its verdict, killed and mended."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+import twin
+from audit import audit
+
+from cluster.study import stored
+from experiments import load
+from experiments.cli import main
+from lstm import checkpoint
+from lstm.records.epoch import Place
+
+SPEC = """\
+name: tiny
+data:
+  path: tiny.csv
+  time: day
+  target: load
+  lookback: 14
+  horizon: 7
+  split: {validation: 63, test: 60}
+  backtest: {windows: 3}
+model: {hidden_size: 4}
+training: {max_epochs: 3, batch_size: 32, learning_rate: 1e-2}
+search:
+  n_trials: 2
+  sampler: {type: random, seed: 3}
+  pruner: {type: none}
+  space:
+    training.learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}
+"""
+END = Place(4, 1)  # the first epoch of the training before the test part
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, near, tiny):
+    """A folder with a sweep that has ended, and what `run` answered; look, don't touch."""
+    folder = tmp_path_factory.mktemp("backtest")
+    write(folder, tiny)
+    return SimpleNamespace(folder=folder, home=folder / "runs", run=near("run", "tiny.yaml", "--json", cwd=folder))
+
+
+@pytest.fixture
+def own(ended, tmp_path):
+    """The same in a folder of one's own, which the sweep takes for the one that it was run in."""
+    shutil.copytree(ended.folder, tmp_path, dirs_exist_ok=True)
+    old, new = str(ended.folder), str(tmp_path)
+    tables = {"study.db": ["study_user_attributes value_json", "trial_user_attributes value_json"]}
+    tables["mlflow.db"] = ["tags value", "runs artifact_uri", "experiments artifact_location"]
+    for name, columns in tables.items():
+        with closing(sqlite3.connect(tmp_path / "runs" / name)) as database, database:
+            for table, column in map(str.split, columns):
+                database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (old, new))
+    for path in (tmp_path / "runs" / "home.json", tmp_path / "runs" / "tiny" / "addresses.json"):
+        path.write_text(path.read_text().replace(old, new))
+    return tmp_path
+
+
+def write(folder, tiny, spec=SPEC):
+    (folder / "tiny.yaml").write_text(spec)
+    (folder / "tiny.csv").write_text(tiny.rows(240))
+
+
+def sweep_of(folder):
+    return stored.read(f"sqlite:///{folder / 'runs' / 'study.db'}", "tiny")
+
+
+def results(folder):
+    """What must be the same however often a driver was killed: values, steps and the final weights' metrics."""
+    sweep = sweep_of(folder)
+    trials = [(t.number, t.state, t.value, t.best_epochs, t.steps) for t in sweep.trials]
+    return trials, sweep.facts["judged"]["metrics"]
+
+
+def test_it_ends_sound_in_every_store(ended):
+    assert ended.run.code == 0, ended.run.err
+    assert audit(ended.home, "tiny") == []
+
+
+def test_a_trials_value_is_the_mean_over_its_windows_each_at_its_own_best_epoch(ended, near):
+    curves = load("tiny", home=ended.home).curves()
+    for trial in sweep_of(ended.folder).trials:
+        mine = curves[curves["trial"] == trial.number]
+        bests = [mine[mine["window"] == window]["val/loss"].min() for window in (1, 2, 3)]
+        assert trial.value == pytest.approx(sum(bests) / 3, rel=1e-12)
+        assert trial.told == (() if trial.is_base else (trial.value,))
+        assert [step for step, _ in trial.steps] == [1, 2, 3, 4, 5]  # two later windows after three epochs
+        assert trial.later[-1][1] == trial.value
+
+
+def test_base_and_rivals_are_judged_over_the_same_windows(ended):
+    document = json.loads(ended.run.out)
+    rows = {row["name"]: row for row in document["verdict"]["rows"]}
+    assert rows["base"]["validation"] == document["base"]["value"]
+    last = rows["last value"]
+    values = [float(line.split(",")[1]) for line in (ended.folder / "tiny.csv").read_text().split()[1:]]
+    first, losses = values[: 240 - 60 - 63], []
+    mean = sum(first) / len(first)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in first) / len(first))
+    for window in range(3):
+        start, errors = 117 + 21 * window, []
+        for origin in range(start, start + 21 - 7 + 1):
+            errors += [((values[origin - 1] - v) / deviation) ** 2 for v in values[origin : origin + 7]]
+        losses.append(sum(errors) / len(errors))
+    assert last["validation"] == pytest.approx(sum(losses) / 3, rel=1e-5)
+
+
+def test_base_and_winner_alone_are_trained_before_the_test_part(ended):
+    sweep = sweep_of(ended.folder)
+    for trial in sweep.trials:
+        history = checkpoint.load(trial.checkpoint).state.history
+        final = [epoch for epoch in history if epoch.window == 4]
+        wanted = trial.is_base or trial is sweep.best
+        assert len(final) == (sorted(trial.best_epochs)[1] if wanted else 0)
+    metrics = sweep.facts["judged"]["metrics"]
+    assert {"test/loss", "base/test/loss", "baseline/loss"} <= metrics.keys()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(Place(2, 2), id="in a window"),
+        pytest.param(END, id="before the test part"),
+        pytest.param(Place(3, 3), id="after the windows", marks=pytest.mark.faults),
+    ],
+)
+def test_killed_in_a_window_it_goes_on_to_the_bit(ended, tmp_path, tiny, place):
+    write(tmp_path, tiny)
+
+    def act():
+        def written(*arguments):
+            name = kept(*arguments)
+            if arguments[2].state.place == place:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return name
+
+        kept, checkpoint.write = checkpoint.write, written
+        os.chdir(tmp_path)
+        main(["run", "tiny.yaml", "--in-process", "--home", "runs", "--json"])
+
+    assert twin.forked(act, tmp_path / "driver.log") == -signal.SIGKILL
+    assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, (tmp_path / "driver.log").read_text()
+    assert results(tmp_path) == results(ended.folder)
+    assert audit(tmp_path / "runs", "tiny") == []
+    assert twin.verify(tmp_path, "runs", "tiny") == 0, (tmp_path / "driver.log").read_text()
+
+
+def test_mlflow_is_written_again_with_all_windows(own, near):
+    (own / "runs" / "mlflow.db").unlink()
+    done = near("rebuild", "tiny", cwd=own)
+    assert done.code == 0, done.err
+    assert audit(own / "runs", "tiny") == []
+
+
+@pytest.mark.parametrize("lost", ["trials", "nothing"])
+def test_a_lost_study_comes_back_from_checkpoints_and_mlflow(own, near, ended, lost):
+    if lost == "trials":  # then MLflow alone knows the windows of the trial that is not judged
+        sweep = sweep_of(own)
+        other = next(t for t in sweep.trials if not t.is_base and t.number != sweep.best.number)
+        shutil.rmtree(other.checkpoint)
+    (own / "runs" / "study.db").unlink()
+    done = near("rebuild", "tiny", "--study", cwd=own)
+    assert done.code == 0, done.err
+    values = [(t.number, t.value, t.best_epochs, t.steps) for t in sweep_of(own).trials]
+    assert values == [(t.number, t.value, t.best_epochs, t.steps) for t in sweep_of(ended.folder).trials]
+
+
+def test_it_is_complete_and_a_second_run_changes_nothing(own, near, ended):
+    again = near("run", "tiny.yaml", cwd=own)
+    assert again.code == 0
+    assert "nothing was left to do" in again.out + again.err
+    assert results(own) == results(ended.folder)
+
+
+def test_more_trials_go_on_and_only_a_new_winner_is_trained_once_more(own, near):
+    before = sweep_of(own)
+    done = near("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=own)
+    assert done.code == 0, done.err
+    told = done.out + done.err
+    sweep = sweep_of(own)
+    assert ("trained on all that stands before" in told) is (sweep.best.number != before.best.number)
+    assert audit(own / "runs", "tiny") == []
+
+
+def test_the_plan_says_which_step_is_what_and_what_it_costs(ended, near):
+    plan = json.loads(near("plan", "tiny.yaml", "--json", cwd=ended.folder).out)
+    windows = plan["backtest"]["windows"]
+    assert [row["steps"] for row in windows] == [[1, 3], [4, 4], [5, 5]]
+    assert [row["judged"] for row in windows] == [15, 15, 15]
+    assert plan["windows"]["validation"] == 45
+    assert all(min(row["seconds"]) > 0 for row in windows)
+    told = near("plan", "tiny.yaml", cwd=ended.folder).out
+    assert "steps 1 to 3, its epochs" in told
+    assert "step 5, the mean so far" in told
+
+
+def test_a_single_training_has_the_windows_and_the_test_part_too(tmp_path, tiny, near):
+    write(tmp_path, tiny)
+    done = near("train", "tiny.yaml", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    history = document["history"]
+    bests = [min(e["val/loss"] for e in history if e["window"] == window) for window in (1, 2, 3)]
+    assert document["best"]["value"] == pytest.approx(sum(bests) / 3, rel=1e-12)
+    assert "test/loss" in document["best"]["metrics"]
+    assert near("train", "tiny.yaml", cwd=tmp_path).out.count("epoch 1 of window 2") == 0  # it was complete
+
+
+WRONG = {
+    "shorter than a forecast": ("{windows: 3, length: 6}", "length: is 6, but a window must have room for"),
+    "more than the part has": ("{windows: 4, length: 16}", "4 windows of 16 steps are 64 steps, but"),
+    "shared out too thinly": ("{windows: 10}", "give at most 9 windows"),
+    "one": ("{windows: 1}", "windows: is 1; make it at least 2"),
+    "no number": ("{windows: many}", 'windows: is "many"'),
+    "of another kind": ("{windows: 3, refit: sometimes}", 'refit: is "sometimes"'),
+    "folds": ("{folds: 3}", "folds: is no field of this section"),
+    "searched": ("{windows: 3}\n#", "data.backtest.windows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_windows_that_can_not_be_are_refused(folder, tiny, sweep, name):
+    backtest, told = WRONG[name]
+    write(folder, tiny, SPEC.replace("{windows: 3}", backtest))
+    if name == "searched":
+        with (folder / "tiny.yaml").open("a") as spec:
+            spec.write("    data.backtest.windows: {type: int, low: 2, high: 4}\n")
+    done = sweep("run", "tiny.yaml")
+    assert done.code == 2
+    assert done.err.startswith("tiny.yaml:")
+    assert told in done.err
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("task", ["classify", "language_model", "memory"])
+def test_a_task_without_windows_refuses_them(folder, sweep, task):
+    (folder / "other.yaml").write_text(f"name: a\ntask: {task}\ndata: {{backtest: {{windows: 3}}}}\n")
+    done = sweep("plan", "other.yaml")
+    assert done.code == 2
+    assert f"data.backtest: can't be given: the task {task} has no backtest today" in done.err
