@@ -16,7 +16,7 @@ from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.errors import BadInput, Fault, fault, refused
-from lstm.records.sweep import KEEPS_BASE, Sweep
+from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, Sweep
 from lstm.records.task import RECORD
 from lstm.storage import disk, files
 from lstm.tasks import registry as tasks
@@ -64,6 +64,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "n_trials": study.n_trials,
         "target": order.target,
         **({"second": list(study.second)} if study.second else {}),
+        **({FIRST_FROM: dict(order.first_from)} if order.first_from else {}),
         "folder": order.folder,
         "checkpoints": order.checkpoints,
         "git_commit": order.git_commit,

@@ -1,7 +1,7 @@
 """The order that a driver gets, and the outcome that it returns."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
@@ -35,6 +35,8 @@ class Order:
     place: str = ""
     mark: str = ""  # where the study is kept, and by whom, for people who find its checkpoints
     code: tuple[Code, ...] = ()  # the user's own files, for workers to execute
+    # What `search.first` has of earlier sweeps, as a row of `space.earlier.Chosen`; empty if the spec asks for none.
+    first_from: Mapping[str, Any] = field(default_factory=dict)
     retries: tuple[int, ...] = ()  # failed trials to be tried again, each as a new trial
 
     @property

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
-from experiments.operations import predicting, summary, training
+from experiments.operations import frames, predicting, summary, training
 from experiments.own_code import CodeFile
 from experiments.spec.mapping import Given, literal
-from experiments.spec.yaml_parser import value_at
+from experiments.trials.earlier import read_first
 from lstm.messages.message import Message
 from lstm.records import sweep as records
-from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput, Refusal
 from lstm.records.figures import Passage
 from lstm.records.objective import Direction
@@ -137,49 +136,15 @@ class Sweep:
         `value` and `epoch` are of the best epoch; `epochs` counts all. `is_base` marks the spec's own settings. Of
         `n_trials` are those with `counts`: not a retried trial, and not a base that `search.first` does not have.
         """
-        import pandas as pd
-
-        counted = {trial.number for trial in self._record.counted}
-        paths = dict.fromkeys(path for trial in self._record.trials for path in trial.settings)
-        searched = [(path, tuple(path.split("."))) for path in paths]
-        rows = [
-            {
-                "trial": t.number,
-                "state": t.state,
-                "value": t.value,
-                **({"second": t.second} if self._record.second else {}),
-                "epoch": t.best_epoch,
-                "epochs": len(t.curve),
-                "seconds": t.duration_s,
-                "is_base": t.is_base,
-                "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
-                "reason": t.reason,  # why it failed or ended early
-                "checkpoint": t.checkpoint,
-                **({path: value_at(t.config, address) for path, address in searched} if t.is_base else t.settings),
-            }
-            for t in self._record.trials
-        ]
-        return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value"]).set_index("trial")
+        return frames.of_trials(self._record)
 
     def curves(self) -> "DataFrame":
         """Return a table with a row for each epoch of each trial and a column for each metric.
 
         If a trial's checkpoint is gone, its rows have the sweep's metric only.
         """
-        import pandas as pd
-
-        from lstm import ownership
-
-        rows: list[dict[str, Any]] = []
         with _raised():
-            for trial in self._record.trials:
-                kept = ownership.load_trial(self._record, trial, LOG.warning)
-                known: Sequence[Epoch] = kept.state.history if kept else ()
-                whole = {epoch.number: dict(epoch.metrics) for epoch in known}
-                short = {number: {self.metric: value} for number, value in trial.curve}
-                for number, metrics in sorted((short | whole).items()):
-                    rows.append({"trial": trial.number, "epoch": number, **metrics})
-        return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", self.metric])
+            return frames.of_epochs(self._record, LOG.warning)
 
     def predict(
         self,
@@ -227,7 +192,7 @@ class Sweep:
             else:
                 with predicting.as_file(data, time) as path:
                     made = maker(path, Path())
-        return made.text if isinstance(made, Passage) else _as_frame(made, time)
+        return made.text if isinstance(made, Passage) else frames.of_forecast(made, time)
 
 
 def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Plan:
@@ -247,7 +212,7 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
     with _raised(), borrowed():
         where = _home(home)
         named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
-        made = planning.as_begun(planning.make(named, where, to_look=True), to_run=True)
+        made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
         document = planning.describe(made)
     same = ("task", "trials", "max_epochs", "metric", "direction", "windows", "slots", "device", "kept")
@@ -388,13 +353,3 @@ def _overrides(given: Overrides) -> list[str]:
     if isinstance(given, str):
         return [given]
     return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)
-
-
-def _as_frame(columns: Mapping[str, Sequence[Any]], time: str) -> "DataFrame":
-    """Return a prediction as a table. Times that are dates become datetimes."""
-    import pandas as pd
-
-    frame = pd.DataFrame(dict(columns))
-    if time in frame and all(isinstance(each, str) and "-" in each for each in frame[time]):
-        frame[time] = pd.to_datetime(frame[time], format="ISO8601")
-    return frame

@@ -120,7 +120,8 @@ class Study:
         That is the base, then the first `n_trials` of `search.first`. If one of these resolves to the base, it is the
         base itself, and comes first.
         """
-        first = self.search.first[: self.n_trials] if self.search else []
+        assert self.search is None or isinstance(self.search.first, list), "the first settings are yet to be chosen"
+        first = self.search.first_settings[: self.n_trials] if self.search else []
         queue: list[tuple[Mapping[str, Scalar], Decisions]]
         queue = [(settings, Decisions(first=index)) for index, settings in enumerate(first)]
         if not keeps_base:

@@ -17,6 +17,7 @@ from experiments.planning import Plan, make, warnings
 from experiments.recovery import lost_study, moved_home
 from experiments.spec.mapping import Given
 from experiments.terminal.formats import goodput
+from experiments.trials.earlier import with_first
 from lstm.messages.message import Note, Say, note
 from lstm.records.errors import BadInput
 from lstm.records.events import Event, Notice, SweepStarted, TrialStarted
@@ -113,6 +114,7 @@ def prepare(
     plan = make(lookup.spec(named, home, overrides, execute=True, code=code), home)
     executor = chosen(address, overrides, in_process=in_process, ours=ours)
     known = stored.facts(plan.order.study_url, plan.order.name)
+    plan = with_first(plan, known)
     place = moved_home.Place(home, plan.order.name, plan.order.study_url, plan.tracking_uri, not plan.order.place)
     elsewhere = moved_home.look(place, known) if known else None
     plan = _as_kept(plan, known, elsewhere, retries) if known else _as_new(plan)

@@ -89,6 +89,16 @@ SPEC: Mapping[str, Entry] = {
         "{path} is {found}, where this sweep was before, and not the file next to its spec",
         example={"path": "study.db", "found": "/work/study.db"},
     ),
+    "first-outside-passed-over": Entry(
+        "{found} settings of earlier sweeps are tried first, and these, which would have come before, are not in the "
+        "space: {named}{more:?, and * more}",
+        "make the space wider to try them, too",
+        {
+            "found": 5,
+            "named": "trial 7 of sales (model.hidden_size is 300, outside the space)",
+            "more": 2,
+        },
+    ),
     "gp-learns-nothing-from-pruned": Entry(
         "the gp sampler learns from completed trials only, so it learns nothing from trials that {pruner} prunes",
         "use the tpe sampler, or pruner: {{type: none}}",

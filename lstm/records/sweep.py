@@ -14,6 +14,7 @@ BASE = "base/"  # prefix of the base's metrics, next to the best trial's metrics
 KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier versions had no such trial
 EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combinations` after so many `trials`
 PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
+FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it was chosen when the sweep began
 TRAINED_AGAIN = "trained_again"  # fact: the trials that were trained again because their checkpoint was lost
 
 
