@@ -37,7 +37,7 @@ def open_study(order: Order, series: Dataset) -> Study:
     if stored.unfinished_id_of(study.facts, order.study_url) not in ("", order.study_id):
         raise refused("sweep-begun-at-once", at=order.name)
     # First the study, then the folder's mark: a driver that is killed in between leaves no folder of an unknown study.
-    study.remember(**_identity(order))
+    study.remember(**_identity(order, study.facts))
     try:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
@@ -55,7 +55,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
     `keeps_base` says whether the spec's own settings are a trial; a study that an earlier version began has none.
     """
     return {
-        **_identity(order),
+        **_identity(order, study.facts),
         "spec_text": order.spec_text,
         "spec_hash": order.spec_hash,
         "data_fingerprint": series.fingerprint,
@@ -89,7 +89,7 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     """
     stored.discard_unfinished(order.study_url, order.name)
     study = Study(order.study_url, order.name, order.search, order.base)
-    study.remember(**_identity(order))
+    study.remember(**_identity(order, study.facts))
     ownership.claim(order.checkpoints, order.ownership_mark)
     if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # the study was kept elsewhere
         ownership.take_over(order.checkpoints, order.ownership_mark)
@@ -237,10 +237,10 @@ def _has_trials(place: str) -> bool:
         return False
 
 
-def _identity(order: Order) -> dict[str, Any]:
+def _identity(order: Order, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a study remembers first: the version of its form, its id, and its place."""
     return {
-        stored.FORM: stored.FORMAT,
+        stored.FORM: max(int(facts.get(stored.FORM, 0)), stored.PLAIN_FORM),
         "id": order.study_id,
         **({moved.PLACE: order.place} if order.place else {}),  # after the id: a copy that stores it has its own id
     }

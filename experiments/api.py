@@ -28,6 +28,8 @@ from lstm.records.objective import Direction
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from experiments.operations.running import Ready
+
 __all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "load", "plan", "run", "train"]
 
 LOG = logging.getLogger("experiments")
@@ -146,6 +148,42 @@ class Sweep:
         with _raised():
             return frames.of_epochs(self._record, LOG.warning)
 
+    def extend(
+        self,
+        trial: int,
+        epochs: int,
+        *,
+        learning_rate: float | None = None,
+        address: str | None = None,
+        in_process: bool = False,
+        code: CodeFile = None,
+    ) -> "Sweep":
+        """Train an ended trial for more epochs, as a trial beside the search, then resume the sweep; return the sweep.
+
+        Args:
+            trial: The number of a completed or pruned trial.
+            epochs: The last epoch of its extension.
+            learning_rate: A constant learning rate from here on. Default: the trial's schedule goes on.
+            address: As in `run`.
+            in_process: As in `run`.
+            code: As in `run`.
+
+        Raises:
+            SpecError: the trial can't be extended, or not so far.
+            SweepError: the sweep failed, was stopped by somebody, or another driver holds it.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        from experiments.operations import running
+        from experiments.trials import extending
+
+        with _raised():
+            swept = lookup.read(self._found)
+            derived = extending.extension(swept, trial, epochs, learning_rate)
+            for told in extending.about(swept, derived):
+                LOG.info("%s", told)
+            given = (self._found.spec or self.name, self._found.home, address, (), (), (derived,))
+            return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
+
     def predict(
         self,
         data: "DataFrame | str | os.PathLike[str] | None" = None,
@@ -253,20 +291,12 @@ def run(
         SweepError: the sweep failed, was stopped by somebody, or another driver holds it.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    from experiments.operations import guest, running
+    from experiments.operations import running
 
     with _raised():
         where = _home(home)
         given = (_named(spec), where, address, _overrides(set))
-        ready = running.prepare(*given, in_process=in_process, ours=False, code=code)
-        try:
-            ended = guest.drive(ready)
-        except guest.Unended as error:
-            raise SweepError(f"{ready.plan.order.name}: {error}") from error
-        if ended.code:
-            raise SweepError(f"{ready.plan.order.name}: {ended.message}", ended.code)
-        LOG.info("%s: %s", ready.plan.order.name, ended.message)
-        return _loaded(lookup.sweep(ready.plan.order.name, where, LOG.warning))
+        return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
 def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Trained:
@@ -304,6 +334,21 @@ def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
     """
     with _raised():
         return _loaded(lookup.sweep(os.fspath(name), _home(home), LOG.warning))
+
+
+def _driven(ready: "Ready") -> Sweep:
+    """Drive a sweep, and return it as it is then."""
+    from experiments.operations import guest
+
+    name = ready.plan.order.name
+    try:
+        ended = guest.drive(ready)
+    except guest.Unended as error:
+        raise SweepError(f"{name}: {error}") from error
+    if ended.code:
+        raise SweepError(f"{name}: {ended.message}", ended.code)
+    LOG.info("%s: %s", name, ended.message)
+    return _loaded(lookup.sweep(name, ready.plan.home, LOG.warning))
 
 
 def _loaded(found: lookup.Found) -> Sweep:

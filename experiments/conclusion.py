@@ -9,7 +9,6 @@ from experiments import judgement
 from experiments.planning import Plan, kept_in
 from lstm.messages.message import Say, note
 from lstm.records.errors import BadInput
-from lstm.records.events import EpochEnded, TrialEnded, TrialProbed
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 
@@ -129,7 +128,7 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
 
     A lost checkpoint is restored. None if that is not possible.
     """
-    from experiments.recovery.lost_checkpoint import mend
+    from experiments.recovery.lost_checkpoint import mend, tell_again
     from lstm import ownership
 
     try:
@@ -144,14 +143,8 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
     except OSError as error:
         say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
         return None, False
-    if is_again:  # the epochs of a new training have other times, so its run is written again
-        recorder(best.starting(best.checkpoint))
-        for epoch in found.state.history:
-            recorder(EpochEnded(best.number, epoch))
-        later: list[TrialEnded | TrialProbed] = [*swept.endings(), *swept.probings()]
-        for event in later:
-            if event.number == best.number:
-                recorder(event)
+    if is_again:
+        tell_again(swept, best, found, recorder)
     return found, is_again
 
 

@@ -33,7 +33,8 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # errors raised
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is complete
 # The fact with the version of a study's form, and the newest version that is read. Without the fact the version is 1.
 # In form 1 the base may lack which targets count in the loss: all do. In forms 1 and 2 it says where the data was.
-FORM, FORMAT = "form", 3
+FORM, FORMAT = "form", 4
+PLAIN_FORM = 3  # of a study in which no trial extends another: earlier versions can go on with it
 LEAST_COMPLETED = 2  # completed trials that importances need
 
 
@@ -181,14 +182,15 @@ def sweep_of(study: optuna.Study, url: str) -> Sweep:
 def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str) -> Trial:
     """Return a trial's record from Optuna's; `place` is the address of the sweep's checkpoints, "" if unknown."""
     decided = Decisions.of(frozen.user_attrs)
+    changes = decided.derived.changes if decided.derived else {}
     end = decided.end or End("FAIL")
     state: State = end.state if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
     return Trial(
         number=frozen.number,
         state=state,
         value=end.value,
-        settings=frozen.params,
-        config=resolve(frozen.params),
+        settings=suggest.changed(frozen.params, changes),
+        config=suggest.filled(resolve(frozen.params), changes),
         curve=tuple(sorted(frozen.intermediate_values.items())),
         attempt=decided.attempt,
         best_epoch=end.best_epoch,

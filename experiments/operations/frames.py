@@ -29,10 +29,15 @@ def of_trials(sweep: Sweep) -> "DataFrame":
             "epochs": len(t.curve),
             "seconds": t.duration_s,
             "is_base": t.is_base,
+            **({"extends": t.extends} if sweep.extensions else {}),
             "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
             "reason": t.reason,  # why it failed or ended early
             "checkpoint": t.checkpoint,
-            **({path: value_at(t.config, address) for path, address in searched} if t.is_base else t.settings),
+            **(
+                {path: value_at(t.config, address) for path, address in searched}
+                if t.is_base or not t.settings
+                else t.settings
+            ),
         }
         for t in sweep.trials
     ]

@@ -50,6 +50,11 @@ class Sweep:
         return tuple(t for t in self.trials if t.number not in replaced and t.counts)
 
     @property
+    def extensions(self) -> tuple[Trial, ...]:
+        """The trials that extend others. They are no trials of the search."""
+        return tuple(t for t in self.trials if t.extends is not None)
+
+    @property
     def base(self) -> Trial | None:
         """The trial of the spec's own settings, the latest one if it was tried again; None if the sweep has none."""
         return max((t for t in self.trials if t.is_base), key=lambda t: t.number, default=None)
