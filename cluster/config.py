@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from lstm.config.section import Section, Since
 from lstm.records.objective import Direction, Scalar
@@ -251,6 +251,27 @@ class SecondObjective(Section):
     direction: Direction = Field(description="Whether a smaller or a larger number is better.")
 
 
+FirstSettings = Annotated[dict[str, Scalar], Field(min_length=1)]
+
+
+class FirstFrom(Section):
+    """Settings that were good in earlier sweeps of the same home, instead of a list of settings."""
+
+    model_config = ConfigDict(serialize_by_alias=True)  # Python has no field of the name `from`
+
+    sweeps: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=100)] = Field(
+        alias="from",
+        description="Names of earlier sweeps of this home, with the same metric. Their settings are ranked within each "
+        "sweep; a setting of several sweeps has the mean of its ranks.",
+    )
+    top: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="How many settings to try first. A setting that is not in the space is passed over, and said.",
+    )
+
+
 class SearchConfig(Section):
     """What is searched, how, and for how long."""
 
@@ -283,11 +304,16 @@ class SearchConfig(Section):
     space: Annotated[dict[str, AnyDimension], Field(min_length=1)] = Field(
         description="The parameters to search, each by dotted path: data.lookback, or a field of model or training."
     )
-    first: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = Field(
+    first: Annotated[list[FirstSettings], Field(max_length=1000)] | FirstFrom = Field(
         default_factory=list,
-        max_length=1000,
-        description="Settings to try first, one mapping for each trial. A parameter that is left out is sampled.",
+        description="Settings to try first: a list with one mapping for each trial, in which a parameter that is left "
+        "out is sampled; or {from: [SWEEP, …], top: 5}, what was good in earlier sweeps.",
     )
+
+    @property
+    def first_settings(self) -> list[FirstSettings]:
+        """The settings to try first; none of earlier sweeps, which are chosen when the sweep begins."""
+        return self.first if isinstance(self.first, list) else []
 
 
 class ResourcesConfig(Section):
@@ -325,6 +351,6 @@ class StorageConfig(Section):
     )
     keep: Literal["all", "best"] = Field(
         "all",
-        description="best: only the best trial and the base keep their weights, to save disk space. all: every trial "
-        "keeps them. The history of every trial is always kept.",
+        description="best: only the best trial, the base and extensions (sweep extend) keep their weights, to save "
+        "disk space. all: every trial keeps them. The history of every trial is always kept.",
     )

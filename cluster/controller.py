@@ -17,11 +17,11 @@ from cluster.goodput import Workers
 from cluster.interrupts import Stop
 from cluster.protocol import FINISHED, OUT_OF_MEMORY, RAISED, Failure, Handle, Probed, Started
 from cluster.search_stop import StopRules
-from cluster.space import suggest
 from cluster.study.lease import OUTAGE_S
 from cluster.study.retry import Patience, Unreachable
 from cluster.study.study import Study
 from cluster.trials.attempt import Attempt
+from cluster.trials.beginning import Beginnings
 from cluster.trials.checkpoints import TrialCheckpoints
 from cluster.trials.endings import Endings
 from cluster.trials.queue import TrialQueue
@@ -93,6 +93,7 @@ class TrialController:
         self._saved = TrialCheckpoints(
             study, checkpoints, studies=order["studies"], keep_best=keep_best, insist=patience, record=record
         )
+        self._beginnings = Beginnings(study, self._saved, patience)
         self._unborn: Counter[int] = Counter()  # attempts at each trial since any worker last started
         self._raised: Counter[int] = Counter()  # attempts at each trial with a worker that raised at its start
         self._out_of_memory: Counter[int] = Counter()  # attempts at each trial that were lost to memory
@@ -135,23 +136,17 @@ class TrialController:
         number = self._insist(lambda: self._queue.next(running, self._limit()))
         if number is None:
             return None if running or self._queue.is_waiting else FINISHED
-        settings, attempt = self._insist(lambda: self._study.begin_attempt(number))
-        pruned_after = self._study.pruned_after(number)
-        config = suggest.resolve(self._study.base, settings).model_dump()
-        address = self._saved.address_of(number)
-        derived = self._study.derived(number)
-        live = Attempt(number, attempt, settings, config, address, pruned_after=pruned_after, derived=derived)
-        if number != self._queue.base and self._insist(lambda: self._study.resolves_to_base(number)):
-            self._saved.take_from_base(live)
+        live = self._beginnings.begin(number)
+        try:
+            if why := self._beginnings.take_over(live, self._queue.base):
+                self._end_for_good(live, "FAIL", why)
+                return None
+        except OSError as error:
+            self._storage_fails(live, f"{live.address}: {error.strerror or error}")
+            self._again(live, str(error), AGAIN_S)
+            return None
         self._live[tune_id] = live
-        return {
-            **self.order,
-            "number": number,
-            "attempt": attempt,
-            "address": address,
-            "trial": config,
-            "over": bool(pruned_after),
-        }
+        return {**self.order, **live.order}
 
     def born(self, tune_id: str) -> None:
         """Note that a worker lives for a trial: a new worker, or one that had another trial before."""

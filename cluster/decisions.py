@@ -42,6 +42,11 @@ class End:
         """The best epoch, if there is one window."""
         return self.best_epochs[0]
 
+    @property
+    def is_final(self) -> bool:
+        """True if another try with the same settings would end in the same way."""
+        return self.state == "COMPLETE" or self.diverged
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "End":
         """Read an end from a study's row; earlier versions left some fields out."""
@@ -116,7 +121,7 @@ class Decisions:
 
     def asked(self) -> Change:
         """Return the change of a new trial: what it was made from and for."""
-        change: Change = {DERIVED: self.derived._asdict()} if self.derived else {}
+        change: Change = {DERIVED: self.derived.row()} if self.derived else {}
         change |= {FIRST: self.first} if self.first is not None else {}
         return change | ({BASE: True} if self.base else {})
 

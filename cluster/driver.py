@@ -38,6 +38,7 @@ def run(
     executor: Executor,
     conclude: Callable[[Outcome], None],
     settle: Callable[[], None] = lambda: None,
+    mend: Callable[[Sweep], None] = lambda _: None,
     stop: Stop | None = None,
     install: Callable[[], None] | None = None,
 ) -> Outcome:
@@ -51,6 +52,7 @@ def run(
         executor: Runs the trials.
         conclude: Called with the outcome while this driver still has the lease.
         settle: Called when this driver has the lease, before the study is opened.
+        mend: Called with the sweep before its first trial starts; restores what its trials start from.
         stop: Lets others ask for the end.
         install: Installs the command line's signal handlers again, after Ray has replaced them. None in any other
             process, such as a notebook.
@@ -60,22 +62,20 @@ def run(
         HeldError: another driver has the sweep.
     """
     stop = stop or Stop()
-    lost = partial(_lost, stop, record)
+    lost, asked = partial(_lost, stop, record), partial(stop.now, "stopped", 130)
     if held := driver(order.study_url, order.name):
         raise held_by(order.name, held)
     packages = sorted({name for each in order.code for name in imports(each)})
     place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages)
     with (
         _to_be_left(place) as (workplace, leave),
-        Lease(
-            order.study_url, order.name, lost=lambda why: stop.now(why.text, 1), stop=lambda: stop.now("stopped", 130)
-        ) as lease,
+        Lease(order.study_url, order.name, lost=lambda why: stop.now(why.text, 1), stop=asked) as lease,
     ):
         if install:
             install()
         study = _open(order, series, settle)
         patience = Patience(order.study_url, lease.held, stop, record)
-        outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave)
+        outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave, mend)
         conclude(outcome)
         return outcome
 
@@ -97,6 +97,7 @@ def _run_opened(
     stop: Stop,
     patience: Patience,
     leave: Callable[[], None],
+    mend: Callable[[Sweep], None],
 ) -> Outcome:
     """Drive a sweep with an open study, leave the place of its trials, and return the outcome."""
     for message in workplace.warnings:
@@ -106,6 +107,7 @@ def _run_opened(
     before: Sweep | None = None
     try:
         before = _settle(study, patience, record)
+        mend(before)
         delivery = threading.Thread(target=_replay, args=(before, memory, stop, record, replayed), daemon=True)
         delivery.start()
         try:
@@ -122,12 +124,14 @@ def _run_opened(
 
 
 def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
-    """Open the sweep's study and queue the retries that were asked for."""
+    """Open the sweep's study and queue the retries and extensions that were asked for."""
     try:
         settle()
         study = open_study(order, series)
         for parent in order.retries:
             study.retry(parent)
+        for derived in order.extensions:
+            study.extend(derived)
         return study
     except AWAY as error:
         raise unanswered(order.study_url, error) from None

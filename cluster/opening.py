@@ -16,7 +16,7 @@ from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.errors import BadInput, Fault, fault, refused
-from lstm.records.sweep import KEEPS_BASE, Sweep
+from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, Sweep
 from lstm.records.task import RECORD
 from lstm.storage import disk, files
 from lstm.tasks import registry as tasks
@@ -37,7 +37,7 @@ def open_study(order: Order, series: Dataset) -> Study:
     if stored.unfinished_id_of(study.facts, order.study_url) not in ("", order.study_id):
         raise refused("sweep-begun-at-once", at=order.name)
     # First the study, then the folder's mark: a driver that is killed in between leaves no folder of an unknown study.
-    study.remember(**_identity(order))
+    study.remember(**_identity(order, study.facts))
     try:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
@@ -55,7 +55,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
     `keeps_base` says whether the spec's own settings are a trial; a study that an earlier version began has none.
     """
     return {
-        **_identity(order),
+        **_identity(order, study.facts),
         "spec_text": order.spec_text,
         "spec_hash": order.spec_hash,
         "data_fingerprint": series.fingerprint,
@@ -65,6 +65,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "target": order.target,
         **({"second": list(study.second)} if study.second else {}),
         **study.windows.facts(),
+        **({FIRST_FROM: dict(order.first_from)} if order.first_from else {}),
         "folder": order.folder,
         "checkpoints": order.checkpoints,
         "git_commit": order.git_commit,
@@ -89,7 +90,7 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     """
     stored.discard_unfinished(order.study_url, order.name)
     study = Study(order.study_url, order.name, order.search, order.base)
-    study.remember(**_identity(order))
+    study.remember(**_identity(order, study.facts))
     ownership.claim(order.checkpoints, order.ownership_mark)
     if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # the study was kept elsewhere
         ownership.take_over(order.checkpoints, order.ownership_mark)
@@ -237,10 +238,11 @@ def _has_trials(place: str) -> bool:
         return False
 
 
-def _identity(order: Order) -> dict[str, Any]:
+def _identity(order: Order, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a study remembers first: the version of its form, its id, and its place."""
+    least = stored.FORMAT if order.base.windows.count > 1 else stored.PLAIN_FORM
     return {
-        stored.FORM: stored.FORMAT if order.base.windows.count > 1 else stored.WITHOUT_WINDOWS,
+        stored.FORM: max(int(facts.get(stored.FORM, 0)), least),
         "id": order.study_id,
         **({moved.PLACE: order.place} if order.place else {}),  # after the id: a copy that stores it has its own id
     }

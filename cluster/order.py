@@ -1,7 +1,7 @@
 """The order that a driver gets, and the outcome that it returns."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
@@ -10,6 +10,7 @@ from lstm.config.code import Code
 from lstm.config.trial import TrialConfig
 from lstm.records.events import Record
 from lstm.records.objective import Objective
+from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
 
 
@@ -35,7 +36,15 @@ class Order:
     place: str = ""
     mark: str = ""  # where the study is kept, and by whom, for people who find its checkpoints
     code: tuple[Code, ...] = ()  # the user's own files, for workers to execute
+    # What `search.first` has of earlier sweeps, as a row of `space.earlier.Chosen`; empty if the spec asks for none.
+    first_from: Mapping[str, Any] = field(default_factory=dict)
     retries: tuple[int, ...] = ()  # failed trials to be tried again, each as a new trial
+    extensions: tuple[Derived, ...] = ()  # ended trials to be trained further, each as a new trial
+
+    @property
+    def is_more(self) -> bool:
+        """True if it asks for trials that a complete sweep does not have."""
+        return bool(self.retries or self.extensions)
 
     @property
     def n_trials(self) -> int:

@@ -46,13 +46,13 @@ class TrialWorker:
     """A trainer of the trial that its order names.
 
     An order has `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), `cpus`, `gpus`, `probe`,
-    `over`, and `code`, the user's own files. The first step returns at once, with the place where the trial runs and
-    the epochs that a checkpoint already has. Each further step is one epoch, durable before it is reported. If `probe`
-    is set, the step after the last epoch measures the network and returns `probed`. `over=True`, like `wind_up()`,
-    means: train no further, the next step only probes. A result has `epochs`, in the first step `started`, and
-    `failure` if the trial can't go on. While the storage of checkpoints fails, a result has `waiting`, the reason: the
-    epoch stays in memory and the next step writes it again. Each result has `spent`: where the time since the last
-    result went.
+    `over`, `derived` if the trial extends another, and `code`, the user's own files. The first step returns at once,
+    with the place where the trial runs and the epochs that a checkpoint already has. Each further step is one epoch,
+    durable before it is reported. If `probe` is set, the step after the last epoch measures the network and returns
+    `probed`. `over=True`, like `wind_up()`, means: train no further, the next step only probes. A result has `epochs`,
+    in the first step `started`, and `failure` if the trial can't go on. While the storage of checkpoints fails, a
+    result has `waiting`, the reason: the epoch stays in memory and the next step writes it again. Each result has
+    `spent`: where the time since the last result went.
     """
 
     def __init__(
@@ -195,6 +195,7 @@ class TrialWorker:
         content = checkpoint.Checkpoint(
             self._trial, self._facts, epoch.state, spent, study=owner.studies[0], number=owner.number
         )
+        content = replace(content, derived=self._order.get("derived"))
         with _storage(self._order["address"], self._named()):
             checkpoint.write(self._order["address"], self._order["attempt"], content)
         self._unsaved, self._pauses = None, iter(PAUSES_S)

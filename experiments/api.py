@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
-from experiments.operations import predicting, summary, training
+from experiments.operations import frames, predicting, summary, training
 from experiments.own_code import CodeFile
 from experiments.spec.mapping import Given, literal
-from experiments.spec.yaml_parser import value_at
+from experiments.trials.earlier import read_first
 from lstm.messages.message import Message
 from lstm.records import sweep as records
-from lstm.records.epoch import Place
 from lstm.records.errors import BadInput, Refusal
 from lstm.records.figures import Passage
 from lstm.records.objective import Direction
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from experiments.operations.running import Ready
 
 __all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "load", "plan", "run", "train"]
 
@@ -138,48 +139,51 @@ class Sweep:
         `value` and `epoch` are of the best epoch; `epochs` counts all. `is_base` marks the spec's own settings. Of
         `n_trials` are those with `counts`: not a retried trial, and not a base that `search.first` does not have.
         """
-        import pandas as pd
-
-        counted = {trial.number for trial in self._record.counted}
-        paths = dict.fromkeys(path for trial in self._record.trials for path in trial.settings)
-        searched = [(path, tuple(path.split("."))) for path in paths]
-        rows = [
-            {
-                "trial": t.number,
-                "state": t.state,
-                "value": t.value,
-                **({"second": t.second} if self._record.second else {}),
-                "epoch": t.best_epoch,
-                "epochs": len(t.curve),
-                "seconds": t.duration_s,
-                "is_base": t.is_base,
-                "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
-                "reason": t.reason,  # why it failed or ended early
-                "checkpoint": t.checkpoint,
-                **({path: value_at(t.config, address) for path, address in searched} if t.is_base else t.settings),
-            }
-            for t in self._record.trials
-        ]
-        return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value"]).set_index("trial")
+        return frames.of_trials(self._record)
 
     def curves(self) -> "DataFrame":
         """Return a table with a row for each epoch of each trial and a column for each metric.
 
         If a trial's checkpoint is gone, its rows have the sweep's metric only.
         """
-        import pandas as pd
-
-        from lstm import ownership
-
-        rows: list[dict[str, Any]] = []
         with _raised():
-            for trial in self._record.trials:
-                kept = ownership.load_trial(self._record, trial, LOG.warning)
-                whole = {epoch.place: dict(epoch.metrics) for epoch in kept.state.history} if kept else {}
-                short = {Place(1, number): {self.metric: value} for number, value in trial.curve}
-                for place, metrics in sorted((short | whole).items()):
-                    rows.append({"trial": trial.number, **self._record.windows.named(place), **metrics})
-        return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", self.metric])
+            return frames.of_epochs(self._record, LOG.warning)
+
+    def extend(
+        self,
+        trial: int,
+        epochs: int,
+        *,
+        learning_rate: float | None = None,
+        address: str | None = None,
+        in_process: bool = False,
+        code: CodeFile = None,
+    ) -> "Sweep":
+        """Train an ended trial for more epochs, as a trial beside the search, then resume the sweep; return the sweep.
+
+        Args:
+            trial: The number of a completed or pruned trial.
+            epochs: The last epoch of its extension.
+            learning_rate: A constant learning rate from here on. Default: the trial's schedule goes on.
+            address: As in `run`.
+            in_process: As in `run`.
+            code: As in `run`.
+
+        Raises:
+            SpecError: the trial can't be extended, or not so far.
+            SweepError: the sweep failed, was stopped by somebody, or another driver holds it.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        from experiments.operations import running
+        from experiments.trials import extending
+
+        with _raised():
+            swept = lookup.read(self._found)
+            derived = extending.extension(swept, trial, epochs, learning_rate)
+            for told in extending.about(swept, derived):
+                LOG.info("%s", told)
+            given = (self._found.spec or self.name, self._found.home, address, (), (), (derived,))
+            return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
     def predict(
         self,
@@ -227,7 +231,7 @@ class Sweep:
             else:
                 with predicting.as_file(data, time) as path:
                     made = maker(path, Path())
-        return made.text if isinstance(made, Passage) else _as_frame(made, time)
+        return made.text if isinstance(made, Passage) else frames.of_forecast(made, time)
 
 
 def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Plan:
@@ -247,7 +251,7 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
     with _raised(), borrowed():
         where = _home(home)
         named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
-        made = planning.as_begun(planning.make(named, where, to_look=True), to_run=True)
+        made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
         document = planning.describe(made)
     same = ("task", "trials", "max_epochs", "metric", "direction", "windows", "slots", "device", "kept")
@@ -288,20 +292,12 @@ def run(
         SweepError: the sweep failed, was stopped by somebody, or another driver holds it.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    from experiments.operations import guest, running
+    from experiments.operations import running
 
     with _raised():
         where = _home(home)
         given = (_named(spec), where, address, _overrides(set))
-        ready = running.prepare(*given, in_process=in_process, ours=False, code=code)
-        try:
-            ended = guest.drive(ready)
-        except guest.Unended as error:
-            raise SweepError(f"{ready.plan.order.name}: {error}") from error
-        if ended.code:
-            raise SweepError(f"{ready.plan.order.name}: {ended.message}", ended.code)
-        LOG.info("%s: %s", ready.plan.order.name, ended.message)
-        return _loaded(lookup.sweep(ready.plan.order.name, where, LOG.warning))
+        return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
 def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Trained:
@@ -339,6 +335,21 @@ def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
     """
     with _raised():
         return _loaded(lookup.sweep(os.fspath(name), _home(home), LOG.warning))
+
+
+def _driven(ready: "Ready") -> Sweep:
+    """Drive a sweep, and return it as it is then."""
+    from experiments.operations import guest
+
+    name = ready.plan.order.name
+    try:
+        ended = guest.drive(ready)
+    except guest.Unended as error:
+        raise SweepError(f"{name}: {error}") from error
+    if ended.code:
+        raise SweepError(f"{name}: {ended.message}", ended.code)
+    LOG.info("%s: %s", name, ended.message)
+    return _loaded(lookup.sweep(name, ready.plan.home, LOG.warning))
 
 
 def _loaded(found: lookup.Found) -> Sweep:
@@ -388,13 +399,3 @@ def _overrides(given: Overrides) -> list[str]:
     if isinstance(given, str):
         return [given]
     return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)
-
-
-def _as_frame(columns: Mapping[str, Sequence[Any]], time: str) -> "DataFrame":
-    """Return a prediction as a table. Times that are dates become datetimes."""
-    import pandas as pd
-
-    frame = pd.DataFrame(dict(columns))
-    if time in frame and all(isinstance(each, str) and "-" in each for each in frame[time]):
-        frame[time] = pd.to_datetime(frame[time], format="ISO8601")
-    return frame

@@ -222,6 +222,28 @@ def retry(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
+@click.argument("trial", metavar="TRIAL", type=click.IntRange(min=0))
+@click.option(
+    "--epochs", type=click.IntRange(1, 1_000_000), metavar="N", required=True, help="The last epoch of the extension."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, 10, min_open=True),
+    metavar="RATE",
+    help="A constant learning rate from here on.  [default: the trial's schedule goes on]",
+)
+@ADDRESS
+@IN_PROCESS
+@CODE
+@JSON
+@HOME
+def extend(**arguments: Any) -> int | None:
+    """Train an ended trial for more epochs, then resume the sweep."""
+    return _verb("extend", **arguments)
+
+
+@main.command()
+@NAMED
 @JSON
 @HOME
 def status(**arguments: Any) -> int | None:

@@ -9,7 +9,6 @@ from experiments import judgement
 from experiments.planning import Plan, kept_in
 from lstm.messages.message import Say, note
 from lstm.records.errors import BadInput
-from lstm.records.events import EpochEnded, TrialEnded, TrialProbed
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 
@@ -132,7 +131,7 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
 
     A lost checkpoint is restored. None if that is not possible.
     """
-    from experiments.recovery.lost_checkpoint import mend
+    from experiments.recovery.lost_checkpoint import mend, tell_again
     from lstm import ownership
 
     try:
@@ -147,26 +146,16 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
     except OSError as error:
         say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
         return None, False
-    if is_again:  # the epochs of a new training have other times, so its run is written again
-        _tell_again(swept, best, found, recorder)
+    if is_again:
+        tell_again(swept, best, found, recorder)
     return found, is_again
-
-
-def _tell_again(swept: Sweep, trial: Trial, found: "Checkpoint", recorder: "Recorder") -> None:
-    """Send MLflow all that is known of a trial. What it has already makes no second point."""
-    recorder(trial.starting(trial.checkpoint))
-    for epoch in found.state.history:
-        recorder(EpochEnded(trial.number, epoch))
-    later: list[TrialEnded | TrialProbed] = [*swept.endings(), *swept.probings()]
-    for event in later:
-        if event.number == trial.number:
-            recorder(event)
 
 
 def _judgeable(
     plan: Plan, swept: Sweep, trial: Trial, recorder: "Recorder", say: Say
 ) -> tuple["Checkpoint | None", bool]:
     """Return what `_best` returns. After a backtest, the trial is first trained on all before the test part."""
+    from experiments.recovery.lost_checkpoint import tell_again
     from lstm.device import claim
     from lstm.training import before_test
 
@@ -186,7 +175,7 @@ def _judgeable(
             return None, is_again
         if not before_test.is_ready(found):
             say(note("diverged-before-test", at=at))
-    _tell_again(swept, trial, found, recorder)
+    tell_again(swept, trial, found, recorder)
     return (found if before_test.is_ready(found) else None), is_again
 
 

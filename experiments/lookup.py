@@ -27,7 +27,7 @@ from experiments.spec.yaml_document import Document
 from lstm.messages.entry import shown
 from lstm.messages.message import Note, Say, note
 from lstm.records.errors import BadInput, nearest, refused
-from lstm.records.sweep import Sweep
+from lstm.records.sweep import FIRST_FROM, Sweep
 
 LOG = logging.getLogger(__name__)
 
@@ -222,6 +222,7 @@ def keep(plan: Plan, overrides: Sequence[str]) -> None:
     saved = {"study": spec.written["storage"]["study"], "tracking": spec.written["tracking"]["uri"]}
     saved |= {"artifacts": spec.experiment.tracking.checkpoints, "bases": dict(plan.bases)}
     saved |= {"study_id": plan.order.study_id, "checkpoints": plan.order.checkpoints}
+    saved |= {FIRST_FROM: dict(plan.order.first_from)} if plan.order.first_from else {}
     texts = {SPEC: spec.document.text, ORIGIN: json.dumps(origin, indent=1) + "\n"}
     texts[ADDRESSES] = json.dumps(saved, indent=1) + "\n"  # written last: if it exists, so do the others
     for name, text in texts.items():

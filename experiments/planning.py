@@ -282,7 +282,7 @@ def _base_is_first(order: Order) -> bool:
 
     if order.search is None:
         return False
-    first = order.search.first[: order.n_trials]
+    first = order.search.first_settings[: order.n_trials]
     return combinations.base_among(first, order.base, order.search.space) is not None
 
 
@@ -379,7 +379,8 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "sampler": search.sampler.type if search else None,
         "pruner": search.pruner.type if search else None,
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
-        "first": [dict(settings) for settings in search.first[: order.n_trials]] if search else [],
+        "first": [dict(settings) for settings in search.first_settings[: order.n_trials]] if search else [],
+        "first_from": order.first_from.get("first", []),
         "base_is_first": _base_is_first(order),
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
         **_described(plan),

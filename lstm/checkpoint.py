@@ -41,6 +41,7 @@ class Checkpoint:
     spent: Spent = NOTHING  # the workers' time in addition to the epochs, before the file was written
     study: str = ""  # the id of the trial's study; "" in files of earlier versions
     number: int | None = None  # the trial's number; None in files of earlier versions
+    derived: Mapping[str, Any] | None = None  # if the trial extends another: its origin, as `Derived.row` writes it
 
     @property
     def fingerprint(self) -> str:
@@ -185,6 +186,7 @@ def dumps(checkpoint: Checkpoint) -> bytes:
         "spent": dataclasses.asdict(checkpoint.spent),
         "study": checkpoint.study,
         "trial": checkpoint.number,
+        **({"derived": dict(checkpoint.derived)} if checkpoint.derived else {}),
         **{f.name: getattr(state, f.name) for f in dataclasses.fields(State) if f.name != "history"},
     }
     buffer = io.BytesIO()
@@ -219,6 +221,7 @@ def loads(data: bytes) -> Checkpoint:
             spent=Spent(**content.get("spent", {})),  # earlier versions did not measure this time
             study=str(content.get("study", "")),
             number=content.get("trial"),
+            derived=content.get("derived"),
         )
     except NewerForm:
         raise

@@ -41,10 +41,23 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _dropout_faults(search.space)
     if search.first and search.sampler.type == "grid":
         yield fault("first-and-grid", "search.first")
-    if (count := len(search.first)) > search.n_trials:
-        yield fault("more-first-than-trials", "search.first", idle=True, first=count, trials=search.n_trials)
-    for index, settings in enumerate(search.first):
+    yield from _first_counts(search)
+    for index, settings in enumerate(search.first_settings):
         yield from _first_faults(index, settings, search.space)
+
+
+def _first_counts(search: SearchConfig) -> Iterator[Fault]:
+    """Yield the faults of how many settings are tried first, and of the sweeps that they come from."""
+    first, trials = search.first, search.n_trials
+    if isinstance(first, list):
+        if len(first) > trials:
+            yield fault("more-first-than-trials", "search.first", idle=True, first=len(first), trials=trials)
+        return
+    if first.top > trials:
+        yield fault("more-first-than-trials", "search.first.top", idle=True, first=first.top, trials=trials)
+    for index, name in enumerate(first.sweeps):
+        if name in first.sweeps[:index]:
+            yield fault("sweep-named-twice", f"search.first.from.{index}", name=name)
 
 
 def _path_fault(at: str, path: str, data: Data | None) -> Fault | None:
@@ -171,11 +184,16 @@ def _first_faults(index: int, settings: Settings, space: Space) -> Iterator[Faul
         if path not in space:
             yield fault("first-not-searched", at, near=nearest(path, list(space)))
         elif not possible(value, space[path]):
-            yield fault("first-outside-the-space", at, value=value, **_allowed(space[path]))
+            yield outside(at, value, space[path])
         else:
             others = {p: settings[p] for p in space[path].when or {} if p in settings}
             if len(others) == len(space[path].when or {}) and not active(space[path], others):
                 yield fault("first-condition-fails", at)
+
+
+def outside(at: str, value: Any, dimension: AnyDimension) -> Fault:
+    """Return the fault of a value that a dimension does not contain."""
+    return fault("first-outside-the-space", at, value=value, **_allowed(dimension))
 
 
 def possible(value: Scalar, dimension: AnyDimension) -> bool:

@@ -74,13 +74,18 @@ def order(space: Space) -> list[str]:
     return done
 
 
-def resolve(base: TrialConfig, settings: Settings) -> TrialConfig:
-    """Return the base configuration with the settings filled in.
+def resolve(base: TrialConfig, settings: Settings, changes: Settings | None = None) -> TrialConfig:
+    """Return the base configuration with the settings filled in, and then the changes of a derived trial.
 
     Raises:
         ValidationError: a setting is not valid for its field; `rules.faults` finds that beforehand.
     """
-    return TrialConfig.model_validate(filled(base.model_dump(), settings))
+    return TrialConfig.model_validate(filled(base.model_dump(), {**settings, **(changes or {})}))
+
+
+def changed(settings: Settings, changes: Settings) -> dict[str, Scalar]:
+    """Return the searched settings of a derived trial: its parent's, with those that it changes."""
+    return {path: changes.get(path, value) for path, value in settings.items()}
 
 
 def filled(tree: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

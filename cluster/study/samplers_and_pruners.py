@@ -31,7 +31,7 @@ from cluster.study import drafts
 from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
 from cluster.study.storage import id_of
 from lstm.config.trial import TrialConfig
-from lstm.records.objective import Objective, Scalar
+from lstm.records.objective import Objective, Scalar, sort_key
 from lstm.records.windows import Windows
 
 
@@ -246,3 +246,15 @@ def objectives_of(search: SearchConfig | None, base: TrialConfig) -> list[Object
     """Return the objectives: the metric, and the second one if there is one."""
     second = second_of(search)
     return [Objective(base.metric, base.direction), *([second] if second else [])]
+
+
+def worst_of(study: optuna.Study, search: SearchConfig | None, base: TrialConfig) -> list[float]:
+    """Return a diverged trial's values for a sampler that reads only completed trials: the worst of each objective.
+
+    Empty if the sampler reads pruned trials, too, or if no trial has completed.
+    """
+    if search is None or not (isinstance(search.sampler, GpSampler) or search.second_objective):
+        return []
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    told = zip(objectives_of(search, base), zip(*(t.values for t in trials if t.values), strict=True), strict=False)
+    return [max(values, key=lambda each: sort_key(each, objective.direction)) for objective, values in told]

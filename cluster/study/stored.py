@@ -34,8 +34,9 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # errors raised
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is complete
 # The fact with the version of a study's form, and the newest version that is read. Without the fact the version is 1.
 # In form 1 the base may lack which targets count in the loss: all do. In forms 1 and 2 it says where the data was.
-# Form 4 has the windows of a backtest; a study without a backtest still has form 3, which earlier versions read.
-FORM, FORMAT, WITHOUT_WINDOWS = "form", 4, 3
+# Form 4 has the windows of a backtest, or a trial that extends another. A study with neither has form 3, with which
+# earlier versions can go on.
+FORM, FORMAT, PLAIN_FORM = "form", 4, 3
 LEAST_COMPLETED = 2  # completed trials that importances need
 
 
@@ -185,14 +186,15 @@ def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str, windows
     """Return a trial's record from Optuna's; `place` is the address of the sweep's checkpoints, "" if unknown."""
     steps = sorted(frozen.intermediate_values.items())
     decided = Decisions.of(frozen.user_attrs)
+    changes = decided.derived.changes if decided.derived else {}
     end = decided.end or End("FAIL")
     state: State = end.state if frozen.state.is_finished() else frozen.state.name  # type: ignore[assignment] # Optuna's names are ours
     return Trial(
         number=frozen.number,
         state=state,
         value=end.value,
-        settings=frozen.params,
-        config=resolve(frozen.params),
+        settings=suggest.changed(frozen.params, changes),
+        config=suggest.filled(resolve(frozen.params), changes),
         curve=tuple((step, value) for step, value in steps if windows.window_of(step) == 1),
         later=tuple((step, value) for step, value in steps if windows.window_of(step) > 1),
         attempt=decided.attempt,

@@ -16,30 +16,27 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from cluster.config import GpSampler, GridSampler, SearchConfig
-from cluster.decisions import (
-    ATTEMPT,
-    BASE,
-    DERIVED,
-    FIRST,
-    LOSSES,
-    Change,
-    Decisions,
-    End,
-    derived_of,
-    is_base,
-)
+from cluster.config import GridSampler, SearchConfig
+from cluster.decisions import ATTEMPT, BASE, DERIVED, FIRST, LOSSES, Change, Decisions, End, derived_of, is_base
 from cluster.reports import Reports
 from cluster.space import combinations, suggest
 from cluster.study import moved, storage
 from cluster.study.drafts import Drawn, bare, unborn
 from cluster.study.private_patches import FIXED
-from cluster.study.samplers_and_pruners import NumberedSampler, longest, objectives_of, pruner_of, prunes, second_of
+from cluster.study.samplers_and_pruners import (
+    NumberedSampler,
+    longest,
+    objectives_of,
+    pruner_of,
+    prunes,
+    second_of,
+    worst_of,
+)
 from cluster.study.storage import SoleStorage
-from cluster.study.stored import check_study_form, counting, importances, sweep_of, trial_of
+from cluster.study.stored import FORM, FORMAT, check_study_form, counting, importances, sweep_of, trial_of
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
-from lstm.records.objective import Objective, Scalar, sort_key
+from lstm.records.objective import Objective, Scalar
 from lstm.records.state import Derived, again, counts
 from lstm.records.sweep import KEEPS_BASE, Sweep
 from lstm.records.trial import Trial
@@ -123,7 +120,8 @@ class Study:
         That is the base, then the first `n_trials` of `search.first`. If one of these resolves to the base, it is the
         base itself, and comes first.
         """
-        first = self.search.first[: self.n_trials] if self.search else []
+        assert self.search is None or isinstance(self.search.first, list), "the first settings are yet to be chosen"
+        first = self.search.first_settings[: self.n_trials] if self.search else []
         queue: list[tuple[Mapping[str, Scalar], Decisions]]
         queue = [(settings, Decisions(first=index)) for index, settings in enumerate(first)]
         if not keeps_base:
@@ -147,13 +145,22 @@ class Study:
 
     def retry(self, parent: int) -> None:
         """Queue a trial with a failed one's settings that replaces it; do nothing if there is one already."""
-        trials = self._study.get_trials(deepcopy=False)
-        failed = self._frozen(parent)
-        derived = again(parent, derived_of(failed.user_attrs))
-        if any(derived_of(t.user_attrs) == derived for t in trials):
-            return
-        decided = Decisions(derived, base=BASE in failed.user_attrs)
-        self._study.enqueue_trial(failed.params, user_attrs=decided.asked())
+        failed = self._frozen(parent).user_attrs
+        derived = again(parent, derived_of(failed))
+        if not any(derived_of(t.user_attrs) == derived for t in self.frozen()):
+            self._derive(parent, Decisions(derived, base=BASE in failed))
+
+    def extend(self, derived: Derived) -> None:
+        """Queue a trial that extends another; do nothing if an equal one is open or has reached its last epoch."""
+        same_ones = [Decisions.of(t.user_attrs) for t in self.frozen() if derived_of(t.user_attrs) == derived]
+        if all(each.end is not None and not each.end.is_final for each in same_ones):
+            self.remember(**{FORM: FORMAT})  # before the trial: an earlier version would train it otherwise
+            assert derived.parent is not None
+            self._derive(derived.parent, Decisions(derived))
+
+    def _derive(self, parent: int, decided: Decisions) -> None:
+        """Queue a trial with the settings of its parent."""
+        self._study.enqueue_trial(self._frozen(parent).params, user_attrs=decided.asked())
 
     def asked(self) -> int:
         """Return how many trials that count have been suggested, in any state."""
@@ -220,9 +227,12 @@ class Study:
         return {key for number, key in self._known.items() if number != but}
 
     def _suggest(self, number: int) -> None:
-        """Store those settings of a live trial that it does not have yet; the base's are the spec's own."""
+        """Store those settings of a live trial that it does not have yet.
+
+        The base's are the spec's own, and so are those of a trial that extends the base.
+        """
         derived = self.derived(number)
-        if derived is not None and derived.purpose == "base":
+        if not counts(derived) and not self._frozen(number).system_attrs.get(FIXED):
             return
         settings = suggest.suggest(self._live[number], self._space)
         if self._known is not None and counts(derived):
@@ -244,6 +254,8 @@ class Study:
     def _draw_rest(self, trial: FrozenTrial) -> None:
         """Draw the settings that a killed driver left out; draw again, as `ask` does, if they were tried."""
         if FIXED in trial.system_attrs or self._drafts is None or combinations.is_whole(trial.params, self._space):
+            return
+        if not _counts(trial):
             return
         # Draw as if nothing had been stored: the draws come from one stream that begins with the first setting.
         drawn = self._drawn(bare(trial))
@@ -308,8 +320,8 @@ class Study:
                 self._storage.set_trial_intermediate_value(self._id(number), step, value)
                 known[step] = value
         asked = bool(fresh) and math.isfinite(fresh[-1][1]) and self.second is None
-        asked = asked and not self.resolves_to_base(number)
-        return asked and prunes(self._study, trial, fresh[-1][0], self.search, self.windows)
+        is_rival = not self.is_beside(number) and not self.resolves_to_base(number)  # of the trials on its rungs
+        return asked and is_rival and prunes(self._study, trial, fresh[-1][0], self.search, self.windows)
 
     def steps_reported(self, number: int) -> int:
         """Return how many steps of a live trial the study has: epochs, and later windows of a backtest."""
@@ -326,7 +338,8 @@ class Study:
     def resolves_to_base(self, number: int) -> bool:
         """Return whether a live trial trains with the spec's own settings; it is then never pruned and on no rung."""
         if number not in self._unpruned:
-            keeps = bool(self._study.user_attrs.get(KEEPS_BASE))
+            derived = self.derived(number)
+            keeps = bool(self._study.user_attrs.get(KEEPS_BASE)) and (derived is None or not derived.changes)
             self._unpruned[number] = keeps and self.is_base_setting(self._live[number].params)
         return self._unpruned[number]
 
@@ -359,7 +372,7 @@ class Study:
         state: str = end.state
         values = [end.value, *([end.second] if self.second else [])]
         if end.diverged:
-            penalty = self._penalty()
+            penalty = worst_of(self._study, self.search, self.base)
             state, values = ("COMPLETE", [*penalty]) if penalty else ("PRUNED", [])
         if state == "PRUNED" and self.second:
             state = "FAIL"  # Optuna's samplers can't rank a pruned trial by two objectives, and stop with an error
@@ -371,18 +384,6 @@ class Study:
         del self._live[number]
         self._reports.forget(number)
         self._unpruned.pop(number, None)
-
-    def _penalty(self) -> list[float]:
-        """Return a diverged trial's values for a sampler that reads only completed trials: the worst of each objective.
-
-        Empty if the sampler reads pruned trials, too, or if no trial has completed.
-        """
-        if not (self.search and (isinstance(self.search.sampler, GpSampler) or self.second)):
-            return []
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        objectives = objectives_of(self.search, self.base)
-        told = zip(objectives, zip(*(t.values for t in trials if t.values), strict=True), strict=False)
-        return [max(values, key=lambda each: sort_key(each, objective.direction)) for objective, values in told]
 
     def sweep(self) -> Sweep:
         """Return the sweep as it is now."""

@@ -166,8 +166,9 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
         epoch, of = trial.best_epoch, result.best_epochs[0]
         yield fault("best-value-differs", study=trial.value, epoch=epoch, value=result.value, of=of)
     again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost; the new one has other times
-    if trial.epochs_s is not None and trial.epochs_s != epochs_s(judged) and not again:
-        yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=epochs_s(judged))
+    own_s = epochs_s(judged[trial.after :])  # without those that it has from the trial that it extends
+    if trial.epochs_s is not None and trial.epochs_s != own_s and not again:
+        yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=own_s)
     if trial.state == "COMPLETE" and trial.counts:
         values = (trial.value,) if sweep.second is None else (trial.value, trial.second)
         if len(trial.told) != len(values) or not all(map(same, trial.told, values)):

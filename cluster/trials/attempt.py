@@ -36,3 +36,15 @@ class Attempt:
     def is_beside(self) -> bool:
         """True if it is outside the search: no other trial is compared with it while the search goes on."""
         return not counts(self.derived)
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """The part of a worker's order that is the trial's own."""
+        return {
+            "number": self.number,
+            "attempt": self.attempt,
+            "address": self.address,
+            "trial": self.config,
+            "over": bool(self.pruned_after),
+            **({"derived": self.derived.row()} if self.derived and self.derived.changes else {}),
+        }

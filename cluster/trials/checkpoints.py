@@ -14,8 +14,10 @@ from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.events import EpochEnded, Notice, Record, now_ms
 from lstm.records.goodput import NOTHING, Spent
+from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
+from lstm.training.extension import continued
 
 
 class TrialCheckpoints:
@@ -63,6 +65,8 @@ class TrialCheckpoints:
         """Remove a trial's weights if they are not to be kept."""
         if not self._keep_best or number == self._base:  # the base is judged together with the best
             return
+        if self._insist(lambda: self._study.trial(number)).extends is not None:  # somebody asked for it
+            return
         address = self.address_of(number)
         try:
             if found := ownership.load(address, self.owner(number)):
@@ -73,13 +77,17 @@ class TrialCheckpoints:
     def _strip_again(self, sweep: Sweep) -> None:
         """Finish what a driver killed at a trial's end left: strip that trial, or the earlier best one."""
         best = sweep.best
-        kept = {t.number for t in (best, sweep.base) if t}
+        kept: set[int | None] = {t.number for t in (best, sweep.base) if t}
+        for extension in sweep.extensions:
+            kept |= {extension.number} if extension.ended else {extension.number, extension.extends}
         others = [t for t in sweep.trials if t.checkpoint and t.number not in kept]
         if not others:
             return
         runner_up = replace(sweep, trials=tuple(others)).best
         last = max(others, key=lambda t: t.ended_at_ms or 0)
-        for number in {t.number for t in (runner_up, last) if t}:
+        # The parent of an extension that has ended: it may have been trained again for that.
+        parents = {trial.extends for trial in sweep.extensions} - kept
+        for number in {t.number for t in (runner_up, last) if t} | {n for n in parents if n is not None}:
             self.strip(number)
 
     def take_from_base(self, live: Attempt) -> None:
@@ -100,6 +108,29 @@ class TrialCheckpoints:
         """Return whether a base's checkpoint is that of its last window; the test part has a training of its own."""
         last, windows = found.state.history[-1], self._study.windows
         return windows.is_over(last) and not windows.is_final(last)
+
+    def take_from_parent(self, live: Attempt, derived: Derived) -> str:
+        """Let a trial that extends another go on from its parent's last epoch, unless it has a checkpoint of its own.
+
+        Returns why that is not possible, or "".
+
+        Raises:
+            OSError: the storage fails.
+        """
+        number = derived.parent
+        assert number is not None
+        parent = self._insist(lambda: self._study.trial(number))
+        try:
+            if ownership.load(live.address, self.owner(live.number)) is not None:
+                return ""
+            found = ownership.load(parent.checkpoint, self.owner(parent.number)) if parent.checkpoint else None
+        except BadInput as error:
+            return str(error)
+        if found is None or not found.state.model:
+            return f"the weights of trial {parent.number}, which it extends, are gone"
+        config = TrialConfig.model_validate(live.config)
+        checkpoint.write(live.address, live.attempt, continued(found, config, live.number, derived.row()))
+        return ""
 
     def catch_up(self, number: int, address: str) -> tuple[Trial, list[Epoch], Spent]:
         """Report and record what a trial's checkpoint contains, before the trial is ended without its worker.

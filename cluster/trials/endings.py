@@ -82,7 +82,7 @@ class Endings:
             diverged,
             checkpoint=live.address if live.epochs else "",
             at_ms=at_ms,
-            epochs_s=epochs_s(live.epochs),
+            epochs_s=epochs_s(live.epochs[live.derived.after if live.derived else 0 :]),
             spent=self._workers.ends(live.number, live.known),
             probed=_found(probed) if probed and probed.numbers else None,
             lost_epochs=self._lost_epochs(live),

@@ -46,6 +46,7 @@ class TrialRow:
     reason: str
     parameters: Mapping[str, Any]  # only those that differ between the trials
     is_base: bool = False  # whether its settings are the spec's own
+    extends: int | None = None  # the trial that it extends; it is no trial of the search
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,14 @@ class Comparison:
 
 
 def compare(sweeps: Sequence[Sweep]) -> Comparison:
-    """Compare sweeps and all their trials that count, with the base; only what differs becomes a column.
+    """Compare sweeps and all their trials that count, with the base and extensions; only what differs is a column.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
     `problem` says why.
     """
-    bases = [[base] if (base := sweep.base) and not base.counts else [] for sweep in sweeps]
+    beside = [[*([base] if (base := sweep.base) and not base.counts else []), *sweep.extensions] for sweep in sweeps]
     sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
-    shown = [[*sweep.trials, *base] for sweep, base in zip(sweeps, bases, strict=True)]
+    shown = [[*sweep.trials, *more] for sweep, more in zip(sweeps, beside, strict=True)]
     problem = _problem(sweeps)
     bests = [_parameters(sweep.best) if sweep.best else {} for sweep in sweeps]
     sweep_columns = _differing([best for best in bests if best])
@@ -176,6 +177,7 @@ def _trial_row(sweep: Sweep, trial: Trial, parameters: Mapping[str, Scalar]) -> 
         reason=trial.reason,
         parameters=parameters,
         is_base=trial.is_base,
+        extends=trial.extends,
     )
 
 

@@ -6,6 +6,7 @@ its tags before one is created. Methods raise what the store raises.
 """
 
 import bisect
+import hashlib
 import json
 import tempfile
 from collections import Counter
@@ -356,8 +357,19 @@ def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
     tags = {"sweep.base": "true"} if trial.is_base else {}
     if trial.derived is None:
         return tags
-    parent = {} if trial.derived.parent is None else {"sweep.parent": str(trial.derived.parent)}
-    return {**tags, **parent, "sweep.kind": trial.derived.purpose}
+    derived = trial.derived
+    tags |= {} if derived.parent is None else {"sweep.parent": str(derived.parent)}
+    if derived.extends is not None:
+        tags |= {"sweep.config": setting_of(trial.config), "sweep.after": str(derived.after)}
+        tags |= {"sweep.changes": json.dumps(dict(derived.changes))}
+    return {**tags, "sweep.kind": derived.purpose}
+
+
+def setting_of(config: Mapping[str, Any]) -> str:
+    """Return a digest of a setting: a configuration without its seed. It is equal for equal settings."""
+    training = {name: value for name, value in config["training"].items() if name != "seed"}
+    text = json.dumps({**config, "training": training}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:

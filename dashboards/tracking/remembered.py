@@ -101,8 +101,9 @@ def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:
 def _derived(tags: Mapping[str, str]) -> Derived | None:
     if "sweep.kind" not in tags:
         return None
-    parent = tags.get("sweep.parent")
-    return Derived(None if parent is None else int(parent), cast("Purpose", tags["sweep.kind"]))
+    parent, changes = tags.get("sweep.parent"), json.loads(tags.get("sweep.changes", "{}"))
+    number = None if parent is None else int(parent)
+    return Derived(number, cast("Purpose", tags["sweep.kind"]), changes, int(tags.get("sweep.after", 0)))
 
 
 def _points(client: Any, run: Any, name: str) -> list[tuple[int, float, int]]:

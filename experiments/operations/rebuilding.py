@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cluster.study import lease
-from experiments import judgement, lookup
+from experiments import addresses, judgement, lookup
 from experiments.home import Home
 from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
+from experiments.trials.earlier import with_first
 from lstm.messages.message import Message, Say
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
@@ -69,6 +70,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
 
     plan = make(lookup.spec(named, home), home)
     name, url = plan.order.name, plan.order.study_url
+    plan = with_first(plan, addresses.saved(home, name))
     if stored.facts(url, name) is not None:
         raise refused("study-not-lost", at=name)
     remains = lost_study.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)

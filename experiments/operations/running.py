@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dashboards.tracking.preflight import ask
@@ -17,9 +18,12 @@ from experiments.planning import Plan, make, warnings
 from experiments.recovery import lost_study, moved_home
 from experiments.spec.mapping import Given
 from experiments.terminal.formats import goodput
-from lstm.messages.message import Note, Say, note
+from experiments.trials.earlier import with_first
+from experiments.trials.extending import ready as ready_to_extend
+from lstm.messages.message import Message, Note, Say, note
 from lstm.records.errors import BadInput
 from lstm.records.events import Event, Notice, SweepStarted, TrialStarted
+from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -87,6 +91,7 @@ def prepare(
     address: str | None = None,
     overrides: Sequence[str] = (),
     retries: Sequence[int] = (),
+    extensions: Sequence[Derived] = (),
     *,
     in_process: bool = False,
     ours: bool = True,
@@ -100,6 +105,7 @@ def prepare(
         address: The address of a running Ray cluster; None for a local one.
         overrides: Fields of the spec with other values.
         retries: The numbers of failed trials to run again.
+        extensions: The origins of trials that extend others.
         in_process: Whether trials run in this process, without Ray.
         ours: Whether the process is the command line's own.
         code: The path of the one file of the user's own code, if it is not where the spec says.
@@ -113,14 +119,16 @@ def prepare(
     plan = make(lookup.spec(named, home, overrides, execute=True, code=code), home)
     executor = chosen(address, overrides, in_process=in_process, ours=ours)
     known = stored.facts(plan.order.study_url, plan.order.name)
+    plan = with_first(plan, known)
     place = moved_home.Place(home, plan.order.name, plan.order.study_url, plan.tracking_uri, not plan.order.place)
     elsewhere = moved_home.look(place, known) if known else None
-    plan = _as_kept(plan, known, elsewhere, retries) if known else _as_new(plan)
+    plan = _as_kept(plan, known, elsewhere) if known else _as_new(plan)
+    plan = replace(plan, order=replace(plan.order, retries=tuple(retries), extensions=tuple(extensions)))
     return Ready(plan, executor, lookup.all_overrides(named, home, overrides), place, elsewhere, known or {})
 
 
-def _as_kept(plan: Plan, known: Mapping[str, Any], elsewhere: "Moved | None", retries: Sequence[int]) -> Plan:
-    """Return the plan of a sweep that has a study, with what it was begun with, its present place and the retries."""
+def _as_kept(plan: Plan, known: Mapping[str, Any], elsewhere: "Moved | None") -> Plan:
+    """Return the plan of a sweep that has a study, with what it was begun with and its present place."""
     from cluster import opening
     from cluster.study import stored
 
@@ -128,7 +136,7 @@ def _as_kept(plan: Plan, known: Mapping[str, Any], elsewhere: "Moved | None", re
     opening.check_same(known, order, plan.series)
     opening.check_checkpoints(order, stored.read(order.study_url, order.name), elsewhere)
     order = opening.as_moved(order, elsewhere) if elsewhere else order
-    return replace(plan, order=replace(order, retries=tuple(retries)))
+    return replace(plan, order=order)
 
 
 def _as_new(plan: Plan) -> Plan:
@@ -207,10 +215,21 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
         view(event)
 
     def conclude(outcome: "Outcome") -> None:
-        if left := deliver(ready.plan, outcome, recorder, lambda message: view(Notice(message))):
-            view(Notice(note("records-not-delivered", count=left)))
+        if left := deliver(ready.plan, outcome, recorder, say):
+            say(note("records-not-delivered", count=left))
+
+    def say(message: Message) -> None:
+        view(Notice(message))
 
     stop = stop or Stop()
+
+    def mend(swept: Sweep) -> None:
+        """Restore what extensions start from. If that fails, no trial starts."""
+        try:
+            ready_to_extend(ready.plan, swept, recorder, say, partial(_heed, stop))
+        except (BadInput, OSError) as error:
+            stop.now(str(error), 1)
+
     with signals(stop) if signals else nullcontext() as install:
         return driver.run(
             ready.plan.order,
@@ -218,11 +237,22 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
             record,
             Memory(recorder, recorder.recorded),
             executor=ready.executor,
-            settle=lambda: ready.settle(lambda message: view(Notice(message))),
+            settle=lambda: ready.settle(say),
+            mend=mend,
             conclude=conclude,
             stop=stop,
             install=install,
         )
+
+
+def _heed(stop: "Stop") -> None:
+    """End a training before the trials if the end of the sweep is asked for.
+
+    Raises:
+        InterruptedError: it is.
+    """
+    if stop.reason:
+        raise InterruptedError(stop.reason)
 
 
 def _outage(away: str | None) -> list[Note]:
@@ -279,4 +309,4 @@ def _has_best(swept: Sweep) -> bool:
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:
-    return not plan.order.retries and (swept.over(plan.order.n_trials) or swept.reached(plan.order.target))
+    return not plan.order.is_more and (swept.over(plan.order.n_trials) or swept.reached(plan.order.target))

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from typing import Any
 
+from experiments.operations.summary import extensions
 from experiments.terminal.formats import goodput
 from lstm.records.sweep import Sweep
 
@@ -27,6 +28,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "states": dict(states),
         "replaced": sorted(sweep.replaced),
         "base": base and {"trial": base.number, "state": base.state, "value": base.value, "epoch": base.best_epoch},
+        "extensions": extensions(sweep),
         "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,

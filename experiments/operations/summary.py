@@ -38,9 +38,29 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
         "base": _base(sweep),
+        "extensions": extensions(sweep),
         "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
     }
+
+
+def extensions(sweep: Sweep) -> list[dict[str, Any]]:
+    """Return the trials that extend others. `from_epoch` is the last epoch that an extension has from its parent."""
+    return [
+        {
+            "trial": t.number,
+            "extends": t.extends,
+            "from_epoch": t.after,
+            "to_epoch": t.config["training"]["max_epochs"],
+            "epochs": len(t.curve),
+            "state": t.state,
+            "reason": t.reason,
+            "value": t.value,
+            "epoch": t.best_epoch,
+            "checkpoint": t.checkpoint,
+        }
+        for t in sweep.extensions
+    ]
 
 
 def _base(sweep: Sweep) -> dict[str, Any] | None:

@@ -1,20 +1,31 @@
 """Restores a lost checkpoint of a trial: from its artifact in MLflow, or by training the trial again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.planning import Plan
-from lstm.messages.message import Say, note
+from lstm.messages.message import Note, Say, note
 from lstm.records.epoch import same
+from lstm.records.events import EpochEnded, Record, TrialEnded, TrialProbed
 from lstm.records.sweep import TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
 
+LOST = note("checkpoint-lost")
+
 
 def mend(
-    plan: Plan, swept: Sweep, trial: Trial, artifact: Callable[[], bytes | None], say: Say
+    plan: Plan,
+    swept: Sweep,
+    trial: Trial,
+    artifact: Callable[[], bytes | None],
+    say: Say,
+    *,
+    why: Note = LOST,
+    heed: Callable[[], object] = lambda: None,
 ) -> tuple["Checkpoint", bool]:
     """Restore a trial's checkpoint at its address, and say where it came from and whether it is the same.
 
@@ -26,6 +37,8 @@ def mend(
         trial: The trial, which has ended.
         artifact: Asks MLflow for the trial's checkpoint file; returns None if it has none or does not answer.
         say: Called with notes of what was done.
+        why: Says why the trial is trained again.
+        heed: Called before each step of a training. What it raises ends the training.
 
     Raises:
         OSError: the checkpoint can't be written.
@@ -39,10 +52,21 @@ def mend(
         files.put(trial.checkpoint, file_name(trial.attempt, found.state.place), data)
         say(note("checkpoint-taken-from-mlflow", at=f"trial {trial.number}", alike=_alike(swept, trial, found)))
         return found, False
-    say(note("checkpoint-lost", at=f"trial {trial.number}"))
-    found = _train(plan, swept, trial)
+    say(replace(why, place=f"trial {trial.number}"))
+    found = _train(plan, swept, trial, heed)
     say(note("trained-again", at=f"trial {trial.number}", alike=_alike(swept, trial, found)))
     return found, True
+
+
+def tell_again(swept: Sweep, trial: Trial, found: "Checkpoint", record: Record) -> None:
+    """Record a trial that was trained again: its epochs have other times now, so its run is written again."""
+    record(trial.starting(trial.checkpoint))
+    for epoch in found.state.history:
+        record(EpochEnded(trial.number, epoch))
+    later: list[TrialEnded | TrialProbed] = [*swept.endings(), *swept.probings()]
+    for event in later:
+        if event.number == trial.number:
+            record(event)
 
 
 def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | None":
@@ -60,7 +84,7 @@ def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | N
     return found if found.state.best_weights else None
 
 
-def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
+def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -> "Checkpoint":
     """Train a trial from its seed for as many epochs as it had. A checkpoint is written after each epoch."""
     from cluster.study import stored
     from lstm import checkpoint
@@ -76,7 +100,7 @@ def _train(plan: Plan, swept: Sweep, trial: Trial) -> "Checkpoint":
     again = sorted({*swept.facts.get(TRAINED_AGAIN, ()), trial.number})
     stored.remember(order.study_url, order.name, **{TRAINED_AGAIN: again})
     kept: checkpoint.Checkpoint | None = None
-    for epoch in loop.train(config, plan.series, None, device=device):
+    for epoch in loop.train(config, plan.series, None, device=device, heed=heed):
         assert epoch.state is not None
         kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=trial.number)
         checkpoint.write(trial.checkpoint, trial.attempt, kept)

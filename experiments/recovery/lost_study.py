@@ -5,7 +5,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from lstm import ownership
 from lstm.messages.message import Message, Note, Say, note
 from lstm.records.epoch import Epoch, at, epochs_s
 from lstm.records.errors import BadInput, fault, refused
+from lstm.records.state import Derived
 from lstm.records.sweep import PROBE_FACT
 from lstm.storage import files
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cluster.study.restore import Known
     from dashboards.tracking.remembered import RememberedTrial
     from lstm.checkpoint import Checkpoint
-    from lstm.config.trial import LossOn, TrialConfig
+    from lstm.config.trial import LossOn
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
                 raise
             notes.append(note("ends-from-checkpoints", why=runs.cause(error)))
     numbers = sorted(kept.keys() | told.keys())
-    known = tuple(_known(plan, remains, number, kept.get(number), told.get(number)) for number in numbers)
+    known = _with_parents(_known(plan, remains, number, kept.get(number), told.get(number)) for number in numbers)
     facts = {} if order.probe else {f"{PROBE_FACT}{n}": _probed(trial) for n, trial in told.items() if trial.probed}
     return Gathered(known, facts, tuple(notes))
 
@@ -246,7 +247,7 @@ def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, 
             say(note("checkpoint-of-another-study-left-out", at=address, study=found.study))
         elif found.fingerprint != plan.series.fingerprint:
             raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=address)
-        elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found.config)):
+        elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found)):
             say(note("checkpoint-of-another-configuration", at=address, fields=differing))
         else:
             yield number, (checkpoint.attempt(checkpoint.names(address)[-1]), found)
@@ -258,13 +259,14 @@ def _trial_folders(remains: Remains) -> list[str]:
     return [f"{remains.checkpoints}/{name}" for name in sorted(names) if re.fullmatch(r"trial-\d+", name)]
 
 
-def _resolved(plan: Plan, config: "TrialConfig") -> Mapping[str, Any]:
+def _resolved(plan: Plan, found: "Checkpoint") -> Mapping[str, Any]:
     """Return the configuration that this spec gives for the searched settings of a trained configuration."""
     from cluster.space import suggest
     from cluster.study import restore
 
     searched = plan.order.search.space if plan.order.search else {}
-    return suggest.resolve(plan.order.base, restore.settings_of(config, searched)).model_dump()
+    changes = (found.derived or {}).get("changes")
+    return suggest.resolve(plan.order.base, restore.settings_of(found.config, searched), changes).model_dump()
 
 
 def _known(
@@ -289,10 +291,28 @@ def _known(
     address = address_of(remains.checkpoints or plan.order.checkpoints, number)
     end = _end(plan, history, found, told, address)
     if told is None:
-        return restore.Known(number, settings, history, end, attempt)
+        derived = Derived(**found.derived) if found is not None and found.derived else None
+        made = Decisions(derived) if derived else None
+        return restore.Known(number, settings, history, end, attempt, made=made)
     made = Decisions(told.derived, base=told.is_base)
     attempt = max(attempt, told.attempt)
     return restore.Known(number, settings, history, end, attempt, told.worker, told.started_at_ms, made)
+
+
+def _with_parents(known: "Iterable[Known]") -> "tuple[Known, ...]":
+    """Return the trials; one that extends another has that one's settings, as a study keeps its own changes apart."""
+    found: dict[int, Known] = {}
+    for each in known:  # in the order of their numbers, so a parent comes first
+        derived = each.made.derived if each.made else None
+        parent = found.get(derived.extends) if derived and derived.extends is not None else None
+        found[each.number] = replace(each, settings=_asked(parent)) if parent else each
+    return tuple(found.values())
+
+
+def _asked(trial: "Known") -> Mapping[str, Any] | None:
+    """Return the settings that the study had of a trial: none for the base, unless the search asked for them."""
+    derived = trial.made.derived if trial.made else None
+    return {} if derived and derived.purpose == "base" else trial.settings
 
 
 def _end(
@@ -318,7 +338,7 @@ def _end(
         state, at_ms = "PRUNED" if diverged else "COMPLETE", judged[-1].measured_at_ms
         usual = last == "max_epochs" or windows.count > 1
         reason = f"diverged in {at(judged[-1])}" if diverged else "" if usual else last
-    second = plan.order.second_objective
+    second, after = plan.order.second_objective, int(((found and found.derived) or {}).get("after", 0))
     return End(
         state,
         result.value,
@@ -329,7 +349,7 @@ def _end(
         checkpoint=address if found is not None or (told is not None and told.has_checkpoint) else "",
         at_ms=at_ms,
         # The rest of the workers' time is not known: the sweep's goodput starts from zero.
-        epochs_s=epochs_s(judged) if found is not None else None,
+        epochs_s=epochs_s(judged[after:]) if found is not None else None,
         probed=_probed(told) if plan.order.probe and told is not None and told.probed else None,
         second=second.figure(told.probed) if second is not None and told is not None else None,
     )

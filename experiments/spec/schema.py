@@ -53,6 +53,8 @@ def node_at(at: Address, filled: Any) -> Mapping[str, Any]:
             lists = [m for m in node.get("anyOf", [node]) if "items" in m]
             node = _deref(lists[0]["items"], whole) if lists else {}
         else:
+            sections = [m for m in node.get("anyOf", ()) if "$ref" in m]  # a list, or a section
+            node = _deref(sections[0], whole) if len(sections) == 1 else node
             more = node.get("additionalProperties")
             node = _deref(node.get("properties", {}).get(key) or (more if isinstance(more, dict) else {}), whole)
     return node
@@ -68,7 +70,12 @@ def allowed(node: Mapping[str, Any]) -> list[Any]:
 def fields(at: Address, filled: Any) -> list[str]:
     """Return the keys that a place may have."""
     found = dict(variants(at, filled)).get(variant(value_at(filled, at)))
-    return list(node_at(at, filled).get("properties", {}) if found is None else found)
+    if found is not None:
+        return list(found)
+    node = node_at(at, filled)
+    sections = [m for m in node.get("anyOf", ()) if "$ref" in m]
+    node = _deref(sections[0], _whole(of_task(filled))) if len(sections) == 1 else node
+    return list(node.get("properties", {}))
 
 
 def variants(at: Address, filled: Any) -> Iterator[tuple[str | None, Mapping[str, Any]]]:

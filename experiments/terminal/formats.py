@@ -43,6 +43,16 @@ def state_word(state: str, *, driven: bool) -> str:
     return "interrupted" if state == "RUNNING" and not driven else state.lower()
 
 
+def extension_line(row: Mapping[str, Any], metric: str, *, driven: bool) -> str:
+    """Return what became of a trial that extends another, on one line."""
+    what = f"trial {row['trial']} extends trial {row['extends']} from epoch {row['from_epoch']} to {row['to_epoch']}"
+    state = state_word(row["state"], driven=driven)
+    why = f" ({row['reason']})" if row["reason"] else ""
+    if row["value"] is None:
+        return f"{what}: {state}{why}"
+    return f"{what}: {state}{why}, {metric} {row['value']:.6g} at epoch {row['epoch']}"
+
+
 def state_counts(states: Mapping[str, int], *, driven: bool) -> str:
     """Return how many trials have each state, on one line."""
     return ", ".join(f"{count} {state_word(state, driven=driven)}" for state, count in states.items())

@@ -173,7 +173,9 @@ class Screen:
             if len(self._running) == 1 and self._live.is_started:
                 self._live.refresh()  # so that the first trial is visible, however short it is
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-        if event.derived and event.derived.parent is not None:
+        if event.derived and event.derived.extends is not None:
+            again += f", extends trial {event.derived.parent} from epoch {event.derived.after} to {_last(event)}"
+        elif event.derived and event.derived.parent is not None:
             again += f", {event.derived.purpose} of trial {event.derived.parent}"
         return f"trial {event.number} starts on {event.worker}{again}: {_what(event)}"
 
@@ -195,7 +197,7 @@ class Screen:
             self._best, self._best_settings = event, _what(row.started)
         value = "" if event.value is None else f" {self._metric} {event.value:.5g} at {_epochs(event)}"
         reason = f" ({event.reason})" if event.reason else ""
-        mark = "  ← best so far" if better else "  (base)" if row.started.is_base else ""
+        mark = "  ← best so far" if better else "  (base)" if row.started.is_base else _extended(row.started)
         count = "" if beside else f"[{self._done}/{self._all}] "
         return f"{count}trial {event.number} {event.state}{value}{reason}{mark}"
 
@@ -239,7 +241,8 @@ class Screen:
         rows = [
             (
                 str(number),
-                f"{row.epoch}/{self._max_epochs}" + (f" of window {row.window}" if row.window > 1 else ""),
+                f"{row.epoch}/{_last(row.started) or self._max_epochs}"
+                + (f" of window {row.window}" if row.window > 1 else ""),
                 "" if row.value is None else f"{row.value:.5g}",
                 duration(time.monotonic() - row.since),
                 re.sub(r"^\S+ \((.+?)\)", r"\1", row.started.worker),  # the host's name without its address
@@ -273,6 +276,17 @@ class Screen:
 
 def _epochs(ended: TrialEnded) -> str:
     return epochs_named(ended.best_epoch, ended.best_epochs)
+
+
+def _last(started: TrialStarted) -> int | None:
+    """Return the last epoch of a trial that extends another, or None."""
+    found = started.derived.changes.get("training.max_epochs") if started.derived else None
+    return found if isinstance(found, int) else None
+
+
+def _extended(started: TrialStarted) -> str:
+    parent = started.derived.extends if started.derived else None
+    return "" if parent is None else f"  (extends trial {parent})"
 
 
 def _what(started: TrialStarted) -> str:

@@ -60,6 +60,7 @@ def _trials(comparison: "Comparison", count: int) -> "Table":
         known = [_cell(row.parameters.get(name)) for name in comparison.trial_parameters]
         span = "" if row.seconds is None else duration(row.seconds)
         number = f"base {row.trial}" if row.is_base else str(row.trial)
+        number += f" extends {row.extends}" if row.extends is not None else ""
         cells = (number, row.state.lower(), _cell(row.value), f"{row.best_epoch}/{row.epochs}", span)
         table.add_row(*((row.sweep,) if several else ()), *cells, *known)
     return table

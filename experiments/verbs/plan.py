@@ -10,6 +10,7 @@ from experiments.operations.training import check_room_of_all
 from experiments.planning import as_begun, describe, make
 from experiments.terminal.formats import backtest_rows, both_ends, console, duration, settings, short
 from experiments.terminal.live import LEAST
+from experiments.trials.earlier import read_first
 from lstm.records.trial import counted
 
 
@@ -17,7 +18,7 @@ def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = 
     """Print the plan."""
     where = Home.at(home)
     spec = lookup.spec(named, where, overrides, execute=True, code=code)
-    made = as_begun(make(spec, where, to_look=True), to_run=True)
+    made = read_first(as_begun(make(spec, where, to_look=True), to_run=True))
     check_room_of_all(made)
     plan = describe(made)
     if as_json:
@@ -49,7 +50,9 @@ def show(plan: Mapping[str, Any]) -> None:
         counts = "one of `first`, counted in n_trials" if plan["base_is_first"] else "in addition to n_trials"
         rows.add_row("base", f"the spec's own settings: {counts}, never pruned")
     for index, tried in enumerate(plan["first"]):
-        rows.add_row("first" if index == 0 else "", settings(tried))
+        origin = plan["first_from"][index : index + 1]
+        rank = "".join(f"  (trial {each['trial']} of {each['sweep']}, rank {each['rank']:g})" for each in origin)
+        rows.add_row("first" if index == 0 else "", f"{settings(tried)}{rank}")
     for index, (path, dimension) in enumerate(plan["space"].items()):
         rows.add_row("space" if index == 0 else "", f"{path}: {dimension_text(dimension)}")
     rows.add_row("data", data["text"])

@@ -70,6 +70,10 @@ def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[Fault]:
             yield fault("no-such-trial", at=place, number=number, count=len(failed), failed=failed)
         elif number in retries:
             yield fault("trial-retried-already", at=place, number=number, retry=retries[number], sweep=sweep.name)
+        elif (parent := known[number].extends) is not None:
+            epochs = known[number].config["training"]["max_epochs"]
+            named = {"number": number, "parent": parent, "epochs": epochs, "sweep": sweep.name}
+            yield fault("retry-of-extension", at=place, **named)
         elif known[number].state != "FAIL":
             state = known[number].state
             yield fault("trial-not-failed", at=place, number=number, state=state, count=len(failed), failed=failed)

@@ -12,6 +12,7 @@ from experiments.planning import Plan
 from experiments.report import REPORT
 from experiments.terminal import streams
 from experiments.terminal.log import HURRY_S, open_log, redirected
+from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
 from lstm.tasks import registry as tasks
 
@@ -29,10 +30,11 @@ def main(
     in_process: bool,
     code: str | None = None,
     retries: Sequence[int] = (),
+    extensions: Sequence[Derived] = (),
 ) -> int:
-    """Run the sweep, and the failed trials in `retries` again. Returns the exit code."""
-    where = Home.at(home)
-    ready = running.prepare(named, where, address, overrides, retries, in_process=in_process, code=code)
+    """Run the sweep, the failed trials in `retries` again, and the extensions of ended ones. Returns the exit code."""
+    where, more = Home.at(home), (retries, extensions)
+    ready = running.prepare(named, where, address, overrides, *more, in_process=in_process, code=code)
     with (
         open_log(ready.plan, ready.started) as log,
         redirected(log, to_stderr=as_json, is_debugged=in_process) as relay,

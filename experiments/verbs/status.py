@@ -6,7 +6,15 @@ from experiments import lookup
 from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations.status import status
-from experiments.terminal.formats import console, duration, goodput_line, settings, state_counts, state_word
+from experiments.terminal.formats import (
+    console,
+    duration,
+    extension_line,
+    goodput_line,
+    settings,
+    state_counts,
+    state_word,
+)
 from experiments.terminal.live import BASE_SETTINGS
 from lstm.records.trial import counted
 
@@ -29,16 +37,19 @@ def main(*, home: str, named: str, as_json: bool) -> None:
 
 
 def _show_found(document: dict[str, Any], screen: "Console") -> None:
-    """Print the best trial so far, and the base."""
+    """Print the best trial so far, the trials that extend others, and the base."""
     if best := document["best"]:
         metric = document["metric"]
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
         screen.print(text, style="green", soft_wrap=True)
+    driven = bool(document["driver"])
+    for row in document["extensions"]:
+        screen.print(extension_line(row, document["metric"], driven=driven), soft_wrap=True)
     base = document["base"]
     if base is None:
         return
     value = "" if base["value"] is None else f", {document['metric']} {base['value']:.6g} at epoch {base['epoch']}"
-    state = state_word(base["state"], driven=bool(document["driver"]))
+    state = state_word(base["state"], driven=driven)
     screen.print(f"base ({BASE_SETTINGS}): trial {base['trial']} {state}{value}", soft_wrap=True)
 
 

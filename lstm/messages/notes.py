@@ -89,6 +89,16 @@ SPEC: Mapping[str, Entry] = {
         "{path} is {found}, where this sweep was before, and not the file next to its spec",
         example={"path": "study.db", "found": "/work/study.db"},
     ),
+    "first-outside-passed-over": Entry(
+        "{found} settings of earlier sweeps are tried first, and these, which would have come before, are not in the "
+        "space: {named}{more:?, and * more}",
+        "make the space wider to try them, too",
+        {
+            "found": 5,
+            "named": "trial 7 of sales (model.hidden_size is 300, outside the space)",
+            "more": 2,
+        },
+    ),
     "gp-learns-nothing-from-pruned": Entry(
         "the gp sampler learns from completed trials only, so it learns nothing from trials that {pruner} prunes",
         "use the tpe sampler, or pruner: {{type: none}}",
@@ -139,6 +149,26 @@ SPEC: Mapping[str, Entry] = {
 }
 
 RUN: Mapping[str, Entry] = {
+    "extended-at-another-rate": Entry(
+        "goes on after epoch {after} to epoch {epochs}, with a constant learning rate of {rate:g}",
+        example={"after": 30, "epochs": 60, "rate": 1e-4},
+    ),
+    "extended-to-the-bit": Entry(
+        "goes on after epoch {after} to epoch {epochs}, with its schedule ({schedule}), and equals one training to "
+        "that epoch, on a CPU to the bit",
+        example={"after": 30, "epochs": 60, "schedule": "constant"},
+    ),
+    "extended-with-rule": Entry(
+        "training.{rule}: {value:g} still holds, so it may stop before epoch {epochs}",
+        example={"rule": "patience", "value": 5, "epochs": 60},
+    ),
+    "extended-without-rule": Entry(
+        "training.{rule}: {value:g} has stopped it at epoch {after}, and does not hold for its extension",
+        example={"rule": "patience", "value": 5, "after": 12},
+    ),
+    "weights-freed": Entry(
+        "its weights were removed at its end (storage.keep: best), so the trial is trained again for its extension"
+    ),
     "fitted-rival-not-trusted": Entry("{why}, so the rival is fitted again", example={"why": _DAMAGE}),
     "fitting-rivals": Entry("fitting rivals: {rivals}", example={"rivals": ["ridge", "ets"]}),
     "judged-before-end": Entry(

@@ -37,11 +37,28 @@ _SPACE = {
     "first-condition-fails": Entry(
         "would do nothing: the condition of this field (when) does not hold in this setting", "leave it out"
     ),
+    "first-fixed-here": Entry(
+        "was searched there and is {value:yaml}, but here it is not searched and is {here:yaml}",
+        "search it here, too, or leave the earlier sweep out",
+        {"value": "gru", "here": "lstm"},
+    ),
     "first-not-searched": Entry(
         "is not in search.space{near:?, did you mean *?}",
         "add it there, or leave it out",
         {"near": "model.hidden_size"},
     ),
+    "first-sweep-itself": Entry("is this sweep itself", "name sweeps that ran before, or give this one another name"),
+    "first-sweep-of-another-metric": Entry(
+        "was compared by {theirs}, and this one is by {ours}: their ranks say nothing here",
+        "name sweeps with the same search.metric and search.direction",
+        {"theirs": "maximize val/accuracy", "ours": "minimize val/loss"},
+    ),
+    "first-sweep-unknown": Entry(
+        "is no sweep of the home {home}{near:?, did you mean *?}",
+        "name sweeps that were run in this home, or leave it out",
+        {"home": "runs", "near": "sales"},
+    ),
+    "first-sweep-without-completed": Entry("has no completed trial yet", "run it first, or leave it out"),
     "first-outside-the-space": Entry(
         "is {value:yaml}, outside the space: allowed is {choices:?*}{low:?*}{high:? to *}{step:? in steps of *}",
         "use a value of the space, or make the space wider",
@@ -62,6 +79,7 @@ _SPACE = {
     "more-first-than-trials": Entry(
         "has {first} settings for n_trials: {trials}", "raise n_trials", {"first": 5, "trials": 4}
     ),
+    "sweep-named-twice": Entry("names {name!q} twice", "name each sweep once", {"name": "sales"}),
     "not-searchable": Entry(
         "can't be searched: it changes what trials are judged on",
         "leave it out{fields:?; of data these can be searched: *}",

@@ -217,6 +217,60 @@ VERBS: dict[str, Entry] = {
         "give a failed trial (it has {count:,}{failed:?: *})",
         example={"number": 5, "state": "COMPLETE", "count": 2, "failed": [3, 7]},
     ),
+    "no-trial-to-extend": Entry(
+        "has no trial {number}",
+        "give a completed or pruned trial{trials:?: *}{more:? and * more}",
+        {"number": 99, "trials": [0, 3, 7], "more": None},
+    ),
+    "extend-before-end": Entry(
+        "trial {number} is {state}, and only ended trials are extended",
+        "wait for its end, or resume the sweep with `sweep run {sweep}` if no driver runs",
+        {"number": 3, "state": "RUNNING", "sweep": "etth1"},
+    ),
+    "extend-of-failed-trial": Entry(
+        "trial {number} has failed, and only completed or pruned trials are extended",
+        "run it again with `sweep retry {sweep} {number}`",
+        {"number": 3, "sweep": "etth1"},
+    ),
+    "extend-of-failed-extension": Entry(
+        "trial {number}, which extends trial {parent}, has failed",
+        "extend trial {parent} again",
+        {"number": 24, "parent": 3},
+    ),
+    "extend-of-diverged-trial": Entry(
+        "trial {number} {reason}, and more epochs would not help",
+        "extend another trial",
+        {"number": 3, "reason": "diverged in epoch 4"},
+    ),
+    "extend-without-epochs": Entry("trial {number} has no epoch to go on from", "extend another trial", {"number": 3}),
+    "epochs-not-beyond": Entry(
+        "trial {number} has {has} epochs already", "give a larger number", {"number": 3, "has": 30}
+    ),
+    "schedule-has-ended": Entry(
+        "the learning rate of trial {number} follows a cosine that ends at epoch {end}, and would rise again after it",
+        "give --learning-rate, which is constant from here on{left:?, or --epochs * at most}",
+        {"number": 3, "end": 30, "left": 30},
+    ),
+    "trial-being-extended": Entry(
+        "trial {number} is being extended to {epochs} epochs, as trial {extension}",
+        "end that with `sweep run {sweep}` first, if no driver runs",
+        {"number": 3, "epochs": 60, "extension": 24, "sweep": "etth1"},
+    ),
+    "trial-extended-already": Entry(
+        "trial {number} was extended to {epochs} epochs, as trial {extension}",
+        "extend trial {extension} to go further",
+        {"number": 3, "epochs": 60, "extension": 24},
+    ),
+    "extension-weights-gone": Entry(
+        "the weights of trial {number} are gone, and an extension is not trained again",
+        "extend trial {first}, with which it began",
+        {"number": 24, "first": 3},
+    ),
+    "retry-of-extension": Entry(
+        "trial {number} extends trial {parent}",
+        "extend trial {parent} again with `sweep extend {sweep} {parent} --epochs {epochs}`",
+        {"number": 24, "parent": 3, "sweep": "etth1", "epochs": 60},
+    ),
     # --- What MLflow did not take, after the work
     "nothing-rebuilt": Entry(
         "nothing was changed, because MLflow may hold the last copy of what is damaged",

@@ -1,6 +1,9 @@
 """The states of a trial, and the purposes for which a trial is derived from another."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from lstm.records.objective import Scalar
 
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 Purpose = Literal["retry", "base", "extend", "confirm", "refit", "fork"]  # why a trial was derived
@@ -11,19 +14,33 @@ class Derived(NamedTuple):
 
     A retry replaces a trial that counts in the search, and counts itself; trials with another purpose don't count. The
     base, which has the spec's own settings, has no parent; if the base is tried again, the parent is its predecessor.
+
+    An extension goes on where its parent stopped. Its budget is in `changes`.
     """
 
     parent: int | None
     purpose: Purpose
+    changes: Mapping[str, Scalar] = {}  # by path: fields of the configuration that differ from the parent's
+    after: int = 0  # the epochs that it has from its parent
+
+    @property
+    def extends(self) -> int | None:
+        """The number of the trial that this one extends, or None."""
+        return self.parent if self.purpose == "extend" else None
+
+    def row(self) -> dict[str, Any]:
+        """Return it as plain data, as stores keep it."""
+        more = {"changes": dict(self.changes), "after": self.after} if self.changes else {}
+        return {"parent": self.parent, "purpose": self.purpose, **more}
 
 
 def again(parent: int, derived: Derived | None) -> Derived:
     """Return the origin of a trial that runs trial `parent` again.
 
     The new trial is a retry if its parent, with the origin `derived`, counts in the search; else it has the parent's
-    purpose.
+    purpose and budget.
     """
-    return Derived(parent, "retry" if derived is None or counts(derived) else derived.purpose)
+    return Derived(parent, "retry") if derived is None or counts(derived) else derived._replace(parent=parent)
 
 
 def counts(derived: Derived | None) -> bool:

@@ -15,6 +15,7 @@ BASE = "base/"  # prefix of the base's metrics, next to the best trial's metrics
 KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier versions had no such trial
 EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combinations` after so many `trials`
 PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
+FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it was chosen when the sweep began
 TRAINED_AGAIN = "trained_again"  # fact: the trials that were trained again because their checkpoint was lost
 
 
@@ -53,6 +54,11 @@ class Sweep:
         """The trials that count in n_trials and in comparisons: all except replaced trials and other derived trials."""
         replaced = self.replaced
         return tuple(t for t in self.trials if t.number not in replaced and t.counts)
+
+    @property
+    def extensions(self) -> tuple[Trial, ...]:
+        """The trials that extend others. They are no trials of the search."""
+        return tuple(t for t in self.trials if t.extends is not None)
 
     @property
     def base(self) -> Trial | None:

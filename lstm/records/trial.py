@@ -57,6 +57,16 @@ class Trial:
         return self.derived is not None and self.derived.purpose == "retry"
 
     @property
+    def extends(self) -> int | None:
+        """The number of the trial that this one extends, or None."""
+        return self.derived.extends if self.derived else None
+
+    @property
+    def after(self) -> int:
+        """How many of its epochs its parent has trained; 0 unless it extends a trial."""
+        return self.derived.after if self.derived else 0
+
+    @property
     def compared_value(self) -> float | None:
         """The value for comparisons with other trials; None unless the trial completed and did not diverge."""
         return self.value if self.state == "COMPLETE" and not self.diverged else None

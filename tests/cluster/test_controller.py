@@ -16,6 +16,7 @@ from cluster.controller import LOSSES, TrialController
 from cluster.interrupts import Stop
 from cluster.protocol import LOST, OUT_OF_MEMORY, RAISED, Failure, Probed, Started
 from cluster.ray_backend.tune import Births, StudyScheduler, StudySearcher, StudyStopper
+from cluster.space import suggest
 from cluster.study import retry, verify
 from cluster.study.retry import Patience
 from cluster.study.study import Study
@@ -28,6 +29,7 @@ from lstm.messages.message import note
 from lstm.records.epoch import Epoch
 from lstm.records.events import EpochEnded, Notice, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.goodput import BESIDE, Spent
+from lstm.records.state import Derived
 from lstm.training.loop import train
 
 FINISHED = Searcher.FINISHED
@@ -444,7 +446,7 @@ def test_retries_come_first_and_what_they_replace_counts_no_more(tune):
     again.run(), again.run(), again.run()
     assert again.ask() == (None, FINISHED)
     started = again.told(TrialStarted)
-    assert [(e.number, e.derived) for e in started] == [(2, (0, "retry")), (3, (1, "retry")), (4, None)]
+    assert [(e.number, e.derived) for e in started] == [(2, Derived(0, "retry")), (3, Derived(1, "retry")), (4, None)]
     assert [e.config for e in started[:2]] == [t.study.sweep().trials[n].config for n in (0, 1)]
     assert [(e.number, e.place) for e in again.told(TrialEnded)] == [(2, 3), (3, 4), (4, 5)]
     assert [t.number for t in again.study.sweep().counted] == [2, 3, 4]
@@ -754,7 +756,7 @@ def test_nothing_is_lost_or_doubled(tune, monkeypatch, patient, error, done):
 def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
     """The trial is committed, its parameters are not: it is completed, and n_trials still holds."""
     t = tune(n_trials=2)
-    draw, calls = controller.suggest.draw, []
+    draw, calls = suggest.draw, []
 
     def failing(*arguments):
         calls.append(1)
@@ -762,7 +764,7 @@ def test_the_database_fails_inside_of_a_suggestion(tune, monkeypatch):
             raise AWAY[0]
         return draw(*arguments)
 
-    monkeypatch.setattr(controller.suggest, "draw", failing)
+    monkeypatch.setattr(suggest, "draw", failing)
     t.run(), t.run()
     assert t.ask() == (None, FINISHED)
     trials = t.study.sweep().trials

@@ -214,7 +214,7 @@ def near():
 
     def near(*arguments, cwd, **environment):
         out, err = (cwd / f".{name}-of-near" for name in ("out", "err"))
-        here = ["--in-process"] if arguments[0] in ("run", "retry") else []
+        here = ["--in-process"] if arguments[0] in ("run", "retry", "extend") else []
 
         def act():
             for number, path in ((1, out), (2, err)):

@@ -54,6 +54,16 @@ class Trial:
         return self.attributes.get("derived", {}).get("purpose")
 
     @property
+    def changes(self) -> Mapping[str, Any]:
+        """What its configuration has otherwise than its parent's."""
+        return self.attributes.get("derived", {}).get("changes", {})
+
+    @property
+    def after(self) -> int:
+        """How many of its epochs its parent has trained."""
+        return self.attributes.get("derived", {}).get("after", 0)
+
+    @property
     def is_base(self) -> bool:
         """Whether its settings are the spec's own."""
         return self.kind == "base" or "base" in self.attributes
@@ -536,7 +546,7 @@ class _Audit:
             return True
         said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
         over = said == "all trials have ended" or said.endswith(" were tried") or said.startswith("nothing new was")
-        waits = any(t.kind in ("retry", "base") and not t.ended for t in self.study.trials)
+        waits = any(t.kind in ("retry", "base", "extend") and not t.ended for t in self.study.trials)
         return over and not waits and sum(bool(t.end) for t in self.counted) >= self._wanted()
 
     # --- a trial in the study and its checkpoints
@@ -722,7 +732,7 @@ class _Audit:
             return
         second = self.facts.get("second")
         told_as_failed = second and (trial.state, end["state"]) == ("FAIL", "PRUNED")  # Optuna can't prune of two
-        told_as_failed = told_as_failed or (trial.kind == "base" and trial.state == "FAIL")  # no sampler's history
+        told_as_failed = told_as_failed or (trial.kind in ("base", "extend") and trial.state == "FAIL")
         if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE") and not told_as_failed:
             yield f"is {trial.state} in the study, and was decided to end {end['state']}"
         yield from self._told(trial)
@@ -740,7 +750,7 @@ class _Audit:
             last = history[-1]["stop"] if history else None
             if end["state"] == "COMPLETE" and last in (None, "diverged"):
                 yield f"is COMPLETE, and its last epoch says {last}"
-            took = sum(row["metrics"].get("epoch_s", 0.0) for row in history)
+            took = sum(row["metrics"].get("epoch_s", 0.0) for row in history[trial.after :])
             again = trial.number in self.facts.get("trained_again", [])  # its file was lost, and took another time
             if not again and not math.isclose(end.get("epochs_s", took), took, abs_tol=0.001):
                 yield f"its epochs took {end['epochs_s']} s in the study, {took} s by its history"
@@ -769,7 +779,7 @@ class _Audit:
     def _config(self, trial: Trial) -> dict[str, Any]:
         """What a trial trains: the base configuration with its own settings."""
         config = json.loads(json.dumps(self.base))
-        for path, value in trial.params.items():
+        for path, value in {**trial.params, **trial.changes}.items():
             section, key = path.split(".")
             config[section][key] = value
         return config
@@ -826,6 +836,8 @@ class _Audit:
         if derived := trial.attributes.get("derived"):
             expected |= {"kind": derived["purpose"]}
             expected |= {} if derived["parent"] is None else {"parent": str(derived["parent"])}
+        if trial.changes:
+            expected |= {"changes": json.dumps(trial.changes), "after": str(trial.after)}
         if trial.is_base:
             expected["base"] = "true"
         for key, value in expected.items():
@@ -840,8 +852,9 @@ class _Audit:
         expected = {_clean(key): _read(_written(value)) for key, value in _flat(config).items()}
         yield from (f"its run's parameters have {what}" for what in _unlike(there, expected, but=FORMER))
         settings = json.loads(run.tags.get("sweep.settings", "null"))
-        if settings != trial.params:
-            yield f"its run's sweep.settings are {settings}, the study's {trial.params}"
+        searched = {path: trial.changes.get(path, value) for path, value in trial.params.items()}
+        if settings != searched:
+            yield f"its run's sweep.settings are {settings}, the study's {searched}"
         text = self._artifact(run, "config.yaml")
         if text is None:
             yield "its run has no config.yaml"

@@ -128,8 +128,11 @@ def run(
     fault: Callable[[], None] = kill,
     steps: Path | None = None,
     more: Sequence[str] = (),
+    words: Sequence[str] = ("run",),
 ) -> int:
     """`sweep run --in-process` in a child, a fault before each durable step whose number is chosen; its exit code.
+
+    `words` are another verb and the arguments that follow the spec's or the sweep's name.
 
     Durable steps are the commits of every database (study, lease, MLflow), and the files that get or lose their
     name (checkpoints, the spec in the home). `steps` gets how many there were; `more` are further arguments.
@@ -139,7 +142,7 @@ def run(
         os.chdir(folder)
         with _counting(at, fault) as count:
             try:
-                main(["run", spec, "--in-process", "--home", home, "--json", *more])
+                main([words[0], spec, *words[1:], "--in-process", "--home", home, "--json", *more])
             finally:
                 if steps:
                     steps.write_text(str(count[0]))

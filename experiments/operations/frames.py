@@ -1,0 +1,70 @@
+"""A sweep's trials, its epochs and a forecast as tables of pandas."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from experiments.spec.yaml_parser import value_at
+from lstm.messages.message import Say
+from lstm.records.epoch import Place
+from lstm.records.sweep import Sweep
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def of_trials(sweep: Sweep) -> "DataFrame":
+    """Return a table with a row for each trial, indexed by its number."""
+    import pandas as pd
+
+    counted = {trial.number for trial in sweep.counted}
+    paths = dict.fromkeys(path for trial in sweep.trials for path in trial.settings)
+    searched = [(path, tuple(path.split("."))) for path in paths]
+    rows = [
+        {
+            "trial": t.number,
+            "state": t.state,
+            "value": t.value,
+            **({"second": t.second} if sweep.second else {}),
+            "epoch": t.best_epoch,
+            "epochs": len(t.curve),
+            "seconds": t.duration_s,
+            "is_base": t.is_base,
+            **({"extends": t.extends} if sweep.extensions else {}),
+            "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
+            "reason": t.reason,  # why it failed or ended early
+            "checkpoint": t.checkpoint,
+            **(
+                {path: value_at(t.config, address) for path, address in searched}
+                if t.is_base or not t.settings
+                else t.settings
+            ),
+        }
+        for t in sweep.trials
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value"]).set_index("trial")
+
+
+def of_epochs(sweep: Sweep, say: Say) -> "DataFrame":
+    """Return a table with a row for each epoch of each trial. `say` gets a message for each damaged checkpoint."""
+    import pandas as pd
+
+    from lstm import ownership
+
+    rows: list[dict[str, Any]] = []
+    for trial in sweep.trials:
+        kept = ownership.load_trial(sweep, trial, say)
+        whole = {epoch.place: dict(epoch.metrics) for epoch in kept.state.history} if kept else {}
+        short = {Place(1, number): {sweep.metric: value} for number, value in trial.curve}
+        for place, metrics in sorted((short | whole).items()):
+            rows.append({"trial": trial.number, **sweep.windows.named(place), **metrics})
+    return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", sweep.metric])
+
+
+def of_forecast(columns: Mapping[str, Sequence[Any]], time: str) -> "DataFrame":
+    """Return a prediction as a table. Times that are dates become datetimes."""
+    import pandas as pd
+
+    frame = pd.DataFrame(dict(columns))
+    if time in frame and all(isinstance(each, str) and "-" in each for each in frame[time]):
+        frame[time] = pd.to_datetime(frame[time], format="ISO8601")
+    return frame
