@@ -106,7 +106,9 @@ def test_gradients_are_those_of_the_equations(variant, fast):
 
     inputs = [x[:2, :4], *(part[:, :2] for part in state[:2])]
     fixed = tuple(part[:, :2] for part in fixed)
-    assert torch.autograd.gradcheck(of, (*(each.requires_grad_() for each in inputs), *cell.parameters()), fast_mode=fast)
+    assert torch.autograd.gradcheck(
+        of, (*(each.requires_grad_() for each in inputs), *cell.parameters()), fast_mode=fast
+    )
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
