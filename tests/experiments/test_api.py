@@ -13,7 +13,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import optuna  # noqa: F401 # what it does to its logger when it is imported is its own
+import optuna  # what it does to its logger when it is imported is its own
 import pandas as pd
 import pytest
 import torch
@@ -91,9 +91,7 @@ def import_every():
     for name in [each for each in sys.modules if each.partition(".")[0] in ROOMS]:
         del sys.modules[name]
     experimental = optuna.exceptions.ExperimentalWarning
-    warnings.filters[:] = [
-        each for each in warnings.filters if each[2] is not experimental and "PedAnova" not in str(each)
-    ]
+    warnings.resetwarnings()  # those of pytest
     gc.set_threshold(700, 10, 10)
     before, names = process(), []
     for room in ROOMS:
