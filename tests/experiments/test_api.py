@@ -84,15 +84,24 @@ LIBRARIES = ("numpy", "optuna", "pandas", "plotly", "pyarrow", "pydantic", "ray"
 LIBRARIES += ("sqlalchemy", "torch")  # what libraries do is theirs
 
 
+def as_started():
+    """Make a child of pytest what it was before anything of ours was imported, which may have done it already then."""
+    os.environ.clear()
+    warnings.resetwarnings()
+    for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(each, signal.SIG_DFL)
+    gc.enable()
+    gc.set_threshold(700, 10, 10)
+    for name in [each for each in sys.modules if each.partition(".")[0] in ROOMS]:
+        del sys.modules[name]
+
+
 def import_every():
     """Each module of ours anew, in a child that has the libraries."""
     for name in LIBRARIES:
         importlib.import_module(name)
-    for name in [each for each in sys.modules if each.partition(".")[0] in ROOMS]:
-        del sys.modules[name]
+    as_started()
     experimental = optuna.exceptions.ExperimentalWarning
-    warnings.resetwarnings()  # those of pytest
-    gc.set_threshold(700, 10, 10)
     before, names = process(), []
     for room in ROOMS:
         found = importlib.import_module(room)
