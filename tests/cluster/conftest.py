@@ -1,6 +1,7 @@
 """Databases to keep a study in: SQLite always, PostgreSQL where it is installed."""
 
 import os
+import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import migrations
 import postgres
 import pytest
+
+from cluster.study import storage
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,12 +35,25 @@ def quick_path():
         yield Path(folder)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, quick_path):
-    """A study's database."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql")
+@pytest.fixture(scope="session")
+def empty_study(tmp_path_factory):
+    """A study's file with its tables, which take a while to make."""
+    path = tmp_path_factory.mktemp("study") / "study.db"
+    storage.connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite(quick_path, empty_study):
+    """The address of a file that no sweep has used."""
+    shutil.copy(empty_study, quick_path)
     return f"sqlite:///{quick_path}/study.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """A study's database."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -114,14 +114,14 @@ def timed(number, seconds, stop=None):
 
 
 @pytest.fixture
-def tune(quick_path, trial_config, monkeypatch):
+def tune(quick_path, sqlite, trial_config, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.001)
 
     def make(*, limit=8, keep_best=False, held=lambda: True, base=None, probe=False, **search):
         base = base or trial_config()
         config = SearchConfig.model_validate(SEARCH | search)
-        study = Study(f"sqlite:///{quick_path}/study.db", "sweep", config, base)
+        study = Study(sqlite, "sweep", config, base)
         facts = {"base": json.loads(base.model_dump_json()), "checkpoints": str(quick_path / "kept")}
         second = {"second": list(study.second)} if study.second else {}
         study.remember(**facts, **second, n_trials=config.n_trials, comparable={})
@@ -326,7 +326,7 @@ def test_the_last_epoch_of_a_trial_is_no_reason_to_prune_it(tune):
     assert t.states() == ["COMPLETE", "COMPLETE"]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", pytest.param("random", marks=pytest.mark.faults)])
 def test_two_objectives_and_their_front(tune, sampler):
     startup = {} if sampler == "random" else {"n_startup_trials": 2}
     t = tune(n_trials=7, probe=True, second_objective=SECOND, sampler={"type": sampler, "seed": 1, **startup})

@@ -1,9 +1,11 @@
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import migrations
 import pytest
+from outages import MlflowServer
 
 from dashboards.tracking import runs
 from lstm.records.epoch import Epoch
@@ -23,6 +25,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     runs.connect(f"sqlite:///{path}").search_experiments()  # the migration, once
     return path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real server of MLflow, for all tests that need one; each has a sweep of its own there."""
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -278,7 +278,7 @@ def test_it_is_found_without_what_names_the_data(older, home, sweep, tmp_path, m
 def test_it_is_run_beside_it(older, home, near, tmp_path):
     before = begin(older / "conditional.yaml", home)
     files = {path: path.read_bytes() for path in home.sweep("sunspots").rglob("*") if path.is_file()}
-    few = ("--set", "search.n_trials=2")
+    few = ("--set", "search.n_trials=1")
     done = near("run", SUNSPOTS, *few, cwd=tmp_path)
     assert done.code == 0, done.err
     assert re.search(r"note: .*: name: sunspots .*sunspots-2", " ".join((done.out + done.err).split()))

@@ -103,8 +103,9 @@ def test_it_is_used_outside_the_checkout(installed, tmp_path):
 def test_beside_a_folder_of_experiments_that_is_no_package_it_works(installed, tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "first_try.csv").write_text("day,load\n")
-    answer = installed(tmp_path, PLAN)
+    answer = installed(tmp_path, "import experiments; from experiments import plan; print(experiments.__file__)")
     assert answer.code == 0, answer.err
+    assert Path(answer.out.strip()).is_file()
     assert str(tmp_path) not in answer.out
 
 

@@ -121,12 +121,11 @@ def test_what_speaks_otherwise_is_no_mlflow(answering: Callable[..., str]) -> No
     assert refusal(answering((404, MISSING)).replace("http:", "https:")) == "mlflow-server-without-https"
 
 
-def test_a_real_server(tmp_path: Path) -> None:
-    with MlflowServer(tmp_path) as server:
-        assert ask(server.address) is None
-        # Another way to write this host, which a server does not know by itself, as it does no host's name.
-        assert refusal(f"http://127.1:{server.port}") == "mlflow-host-refused"
-        assert refusal(f"{server.address}/elsewhere") == "no-mlflow-server"
+def test_a_real_server(server: MlflowServer) -> None:
+    assert ask(server.address) is None
+    # Another way to write this host, which a server does not know by itself, as it does no host's name.
+    assert refusal(f"http://127.1:{server.port}") == "mlflow-host-refused"
+    assert refusal(f"{server.address}/elsewhere") == "no-mlflow-server"
 
 
 # --- databases

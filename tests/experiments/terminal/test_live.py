@@ -287,7 +287,7 @@ def test_a_table_is_as_wide_as_it_needs(columns):
     assert file.getvalue().split().count("0.123456789") == 100
 
 
-@pytest.mark.parametrize("verb", ["best", "status", "compare", "probe"])
+@pytest.mark.parametrize("verb", ["best", "status", "compare", pytest.param("probe", marks=pytest.mark.faults)])
 def test_what_verbs_show_is_whole_on_a_narrow_terminal(home, near_terminal, verb):
     shown = []
     for columns in (40, 200):

@@ -59,14 +59,14 @@ def test_output_that_can_not_be_written_is_an_error_in_a_line(finished, environm
 
 
 @needs_full
-@pytest.mark.parametrize("words", [["--help"], ["best", "tiny"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["--help"], pytest.param(["best", "tiny"], marks=pytest.mark.faults)], ids=" ".join)
 def test_it_is_no_second_error_when_python_ends(finished, environment, words):
     with FULL.open("w") as full:
         done = call(words, finished, environment, stdout=full, stderr=subprocess.PIPE, text=True)
     assert_told(done.returncode, done.stderr)
 
 
-@pytest.mark.parametrize("streams", [(1,), (0, 1)], ids=str)
+@pytest.mark.parametrize("streams", [pytest.param((1,), marks=pytest.mark.faults), (0, 1)], ids=str)
 def test_closed_output_is_an_error_in_a_line(finished, environment, streams):
     words = ["status", "tiny"]
     done = call(words, finished, environment, stderr=subprocess.PIPE, text=True, preexec_fn=closed(*streams))

@@ -118,7 +118,7 @@ def test_a_number_is_the_forget_gates_whole_bias(name):
 @pytest.mark.parametrize("name", FORGETFUL)
 def test_chrono_draws_memories_up_to_the_sequences_length(name):
     torch.manual_seed(0)
-    cell = CELLS[name](1, 2000)
+    cell = CELLS[name](1, 1000)
     set_forget_bias(cell, "chrono", 101)
     now, _ = biases(cell, "l0")
     forget = now.get("forget_gate", -now.get("input_gate", torch.zeros(())))

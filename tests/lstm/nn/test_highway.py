@@ -155,8 +155,20 @@ def test_it_is_fitted_once_kept_in_the_checkpoint_and_read_by_a_resumed_training
     assert torch.equal(best_network(kept).linear.fitted, whole[0].state.model["linear.fitted"])
 
 
-@pytest.mark.parametrize("model", [{}, {"cell": "gru", "num_layers": 2, "dropout": 0.5}, {"bidirectional": True}])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+PLAIN, DEEP, BOTH_WAYS = {}, {"cell": "gru", "num_layers": 2, "dropout": 0.5}, {"bidirectional": True}
+
+
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [
+        (PLAIN, "float32"),
+        (DEEP, "bfloat16"),
+        (BOTH_WAYS, "float32"),
+        pytest.param(PLAIN, "bfloat16", marks=pytest.mark.faults),
+        pytest.param(DEEP, "float32", marks=pytest.mark.faults),
+        pytest.param(BOTH_WAYS, "bfloat16", marks=pytest.mark.faults),
+    ],
+)
 def test_training_starts_at_the_maps_own_error_and_betters_it(trial_config, series_of, model, precision):
     options = {"learning_rate": 1e-9, "max_epochs": 1, "precision": precision}
     config = trial_config({"calendar": ["day_of_week"], "time": "t"}, model | LINEAR, options)

@@ -45,6 +45,20 @@ def recipe(request, trial_config):
     return trial_config({"future_covariates": ["f"]}, model, options)
 
 
+@pytest.fixture(scope="module")
+def whole(series_of, walk):
+    """The epochs of a recipe, trained once; look, don't touch."""
+    known = {}
+
+    def whole(recipe):
+        key = recipe.model_dump_json()
+        if key not in known:
+            known[key] = list(train(recipe, series_of(recipe.data, walk(120, 2))))
+        return known[key]
+
+    return whole
+
+
 @pytest.fixture
 def scripted(monkeypatch):
     """Lets the validation losses of the coming epochs be said beforehand."""
@@ -74,9 +88,9 @@ def measured(epoch):
 # --- To the bit -------------------------------------------------------------------------------------------
 
 
-def test_resumed_after_any_epoch_it_goes_on_to_the_bit(recipe, series_of, walk):
+def test_resumed_after_any_epoch_it_goes_on_to_the_bit(recipe, series_of, walk, whole):
     series = series_of(recipe.data, walk(120, 2))
-    whole = list(train(recipe, series))
+    whole = whole(recipe)
     assert len(whole) == 4
     assert len({epoch.metrics["train/loss"] for epoch in whole}) == 4
     for stood in whole[:-1]:
@@ -91,13 +105,13 @@ def test_resumed_after_any_epoch_it_goes_on_to_the_bit(recipe, series_of, walk):
             assert [measured(e) for e in found.state.history] == [measured(e) for e in whole[: found.number]]
 
 
-def test_a_state_can_be_resumed_from_twice(recipe, series_of, walk):
+def test_a_state_can_be_resumed_from_twice(recipe, series_of, walk, whole):
     series = series_of(recipe.data, walk(120, 2))
     first = next(train(recipe, series)).state
     before = loop._copy(first.optimizer)
-    one, other = (list(train(recipe, series, first)) for _ in range(2))
+    next(train(recipe, series, first))
     assert same(first.optimizer, before)
-    assert [measured(e) for e in one] == [measured(e) for e in other]
+    assert [measured(e) for e in train(recipe, series, first)] == [measured(e) for e in whole(recipe)[1:]]
 
 
 def test_states_of_earlier_epochs_do_not_change_as_training_goes_on(recipe, series_of, walk):
@@ -108,10 +122,10 @@ def test_states_of_earlier_epochs_do_not_change_as_training_goes_on(recipe, seri
     assert same([first.model, first.optimizer, first.schedule, first.best_weights], before)
 
 
-def test_one_seed_gives_one_training_and_another_another(recipe, series_of, walk):
+def test_one_seed_gives_one_training_and_another_another(recipe, series_of, walk, whole):
     series = series_of(recipe.data, walk(120, 2))
     other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": 2})})
-    first, again, different = (list(train(config, series)) for config in (recipe, recipe, other))
+    first, again, different = whole(recipe), list(train(recipe, series)), list(train(other, series))
     assert [measured(e) for e in first] == [measured(e) for e in again]
     assert same(first[-1].state.model, again[-1].state.model)
     assert all(a.value != b.value for a, b in zip(first, different, strict=True))

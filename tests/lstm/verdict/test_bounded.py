@@ -21,9 +21,9 @@ def test_a_process_of_its_own_comes_to_the_same(cases):
 
 def test_a_rival_that_is_over_its_budget_is_left_out_with_the_budget(trial_config, series_of, walk):
     config = trial_config({"lookback": 400, "horizon": 50})
-    found = fitting.run("ridge", series_of(config.data, walk(200_000)), config, budget_s=2)
+    found = fitting.run("ridge", series_of(config.data, walk(200_000)), config, budget_s=1)
     assert found.fitted is None
-    assert "2 s" in found.why
+    assert "1 s" in found.why
 
 
 def test_the_system_ends_a_process_that_is_over():

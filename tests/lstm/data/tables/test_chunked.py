@@ -12,7 +12,7 @@ from lstm.data import forecast as forecast_data
 from lstm.data.tables import chunked, reader
 from lstm.records.errors import BadInput
 
-ROWS = 60_000  # several blocks of pyarrow's
+ROWS = 20_000  # several blocks
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def loaded(tmp_path, data_config, monkeypatch):
         monkeypatch.setattr(reader, "LONG", 2**40)
         whole = forecast_data.load(config, path)
         monkeypatch.setattr(reader, "LONG", 0)
-        monkeypatch.setattr(reader, "BLOCK", 7_000)
+        monkeypatch.setattr(reader, "BLOCK", 2_400)
         found = chunked.read(path, config.time, config.columns)
         return whole, forecast_data.load(config, path), found
 
@@ -72,7 +72,7 @@ def test_whatever_its_times(loaded, times):
 
 @pytest.mark.parametrize("missing", ["interpolate", "forward_fill", "skip"])
 def test_rows_and_values_may_be_missing(loaded, missing):
-    holed = frame(hours()).drop(index=[30_000, 30_001, 59_000])
+    holed = frame(hours()).drop(index=[10_000, 10_001, 19_600])
     holed.loc[100:120, "a"] = np.nan
     holed.loc[:3, "b"] = np.nan  # which leaves these rows out
     whole, blocks, found = loaded(holed, time="time", missing=missing)
@@ -110,7 +110,7 @@ def test_digits_tell_values_apart_however_far_from_zero(loaded, level, deviation
 
 def test_a_leap_after_the_first_block_costs_few_digits(loaded):
     leap = frame()
-    leap.loc[20_000:, "a"] += 1e4
+    leap.loc[7_000:, "a"] += 1e4
     same(*loaded(leap)[:2])
 
 
@@ -126,7 +126,7 @@ def test_what_float32_does_not_hold_is_read_as_a_whole(loaded, value):
 @pytest.mark.parametrize("value", ["many", "inf"])
 def test_what_is_wrong_is_told_with_its_line(tmp_path, data_config, monkeypatch, value):
     wrong = frame().astype(str)
-    wrong.loc[50_000, "b"] = value
+    wrong.loc[17_000, "b"] = value
     wrong.to_csv(tmp_path / "walk.csv", index=False)
     config = data_config(target="a", past_covariates=["b"], time=None)
     told = []
@@ -137,16 +137,16 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path, data_config, monkeypatch,
         told.append(refusal.value.faults)
     assert told[0] == told[1]
     [wrong] = told[0]
-    assert (wrong.place, wrong.values["column"]) == (f"{tmp_path / 'walk.csv'}:50002", "b")
+    assert (wrong.place, wrong.values["column"]) == (f"{tmp_path / 'walk.csv'}:17002", "b")
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize(
     ("far", "order", "split"),
     [
-        (slice(48_000, None), -1, {}),  # the file's first block is the test part's
-        (slice(2_500, None), 1, {"train": 1_500, "validation": 1_000, "test": 1_000}),
-        (slice(8_000), 1, {"train": "2002-01-01", "validation": "2005-01-01", "test": "2006-01-01"}),
+        (slice(16_000, None), -1, {}),  # the file's first block is the test part's
+        (slice(900, None), 1, {"train": 500, "validation": 400, "test": 400}),
+        (slice(2_700), 1, {"train": "2001-05-01", "validation": "2002-05-01", "test": "2002-09-01"}),
     ],
 )
 def test_where_the_base_is_far_from_the_training_part_the_file_is_read_as_a_whole(loaded, far, order, split, ending):
@@ -160,19 +160,19 @@ def test_where_the_base_is_far_from_the_training_part_the_file_is_read_as_a_whol
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_so_it_is_where_a_leading_gap_takes_the_base_away(loaded, ending):
     written = frame(hours())
-    written.loc[:8_999, "b"] = np.nan
-    written.loc[:8_999, "a"] += 1e8
+    written.loc[:2_999, "b"] = np.nan
+    written.loc[:2_999, "a"] += 1e8
     whole, blocks, _ = loaded(written, ending=ending, time="time", missing="interpolate")
     same(whole, blocks)
 
 
 def test_what_is_constant_in_training_tells_nothing_either_way(loaded):
     written = frame()
-    written["b"] = np.where(np.arange(ROWS) < 40_000, 0.1, 5.0)
+    written["b"] = np.where(np.arange(ROWS) < 13_000, 0.1, 5.0)
     whole, blocks, _ = loaded(written)
     same(whole, blocks)
     assert whole.scale.deviation[1] == 1
-    assert not whole.values[:36_000, 1].any()
+    assert not whole.values[:12_000, 1].any()
 
 
 def test_dates_without_a_time_of_day_are_times(loaded):
@@ -194,7 +194,7 @@ def test_too_many_values_are_refused_before_they_are_read(tmp_path, data_config,
 
 
 def test_memory_holds_its_values_once(tmp_path, data_config, monkeypatch):
-    rows = 400_000
+    rows = 200_000
     values = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32).round(4)
     named = pd.DataFrame(values, columns=list("abcd"))
     times = pd.date_range("2001-01-01", periods=rows, freq="s")

@@ -443,7 +443,7 @@ def files(draw):
 @settings(
     derandomize=True,
     deadline=None,
-    max_examples=300,
+    max_examples=120,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
