@@ -37,6 +37,8 @@ def extension(sweep: Sweep, number: int, epochs: int, learning_rate: float | Non
     """
     if sweep.reached(sweep.facts.get("target")):
         raise refused("target-reached", at=sweep.name)
+    if sweep.windows.count > 1:
+        raise refused("extend-in-backtest", at=sweep.name)
     trial = next((each for each in sweep.trials if each.number == number), None)
     if trial is None:
         there = [each.number for each in sweep.trials if not [*_unfit(sweep, each)]]

@@ -242,6 +242,10 @@ VERBS: dict[str, Entry] = {
         "extend another trial",
         {"number": 3, "reason": "diverged in epoch 4"},
     ),
+    "extend-in-backtest": Entry(
+        "the sweep has a backtest, whose last training is as long as its windows say: no trial of it can be extended",
+        "search with more epochs: `sweep run SPEC --set name=NEW --set training.max_epochs=N`",
+    ),
     "extend-without-epochs": Entry("trial {number} has no epoch to go on from", "extend another trial", {"number": 3}),
     "epochs-not-beyond": Entry(
         "trial {number} has {has} epochs already", "give a larger number", {"number": 3, "has": 30}

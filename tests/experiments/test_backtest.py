@@ -181,6 +181,12 @@ def test_it_is_complete_and_a_second_run_changes_nothing(own, near, ended):
     assert results(own) == results(ended.folder)
 
 
+def test_no_trial_is_extended(ended, near):
+    answer = near("extend", "tiny", "0", "--epochs", "9", "--json", cwd=ended.folder)
+    (told,) = json.loads(answer.out)["errors"]
+    assert (answer.code, told["code"]) == (2, "extend-in-backtest")
+
+
 def test_more_trials_go_on_and_only_a_new_winner_is_trained_once_more(own, near):
     before = sweep_of(own)
     done = near("run", "tiny.yaml", "--set", "search.n_trials=3", cwd=own)
