@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import blank
 import pytest
 
 import experiments
@@ -14,8 +15,9 @@ from lstm.verdict import store
 
 
 @pytest.fixture
-def quick(folder):
+def quick(folder, monkeypatch):
     """The working folder: a sweep of two trials that train in a moment, not run yet."""
+    blank.pages(monkeypatch)
     spec = re.sub(r"batch_size: \d+", "batch_size: 32", (folder / "tiny.yaml").read_text())
     (folder / "tiny.yaml").write_text(spec.replace("n_trials: 4", "n_trials: 2"))
     return folder
@@ -32,12 +34,12 @@ def test_what_a_full_disk_kept_from_being_judged_is_judged_by_the_next_run(quick
 
         with monkeypatch.context() as patch:
             patch.setattr(store, what, full)
-            assert experiments.run("tiny.yaml", in_process=True).complete, what
+            assert experiments.run("tiny.yaml", set={"search.n_trials": 1}, in_process=True).complete, what
         assert (met[:1], judged.exists()) == ([True], False), what
-    assert experiments.run("tiny.yaml", in_process=True).verdict
+    assert experiments.run("tiny", in_process=True).verdict
     assert judged.is_file()
     assert sweep("verify", "tiny").code == 0
-    again = sweep("run", "tiny.yaml", "--json")
+    again = sweep("run", "tiny", "--json")
     assert json.loads(again.out)["message"] == "This sweep is complete; nothing was left to do."
 
 

@@ -5,6 +5,8 @@ import shutil
 from types import SimpleNamespace
 from unittest import mock
 
+import blank
+import inside
 import pytest
 import twin
 
@@ -12,9 +14,21 @@ from cluster.worker import TrialWorker
 from experiments.cli import main
 
 
+@pytest.fixture(autouse=True)
+def _no_place_in_mind():
+    """MLflow remembers by a run's id where its artifacts are, as long as a process lives: many homes have one run."""
+    inside.forget()
+
+
+@pytest.fixture
+def blank_pages(monkeypatch):
+    """For tests of which reports and pages are not the point."""
+    blank.pages(monkeypatch)
+
+
 @pytest.fixture
 def near_sweep(folder):
-    """The command line without Ray, in a child; `fails` names trials whose training raises.
+    """The command line without Ray, in a child unless it looks; `fails` names trials whose training raises.
 
     The file `trained` gets the numbers of the others, each time one of them trains.
     """
@@ -23,6 +37,8 @@ def near_sweep(folder):
 
 def _near_sweep(folder):
     def sweep(*arguments, fails=()):
+        if arguments[0] in inside.LOOKS:
+            return inside.call(arguments, folder)
         train = TrialWorker._train
 
         def counted(worker, epochs):
@@ -52,17 +68,20 @@ def stage(tmp_path_factory, tiny):
     """Sweeps that several tests start from, each in the one folder: `folder, sweep, told = stage(make)`.
 
     `make(folder, sweep)` is called once, by the first test, and what it has left is copied back for the others.
-    `told` is what it returned.
+    `told` is what it returned. It starts from what another has left where one is named: `stage(make, after=other)`.
     """
     root = tmp_path_factory.mktemp("stage")
     folder, told = root / "work", {}
     sweep = _near_sweep(folder)
 
-    def put(make):
+    def put(make, after=None):
         shutil.rmtree(folder, ignore_errors=True)
         if make.__name__ not in told:
-            folder.mkdir()
-            (folder / "tiny.csv").write_text(tiny.data)
+            if after is None:
+                folder.mkdir()
+                (folder / "tiny.csv").write_text(tiny.data)
+            else:
+                put(after)
             told[make.__name__] = make(folder, sweep)
             folder.rename(root / make.__name__)
         shutil.copytree(root / make.__name__, folder)

@@ -10,6 +10,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from audit import audit
 
 from lstm.diagnostics import probe
@@ -28,9 +29,8 @@ def stored(home, number):
         return {name: (value, step) for name, value, step in database.execute(query, (str(number),))}
 
 
-def test_a_trial_is_probed_once_and_everyone_knows(home, sweep, command, monkeypatch):
-    # In a process of its own: MLflow keeps in mind where a run's artifacts were, which other tests have elsewhere.
-    answer = command("probe", "tiny", "--home", home, "--json", cwd=home.parent)
+def test_a_trial_is_probed_once_and_everyone_knows_and_what_is_gone_or_changed_is_told_again(home, sweep, monkeypatch):
+    answer = sweep("probe", "tiny", "--home", home, "--json")
     assert (answer.code, answer.err) == (0, "")
     found = json.loads(answer.out)
     best = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]
@@ -56,8 +56,28 @@ def test_a_trial_is_probed_once_and_everyone_knows(home, sweep, command, monkeyp
     assert again.code == 0
     assert "steps back to the most influential input" in " ".join(again.out.split())
     assert stored(home, best["trial"]) == wanted
+    points_that_are_gone_or_changed_are_found_and_told_again(home, sweep, best["trial"])
 
 
+def points_that_are_gone_or_changed_are_found_and_told_again(home, sweep, number):
+    before = stored(home, number)
+    gone, changed, *_ = before
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("DELETE FROM metrics WHERE key = ?", (gone,))
+        database.execute("UPDATE metrics SET value = value + 1 WHERE key = ?", (changed,))
+    answer = sweep("verify", "tiny", "--home", home)
+    assert answer.code == 1
+    findings = audit(home, "tiny")
+    for name in (gone, changed):
+        assert name in answer.out
+        assert any(name in finding for finding in findings)
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert (answer.code, answer.err) == (0, "")
+    assert stored(home, number) == before
+    assert sweep("verify", "tiny", "--home", home).code == 0
+
+
+@pytest.mark.usefixtures("blank_pages")
 def test_two_at_once_measure_once(home, sweep, monkeypatch):
     taking, done = threading.Event(), []
     whole = probe.probe
@@ -82,6 +102,7 @@ def test_two_at_once_measure_once(home, sweep, monkeypatch):
     assert sweep("verify", "tiny", "--home", home).code == 0
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_another_trials_numbers_are_kept_where_their_page_can_not_be(home, sweep):
     best = json.loads(sweep("best", "tiny", "--home", home, "--json").out)["best"]["trial"]
     other = (best + 1) % 4
@@ -91,25 +112,6 @@ def test_another_trials_numbers_are_kept_where_their_page_can_not_be(home, sweep
     assert f"probe-{other:04d}.html: " in answer.err
     assert stored(home, other)
     assert not stored(home, best)
-
-
-def test_points_that_are_gone_or_changed_are_found_and_told_again(home, sweep):
-    number = json.loads(sweep("probe", "tiny", "--home", home, "--json").out)["trial"]
-    before = stored(home, number)
-    gone, changed, *_ = before
-    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
-        database.execute("DELETE FROM metrics WHERE key = ?", (gone,))
-        database.execute("UPDATE metrics SET value = value + 1 WHERE key = ?", (changed,))
-    answer = sweep("verify", "tiny", "--home", home)
-    assert answer.code == 1
-    findings = audit(home, "tiny")
-    for name in (gone, changed):
-        assert name in answer.out
-        assert any(name in finding for finding in findings)
-    answer = sweep("rebuild", "tiny", "--home", home)
-    assert (answer.code, answer.err) == (0, "")
-    assert stored(home, number) == before
-    assert sweep("verify", "tiny", "--home", home).code == 0
 
 
 def test_what_can_not_be_probed_is_refused(home, sweep, finished, monkeypatch):

@@ -35,31 +35,6 @@ def test_a_port_that_is_taken(finished, sweep, monkeypatch):
     assert answer.err.startswith(f"--port: port {port} ")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.faults)])
-def test_the_address_answers_here_alone_and_ends_with_the_command(finished, tmp_path, number):
-    """From a folder with a module's name, which changes nothing."""
-    (tmp_path / "yaml.py").write_text("raise SystemExit(9)\n")
-    ui = begin(["ui", "tiny", "--home", finished.home], tmp_path)
-    try:
-        address = ui.stdout.readline().strip()
-        port = int(
-            re.fullmatch(r"http://127\.0\.0\.1:(\d+)/#/experiments/\d+/runs\?compareRunsMode=CHART.*", address)[1]
-        )
-        base = address.partition("#")[0]
-        assert b"MLflow" in get(base)
-        assert get(f"{base}{BY_NAME}tiny") is not None
-        assert get(f"{base}{BY_NAME}other") is None
-        assert _listeners(port) == {"0100007F"}
-        assert ui.stdout.readline().startswith("This page is for this machine only; ")
-        ui.send_signal(number)
-        assert ui.wait(timeout=120) == 0
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
-    finally:
-        ui.kill()
-        (finished.home / "ui.log").unlink(missing_ok=True)
-
-
 STAND_IN = """\
 #!{python} -S
 import http.server, os, socket, sqlite3, urllib.parse
@@ -71,6 +46,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         found = not name or store.execute("SELECT 1 FROM experiments WHERE name = ?", name).fetchone()
         self.send_response(200 if found else 404)
         self.end_headers()
+        self.wfile.write(b"a stand-in")
 
 server = http.server.HTTPServer(("", 0), Answers, bind_and_activate=False)
 server.socket = socket.socket(fileno=0)
@@ -86,7 +62,10 @@ main(prog_name="sweep")
 
 @pytest.fixture(params=["stand-in", pytest.param("mlflow", marks=pytest.mark.faults)])
 def page(request, tmp_path):
-    """Starts `sweep ui`, whose server is MLflow's, or one that answers as quickly which experiments a store has."""
+    """Starts `sweep ui`, whose server is MLflow's, or one that answers as quickly which experiments a store has.
+
+    That MLflow's own is started and answers is the promise of `tests/dashboards/tracking/test_server.py`, too.
+    """
     program = tmp_path / "server"
     program.write_text(STAND_IN.format(python=sys.executable))
     program.chmod(0o755)
@@ -97,10 +76,35 @@ def page(request, tmp_path):
         started.append(begin(["ui", *words], tmp_path, instead))
         return started[-1]
 
+    page.whose = b"a stand-in" if request.param == "stand-in" else b"MLflow"
     yield page
     for each in started:
         each.terminate()  # so that its server ends, too
         each.communicate(timeout=120)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.faults)])
+def test_the_address_answers_here_alone_and_ends_with_the_command(finished, page, tmp_path, number):
+    """From a folder with a module's name, which changes nothing."""
+    (tmp_path / "yaml.py").write_text("raise SystemExit(9)\n")
+    ui = page("tiny", "--home", finished.home)
+    try:
+        address = ui.stdout.readline().strip()
+        port = int(
+            re.fullmatch(r"http://127\.0\.0\.1:(\d+)/#/experiments/\d+/runs\?compareRunsMode=CHART.*", address)[1]
+        )
+        base = address.partition("#")[0]
+        assert page.whose in get(base)
+        assert get(f"{base}{BY_NAME}tiny") is not None
+        assert get(f"{base}{BY_NAME}other") is None
+        assert _listeners(port) == {"0100007F"}
+        assert ui.stdout.readline().startswith("This page is for this machine only; ")
+        ui.send_signal(number)
+        assert ui.wait(timeout=120) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    finally:
+        (finished.home / "ui.log").unlink(missing_ok=True)
 
 
 def test_two_at_once_each_show_their_own_home(home, page, tmp_path):
