@@ -112,9 +112,7 @@ class Trained:
 
     def curves(self) -> "DataFrame":
         """Return a table with a row for each epoch and a column for each metric."""
-        import pandas as pd
-
-        return pd.DataFrame([dict(row) for row in self.history])
+        return frames.of_history(self.history)
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class Sweep:
     def curves(self) -> "DataFrame":
         """Return a table with a row for each epoch of each trial and a column for each metric.
 
-        If a trial's checkpoint is gone, its rows have the sweep's metric only.
+        A backtest has the column `window`. If a trial's checkpoint is gone, its rows have the sweep's metric only.
         """
         with _raised():
             return frames.of_epochs(self._record, LOG.warning)

@@ -6,19 +6,16 @@ its tags before one is created. Methods raise what the store raises.
 """
 
 import bisect
-import hashlib
-import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards.tracking import runs
+from dashboards.tracking.contents import lineage, points, prefix_of, probed, settings_text, worked
 from lstm.records.epoch import Epoch, Place
 from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
-from lstm.records.goodput import Goodput
-from lstm.records.objective import Scalar
 from lstm.records.state import TrialState
 from lstm.records.trial import Trial
 
@@ -28,8 +25,6 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 WHOLE = {"sweep.recorded": "true"}
 ARTIFACT = {"sweep.artifact": "true"}  # the run has its checkpoint as an artifact
 DESCRIPTION = "mlflow.note.content"  # the tag with the text that MLflow shows above a run
-LATER = r"window-(\d+)/{}"  # the name of a metric in a later window of a backtest
-FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest
 _BEST = {"sweep.best": "true"}
 _TIMED = "epoch_s"  # a metric that every epoch has
 _Key = tuple[str, int]  # an epoch in a run: the prefix of its metrics, and its step
@@ -178,7 +173,7 @@ class Ledger:
         """
         live = self._live.setdefault(number, _Live())
         run_id = self._trial_run(number)
-        at = {(_prefix(epoch), epoch.number): epoch.measured_at_ms for epoch in live.epochs.values()}
+        at = {(prefix_of(epoch), epoch.number): epoch.measured_at_ms for epoch in live.epochs.values()}
         other = any(live.stored.get(key, at_ms) != at_ms for key, at_ms in at.items())
         if (live.recomputed or other) and Place(1, 1) in live.epochs:
             self._client.delete_run(run_id)
@@ -345,64 +340,6 @@ class Ledger:
             found = runs.search(self._client, self.experiment(), WHOLE)
             self._ended = sorted(_ended(run) for run in found)
         return self._ended
-
-
-def settings_text(settings: Mapping[str, Scalar]) -> str:
-    """Return the searched settings as text for the tag sweep.settings."""
-    return json.dumps(dict(settings), ensure_ascii=False)
-
-
-def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
-    """Return the tags that say what a trial was made from and for; empty if the search suggested it."""
-    tags = {"sweep.base": "true"} if trial.is_base else {}
-    if trial.derived is None:
-        return tags
-    derived = trial.derived
-    tags |= {} if derived.parent is None else {"sweep.parent": str(derived.parent)}
-    if derived.extends is not None:
-        tags |= {"sweep.config": setting_of(trial.config), "sweep.after": str(derived.after)}
-        tags |= {"sweep.changes": json.dumps(dict(derived.changes))}
-    return {**tags, "sweep.kind": derived.purpose}
-
-
-def setting_of(config: Mapping[str, Any]) -> str:
-    """Return a digest of a setting: a configuration without its seed. It is equal for equal settings."""
-    training = {name: value for name, value in config["training"].items() if name != "seed"}
-    text = json.dumps({**config, "training": training}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:
-    """Yield epochs' metrics as a trial's run has them: name, value, timestamp in milliseconds, step."""
-    for epoch in epochs:
-        names, prefix = runs.metric_names(epoch.metrics), _prefix(epoch)
-        for name, value in epoch.metrics.items():
-            yield prefix + names[name], value, epoch.measured_at_ms, epoch.number
-
-
-def _prefix(epoch: Epoch) -> str:
-    """Return the prefix of an epoch's metrics: none in the first window, so that its curves are as without a backtest.
-
-    Only the training before the test part has no judged figures.
-    """
-    if epoch.window == 1:
-        return ""
-    return f"window-{epoch.window}/" if any(name.startswith("val/") for name in epoch.metrics) else FINAL
-
-
-def worked(goodput: Goodput | None) -> dict[str, float]:
-    """Return where workers' time went, as the sweep's run has it: each part's share, and the total in seconds."""
-    if goodput is None:
-        return {}
-    shares = {f"goodput/{part}": share for part, share in goodput.shares.items()}
-    return {**shares, "goodput/worker_s": goodput.worker_s}
-
-
-def probed(event: TrialProbed) -> Iterator[tuple[str, float, int, int]]:
-    """Yield a probe's numbers as a trial's run has them: `probe/...`, one point each, at the best epoch."""
-    names = runs.metric_names(f"probe/{name}" for name in event.numbers)
-    for name, value in event.numbers.items():
-        yield names[f"probe/{name}"], value, event.at_ms, event.best_epoch
 
 
 def _ended(run: Any) -> _Ended:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dashboards.tracking import runs
-from dashboards.tracking.ledger import LATER, WHOLE
+from dashboards.tracking.contents import LATER
+from dashboards.tracking.ledger import WHOLE
 from lstm.config.trial import LossOn
 from lstm.records.epoch import Epoch, Why
 from lstm.records.objective import Scalar

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboards.tracking import runs
-from dashboards.tracking.ledger import ARTIFACT, FINAL, STATUS, WHOLE, lineage, points, probed, settings_text, worked
+from dashboards.tracking.contents import FINAL, lineage, points, probed, settings_text, worked
+from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same

@@ -60,6 +60,13 @@ def of_epochs(sweep: Sweep, say: Say) -> "DataFrame":
     return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", sweep.metric])
 
 
+def of_history(history: Sequence[Mapping[str, float]]) -> "DataFrame":
+    """Return a table with a row for each epoch of one training."""
+    import pandas as pd
+
+    return pd.DataFrame([dict(row) for row in history])
+
+
 def of_forecast(columns: Mapping[str, Sequence[Any]], time: str) -> "DataFrame":
     """Return a prediction as a table. Times that are dates become datetimes."""
     import pandas as pd
