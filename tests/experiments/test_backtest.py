@@ -154,6 +154,17 @@ def test_killed_in_a_window_it_goes_on_to_the_bit(ended, tmp_path, tiny, place):
     assert twin.verify(tmp_path, "runs", "tiny") == 0, (tmp_path / "driver.log").read_text()
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("step", range(5, 380, 15))
+def test_killed_before_any_durable_step_it_ends_as_if_nothing_had_happened(ended, tmp_path, tiny, step):
+    write(tmp_path, tiny)
+    twin.run(tmp_path, "tiny.yaml", "runs", at=step.__eq__)
+    assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, (tmp_path / "driver.log").read_text()
+    assert results(tmp_path) == results(ended.folder)
+    assert audit(tmp_path / "runs", "tiny") == []
+    assert twin.verify(tmp_path, "runs", "tiny") == 0, (tmp_path / "driver.log").read_text()
+
+
 def test_mlflow_is_written_again_with_all_windows(own, near):
     (own / "runs" / "mlflow.db").unlink()
     done = near("rebuild", "tiny", cwd=own)
