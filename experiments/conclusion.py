@@ -10,7 +10,7 @@ from experiments.planning import Plan, kept_in
 from lstm.messages.message import Say, note
 from lstm.records.errors import BadInput
 from lstm.records.sweep import BASE, Sweep
-from lstm.records.trial import Trial
+from lstm.records.trial import Trial, counted
 
 if TYPE_CHECKING:
     from cluster.order import Order, Outcome
@@ -167,7 +167,7 @@ def _judgeable(
         gpus = resources.gpus_per_trial
         device = claim(resources.cpus_per_trial, None if gpus == "auto" else gpus)
         epochs = swept.windows.result(found.state.history, swept.direction).epochs
-        say(note("trained-before-test", at=at, epochs=epochs))
+        say(note("trained-before-test", at=at, epochs=counted(epochs, "epoch")))
         try:
             found = before_test.finish(found, plan.series, trial.checkpoint, trial.attempt, device)
         except OSError as error:

@@ -26,6 +26,7 @@ from cluster.config import (
     SuccessiveHalvingPruner,
     TpeSampler,
 )
+from cluster.decisions import is_base
 from cluster.space import combinations, suggest
 from cluster.study import drafts
 from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
@@ -216,8 +217,12 @@ def has_rung(pruner: SuccessiveHalvingPruner, windows: Windows, window: int) -> 
 def _is_below(
     study: optuna.Study, trials: list[FrozenTrial], mine: FrozenTrial, step: int, pruner: SuccessiveHalvingPruner
 ) -> bool:
-    """Return whether a trial is not among the best of a rung, as Optuna's successive halving counts them."""
-    ranks = sorted(_rank(study, trial, step) for trial in trials if step in trial.intermediate_values)
+    """Return whether a trial is not among the best of a rung, as Optuna's successive halving counts them.
+
+    The base is on no rung.
+    """
+    on_it = [each for each in trials if step in each.intermediate_values and not is_base(each.user_attrs)]
+    ranks = sorted(_rank(study, each, step) for each in on_it)
     most = max(len(ranks) // pruner.reduction_factor, 1)
     return _rank(study, mine, step) > ranks[most - 1]
 

@@ -40,11 +40,12 @@ class RememberedTrial:
     def history(self, metric: str) -> tuple[Epoch, ...]:
         """Return the trial's epochs with what is known of them: the metric's value. A window before another has ended.
 
-        The last window has ended if the trial is complete.
+        The last window has ended if the trial is complete, or was pruned after that window.
         """
         curves, found = {1: self.curve, **self.later}, list[Epoch]()
         for window, curve in sorted(curves.items()):
-            ended = len(curves) > 1 and (window < max(curves) or self.state == "COMPLETE")
+            over = self.state == "COMPLETE" or self.reason == f"pruned after window {window}"
+            ended = len(curves) > 1 and (window < max(curves) or over)
             for step, value, at_ms in curve:
                 stop: Why | None = "max_epochs" if ended and (step, value, at_ms) == curve[-1] else None
                 found.append(Epoch(step, {metric: value}, value, at_ms, stop, window=window))

@@ -116,10 +116,14 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
         how += "" if backtest["refit"] or row["window"] == 1 else ", only judged"
         rung = "; a rung of the pruner" if row["rung"] else ""
         judged = f"{counted(row['judged'], 'forecast')} judged"
-        cost = both_ends(row["seconds"], duration)
+        cost = both_ends(row["seconds"], _span)
         yield f"window {row['window']}, {row['first']} to {row['last']}: {how}{rung}; {judged}; {cost} a trial"
-    cost = both_ends(backtest["before_test_s"], duration)
+    cost = both_ends(backtest["before_test_s"], _span)
     yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
+
+
+def _span(seconds: float) -> str:
+    return duration(seconds) if seconds >= 0.1 else "under 0.1 s"
 
 
 def both_ends(ends: Sequence[Any], show_one: Callable[[Any], str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from lstm.records.errors import Fault, fault
 
@@ -64,6 +64,18 @@ class Data(Section):
     """The base of a task's section `data`: what the task learns, and how it reads its data."""
 
     searchable: ClassVar[tuple[str, ...]] = ()  # a search over any other field would change what trials are judged on
+
+    @model_serializer(mode="wrap")
+    def _as_earlier_versions(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out fields that were added later and have their defaults: trials without them stay what they were."""
+        tree: dict[str, Any] = write(self)
+        return {name: value for name, value in tree.items() if not self._is_idle(name)}
+
+    def _is_idle(self, name: str) -> bool:
+        field = type(self).model_fields.get(name)
+        if field is None or not any(isinstance(mark, Since) for mark in field.metadata):
+            return False
+        return bool(getattr(self, name) == field.get_default(call_default_factory=True))
 
     @property
     def reach(self) -> int:

@@ -251,8 +251,8 @@ KEPT: Mapping[str, Entry] = {
     ),
     "no-valid-checkpoint": Entry("has no valid checkpoint"),
     "trained-before-test": Entry(
-        "is trained on all that stands before the test part, for {epochs} epochs, the median of its windows",
-        example={"epochs": 9},
+        "is trained on all that stands before the test part, for {epochs}, the median of its windows",
+        example={"epochs": "9 epochs"},
     ),
     "diverged-before-test": Entry(
         "diverged when it was trained on all that stands before the test part, so it can't be judged there"

@@ -533,9 +533,11 @@ class _Audit:
     def _best_number(self) -> str | None:
         return str(self.best.number) if self.best else None
 
-    def _may_be_best(self, trial: Trial) -> bool:
+    def _may_be_best(self, trial: Trial, *, beside: bool = False) -> bool:
+        """Whether a trial has a value to compare; Optuna was told FAIL of one that is `beside` the search."""
         value = trial.end.get("value")
-        completed = trial.state == "COMPLETE" and trial.end["state"] == "COMPLETE" and not trial.end["diverged"]
+        told = trial.state == "COMPLETE" or (beside and trial.kind == "base")
+        completed = told and trial.end["state"] == "COMPLETE" and not trial.end["diverged"]
         return completed and value is not None and math.isfinite(value)
 
     def _concluded(self) -> bool:
@@ -667,6 +669,9 @@ class _Audit:
             yield f"its checkpoint says that epoch {content['best_epoch']} is its best; its history, epoch {number}"
         if trial is self.best and not content["best_weights"]:
             yield "is the best, and its checkpoint has no weights"
+        wanted = self.windows > 1 and self.concluded and (trial is self.best or (trial.is_base and trial.ended))
+        if wanted and self._may_be_best(trial, beside=True) and max(windows) != self.windows + 1:
+            yield "is judged on the test part, and was not trained on all before it"
         wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but=FORMER)
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
 

@@ -11,6 +11,7 @@ import torch
 from lstm.config.forecast import ForecastData
 from lstm.data.forecast import prepare
 from lstm.nn.networks import Forecaster
+from lstm.records.errors import BadInput
 from lstm.rivals import forecast as forecast_rivals
 from lstm.rivals import others
 from lstm.tasks import registry as tasks
@@ -207,6 +208,27 @@ def test_windows_share_out_the_validation_part_evenly(data_config, series_of, wa
     lengths = [stop - start for start, stop in spans]
     assert max(lengths) - min(lengths) <= 1
     assert list(accumulate(lengths))[-1] == 50
+
+
+REFUSED = {
+    "a window that is one gap": ({"missing": "skip"}, {"windows": 3, "length": 15}, "no-forecast-in-window"),
+    "more steps than the part has": ({}, {"windows": 4, "length": 15}, "windows-do-not-fit"),
+    "windows without room for a forecast": ({"horizon": 13}, {"windows": 4}, "windows-too-short"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_windows_that_do_not_fit_the_data_are_refused(data_config, series_of, walk, name):
+    settings, backtest, code = REFUSED[name]
+    values = walk(ROWS)
+    if settings.get("missing"):
+        values[FIRST + LENGTH : FIRST + 2 * LENGTH - 1] = np.nan
+    share = 50 / ROWS
+    section = data_config(split={"validation": share, "test": TEST / ROWS}, backtest=backtest, **settings)
+    with pytest.raises(BadInput) as error:
+        series_of(section, values)
+    assert [each.code for each in error.value.faults] == [code]
+    assert "data.backtest" in {each.path for each in error.value.faults}
 
 
 # --- Rivals

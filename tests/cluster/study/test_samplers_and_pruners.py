@@ -154,6 +154,17 @@ def test_the_base_is_pruned_after_no_window(judged):
     assert asked == [False] * 4
 
 
+def test_the_base_is_on_no_rung(judged):
+    """A base that is better than all others ends none of them."""
+    case = judged(HALVING)
+    case.study.remember(keeps_base=True, comparable={})
+    case.study.enqueue_first()
+    base = case.study.ask()
+    for window in (1, 2, 3, 4):
+        case.study.report(base, [Epoch(1, {}, 0.1, 0, "patience", window=window)])
+    assert case.trial(1.0, 5.0, 5.0, 5.0) == 0
+
+
 def test_a_step_is_the_same_whether_epochs_come_at_once_or_one_by_one(judged):
     """A driver that takes over gets the whole history; one that went on from an older checkpoint trains some again."""
     made = judged({"type": "none"}).study

@@ -238,3 +238,11 @@ def test_where_the_data_lie_is_no_part_of_it(trial_config):
     assert TrialConfig.model_validate(earlier) == TrialConfig.model_validate(now) == trial_config()
     with pytest.raises(ValidationError, match="pth"):
         TrialConfig.model_validate({**now, "data": {**now["data"], "pth": "a.csv"}})
+
+
+def test_without_a_backtest_a_trial_is_written_as_before_there_was_one(trial_config):
+    """What is written is a trial's identity in checkpoints, study and MLflow."""
+    assert "backtest" not in trial_config().model_dump()["data"]
+    made = trial_config({"backtest": {"windows": 3}})
+    assert made.model_dump()["data"]["backtest"] == {"windows": 3, "length": None, "refit": True}
+    assert TrialConfig.model_validate(made.model_dump()) == made
