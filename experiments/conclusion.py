@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dashboards.tracking.runs import without_password
@@ -9,6 +10,8 @@ from experiments import judgement
 from experiments.planning import Plan, kept_in
 from lstm.messages.message import Say, note
 from lstm.records.errors import BadInput
+from lstm.records.events import now_ms
+from lstm.records.looks import LOOKS, with_look
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial, counted
 
@@ -36,6 +39,10 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> i
     order, swept = plan.order, outcome.sweep
     known = is_judged = False
     if outcome.code == 0:
+        # Stored before the look: a driver that is killed in between has looked, and the next one does not count again.
+        seen = with_look(swept, now_ms())
+        _remember(order, say, **{LOOKS: seen})
+        outcome = replace(outcome, sweep=replace(swept, facts={**swept.facts, LOOKS: seen}))
         metrics, is_judged = _judge(plan, outcome, recorder, say)
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None

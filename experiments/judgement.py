@@ -14,6 +14,7 @@ from experiments.home import Home
 from experiments.planning import Plan, kept_in
 from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
+from lstm.records import looks
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput, fault
 from lstm.records.sweep import Sweep
@@ -122,7 +123,10 @@ def stale(home: Home, swept: Sweep) -> str:
 
 
 def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
-    """Return what MLflow's run of the sweep gets: the rivals' metrics on the test part, and the verdict in words."""
+    """Return what MLflow's run of the sweep gets: the rivals' metrics on the test part, and the verdict in words.
+
+    The number of looks at the test part is among both.
+    """
     from lstm.verdict import sentences, verdict
 
     judged, _ = _read(home, swept)
@@ -130,7 +134,9 @@ def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
         return {}, ""
     rivals = [entry for entry in judged.entries if entry.rival and "test" in entry.figures]
     figures = {f"rival/{each.rival}/{name}": value for each in rivals for name, value in each.figures["test"].items()}
-    return figures, "\n\n".join(sentences.lines(verdict.verdict(judged)))
+    figures |= {looks.FIGURE: float(len(swept.facts[looks.LOOKS]))} if swept.facts.get(looks.LOOKS) else {}
+    lines = [*sentences.lines(verdict.verdict(judged)), looks.said(swept)]
+    return figures, "\n\n".join(filter(None, lines))
 
 
 def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> list[Message]:

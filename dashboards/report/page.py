@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboards.report import axes, figures, glossary
+from lstm.records import looks
 from lstm.records.figures import Example, Forecast, Passage, Picture
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial, counted
@@ -79,7 +80,7 @@ def report(
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
-    worth = _worth(verdict, tasks.record_in(sweep).rivals, draw) if verdict else ""
+    worth = _worth(verdict, tasks.record_in(sweep).rivals, draw, looks.said(sweep)) if verdict else ""
     sections = [_head(sweep, metrics, base, verdict), worth, _comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
@@ -245,8 +246,11 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     return _section("What the network is like", note, table + "".join(drawn))
 
 
-def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure], str]) -> str:
-    """Return the section about the verdict: the sentences, the table, the differences with their intervals."""
+def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure], str], looked: str) -> str:
+    """Return the section about the verdict: the sentences, the table, the differences with their intervals.
+
+    `looked` says how often the test part was looked at.
+    """
     first, *others = sentences.lines(verdict)
     both = bool(verdict.second)
     rows = [
@@ -256,7 +260,7 @@ def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure
     ]
     heads = [verdict.metric, "validation", "test part", *([verdict.second] if both else []), "the network is"]
     heads += ["compared with the base"] if both else []
-    notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
+    notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in [*others, looked] if line)
     picture = figures.differences(verdict)
     drawn = draw(picture) if picture is not None else ""
     body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, about)

@@ -10,6 +10,7 @@ from dashboards.tracking import runs
 from dashboards.tracking.contents import LATER
 from dashboards.tracking.ledger import WHOLE
 from lstm.config.trial import LossOn
+from lstm.records import looks
 from lstm.records.epoch import Epoch, Why
 from lstm.records.objective import Scalar
 from lstm.records.state import Derived, Purpose, TrialState
@@ -69,6 +70,20 @@ def loss_on(uri: str, sweep: str, study: str) -> LossOn | None:
         if run.data.params:  # a run of an earlier version lacks `loss_on`
             return "measured" if run.data.params.get("loss_on") == "measured" else "all"
     return None
+
+
+def looks_of(uri: str, sweep: str, study: str) -> list[dict[str, Any]]:
+    """Return the looks at a sweep's test part, by its run: their number is known, and which trial was best at the last.
+
+    Raises what the store raises.
+    """
+    client = runs.connect(uri)
+    home = runs.find_sweeps_experiment(client)
+    for run in runs.search(client, home, {"sweep.name": sweep, "sweep.study": study}) if home else ():
+        best = run.data.tags.get("sweep.best_trial", "")
+        row = {"trials": None, "best": int(best) if best.isdecimal() else None, "at_ms": None}
+        return [row] * int(run.data.metrics.get(looks.FIGURE, 0))
+    return []
 
 
 def _trial(client: Any, run: Any, metric: str) -> RememberedTrial:

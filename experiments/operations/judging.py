@@ -9,6 +9,8 @@ from experiments.planning import kept_in, make
 from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
 from lstm.records.errors import refused
+from lstm.records.events import now_ms
+from lstm.records.looks import LOOKS, with_look
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -66,6 +68,8 @@ def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdi
     swept = lookup.read(found)
     if not swept.over():
         say(note("judged-before-end", at=swept.name, done=swept.done, trials=swept.n_trials))
+    seen = with_look(swept, now_ms())
+    stored.remember(found.study_url, found.name, **{LOOKS: seen})
     return judgement.judge(plan, swept, lambda trial: _load(swept, trial, say), say, budget_s)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
+from lstm.records import looks
 from lstm.records.objective import best as best_of
 from lstm.records.objective import is_better
 from lstm.records.sweep import BASE, Sweep
@@ -37,11 +38,18 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
             "checkpoint": best.checkpoint,
             "metrics": judged["metrics"] if judged.get("trial") == best.number else {},
         },
+        "test_looks": looked(sweep),
         "base": _base(sweep),
         "extensions": extensions(sweep),
         "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
     }
+
+
+def looked(sweep: Sweep) -> dict[str, Any]:
+    """Return how often the test part was looked at, after how many trials each time, and what that means."""
+    known = looks.looks(sweep.facts)
+    return {"count": len(known), "trials": [each["trials"] for each in known], "text": looks.said(sweep)}
 
 
 def extensions(sweep: Sweep) -> list[dict[str, Any]]:

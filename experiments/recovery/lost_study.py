@@ -17,6 +17,7 @@ from lstm import ownership
 from lstm.messages.message import Message, Note, Say, note
 from lstm.records.epoch import Epoch, at, epochs_s
 from lstm.records.errors import BadInput, fault, refused
+from lstm.records.looks import LOOKS
 from lstm.records.state import Derived
 from lstm.records.sweep import PROBE_FACT
 from lstm.storage import files
@@ -183,7 +184,7 @@ class Gathered:
     """All that is known of the trials of a lost study."""
 
     known: tuple["Known", ...]
-    facts: Mapping[str, Any]  # the study's facts on the trials' probes
+    facts: Mapping[str, Any]  # the study's facts on the trials' probes and on the looks at the test part
     notes: tuple[Message, ...]  # a note for each record that could not be read or used
 
 
@@ -220,10 +221,12 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
     order, notes = plan.order, list[Message]()
     kept = dict(_checkpoints(plan, remains, notes.append))
     told: dict[int, remembered.RememberedTrial] = {}
+    looked: list[dict[str, Any]] = []
     if runs.missing_file(plan.tracking_uri) is None:
         try:
             found = remembered.trials(plan.tracking_uri, order.name, remains.study, order.base.metric)
             told = {trial.number: trial for trial in found}
+            looked = remembered.looks_of(plan.tracking_uri, order.name, remains.study)
         except Exception as error:  # stores have no common class of errors
             if not runs.is_outage(error):
                 raise
@@ -231,7 +234,7 @@ def gather(plan: Plan, remains: Remains) -> Gathered:
     numbers = sorted(kept.keys() | told.keys())
     known = _with_parents(_known(plan, remains, number, kept.get(number), told.get(number)) for number in numbers)
     facts = {} if order.probe else {f"{PROBE_FACT}{n}": _probed(trial) for n, trial in told.items() if trial.probed}
-    return Gathered(known, facts, tuple(notes))
+    return Gathered(known, facts | ({LOOKS: looked} if looked else {}), tuple(notes))
 
 
 def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, tuple[int, "Checkpoint"]]]:

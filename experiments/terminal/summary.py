@@ -45,7 +45,7 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
         beside = "beside the search: " + extension_line(row, document["metric"], driven=False)
         screen.print(beside, soft_wrap=True, highlight=False)
     if verdict:
-        show_verdict(verdict, screen, said)
+        show_verdict(verdict, screen, said, document["test_looks"]["text"])
     elif note and any(trial not in ("WAITING", "RUNNING") for trial in document["states"]):
         screen.print(note, soft_wrap=True)
 
@@ -119,11 +119,15 @@ def _against(ours: float, usual: float) -> str:
     return f"{shown} % {'lower' if ratio < 1 else 'higher'}" if change >= 0.5 else "as good"
 
 
-def show_verdict(found: "Verdict", screen: "Console", said: str = "") -> None:
-    """Print a verdict for people: its sentences without `said`, which was printed before, then a table of its rows."""
+def show_verdict(found: "Verdict", screen: "Console", said: str = "", looked: str = "") -> None:
+    """Print a verdict for people: its sentences without `said`, which was printed before, then a table of its rows.
+
+    `looked` says how often the test part was looked at; it comes after the sentences.
+    """
     from lstm.verdict import sentences
 
-    for number, line in enumerate(line for line in sentences.lines(found) if line != said):
+    lines = [line for line in sentences.lines(found) if line != said]
+    for number, line in enumerate([*lines, *filter(None, [looked])]):
         start = "Is the network worth it? " if number == 0 else "  "
         style, whole = "bold" if number == 0 else "", not screen.is_terminal
         screen.print(f"{start}{line}", style=style, soft_wrap=whole, highlight=False)

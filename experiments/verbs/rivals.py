@@ -4,6 +4,7 @@ from experiments import judgement, lookup
 from experiments.cli import emit, print_faults, print_note
 from experiments.home import Home
 from experiments.operations import judging
+from experiments.operations.summary import looked
 
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
@@ -13,14 +14,15 @@ def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:
     """
     found = lookup.sweep(named, Home.at(home), print_note)
     verdict, faults = judging.judge(named, found, budget, print_note)
-    folder = str(found.home.sweep(found.name))
+    folder, seen = str(found.home.sweep(found.name)), looked(lookup.read(found))
     if as_json:
         errors = [each.row() for each in faults]
-        emit({"sweep": found.name, "folder": folder, "verdict": judgement.document(verdict), "errors": errors})
+        judged = {"verdict": judgement.document(verdict), "test_looks": seen}
+        emit({"sweep": found.name, "folder": folder, **judged, "errors": errors})
     else:
         from experiments.terminal.formats import console
         from experiments.terminal.live import LEAST
         from experiments.terminal.summary import show_verdict
 
-        show_verdict(verdict, console(least=LEAST))
+        show_verdict(verdict, console(least=LEAST), looked=seen["text"])
     return print_faults(faults) or (0 if verdict.network or verdict.rivals else 1)

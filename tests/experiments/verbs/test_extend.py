@@ -244,6 +244,29 @@ def said(folder):
     return (folder / "driver.log").read_text()
 
 
+def test_a_look_at_the_test_part_after_more_trials_is_counted_and_said(cosine):
+    folder, sweep = cosine
+
+    def looked():
+        return json.loads(sweep("best", "tiny", "--json").out)["test_looks"]
+
+    assert (looked()["count"], looked()["trials"]) == (1, [4])
+    assert sweep("extend", "tiny", BEST, "--epochs", "5", "--learning-rate", "1e-3").code == 0
+    assert looked()["count"] == 1, "an extension is no trial of the search"
+    more = sweep("run", "tiny", "--set", "search.n_trials=5")
+    assert "The test part was looked at 2 times (after 4 and 5 trials)" in more.out
+    assert sweep("rivals", "tiny").code == 0
+    assert looked()["count"] == 2, "the same trials"
+    assert "looked at 2 times" in sweep("best", "tiny").out
+    assert "looked at 2 times" in (folder / "runs" / "tiny" / "report.html").read_text()
+    judge(sweep, folder)
+    assert sweep("rebuild", "tiny").code == 0
+    judge(sweep, folder)
+    (folder / "runs" / "study.db").unlink()
+    assert sweep("rebuild", "tiny", "--study").code == 0
+    assert looked()["count"] == 2
+
+
 def test_from_python(cosine):
     folder, _ = cosine
     assert twin.forked(lambda: extends_from_python(folder), folder / "driver.log") == 0, said(folder)
