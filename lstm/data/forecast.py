@@ -6,11 +6,11 @@ the series.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,8 @@ class SeriesFacts(Facts):
     scale: Scale
     season: int
     step: str
+    found: Mapping[str, Any] = field(default_factory=dict)  # how the file was read, where the section does not say it
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read; empty in checkpoints before 2026-11-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Series:
     fingerprint: str
     notes: tuple[Note, ...]
     doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
+    zone: str | None = None  # the zone of the file's times if `times` are in UTC
+    found: Mapping[str, Any] = field(default_factory=dict)  # how the file was read, where the section does not say it
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and ends
+    otherwise: tuple[str, ...] = ()  # what versions before 2026-11-30 read otherwise
 
     @property
     def inputs(self) -> int:
@@ -71,9 +77,8 @@ class Series:
     @property
     def facts(self) -> SeriesFacts:
         """Facts about the series that a forecaster needs."""
-        return SeriesFacts(
-            self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step
-        )
+        known = (self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step)
+        return SeriesFacts(*known, self.found, self.reading)
 
     def train_origins(self, config: ForecastData, *, measured: bool = False) -> np.ndarray:
         """Return the origins of the windows that are completely in the training part: (window,) int32.
@@ -184,6 +189,10 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         fingerprint=source.fingerprint,
         notes=source.notes,
         doubts=tuple(_doubts(source, bounds)),
+        zone=source.zone,
+        found=source.found,
+        reading=source.reading,
+        otherwise=source.otherwise,
     )
     del whole, source, filled  # the origins of windows take as much memory as a large file's times
     # A search may draw longer look-backs than the base has.
@@ -299,7 +308,7 @@ def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Itera
         parts = [
             next((part for part, (start, stop) in bounds.items() if start <= n < stop), "") for n in places.tolist()
         ]
-        if told := sentinels.told(found, ["training" if part == "train" else part for part in parts]):
+        if told := sentinels.told(found, ["training" if part == "train" else part for part in parts], source.form):
             yield told
 
 

@@ -41,6 +41,20 @@ DATA: Mapping[str, Entry] = {
         "{count:,} {unit} are not in the vocabulary, so the model sees one unknown symbol for all of them",
         example={"count": 40, "unit": "characters"},
     ),
+    "closed-hours-left-out": Entry(
+        "steps are the open hours {hours!q}, and {left_out:,} closed steps of {step} are left out",
+        "leave out data.open_hours if they are not closed",
+        {"hours": ["Mon-Fri 09:30-16:00"], "left_out": 1200, "step": "30min"},
+    ),
+    "empty-rows-left-out": Entry("{count:,} rows without any value were left out", example={"count": 3}),
+    "rows-to-nearest-step": Entry(
+        "{rows:,} rows are up to {most_s:g} s off the even steps of {step} and belong to the nearest step",
+        example={"rows": 12, "most_s": 2.0, "step": "10min"},
+    ),
+    "times-by-wall-clock": Entry(
+        "the times in {column!q} are in {zone} and taken by the clock there, since they are days or longer steps",
+        example={**_TIME, "zone": "Europe/Berlin"},
+    ),
     "times-in-utc": Entry("the times in {column!q} are in UTC or have an offset, and are kept in UTC", example=_TIME),
     "times-irregular-averaged": Entry(
         "the times are irregular (median {median_s:g} s apart), so rows are averaged into steps of {step}",

@@ -7,7 +7,27 @@ FILES = {
     "not-a-file": Entry("is not a file", "give the path of {wanted}", {"wanted": "a CSV or Parquet file"}),
     "name-not-utf8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
     "no-permission-to-read": Entry("can't be read: permission denied", "change the permissions of the file"),
-    "not-utf8": Entry("is not UTF-8", "save the file as UTF-8"),
+    "not-utf8": Entry("is not UTF-8", "save the file as UTF-8, or name its encoding, as in data.encoding: cp1252"),
+    "not-in-encoding": Entry(
+        "is not in the encoding {encoding}", "give the right data.encoding, or save the file as UTF-8", {"encoding": "cp1252"}
+    ),
+    "not-unpacked": Entry(
+        "can't be unpacked as {kind}: {why}", "unpack the file and give what is in it", {"kind": "gzip", "why": "CRC error"}
+    ),
+    "too-large-unpacked": Entry(
+        "has more than {limit:,} bytes when it is unpacked", "unpack the file and give what is in it", {"limit": 2**30}
+    ),
+    "several-files-packed": Entry(
+        "has {count} files in it, but one table is read", "unpack it and give one of the files", {"count": 3}
+    ),
+    "spreadsheet-instead-of-table": Entry(
+        "is a spreadsheet, which is not read", "save the sheet as CSV (UTF-8), and give that file"
+    ),
+    "records-instead-of-table": Entry(
+        "is {kind}, which is not read as a table",
+        "save it as CSV or Parquet, as with pandas: read_json(…).to_csv(…, index=False)",
+        {"kind": "JSON"},
+    ),
     "table-unreadable": Entry(
         "can't be read as {kind}: {why}",
         "check that the file is whole and is {kind}, or save it again",
@@ -60,8 +80,9 @@ COLUMNS = {
     ),
     "not-a-number": Entry(
         "column {column!q}: {value!q} is not a number",
-        "write numbers as in 3.14, and leave the cell empty if a number is missing",
-        {"column": "load", "value": "1,5"},
+        "{line:?say how numbers are written by *, or }write numbers as in 3.14, and leave the cell empty if a number is "
+        "missing (or name the word in data.missing_values)",
+        {"column": "load", "value": "1,5", "line": "data.decimal: ','"},
     ),
     "values-too-large": Entry(
         "the values of column {column!q} are too large beside those of the training part (or, with data.scaling: "
@@ -89,10 +110,49 @@ TIMES = {
     "times-with-fractions": Entry(
         "time column {column!q} has fractions", "use ISO 8601 times or whole numbers", {"column": "day"}
     ),
-    "day-or-month-first": Entry(
-        "time column {column!q}: {value!q} could be a day and month or a month and day",
-        "write times as in 2016-07-01",
-        {"column": "day", "value": "01/02/2016"},
+    "times-of-several-formats": Entry(
+        "time column {column!q}: {value!q} can be read in several ways: {formats!q}",
+        "say which one is meant by data.time_format: '{one}' or data.time_format: '{other}'",
+        {
+            "column": "day",
+            "value": "01/02/2016",
+            "formats": ["%d/%m/%Y", "%m/%d/%Y"],
+            "one": "%d/%m/%Y",
+            "other": "%m/%d/%Y",
+        },
+    ),
+    "not-in-time-format": Entry(
+        "column {column!q}: {value!q} is not written as {format!q}",
+        "correct the value, or give another data.time_format",
+        {"column": "day", "value": "2016-13-01", "format": "%Y-%m-%d"},
+    ),
+    "no-time-format": Entry(
+        "column {column!q} of {file}: no format is known for {value!q}",
+        "say how the times are written, as in data.time_format: '%d.%m.%Y %H:%M'",
+        {"column": "day", "file": "load.csv", "value": "day 17"},
+    ),
+    "time-without-date": Entry(
+        "the columns {columns!q} have no date", "name a column with a date in data.time, too", {"columns": ["hour"]}
+    ),
+    "numbers-may-be-times": Entry(
+        "the whole numbers in column {column!q} of {file} are not evenly spaced, and may be times",
+        "say so by data.time_format: '{format}', or leave out data.time to take the rows in their order",
+        {"column": "date", "file": "load.csv", "format": "%Y%m%d"},
+    ),
+    "times-not-of-zone": Entry(
+        "the times of {file} are not local times of {zone}: {why}",
+        "correct the times or the zone; leave out data.time_zone and give data.step to average an hour that occurs twice",
+        {"zone": "Europe/Berlin", "file": "load.csv", "why": "2016-03-27 02:30:00 is a nonexistent time"},
+    ),
+    "no-open-hours-for-step": Entry(
+        "open hours need a step of whole seconds that divides a day, but the step is {step}",
+        "leave out the field, or give another data.step",
+        {"step": "MS"},
+    ),
+    "rows-outside-open-hours": Entry(
+        "{count:,} rows are outside of these hours, first {first}",
+        "add the hours of these rows, or leave the rows out of the file",
+        {"count": 3, "first": "2016-01-02 20:00:00"},
     ),
     "times-unreadable": Entry(
         "time column {column!q} can't be read: {why}",

@@ -40,6 +40,12 @@ TASKS: dict[str, Entry] = {
         example={"lookback": 24},
     ),
     # --- What a prediction is made from
+    "trained-on-another-reading": Entry(
+        "is read otherwise than by the earlier version that trained this network ({rules}), so a forecast would be of "
+        "other times or values",
+        "begin the sweep again under another name, and predict with that",
+        {"rules": ["times-by-wall-clock"]},
+    ),
     "step-of-another-length": Entry(
         "has a row every {step}, the model was trained on a row every {wanted}",
         "give rows with the step {wanted}",
