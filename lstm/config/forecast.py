@@ -58,8 +58,8 @@ class ForecastData(TableData):
 
     time: Column | Annotated[list[Column], Field(min_length=1)] | None = Field(
         None,
-        description="Column with the time of each row, or a list of columns that give it together, such as [Date, Time] "
-        "or [year, month, day, hour]. Absent: the order of the rows in the file is used.",
+        description="Column with the time of each row, or a list of columns that give it together, such as [Date, "
+        "Time] or [year, month, day, hour]. Absent: the order of the rows in the file is used.",
     )
     target: Column | Annotated[list[Column], Field(min_length=1)] = Field(
         description="Column to forecast, or a list of columns. Each target is an input as well."
@@ -144,14 +144,14 @@ class ForecastData(TableData):
 def is_open_hours(text: str) -> bool:
     """Return whether a text says open hours, as Mon-Fri 09:30-16:00 does."""
     found = OPEN_HOURS.fullmatch(text)
-    return bool(found) and all("00" <= each[:2] <= "23" and each[3:5] <= "59" for each in found.groups()[2:]) and (
-        found[3] <= found[4]
-    ) if found else False
+    if found is None:
+        return False
+    return found[3] <= found[4] and all(each[:2] <= "23" and each[3:5] <= "59" for each in found.groups()[2:])
 
 
 def _column_faults(data: ForecastData) -> Iterator[Fault]:
     yield from role_faults(data, ("time", "target", "past_covariates", "future_covariates"))
-    if data.time is None:
+    if not data.time_columns:
         for name, value in (("calendar", data.calendar), ("step", data.step), ("open_hours", data.open_hours)):
             if value:
                 yield fault("no-time-column", f"data.{name}")

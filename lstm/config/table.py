@@ -59,11 +59,11 @@ class TableData(Data):
         description="Further words or numbers that mean a missing value, such as M or -999. An empty cell, NA, n/a, "
         "NULL, NaN, #N/A and the like always do.",
     )
-    time_format: Annotated[Column | Annotated[list[Column], Field(min_length=1)] | None, ADDED] = Field(
+    time_format: Annotated[Column | Annotated[list[Column | None], Field(min_length=1)] | None, ADDED] = Field(
         None,
-        description="How times are written, as in %d/%m/%Y %H:%M; %q is a quarter. Or unix_s, unix_ms, unix_us, unix_ns "
-        "for numbers since 1970, or hour_ending for hours from 1 to 24. A list has one for each column of data.time. "
-        "Absent: ISO 8601, or the one form that fits all values.",
+        description="How times are written, as in %d/%m/%Y %H:%M; %q is a quarter. Or unix_s, unix_ms, unix_us and "
+        "unix_ns for numbers since 1970, or hour_ending for hours from 1 to 24. A list has one for each column of "
+        "data.time. Absent or null: ISO 8601, or the one form that fits all values.",
     )
     time_zone: Annotated[str | None, ADDED] = Field(
         None,
@@ -74,7 +74,7 @@ class TableData(Data):
 
     @model_serializer(mode="wrap")
     def _as_earlier_versions(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the fields of this class that have their defaults, as versions before 2026-11-30 wrote a section."""
+        """Leave out the fields of this class that have their defaults, as before 2026-11-30."""
         tree: dict[str, Any] = write(self)
         return {name: value for name, value in tree.items() if not self._is_idle(name)}
 
@@ -117,13 +117,16 @@ class TableData(Data):
             yield fault("decimal-is-thousands", "data.thousands", sign=self.decimal)
         if self.time_zone and not _is_zone(self.time_zone):
             yield fault("unknown-zone", "data.time_zone", zone=self.time_zone)
+        yield from self._time_faults()
+
+    def _time_faults(self) -> Iterator[Fault]:
         if not self.time_columns:
             for name in ("time_format", "time_zone"):
                 if getattr(self, name):
                     yield fault("no-time-column", f"data.{name}")
         elif isinstance(self.time_format, list) and len(self.time_format) != len(self.time_columns):
-            values = {"formats": len(self.time_format), "columns": len(self.time_columns)}
-            yield fault("formats-and-columns-differ", "data.time_format", **values)
+            formats, columns = len(self.time_format), len(self.time_columns)
+            yield fault("formats-and-columns-differ", "data.time_format", formats=formats, columns=columns)
         elif isinstance(self.time_format, str) and len(self.time_columns) > 1:
             yield fault("formats-and-columns-differ", "data.time_format", formats=1, columns=len(self.time_columns))
         for each in filter(None, self.time_formats):

@@ -142,13 +142,16 @@ def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
         order = _by_time(path, codes, ids, found.index, section)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
     first = order[starts[:-1]]
-    labels = _labels(path, _names(path, raw, section.label, "label", form), first[codes], ids[codes], form) if labelled else None
+    labels = None
+    if labelled:
+        named = _names(path, raw, section.label, "label", form)
+        labels = _labels(path, named, first[codes], ids[codes], form)
     filled, notes = _filled(path, values, order, codes, section)
     far = tuple((each, codes[each.rows]) for each in sentinels.find(path, section.columns, values))
-    named = tuple(labels[first]) if labels is not None else ()
+    known = tuple(labels[first]) if labels is not None else ()
     reading = {"rows": len(values), "sequences": len(ids), "columns": [*section.columns]}
-    reading |= {"values": sha(values), "order": sha(order), "labels": sha(np.array(named, dtype=np.str_))}
-    return Source(tuple(ids), starts, filled, named, notes, far, reading, form)
+    reading |= {"values": sha(values), "order": sha(order), "labels": sha(np.array(known, dtype=np.str_))}
+    return Source(tuple(ids), starts, filled, known, notes, far, reading, form)
 
 
 def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
@@ -223,7 +226,8 @@ def _filled(
         rows = order[left[:, 0]]
         nearest = int(np.argmin(rows))
         code = "no-value-to-repeat" if section.missing == "forward_fill" else "value-missing"
-        raise refused(code, at=reader.place(path, int(rows[nearest]), Form.of(section)), column=section.columns[left[nearest, 1]])
+        at = reader.place(path, int(rows[nearest]), Form.of(section))
+        raise refused(code, at=at, column=section.columns[left[nearest, 1]])
     return ordered, (note("values-missing-noted", "data.missing", count=count, missing=section.missing),)
 
 

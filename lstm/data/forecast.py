@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import Border, ForecastData
+from lstm.data.calendar import calendar
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
-PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
-PERIODS |= {"week_of_year": 53, "month_of_year": 12}
 SPLIT = "data.split"
 NEAR = 64  # deviations from base to mean: at this distance float32 resolves 4e-6 of a deviation
 
@@ -77,8 +76,8 @@ class Series:
     @property
     def facts(self) -> SeriesFacts:
         """Facts about the series that a forecaster needs."""
-        known = (self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step)
-        return SeriesFacts(*known, self.found, self.reading)
+        shape = (self.targets, self.inputs, self.futures, self.scale, self.season, self.step)
+        return SeriesFacts(self.fingerprint, *shape, self.found, self.reading)
 
     def train_origins(self, config: ForecastData, *, measured: bool = False) -> np.ndarray:
         """Return the origins of the windows that are completely in the training part: (window,) int32.
@@ -284,23 +283,6 @@ def _filled(column: np.ndarray, config: ForecastData, borders: list[int]) -> np.
     return filled
 
 
-def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
-    """Return sine and cosine of each calendar feature: (time, 2 * feature) float64."""
-    if not config.calendar:
-        return np.empty((len(times), 0))
-    assert isinstance(times, pd.DatetimeIndex)
-    positions = {
-        "hour_of_day": times.hour + times.minute / 60 + times.second / 3600,
-        "day_of_week": times.day_of_week,
-        "day_of_month": times.day - 1,
-        "day_of_year": times.day_of_year - 1,
-        "week_of_year": times.isocalendar().week.to_numpy() - 1,
-        "month_of_year": times.month - 1,
-    }
-    angles = [2 * np.pi * np.asarray(positions[f], dtype=np.float64) / PERIODS[f] for f in config.calendar]
-    return np.column_stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)])
-
-
 def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[Note]:
     """Yield a note for each value far outside all others, with the parts that contain it."""
     for found, times in source.odd:
@@ -308,7 +290,8 @@ def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Itera
         parts = [
             next((part for part, (start, stop) in bounds.items() if start <= n < stop), "") for n in places.tolist()
         ]
-        if told := sentinels.told(found, ["training" if part == "train" else part for part in parts], source.form):
+        named = ["training" if part == "train" else part for part in parts]
+        if told := sentinels.told(found, named, source.form):
             yield told
 
 

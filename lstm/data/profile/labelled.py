@@ -155,7 +155,7 @@ def _unfit(values: pa.ChunkedArray, kind: str, name: str, codes: np.ndarray) -> 
     if not values.null_count and sequences.stays(codes, sequences.codes_of(values)[0]):
         return "one value in each sequence"
     if kind != "number":
-        return "has true and false; write 1 and 0 to use it" if pa.types.is_boolean(values.type) else "no numbers"
+        return "no numbers"
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
     if name.lower() in roles.COUNTERS or (pa.types.is_integer(values.type) and _is_row_number(values)):

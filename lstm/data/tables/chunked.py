@@ -17,6 +17,7 @@ import pyarrow as pa
 from lstm.config.forecast import ForecastData
 from lstm.data.tables import content, formats, reader
 from lstm.data.tables.content import Form
+from lstm.data.tables.digests import as_bytes
 from lstm.data.tables.steps import is_steady
 from lstm.records.errors import BadInput
 
@@ -128,7 +129,7 @@ class _Values(_Growing):
             if np.isnan(block).all(axis=0).any():
                 raise _UnusualError
             self.base = np.nanmean(block, axis=0)
-        self.digest.update(memoryview(np.ascontiguousarray(block)).cast("B"))
+        self.digest.update(as_bytes(block))
         block -= self.base
         self._largest = np.fmax(self._largest, np.fmax.reduce(np.abs(block), axis=0))
         if not (self._largest <= LARGEST).all():

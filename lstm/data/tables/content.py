@@ -97,7 +97,7 @@ def text_of(path: Path, form: Form) -> Text:
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     rows = [(number, line) for number, line in rows if number > form.skip_rows]
     if form.drops_empty:
-        rows = [(number, line) for number, line in rows if line.strip(" ,;|\t\"")]
+        rows = [(number, line) for number, line in rows if line.strip(' ,;|\t"')]
     delimiter = form.delimiter
     if rows and (said := SEPARATOR.fullmatch(rows[0][1].strip())):
         rows, delimiter = rows[1:], delimiter or said[1]
@@ -137,7 +137,7 @@ def unpacked(path: Path, most: int = MOST_UNPACKED) -> bytes:
                 return _read(path, content, most)
             if kind == "zip":
                 with zipfile.ZipFile(content) as archive, archive.open(_only(path, archive)) as member:
-                    return _read(path, member, most)  # type: ignore[arg-type] # it reads bytes
+                    return _read(path, member, most)
             with pa.CompressedInputStream(pa.PythonFile(content), kind) as stream:
                 return _read(path, stream, most)
         except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError, pa.ArrowException) as error:
@@ -214,4 +214,3 @@ def _number(value: object) -> float | None:
         return float(str(value))
     except ValueError:
         return None
-

@@ -1,6 +1,7 @@
 """Digests of what was read from a table: of values, and of times."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,13 @@ from lstm.data.tables import reader
 
 def sha(numbers: np.ndarray) -> str:
     """Return the SHA-256 of an array's bytes, in hex."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(numbers).reshape(-1).view(np.uint8))).hexdigest()
+    return hashlib.sha256(as_bytes(numbers)).hexdigest()
+
+
+def as_bytes(numbers: np.ndarray) -> memoryview:
+    """Return an array's bytes, without a copy if they lie in order."""
+    content: Any = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8)
+    return memoryview(content)
 
 
 def sha_of_times(index: pd.Index | None) -> str:
@@ -20,5 +27,5 @@ def sha_of_times(index: pd.Index | None) -> str:
         assert index is not None
         some = index.to_numpy()[rows]
         some = some.astype("datetime64[us]").view(np.int64) if isinstance(index, pd.DatetimeIndex) else some
-        digest.update(memoryview(np.ascontiguousarray(some)).cast("B"))
+        digest.update(as_bytes(some))
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,9 +36,8 @@ def candidates(text: str) -> list[str]:
         head = ("%A" if day[2] and len(day[1] + day[2]) > 3 else "%a") + day[3]
         text = text[day.end() :]
     rest = text
-    if zone := ZONE.search(text):
-        if re.search(r"\d:\d\d(\.\d+)?$|T\d{4,6}$", text[: zone.start()]):
-            rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
+    if (zone := ZONE.search(text)) and re.search(r"\d:\d\d(\.\d+)?$|T\d{4,6}$", text[: zone.start()]):
+        rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
     for date, between, clock in _split(rest):
         dates = list(_dates(date)) if date else [""]
         times = list(_clocks(clock)) if clock else [""]
@@ -76,6 +76,11 @@ def _dates(text: str) -> Iterator[str]:
         yield text[1:]
         return
     yield from _numbers(text)
+    yield from _with_months(text)
+    yield from _with_letters(text)
+
+
+def _with_months(text: str) -> Iterator[str]:
     if found := re.fullmatch(rf"(\d{{1,2}})([-/. ,]*)({MONTH})([-/. ,]*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
         yield from (f"%d{found[2]}{m}{found[4]}{_year(found[5])}" for m in _month(found[3]))
     if found := re.fullmatch(rf"({MONTH})([-/. ]*)(\d{{1,2}})([-/. ,]+)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
@@ -86,6 +91,9 @@ def _dates(text: str) -> Iterator[str]:
         yield from (f"{m}{found[2]}{_year(found[3])}" for m in _month(found[1]))
     if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({MONTH})", text, re.IGNORECASE):
         yield from (f"%Y{found[2]}{m}" for m in _month(found[3]))
+
+
+def _with_letters(text: str) -> Iterator[str]:
     if found := re.fullmatch(r"(\d{4})([-/. ]?)(q)([1-4])", text, re.IGNORECASE):
         yield f"%Y{found[2]}{found[3]}%q"
     if found := re.fullmatch(r"(q)([1-4])([-/. ]*)(\d{4})", text, re.IGNORECASE):
@@ -148,11 +156,13 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
         # 24:00 is the end of a day
         late = texts.str.contains(r"(?:^|[T\s])24(?:[:.]00)+")
         texts = texts.where(~late, texts.str.replace(r"(^|[T\s])24([:.]00)", r"\g<1>00\2", regex=True))
-    form, texts = form.replace("%q", "%m"), texts
-    found = pd.to_datetime(texts, format=form, errors="coerce", utc=True if "%z" in form else None)
+    given: Any = texts  # pandas-stubs knows no such Series
+    found: pd.Series = pd.to_datetime(given, format=form, errors="coerce", utc="%z" in form)
+    found = found if "%z" in form else found.dt.tz_localize(None)
     if late is not None and late.any():
         found = found.where(~late, found + pd.Timedelta(days=1))
-    return found.where(found.dt.year.between(1, 9999))
+    kept: pd.Series = found.where(found.dt.year.between(1, 9999))
+    return kept
 
 
 def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
@@ -162,10 +172,11 @@ def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
 
 
 def _unix(texts: pd.Series, unit: str) -> pd.Series:
-    numbers = pd.to_numeric(texts, errors="coerce")
+    numbers: Any = pd.to_numeric(texts, errors="coerce")
     if unit == "s" and pd.api.types.is_float_dtype(numbers):
         numbers, unit = (numbers * 1e6).round(), "us"
-    found = pd.to_datetime(numbers, unit=unit, errors="coerce")
+    given: Any = unit
+    found = pd.to_datetime(numbers, unit=given, errors="coerce")
     return pd.Series(found).where(lambda times: times.dt.year.between(1, 9999))
 
 

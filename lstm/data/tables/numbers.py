@@ -1,7 +1,9 @@
 """Numbers as people write them: 1,002.64, 1,5, 1.75 %, True; and the words that mean a missing value."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +84,24 @@ def re_escaped(sign: str) -> str:
     return f"\\{sign}" if sign in ".'" else sign
 
 
+TRIED: Sequence[dict[str, str]] = (
+    {"decimal": ","},
+    {"thousands": ","},
+    {"decimal": ",", "thousands": "."},
+    {"thousands": " "},
+)
+
+
+def line_for(text: str, form: Form) -> str | None:
+    """Return what a spec must say so that a text is a number: data.decimal: ','; None if nothing makes it one."""
+    column = pa.chunked_array([[text]])
+    for signs in TRIED:
+        given: dict[str, Any] = dict(signs)
+        if not len(parse(column, replace(form, **given)).wrong):
+            return ", ".join(f"data.{name}: '{sign}'" for name, sign in signs.items())
+    return None
+
+
 def has_percents(column: pa.ChunkedArray) -> bool:
     """Return whether the first texts have percent signs."""
     return any(str(each).rstrip().endswith("%") for each in column.slice(0, 50).drop_null().to_pylist())
@@ -99,6 +119,7 @@ class Written:
 
 
 FEW = 0.2  # of the cells: more words than these make a column of words
+MOST_WRONG, FEW_WRONG = 5, 0.02  # texts that may be neither, and their share in a long column
 MOST_WORDS = 3  # different words in a column of numbers
 GROUPS = {",": r"^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?%?$", ".": r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?%?$"}
 GROUPS |= {" ": "^[-+]?[1-9]\\d{0,2}([ \u00a0\u202f]\\d{3})+([.,]\\d+)?$", "'": r"^[-+]?[1-9]\d{0,2}('\d{3})+(\.\d+)?$"}
@@ -123,15 +144,17 @@ def written(column: pa.ChunkedArray, form: Form) -> Written | None:
     good = sum(1 for word in words if not any(c.isdigit() for c in word) and len(word) <= 12)
     if words and (good < len(words) or len(words) > MOST_WORDS):
         bad = next(row for row, text in zip(parsed.wrong, texts, strict=True) if not _is_word(str(text)))
-        return Written(best.decimal, best.thousands, (), "", int(bad)) if len(texts) <= max(5, 0.02 * len(column)) else None
+        return (
+            Written(best.decimal, best.thousands, (), "", int(bad))
+            if len(texts) <= max(5, 0.02 * len(column))
+            else None
+        )
     doubtful = _doubtful(some, best) if best in ways[1:] else ""
     return Written(best.decimal, best.thousands, tuple(words), doubtful)
 
 
 def as_form(how: Written, form: Form) -> Form:
     """Return a form with the numbers written in another way."""
-    from dataclasses import replace
-
     return replace(form, decimal=how.decimal, thousands=how.thousands, missing=(*form.missing, *how.words))
 
 
@@ -158,8 +181,6 @@ def _doubtful(texts: pa.ChunkedArray, how: Written) -> str:
 
 def doubtful_among(values: Sequence[str], sign: str) -> str:
     """Return a number that could have `sign` for decimals and for thousands, "" if other numbers decide."""
-    import re
-
     other = "." if sign == "," else ","
     signed = [each for each in values if sign in each]
     if any(other in each or each.count(sign) > 1 for each in signed):

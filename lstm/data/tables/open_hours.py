@@ -62,7 +62,7 @@ class OpenHours:
 def of(texts: Sequence[str], step: str) -> OpenHours | None:
     """Return the open hours that texts say, for a step; None if the step does not divide a day."""
     try:
-        step_s = pd.Timedelta(steps.offset_of(step)).total_seconds()
+        step_s = steps.length_of(step).total_seconds()
     except ValueError:
         return None
     if not 1 <= step_s <= DAY_S or step_s % 1 or DAY_S % step_s:

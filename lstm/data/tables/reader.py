@@ -5,7 +5,6 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,9 +259,7 @@ def _check_columns(path: Path, names: list[str], wanted: Sequence[str]) -> None:
         raise BadInput(*faults)
 
 
-def _read_csv(
-    path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType], form: Form
-) -> pa.Table:
+def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, pa.DataType], form: Form) -> pa.Table:
     # pyarrow guesses types from the first block. If a later block has another type, all columns with guessed types
     # are read again as texts. So a file is read in blocks only if at most one column has a guessed type.
     in_blocks = path.stat().st_size > LONG and len(set(wanted) - set(types)) <= 1
@@ -310,22 +307,8 @@ def _with_numbers(path: Path, columns: pa.Table, names: Sequence[str], form: For
 
 def not_a_number(path: Path, row: int, name: str, value: str, form: Form) -> BadInput:
     """Return the error for a text that is no number, with what to write in the spec if it may be one."""
-    signs = {"decimal": form.decimal, "thousands": form.thousands}
-    way = next((field for field, how in TRIED.items() if _is_number(value, replace(form, **how))), None)
-    line = ", ".join(f"data.{key}: '{sign}'" for key, sign in TRIED[way].items() if signs[key] != sign) if way else None
+    line = written_numbers.line_for(value, form)
     return refused("not-a-number", at=place(path, row, form), column=name, value=value, line=line)
-
-
-TRIED: dict[str, dict[str, Any]] = {
-    "decimal": {"decimal": ","},
-    "thousands": {"thousands": ","},
-    "both": {"decimal": ",", "thousands": "."},
-    "blanks": {"thousands": " "},
-}
-
-
-def _is_number(value: str, form: Form) -> bool:
-    return not len(written_numbers.parse(pa.chunked_array([[value]]), form).wrong)
 
 
 def _how(
@@ -403,8 +386,8 @@ def _line(path: Path, row: int, form: Form) -> int:
     if has_types(path):
         return row + 1
     if not content.is_plain(path, form):
-        lines, place = content.text_of(path, form).numbers, row + int(form.header is True)
-        return int(lines[place]) if place < len(lines) else int(lines[-1])
+        known, place = content.text_of(path, form).numbers, row + int(form.header is True)
+        return int(known[place]) if place < len(known) else int(known[-1])
     if len(header(path, form)) == 1:
         return row + 2
     with path.open("rb") as lines:  # empty lines are not rows

@@ -17,8 +17,6 @@ from lstm.data.tables.digests import sha, sha_of_times
 from lstm.data.tables.open_hours import OpenHours
 from lstm.data.tables.sentinels import Odd
 from lstm.data.tables.steps import SEASONS_S, is_steady
-from lstm.data.tables.steps import infer as infer_step
-from lstm.data.tables.steps import seconds as step_seconds
 from lstm.data.tables.times import Times
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
@@ -120,6 +118,7 @@ class _Made:
     notes: list[Note]
     step: str = ""
     hours: OpenHours | None = None
+    nearest: bool = False  # whether rows belong to the nearest step
     rules: list[str] = field(default_factory=list)  # codes of notes on what earlier versions did otherwise
 
 
@@ -195,8 +194,10 @@ def _is_turned(path: Path, column: pa.ChunkedArray) -> bool:
     """Return whether a CSV's times had offsets, and may be days: pyarrow has turned them into UTC."""
     if reader.has_types(path) or not pa.types.is_timestamp(column.type) or column.type.tz is None:
         return False
-    some = pd.Series(column.slice(0, 1000).cast(pa.timestamp("s")).to_pandas()).dropna().sort_values()
-    return len(some) < 2 or some.diff().median() >= times.ALMOST_A_DAY
+    some = np.sort(column.slice(0, 1000).drop_null().cast(pa.int64()).to_numpy()).view(
+        f"datetime64[{column.type.unit}]"
+    )
+    return len(some) < 2 or bool(np.median(np.diff(some)) >= times.ALMOST_A_DAY.to_timedelta64())
 
 
 def fingerprint(path: Path) -> str:
@@ -221,7 +222,7 @@ def _regular(index: pd.Index, values: np.ndarray, made: _Made) -> tuple[pd.Index
     if config.calendar or config.step or config.open_hours:
         name = "calendar" if config.calendar else "step" if config.step else "open_hours"
         raise refused("numbers-are-no-times", f"data.{name}", column=config.time_name, file=str(path))
-    step = infer_step(index) or ("1" if len(index) < 2 else None)
+    step = steps.infer(index) or ("1" if len(index) < 2 else None)
     if step is None:
         raise refused("numbers-irregular", at=path, column=config.time_name)
     made.step = step
@@ -231,7 +232,7 @@ def _regular(index: pd.Index, values: np.ndarray, made: _Made) -> tuple[pd.Index
 
 def _regular_times(times: pd.DatetimeIndex, values: np.ndarray, made: _Made) -> tuple[pd.Index, np.ndarray]:
     path, config = made.path, made.config
-    step = config.step or infer_step(times)
+    step = config.step or steps.infer(times)
     if step is None:
         if len(times) < 2:
             raise refused("only-one-row", at=path)
@@ -242,6 +243,14 @@ def _regular_times(times: pd.DatetimeIndex, values: np.ndarray, made: _Made) -> 
         return _in_open_hours(times, values, made)
     if not config.step and is_steady(times):
         return times, values  # no grid is built, which would be as large as a large file's values
+    return _on_grid(*_with_grid(times, values, step, made), made)
+
+
+def _with_grid(
+    times: pd.DatetimeIndex, values: np.ndarray, step: str, made: _Made
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex, np.ndarray]:
+    """Return a grid of steps, and times and values on it: rows that are not on a grid are averaged into its steps."""
+    path = made.path
     try:
         offset = steps.offset_of(step)
     except ValueError:
@@ -255,15 +264,12 @@ def _regular_times(times: pd.DatetimeIndex, values: np.ndarray, made: _Made) -> 
         if grid.empty:
             span = {"first": str(times[0]), "last": str(times[-1])}
             raise refused("no-step-ends", "data.step", step=step, file=str(path), **span)
-        averaged = None
-        if not times.equals(grid) and (times.has_duplicates or _places(grid, times) is None):
-            times = _to_nearest(times, step, made)
-            averaged = _averaged(times, values, step, made)
+        if times.equals(grid) or (not times.has_duplicates and _places(grid, times) is not None):
+            return grid, times, values
+        times, values, grid = _averaged(_to_nearest(times, step, made), values, step, made)
     except (ValueError, OverflowError) as error:
         raise refused("steps-do-not-fit", at=path, step=step, why=reader.first_line(error)) from None
-    if averaged is not None:
-        times, values, grid = averaged
-    return _on_grid(grid, times, values, made)
+    return grid, times, values
 
 
 def _to_nearest(times: pd.DatetimeIndex, step: str, made: _Made) -> pd.DatetimeIndex:
@@ -273,9 +279,13 @@ def _to_nearest(times: pd.DatetimeIndex, step: str, made: _Made) -> pd.DatetimeI
         return times
     off = (even - times).to_series().abs()
     made.notes.append(
-        note("rows-to-nearest-step", "data.step", rows=int((off > pd.Timedelta(0)).sum()), most_s=_most_s(off), step=step)
+        note(
+            "rows-to-nearest-step", "data.step", rows=int((off > pd.Timedelta(0)).sum()), most_s=_most_s(off), step=step
+        )
     )
-    made.rules.append("rows-to-nearest-step")
+    made.nearest = True
+    if not even.equals(times.floor(steps.offset_of(step))):  # as rows were averaged before
+        made.rules.append("rows-to-nearest-step")
     return even
 
 
@@ -288,7 +298,7 @@ def _averaged(
 ) -> tuple[pd.DatetimeIndex, np.ndarray, pd.DatetimeIndex]:
     """Return rows that are averaged into steps: their times, their values, and the times again."""
     frame = pd.DataFrame(values, index=times)
-    if "rows-to-nearest-step" in made.rules:
+    if made.nearest:
         frame = frame.groupby(level=0).mean()
         grid = steps.between(frame.index[0], frame.index[-1], step)
         if len(frame) < len(times):
@@ -377,5 +387,5 @@ def season_lengths(source: Table) -> tuple[int, ...]:
     if source.hours:
         a_week = source.hours.per_week
         return source.hours.per_day, a_week, round(a_week * 365.25 / 7)
-    step_s = step_seconds(source.times, source.step)
+    step_s = steps.seconds(source.times, source.step)
     return tuple(round(season_s / step_s) for season_s in SEASONS_S)

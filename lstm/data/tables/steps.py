@@ -1,5 +1,7 @@
 """The step between the rows of a table: found from the times, and as an offset that counts on from a time."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -24,7 +26,7 @@ def infer(times: pd.Index) -> str | None:
         return str(int(usual)) if bool((gaps > 0).all()) and bool(((gaps % usual) == 0).all()) else None
     if not times.is_unique:
         return None
-    return _months(times) or (_offset(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
+    return _months(times) or (offset_text(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
 
 
 def is_steady(times: pd.Index) -> bool:
@@ -37,12 +39,12 @@ def is_steady(times: pd.Index) -> bool:
 
 
 def _months(times: pd.DatetimeIndex) -> str | None:
-    """Return the step of times at one place in a month: its start, end, last working day or one day; None for others."""
+    """Return the step of times at one place in a month: its start or end, a working day, one day; else None."""
     distances = np.diff(times.year.to_numpy() * 12 + times.month.to_numpy())
     usual = int(pd.Series(distances).mode().iloc[0])
     if usual < 1 or (distances % usual).any() or (times - times.normalize()).nunique() > 1:
         return None
-    times = pd.DatetimeIndex(times, freq=None)  # or is_month_end would mean the end of the freq's months
+    times = pd.DatetimeIndex(times.to_numpy())  # or is_month_end would mean the end of the freq's months
     at = {"S": times.day == 1, "E": times.is_month_end}
     side = next((side for side, there in at.items() if bool(there.all())), None)
     if side is None:
@@ -65,7 +67,8 @@ def _within_months(times: pd.DatetimeIndex, usual: int) -> str | None:
     return f"{count}{MIDDLE.format(days[0] - 1)}" if len(days) == 1 and days[0] <= 28 else None
 
 
-def _offset(gap: pd.Timedelta) -> str:
+def offset_text(gap: pd.Timedelta) -> str:
+    """Return a length of time as a step is written: 15min."""
     for unit in ("D", "h", "min", "s", "ms", "us"):
         one = pd.Timedelta(1, unit)
         if gap % one == pd.Timedelta(0):
@@ -81,13 +84,23 @@ def split(step: str) -> tuple[str, pd.Timedelta]:
     return text, pd.Timedelta(days)
 
 
-def offset_of(step: str) -> pd.DateOffset:
+def offset_of(step: str) -> pd.offsets.BaseOffset:
     """Return a step as pandas' offset.
 
     Raises:
         ValueError: it is no step.
     """
     return pd.tseries.frequencies.to_offset(split(step)[0])
+
+
+def length_of(step: str) -> pd.Timedelta:
+    """Return the length of a step.
+
+    Raises:
+        ValueError: it is no step, or has no fixed length, as months have none.
+    """
+    offset: Any = offset_of(step)
+    return pd.Timedelta(offset)
 
 
 def following(first: pd.Timestamp, step: str, count: int) -> pd.DatetimeIndex:
@@ -118,7 +131,7 @@ def nearest(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex | None:
     Even times are a step apart, counted from midnight or from another whole minute or second of the day.
     """
     try:
-        width = pd.Timedelta(offset_of(step)).as_unit("ns").value
+        width = length_of(step).as_unit("ns").value
     except ValueError:
         return None
     numbers = times.as_unit("ns").asi8

@@ -198,7 +198,7 @@ def _written(path: Path, raw: pd.Series, name: str, form: Form) -> Times:
 
 
 def _as_pandas_reads(raw: pd.Series, otherwise: pd.Series) -> pd.Series:
-    """Return times in a format that pandas finds in the first value, if all values have it and it reads them one way."""
+    """Return times in the format that pandas finds in the first value, if all values have it in one way."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", message="Could not infer format")  # pandas would guess value by value
@@ -301,7 +301,9 @@ def texts_of(column: pa.ChunkedArray) -> pd.Series:
             return pd.Series(numbers.astype(np.int64)).astype(str)
         return pd.Series(numbers)
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        days = pd.Series(column.cast(pa.timestamp("us", column.type.tz if _has_zone(column.type) else None)).to_pandas())
+        days = pd.Series(
+            column.cast(pa.timestamp("us", column.type.tz if _has_zone(column.type) else None)).to_pandas()
+        )
         return days.astype(str)
     return pd.Series(column.to_pandas()).astype(str)
 

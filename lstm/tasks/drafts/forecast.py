@@ -39,7 +39,8 @@ LONGEST_NAME = 60  # characters of a column's name in a comment
 ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
 STEP_WORDS = {"1s": "a second", "1min": "a minute", "1h": "an hour", "1D": "a day", "7D": "a week"}
 STEP_WORDS |= {"B": "a working day", "MS": "a month", "ME": "a month", "QS": "a quarter", "QE": "a quarter"}
-STEP_WORDS |= {"YS": "a year", "YE": "a year"}
+STEP_WORDS |= {"YS": "a year", "YE": "a year", "BME": "a month, named by its last working day"}
+STEP_WORDS |= {"BMS": "a month, named by its first working day"}
 UNITS = {"D": "days", "h": "hours", "min": "minutes", "s": "seconds", "ms": "ms", "us": "µs", "ns": "ns"}
 UNITS |= {"MS": "months", "ME": "months"}
 
@@ -157,7 +158,8 @@ def summarise(found: Profile) -> dict[str, str]:
     """Return what was found in a file, for the screen."""
     lines = {"rows": f"{found.rows:,} in {found.path}"}
     if found.time:
-        lines["time"] = f"{found.time}: {found.first} to {found.last}, {_step_text(found)}"
+        name = found.time if isinstance(found.time, str) else " + ".join(found.time)
+        lines["time"] = f"{name}: {found.first} to {found.last}, {_step_text(found)}"
     else:
         lines["time"] = "no column has times; rows are taken in their order"
     lines["target"] = f"{found.target} ({found.target_why})"
@@ -172,7 +174,10 @@ def summarise(found: Profile) -> dict[str, str]:
         lines["gaps"] += f", the first at {places[0]}"
     lines["season"] = _season_text(found)
     lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
-    return lines | ({"notes": "; ".join(map(str, found.notes))} if found.notes else {})
+    if found.reading:
+        lines["read as"] = "; ".join(f"{name}: {value}" for name, value in found.reading.items())
+    told = (*found.notes, *found.sentinels)
+    return lines | ({"notes": "; ".join(map(str, told))} if told else {})
 
 
 # --- The choices ------------------------------------------------------------------------------------------
@@ -211,6 +216,7 @@ def _shorter(chosen: Choice) -> Iterator[Choice]:
 def _data_config(found: Profile, chosen: Choice) -> ForecastData:
     past, ahead = _covariates(found)
     return ForecastData(
+        **found.reading,
         time=found.time,
         target=found.target,
         past_covariates=past,
@@ -236,10 +242,13 @@ def _covariates(found: Profile) -> tuple[list[str], list[str]]:
 def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     span = f"{found.rows:,} rows, {found.first} to {found.last}" if found.time else f"{found.rows:,} rows"
     yield Line("path", found.path, f"{span}; the path is relative to this file's folder")
+    yield from (_reading_line(found, name) for name in found.reading if name not in AFTER_TIME)
     if found.time:
-        yield Line("time", found.time, _step_text(found))
+        yield Line("time", _named(found.time), _step_text(found))
     else:
         yield Remark("time: COLUMN", "no column holds times; rows are taken in their order")
+    yield from (_reading_line(found, name) for name in AFTER_TIME if name in found.reading)
+    yield from (Remark(str(each)) for each in (*found.notes, *found.sentinels))
     yield Line("target", found.target, f"{found.target_why}; change it to forecast another column")
     yield from _inputs(found)
     seen, ahead = _in_seasons(chosen, chosen.lookback), _in_seasons(chosen, chosen.horizon)
@@ -248,12 +257,36 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     why = f"{chosen.part:,} rows each: enough to compare on" if isinstance(chosen.part, int) else "shares of the rows"
     yield Line("split", {"validation": chosen.part, "test": chosen.part}, f"{why}; by time, oldest first")
     if found.step_given:
-        why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
-        yield Line("step", Word(found.step), why)
+        yield Line("step", Word(found.step), _given_step(found))
     if found.has_gaps:
         filled = "filled-in values are never targets of training or judging"
         yield Line("missing", "interpolate", f"{_gaps(found)}; {filled}")
     yield Line("season", found.season.steps if found.season else 1, _season_text(found))
+
+
+AFTER_TIME = ("time_format", "open_hours")  # fields of the reading that come after the time
+
+
+def _reading_line(found: Profile, name: str) -> Line:
+    """Return the line of a field that says how the file is read."""
+    value = found.reading[name]
+    return Line(name, [*value] if isinstance(value, list | tuple) else value, found.reading_why.get(name, ""))
+
+
+def _named(time: str | list[str]) -> Value:
+    return time if isinstance(time, str) else [*time]
+
+
+def _given_step(found: Profile) -> str:
+    """Return why the spec gives the step."""
+    codes = {each.code for each in found.notes}
+    if found.step == "B":
+        return "working days: no weekends in the file"
+    if "clocks-change" in codes:
+        return "local hours: one that occurs twice is averaged"
+    if "rows-to-nearest-step" in codes:
+        return "rows are some seconds off the even steps: each belongs to the nearest one"
+    return "times are irregular: rows are averaged"
 
 
 def _inputs(found: Profile) -> Iterator[Line | Remark]:
@@ -338,8 +371,10 @@ def _step_text(found: Profile) -> str:
         return f"a row is {STEP_WORDS[found.step]}"
     if found.step.isdigit():
         return f"whole numbers, {found.step} apart"
-    count, unit = re.findall(r"\d+|\D+", found.step)
-    return f"rows are {count} {UNITS[unit]} apart"
+    parts = re.fullmatch(r"(\d*)([A-Za-z]+)", found.step)
+    if parts is None or parts[2] not in UNITS:
+        return f"rows are {found.step} apart"
+    return f"rows are {parts[1] or 1} {UNITS[parts[2]]} apart"
 
 
 def _gaps(found: Profile) -> str:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
-from lstm.data.forecast import Series, SeriesFacts, calendar, fill
+from lstm.data.calendar import calendar
+from lstm.data.forecast import Series, SeriesFacts, fill
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
 from lstm.data.tables import regular, steps
 from lstm.diagnostics.subject import Subject
@@ -344,7 +345,7 @@ def _extended(source: regular.Table, origin: int, config: ForecastData) -> tuple
     if len(times) < stop:
         if source.hours is not None:
             ahead = source.hours.following(times[-1], stop - len(times))
-            times = times.append(ahead.as_unit(times.unit))
+            times = times.append(ahead)
         elif isinstance(times, pd.DatetimeIndex):
             times = steps.following(times[0], source.step, stop)
         else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lstm.data.forecast import prepare
 from lstm.data.tables import regular
-from lstm.data.tables.regular import infer_step
+from lstm.data.tables.steps import infer as infer_step
 from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
@@ -295,7 +295,12 @@ def value(text, *ways):
             "steps-make-too-many-rows",
             {"step": "1s", "steps": 251_919_158_401, "rows": 3},
         ),
-        ("t,y\n01/02/2016,1\n01/03/2016,2\n", "a.csv", "times-of-several-formats", value("01/02/2016", "%d/%m/%Y", "%m/%d/%Y")),
+        (
+            "t,y\n01/02/2016,1\n01/03/2016,2\n",
+            "a.csv",
+            "times-of-several-formats",
+            value("01/02/2016", "%d/%m/%Y", "%m/%d/%Y"),
+        ),
     ],
 )
 def test_times_that_can_not_be_right_are_told_where_and_why(refuses, content, place, code, values):
