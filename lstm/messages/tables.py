@@ -332,6 +332,11 @@ DRAFTS = {
             "label": "kind",
         },
     ),
+    "no-such-label": Entry(
+        "column {column!q} is no label: a label has one value in all rows of a sequence (able: {labels!q})",
+        "name one of these columns",
+        {"column": "x", "labels": ["kind"]},
+    ),
     "ids-or-labels-missing": Entry(
         "column {column!q} has no {role} in this row ({count:,} rows lack it), but the task classify, with id {id!q} "
         "and label {label!q}, needs one in each row",

@@ -36,9 +36,12 @@ class Form:
 
 @dataclass(frozen=True)
 class GivenFile:
-    """A file that was given, and its contents, which are read on first use."""
+    """A file that was given, what was asked for it, and its contents, which are read on first use."""
 
     path: Path
+    task: str | None = None  # the task that was named; it decides whether a file is a table or a text
+    target: str | None = None  # the column to forecast, or of the class
+    horizon: int | None = None  # steps to forecast
 
     def checked(self) -> "GivenFile":
         """Return this file after a check that it exists.
@@ -52,7 +55,14 @@ class GivenFile:
     @cached_property
     def form(self) -> Form:
         """The kind of the file: a table, a text or something else."""
-        return _by_name(self.path) or _by_content(self.path)
+        if named := _by_name(self.path):
+            return named
+        found = _by_content(self.path)
+        if found.kind == "table" and self.task == "language_model":
+            return Form("text", f"a text by --task (its content is {found.what})")
+        if found.kind == "text" and self.task in ("forecast", "classify"):
+            return Form("table", "a table by --task (its content is a text)")
+        return found
 
     @cached_property
     def raw(self) -> pa.Table:

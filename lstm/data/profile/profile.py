@@ -231,7 +231,7 @@ def _usual_step(times: pd.DatetimeIndex, notes: list[Note]) -> str:
 
 
 def _seconds(step: str) -> float:
-    grid = pd.date_range("2001-01-01", periods=13, freq=step)
+    grid = steps.following(pd.Timestamp("2001-01-01"), step, 13)
     return float((grid[-1] - grid[0]).total_seconds() / 12)
 
 

@@ -173,6 +173,8 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
         return "always the same value"
     if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
         return "only counts rows"
+    if 1500 <= known.min() and known.max() < 2201 and (known % 1 != 0).any() and bool((np.diff(known) > 0).all()):
+        return "years with fractions, which are not read as times: write dates as in 2016-07-01"
     if name.lower() in CLOCK and pa.types.is_integer(values.type):
         return "a part of the time: data.calendar makes better inputs"
     return ""

@@ -31,7 +31,8 @@ def candidates(text: str) -> list[str]:
     if " - " in text:  # an interval: its start counts
         left, _, right = text.partition(" - ")
         starts, ends = candidates(left), candidates(right)
-        return [f"{start} - {end}" for start in starts for end in ends if end == start or end in start]
+        if spans := [f"{start} - {end}" for start in starts for end in ends if end == start]:
+            return spans
     if day := WEEKDAY.match(text):
         head = ("%A" if day[2] and len(day[1] + day[2]) > 3 else "%a") + day[3]
         text = text[day.end() :]
@@ -50,7 +51,7 @@ def _split(text: str) -> Iterator[tuple[str, str, str]]:
     yield text, "", ""
     if CLOCK.fullmatch(text) or HOUR_ALONE.fullmatch(text):
         yield "", "", text
-    for mark in re.finditer(r"[T,_]?\s+|T|:|_", text):
+    for mark in re.finditer(r"[T,_]?\s+(?:-\s+)?|T|:|_", text):
         date, clock = text[: mark.start()], text[mark.end() :]
         digits = re.fullmatch(r"\d{1,2}|\d{4}|\d{6}", clock) and any("%d" in each for each in _dates(date))
         if date and (CLOCK.fullmatch(clock) or HOUR_ALONE.fullmatch(clock) or digits):
@@ -145,8 +146,9 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
     texts = texts.where(texts.str.contains(r"\d"), "?")  # pandas takes "now" for a time
     if form in WIDTHS:
         texts = texts.str.zfill(WIDTHS[form])
-    if " - " in form:
-        form, texts = form.partition(" - ")[0], texts.str.partition(" - ")[0]
+    start, _, end = form.partition(" - ")
+    if start == end:
+        form, texts = start, texts.str.partition(" - ")[0]
     if "%q" in form:
         form, texts = _months_of_quarters(texts, form)
     if "%V" in form and "%u" not in form:
@@ -254,11 +256,19 @@ def by_numbers(numbers: np.ndarray) -> str | None:
         return None
     low, high = float(known.min()), float(known.max())
     whole = bool((known == np.floor(known)).all())
+    if not whole and 1500 <= low and high < 2201:
+        quarter = np.round(known * 10 % 10, 6)
+        return "%Y.%q" if bool(np.isin(quarter, (1, 2, 3, 4)).all()) and len(np.unique(quarter)) == 4 else None
     if whole and low >= 10_000_101 and high <= 22_001_231:
         return "%Y%m%d" if not parse(pd.Series(known.astype(np.int64)), "%Y%m%d").isna().any() else None
     if whole and low >= 150_001 and high <= 220_012:
         months = known.astype(np.int64) % 100
         return "%Y%m" if bool(((months >= 1) & (months <= 12)).all()) else None
+    for form, digits in (("%Y%m%d%H", 10), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
+        # 2021030112 is an hour of 2021, and would be a second of 2034.
+        if whole and 19 * 10 ** (digits - 2) <= low and high < 21 * 10 ** (digits - 2):
+            if not parse(pd.Series(known.astype(np.int64)), form).isna().any():
+                return form
     for name, unit in (("unix_s", 1.0), ("unix_ms", 1e3), ("unix_us", 1e6), ("unix_ns", 1e9)):
         if 1e8 * unit <= low and high < 4.2e9 * unit:
             return name

@@ -150,7 +150,7 @@ def _found(config: ForecastData, times: Times | None) -> dict[str, Any]:
 def _of_zone(times: Times, config: ForecastData) -> Iterator[Note]:
     """Yield a note on the zone that the times are read in."""
     name = config.time_name
-    if times.wall:
+    if times.otherwise:
         yield note("times-by-wall-clock", "data.time", column=name, zone=times.zone)
     elif times.zone == "UTC":
         yield note("times-in-utc", "data.time", column=name)

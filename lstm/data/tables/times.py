@@ -46,6 +46,7 @@ def read(path: Path, columns: Sequence[pa.ChunkedArray], section: TableData, for
         if column.null_count:
             row = int(np.flatnonzero(column.is_null().to_numpy())[0])
             raise refused("time-missing", at=reader.place(path, row, form), column=name)
+    given = [None if _is_typed(column.type) else each for column, each in zip(columns, given, strict=True)]
     if len(names) == 1 and given[0] is None:
         found = of(path, columns[0], names[0], form)
     else:
@@ -84,6 +85,11 @@ def of(path: Path, column: pa.ChunkedArray, name: str, form: Form = PLAIN) -> Ti
 def of_texts(path: Path, texts: pd.Series, name: str, form: Form = PLAIN) -> Times:
     """Return the times of texts whose format is not given; see `of`."""
     return _written(path, texts, name, form)
+
+
+def _is_typed(kind: pa.DataType) -> bool:
+    """Return whether times have a type of their own, so that no format is needed."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _is_clock(kind: pa.DataType) -> bool:
@@ -148,7 +154,7 @@ def by_wall_clock(instants: pd.DatetimeIndex, walls: pd.DatetimeIndex, zone: str
     and not in UTC.
     """
     if instants.equals(walls):
-        return Times(instants, zone)
+        return Times(instants, zone, wall=is_calendar(walls))
     if is_calendar(walls) and (bool((walls == walls.normalize()).all()) or not is_calendar(instants)):
         return Times(walls, zone, wall=True, otherwise=("times-by-wall-clock",))
     return Times(instants, zone)

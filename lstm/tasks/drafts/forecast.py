@@ -105,8 +105,8 @@ def draft(file: GivenFile) -> Draft:
     Raises:
         BadInput: the table has no series or several, or is too small for a window to train on and one to judge.
     """
-    found = profile(file.path, file)
-    chosen = choose(found)
+    found = profile(file.path, file, file.target)
+    chosen = choose(found, file.horizon)
     return Draft(
         data=tuple(_data(found, chosen)),
         model=tuple(_model(found, chosen)),
@@ -121,17 +121,21 @@ def draft(file: GivenFile) -> Draft:
     )
 
 
-def choose(found: Profile) -> Choice:
+def choose(found: Profile, horizon: int | None = None) -> Choice:
     """Return the longest choice that leaves enough windows in each part, else the longest that leaves any.
+
+    A `horizon` that is given is kept.
 
     Raises:
         BadInput: no choice leaves a window in each part.
     """
     first = _first(found)
+    if horizon:
+        first = replace(first, horizon=horizon)
     source = regular.read(_data_config(found, first), found.path)
     some: Choice | None = None
     refusal: BadInput | None = None
-    for chosen in _shorter(first):
+    for chosen in _shorter(first, keeps_horizon=bool(horizon)):
         config, reach = _data_config(found, chosen), chosen.longest
         try:
             series = forecast_data.prepare(source, config.model_copy(update={"lookback": reach}), reach)
@@ -201,14 +205,14 @@ def _first(found: Profile) -> Choice:
     return Choice(basis, unit, lookback, longest, horizon, part, train_rows)
 
 
-def _shorter(chosen: Choice) -> Iterator[Choice]:
+def _shorter(chosen: Choice, *, keeps_horizon: bool) -> Iterator[Choice]:
     """Yield a choice, then shorter ones for data with gaps that leave no room for it."""
     yield chosen
-    while chosen.horizon > 1 or chosen.longest > 1:
+    while (chosen.horizon > 1 and not keeps_horizon) or chosen.longest > 1:
         unit = max(chosen.unit // 2, 1)
         longest = max(chosen.longest // 2 // unit, 1) * unit
         lookback = min(max(chosen.lookback // 2 // unit, 1) * unit, longest)
-        horizon = max(chosen.horizon // 2, 1)
+        horizon = chosen.horizon if keeps_horizon else max(chosen.horizon // 2, 1)
         chosen = replace(chosen, unit=unit, longest=longest, lookback=lookback, horizon=horizon)
         yield chosen
 
