@@ -60,8 +60,6 @@ class GivenFile:
         found = _by_content(self.path)
         if found.kind == "table" and self.task == "language_model":
             return Form("text", f"a text by --task (its content is {found.what})")
-        if found.kind == "text" and self.task in ("forecast", "classify"):
-            return Form("table", "a table by --task (its content is a text)")
         return found
 
     @cached_property
