@@ -79,7 +79,7 @@ def profile(path: Path, file: GivenFile | None = None, target: str | None = None
         raise refused("too-few-rows", at=path, rows=raw.num_rows, least=MIN_ROWS)
     timed = found.columns if found else ()
     numbers = [c.name for c in file.columns if c.kind == "number" and c.name not in timed]
-    role = roles.assign(path, raw, numbers, target)
+    role = roles.assign(path, raw, numbers, target, dated=isinstance(index, pd.DatetimeIndex))
     step, given = _step(index, notes)
     if changes:
         notes.append(note("clocks-change", "data.time_zone", twice=changes[0], absent=changes[1], step=step))

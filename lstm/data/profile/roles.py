@@ -17,6 +17,7 @@ from lstm.data.tables import reader, steps, times
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, nearest
 
+PART = "a part of the time"
 LATEST = 0.1  # of the rows: a covariate that begins later would cost too many steps
 MAX_TIME_GAPS = 2.0  # if there are more steps per row, the file was not measured in this step
 TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
@@ -110,13 +111,17 @@ def _rises(values: pa.ChunkedArray) -> bool:
 # --- Roles ------------------------------------------------------------------------------------------------
 
 
-def assign(path: Path, raw: pa.Table, numbers: Sequence[str], given: str | None = None) -> Roles:
-    """Assign roles to the columns of numbers (without the time column).
+def assign(path: Path, raw: pa.Table, numbers: Sequence[str], given: str | None = None, *, dated: bool = True) -> Roles:
+    """Assign roles to the columns of numbers (without the time column). `dated`: the rows have times of a calendar.
 
     Raises:
         BadInput: no column can be forecast.
     """
     left_out = {name: why for name in numbers if (why := _unfit(raw.column(name), name))}
+    if dated:
+        left_out = {
+            name: f"{why}: data.calendar makes better inputs" * (why == PART) or why for name, why in left_out.items()
+        }
     able = [name for name in numbers if name not in left_out]
     if given is not None and given not in able:
         raise BadInput(_no_target(path, raw, given, left_out))
@@ -173,10 +178,10 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
         return "always the same value"
     if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
         return "only counts rows"
-    if 1500 <= known.min() and known.max() < 2201 and (known % 1 != 0).any() and bool((np.diff(known) > 0).all()):
+    if known.min() >= 1500 and known.max() < 2201 and (known % 1 != 0).any() and bool((np.diff(known) > 0).all()):
         return "years with fractions, which are not read as times: write dates as in 2016-07-01"
     if name.lower() in CLOCK and pa.types.is_integer(values.type):
-        return "a part of the time: data.calendar makes better inputs"
+        return PART
     return ""
 
 

@@ -254,21 +254,29 @@ def by_numbers(numbers: np.ndarray) -> str | None:
     known = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
     if not len(known):
         return None
+    if not bool((known == np.floor(known)).all()):
+        return _by_fractions(known)
     low, high = float(known.min()), float(known.max())
-    whole = bool((known == np.floor(known)).all())
-    if not whole and 1500 <= low and high < 2201:
+    for form, digits in (("%Y%m", 6), ("%Y%m%d", 8), ("%Y%m%d%H", 10), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
+        # 2021030112 is an hour of 2021, and would be a second of 2034.
+        first, last = (1500, 2201) if digits < 10 else (1900, 2100)
+        year = 10 ** (digits - 4)
+        if first * year <= low and high < last * year:
+            texts = pd.Series(known.astype(np.int64))
+            return form if not parse(texts, form).isna().any() else _since_1970(low, high)
+    return _since_1970(low, high)
+
+
+def _by_fractions(known: np.ndarray) -> str | None:
+    """Return the format of numbers with fractions: quarters as in 1990.1, or seconds since 1970."""
+    low, high = float(known.min()), float(known.max())
+    if low >= 1500 and high < 2201:
         quarter = np.round(known * 10 % 10, 6)
         return "%Y.%q" if bool(np.isin(quarter, (1, 2, 3, 4)).all()) and len(np.unique(quarter)) == 4 else None
-    if whole and low >= 10_000_101 and high <= 22_001_231:
-        return "%Y%m%d" if not parse(pd.Series(known.astype(np.int64)), "%Y%m%d").isna().any() else None
-    if whole and low >= 150_001 and high <= 220_012:
-        months = known.astype(np.int64) % 100
-        return "%Y%m" if bool(((months >= 1) & (months <= 12)).all()) else None
-    for form, digits in (("%Y%m%d%H", 10), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
-        # 2021030112 is an hour of 2021, and would be a second of 2034.
-        if whole and 19 * 10 ** (digits - 2) <= low and high < 21 * 10 ** (digits - 2):
-            if not parse(pd.Series(known.astype(np.int64)), form).isna().any():
-                return form
+    return _since_1970(low, high)
+
+
+def _since_1970(low: float, high: float) -> str | None:
     for name, unit in (("unix_s", 1.0), ("unix_ms", 1e3), ("unix_us", 1e6), ("unix_ns", 1e9)):
         if 1e8 * unit <= low and high < 4.2e9 * unit:
             return name

@@ -17,7 +17,7 @@ import pyarrow.parquet
 from lstm.data.tables import content
 from lstm.data.tables import numbers as written_numbers
 from lstm.data.tables.content import PLAIN, Form, Text
-from lstm.data.tables.numbers import MORE_NULLS, NULLS
+from lstm.data.tables.numbers import NULLS
 from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, fault, nearest, refused
 
@@ -277,7 +277,10 @@ def _read_csv(path: Path, names: list[str], wanted: list[str], types: dict[str, 
     in_words = form.decimal != "." or form.thousands is not None
     try:
         if not (in_words and pa.float64() in types.values()):
-            return convert(types, threads=True)
+            columns = convert(types, threads=True)
+            # A time of day is kept as it is written, because a format is found for it.
+            clocks = [name for name in columns.column_names if pa.types.is_time(columns.schema.field(name).type)]
+            return convert(types | dict.fromkeys(clocks, pa.string()), threads=True) if clocks else columns
     except pa.ArrowInvalid:
         pass
     # A number may be written in another way, or the type of a column was guessed from the first block only. So all
@@ -330,8 +333,6 @@ def _how(
     else:
         line = text.lines.split(b"\n", 1)[0]
     mark = (text.delimiter if text else form.delimiter) or delimiter(line.decode("utf-8-sig"))
-    # Words such as n/a mean a missing number, but may be a name in a column of texts.
-    more = MORE_NULLS if pa.string() not in types.values() and len(set(wanted) - set(types)) <= 1 else []
     return {
         "read_options": pa.csv.ReadOptions(
             column_names=names, skip_rows=int(text is None or form.header is True), use_threads=threads
@@ -341,7 +342,7 @@ def _how(
         "convert_options": pa.csv.ConvertOptions(
             include_columns=wanted,
             column_types=types,
-            null_values=[*NULLS, *more, *(form.missing if more else ())],
+            null_values=NULLS,  # each further word makes reading slower; see `numbers` for the others
             strings_can_be_null=True,
         ),
     }

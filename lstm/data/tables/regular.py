@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,38 +76,55 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
         BadInput: the file, a column, a time or a value is wrong.
     """
     form = Form.of(config)
-    found = chunked.read(path, config, form) if lean else None
-    raw = _of_blocks(found) if found else _whole(path, config, form)
-    values, times, notes = raw.values, raw.times, list(raw.notes)
-    index: pd.Index = pd.RangeIndex(len(values))
-    rows_read = index if times is None else times.index
-    far = tuple((each, rows_read[each.rows]) for each in sentinels.find(path, config.columns, values, raw.base))
-    made = _Made(path, config, notes)
-    if times is not None:
-        notes += _of_zone(times, config)
-        index, values = _regular(times.index, values, made)
-    if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
-        told = {"count": holes, "steps": len(values), "missing": config.missing}
-        notes.append(note("steps-with-missing-values", "data.missing", **told))
-    reading = {**raw.digests, "rows": len(raw.values), "steps": len(values), "step": made.step}
-    reading |= {"columns": list(config.columns), "first": str(index[0]), "last": str(index[-1]), "rules": made.rules}
+    # Hashing leaves Python's lock, so that a file is read, and its rows are made regular, at the same time.
+    with ThreadPoolExecutor(1) as beside:
+        known = beside.submit(fingerprint, path)
+        found = chunked.read(path, config, form) if lean else None
+        raw = _of_blocks(found) if found else _whole(path, config, form)
+        of_values = None if raw.digest else beside.submit(sha, raw.values)
+        of_times = beside.submit(sha_of_times, raw.times.index if raw.times else None)
+        made = _Made(path, config, list(raw.notes))
+        index, values, far = _made_regular(raw, made)
+        reading: dict[str, Any] = {
+            "values": of_values.result() if of_values else raw.digest,
+            "times": of_times.result(),
+        }
+        digest = known.result()
+    times = raw.times
+    reading |= {"rows": len(raw.values), "steps": len(values), "step": made.step, "columns": list(config.columns)}
+    reading |= {"first": str(index[0]), "last": str(index[-1]), "rules": made.rules}
     return Table(
         path,
         index,
         values,
         tuple(config.columns),
         made.step,
-        fingerprint(path),
-        tuple(notes),
+        digest,
+        tuple(made.notes),
         raw.base,
         far,
         form=form,
         zone=None if times is None or times.wall else times.zone,
-        found=_found(config, times),
+        found=_found(times),
         hours=made.hours,
         reading=reading,
         otherwise=(*(times.otherwise if times else ()), *made.rules),
     )
+
+
+def _made_regular(raw: "_Rows", made: "_Made") -> tuple[pd.Index, np.ndarray, tuple[tuple[Odd, pd.Index], ...]]:
+    """Return the steps, their values, and the values far outside all others with the times of their rows."""
+    path, config, times, values = made.path, made.config, raw.times, raw.values
+    index: pd.Index = pd.RangeIndex(len(values))
+    rows_read = index if times is None else times.index
+    far = tuple((each, rows_read[each.rows]) for each in sentinels.find(path, config.columns, values, raw.base))
+    if times is not None:
+        made.notes += _of_zone(times, config)
+        index, values = _regular(times.index, values, made)
+    if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
+        told = {"count": holes, "steps": len(values), "missing": config.missing}
+        made.notes.append(note("steps-with-missing-values", "data.missing", **told))
+    return index, values, far
 
 
 @dataclass(slots=True)
@@ -129,16 +147,16 @@ class _Rows:
     values: np.ndarray  # (row, column)
     base: np.ndarray | None
     times: Times | None
-    digests: dict[str, str]
+    digest: str = ""  # SHA-256 of the values as float64; "" if it is not known yet
     notes: tuple[Note, ...] = ()
 
 
 def _of_blocks(found: chunked.Long) -> _Rows:
     times = None if found.times is None else Times(found.times, found.zone)
-    return _Rows(found.values, found.base, times, {"values": found.digest, "times": sha_of_times(found.times)})
+    return _Rows(found.values, found.base, times, found.digest)
 
 
-def _found(config: ForecastData, times: Times | None) -> dict[str, Any]:
+def _found(times: Times | None) -> dict[str, Any]:
     """Return how the times are written, for other files that must be read like this one."""
     found: dict[str, Any] = {}
     if times is not None and times.formats and any(times.formats):
@@ -175,11 +193,7 @@ def _whole(path: Path, config: ForecastData, form: Form) -> _Rows:
     values = reader.numbers(path, raw, config.columns, form)
     del raw
     pa.system_memory_pool().release_unused()  # so that a large file's numbers are not in memory twice
-    digests = {"values": sha(values)}
-    if not named:
-        return _Rows(values, None, None, digests | {"times": sha_of_times(None)}, notes)
-    found = times.read(path, written, config, form)
-    return _Rows(values, None, found, digests | {"times": sha_of_times(found.index)}, notes)
+    return _Rows(values, None, times.read(path, written, config, form) if named else None, notes=notes)
 
 
 def _empty_rows(raw: pa.Table) -> int:
@@ -202,8 +216,11 @@ def _is_turned(path: Path, column: pa.ChunkedArray) -> bool:
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    digest, room = hashlib.sha256(), bytearray(2**15)  # a larger one would be memory beside a large file's values
+    with path.open("rb", buffering=0) as content:
+        while count := content.readinto(room):
+            digest.update(memoryview(room)[:count])
+    return digest.hexdigest()
 
 
 def _regular(index: pd.Index, values: np.ndarray, made: _Made) -> tuple[pd.Index, np.ndarray]:
@@ -264,7 +281,7 @@ def _with_grid(
         if grid.empty:
             span = {"first": str(times[0]), "last": str(times[-1])}
             raise refused("no-step-ends", "data.step", step=step, file=str(path), **span)
-        if times.equals(grid) or (not times.has_duplicates and _places(grid, times) is not None):
+        if times.equals(grid) or (not times.has_duplicates and steps.places(grid, times) is not None):
             return grid, times, values
         times, values, grid = _averaged(_to_nearest(times, step, made), values, step, made)
     except (ValueError, OverflowError) as error:
@@ -342,7 +359,7 @@ def _on_grid(grid: pd.Index, times: pd.Index, values: np.ndarray, made: _Made) -
     path, config, step = made.path, made.config, made.step
     absent = len(grid) - len(times)
     if absent:
-        places = _places(grid, times)
+        places = steps.places(grid, times)
         assert places is not None  # the step was inferred from these times, or rows were averaged to it
         there = np.zeros(len(grid), dtype=bool)
         there[places] = True
@@ -355,20 +372,6 @@ def _on_grid(grid: pd.Index, times: pd.Index, values: np.ndarray, made: _Made) -
         full[places] = values
         values = full
     return grid, values
-
-
-def _places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
-    """Return the row of each time in the grid: (row,) int32; None if a time is not in the grid. Both are sorted.
-
-    pandas would build a hash table of the grid, which is larger than a large file's values.
-    """
-    wanted, found = grid.to_numpy(), np.empty(len(times), dtype=np.int32)
-    for rows in reader.spans(len(times)):
-        some = times[rows].to_numpy()
-        found[rows] = np.minimum(np.searchsorted(wanted, some.astype(wanted.dtype)), len(wanted) - 1)
-        if (wanted[found[rows]] != some).any():
-            return None
-    return found
 
 
 def season_of(source: Table) -> int:

@@ -157,3 +157,17 @@ def _round(phase: float, width: int, spread: float) -> int:
         if unit <= width and abs(phase - whole) <= near:
             return int(whole)
     return round(phase)
+
+
+def places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
+    """Return the row of each time in the grid: (row,) int32; None if a time is not in the grid. Both are sorted.
+
+    pandas would build a hash table of the grid, which is larger than a large file's values.
+    """
+    wanted, found = grid.to_numpy(), np.empty(len(times), dtype=np.int32)
+    for rows in reader.spans(len(times)):
+        some = times[rows].to_numpy()
+        found[rows] = np.minimum(np.searchsorted(wanted, some.astype(wanted.dtype)), len(wanted) - 1)
+        if (wanted[found[rows]] != some).any():
+            return None
+    return found

@@ -3,12 +3,15 @@
 import bz2
 import gzip
 import io
+import random
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lstm.config.forecast import ForecastData, Split
 from lstm.data.profile.files import GivenFile
@@ -508,3 +511,103 @@ def test_values_that_may_mean_missing_are_named_with_the_line_that_makes_them_so
         missing="skip",
     )
     assert np.flatnonzero(np.isnan(regular.read(section, tmp_path / "a.csv").values[:, 0])).tolist() == [5, 50, 51]
+
+
+# --- Damaged files, and files written in any supported way ------------------------------------------------------
+
+BASES = {
+    "plain.csv": PLAIN.encode(),
+    "german.csv": csv(DAYS.strftime("%d.%m.%Y")).replace(",", ";").replace(".", ",").encode(),
+    "split.csv": pd.DataFrame({"D": HOURS.strftime("%m/%d/%Y"), "Time": HOURS.strftime("%H:%M"), "v": VALUES})
+    .to_csv(index=False)
+    .encode(),
+    "words.txt": (
+        "# by x\n" + csv(MONTHS.strftime("%b %Y"), ["M" if n % 9 == 4 else f"{v}" for n, v in enumerate(VALUES)])
+    ).encode(),
+    "packed.csv.gz": gzip.compress(PLAIN.encode(), mtime=0),
+    "wide.csv": WIDE.add_prefix("V").to_csv().encode(),
+}
+
+
+def damaged(dice, content):
+    """Content with bytes cut, swapped, opened, made huge, or with line ends mixed."""
+    lines, place = content.split(b"\n"), dice.randrange(len(content))
+    kind = dice.randrange(10)
+    swapped = [b",".join(line.split(b",")[::-1]) for line in lines]
+    dice.shuffle(lines)
+    end = dice.choice([b"\r", b"\r\n", b"\n\r"])
+    return [
+        content[:place],
+        content[place:],
+        content[:place] + bytes(dice.randrange(256) for _ in range(9)) + content[place + 9 :],
+        content[:place] + b"\0" * dice.randrange(1, 9) + content[place:],
+        content[:place] + b'"' + content[place:],
+        content[:place] + b"7" * dice.choice([99, 10**5, 3 * 10**6]) + content[place:],
+        content.replace(b"\n", end, dice.randrange(1, 99)),
+        b"\n".join(lines),
+        b"\n".join(swapped),
+        content.replace(b",", dice.choice([b";", b"\t", b"", b"  "]), dice.randrange(1, 999)),
+    ][kind]
+
+
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 1100), marks=pytest.mark.faults)])
+def test_a_damaged_file_is_read_or_refused_with_a_line(tmp_path, seeds):
+    read = 0
+    for seed in seeds:
+        dice = random.Random(seed)
+        name = dice.choice(sorted(BASES))
+        content = damaged(dice, BASES[name]) or b"a"
+        path = tmp_path / name
+        path.write_bytes(damaged(dice, content) if seed % 3 == 0 and len(content) > 9 else content)
+        faults = []
+        try:
+            read += profile(path).steps > 0
+        except BadInput as error:
+            faults = error.faults
+        assert all(each.text and "\n" not in str(each) for each in faults)
+    assert 0 < read < len(seeds)
+
+
+@st.composite
+def written(draw):
+    """A regular table written in one of the supported ways, with the times and values that its owner means."""
+    times = draw(st.sampled_from([DAYS, HOURS, MONTHS]))
+    values = np.random.default_rng(draw(st.integers(0, 99))).normal(50, 9, ROWS).round(2)
+    decimal, mark = draw(st.sampled_from([(".", ","), (".", ";"), (",", ";"), (",", "\t"), (".", "|")]))
+    texts = [f"{each:.2f}".replace(".", decimal) for each in values]
+    gone = draw(st.sets(st.integers(1, ROWS - 2), max_size=5))
+    word = draw(st.sampled_from(["", "NA", "n/a", "Null", "-999"]))
+    texts = [word if n in gone else each for n, each in enumerate(texts)]
+    forms = ["%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d-%b-%Y %I:%M %p", "%Y%m%d%H%M"]
+    form = draw(st.sampled_from(forms))
+    split = draw(st.booleans()) and form.count(" ") == 1 and times is HOURS
+    cells = [
+        [*(f"{each:{form}}".split(" ", 1) if split else [f"{each:{form}}"]), text]
+        for each, text in zip(times, texts, strict=True)
+    ]
+    if draw(st.booleans()):
+        cells.reverse()
+    names = ["Date", "Time", "v"] if split else ["t", "v"]
+    content = "\n".join(mark.join(row) for row in [names, *cells]) + "\n"
+    coded = content.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])))
+    packed = draw(st.booleans())
+    return (gzip.compress(coded, mtime=0) if packed else coded), times, values, gone, word
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(table=written())
+def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, table):
+    content, times, values, gone, word = table
+    faults = []
+    try:
+        made, read = found(content, "a.csv")
+    except BadInput as error:
+        faults = error.faults
+    if faults:
+        assert [each.code for each in faults] == ["times-of-several-formats"]
+        return
+    wanted = values.copy()
+    wanted[list(gone)] = -999 if word == "-999" else np.nan
+    assert read.times.tolist() == times.tolist()
+    np.testing.assert_array_equal(read.values[:, 0], wanted)
+    assert word != "-999" or not gone or made.sentinels
