@@ -14,7 +14,7 @@ from cluster.study.stored import COMPARABLE
 from cluster.study.study import Study
 from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Dataset
+from lstm.data.dataset import READING, Dataset, read_otherwise, reading_of
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, Sweep
 from lstm.records.task import RECORD
@@ -59,6 +59,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "spec_text": order.spec_text,
         "spec_hash": order.spec_hash,
         "data_fingerprint": series.fingerprint,
+        **({READING: reading} if (reading := reading_of(series)) else {}),
         "base": json.loads(order.base.model_dump_json()),
         RECORD: tasks.record_of(order.base).row(),
         "n_trials": study.n_trials,
@@ -126,6 +127,8 @@ def changes(facts: Mapping[str, Any], order: Order, series: Dataset) -> list[Fau
     ]
     if facts.get("data_fingerprint") != series.fingerprint:
         changed.append(fault("data-changed", "data"))
+    elif what := read_otherwise(series, facts.get(READING)):
+        changed.append(fault("data-read-otherwise", "data", what=what))
     return changed
 
 

@@ -220,7 +220,7 @@ class Sweep:
         options = {name: value for name, value in given.items() if value is not None}
         with _raised(), borrowed():
             chosen = predicting.choose(self._record, trial, model)
-            time = str((chosen.config.get("data") or {}).get("time") or "")
+            time = predicting.time_of(chosen)
             folder = lookup.spec_folder(self.name, self._found.home)
             known = (self._found, self._record, chosen)
             maker = predicting.made_ready(*known, model, options, LOG.warning, folder=folder, code=code)

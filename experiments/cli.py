@@ -163,6 +163,8 @@ def _sayable(value: Any) -> Any:
 @click.argument("data", metavar="FILE...", nargs=-1, required=True)
 @click.option("--output", metavar="FILE", help="The spec to write.  [default: the first FILE's name with .yaml]")
 @click.option("--task", metavar="TASK", help="The spec's task.  [default: the task that recognises the data]")
+@click.option("--target", metavar="COLUMN", help="The column to forecast, or the class.  [default: found by its name]")
+@click.option("--horizon", metavar="N", type=click.IntRange(min=1), help="Steps to forecast.  [default: a season]")
 @click.option("--force", is_flag=True, help="Overwrite an existing spec.")
 @JSON
 @HOME

@@ -14,7 +14,7 @@ from typing import Any
 from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
 from lstm.config.code import execute, file_of, is_reference, place_of, raised, read
-from lstm.data.profile.files import GivenFile
+from lstm.data.profile.files import PACKED, GivenFile
 from lstm.messages.message import Message
 from lstm.records.errors import BadInput, nearest, refused
 from lstm.tasks import registry as tasks
@@ -58,6 +58,8 @@ def new(
     output: str | Path | None = None,
     *,
     task: str | None = None,
+    target: str | None = None,
+    horizon: int | None = None,
     force: bool = False,
 ) -> Written:
     """Write a spec for a file, or for several files that are one data set.
@@ -66,6 +68,8 @@ def new(
         data: The file or files.
         output: The spec to write. Default: the first file's name with .yaml, in the working folder.
         task: The task, which may be the user's own as FILE.py:Class. Default: the one that recognises the files.
+        target: The column to forecast, or the column of the class. Default: found by its name and its values.
+        horizon: The steps to forecast. Default: a season, or a part of it.
         force: Whether to overwrite an existing spec.
 
     Raises:
@@ -73,32 +77,43 @@ def new(
             exists and `force` is not set. Nothing was written.
     """
     sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
-    target = Path(output) if output else Path(f"{sources[0].stem}.yaml")
-    _check_target(target, sources)
-    files = [GivenFile(source).checked() for source in sources]
-    chosen, who, why = _given(files, task) if task else _recognising(files)
-    if target.exists() and not force:  # last: --force helps only where a spec can be drafted
-        raise refused("output-exists", at=target)
-    folder = target.parent
+    spec = Path(output) if output else Path(f"{_stem(sources[0])}.yaml")
+    _check_target(spec, sources)
+    files = [GivenFile(source, task, target, horizon).checked() for source in sources]
+    wishes = {"target": target, "horizon": horizon}
+    asked = [name for name, value in wishes.items() if value is not None]
+    chosen, who, why = _given(files, task) if task else _recognising(files, asked)
+    if idle := [name for name in asked if name not in who.wishes]:
+        raise refused("wish-of-another-task", at=f"--{idle[0]}", task=chosen)
+    if spec.exists() and not force:  # last: --force helps only where a spec can be drafted
+        raise refused("output-exists", at=spec)
+    folder = spec.parent
     named = _from(chosen, folder)
-    name, paths = _name(target, named), {source: _relative(source, folder) for source in sources}
+    name, paths = _name(spec, named), {source: _relative(source, folder) for source in sources}
     with _placed(chosen):
         draft = who.draft(files)
         text = new_spec.compose(draft, task=named, name=name, paths=paths, schema=_schema(folder))
-        windows, doubts = _checked(text, target, files, who)
-    _write(target, text)
-    quoted = shlex.quote(str(target))
+        windows, doubts = _checked(text, spec, files, who)
+    _write(spec, text)
+    quoted = shlex.quote(str(spec))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
-    return Written(target, name, named, why, draft.found, commands, windows, doubts, draft.facts, who.counted)
+    return Written(spec, name, named, why, draft.found, commands, windows, doubts, draft.facts, who.counted)
 
 
 # --- The task ---------------------------------------------------------------------------------------------
 
 
-def _recognising(files: Sequence[GivenFile]) -> tuple[str, AnyTask, str]:
-    """Return the one task that recognises the files: its name, the task, and why."""
+def _stem(source: Path) -> str:
+    """Return a file's name without its endings: sales of sales.csv.gz."""
+    return Path(source.stem).stem if source.suffix.lower() in PACKED else source.stem
+
+
+def _recognising(files: Sequence[GivenFile], asked: Sequence[str]) -> tuple[str, AnyTask, str]:
+    """Return the one task that recognises the files and knows what was `asked` for: its name, the task, and why."""
     seen = tasks.recognising(files)
     able = [name for name, recognition in seen.items() if recognition.fits]
+    if len(able) > 1:
+        able = [name for name in able if {*asked} <= {*tasks.TASKS[name].wishes}] or able
     if len(able) == 1:
         return able[0], tasks.TASKS[able[0]], seen[able[0]].why
     reasons = [f"{name} ({each.why})" for name, each in seen.items() if each.fits or not able]

@@ -153,6 +153,12 @@ def load(sweep: Sweep, trial: Trial, say: Say) -> "Checkpoint":
     return loaded
 
 
+def time_of(trial: Trial) -> str:
+    """Return the name of the time in a trial's predictions: the columns of `data.time`; "" if there is none."""
+    time = (trial.config.get("data") or {}).get("time") or ""
+    return " ".join(time) if isinstance(time, list) else str(time)
+
+
 @contextmanager
 def as_file(data: Any, time: str) -> Iterator[str]:
     """Yield the path of a file with the data. Errors do not name a file that is written here for a table.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from experiments.planning import Plan, warnings
 from lstm.config.code import place_of, raised
 from lstm.config.trial import TrialConfig
+from lstm.data.dataset import read_otherwise
 from lstm.messages.message import Message, Say, note
 from lstm.records.epoch import Epoch
 from lstm.records.errors import fault, refused
@@ -125,6 +126,8 @@ def train(plan: Plan, view: View) -> Training:
     order, device = plan.order, _device(plan, view.warn)
     facts = tasks.of(order.base).facts_row(plan.series)
     same = found is not None and found.config == order.base and found.fingerprint == plan.series.fingerprint
+    if found and same and (what := read_otherwise(plan.series, found.facts.get("reading"))):
+        raise refused("trained-on-another-reading", at=address, rules=what)
     state = found.state if found and same else None
     attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
     made = Training(plan, address, list(state.history) if state else [])

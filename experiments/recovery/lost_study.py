@@ -14,6 +14,7 @@ from experiments import addresses
 from experiments.home import Home
 from experiments.planning import Plan, kept_in
 from lstm import ownership
+from lstm.data.dataset import read_otherwise
 from lstm.messages.message import Message, Note, Say, note
 from lstm.records.epoch import Epoch, at, epochs_s
 from lstm.records.errors import BadInput, fault, refused
@@ -250,6 +251,8 @@ def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, 
             say(note("checkpoint-of-another-study-left-out", at=address, study=found.study))
         elif found.fingerprint != plan.series.fingerprint:
             raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=address)
+        elif what := read_otherwise(plan.series, found.facts.get("reading")):
+            raise refused("data-read-otherwise", "data", at=plan.spec.document.path, what=what)
         elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found)):
             say(note("checkpoint-of-another-configuration", at=address, fields=differing))
         else:

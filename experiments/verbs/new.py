@@ -12,11 +12,13 @@ def main(
     data: str | Sequence[str],
     output: str | None,
     task: str | None = None,
+    target: str | None = None,
+    horizon: int | None = None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Write the spec and print what was found. Nothing is kept in the home."""
-    written = drafting.new(data, output, task=task, force=force)
+    written = drafting.new(data, output, task=task, target=target, horizon=horizon, force=force)
     if as_json:
         emit(written.document())
     else:

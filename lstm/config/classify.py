@@ -7,7 +7,8 @@ from pydantic import Field
 
 from lstm.config import misfits
 from lstm.config.model import ModelConfig
-from lstm.config.section import Column, Data, File, Section, role_faults
+from lstm.config.section import Column, File, Section, role_faults
+from lstm.config.table import TableData
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
@@ -33,7 +34,7 @@ class SequencesFile(File):
     )
 
 
-class ClassifyData(Data):
+class ClassifyData(TableData):
     """Sequences of any length, each with its class."""
 
     id: Column = Field(description="Column with the id of the sequence. All rows with one id are one sequence.")
@@ -60,6 +61,7 @@ class ClassifyData(Data):
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of columns with several roles and of shares that leave nothing to train on."""
         yield from role_faults(self, ("id", "time", "columns", "label"))
+        yield from self.table_faults()
         for role in ("id", "label"):
             if getattr(self, role) == PROBABILITY:
                 yield fault("column-name-taken", f"data.{role}", column=PROBABILITY)

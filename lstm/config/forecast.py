@@ -1,5 +1,6 @@
 """The section `data` of the task `forecast`: a time series, its targets and its inputs."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
@@ -8,13 +9,19 @@ from pydantic import Field
 from lstm.config import misfits
 from lstm.config.backtest import Backtest, backtest_faults
 from lstm.config.model import ModelConfig
-from lstm.config.section import Column, Data, File, Section, Since, role_faults
+from lstm.config.section import Column, File, Section, Since, role_faults
+from lstm.config.table import ADDED, TableData
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
 CalendarFeature = Literal["hour_of_day", "day_of_week", "day_of_month", "day_of_year", "week_of_year", "month_of_year"]
 # A share of the rows (0.15), a number of rows (2880), or a time (1996-01-01).
 Border = Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=4)]
+
+
+OPEN_HOURS = re.compile(
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:-(Mon|Tue|Wed|Thu|Fri|Sat|Sun))? (\d\d:\d\d(?::\d\d)?)-(\d\d:\d\d(?::\d\d)?)"
+)
 
 
 class Split(Section):
@@ -45,13 +52,15 @@ class SeriesFile(File):
     )
 
 
-class ForecastData(Data):
+class ForecastData(TableData):
     """A time series, the columns to forecast, and the columns that they are forecast from."""
 
     searchable: ClassVar[tuple[str, ...]] = ("lookback",)
 
-    time: Column | None = Field(
-        None, description="Column with the time of each row. Absent: the order of the rows in the file is used."
+    time: Column | Annotated[list[Column], Field(min_length=1)] | None = Field(
+        None,
+        description="Column with the time of each row, or a list of columns that give it together, such as [Date, "
+        "Time] or [year, month, day, hour]. Absent: the order of the rows in the file is used.",
     )
     target: Column | Annotated[list[Column], Field(min_length=1)] = Field(
         description="Column to forecast, or a list of columns. Each target is an input as well."
@@ -86,6 +95,12 @@ class ForecastData(Data):
         min_length=1,
         description="Time between two rows, as pandas writes it (1h, 15min, 1D, 7D, MS). Absent: it is inferred from "
         "the time column.",
+    )
+    open_hours: Annotated[Annotated[list[str], Field(min_length=1)] | None, ADDED] = Field(
+        None,
+        description="Times of the week at which rows are measured, each as Mon-Fri 09:30-16:00 with the first and the "
+        "last step of a day. Closed times, and days without any row, are no steps. Absent: steps go through day and "
+        "night.",
     )
     missing: Literal["refuse", "interpolate", "forward_fill", "skip"] = Field(
         "refuse",
@@ -134,6 +149,7 @@ class ForecastData(Data):
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of columns with several roles, of the split, and of windows that do not fit."""
         yield from _column_faults(self)
+        yield from self.table_faults()
         yield from _split_faults(self.split)
         yield from backtest_faults(self.backtest, self.horizon, self.split.validation)
 
@@ -142,12 +158,23 @@ class ForecastData(Data):
         yield from misfits.of_one_length(self.lookback, model, training)
 
 
+def is_open_hours(text: str) -> bool:
+    """Return whether a text says open hours, as Mon-Fri 09:30-16:00 does."""
+    found = OPEN_HOURS.fullmatch(text)
+    if found is None:
+        return False
+    return found[3] <= found[4] and all(each[:2] <= "23" and each[3:5] <= "59" for each in found.groups()[2:])
+
+
 def _column_faults(data: ForecastData) -> Iterator[Fault]:
     yield from role_faults(data, ("time", "target", "past_covariates", "future_covariates"))
-    if data.time is None:
-        for name, value in (("calendar", data.calendar), ("step", data.step)):
+    if not data.time_columns:
+        for name, value in (("calendar", data.calendar), ("step", data.step), ("open_hours", data.open_hours)):
             if value:
                 yield fault("no-time-column", f"data.{name}")
+    for text in data.open_hours or ():
+        if not is_open_hours(text):
+            yield fault("not-open-hours", "data.open_hours", text=text)
     for feature in sorted({f for f in data.calendar if data.calendar.count(f) > 1}):
         yield fault("calendar-feature-twice", "data.calendar", feature=feature)
 

@@ -1,9 +1,9 @@
 """The data of the task `classify`: a file in long format (one row per step) as labelled, split, scaled sequences."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from lstm.config.classify import ClassifyData
 from lstm.data.dataset import Facts, Part, Scale
-from lstm.data.tables import reader, regular, sentinels
+from lstm.data.tables import reader, regular, sentinels, times
+from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.digests import sha
 from lstm.data.tables.sentinels import Odd
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
@@ -30,6 +32,8 @@ class Source:
     labels: tuple[str, ...]  # one per sequence; empty if the file was read without labels
     notes: tuple[Note, ...]  # what was found and done, for people
     odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside all others, with the sequence of each row
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and counts
+    form: Form = PLAIN  # of the file's text
 
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps (sequence, time, column), lengths, classes
@@ -43,6 +47,7 @@ class SequenceFacts(Facts):
     inputs: int  # columns of a step
     scale: Scale
     longest: int = 1  # steps of the longest sequence; only initial weights depend on it, and old checkpoints lack it
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read; empty in checkpoints before 2026-11-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,12 @@ class Sequences:
     fingerprint: str
     notes: tuple[Note, ...]
     doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and counts
 
     @property
     def facts(self) -> SequenceFacts:
         """Facts about the sequences that a classifier needs."""
-        return SequenceFacts(self.fingerprint, self.targets, self.inputs, self.scale, self.longest)
+        return SequenceFacts(self.fingerprint, self.targets, self.inputs, self.scale, self.longest, self.reading)
 
     @property
     def inputs(self) -> int:
@@ -114,7 +120,8 @@ def load(section: ClassifyData, path: Path) -> Sequences:
     scale = _fit(path, source.values[rows], section)
     values = scaled(path, source.values, scale, section)
     known, doubts = regular.fingerprint(path), tuple(_doubts(source, parts))
-    return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts=doubts)
+    reading = source.reading
+    return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts, reading)
 
 
 def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
@@ -125,18 +132,26 @@ def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
     """
     texts = [section.id, *([section.label] if labelled else [])]
     wanted = [*texts, *([section.time] if section.time else []), *section.columns]
-    raw = reader.read(path, wanted, numbers=section.columns, texts=texts)
-    values = reader.numbers(path, raw, section.columns)
-    codes, ids = pd.factorize(_names(path, raw, section.id, "id"))
+    form = Form.of(section)
+    raw = reader.read(path, wanted, numbers=section.columns, texts=texts, form=form)
+    values = reader.numbers(path, raw, section.columns, form)
+    codes, ids = pd.factorize(_names(path, raw, section.id, "id", form))
     order = np.argsort(codes, kind="stable")
     if section.time:
-        order = _by_time(path, codes, ids, regular.times_of(path, raw.column(section.time), section.time), section)
+        found = times.read(path, [raw.column(section.time)], section, form)
+        order = _by_time(path, codes, ids, found.index, section)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
     first = order[starts[:-1]]
-    labels = _labels(path, _names(path, raw, section.label, "label"), first[codes], ids[codes]) if labelled else None
+    labels = None
+    if labelled:
+        named = _names(path, raw, section.label, "label", form)
+        labels = _labels(path, named, first[codes], ids[codes], form)
     filled, notes = _filled(path, values, order, codes, section)
     far = tuple((each, codes[each.rows]) for each in sentinels.find(path, section.columns, values))
-    return Source(tuple(ids), starts, filled, tuple(labels[first]) if labels is not None else (), notes, far)
+    known = tuple(labels[first]) if labels is not None else ()
+    reading = {"rows": len(values), "sequences": len(ids), "columns": [*section.columns]}
+    reading |= {"values": sha(values), "order": sha(order), "labels": sha(np.array(known, dtype=np.str_))}
+    return Source(tuple(ids), starts, filled, known, notes, far, reading, form)
 
 
 def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
@@ -144,7 +159,7 @@ def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
     part_of = {number: part for part, numbers in parts.items() for number in numbers.tolist()}
     for found, sequences in source.odd:
         named = [part_of.get(number, "") for number in sequences.tolist()]
-        if told := sentinels.told(found, ["training" if part == "train" else part for part in named]):
+        if told := sentinels.told(found, ["training" if part == "train" else part for part in named], source.form):
             yield told
 
 
@@ -161,12 +176,12 @@ def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) 
     return found
 
 
-def _names(path: Path, raw: pa.Table, name: str, role: Literal["id", "label"]) -> np.ndarray:
+def _names(path: Path, raw: pa.Table, name: str, role: Literal["id", "label"], form: Form) -> np.ndarray:
     """Return a column of ids or labels as texts, one per row."""
     column = raw.column(name)
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise refused("id-or-label-missing", at=reader.place(path, row), column=name, role=role)
+        raise refused("id-or-label-missing", at=reader.place(path, row, form), column=name, role=role)
     if pa.types.is_floating(column.type):
         raise refused("id-or-label-with-fractions", at=path, column=name, role=role)
     try:
@@ -176,23 +191,23 @@ def _names(path: Path, raw: pa.Table, name: str, role: Literal["id", "label"]) -
     return texts
 
 
-def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, times: pd.Index, section: ClassifyData) -> np.ndarray:
+def _by_time(path: Path, codes: np.ndarray, ids: np.ndarray, index: pd.Index, section: ClassifyData) -> np.ndarray:
     """Return the row numbers ordered by sequence, then by time."""
-    order: np.ndarray = np.lexsort((times.to_numpy(), codes))
-    again = (codes[order][1:] == codes[order][:-1]) & (times[order][1:] == times[order][:-1])
+    order: np.ndarray = np.lexsort((index.to_numpy(), codes))
+    again = (codes[order][1:] == codes[order][:-1]) & (index[order][1:] == index[order][:-1])
     if again.any():
         row = int(order[1:][again].min())
-        where, sequence = reader.place(path, row), str(ids[codes[row]])
-        raise refused("time-twice-in-sequence", at=where, column=section.time, time=str(times[row]), sequence=sequence)
+        where, sequence = reader.place(path, row, Form.of(section)), str(ids[codes[row]])
+        raise refused("time-twice-in-sequence", at=where, column=section.time, time=str(index[row]), sequence=sequence)
     return order
 
 
-def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _labels(path: Path, labels: np.ndarray, first: np.ndarray, ids: np.ndarray, form: Form) -> np.ndarray:
     """Return the labels of all rows, after a check that all rows of a sequence have the same label."""
     if (others := labels != labels[first]).any():
         row = int(np.flatnonzero(others)[0])
         values = {"sequence": str(ids[row]), "label": str(labels[row]), "other": str(labels[first[row]])}
-        raise refused("labels-differ", at=reader.place(path, row), **values)
+        raise refused("labels-differ", at=reader.place(path, row, form), **values)
     return labels
 
 
@@ -211,7 +226,8 @@ def _filled(
         rows = order[left[:, 0]]
         nearest = int(np.argmin(rows))
         code = "no-value-to-repeat" if section.missing == "forward_fill" else "value-missing"
-        raise refused(code, at=reader.place(path, int(rows[nearest])), column=section.columns[left[nearest, 1]])
+        at = reader.place(path, int(rows[nearest]), Form.of(section))
+        raise refused(code, at=at, column=section.columns[left[nearest, 1]])
     return ordered, (note("values-missing-noted", "data.missing", count=count, missing=section.missing),)
 
 

@@ -1,8 +1,11 @@
 """Types that the data of all tasks share: parts, scaling, and the facts that a checkpoint keeps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+READING = "data_reading"  # the fact of a study with what was read from its data
+DIGESTS = ("values", "times", "order", "labels")  # of a reading; all else in it says something to people
 Part = Literal["train", "validation", "test"]
 
 
@@ -36,3 +39,22 @@ class Dataset(Protocol):
     def nbytes(self) -> int:
         """Size of the arrays in bytes."""
         ...
+
+
+def reading_of(data: object) -> dict[str, Any]:
+    """Return what was read from the data's file: digests, ends and columns; empty if the task does not say it."""
+    return dict(getattr(data, "reading", {}))
+
+
+def read_otherwise(data: object, before: Mapping[str, Any] | None) -> list[str]:
+    """Return in what the data differ from what was read `before`; empty if the same was read.
+
+    Versions before 2026-11-30 kept no reading. For them the codes of the notes are returned that say what they read
+    otherwise in such a file.
+    """
+    if not before:
+        return [*getattr(data, "otherwise", ())]
+    now = reading_of(data)
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    shown = [name for name in changed if name not in DIGESTS]
+    return [f"{name}: was {before.get(name)}, is {now.get(name)}" for name in shown] or changed

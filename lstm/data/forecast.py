@@ -5,16 +5,16 @@ forecasts the rows `o .. o + horizon - 1`. `Windows` in `lstm/tasks/networks/for
 the series.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from lstm.config.forecast import ForecastData
+from lstm.data.calendar import calendar
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.parts import parts, windows_of
 from lstm.data.tables import reader, regular, sentinels
@@ -22,8 +22,6 @@ from lstm.data.tables.regular import season_of
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
-PERIODS = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "day_of_year": 366}
-PERIODS |= {"week_of_year": 53, "month_of_year": 12}
 NEAR = 64  # deviations from base to mean: at this distance float32 resolves 4e-6 of a deviation
 
 
@@ -37,6 +35,8 @@ class SeriesFacts(Facts):
     scale: Scale
     season: int
     step: str
+    found: Mapping[str, Any] = field(default_factory=dict)  # how the file was read, where the section does not say it
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read; empty in checkpoints before 2026-11-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class Series:
     doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
     windows: tuple[tuple[int, int], ...] = ()  # the rows of each window of a backtest, the end not included
     window: int = 0  # the window that `bounds` are of; 0: all of them are the validation part
+    zone: str | None = None  # the zone of the file's times if `times` are in UTC
+    found: Mapping[str, Any] = field(default_factory=dict)  # how the file was read, where the section does not say it
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and ends
+    otherwise: tuple[str, ...] = ()  # what versions before 2026-11-30 read otherwise
 
     @property
     def inputs(self) -> int:
@@ -72,9 +76,8 @@ class Series:
     @property
     def facts(self) -> SeriesFacts:
         """Facts about the series that a forecaster needs."""
-        return SeriesFacts(
-            self.fingerprint, self.targets, self.inputs, self.futures, self.scale, self.season, self.step
-        )
+        shape = (self.targets, self.inputs, self.futures, self.scale, self.season, self.step)
+        return SeriesFacts(self.fingerprint, *shape, self.found, self.reading)
 
     @property
     def is_before_test(self) -> bool:
@@ -210,6 +213,10 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         notes=source.notes,
         doubts=tuple(_doubts(source, bounds)),
         windows=windows,
+        zone=source.zone,
+        found=source.found,
+        reading=source.reading,
+        otherwise=source.otherwise,
     )
     del whole, source, filled  # the origins of windows take as much memory as a large file's times
     # A search may draw longer look-backs than the base has.
@@ -249,23 +256,6 @@ def _filled(column: np.ndarray, config: ForecastData, borders: list[int]) -> np.
     return filled
 
 
-def calendar(times: pd.Index, config: ForecastData) -> np.ndarray:
-    """Return sine and cosine of each calendar feature: (time, 2 * feature) float64."""
-    if not config.calendar:
-        return np.empty((len(times), 0))
-    assert isinstance(times, pd.DatetimeIndex)
-    positions = {
-        "hour_of_day": times.hour + times.minute / 60 + times.second / 3600,
-        "day_of_week": times.day_of_week,
-        "day_of_month": times.day - 1,
-        "day_of_year": times.day_of_year - 1,
-        "week_of_year": times.isocalendar().week.to_numpy() - 1,
-        "month_of_year": times.month - 1,
-    }
-    angles = [2 * np.pi * np.asarray(positions[f], dtype=np.float64) / PERIODS[f] for f in config.calendar]
-    return np.column_stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)])
-
-
 def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Iterator[Note]:
     """Yield a note for each value far outside all others, with the parts that contain it."""
     for found, times in source.odd:
@@ -273,7 +263,8 @@ def _doubts(source: regular.Table, bounds: dict[Part, tuple[int, int]]) -> Itera
         parts = [
             next((part for part, (start, stop) in bounds.items() if start <= n < stop), "") for n in places.tolist()
         ]
-        if told := sentinels.told(found, ["training" if part == "train" else part for part in parts]):
+        named = ["training" if part == "train" else part for part in parts]
+        if told := sentinels.told(found, named, source.form):
             yield told
 
 

@@ -41,6 +41,43 @@ DATA: Mapping[str, Entry] = {
         "{count:,} {unit} are not in the vocabulary, so the model sees one unknown symbol for all of them",
         example={"count": 40, "unit": "characters"},
     ),
+    "clocks-change": Entry(
+        "the times are local ones: {twice} hours occur twice and {absent} are absent where clocks change, so rows are "
+        "averaged into steps of {step}, and an absent hour is a missing step",
+        "name the zone in data.time_zone to keep each hour",
+        {"twice": 1, "absent": 1, "step": "1h"},
+    ),
+    "column-not-quite-numbers": Entry(
+        "column {column!q} is left out: {value!q} is not a number, and almost all its other values are",
+        "correct the value if you need the column",
+        {"column": "load", "value": "12..5"},
+    ),
+    "words-taken-as-missing": Entry(
+        "column {column!q}: {words!q} among the numbers ({count:,} times, this row is the first) means a missing value",
+        example={"column": "wind", "words": ["M"], "count": 12},
+    ),
+    "percents-as-numbers": Entry("column {column!q}: 1.5% is read as 1.5", example={"column": "change"}),
+    "value-may-mean-missing": Entry(
+        "column {column!q} is {value:.7g} in {rows:,} rows (this row is the first), and all other values are from "
+        "{low:.6g} to {high:.6g}",
+        "if it means that nothing was measured, write data.missing_values: [{value:.7g}] and say in data.missing what "
+        "to do there",
+        {"column": "wv", "value": -9999.0, "rows": 18, "low": 0.0, "high": 23.5},
+    ),
+    "closed-hours-left-out": Entry(
+        "steps are the open hours {hours!q}, and {left_out:,} closed steps of {step} are left out",
+        "leave out data.open_hours if they are not closed",
+        {"hours": ["Mon-Fri 09:30-16:00"], "left_out": 1200, "step": "30min"},
+    ),
+    "empty-rows-left-out": Entry("{count:,} rows without any value were left out", example={"count": 3}),
+    "rows-to-nearest-step": Entry(
+        "{rows:,} rows are up to {most_s:g} s off the even steps of {step} and belong to the nearest step",
+        example={"rows": 12, "most_s": 2.0, "step": "10min"},
+    ),
+    "times-by-wall-clock": Entry(
+        "the times in {column!q} are in {zone} and taken by the clock there, since they are days or longer steps",
+        example={**_TIME, "zone": "Europe/Berlin"},
+    ),
     "times-in-utc": Entry("the times in {column!q} are in UTC or have an offset, and are kept in UTC", example=_TIME),
     "times-irregular-averaged": Entry(
         "the times are irregular (median {median_s:g} s apart), so rows are averaged into steps of {step}",
@@ -62,11 +99,6 @@ DATA: Mapping[str, Entry] = {
     ),
     "values-missing-noted": Entry(
         "{count:,} values are missing ({missing})", example={"count": 2, "missing": "forward_fill"}
-    ),
-    "whole-numbers-as-times": Entry(
-        "{column!q} has whole numbers and is used as the time",
-        "if these are Unix times, write them as 2016-07-01 13:00:00",
-        {"column": "timestamp"},
     ),
 }
 

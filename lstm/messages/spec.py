@@ -102,6 +102,22 @@ FIELDS: dict[str, Entry] = {
         "set training.optimizer: sgd, or leave it out",
         {"optimizer": "adam"},
     ),
+    "unknown-encoding": Entry(
+        "{encoding!q} is no encoding", "write it as in utf-8, utf-16-le or cp1252", {"encoding": "utf9"}
+    ),
+    "decimal-is-thousands": Entry("is {sign!q}, and so is data.decimal", "give two different signs", {"sign": ","}),
+    "unknown-zone": Entry("{zone!q} is no time zone", "write it as in Europe/Berlin or UTC", {"zone": "Berlin"}),
+    "formats-and-columns-differ": Entry(
+        "has {formats} formats, but data.time has {columns} columns",
+        "give a list with a format for each column",
+        {"formats": 1, "columns": 2},
+    ),
+    "not-a-time-format": Entry(
+        "{format!q} is no time format",
+        "write it as in %d/%m/%Y %H:%M, or use unix_s, unix_ms, unix_us, unix_ns or hour_ending",
+        {"format": "DD.MM.YYYY"},
+    ),
+    "not-open-hours": Entry("{text!q} are no open hours", "write them as in Mon-Fri 09:30-16:00", {"text": "9 to 5"}),
     "no-time-column": Entry("would do nothing: the spec names no time column", "name it in data.time"),
     "noise-on-symbols": Entry(
         "would do nothing: the inputs are symbols, and noise can't be added to symbols", "leave it out"

@@ -164,6 +164,11 @@ STUDIES: dict[str, Entry] = {
     "data-changed": Entry(
         "the bytes of the file have changed since the sweep began", f"restore the file as it was, {_RENAME}"
     ),
+    "data-read-otherwise": Entry(
+        "the file is read otherwise now than when the sweep began ({what})",
+        f"give `data` the fields that read the file as before (docs/explanation/data.md), {_RENAME}",
+        {"what": ["first: was 2021-12-31 23:00:00, is 2022-01-01 00:00:00"]},
+    ),
     # --- the sweep's checkpoints
     "checkpoints-unwritable": Entry(
         "checkpoints can't be written to {folder}: {why}",

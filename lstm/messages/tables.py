@@ -7,7 +7,31 @@ FILES = {
     "not-a-file": Entry("is not a file", "give the path of {wanted}", {"wanted": "a CSV or Parquet file"}),
     "name-not-utf8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
     "no-permission-to-read": Entry("can't be read: permission denied", "change the permissions of the file"),
-    "not-utf8": Entry("is not UTF-8", "save the file as UTF-8"),
+    "not-utf8": Entry("is not UTF-8", "save the file as UTF-8, or name its encoding, as in data.encoding: cp1252"),
+    "not-in-encoding": Entry(
+        "is not in the encoding {encoding}",
+        "give the right data.encoding, or save the file as UTF-8",
+        {"encoding": "cp1252"},
+    ),
+    "not-unpacked": Entry(
+        "can't be unpacked as {kind}: {why}",
+        "unpack the file and give what is in it",
+        {"kind": "gzip", "why": "CRC error"},
+    ),
+    "too-large-unpacked": Entry(
+        "has more than {limit:,} bytes when it is unpacked", "unpack the file and give what is in it", {"limit": 2**30}
+    ),
+    "several-files-packed": Entry(
+        "has {count} files in it, but one table is read", "unpack it and give one of the files", {"count": 3}
+    ),
+    "spreadsheet-instead-of-table": Entry(
+        "is a spreadsheet, which is not read", "save the sheet as CSV (UTF-8), and give that file"
+    ),
+    "records-instead-of-table": Entry(
+        "is {kind}, which is not read as a table",
+        "save it as CSV or Parquet, as with pandas: read_json(…).to_csv(…, index=False)",
+        {"kind": "JSON"},
+    ),
     "table-unreadable": Entry(
         "can't be read as {kind}: {why}",
         "check that the file is whole and is {kind}, or save it again",
@@ -60,8 +84,9 @@ COLUMNS = {
     ),
     "not-a-number": Entry(
         "column {column!q}: {value!q} is not a number",
-        "write numbers as in 3.14, and leave the cell empty if a number is missing",
-        {"column": "load", "value": "1,5"},
+        "{line:?say how numbers are written by *, or }write numbers as in 3.14, and leave the cell empty if a number "
+        "is missing (or name the word in data.missing_values)",
+        {"column": "load", "value": "1,5", "line": "data.decimal: ','"},
     ),
     "values-too-large": Entry(
         "the values of column {column!q} are too large beside those of the training part (or, with data.scaling: "
@@ -89,10 +114,50 @@ TIMES = {
     "times-with-fractions": Entry(
         "time column {column!q} has fractions", "use ISO 8601 times or whole numbers", {"column": "day"}
     ),
-    "day-or-month-first": Entry(
-        "time column {column!q}: {value!q} could be a day and month or a month and day",
-        "write times as in 2016-07-01",
-        {"column": "day", "value": "01/02/2016"},
+    "times-of-several-formats": Entry(
+        "time column {column!q}: {value!q} can be read in several ways: {formats!q}",
+        "say which one is meant by data.time_format: '{one}' or data.time_format: '{other}'",
+        {
+            "column": "day",
+            "value": "01/02/2016",
+            "formats": ["%d/%m/%Y", "%m/%d/%Y"],
+            "one": "%d/%m/%Y",
+            "other": "%m/%d/%Y",
+        },
+    ),
+    "not-in-time-format": Entry(
+        "column {column!q}: {value!q} is not written as {format!q}",
+        "correct the value, or give another data.time_format",
+        {"column": "day", "value": "2016-13-01", "format": "%Y-%m-%d"},
+    ),
+    "no-time-format": Entry(
+        "column {column!q} of {file}: no format is known for {value!q}",
+        "say how the times are written, as in data.time_format: '%d.%m.%Y %H:%M'",
+        {"column": "day", "file": "load.csv", "value": "day 17"},
+    ),
+    "time-without-date": Entry(
+        "the columns {columns!q} have no date", "name a column with a date in data.time, too", {"columns": ["hour"]}
+    ),
+    "numbers-may-be-times": Entry(
+        "the whole numbers in column {column!q} of {file} are not evenly spaced, and may be times",
+        "say so by data.time_format: '{format}', or leave out data.time to take the rows in their order",
+        {"column": "date", "file": "load.csv", "format": "%Y%m%d"},
+    ),
+    "times-not-of-zone": Entry(
+        "the times of {file} are not local times of {zone}: {why}",
+        "correct the times or the zone, or leave out data.time_zone and give data.step to average an hour that occurs "
+        "twice",
+        {"zone": "Europe/Berlin", "file": "load.csv", "why": "2016-03-27 02:30:00 is a nonexistent time"},
+    ),
+    "no-open-hours-for-step": Entry(
+        "open hours need a step of whole seconds that divides a day, but the step is {step}",
+        "leave out the field, or give another data.step",
+        {"step": "MS"},
+    ),
+    "rows-outside-open-hours": Entry(
+        "{count:,} rows are outside of these hours, first {first}",
+        "add the hours of these rows, or leave the rows out of the file",
+        {"count": 3, "first": "2016-01-02 20:00:00"},
     ),
     "times-unreadable": Entry(
         "time column {column!q} can't be read: {why}",
@@ -139,71 +204,6 @@ TIMES = {
         "{count} of {steps} steps of {step} are missing, first {first}",
         "say what to do with data.missing: interpolate, forward_fill or skip",
         {"count": 2, "steps": 5, "step": "1D", "first": "2016-01-03 00:00:00"},
-    ),
-}
-
-SEQUENCES = {
-    "id-or-label-missing": Entry(
-        "column {column!q} has no {role} in this row (an empty cell, NA, null and the like are missing)",
-        "give each row one",
-        {"column": "patient", "role": "id"},
-    ),
-    "id-or-label-with-fractions": Entry(
-        "column {column!q} has fractions",
-        "give text or whole numbers as {role}",
-        {"column": "patient", "role": "id"},
-    ),
-    "id-or-label-without-text": Entry(
-        "column {column!q} has the type {type}",
-        "give text or whole numbers as {role}",
-        {"column": "patient", "role": "id", "type": "list<item: int64>"},
-    ),
-    "time-twice-in-sequence": Entry(
-        "time {time} occurs twice in the sequence {sequence!q} (column {column!q})",
-        "keep one row per time, or give each sequence its own id",
-        {"column": "step", "time": "1", "sequence": "p17"},
-    ),
-    "labels-differ": Entry(
-        "the label is {label!q}, but the sequence {sequence!q} has the label {other!q} in other rows",
-        "give all rows of a sequence the same label",
-        {"sequence": "p17", "label": "ill", "other": "well"},
-    ),
-    "value-missing": Entry(
-        "column {column!q} has no value in this row",
-        "say what to do with data.missing: zero or forward_fill",
-        {"column": "pulse"},
-    ),
-    "no-value-to-repeat": Entry(
-        "column {column!q} has no value in this row, and none before it in its sequence to repeat",
-        "fill in the value, or use data.missing: zero",
-        {"column": "pulse"},
-    ),
-    "class-without-training": Entry(
-        "none of the {count} sequences of class {label!q} would be left for training",
-        "make validation and test smaller, or give more sequences of that class in {file}",
-        {"label": "ill", "count": 5, "file": "beats.csv"},
-    ),
-    "too-many-classes": Entry(
-        "column {column!q} has {count:,} classes, but at most {limit:,} are allowed",
-        "name a column with fewer classes as the label",
-        {"column": "patient", "count": 1_200, "limit": 1_000},
-    ),
-    "only-one-class": Entry(
-        "column {column!q} has only one class: all {count:,} sequences are {label!q}",
-        "give sequences of at least two classes",
-        {"column": "state", "count": 300, "label": "well"},
-    ),
-    "class-too-small": Entry(
-        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
-        "at least",
-        "give more sequences, or leave the class out",
-        {"column": "state", "label": "ill", "count": 1, "least": 3},
-    ),
-    "classes-too-small": Entry(
-        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
-        "at least, and {others:,} more of {classes:,} classes have too few",
-        "give more sequences, or leave such classes out",
-        {"column": "state", "label": "ill", "count": 1, "least": 3, "others": 1, "classes": 4},
     ),
 }
 
@@ -282,11 +282,25 @@ SERIES = {
 APART = "write each series into a file of its own, or give each series a column of its own"
 
 DRAFTS = {
+    "series-in-rows": Entry(
+        "is a wide table: each row is a series, and its {count:,} columns from {first!q} to {last!q} are steps, but a "
+        "series must be a column",
+        "turn it, as with pandas: read_csv(…).set_index({id!q}).T, and give each series a column or a file of its own",
+        {"rows": 60, "count": 999, "first": "V2", "last": "V1000", "id": "V1"},
+    ),
+    "decimal-or-thousands": Entry(
+        "column {column!q}: {value!q} can be read with {sign!q} for decimals and for thousands",
+        "write the spec by hand with data.decimal: '{sign}' or data.thousands: '{sign}'",
+        {"column": "load", "value": "1,234", "sign": ","},
+    ),
     "spec-instead-of-data": Entry(
         "is a spec, not data", "give a CSV or Parquet file (sweep plan {file} checks a spec)", {"file": "sweep.yaml"}
     ),
     "no-column-with-own-name": Entry("no column has a name of its own", "name the columns in the first line"),
-    "numbers-instead-of-names": Entry("has only numbers", "name the columns in the first line, as in time,value"),
+    "numbers-instead-of-names": Entry(
+        "has only numbers, so the file has no header",
+        "name the columns in the first line, as in time,value, or write the spec by hand with data.header: false",
+    ),
     "too-few-rows": Entry(
         "has {rows} rows, too few for a window to train on and one to judge",
         "give {least} rows or more, and better some hundreds",
@@ -335,6 +349,11 @@ DRAFTS = {
             "label": "kind",
         },
     ),
+    "no-such-label": Entry(
+        "column {column!q} is no label: a label has one value in all rows of a sequence (able: {labels!q})",
+        "name one of these columns",
+        {"column": "x", "labels": ["kind"]},
+    ),
     "ids-or-labels-missing": Entry(
         "column {column!q} has no {role} in this row ({count:,} rows lack it), but the task classify, with id {id!q} "
         "and label {label!q}, needs one in each row",
@@ -355,37 +374,4 @@ DRAFTS = {
     ),
 }
 
-TABLES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SEQUENCES, **SERIES, **DRAFTS}
-
-TEXTS: dict[str, Entry] = {
-    "empty-text": Entry("is empty", "give a text"),
-    "nul-bytes-in-text": Entry("has NUL bytes, so it is not a text file", "give a text in UTF-8"),
-    "byte-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the file", "save the file as UTF-8", {"byte": 70_001}),
-    "text-too-large": Entry(
-        "has {size:,} bytes, but at most {limit:,} are read",
-        "give a part of the text",
-        {"size": 300_000_000, "limit": 268_435_456},
-    ),
-    "text-too-short": Entry(
-        "has {count} {unit}, too few for three parts", "give a longer text", {"count": 2, "unit": "characters"}
-    ),
-    "only-one-symbol": Entry(
-        "has only one symbol, {symbol!q}, so there is nothing to learn",
-        "give a text of several symbols",
-        {"symbol": "a"},
-    ),
-    "too-many-symbols": Entry(
-        "{file} has {count:,} different {unit}, but a vocabulary has at most {limit:,}",
-        "say how many of the most frequent ones to keep",
-        {"file": "book.txt", "count": 120_000, "unit": "words", "limit": 100_000},
-    ),
-    "too-many-words": Entry(
-        "has more than {limit:,} different words", "use unit: characters, or give another text", {"limit": 5_000_000}
-    ),
-    "no-chunk-to-train-on": Entry(
-        "{streams} streams (training.batch_size) of chunks of {steps} symbols need a training part of {needed:,} "
-        "symbols, but that of the text has {symbols:,}",
-        "make data.lookback or training.batch_size smaller, or give a longer text",
-        {"streams": 4, "steps": 5, "needed": 25, "symbols": 24},
-    ),
-}
+TABLES: dict[str, Entry] = {**FILES, **COLUMNS, **TIMES, **SERIES, **DRAFTS}

@@ -40,6 +40,12 @@ TASKS: dict[str, Entry] = {
         example={"lookback": 24},
     ),
     # --- What a prediction is made from
+    "trained-on-another-reading": Entry(
+        "is read otherwise than by the earlier version that trained this network ({rules}), so a forecast would be of "
+        "other times or values",
+        "begin the sweep again under another name, and predict with that",
+        {"rules": ["times-by-wall-clock"]},
+    ),
     "step-of-another-length": Entry(
         "has a row every {step}, the model was trained on a row every {wanted}",
         "give rows with the step {wanted}",
@@ -160,5 +166,103 @@ OWN_CODE: dict[str, Entry] = {
     "cell-without-training": Entry(
         "the cell has nothing to train: its outputs depend on no parameter",
         "compute the outputs by parameters of the module, and do not detach the outputs",
+    ),
+}
+
+SEQUENCES = {
+    "id-or-label-missing": Entry(
+        "column {column!q} has no {role} in this row (an empty cell, NA, null and the like are missing)",
+        "give each row one",
+        {"column": "patient", "role": "id"},
+    ),
+    "id-or-label-with-fractions": Entry(
+        "column {column!q} has fractions",
+        "give text or whole numbers as {role}",
+        {"column": "patient", "role": "id"},
+    ),
+    "id-or-label-without-text": Entry(
+        "column {column!q} has the type {type}",
+        "give text or whole numbers as {role}",
+        {"column": "patient", "role": "id", "type": "list<item: int64>"},
+    ),
+    "time-twice-in-sequence": Entry(
+        "time {time} occurs twice in the sequence {sequence!q} (column {column!q})",
+        "keep one row per time, or give each sequence its own id",
+        {"column": "step", "time": "1", "sequence": "p17"},
+    ),
+    "labels-differ": Entry(
+        "the label is {label!q}, but the sequence {sequence!q} has the label {other!q} in other rows",
+        "give all rows of a sequence the same label",
+        {"sequence": "p17", "label": "ill", "other": "well"},
+    ),
+    "value-missing": Entry(
+        "column {column!q} has no value in this row",
+        "say what to do with data.missing: zero or forward_fill",
+        {"column": "pulse"},
+    ),
+    "no-value-to-repeat": Entry(
+        "column {column!q} has no value in this row, and none before it in its sequence to repeat",
+        "fill in the value, or use data.missing: zero",
+        {"column": "pulse"},
+    ),
+    "class-without-training": Entry(
+        "none of the {count} sequences of class {label!q} would be left for training",
+        "make validation and test smaller, or give more sequences of that class in {file}",
+        {"label": "ill", "count": 5, "file": "beats.csv"},
+    ),
+    "too-many-classes": Entry(
+        "column {column!q} has {count:,} classes, but at most {limit:,} are allowed",
+        "name a column with fewer classes as the label",
+        {"column": "patient", "count": 1_200, "limit": 1_000},
+    ),
+    "only-one-class": Entry(
+        "column {column!q} has only one class: all {count:,} sequences are {label!q}",
+        "give sequences of at least two classes",
+        {"column": "state", "count": 300, "label": "well"},
+    ),
+    "class-too-small": Entry(
+        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
+        "at least",
+        "give more sequences, or leave the class out",
+        {"column": "state", "label": "ill", "count": 1, "least": 3},
+    ),
+    "classes-too-small": Entry(
+        "class {label!q} (column {column!q}) has {count} of the {least} sequences that train, validation and test need "
+        "at least, and {others:,} more of {classes:,} classes have too few",
+        "give more sequences, or leave such classes out",
+        {"column": "state", "label": "ill", "count": 1, "least": 3, "others": 1, "classes": 4},
+    ),
+}
+
+TEXTS: dict[str, Entry] = {
+    "empty-text": Entry("is empty", "give a text"),
+    "nul-bytes-in-text": Entry("has NUL bytes, so it is not a text file", "give a text in UTF-8"),
+    "byte-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the file", "save the file as UTF-8", {"byte": 70_001}),
+    "text-too-large": Entry(
+        "has {size:,} bytes, but at most {limit:,} are read",
+        "give a part of the text",
+        {"size": 300_000_000, "limit": 268_435_456},
+    ),
+    "text-too-short": Entry(
+        "has {count} {unit}, too few for three parts", "give a longer text", {"count": 2, "unit": "characters"}
+    ),
+    "only-one-symbol": Entry(
+        "has only one symbol, {symbol!q}, so there is nothing to learn",
+        "give a text of several symbols",
+        {"symbol": "a"},
+    ),
+    "too-many-symbols": Entry(
+        "{file} has {count:,} different {unit}, but a vocabulary has at most {limit:,}",
+        "say how many of the most frequent ones to keep",
+        {"file": "book.txt", "count": 120_000, "unit": "words", "limit": 100_000},
+    ),
+    "too-many-words": Entry(
+        "has more than {limit:,} different words", "use unit: characters, or give another text", {"limit": 5_000_000}
+    ),
+    "no-chunk-to-train-on": Entry(
+        "{streams} streams (training.batch_size) of chunks of {steps} symbols need a training part of {needed:,} "
+        "symbols, but that of the text has {symbols:,}",
+        "make data.lookback or training.batch_size smaller, or give a longer text",
+        {"streams": 4, "steps": 5, "needed": 25, "symbols": 24},
     ),
 }

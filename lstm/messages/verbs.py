@@ -175,6 +175,9 @@ VERBS: dict[str, Entry] = {
         "the working folder can't be used: {why}", "go to a folder that exists", {"why": "No such file or directory"}
     ),
     "model-without-trial": Entry("a rival forecasts without a trial", "leave the trial (--trial) out"),
+    "wish-of-another-task": Entry(
+        "the draft of the task {task} follows no such flag", "leave the flag out", {"task": "language_model"}
+    ),
     "option-without-effect": Entry("would do nothing with --model", "leave the option out"),
     "rival-not-fitted": Entry(
         "the rival was not fitted yet",

@@ -78,6 +78,7 @@ class Task(ABC, Generic[D, F]):
     predicted: ClassVar[str] = "steps"  # the unit of a prediction's rows
     prediction: ClassVar[str] = "Predict on new data"  # what `sweep predict` does, at most 22 characters
     output: ClassVar[str] = ""  # options of `sweep predict` that the last screen of `sweep run` names
+    wishes: ClassVar[tuple[str, ...]] = ()  # flags of `sweep new` that the task's draft follows: target, horizon
     options: ClassVar[tuple[str, ...]] = ()  # names of the options of `sweep predict` that `predict` accepts
     baseline: ClassVar[str] = ""  # the name of the baseline of every result; "" if there is none
     baseline_note: ClassVar[str] = ""  # a sentence that explains the baseline

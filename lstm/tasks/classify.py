@@ -34,6 +34,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         Metric("f1", "maximize", about="F1 averaged over the classes", nearest="accuracy"),
     )
     predicted = "sequences"
+    wishes = ("target",)
     baseline = "logistic regression"
     baseline_note = "Logistic regression reads all steps of a sequence at once, padded to the longest sequence."
 

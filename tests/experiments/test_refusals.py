@@ -51,7 +51,7 @@ SPECS = {
     "text for a number": ("lookback: 14", "lookback: two weeks", ('"two weeks"', "a whole number")),
     "a quoted number": ("lookback: 14", 'lookback: "14"', ('"14"', "a whole number", "quotes")),
     "a fraction": ("lookback: 14", "lookback: 14.5", ("data.lookback: ", "14.5", "a whole number")),
-    "a list for one": ("time: day", "time: [day]", ("data.time: ", "a list", "text")),
+    "a list for one": ("lookback: 14", "lookback: [14]", ("data.lookback: ", "a list", "a whole number")),
     "null": ("horizon: 7", "horizon:", ("data.horizon: ", "empty", "a whole number")),
     "out of range": ("lookback: 14", "lookback: 0", ("tiny.yaml:6: data.lookback: ", " 0", "at least 1")),
     "infinity": ("learning_rate: 1e-2", "learning_rate: .inf", ("training.learning_rate: ", " inf", "at most 10")),

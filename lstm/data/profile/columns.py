@@ -1,7 +1,5 @@
 """The columns of a file for `sweep new`: the columns with a unique name, and the kind of values in each."""
 
-import warnings
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.tables import reader
-from lstm.messages.message import Note, note
+from lstm.data.profile import reading
+from lstm.data.tables import formats, reader
+from lstm.data.tables.content import PLAIN, Form
+from lstm.messages.message import Note
 from lstm.records.errors import refused
 
+MOST = 0.8  # share of values that must be times
 Kind = Literal["time", "number", "other"]
 
 
@@ -27,30 +28,30 @@ class Column:
     first_missing: str  # the place of the first missing value: FILE:LINE, FILE:ROW for Parquet; "" if there is none
 
 
+def check_data(path: Path) -> None:
+    """Check that a file is no spec.
+
+    Raises:
+        BadInput: it is one.
+    """
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        raise refused("spec-instead-of-data", at=path, file=str(path))
+
+
 def read(path: Path) -> tuple[pa.Table, list[Note]]:
     """Read every column with a usable name, with types inferred from the values; and notes for people.
 
     Raises:
         BadInput: the file does not exist, can't be read, is a spec, or has no rows or no column with a unique name.
     """
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        raise refused("spec-instead-of-data", at=path, file=str(path))
-    names = reader.header(path)
-    counts = Counter(names)
-    usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
-    unusable = len(names) - len(usable)
-    notes = [note("columns-without-own-name", count=unusable)] if unusable else []
-    if not usable:
-        raise refused("no-column-with-own-name", at=f"{path}:1")
-    if not reader.is_parquet(path) and all(is_number(name) for name in usable):
-        raise refused("numbers-instead-of-names", at=f"{path}:1")
-    raw = reader.read(path, usable)
-    return pa.table({name: _typed(raw.column(name)) for name in usable}), notes
+    check_data(path)
+    raw, _, notes = reading.find(path)
+    return raw, notes
 
 
-def describe(path: Path, raw: pa.Table) -> tuple[Column, ...]:
+def describe(path: Path, raw: pa.Table, form: Form = PLAIN) -> tuple[Column, ...]:
     """Describe each column that was read."""
-    return tuple(_described(path, raw, name) for name in raw.column_names)
+    return tuple(_described(path, raw, name, form) for name in raw.column_names)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -74,19 +75,7 @@ def shown(time: object) -> str:
     return str(time)
 
 
-def _typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column with NaN as a missing value. Texts that are all numbers become numbers."""
-    if pa.types.is_floating(values.type):
-        return pa.chunked_array([pa.array(reader.float64(values), from_pandas=True)])
-    for kind in (pa.int64(), pa.float64()) if is_text(values.type) and values.null_count < len(values) else ():
-        try:
-            return values.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return values
-
-
-def _described(path: Path, raw: pa.Table, name: str) -> Column:
+def _described(path: Path, raw: pa.Table, name: str, form: Form) -> Column:
     values = raw.column(name)
     kind: Kind = "other"
     if _is_numeric(values.type):
@@ -94,16 +83,17 @@ def _described(path: Path, raw: pa.Table, name: str) -> Column:
     elif _is_time(values.type) or (is_text(values.type) and _looks_dated(values)):
         kind = "time"
     missing = values.null_count
-    first = reader.place(path, _first_null(values)) if missing else ""
+    first = reader.place(path, _first_null(values), form) if missing else ""
     return Column(name, kind, missing, first)
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
 def _is_time(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+    is_period = isinstance(kind, pa.BaseExtensionType) and kind.extension_name == "pandas.period"
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or is_period)
 
 
 def _first_null(values: pa.ChunkedArray) -> int:
@@ -111,9 +101,13 @@ def _first_null(values: pa.ChunkedArray) -> int:
 
 
 def _looks_dated(values: pa.ChunkedArray) -> bool:
-    """Return whether most of the first values can be read as times. Other values are reported when all are read."""
-    head = values.slice(0, 50).drop_null().to_pandas().astype(str)
-    head = head.where(head.str.contains(r"\d+[-/.:]\d+|\d{8}"))  # pandas takes "now" and "May 1" for times
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bool(pd.to_datetime(head, errors="coerce", utc=True, format="mixed").notna().mean() > 0.8)
+    """Return whether almost all values can be read as times. Other values are reported when all are read."""
+    texts = values.drop_null().to_pandas().astype(str)
+    some = texts.iloc[:50]
+    if not len(some) or some.str.contains(r"\d").mean() < MOST:  # pandas takes "now" and "May 1" for times
+        return False
+    dated = some.where(some.str.contains(r"\d+[-/.:]\d+|\d{8}"))
+    if pd.to_datetime(dated, errors="coerce", utc=True, format="ISO8601").notna().mean() > MOST:
+        return True
+    able, most = formats.fitting(texts)
+    return any(formats.is_whole_date(each) for each in (*able, *most))

@@ -10,16 +10,19 @@ from typing import Literal
 
 import pyarrow as pa
 
-from lstm.data.profile import columns, sequences
+from lstm.data.profile import columns, reading, sequences
 from lstm.data.profile.columns import Column, is_number
+from lstm.data.profile.reading import Reading
 from lstm.data.profile.sequences import Grouping
-from lstm.data.tables import reader
+from lstm.data.tables import content, reader
 from lstm.messages.message import Note
 
 HEAD = 2**16  # bytes that are read to tell a table from a text
 MOST_LINES = 200
 ALIKE = 0.9  # share of similar rows in a table: a broken row is reported only when the table is read
-TABLES = {".csv", ".tsv", ".parquet", ".pq", ".yaml", ".yml"}  # a spec given as a table gets an error of its own
+TABLES = {".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".ipc"}
+TABLES |= {".yaml", ".yml"}  # a spec given as a table gets an error of its own
+PACKED = {".gz", ".zip", ".bz2", ".zst"}
 RECORDS = {".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".ipynb"}
 
 
@@ -33,9 +36,12 @@ class Form:
 
 @dataclass(frozen=True)
 class GivenFile:
-    """A file that was given, and its contents, which are read on first use."""
+    """A file that was given, what was asked for it, and its contents, which are read on first use."""
 
     path: Path
+    task: str | None = None  # the task that was named; it decides whether a file is a table or a text
+    target: str | None = None  # the column to forecast, or of the class
+    horizon: int | None = None  # steps to forecast
 
     def checked(self) -> "GivenFile":
         """Return this file after a check that it exists.
@@ -49,22 +55,12 @@ class GivenFile:
     @cached_property
     def form(self) -> Form:
         """The kind of the file: a table, a text or something else."""
-        suffix = self.path.suffix.lower()
-        if suffix in TABLES:
-            return Form("table", f"a table by its name, {self.path.suffix}")
-        if suffix in RECORDS:
-            return Form("other", f"{suffix[1:].upper()} by its name, {self.path.suffix}")
-        with self.path.open("rb") as content:
-            head = content.read(HEAD)
-        try:
-            text = codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=len(head) < HEAD)
-        except UnicodeDecodeError as error:
-            return Form("other", f"not a text in UTF-8: byte {error.start + 1:,} of the file is not UTF-8")
-        if "\0" in text:
-            return Form("other", "not a text: the file has NUL bytes")
-        lines = text.splitlines()[: None if len(head) < HEAD else -1][:MOST_LINES]
-        fields = _fields(lines)
-        return Form("table", _TABLES[fields > 1].format(fields)) if fields else TEXT
+        if named := _by_name(self.path):
+            return named
+        found = _by_content(self.path)
+        if found.kind == "table" and self.task == "language_model":
+            return Form("text", f"a text by --task (its content is {found.what})")
+        return found
 
     @cached_property
     def raw(self) -> pa.Table:
@@ -78,12 +74,17 @@ class GivenFile:
     @property
     def notes(self) -> Sequence[Note]:
         """Notes from reading the table, for people."""
+        return self._table[2]
+
+    @property
+    def reading(self) -> Reading:
+        """How the table is read: the form of its text, and the fields of `data` that say it."""
         return self._table[1]
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """The columns, with the kind of values in each."""
-        return columns.describe(self.path, self.raw)
+        return columns.describe(self.path, self.raw, self.reading.form)
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:
@@ -91,8 +92,39 @@ class GivenFile:
         return tuple(sequences.find(self.path, self.raw, self.columns))
 
     @cached_property
-    def _table(self) -> tuple[pa.Table, list[Note]]:
-        return columns.read(self.path)
+    def _table(self) -> tuple[pa.Table, Reading, list[Note]]:
+        columns.check_data(self.path)
+        return reading.find(self.path)
+
+
+def _by_name(path: Path) -> Form | None:
+    """Return the kind of a file if its name says it."""
+    suffix = path.suffix.lower()
+    packed = suffix in PACKED and Path(path.stem).suffix.lower() in TABLES
+    if suffix in TABLES or packed:
+        return Form("table", f"a table by its name, {path.suffix}")
+    if suffix in content.SPREADSHEETS:
+        return Form("other", f"a spreadsheet by its name, {path.suffix} (save the sheet as CSV in UTF-8)")
+    if suffix in RECORDS:
+        return Form("other", f"{suffix[1:].upper()} by its name, {path.suffix}")
+    return None
+
+
+def _by_content(path: Path) -> Form:
+    """Return the kind of a file by its first bytes."""
+    head = content.unpacked(path, HEAD)
+    kind = content.UTF_16.get(head[:2], "utf-8-sig")
+    try:
+        text = codecs.getincrementaldecoder(kind)().decode(head, final=len(head) < HEAD)
+    except UnicodeDecodeError as error:
+        return Form("other", f"not a text in UTF-8: byte {error.start + 1:,} of the file is not UTF-8")
+    if "\0" in text:
+        return Form("other", "not a text: the file has NUL bytes")
+    lines = text.splitlines()[: None if len(head) < HEAD else -1][:MOST_LINES]
+    fields = _fields(lines)
+    if not fields and kind != "utf-8-sig":
+        return Form("other", "a text in UTF-16 (save it as UTF-8)")
+    return Form("table", _TABLES[fields > 1].format(fields)) if fields else TEXT
 
 
 TEXT = Form("text", "a text")

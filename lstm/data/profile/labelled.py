@@ -1,7 +1,7 @@
 """Profile of a table of labelled sequences: which column is the id, the label, the time, an input, or none of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +81,12 @@ def _only(file: GivenFile) -> Grouping:
         BadInput: there are several ways.
     """
     ways = file.groupings
+    if file.target is not None:
+        kept = [replace(way, labels=(file.target,)) for way in ways if file.target in way.labels]
+        if not kept:
+            labels = [label for way in ways for label in way.labels]
+            raise refused("no-such-label", at="--target", column=file.target, labels=labels)
+        ways = tuple(kept)
     if len(ways) == 1 and len(ways[0].labels) == 1:
         return ways[0]
     first = ways[0]
@@ -155,7 +161,7 @@ def _unfit(values: pa.ChunkedArray, kind: str, name: str, codes: np.ndarray) -> 
     if not values.null_count and sequences.stays(codes, sequences.codes_of(values)[0]):
         return "one value in each sequence"
     if kind != "number":
-        return "has true and false; write 1 and 0 to use it" if pa.types.is_boolean(values.type) else "no numbers"
+        return "no numbers"
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
     if name.lower() in roles.COUNTERS or (pa.types.is_integer(values.type) and _is_row_number(values)):

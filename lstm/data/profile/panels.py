@@ -1,6 +1,7 @@
-"""Checks for tables with several series. They are refused with the names of the columns that tell the series apart."""
+"""Checks for tables with several series: one under another, or one in each row. They are refused, with the way out."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,17 @@ import pyarrow as pa
 
 from lstm.data.profile import sequences
 from lstm.data.profile.columns import is_text, shown
+from lstm.data.tables import formats, reader
+from lstm.data.tables.content import PLAIN, Form
 from lstm.records.errors import refused
 
+MOST_ALONE = 0.75  # largest share of different times in a panel
 FULL = 0.9  # smallest share of all pairs of a series and a time that a panel must have
 LENGTHS = {4, 7, 12, 24, 28, 29, 30, 31, 52, 53, 60, 365, 366}  # numbers of parts into which a calendar is divided
 MOST_TOGETHER = 3  # columns that only together tell series apart
+LEAST = 8  # columns whose names count on, in a table with a series in each row
+MOST_OTHERS = 0.5  # share of other columns in such a table
+COUNTED = re.compile(r"(.*?)(\d+)$")
 MOST_TRIED = 5  # columns whose combinations are tried
 
 
@@ -39,7 +46,7 @@ class Apart:
         return int(np.count_nonzero(np.diff(self.codes))) + 1 == self.count
 
 
-def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> None:
+def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: Sequence[str], form: Form = PLAIN) -> None:
     """Check that no time occurs twice.
 
     Raises:
@@ -49,9 +56,14 @@ def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: str) -> Non
         return
     first = index[index.duplicated()][0]
     often = {"time": shown(first), "count": int((index == first).sum())}
-    if apart := _single(raw, index, time, texts_only=False) or _together(raw, index, time):
+    others = raw.drop_columns(list(time))
+    # A few times that occur twice are no panel: each series would have almost all times.
+    able = index.nunique() <= MOST_ALONE * len(index)
+    if able and (apart := _single(others, index, "", texts_only=False) or _together(others, index, "")):
         raise refused("several-series-of-times", at=path, **apart.values, **often)
-    raise refused("time-occurs-repeatedly", at=path, column=time, **often)
+    row = int(np.argmax(index.duplicated()))
+    at = reader.place(path, row, form)
+    raise refused("time-occurs-repeatedly", at=at, column=" ".join(time), **often)
 
 
 def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
@@ -158,3 +170,62 @@ def _is_calendar(apart: Apart, raw: pa.Table) -> bool:
 
 def _is_whole(raw: pa.Table, names: Sequence[str]) -> bool:
     return all(pa.types.is_integer(raw.column(name).type) for name in names)
+
+
+# --- Series in rows -----------------------------------------------------------------------------------------
+
+
+def refuse_wide(path: Path, raw: pa.Table) -> None:
+    """Check that the columns are not the steps of series.
+
+    Raises:
+        BadInput: the columns' names count on (V1, V2 …; d_1, d_2 …) or are dates, and each row has a name of its own
+            or there are more columns than rows.
+    """
+    names = raw.column_names
+    numbers = [name for name in names if not is_text(raw.column(name).type) and not _is_time(raw.column(name).type)]
+    steps = max((_counting(numbers), _dated(numbers)), key=len)
+    if len(steps) < LEAST or len(steps) < len(numbers) * (1 - MOST_OTHERS):
+        return
+    others = [name for name in names if name not in steps]
+    if any(_is_time(raw.column(name).type) for name in others):
+        return
+    named = [name for name in others if is_text(raw.column(name).type)]
+    if any(_written_times(raw.column(name)) for name in named):
+        return
+    ids = [name for name in named if len(set(raw.column(name).to_pylist())) == raw.num_rows]
+    if _dated(numbers) == steps or ids or len(steps) > raw.num_rows:
+        told = {"rows": raw.num_rows, "first": steps[0], "last": steps[-1], "count": len(steps)}
+        raise refused("series-in-rows", at=path, id=ids[0] if ids else others[0] if others else None, **told)
+
+
+def _counting(names: list[str]) -> list[str]:
+    """Return the columns whose names have one word and numbers that count on."""
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        if found := COUNTED.fullmatch(name.strip()):
+            groups.setdefault(found[1], []).append((int(found[2]), name))
+    best = max(groups.values(), key=len, default=[])
+    numbers = [number for number, _ in best]
+    gaps = {b - a for a, b in itertools.pairwise(numbers)}
+    return [name for _, name in best] if len(gaps) == 1 and gaps != {0} else []
+
+
+def _dated(names: list[str]) -> list[str]:
+    """Return the columns whose names are dates, months, quarters or years."""
+    found = []
+    for name in names:
+        forms = [each for each in formats.candidates(name.strip()) if formats.is_whole_date(each)]
+        year = name.strip().isdigit() and not 1500 <= int(name) <= 2200 and len(name.strip()) == 4
+        if forms and not year and (len(name.strip()) != 6 or not name.isdigit() or 150_000 < int(name) < 220_013):
+            found.append(name)
+    return found
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _written_times(values: pa.ChunkedArray) -> bool:
+    able, _ = formats.fitting(values.slice(0, 200).drop_null().to_pandas().astype(str))
+    return any(formats.is_whole_date(each) for each in able)

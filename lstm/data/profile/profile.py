@@ -1,18 +1,22 @@
 """Profile of a time series in a CSV or Parquet file: columns, time, gaps, target, seasons."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
-from lstm.data.profile import columns, panels, roles, seasons
+from lstm.config.table import HOUR_ENDING
+from lstm.data.profile import columns, panels, roles, seasons, time_columns
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.seasons import Season
-from lstm.data.tables import regular
+from lstm.data.profile.time_columns import Found
+from lstm.data.tables import open_hours, reader, regular, steps
+from lstm.data.tables.open_hours import OpenHours
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
@@ -31,7 +35,7 @@ class Profile:
     steps: int  # on the regular grid: rows and missing steps
     first: str  # time of the first step, or row number
     last: str
-    time: str | None  # the time column; None if only the order of the rows gives the time
+    time: str | list[str] | None  # the time column, or several; None if only the order of the rows gives the time
     step: str  # a pandas offset ("7D", "MS"), the distance of whole numbers ("1"), "" without times
     step_given: bool  # the step can't be inferred, so the spec must give it
     missing_steps: int
@@ -47,6 +51,9 @@ class Profile:
     trend: float  # share of the target's variance that a straight line explains, 0 to 1
     calendar: tuple[CalendarFeature, ...]
     notes: tuple[Note, ...]  # what was found, for people
+    reading: Mapping[str, Any] = field(default_factory=dict)  # fields of `data` that read the file so
+    reading_why: Mapping[str, str] = field(default_factory=dict)  # the reason of each field
+    sentinels: tuple[Note, ...] = ()  # values far outside all others, which may mean a missing value
 
     @property
     def has_gaps(self) -> bool:
@@ -54,35 +61,59 @@ class Profile:
         return self.missing_steps > 0 or any(self.missing_values.values())
 
 
-def profile(path: Path, file: GivenFile | None = None) -> Profile:
+def profile(path: Path, file: GivenFile | None = None, target: str | None = None) -> Profile:
     """Profile a file as one time series. `file` is the same file if it has been opened already.
 
     Raises:
-        BadInput: the file can't be read, or has too few rows, no time series, or several.
+        BadInput: the file can't be read, has too few rows, no time series, or several, or `target` can't be forecast.
     """
     file = file or GivenFile(path)
-    raw, described, notes = file.raw, file.columns, [*file.notes]
-    time = roles.find_time(path, raw, described, notes)
-    index = regular.times_of(path, raw.column(time), time) if time else None
-    if index is not None and time is not None:
-        panels.refuse_several(path, raw, index, time)
+    raw, notes = file.raw, [*file.notes]
+    panels.refuse_wide(path, raw)
+    found = roles.find_time(file, notes)
+    index = found.times.index if found else None
+    changes = time_columns.clock_changes(index) if index is not None else None
+    if found is not None and index is not None and not changes:
+        panels.refuse_several(path, raw, index, found.columns, file.reading.form)
     if raw.num_rows < MIN_ROWS:
         raise refused("too-few-rows", at=path, rows=raw.num_rows, least=MIN_ROWS)
-    role = roles.assign(path, raw, [c.name for c in described if c.kind == "number" and c.name != time])
+    timed = found.columns if found else ()
+    numbers = [c.name for c in file.columns if c.kind == "number" and c.name not in timed]
+    role = roles.assign(path, raw, numbers, target, dated=isinstance(index, pd.DatetimeIndex))
     step, given = _step(index, notes)
-    source = regular.read(_config(time, role, step if given else None), path)
+    if changes:
+        notes.append(note("clocks-change", "data.time_zone", twice=changes[0], absent=changes[1], step=step))
+    hours = _hours(index, step)
+    if hours and index is not None:
+        given = steps.infer(index.sort_values()) != step
+    source = regular.read(_config(file, found, role, step if given else None, hours), path)
+    return _described(file, found, role, source, notes, hours, given=given)
+
+
+def _described(
+    file: GivenFile,
+    found: Found | None,
+    role: roles.Roles,
+    source: regular.Table,
+    notes: Sequence[Note],
+    hours: OpenHours | None,
+    *,
+    given: bool,
+) -> Profile:
+    """Return the profile of a series that was read, with the seasons that are found in it."""
+    timed, index = (found.columns, found.times.index) if found else ((), None)
     values = source.values[:, 0] / np.nanmax(np.abs(source.values[:, 0]))  # squares of large values would overflow
     absent = _absent(index, source) if not given else source.times[:0]
     missing = np.isnan(source.values).sum(axis=0) - len(absent)
     candidates = tuple(seasons.find(source, values))
     return Profile(
-        path=path,
-        columns=tuple(replace(c, kind="time") if c.name == time else c for c in described),
-        rows=raw.num_rows,
+        path=file.path,
+        columns=tuple(replace(c, kind="time") if c.name in timed else c for c in file.columns),
+        rows=file.raw.num_rows,
         steps=len(source.values),
         first=columns.shown(source.times[0]),
         last=columns.shown(source.times[-1]),
-        time=time,
+        time=_time_of(found),
         step=source.step,
         step_given=given,
         missing_steps=len(absent),
@@ -92,19 +123,81 @@ def profile(path: Path, file: GivenFile | None = None) -> Profile:
         target_why=role.target_why,
         covariates=role.covariates,
         known_ahead=role.known_ahead,
-        left_out={**role.left_out, **_not_numbers(described, time)},
+        left_out={**role.left_out, **_not_numbers(file, timed, found.others if found else {})},
         seasons=candidates,
         season=seasons.strongest(candidates),
         trend=seasons.trend_of(values),
         calendar=seasons.calendar_of(source, candidates),
         notes=(*notes, *(each for each in source.notes if each.path != "data.missing")),
+        reading=_fields(file, found, hours),
+        reading_why=_reasons(file, found, hours),
+        sentinels=tuple(_sentinels(source)),
     )
 
 
-def _not_numbers(described: Sequence[columns.Column], time: str | None) -> dict[str, str]:
+def _time_of(found: Found | None) -> str | list[str] | None:
+    if found is None:
+        return None
+    return found.columns[0] if len(found.columns) == 1 else list(found.columns)
+
+
+def _fields(file: GivenFile, found: Found | None, hours: OpenHours | None) -> dict[str, Any]:
+    """Return the fields of `data` that read the file as it was read here."""
+    fields = dict(file.reading.fields)
+    if found and "time_format" in found.fields:
+        fields["time_format"] = found.fields["time_format"]
+    return fields | ({"open_hours": [*hours.texts]} if hours else {})
+
+
+def _reasons(file: GivenFile, found: Found | None, hours: OpenHours | None) -> dict[str, str]:
+    """Return the reason of each of these fields."""
+    why = dict(file.reading.why)
+    if found:
+        why["time_format"] = _of_format(file, found)
+    if hours:
+        why["open_hours"] = "closed times are no steps; a forecast is of the open times that follow"
+    return why
+
+
+def _of_format(file: GivenFile, found: Found) -> str:
+    shown = " ".join(str(file.raw.column(name)[0].as_py()) for name in found.columns)
+    forms = [each for each in found.formats if each]
+    if any("%q" in each for each in forms):
+        return f"{shown}: quarters, since no number is above 4"
+    if HOUR_ENDING in forms:
+        return f"{shown}: hours from 1 to 24 are named by their end"
+    return f"the times are written as in {shown}"
+
+
+def _hours(index: pd.Index | None, step: str | None) -> OpenHours | None:
+    """Return the open hours of the rows, if they have closed ones."""
+    if not isinstance(index, pd.DatetimeIndex) or step in (None, "B"):
+        return None
+    times = index.sort_values()
+    if not times.is_unique:
+        return None
+    gap = pd.Series(times[1:] - times[:-1]).mode().iloc[0]
+    return open_hours.find(times, steps.offset_text(gap)) if steps.offset_text(gap) == step else None
+
+
+def _sentinels(source: regular.Table) -> Iterator[Note]:
+    """Yield a note for each value far outside all others."""
+    for odd, _ in source.odd:
+        low, high = odd.others
+        told = {"column": odd.column, "value": odd.value, "rows": len(odd.rows), "low": low, "high": high}
+        at = reader.place(source.path, int(odd.rows[0]), source.form)
+        yield note("value-may-mean-missing", "data.missing_values", at=at, **told)
+
+
+def _not_numbers(file: GivenFile, timed: Sequence[str], others: Mapping[str, str]) -> dict[str, str]:
     """Return the columns that can't be an input by their kind, each with the reason."""
     reasons = {"other": "its values are not numbers", "time": "another column is the time"}
-    return {c.name: reasons[c.kind] for c in described if c.kind in reasons and c.name != time}
+    found = {c.name: reasons[c.kind] for c in file.columns if c.kind in reasons and c.name not in timed}
+    for name, why in found.items():
+        values = file.raw.column(name).drop_null()
+        if why == reasons["other"] and len(values):
+            found[name] = f"{why}, as in {str(values[0].as_py())[:20]!r}"
+    return found | {name: why for name, why in others.items() if name in found}
 
 
 def _step(index: pd.Index | None, notes: list[Note]) -> tuple[str | None, bool]:
@@ -112,21 +205,33 @@ def _step(index: pd.Index | None, notes: list[Note]) -> tuple[str | None, bool]:
     if not isinstance(index, pd.DatetimeIndex):
         return None, False
     times = index.sort_values()
-    step = regular.infer_step(times)
+    if times.has_duplicates and time_columns.clock_changes(times):
+        return steps.infer(times.unique()), True
+    step = steps.infer(times)
     if step == "1D" and len(times) >= 10 and not (times.day_of_week >= 5).any():
         notes.append(note("steps-are-working-days", "data.step"))
         return "B", True
-    span_s = (times[-1] - times[0]).total_seconds()
-    if step and span_s / _seconds(step) <= roles.MAX_TIME_GAPS * len(times):
+    if step and (_is_dense(times, step) or open_hours.find(times, step)):
         return step, False
+    return _usual_step(times, notes), True
+
+
+def _is_dense(times: pd.DatetimeIndex, step: str) -> bool:
+    """Return whether there are not many more steps than rows."""
+    return (times[-1] - times[0]).total_seconds() / _seconds(step) <= roles.MAX_TIME_GAPS * len(times)
+
+
+def _usual_step(times: pd.DatetimeIndex, notes: list[Note]) -> str:
+    """Return the usual step that is nearest to the distance of the rows, which are irregular."""
     median_s = pd.Series(times[1:] - times[:-1]).median().total_seconds()
     usual = min(STEPS, key=lambda name: abs(np.log(STEPS[name] / max(median_s, 1e-9))))
-    notes.append(note("times-irregular-averaged", "data.step", median_s=median_s, step=usual))
-    return usual, True
+    if not times.is_unique or steps.nearest(times, usual) is None:
+        notes.append(note("times-irregular-averaged", "data.step", median_s=median_s, step=usual))
+    return usual
 
 
 def _seconds(step: str) -> float:
-    grid = pd.date_range("2001-01-01", periods=13, freq=step)
+    grid = steps.following(pd.Timestamp("2001-01-01"), step, 13)
     return float((grid[-1] - grid[0]).total_seconds() / 12)
 
 
@@ -134,15 +239,19 @@ def _absent(index: pd.Index | None, source: regular.Table) -> pd.Index:
     return source.times[:0] if index is None else source.times[~source.times.isin(index)]
 
 
-def _config(time: str | None, role: roles.Roles, step: str | None) -> ForecastData:
+def _config(
+    file: GivenFile, found: Found | None, role: roles.Roles, step: str | None, hours: OpenHours | None
+) -> ForecastData:
     """Return a configuration that reads the whole file as a regular table."""
     return ForecastData(
-        time=time,
+        **file.reading.fields,
+        **(found.fields if found else {}),
         target=role.target,
         past_covariates=list(role.covariates),
         lookback=1,
         horizon=1,
         split=Split(validation=1, test=1),
         step=step,
+        open_hours=[*hours.texts] if hours else None,
         missing="interpolate",
     )

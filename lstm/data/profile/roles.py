@@ -1,5 +1,6 @@
 """Roles of a table's columns: the time, the target, the inputs, and columns that are not used."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,28 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import panels
+from lstm.data.profile import panels, time_columns
 from lstm.data.profile.columns import Column, is_number, is_text
-from lstm.data.tables import reader, regular
+from lstm.data.profile.files import GivenFile
+from lstm.data.profile.time_columns import Found
+from lstm.data.tables import reader, steps, times
 from lstm.messages.message import Note, note
-from lstm.records.errors import BadInput, Fault, fault
+from lstm.records.errors import BadInput, Fault, fault, nearest
 
+PART = "a part of the time"
 LATEST = 0.1  # of the rows: a covariate that begins later would cost too many steps
-UNIX_TIME = 100_000_000  # whole numbers from here on may be seconds since 1970
 MAX_TIME_GAPS = 2.0  # if there are more steps per row, the file was not measured in this step
 TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
 TARGETS = ("y", "target", "value", "demand", "sales", "price", "load", "ot", "consumption", "close")
+# Words of a name, in order, that a target without one of these names may have.
+TARGET_WORDS: Sequence[str] = (
+    *("energy", "kwh", "mwh", "mw", "power", "pm2.5", "pm25", "pm10", "amount", "revenue", "turnover", "sales"),
+    *("demand", "load", "consumption", "price", "adj", "value", "qty", "quantity", "cnt", "deaths", "cases"),
+    *("passengers", "traffic", "flow"),
+)
+# Words of columns that are measured to explain another one.
+BESIDE_WORDS = {"temp", "temperature", "humidity", "pressure", "wind", "rain", "precipitation", "dewp", "dewpoint"}
+BESIDE_WORDS |= {"volume", "vol", "weather", "radiation", "cloud", "clouds"}
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
 CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
@@ -38,33 +50,32 @@ class Roles:
 # --- Time -------------------------------------------------------------------------------------------------
 
 
-def find_time(path: Path, raw: pa.Table, columns: Sequence[Column], notes: list[Note]) -> str | None:
-    """Return the time column, or None if there is none. Notes for people are added to `notes`.
+def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
+    """Return the time of the rows, or None if there is none. Notes for people are added to `notes`.
 
     Type and content decide first, then the name if several columns are possible.
 
     Raises:
         BadInput: a column that is named like a time has no times, or the table has several series.
     """
-    dated = [c.name for c in columns if c.kind == "time"]
-    if dated:
-        return min(dated, key=lambda name: _rank(name, TIMES))
-    for name in (c.name for c in columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
+    path, raw, form = file.path, file.raw, file.reading.form
+    dated = [c.name for c in file.columns if c.kind == "time"]
+    if found := time_columns.find(path, raw, dated, form):
+        return found
+    for name in (c.name for c in file.columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
         if is_text(raw.column(name).type):
-            regular.times_of(path, raw.column(name), name)  # raises an error with the place
-    numbers = [c.name for c in columns if c.kind == "number"]
+            times.of(path, raw.column(name), name, form)  # raises an error with the place
+    numbers = [c.name for c in file.columns if c.kind == "number"]
     named = sorted((n for n in numbers if _rank(n, TIMES) < len(TIMES)), key=lambda name: _rank(name, TIMES))
     for name in named:
         if _rises(raw.column(name)):
-            if int(raw.column(name)[0].as_py()) >= UNIX_TIME:
-                notes.append(note("whole-numbers-as-times", "data.time", column=name))
-            return name
+            return Found((name,), (), times.of(path, raw.column(name), name, form))
         panels.refuse_repeated(path, raw, name)
         notes.append(note("not-used-as-time", "data.time", column=name))
     # A first column that rises evenly counts the rows, whatever its name is. Another column may be a measurement.
-    first = columns[0].name
+    first = file.columns[0].name
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):
-        return first
+        return Found((first,), (), times.of(path, raw.column(first), first, form))
     panels.refuse_anew(path, raw)
     return None
 
@@ -77,16 +88,22 @@ def counts_through(raw: pa.Table, columns: Sequence[Column]) -> str | None:
 
 
 def _rank(name: str, names: Sequence[str]) -> int:
-    return names.index(name.lower()) if name.lower() in names else len(names)
+    name = name.lower().strip("<> ")
+    return names.index(name) if name in names else len(names)
 
 
 def _rises(values: pa.ChunkedArray) -> bool:
     """Return whether values are whole numbers that, once sorted, rise in equal steps. Some may be missing."""
-    if not pa.types.is_integer(values.type) or values.null_count or len(values) < 3:
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         return False
-    numbers = np.sort(values.to_numpy().astype(np.int64))
+    if values.null_count or len(values) < 3:
+        return False
+    read = reader.float64(values)
+    if (read != np.floor(read)).any() or (np.abs(read) > 2**53).any():
+        return False
+    numbers = np.sort(read.astype(np.int64))
     gaps = np.diff(numbers)
-    if not gaps.all() or regular.infer_step(pd.Index(numbers)) is None:
+    if not gaps.all() or steps.infer(pd.Index(numbers)) is None:
         return False
     return int(gaps.sum()) <= MAX_TIME_GAPS * len(gaps) * int(np.median(gaps))
 
@@ -94,26 +111,54 @@ def _rises(values: pa.ChunkedArray) -> bool:
 # --- Roles ------------------------------------------------------------------------------------------------
 
 
-def assign(path: Path, raw: pa.Table, numbers: Sequence[str]) -> Roles:
-    """Assign roles to the columns of numbers (without the time column).
+def assign(path: Path, raw: pa.Table, numbers: Sequence[str], given: str | None = None, *, dated: bool = True) -> Roles:
+    """Assign roles to the columns of numbers (without the time column). `dated`: the rows have times of a calendar.
 
     Raises:
         BadInput: no column can be forecast.
     """
     left_out = {name: why for name in numbers if (why := _unfit(raw.column(name), name))}
+    if dated:
+        left_out = {
+            name: f"{why}: data.calendar makes better inputs" * (why == PART) or why for name, why in left_out.items()
+        }
     able = [name for name in numbers if name not in left_out]
+    if given is not None and given not in able:
+        raise BadInput(_no_target(path, raw, given, left_out))
     if not able:
         raise BadInput(no_number(path, raw, numbers, left_out))
     named = [name for name in able if _rank(name, TARGETS) < len(TARGETS)]
-    target = (
-        min(named, key=lambda name: _rank(name, TARGETS)) if named else ([n for n in able if not _ahead(n)] or able)[-1]
-    )
-    why = "by its name" if named else "the last column of numbers" if len(able) > 1 else "the only column of numbers"
+    measured = [name for name in able if not _ahead(name) and not pa.types.is_boolean(raw.column(name).type)]
+    worded = min(measured, key=_by_words, default=None)
+    if not named and worded and _by_words(worded) < len(TARGET_WORDS):
+        named = [worded]
+    alone = [name for name in measured if not BESIDE_WORDS & {*_words(name)}] or measured or able
+    target = given or (min(named, key=lambda name: _rank(name, TARGETS)) if named else alone[-1])
+    last = "the last column of numbers" if len(able) > 1 else "the only column of numbers"
+    why = "by --target" if given else "by its name" if named else last
     others = [name for name in able if name != target]
     late = {name: row for name in others if (row := _first_known(raw.column(name))) > LATEST * raw.num_rows}
     left_out |= {name: f"its values begin only in row {row + 1}" for name, row in late.items()}
     covariates = tuple(name for name in others if name not in late)
     return Roles(target, why, covariates, tuple(name for name in covariates if _ahead(name)), left_out)
+
+
+def _no_target(path: Path, raw: pa.Table, name: str, left_out: Mapping[str, str]) -> Fault:
+    """Return the fault that the column that was given as the target can't be forecast."""
+    if name not in raw.column_names:
+        near = nearest(name, raw.column_names)
+        return fault("column-not-in-file", at=path, column=name, near=near, **reader.listed(raw.column_names))
+    return fault("no-column-to-forecast", at=path, column=name, why=left_out.get(name, "its values are not numbers"))
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"pm\d+\.\d|[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+
+
+def _by_words(name: str) -> int:
+    """Return the rank of a name by the first word that targets often have."""
+    words = _words(name)
+    return min((TARGET_WORDS.index(word) for word in words if word in TARGET_WORDS), default=len(TARGET_WORDS))
 
 
 def _ahead(name: str) -> bool:
@@ -133,8 +178,10 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
         return "always the same value"
     if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
         return "only counts rows"
+    if known.min() >= 1500 and known.max() < 2201 and (known % 1 != 0).any() and bool((np.diff(known) > 0).all()):
+        return "years with fractions, which are not read as times: write dates as in 2016-07-01"
     if name.lower() in CLOCK and pa.types.is_integer(values.type):
-        return "a part of the time: data.calendar makes better inputs"
+        return PART
     return ""
 
 

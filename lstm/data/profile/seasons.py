@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import CalendarFeature
-from lstm.data.tables.regular import SEASONS_S, Table, step_seconds
+from lstm.data.tables import steps as table_steps
+from lstm.data.tables.regular import Table, season_lengths
 
 MIN_STRENGTH = 0.3  # autocorrelation from which a season counts as found
 LONGER_BY = 0.1  # by how much a longer season must be stronger: a day's season shows at a week's lag, too
@@ -32,9 +33,8 @@ def find(source: Table, values: np.ndarray) -> Iterator[Season]:
     series = pd.Series(values).interpolate(limit_direction="both").to_numpy()
     found = False
     if isinstance(source.times, pd.DatetimeIndex):
-        step_s = step_seconds(source.times, source.step)
-        for name, season_s in zip(NAMES, SEASONS_S, strict=True):
-            length = round(season_s / step_s)
+        step_s = table_steps.seconds(source.times, source.step)
+        for name, length in zip(NAMES, season_lengths(source), strict=True):
             if length >= 2 and 2 * length <= len(series):
                 yield Season(name, length, _strength(series, length))
         found = step_s < 300 * 86_400  # shorter steps follow the calendar, so no other cycle is searched for

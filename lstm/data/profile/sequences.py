@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from lstm.data.classify import FEWEST, MOST_CLASSES
 from lstm.data.profile.columns import Column, is_text
-from lstm.data.tables import reader, regular
+from lstm.data.tables import reader, times
 from lstm.records.errors import BadInput
 
 # Names for parts of a time. Rows with the same part are not a sequence.
@@ -168,7 +168,7 @@ def _is_period(path: Path, raw: pa.Table, dated: Sequence[str], codes: np.ndarra
     """Return whether the sequences are the days, weeks, months … of a time column: one series, cut by the calendar."""
     for name in dated:
         try:
-            index = regular.times_of(path, raw.column(name), name)
+            index = times.of(path, raw.column(name), name).index
         except BadInput:
             continue
         if isinstance(index, pd.DatetimeIndex):

@@ -5,6 +5,7 @@ its `base`, the mean of its first block. `lstm.data.forecast` checks whether the
 part's mean. If not, the file is read again as a whole.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.tables import reader
+from lstm.config.forecast import ForecastData
+from lstm.data.tables import content, formats, reader
+from lstm.data.tables.content import Form
+from lstm.data.tables.digests import as_bytes
+from lstm.data.tables.steps import is_steady
 from lstm.records.errors import BadInput
 
 LARGEST, SMALLEST = 1e30, 1e-30  # limits of stored values; beyond them float32 has fewer digits or none
+ALMOST_A_DAY = np.timedelta64(22 * 3600, "s")  # shortest distance of two local midnights
 YEARS = np.datetime64("0001-01-01", "s"), np.datetime64("10000-01-01", "s")
 
 
@@ -28,21 +34,26 @@ class Long:
     base: np.ndarray  # (column,) float64
     times: pd.Index | None  # (row,) in UTC, or whole numbers; None without a time column
     zone: str | None  # the zone that the file's times are written in
+    digest: str  # SHA-256 of the values as float64, in hex
 
 
-def read(path: Path, time: str | None, columns: Sequence[str]) -> Long | None:
+def read(path: Path, config: ForecastData, form: Form) -> Long | None:
     """Read a large file whose columns are numbers, in blocks.
 
-    Returns None if the file must be read as a whole: it is not large, its times or numbers have an unusual type, or
-    something is wrong with them. A reader that sees the whole file reports such errors best.
+    Returns None if the file must be read as a whole: it is not large, its times or numbers are written in an unusual
+    way, rows are averaged, or something is wrong. A reader that sees the whole file reports such errors best.
 
     Raises:
         BadInput: a column is absent or occurs twice, or there are too many rows.
     """
     try:
-        if path.stat().st_size <= reader.LONG:
+        if path.stat().st_size <= reader.LONG or reader.is_feather(path):
             return None
-        return _read(path, time, columns)
+        if config.step or config.open_hours or config.time_zone or config.time_format or len(config.time_columns) > 1:
+            return None
+        if form.decimal != "." or form.thousands or not content.is_plain(path, form):
+            return None
+        return _read(path, next(iter(config.time_columns), None), config.columns, form)
     except (pa.ArrowException, OSError, _UnusualError):
         return None
 
@@ -51,11 +62,11 @@ class _UnusualError(Exception):
     """A file must be read as a whole."""
 
 
-def _read(path: Path, time: str | None, columns: Sequence[str]) -> Long:
+def _read(path: Path, time: str | None, columns: Sequence[str], form: Form) -> Long:
     values, stamps, kind = _Values(len(columns)), _Growing(np.int64), pa.int64()
-    for block in reader.blocks(path, [*([time] if time else []), *columns], numbers=columns):
+    for block in reader.blocks(path, [*([time] if time else []), *columns], numbers=columns, form=form):
         try:
-            values.add(reader.numbers(path, block, columns))
+            values.add(reader.numbers(path, block, columns, form))
         except BadInput:
             raise _UnusualError from None
         if time:
@@ -67,16 +78,21 @@ def _read(path: Path, time: str | None, columns: Sequence[str]) -> Long:
                 raise _UnusualError
             stamps.add(written.cast(pa.int64()).to_numpy())
     zone: str | None = kind.tz if pa.types.is_timestamp(kind) else None
-    return Long(values.whole(), values.base, _times(stamps.whole(), kind) if time else None, zone)
+    times = _times(stamps.whole(), kind) if time else None
+    return Long(values.whole(), values.base, times, zone, values.digest.hexdigest())
 
 
 def _times(stamps: np.ndarray, kind: pa.DataType) -> pd.Index:
     if not pa.types.is_timestamp(kind):
         numbers: pd.Index = pd.Index(stamps, copy=False)
+        if formats.by_numbers(stamps) and not is_steady(numbers):
+            raise _UnusualError  # they may be dates
         return numbers
     times = stamps.view(f"datetime64[{kind.unit}]")
     if not YEARS[0] <= times.min().astype(YEARS[0].dtype) <= times.max().astype(YEARS[0].dtype) < YEARS[1]:
         raise _UnusualError
+    if kind.tz is not None and len(times) > 1 and np.median(np.diff(times[:1000])) >= ALMOST_A_DAY:
+        raise _UnusualError  # the wall clock of a zone decides steps of days
     return pd.DatetimeIndex(times, copy=False)
 
 
@@ -105,6 +121,7 @@ class _Values(_Growing):
 
     def __init__(self, columns: int) -> None:
         super().__init__(np.float32, columns)
+        self.digest = hashlib.sha256()
         self.base, self._largest = np.zeros(columns), np.zeros(columns)
 
     def add(self, block: np.ndarray) -> None:
@@ -112,6 +129,7 @@ class _Values(_Growing):
             if np.isnan(block).all(axis=0).any():
                 raise _UnusualError
             self.base = np.nanmean(block, axis=0)
+        self.digest.update(as_bytes(block))
         block -= self.base
         self._largest = np.fmax(self._largest, np.fmax.reduce(np.abs(block), axis=0))
         if not (self._largest <= LARGEST).all():

@@ -1,26 +1,26 @@
 """Reading of a CSV or Parquet file into a regular table: sorted, one row per step, NaN for gaps."""
 
 import hashlib
-import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute
 
 from lstm.config.forecast import ForecastData
-from lstm.data.tables import chunked, reader, sentinels
+from lstm.data.tables import chunked, open_hours, reader, sentinels, steps, times
+from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.digests import sha, sha_of_times
+from lstm.data.tables.open_hours import OpenHours
 from lstm.data.tables.sentinels import Odd
+from lstm.data.tables.steps import SEASONS_S, is_steady
+from lstm.data.tables.times import Times
 from lstm.messages.message import Note, note
-from lstm.records.errors import BadInput, refused
-
-STEADY = 1000  # rows that suffice to infer the step of evenly spaced times; months are not even over so many
-OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # an offset from UTC after a time of day
-
-SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
+from lstm.records.errors import refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,12 @@ class Table:
         None  # (column,): if not None, `values` are float32 minus this (`lstm.data.tables.chunked`)
     )
     odd: tuple[tuple[Odd, pd.Index], ...] = ()  # values far outside all others, each with the times of its rows
+    form: Form = PLAIN  # of the file's text
+    zone: str | None = None  # the zone of the file's times if `times` are in UTC
+    found: Mapping[str, Any] = field(default_factory=dict)  # fields of `data` with what was found in the file
+    hours: OpenHours | None = None  # None: the steps go through day and night
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and ends
+    otherwise: tuple[str, ...] = ()  # what versions before 2026-11-30 read otherwise: codes of notes
 
     @property
     def grid(self) -> Grid | np.ndarray:
@@ -69,215 +75,201 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     Raises:
         BadInput: the file, a column, a time or a value is wrong.
     """
-    found = chunked.read(path, config.time, config.columns) if lean and not config.step else None
-    zone, times, values = (found.zone, found.times, found.values) if found else _whole(path, config)
-    notes: list[Note] = []
-    index: pd.Index = pd.RangeIndex(len(values))
-    step, base = "", found.base if found else None
-    far = tuple(
-        (each, (index if times is None else times)[each.rows])
-        for each in sentinels.find(path, config.columns, values, base)
+    form = Form.of(config)
+    # Hashing leaves Python's lock, so that a file is read, and its rows are made regular, at the same time.
+    with ThreadPoolExecutor(1) as beside:
+        known = beside.submit(fingerprint, path)
+        found = chunked.read(path, config, form) if lean else None
+        raw = _of_blocks(found) if found else _whole(path, config, form)
+        of_values = None if raw.digest else beside.submit(sha, raw.values)
+        of_times = beside.submit(sha_of_times, raw.times.index if raw.times else None)
+        made = _Made(path, config, list(raw.notes))
+        index, values, far = _made_regular(raw, made)
+        reading: dict[str, Any] = {
+            "values": of_values.result() if of_values else raw.digest,
+            "times": of_times.result(),
+        }
+        digest = known.result()
+    times = raw.times
+    reading |= {"rows": len(raw.values), "steps": len(values), "step": made.step, "columns": list(config.columns)}
+    reading |= {"first": str(index[0]), "last": str(index[-1]), "rules": made.rules}
+    return Table(
+        path,
+        index,
+        values,
+        tuple(config.columns),
+        made.step,
+        digest,
+        tuple(made.notes),
+        raw.base,
+        far,
+        form=form,
+        zone=None if times is None or times.wall else times.zone,
+        found=_found(times),
+        hours=made.hours,
+        reading=reading,
+        otherwise=(*(times.otherwise if times else ()), *made.rules),
     )
+
+
+def _made_regular(raw: "_Rows", made: "_Made") -> tuple[pd.Index, np.ndarray, tuple[tuple[Odd, pd.Index], ...]]:
+    """Return the steps, their values, and the values far outside all others with the times of their rows."""
+    path, config, times, values = made.path, made.config, raw.times, raw.values
+    index: pd.Index = pd.RangeIndex(len(values))
+    rows_read = index if times is None else times.index
+    far = tuple((each, rows_read[each.rows]) for each in sentinels.find(path, config.columns, values, raw.base))
     if times is not None:
-        if zone:
-            code, given = ("times-in-utc", {}) if zone == "UTC" else ("times-turned-into-utc", {"zone": zone})
-            notes.append(note(code, "data.time", column=config.time or "", **given))
-        index, values, step = _regular(path, times, values, config, notes)
+        made.notes += _of_zone(times, config)
+        index, values = _regular(times.index, values, made)
     if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
         told = {"count": holes, "steps": len(values), "missing": config.missing}
-        notes.append(note("steps-with-missing-values", "data.missing", **told))
-    return Table(path, index, values, tuple(config.columns), step, fingerprint(path), tuple(notes), base, far)
+        made.notes.append(note("steps-with-missing-values", "data.missing", **told))
+    return index, values, far
 
 
-def _whole(path: Path, config: ForecastData) -> tuple[str | None, pd.Index | None, np.ndarray]:
-    """Return the zone that times are written in, the times, and the values."""
-    raw = reader.read(path, [*([config.time] if config.time else []), *config.columns], numbers=config.columns)
-    values = reader.numbers(path, raw, config.columns)
-    written = raw.column(config.time) if config.time else None
+@dataclass(slots=True)
+class _Made:
+    """What is made of the rows on the way to a regular table."""
+
+    path: Path
+    config: ForecastData
+    notes: list[Note]
+    step: str = ""
+    hours: OpenHours | None = None
+    nearest: bool = False  # whether rows belong to the nearest step
+    rules: list[str] = field(default_factory=list)  # codes of notes on what earlier versions did otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a file as they were read."""
+
+    values: np.ndarray  # (row, column)
+    base: np.ndarray | None
+    times: Times | None
+    digest: str = ""  # SHA-256 of the values as float64; "" if it is not known yet
+    notes: tuple[Note, ...] = ()
+
+
+def _of_blocks(found: chunked.Long) -> _Rows:
+    times = None if found.times is None else Times(found.times, found.zone)
+    return _Rows(found.values, found.base, times, found.digest)
+
+
+def _found(times: Times | None) -> dict[str, Any]:
+    """Return how the times are written, for other files that must be read like this one."""
+    found: dict[str, Any] = {}
+    if times is not None and times.formats and any(times.formats):
+        forms = list(times.formats)
+        found["time_format"] = forms[0] if len(forms) == 1 else None if None in forms else forms
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _of_zone(times: Times, config: ForecastData) -> Iterator[Note]:
+    """Yield a note on the zone that the times are read in."""
+    name = config.time_name
+    if times.otherwise:
+        yield note("times-by-wall-clock", "data.time", column=name, zone=times.zone)
+    elif times.zone == "UTC":
+        yield note("times-in-utc", "data.time", column=name)
+    elif times.zone:
+        yield note("times-turned-into-utc", "data.time", column=name, zone=times.zone)
+
+
+def _whole(path: Path, config: ForecastData, form: Form) -> _Rows:
+    """Return the rows of a file that is read at once."""
+    named = config.time_columns
+    raw = reader.read(path, [*named, *config.columns], numbers=config.columns, form=form)
+    notes: tuple[Note, ...] = ()
+    if named and (count := _empty_rows(raw)) and not reader.has_types(path):
+        form = replace(form, drops_empty=True)
+        notes = (note("empty-rows-left-out", "data.path", count=count),)
+        raw = reader.read(path, [*named, *config.columns], numbers=config.columns, form=form)
+    written = [raw.column(name) for name in named]
+    if any(_is_turned(path, column) for column in written):
+        # pyarrow has turned offsets into UTC, and the wall clock decides steps of days.
+        texts = reader.read(path, named, texts=named, form=form)
+        written = [texts.column(name) for name in named]
+    values = reader.numbers(path, raw, config.columns, form)
     del raw
     pa.system_memory_pool().release_unused()  # so that a large file's numbers are not in memory twice
-    if config.time is None or written is None:
-        return None, None, values
-    return _zone(written), times_of(path, written, config.time), values
+    return _Rows(values, None, times.read(path, written, config, form) if named else None, notes=notes)
+
+
+def _empty_rows(raw: pa.Table) -> int:
+    """Return the number of rows in which no column has a value."""
+    if not all(column.null_count for column in raw.columns):
+        return 0
+    empty = np.logical_and.reduce([column.is_null().to_numpy() for column in raw.columns])
+    return int(empty.sum())
+
+
+def _is_turned(path: Path, column: pa.ChunkedArray) -> bool:
+    """Return whether a CSV's times had offsets, and may be days: pyarrow has turned them into UTC."""
+    if reader.has_types(path) or not pa.types.is_timestamp(column.type) or column.type.tz is None:
+        return False
+    some = np.sort(column.slice(0, 1000).drop_null().cast(pa.int64()).to_numpy()).view(
+        f"datetime64[{column.type.unit}]"
+    )
+    return len(some) < 2 or bool(np.median(np.diff(some)) >= times.ALMOST_A_DAY.to_timedelta64())
 
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    digest, room = hashlib.sha256(), bytearray(2**15)  # a larger one would be memory beside a large file's values
+    with path.open("rb", buffering=0) as content:
+        while count := content.readinto(room):
+            digest.update(memoryview(room)[:count])
+    return digest.hexdigest()
 
 
-def times_of(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
-    """Return the time column as times in UTC without a zone, or as whole numbers if it counts steps: (row,).
-
-    Raises:
-        BadInput: a time is missing or can't be read.
-    """
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise refused("time-missing", at=reader.place(path, row), column=name)
-    if pa.types.is_integer(column.type):
-        try:
-            numbers: pd.Index = pd.Index(column.cast(pa.int64()).to_numpy())
-        except pa.ArrowInvalid as error:
-            raise _unreadable(path, name, error) from None
-        return numbers
-    if pa.types.is_floating(column.type):
-        raise refused("times-with-fractions", at=path, column=name)
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("s"))  # Python's dates end with the year 9999
-    raw = pd.Series(column.to_pandas())
-    try:
-        times = _parsed(raw)
-    except _AmbiguousError:
-        raise refused("day-or-month-first", at=path, column=name, value=str(raw.iloc[0])) from None
-    except (ValueError, TypeError) as error:
-        raise _unreadable(path, name, error) from None
-    if times.isna().any():
-        row = int(np.flatnonzero(times.isna().to_numpy())[0])
-        raise refused("not-a-time", at=reader.place(path, row), column=name, value=str(raw.iloc[row]))
-    naive: pd.DatetimeIndex = pd.DatetimeIndex(times.dt.tz_localize(None))
-    return naive
-
-
-def _unreadable(path: Path, name: str, error: Exception) -> BadInput:
-    return refused("times-unreadable", at=path, column=name, why=reader.first_line(error))
-
-
-class _AmbiguousError(Exception):
-    """Dates can be read with the day first and with the month first."""
-
-
-def _parsed(raw: pd.Series) -> pd.Series:
-    """Parse times in UTC as ISO 8601, else in the one format of the first value. Texts that are no times become NaT.
-
-    Raises:
-        _AmbiguousError: the dates can be read with the day first and with the month first.
-    """
-    text = raw.astype(str) if raw.dtype == object or isinstance(raw.dtype, pd.StringDtype) else None
-    if text is not None:
-        raw = raw.where(text.str.contains(r"\d"))  # pandas takes "now" for a time
-    times = pd.to_datetime(raw, errors="coerce", utc=True, format="ISO8601")
-    if text is not None and times.isna().any():
-        times = _in_one_format(raw, otherwise=times)
-    return times.where(times.dt.year.between(1, 9999))
-
-
-def _in_one_format(raw: pd.Series, *, otherwise: pd.Series) -> pd.Series:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message="Could not infer format")  # pandas would guess value by value
-        try:
-            orders = [pd.to_datetime(raw, errors="coerce", utc=True, dayfirst=first) for first in (False, True)]
-        except UserWarning:
-            return otherwise
-    whole = [times for times in orders if not times.isna().any()]
-    if len(whole) == 2 and not whole[0].equals(whole[1]):
-        raise _AmbiguousError
-    return whole[0] if whole else otherwise
-
-
-def _zone(column: pa.ChunkedArray) -> str | None:
-    """Return the zone or the UTC offsets of the times as written, or None if they have none.
-
-    pyarrow turns a CSV's times with offsets into UTC. For these times the result is UTC.
-    """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_timestamp(column.type):
-        zone: str | None = column.type.tz
-        return zone
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return None
-    found = pa.compute.struct_field(pa.compute.extract_regex(column, OFFSET), "offset").drop_null().unique()
-    return ", ".join(sorted({text.replace("z", "Z").replace("Z", "UTC") for text in found.to_pylist()})) or None
-
-
-def infer_step(times: pd.Index) -> str | None:
-    """Return the step of sorted times as a pandas offset (or distance of whole numbers), None if it is irregular."""
-    if len(times) < 2:
-        return None
-    if is_steady(times):
-        times = times[:STEADY]
-    gaps = pd.Series(times[1:] - times[:-1])
-    usual = gaps.mode().iloc[0]
-    if not isinstance(times, pd.DatetimeIndex):
-        return str(int(usual)) if bool((gaps > 0).all()) and bool(((gaps % usual) == 0).all()) else None
-    if not times.is_unique:
-        return None
-    return _months(times) or (_offset(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
-
-
-def is_steady(times: pd.Index) -> bool:
-    """Return whether all times are evenly spaced."""
-    numbers = times.to_numpy().view(np.int64)
-    return all(
-        bool((np.diff(numbers[max(rows.start - 1, 0) : rows.stop]) == np.diff(numbers[:2])).all())
-        for rows in reader.spans(len(numbers))
-    )
-
-
-def _months(times: pd.DatetimeIndex) -> str | None:
-    """Return the step of times that are all at the start of a month or all at its end, None for other times."""
-    distances = np.diff(times.year.to_numpy() * 12 + times.month.to_numpy())
-    usual = int(pd.Series(distances).mode().iloc[0])
-    if usual < 1 or (distances % usual).any() or (times - times.normalize()).nunique() > 1:
-        return None
-    at = {"S": times.day == 1, "E": times.is_month_end}
-    side = next((side for side, there in at.items() if bool(there.all())), None)
-    if side is None:
-        return None
-    # pandas' quarters and years start in January. Other ones are counted in months.
-    whole = (times.month[0] - (side == "S")) % usual == 0
-    unit = {1: "M", 3: "Q", 12: "Y"}.get(usual) if whole else None
-    return f"{unit}{side}" if unit else f"{usual}M{side}"
-
-
-def _offset(gap: pd.Timedelta) -> str:
-    for unit in ("D", "h", "min", "s", "ms", "us"):
-        one = pd.Timedelta(1, unit)
-        if gap % one == pd.Timedelta(0):
-            return f"{gap // one}{unit}"
-    return f"{gap.as_unit('ns').value}ns"
-
-
-def _regular(
-    path: Path, times: pd.Index, values: np.ndarray, config: ForecastData, notes: list[Note]
-) -> tuple[pd.Index, np.ndarray, str]:
-    if not times.is_monotonic_increasing:
-        order = np.argsort(times.to_numpy(), kind="stable")
-        times, values = times[order], values[order]
-        notes.append(note("rows-sorted-by-time", "data.time"))
-    if times.has_duplicates and not config.step:
-        first = times[times.duplicated()][0]
-        count = int((times == first).sum())
-        raise refused("time-occurs-repeatedly", at=path, column=config.time, time=str(first), count=count)
-    if isinstance(times, pd.DatetimeIndex):
-        return _regular_times(path, times, values, config, notes)
-    if config.calendar or config.step:
-        field = f"data.{'calendar' if config.calendar else 'step'}"
-        raise refused("numbers-are-no-times", field, column=config.time, file=str(path))
-    step = infer_step(times) or ("1" if len(times) < 2 else None)
+def _regular(index: pd.Index, values: np.ndarray, made: _Made) -> tuple[pd.Index, np.ndarray]:
+    """Return times that are sorted and a step apart, with a row of values for each."""
+    path, config = made.path, made.config
+    if not index.is_monotonic_increasing:
+        order = np.argsort(index.to_numpy(), kind="stable")
+        index, values = index[order], values[order]
+        made.notes.append(note("rows-sorted-by-time", "data.time"))
+    if index.has_duplicates and not config.step:
+        first = index[index.duplicated()][0]
+        count = int((index == first).sum())
+        raise refused("time-occurs-repeatedly", at=path, column=config.time_name, time=str(first), count=count)
+    if isinstance(index, pd.DatetimeIndex):
+        return _regular_times(index, values, made)
+    if config.calendar or config.step or config.open_hours:
+        name = "calendar" if config.calendar else "step" if config.step else "open_hours"
+        raise refused("numbers-are-no-times", f"data.{name}", column=config.time_name, file=str(path))
+    step = steps.infer(index) or ("1" if len(index) < 2 else None)
     if step is None:
-        raise refused("numbers-irregular", at=path, column=config.time)
-    _check_size(path, (int(times[-1]) - int(times[0])) / int(step), len(times), step)
-    grid = pd.RangeIndex(int(times[0]), int(times[-1]) + 1, int(step))
-    return _on_grid(path, grid, times, values, config, notes, step)
+        raise refused("numbers-irregular", at=path, column=config.time_name)
+    made.step = step
+    _check_size(path, (int(index[-1]) - int(index[0])) / int(step), len(index), step)
+    return _on_grid(pd.RangeIndex(int(index[0]), int(index[-1]) + 1, int(step)), index, values, made)
 
 
-def _regular_times(
-    path: Path, times: pd.DatetimeIndex, values: np.ndarray, config: ForecastData, notes: list[Note]
-) -> tuple[pd.Index, np.ndarray, str]:
-    step = config.step or infer_step(times)
+def _regular_times(times: pd.DatetimeIndex, values: np.ndarray, made: _Made) -> tuple[pd.Index, np.ndarray]:
+    path, config = made.path, made.config
+    step = config.step or steps.infer(times)
     if step is None:
         if len(times) < 2:
             raise refused("only-one-row", at=path)
         gaps = times[1:] - times[:-1]
         raise refused("times-irregular", at=path, shortest=str(gaps.min()), longest=str(gaps.max()))
+    made.step = step
+    if config.open_hours:
+        return _in_open_hours(times, values, made)
     if not config.step and is_steady(times):
-        return times, values, step  # no grid is built, which would be as large as a large file's values
+        return times, values  # no grid is built, which would be as large as a large file's values
+    return _on_grid(*_with_grid(times, values, step, made), made)
+
+
+def _with_grid(
+    times: pd.DatetimeIndex, values: np.ndarray, step: str, made: _Made
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex, np.ndarray]:
+    """Return a grid of steps, and times and values on it: rows that are not on a grid are averaged into its steps."""
+    path = made.path
     try:
-        offset = pd.tseries.frequencies.to_offset(step)
+        offset = steps.offset_of(step)
     except ValueError:
         offset = None
     try:
@@ -285,19 +277,76 @@ def _regular_times(
             raise refused("not-a-step", "data.step", step=step)
         width = (times[0] + offset + offset) - (times[0] + offset)
         _check_size(path, (times[-1] - times[0]) / width, len(times), step)
-        grid = pd.date_range(times[0], times[-1], freq=offset)
+        grid = steps.between(times[0], times[-1], step)
         if grid.empty:
             span = {"first": str(times[0]), "last": str(times[-1])}
             raise refused("no-step-ends", "data.step", step=step, file=str(path), **span)
-        averaged = None
-        if not times.equals(grid) and (times.has_duplicates or _places(grid, times) is None):
-            averaged = pd.DataFrame(values, index=times).resample(offset).mean()
+        if times.equals(grid) or (not times.has_duplicates and steps.places(grid, times) is not None):
+            return grid, times, values
+        times, values, grid = _averaged(_to_nearest(times, step, made), values, step, made)
     except (ValueError, OverflowError) as error:
         raise refused("steps-do-not-fit", at=path, step=step, why=reader.first_line(error)) from None
-    if averaged is not None:
-        notes.append(note("rows-averaged", "data.step", rows=len(times), steps=len(averaged), step=step))
-        times, values, grid = pd.DatetimeIndex(averaged.index), averaged.to_numpy(), pd.DatetimeIndex(averaged.index)
-    return _on_grid(path, grid, times, values, config, notes, step)
+    return grid, times, values
+
+
+def _to_nearest(times: pd.DatetimeIndex, step: str, made: _Made) -> pd.DatetimeIndex:
+    """Return the nearest even times of rows that are some seconds off them, else the times as they are."""
+    even = None if times.has_duplicates else steps.nearest(times, step)
+    if even is None:
+        return times
+    off = (even - times).to_series().abs()
+    made.notes.append(
+        note(
+            "rows-to-nearest-step", "data.step", rows=int((off > pd.Timedelta(0)).sum()), most_s=_most_s(off), step=step
+        )
+    )
+    made.nearest = True
+    if not even.equals(times.floor(steps.offset_of(step))):  # as rows were averaged before
+        made.rules.append("rows-to-nearest-step")
+    return even
+
+
+def _most_s(off: pd.Series) -> float:
+    return float(off.max().total_seconds())
+
+
+def _averaged(
+    times: pd.DatetimeIndex, values: np.ndarray, step: str, made: _Made
+) -> tuple[pd.DatetimeIndex, np.ndarray, pd.DatetimeIndex]:
+    """Return rows that are averaged into steps: their times, their values, and the times again."""
+    frame = pd.DataFrame(values, index=times)
+    if made.nearest:
+        frame = frame.groupby(level=0).mean()
+        grid = steps.between(frame.index[0], frame.index[-1], step)
+        if len(frame) < len(times):
+            made.notes.append(note("rows-averaged", "data.step", rows=len(times), steps=len(frame), step=step))
+        return pd.DatetimeIndex(frame.index), frame.to_numpy(), grid
+    found = frame.resample(steps.offset_of(step)).mean()
+    made.notes.append(note("rows-averaged", "data.step", rows=len(times), steps=len(found), step=step))
+    index = pd.DatetimeIndex(found.index)
+    return index, found.to_numpy(), index
+
+
+def _in_open_hours(times: pd.DatetimeIndex, values: np.ndarray, made: _Made) -> tuple[pd.Index, np.ndarray]:
+    """Return the rows as steps of the open hours, with a row without values for each open step that has none."""
+    config = made.config
+    hours = open_hours.of(config.open_hours or (), made.step)
+    if hours is None:
+        raise refused("no-open-hours-for-step", "data.open_hours", step=made.step)
+    outside = ~hours.are_open(times)
+    if outside.any():
+        first = str(times[int(np.argmax(outside))])
+        raise refused("rows-outside-open-hours", "data.open_hours", count=int(outside.sum()), first=first)
+    if times.has_duplicates:
+        times, values, _ = _averaged(times, values, made.step, made)
+        kept = hours.are_open(times) & ~np.isnan(values).all(axis=1)
+        times, values = times[kept], values[kept]
+    _check_size(made.path, (times[-1] - times[0]).total_seconds() / hours.step_s / 20, len(times), made.step)
+    grid, made.hours = hours.grid(times), hours
+    every = steps.between(times[0], times[-1], made.step)
+    told = {"hours": list(hours.texts), "left_out": len(every) - len(grid), "step": made.step}
+    made.notes.append(note("closed-hours-left-out", "data.open_hours", **told))
+    return _on_grid(grid, times, values, made)
 
 
 def _check_size(path: Path, steps: float, rows: int, step: str) -> None:
@@ -306,18 +355,11 @@ def _check_size(path: Path, steps: float, rows: int, step: str) -> None:
         raise refused("steps-make-too-many-rows", at=path, step=step, steps=round(steps + 1), rows=rows)
 
 
-def _on_grid(
-    path: Path,
-    grid: pd.Index,
-    times: pd.Index,
-    values: np.ndarray,
-    config: ForecastData,
-    notes: list[Note],
-    step: str,
-) -> tuple[pd.Index, np.ndarray, str]:
+def _on_grid(grid: pd.Index, times: pd.Index, values: np.ndarray, made: _Made) -> tuple[pd.Index, np.ndarray]:
+    path, config, step = made.path, made.config, made.step
     absent = len(grid) - len(times)
     if absent:
-        places = _places(grid, times)
+        places = steps.places(grid, times)
         assert places is not None  # the step was inferred from these times, or rows were averaged to it
         there = np.zeros(len(grid), dtype=bool)
         there[places] = True
@@ -325,25 +367,11 @@ def _on_grid(
         if config.missing == "refuse":
             raise refused("steps-missing", at=path, count=absent, steps=len(grid), step=step, first=str(first))
         told = {"count": absent, "steps": len(grid), "step": step, "first": str(first), "missing": config.missing}
-        notes.append(note("steps-missing-noted", "data.missing", **told))
+        made.notes.append(note("steps-missing-noted", "data.missing", **told))
         full = np.full((len(grid), values.shape[1]), np.nan, values.dtype)
         full[places] = values
         values = full
-    return grid, values, step
-
-
-def _places(grid: pd.Index, times: pd.Index) -> np.ndarray | None:
-    """Return the row of each time in the grid: (row,) int32; None if a time is not in the grid. Both are sorted.
-
-    pandas would build a hash table of the grid, which is larger than a large file's values.
-    """
-    wanted, found = grid.to_numpy(), np.empty(len(times), dtype=np.int32)
-    for rows in reader.spans(len(times)):
-        some = times[rows].to_numpy()
-        found[rows] = np.minimum(np.searchsorted(wanted, some.astype(wanted.dtype)), len(wanted) - 1)
-        if (wanted[found[rows]] != some).any():
-            return None
-    return found
+    return grid, values
 
 
 def season_of(source: Table) -> int:
@@ -353,15 +381,14 @@ def season_of(source: Table) -> int:
     """
     if not isinstance(source.times, pd.DatetimeIndex) or len(source.times) < 2:
         return 1
-    step_s = step_seconds(source.times, source.step)
-    lengths = [round(season_s / step_s) for season_s in SEASONS_S]
-    return next((n for n in lengths if n >= 2 and n * 2 <= len(source.times)), 1)
+    return next((n for n in season_lengths(source) if n >= 2 and n * 2 <= len(source.times)), 1)
 
 
-def step_seconds(times: pd.DatetimeIndex, step: str) -> float:
-    """Return the length of a step in seconds. A working day counts as 7/5 of a day, so that a week has five."""
-    offset = pd.tseries.frequencies.to_offset(step)
-    if isinstance(offset, pd.offsets.BusinessDay):
-        return offset.n * 7 / 5 * 86_400
-    some = times[: reader.BLOCK]  # enough: only months differ in length, and no series has so many of them
-    return float(pd.Series(some[1:] - some[:-1]).median().total_seconds())
+def season_lengths(source: Table) -> tuple[int, ...]:
+    """Return the steps of a day, a week and a year; in open hours only open steps count."""
+    assert isinstance(source.times, pd.DatetimeIndex)
+    if source.hours:
+        a_week = source.hours.per_week
+        return source.hours.per_day, a_week, round(a_week * 365.25 / 7)
+    step_s = steps.seconds(source.times, source.step)
+    return tuple(round(season_s / step_s) for season_s in SEASONS_S)

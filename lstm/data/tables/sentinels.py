@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm.data.tables import reader
+from lstm.data.tables.content import PLAIN, Form
 from lstm.messages.message import Note, note
 
 MOST = 5  # rounds of the search in a column
@@ -50,7 +51,7 @@ def find(path: Path, columns: Sequence[str], values: np.ndarray, base: np.ndarra
     )
 
 
-def told(found: Odd, parts: Sequence[str]) -> Note | None:
+def told(found: Odd, parts: Sequence[str], form: Form = PLAIN) -> Note | None:
     """A note on it; `parts` says of each row which part it is in, "" where it is in none."""
     counts = {part: parts.count(part) for part in ("training", "validation", "test") if part in parts}
     if not counts:
@@ -59,7 +60,7 @@ def told(found: Odd, parts: Sequence[str]) -> Note | None:
     low, high = found.others
     return note(
         "value-far-from-all-others",
-        at=reader.place(found.path, first),
+        at=reader.place(found.path, first, form),
         column=found.column,
         value=found.value,
         rows=sum(counts.values()),

@@ -121,6 +121,8 @@ def draft(file: GivenFile) -> Draft:
 
 def _data(found: Labelled) -> Iterator[Line | Remark]:
     yield Line("path", found.file.path, f"{found.file.raw.num_rows:,} rows; the path is relative to this file's folder")
+    reading = found.file.reading
+    yield from (Line(name, _value(value), reading.why.get(name, "")) for name, value in reading.fields.items())
     yield Line("id", found.id, f"tells {found.size} apart")
     if found.time:
         yield Line("time", found.time, found.time_why)
@@ -137,8 +139,13 @@ def _data(found: Labelled) -> Iterator[Line | Remark]:
         yield Line("missing", how, f"{found.missing:,} values are missing: {why}")
 
 
+def _value(value: Any) -> Value:
+    return [*value] if isinstance(value, list | tuple) else value
+
+
 def _section(found: Labelled, missing: Any) -> ClassifyData:
     return ClassifyData(
+        **found.file.reading.fields,
         id=found.id,
         time=found.time,
         columns=[*found.columns],

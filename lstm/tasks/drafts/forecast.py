@@ -41,7 +41,8 @@ ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
 WINDOWS = 4  # of a backtest: with fewer, no difference can be called sure
 STEP_WORDS = {"1s": "a second", "1min": "a minute", "1h": "an hour", "1D": "a day", "7D": "a week"}
 STEP_WORDS |= {"B": "a working day", "MS": "a month", "ME": "a month", "QS": "a quarter", "QE": "a quarter"}
-STEP_WORDS |= {"YS": "a year", "YE": "a year"}
+STEP_WORDS |= {"YS": "a year", "YE": "a year", "BME": "a month, named by its last working day"}
+STEP_WORDS |= {"BMS": "a month, named by its first working day"}
 UNITS = {"D": "days", "h": "hours", "min": "minutes", "s": "seconds", "ms": "ms", "us": "µs", "ns": "ns"}
 UNITS |= {"MS": "months", "ME": "months"}
 
@@ -107,8 +108,8 @@ def draft(file: GivenFile) -> Draft:
     Raises:
         BadInput: the table has no series or several, or is too small for a window to train on and one to judge.
     """
-    found = profile(file.path, file)
-    chosen = choose(found)
+    found = profile(file.path, file, file.target)
+    chosen = choose(found, file.horizon)
     where, each = ("the windows", " of each") if chosen.windows else ("the validation part", "")
     return Draft(
         data=tuple(_data(found, chosen)),
@@ -124,17 +125,21 @@ def draft(file: GivenFile) -> Draft:
     )
 
 
-def choose(found: Profile) -> Choice:
+def choose(found: Profile, horizon: int | None = None) -> Choice:
     """Return the longest choice that leaves enough windows in each part, else the longest that leaves any.
+
+    A `horizon` that is given is kept.
 
     Raises:
         BadInput: no choice leaves a window in each part.
     """
     first = _first(found)
+    if horizon:
+        first = replace(first, horizon=horizon)
     source = regular.read(_data_config(found, first), found.path)
     some: Choice | None = None
     refusal: BadInput | None = None
-    for chosen in _shorter(first):
+    for chosen in _shorter(first, keeps_horizon=bool(horizon)):
         config, reach = _data_config(found, chosen), chosen.longest
         try:
             series = forecast_data.prepare(source, config.model_copy(update={"lookback": reach}), reach)
@@ -175,7 +180,8 @@ def summarise(found: Profile) -> dict[str, str]:
     """Return what was found in a file, for the screen."""
     lines = {"rows": f"{found.rows:,} in {found.path}"}
     if found.time:
-        lines["time"] = f"{found.time}: {found.first} to {found.last}, {_step_text(found)}"
+        name = found.time if isinstance(found.time, str) else " + ".join(found.time)
+        lines["time"] = f"{name}: {found.first} to {found.last}, {_step_text(found)}"
     else:
         lines["time"] = "no column has times; rows are taken in their order"
     lines["target"] = f"{found.target} ({found.target_why})"
@@ -190,7 +196,10 @@ def summarise(found: Profile) -> dict[str, str]:
         lines["gaps"] += f", the first at {places[0]}"
     lines["season"] = _season_text(found)
     lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
-    return lines | ({"notes": "; ".join(map(str, found.notes))} if found.notes else {})
+    if found.reading:
+        lines["read as"] = "; ".join(f"{name}: {value}" for name, value in found.reading.items())
+    told = (*found.notes, *found.sentinels)
+    return lines | ({"notes": "; ".join(map(str, told))} if told else {})
 
 
 # --- The choices ------------------------------------------------------------------------------------------
@@ -214,14 +223,14 @@ def _first(found: Profile) -> Choice:
     return Choice(basis, unit, lookback, longest, horizon, part, train_rows)
 
 
-def _shorter(chosen: Choice) -> Iterator[Choice]:
+def _shorter(chosen: Choice, *, keeps_horizon: bool) -> Iterator[Choice]:
     """Yield a choice, then shorter ones for data with gaps that leave no room for it."""
     yield chosen
-    while chosen.horizon > 1 or chosen.longest > 1:
+    while (chosen.horizon > 1 and not keeps_horizon) or chosen.longest > 1:
         unit = max(chosen.unit // 2, 1)
         longest = max(chosen.longest // 2 // unit, 1) * unit
         lookback = min(max(chosen.lookback // 2 // unit, 1) * unit, longest)
-        horizon = max(chosen.horizon // 2, 1)
+        horizon = chosen.horizon if keeps_horizon else max(chosen.horizon // 2, 1)
         chosen = replace(chosen, unit=unit, longest=longest, lookback=lookback, horizon=horizon)
         yield chosen
 
@@ -229,6 +238,7 @@ def _shorter(chosen: Choice) -> Iterator[Choice]:
 def _data_config(found: Profile, chosen: Choice) -> ForecastData:
     past, ahead = _covariates(found)
     return ForecastData(
+        **found.reading,
         time=found.time,
         target=found.target,
         past_covariates=past,
@@ -255,10 +265,13 @@ def _covariates(found: Profile) -> tuple[list[str], list[str]]:
 def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     span = f"{found.rows:,} rows, {found.first} to {found.last}" if found.time else f"{found.rows:,} rows"
     yield Line("path", found.path, f"{span}; the path is relative to this file's folder")
+    yield from (_reading_line(found, name) for name in found.reading if name not in AFTER_TIME)
     if found.time:
-        yield Line("time", found.time, _step_text(found))
+        yield Line("time", _named(found.time), _step_text(found))
     else:
         yield Remark("time: COLUMN", "no column holds times; rows are taken in their order")
+    yield from (_reading_line(found, name) for name in AFTER_TIME if name in found.reading)
+    yield from (Remark(str(each)) for each in (*found.notes, *found.sentinels))
     yield Line("target", found.target, f"{found.target_why}; change it to forecast another column")
     yield from _inputs(found)
     seen, ahead = _in_seasons(chosen, chosen.lookback), _in_seasons(chosen, chosen.horizon)
@@ -270,12 +283,36 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
         why = "judged on windows of the validation part, each trained anew; without this line once: quicker, less sure"
         yield Line("backtest", {"windows": chosen.windows}, why)
     if found.step_given:
-        why = "working days: no weekends in the file" if found.step == "B" else "times are irregular: rows are averaged"
-        yield Line("step", Word(found.step), why)
+        yield Line("step", Word(found.step), _given_step(found))
     if found.has_gaps:
         filled = "filled-in values are never targets of training or judging"
         yield Line("missing", "interpolate", f"{_gaps(found)}; {filled}")
     yield Line("season", found.season.steps if found.season else 1, _season_text(found))
+
+
+AFTER_TIME = ("time_format", "open_hours")  # fields of the reading that come after the time
+
+
+def _reading_line(found: Profile, name: str) -> Line:
+    """Return the line of a field that says how the file is read."""
+    value = found.reading[name]
+    return Line(name, [*value] if isinstance(value, list | tuple) else value, found.reading_why.get(name, ""))
+
+
+def _named(time: str | list[str]) -> Value:
+    return time if isinstance(time, str) else [*time]
+
+
+def _given_step(found: Profile) -> str:
+    """Return why the spec gives the step."""
+    codes = {each.code for each in found.notes}
+    if found.step == "B":
+        return "working days: no weekends in the file"
+    if "clocks-change" in codes:
+        return "local hours: one that occurs twice is averaged"
+    if "rows-to-nearest-step" in codes:
+        return "rows are some seconds off the even steps: each belongs to the nearest one"
+    return "times are irregular: rows are averaged"
 
 
 def _inputs(found: Profile) -> Iterator[Line | Remark]:
@@ -360,8 +397,10 @@ def _step_text(found: Profile) -> str:
         return f"a row is {STEP_WORDS[found.step]}"
     if found.step.isdigit():
         return f"whole numbers, {found.step} apart"
-    count, unit = re.findall(r"\d+|\D+", found.step)
-    return f"rows are {count} {UNITS[unit]} apart"
+    parts = re.fullmatch(r"(\d*)([A-Za-z]+)", found.step)
+    if parts is None or parts[2] not in UNITS:
+        return f"rows are {found.step} apart"
+    return f"rows are {parts[1] or 1} {UNITS[parts[2]]} apart"
 
 
 def _gaps(found: Profile) -> str:

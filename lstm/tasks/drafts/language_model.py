@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lstm.data.profile.files import GivenFile
+from lstm.data.profile.files import TEXT, GivenFile
 from lstm.data.profile.texts import TextProfile, profile
 from lstm.records.errors import refused
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
@@ -75,7 +75,11 @@ class Choice:
 def recognise(files: Sequence[GivenFile]) -> Recognition:
     """Return whether a file is a text."""
     fits = len(files) == 1 and files[0].form.kind == "text"
-    return Recognition(fits, "a text that is not a table" if fits else NEEDS)
+    return Recognition(fits, _found(files[0]) if fits else NEEDS)
+
+
+def _found(file: GivenFile) -> str:
+    return "a text that is not a table" if file.form == TEXT else file.form.what
 
 
 def draft(file: GivenFile) -> Draft:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
-from lstm.data.forecast import Series, SeriesFacts, calendar, fill
+from lstm.data.calendar import calendar
+from lstm.data.forecast import Series, SeriesFacts, fill
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
-from lstm.data.tables import regular
+from lstm.data.tables import regular, steps
 from lstm.diagnostics.subject import Subject
 from lstm.judging.forecast import Forecasts, Sums
 from lstm.judging.items import Judgement
@@ -247,11 +248,23 @@ def predict(
     """
     config = trial.data_as(ForecastData)
     assert path is not None
-    source = regular.read(config, folder / path)
+    source = _read(config, facts, folder / path)
     try:
         return follow(network, config, facts, source)
     except BadInput as error:
         raise error.at(folder / path) from None
+
+
+def _read(config: ForecastData, facts: SeriesFacts, path: Path) -> regular.Table:
+    """Read a file as the training file was read.
+
+    Raises:
+        BadInput: the file is wrong, or an earlier version, which trained the network, read such a file otherwise.
+    """
+    source = regular.read(config.model_copy(update=dict(facts.found)), path)
+    if source.otherwise and not facts.reading:
+        raise refused("trained-on-another-reading", at=path, rules=[*source.otherwise])
+    return source
 
 
 class _Instead(nn.Module):
@@ -276,7 +289,7 @@ def predict_by_rival(
     """
     lookback = int(fitted.settings["lookback"] or 1)
     config = trial.data_as(ForecastData).model_copy(update={"lookback": lookback})
-    source = regular.read(config, folder / path)
+    source = _read(config, facts, folder / path)
     try:
         return follow(_Instead(rival, fitted), config, facts, source)
     except BadInput as error:
@@ -319,7 +332,7 @@ def follow(network: nn.Module, config: ForecastData, facts: SeriesFacts, source:
         raise refused("horizon-without-covariates", horizon=config.horizon, covariates=covariates)
     forecast = network(torch.from_numpy(window[None, : config.lookback]), torch.from_numpy(future[None]))[0].numpy()
     original = forecast * np.array(facts.scale.deviation[:count]) + np.array(facts.scale.mean[:count])
-    columns: dict[str, list[Any]] = {config.time or "step": list(_texts(times[origin:].to_numpy()))}
+    columns: dict[str, list[Any]] = {config.time_name or "step": list(_texts(times[origin:].to_numpy(), source.zone))}
     return columns | {target: original[:, i].tolist() for i, target in enumerate(facts.targets)}
 
 
@@ -330,8 +343,11 @@ def _extended(source: regular.Table, origin: int, config: ForecastData) -> tuple
     values = np.concatenate([values, np.full((stop - len(values), values.shape[1]), np.nan)])
     times = source.times[:stop]
     if len(times) < stop:
-        if isinstance(times, pd.DatetimeIndex):
-            times = pd.date_range(times[0], periods=stop, freq=source.step)
+        if source.hours is not None:
+            ahead = source.hours.following(times[-1], stop - len(times))
+            times = times.append(ahead)
+        elif isinstance(times, pd.DatetimeIndex):
+            times = steps.following(times[0], source.step, stop)
         else:
             gap = int(source.step or 1)
             times = pd.RangeIndex(int(times[0]), int(times[0]) + gap * stop, gap)
@@ -343,11 +359,12 @@ def _batches(origins: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield origins[start : start + size]
 
 
-def _texts(times: np.ndarray) -> tuple[str, ...]:
+def _texts(times: np.ndarray, zone: str | None = None) -> tuple[str, ...]:
+    """Return times as texts; times of a file with a zone or offsets are in UTC, which they say."""
     if not np.issubdtype(times.dtype, np.datetime64):
         return tuple(str(t) for t in times)
     index = pd.DatetimeIndex(times)
-    if bool((index == index.normalize()).all()):
+    if zone is None and bool((index == index.normalize()).all()):
         return tuple(index.strftime("%Y-%m-%d"))
-    whole_seconds = bool((index == index.floor("s")).all())
-    return tuple(index.strftime("%Y-%m-%dT%H:%M:%S" if whole_seconds else "%Y-%m-%dT%H:%M:%S.%f"))
+    whole_seconds, utc = bool((index == index.floor("s")).all()), "Z" if zone else ""
+    return tuple(index.strftime(f"%Y-%m-%dT%H:%M:%S{'' if whole_seconds else '.%f'}{utc}"))

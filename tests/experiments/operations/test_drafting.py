@@ -1,5 +1,6 @@
 """Which task a file is drafted for, and that the draft is a spec that `plan` and `train` take as it is."""
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_where_two_tasks_recognise_a_table_both_are_named_and_task_decides(table
     [
         ("a.json", b'{"a": 1}'),
         ("a.bin", b"\0\1\2" * 99),
-        ("a.gz", b"\x1f\x8b\x08" * 99),
+        ("a.gz", gzip.compress(b"\0\1\2" * 99)),
         ("a.csv", b"name,place\n" + b"anna,rome\n" * 99),
     ],
 )
@@ -222,3 +223,43 @@ def test_the_screen_says_which_task_it_is_and_why(table, sweep):
     shown = sweep("new", table("a.csv", "run,step,x,y,kind", runs())).out
     told = ("classify", "40 sequences", "'run'", "'kind'", "x, y", "sweep plan a.yaml", "train 24")
     assert [part for part in told if part not in shown] == []
+
+
+# --- What is asked for ----------------------------------------------------------------------------------------
+
+
+def test_target_and_horizon_are_those_asked_for(table, sweep, here):
+    name = table("a.csv", "day,load,x", [(*row, n % 7) for n, row in enumerate(days())])
+    done = sweep("new", name, "--target", "x", "--horizon", "5", "--json")
+    assert done.code == 0, done.err
+    text = Path("a.yaml").read_text()
+    assert [line for line in ("  target: x ", "  horizon: 5 ") if line not in text] == []
+    assert json.loads(done.out)["data"]["target"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--target", "lod"), ("lod", "load")),
+        (("--target", "day"), ("day",)),
+        (("--horizon", "5", "--task", "classify"), ("classify",)),
+        (("--horizon", "0"), ("--horizon",)),
+    ],
+)
+def test_what_can_not_be_had_is_refused(table, sweep, here, flags, told):
+    name = table("a.csv", "day,load", days())
+    done = sweep("new", name, *flags)
+    assert (done.code, done.out) == (2, "")
+    assert [part for part in told if part not in done.err] == []
+    assert files(here) == [name]
+
+
+def test_a_text_file_is_what_its_content_says_or_task(sweep, here):
+    words = "".join(f"line {n}, of numbers {n * 7} and {n * 3}\n" for n in range(300))
+    Path("a.txt").write_text("\n".join(f"{n},{n * n % 17}" for n in range(400)) + "\n")
+    Path("b.txt").write_text(words * 2)
+    as_text = sweep("new", "a.txt", "--task", "language_model", "--json")
+    assert as_text.code == 0, as_text.err
+    assert "by --task" in json.loads(as_text.out)["task_why"]
+    found = sweep("new", "b.txt", "--json")
+    assert json.loads(found.out)["task"] == "language_model"

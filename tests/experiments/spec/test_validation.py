@@ -143,8 +143,8 @@ WRONG = [
     ),
     (
         "time: week",
-        "time: 5",
-        ("6: data.time", "wrong-type", {"came": "5", "wanted": "text", "hint": "put it in quotes"}),
+        "time: week\n  step: 5",
+        ("7: data.step", "wrong-type", {"came": "5", "wanted": "text", "hint": "put it in quotes"}),
     ),
     (
         "name: mauna-loa-co2",

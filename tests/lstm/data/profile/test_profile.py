@@ -92,6 +92,9 @@ def test_irregular_times_are_averaged(tmp_path: Path) -> None:
     frame = hourly().assign(when=lambda f: f.when + jitter)
     found = profile(save(tmp_path / "a.csv", frame))
     assert (found.step, found.step_given) == ("1h", True)
+    assert ("rows-to-nearest-step", "1h") in [(each.code, each.values.get("step")) for each in found.notes]
+    wild = hourly().assign(when=lambda f: f.when + 17 * jitter)
+    found = profile(save(tmp_path / "b.csv", wild))
     assert ("times-irregular-averaged", "1h") in [(each.code, each.values.get("step")) for each in found.notes]
 
 
@@ -99,7 +102,10 @@ def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path: Path
     frame = hourly(60_000).assign(other=lambda f: f.kw.round(3).astype(str))
     frame.loc[59_000, "other"] = "broken"
     found = profile(save(tmp_path / "a.csv", frame))
-    assert (found.target, found.time, found.step) == ("kw", "when", "1h")
+    assert (found.target, found.time, found.step) == ("other", "when", "1h")
+    assert found.reading == {"missing_values": ["broken"]}
+    [told] = [each for each in found.notes if each.code == "words-taken-as-missing"]
+    assert (told.place, told.values["count"]) == (f"{tmp_path / 'a.csv'}:59002", 1)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +116,10 @@ def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path: Path
         (hourly()[["when"]].assign(name="x"), "", "no-column-of-numbers", {"columns": ["when", "name"]}),
         (hourly().assign(kw=3.0), "", "no-column-to-forecast", {"column": "kw", "why": "always the same value"}),
         (
-            hourly().assign(kw=lambda f: [f"{v:.2f}".replace(".", ",") for v in f.kw]),
-            ":2",
-            "texts-among-numbers",
-            {"column": "kw", "count": 500},
+            hourly().assign(kw=lambda f: [f"{100 + n},{n:03}" for n in range(len(f))]),
+            "",
+            "decimal-or-thousands",
+            {"column": "kw", "value": "100,000", "sign": ","},
         ),
         (
             hourly().rename(columns={"when": "time"}).assign(time="soon"),
@@ -138,7 +144,7 @@ def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path: Path
         (
             hourly(24).assign(when=[f"01/{d:02}/2020" for d in range(1, 13)] * 2),
             "",
-            "day-or-month-first",
+            "times-of-several-formats",
             {"value": "01/01/2020"},
         ),
     ],

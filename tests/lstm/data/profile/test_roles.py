@@ -9,7 +9,6 @@ from waves import hourly, save, waves
 
 from lstm.data.profile import roles
 from lstm.data.profile.profile import Profile, profile
-from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
 # --- The time ---------------------------------------------------------------------------------------------
@@ -39,17 +38,15 @@ def test_of_several_times_the_best_name_wins(tmp_path: Path, names: tuple[str, s
 def test_whole_numbers_that_may_be_unix_times_are_told(tmp_path: Path) -> None:
     frame = pd.DataFrame({"timestamp": 1_700_000_000 + 3600 * np.arange(100), "v": waves(100, 9)})
     found = profile(save(tmp_path / "a.csv", frame))
-    assert (found.time, found.step) == ("timestamp", "3600")
-    assert found.notes == (note("whole-numbers-as-times", "data.time", column="timestamp"),)
+    assert (found.time, found.step, found.first) == ("timestamp", "1h", "2023-11-14 22:13:20")
+    assert found.reading == {"time_format": "unix_s"}
 
 
-def test_year_and_month_apart_are_no_time_but_no_panel_either(tmp_path: Path) -> None:
+def test_year_and_month_give_the_time_together(tmp_path: Path) -> None:
     frame = pd.DataFrame({"year": np.repeat(range(1990, 2000), 12), "month": [*range(1, 13)] * 10, "v": waves(120, 12)})
     found: Profile = profile(save(tmp_path / "a.csv", frame))
-    assert found.time is None
-    assert found.target == "v"
-    assert set(found.left_out) == {"year", "month"}
-    assert note("not-used-as-time", "data.time", column="year") in found.notes
+    assert (found.time, found.step, found.first, found.last) == (["year", "month"], "MS", "1990-01-01", "1999-12-01")
+    assert (found.target, found.left_out, found.reading) == ("v", {}, {"time_format": ["%Y", "%m"]})
 
 
 # --- The columns of numbers -------------------------------------------------------------------------------

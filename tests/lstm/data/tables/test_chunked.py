@@ -10,6 +10,7 @@ import pytest
 
 from lstm.data import forecast as forecast_data
 from lstm.data.tables import chunked, reader
+from lstm.data.tables.content import Form
 from lstm.records.errors import BadInput
 
 ROWS = 20_000  # several blocks
@@ -27,7 +28,7 @@ def loaded(tmp_path, data_config, monkeypatch):
         whole = forecast_data.load(config, path)
         monkeypatch.setattr(reader, "LONG", 0)
         monkeypatch.setattr(reader, "BLOCK", 2_400)
-        found = chunked.read(path, config.time, config.columns)
+        found = chunked.read(path, config, Form.of(config))
         return whole, forecast_data.load(config, path), found
 
     return loaded

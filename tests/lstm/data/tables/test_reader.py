@@ -47,7 +47,11 @@ def test_what_stands_for_a_missing_value(reads, text):
 def test_in_a_single_column_an_empty_line_is_a_missing_value(reads, refuses):
     assert np.isnan(reads("y\n1\n\n3\n", time=None).values[1, 0])
     [wrong] = refuses("y\n1\n\nx\n", time=None)
-    assert (wrong.code, wrong.place, wrong.values) == ("not-a-number", "a.csv:4", {"column": "y", "value": "x"})
+    assert (wrong.code, wrong.place, wrong.values) == (
+        "not-a-number",
+        "a.csv:4",
+        {"column": "y", "value": "x", "line": None},
+    )
 
 
 def test_columns_come_in_the_configurations_order(reads):
@@ -75,7 +79,7 @@ def test_a_text_far_down_makes_a_column_of_texts_or_is_told_where_numbers_are_as
         reader.read(name, ["n", "m"], numbers=["n"])
     [wrong] = error.value.faults
     assert (wrong.code, wrong.place) == ("not-a-number", f"{name}:300002")
-    assert wrong.values == {"column": "n", "value": "x"}
+    assert wrong.values == {"column": "n", "value": "x", "line": None}
 
 
 @pytest.mark.parametrize("rows", ["1,1\n", "2020-01-01 00:00:00,0.1\n", "1,\n"])
@@ -91,7 +95,7 @@ def test_a_long_file_reads_as_a_short_one(path, monkeypatch, rows):
         reader.read(name, ["t", "x"], numbers=["x"])
     [wrong] = error.value.faults
     assert (wrong.code, wrong.place) == ("not-a-number", f"{name}:100002")
-    assert wrong.values == {"column": "x", "value": "x"}
+    assert wrong.values == {"column": "x", "value": "x", "line": None}
 
 
 def test_numbers_are_float64_with_nan_for_none(path):
@@ -144,16 +148,16 @@ JAN = "2016-01-01,1\n2016-01-02,2\n"
         ("t,y\n" + JAN + "2016-01-03,-1e308\n", "a.csv:4", "number-too-large", {"column": "y", "value": "-1e+308"}),
         ("t,y\n" + JAN + "2016-01-03,1e999\n", "a.csv:4", "number-too-large", {"column": "y", "value": "inf"}),
         (b"t,y\xe9\n" + JAN.encode(), "a.csv:1", "not-utf8", {}),
-        (daily().encode("utf-16"), "a.csv:1", "not-utf8", {}),
         (daily().encode("utf-16-le"), "a.csv:1", "nul-bytes-in-table", {}),
-        (gzip.compress(daily().encode(), mtime=0), "a.csv:1", "not-utf8", {}),
+        (gzip.compress(daily().encode(), mtime=0)[:-9], "a.csv", "not-unpacked", None),
         ('t,y\n"2016-01-01,1\n2016-01-02,2\n', "a.csv:2", "too-many-or-few-fields", {"found": 1, "wanted": 2}),
         (f't,y\n2016-01-01,"{"x" * 3_000_000}"\n', "a.csv", "line-too-long", {}),
     ],
 )
 def test_a_file_that_can_not_be_right_is_told_where_and_why(refuses, content, place, code, values):
     [wrong] = refuses(content)
-    assert (wrong.code, wrong.place, wrong.values) == (code, place, values)
+    assert (wrong.code, wrong.place) == (code, place)
+    assert values is None or {name: wrong.values[name] for name in wrong.values if name != "line"} == values
 
 
 @pytest.mark.parametrize(
@@ -229,8 +233,8 @@ def test_a_folders_name_is_no_column(reads, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "place", "code", "values"),
     [
-        ({"t": DAYS, "y": ["1"] * 12}, "a.parquet", "column-without-numbers", {"column": "y", "type": "string"}),
-        ({"t": DAYS, "y": [True] * 12}, "a.parquet", "column-without-numbers", {"column": "y", "type": "bool"}),
+        ({"t": DAYS, "y": ["1"] * 11 + ["x"]}, "a.parquet:12", "not-a-number", {"column": "y", "value": "x"}),
+        ({"t": DAYS, "y": [b"1"] * 12}, "a.parquet", "column-without-numbers", {"column": "y", "type": "binary"}),
         ({"t": DAYS, "x": [1.0] * 12}, "a.parquet", "column-not-in-file", {"column": "y", "columns": ["t", "x"]}),
         ({"t": DAYS[:0], "y": pa.array([], pa.float64())}, "a.parquet", "no-rows", {}),
         ({"t": DAYS, "y": [1.0, np.inf] * 6}, "a.parquet:2", "number-too-large", {"column": "y", "value": "inf"}),
@@ -242,7 +246,7 @@ def test_wrong_types_in_parquet_are_told(refuses, columns, place, code, values):
     assert wrong.values.items() >= values.items()
 
 
-@pytest.mark.parametrize(("value", "kind"), [([1], "list<"), (decimal.Decimal("1.5"), "decimal128")])
+@pytest.mark.parametrize(("value", "kind"), [([1], "list<"), ({"a": decimal.Decimal("1.5")}, "struct<")])
 def test_types_with_parameters_are_told_too(refuses, value, kind):
     [wrong] = refuses({"t": DAYS, "y": [value] * 12}, "a.parquet")
     assert (wrong.code, wrong.place, wrong.values["column"]) == ("column-without-numbers", "a.parquet", "y")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lstm.data.forecast import prepare
 from lstm.data.tables import regular
-from lstm.data.tables.regular import infer_step
+from lstm.data.tables.steps import infer as infer_step
 from lstm.messages.message import note
 from lstm.records.errors import BadInput
 
@@ -105,13 +105,9 @@ OFFSETS = [str(time) for time in BERLIN]
     ("content", "zone"),
     [
         (daily("%Y-%m-%dT00:00:00Z"), None),
-        ("t,y\n" + rows(OFFSETS), None),
+        ("t,y\n" + rows([f"{day:%Y-%m-%d} 02:00+02:00" for day in DAYS]), "+02:00"),
         (daily("%Y%m%dT%H%MZ"), None),
         ({"t": DAYS.tz_localize("UTC"), "y": range(12)}, None),
-        ({"t": BERLIN, "y": range(12)}, "Europe/Berlin"),
-        ({"t": OFFSETS, "y": range(12)}, "+01:00"),
-        ({"t": pa.array(OFFSETS).dictionary_encode(), "y": range(12)}, "+01:00"),
-        ({"t": [OFFSETS[0], *(f"{day}Z" for day in DAYS[1:])], "y": range(12)}, "+01:00, UTC"),
     ],
 )
 def test_times_with_a_zone_become_utc_and_that_is_told(reads, content, zone):
@@ -119,6 +115,23 @@ def test_times_with_a_zone_become_utc_and_that_is_told(reads, content, zone):
     code, more = ("times-turned-into-utc", {"zone": zone}) if zone else ("times-in-utc", {})
     assert found.notes[0] == note(code, "data.time", column="t", **more)
     assert found.times.tz is None
+
+
+@pytest.mark.parametrize(
+    ("content", "zone"),
+    [
+        ("t,y\n" + rows(OFFSETS), "+01:00"),
+        ({"t": BERLIN, "y": range(12)}, "Europe/Berlin"),
+        ({"t": OFFSETS, "y": range(12)}, "+01:00"),
+        ({"t": pa.array(OFFSETS).dictionary_encode(), "y": range(12)}, "+01:00"),
+        ({"t": [OFFSETS[0], *(f"{day}Z" for day in DAYS[1:])], "y": range(12)}, "+01:00, UTC"),
+    ],
+)
+def test_days_at_local_midnight_are_those_of_the_files_clock(reads, content, zone):
+    found = reads(content, "a.parquet" if isinstance(content, dict) else "a.csv")
+    assert found.times.tolist() == DAYS.tolist()
+    assert found.notes == (note("times-by-wall-clock", "data.time", column="t", zone=zone),)
+    assert (found.step, found.zone, found.otherwise) == ("1D", None, ("times-by-wall-clock",))
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y%m%dT%H%M", "%H:%M %d-%m-%Y", "%d.%m.%Y"])
@@ -216,7 +229,8 @@ def test_a_step_that_the_rows_already_have_changes_nothing(reads):
         (pd.date_range("2016-01-01", periods=9, freq="MS").delete([3, 4]), "MS"),
         (pd.DatetimeIndex(["2016-01-01", "2016-03-01", "2016-05-01", "2016-08-01"]), None),
         (pd.DatetimeIndex(["2016-01-01 01:00", "2016-02-01 02:00", "2016-03-01 01:00"]), None),
-        (pd.date_range("2016-01-15", periods=9, freq="MS") + pd.Timedelta(days=14), None),
+        (pd.date_range("2016-01-15", periods=9, freq="MS") + pd.Timedelta(days=14), "MS+14D"),
+        (pd.date_range("2016-01-15", periods=9, freq="BME"), "BME"),
         (pd.DatetimeIndex(["2016-01-01 00:00", "2016-01-01 00:03", "2016-01-01 00:07"]), None),
         (pd.DatetimeIndex(["2016-01-01"]), None),
         (pd.DatetimeIndex(["2016-01-01", "2016-01-01"]), None),
@@ -244,8 +258,9 @@ def test_what_is_read_keeps_its_times_and_values(reads, freq):
 JAN = "2016-01-01,1\n2016-01-02,2\n"
 
 
-def value(text):
-    return {"column": "t", "value": text}
+def value(text, *ways):
+    more = {"formats": [*ways], "one": ways[0], "other": ways[1]} if ways else {}
+    return {"column": "t", "value": text} | more
 
 
 @pytest.mark.parametrize(
@@ -280,7 +295,12 @@ def value(text):
             "steps-make-too-many-rows",
             {"step": "1s", "steps": 251_919_158_401, "rows": 3},
         ),
-        ("t,y\n01/02/2016,1\n01/03/2016,2\n", "a.csv", "day-or-month-first", value("01/02/2016")),
+        (
+            "t,y\n01/02/2016,1\n01/03/2016,2\n",
+            "a.csv",
+            "times-of-several-formats",
+            value("01/02/2016", "%d/%m/%Y", "%m/%d/%Y"),
+        ),
     ],
 )
 def test_times_that_can_not_be_right_are_told_where_and_why(refuses, content, place, code, values):

@@ -86,8 +86,8 @@ def test_fractions_that_order_the_steps_are_left_out_and_rows_in_another_order_r
 def test_what_is_left_out_is_named_with_its_reason(file):
     more = {"constant": 1.0, "note": "n", "weight": BASE.run + 0.5, "flag": BASE.x > 0, "Unnamed: 0": range(len(BASE))}
     made = classify.draft(file(BASE.assign(**more, name=BASE.run.map("r{}".format))))
-    assert set(made.facts["left_out"]) == {"constant", "note", "weight", "flag", "Unnamed: 0", "name"}
-    assert named(made.data)["columns"] == ["x", "y"]
+    assert set(made.facts["left_out"]) == {"constant", "note", "weight", "Unnamed: 0", "name"}
+    assert named(made.data)["columns"] == ["x", "y", "flag"]
     remarks = [line.text for line in made.data if not isinstance(line, Line)]
     assert [name for name in made.facts["left_out"] if not any(name in text for text in remarks)] == []
 

@@ -1,0 +1,156 @@
+"""How an unknown table is written: its columns as numbers and texts, and the fields of `data` that say so."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lstm.data.profile import dialect
+from lstm.data.tables import numbers, reader
+from lstm.data.tables.content import Form
+from lstm.data.tables.numbers import Written
+from lstm.messages.message import Note, note
+from lstm.records.errors import refused
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a table is read: its form, and the fields of `data` that say it, each with its reason."""
+
+    form: Form
+    fields: Mapping[str, Any]
+    why: Mapping[str, str]
+
+
+def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
+    """Read every column with a usable name. Returns the columns with types, how they were read, and notes for people.
+
+    Raises:
+        BadInput: the file can't be read, has no rows or no column with a name of its own, or its numbers can be read in
+            two ways.
+    """
+    reader.check(path, "a CSV or Parquet file")
+    found = dialect.find(path)
+    names = reader.header(path, found.form)
+    counts = Counter(names)
+    usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
+    unusable = len(names) - len(usable)
+    notes = [note("columns-without-own-name", count=unusable)] if unusable else []
+    where = f"{path}:{found.form.skip_rows + 1}"
+    if not usable:
+        raise refused("no-column-with-own-name", at=where)
+    if found.form.header is True and not reader.has_types(path) and all(_is_number(name) for name in usable):
+        raise refused("numbers-instead-of-names", at=where)
+    raw = reader.read(path, usable, form=found.form)
+    form = found.form
+    if not reader.has_types(path) and (empty := _empty(raw)):
+        form = replace(form, drops_empty=True)
+        notes.append(note("empty-rows-left-out", "data.path", count=empty))
+        raw = reader.read(path, usable, form=form)
+        found = dialect.Dialect(form, found.fields, found.why)
+    columns = {name: _plain(raw.column(name)) for name in usable}
+    texts = {name: values for name, values in columns.items() if _is_text(values.type)}
+    ways = {name: how for name, values in texts.items() if (how := numbers.written(values, form))}
+    reading = _decided(path, found, ways)
+    for name, how in ways.items():
+        if how.wrong >= 0:
+            value = str(texts[name][how.wrong].as_py())
+            at = reader.place(path, how.wrong, form)
+            notes.append(note("column-not-quite-numbers", at=at, column=name, value=value))
+            continue
+        parsed = numbers.parse(texts[name], reading.form)
+        if not len(parsed.wrong):
+            columns[name] = _typed(parsed.values)
+            notes += _of_words(path, name, texts[name], how, form)
+    return pa.table(columns), reading, notes
+
+
+def _of_words(path: Path, name: str, values: pa.ChunkedArray, how: Written, form: Form) -> list[Note]:
+    """Return notes on words that are taken as missing, and on percent signs."""
+    found = []
+    if how.words:
+        texts = values.to_pandas().str.strip()
+        row = int(np.argmax(texts.isin(how.words).to_numpy()))
+        at = reader.place(path, row, form)
+        told = {"column": name, "words": [*how.words], "count": int(texts.isin(how.words).sum())}
+        found.append(note("words-taken-as-missing", "data.missing_values", at=at, **told))
+    if numbers.has_percents(values):
+        found.append(note("percents-as-numbers", column=name))
+    return found
+
+
+def _decided(path: Path, found: dialect.Dialect, ways: Mapping[str, Written]) -> Reading:
+    """Return the reading of a file whose columns have numbers written in some ways.
+
+    Raises:
+        BadInput: a comma may be for decimals or for thousands.
+    """
+    fields, why, form = dict(found.fields), dict(found.why), found.form
+    sure = {name: how for name, how in ways.items() if not how.doubtful and how.wrong < 0}
+    signs = Counter(pair for how in sure.values() if (pair := (how.decimal, how.thousands)) != (".", None))
+    doubtful = next(((name, how) for name, how in ways.items() if how.doubtful), None)
+    if doubtful and not signs:
+        name, how = doubtful
+        sign = how.thousands or how.decimal
+        raise refused("decimal-or-thousands", at=path, column=name, value=how.doubtful, sign=sign)
+    if signs:
+        decimal = Counter(decimal for decimal, _ in signs.elements()).most_common(1)[0][0]
+        thousands = next((t for (d, t), _ in signs.most_common() if d == decimal and t), None)
+        example = next(name for name, how in sure.items() if (how.decimal, how.thousands) in signs)
+        if decimal != ".":
+            fields["decimal"], why["decimal"] = decimal, f"numbers have a decimal comma, as in column {example!r}"
+        if thousands:
+            fields["thousands"], why["thousands"] = thousands, f"between groups of digits, as in column {example!r}"
+        form = replace(form, decimal=decimal, thousands=thousands)
+    if words := sorted({word for how in sure.values() for word in how.words}):
+        fields["missing_values"] = words
+        why["missing_values"] = f"{', '.join(map(repr, words[:3]))} among numbers: taken as missing"
+        form = replace(form, missing=tuple(words))
+    return Reading(form, fields, why)
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with a plain type: no dictionary, no decimals; NaN is a missing value."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _plain(values.cast(kind.value_type))
+    if pa.types.is_decimal(kind):
+        return values.cast(pa.float64(), safe=False)
+    if pa.types.is_floating(kind):
+        return pa.chunked_array([pa.array(reader.float64(values), from_pandas=True)])
+    if pa.types.is_time(kind):
+        return pa.chunked_array([pa.array(values.to_pandas().map(str, na_action="ignore"), pa.string())])
+    if _is_text(kind):
+        return values.cast(pa.string())
+    return values
+
+
+def _typed(values: np.ndarray) -> pa.ChunkedArray:
+    """Return numbers as whole numbers if all are whole, else as float64."""
+    known = values[~np.isnan(values)]
+    whole = len(known) and bool((known == np.floor(known)).all()) and bool((np.abs(known) < 2**53).all())
+    array = pa.array(values, from_pandas=True)
+    return pa.chunked_array([array.cast(pa.int64()) if whole else array])
+
+
+def _empty(raw: pa.Table) -> int:
+    """Return the number of rows in which no column has a value, if a row may be one; else 0."""
+    if raw.num_columns < 2 or not all(column.null_count for column in raw.columns):
+        return 0
+    return int(np.logical_and.reduce([column.is_null().to_numpy() for column in raw.columns]).sum())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

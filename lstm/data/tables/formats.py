@@ -1,0 +1,283 @@
+"""Formats of times: which ones fit a text, and how texts are read by one."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm.config.table import HOUR_ENDING, UNIX
+
+SAMPLE = 2_000  # values at both ends that tell which formats may fit
+MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+MONTH = rf"(?:{MONTHS})[a-z]*\.?"
+WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)([a-z]*)(,?\s+)", re.IGNORECASE)
+CLOCK = re.compile(
+    r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>\.\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
+)
+HOUR_ALONE = re.compile(r"\d{1,2}(\s?)[ap]m", re.IGNORECASE)
+ZONE = re.compile(r"\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$")
+QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
+DATE_PARTS, CLOCK_PARTS = set("YymdbBjqGVu"), set("HIMSfp")
+WIDTHS = {"%Y%m%d": 8, "%Y%m": 6, "%H%M%S": 6, "%H%M": 4, "%Y%m%d%H%M%S": 14, "%Y%m%d%H%M": 12, "%d%m%Y": 8}
+
+
+def candidates(text: str) -> list[str]:
+    """Return the formats that a text may be written in, likely ones first."""
+    text, found = text.strip(), list[str]()
+    head = tail = ""
+    if " - " in text:  # an interval: its start counts
+        left, _, right = text.partition(" - ")
+        starts, ends = candidates(left), candidates(right)
+        if spans := [f"{start} - {end}" for start in starts for end in ends if end == start]:
+            return spans
+    if day := WEEKDAY.match(text):
+        head = ("%A" if day[2] and len(day[1] + day[2]) > 3 else "%a") + day[3]
+        text = text[day.end() :]
+    rest = text
+    if (zone := ZONE.search(text)) and re.search(r"\d:\d\d(\.\d+)?$|T\d{4,6}$", text[: zone.start()]):
+        rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
+    for date, between, clock in _split(rest):
+        dates = list(_dates(date)) if date else [""]
+        times = list(_clocks(clock)) if clock else [""]
+        found += [f"{head}{d}{between}{t}{tail}" for d, t in itertools.product(dates, times) if d or t]
+    return list(dict.fromkeys(found))
+
+
+def _split(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the ways to divide a text into a date, what is between, and a time of day."""
+    yield text, "", ""
+    if CLOCK.fullmatch(text) or HOUR_ALONE.fullmatch(text):
+        yield "", "", text
+    for mark in re.finditer(r"[T,_]?\s+(?:-\s+)?|T|:|_", text):
+        date, clock = text[: mark.start()], text[mark.end() :]
+        digits = re.fullmatch(r"\d{1,2}|\d{4}|\d{6}", clock) and any("%d" in each for each in _dates(date))
+        if date and (CLOCK.fullmatch(clock) or HOUR_ALONE.fullmatch(clock) or digits):
+            yield date, mark[0], clock
+        if clock and CLOCK.fullmatch(date) and mark[0].isspace():
+            yield from ((f"\0{each}{mark[0]}{day}", "", "") for each in _clocks(date) for day in _dates(clock))
+
+
+def _clocks(text: str) -> Iterator[str]:
+    if found := CLOCK.fullmatch(text):
+        sign, ap = found["s"], found["ap"]
+        hour = "%I" if ap else "%H"
+        seconds = f"{sign}%S{'.%f' if found['f'] else ''}" if found["sec"] else ""
+        yield f"{hour}{sign}%M{seconds}{' %p' if ap and ap[0].isspace() else '%p' if ap else ''}"
+    elif found := HOUR_ALONE.fullmatch(text):
+        yield f"%I{found[1]}%p"
+    elif text.isdigit():
+        yield {1: "%H", 2: "%H", 4: "%H%M", 6: "%H%M%S"}.get(len(text), "%H")
+
+
+def _dates(text: str) -> Iterator[str]:
+    if text.startswith("\0"):
+        yield text[1:]
+        return
+    yield from _numbers(text)
+    yield from _with_months(text)
+    yield from _with_letters(text)
+
+
+def _with_months(text: str) -> Iterator[str]:
+    if found := re.fullmatch(rf"(\d{{1,2}})([-/. ,]*)({MONTH})([-/. ,]*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
+        yield from (f"%d{found[2]}{m}{found[4]}{_year(found[5])}" for m in _month(found[3]))
+    if found := re.fullmatch(rf"({MONTH})([-/. ]*)(\d{{1,2}})([-/. ,]+)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
+        yield from (f"{m}{found[2]}%d{found[4]}{_year(found[5])}" for m in _month(found[1]))
+    if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({MONTH})([-/. ,]*)(\d{{1,2}})", text, re.IGNORECASE):
+        yield from (f"%Y{found[2]}{m}{found[4]}%d" for m in _month(found[3]))
+    if found := re.fullmatch(rf"({MONTH})([-/. ,']*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
+        yield from (f"{m}{found[2]}{_year(found[3])}" for m in _month(found[1]))
+    if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({MONTH})", text, re.IGNORECASE):
+        yield from (f"%Y{found[2]}{m}" for m in _month(found[3]))
+
+
+def _with_letters(text: str) -> Iterator[str]:
+    if found := re.fullmatch(r"(\d{4})([-/. ]?)(q)([1-4])", text, re.IGNORECASE):
+        yield f"%Y{found[2]}{found[3]}%q"
+    if found := re.fullmatch(r"(q)([1-4])([-/. ]*)(\d{4})", text, re.IGNORECASE):
+        yield f"{found[1]}%q{found[3]}%Y"
+    if found := re.fullmatch(r"(\d{4})(-?)(W)(\d{2})", text):
+        yield f"%G{found[2]}W%V"
+    if found := re.fullmatch(r"(\d{4})(-?)(M)(\d{1,2})", text):
+        yield f"%Y{found[2]}M%m"
+
+
+def _numbers(text: str) -> Iterator[str]:
+    if found := re.fullmatch(r"\d{4}([-/. ])\d{1,2}([-/. ])\d{1,2}", text):
+        yield f"%Y{found[1]}%m{found[2]}%d"
+        yield f"%Y{found[1]}%d{found[2]}%m"
+    elif found := re.fullmatch(r"\d{1,2}([-/. ]\s?)\d{1,2}([-/. ]\s?)(\d{4})\.?", text):
+        dot = "." if text.endswith(".") else ""
+        yield f"%d{found[1]}%m{found[2]}%Y{dot}"
+        yield f"%m{found[1]}%d{found[2]}%Y{dot}"
+    elif found := re.fullmatch(r"\d{1,2}([-/. ])\d{1,2}([-/. ])\d{2}", text):
+        for order in ("%d{}%m{}%y", "%m{}%d{}%y", "%y{}%m{}%d"):
+            yield order.format(found[1], found[2])
+    elif found := re.fullmatch(r"\d{4}([-/. ])\d{1,2}", text):
+        yield f"%Y{found[1]}%m"
+        if QUARTER.fullmatch(text):
+            yield f"%Y{found[1]}%q"
+    elif found := re.fullmatch(r"\d{1,2}([-/. ])\d{4}", text):
+        yield f"%m{found[1]}%Y"
+    elif text.isdigit() and len(text) in (4, 5, 6, 8, 10, 12, 14):
+        digits = {4: ("%Y",), 6: ("%Y%m", "%y%m%d", "%d%m%y"), 8: ("%Y%m%d", "%d%m%Y", "%m%d%Y")}
+        digits |= {5: ("%Y%q",), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}
+        yield from digits[len(text)]
+
+
+def _month(word: str) -> list[str]:
+    dot = "." if word.endswith(".") else ""
+    letters = word.rstrip(".")
+    return [f"%B{dot}"] if len(letters) > 3 else [f"%b{dot}", f"%B{dot}"]
+
+
+def _year(digits: str) -> str:
+    return "%Y" if len(digits) == 4 else "%y"
+
+
+def parse(texts: pd.Series, form: str) -> pd.Series:
+    """Read texts by a format: (row,) naive datetime64, or in UTC if the format has an offset; NaT where one fails."""
+    if form in UNIX:
+        return _unix(texts, UNIX[form])
+    texts = texts.astype(str).str.strip()
+    texts = texts.where(texts.str.contains(r"\d"), "?")  # pandas takes "now" for a time
+    if form in WIDTHS:
+        texts = texts.str.zfill(WIDTHS[form])
+    start, _, end = form.partition(" - ")
+    if start == end:
+        form, texts = start, texts.str.partition(" - ")[0]
+    if "%q" in form:
+        form, texts = _months_of_quarters(texts, form)
+    if "%V" in form and "%u" not in form:
+        form, texts = form + "-%u", texts + "-1"
+    late = None
+    if re.search(r"%H", form) and texts.str.contains(r"(?<!\d)24(?:[:.]?00)*(?:\D|$)").any():
+        # 24:00 is the end of a day
+        late = texts.str.contains(r"(?:^|[T\s])24(?:[:.]00)+")
+        texts = texts.where(~late, texts.str.replace(r"(^|[T\s])24([:.]00)", r"\g<1>00\2", regex=True))
+    given: Any = texts  # pandas-stubs knows no such Series
+    found: pd.Series = pd.to_datetime(given, format=form, errors="coerce", utc="%z" in form)
+    found = found if "%z" in form else found.dt.tz_localize(None)
+    if late is not None and late.any():
+        found = found.where(~late, found + pd.Timedelta(days=1))
+    kept: pd.Series = found.where(found.dt.year.between(1, 9999))
+    return kept
+
+
+def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
+    pattern = re.escape(form).replace("%Y", r"(?P<y>\d{4})").replace("%q", r"(?P<q>[1-4])")
+    parts = texts.str.extract(f"^{pattern}$", flags=re.IGNORECASE)
+    return "%Y-%m", parts["y"] + "-" + (parts["q"].astype(float) * 3 - 2).map("{:.0f}".format)
+
+
+def _unix(texts: pd.Series, unit: str) -> pd.Series:
+    numbers: Any = pd.to_numeric(texts, errors="coerce")
+    if unit == "s" and pd.api.types.is_float_dtype(numbers):
+        numbers, unit = (numbers * 1e6).round(), "us"
+    given: Any = unit
+    found = pd.to_datetime(numbers, unit=given, errors="coerce")
+    return pd.Series(found).where(lambda times: times.dt.year.between(1, 9999))
+
+
+def clock(texts: pd.Series, form: str) -> pd.Series:
+    """Read times of day by a format, or hours that are named by their end: (row,) timedelta64, NaT where one fails."""
+    if form == HOUR_ENDING:
+        hours = pd.to_numeric(texts.astype(str).str.extract(r"^\D*(\d{1,2})(?::?00)?$")[0], errors="coerce")
+        return pd.to_timedelta(hours.where(hours.between(1, 24)) - 1, unit="h")
+    found = parse(texts, form)
+    return found - pd.Timestamp("1900-01-01")
+
+
+def has_date(form: str) -> bool:
+    """Return whether a format has a part of a date."""
+    return form in UNIX or bool(set(re.findall(r"%(.)", form)) & DATE_PARTS)
+
+
+def is_whole_date(form: str) -> bool:
+    """Return whether a format says a time by itself: a year, at least."""
+    return form in UNIX or bool(set(re.findall(r"%(.)", form)) & {"Y", "y", "G"})
+
+
+def fitting(texts: pd.Series) -> tuple[list[str], list[str]]:
+    """Return the formats that fit all texts, and the format that fits most of them if none fits all.
+
+    Formats that read the texts as the same times are given once.
+    """
+    some = pd.concat([texts.iloc[:SAMPLE], texts.iloc[-SAMPLE:]]).astype(str).str.strip()
+    tried = dict.fromkeys(form for text in _kinds(some) for form in candidates(text))
+    shares = {form: float(_parsed(some, form).notna().mean()) for form in tried}
+    best = max(shares.values(), default=0.0)
+    if best < 0.8:
+        return [], []
+    able = [form for form, share in shares.items() if share == best]
+    found = {form: _parsed(texts, form) for form in able[:6]}
+    whole = [form for form in found if not found[form].isna().any()]
+    if not whole:
+        most = max(found, key=lambda form: int(found[form].notna().sum()))
+        return [], [most]
+    return _distinct(whole, found), []
+
+
+def _kinds(some: pd.Series) -> Sequence[str]:
+    """Return a text of each kind: its digits and letters by their number."""
+    shapes = some.str.replace(r"\d", "9", regex=True).str.replace(r"[A-Za-z]", "a", regex=True)
+    firsts: list[str] = some[~shapes.duplicated()].tolist()
+    return firsts[:40]
+
+
+def _distinct(whole: Sequence[str], found: dict[str, pd.Series]) -> list[str]:
+    kept = list[str]()
+    for form in whole:
+        if not any(found[form].equals(found[each]) for each in kept):
+            kept.append(form)
+    usual = [form for form in kept if form not in RARE and not re.match(r"%Y(.)%d(.)%m", form)] or kept[:1]
+    # A wrong place of a year with two digits spreads the times over decades, so the shorter span is right.
+    spans = {form: found[form].max() - found[form].min() for form in usual}
+    if len({form.startswith("%y") for form in usual}) > 1:
+        least = min(spans.values())
+        usual = [form for form in usual if spans[form] <= 5 * least]
+    return usual
+
+
+RARE = {"%d%m%Y", "%m%d%Y", "%y%m%d", "%d%m%y"}  # taken only if no usual format fits
+
+
+def _parsed(texts: pd.Series, form: str) -> pd.Series:
+    return parse(texts, form) if has_date(form) else clock(texts, form)
+
+
+def by_numbers(numbers: np.ndarray) -> str | None:
+    """Return the format of whole numbers that are all dates, months or times since 1970; None if they are not."""
+    known = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
+    if not len(known):
+        return None
+    if not bool((known == np.floor(known)).all()):
+        return _by_fractions(known)
+    low, high = float(known.min()), float(known.max())
+    for form, digits in (("%Y%m", 6), ("%Y%m%d", 8), ("%Y%m%d%H", 10), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
+        # 2021030112 is an hour of 2021, and would be a second of 2034.
+        first, last = (1500, 2201) if digits < 10 else (1900, 2100)
+        year = 10 ** (digits - 4)
+        if first * year <= low and high < last * year:
+            texts = pd.Series(known.astype(np.int64))
+            return form if not parse(texts, form).isna().any() else _since_1970(low, high)
+    return _since_1970(low, high)
+
+
+def _by_fractions(known: np.ndarray) -> str | None:
+    """Return the format of numbers with fractions: quarters as in 1990.1, or seconds since 1970."""
+    low, high = float(known.min()), float(known.max())
+    if low >= 1500 and high < 2201:
+        quarter = np.round(known * 10 % 10, 6)
+        return "%Y.%q" if bool(np.isin(quarter, (1, 2, 3, 4)).all()) and len(np.unique(quarter)) == 4 else None
+    return _since_1970(low, high)
+
+
+def _since_1970(low: float, high: float) -> str | None:
+    for name, unit in (("unix_s", 1.0), ("unix_ms", 1e3), ("unix_us", 1e6), ("unix_ns", 1e9)):
+        if 1e8 * unit <= low and high < 4.2e9 * unit:
+            return name
+    return None

@@ -1,0 +1,613 @@
+"""Tables as people have them: each is read as its owner means it, or refused with the way out."""
+
+import bz2
+import gzip
+import io
+import random
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lstm.config.forecast import ForecastData, Split
+from lstm.data.profile.files import GivenFile
+from lstm.data.profile.profile import profile
+from lstm.data.tables import regular
+from lstm.records.errors import BadInput
+
+ROWS = 120
+VALUES = (100 + 10 * np.sin(2 * np.pi * np.arange(ROWS) / 12) + np.random.default_rng(5).normal(size=ROWS)).round(3)
+DAYS = pd.date_range("2019-11-23", periods=ROWS)
+HOURS = pd.date_range("2022-01-29 00:00", periods=ROWS, freq="h")
+MONTHS = pd.date_range("2003-07-01", periods=ROWS, freq="MS")
+QUARTERS = pd.period_range("1985Q3", periods=ROWS, freq="Q")
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Writes a file and tells what `sweep new` finds in it, after the spec's fields read the same from it."""
+
+    def found(content, name="a.csv", **given):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        made = profile(path, GivenFile(path, **given))
+        covariates = list(made.covariates)
+        fields = {"time": made.time, "step": made.step if made.step_given else None, **made.reading}
+        section = ForecastData(
+            target=made.target,
+            past_covariates=covariates,
+            lookback=1,
+            horizon=1,
+            split=Split(validation=1, test=1),
+            missing="interpolate",
+            **fields,
+        )
+        assert list(section.faults()) == []
+        again = regular.read(section, path)
+        assert (len(again.values), again.step) == (made.steps, made.step)
+        return made, again
+
+    return found
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Writes a file and tells why `sweep new` refuses it."""
+
+    def refused(content, name="a.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        with pytest.raises(BadInput) as error:
+            profile(path)
+        [wrong] = error.value.faults
+        assert wrong.place.startswith(str(path))
+        return wrong
+
+    return refused
+
+
+def csv(times, values=VALUES, **columns):
+    return pd.DataFrame({"t": times, **columns, "v": values}).to_csv(index=False)
+
+
+def check(made, table, times, values=VALUES):
+    assert table.times.tolist() == list(times)
+    np.testing.assert_allclose(table.values[:, 0], values)
+    assert pd.Timestamp(made.first) == times[0]
+
+
+# --- Days and months at local midnight, and offsets -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["Europe/Lisbon", "America/Chicago", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"])
+@pytest.mark.parametrize("times", [DAYS, MONTHS, pd.date_range("2019-11-23", periods=ROWS, freq="7D")])
+def test_the_wall_clock_decides_steps_of_days_and_months(found, zone, times):
+    made, table = found(csv([each.isoformat() for each in times.tz_localize(zone)], VALUES[: len(times)]))
+    check(made, table, times, VALUES[: len(times)])
+    assert table.zone is None
+
+
+@pytest.mark.parametrize("zone", ["Europe/Lisbon", "America/Chicago", "Asia/Kathmandu"])
+def test_hours_stay_instants(found, zone):
+    instants = pd.date_range("2022-03-13", periods=ROWS, freq="h", tz="UTC")
+    made, table = found(csv([each.isoformat() for each in instants.tz_convert(zone)]))
+    check(made, table, instants.tz_localize(None))
+    assert table.zone is not None
+
+
+# --- Times that were not recognised -----------------------------------------------------------------------------
+
+DAY_FORMS = ["%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%d.%m.%Y", "%m/%d/%y", "%Y%m%d", "%a, %d %b %Y", "%d%b%Y"]
+HOUR_FORMS = ["%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y %H:%M", "%Y%m%d%H", "%Y%m%d%H%M", "%d/%m/%Y %I%p", "%H:%M %d/%m/%Y"]
+MONTH_FORMS = ["%Y%m", "%b %Y", "%m/%Y", "%YM%m", "%b-%y"]
+QUARTER_FORMS = ["%YQ%q", "Q%q %Y", "%Y-%q", "%Y.%q", "%Y-Q%q"]
+
+
+@pytest.mark.parametrize("form", DAY_FORMS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_days_in_any_form_are_sorted(found, form, backwards):
+    order = slice(None, None, -1) if backwards else slice(None)
+    check(*found(csv(DAYS[order].strftime(form), VALUES[order])), DAYS)
+
+
+@pytest.mark.parametrize(("times", "form"), [(HOURS, f) for f in HOUR_FORMS] + [(MONTHS, f) for f in MONTH_FORMS])
+def test_hours_and_months_in_any_form(found, times, form):
+    check(*found(csv(times.strftime(form))), times)
+
+
+@pytest.mark.parametrize("form", QUARTER_FORMS)
+def test_quarters_are_quarters(found, form):
+    made, table = found(csv([each.strftime(form) for each in QUARTERS]))
+    check(made, table, QUARTERS.to_timestamp())
+    assert made.step == "QS"
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
+@pytest.mark.parametrize("kind", ["{}", "{}.0"])
+def test_times_since_1970(found, unit, kind):
+    numbers = HOURS.as_unit("s").asi8 * unit
+    check(*found(csv([kind.format(each) for each in numbers][::-1], VALUES[::-1])), HOURS)
+
+
+def test_intervals_count_from_their_start(found):
+    spans = [f"{a:%d.%m.%Y %H:%M} - {a + pd.Timedelta(hours=1):%d.%m.%Y %H:%M}" for a in HOURS]
+    check(*found(csv(spans)), HOURS)
+
+
+@pytest.mark.parametrize(
+    ("times", "wanted"),
+    [
+        (pd.Categorical(DAYS.strftime("%d-%b-%Y")), DAYS),
+        (pd.period_range("2003-07", periods=ROWS, freq="M"), MONTHS),
+        (DAYS.date, DAYS),
+    ],
+)
+def test_types_of_parquet_that_hold_times(found, times, wanted):
+    file = io.BytesIO()
+    pd.DataFrame({"t": times, "v": VALUES}).to_parquet(file)
+    check(*found(file.getvalue(), "a.parquet"), wanted)
+
+
+@pytest.mark.parametrize("forms", [("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y")])
+def test_a_day_or_a_month_first_is_asked_for(refused, forms):
+    wrong = refused(csv([pd.Timestamp(2020, m, d).strftime(forms[0]) for m in range(1, 11) for d in range(1, 13)]))
+    assert (wrong.code, wrong.values["formats"]) == ("times-of-several-formats", [*forms])
+
+
+def test_the_line_of_a_wrong_time_is_named(refused):
+    lines = csv(DAYS.strftime("%m/%d/%Y")).splitlines()
+    lines[71] = lines[71].replace("/20", "/2x", 1)
+    wrong = refused("\n".join(lines) + "\n")
+    assert (wrong.code, wrong.place.rpartition(":")[2]) == ("not-a-time", "72")
+    assert "2x" in wrong.values["value"]
+
+
+def test_years_with_fractions_are_not_read_in_silence(found):
+    made, _ = found(csv((1960 + np.arange(ROWS) / 12).round(4)))
+    assert made.time is None
+    assert "years with fractions" in made.left_out["t"]
+
+
+# --- Time in several columns, and the wrong one -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "clock"),
+    [
+        ("%d/%m/%Y", "%H:%M:%S"),
+        ("%m/%d/%Y", "%I:%M %p"),
+        ("%Y%m%d", "%H%M%S"),
+        ("%d.%m.%Y", "%H.%M.%S"),
+        ("%Y-%m-%d", "%H:%M"),
+    ],
+)
+@pytest.mark.parametrize("first", ["Date", "Time"])
+def test_date_and_time(found, day, clock, first):
+    columns = {"Date": HOURS.strftime(day), "Time": HOURS.strftime(clock)}
+    frame = pd.DataFrame({first: columns.pop(first), **columns, "v": VALUES})
+    made, table = found(frame.to_csv(index=False))
+    check(made, table, HOURS)
+    assert made.time == ["Date", "Time"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "times"),
+    [
+        ({"date": HOURS.strftime("%d.%m.%Y"), "hr": HOURS.hour}, HOURS),
+        ({"date": HOURS.strftime("%Y-%m-%d"), "HE": HOURS.hour + 1}, HOURS),
+        ({"year": HOURS.year, "month": HOURS.month, "day": HOURS.day, "hour": HOURS.hour}, HOURS),
+        ({"Year": DAYS.year, "Month": DAYS.month, "Day": DAYS.day}, DAYS),
+        ({"yr": MONTHS.year, "mo": MONTHS.month}, MONTHS),
+    ],
+)
+@pytest.mark.parametrize("counter", [False, True])
+def test_parts_of_a_time(found, columns, times, counter):
+    more = {"No": range(1, ROWS + 1)} if counter else {}
+    made, table = found(pd.DataFrame({**more, **columns, "v": VALUES}).to_csv(index=False))
+    check(made, table, times)
+    assert made.time == list(columns)
+
+
+def test_a_constant_date_is_not_the_time(found):
+    made, table = found(pd.DataFrame({"As Of": "2024-02-03", "day": DAYS, "v": VALUES}).to_csv(index=False))
+    check(made, table, DAYS)
+    assert made.left_out["As Of"] == "the same time in all rows"
+
+
+def test_volumes_are_no_times(found):
+    content = csv(DAYS.strftime("%b %d, %Y"), Vol=[f"{n / 7:.2f}M" for n in range(ROWS)])
+    made, table = found(content)
+    check(made, table, DAYS)
+    assert "as in '0.00M'" in made.left_out["Vol"]
+
+
+# --- Numbers that are almost all numbers ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("write", "mark", "fields"),
+    [
+        (lambda v: f"{v * 100:,.3f}", ",", {"thousands": ","}),
+        (lambda v: f"{v * 100:,.3f}".translate(str.maketrans(",.", ".,")), ";", {"decimal": ",", "thousands": "."}),
+        (lambda v: f"{v * 100:.1f}".replace(".", ","), ";", {"decimal": ","}),
+        (lambda v: f"{v * 100:,.3f}".replace(",", " "), ";", {"thousands": " "}),
+        (lambda v: f"{v * 100:,.3f}".replace(",", "'"), ",", {"thousands": "'"}),
+        (lambda v: f"{v:.3f}%", ",", {}),
+    ],
+)
+def test_numbers_as_people_write_them(found, write, mark, fields):
+    frame = pd.DataFrame({"t": DAYS, "n": range(7, 7 + 3 * ROWS, 3), "v": [write(each) for each in VALUES]})
+    made, table = found(frame.to_csv(index=False, sep=mark))
+    factor = 1 if "%" in frame.v[0] else 100
+    np.testing.assert_allclose(table.values[:, 0], VALUES * factor, atol=0.06)
+    assert (made.target, made.reading) == ("v", fields)
+
+
+WORDS = ["Null", "n/a", "#N/A", "<NA>", "#DIV/0!", "none", "n.a.", "--", "NaN", "(null)"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_that_mean_a_missing_number(found, word):
+    made, table = found(csv(DAYS, [word if n % 40 == 3 else str(v) for n, v in enumerate(VALUES)], x=VALUES[::-1]))
+    assert made.target == "v"
+    assert np.flatnonzero(np.isnan(table.values[:, 0])).tolist() == [3, 43, 83]
+    assert made.reading == {}
+
+
+@pytest.mark.parametrize("word", ["M", "Tr", "gap", "offline", "k.A."])
+def test_another_word_among_numbers_is_said_with_its_line(found, word):
+    made, table = found(csv(DAYS, [word if n % 40 == 3 else str(v) for n, v in enumerate(VALUES)]))
+    assert np.isnan(table.values[:, 0]).sum() == 3
+    assert made.reading == {"missing_values": [word]}
+    [told] = [each for each in made.notes if each.code == "words-taken-as-missing"]
+    assert (told.place.rpartition(":")[2], told.values["count"]) == ("5", 3)
+
+
+def test_a_number_that_is_none_is_named(found):
+    made, _ = found(csv(DAYS, ["12..5" if n == 9 else str(v) for n, v in enumerate(VALUES)], x=VALUES))
+    [told] = [each for each in made.notes if each.code == "column-not-quite-numbers"]
+    assert (told.values, told.place.rpartition(":")[2]) == ({"column": "v", "value": "12..5"}, "11")
+
+
+def test_a_comma_for_decimals_or_thousands_is_asked_for(refused):
+    frame = pd.DataFrame({"t": DAYS, "v": [f"{150 + n},{n * 7 % 1000:03}" for n in range(ROWS)]})
+    wrong = refused(frame.to_csv(index=False))
+    assert (wrong.code, wrong.values["value"]) == ("decimal-or-thousands", "150,000")
+
+
+def test_numbers_in_other_types_of_parquet(found):
+    file = io.BytesIO()
+    amounts = pa.array(VALUES.round(2)).cast(pa.decimal128(12, 2), safe=False)
+    columns = {"t": DAYS, "text": [f"{each}" for each in VALUES], "flag": VALUES > 100, "amount": amounts}
+    pa.parquet.write_table(pa.table(columns), file)
+    made, table = found(file.getvalue(), "a.parquet")
+    assert (made.target, made.covariates) == ("amount", ("text", "flag"))
+    np.testing.assert_allclose(table.values, np.column_stack([VALUES.round(2), VALUES, VALUES > 100]))
+
+
+# --- Labels, closed hours, jitter, clocks -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "step"),
+    [
+        (MONTHS + pd.Timedelta(days=14), "MS+14D"),
+        (MONTHS + pd.Timedelta(days=4), "MS+4D"),
+        (pd.date_range("2003-07-01", periods=ROWS, freq="BME"), "BME"),
+        (pd.date_range("2003-07-01", periods=ROWS, freq="BMS"), "BMS"),
+        (pd.date_range("1950-07-01", periods=ROWS, freq="3MS") + pd.Timedelta(days=14), "3MS+14D"),
+    ],
+)
+def test_labels_within_a_month_are_kept(found, times, step):
+    made, table = found(csv(times))
+    check(made, table, times)
+    assert made.step == step
+
+
+def opened(start, periods, freq, hours, days=range(5)):
+    times = pd.date_range(start, periods=periods, freq=freq)
+    clock = times.hour + times.minute / 60
+    return times[times.day_of_week.isin(days) & (clock >= hours[0]) & (clock < hours[1])]
+
+
+@pytest.mark.parametrize(
+    ("times", "texts"),
+    [
+        (opened("2021-02-01", 1200, "h", (9, 17)), ["Mon-Fri 09:00-16:00"]),
+        (opened("2021-02-01 00:30", 1200, "h", (9, 16)), ["Mon-Fri 09:30-15:30"]),
+        (opened("2021-02-01", 2400, "30min", (8, 20), range(6)), ["Mon-Sat 08:00-19:30"]),
+        (opened("2021-02-01", 9000, "5min", (13.5, 20)), ["Mon-Fri 13:30-19:55"]),
+        (DAYS[DAYS.day_of_week != 6], ["Mon-Sat 00:00-00:00"]),
+    ],
+)
+def test_closed_hours_are_no_steps(found, times, texts):
+    values = np.random.default_rng(2).normal(size=len(times)).cumsum()
+    made, table = found(csv(times, values))
+    check(made, table, times, values)
+    assert made.reading["open_hours"] == texts
+    ahead = table.hours.following(times[-1], 40)
+    assert len(ahead) == 40
+    assert table.hours.are_open(ahead).all()
+    assert ahead[0] > times[-1]
+
+
+def test_a_closed_day_is_left_out_and_an_absent_open_hour_is_missing(found):
+    times = opened("2021-02-01", 1500, "h", (9, 17))
+    kept = times[(times.normalize() != "2021-02-15")].delete(11)
+    made, table = found(csv(kept, np.arange(len(kept)) % 7))
+    assert made.missing_steps == 1
+    assert len(table.values) == len(kept) + 1
+
+
+@pytest.mark.parametrize(
+    ("step", "start", "off"),
+    [
+        ("10min", "2022-03-01", 3),
+        ("1h", "2022-03-01", 59),
+        ("15min", "2022-03-01 00:07:30", 9),
+        ("1min", "2022-03-01", 2),
+    ],
+)
+def test_rows_some_seconds_off_belong_to_the_nearest_step(found, step, start, off):
+    even = pd.date_range(start, periods=ROWS, freq=step)
+    jitter = np.random.default_rng(3).integers(-off, off + 1, ROWS)
+    jitter[0] = -1
+    made, table = found(csv(even + pd.to_timedelta(jitter, unit="s")))
+    check(made, table, even)
+    assert "rows-to-nearest-step" in [each.code for each in table.notes]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        ("Europe/Lisbon", "2021-09-01"),
+        ("America/New_York", "2021-10-01"),
+        ("Pacific/Auckland", "2021-03-01"),
+        ("America/Santiago", "2021-03-01"),
+        ("Europe/Athens", "2021-03-01"),
+    ],
+)
+def test_local_hours_over_a_change_of_the_clock(found, zone, start):
+    local = pd.date_range(start, periods=6000, freq="h", tz=zone).tz_localize(None)
+    made, table = found(csv(local, np.sin(np.arange(6000))))
+    [told] = [each for each in made.notes if each.code == "clocks-change"]
+    assert told.values["twice"] == 1
+    assert (made.step, made.step_given) == ("1h", True)
+    assert table.times.is_unique
+
+
+# --- Wide tables, panels ----------------------------------------------------------------------------------------
+
+WIDE = pd.DataFrame(np.random.default_rng(4).normal(size=(30, 40)).round(2))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"V{n}" for n in range(2, 42)],
+        [f"d_{n}" for n in range(1, 41)],
+        range(1980, 2020),
+        DAYS[:40].strftime("%m/%d/%y"),
+        MONTHS[:40].strftime("%Y-%m"),
+    ],
+)
+def test_a_series_in_each_row_is_refused(refused, names):
+    frame = WIDE.set_axis(list(map(str, names)), axis=1)
+    frame.insert(0, "who", [f"s{n}" for n in range(30)])
+    wrong = refused(frame.to_csv(index=False))
+    assert (wrong.code, wrong.values["id"], wrong.values["count"]) == ("series-in-rows", "who", 40)
+
+
+@pytest.mark.parametrize("keys", [("shop",), ("store", "item"), ("sensor",)])
+def test_series_one_under_another_are_refused(refused, keys):
+    frames = [
+        csv(DAYS, **{key: f"{key}{n // 2**place % (4 // len(keys))}" for place, key in enumerate(keys)})
+        for n in range(4)
+    ]
+    wrong = refused(frames[0] + "".join(each.split("\n", 1)[1] for each in frames[1:]))
+    assert (wrong.code, wrong.values["columns"]) == ("several-series-of-times", [*keys])
+
+
+# --- No header, comments, totals, empty rows --------------------------------------------------------------------
+
+PLAIN = csv(DAYS)
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        (PLAIN.split("\n", 1)[1], {"header": False}),
+        (
+            csv(DAYS.strftime("%d.%m.%Y")).split("\n", 1)[1].replace(",", ";"),
+            {"header": False, "time_format": "%d.%m.%Y"},
+        ),
+        ("# by x\n# unit: kW\n" + PLAIN, {"comment": "#"}),
+        ("# day,value\n" + PLAIN.split("\n", 1)[1], {"comment": "#", "header": ["day", "value"]}),
+        ("Report of sales\n\nprinted 2021\n" + PLAIN, {"skip_rows": 3}),
+        (PLAIN + "Total,4711\n", {"skip_last": 1}),
+        (PLAIN + "\nSource: the office\nall rights reserved\n", {"skip_last": 2}),
+        ("sep=;\n" + PLAIN.replace(",", ";"), {}),
+        (PLAIN.replace("\n", ",,\n") + ",,,\n" * 9, {}),
+        (PLAIN.replace(",", "  "), {"delimiter": " "}),
+        (PLAIN.replace(",", "|"), {}),
+        (PLAIN.replace(",", "\t").encode("utf-16"), {}),
+        (PLAIN.encode("utf-16-be").join([b"\xfe\xff", b""]), {}),
+        (PLAIN.encode("utf-8-sig"), {}),
+    ],
+)
+def test_what_is_around_a_table(found, content, fields):
+    made, table = found(content)
+    check(made, table, DAYS)
+    assert made.reading == fields
+
+
+def test_empty_rows_and_columns_are_said(found):
+    made, _ = found(PLAIN.replace("\n", ",,\n") + ",,,\n" * 9)
+    assert {"columns-without-own-name", "empty-rows-left-out"} <= {each.code for each in made.notes}
+
+
+def zipped(content):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inner.csv", content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("a.csv.gz", gzip.compress),
+        ("a.csv.bz2", bz2.compress),
+        ("a.csv.zst", lambda content: pa.compress(content, codec="zstd", asbytes=True)),
+        ("a.csv.zip", zipped),
+        ("a.csv", gzip.compress),
+    ],
+)
+def test_packed_text_is_read(found, name, pack):
+    check(*found(pack(PLAIN.encode()), name), DAYS)
+
+
+def test_feather_is_read(found):
+    file = io.BytesIO()
+    pd.DataFrame({"t": DAYS, "v": VALUES}).to_feather(file)
+    check(*found(file.getvalue(), "a.feather"), DAYS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("a.csv", b"PK\x03\x04" + b"\0" * 9 + b"xl/workbook.xml", "spreadsheet-instead-of-table"),
+        ("a.csv", PLAIN.replace("v", "größe", 1).encode("cp1252"), "not-utf8"),
+        ("a.csv.gz", gzip.compress(PLAIN.encode())[:-20], "not-unpacked"),
+        ("a.csv", PLAIN.encode("utf-16-le"), "nul-bytes-in-table"),
+        ("a.csv", b"\xd0\xcf\x11\xe0" + b"\0" * 99, "spreadsheet-instead-of-table"),
+    ],
+)
+def test_what_is_not_read_is_refused_with_the_way_out(refused, name, content, code):
+    wrong = refused(content, name)
+    assert wrong.code == code
+    assert wrong.mend
+
+
+@pytest.mark.parametrize("value", [-200, -999, 9999.9, 99999, -9999.0])
+def test_values_that_may_mean_missing_are_named_with_the_line_that_makes_them_so(found, tmp_path, value):
+    values = VALUES.copy()
+    values[[5, 50, 51]] = value
+    made, _ = found(csv(DAYS, values))
+    [told] = made.sentinels
+    assert (told.values["value"], told.values["rows"], told.place.rpartition(":")[2]) == (value, 3, "7")
+    assert f"data.missing_values: [{value:.7g}]" in told.mend
+    section = ForecastData(
+        time="t",
+        target="v",
+        lookback=1,
+        horizon=1,
+        split=Split(validation=1, test=1),
+        missing_values=[value],
+        missing="skip",
+    )
+    assert np.flatnonzero(np.isnan(regular.read(section, tmp_path / "a.csv").values[:, 0])).tolist() == [5, 50, 51]
+
+
+# --- Damaged files, and files written in any supported way ------------------------------------------------------
+
+BASES = {
+    "plain.csv": PLAIN.encode(),
+    "german.csv": csv(DAYS.strftime("%d.%m.%Y")).replace(",", ";").replace(".", ",").encode(),
+    "split.csv": pd.DataFrame({"D": HOURS.strftime("%m/%d/%Y"), "Time": HOURS.strftime("%H:%M"), "v": VALUES})
+    .to_csv(index=False)
+    .encode(),
+    "words.txt": (
+        "# by x\n" + csv(MONTHS.strftime("%b %Y"), ["M" if n % 9 == 4 else f"{v}" for n, v in enumerate(VALUES)])
+    ).encode(),
+    "packed.csv.gz": gzip.compress(PLAIN.encode(), mtime=0),
+    "wide.csv": WIDE.add_prefix("V").to_csv().encode(),
+}
+
+
+def damaged(dice, content):
+    """Content with bytes cut, swapped, opened, made huge, or with line ends mixed."""
+    lines, place = content.split(b"\n"), dice.randrange(len(content))
+    kind = dice.randrange(10)
+    swapped = [b",".join(line.split(b",")[::-1]) for line in lines]
+    dice.shuffle(lines)
+    end = dice.choice([b"\r", b"\r\n", b"\n\r"])
+    return [
+        content[:place],
+        content[place:],
+        content[:place] + bytes(dice.randrange(256) for _ in range(9)) + content[place + 9 :],
+        content[:place] + b"\0" * dice.randrange(1, 9) + content[place:],
+        content[:place] + b'"' + content[place:],
+        content[:place] + b"7" * dice.choice([99, 10**5, 3 * 10**6]) + content[place:],
+        content.replace(b"\n", end, dice.randrange(1, 99)),
+        b"\n".join(lines),
+        b"\n".join(swapped),
+        content.replace(b",", dice.choice([b";", b"\t", b"", b"  "]), dice.randrange(1, 999)),
+    ][kind]
+
+
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 1100), marks=pytest.mark.faults)])
+def test_a_damaged_file_is_read_or_refused_with_a_line(tmp_path, seeds):
+    read = 0
+    for seed in seeds:
+        dice = random.Random(seed)
+        name = dice.choice(sorted(BASES))
+        content = damaged(dice, BASES[name]) or b"a"
+        path = tmp_path / name
+        path.write_bytes(damaged(dice, content) if seed % 3 == 0 and len(content) > 9 else content)
+        faults = []
+        try:
+            read += profile(path).steps > 0
+        except BadInput as error:
+            faults = error.faults
+        assert all(each.text and "\n" not in str(each) for each in faults)
+    assert 0 < read < len(seeds)
+
+
+@st.composite
+def written(draw):
+    """A regular table written in one of the supported ways, with the times and values that its owner means."""
+    times = draw(st.sampled_from([DAYS, HOURS, MONTHS]))
+    values = np.random.default_rng(draw(st.integers(0, 99))).normal(50, 9, ROWS).round(2)
+    decimal, mark = draw(st.sampled_from([(".", ","), (".", ";"), (",", ";"), (",", "\t"), (".", "|")]))
+    texts = [f"{each:.2f}".replace(".", decimal) for each in values]
+    gone = draw(st.sets(st.integers(1, ROWS - 2), max_size=5))
+    word = draw(st.sampled_from(["", "NA", "n/a", "Null", "-999"]))
+    texts = [word if n in gone else each for n, each in enumerate(texts)]
+    forms = ["%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d-%b-%Y %I:%M %p", "%Y%m%d%H%M"]
+    form = draw(st.sampled_from(forms))
+    split = draw(st.booleans()) and form.count(" ") == 1 and times is HOURS
+    cells = [
+        [*(f"{each:{form}}".split(" ", 1) if split else [f"{each:{form}}"]), text]
+        for each, text in zip(times, texts, strict=True)
+    ]
+    if draw(st.booleans()):
+        cells.reverse()
+    names = ["Date", "Time", "v"] if split else ["t", "v"]
+    content = "\n".join(mark.join(row) for row in [names, *cells]) + "\n"
+    coded = content.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])))
+    packed = draw(st.booleans())
+    return (gzip.compress(coded, mtime=0) if packed else coded), times, values, gone, word
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(table=written())
+def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, table):
+    content, times, values, gone, word = table
+    faults = []
+    try:
+        made, read = found(content, "a.csv")
+    except BadInput as error:
+        faults = error.faults
+    if faults:
+        assert [each.code for each in faults] == ["times-of-several-formats"]
+        return
+    wanted = values.copy()
+    wanted[list(gone)] = -999 if word == "-999" else np.nan
+    assert read.times.tolist() == times.tolist()
+    np.testing.assert_array_equal(read.values[:, 0], wanted)
+    assert word != "-999" or not gone or made.sentinels
