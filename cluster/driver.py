@@ -17,9 +17,9 @@ from cluster.study.retry import Patience, Unreachable
 from cluster.study.stored import AWAY, trouble, unanswered
 from cluster.study.study import Study
 from lstm import ownership
-from lstm.config.code import imports
 from lstm.data.dataset import Dataset
 from lstm.messages.message import Message, note
+from lstm.own_code import imports
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial

@@ -6,8 +6,8 @@ from typing import Any
 
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from lstm import ownership
-from lstm.config.code import Code
 from lstm.config.trial import TrialConfig
+from lstm.own_code import Code
 from lstm.records.events import Record
 from lstm.records.objective import Objective
 from lstm.records.state import Derived

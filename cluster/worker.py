@@ -15,10 +15,10 @@ from typing import Any
 from cluster.goodput import Clock
 from cluster.protocol import Failure, Handle, Kind, Probed, Started
 from lstm import checkpoint, ownership
-from lstm.config.code import execute, place_of
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.messages.message import Message
+from lstm.own_code import execute, place_of
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.goodput import NOTHING

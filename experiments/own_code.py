@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
-from lstm.config.code import Code, execute, file_of, is_reference, read
+from lstm.own_code import Code, execute, file_of, is_reference, read
 from lstm.records.errors import BadInput, Fault, refused
 from lstm.tasks import registry as tasks
 

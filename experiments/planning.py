@@ -22,8 +22,8 @@ from experiments.home import Home
 from experiments.spec import loader as specs
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
-from lstm.config.code import executed, find, is_known, placed
 from lstm.messages.message import Message, Note, note
+from lstm.own_code import executed, find, is_known, placed
 from lstm.records.errors import BadInput, Fault, NewerForm, fault
 from lstm.tasks import registry as tasks
 

@@ -15,8 +15,8 @@ from cluster.controller import TrialController
 from cluster.protocol import FINISHED
 from cluster.ray_backend import private_patches, scratch
 from cluster.ray_backend.actor import TrialActor
-from lstm.config.code import Carried, is_reference
 from lstm.data.dataset import Dataset
+from lstm.own_code import Carried, is_reference
 
 
 def tune(controller: TrialController, series: Dataset, name: str, resources: Mapping[str, float]) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
-from lstm.config.code import execute, file_of, is_reference, place_of, raised, read
 from lstm.data.profile.files import PACKED, GivenFile
 from lstm.messages.message import Message
+from lstm.own_code import execute, file_of, is_reference, place_of, raised, read
 from lstm.records.errors import BadInput, nearest, refused
 from lstm.tasks import registry as tasks
 from lstm.tasks.base import Task

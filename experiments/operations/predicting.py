@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from experiments import lookup, own_code
 from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
-from lstm.config.code import file_of, is_reference
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Say
+from lstm.own_code import file_of, is_reference
 from lstm.records.errors import BadInput, refused
 from lstm.records.figures import Passage
 from lstm.records.sweep import Sweep

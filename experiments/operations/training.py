@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.planning import Plan, warnings
-from lstm.config.code import place_of, raised
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import read_otherwise
 from lstm.messages.message import Message, Say, note
+from lstm.own_code import place_of, raised
 from lstm.records.epoch import Epoch
 from lstm.records.errors import fault, refused
 from lstm.tasks import registry as tasks

@@ -8,12 +8,12 @@ from pydantic import Field, PrivateAttr, create_model
 
 from cluster.config import CategoricalDimension, ResourcesConfig, SearchConfig, StorageConfig
 from dashboards.config import TrackingConfig
-from lstm.config.code import is_reference, latest
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Location, Section
 from lstm.config.tasks import SECTIONS, Task, in_spec, own_sections, parted, sections_of
 from lstm.config.training import ProbeConfig, TrainingConfig
 from lstm.config.trial import LossOn, TrialConfig
+from lstm.own_code import is_reference, latest
 
 LOSS_ON: LossOn = "measured"  # for a new sweep; a sweep that was begun before keeps its loss
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.config.code import REFERENCE
 from lstm.config.section import Section, Since
+from lstm.own_code import REFERENCE
 from lstm.records.errors import Fault, fault
 
 Variant = Literal[

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, create_model
 
 from lstm.config.classify import ClassifyData, SequencesFile
-from lstm.config.code import REFERENCE, find, is_known, is_reference
 from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.language_model import TextData, TextFile
 from lstm.config.memory import MemoryData
 from lstm.config.section import Data, Location
+from lstm.own_code import REFERENCE, find, is_known, is_reference
 
 Task = (
     Literal["forecast", "memory", "classify", "language_model"]

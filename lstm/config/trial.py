@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig, model_faults
 from lstm.config.section import Data, Section, Since
 from lstm.config.tasks import SECTIONS, Task, sections_of
 from lstm.config.training import TrainingConfig, training_faults
+from lstm.own_code import is_reference
 from lstm.records.errors import Fault, fault
 from lstm.records.windows import Windows
 

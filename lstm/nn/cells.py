@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lstm.config.code import find, is_reference
 from lstm.config.model import ModelConfig
 from lstm.nn.own_cell import OwnCell, State
 from lstm.nn.variants import VARIANTS, LstmVariant
+from lstm.own_code import find, is_reference
 
 Cell = nn.RNNBase | LstmVariant | OwnCell
 CELLS: Mapping[str, Callable[..., Cell]] = {

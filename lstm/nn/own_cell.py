@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lstm.config.code import place_of, raised
+from lstm.own_code import place_of, raised
 from lstm.records.errors import BadInput, refused
 
 State = Tensor | tuple[Any, ...]  # tensors for our cells; nested tuples of tensors for a user's cell

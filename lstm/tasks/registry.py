@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm.config.code import find, is_reference, latest
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
+from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
 from lstm.records.figures import Example, Passage

@@ -5,10 +5,10 @@ import math
 import time
 from dataclasses import dataclass
 
-from lstm.config.code import is_reference
 from lstm.config.model import ModelConfig
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
+from lstm.own_code import is_reference
 from lstm.tasks import registry as tasks
 from lstm.training.loop import Run
 

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lstm.config.code import Carried, executed
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
+from lstm.own_code import Carried, executed
 from lstm.rivals.rival import LeftOut
 
 MOST_BYTES = 2**28  # most bytes of data that are passed to the process

@@ -7,7 +7,7 @@ import torch
 from pages import blocks
 from torch import nn
 
-from lstm.config import code
+from lstm import own_code as code
 from lstm.config.model import ModelConfig
 from lstm.nn import cells
 from lstm.nn.gates import trace

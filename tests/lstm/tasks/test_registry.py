@@ -1,6 +1,6 @@
 import pytest
 
-from lstm.config import code
+from lstm import own_code as code
 from lstm.config.forecast import ForecastData
 from lstm.config.section import File
 from lstm.records.errors import BadInput

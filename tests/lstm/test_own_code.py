@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lstm.config import code
+from lstm import own_code as code
 from lstm.records.errors import BadInput
 
 
