@@ -26,7 +26,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About the spec": notes.SPEC,
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,
-    "While a sweep runs": notes.SWEEP,
+    "While a sweep runs": cluster.SWEEP,
     "While MLflow is away": notes.TRACKING,
 }
 CATALOG: Mapping[str, Entry] = {

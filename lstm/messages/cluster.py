@@ -1,10 +1,13 @@
-"""Messages about Ray, hosts, workers and executors."""
+"""Messages about Ray, hosts, workers and executors, and notes while trials run."""
 
 from lstm.messages.entry import Entry
 
 _ASK_LESS = "ask for less in resources.cpus_per_trial and resources.gpus_per_trial"
 _HEADS_PORT = "give the port of the cluster's head, which is 6379 by default"
 _TEMPORARY = "set {variable} to a folder with a short path that can be written to"
+
+_TOKEN = "set RAY_AUTH_MODE=token where the cluster is started, then here, too"
+_STORAGE = "see to it that the disk or the store answers and has room"
 
 ENTRIES: dict[str, Entry] = {
     # --- executors
@@ -159,5 +162,73 @@ ENTRIES: dict[str, Entry] = {
         "what the host writes to {folder} is not seen here",
         "set storage.checkpoints to a folder that all hosts share, or to s3://…",
         {"folder": "/home/ann/runs/checkpoints/co2"},
+    ),
+}
+
+SWEEP: dict[str, Entry] = {
+    # --- where trials run
+    "cluster-without-token": Entry(
+        "the cluster may not ask for a token, and whoever reaches the ports of the cluster can run code there", _TOKEN
+    ),
+    "gpus-unused": Entry(
+        "PyTorch can use {usable} of {there} GPUs{why:?: *}",
+        "install a PyTorch and a driver there that can use the GPUs, or start Ray there with --num-gpus={usable}",
+        {"usable": 0, "there": 2, "why": "PyTorch 2.9.1+cpu is a build for the CPU"},
+    ),
+    "no-gpu-usable": Entry("PyTorch can use no GPU of the cluster, so trials take no GPU and run on the CPU"),
+    "one-trial-at-a-time": Entry(
+        "is {at_once}, and one trial runs at a time in this process",
+        "leave out --in-process to run trials at once",
+        {"at_once": 4},
+    ),
+    "rays-files-elsewhere": Entry(
+        "{room:?the path is too long for Ray's sockets, which have room for * bytes}{unwritable:?* can't be written to}"
+        ", so Ray's files are in {folder}",
+        "set {variable} to a folder with a short path that can be written to",
+        {"room": 31, "unwritable": None, "folder": "/tmp/ray", "variable": "TMPDIR"},
+    ),
+    "trial-without-worker": Entry(
+        "no worker came to life for the trial, and the trial is tried again: {why}",
+        example={"why": "The actor died because its node has died"},
+    ),
+    # --- the study
+    "study-away": Entry(
+        "the study's database does not answer ({why}), and is asked again in {pause_s:g} s",
+        example={"why": "database is locked: /home/ann/runs/study.db", "pause_s": 0.5},
+    ),
+    "study-file-gone": Entry(
+        "the file of the study's database no longer exists ({file}), and is looked for again in {pause_s:g} s",
+        "restore the file",
+        {"file": "/home/ann/runs/study.db", "pause_s": 0.5},
+    ),
+    "claim-not-renewed": Entry(
+        "the claim on the sweep was not renewed, since the study's database does not answer, and the study is asked "
+        "again in {pause_s:g} s",
+        example={"pause_s": 0.5},
+    ),
+    "earlier-trials-unrecorded": Entry(
+        "earlier trials could not all be recorded ({why}), and the next run records the rest",
+        example={"why": "ConnectionError"},
+    ),
+    # --- a trial and its checkpoints
+    "trial-waits-for-storage": Entry(
+        "the trial waits until checkpoints can be read and written: {why}",
+        _STORAGE,
+        {"why": "checkpoints: No space left on device: /srv/checkpoints (disk /srv, 0 MB free), on node7 pid 4711"},
+    ),
+    "epochs-without-checkpoint": Entry(
+        "the checkpoints hold {kept} of {trained} epochs, and the study and MLflow keep the figures of all",
+        example={"kept": 5, "trained": 7},
+    ),
+    "weights-not-removed": Entry(
+        "the weights of the checkpoint could not be removed: {why}", example={"why": "[Errno 13] Permission denied"}
+    ),
+    "base-trained-again": Entry(
+        "the trial has the spec's own settings and is trained, since the checkpoint of these settings can't be used: "
+        "{why}",
+        example={"why": "[Errno 13] Permission denied"},
+    ),
+    "trial-not-probed": Entry(
+        "the trial could not be probed: {why}", example={"why": "ValueError: array must not contain infs or NaNs"}
     ),
 }

@@ -131,9 +131,9 @@ TIMES = {
         {"column": "day", "value": "2016-13-01", "format": "%Y-%m-%d"},
     ),
     "no-time-format": Entry(
-        "column {column!q} of {file}: no format is known for {value!q}",
-        "say how the times are written, as in data.time_format: '%d.%m.%Y %H:%M'",
-        {"column": "day", "file": "load.csv", "value": "day 17"},
+        "column {column!q}: {value!q} looks like a time, but no format is known for it",
+        "write the times in another way, or say how they are written, as in data.time_format: '%d.%m.%Y %H:%M'",
+        {"column": "day", "value": "2021-03-01 00:00 CET"},
     ),
     "time-without-date": Entry(
         "the columns {columns!q} have no date", "name a column with a date in data.time, too", {"columns": ["hour"]}

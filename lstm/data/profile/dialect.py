@@ -86,8 +86,17 @@ def _without_comments(
     if not left:
         return rows, ""
     fence = reader.delimiter(left[0][1])
-    bare = above[-1].lstrip()[len(mark) :].strip()
-    if not is_data([_cells(line, fence) for _, line in left[:20]]):
+    rows_below = [_cells(line, fence if fence in left[0][1] else " ") for _, line in left[:20]]
+    bare = next(
+        (
+            text
+            for line in above
+            if (text := line.lstrip()[len(mark) :].strip())
+            and len(_cells(text, fence if fence in left[0][1] else " ")) == len(rows_below[0]) > 1
+        ),
+        "",
+    )
+    if not (is_data(rows_below) or all(_kind(cell) == "number" for cell in rows_below[0])):
         bare = ""
     fields["comment"], why["comment"] = mark, f"{len(above)} lines of comments are left out"
     return left, bare

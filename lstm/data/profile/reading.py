@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from lstm.data.profile import dialect
-from lstm.data.tables import numbers, reader
+from lstm.data.tables import content, formats, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
 from lstm.messages.message import Note, note
@@ -36,6 +37,9 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
     reader.check(path, "a CSV or Parquet file")
     found = dialect.find(path)
     names = reader.header(path, found.form)
+    if names and not names[0] and all(names[1:]) and not reader.has_types(path) and found.form.header is True:
+        found = _with_first_name(path, found, names)
+        names = reader.header(path, found.form)
     counts = Counter(names)
     usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
     unusable = len(names) - len(usable)
@@ -67,6 +71,26 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
             columns[name] = _typed(parsed.values)
             notes += _of_words(path, name, texts[name], how, form)
     return pa.table(columns), reading, notes
+
+
+def _with_first_name(path: Path, found: dialect.Dialect, names: list[str]) -> dialect.Dialect:
+    """Return the dialect with a name for the first column, if only that has none and its values are times."""
+    given = ["time" if "time" not in names else "time of the row", *names[1:]]
+    above = _line_of_names(path, found.form)
+    form = replace(found.form, header=tuple(given), skip_rows=above)
+    values = reader.read(path, given[:1], texts=given[:1], form=form).column(given[0]).drop_null().to_pandas()
+    if not len(values) or not values.str.contains(r"\d[^\d.]").all():
+        return found
+    dated = not pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601").isna().any()
+    if not dated and not any(map(formats.is_whole_date, formats.fitting(values)[0])):
+        return found
+    why = {"skip_rows": "the line of names, which follow", "header": "the first column has times and no name"}
+    return dialect.Dialect(form, {**found.fields, "skip_rows": above, "header": given}, {**found.why, **why})
+
+
+def _line_of_names(path: Path, form: Form) -> int:
+    """Return the number of the line that has the names, from 1."""
+    return int(content.text_of(path, form).numbers[0])
 
 
 def _of_words(path: Path, name: str, values: pa.ChunkedArray, how: Written, form: Form) -> list[Note]:

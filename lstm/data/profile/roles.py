@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import panels, time_columns
+from lstm.data.profile import panels, sequences, time_columns
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.time_columns import Found
 from lstm.data.tables import reader, steps, times
 from lstm.messages.message import Note, note
-from lstm.records.errors import BadInput, Fault, fault, nearest
+from lstm.records.errors import BadInput, Fault, fault, nearest, refused
 
 PART = "a part of the time"
 LATEST = 0.1  # of the rows: a covariate that begins later would cost too many steps
@@ -77,7 +77,33 @@ def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):
         return Found((first,), (), times.of(path, raw.column(first), first, form))
     panels.refuse_anew(path, raw)
+    _refuse_unread(file)
     return None
+
+
+def _refuse_unread(file: GivenFile) -> None:
+    """Check that no column looks like times that can't be read: the rows might be in another order.
+
+    Raises:
+        BadInput: a column of texts looks like dates, or years with fractions fall from row to row.
+    """
+    for column in file.columns:
+        values = file.raw.column(column.name)
+        if values.null_count or len(values) < 3:
+            continue
+        if column.kind == "other" and is_text(values.type):
+            some = values.slice(0, 200).to_pylist()
+            if len(set(some)) == len(some) and all(sequences.WRITTEN.fullmatch(str(each).strip()) for each in some):
+                raise refused("no-time-format", at=file.path, column=column.name, value=str(some[0]))
+        if column.kind == "number" and pa.types.is_floating(values.type):
+            numbers = reader.float64(values)
+            if _are_years(numbers) and bool((np.diff(numbers) < 0).all()):
+                raise refused("times-with-fractions", at=file.path, column=column.name)
+
+
+def _are_years(known: np.ndarray) -> bool:
+    """Return whether numbers are years with fractions."""
+    return bool(known.min() >= 1500 and known.max() < 2201 and (known % 1 != 0).any())
 
 
 def counts_through(raw: pa.Table, columns: Sequence[Column]) -> str | None:
@@ -178,7 +204,7 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
         return "always the same value"
     if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
         return "only counts rows"
-    if known.min() >= 1500 and known.max() < 2201 and (known % 1 != 0).any() and bool((np.diff(known) > 0).all()):
+    if _are_years(known) and bool((np.diff(known) > 0).all()):
         return "years with fractions, which are not read as times: write dates as in 2016-07-01"
     if name.lower() in CLOCK and pa.types.is_integer(values.type):
         return PART

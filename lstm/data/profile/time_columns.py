@@ -21,12 +21,12 @@ NAMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", 
 NUMBERED_NAMES = "date|time|timestamp|datetime|ts|unix|epoch|month|yearmonth|yyyymm(dd)?|period|day|ds|dt|t"
 NUMBERED = re.compile(rf"(^|[^a-z])({NUMBERED_NAMES})s?($|[^a-z])")
 PARTS = {
-    "%Y": ("year", "yr", "yyyy", "jahr", "annee", "año", "ano"),
+    "%Y": ("year", "yr", "yyyy", "yy", "jahr", "annee", "año", "ano"),
     "%q": ("quarter", "qtr", "q"),
     "%m": ("month", "mo", "mon", "mnth", "mm", "monat", "mois", "mes"),
     "%d": ("day", "dy", "dd", "dayofmonth", "day_of_month", "tag"),
     "%H": ("hour", "hr", "hh", "h", "stunde", "heure", "hora"),
-    "%M": ("minute", "min", "minutes"),
+    "%M": ("minute", "min", "minutes", "mn"),
     "%S": ("second", "sec", "seconds"),
 }
 RANGES = {"%Y": (1500, 2200), "%q": (1, 4), "%m": (1, 12), "%d": (1, 31), "%H": (0, 24), "%M": (0, 59), "%S": (0, 59)}
@@ -210,18 +210,25 @@ def _numbered_clock(numbers: np.ndarray, name: str) -> str | None:
     return None
 
 
-def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
-    """Return years, months, days and hours together."""
+def _parts(raw: pa.Table) -> dict[str, str]:
+    """Return the columns that are parts of a time by their names and numbers, by their formats."""
     parts: dict[str, str] = {}
     for part, names in PARTS.items():
         low, high = RANGES[part]
         for name in raw.column_names:
             values = raw.column(name)
-            whole = pa.types.is_integer(values.type) and not values.null_count and len(values)
-            if whole and name.lower() in names and part not in parts:
-                numbers = values.to_numpy()
-                if low <= int(numbers.min()) and int(numbers.max()) <= high:
-                    parts[part] = name
+            if part in parts or not pa.types.is_integer(values.type) or values.null_count or not len(values):
+                continue
+            both = name == "mm" and "MM" in raw.column_names  # months are MM, minutes mm
+            named = part == "%M" if both else name.lower() in names
+            if named and low <= int(values.to_numpy().min()) and int(values.to_numpy().max()) <= high:
+                parts[part] = name
+    return parts
+
+
+def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
+    """Return years, months, days and hours together."""
+    parts = _parts(raw)
     if "%Y" not in parts or len(parts) < 2:
         return []
     order = [part for part in PARTS if part in parts]

@@ -97,8 +97,8 @@ def _with_months(text: str) -> Iterator[str]:
 def _with_letters(text: str) -> Iterator[str]:
     if found := re.fullmatch(r"(\d{4})([-/. ]?)(q)([1-4])", text, re.IGNORECASE):
         yield f"%Y{found[2]}{found[3]}%q"
-    if found := re.fullmatch(r"(q)([1-4])([-/. ]*)(\d{4})", text, re.IGNORECASE):
-        yield f"{found[1]}%q{found[3]}%Y"
+    if found := re.fullmatch(r"(q)([1-4])([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
+        yield f"{found[1]}%q{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"(\d{4})(-?)(W)(\d{2})", text):
         yield f"%G{found[2]}W%V"
     if found := re.fullmatch(r"(\d{4})(-?)(M)(\d{1,2})", text):
@@ -168,9 +168,11 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
 
 
 def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
-    pattern = re.escape(form).replace("%Y", r"(?P<y>\d{4})").replace("%q", r"(?P<q>[1-4])")
-    parts = texts.str.extract(f"^{pattern}$", flags=re.IGNORECASE)
-    return "%Y-%m", parts["y"] + "-" + (parts["q"].astype(float) * 3 - 2).map("{:.0f}".format)
+    pattern = re.escape(form).replace("%Y", r"(?P<y>\d{4})").replace("%y", r"(?P<y>\d{2})")
+    parts = texts.str.extract(f"^{pattern.replace('%q', '(?P<q>[1-4])')}$", flags=re.IGNORECASE)
+    return "%y-%m" if "%y" in form else "%Y-%m", parts["y"] + "-" + (parts["q"].astype(float) * 3 - 2).map(
+        "{:.0f}".format
+    )
 
 
 def _unix(texts: pd.Series, unit: str) -> pd.Series:

@@ -330,7 +330,7 @@ def _found(path: Path, texts: pd.Series, name: str) -> str | None:
     if len(able) > 1:
         raise _several(path, name, str(texts.iloc[0]), able)
     if not able and not most:
-        raise refused("no-time-format", "data.time_format", column=name, file=str(path), value=str(texts.iloc[0]))
+        raise refused("no-time-format", at=path, column=name, value=str(texts.iloc[0]))
     return (able or most)[0]
 
 

@@ -166,6 +166,15 @@ def test_the_line_of_a_wrong_time_is_named(refused):
     assert "2x" in wrong.values["value"]
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d CET", "%d.%m.%Y at noon", "%d-%b-%Y, %A evening"])
+def test_texts_that_look_like_times_are_asked_for(refused, form):
+    assert refused(csv(DAYS.strftime(form))).code == "no-time-format"
+
+
+def test_falling_years_with_fractions_are_refused(refused):
+    assert refused(csv((2010 - np.arange(ROWS) / 12).round(4))).code == "times-with-fractions"
+
+
 def test_years_with_fractions_are_not_read_in_silence(found):
     made, _ = found(csv((1960 + np.arange(ROWS) / 12).round(4)))
     assert made.time is None
@@ -202,6 +211,7 @@ def test_date_and_time(found, day, clock, first):
         ({"year": HOURS.year, "month": HOURS.month, "day": HOURS.day, "hour": HOURS.hour}, HOURS),
         ({"Year": DAYS.year, "Month": DAYS.month, "Day": DAYS.day}, DAYS),
         ({"yr": MONTHS.year, "mo": MONTHS.month}, MONTHS),
+        ({"YY": HOURS.year, "MM": HOURS.month, "DD": HOURS.day, "hh": HOURS.hour, "mm": 0 * HOURS.hour}, HOURS),
     ],
 )
 @pytest.mark.parametrize("counter", [False, True])
@@ -427,6 +437,7 @@ PLAIN = csv(DAYS)
         ),
         ("# by x\n# unit: kW\n" + PLAIN, {"comment": "#"}),
         ("# day,value\n" + PLAIN.split("\n", 1)[1], {"comment": "#", "header": ["day", "value"]}),
+        ("," + PLAIN[2:], {"skip_rows": 1, "header": ["time", "v"]}),
         ("Report of sales\n\nprinted 2021\n" + PLAIN, {"skip_rows": 3}),
         (PLAIN + "Total,4711\n", {"skip_last": 1}),
         (PLAIN + "\nSource: the office\nall rights reserved\n", {"skip_last": 2}),
