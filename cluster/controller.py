@@ -392,4 +392,5 @@ class TrialController:
             trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
             self._record(trial.starting(address, now_ms()))
         closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)
+        closed.derived = trial.derived
         self._endings.end(closed, "PRUNED", reason)

@@ -91,7 +91,8 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     """
     stored.discard_unfinished(order.study_url, order.name)
     study = Study(order.study_url, order.name, order.search, order.base)
-    study.remember(**_identity(order, study.facts))
+    extends = any(each.made and each.made.derived and each.made.derived.changes for each in known)
+    study.remember(**_identity(order, {stored.FORM: stored.FORMAT} if extends else {}))
     ownership.claim(order.checkpoints, order.ownership_mark)
     if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # the study was kept elsewhere
         ownership.take_over(order.checkpoints, order.ownership_mark)

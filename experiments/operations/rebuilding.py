@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cluster.study import lease
-from experiments import addresses, judgement, lookup
+from experiments import judgement, lookup
 from experiments.home import Home
 from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
-from experiments.trials.earlier import with_first
+from experiments.trials.earlier import restored_first
 from lstm.messages.message import Message, Say
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
@@ -70,14 +70,14 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
 
     plan = make(lookup.spec(named, home), home)
     name, url = plan.order.name, plan.order.study_url
-    plan = with_first(plan, addresses.saved(home, name))
     if stored.facts(url, name) is not None:
         raise refused("study-not-lost", at=name)
     remains = lost_study.look(name, home, plan.tracking_uri, [plan.order.sweep_folder], of_any_home=force)
     if remains is None:
         raise refused("nothing-left-of-study", at=name)
-    plan = lost_study.with_its_loss(plan, remains)
+    plan = restored_first(lost_study.with_its_loss(plan, remains))
     found = lost_study.gather(plan, remains)
+    told = [each for each in plan.notes if each.code == "first-not-remembered"]
     order = replace(plan.order, study_id=remains.study or plan.order.study_id, begun_at=remains.checkpoints)
     ended: list[Message] = []
     home.sweep(name).mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,13 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
             home.write_record()
     restored = lookup.read(lookup.sweep(named, home, say))
     states = dict(Counter(trial.state for trial in restored.trials))
-    document = {"sweep": name, "study": order.study_id, "states": states, "unknown": unknown, "notes": found.notes}
+    document = {
+        "sweep": name,
+        "study": order.study_id,
+        "states": states,
+        "unknown": unknown,
+        "notes": (*found.notes, *told),
+    }
     return document, ended
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from cluster.config import FirstFrom
 from cluster.space.earlier import Chosen, choose
 from experiments import lookup
+from experiments.addresses import saved
 from experiments.planning import Plan
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, nearest
@@ -48,6 +49,19 @@ def read_first(plan: Plan) -> Plan:
     except BadInput:  # `planning.as_begun` says so
         known = None
     return with_first(plan, known)
+
+
+def restored_first(plan: Plan) -> Plan:
+    """Return the same for a sweep whose study is lost: what its home remembers, or else what is chosen now.
+
+    If the earlier sweeps are gone, too, nothing more is tried first, and a note says so.
+    """
+    try:
+        return with_first(plan, saved(plan.home, plan.order.name))
+    except BadInput as error:
+        at = plan.spec.document.where("search.first")
+        told = note("first-not-remembered", "search.first", at=at, why=error.faults[0].text)
+        return replace(with_first(plan, {FIRST_FROM: Chosen((), (), 0).row()}), notes=(*plan.notes, told))
 
 
 def _sweeps(plan: Plan, first: FirstFrom) -> list[Sweep]:

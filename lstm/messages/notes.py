@@ -121,6 +121,10 @@ SPEC: Mapping[str, Entry] = {
         "{path} is {found}, where this sweep was before, and not the file next to its spec",
         example={"path": "study.db", "found": "/work/study.db"},
     ),
+    "first-not-remembered": Entry(
+        "what was chosen of earlier sweeps is not known any more, so no more of it is tried first ({why})",
+        example={"why": "is no sweep of the home runs"},
+    ),
     "first-outside-passed-over": Entry(
         "{found} settings of earlier sweeps are tried first, and these, which would have come before, are not in the "
         "space: {named}{more:?, and * more}",

@@ -52,6 +52,14 @@ def test_what_was_good_is_tried_first_and_kept_with_the_sweep(copied, later, swe
     rebuilt = {row["trial"]: row["value"] for row in json.loads(sweep("compare", "later", "--json").out)["trials"]}
     assert values.items() <= rebuilt.items()
 
+    (copied.home / "study.db").unlink()  # neither the home nor the earlier sweep says what was chosen
+    addresses = copied.home / "later" / "addresses.json"
+    known = json.loads(addresses.read_text())
+    assert known.pop("first_from")["first"] == plan["first_from"]
+    addresses.write_text(json.dumps(known))
+    assert "no more of it is tried first" in "".join(sweep("rebuild", "later", "--study", "--json").out)
+    assert json.loads(sweep("compare", "later", "--json").out)["trials"] != []
+
     refused = near("run", "later.yaml", "--set", "search.first.top=1", cwd=copied.folder)
     assert refused.code == 2
     assert "search.first.top: was 2, is 1" in refused.err

@@ -141,6 +141,7 @@ def test_a_lost_study_and_lost_runs_leave_what_the_checkpoints_say(cosine):
         (folder / "runs" / name).unlink()
     assert sweep("rebuild", "tiny", "--study").code == 0
     assert [(t.settings, t.config, t.derived) for t in studied(folder).extensions] == before
+    assert studied(folder).facts["form"] == 4, "an earlier version would train them otherwise"
 
 
 WRONG = {
