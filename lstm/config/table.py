@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from lstm.config.section import Column, Data, Since
 from lstm.records.errors import Fault, fault
@@ -71,17 +71,6 @@ class TableData(Data):
         description="Zone of the times, such as Europe/Berlin. Times without an offset are of this zone; days and "
         "months begin at its midnight. Absent: times without an offset are taken as they are written.",
     )
-
-    @model_serializer(mode="wrap")
-    def _as_earlier_versions(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the fields of this class that have their defaults, as before 2026-11-30."""
-        tree: dict[str, Any] = write(self)
-        return {name: value for name, value in tree.items() if not self._is_idle(name)}
-
-    def _is_idle(self, name: str) -> bool:
-        field = type(self).model_fields.get(name)
-        added = field is not None and ADDED in field.metadata
-        return added and getattr(self, name) == field.get_default(call_default_factory=True)  # type: ignore[union-attr]
 
     @property
     def time_columns(self) -> list[str]:

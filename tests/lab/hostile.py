@@ -297,7 +297,7 @@ SPLITS += [
 LIKELY: Mapping[str, st.SearchStrategy[Any]] = {
     "name": st.sampled_from(["tiny"] * 9 + ["a.b-c_d", "9", "x" * 100, "sweeps", "study.db", "a.yaml"]),
     "data.path": st.sampled_from(["tiny.csv"] * 12 + ["./tiny.csv", "no.csv"]),
-    "data.time": st.sampled_from(["day"] * 20 + [None, "load"]),
+    "data.time": st.sampled_from(["day"] * 20 + [None, "load", ["day"], ["day", "load"]]),
     "data.target": st.sampled_from(["load"] * 20 + [["load"], ["load", "load"], "day"]),
     "data.past_covariates": st.sampled_from([[]] * 10 + [["load"], ["x"]]),
     "data.future_covariates": st.sampled_from([[]] * 10 + [["day"]]),
@@ -306,6 +306,23 @@ LIKELY: Mapping[str, st.SearchStrategy[Any]] = {
     "data.step": st.sampled_from(
         [None] * 6 + ["1D", "2D", "7D", "1h", "MS", "B", "-1D", "0D", "W-MON", "1ns", "100YE", "x"]
     ),
+    "data.backtest": st.sampled_from(
+        [None] * 3
+        + [{"windows": 2}, {"windows": 2, "refit": False}, {"windows": 2, "length": 14}] * 2
+        + [{"windows": 4, "length": 1}, {"windows": 50}, {"windows": 2, "length": 100_000}]
+    ),
+    # How the table is written: what the file is not is refused, or leaves nothing to read.
+    "data.encoding": st.sampled_from([None] * 9 + ["utf-8", "cp1252", "utf-16", "x"]),
+    "data.delimiter": st.sampled_from([None, ","] * 6 + [";", " "]),
+    "data.comment": st.sampled_from([None, "#"] * 6 + ["2"]),
+    "data.skip_rows": st.sampled_from([0] * 12 + [1, 10_000]),
+    "data.skip_last": st.sampled_from([0, 1, 5] * 4 + [10_000]),
+    "data.header": st.sampled_from([True] * 12 + [False, ["day", "load"], ["a"]]),
+    "data.decimal": st.sampled_from(["."] * 12 + [","]),
+    "data.thousands": st.sampled_from([None, "_", "'"] * 4 + [",", "."]),
+    "data.missing_values": st.sampled_from([[], ["M"], [-999]] * 4 + [[""], ["2020-01-01"]]),
+    "data.time_format": st.sampled_from([None, "%Y-%m-%d"] * 6 + ["%d/%m/%Y", "unix_s", "x"]),
+    "data.time_zone": st.sampled_from([None, "UTC", "Europe/Berlin"] * 4 + ["Mars/Base"]),
     "data.length": st.sampled_from([2, 3, 20] * 4 + [100_000]),
     "data.sizes": st.sampled_from(
         [{"train": 50, "validation": 9, "test": 9}] * 6 + [{"train": 10**8, "validation": 10**7, "test": 1}]
