@@ -51,6 +51,7 @@ MODULES = {
     "pyarrow",
     "pyarrow.compute",
     "pyarrow.csv",
+    "pyarrow.feather",
     "pyarrow.fs",
     "pyarrow.parquet",
     "pydantic",
