@@ -58,8 +58,10 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     texts = pc.utf8_trim_whitespace(texts.cast(pa.string()))
     texts = pc.if_else(pc.is_in(texts, pa.array(nulls(form))), pa.scalar(None, pa.string()), texts)
     lower = pc.utf8_lower(texts)
-    for word, digit in FLAGS.items():
-        texts = pc.if_else(pc.equal(lower, word), pa.scalar(digit), texts)
+    flags = pc.is_in(lower, pa.array([*FLAGS]))
+    if pc.any(flags).as_py() and pc.all(pc.or_(flags, pc.is_null(texts))).as_py():  # true among numbers is a fault
+        for word, digit in FLAGS.items():
+            texts = pc.if_else(pc.equal(lower, word), pa.scalar(digit), texts)
     signs = [form.thousands] if form.thousands else []
     if " " in signs:
         signs += ["\u00a0", "\u202f"]  # blanks that don't break, as some programs write them between groups

@@ -132,9 +132,9 @@ def nearest(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex | None:
     """
     try:
         width = length_of(step).as_unit("ns").value
-    except ValueError:
+        numbers = times.as_unit("ns").asi8
+    except (ValueError, OverflowError):  # no fixed length, or a year that nanoseconds can't count to
         return None
-    numbers = times.as_unit("ns").asi8
     if len(numbers) < 3 or width <= 0:
         return None
     angles = (numbers % width) / width * 2 * np.pi

@@ -277,6 +277,12 @@ def test_another_word_among_numbers_is_said_with_its_line(found, word):
     assert (told.place.rpartition(":")[2], told.values["count"]) == ("5", 3)
 
 
+def test_true_among_numbers_is_a_word_and_no_number(found):
+    made, table = found(csv(DAYS, ["true" if n == 9 else str(v) for n, v in enumerate(VALUES)]))
+    assert made.reading == {"missing_values": ["true"]}
+    assert np.isnan(table.values[9, 0])
+
+
 def test_a_number_that_is_none_is_named(found):
     made, _ = found(csv(DAYS, ["12..5" if n == 9 else str(v) for n, v in enumerate(VALUES)], x=VALUES))
     [told] = [each for each in made.notes if each.code == "column-not-quite-numbers"]
