@@ -1,7 +1,6 @@
 """Draft of a first spec for a time series: look-back, horizon and search, from the season and the length."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -29,6 +28,7 @@ from lstm.tasks.drafts.draft import (
     left_out,
     numbers,
 )
+from lstm.tasks.drafts.words import gaps, in_seasons, season_text, shown, step_text
 
 NEEDS = "needs a table (CSV or Parquet) with a column of numbers and one row per time step"
 LONGEST_LOOKBACK = 200  # steps; the time of an epoch grows with it
@@ -36,15 +36,8 @@ LONGEST_HORIZON = 96
 MANY_ROWS = 40_000  # with more rows, the validation and the test part have JUDGED_ROWS each
 JUDGED_ROWS = 5_000
 MOST_COVARIATES = 12
-LONGEST_NAME = 60  # characters of a column's name in a comment
 ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
 WINDOWS = 4  # of a backtest: with fewer, no difference can be called sure
-STEP_WORDS = {"1s": "a second", "1min": "a minute", "1h": "an hour", "1D": "a day", "7D": "a week"}
-STEP_WORDS |= {"B": "a working day", "MS": "a month", "ME": "a month", "QS": "a quarter", "QE": "a quarter"}
-STEP_WORDS |= {"YS": "a year", "YE": "a year", "BME": "a month, named by its last working day"}
-STEP_WORDS |= {"BMS": "a month, named by its first working day"}
-UNITS = {"D": "days", "h": "hours", "min": "minutes", "s": "seconds", "ms": "ms", "us": "µs", "ns": "ns"}
-UNITS |= {"MS": "months", "ME": "months"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +174,7 @@ def summarise(found: Profile) -> dict[str, str]:
     lines = {"rows": f"{found.rows:,} in {found.path}"}
     if found.time:
         name = found.time if isinstance(found.time, str) else " + ".join(found.time)
-        lines["time"] = f"{name}: {found.first} to {found.last}, {_step_text(found)}"
+        lines["time"] = f"{name}: {found.first} to {found.last}, {step_text(found)}"
     else:
         lines["time"] = "no column has times; rows are taken in their order"
     lines["target"] = f"{found.target} ({found.target_why})"
@@ -190,11 +183,11 @@ def summarise(found: Profile) -> dict[str, str]:
         lines["inputs"] = ", ".join([*past, *(f"{c} (known ahead)" for c in ahead)])
     if found.left_out:
         lines["left out"] = "; ".join(f"{c} ({why})" for c, why in found.left_out.items())
-    lines["gaps"] = _gaps(found) if found.has_gaps else "none"
+    lines["gaps"] = gaps(found) if found.has_gaps else "none"
     places = [c.first_missing for c in found.columns if found.missing_values.get(c.name, 0) > 0 and c.first_missing]
     if places:
         lines["gaps"] += f", the first at {places[0]}"
-    lines["season"] = _season_text(found)
+    lines["season"] = season_text(found)
     lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
     if found.reading:
         lines["read as"] = "; ".join(f"{name}: {value}" for name, value in found.reading.items())
@@ -267,14 +260,14 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("path", found.path, f"{span}; the path is relative to this file's folder")
     yield from (_reading_line(found, name) for name in found.reading if name not in AFTER_TIME)
     if found.time:
-        yield Line("time", _named(found.time), _step_text(found))
+        yield Line("time", _named(found.time), step_text(found))
     else:
         yield Remark("time: COLUMN", "no column holds times; rows are taken in their order")
     yield from (_reading_line(found, name) for name in AFTER_TIME if name in found.reading)
     yield from (Remark(str(each)) for each in (*found.notes, *found.sentinels))
     yield Line("target", found.target, f"{found.target_why}; change it to forecast another column")
     yield from _inputs(found)
-    seen, ahead = _in_seasons(chosen, chosen.lookback), _in_seasons(chosen, chosen.horizon)
+    seen, ahead = in_seasons(chosen.basis, chosen.lookback), in_seasons(chosen.basis, chosen.horizon)
     yield Line("lookback", chosen.lookback, f"steps that the network reads{seen}; searched below")
     yield Line("horizon", chosen.horizon, f"steps that the network forecasts{ahead}")
     why = f"{chosen.part:,} rows each: enough to compare on" if isinstance(chosen.part, int) else "shares of the rows"
@@ -286,8 +279,8 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
         yield Line("step", Word(found.step), _given_step(found))
     if found.has_gaps:
         filled = "filled-in values are never targets of training or judging"
-        yield Line("missing", "interpolate", f"{_gaps(found)}; {filled}")
-    yield Line("season", found.season.steps if found.season else 1, _season_text(found))
+        yield Line("missing", "interpolate", f"{gaps(found)}; {filled}")
+    yield Line("season", found.season.steps if found.season else 1, season_text(found))
 
 
 AFTER_TIME = ("time_format", "open_hours")  # fields of the reading that come after the time
@@ -325,7 +318,7 @@ def _inputs(found: Profile) -> Iterator[Line | Remark]:
         yield Line("future_covariates", [*ahead], why)
     if rest := found.covariates[MOST_COVARIATES:]:
         yield Remark(f"{len(rest)} more columns of numbers were left out, to start small")
-    yield from left_out(found.left_out, _shown)
+    yield from left_out(found.left_out, shown)
     if found.calendar:
         names = {"hour_of_day": "day", "day_of_week": "week"}
         seasons = [next(s for s in found.seasons if s.name == names.get(f, "year")) for f in found.calendar]
@@ -363,7 +356,7 @@ def _first_settings(chosen: Choice) -> tuple[dict[str, Value], ...]:
 
 
 def _space(chosen: Choice) -> Lines:
-    longest = _in_seasons(chosen, chosen.longest).lstrip(", ") or f"{chosen.longest} steps"
+    longest = in_seasons(chosen.basis, chosen.longest).lstrip(", ") or f"{chosen.longest} steps"
     lookback = integers("data.lookback", chosen.unit, chosen.longest, f"up to {longest}", step=chosen.unit)
     return (
         *([lookback] if chosen.longest > chosen.unit else []),
@@ -373,44 +366,3 @@ def _space(chosen: Choice) -> Lines:
         choices("model.normalization", ["none", "window"]),
         numbers("training.learning_rate", 5e-4, 2e-2),
     )
-
-
-def _in_seasons(chosen: Choice, steps: int) -> str:
-    if not chosen.basis or 2 * steps < chosen.basis.steps:
-        return ""
-    count = steps / chosen.basis.steps
-    halves = {0.5: "half a", 1: "one", 2: "two", 3: "three", 4: "four"}
-    word = halves.get(count, f"{count:.1f}")
-    return f", {word} {chosen.basis.name}{'s' if count > 1 else ''}"
-
-
-def _season_text(found: Profile) -> str:
-    if found.season:
-        season = found.season
-        return f"{season.steps} steps are a {season.name}: the strongest season found ({season.strength:.2f})"
-    looked = ", ".join(f"{s.name} {s.strength:.2f}" for s in found.seasons)
-    return f"no clear season{f' ({looked})' if looked else ''}; the baseline repeats the last value"
-
-
-def _step_text(found: Profile) -> str:
-    if found.step in STEP_WORDS:
-        return f"a row is {STEP_WORDS[found.step]}"
-    if found.step.isdigit():
-        return f"whole numbers, {found.step} apart"
-    parts = re.fullmatch(r"(\d*)([A-Za-z]+)", found.step)
-    if parts is None or parts[2] not in UNITS:
-        return f"rows are {found.step} apart"
-    return f"rows are {parts[1] or 1} {UNITS[parts[2]]} apart"
-
-
-def _gaps(found: Profile) -> str:
-    told = []
-    if found.missing_steps:
-        told.append(f"{found.missing_steps:,} of {found.steps:,} steps are missing (first {found.first_missing_step})")
-    told += [f"{count:,} values of {_shown(c)} are missing" for c, count in found.missing_values.items() if count > 0]
-    return ", ".join(told[:3]) + (f" and {len(told) - 3} more columns" if len(told) > 3 else "")
-
-
-def _shown(name: str) -> str:
-    """Return a column's name for a comment, cut if it is long. Names that can't be printed were left out before."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
