@@ -151,7 +151,7 @@ def test_where_two_tasks_recognise_a_table_both_are_named_and_task_decides(table
     [
         ("a.json", b'{"a": 1}'),
         ("a.bin", b"\0\1\2" * 99),
-        ("a.gz", gzip.compress(b"\0\1\2" * 99)),
+        ("a.gz", gzip.compress(b"\0\1\2" * 99, mtime=0)),
         ("a.csv", b"name,place\n" + b"anna,rome\n" * 99),
     ],
 )
