@@ -55,7 +55,14 @@ def pytest_collection_finish():
     gc.enable()
 
 
+# What waits for other processes more than it computes: begun first, by one worker, while the others compute. At the end
+# all would wait for it.
+FIRST = ("tests/cluster/test_hosts.py", "tests/cluster/test_driver.py", "tests/cluster/ray_backend/")
+FIRST += ("tests/experiments/verbs/test_run.py", "tests/experiments/test_security.py", "tests/docs/")
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
