@@ -69,7 +69,7 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
         parsed = numbers.parse(texts[name], reading.form)
         if not len(parsed.wrong):
             columns[name] = _typed(parsed.values)
-            notes += _of_words(path, name, texts[name], how, form)
+            notes += _of_words(path, name, texts[name], how, reading.form)
     return pa.table(columns), reading, notes
 
 
@@ -102,6 +102,9 @@ def _of_words(path: Path, name: str, values: pa.ChunkedArray, how: Written, form
         at = reader.place(path, row, form)
         told = {"column": name, "words": [*how.words], "count": int(texts.isin(how.words).sum())}
         found.append(note("words-taken-as-missing", "data.missing_values", at=at, **told))
+    if signed := numbers.signed(values):
+        value = float(numbers.parse(pa.chunked_array([[signed]]), form).values[0])
+        found.append(note("signs-left-out", column=name, text=signed, value=value))
     if numbers.has_percents(values):
         found.append(note("percents-as-numbers", column=name))
     return found

@@ -144,6 +144,8 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
         return _unix(texts, UNIX[form])
     texts = texts.astype(str).str.strip()
     texts = texts.where(texts.str.contains(r"\d"), "?")  # pandas takes "now" for a time
+    if "%z" in form:
+        texts = texts.str.replace(r"(?:GMT|UTC)$", "+0000", regex=True)
     if form in WIDTHS:
         texts = texts.str.zfill(WIDTHS[form])
     start, _, end = form.partition(" - ")
