@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -389,6 +390,22 @@ def test_a_comma_for_decimals_or_thousands_is_asked_for(refused):
     frame = pd.DataFrame({"t": DAYS, "v": [f"{150 + n},{n * 7 % 1000:03}" for n in range(ROWS)]})
     wrong = refused(frame.to_csv(index=False))
     assert (wrong.code, wrong.values["value"]) == ("decimal-or-thousands", "150,000")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_points_between_groups_of_digits_are_asked_for(refused, mark):
+    counts = (VALUES * 10).astype(int)
+    assert 200 > (counts < 1000).sum() > 20
+    frame = pd.DataFrame({"t": DAYS, "v": [f"{each:,}".replace(",", ".") for each in counts]})
+    wrong = refused(frame.to_csv(index=False, sep=mark))
+    assert wrong.code == "point-for-thousands"
+    assert re.fullmatch(r"1\.\d{3}", wrong.values["value"])
+
+
+def test_numbers_with_three_digits_after_the_point_are_no_thousands(found):
+    made, table = found(csv(DAYS, [f"{each:g}" for each in VALUES]))
+    np.testing.assert_allclose(table.values[:, 0], VALUES, atol=1e-3)
+    assert made.reading == {}
 
 
 def test_numbers_in_other_types_of_parquet(found):
