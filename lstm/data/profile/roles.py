@@ -111,8 +111,10 @@ def _look_dated(texts: Sequence[str]) -> bool:
     if all(map(sequences.WRITTEN.fullmatch, texts)):
         return True
     words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
-    if "" in words or not 3 <= len(words) <= min(MOST_MONTHS, len(texts) / 2):
+    if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
         return False
+    if len(words) < 3:  # KW 12/2015 has a number beside the year; P1601 has none
+        return all(LONG_YEAR.search(text) and re.search(r"\d", LONG_YEAR.sub("", text, count=1)) for text in texts)
     months = all(word[:3] in formats.MONTHS.split("|") for word in words)
     return all(map((SHORT_YEAR if months else LONG_YEAR).search, texts))
 

@@ -86,11 +86,14 @@ CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
 MONEY = (
     rf"^(?:[-+]?\s*{CURRENCY}\s*[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d|[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d\s*{CURRENCY})$"
 )
+MINUS = "\u2212"  # the sign of typography
 LOSS = r"^\((.*\d.*)\)$"
 
 
 def _without_signs(texts: pa.Array) -> pa.Array:
     """Return texts without a sign of money that all have, and with losses in brackets as negative numbers."""
+    if pc.any(pc.match_substring(texts, MINUS)).as_py():
+        texts = pc.replace_substring(texts, MINUS, "-")
     if pc.any(pc.starts_with(texts, "(")).as_py():
         texts = pc.replace_substring_regex(texts, LOSS, r"-\1")
     first = str(pc.first(texts).as_py())

@@ -267,6 +267,26 @@ def test_years_with_other_words_are_asked_for(refused, words):
     assert (wrong.code, wrong.values["value"]) == ("no-time-format", f"{words[0]} 2030")
 
 
+@pytest.mark.parametrize("form", ["{p.quarter}. Quartal {p.year}", "KW {p.quarter}/{p.year}"])
+def test_years_with_a_number_and_a_word_are_asked_for(refused, form):
+    assert refused(csv([form.format(p=each) for each in QUARTERS])).code == "no-time-format"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_weeks_as_whole_numbers(found, order):
+    weeks = WEEKS.isocalendar()
+    frame = pd.DataFrame({"yearweek": list(weeks.year * 100 + weeks.week), "v": VALUES})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, WEEKS)
+    assert made.reading["time_format"] == "%G%V"
+
+
+@pytest.mark.parametrize("form", ["{p.quarter}Q{y:02}", "{p.quarter}Q {p.year}"])
+def test_quarters_before_the_year(found, form):
+    made, table = found(csv([form.format(p=each, y=each.year % 100) for each in QUARTERS]))
+    check(made, table, QUARTERS.to_timestamp())
+
+
 def test_names_of_rows_are_no_times(found):
     made, _ = found(csv([f"row {n}" for n in range(ROWS)]))
     assert (made.time, made.target) == (None, "v")
@@ -338,6 +358,7 @@ def test_numbers_as_people_write_them(found, write, mark, fields):
         (lambda v: f"-£{-v:,.3f}" if v < 0 else f"£{v:,.3f}", "\t"),
         (lambda v: f"{v:,.3f} €".translate(str.maketrans(",.", ".,")), ";"),
         (lambda v: f"{v:.3f} USD", "|"),
+        (lambda v: f"(€{-v:.3f})".replace("(€", "\u2212€").rstrip(")") if v < 0 else f"€{v:.3f}", ","),
     ],
 )
 def test_signs_of_money_and_losses_in_brackets(found, write, mark):
