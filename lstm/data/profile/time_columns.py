@@ -181,7 +181,10 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
         for name in raw.column_names:
             if name in day.columns or (clock := _clock(raw.column(name), name)) is None:
                 continue
-            columns, forms = (day.columns[0], name), (day.formats[0] if day.formats else None, clock)
+            columns: tuple[str, ...] = (day.columns[0], name)
+            forms: tuple[str | None, ...] = (day.formats[0] if day.formats else None, clock)
+            if clock == "%H" and (minute := _parts(raw).get("%M")) not in (None, *columns):
+                columns, forms = (*columns, str(minute)), (*forms, "%M")
             try:
                 together = times.read(path, [raw.column(each) for each in columns], section(columns, forms), form)
             except BadInput:
@@ -263,6 +266,10 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
     told = {"%m": named, "%H": HOUR_ENDING if last == 24 else "%H", "%Y": "%G" if known == "%V" else "%Y"}
     forms = [told.get(part, part) for part in order]
     columns = [parts[part] for part in order]
+    if "%H" not in order and {"%d", "%j"} & {*order}:
+        texts = [name for name in raw.column_names if name not in columns and _is_text(raw.column(name).type)]
+        clock = next(((name, each) for name in texts if (each := _clock(raw.column(name), name))), None)
+        columns, forms = ([*columns, clock[0]], [*forms, clock[1]]) if clock else (columns, forms)
     found = []
     for width in range(len(columns), 1, -1):
         try:

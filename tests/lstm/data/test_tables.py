@@ -237,6 +237,7 @@ def test_parts_of_a_time(found, columns, times, counter):
     assert made.time == list(columns)
 
 
+QUARTER_HOURS = pd.date_range("2020-06-29 21:15", periods=ROWS, freq="15min")
 WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
 
 
@@ -246,6 +247,8 @@ WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
         ({"Month": MONTHS.month_name(), "Year": MONTHS.year}, MONTHS),
         ({"yr": MONTHS.year, "mon": MONTHS.strftime("%b")}, MONTHS),
         ({"year": DAYS.year, "DOY": DAYS.day_of_year}, DAYS),
+        ({"Day": HOURS.day, "Month": HOURS.month, "Year": HOURS.year, "Time": HOURS.strftime("%H:%M")}, HOURS),
+        ({"date": QUARTER_HOURS.date, "hour": QUARTER_HOURS.hour, "minute": QUARTER_HOURS.minute}, QUARTER_HOURS),
         ({"YEAR": HOURS.year, "DOY": HOURS.day_of_year, "HR": HOURS.hour}, HOURS),
         ({"year": WEEKS.isocalendar().year, "week": WEEKS.isocalendar().week}, WEEKS),
     ],
