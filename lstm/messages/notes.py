@@ -56,6 +56,10 @@ DATA: Mapping[str, Entry] = {
         "column {column!q}: {words!q} among the numbers ({count:,} times, this row is the first) means a missing value",
         example={"column": "wind", "words": ["M"], "count": 12},
     ),
+    "signs-left-out": Entry(
+        "column {column!q}: {text!q} is read as {value:.6g}",
+        example={"column": "cash", "text": "($12.50)", "value": -12.5},
+    ),
     "percents-as-numbers": Entry("column {column!q}: 1.5% is read as 1.5", example={"column": "change"}),
     "value-may-mean-missing": Entry(
         "column {column!q} is {value:.7g} in {rows:,} rows (this row is the first), and all other values are from "

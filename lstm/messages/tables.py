@@ -288,6 +288,17 @@ DRAFTS = {
         "turn it, as with pandas: read_csv(…).set_index({id!q}).T, and give each series a column or a file of its own",
         {"rows": 60, "count": 999, "first": "V2", "last": "V1000", "id": "V1"},
     ),
+    "point-for-thousands": Entry(
+        "column {column!q}: {value!q} beside {other!q} can be read with a point for decimals and for thousands",
+        "write the spec by hand, for thousands with data.thousands: '.' and data.decimal: ','",
+        {"column": "load", "value": "1.012", "other": "987"},
+    ),
+    "steps-in-columns": Entry(
+        "has {count} time steps of each row as columns, from {first!q} to {last!q}, but a series must be one column",
+        "put them one under another, as with pandas: read_csv(…).set_index({index!q}).stack(), or write the spec by "
+        "hand if each column is a series of its own",
+        {"count": 12, "first": "Jan", "last": "Dec", "index": "year"},
+    ),
     "decimal-or-thousands": Entry(
         "column {column!q}: {value!q} can be read with {sign!q} for decimals and for thousands",
         "write the spec by hand with data.decimal: '{sign}' or data.thousands: '{sign}'",

@@ -190,12 +190,19 @@ def _below(path: Path, mark: str, width: int) -> list[str]:
     for line in reversed(lines[-MOST_BELOW:]):
         cells = _cells(line, mark)
         named = [cell for cell in cells[:2] if SUMMED.match(cell)]
-        if len(cells) == width and not named:
+        alone = bool(cells) and _kind(cells[0]) == "text" and not any(cells[1:]) and not _is_wordy(lines, mark)
+        if len(cells) == width and not named and not alone:
             break
         if len(cells) != width and not SUMMED.match(cells[0]) and sum(map(bool, cells)) > 1:
             break  # a row that is broken is named when the table is read
         found.append(line)
     return found[::-1] if len(found) < len(lines) else []
+
+
+def _is_wordy(lines: Sequence[str], mark: str) -> bool:
+    """Return whether the first cells of a table's last lines are words, as names of rows are."""
+    first = [_kind(cells[0]) for line in lines if (cells := _cells(line, mark))]
+    return first.count("text") > len(first) / 2
 
 
 def _tail(path: Path) -> str:

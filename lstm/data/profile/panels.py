@@ -24,6 +24,9 @@ MOST_TOGETHER = 3  # columns that only together tell series apart
 LEAST = 8  # columns whose names count on, in a table with a series in each row
 MOST_OTHERS = 0.5  # share of other columns in such a table
 COUNTED = re.compile(r"(.*?)(\d+)$")
+MONTHS = formats.MONTHS.split("|")
+MONTH = re.compile(formats.MONTH, re.IGNORECASE)
+HOUR = re.compile(r"(?:(?:h|he|hr|hour|stunde)[ _-]?)?(\d{1,2})(?::00)?", re.IGNORECASE)
 MOST_TRIED = 5  # columns whose combinations are tried
 
 
@@ -183,6 +186,10 @@ def refuse_wide(path: Path, raw: pa.Table) -> None:
             or there are more columns than rows.
     """
     names = raw.column_names
+    if steps := _of_calendar(names):
+        others = [name for name in names if name not in steps]
+        told = {"first": steps[0], "last": steps[-1], "count": len(steps)}
+        raise refused("steps-in-columns", at=path, index=others[0] if others else "", **told)
     numbers = [name for name in names if not is_text(raw.column(name).type) and not _is_time(raw.column(name).type)]
     steps = max((_counting(numbers), _dated(numbers)), key=len)
     if len(steps) < LEAST or len(steps) < len(numbers) * (1 - MOST_OTHERS):
@@ -197,6 +204,16 @@ def refuse_wide(path: Path, raw: pa.Table) -> None:
     if _dated(numbers) == steps or ids or len(steps) > raw.num_rows:
         told = {"rows": raw.num_rows, "first": steps[0], "last": steps[-1], "count": len(steps)}
         raise refused("series-in-rows", at=path, id=ids[0] if ids else others[0] if others else None, **told)
+
+
+def _of_calendar(names: Sequence[str]) -> list[str]:
+    """Return the columns that are the months of a year or the hours of a day, in order; none if some are absent."""
+    months = [name for name in names if MONTH.fullmatch(name.strip())]
+    if [name.strip()[:3].lower() for name in months] == MONTHS:
+        return months
+    hours = [(int(found[1]), name) for name in names if (found := HOUR.fullmatch(name.strip()))]
+    numbers = [number for number, _ in hours]
+    return [name for _, name in hours] if numbers in ([*range(24)], [*range(1, 25)]) else []
 
 
 def _counting(names: list[str]) -> list[str]:

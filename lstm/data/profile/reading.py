@@ -60,6 +60,8 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
     texts = {name: values for name, values in columns.items() if _is_text(values.type)}
     ways = {name: how for name, values in texts.items() if (how := numbers.written(values, form))}
     reading = _decided(path, found, ways)
+    if not reader.has_types(path):
+        _refuse_points(path, columns, form)
     for name, how in ways.items():
         if how.wrong >= 0:
             value = str(texts[name][how.wrong].as_py())
@@ -69,8 +71,31 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
         parsed = numbers.parse(texts[name], reading.form)
         if not len(parsed.wrong):
             columns[name] = _typed(parsed.values)
-            notes += _of_words(path, name, texts[name], how, form)
+            notes += _of_words(path, name, texts[name], how, reading.form)
     return pa.table(columns), reading, notes
+
+
+def _refuse_points(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Form) -> None:
+    """Check that points do not seem to be between groups of digits, as in 987, 1.012, 1.250.
+
+    Raises:
+        BadInput: all numbers with a point have three digits after it, and the others are whole and below 1000.
+    """
+    for name, values in columns.items():
+        if not pa.types.is_floating(values.type) or form.decimal != ".":
+            continue
+        known = np.abs(reader.float64(values.drop_null()))
+        whole = known[known == np.floor(known)]
+        if not len(whole) or len(whole) == len(known) or whole.max() >= 1000 or np.median(whole) < 100:
+            continue
+        texts = reader.read(path, [name], texts=[name], form=form).column(name).drop_null().to_pandas().str.strip()
+        points = texts[texts.str.contains(".", regex=False)]
+        plain = len(texts) - len(points)
+        if plain > 0.02 * len(texts) and bool(points.str.fullmatch(r"[-+]?[1-9]\d{0,2}\.\d{3}").all()):
+            row = int(points.index[0])
+            other = str(texts[~texts.str.contains(".", regex=False)].iloc[0])
+            at = reader.place(path, row, form) if not values.null_count else str(path)
+            raise refused("point-for-thousands", at=at, column=name, value=str(points.iloc[0]), other=other)
 
 
 def _with_first_name(path: Path, found: dialect.Dialect, names: list[str]) -> dialect.Dialect:
@@ -102,6 +127,9 @@ def _of_words(path: Path, name: str, values: pa.ChunkedArray, how: Written, form
         at = reader.place(path, row, form)
         told = {"column": name, "words": [*how.words], "count": int(texts.isin(how.words).sum())}
         found.append(note("words-taken-as-missing", "data.missing_values", at=at, **told))
+    if signed := numbers.signed(values):
+        value = float(numbers.parse(pa.chunked_array([[signed]]), form).values[0])
+        found.append(note("signs-left-out", column=name, text=signed, value=value))
     if numbers.has_percents(values):
         found.append(note("percents-as-numbers", column=name))
     return found

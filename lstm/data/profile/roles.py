@@ -13,7 +13,7 @@ from lstm.data.profile import panels, sequences, time_columns
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.time_columns import Found
-from lstm.data.tables import reader, steps, times
+from lstm.data.tables import formats, reader, steps, times
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, nearest, refused
 
@@ -33,6 +33,11 @@ BESIDE_WORDS = {"temp", "temperature", "humidity", "pressure", "wind", "rain", "
 BESIDE_WORDS |= {"volume", "vol", "weather", "radiation", "cloud", "clouds"}
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
 CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
+LONG_YEAR, SHORT_YEAR = (
+    re.compile(r"(?<!\d)(1[5-9]|20|21)\d\d(?!\d)"),
+    re.compile(r"(?<!\d)\d\d(?!\d)|(?<!\d)\d{4}(?!\d)"),
+)
+MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
 
@@ -93,12 +98,25 @@ def _refuse_unread(file: GivenFile) -> None:
             continue
         if column.kind == "other" and is_text(values.type):
             some = values.slice(0, 200).to_pylist()
-            if len(set(some)) == len(some) and all(sequences.WRITTEN.fullmatch(str(each).strip()) for each in some):
+            if len(set(some)) == len(some) and _look_dated([str(each).strip() for each in some]):
                 raise refused("no-time-format", at=file.path, column=column.name, value=str(some[0]))
         if column.kind == "number" and pa.types.is_floating(values.type):
             numbers = reader.float64(values)
             if _are_years(numbers) and bool((np.diff(numbers) < 0).all()):
                 raise refused("times-with-fractions", at=file.path, column=column.name)
+
+
+def _look_dated(texts: Sequence[str]) -> bool:
+    """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
+    if all(map(sequences.WRITTEN.fullmatch, texts)):
+        return True
+    words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
+    if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
+        return False
+    if len(words) < 3:  # KW 12/2015 has a number beside the year; P1601 has none
+        return all(LONG_YEAR.search(text) and re.search(r"\d", LONG_YEAR.sub("", text, count=1)) for text in texts)
+    months = all(word[:3] in formats.MONTHS.split("|") for word in words)
+    return all(map((SHORT_YEAR if months else LONG_YEAR).search, texts))
 
 
 def _are_years(known: np.ndarray) -> bool:
@@ -204,10 +222,20 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
         return "always the same value"
     if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
         return "only counts rows"
-    if _are_years(known) and bool((np.diff(known) > 0).all()):
-        return "years with fractions, which are not read as times: write dates as in 2016-07-01"
+    if why := _unfit_time(known, name):
+        return why
     if name.lower() in CLOCK and pa.types.is_integer(values.type):
         return PART
+    return ""
+
+
+def _unfit_time(known: np.ndarray, name: str) -> str:
+    """Return the reason why numbers are times and no measurements, "" if they are not."""
+    if _are_years(known) and bool((np.diff(known) > 0).all()):
+        return "years with fractions, which are not read as times: write dates as in 2016-07-01"
+    named = time_columns.NUMBERED.search(name.lower())
+    if named and len(np.unique(known)) == len(known) and formats.by_numbers(known):
+        return "times: another column is the time"
     return ""
 
 

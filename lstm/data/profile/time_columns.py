@@ -24,14 +24,27 @@ PARTS = {
     "%Y": ("year", "yr", "yyyy", "yy", "jahr", "annee", "año", "ano"),
     "%q": ("quarter", "qtr", "q"),
     "%m": ("month", "mo", "mon", "mnth", "mm", "monat", "mois", "mes"),
+    "%V": ("week", "wk", "isoweek", "iso_week", "weekofyear", "week_of_year", "woche", "kw", "semaine", "semana"),
+    "%j": ("doy", "dayofyear", "day_of_year", "yday", "jday", "julian_day"),
     "%d": ("day", "dy", "dd", "dayofmonth", "day_of_month", "tag"),
     "%H": ("hour", "hr", "hh", "h", "stunde", "heure", "hora"),
     "%M": ("minute", "min", "minutes", "mn"),
     "%S": ("second", "sec", "seconds"),
 }
-RANGES = {"%Y": (1500, 2200), "%q": (1, 4), "%m": (1, 12), "%d": (1, 31), "%H": (0, 24), "%M": (0, 59), "%S": (0, 59)}
+RANGES = {
+    "%Y": (1500, 2200),
+    "%q": (1, 4),
+    "%m": (1, 12),
+    "%V": (1, 53),
+    "%j": (1, 366),
+    "%d": (1, 31),
+    "%H": (0, 24),
+    "%M": (0, 59),
+    "%S": (0, 59),
+}
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
 CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm", re.IGNORECASE)
+ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
 FEW_TWICE = 0.02  # share of rows whose time may occur twice, as where clocks change
 
 
@@ -168,7 +181,10 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
         for name in raw.column_names:
             if name in day.columns or (clock := _clock(raw.column(name), name)) is None:
                 continue
-            columns, forms = (day.columns[0], name), (day.formats[0] if day.formats else None, clock)
+            columns: tuple[str, ...] = (day.columns[0], name)
+            forms: tuple[str | None, ...] = (day.formats[0] if day.formats else None, clock)
+            if clock == "%H" and (minute := _parts(raw).get("%M")) not in (None, *columns):
+                columns, forms = (*columns, str(minute)), (*forms, "%M")
             try:
                 together = times.read(path, [raw.column(each) for each in columns], section(columns, forms), form)
             except BadInput:
@@ -182,15 +198,17 @@ def _clock(values: pa.ChunkedArray, name: str) -> str | None:
     if values.null_count or not len(values):
         return None
     if _is_text(values.type):
-        return _written_clock(values.to_pandas())
+        return _written_clock(values.to_pandas(), name)
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         return None
     numbers = reader.float64(values)
     return _numbered_clock(numbers.astype(np.int64), name) if bool((numbers % 1 == 0).all()) else None
 
 
-def _written_clock(texts: pd.Series) -> str | None:
+def _written_clock(texts: pd.Series, name: str) -> str | None:
     able, _ = formats.fitting(texts)
+    if ENDING.search(name) and not formats.clock(texts, HOUR_ENDING).isna().any():
+        return HOUR_ENDING
     if clocks := [each for each in able if not formats.has_date(each)]:
         return clocks[0]
     hours = formats.clock(texts, HOUR_ENDING)
@@ -217,7 +235,11 @@ def _parts(raw: pa.Table) -> dict[str, str]:
         low, high = RANGES[part]
         for name in raw.column_names:
             values = raw.column(name)
-            if part in parts or not pa.types.is_integer(values.type) or values.null_count or not len(values):
+            if part in parts or values.null_count or not len(values):
+                continue
+            if part == "%m" and name.lower() in names and _is_text(values.type):
+                parts[part] = name
+            if not pa.types.is_integer(values.type):
                 continue
             both = name == "mm" and "MM" in raw.column_names  # months are MM, minutes mm
             named = part == "%M" if both else name.lower() in names
@@ -232,13 +254,22 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
     if "%Y" not in parts or len(parts) < 2:
         return []
     order = [part for part in PARTS if part in parts]
-    if "%m" in parts and "%q" in parts:
-        order.remove("%q")
-    if "%d" in parts and "%m" not in parts:
+    # A month says more than a quarter or a week, and a day of the year says all.
+    known = next((part for part in ("%m", "%j", "%V", "%q") if part in parts), None)
+    order = [part for part in order if part == known or part not in ("%m", "%j", "%V", "%q")]
+    if known != "%m" and "%d" in parts:
         return []
+    if known == "%V":
+        order = order[:2]
     last = int(raw.column(parts["%H"]).to_numpy().max()) if "%H" in parts else 0
-    forms = [HOUR_ENDING if part == "%H" and last == 24 else part for part in order]
+    named = _month_names(raw.column(parts["%m"])) if known == "%m" else "%m"
+    told = {"%m": named, "%H": HOUR_ENDING if last == 24 else "%H", "%Y": "%G" if known == "%V" else "%Y"}
+    forms = [told.get(part, part) for part in order]
     columns = [parts[part] for part in order]
+    if "%H" not in order and {"%d", "%j"} & {*order}:
+        texts = [name for name in raw.column_names if name not in columns and _is_text(raw.column(name).type)]
+        clock = next(((name, each) for name in texts if (each := _clock(raw.column(name), name))), None)
+        columns, forms = ([*columns, clock[0]], [*forms, clock[1]]) if clock else (columns, forms)
     found = []
     for width in range(len(columns), 1, -1):
         try:
@@ -249,6 +280,13 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
             continue
         found.append(Found(tuple(columns[:width]), tuple(forms[:width]), together))
     return found
+
+
+def _month_names(values: pa.ChunkedArray) -> str:
+    """Return the format of months: their numbers, or their English names in three letters or in full."""
+    if not _is_text(values.type):
+        return "%m"
+    return "%b" if max(len(str(each).strip()) for each in values.unique().to_pylist()) == len("Jan") else "%B"
 
 
 def clock_changes(index: pd.Index) -> tuple[int, int] | None:

@@ -103,7 +103,9 @@ def text_of(path: Path, form: Form) -> Text:
         rows, delimiter = rows[1:], delimiter or said[1]
     if form.comment:
         rows = [(number, line) for number, line in rows if not line.lstrip().startswith(form.comment)]
-    rows = rows[: len(rows) - form.skip_last] if form.skip_last else rows
+    if form.skip_last:  # lines of delimiters alone are empty, and do not count
+        filled = [place for place, (_, line) in enumerate(rows) if line.strip(' ,;|\t"')]
+        rows = rows[: filled[-form.skip_last]] if len(filled) >= form.skip_last else []
     if delimiter == " ":
         rows = [(number, re.sub(r"[ \t]+", "\t", line.strip())) for number, line in rows]
         delimiter = "\t"

@@ -99,6 +99,8 @@ def _with_letters(text: str) -> Iterator[str]:
         yield f"%Y{found[2]}{found[3]}%q"
     if found := re.fullmatch(r"(q)([1-4])([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
         yield f"{found[1]}%q{found[3]}{_year(found[4])}"
+    if found := re.fullmatch(r"([1-4])(q)([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
+        yield f"%q{found[2]}{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"(\d{4})(-?)(W)(\d{2})", text):
         yield f"%G{found[2]}W%V"
     if found := re.fullmatch(r"(\d{4})(-?)(M)(\d{1,2})", text):
@@ -144,6 +146,8 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
         return _unix(texts, UNIX[form])
     texts = texts.astype(str).str.strip()
     texts = texts.where(texts.str.contains(r"\d"), "?")  # pandas takes "now" for a time
+    if "%z" in form:
+        texts = texts.str.replace(r"(?:GMT|UTC)$", "+0000", regex=True)
     if form in WIDTHS:
         texts = texts.str.zfill(WIDTHS[form])
     start, _, end = form.partition(" - ")
@@ -265,8 +269,18 @@ def by_numbers(numbers: np.ndarray) -> str | None:
         year = 10 ** (digits - 4)
         if first * year <= low and high < last * year:
             texts = pd.Series(known.astype(np.int64))
+            if digits == 6 and _are_weeks(texts):
+                return "%G%V"
             return form if not parse(texts, form).isna().any() else _since_1970(low, high)
     return _since_1970(low, high)
+
+
+def _are_weeks(numbers: pd.Series) -> bool:
+    """Return whether whole numbers are weeks of several years, as 201552, 201553, 201601 …."""
+    weeks = numbers % 100
+    if not (12 < weeks.max() <= 53) or weeks.min() < 1 or (numbers // 100).nunique() < 2:
+        return False
+    return not parse(numbers, "%G%V").isna().any()
 
 
 def _by_fractions(known: np.ndarray) -> str | None:

@@ -62,6 +62,7 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     if pc.any(flags).as_py() and pc.all(pc.or_(flags, pc.is_null(texts))).as_py():  # true among numbers is a fault
         for word, digit in FLAGS.items():
             texts = pc.if_else(pc.equal(lower, word), pa.scalar(digit), texts)
+    texts = _without_signs(texts)
     signs = [form.thousands] if form.thousands else []
     if " " in signs:
         signs += ["\u00a0", "\u202f"]  # blanks that don't break, as some programs write them between groups
@@ -78,6 +79,26 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     percent = pc.fill_null(pc.match_substring_regex(texts, r"^[-+]?[\d.]+\s*%$"), False)
     if pc.any(percent).as_py() and pc.all(pc.or_(percent, pc.is_null(texts))).as_py():
         texts = pc.replace_substring_regex(texts, r"\s*%$", "")
+    return texts
+
+
+CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
+MONEY = (
+    rf"^(?:[-+]?\s*{CURRENCY}\s*[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d|[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d\s*{CURRENCY})$"
+)
+MINUS = "\u2212"  # the sign of typography
+LOSS = r"^\((.*\d.*)\)$"
+
+
+def _without_signs(texts: pa.Array) -> pa.Array:
+    """Return texts without a sign of money that all have, and with losses in brackets as negative numbers."""
+    if pc.any(pc.match_substring(texts, MINUS)).as_py():
+        texts = pc.replace_substring(texts, MINUS, "-")
+    if pc.any(pc.starts_with(texts, "(")).as_py():
+        texts = pc.replace_substring_regex(texts, LOSS, r"-\1")
+    first = str(pc.first(texts).as_py())
+    if re.search(CURRENCY, first) and pc.all(pc.match_substring_regex(texts, MONEY)).as_py():
+        texts = pc.replace_substring_regex(texts, rf"\s*{CURRENCY}\s*", "")
     return texts
 
 
@@ -102,6 +123,13 @@ def line_for(text: str, form: Form) -> str | None:
         if not len(parse(column, replace(form, **given)).wrong):
             return ", ".join(f"data.{name}: '{sign}'" for name, sign in signs.items())
     return None
+
+
+def signed(column: pa.ChunkedArray) -> str:
+    """Return the first of some texts that has a sign of money, or brackets around a loss; "" if none has."""
+    texts = [str(each).strip() for each in column.slice(0, 50_000).drop_null().to_pylist()]
+    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$")
+    return next((text for text in texts if able.search(text)), "")
 
 
 def has_percents(column: pa.ChunkedArray) -> bool:
@@ -184,6 +212,7 @@ def _doubtful(texts: pa.ChunkedArray, how: Written) -> str:
 def doubtful_among(values: Sequence[str], sign: str) -> str:
     """Return a number that could have `sign` for decimals and for thousands, "" if other numbers decide."""
     other = "." if sign == "," else ","
+    values = [re.sub(rf"\s*{CURRENCY}\s*", "", each.strip("()")) for each in values]
     signed = [each for each in values if sign in each]
     if any(other in each or each.count(sign) > 1 for each in signed):
         return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -21,6 +22,7 @@ from lstm.data.tables.numbers import NULLS
 from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, fault, nearest, refused
 
+pa.array(pd.period_range("2000", periods=1, freq="D").array)  # makes pandas' periods known to pyarrow
 MOST_VALUES = 100_000_000  # of a file: about 5 GB at the peak; a Parquet file of one megabyte can contain more
 LONGEST_HEADER = 2**20  # bytes
 LONG = 100_000_000  # bytes: larger files are read in blocks

@@ -17,7 +17,9 @@ from lstm.data.tables import formats, reader
 from lstm.data.tables.content import PLAIN, Form
 from lstm.records.errors import BadInput, refused
 
-OFFSET = r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # an offset from UTC after a time of day
+OFFSET = (
+    r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"  # an offset from UTC after a time of day
+)
 DAY_S = 86_400
 ALMOST_A_DAY = pd.Timedelta(hours=22)  # shortest distance of two local midnights, with room for a change of the clock
 FEW_WRONG = 0.05  # of the texts: with more of them that fit no format, a column has no times
@@ -229,7 +231,7 @@ def _with_offsets(text: pd.Series, instants: pd.DatetimeIndex, form: str | None 
     if zone is None:
         return Times(instants)
     if len(instants) > 1 and abs(pd.Series(instants[:1000]).diff()).median() >= ALMOST_A_DAY:
-        bare = text.str.replace(r"\s?(?:[Zz]|UTC|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
+        bare = text.str.replace(r"\s?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
         walls = (
             pd.to_datetime(bare, format="ISO8601", errors="coerce")
             if form is None

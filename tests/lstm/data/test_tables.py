@@ -4,6 +4,9 @@ import bz2
 import gzip
 import io
 import random
+import re
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -152,6 +155,18 @@ def test_types_of_parquet_that_hold_times(found, times, wanted):
     check(*found(file.getvalue(), "a.parquet"), wanted)
 
 
+def test_a_new_process_reads_periods(tmp_path):
+    pd.DataFrame({"t": QUARTERS, "v": VALUES}).to_parquet(tmp_path / "a.parquet")
+    code = (
+        "import sys; from lstm.data.tables import reader; print(reader.read(sys.argv[1], ['t']).schema.field('t').type)"
+    )
+    code = code.replace("sys.argv[1]", "__import__('pathlib').Path(sys.argv[1])")
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.parquet"], capture_output=True, text=True, check=True
+    )
+    assert "period" in done.stdout.lower()
+
+
 @pytest.mark.parametrize("forms", [("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y")])
 def test_a_day_or_a_month_first_is_asked_for(refused, forms):
     wrong = refused(csv([pd.Timestamp(2020, m, d).strftime(forms[0]) for m in range(1, 11) for d in range(1, 13)]))
@@ -222,6 +237,87 @@ def test_parts_of_a_time(found, columns, times, counter):
     assert made.time == list(columns)
 
 
+QUARTER_HOURS = pd.date_range("2020-06-29 21:15", periods=ROWS, freq="15min")
+WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
+
+
+@pytest.mark.parametrize(
+    ("columns", "times"),
+    [
+        ({"Month": MONTHS.month_name(), "Year": MONTHS.year}, MONTHS),
+        ({"yr": MONTHS.year, "mon": MONTHS.strftime("%b")}, MONTHS),
+        ({"year": DAYS.year, "DOY": DAYS.day_of_year}, DAYS),
+        ({"Day": HOURS.day, "Month": HOURS.month, "Year": HOURS.year, "Time": HOURS.strftime("%H:%M")}, HOURS),
+        ({"date": QUARTER_HOURS.date, "hour": QUARTER_HOURS.hour, "minute": QUARTER_HOURS.minute}, QUARTER_HOURS),
+        ({"YEAR": HOURS.year, "DOY": HOURS.day_of_year, "HR": HOURS.hour}, HOURS),
+        ({"year": WEEKS.isocalendar().year, "week": WEEKS.isocalendar().week}, WEEKS),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_year_with_names_of_months_days_of_the_year_or_weeks(found, columns, times, order):
+    frame = pd.DataFrame({**{name: list(each) for name, each in columns.items()}, "v": VALUES})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times)
+
+
+def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
+    assert refused(csv(DAYS.strftime("%d-%b"))).code == "no-time-format"
+
+
+@pytest.mark.parametrize("words", [["Mai", "Okt", "Mrz", "Dez"], ["printemps", "été", "automne", "hiver"]])
+def test_years_with_other_words_are_asked_for(refused, words):
+    wrong = refused(csv([f"{words[n % 4]} {2030 - n // 4}" for n in range(ROWS)]))
+    assert (wrong.code, wrong.values["value"]) == ("no-time-format", f"{words[0]} 2030")
+
+
+@pytest.mark.parametrize("form", ["{p.quarter}. Quartal {p.year}", "KW {p.quarter}/{p.year}"])
+def test_years_with_a_number_and_a_word_are_asked_for(refused, form):
+    assert refused(csv([form.format(p=each) for each in QUARTERS])).code == "no-time-format"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_weeks_as_whole_numbers(found, order):
+    weeks = WEEKS.isocalendar()
+    frame = pd.DataFrame({"yearweek": list(weeks.year * 100 + weeks.week), "v": VALUES})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, WEEKS)
+    assert made.reading["time_format"] == "%G%V"
+
+
+@pytest.mark.parametrize("form", ["{p.quarter}Q{y:02}", "{p.quarter}Q {p.year}"])
+def test_quarters_before_the_year(found, form):
+    made, table = found(csv([form.format(p=each, y=each.year % 100) for each in QUARTERS]))
+    check(made, table, QUARTERS.to_timestamp())
+
+
+def test_names_of_rows_are_no_times(found):
+    made, _ = found(csv([f"row {n}" for n in range(ROWS)]))
+    assert (made.time, made.target) == (None, "v")
+
+
+@pytest.mark.parametrize(("name", "first"), [("Hour Ending", "00:00"), ("HE", "00:00"), ("Time", "01:00")])
+def test_an_hour_from_01_00_to_24_00_is_named_by_its_end_if_its_name_says_so(found, name, first):
+    days = DAYS[:5].repeat(24)
+    clock = [f"{n % 24 + 1:02}:00" for n in range(ROWS)]
+    made, table = found(pd.DataFrame({"Date": days, name: clock, "v": VALUES}).to_csv(index=False))
+    check(made, table, pd.date_range(f"2019-11-23 {first}", periods=ROWS, freq="h"))
+
+
+@pytest.mark.parametrize("word", ["UTC", "GMT"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S ", "%d %b %Y %H:%M "])
+def test_the_word_of_a_zone_is_an_offset(found, word, form):
+    made, table = found(csv(HOURS.strftime(form) + word))
+    check(made, table, HOURS)
+    assert table.zone == word
+
+
+def test_a_second_time_is_no_input(found):
+    ends = (HOURS + pd.Timedelta(hours=1)).strftime("%Y%m%d%H%M")
+    made, table = found(csv(HOURS.strftime("%Y%m%d%H%M"), TIMESTAMP_END=ends))
+    check(made, table, HOURS)
+    assert (made.covariates, made.left_out["TIMESTAMP_END"]) == ((), "times: another column is the time")
+
+
 def test_a_constant_date_is_not_the_time(found):
     made, table = found(pd.DataFrame({"As Of": "2024-02-03", "day": DAYS, "v": VALUES}).to_csv(index=False))
     check(made, table, DAYS)
@@ -255,6 +351,31 @@ def test_numbers_as_people_write_them(found, write, mark, fields):
     factor = 1 if "%" in frame.v[0] else 100
     np.testing.assert_allclose(table.values[:, 0], VALUES * factor, atol=0.06)
     assert (made.target, made.reading) == ("v", fields)
+
+
+@pytest.mark.parametrize(
+    ("write", "mark"),
+    [
+        (lambda v: f"(${-v:,.3f})" if v < 0 else f"${v:,.3f}", ","),
+        (lambda v: f"({-v:,.3f})" if v < 0 else f"{v:,.3f}", ","),
+        (lambda v: f"-£{-v:,.3f}" if v < 0 else f"£{v:,.3f}", "\t"),
+        (lambda v: f"{v:,.3f} €".translate(str.maketrans(",.", ".,")), ";"),
+        (lambda v: f"{v:.3f} USD", "|"),
+        (lambda v: f"(€{-v:.3f})".replace("(€", "\u2212€").rstrip(")") if v < 0 else f"€{v:.3f}", ","),
+    ],
+)
+def test_signs_of_money_and_losses_in_brackets(found, write, mark):
+    values = (VALUES - 100) * 400
+    frame = pd.DataFrame({"t": DAYS, "n": range(7, 7 + 3 * ROWS, 3), "v": [write(each) for each in values]})
+    made, table = found(frame.to_csv(index=False, sep=mark))
+    np.testing.assert_allclose(table.values[:, 0], values, atol=1e-3)
+    [told] = [each for each in made.notes if each.code == "signs-left-out"]
+    assert (made.target, told.values["column"]) == ("v", "v")
+
+
+def test_a_sign_of_money_in_some_cells_alone_is_named(found):
+    made, _ = found(csv(DAYS, [f"${v}" if n == 9 else str(v) for n, v in enumerate(VALUES)], x=VALUES))
+    assert "v" in made.left_out
 
 
 WORDS = ["Null", "n/a", "#N/A", "<NA>", "#DIV/0!", "none", "n.a.", "--", "NaN", "(null)"]
@@ -293,6 +414,22 @@ def test_a_comma_for_decimals_or_thousands_is_asked_for(refused):
     frame = pd.DataFrame({"t": DAYS, "v": [f"{150 + n},{n * 7 % 1000:03}" for n in range(ROWS)]})
     wrong = refused(frame.to_csv(index=False))
     assert (wrong.code, wrong.values["value"]) == ("decimal-or-thousands", "150,000")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_points_between_groups_of_digits_are_asked_for(refused, mark):
+    counts = (VALUES * 10).astype(int)
+    assert 200 > (counts < 1000).sum() > 20
+    frame = pd.DataFrame({"t": DAYS, "v": [f"{each:,}".replace(",", ".") for each in counts]})
+    wrong = refused(frame.to_csv(index=False, sep=mark))
+    assert wrong.code == "point-for-thousands"
+    assert re.fullmatch(r"1\.\d{3}", wrong.values["value"])
+
+
+def test_numbers_with_three_digits_after_the_point_are_no_thousands(found):
+    made, table = found(csv(DAYS, [f"{each:g}" for each in VALUES]))
+    np.testing.assert_allclose(table.values[:, 0], VALUES, atol=1e-3)
+    assert made.reading == {}
 
 
 def test_numbers_in_other_types_of_parquet(found):
@@ -418,6 +555,24 @@ def test_a_series_in_each_row_is_refused(refused, names):
     assert (wrong.code, wrong.values["id"], wrong.values["count"]) == ("series-in-rows", "who", 40)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{pd.Timestamp(2000, n, 1):%b}" for n in range(1, 13)],
+        [f"{pd.Timestamp(2000, n, 1):%B}" for n in range(1, 13)],
+        [f"H{n}" for n in range(1, 25)],
+        [f"HE{n:02}" for n in range(1, 25)],
+        [f"{n:02}:00" for n in range(24)],
+    ],
+)
+def test_the_months_of_a_year_or_the_hours_of_a_day_as_columns_are_refused(refused, names):
+    frame = WIDE.iloc[:, : len(names)].set_axis(names, axis=1)
+    frame.insert(0, "when", range(1990, 2020) if len(names) == 12 else DAYS[:30])
+    wrong = refused(frame.to_csv(index=False))
+    told = {"first": names[0], "last": names[-1], "count": len(names), "index": "when"}
+    assert (wrong.code, wrong.values) == ("steps-in-columns", told)
+
+
 @pytest.mark.parametrize("keys", [("shop",), ("store", "item"), ("sensor",)])
 def test_series_one_under_another_are_refused(refused, keys):
     frames = [
@@ -447,6 +602,7 @@ PLAIN = csv(DAYS)
         ("Report of sales\n\nprinted 2021\n" + PLAIN, {"skip_rows": 3}),
         (PLAIN + "Total,4711\n", {"skip_last": 1}),
         (PLAIN + "\nSource: the office\nall rights reserved\n", {"skip_last": 2}),
+        (PLAIN + "Total,4711\n,\nReport of 2021,\n", {"skip_last": 2}),
         ("sep=;\n" + PLAIN.replace(",", ";"), {}),
         (PLAIN.replace("\n", ",,\n") + ",,,\n" * 9, {}),
         (PLAIN.replace(",", "  "), {"delimiter": " "}),
