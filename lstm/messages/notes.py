@@ -42,7 +42,7 @@ DATA: Mapping[str, Entry] = {
         example={"count": 40, "unit": "characters"},
     ),
     "clocks-change": Entry(
-        "the times are local ones: {twice} hours occur twice and {absent} are absent where clocks change, so rows are "
+        "the times are local ones (where clocks change, hours twice: {twice}, hours absent: {absent}), so rows are "
         "averaged into steps of {step}, and an absent hour is a missing step",
         "name the zone in data.time_zone to keep each hour",
         {"twice": 1, "absent": 1, "step": "1h"},

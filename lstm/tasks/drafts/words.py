@@ -50,7 +50,9 @@ def gaps(found: Profile) -> str:
     told = []
     if found.missing_steps:
         told.append(f"{found.missing_steps:,} of {found.steps:,} steps are missing (first {found.first_missing_step})")
-    told += [f"{count:,} values of {shown(c)} are missing" for c, count in found.missing_values.items() if count > 0]
+    for column, count in found.missing_values.items():
+        are = "value of {} is" if count == 1 else "values of {} are"
+        told += [f"{count:,} {are.format(shown(column))} missing"] if count > 0 else []
     return ", ".join(told[:3]) + (f" and {len(told) - 3} more columns" if len(told) > 3 else "")
 
 
