@@ -77,18 +77,20 @@ def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tu
     """
     from experiments import report
     from lstm.tasks import registry as tasks
+    from lstm.training import before_test
 
     best = outcome.sweep.best
-    found, anew = _judgeable(plan, outcome.sweep, best, recorder, say) if best else (None, False)
+    kept, anew = _judgeable(plan, outcome.sweep, best, recorder, say) if best else (None, False)
+    found = kept if kept and before_test.is_ready(kept) else None
     metrics = dict(tasks.judge(found, plan.series)) if found else {}
     if best and not anew:
         metrics |= _judged_before(outcome.sweep, "trial", best, metrics)
-    loaded = {best.number: found} if best else {}
+    loaded = {best.number: kept} if best else {}
     if found and (base := outcome.sweep.base) is not None and base.state == "COMPLETE" and base.value is not None:
         metrics[f"{BASE}{outcome.sweep.metric}"] = base.value
         kept, anew = (found, anew) if base is best else _judgeable(plan, outcome.sweep, base, recorder, say)
         loaded[base.number] = kept
-        told = tasks.judge(kept, plan.series) if kept else {}
+        told = tasks.judge(kept, plan.series) if kept and before_test.is_ready(kept) else {}
         of_base = {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
         metrics |= of_base | ({} if anew else _judged_before(outcome.sweep, "base", base, of_base))
     for trial in outcome.sweep.front if outcome.sweep.windows.count > 1 else ():
@@ -140,10 +142,11 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
     """
     from experiments.recovery.lost_checkpoint import mend, tell_again
     from lstm import ownership
+    from lstm.training import before_test
 
     try:
         found = ownership.load_trial(swept, best, say)
-        if found is not None and found.state.best_weights:
+        if found is not None and (found.state.best_weights or before_test.has_diverged(found)):
             return found, False
         found, is_again = mend(plan, swept, best, lambda: recorder.artifact(best.number), say)
     except BadInput as error:  # the checkpoint is another study's
@@ -161,7 +164,10 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
 def _judgeable(
     plan: Plan, swept: Sweep, trial: Trial, recorder: "Recorder", say: Say
 ) -> tuple["Checkpoint | None", bool]:
-    """Return what `_best` returns. After a backtest, the trial is first trained on all before the test part."""
+    """Return what `_best` returns. After a backtest, the trial is first trained on all before the test part.
+
+    That training may have diverged: then the checkpoint has no weights.
+    """
     from experiments.recovery.lost_checkpoint import tell_again
     from lstm.device import claim
     from lstm.training import before_test
@@ -169,7 +175,9 @@ def _judgeable(
     found, is_again = _best(plan, swept, trial, recorder, say)
     if found is None or swept.windows.count == 1:
         return found, is_again
-    if not before_test.is_ready(found):
+    if before_test.has_diverged(found):
+        say(note("diverged-before-test", at=f"trial {trial.number}"))
+    elif not before_test.is_ready(found):
         resources, at = plan.order.resources, f"trial {trial.number}"
         gpus = resources.gpus_per_trial
         device = claim(resources.cpus_per_trial, None if gpus == "auto" else gpus)
@@ -180,10 +188,10 @@ def _judgeable(
         except OSError as error:
             say(note("file-not-readable-or-writable", at=trial.checkpoint, why=str(error)))
             return None, is_again
-        if not before_test.is_ready(found):
+        if before_test.has_diverged(found):
             say(note("diverged-before-test", at=at))
     tell_again(swept, trial, found, recorder)
-    return (found if before_test.is_ready(found) else None), is_again
+    return found, is_again
 
 
 def server_of(plan: Plan) -> str:

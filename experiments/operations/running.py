@@ -296,7 +296,7 @@ def document(plan: Plan, ended: Ended, verdict: "Verdict | None") -> Document:
 
 
 def _has_best(swept: Sweep) -> bool:
-    """Return whether the checkpoints of the best trial and of the base exist, with their best weights."""
+    """Return whether the checkpoints of the best trial and of the base exist, and no training of theirs is missing."""
     from lstm import ownership
     from lstm.training import before_test
 
@@ -305,7 +305,7 @@ def _has_best(swept: Sweep) -> bool:
         found = [ownership.load_trial(swept, trial) for trial in judged]
     except OSError:
         return False
-    return all(each is not None and each.state.best_weights and before_test.is_ready(each) for each in found)
+    return all(each is not None and before_test.is_over(each) for each in found)
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:

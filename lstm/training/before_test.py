@@ -20,6 +20,17 @@ def is_ready(found: Checkpoint) -> bool:
     return bool(history) and windows.is_final(history[-1]) and history[-1].stop == "max_epochs"
 
 
+def has_diverged(found: Checkpoint) -> bool:
+    """Return whether the training before the test part has diverged: it would do so again."""
+    windows, history = found.config.windows, found.state.history
+    return bool(history) and windows.is_final(history[-1]) and history[-1].stop == "diverged"
+
+
+def is_over(found: Checkpoint) -> bool:
+    """Return whether nothing is left to train: the weights for the test part are there, or can't be had."""
+    return has_diverged(found) or (bool(found.state.best_weights) and is_ready(found))
+
+
 def finish(found: Checkpoint, data: Dataset, address: str, attempt: int, device: str) -> Checkpoint:
     """Train on all that stands before the test part, or go on with that; return the last checkpoint.
 
