@@ -4,6 +4,7 @@ It follows the last window in the trial's own checkpoint, so it is as durable an
 Only the base and the best trial have it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from lstm import checkpoint
@@ -31,7 +32,9 @@ def is_over(found: Checkpoint) -> bool:
     return has_diverged(found) or (bool(found.state.best_weights) and is_ready(found))
 
 
-def finish(found: Checkpoint, data: Dataset, address: str, attempt: int, device: str) -> Checkpoint:
+def finish(
+    found: Checkpoint, data: Dataset, address: str, attempt: int, device: str, heed: Callable[[], object]
+) -> Checkpoint:
     """Train on all that stands before the test part, or go on with that; return the last checkpoint.
 
     Args:
@@ -40,11 +43,12 @@ def finish(found: Checkpoint, data: Dataset, address: str, attempt: int, device:
         address: The trial's address. The checkpoint is written there after each epoch.
         attempt: The number of the attempt that the files are named after.
         device: `cpu`, `cuda` or `cuda:N`.
+        heed: Called before each step of the optimizer. What it raises ends the training.
 
     Raises:
         OSError: the checkpoint can't be written.
     """
-    for epoch in loop.train(found.config, data, found.state, device=device, to_test=True):
+    for epoch in loop.train(found.config, data, found.state, device=device, heed=heed, to_test=True):
         assert epoch.state is not None
         found = replace(found, state=epoch.state)
         checkpoint.write(address, attempt, found)

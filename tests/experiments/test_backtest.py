@@ -199,6 +199,30 @@ def test_no_trial_is_extended(ended, near):
     assert (answer.code, told["code"]) == (2, "extend-in-backtest")
 
 
+def test_ctrl_c_in_the_training_before_the_test_part_ends_the_run_at_once(ended, tmp_path, tiny):
+    write(tmp_path, tiny)
+    log = tmp_path / "driver.log"
+
+    def act():
+        def written(*arguments):
+            name = kept(*arguments)
+            if arguments[2].state.place == END:
+                checkpoint.write = kept
+                os.kill(os.getpid(), signal.SIGINT)
+            return name
+
+        kept, checkpoint.write = checkpoint.write, written
+        os.chdir(tmp_path)
+        main(["run", "tiny.yaml", "--in-process", "--home", "runs"])
+
+    assert twin.forked(act, log) == 130, log.read_text()
+    assert "Stopped (interrupted)" in log.read_text()
+    assert "test part  " not in log.read_text()
+    assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, log.read_text()
+    assert results(tmp_path) == results(ended.folder)
+    assert audit(tmp_path / "runs", "tiny") == []
+
+
 def test_status_and_compare_say_which_windows_their_epochs_are_of(ended, near):
     epochs = ", ".join(map(str, sweep_of(ended.folder).best.best_epochs))
     assert f"epochs {epochs}" in near("status", "tiny", cwd=ended.folder).out
