@@ -134,7 +134,7 @@ class Sweep:
     def to_frame(self) -> "DataFrame":
         """Return a table with a row for each trial, indexed by its number; searched fields are columns, by their path.
 
-        `value` and `epoch` are of the best epoch; `epochs` counts all. `is_base` marks the spec's own settings. Of
+        `epoch` is the best of `epochs`, in a backtest of the first window. `is_base` marks the spec's own settings. Of
         `n_trials` are those with `counts`: not a retried trial, and not a base that `search.first` does not have.
         """
         return frames.of_trials(self._record)

@@ -1,7 +1,7 @@
 """Concludes a sweep that has ended, while its driver still holds it: judges, compares, reports, delivers to MLflow."""
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dashboards.tracking.recorder import Recorder
     from lstm.checkpoint import Checkpoint
 
+Heed = Callable[[], object]
 FLUSH_S = 60.0  # the longest wait for MLflow when the sweep has ended
 INTERRUPTED_FLUSH_S = 5.0  # the same when the sweep was interrupted
 RIVALS_SHARE, LEAST_BUDGET_S = 0.1, 30.0  # the extra rivals' budget: a share of the workers' time, at least 30 core-s
@@ -34,8 +35,11 @@ def prepare(plan: Plan) -> None:
         stored.prepare_importances()
 
 
-def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> int:
-    """Judge the best trial and wait for MLflow. Returns the number of records that MLflow did not take."""
+def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, heed: Heed) -> int:
+    """Judge the best trial and wait for MLflow. Returns the number of records that MLflow did not take.
+
+    What `heed` raises ends the training before the test part.
+    """
     order, swept = plan.order, outcome.sweep
     known = is_judged = False
     if outcome.code == 0:
@@ -43,7 +47,7 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> i
         seen = with_look(swept, now_ms())
         _remember(order, say, **{LOOKS: seen})
         outcome = replace(outcome, sweep=replace(swept, facts={**swept.facts, LOOKS: seen}))
-        metrics, is_judged = _judge(plan, outcome, recorder, say)
+        metrics, is_judged = _judge(plan, outcome, recorder, say, heed)
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
         facts: dict[str, Any] = {"judged": judged} if judged else {}
@@ -70,30 +74,34 @@ def _remember(order: "Order", say: Say, **facts: Any) -> bool:
     return True
 
 
-def _judge(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say) -> tuple[Mapping[str, float], bool]:
+def _judge(
+    plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, heed: Heed
+) -> tuple[Mapping[str, float], bool]:
     """Judge the best trial and the base on the test part, which nothing has used before; write the report.
 
     Returns the metrics, and whether the judgements are kept on disk, which may be full.
     """
     from experiments import report
     from lstm.tasks import registry as tasks
+    from lstm.training import before_test
 
     best = outcome.sweep.best
-    found, anew = _judgeable(plan, outcome.sweep, best, recorder, say) if best else (None, False)
+    kept, anew = _judgeable(plan, outcome.sweep, best, recorder, say, heed) if best else (None, False)
+    found = kept if kept and before_test.is_ready(kept) else None
     metrics = dict(tasks.judge(found, plan.series)) if found else {}
     if best and not anew:
         metrics |= _judged_before(outcome.sweep, "trial", best, metrics)
-    loaded = {best.number: found} if best else {}
+    loaded = {best.number: kept} if best else {}
     if found and (base := outcome.sweep.base) is not None and base.state == "COMPLETE" and base.value is not None:
         metrics[f"{BASE}{outcome.sweep.metric}"] = base.value
-        kept, anew = (found, anew) if base is best else _judgeable(plan, outcome.sweep, base, recorder, say)
+        kept, anew = (found, anew) if base is best else _judgeable(plan, outcome.sweep, base, recorder, say, heed)
         loaded[base.number] = kept
-        told = tasks.judge(kept, plan.series) if kept else {}
+        told = tasks.judge(kept, plan.series) if kept and before_test.is_ready(kept) else {}
         of_base = {f"{BASE}{name}": value for name, value in told.items() if name.startswith("test/")}
         metrics |= of_base | ({} if anew else _judged_before(outcome.sweep, "base", base, of_base))
     for trial in outcome.sweep.front if outcome.sweep.windows.count > 1 else ():
         if trial.number not in loaded:
-            loaded[trial.number], _ = _judgeable(plan, outcome.sweep, trial, recorder, say)
+            loaded[trial.number], _ = _judgeable(plan, outcome.sweep, trial, recorder, say, heed)
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
     html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
     recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
@@ -140,10 +148,11 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
     """
     from experiments.recovery.lost_checkpoint import mend, tell_again
     from lstm import ownership
+    from lstm.training import before_test
 
     try:
         found = ownership.load_trial(swept, best, say)
-        if found is not None and found.state.best_weights:
+        if found is not None and (found.state.best_weights or before_test.has_diverged(found)):
             return found, False
         found, is_again = mend(plan, swept, best, lambda: recorder.artifact(best.number), say)
     except BadInput as error:  # the checkpoint is another study's
@@ -159,9 +168,12 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
 
 
 def _judgeable(
-    plan: Plan, swept: Sweep, trial: Trial, recorder: "Recorder", say: Say
+    plan: Plan, swept: Sweep, trial: Trial, recorder: "Recorder", say: Say, heed: Heed
 ) -> tuple["Checkpoint | None", bool]:
-    """Return what `_best` returns. After a backtest, the trial is first trained on all before the test part."""
+    """Return what `_best` returns. After a backtest, the trial is first trained on all before the test part.
+
+    That training may have diverged: then the checkpoint has no weights.
+    """
     from experiments.recovery.lost_checkpoint import tell_again
     from lstm.device import claim
     from lstm.training import before_test
@@ -169,21 +181,23 @@ def _judgeable(
     found, is_again = _best(plan, swept, trial, recorder, say)
     if found is None or swept.windows.count == 1:
         return found, is_again
-    if not before_test.is_ready(found):
+    if before_test.has_diverged(found):
+        say(note("diverged-before-test", at=f"trial {trial.number}"))
+    elif not before_test.is_ready(found):
         resources, at = plan.order.resources, f"trial {trial.number}"
         gpus = resources.gpus_per_trial
         device = claim(resources.cpus_per_trial, None if gpus == "auto" else gpus)
         epochs = swept.windows.result(found.state.history, swept.direction).epochs
         say(note("trained-before-test", at=at, epochs=counted(epochs, "epoch")))
         try:
-            found = before_test.finish(found, plan.series, trial.checkpoint, trial.attempt, device)
+            found = before_test.finish(found, plan.series, trial.checkpoint, trial.attempt, device, heed)
         except OSError as error:
             say(note("file-not-readable-or-writable", at=trial.checkpoint, why=str(error)))
             return None, is_again
-        if not before_test.is_ready(found):
+        if before_test.has_diverged(found):
             say(note("diverged-before-test", at=at))
     tell_again(swept, trial, found, recorder)
-    return (found if before_test.is_ready(found) else None), is_again
+    return found, is_again
 
 
 def server_of(plan: Plan) -> str:

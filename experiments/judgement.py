@@ -273,13 +273,15 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
         found = load(trial)
     except BadInput as error:
         return Entry("", "network", trial=trial.number, why=str(error))
-    if found is None or not found.state.best_weights:
+    if found is None or not (found.state.best_weights or before_test.has_diverged(found)):
         told: dict[Judged, dict[str, float]] = {}
         told |= {"validation": {swept.metric.removeprefix("val/"): trial.value}} if trial.value is not None else {}
         return Entry("", "network", {}, told, trial=trial.number, why="its weights were not kept, or are gone")
     over = _over_windows(swept, found)
     if not before_test.is_ready(found):
         why = "it was not trained on all that stands before the test part yet; `sweep run` does so at the end"
+        if before_test.has_diverged(found):
+            why = "it diverged when it was trained on all that stands before the test part"
         return Entry("", "network", {}, over, trial=trial.number, why=why)
     judged = {part: tasks.judge_items(found, plan.series, part, _name(trial)) for part in parts}
     return Entry(

@@ -26,10 +26,11 @@ class SweepRow:
     best_trial: int | None
     median: float | None
     quartiles: tuple[float, float] | None  # the middle half of the values is between them
-    epochs: int
+    epochs: int  # in a backtest those of the first window
     seconds: float  # of all trials together, with the waits between attempts
     seconds_per_trial: float | None  # the median of ended trials
     parameters: Mapping[str, Any]  # of the best trial; only those that differ between the sweeps
+    windows: int = 1  # that each trial is judged on; several in a backtest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class TrialRow:
     state: str
     value: float | None
     best_epoch: int
-    epochs: int
+    epochs: int  # in a backtest those of the first window
     seconds: float | None
     reason: str
     parameters: Mapping[str, Any]  # only those that differ between the trials
@@ -155,6 +156,7 @@ def _sweep_row(sweep: Sweep, parameters: Mapping[str, Scalar]) -> SweepRow:
         seconds=sum(durations),
         seconds_per_trial=median(durations) if durations else None,
         parameters=parameters,
+        windows=sweep.windows.count,
     )
 
 

@@ -161,7 +161,8 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdic
     made = len(sweep.trials)
     tiles = [(str(made), f"of {counted(max(sweep.n_trials, made), 'trial')}")]  # somebody may have lowered n_trials
     tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
-    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", "epochs"), (_duration(seconds), "trial time")]
+    epochs = "epochs" if sweep.windows.count == 1 else "epochs in window 1"
+    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", epochs), (_duration(seconds), "trial time")]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
     if base is not None and (told := sentences.base(verdict or of_figures(sweep, base, metrics))):
@@ -307,7 +308,9 @@ def _top(sweep: Sweep) -> str:
         return ""
     names = list(dict.fromkeys(name for trial in ranked for name in trial.settings))
     labels = axes.short_names(names)
-    heads = ["trial", sweep.metric, "state", "best epoch", "epochs", "time", *(labels[name] for name in names)]
+    of = "" if sweep.windows.count == 1 else " (window 1)"
+    fixed = ["trial", sweep.metric, "state", f"best epoch{of}", f"epochs{of}", "time"]
+    heads = [*fixed, *(labels[name] for name in names)]
     rows = [_row(trial, names) for trial in ranked]
     best = sweep.best
     title = "The trials" if len(sweep.trials) <= _TOP else f"The best {_TOP} trials"

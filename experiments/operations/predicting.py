@@ -11,7 +11,7 @@ from experiments import lookup, own_code
 from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
-from lstm.messages.message import Say
+from lstm.messages.message import Say, note
 from lstm.own_code import file_of, is_reference
 from lstm.records.errors import BadInput, refused
 from lstm.records.figures import Passage
@@ -138,18 +138,24 @@ def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options:
 
 
 def load(sweep: Sweep, trial: Trial, say: Say) -> "Checkpoint":
-    """Load a trial's checkpoint with its best weights; `say` is called for each file that can't be trusted.
+    """Load a trial's checkpoint with its best weights.
+
+    `say` is called for each file that can't be trusted, and if the network has not learnt from all that stands before
+    the test part.
 
     Raises:
         BadInput: there is no valid checkpoint, it is another study's, or its weights were not kept.
     """
     from lstm import ownership
+    from lstm.training import before_test
 
     loaded = ownership.load_trial(sweep, trial, say)
     if loaded is None:
         raise refused("checkpoint-not-valid", at=trial.checkpoint, sweep=sweep.name)
     if not loaded.state.best_weights:
         raise refused("weights-not-kept", at=f"--trial {trial.number}")
+    if not before_test.is_ready(loaded):
+        say(note("network-of-windows", at=f"trial {trial.number}"))
     return loaded
 
 

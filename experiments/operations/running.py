@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
-from experiments.conclusion import deliver
+from experiments.conclusion import INTERRUPTED_FLUSH_S, deliver
 from experiments.conclusion import prepare as import_for_judging
 from experiments.home import Home
 from experiments.operations.summary import summary
@@ -200,6 +200,7 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
     from cluster.interrupts import Stop
     from cluster.order import Memory
 
+    concluded = list["Outcome"]()
     # This process needs PyTorch only at the end, to judge. It is imported in a thread once a trial runs, so nothing
     # waits for the import.
     # The thread is no daemon: a process that exits in the middle of that import is aborted.
@@ -214,14 +215,13 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
         recorder(event)
         view(event)
 
-    def conclude(outcome: "Outcome") -> None:
-        if left := deliver(ready.plan, outcome, recorder, say):
-            say(note("records-not-delivered", count=left))
-
     def say(message: Message) -> None:
         view(Notice(message))
 
     stop = stop or Stop()
+
+    def conclude(outcome: "Outcome") -> None:
+        concluded.append(_conclude(ready.plan, outcome, recorder, say, stop))
 
     def mend(swept: Sweep) -> None:
         """Restore what extensions start from. If that fails, no trial starts."""
@@ -231,7 +231,7 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
             stop.now(str(error), 1)
 
     with signals(stop) if signals else nullcontext() as install:
-        return driver.run(
+        driver.run(
             ready.plan.order,
             ready.plan.series,
             record,
@@ -243,6 +243,25 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
             stop=stop,
             install=install,
         )
+    return concluded[0]
+
+
+def _conclude(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, stop: "Stop") -> "Outcome":
+    """Judge the best trial; return the outcome, which says so if the training before the test part was interrupted."""
+    from cluster.interrupts import Interrupted
+
+    def heed() -> None:
+        if stop.code:  # a search that has ended well, for example after `max_hours`, is still judged
+            stop.heed()
+
+    try:
+        left = deliver(plan, outcome, recorder, say, heed)
+    except Interrupted:
+        left = recorder.close(INTERRUPTED_FLUSH_S)
+        outcome = replace(outcome, code=stop.code, reason=stop.reason, complete=False)
+    if left:
+        say(note("records-not-delivered", count=left))
+    return outcome
 
 
 def _heed(stop: "Stop") -> None:
@@ -296,7 +315,7 @@ def document(plan: Plan, ended: Ended, verdict: "Verdict | None") -> Document:
 
 
 def _has_best(swept: Sweep) -> bool:
-    """Return whether the checkpoints of the best trial and of the base exist, with their best weights."""
+    """Return whether the checkpoints of the best trial and of the base exist, and no training of theirs is missing."""
     from lstm import ownership
     from lstm.training import before_test
 
@@ -305,7 +324,7 @@ def _has_best(swept: Sweep) -> bool:
         found = [ownership.load_trial(swept, trial) for trial in judged]
     except OSError:
         return False
-    return all(each is not None and each.state.best_weights and before_test.is_ready(each) for each in found)
+    return all(each is not None and before_test.is_over(each) for each in found)
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from experiments.operations.summary import extensions
 from experiments.terminal.formats import goodput
 from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
 
 
 def status(sweep: Sweep) -> dict[str, Any]:
@@ -27,9 +28,9 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "exhausted": sweep.exhausted,
         "states": dict(states),
         "replaced": sorted(sweep.replaced),
-        "base": base and {"trial": base.number, "state": base.state, "value": base.value, "epoch": base.best_epoch},
+        "base": base and {"trial": base.number, "state": base.state, **_result(sweep, base)},
         "extensions": extensions(sweep),
-        "best": best and {"trial": best.number, "value": best.value, "epoch": best.best_epoch},
+        "best": best and {"trial": best.number, **_result(sweep, best)},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,
         "goodput": goodput(sweep),
@@ -45,3 +46,8 @@ def status(sweep: Sweep) -> dict[str, Any]:
             for t in running
         ],
     }
+
+
+def _result(sweep: Sweep, trial: Trial) -> dict[str, Any]:
+    """Return a trial's value and its best epoch; in a backtest also the best epoch of each window."""
+    return {"value": trial.value, "epoch": trial.best_epoch, **sweep.windows.epochs(trial.best_epochs)}

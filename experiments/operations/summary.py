@@ -116,7 +116,14 @@ def _front(sweep: Sweep) -> dict[str, Any]:
     if sweep.second is None:
         return {}
     front = [
-        {"trial": t.number, "value": t.value, "second": t.second, "epoch": t.best_epoch, "parameters": dict(t.settings)}
+        {
+            "trial": t.number,
+            "value": t.value,
+            "second": t.second,
+            "epoch": t.best_epoch,
+            **sweep.windows.epochs(t.best_epochs),
+            "parameters": dict(t.settings),
+        }
         for t in sweep.front
     ]
     return {"second_objective": sweep.second._asdict(), "front": front}

@@ -40,7 +40,8 @@ def _show(comparison: "Comparison", count: int) -> None:
 
 
 def _sweeps(comparison: "Comparison") -> "Table":
-    headings = ("sweep", "trials", "best", "trial", "median", "middle half", "epochs", "time")
+    epochs = f"epochs{_first_window(comparison)}"
+    headings = ("sweep", "trials", "best", "trial", "median", "middle half", epochs, "time")
     table = _table((*headings, *map(_short, comparison.sweep_parameters)), left=("sweep", "trials"))
     for row in comparison.sweeps:
         states = " ".join(f"{n} {state.lower()}" for state, n in row.states.items())
@@ -54,7 +55,7 @@ def _sweeps(comparison: "Comparison") -> "Table":
 
 def _trials(comparison: "Comparison", count: int) -> "Table":
     several = ("sweep",) if len(comparison.sweeps) > 1 else ()
-    headings = (*several, "trial", "state", comparison.sweeps[0].metric, "epoch", "time")
+    headings = (*several, "trial", "state", comparison.sweeps[0].metric, f"epoch{_first_window(comparison)}", "time")
     table = _table((*headings, *map(_short, comparison.trial_parameters)), left=("sweep", "state"))
     for row in comparison.trials[:count]:
         known = [_cell(row.parameters.get(name)) for name in comparison.trial_parameters]
@@ -73,6 +74,11 @@ def _table(headings: Sequence[str], left: Sequence[str]) -> "Table":
     for heading in headings:
         table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
     return table
+
+
+def _first_window(comparison: "Comparison") -> str:
+    """Return what a heading of epochs adds if a sweep has a backtest: only the first window's epochs are counted."""
+    return " (window 1)" if any(row.windows > 1 for row in comparison.sweeps) else ""
 
 
 def _short(path: str) -> str:

@@ -16,7 +16,7 @@ from experiments.terminal.formats import (
     state_word,
 )
 from experiments.terminal.live import BASE_SETTINGS
-from lstm.records.trial import counted
+from lstm.records.trial import counted, epochs_named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +40,7 @@ def _show_found(document: dict[str, Any], screen: "Console") -> None:
     """Print the best trial so far, the trials that extend others, and the base."""
     if best := document["best"]:
         metric = document["metric"]
-        text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, epoch {best['epoch']}"
+        text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, {_epochs(best)}"
         screen.print(text, style="green", soft_wrap=True)
     driven = bool(document["driver"])
     for row in document["extensions"]:
@@ -48,9 +48,13 @@ def _show_found(document: dict[str, Any], screen: "Console") -> None:
     base = document["base"]
     if base is None:
         return
-    value = "" if base["value"] is None else f", {document['metric']} {base['value']:.6g} at epoch {base['epoch']}"
+    value = "" if base["value"] is None else f", {document['metric']} {base['value']:.6g} at {_epochs(base)}"
     state = state_word(base["state"], driven=driven)
     screen.print(f"base ({BASE_SETTINGS}): trial {base['trial']} {state}{value}", soft_wrap=True)
+
+
+def _epochs(row: dict[str, Any]) -> str:
+    return epochs_named(row["epoch"], row.get("epochs", ()))
 
 
 def _show(document: dict[str, Any], again: str) -> None:

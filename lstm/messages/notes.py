@@ -297,6 +297,10 @@ KEPT: Mapping[str, Entry] = {
     "diverged-before-test": Entry(
         "diverged when it was trained on all that stands before the test part, so it can't be judged there"
     ),
+    "network-of-windows": Entry(
+        "was not trained on all that stands before the test part, as the best trial and the base are when the sweep "
+        "ends: its network was trained for the windows, on fewer rows"
+    ),
     "trained-again": Entry("the trial was trained again, and {alike}", example={"alike": _ALIKE}),
 }
 

@@ -77,7 +77,7 @@ _SPACE = {
     ),
     "log-with-step": Entry("can't be used with log: true", "leave one of them out"),
     "more-first-than-trials": Entry(
-        "has {first} settings for n_trials: {trials}", "raise n_trials", {"first": 5, "trials": 4}
+        "has {first} settings for n_trials: {trials}", "raise n_trials, or try fewer first", {"first": 5, "trials": 4}
     ),
     "sweep-named-twice": Entry("names {name!q} twice", "name each sweep once", {"name": "sales"}),
     "not-searchable": Entry(

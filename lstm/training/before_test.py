@@ -4,6 +4,7 @@ It follows the last window in the trial's own checkpoint, so it is as durable an
 Only the base and the best trial have it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from lstm import checkpoint
@@ -20,7 +21,20 @@ def is_ready(found: Checkpoint) -> bool:
     return bool(history) and windows.is_final(history[-1]) and history[-1].stop == "max_epochs"
 
 
-def finish(found: Checkpoint, data: Dataset, address: str, attempt: int, device: str) -> Checkpoint:
+def has_diverged(found: Checkpoint) -> bool:
+    """Return whether the training before the test part has diverged: it would do so again."""
+    windows, history = found.config.windows, found.state.history
+    return bool(history) and windows.is_final(history[-1]) and history[-1].stop == "diverged"
+
+
+def is_over(found: Checkpoint) -> bool:
+    """Return whether nothing is left to train: the weights for the test part are there, or can't be had."""
+    return has_diverged(found) or (bool(found.state.best_weights) and is_ready(found))
+
+
+def finish(
+    found: Checkpoint, data: Dataset, address: str, attempt: int, device: str, heed: Callable[[], object]
+) -> Checkpoint:
     """Train on all that stands before the test part, or go on with that; return the last checkpoint.
 
     Args:
@@ -29,11 +43,12 @@ def finish(found: Checkpoint, data: Dataset, address: str, attempt: int, device:
         address: The trial's address. The checkpoint is written there after each epoch.
         attempt: The number of the attempt that the files are named after.
         device: `cpu`, `cuda` or `cuda:N`.
+        heed: Called before each step of the optimizer. What it raises ends the training.
 
     Raises:
         OSError: the checkpoint can't be written.
     """
-    for epoch in loop.train(found.config, data, found.state, device=device, to_test=True):
+    for epoch in loop.train(found.config, data, found.state, device=device, heed=heed, to_test=True):
         assert epoch.state is not None
         found = replace(found, state=epoch.state)
         checkpoint.write(address, attempt, found)

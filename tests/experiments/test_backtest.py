@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -196,6 +197,64 @@ def test_no_trial_is_extended(ended, near):
     answer = near("extend", "tiny", "0", "--epochs", "9", "--json", cwd=ended.folder)
     (told,) = json.loads(answer.out)["errors"]
     assert (answer.code, told["code"]) == (2, "extend-in-backtest")
+
+
+def test_ctrl_c_in_the_training_before_the_test_part_ends_the_run_at_once(ended, tmp_path, tiny):
+    write(tmp_path, tiny)
+    log = tmp_path / "driver.log"
+
+    def act():
+        def written(*arguments):
+            name = kept(*arguments)
+            if arguments[2].state.place == END:
+                checkpoint.write = kept
+                os.kill(os.getpid(), signal.SIGINT)
+            return name
+
+        kept, checkpoint.write = checkpoint.write, written
+        os.chdir(tmp_path)
+        main(["run", "tiny.yaml", "--in-process", "--home", "runs"])
+
+    assert twin.forked(act, log) == 130, log.read_text()
+    assert "Stopped (interrupted)" in log.read_text()
+    assert "test part  " not in log.read_text()
+    assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, log.read_text()
+    assert results(tmp_path) == results(ended.folder)
+    assert audit(tmp_path / "runs", "tiny") == []
+
+
+def test_status_and_compare_say_which_windows_their_epochs_are_of(ended, near):
+    epochs = ", ".join(map(str, sweep_of(ended.folder).best.best_epochs))
+    assert f"epochs {epochs}" in near("status", "tiny", cwd=ended.folder).out
+    assert json.loads(near("status", "tiny", "--json", cwd=ended.folder).out)["best"]["epochs"]
+    assert near("compare", "tiny", cwd=ended.folder).out.count("(window 1)") == 2
+    assert "epochs in window 1" in (ended.folder / "runs" / "tiny" / "report.html").read_text()
+
+
+def test_a_network_that_has_learnt_from_fewer_rows_says_so_when_it_forecasts(ended, near):
+    sweep = sweep_of(ended.folder)
+    other = next(t.number for t in sweep.trials if not t.is_base and t is not sweep.best)
+    said = "its network was trained for the windows"
+    assert said in near("predict", "tiny", "--trial", str(other), cwd=ended.folder).err
+    assert said not in near("predict", "tiny", cwd=ended.folder).err
+
+
+def test_a_training_before_the_test_part_that_diverged_is_said_and_not_tried_again(own, near):
+    base = sweep_of(own).base
+    found = checkpoint.load(base.checkpoint)
+    *before, last = found.state.history
+    diverged = replace(last, stop="diverged", metrics={**last.metrics, "train/loss": math.nan})
+    state = replace(found.state, history=(*before, diverged), best_epoch=0, best_weights={})
+    checkpoint.write(base.checkpoint, base.attempt, replace(found, state=state))
+    (own / "runs" / "tiny" / "judged.npz").unlink()
+    run = near("run", "tiny", "--set", "search.n_trials=3", "--json", cwd=own)
+    assert run.code == 0, run.err
+    assert "trial 0: diverged when it was trained on all that stands before the test part" in run.err
+    assert "trial 0: is trained on all" not in run.err
+    assert "trained again" not in run.err
+    (row,) = [row for row in json.loads(run.out)["verdict"]["rows"] if row["name"] == "base"]
+    assert "it diverged when it was trained" in row["why"]
+    assert row["validation"] == base.value
 
 
 @pytest.mark.faults
