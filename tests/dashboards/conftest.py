@@ -27,7 +27,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: it computes while it waits
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A real server of MLflow, for all tests that need one; each has a sweep of its own there."""
     with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
