@@ -55,18 +55,7 @@ def pytest_collection_finish():
     gc.enable()
 
 
-# What waits for other processes more than it computes. At the end all would wait for it, so two workers of four begin
-# with it: xdist gives each worker a part of the list, in its order.
-WAITING = ("tests/cluster/test_hosts.py", "tests/cluster/test_driver.py", "tests/cluster/ray_backend/")
-WAITING_TOO = ("tests/experiments/verbs/test_run.py", "tests/experiments/test_security.py", "tests/docs/")
-
-
-@pytest.hookimpl(trylast=True)  # after those are gone that are not to run
 def pytest_collection_modifyitems(items):
-    some, more = ([item for item in items if item.nodeid.startswith(where)] for where in (WAITING, WAITING_TOO))
-    rest = [item for item in items if not item.nodeid.startswith(WAITING + WAITING_TOO)]
-    half = max(0, (len(items) + 1) // 2 - len(some))
-    items[:] = some + rest[:half] + more + rest[half:]
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
