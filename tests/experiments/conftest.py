@@ -209,11 +209,12 @@ def command():
 
 
 @pytest.fixture(scope="session")
-def near():
+def near(tmp_path_factory):
     """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point."""
+    own = tmp_path_factory.mktemp("near")  # not in the command's folder, in which another worker's command may run, too
 
     def near(*arguments, cwd, **environment):
-        out, err = (cwd / f".{name}-of-near" for name in ("out", "err"))
+        out, err = (own / name for name in ("out", "err"))
         here = ["--in-process"] if arguments[0] in ("run", "retry", "extend") else []
 
         def act():
@@ -225,9 +226,9 @@ def near():
             warnings.simplefilter("ignore")  # pytest's errors are for this process; a driver has a log for warnings
             main([*map(str, arguments), *here], prog_name="sweep")
 
-        code = twin.forked(act, cwd / ".log-of-near")
+        code = twin.forked(act, own / "log")
         answer = SimpleNamespace(code=code, out=out.read_text(), err=err.read_text())
-        for path in (out, err, cwd / ".log-of-near"):
+        for path in (out, err, own / "log"):
             path.unlink()
         return answer
 
@@ -260,7 +261,8 @@ def finished(tmp_path_factory):
             folder.mkdir()
             told.write_text(json.dumps([vars(answer) for answer in _finish(folder)]))
     first, second = (SimpleNamespace(**answer) for answer in json.loads(told.read_text()))
-    return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second)
+    alone = FileLock(base / "finished-is-run.lock")  # held by who runs it: one driver a sweep
+    return SimpleNamespace(folder=folder, home=folder / "runs", first=first, second=second, alone=alone)
 
 
 def _finish(folder):

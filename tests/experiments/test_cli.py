@@ -136,7 +136,8 @@ def documents(finished, command, near):
     ways = dict.fromkeys(("plan", "status", "compare", "best", "stop"), near) | dict.fromkeys(
         ("predict", "run"), command
     )
-    return {verb: way(verb, "tiny", "--json", cwd=finished.folder) for verb, way in ways.items()}
+    with finished.alone:
+        return {verb: way(verb, "tiny", "--json", cwd=finished.folder) for verb, way in ways.items()}
 
 
 def test_one_document_and_nothing_else(documents):

@@ -103,11 +103,13 @@ def test_the_home_holds_what_design_says(finished):
 
 def test_run_again_is_quick_and_says_so(finished, near):
     before = (finished.home / "study.db").read_bytes()
-    answer = near("run", "tiny.yaml", cwd=finished.folder)
+    with finished.alone:
+        answer = near("run", "tiny.yaml", cwd=finished.folder)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.lstrip().startswith("This sweep is complete; nothing was left to do.\ntiny: 4 complete of 4\n")
     assert (finished.home / "study.db").read_bytes() == before
-    as_document = near("run", "tiny", "--json", cwd=finished.folder)
+    with finished.alone:
+        as_document = near("run", "tiny", "--json", cwd=finished.folder)
     document = json.loads(as_document.out)
     assert (document["exit_code"], document["states"]) == (0, {"COMPLETE": 4})
     assert document["chart"].startswith("http://127.0.0.1:5000/#/experiments/")
