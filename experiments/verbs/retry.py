@@ -27,12 +27,10 @@ def main(
     Raises:
         BadInput: a trial can't be retried, or the sweep has reached its target.
     """
-    from cluster.study import stored
-
     found = lookup.sweep(named, Home.at(home), print_note)
     if failed == bool(trials):
         raise refused("trials-said-twice" if failed else "no-trials-said")
-    sweep = stored.read(found.study_url, found.name)
+    sweep = lookup.read(found)
     if sweep.reached(sweep.facts.get("target")):
         raise refused("target-reached", at=sweep.name)
     if faults := list(_faults(sweep, trials)):

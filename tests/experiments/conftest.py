@@ -8,19 +8,18 @@ import os
 import pty
 import select
 import shutil
-import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 import time
 import warnings
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import forking
 import migrations
+import moving
 import pytest
 import twin
 import yaml
@@ -342,7 +341,7 @@ def copied(finished, folder):
             shutil.copytree(path, home / "tiny" / path.name)
         elif path.name in ("spec.yaml", "origin.json", "addresses.json"):
             shutil.copy(path, home / "tiny")
-    readdress(home, finished.home)
+    moving.readdress(home, finished.home)
     return SimpleNamespace(folder=folder, home=home, url=f"sqlite:///{home / 'study.db'}")
 
 
@@ -351,21 +350,5 @@ def home(finished, tmp_path):
     """The finished sweep's home, copied, as if it had been run there: all of it may be damaged."""
     home = tmp_path / "runs"
     shutil.copytree(finished.home, home)
-    readdress(home, finished.home)
+    moving.readdress(home, finished.home)
     return home
-
-
-ADDRESSES = {
-    "study.db": [("study_user_attributes", "value_json"), ("trial_user_attributes", "value_json")],
-    "mlflow.db": [("tags", "value"), ("runs", "artifact_uri"), ("experiments", "artifact_location")],
-}
-
-
-def readdress(home, former):
-    """Puts a home's own place into its records, so that it is no copy of the former."""
-    for name, columns in ADDRESSES.items():
-        with closing(sqlite3.connect(home / name)) as database, database:
-            for table, column in columns:
-                database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(former), str(home)))
-    for path in (home / "home.json", home / "tiny" / "addresses.json"):
-        path.write_text(path.read_text().replace(str(former), str(home)))

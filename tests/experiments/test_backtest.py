@@ -5,11 +5,10 @@ import math
 import os
 import shutil
 import signal
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
+import moving
 import pytest
 import twin
 from audit import audit
@@ -54,15 +53,7 @@ def ended(tmp_path_factory, near, tiny):
 def own(ended, tmp_path):
     """The same in a folder of one's own, which the sweep takes for the one that it was run in."""
     shutil.copytree(ended.folder, tmp_path, dirs_exist_ok=True)
-    old, new = str(ended.folder), str(tmp_path)
-    tables = {"study.db": ["study_user_attributes value_json", "trial_user_attributes value_json"]}
-    tables["mlflow.db"] = ["tags value", "runs artifact_uri", "experiments artifact_location"]
-    for name, columns in tables.items():
-        with closing(sqlite3.connect(tmp_path / "runs" / name)) as database, database:
-            for table, column in map(str.split, columns):
-                database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (old, new))
-    for path in (tmp_path / "runs" / "home.json", tmp_path / "runs" / "tiny" / "addresses.json"):
-        path.write_text(path.read_text().replace(old, new))
+    moving.readdress(tmp_path / "runs", ended.home)
     return tmp_path
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import moving
 import pytest
 import torch
 from outages import MlflowServer, Proxy, first_of_each, free_port
@@ -118,17 +119,7 @@ def poisoned(finished: SimpleNamespace, folder: Path) -> SimpleNamespace:
     """A whole copy of the finished sweep in whose stores somebody has put code; `trap` is there when it has run."""
     home, trap = folder / "runs", folder / "trap"
     shutil.copytree(finished.home, home)
-    old, new = str(finished.home), str(home)
-    with sqlite3.connect(home / "study.db") as study:
-        for table in ("study_user_attributes", "trial_user_attributes"):
-            study.execute(f"UPDATE {table} SET value_json = replace(value_json, ?, ?)", (old, new))
-    with sqlite3.connect(home / "mlflow.db") as tracking:
-        tracking.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", (old, new))
-        tracking.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", (old, new))
-        tracking.execute("UPDATE tags SET value = replace(value, ?, ?)", (old, new))
-    study.close()
-    tracking.close()
-
+    moving.readdress(home, finished.home)
     torch.save({"format": 1, "config": Hostile(trap)}, folder / "code.pt")
     body = (folder / "code.pt").read_bytes()[:-2]
     sealed = body + files.seal(body)  # its checksum is right

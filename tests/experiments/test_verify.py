@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from types import SimpleNamespace
 
+import moving
 import pytest
 from audit import audit
 from damage import DAMAGES, HOSTILE
@@ -34,7 +35,7 @@ def sound(finished, tmp_path_factory):
     home, kept = folder / "runs", folder / "kept"
     shutil.copytree(finished.home, home)
     # Addresses are absolute: left as they are, a damage would be done to the sweep that other tests look at.
-    _readdress(home, str(finished.home), str(home))
+    moving.readdress(home, finished.home)
     shutil.copytree(home, kept)
 
     def restore():
@@ -58,19 +59,6 @@ def home(sound):
     sound.restore()
 
 
-ADDRESSES = {
-    "study.db": [("study_user_attributes", "value_json"), ("trial_user_attributes", "value_json")],
-    "mlflow.db": [("tags", "value"), ("runs", "artifact_uri"), ("experiments", "artifact_location")],
-}
-
-
-def _readdress(home, old, new):
-    for name, columns in ADDRESSES.items():
-        with closing(sqlite3.connect(home / name)) as database, database:
-            for table, column in columns:
-                database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (old, new))
-
-
 def _verified(sweep, home):
     done = sweep("--home", home, "verify", "tiny", "--json")
     return done.code, json.loads(done.out)
@@ -79,7 +67,7 @@ def _verified(sweep, home):
 def test_the_second_opinion_finds_nothing_wrong_with_a_sound_sweep(home, finished):
     assert audit(home, "tiny") == []
     # And it looked at this home: nothing in it leads to the one it was copied from.
-    for name, columns in ADDRESSES.items():
+    for name, columns in moving.ADDRESSES.items():
         with closing(sqlite3.connect(home / name)) as database:
             for table, column in columns:
                 sql = f"SELECT count(*) FROM {table} WHERE instr({column}, ?)"

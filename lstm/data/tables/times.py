@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,9 +44,7 @@ def read(path: Path, columns: Sequence[pa.ChunkedArray], section: TableData, for
     """
     names, given = section.time_columns, section.time_formats
     for name, column in zip(names, columns, strict=True):
-        if column.null_count:
-            row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-            raise refused("time-missing", at=reader.place(path, row, form), column=name)
+        _check_whole(path, column, name, form)
     given = [None if _is_typed(column.type) else each for column, each in zip(columns, given, strict=True)]
     if len(names) == 1 and given[0] is None:
         found = of(path, columns[0], names[0], form)
@@ -62,9 +59,7 @@ def of(path: Path, column: pa.ChunkedArray, name: str, form: Form = PLAIN) -> Ti
     Raises:
         BadInput: a time is missing or can't be read, or the times can be read in several ways.
     """
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise refused("time-missing", at=reader.place(path, row, form), column=name)
+    _check_whole(path, column, name, form)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_decimal(column.type):
@@ -84,9 +79,10 @@ def of(path: Path, column: pa.ChunkedArray, name: str, form: Form = PLAIN) -> Ti
         raise _unreadable(path, name, error) from None
 
 
-def of_texts(path: Path, texts: pd.Series, name: str, form: Form = PLAIN) -> Times:
-    """Return the times of texts whose format is not given; see `of`."""
-    return _written(path, texts, name, form)
+def _check_whole(path: Path, column: pa.ChunkedArray, name: str, form: Form) -> None:
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise refused("time-missing", at=reader.place(path, row, form), column=name)
 
 
 def _is_typed(kind: pa.DataType) -> bool:
@@ -358,11 +354,9 @@ def _in_zone(path: Path, found: Times, section: TableData) -> Times:
     try:
         local = found.index[order].tz_localize(zone, ambiguous="infer")
     except (ValueError, KeyError) as error:
-        raise refused("times-not-of-zone", "data.time_zone", zone=zone, file=str(path), why=_why(error)) from None
+        raise refused(
+            "times-not-of-zone", "data.time_zone", zone=zone, file=str(path), why=reader.first_line(error)
+        ) from None
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return Times(local.tz_convert("UTC").tz_localize(None)[back], zone, False, found.formats, found.otherwise)
-
-
-def _why(error: Exception) -> Any:
-    return reader.first_line(error)
