@@ -139,7 +139,7 @@ TIMES = {
         "the columns {columns!q} have no date", "name a column with a date in data.time, too", {"columns": ["hour"]}
     ),
     "numbers-may-be-times": Entry(
-        "the whole numbers in column {column!q} of {file} are not evenly spaced, and may be times",
+        "the whole numbers in column {column!q} of {file} may be times",
         "say so by data.time_format: '{format}', or leave out data.time to take the rows in their order",
         {"column": "date", "file": "load.csv", "format": "%Y%m%d"},
     ),

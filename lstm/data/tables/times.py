@@ -116,7 +116,9 @@ def _counted(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
         except pa.ArrowInvalid as error:
             raise _unreadable(path, name, error) from None
     even = len(numbers) < 3 or len(np.unique(np.diff(np.sort(numbers)))) == 1
-    if not even and (found := formats.by_numbers(numbers)):
+    found = formats.by_numbers(numbers)
+    # The days of one month are evenly spaced, too; the number after its last one is no day.
+    if found and (not even or found.startswith("%Y%m%d")):
         raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
     if numbers.dtype.kind == "f":
         if not (numbers == np.floor(numbers)).all() or (np.abs(numbers) > 2**53).any():

@@ -522,3 +522,18 @@ def test_so_has_one_of_whole_numbers(reads, times):
     found = reads("t,y\n" + "\n".join(rows) + "\n", time="t" if times else None)
     np.testing.assert_array_equal(found.grid[:], times or [0, 1])
     np.testing.assert_array_equal(found.grid[-1:], (times or [0, 1])[-1:])
+
+
+@pytest.mark.parametrize("days", [pd.date_range("2019-07-01", periods=31), pd.date_range("2019-07-20", periods=31)])
+def test_whole_numbers_that_are_days_are_asked_for_in_one_month_too(tmp_path, data_config, days):
+    """Within a month they are evenly spaced: counted on, 20190731 would be followed by 20190732."""
+    lines = "".join(f"{day:%Y%m%d},{number % 5}\n" for number, day in enumerate(days))
+    path = tmp_path / "days.csv"
+    path.write_text(f"day,y\n{lines}")
+    section = data_config(time="day")
+    with pytest.raises(BadInput) as error:
+        regular.read(section, path)
+    (told,) = error.value.faults
+    assert (told.code, told.path, told.values["format"]) == ("numbers-may-be-times", "data.time_format", "%Y%m%d")
+    read = regular.read(section.model_copy(update={"time_format": "%Y%m%d"}), path)
+    assert list(read.times) == list(days)
