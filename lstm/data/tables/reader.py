@@ -109,7 +109,9 @@ def read(
             columns = pa.feather.read_table(str(path.absolute()), columns=list(wanted))
         elif is_parquet(path):
             _check_size(path, pa.parquet.read_metadata(path.absolute()).num_rows, len(wanted))
-            columns = pa.parquet.read_table(path.absolute(), columns=list(wanted), partitioning=None)
+            # Threads of read_table can abort the end of a process: apache/arrow issue 34314, with pandas' periods.
+            with pa.parquet.ParquetFile(path.absolute()) as file:
+                columns = file.read(columns=list(wanted)).select(list(wanted))
         else:
             types = dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(texts, pa.string())
             columns = _read_csv(path, names, list(wanted), types, form)
