@@ -16,8 +16,8 @@ from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import READING, Dataset, read_otherwise, reading_of
 from lstm.records.errors import BadInput, Fault, fault, refused
+from lstm.records.objective import RECORD
 from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, Sweep
-from lstm.records.task import RECORD
 from lstm.storage import disk, files
 from lstm.tasks import registry as tasks
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lstm.records.confirmation import Confirmation, confirmation
 from lstm.records.events import TrialEnded, TrialProbed
 from lstm.records.goodput import BESIDE, Goodput, Spent
 from lstm.records.objective import Direction, Objective, best, is_better, sort_key
@@ -59,6 +60,16 @@ class Sweep:
     def extensions(self) -> tuple[Trial, ...]:
         """The trials that extend others. They are no trials of the search."""
         return tuple(t for t in self.trials if t.extends is not None)
+
+    @property
+    def confirming(self) -> tuple[Trial, ...]:
+        """The trials of confirm, in the order of their numbers. They are no trials of the search."""
+        return tuple(t for t in self.trials if t.derived is not None and t.derived.purpose == "confirm")
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What confirm has found so far; None if nobody has asked for it."""
+        return confirmation(self)
 
     @property
     def base(self) -> Trial | None:

@@ -20,8 +20,7 @@ from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import nearest, refused
 from lstm.records.figures import Example, Passage
-from lstm.records.objective import Metric
-from lstm.records.task import TaskRecord
+from lstm.records.objective import Metric, TaskRecord
 from lstm.tasks.drafts.draft import Draft, Recognition
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
 from lstm.records.figures import Example, Passage
+from lstm.records.objective import RECORD, TaskRecord
 from lstm.records.sweep import Sweep
-from lstm.records.task import RECORD, TaskRecord
 from lstm.tasks.base import Task
 from lstm.tasks.classify import Classify
 from lstm.tasks.drafts.draft import Recognition

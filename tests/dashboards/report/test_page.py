@@ -10,8 +10,8 @@ import pytest
 
 from dashboards.report.page import report
 from lstm.records.figures import Curve, Forecast, HeatMap, Passage
+from lstm.records.objective import RECORD, TaskRecord
 from lstm.records.sweep import Sweep
-from lstm.records.task import RECORD, TaskRecord
 from lstm.records.trial import Trial
 from lstm.tasks.registry import TASKS
 from lstm.verdict import sentences

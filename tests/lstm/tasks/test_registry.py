@@ -4,7 +4,7 @@ from lstm import own_code as code
 from lstm.config.forecast import ForecastData
 from lstm.config.section import File
 from lstm.records.errors import BadInput
-from lstm.records.task import TaskRecord
+from lstm.records.objective import TaskRecord
 from lstm.tasks import registry as tasks
 from lstm.tasks.registry import TASKS
 
