@@ -9,6 +9,7 @@ from dashboards.tracking.runs import without_password
 from experiments import judgement
 from experiments.planning import Plan, kept_in
 from lstm.messages.message import Say, note
+from lstm.records.confirmation import CONFIRM, JUDGED_ON, RIVAL
 from lstm.records.errors import BadInput
 from lstm.records.events import now_ms
 from lstm.records.looks import LOOKS, with_look
@@ -51,7 +52,7 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, heed
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
         facts: dict[str, Any] = {"judged": judged} if judged else {}
-        facts |= {judgement.JUDGED_IN: kept_in(plan.home)}
+        facts |= {judgement.JUDGED_IN: kept_in(plan.home), **confirmed_rival(plan, outcome.sweep, say)}
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(server_of(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
@@ -139,6 +140,35 @@ def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpo
         why = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
         say(note("rivals-not-judged", why=why, sweep=swept.name, flag=plan.home.flag))
     return True
+
+
+def confirmed_rival(plan: Plan, swept: Sweep, say: Say) -> dict[str, Any]:
+    """Return the fact of the best rival's errors over the windows that confirm has judged on; empty if there is none.
+
+    The rival is the one that is best on the search's own windows. The caller must hold the sweep's lease.
+    """
+    from lstm.ownership import studies_of
+    from lstm.verdict import fitting, store
+
+    asked = swept.facts.get(CONFIRM)
+    verdict, _ = judgement.current(plan.home, swept)
+    best = verdict.best_rival if verdict else None
+    if not asked or best is None or not best.rivals:
+        return {}
+    name, windows, known = best.rivals[0], asked["windows"], swept.facts.get(RIVAL) or {}
+    folder, data = str(plan.home.sweep(swept.name)), plan.series.fingerprint
+    try:
+        fitted = store.read_fitted(folder, name, studies_of(swept.facts), data)
+        if fitted is None:
+            return {}
+        row = {"rival": name, "title": fitted.title, "windows": windows}
+        if {**row, "errors": known.get("errors")} == known:
+            return {}
+        config = plan.order.base.model_copy(update={JUDGED_ON: windows})
+        return {RIVAL: {**row, "errors": fitting.errors_over(fitted, plan.series, config)}}
+    except Exception as error:  # a rival that fails must not stop the sweep
+        say(note("rival-not-confirmed", at=name, why=f"{type(error).__name__}: {error}"))
+        return {}
 
 
 def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say) -> tuple["Checkpoint | None", bool]:

@@ -1,8 +1,9 @@
 """A spec given from Python as a mapping: it is written as YAML text, which is then read like a file."""
 
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from experiments.spec.errors import Address, dotted
 from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, Fault, fault
 
+Spec = str | os.PathLike[str] | Mapping[str, Any]
+Overrides = Mapping[str, Any] | Sequence[str]
 PLACE = "spec"  # messages begin with it, instead of a file's name and line
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
 _NO_WORDS = ("true", "false", "null")
@@ -80,3 +83,15 @@ def literal(value: Any) -> str:
         return ".nan"
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("Infinity", ".inf") if isinstance(value, float) else text
+
+
+def named_of(spec: Spec) -> str | Given:
+    """Return a spec that was given in Python as a verb takes it: a path, a name, or a mapping."""
+    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
+
+
+def overrides_of(given: Overrides) -> list[str]:
+    """Return overrides that were given in Python as a verb takes them: PATH=VALUE."""
+    if isinstance(given, str):
+        return [given]
+    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)
