@@ -54,19 +54,12 @@ def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tup
     """
     if config.backtest is None:
         return ()
-    (first, end), count, length = bounds["validation"], config.backtest.windows, config.backtest.length
-    if length is not None and count * length > end - first:
-        sizes = {"windows": count, "length": length, "wanted": count * length}
-        raise refused("windows-do-not-fit", "data.backtest", rows=end - first, **sizes)
-    if length is None:
-        borders = [first + (end - first) * each // count for each in range(count + 1)]
-    else:
-        borders = [end - count * length + length * each for each in range(count + 1)]
-    shortest = min(after - before for before, after in itertools.pairwise(borders))
+    (first, end), count = bounds["validation"], config.backtest.windows
+    shortest = config.backtest.length or (end - first) // count
     if shortest < config.horizon:
         named = {"rows": end - first, "windows": count, "shortest": shortest, "horizon": config.horizon}
         raise refused("windows-too-short", "data.backtest", most=(end - first) // config.horizon, **named)
-    return tuple(itertools.pairwise(borders))
+    return config.backtest.spans(first, end)
 
 
 def _rows(border: Border, rows: int) -> int:

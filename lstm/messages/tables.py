@@ -255,9 +255,9 @@ SERIES = {
         {"part": "train", "rows": 60, "all": 100, "steps": 93, "missing": None},
     ),
     "windows-do-not-fit": Entry(
-        "{windows} windows of {length:,} steps are {wanted:,} steps, but the validation part has {rows:,}",
+        "{windows} windows of {length:,} {unit} are {wanted:,} {unit}, but the validation part has {rows:,}",
         "enlarge data.split.validation, or give fewer or shorter windows",
-        {"windows": 4, "length": 24, "wanted": 96, "rows": 80},
+        {"windows": 4, "length": 24, "wanted": 96, "rows": 80, "unit": "steps"},
     ),
     "windows-too-short": Entry(
         "{windows} windows that share out the {rows:,} steps of the validation part have {shortest:,} steps, but "

@@ -131,6 +131,12 @@ def before_test(config: TrialConfig, data: Dataset) -> Dataset:
     return found
 
 
+def facts_row(config: TrialConfig, data: Dataset, window: int) -> dict[str, Any]:
+    """Return what a checkpoint keeps of the data, by the window that its best weights are of."""
+    task = of(config)
+    return task.facts_row(task.at_window(data, window))
+
+
 def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
     """Return the data as each window of the backtest has them; [] without a backtest."""
     count = config.data.judged_windows
@@ -139,13 +145,15 @@ def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
 
 def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
     """Return the answers of the best epoch's network to a few test sequences."""
-    return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
+    config = checkpoint.config
+    return of(config).examples(best_network(checkpoint), before_test(config, data), config)
 
 
 def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
     """Return the best epoch's network in the form that probes measure."""
-    task = of(checkpoint.config)
-    return task.subject(best_network(checkpoint), task.at_window(data, checkpoint.state.window), checkpoint.config)
+    task, config = of(checkpoint.config), checkpoint.config
+    window = config.windows.of_weights(checkpoint.state.history[-1])
+    return task.subject(best_network(checkpoint), task.at_window(data, window), config)
 
 
 def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:

@@ -307,11 +307,3 @@ def test_windows_that_can_not_be_are_refused(folder, tiny, sweep, name):
     assert done.err.startswith("tiny.yaml:")
     assert told in done.err
     assert not (folder / "runs").exists()
-
-
-@pytest.mark.parametrize("task", ["classify", "language_model", "memory"])
-def test_a_task_without_windows_refuses_them(folder, sweep, task):
-    (folder / "other.yaml").write_text(f"name: a\ntask: {task}\ndata: {{backtest: {{windows: 3}}}}\n")
-    done = sweep("plan", "other.yaml")
-    assert done.code == 2
-    assert f"data.backtest: can't be given: the task {task} has no backtest today" in done.err
