@@ -151,7 +151,6 @@ class TrialWorker:
         return self._give_up("broken", f"{where}: " * bool(where) + f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
-        from lstm.tasks import registry as tasks
         from lstm.training.loop import train
 
         broken: list[Message] = []
@@ -163,7 +162,7 @@ class TrialWorker:
             found = ownership.load(self._order["address"], self._owner(), pass_over)
         state = found.state if found else None
         self._spent, self._is_made = found.spent if found else NOTHING, False
-        self._facts = tasks.of(self._trial).facts_row(self._series)
+        self._facts: tuple[int, Mapping[str, Any]] = (0, {})
         self._epochs = train(self._trial, self._series, state, device=self._device, heed=self._heed)
         known = state.history if state else ()
         self._clock.lap("checkpoint")
@@ -192,8 +191,9 @@ class TrialWorker:
         self._unsaved = epoch
         spent = self._spent + self._clock.spent
         owner = self._owner()
+        facts = self._facts_at(epoch.window)
         content = checkpoint.Checkpoint(
-            self._trial, self._facts, epoch.state, spent, study=owner.studies[0], number=owner.number
+            self._trial, facts, epoch.state, spent, study=owner.studies[0], number=owner.number
         )
         content = replace(content, derived=self._order.get("derived"))
         with _storage(self._order["address"], self._named()):
@@ -201,6 +201,14 @@ class TrialWorker:
         self._unsaved, self._pauses = None, iter(PAUSES_S)
         self._clock.lap("checkpoint")
         return {"epochs": (replace(epoch, state=None),), "done": self._is_done(epoch)}
+
+    def _facts_at(self, window: int) -> Mapping[str, Any]:
+        """Return what a checkpoint keeps of the data as a window has them."""
+        from lstm.tasks import registry as tasks
+
+        if self._facts[0] != window:
+            self._facts = window, tasks.facts_row(self._trial, self._series, window)
+        return self._facts[1]
 
     def _probe(self) -> dict[str, Any]:
         """Measure the best epoch's network; if that fails, the training is not at fault."""

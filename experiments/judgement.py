@@ -134,7 +134,7 @@ def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
         return {}, ""
     rivals = [entry for entry in judged.entries if entry.rival and "test" in entry.figures]
     figures = {f"rival/{each.rival}/{name}": value for each in rivals for name, value in each.figures["test"].items()}
-    figures |= {looks.FIGURE: float(len(swept.facts[looks.LOOKS]))} if swept.facts.get(looks.LOOKS) else {}
+    figures |= looks.figures(swept.facts)
     lines = [*sentences.lines(verdict.verdict(judged)), looks.said(swept)]
     return figures, "\n\n".join(filter(None, lines))
 

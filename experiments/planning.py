@@ -259,7 +259,7 @@ def _windows(plan: Plan, costs: "Sequence[Cost]") -> dict[str, Any]:
     order = plan.order
     windows = replace(order.base.windows, longest=longest(order.search, order.base))
     pruner = order.search.pruner if order.search else None
-    spans = tasks.of(order.base).describe(plan.series, order.base)["backtest"]
+    task = tasks.of(order.base)
     rows = [
         {
             "window": number,
@@ -268,10 +268,10 @@ def _windows(plan: Plan, costs: "Sequence[Cost]") -> dict[str, Any]:
             "rung": number > 1 and isinstance(pruner, SuccessiveHalvingPruner) and has_rung(pruner, windows, number),
             "seconds": sorted(round(each.windows[number - 1], 2) for each in costs),
         }
-        for number, span in enumerate(spans, 1)
+        for number, span in enumerate(task.describe(plan.series, order.base)["backtest"], 1)
     ]
-    final = sorted(round(each.final, 2) for each in costs)
-    return {"refit": windows.refit, "windows": rows, "before_test_s": final}
+    told = {"refit": windows.refit, "item": task.judged_item, "note": task.windows_note}
+    return {**told, "windows": rows, "before_test_s": sorted(round(each.final, 2) for each in costs)}
 
 
 def _too_many(plan: Plan) -> list[Note]:

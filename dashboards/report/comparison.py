@@ -59,6 +59,7 @@ class Comparison:
     sweep_parameters: tuple[str, ...]  # columns of `sweeps`
     trial_parameters: tuple[str, ...]  # columns of `trials`
     problem: str = ""  # why the sweeps can't be ranked together; "" if they can
+    doubt: str = ""  # why the values of sweeps that are ranked together are not quite the same figure; "" if they are
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain values for `json.dumps`; NaN and infinities become null."""
@@ -70,7 +71,7 @@ def compare(sweeps: Sequence[Sweep]) -> Comparison:
     """Compare sweeps and all their trials that count, with the base and extensions; only what differs is a column.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
-    `problem` says why.
+    `problem` says why. Sweeps with another backtest are ranked, and `doubt` says that they are judged otherwise.
     """
     beside = [[*([base] if (base := sweep.base) and not base.counts else []), *sweep.extensions] for sweep in sweeps]
     sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
@@ -92,7 +93,22 @@ def compare(sweeps: Sequence[Sweep]) -> Comparison:
         directions = {sweep.name: sweep.direction for sweep in sweeps}
         group.sort(key=lambda row: (sort_key(row.value, directions[row.sweep]), row.trial))
     flat = tuple(row for group in trial_rows for row in group)
-    return Comparison(tuple(sweep_rows), flat, sweep_columns, trial_columns, problem)
+    return Comparison(tuple(sweep_rows), flat, sweep_columns, trial_columns, problem, "" if problem else _doubt(sweeps))
+
+
+def _doubt(sweeps: Sequence[Sweep]) -> str:
+    """Return that sweeps are judged on unlike windows, or one of them on a single validation part; else ""."""
+    found = {sweep.name: _backtest(sweep) for sweep in sweeps}
+    if len(set(found.values())) < 2:
+        return ""
+    each = "; ".join(f"{name}: {told}" for name, told in found.items())
+    return f"These sweeps are judged on other data, so a better value may be due to that ({each})."
+
+
+def _backtest(sweep: Sweep) -> str:
+    section = ((sweep.facts.get("base") or {}).get("data") or {}).get("backtest") or {}
+    told = ", ".join(f"{name} {str(value).lower()}" for name, value in section.items() if value is not None)
+    return f"data.backtest of {told}" if told else "no backtest"
 
 
 def _problem(sweeps: Sequence[Sweep]) -> str:

@@ -73,7 +73,7 @@ def loss_on(uri: str, sweep: str, study: str) -> LossOn | None:
 
 
 def looks_of(uri: str, sweep: str, study: str) -> list[dict[str, Any]]:
-    """Return the looks at a sweep's test part, by its run: their number is known, and which trial was best at the last.
+    """Return the looks at a sweep's test part, by its run, and which trial was best at the last.
 
     Raises what the store raises.
     """
@@ -81,8 +81,7 @@ def looks_of(uri: str, sweep: str, study: str) -> list[dict[str, Any]]:
     home = runs.find_sweeps_experiment(client)
     for run in runs.search(client, home, {"sweep.name": sweep, "sweep.study": study}) if home else ():
         best = run.data.tags.get("sweep.best_trial", "")
-        row = {"trials": None, "best": int(best) if best.isdecimal() else None, "at_ms": None}
-        return [row] * int(run.data.metrics.get(looks.FIGURE, 0))
+        return looks.of_figures(run.data.metrics, int(best) if best.isdecimal() else None)
     return []
 
 

@@ -40,13 +40,27 @@ def status(sweep: Sweep) -> dict[str, Any]:
                 "trial": t.number,
                 "attempt": t.attempt,
                 "worker": t.worker,
-                "epoch": t.curve[-1][0] if t.curve else 0,
-                "value": t.curve[-1][1] if t.curve else None,
+                **_under_way(sweep, t),
                 "settings": dict(t.settings),
             }
             for t in running
         ],
     }
+
+
+def _under_way(sweep: Sweep, trial: Trial) -> dict[str, Any]:
+    """Return where a running trial is, as far as the study knows it, and its last value.
+
+    In a backtest `window` is the window under way. The study has the epochs of the first window, and after a later one
+    the mean over the windows so far.
+    """
+    windows, (epoch, value) = sweep.windows, trial.curve[-1] if trial.curve else (0, None)
+    if windows.count == 1:
+        return {"epoch": epoch, "value": value}
+    if not trial.later:
+        return {"window": 1, "epoch": epoch, "value": value}
+    step, mean = trial.later[-1]
+    return {"window": min(windows.window_of(step) + 1, windows.count), "epoch": epoch, "value": mean}
 
 
 def _result(sweep: Sweep, trial: Trial) -> dict[str, Any]:

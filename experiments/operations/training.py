@@ -124,7 +124,6 @@ def train(plan: Plan, view: View) -> Training:
     for each in warnings(plan):
         view.note(each)
     order, device = plan.order, _device(plan, view.warn)
-    facts = tasks.of(order.base).facts_row(plan.series)
     same = found is not None and found.config == order.base and found.fingerprint == plan.series.fingerprint
     if found and same and (what := read_otherwise(plan.series, found.facts.get("reading"))):
         raise refused("trained-on-another-reading", at=address, rules=what)
@@ -139,11 +138,13 @@ def train(plan: Plan, view: View) -> Training:
     try:
         for epoch in loop.train(order.base, plan.series, state, device=device, to_test=True):
             assert epoch.state is not None
-            state = epoch.state
+            state, window = epoch.state, order.base.windows.of_weights(epoch)
+            facts = tasks.facts_row(order.base, plan.series, window)
             checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
             made.history.append(replace(epoch, state=None))
             view.epoch(epoch)
         assert state is not None
+        facts = tasks.facts_row(order.base, plan.series, order.base.windows.of_weights(state.history[-1]))
         kept = checkpoint.Checkpoint(order.base, facts, state)
         judged = state.best_weights and before_test.is_ready(kept)
         made.metrics = tasks.judge(kept, plan.series) if judged else {}

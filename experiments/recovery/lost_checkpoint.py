@@ -96,12 +96,12 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
     order, config = plan.order, TrialConfig.model_validate(trial.config)
     gpus = order.resources.gpus_per_trial
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
-    facts = tasks.of(config).facts_row(plan.series)
     again = sorted({*swept.facts.get(TRAINED_AGAIN, ()), trial.number})
     stored.remember(order.study_url, order.name, **{TRAINED_AGAIN: again})
     kept: checkpoint.Checkpoint | None = None
     for epoch in loop.train(config, plan.series, None, device=device, heed=heed):
         assert epoch.state is not None
+        facts = tasks.facts_row(config, plan.series, epoch.window)
         kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=trial.number)
         checkpoint.write(trial.checkpoint, trial.attempt, kept)
         if len(swept.windows.steps(epoch.state.history, swept.direction)) >= len(trial.steps):

@@ -11,6 +11,7 @@ from experiments.spec.errors import Address
 from experiments.spec.yaml_document import Document
 from experiments.spec.yaml_parser import value_at
 from experiments.spec.yaml_scalars import typed
+from lstm.config.tasks import SECTIONS
 from lstm.messages.entry import shown
 from lstm.records.errors import Fault, fault, nearest
 
@@ -29,6 +30,8 @@ _OTHER_NAMES = {  # names of our fields in other libraries, and frequent slips
     "bidirectional": "bidir bi bidirection",
     "lookback": "look_back input_size input_chunk_length window context_length",
     "horizon": "h prediction_length output_chunk_length",
+    "windows": "folds n_windows",
+    "folds": "windows n_splits n_folds cv",
     "validation": "val valid",
     "n_trials": "trials num_samples num_trials",
     "direction": "mode",
@@ -198,7 +201,9 @@ def _unknown(at: Address, filled: Any) -> Told:
     above, key = at[:-1], str(at[-1])
     others = [kind for kind, fields in schema.variants(above, filled) if kind and key in fields]
     if at == ("data", "backtest"):
-        return "backtest-of-another-task", {"task": shown(str(value_at(filled, ("task",))))}
+        task = str(value_at(filled, ("task",)))
+        generated = task in SECTIONS and not SECTIONS[task][1].model_fields  # no location: there is no file
+        return "backtest-of-generated-data" if generated else "backtest-of-another-task", {"task": shown(task)}
     if others:
         kind = shown(str(schema.variant(value_at(filled, above))))
         return "field-of-another-type", {"type": kind, "types": others}

@@ -109,15 +109,17 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield what each window of a backtest is: its steps, its times and its cost."""
     if not (backtest := plan.get("backtest")):
         return
+    if backtest["note"]:
+        yield backtest["note"]
     yield "a trial's value is the mean over its windows, each at its own best epoch"
     for row in backtest["windows"]:
         first, last = row["steps"]
         how = f"steps {first} to {last}, its epochs" if row["window"] == 1 else f"step {first}, the mean so far"
         how += "" if backtest["refit"] or row["window"] == 1 else ", only judged"
         rung = "; a rung of the pruner" if row["rung"] else ""
-        judged = f"{counted(row['judged'], 'forecast')} judged"
-        cost = both_ends(row["seconds"], _span)
-        yield f"window {row['window']}, {row['first']} to {row['last']}: {how}{rung}; {judged}; {cost} a trial"
+        judged = f"{counted(row['judged'], backtest['item'])} judged"
+        cost, span = both_ends(row["seconds"], _span), f", {row['first']} to {row['last']}" if "first" in row else ""
+        yield f"window {row['window']}{span}: {how}{rung}; {judged}; {cost} a trial"
     cost = both_ends(backtest["before_test_s"], _span)
     yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
 

@@ -29,8 +29,8 @@ def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None
 
 def _show(comparison: "Comparison", count: int) -> None:
     plain = console()
-    if comparison.problem:
-        plain.print(comparison.problem, style="yellow", soft_wrap=True)
+    if said := comparison.problem or comparison.doubt:
+        plain.print(said, style="yellow", soft_wrap=True)
     sweeps, trials = _sweeps(comparison), _trials(comparison, count)
     console(sweeps).print(sweeps)
     plain.print()

@@ -60,6 +60,12 @@ def _epochs(row: dict[str, Any]) -> str:
     return epochs_named(row["epoch"], row.get("epochs", ()))
 
 
+def _place(row: dict[str, Any]) -> str:
+    """Return the epoch of a running trial; in a backtest with its window. The study has no epochs of later windows."""
+    window, epoch = row.get("window"), str(row["epoch"])
+    return f"window {window}" if window and window > 1 else epoch + " of window 1" * bool(window)
+
+
 def _show(document: dict[str, Any], again: str) -> None:
     from rich.table import Table
 
@@ -91,5 +97,5 @@ def _show(document: dict[str, Any], again: str) -> None:
             table.add_column(heading)
         for row in document["running"]:
             value = "" if row["value"] is None else f"{row['value']:.5g}"
-            table.add_row(str(row["trial"]), str(row["epoch"]), value, settings(row["settings"]), row["worker"])
+            table.add_row(str(row["trial"]), _place(row), value, settings(row["settings"]), row["worker"])
         console(table, screen.file).print(table)

@@ -1,13 +1,14 @@
 """The section `data` of the task `classify`: sequences of any length, each with a class."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lstm.config import misfits
+from lstm.config.backtest import Folds
 from lstm.config.model import ModelConfig
-from lstm.config.section import Column, File, Section, role_faults
+from lstm.config.section import Column, File, Section, Since, role_faults
 from lstm.config.table import TableData
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
@@ -18,7 +19,13 @@ PROBABILITY = "probability"  # a column of the file that `sweep predict` writes
 class Shares(Section):
     """The random split into parts: each part gets the same share of every class."""
 
-    validation: float = Field(gt=0, lt=1, description="Share of each class's sequences on which each epoch is judged.")
+    validation: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of each class's sequences on which each epoch is judged. It is needed without "
+        "data.backtest, and is left out with it.",
+    )
     test: float = Field(gt=0, lt=1, description="Share of each class's sequences on which the best trial is judged.")
     seed: int = Field(
         0, ge=0, le=2**31 - 1, description="Seed of the split. Another seed puts other sequences into each part."
@@ -47,6 +54,11 @@ class ClassifyData(TableData):
         description="Column with the class, as text or whole numbers. All rows of a sequence have the same class."
     )
     split: Shares = Field(description="How the sequences are split into parts at random, with equal shares per class.")
+    backtest: Annotated[Folds | None, Since("2026-11-30")] = Field(
+        None,
+        description="Judges each trial on several folds (cross-validation). They take the place of the validation "
+        "part. Absent: each trial is judged on the validation part.",
+    )
     scaling: Literal["standard", "none"] = Field(
         "standard",
         description="standard: subtract each column's mean and divide by its standard deviation, both of the training "
@@ -58,14 +70,24 @@ class ClassifyData(TableData):
         "forward_fill: repeat the sequence's last value.",
     )
 
+    @property
+    def judged_windows(self) -> int:
+        """The number of folds that a trial is judged on; 1 without a backtest."""
+        return self.backtest.folds if self.backtest else 1
+
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of columns with several roles and of shares that leave nothing to train on."""
+        """Yield the faults of columns with several roles, and of shares that are missing, idle, or leave nothing."""
         yield from role_faults(self, ("id", "time", "columns", "label"))
         yield from self.table_faults()
         for role in ("id", "label"):
             if getattr(self, role) == PROBABILITY:
                 yield fault("column-name-taken", f"data.{role}", column=PROBABILITY)
-        if (total := self.split.validation + self.split.test) >= 1:
+        validation, at = self.split.validation, "data.split.validation"
+        if validation is None and not self.backtest:
+            yield fault("field-missing", at, allowed=None, about=Shares.model_fields["validation"].description)
+        if validation is not None and self.backtest:
+            yield fault("validation-beside-folds", at, folds=self.backtest.folds)
+        if (total := (validation or 0) + self.split.test) >= 1:
             yield fault("nothing-to-train", "data.split", total=total)
 
     def misfits(self, model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:

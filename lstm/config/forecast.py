@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lstm.config import misfits
-from lstm.config.backtest import Backtest, backtest_faults
+from lstm.config.backtest import SeriesBacktest, backtest_faults
 from lstm.config.model import ModelConfig
 from lstm.config.section import Column, File, Section, Since, role_faults
 from lstm.config.table import ADDED, TableData
@@ -85,7 +85,7 @@ class ForecastData(TableData):
         description="How the rows are split into parts by time, oldest first. Give all parts in one way: as shares, as "
         "numbers of rows or as times."
     )
-    backtest: Annotated[Backtest | None, Since("2026-11-30")] = Field(
+    backtest: Annotated[SeriesBacktest | None, Since("2026-11-30")] = Field(
         None,
         description="Judges each trial on several windows of time. They take the place of the validation part. Absent: "
         "each trial is judged on the validation part as a whole.",

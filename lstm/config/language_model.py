@@ -1,13 +1,14 @@
 """The section `data` of the task `language_model`: a text."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from lstm.config import misfits
+from lstm.config.backtest import TextBacktest
 from lstm.config.model import ModelConfig
-from lstm.config.section import Data, File, Section
+from lstm.config.section import Data, File, Section, Since
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
@@ -45,6 +46,11 @@ class TextData(Data):
         "from chunk to chunk. It can be searched.",
     )
     split: TextShares = Field(description="How the text is split by position, the training part first.")
+    backtest: Annotated[TextBacktest | None, Since("2026-11-30")] = Field(
+        None,
+        description="Judges each trial on several stretches of the text. They take the place of the validation part. "
+        "Absent: each trial is judged on the validation part as a whole.",
+    )
     vocabulary: int | None = Field(
         None,
         ge=2,
@@ -52,6 +58,16 @@ class TextData(Data):
         description="Largest number of symbols: the most frequent ones of the training part are kept, and all others "
         "become one unknown symbol. Absent: all symbols of the training part are kept. Set it for words in long texts.",
     )
+
+    @property
+    def judged_windows(self) -> int:
+        """The number of stretches that a trial is judged on; 1 without a backtest."""
+        return self.backtest.windows if self.backtest else 1
+
+    @property
+    def trains_each_window(self) -> bool:
+        """Whether each stretch is trained anew."""
+        return self.backtest is None or self.backtest.refit
 
     def faults(self) -> Iterator[Fault]:
         """Yield the fault of a split that leaves nothing to train on."""

@@ -1,7 +1,7 @@
 """The data of the task `classify`: a file in long format (one row per step) as labelled, split, scaled sequences."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lstm.config.backtest import AT
 from lstm.config.classify import ClassifyData
+from lstm.data import folds
 from lstm.data.dataset import Facts, Part, Scale
 from lstm.data.tables import reader, regular, sentinels, times
 from lstm.data.tables.content import PLAIN, Form
@@ -52,9 +54,14 @@ class SequenceFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Labelled sequences ready for training. All trials share the arrays and never write to them."""
+    """Labelled sequences ready for training. All trials share the arrays and never write to them.
 
-    values: np.ndarray  # (row, column) float32, scaled
+    With folds, each fold has a scale of its own, fitted on the other folds: no value of a fold changes anything in its
+    training. So `values` are in original units, and `batch_of` scales what it gathers. Outside a fold, everything that
+    stands before the test part is both trained on and judged.
+    """
+
+    values: np.ndarray  # (row, column) float32, scaled; with folds float64 in original units
     starts: np.ndarray  # (sequence + 1,) int64
     labels: np.ndarray  # (sequence,) int64: the index of the class in `targets`
     parts: dict[Part, np.ndarray]  # the sequence numbers of each part, sorted
@@ -64,6 +71,22 @@ class Sequences:
     notes: tuple[Note, ...]
     doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
     reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and counts
+    folds: tuple[np.ndarray, ...] = ()  # the sequence numbers of each fold of a backtest, sorted
+    scales: tuple[Scale, ...] = ()  # of each fold's training, then of the training before the test part
+
+    def at_window(self, number: int) -> "Sequences":
+        """Return the sequences as fold `number` has them, from 1; they share the arrays.
+
+        The validation part is the fold, the training part all other folds. The number after the last fold is the
+        training before the test part: all folds are trained on, so nothing may be judged on them.
+        """
+        if not self.folds:
+            return self
+        every, scale = np.sort(np.concatenate(self.folds)), self.scales[number - 1]
+        judged = self.folds[number - 1] if number <= len(self.folds) else every
+        train = every[~np.isin(every, judged)] if number <= len(self.folds) else every
+        parts: dict[Part, np.ndarray] = {"train": train, "validation": judged, "test": self.parts["test"]}
+        return replace(self, parts=parts, scale=scale)
 
     @property
     def facts(self) -> SequenceFacts:
@@ -100,12 +123,15 @@ def batch_of(data: Sequences, chosen: np.ndarray) -> Batch:
     steps = np.arange(lengths.max())
     inside = steps < lengths[:, None]
     values = np.zeros((*inside.shape, data.inputs), dtype=np.float32)
-    values[inside] = data.values[(data.starts[chosen][:, None] + steps)[inside]]
+    found = data.values[(data.starts[chosen][:, None] + steps)[inside]]
+    values[inside] = standardised(found, data.scale) if data.folds else found
     return values, lengths, data.labels[chosen]
 
 
 def load(section: ClassifyData, path: Path) -> Sequences:
     """Read a file, split its sequences by class and scale the values. Scaling is fitted on the training part only.
+
+    With a backtest, the sequences outside the test part are dealt out into folds.
 
     Raises:
         BadInput: the file is wrong, has too few or too many classes, or has too few sequences of a class to put one
@@ -116,12 +142,22 @@ def load(section: ClassifyData, path: Path) -> Sequences:
     places = {name: place for place, name in enumerate(classes)}
     labels = np.array([places[name] for name in source.labels], dtype=np.int64)
     parts = _drawn(path, labels, classes, section)
-    rows = np.repeat(np.isin(np.arange(len(labels)), parts["train"]), np.diff(source.starts))
-    scale = _fit(path, source.values[rows], section)
-    values = scaled(path, source.values, scale, section)
     known, doubts = regular.fingerprint(path), tuple(_doubts(source, parts))
-    reading = source.reading
-    return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts, reading)
+    scale, reading = _fit(path, source, parts["train"], section), source.reading
+    if section.backtest is None:
+        values = scaled(path, source.values, scale, section)
+        return Sequences(values, source.starts, labels, parts, classes, scale, known, source.notes, doubts, reading)
+    before = parts["train"]
+    dealt = folds.deal(before, labels[before], section.backtest.folds, section.split.seed)
+    reading = {**reading, "folds": sha(np.concatenate(dealt))}
+    shared = (classes, scale, known, source.notes, doubts, reading)
+    made = Sequences(source.values, source.starts, labels, parts, *shared, dealt)
+    fitted = [_fit(path, source, before[~np.isin(before, fold)], section) for fold in dealt]
+    ends = np.stack([source.values.min(axis=0), source.values.max(axis=0)])
+    for each in fitted:
+        scaled(path, ends, each, section)  # so that a value that is too large is refused here
+    scaled(path, ends, scale, section)
+    return replace(made, scales=(*fitted, scale))
 
 
 def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
@@ -155,8 +191,8 @@ def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
 
 
 def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:
-    """Yield a note for each value far outside all others, with the parts that contain it."""
-    part_of = {number: part for part, numbers in parts.items() for number in numbers.tolist()}
+    """Yield a note for each value far outside all others, with the parts that contain it; of folds it is training."""
+    part_of = {number: part for part, numbers in reversed(parts.items()) for number in numbers.tolist()}
     for found, sequences in source.odd:
         named = [part_of.get(number, "") for number in sequences.tolist()]
         if told := sentinels.told(found, ["training" if part == "train" else part for part in named], source.form):
@@ -169,10 +205,16 @@ def scaled(path: Path, values: np.ndarray, scale: Scale, section: ClassifyData) 
     Raises:
         BadInput: a value is too large for float32.
     """
-    with np.errstate(over="ignore"):
-        found: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
+    found = standardised(values, scale)
     for index in np.flatnonzero(~np.isfinite(found).all(axis=0)):
         raise refused("values-too-large", at=path, column=section.columns[index])
+    return found
+
+
+def standardised(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """Scale values `(row, column)` for the network, as float32; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        found: np.ndarray = ((values - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
     return found
 
 
@@ -240,18 +282,33 @@ def _ordered(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _drawn(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> dict[Part, np.ndarray]:
-    """Draw the parts from the split's seed: the same share of each class, at least one sequence per class and part."""
+    """Draw the parts from the split's seed: the same share of each class, at least one sequence per class and part.
+
+    The test part does not depend on the validation part. With folds, all others are both trained on and judged.
+    """
     _check_classes(path, labels, classes, section)
     generator, split = np.random.default_rng(section.split.seed), section.split
     drawn: dict[Part, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     for number, name in enumerate(classes):
         members = generator.permutation(np.flatnonzero(labels == number))
-        validation, test = (max(1, round(share * len(members))) for share in (split.validation, split.test))
+        test = max(1, round(split.test * len(members)))
+        validation = 0 if section.backtest else max(1, round((split.validation or 0) * len(members)))
         if validation + test >= len(members):
             raise refused("class-without-training", "data.split", label=name, count=len(members), file=str(path))
         for part, chosen in zip(drawn, np.split(members[::-1], [-validation - test, -test]), strict=True):
             drawn[part].append(chosen)
+    if section.backtest:
+        _check_folds(path, [len(chosen) for chosen in drawn["train"]], classes, section.backtest.folds)
+        drawn["validation"] = drawn["train"]
     return {part: np.sort(np.concatenate(chosen)) for part, chosen in drawn.items()}
+
+
+def _check_folds(path: Path, counts: list[int], classes: tuple[str, ...], wanted: int) -> None:
+    """Check that each fold can have a sequence of each class; `counts` are those outside the test part."""
+    least = min(counts)
+    if least < wanted:
+        named = {"label": classes[counts.index(least)], "count": least, "folds": wanted, "file": str(path)}
+        raise refused("class-smaller-than-folds", AT, most=least if least > 1 else None, **named)
 
 
 def _check_classes(path: Path, labels: np.ndarray, classes: tuple[str, ...], section: ClassifyData) -> None:
@@ -267,10 +324,12 @@ def _check_classes(path: Path, labels: np.ndarray, classes: tuple[str, ...], sec
         raise refused("classes-too-small", at=path, others=len(rare) - 1, classes=len(classes), **values)
 
 
-def _fit(path: Path, train: np.ndarray, section: ClassifyData) -> Scale:
+def _fit(path: Path, source: Source, chosen: np.ndarray, section: ClassifyData) -> Scale:
+    """Return the scale of some sequences, by their numbers."""
     columns = len(section.columns)
     if section.scaling == "none":
         return Scale((0.0,) * columns, (1.0,) * columns)
+    train = source.values[np.repeat(np.isin(np.arange(len(source.ids)), chosen), np.diff(source.starts))]
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = train.mean(axis=0), train.std(axis=0)
     for index in np.flatnonzero(~np.isfinite(mean) | ~np.isfinite(deviation)):

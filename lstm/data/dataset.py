@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 READING = "data_reading"  # the fact of a study with what was read from its data
-DIGESTS = ("values", "times", "order", "labels")  # of a reading; all else in it says something to people
+DIGESTS = ("values", "times", "order", "labels", "folds")  # of a reading; all else in it says something to people
 Part = Literal["train", "validation", "test"]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,17 @@ class Text:
     borders: tuple[int, int]  # positions of the first symbol of the validation part and of the test part
     targets: tuple[str, ...]  # the vocabulary, the unknown symbol first, then by frequency
     fingerprint: str
+    windows: tuple[tuple[int, int], ...] = ()  # the positions of each window of a backtest, the end not included
+    window: int = 0  # the window that `bounds` are of; 0: all of them are the validation part
+
+    def at_window(self, number: int) -> "Text":
+        """Return the text as window `number` of a backtest has it, from 1; it shares the array.
+
+        The training part is all that stands before the window, the validation part is the window. With the number after
+        the last window, the training part is all that stands before the test part: it was trained on, so nothing may be
+        judged on the validation part.
+        """
+        return replace(self, window=number) if self.windows else self
 
     @property
     def facts(self) -> TextFacts:
@@ -59,11 +70,18 @@ class Text:
     def bounds(self, part: Part) -> tuple[int, int]:
         """Return the position of a part's first symbol and the position after its last one."""
         first, second = self.borders
-        return {"train": (0, first), "validation": (first, second), "test": (second, len(self.ids))}[part]
+        judged = (first, second)
+        if 0 < self.window <= len(self.windows):
+            first, _ = judged = self.windows[self.window - 1]
+        elif self.window:
+            first = second
+        return {"train": (0, first), "validation": judged, "test": (second, len(self.ids))}[part]
 
 
 def load(section: TextData, path: Path) -> Text:
     """Read a text, split it by position, and number its symbols by their frequency in the training part.
+
+    With a backtest, the training part is what stands before the first window: all windows have the same symbols.
 
     Raises:
         BadInput: the file can't be read as text, is too short or too large, or has too few or too many symbols.
@@ -73,6 +91,8 @@ def load(section: TextData, path: Path) -> Text:
     second = int(len(raw) * (1 - section.split.test))
     if not 0 < first < second < len(raw):
         raise refused("text-too-short", at=path, count=len(raw), unit=section.unit)
+    windows = section.backtest.spans(first, second, section.unit) if section.backtest else ()
+    first = windows[0][0] if windows else first
     counts = np.bincount(raw[:first], minlength=len(names))
     ranked = sorted(np.flatnonzero(counts).tolist(), key=lambda n: (-counts[n], names[n]))
     ranked = [n for n in ranked if names[n] != UNKNOWN["words"]][: section.vocabulary]
@@ -86,7 +106,7 @@ def load(section: TextData, path: Path) -> Text:
     ids, symbols = number[raw], (UNKNOWN[section.unit], *(names[n] for n in ranked))
     digest = hashlib.sha256(repr((symbols, first, second)).encode())
     digest.update(ids.tobytes())
-    return Text(ids, (first, second), symbols, digest.hexdigest())
+    return Text(ids, (first, second), symbols, digest.hexdigest(), windows)
 
 
 def encode(text: str, symbols: Sequence[str]) -> list[int]:

@@ -56,21 +56,13 @@ def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tup
     """
     if config.backtest is None:
         return ()
-    (first, end), count, length = bounds["validation"], config.backtest.all_windows, config.backtest.length
-    aside = config.backtest.windows if config.backtest.fresh else None
-    if length is not None and count * length > end - first:
-        sizes = {"windows": count, "length": length, "wanted": count * length, "aside": aside}
-        raise refused("windows-do-not-fit", "data.backtest", rows=end - first, **sizes)
-    if length is None:
-        borders = [first + (end - first) * each // count for each in range(count + 1)]
-    else:
-        borders = [end - count * length + length * each for each in range(count + 1)]
-    shortest = min(after - before for before, after in itertools.pairwise(borders))
+    (first, end), count = bounds["validation"], config.backtest.all_windows
+    shortest = config.backtest.length or (end - first) // count
     if shortest < config.horizon:
-        named = {"rows": end - first, "windows": count, "shortest": shortest, "horizon": config.horizon, "aside": aside}
+        named = {"rows": end - first, "windows": count, "shortest": shortest, "horizon": config.horizon}
         most = (end - first) // config.horizon // (1 + config.backtest.fresh)
-        raise refused("windows-too-short", "data.backtest", most=most, **named)
-    return tuple(itertools.pairwise(borders))
+        raise refused("windows-too-short", "data.backtest", most=most, aside=config.backtest.aside, **named)
+    return config.backtest.spans(first, end)
 
 
 def _rows(border: Border, rows: int) -> int:

@@ -58,9 +58,21 @@ FIELDS: dict[str, Entry] = {
         {"length": 12, "horizon": 24},
     ),
     "backtest-of-another-task": Entry(
-        "can't be given: the task {task} has no backtest today, and is judged on its validation part as a whole",
+        "can't be given: the task {task} has no backtest, and is judged on its validation part as a whole",
         "leave it out",
-        {"task": "classify"},
+        {"task": "tank.py:Tank"},
+    ),
+    "backtest-of-generated-data": Entry(
+        "can't be given: the task {task} generates its sequences from seeds, so another window would have more of the "
+        "same",
+        "leave it out; for a surer judgement enlarge data.sizes.validation",
+        {"task": "memory"},
+    ),
+    "validation-beside-folds": Entry(
+        "would do nothing beside data.backtest: each of the {folds} folds is judged, and there is no other validation "
+        "part",
+        "leave it out, or leave data.backtest out",
+        {"folds": 5},
     ),
     "calendar-feature-twice": Entry("names {feature} twice", "name it once", {"feature": "hour_of_day"}),
     "chrono-of-short-sequences": Entry(

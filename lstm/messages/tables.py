@@ -255,10 +255,10 @@ SERIES = {
         {"part": "train", "rows": 60, "all": 100, "steps": 93, "missing": None},
     ),
     "windows-do-not-fit": Entry(
-        "{windows} windows of {length:,} steps{aside:? (* of them set aside)} are {wanted:,} steps, but the validation "
-        "part has {rows:,}",
+        "{windows} windows of {length:,} {unit}{aside:? (* of them set aside)} are {wanted:,} {unit}, but the "
+        "validation part has {rows:,}",
         "enlarge data.split.validation, or give fewer or shorter windows{aside:?, or leave fresh out}",
-        {"windows": 4, "length": 24, "wanted": 96, "rows": 80, "aside": None},
+        {"windows": 4, "length": 24, "wanted": 96, "rows": 80, "unit": "steps", "aside": None},
     ),
     "windows-too-short": Entry(
         "{windows} windows{aside:? (* of them set aside)} that share out the {rows:,} steps of the validation part "

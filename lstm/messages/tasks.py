@@ -210,6 +210,11 @@ SEQUENCES = {
         "make validation and test smaller, or give more sequences of that class in {file}",
         {"label": "ill", "count": 5, "file": "beats.csv"},
     ),
+    "class-smaller-than-folds": Entry(
+        "class {label!q} has {count} of the {folds} sequences outside the test part that {folds} folds need",
+        "give {most:?at most * folds, or }more sequences of that class in {file}",
+        {"label": "ill", "count": 3, "folds": 5, "most": 3, "file": "beats.csv"},
+    ),
     "too-many-classes": Entry(
         "column {column!q} has {count:,} classes, but at most {limit:,} are allowed",
         "name a column with fewer classes as the label",

@@ -6,7 +6,7 @@ from typing import Any
 from lstm.records.sweep import Sweep
 
 LOOKS = "looks"  # fact: a row for each look: how many `trials` had ended, which was `best`, and `at_ms` (Unix time)
-FIGURE = "test_looks"  # the metric in MLflow
+FIGURE = "test_looks"  # the metric in MLflow: the number of looks; `test_looks/2`: the trials before the second
 
 
 def looks(facts: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -36,6 +36,20 @@ def with_look(sweep: Sweep, at_ms: int) -> Sequence[Mapping[str, Any]]:
     if last["trials"] is None and last["best"] == best:
         return [*before, {**now, "at_ms": last["at_ms"]}]
     return known if last["trials"] == sweep.done else [*known, now]
+
+
+def figures(facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that MLflow keeps of the looks: their number, and after how many trials each was."""
+    known = facts.get(LOOKS) or ()
+    after = {f"{FIGURE}/{number}": each["trials"] for number, each in enumerate(known, 1)}
+    found = {name: float(trials) for name, trials in after.items() if trials is not None}
+    return {FIGURE: float(len(known)), **found} if known else {}
+
+
+def of_figures(metrics: Mapping[str, float], best: int | None) -> list[dict[str, Any]]:
+    """Return the looks by the metrics of `figures`; `best` is the trial that was best at the last of them."""
+    after = [metrics.get(f"{FIGURE}/{number}") for number in range(1, int(metrics.get(FIGURE, 0)) + 1)]
+    return [{"trials": None if trials is None else int(trials), "best": best, "at_ms": None} for trials in after]
 
 
 def said(sweep: Sweep) -> str:

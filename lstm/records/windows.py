@@ -56,6 +56,13 @@ class Windows:
         """Return whether an epoch belongs to the training before the test part."""
         return epoch.window > self.count
 
+    def of_weights(self, epoch: Epoch) -> int:
+        """Return the window that the best weights after an epoch are of.
+
+        Until its last epoch, the training before the test part keeps those of the last window.
+        """
+        return self.count if self.is_final(epoch) and epoch.stop is None else epoch.window
+
     def judged(self, history: Iterable[Epoch]) -> list[Epoch]:
         """Return the epochs of the windows, without the training before the test part."""
         return [epoch for epoch in history if not self.is_final(epoch)]

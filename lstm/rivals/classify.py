@@ -1,7 +1,7 @@
 """The rivals of the task `classify`: the commonest class, logistic regression and the nearest neighbour."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from lstm.data.classify import Sequences, batch_of
 from lstm.judging.classify import classes, metrics
 from lstm.judging.items import Judgement
 from lstm.records.epoch import Judged
+from lstm.records.windows import mean_metrics
 from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1)
@@ -36,6 +37,14 @@ class Commonest:
         shares = (np.bincount(labels, minlength=len(data.targets)) + 1) / (len(labels) + len(data.targets))
         return Fitted(self.name, self.name, {}, {"shares": shares})
 
+    def choose(self, windows: Sequence[Sequences], config: TrialConfig) -> Fitted:
+        """Return the fit for the first window, because there is nothing to choose."""
+        return self.fit(windows[0], config)
+
+    def refit(self, chosen: Fitted, data: Sequences, config: TrialConfig) -> Fitted:
+        """Count the training sequences of each class."""
+        return self.fit(data, config)
+
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
         """Judge the same answer to each sequence."""
         likely = np.tile(np.log(fitted.arrays["shares"]), (len(data.parts[part]), 1))
@@ -54,22 +63,39 @@ class Logistic:
 
     def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
         """Fit a regression for each penalty, and keep the best one on validation."""
+        found = [
+            (rank(self.judge(each, data, config, "validation").metrics, config), -penalty, each)
+            for penalty, each in zip(PENALTIES, self._fitted(data, PENALTIES), strict=True)
+        ]
+        return min(found, key=lambda each: each[:2])[2]
+
+    def choose(self, windows: Sequence[Sequences], config: TrialConfig) -> Fitted:
+        """Choose the penalty by the mean over windows, each with fits of its own."""
+        judged = [
+            [self.judge(each, view, config, "validation").metrics for each in self._fitted(view, PENALTIES)]
+            for view in windows
+        ]
+        ranks = [rank(mean_metrics(each), config) for each in zip(*judged, strict=True)]
+        _, penalty = min(zip(ranks, (-penalty for penalty in PENALTIES), strict=True))
+        return Fitted(self.name, self.name, {"penalty": -penalty}, {})
+
+    def refit(self, chosen: Fitted, data: Sequences, config: TrialConfig) -> Fitted:
+        """Fit a regression with the chosen penalty."""
+        [found] = self._fitted(data, [float(chosen.settings["penalty"] or 0)])
+        return found
+
+    def _fitted(self, data: Sequences, penalties: Sequence[float]) -> Iterator[Fitted]:
+        """Yield the fit for each penalty."""
         train = data.parts["train"]
         chosen = sample(train, 10 * MOST_NUMBERS // (_width(data) * max(len(data.targets), 10)))
         labels = data.labels[chosen]
         if len(np.unique(labels)) < 2:
             raise LeftOut(f"sequences of {_width(data):,} numbers are too long for it")
-        inputs, found = flattened(data, chosen), []
-        for penalty in PENALTIES:
-            fitted = logistic(inputs, labels, penalty)
-            weights, intercept = _for_all(fitted, len(data.targets))
-            arrays = {"weights": weights, "intercept": intercept}
-            each = Fitted(self.name, self.name, {"penalty": penalty}, arrays)
-            found.append((rank(self.judge(each, data, config, "validation").metrics, config), -penalty, each))
-        best = min(found, key=lambda each: each[:2])[2]
-        note = sampled(len(chosen), len(train), "training sequences")
-        settings = {**best.settings, "sequences": len(chosen)}
-        return Fitted(self.name, self.name, settings, best.arrays, note)
+        inputs, note = flattened(data, chosen), sampled(len(chosen), len(train), "training sequences")
+        for penalty in penalties:
+            weights, intercept = _for_all(logistic(inputs, labels, penalty), len(data.targets))
+            settings = {"penalty": penalty, "sequences": len(chosen)}
+            yield Fitted(self.name, self.name, settings, {"weights": weights, "intercept": intercept}, note)
 
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
         """Judge the softmax of the classes' scores."""
@@ -90,18 +116,39 @@ class Nearest:
 
     def fit(self, data: Sequences, config: TrialConfig) -> Fitted:
         """Keep the numbers of the sequences to compare with. The validation part gives the probability of an answer."""
-        train, width = data.parts["train"], _width(data)
-        judged_at_most = max(len(data.parts["validation"]), len(data.parts["test"]))
-        most = min(max(WORK // (width * judged_at_most), 1_000), max(MOST_KEPT // width, 1))
-        chosen, labels = sample(train, most), data.labels[data.parts["validation"]]
-        note, found = sampled(len(chosen), len(train), "training sequences"), []
+        return self.refit(self.choose([data], config), data, config)
+
+    def choose(self, windows: Sequence[Sequences], config: TrialConfig) -> Fitted:
+        """Choose the units by the mean over windows. All windows together give the probability of an answer."""
+        found = []
         for original in (False, True):
-            wrong = self._answers(chosen, data, "validation", original=original) != labels
+            wrong = np.concatenate([self._wrong(view, original=original) for view in windows])
             doubt = float((wrong.sum() + 1) / (len(wrong) + 2))  # the share of wrong answers, never 0 or 1
-            settings = {"doubt": doubt, "original_units": original, "sequences": len(chosen)}
-            fitted = Fitted(self.name, self.name, settings, {"sequences": chosen}, note)
-            found.append((rank(self.judge(fitted, data, config, "validation").metrics, config), original, fitted))
+            fitted = Fitted(self.name, self.name, {"doubt": doubt, "original_units": original}, {})
+            fits = [self.refit(fitted, view, config) for view in windows]
+            pairs = zip(fits, windows, strict=True)
+            judged = [self.judge(each, view, config, "validation").metrics for each, view in pairs]
+            found.append((rank(mean_metrics(judged), config), original, fitted))
         return min(found, key=lambda each: each[:2])[2]
+
+    def refit(self, chosen: Fitted, data: Sequences, config: TrialConfig) -> Fitted:
+        """Compare with the training sequences of other data."""
+        kept, train = self._kept(data), data.parts["train"]
+        settings = {**chosen.settings, "sequences": len(kept)}
+        note = sampled(len(kept), len(train), "training sequences")
+        return Fitted(self.name, self.name, settings, {"sequences": kept}, note)
+
+    def _kept(self, data: Sequences) -> np.ndarray:
+        """Return the numbers of the sequences to compare with: all training sequences, or a sample."""
+        width, judged_at_most = _width(data), max(len(data.parts["validation"]), len(data.parts["test"]))
+        most = min(max(WORK // (width * judged_at_most), 1_000), max(MOST_KEPT // width, 1))
+        return sample(data.parts["train"], most)
+
+    def _wrong(self, data: Sequences, *, original: bool) -> np.ndarray:
+        """Return which answers to the validation part are wrong: (sequence,) bool."""
+        labels = data.labels[data.parts["validation"]]
+        found: np.ndarray = self._answers(self._kept(data), data, "validation", original=original) != labels
+        return found
 
     def judge(self, fitted: Fitted, data: Sequences, _: TrialConfig, part: Judged) -> Judgement:
         """Judge with answers as likely as they were correct on validation. The other classes share the rest."""

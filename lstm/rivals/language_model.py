@@ -1,6 +1,6 @@
 """The rival of the task `language_model`: counts of up to six symbols in a row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -34,11 +34,26 @@ class Counts:
 
     def fit(self, data: Text, config: TrialConfig) -> Fitted:
         """Count symbols in a row for all orders, and keep the orders up to the best one on validation."""
-        stop = data.bounds("train")[1]
-        ids = data.ids[max(stop - MOST_SYMBOLS, 0) : stop].astype(np.int64)
-        arrays = _counted(ids, data.inputs)
-        losses = np.stack([each.sum(axis=1) for each in _losses(arrays, data, "validation", MOST_ORDER)]).sum(axis=0)
-        order = int(losses.argmin()) + 1
+        arrays = _counted(_counting(data), data.inputs)
+        order = int(_sums(arrays, data).argmin()) + 1
+        return self._made(order, arrays, data, config)
+
+    def choose(self, windows: Sequence[Text], config: TrialConfig) -> Fitted:
+        """Choose the number of symbols in a row by the mean over windows, each with counts of its own."""
+        losses = []
+        for view in windows:
+            start, stop = view.bounds("validation")
+            losses.append(_sums(_counted(_counting(view), view.inputs), view) / (stop - start))
+        order = int(np.mean(losses, axis=0).argmin()) + 1
+        return Fitted(self.name, self.name, {"order": order}, {})
+
+    def refit(self, chosen: Fitted, data: Text, config: TrialConfig) -> Fitted:
+        """Count as many symbols in a row as were chosen."""
+        return self._made(int(chosen.settings["order"] or 1), _counted(_counting(data), data.inputs), data, config)
+
+    def _made(self, order: int, arrays: Mapping[str, np.ndarray], data: Text, config: TrialConfig) -> Fitted:
+        """Return the fit with the counts of the orders up to one."""
+        stop, ids = data.bounds("train")[1], _counting(data)
         kept = {name: array for name, array in arrays.items() if int(name.split("/")[1]) <= order}
         note = f"counted in the last {len(ids):,} of {stop:,} training symbols" if len(ids) < stop else ""
         unit = config.data_as(TextData).unit
@@ -50,6 +65,19 @@ class Counts:
         order = int(fitted.settings["order"] or 1)
         losses = np.concatenate([each[-1] for each in _losses(fitted.arrays, data, part, order)])
         return symbols(self.name, part, data.bounds(part)[0], losses, config.data_as(TextData))
+
+
+def _counting(data: Text) -> np.ndarray:
+    """Return the training symbols that are counted: the last ones if there are many."""
+    stop = data.bounds("train")[1]
+    return data.ids[max(stop - MOST_SYMBOLS, 0) : stop].astype(np.int64)
+
+
+def _sums(arrays: Mapping[str, np.ndarray], data: Text) -> np.ndarray:
+    """Return the loss of each order, summed over the validation part: (order,), in nats."""
+    blocks = [each.sum(axis=1) for each in _losses(arrays, data, "validation", MOST_ORDER)]
+    found: np.ndarray = np.stack(blocks).sum(axis=0)
+    return found
 
 
 def _counted(ids: np.ndarray, size: int) -> dict[str, np.ndarray]:

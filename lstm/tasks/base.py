@@ -74,6 +74,8 @@ class Task(ABC, Generic[D, F]):
     location: ClassVar[type[Location]] = Location  # the location, in the same section; generated data have none
     metrics: ClassVar[tuple[Metric, ...]]  # named without the part; the loss first
     counted: ClassVar[str] = "sequences"  # the unit of a part's size
+    judged_item: ClassVar[str] = "sequence"  # the unit, for one, of what a window of a backtest is judged on
+    windows_note: ClassVar[str] = ""  # a sentence that explains the windows of a backtest
     predicted: ClassVar[str] = "steps"  # the unit of a prediction's rows
     prediction: ClassVar[str] = "Predict on new data"  # what `sweep predict` does, at most 22 characters
     output: ClassVar[str] = ""  # options of `sweep predict` that the last screen of `sweep run` names
@@ -139,7 +141,8 @@ class Task(ABC, Generic[D, F]):
     def describe(self, data: D, config: TrialConfig, /) -> dict[str, Any]:
         """Return `data` (with a `text` for people, and a list of `notes`) and `windows` of each part.
 
-        Where the data lie is said before the text.
+        Where the data lie is said before the text. With a backtest, `backtest` has a mapping for each window: how many
+        items are in its `train` part and are `judged`, and its `first` and `last` place if it is a stretch.
         """
 
     def doubts(self, data: D, /) -> Sequence[Note]:
@@ -150,8 +153,8 @@ class Task(ABC, Generic[D, F]):
         """Return the data as window `number` of a backtest has them, from 1; without a backtest the data themselves.
 
         The windows that are set aside (`Data.fresh_windows`) follow those of the search. The training part is all that
-        stands before the window; the validation part is the window. The number after the last window is the training
-        before the test part: then nothing may be judged on the validation part.
+        stands before the window, or all other folds; the validation part is the window. The number after the last
+        window is the training before the test part: then nothing may be judged on the validation part.
         """
         return data
 

@@ -33,6 +33,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         Metric("accuracy", "maximize", about="share of correct answers"),
         Metric("f1", "maximize", about="F1 averaged over the classes", nearest="accuracy"),
     )
+    windows_note = "each window is a fold, whose network is trained on all other folds, from the same seed"
     predicted = "sequences"
     wishes = ("target",)
     baseline = "logistic regression"
@@ -94,7 +95,16 @@ class Classify(Task["Sequences", "SequenceFacts"]):
             "notes": [*data.notes, *([] if fits(data) else [note("too-large-for-baseline", baseline=self.baseline)])],
             "fingerprint": data.fingerprint,
         }
-        return {"data": about, "windows": {part: len(chosen) for part, chosen in data.parts.items()}}
+        sizes = {part: len(chosen) for part, chosen in data.parts.items()}
+        if not data.folds:
+            return {"data": about, "windows": sizes}
+        judged = [len(fold) for fold in data.folds]
+        spans = [{"train": sum(judged) - count, "judged": count} for count in judged]
+        return {"data": about, "backtest": spans, "windows": sizes | {"train": spans[0]["train"]}}
+
+    def at_window(self, data: "Sequences", number: int) -> "Sequences":
+        """Return the sequences with a fold as validation part, and all others as training part."""
+        return data.at_window(number)
 
     def network(self, config: TrialConfig, facts: "SequenceFacts") -> "nn.Module":
         """Build the network, which answers once per sequence with a score for each class."""

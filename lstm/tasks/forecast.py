@@ -37,6 +37,7 @@ class Forecast(Task["Series", "SeriesFacts"]):
         Metric("rmse_original", unit="the target's", about="root mean squared error"),
     )
     counted = "windows"
+    judged_item = "forecast"
     wishes = ("target", "horizon")
     prediction = "Forecast future steps"
     output = " --output forecast.csv"

@@ -34,6 +34,7 @@ class LanguageModel(Task["Text", "TextFacts"]):
         Metric("perplexity", about="exp(cross-entropy)"),
     )
     counted = "symbols"
+    judged_item = "symbol"
     prediction = "Continue a text"
     options = ("steps", "temperature", "seed")
     baseline = "bigram counts"
@@ -88,7 +89,15 @@ class LanguageModel(Task["Text", "TextFacts"]):
         notes = [note("symbols-not-in-vocabulary", "data.vocabulary", count=lacking, unit=unit)] if lacking else []
         told = {"text": about, "unit": unit, "symbols": data.inputs, "notes": notes}
         sizes = {part: stop - start for part in ("train", "validation", "test") for start, stop in [data.bounds(part)]}
-        return {"data": told | {"fingerprint": data.fingerprint}, "windows": sizes}
+        spans = [
+            {"first": start + 1, "last": stop, "train": start, "judged": stop - start} for start, stop in data.windows
+        ]
+        backtest = {"backtest": spans} if spans else {}
+        return {"data": told | {"fingerprint": data.fingerprint}, **backtest, "windows": sizes}
+
+    def at_window(self, data: "Text", number: int) -> "Text":
+        """Return the text with all that stands before the window as training part."""
+        return data.at_window(number)
 
     def network(self, config: TrialConfig, facts: "TextFacts") -> "nn.Module":
         """Build an embedding, recurrent layers, and a head for the logits of the next symbol."""

@@ -130,6 +130,11 @@ def before_test(config: TrialConfig, data: Dataset) -> Dataset:
     return at_window(config, data, config.windows.count + 1)
 
 
+def facts_row(config: TrialConfig, data: Dataset, window: int) -> dict[str, Any]:
+    """Return what a checkpoint keeps of the data, by the window that its best weights are of."""
+    return of(config).facts_row(at_window(config, data, window))
+
+
 def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
     """Return the data as each window has them that a configuration is judged on; [] without a backtest."""
     count = config.windows.count
@@ -152,13 +157,15 @@ def at_window(config: TrialConfig, data: Dataset, window: int) -> Dataset:
 
 def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
     """Return the answers of the best epoch's network to a few test sequences."""
-    return of(checkpoint.config).examples(best_network(checkpoint), data, checkpoint.config)
+    config = checkpoint.config
+    return of(config).examples(best_network(checkpoint), before_test(config, data), config)
 
 
 def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
     """Return the best epoch's network in the form that probes measure."""
     config = checkpoint.config
-    return of(config).subject(best_network(checkpoint), at_window(config, data, checkpoint.state.window), config)
+    window = config.windows.of_weights(checkpoint.state.history[-1])
+    return of(config).subject(best_network(checkpoint), at_window(config, data, window), config)
 
 
 def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from lstm import checkpoint
 from lstm.checkpoint import Checkpoint
 from lstm.data.dataset import Dataset
+from lstm.tasks import registry as tasks
 from lstm.training import loop
 
 
@@ -48,8 +49,10 @@ def finish(
     Raises:
         OSError: the checkpoint can't be written.
     """
-    for epoch in loop.train(found.config, data, found.state, device=device, heed=heed, to_test=True):
+    config = found.config
+    for epoch in loop.train(config, data, found.state, device=device, heed=heed, to_test=True):
         assert epoch.state is not None
-        found = replace(found, state=epoch.state)
+        facts = tasks.facts_row(config, data, config.windows.of_weights(epoch))
+        found = replace(found, state=epoch.state, facts=facts)
         checkpoint.write(address, attempt, found)
     return found

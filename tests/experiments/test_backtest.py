@@ -3,12 +3,14 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
 import moving
+import optuna
 import pytest
 import twin
 from audit import audit
@@ -222,6 +224,25 @@ def test_status_and_compare_say_which_windows_their_epochs_are_of(ended, near):
     assert "epochs in window 1" in (ended.folder / "runs" / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("steps", "told", "named"),
+    [
+        (3, {"window": 1, "epoch": 3, "value": 0.25}, "3 of window 1"),
+        (4, {"window": 3, "epoch": 3, "value": 0.125}, "window 3"),
+    ],
+)
+def test_status_names_the_window_of_a_running_trial(own, near, steps, told, named):
+    """Step 4 is the end of the second window, with the mean so far."""
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{own / 'runs' / 'study.db'}")
+    trial = study.ask()
+    trial.set_user_attr("start", {"worker": "vm pid 1", "at_ms": 0})
+    for step in range(1, steps + 1):
+        trial.report(0.125 if step > 3 else 0.25, step)
+    (row,) = json.loads(near("status", "tiny", "--json", cwd=own).out)["running"]
+    assert {name: row[name] for name in told} == told
+    assert re.search(rf"^{trial.number} +{named} +0\.\d+ ", near("status", "tiny", cwd=own).out, flags=re.M)
+
+
 def test_a_network_that_has_learnt_from_fewer_rows_says_so_when_it_forecasts(ended, near):
     sweep = sweep_of(ended.folder)
     other = next(t.number for t in sweep.trials if not t.is_base and t is not sweep.best)
@@ -307,11 +328,3 @@ def test_windows_that_can_not_be_are_refused(folder, tiny, sweep, name):
     assert done.err.startswith("tiny.yaml:")
     assert told in done.err
     assert not (folder / "runs").exists()
-
-
-@pytest.mark.parametrize("task", ["classify", "language_model", "memory"])
-def test_a_task_without_windows_refuses_them(folder, sweep, task):
-    (folder / "other.yaml").write_text(f"name: a\ntask: {task}\ndata: {{backtest: {{windows: 3}}}}\n")
-    done = sweep("plan", "other.yaml")
-    assert done.code == 2
-    assert f"data.backtest: can't be given: the task {task} has no backtest today" in done.err

@@ -442,7 +442,8 @@ class _Audit:
         self.facts = study.facts
         self.base: Mapping[str, Any] = study.facts["base"]
         backtest = self.base["data"].get("backtest") or {}
-        self.windows, self.refit = int(backtest.get("windows", 1)), bool(backtest.get("refit", True))
+        self.windows = int(backtest.get("folds", backtest.get("windows", 1)))
+        self.refit = bool(backtest.get("refit", True))
         highest = study.facts.get("comparable", {}).get("search.space.training.max_epochs.high", 0)
         self.longest = max(int(self.base["training"]["max_epochs"]), int(highest))  # epochs of a window
         self.sign = 1 if self.base["direction"] == "minimize" else -1

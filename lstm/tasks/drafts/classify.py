@@ -31,6 +31,9 @@ NEEDS = (
     "column with few values, and the same value in all rows of an id"
 )
 SHARE = 0.2  # of the validation part, and of the test part
+FOLDS = 4  # of a backtest: with fewer, no difference can be called sure
+LEAST_IN_FOLD = 5  # sequences of the rarest class
+SURE = 1_000  # with so many validation sequences, the standard error of an accuracy is at most 1.6 %: no folds
 FINE = 100  # with so many validation sequences, accuracy shows small differences
 UNEVEN = 3.0  # sequences of the commonest class per one of the rarest, from which accuracy would neglect rare classes
 
@@ -42,14 +45,27 @@ class Choice:
     found: Labelled
 
     @property
-    def validation(self) -> int:
-        """Sequences of the validation part."""
+    def part(self) -> int:
+        """Sequences of the test part, and of the validation part if there is one."""
         return sum(max(1, round(SHARE * count)) for count in self.found.classes.values())
 
     @property
+    def folds(self) -> int:
+        """Folds of a backtest; 0 if a class is too small for it, or if one validation part is sure enough."""
+        rarest = min(self.found.classes.values())
+        outside = rarest - max(1, round(SHARE * rarest))
+        return FOLDS if outside >= FOLDS * LEAST_IN_FOLD and self.part < SURE else 0
+
+    @property
+    def judged(self) -> int:
+        """Sequences that a trial is judged on."""
+        return len(self.found.lengths) - self.part if self.folds else self.part
+
+    @property
     def train(self) -> int:
-        """Sequences of the training part."""
-        return max(len(self.found.lengths) - 2 * self.validation, 1)
+        """Sequences that a network is trained on."""
+        outside = len(self.found.lengths) - self.part
+        return max(outside - (outside // self.folds if self.folds else self.part), 1)
 
     @property
     def batch_size(self) -> int:
@@ -100,7 +116,7 @@ def draft(file: GivenFile) -> Draft:
     chosen = Choice(found)
     metric, why = _metric(chosen)
     return Draft(
-        data=tuple(_data(found)),
+        data=tuple(_data(chosen)),
         model=(
             Line("cell", "lstm", "searched below"),
             Line("hidden_size", chosen.units, "searched below"),
@@ -119,7 +135,8 @@ def draft(file: GivenFile) -> Draft:
     )
 
 
-def _data(found: Labelled) -> Iterator[Line | Remark]:
+def _data(chosen: Choice) -> Iterator[Line | Remark]:
+    found = chosen.found
     yield Line("path", found.file.path, f"{found.file.raw.num_rows:,} rows; the path is relative to this file's folder")
     reading = found.file.reading
     yield from (Line(name, _value(value), reading.why.get(name, "")) for name, value in reading.fields.items())
@@ -132,11 +149,25 @@ def _data(found: Labelled) -> Iterator[Line | Remark]:
     yield from left_out(found.left_out, shown)
     yield from (Remark(str(each)) for each in found.file.notes)
     yield Line("label", found.label, f"the same in all rows of a sequence: {_classes(found)}")
-    why = "shares of each class's sequences, drawn from the seed"
-    yield Line("split", {"validation": SHARE, "test": SHARE, "seed": 1}, why)
+    yield from _judged(chosen)
     if found.missing:
         how, why = _missing(found)
         yield Line("missing", how, f"{found.missing:,} values are missing: {why}")
+
+
+def _judged(chosen: Choice) -> Iterator[Line | Remark]:
+    """Yield the lines of the parts, and of the folds that take the place of the validation part."""
+    drawn = "of each class's sequences, drawn from the seed"
+    if chosen.folds:
+        yield Line("split", {"test": SHARE, "seed": 1}, f"share {drawn}; all others are dealt out into folds")
+        instead = f"without this line, but with validation: {SHARE} in the split: quicker, less sure"
+        why = f"{chosen.folds} trainings a trial, each on all folds but one, which judges it; {instead}"
+        yield Line("backtest", {"folds": chosen.folds}, why)
+        return
+    yield Line("split", {"validation": SHARE, "test": SHARE, "seed": 1}, f"shares {drawn}")
+    if chosen.part >= SURE:
+        why = f"would take {FOLDS} trainings a trial; one validation part of {chosen.part:,} sequences is sure enough"
+        yield Remark(f"backtest: {{folds: {FOLDS}}}", why)
 
 
 def _value(value: Any) -> Value:
@@ -172,13 +203,13 @@ def _classes(found: Labelled) -> str:
 
 def _metric(chosen: Choice) -> tuple[str, str]:
     """Return the metric by which trials are compared, and why."""
-    if chosen.validation < FINE:
-        step = 1 / chosen.validation
-        return "loss", f"cross-entropy; accuracy would move in steps of {step:.1%} on {chosen.validation} sequences"
+    if chosen.judged < FINE:
+        step = 1 / chosen.judged
+        return "loss", f"cross-entropy; accuracy would move in steps of {step:.1%} on {chosen.judged} sequences"
     counts = chosen.found.classes.values()
     if max(counts) >= UNEVEN * min(counts):
         return "f1", "averaged over the classes, because the commonest has many more sequences than the rarest"
-    return "accuracy", "share of correct answers on the validation part, at the best epoch"
+    return "accuracy", f"share of correct answers on {chosen.judged:,} sequences, at the best epoch"
 
 
 def _training(chosen: Choice) -> Iterator[Line | Remark]:

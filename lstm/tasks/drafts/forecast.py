@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from lstm.config.backtest import Backtest
+from lstm.config.backtest import SeriesBacktest
 from lstm.config.forecast import ForecastData, Split
 from lstm.data import forecast as forecast_data
 from lstm.data.profile import roles
@@ -256,7 +256,7 @@ def _data_config(found: Profile, chosen: Choice) -> ForecastData:
         lookback=chosen.lookback,
         horizon=chosen.horizon,
         split=Split(validation=chosen.part, test=chosen.part),
-        backtest=Backtest(windows=chosen.windows, fresh=chosen.fresh) if chosen.windows else None,
+        backtest=SeriesBacktest(windows=chosen.windows, fresh=chosen.fresh) if chosen.windows else None,
         step=found.step if found.step_given else None,
         missing="interpolate" if found.has_gaps else "refuse",
         season=found.season.steps if found.season else 1,

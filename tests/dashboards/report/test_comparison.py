@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +56,24 @@ def test_sweeps_that_search_for_different_things_are_not_ranked(make: SimpleName
     result = compare([first, second])
     assert "a: minimize val/loss; b: minimize val/mae" in result.problem
     assert [(row.sweep, row.trial) for row in result.trials] == [("a", 1), ("a", 0), ("b", 0)]
+
+
+def judged_by(name: str, backtest: dict[str, Any] | None, **settings: Any) -> Sweep:
+    data = {"lookback": 3} | ({"backtest": backtest} if backtest else {})
+    return replace(sweep(name, [], **settings), facts={"base": {"data": data}})
+
+
+def test_sweeps_with_unlike_backtests_are_ranked_and_a_doubt_says_so(make: SimpleNamespace) -> None:
+    plain, folds = judged_by("a", None), judged_by("b", {"folds": 4})
+    assert compare([plain, judged_by("c", None)]).doubt == compare([folds]).doubt == compare([]).doubt == ""
+    assert "(a: no backtest; b: data.backtest of folds 4)" in compare([plain, folds]).doubt
+    assert compare([folds, judged_by("c", {"folds": 4})]).doubt == ""
+    windows = {"windows": 4, "length": None, "refit": True}
+    shorter = compare([judged_by("a", windows), judged_by("b", windows | {"length": 9})])
+    assert "(a: data.backtest of windows 4, refit true; b: data.backtest of windows 4, length 9, refit" in shorter.doubt
+    assert shorter.problem == ""
+    other = compare([plain, judged_by("b", {"folds": 4}, metric="val/f1")])
+    assert (bool(other.problem), other.doubt) == (True, "")
 
 
 def test_nothing_to_compare() -> None:

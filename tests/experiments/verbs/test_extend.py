@@ -266,7 +266,7 @@ def test_a_look_at_the_test_part_after_more_trials_is_counted_and_said(cosine):
     judge(sweep, folder)
     (folder / "runs" / "study.db").unlink()
     assert sweep("rebuild", "tiny", "--study").code == 0
-    assert looked()["count"] == 2
+    assert (looked()["count"], looked()["trials"]) == (2, [4, 5])
 
 
 def test_from_python(cosine):

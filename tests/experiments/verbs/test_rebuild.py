@@ -23,8 +23,8 @@ def curves(home):
         home,
         "SELECT runs.name, key, step, value, is_nan, timestamp FROM metrics JOIN runs USING (run_uuid) "
         "WHERE lifecycle_stage = 'active' AND key NOT LIKE 'test/%' AND key NOT LIKE 'baseline/%' "
-        "AND key NOT LIKE 'goodput/%' AND key NOT LIKE 'base/%' AND key NOT LIKE 'rival/%' AND key != 'test_looks' "
-        "ORDER BY 1, 2, 3, 6",
+        "AND key NOT LIKE 'goodput/%' AND key NOT LIKE 'base/%' AND key NOT LIKE 'rival/%' "
+        "AND key NOT LIKE 'test_looks%' ORDER BY 1, 2, 3, 6",
     )
 
 

@@ -45,3 +45,16 @@ def test_what_an_earlier_version_judged_is_one_look():
 
 def test_a_sweep_without_a_look():
     assert (list(looks.looks({})), looks.said(sweep(3))) == ([], "")
+
+
+def test_mlflow_keeps_after_how_many_trials_each_look_was():
+    kept = {looks.LOOKS: [{"trials": 16, "best": 15, "at_ms": 1}, {"trials": 32, "best": 20, "at_ms": 2}]}
+    figures = looks.figures(kept)
+    assert figures == {"test_looks": 2, "test_looks/1": 16, "test_looks/2": 32}
+    again = [{"trials": trials, "best": 20, "at_ms": None} for trials in (16, 32)]
+    assert looks.of_figures(figures | {"other": 1.0}, 20) == again
+    assert looks.of_figures({"test_looks": 2.0}, 20) == [{"trials": None, "best": 20, "at_ms": None}] * 2
+    assert looks.of_figures({}, None) == []
+    assert looks.figures({}) == {}
+    earlier = {looks.LOOKS: [{"trials": None, "best": 1, "at_ms": None}, {"trials": 16, "best": 1, "at_ms": 2}]}
+    assert looks.figures(earlier) == {"test_looks": 2, "test_looks/2": 16}

@@ -157,3 +157,26 @@ def test_long_sequences_make_short_epochs(file):
 def test_each_setting_that_is_tried_first_has_all_that_is_searched(file):
     made = classify.draft(file(BASE))
     assert all(set(setting) == {line.key for line in made.space} for setting in made.first)
+
+
+@pytest.mark.parametrize(
+    ("count", "classes", "folds"),
+    [(50, ("ok", "bad"), 4), (48, ("ok", "bad"), 0), (75, ("ok", "ok", "bad"), 4), (72, ("ok", "ok", "bad"), 0)],
+)
+def test_folds_are_drafted_where_each_can_have_five_of_the_rarest_class(file, count, classes, folds):
+    """Of 25 sequences of the rarest class, 20 are outside the test part; of 24, 19 are."""
+    made = classify.draft(file(sequences(count=count, steps=3, classes=classes)))
+    data = named(made.data)
+    assert data.get("backtest") == ({"folds": folds} if folds else None)
+    assert data["split"] == ({"test": 0.2, "seed": 1} if folds else {"validation": 0.2, "test": 0.2, "seed": 1})
+    if folds:
+        (why,) = (line.why for line in made.data if isinstance(line, Line) and line.key == "backtest")
+        assert "4 trainings a trial" in why
+
+
+def test_of_many_sequences_one_validation_part_is_drafted_and_the_comment_says_why(file):
+    made = classify.draft(file(sequences(count=5_000, steps=2)))
+    assert "backtest" not in named(made.data)
+    (said,) = (line for line in made.data if not isinstance(line, Line) and "backtest" in line.text)
+    assert said.text == "backtest: {folds: 4}"
+    assert "one validation part of 1,000 sequences is sure enough" in said.why
