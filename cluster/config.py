@@ -351,6 +351,6 @@ class StorageConfig(Section):
     )
     keep: Literal["all", "best"] = Field(
         "all",
-        description="best: only the best trial, the base and extensions (sweep extend) keep their weights, to save "
-        "disk space. all: every trial keeps them. The history of every trial is always kept.",
+        description="best: only the best trial, the base, extensions (sweep extend) and refits (sweep refit) keep "
+        "their weights, to save disk space. all: every trial keeps them. The history of every trial is always kept.",
     )

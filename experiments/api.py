@@ -17,12 +17,11 @@ from experiments import judgement, lookup, planning
 from experiments.home import Home
 from experiments.operations import frames, predicting, summary, training
 from experiments.own_code import CodeFile
-from experiments.spec.mapping import Given, literal
+from experiments.spec.mapping import overrides_of, source_of
 from experiments.trials.earlier import read_first
 from lstm.messages.message import Message
 from lstm.records import sweep as records
 from lstm.records.errors import BadInput, Refusal
-from lstm.records.figures import Passage
 from lstm.records.objective import Direction
 
 if TYPE_CHECKING:
@@ -183,6 +182,29 @@ class Sweep:
             given = (self._found.spec or self.name, self._found.home, address, (), (), (derived,))
             return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
+    def refit(
+        self, *, trial: int | None = None, until: str | None = None, seeds: int = 1, code: CodeFile = None
+    ) -> "Sweep":
+        """Train the best trial's settings on all data, for `predict`; return the sweep. It is trained in this process.
+
+        Args:
+            trial: The number of a completed trial. Default: the best. Needed with two objectives.
+            until: The time of the last row to train on. Default: all rows, also those that are newer than the sweep.
+            seeds: From how many seeds; they predict together, by their mean.
+            code: As in `run`.
+
+        Raises:
+            SpecError: the sweep has not ended, the trial can't be fitted again, or the old rows have changed.
+            SweepError: the training diverged or was stopped by somebody, or another driver holds the sweep.
+            KeyboardInterrupt: Ctrl-C was pressed; every finished epoch is kept.
+        """
+        from experiments.operations import guest
+        from experiments.trials.refitting import Asked
+
+        with _raised():
+            guest.refit(self._found, Asked(trial, until, seeds), code)
+            return _loaded(self._found)
+
     def predict(
         self,
         data: "DataFrame | str | os.PathLike[str] | None" = None,
@@ -201,7 +223,7 @@ class Sweep:
 
         Args:
             data: A table, or the path of a file. Default: the spec's own data.
-            trial: The number of a trial. Default: the best.
+            trial: The number of a trial. Default: the latest refit, or else the best trial.
             model: A rival of the network, such as ridge, instead of a trial.
             steps: For a text: the number of symbols to write.
             temperature: For a text: 0 always takes the likeliest symbol.
@@ -214,22 +236,10 @@ class Sweep:
         Raises:
             SpecError: the data do not fit, or there is no such trial or rival.
         """
-        from lstm.device import borrowed
-
         given = {"steps": steps, "temperature": temperature, "seed": seed}
         options = {name: value for name, value in given.items() if value is not None}
-        with _raised(), borrowed():
-            chosen = predicting.choose(self._record, trial, model)
-            time = predicting.time_of(chosen)
-            folder = lookup.spec_folder(self.name, self._found.home)
-            known = (self._found, self._record, chosen)
-            maker = predicting.made_ready(*known, model, options, LOG.warning, folder=folder, code=code)
-            if data is None:
-                made = predicting.own(maker, *lookup.source(self.name, self._found.home))
-            else:
-                with predicting.as_file(data, time) as path:
-                    made = maker(path, Path())
-        return made.text if isinstance(made, Passage) else frames.of_forecast(made, time)
+        with _raised():
+            return predicting.for_python(self._found, self._record, data, trial, model, options, LOG.warning, code)
 
 
 def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Plan:
@@ -248,7 +258,7 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
 
     with _raised(), borrowed():
         where = _home(home)
-        named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
+        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
         document = planning.describe(made)
@@ -294,7 +304,7 @@ def run(
 
     with _raised():
         where = _home(home)
-        given = (_named(spec), where, address, _overrides(set))
+        given = (source_of(spec), where, address, overrides_of(set))
         return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
@@ -311,7 +321,7 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Cod
 
     with _raised(), borrowed():
         where = _home(home)
-        named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
+        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = planning.as_begun(planning.make(named, where))
         name = made.order.name
         try:
@@ -387,13 +397,3 @@ def _raised() -> Iterator[None]:
 
 def _home(home: HomeFolder) -> Home:
     return Home.at(os.fspath(home) if home is not None else os.environ.get("SWEEP_HOME") or "runs")
-
-
-def _named(spec: Spec) -> str | Given:
-    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
-
-
-def _overrides(given: Overrides) -> list[str]:
-    if isinstance(given, str):
-        return [given]
-    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)

@@ -246,6 +246,28 @@ def extend(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
+@click.option(
+    "--trial", type=click.IntRange(min=0), metavar="N", help="Fit this trial's settings.  [default: the best]"
+)
+@click.option("--until", metavar="TIME", help="For a series: use no rows after this time.  [default: all rows]")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Train from K seeds; they predict together, by their mean.",
+)
+@CODE
+@JSON
+@HOME
+def refit(**arguments: Any) -> int | None:
+    """Train the winner's settings on all data, for `predict`."""
+    return _verb("refit", **arguments)
+
+
+@main.command()
+@NAMED
 @JSON
 @HOME
 def status(**arguments: Any) -> int | None:

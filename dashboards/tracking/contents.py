@@ -12,8 +12,9 @@ from lstm.records.goodput import Goodput
 from lstm.records.objective import Scalar
 from lstm.records.trial import Trial
 
+FITTED = "sweep.fitted"  # the tag of a refit's run: what it is trained on
 LATER = r"window-(\d+)/{}"  # the name of a metric in a later window of a backtest
-FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest
+FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest; of a refit
 
 
 def settings_text(settings: Mapping[str, Scalar]) -> str:
@@ -31,6 +32,9 @@ def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
     if derived.extends is not None:
         tags |= {"sweep.config": setting_of(trial.config), "sweep.after": str(derived.after)}
         tags |= {"sweep.changes": json.dumps(dict(derived.changes))}
+    if derived.fitted:
+        tags |= {"sweep.config": setting_of(trial.config), "sweep.changes": json.dumps(dict(derived.changes))}
+        tags |= {FITTED: json.dumps(dict(derived.fitted))}
     return {**tags, "sweep.kind": derived.purpose}
 
 

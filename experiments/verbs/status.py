@@ -11,6 +11,7 @@ from experiments.terminal.formats import (
     duration,
     extension_line,
     goodput_line,
+    refit_line,
     settings,
     state_counts,
     state_word,
@@ -45,6 +46,8 @@ def _show_found(document: dict[str, Any], screen: "Console") -> None:
     driven = bool(document["driver"])
     for row in document["extensions"]:
         screen.print(extension_line(row, document["metric"], driven=driven), soft_wrap=True)
+    for row in document["refits"]:
+        screen.print(refit_line(row, driven=driven), soft_wrap=True)
     base = document["base"]
     if base is None:
         return

@@ -16,6 +16,7 @@ KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier 
 EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combinations` after so many `trials`
 PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
 FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it was chosen when the sweep began
+RECORDED_BEFORE = "recorded_before"  # fact: the mark of MLflow's store, if it had everything when a refit began
 TRAINED_AGAIN = "trained_again"  # fact: the trials that were trained again because their checkpoint was lost
 
 
@@ -61,6 +62,30 @@ class Sweep:
         return tuple(t for t in self.trials if t.extends is not None)
 
     @property
+    def refits(self) -> tuple[Trial, ...]:
+        """The trials that are trained on all data. They are no trials of the search."""
+        return tuple(t for t in self.trials if t.is_refit)
+
+    @property
+    def refit(self) -> tuple[Trial, ...]:
+        """The latest refit of which all seeds have completed; empty if there is none."""
+        for last in reversed(self.refits):
+            mine = self.refits_like(last)
+            if len(mine) == last.fitted["seeds"]:
+                return mine
+        return ()
+
+    def refits_like(self, one: Trial) -> tuple[Trial, ...]:
+        """Return the completed trials that belong to the same refit as one, by their seeds each once."""
+        assert one.derived is not None
+        found = {
+            t.config["training"]["seed"]: t
+            for t in self.refits
+            if t.derived and t.state == "COMPLETE" and (t.derived.parent, t.fitted) == (one.derived.parent, one.fitted)
+        }
+        return tuple(found.values())
+
+    @property
     def base(self) -> Trial | None:
         """The trial of the spec's own settings, the latest one if it was tried again; None if the sweep has none."""
         return max((t for t in self.trials if t.is_base), key=lambda t: t.number, default=None)
@@ -86,7 +111,7 @@ class Sweep:
         counted, done, base = self.counted, self.done, self.base
         if any(t.is_retry and t.state == "WAITING" for t in counted) or (base is not None and not base.ended):
             return False
-        if any(not t.ended for t in self.trials if not t.counts):
+        if any(not t.ended for t in self.trials if not (t.counts or t.is_refit)):
             return False
         if done >= (self.n_trials if n_trials is None else n_trials):
             return True
@@ -130,7 +155,7 @@ class Sweep:
         seconds = {"training": math.fsum(t.epochs_s or 0.0 for t, _ in counted), **asdict(spent)}
         if not counted or not sum(seconds.values()):
             return None
-        ended = [t.ended_at_ms or 0 for t in self.trials if t.ended]
+        ended = [t.ended_at_ms or 0 for t in self.trials if t.ended and not t.is_refit]
         return Goodput(seconds, len(ended), max(at_ms, *ended))
 
     @property
@@ -140,10 +165,14 @@ class Sweep:
         return row.pop("at_ms"), Spent(**row)
 
     def endings(self) -> list[TrialEnded]:
-        """Return the ends of the sweep's trials, in the order in which the trials ended."""
+        """Return the ends of the sweep's trials, in the order in which the trials ended. A refit has no place in it."""
         ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
-        endings, best = [], None
-        for place, trial in enumerate(ended, 1):
+        endings, best, place = [], None, 0
+        for trial in ended:
+            if trial.is_refit:
+                endings.append(trial.ending())
+                continue
+            place += 1
             mine = [trial] if trial.counts else []
             best = self._best([*mine, best] if best else mine)
             endings.append(trial.ending(place, best.value if best else None))
