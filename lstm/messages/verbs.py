@@ -307,6 +307,11 @@ VERBS: dict[str, Entry] = {
         "fit another trial",
         {"number": 3, "state": "PRUNED"},
     ),
+    "probe-of-refit": Entry(
+        "is a refit, which has no validation part left to be probed on",
+        "probe trial {parent}, which has the same settings",
+        {"parent": 15},
+    ),
     "refit-interrupted": Entry(
         "stopped ({why}), and every epoch that was finished is kept",
         "go on with the same command",
