@@ -103,6 +103,11 @@ class Decisions:
         """True for the base: the trial of the spec's own settings."""
         return self.base or (self.derived is not None and self.derived.purpose == "base")
 
+    @property
+    def is_refit(self) -> bool:
+        """True for a trial that is trained on all data; only `sweep refit` drives it."""
+        return self.derived is not None and bool(self.derived.fitted)
+
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> "Decisions":
         """Read the decisions about a trial from its user attributes."""

@@ -18,7 +18,7 @@ from lstm.data.dataset import READING, Dataset, read_otherwise, reading_of
 from lstm.records.confirmation import remembered
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.objective import RECORD
-from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, Sweep
+from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, RECORDED_BEFORE, Sweep
 from lstm.storage import disk, files
 from lstm.tasks import registry as tasks
 
@@ -74,6 +74,7 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         **({KEEPS_BASE: True} if order.search and keeps_base else {}),
         "complete": False,  # until a run has ended with all trials
         "recorded": False,  # until MLflow has everything, too
+        **({RECORDED_BEFORE: None} if study.facts.get(RECORDED_BEFORE) else {}),
         stored.COMPARABLE: dict(order.comparable),  # last: a study that has this fact is complete
     }
 
@@ -92,8 +93,9 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
     """
     stored.discard_unfinished(order.study_url, order.name)
     study = Study(order.study_url, order.name, order.search, order.base)
-    extends = any(each.made and each.made.derived and each.made.derived.changes for each in known)
-    study.remember(**_identity(order, {stored.FORM: stored.FORMAT} if extends else {}))
+    derived = [each.made.derived for each in known if each.made and each.made.derived]
+    is_newer = any(each.changes or each.fitted for each in derived)
+    study.remember(**_identity(order, {stored.FORM: stored.FORMAT} if is_newer else {}))
     ownership.claim(order.checkpoints, order.ownership_mark)
     if ownership.mark_of(order.checkpoints) != order.ownership_mark:  # the study was kept elsewhere
         ownership.take_over(order.checkpoints, order.ownership_mark)
@@ -125,15 +127,20 @@ def changes(facts: Mapping[str, Any], order: Order, series: Dataset) -> list[Fau
     """Return a fault for each setting, file of code or data that the trials of a study were trained with otherwise."""
     if COMPARABLE not in facts:
         return []
-    old, new = facts[COMPARABLE], json.loads(json.dumps(dict(order.comparable)))
-    changed = [
-        _change(path, old, new) for path in sorted(old.keys() | new.keys()) if old.get(path, ...) != new.get(path, ...)
-    ]
+    changed = changed_settings(facts, order)
     if facts.get("data_fingerprint") != series.fingerprint:
         changed.append(fault("data-changed", "data"))
     elif what := read_otherwise(series, facts.get(READING)):
         changed.append(fault("data-read-otherwise", "data", what=what))
     return changed
+
+
+def changed_settings(facts: Mapping[str, Any], order: Order) -> list[Fault]:
+    """Return a fault for each setting and file of code that the trials of a study were trained with otherwise."""
+    old, new = facts[COMPARABLE], json.loads(json.dumps(dict(order.comparable)))
+    return [
+        _change(path, old, new) for path in sorted(old.keys() | new.keys()) if old.get(path, ...) != new.get(path, ...)
+    ]
 
 
 def _change(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault:

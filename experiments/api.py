@@ -6,24 +6,21 @@ They print nothing, never exit, and install no signal handler. What the command 
 
 import logging
 import os
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
 from experiments.operations import frames, predicting, summary, training
 from experiments.operations.summary import Best
 from experiments.own_code import CodeFile
-from experiments.spec.mapping import Overrides, Spec, named_of, overrides_of
+from experiments.python.raised import SpecError, SweepError, raised
+from experiments.python.results import Plan, Trained
+from experiments.spec.mapping import Overrides, Spec, overrides_of, source_of
 from experiments.trials.earlier import read_first
-from lstm.messages.message import Message
 from lstm.records import sweep as records
-from lstm.records.errors import BadInput, Refusal
-from lstm.records.figures import Passage
 from lstm.records.objective import Direction
 
 if TYPE_CHECKING:
@@ -37,62 +34,6 @@ LOG = logging.getLogger("experiments")
 LOG.addHandler(logging.NullHandler())  # a library leaves it to the application where its log goes
 
 HomeFolder = str | os.PathLike[str] | None
-
-
-class SpecError(BadInput):
-    """An error in the input. Nothing was started or written.
-
-    `faults` has all faults in the order of the spec, each with its code, field, values and fix; `str()` of a fault is a
-    sentence.
-    """
-
-
-class SweepError(Exception):
-    """A failed sweep or training. If the cause is an exception, it is in `__cause__`.
-
-    `code` is the command line's exit code: 1 failed, 3 another driver holds the sweep, 130 stopped by somebody.
-    """
-
-    def __init__(self, message: str, code: int = 1) -> None:
-        """Take what happened, in a sentence, and the exit code."""
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `run` would do. A pair of values is of the smallest and the largest trial."""
-
-    name: str
-    task: str
-    trials: int
-    max_epochs: int
-    metric: str
-    direction: Direction
-    windows: Mapping[str, int]  # the size of each part of the data, in windows, sequences or characters
-    parameters: tuple[int, int]
-    memory_mb: tuple[float, float]  # of one trial, without the libraries
-    sweep_s: tuple[float, float]  # training time if no trial stops early, least and most; measured on this machine
-    slots: int  # trials at once on this machine
-    device: str
-    kept: Mapping[str, str]  # where study, checkpoints and MLflow's runs are
-    warnings: tuple[Message, ...]
-    document: Mapping[str, Any] = field(repr=False)  # the whole plan, as printed by `sweep plan --json`
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One training of a spec's own settings."""
-
-    name: str
-    metric: str
-    best: Best | None  # None if no epoch had a finite value
-    warnings: tuple[Message, ...]
-    history: tuple[Mapping[str, float], ...] = field(repr=False)  # the number and the metrics of each epoch
-
-    def curves(self) -> "DataFrame":
-        """Return a table with a row for each epoch and a column for each metric."""
-        return frames.of_history(self.history)
 
 
 @dataclass(frozen=True)
@@ -124,7 +65,7 @@ class Sweep:
 
         A backtest has the column `window`. If a trial's checkpoint is gone, its rows have the sweep's metric only.
         """
-        with _raised():
+        with raised():
             return frames.of_epochs(self._record, LOG.warning)
 
     def extend(
@@ -155,7 +96,7 @@ class Sweep:
         from experiments.operations import running
         from experiments.trials import extending
 
-        with _raised():
+        with raised():
             swept = lookup.read(self._found)
             derived = extending.extension(swept, trial, epochs, learning_rate)
             for told in extending.about(swept, derived):
@@ -189,11 +130,34 @@ class Sweep:
         from experiments.operations import running
         from experiments.trials import confirming
 
-        with _raised():
+        with raised():
             confirming.check(lookup.read(self._found), top, seeds)
             given = (self._found.spec or self.name, self._found.home, address)
             ready = running.prepare(*given, confirm=(top, seeds), in_process=in_process, ours=False, code=code)
             return _driven(ready)
+
+    def refit(
+        self, *, trial: int | None = None, until: str | None = None, seeds: int = 1, code: CodeFile = None
+    ) -> "Sweep":
+        """Train the best trial's settings on all data, for `predict`; return the sweep. It is trained in this process.
+
+        Args:
+            trial: The number of a completed trial. Default: the best. Needed with two objectives.
+            until: The time of the last row to train on. Default: all rows, also those that are newer than the sweep.
+            seeds: From how many seeds; they predict together, by their mean.
+            code: As in `run`.
+
+        Raises:
+            SpecError: the sweep has not ended, the trial can't be fitted again, or the old rows have changed.
+            SweepError: the training diverged or was stopped by somebody, or another driver holds the sweep.
+            KeyboardInterrupt: Ctrl-C was pressed; every finished epoch is kept.
+        """
+        from experiments.operations import guest
+        from experiments.trials.refitting import Asked
+
+        with raised():
+            guest.refit(self._found, Asked(trial, until, seeds), code)
+            return _loaded(self._found)
 
     def predict(
         self,
@@ -213,7 +177,7 @@ class Sweep:
 
         Args:
             data: A table, or the path of a file. Default: the spec's own data.
-            trial: The number of a trial. Default: the best.
+            trial: The number of a trial. Default: the latest refit, or else the best trial.
             model: A rival of the network, such as ridge, instead of a trial.
             steps: For a text: the number of symbols to write.
             temperature: For a text: 0 always takes the likeliest symbol.
@@ -226,22 +190,10 @@ class Sweep:
         Raises:
             SpecError: the data do not fit, or there is no such trial or rival.
         """
-        from lstm.device import borrowed
-
         given = {"steps": steps, "temperature": temperature, "seed": seed}
         options = {name: value for name, value in given.items() if value is not None}
-        with _raised(), borrowed():
-            chosen = predicting.choose(self._record, trial, model)
-            time = predicting.time_of(chosen)
-            folder = lookup.spec_folder(self.name, self._found.home)
-            known = (self._found, self._record, chosen)
-            maker = predicting.made_ready(*known, model, options, LOG.warning, folder=folder, code=code)
-            if data is None:
-                made = predicting.own(maker, *lookup.source(self.name, self._found.home))
-            else:
-                with predicting.as_file(data, time) as path:
-                    made = maker(path, Path())
-        return made.text if isinstance(made, Passage) else frames.of_forecast(made, time)
+        with raised():
+            return predicting.for_python(self._found, self._record, data, trial, model, options, LOG.warning, code)
 
 
 def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: CodeFile = None) -> Plan:
@@ -258,9 +210,9 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
     """
     from lstm.device import borrowed
 
-    with _raised(), borrowed():
+    with raised(), borrowed():
         where = _home(home)
-        named = lookup.spec(named_of(spec), where, overrides_of(set), execute=True, code=code)
+        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
         document = planning.describe(made)
@@ -304,8 +256,8 @@ def run(
     """
     from experiments.operations import running
 
-    with _raised():
-        given = (named_of(spec), _home(home), address, overrides_of(set))
+    with raised():
+        given = (source_of(spec), _home(home), address, overrides_of(set))
         return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
@@ -320,9 +272,9 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Cod
     """
     from lstm.device import borrowed
 
-    with _raised(), borrowed():
+    with raised(), borrowed():
         where = _home(home)
-        named = lookup.spec(named_of(spec), where, overrides_of(set), execute=True, code=code)
+        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = planning.as_begun(planning.make(named, where))
         name = made.order.name
         try:
@@ -342,7 +294,7 @@ def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
     Raises:
         SpecError: there is no such sweep, or its study can't be read.
     """
-    with _raised():
+    with raised():
         return _loaded(lookup.sweep(os.fspath(name), _home(home), LOG.warning))
 
 
@@ -378,22 +330,6 @@ def _loaded(found: lookup.Found) -> Sweep:
         _found=found,
         _record=swept,
     )
-
-
-@contextmanager
-def _raised() -> Iterator[None]:
-    """Raise errors as `SpecError` or `SweepError`, and keep the caller's filters of warnings."""
-    with warnings.catch_warnings():  # libraries add filters when they are imported
-        warnings.filterwarnings("ignore", message="IProgress not found")  # about Optuna's progress bar, not shown here
-        try:
-            yield
-        except (SpecError, SweepError):
-            raise
-        except Refusal as error:
-            raise (SpecError(*error.faults) if error.code == 2 else SweepError(str(error), error.code)) from error
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise SweepError(f"{where}{error.strerror or error}") from error
 
 
 def _home(home: HomeFolder) -> Home:

@@ -4,24 +4,22 @@ import atexit
 import errno
 import gc
 import importlib
-import json
 import logging
-import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import click
 
 import cluster
 from experiments.terminal import streams
-from lstm.messages.message import Message
+from experiments.terminal.output import emit
 from lstm.patches import switched_off
-from lstm.records.errors import Finding, Refusal, refused
+from lstm.records.errors import Refusal, refused
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -125,40 +123,6 @@ def _alone() -> Iterator[None]:
             logging.disable(before)
 
 
-def print_note(message: Message) -> None:
-    """Print a message on standard error: an assumption that was made, or a problem that does not end the command."""
-    print(f"note: {message}", file=sys.stderr)
-
-
-def print_faults(faults: Sequence[Message]) -> int:
-    """Print on standard error what went wrong after the work. Returns the exit code: 1 if anything did."""
-    for fault in faults:
-        print(fault, file=sys.stderr)
-    return 1 if faults else 0
-
-
-def tell(findings: Sequence[Finding], file: TextIO) -> None:
-    """Print each finding, and how to fix it on the line below."""
-    for finding in findings:
-        whose = "the sweep" if finding.trial is None else f"trial {finding.trial}"
-        print(f"{whose}: {finding.store}: {finding.what}\n    {finding.mend}", file=file)
-
-
-def emit(document: Any) -> None:
-    """Print a JSON document on standard output. NaN and infinities, which JSON does not have, become null."""
-    click.echo(json.dumps(_sayable(document), indent=2, default=str))
-
-
-def _sayable(value: Any) -> Any:
-    if isinstance(value, Message):
-        value = value.row()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(k): _sayable(v) for k, v in value.items()}
-    return [_sayable(v) for v in value] if isinstance(value, list | tuple) else value
-
-
 @main.command()
 @click.argument("data", metavar="FILE...", nargs=-1, required=True)
 @click.option("--output", metavar="FILE", help="The spec to write.  [default: the first FILE's name with .yaml]")
@@ -260,6 +224,28 @@ def extend(**arguments: Any) -> int | None:
 def confirm(**arguments: Any) -> int | None:
     """Train the best settings and the base again, from other seeds."""
     return _verb("confirm", **arguments)
+
+
+@main.command()
+@NAMED
+@click.option(
+    "--trial", type=click.IntRange(min=0), metavar="N", help="Fit this trial's settings.  [default: the best]"
+)
+@click.option("--until", metavar="TIME", help="For a series: use no rows after this time.  [default: all rows]")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Train from K seeds; they predict together, by their mean.",
+)
+@CODE
+@JSON
+@HOME
+def refit(**arguments: Any) -> int | None:
+    """Train the winner's settings on all data, for `predict`."""
+    return _verb("refit", **arguments)
 
 
 @main.command()

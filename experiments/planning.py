@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class Plan:
         return missing_file(self.tracking_uri) is None
 
 
-def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
+def make(spec: Spec, home: Home, *, to_look: bool = False, load: "Callable[..., Dataset]" = tasks.load) -> Plan:
     """Load a spec's data and make its plan; start and write nothing. With `to_look` the home may be read-only.
 
     Raises:
@@ -79,7 +79,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False) -> Plan:
         raise BadInput(*wrong)
     _check_cells(spec)
     try:
-        series = tasks.load(experiment.widest, spec.location, experiment.reach)
+        series = load(experiment.widest, spec.location, experiment.reach)
     except BadInput as error:
         raise BadInput(*map(spec.placed, error.faults)) from None
     notes = tuple(map(spec.document.hidden, where.notes))

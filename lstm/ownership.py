@@ -52,7 +52,7 @@ class Owner:
             studies_of(sweep.facts),
             trial.number,
             trial.config,
-            str(sweep.facts.get("data_fingerprint") or ""),
+            str(trial.fitted.get("data") or sweep.facts.get("data_fingerprint") or ""),
         )
 
 

@@ -158,3 +158,10 @@ def draw(study: optuna.Study, storage: BaseStorage, trial: FrozenTrial, searched
 def mixed(text: str) -> int:
     """Return a seed made from a text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+
+def running_like(trial: FrozenTrial, attributes: dict[str, Any]) -> FrozenTrial:
+    """Return a trial that runs already, with the settings of another and with attributes of its own."""
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions, user_attrs=attributes
+    )

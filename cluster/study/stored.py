@@ -34,7 +34,7 @@ AWAY = (StorageInternalError, OperationalError, InterfaceError)  # errors raised
 COMPARABLE = "comparable"  # the fact that is stored last: a study that has it is complete
 # The fact with the version of a study's form, and the newest version that is read. Without the fact the version is 1.
 # In form 1 the base may lack which targets count in the loss: all do. In forms 1 and 2 it says where the data was.
-# Form 4 has the windows of a backtest, or a trial that extends another. A study with neither has form 3, with which
+# Form 4 has the windows of a backtest, a trial that extends another, or a refit. A study without has form 3, with which
 # earlier versions can go on.
 FORM, FORMAT, PLAIN_FORM = "form", 4, 3
 LEAST_COMPLETED = 2  # completed trials that importances need

@@ -168,8 +168,8 @@ class Study:
         return counting(self._study.get_trials(deepcopy=False))
 
     def running(self) -> list[int]:
-        """Return the numbers of the trials that were suggested and have not ended."""
-        return [t.number for t in self._running()]
+        """Return the numbers of the trials that were suggested and have not ended. Refits are not among them."""
+        return [t.number for t in self._running() if not Decisions.of(t.user_attrs).is_refit]
 
     def _running(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))

@@ -15,6 +15,7 @@ SHOWN = 12  # epochs of a history that a finding shows, at most
 # Codes of the findings that `sweep run` continues with and repairs.
 TO_RUN = {
     "trial-driven-by-nobody",
+    "refit-driven-by-nobody",
     "study-ahead-of-checkpoint",
     "folder-without-mark",
     "newest-checkpoint-broken",
@@ -79,7 +80,7 @@ def _trial(sweep: Sweep, trial: Trial, checked: Checked) -> None:
         checked.findings.append(finding(wrong, trial.number, "study", sweep=sweep.name))
 
     if not trial.ended:
-        study(fault("trial-driven-by-nobody"))
+        study(fault("refit-driven-by-nobody" if trial.is_refit else "trial-driven-by-nobody"))
     elif trial.ended_at_ms is None:
         study(fault("end-not-stored"))
     steps, longest = [step for step, _ in trial.steps], sweep.windows.longest
@@ -134,7 +135,9 @@ def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoin
     """Yield the faults in a checkpoint that could be loaded."""
     state, history = found.state, found.state.history
     numbers = [epoch.number for epoch in history]
-    if not sweep.windows.is_whole(history, state.place):
+    # A refit has no window: its epochs are those of a training that nothing judges.
+    is_whole = numbers == [*range(1, state.epoch + 1)] if trial.is_refit else None
+    if not (sweep.windows.is_whole(history, state.place) if is_whole is None else is_whole):
         shown = numbers[:SHOWN]
         yield fault("history-not-whole", address=address, count=len(numbers), epochs=shown, epoch=state.epoch)
     best = best_epoch((epoch for epoch in history if epoch.window == state.window), sweep.direction)
@@ -147,6 +150,11 @@ def _state(sweep: Sweep, trial: Trial, address: str, found: checkpoint.Checkpoin
     for role, judged in (("best", sweep.best), ("base", sweep.base)):
         if judged and trial.number == judged.number and state.best_epoch and not state.best_weights:
             yield fault("weights-missing", address=address, role=role)
+    if trial.is_refit and trial.state == "COMPLETE":
+        if not state.best_weights:
+            yield fault("weights-missing", address=address, role="refit")
+        if (state.epoch, history[-1].stop) != (trial.fitted["epochs"], "max_epochs"):
+            yield fault("complete-without-last-epoch")
 
 
 def _curve(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
@@ -166,7 +174,9 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
         epoch, of = trial.best_epoch, result.best_epochs[0]
         yield fault("best-value-differs", study=trial.value, epoch=epoch, value=result.value, of=of)
     again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost; the new one has other times
-    own_s = epochs_s(judged[trial.after :])  # without those that it has from the trial that it extends
+    own_s = epochs_s(
+        history if trial.is_refit else judged[trial.after :]
+    )  # without those that it has from the trial that it extends
     if trial.epochs_s is not None and trial.epochs_s != own_s and not again:
         yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=own_s)
     if trial.state == "COMPLETE" and trial.counts:

@@ -82,7 +82,7 @@ class TrialCheckpoints:
         kept: set[int | None] = {t.number for t in (*sweep.leaders(self._keeps), sweep.base) if t}
         for extension in sweep.extensions:
             kept |= {extension.number} if extension.ended else {extension.number, extension.extends}
-        others = [t for t in sweep.trials if t.checkpoint and t.number not in kept]
+        others = [t for t in sweep.trials if t.checkpoint and t.number not in kept and not t.is_refit]
         if not others:
             return
         runner_up = replace(sweep, trials=tuple(others)).best

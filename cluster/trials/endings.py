@@ -63,7 +63,8 @@ class Endings:
     def open(self, sweep: Sweep) -> None:
         """Load the sweep as it is now, with its best trial."""
         ended = [t for t in sweep.trials if t.ended]
-        self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
+        self._ended = sum(not t.is_refit for t in ended)
+        self._last_end_ms = max((t.ended_at_ms or 0 for t in ended), default=0)
         leaders = sweep.leaders(self._keeps)
         self._leaders = [_Best(t.value, t.number, t.checkpoint) for t in leaders if t.value is not None]
 

@@ -29,7 +29,8 @@ class TrialQueue:
         Raises:
             Unreachable: the study's database did not answer for too long.
         """
-        self.ready = [(0.0, trial.number) for trial in sweep.trials if trial.state == "RUNNING"]
+        open_ones = [trial.number for trial in sweep.trials if trial.state == "RUNNING" and not trial.is_refit]
+        self.ready = [(0.0, number) for number in open_ones]
         self._due = self._insist(self._count_due)
         self.base = sweep.base.number if sweep.base else None
         self.base_is_open = sweep.base is not None and not sweep.base.ended

@@ -11,9 +11,10 @@ from lstm.records.goodput import Goodput
 from lstm.records.objective import Scalar
 from lstm.records.trial import Trial
 
+FITTED = "sweep.fitted"  # the tag of a refit's run: what it is trained on
 LATER = r"window-(\d+)/{}"  # the name of a metric in a later window of a backtest
 SETTING = "sweep.config"  # the tag with a trial's setting
-FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest
+FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest; of a refit
 
 
 def settings_text(settings: Mapping[str, Scalar]) -> str:
@@ -33,6 +34,8 @@ def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
     tags |= {} if derived.parent is None else {"sweep.parent": str(derived.parent)}
     if derived.changes:
         tags |= {"sweep.after": str(derived.after), "sweep.changes": json.dumps(dict(derived.changes))}
+    if derived.fitted:
+        tags |= {FITTED: json.dumps(dict(derived.fitted))}
     return {**tags, "sweep.kind": derived.purpose}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards.tracking import runs
-from dashboards.tracking.contents import lineage, points, prefix_of, probed, settings_text, worked
+from dashboards.tracking.contents import FITTED, lineage, points, prefix_of, probed, settings_text, worked
 from lstm.records.epoch import Epoch, Place
 from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.state import TrialState
@@ -129,7 +129,7 @@ class Ledger:
 
     def recorded(self) -> set[int]:
         """Return the numbers of the trials with complete runs."""
-        return {ended.number for ended in self._all_ended()}
+        return {_ended(run).number for run in runs.search(self._client, self.experiment(), WHOLE)}
 
     # --- a trial's run
 
@@ -175,7 +175,9 @@ class Ledger:
         run_id = self._trial_run(number)
         at = {(prefix_of(epoch), epoch.number): epoch.measured_at_ms for epoch in live.epochs.values()}
         other = any(live.stored.get(key, at_ms) != at_ms for key, at_ms in at.items())
-        if (live.recomputed or other) and Place(1, 1) in live.epochs:
+        is_refit = live.started is not None and live.started.derived is not None and bool(live.started.derived.fitted)
+        first = min(live.epochs, default=Place(0, 0))
+        if (live.recomputed or other) and (first == Place(1, 1) or (is_refit and first.epoch == 1)):
             self._client.delete_run(run_id)
             live.run_id, live.recomputed = None, False
             run_id = self._trial_run(number)
@@ -324,6 +326,8 @@ class Ledger:
 
     def _log_progress(self, event: TrialEnded) -> None:
         """Log in the sweep's run the best value after this many ended trials, and how they ended."""
+        if not event.place:  # a refit has no place among them
+            return
         ended = self._all_ended()
         trial = _Ended(event.at_ms, event.number, event.state)
         if trial not in ended:
@@ -335,10 +339,10 @@ class Ledger:
         runs.log(self._client, self.sweep_run(), metrics=point, tags=tags)
 
     def _all_ended(self) -> list[_Ended]:
-        """Return the trials with complete runs, this driver's and earlier drivers'."""
+        """Return the trials with complete runs, this driver's and earlier drivers', without refits."""
         if self._ended is None:
             found = runs.search(self._client, self.experiment(), WHOLE)
-            self._ended = sorted(_ended(run) for run in found)
+            self._ended = sorted(_ended(run) for run in found if FITTED not in run.data.tags)
         return self._ended
 
 

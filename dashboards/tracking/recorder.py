@@ -119,6 +119,7 @@ class Recorder:
         self._ledger: Ledger | None = None
         self._away = away
         self._barred = ""
+        self._refits = set[int]()  # the trials whose checkpoints MLflow gets as it gets the best trial's
         self._refused: dict[_Part, str] = {}  # by what was left out: why
         self._undelivered = 0
         self._count = threading.Lock()
@@ -131,6 +132,8 @@ class Recorder:
         """Take an event; return at once and never raise."""
         if isinstance(event, Notice) or self._closing.is_set():
             return
+        if isinstance(event, TrialStarted) and event.derived and event.derived.fitted:
+            self._refits.add(event.number)
         if isinstance(event, EpochEnded):  # its weights are not needed
             event = replace(event, epoch=replace(event.epoch, state=None))
         self._put(event)
@@ -329,7 +332,8 @@ class Recorder:
     def _wants_checkpoint(self, item: Event | _Finish) -> bool:
         match item:
             case TrialEnded():
-                return self._tracking.checkpoints == "all" and bool(item.checkpoint)
+                wanted = ("all", "best") if item.number in self._refits and item.state == "COMPLETE" else ("all",)
+                return self._tracking.checkpoints in wanted and bool(item.checkpoint)
             case _Finish(best=Trial()):
                 return self._tracking.checkpoints == "best"
         return False

@@ -119,7 +119,8 @@ def _derived(tags: Mapping[str, str]) -> Derived | None:
         return None
     parent, changes = tags.get("sweep.parent"), json.loads(tags.get("sweep.changes", "{}"))
     number = None if parent is None else int(parent)
-    return Derived(number, cast("Purpose", tags["sweep.kind"]), changes, int(tags.get("sweep.after", 0)))
+    kind, fitted = cast("Purpose", tags["sweep.kind"]), json.loads(tags.get("sweep.fitted", "{}"))
+    return Derived(number, kind, changes, int(tags.get("sweep.after", 0)), fitted)
 
 
 def _points(client: Any, run: Any, name: str) -> list[tuple[int, float, int]]:

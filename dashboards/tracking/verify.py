@@ -117,7 +117,7 @@ class _Check:
         tags = {"sweep.n_trials": str(sweep.n_trials)}
         tags |= {f"sweep.{k}": str(facts[k]) for k in ("spec_hash", "data_fingerprint") if facts.get(k)}
         if self._expected.whole:
-            counts = Counter(ending.state for ending in self._endings.values())
+            counts = Counter(ending.state for ending in self._endings.values() if ending.place)  # a refit has none
             tags |= {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
             tags |= {"sweep.best_trial": str(sweep.best.number)} if sweep.best else {}
             bests = [

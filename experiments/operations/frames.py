@@ -32,6 +32,7 @@ def of_trials(sweep: Sweep) -> "DataFrame":
             "is_base": t.is_base,
             **({"extends": t.extends} if sweep.extensions else {}),
             **({"confirms": confirms.get(t.number)} if confirms else {}),
+            **({"refit_of": t.derived.parent if t.derived and t.is_refit else None} if sweep.refits else {}),
             "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
             "reason": t.reason,  # why it failed or ended early
             "checkpoint": t.checkpoint,

@@ -12,16 +12,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from rich.console import Console
 
+from experiments import lookup
 from experiments.operations import running
+from experiments.operations.training import check_room
+from experiments.own_code import CodeFile
 from experiments.terminal.live import Screen
 from experiments.terminal.log import open_log
+from experiments.trials import fitting, refitting
 from lstm.device import borrowed
+from lstm.messages.message import Message
+from lstm.records.epoch import Epoch
 from lstm.records.events import Event, Notice, TrialLost
 from lstm.records.sweep import Sweep
 
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from cluster.interrupts import Stop
 
 LOG = logging.getLogger("experiments")
+T = TypeVar("T")
 LOOK_S = 1.0  # between two checks whether the sweep was asked to end
 PATIENCE_S = 300.0  # the wait for a sweep that was asked to end: Ray's calls may wait for a dead head for ever
 # Some settings of Ray, Tune and MLflow exist only as environment variables. These are restored at the end.
@@ -49,27 +56,66 @@ def drive(ready: running.Ready) -> running.Ended:
         KeyboardInterrupt: Ctrl-C was pressed, and the sweep is in a state that can be resumed.
         Unended: the sweep did not end when asked to, which points to a problem with Ray.
     """
+
+    def act(stop: "Stop") -> running.Ended:
+        with open_log(ready.plan, ready.started) as log, log.open("a", encoding="utf-8") as file:
+            return running.carry_out(ready, lambda before: Told(ready, before, file), stop=stop)
+
+    return _in_thread(act)
+
+
+def refit(found: lookup.Found, asked: refitting.Asked, code: CodeFile) -> None:
+    """Train a refit of a sweep, and log what the command line would show.
+
+    Raises:
+        BadInput: the sweep or the trial can't be fitted again, or its data have changed.
+        HeldError: another driver holds the sweep.
+        Failed: a training diverged or was stopped by somebody, or a store failed.
+        KeyboardInterrupt: Ctrl-C was pressed, and every finished epoch is kept.
+        Unended: the refit did not end when asked to.
+    """
+    with as_found():
+        ready = refitting.prepare(found, asked, code)
+        if ready.plan.order.resources.gpus_per_trial == 0:
+            check_room(ready.plan, ready.config)
+        LOG.info("%s", ready.about)
+        _in_thread(lambda stop: fitting.fit(ready, _Logged(), stop=stop))
+
+
+class _Logged:
+    """A view of a refit for a program."""
+
+    def say(self, message: Message) -> None:
+        """Log a note."""
+        LOG.warning("%s", message)
+
+    def epoch(self, number: int, epoch: Epoch) -> None:
+        """Log an epoch's training loss."""
+        LOG.info("trial %d: epoch %d: train/loss %.5g", number, epoch.number, epoch.metrics["train/loss"])
+
+
+def _in_thread(act: "Callable[[Stop], T]") -> T:
+    """Do something in a thread that can be asked to end, and return what it returns."""
     from cluster.interrupts import Stop
 
     stop, done = Stop(), threading.Event()
-    ended: list[running.Ended] = []
+    made: list[T] = []
     failed: list[BaseException] = []
 
-    def act() -> None:
+    def do() -> None:
         try:
-            with open_log(ready.plan, ready.started) as log, log.open("a", encoding="utf-8") as file:
-                ended.append(running.carry_out(ready, lambda before: Told(ready, before, file), stop=stop))
+            made.append(act(stop))
         except BaseException as error:
             failed.append(error)
         finally:
             done.set()
 
     with as_found():
-        threading.Thread(target=act, name="sweep", daemon=True).start()
+        threading.Thread(target=do, name="sweep", daemon=True).start()
         _wait(done, stop)
     if failed:
         raise failed[0]
-    return ended[0]
+    return made[0]
 
 
 def _wait(done: threading.Event, stop: "Stop") -> None:

@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup, own_code
+from experiments.operations import frames
 from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
 from lstm.config.trial import TrialConfig
@@ -20,6 +21,8 @@ from lstm.records.trial import Trial
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from lstm.checkpoint import Checkpoint
 
 Forecast = dict[str, list[Any]] | Passage
@@ -48,6 +51,38 @@ def choose(sweep: Sweep, number: int | None, model: str | None = None) -> Trial:
     return there[number]
 
 
+def choose_all(sweep: Sweep, number: int | None, model: str | None, say: Say) -> tuple[Trial, ...]:
+    """Return the trials that predict together: those of the latest refit, or else the one that `choose` returns.
+
+    `say` is told of a refit, and if its trial is not the best any more.
+
+    Raises what `choose` raises.
+    """
+    refit = sweep.refit if number is None and model is None else ()
+    if not refit:
+        return (choose(sweep, number, model),)
+    fitted, parent = refit[0].fitted, refit[0].derived.parent if refit[0].derived else None
+    about = {name: fitted[name] for name in ("count", "unit", "last")}
+    say(note("refit-predicts", at=sweep.name, trials=named(refit), parent=parent, **about))
+    made_of_best = sweep.best is None or sweep.best.number == parent or sweep.second is not None
+    if sweep.best is not None and not made_of_best:
+        say(note("refit-of-former-best", at=sweep.name, best=sweep.best.number, parent=parent, sweep=sweep.name))
+    return refit
+
+
+def named(trials: Sequence[Trial]) -> str:
+    """Return in words which trials predict: `trial 3`, or `trials 24, 25, 26`."""
+    numbers = ", ".join(str(trial.number) for trial in trials)
+    return f"trial{'s' if len(trials) > 1 else ''} {numbers}"
+
+
+def row(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return as plain data which trials predict: `trial`; of a refit also all its `trials` and its `refit_of`."""
+    derived = trials[0].derived
+    more = {"trials": [trial.number for trial in trials], "refit_of": derived.parent} if derived else {}
+    return {"trial": trials[0].number, **(more if trials[0].is_refit else {})}
+
+
 def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Forecast:
     """Return the prediction for the spec's own data. Errors hide a path that comes from the environment."""
     try:
@@ -59,7 +94,7 @@ def own(maker: Maker, path: str | None, folder: Path, document: Document) -> For
 def made_ready(
     found: lookup.Found,
     sweep: Sweep,
-    trial: Trial,
+    trials: Sequence[Trial],
     model: str | None,
     options: Mapping[str, Any],
     say: Say,
@@ -67,12 +102,12 @@ def made_ready(
     folder: Path,
     code: CodeFile,
 ) -> Maker:
-    """Return a function that predicts with a trial or with a rival (`model`), after the user's own files are executed.
+    """Return a function that predicts with trials or with a rival (`model`), after the user's own files are executed.
 
     Args:
         found: Where the sweep is kept.
         sweep: The sweep.
-        trial: The trial that predicts; for a rival the best trial.
+        trials: The trials that predict together; for a rival the best trial.
         model: The rival's name.
         options: The options of single tasks that were given.
         say: Is called for each file that can't be trusted.
@@ -82,10 +117,10 @@ def made_ready(
     Raises:
         BadInput: see `own_code.ready`, `load` and `by_rival`.
     """
-    execute(trial, folder, code, task_alone=model is not None)
+    execute(trials[0], folder, code, task_alone=model is not None)
     if model is None:
-        return by_trial(sweep, trial, options, say)
-    return by_rival(found, sweep, trial, model, options)
+        return by_trials(sweep, trials, options, say)
+    return by_rival(found, sweep, trials[0], model, options)
 
 
 def execute(trial: Trial, folder: Path, place: CodeFile = None, *, task_alone: bool = False) -> None:
@@ -99,10 +134,10 @@ def execute(trial: Trial, folder: Path, place: CodeFile = None, *, task_alone: b
     own_code.ready({file: digest for file, digest in config.code.items() if file in needed}, folder, place)
 
 
-def by_trial(sweep: Sweep, trial: Trial, options: Mapping[str, Any], say: Say) -> Maker:
-    """Return a function that predicts with a trial's best epoch; for a series, the steps after the last target."""
-    loaded = load(sweep, trial, say)
-    return lambda path, folder: tasks.predict(loaded, path, folder, **options)
+def by_trials(sweep: Sweep, trials: Sequence[Trial], options: Mapping[str, Any], say: Say) -> Maker:
+    """Return a function that predicts with trials' best epochs; for a series, the steps after the last target."""
+    loaded, *others = [load(sweep, trial, say) for trial in trials]
+    return lambda path, folder: tasks.predict(loaded, path, folder, *others, **options)
 
 
 def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options: Mapping[str, Any]) -> Maker:
@@ -192,3 +227,43 @@ def as_file(data: Any, time: str) -> Iterator[str]:
         except BadInput as error:
             told = (each.changed(lambda text: text.replace(path, "data")) for each in error.faults)
             raise BadInput(*told) from error
+
+
+def for_python(
+    found: lookup.Found,
+    sweep: Sweep,
+    data: Any,
+    number: int | None,
+    model: str | None,
+    options: Mapping[str, Any],
+    say: Say,
+    code: CodeFile,
+) -> "DataFrame | str":
+    """Return a prediction as Python gives it: a table, or a text.
+
+    Args:
+        found: Where the sweep is kept.
+        sweep: The sweep.
+        data: A pandas table, or the path of a file; None for the spec's own data.
+        number: The number of a trial; None for the latest refit, or else the best trial.
+        model: The name of a rival, instead of a trial.
+        options: The options of single tasks that were given.
+        say: Is called with notes.
+        code: The path of the one own file, if it is not where the spec says.
+
+    Raises:
+        BadInput: the data do not fit, or there is no such trial or rival.
+    """
+    from lstm.device import borrowed
+
+    with borrowed():
+        chosen = choose_all(sweep, number, model, say)
+        time = time_of(chosen[0])
+        folder = lookup.spec_folder(found.name, found.home)
+        maker = made_ready(found, sweep, chosen, model, options, say, folder=folder, code=code)
+        if data is None:
+            made = own(maker, *lookup.source(found.name, found.home))
+        else:
+            with as_file(data, time) as path:
+                made = maker(path, Path())
+    return made.text if isinstance(made, Passage) else frames.of_forecast(made, time)

@@ -36,6 +36,9 @@ def probe(
     found = lookup.sweep(named, where, say)
     sweep = lookup.read(found)
     chosen = choose(sweep, trial)
+    if chosen.is_refit:
+        assert chosen.derived is not None
+        raise refused("probe-of-refit", at=f"--trial {chosen.number}", parent=chosen.derived.parent)
     page = where.sweep(found.name) / report.PAGE.format(chosen.number)
     left: Faults = []
     if (event := _known(sweep, chosen.number)) is None or not page.is_file():

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from experiments.operations.summary import extensions
+from experiments.operations.summary import extensions, refits
 from experiments.terminal.formats import goodput
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -31,6 +31,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "base": base and {"trial": base.number, "state": base.state, **_result(sweep, base)},
         "extensions": extensions(sweep),
         "confirmation": confirmed and {"trials": len(sweep.confirming), "open": confirmed.open},
+        "refits": refits(sweep),
         "best": best and {"trial": best.number, **_result(sweep, best)},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,

@@ -11,6 +11,7 @@ from lstm.records import looks
 from lstm.records.objective import best as best_of
 from lstm.records.objective import is_better
 from lstm.records.sweep import BASE, Sweep
+from lstm.records.trial import Trial
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
         "base": _base(sweep),
         "extensions": extensions(sweep),
         "confirmation": confirmation(sweep),
+        "refits": refits(sweep),
         "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
     }
@@ -103,6 +105,32 @@ def confirmation(sweep: Sweep) -> dict[str, Any] | None:
         return None
     rows = [{**asdict(each), "mean": each.mean} for each in found.settings]
     return {**asdict(found), "settings": rows}
+
+
+def refits(sweep: Sweep) -> list[dict[str, Any]]:
+    """Return the refits: trials of one setting on all data, one for each seed. They have no value."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in sweep.refits:
+        groups.setdefault(f"{trial.derived and trial.derived.parent} {sorted(trial.fitted.items())}", []).append(trial)
+    predicts = {trial.number for trial in sweep.refit}
+    return [
+        {
+            "refit_of": some[0].derived and some[0].derived.parent,
+            **{name: value for name, value in some[0].fitted.items() if name != "data"},
+            "trials": [
+                {
+                    "trial": t.number,
+                    "seed": t.config["training"]["seed"],
+                    "state": t.state,
+                    "reason": t.reason,
+                    "checkpoint": t.checkpoint,
+                }
+                for t in some
+            ],
+            "predicts": some[0].number in predicts,
+        }
+        for some in groups.values()
+    ]
 
 
 def _base(sweep: Sweep) -> dict[str, Any] | None:

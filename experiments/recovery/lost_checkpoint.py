@@ -32,7 +32,7 @@ def mend(
     Returns the checkpoint, and whether the trial was trained again. The caller must hold the sweep's lease.
 
     Args:
-        plan: The sweep's plan, with the data to train the trial on.
+        plan: The sweep's plan, with the data to train the trial on; for a refit those that it is fitted on.
         swept: The sweep as its study knows it.
         trial: The trial, which has ended.
         artifact: Asks MLflow for the trial's checkpoint file; returns None if it has none or does not answer.
@@ -91,7 +91,7 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
     from lstm.config.trial import TrialConfig
     from lstm.device import claim
     from lstm.tasks import registry as tasks
-    from lstm.training import loop
+    from lstm.training import loop, refit
 
     order, config = plan.order, TrialConfig.model_validate(trial.config)
     gpus = order.resources.gpus_per_trial
@@ -99,12 +99,18 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
     again = sorted({*swept.facts.get(TRAINED_AGAIN, ()), trial.number})
     stored.remember(order.study_url, order.name, **{TRAINED_AGAIN: again})
     kept: checkpoint.Checkpoint | None = None
-    for epoch in loop.train(config, plan.series, None, device=device, heed=heed):
+    if trial.is_refit:
+        epochs = refit.train(config, plan.series, int(str(trial.fitted["epochs"])), device=device, heed=heed)
+    else:
+        epochs = loop.train(config, plan.series, None, device=device, heed=heed)
+    derived = trial.derived.row() if trial.derived and trial.is_refit else None
+    for epoch in epochs:
         assert epoch.state is not None
         facts = tasks.facts_row(config, plan.series, epoch.window)
         kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=trial.number)
+        kept = replace(kept, derived=derived)
         checkpoint.write(trial.checkpoint, trial.attempt, kept)
-        if len(swept.windows.steps(epoch.state.history, swept.direction)) >= len(trial.steps):
+        if not trial.is_refit and len(swept.windows.steps(epoch.state.history, swept.direction)) >= len(trial.steps):
             break
     assert kept is not None
     return kept
@@ -112,6 +118,8 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
 
 def _alike(swept: Sweep, trial: Trial, found: "Checkpoint") -> str:
     """Return in words whether the values of a checkpoint's epochs equal the study's, bit for bit."""
+    if trial.is_refit:
+        return "no figures of the lost one are left to compare it with"
     history = dict(swept.windows.steps(found.state.history, swept.direction))
     other = next((step for step, value in trial.steps if not same(history.get(step), value)), None)
     if other is None and len(history) == len(trial.steps):

@@ -249,9 +249,9 @@ def _checkpoints(plan: Plan, remains: Remains, say: Say) -> Iterator[tuple[int, 
             say(note("no-valid-checkpoint", at=address))
         elif found.study and found.study != remains.study:
             say(note("checkpoint-of-another-study-left-out", at=address, study=found.study))
-        elif found.fingerprint != plan.series.fingerprint:
+        elif found.fingerprint != plan.series.fingerprint and not _fitted(found):
             raise refused("data-of-another-training", "data", at=plan.spec.document.path, trained=address)
-        elif what := read_otherwise(plan.series, found.facts.get("reading")):
+        elif not _fitted(found) and (what := read_otherwise(plan.series, found.facts.get("reading"))):
             raise refused("data-read-otherwise", "data", at=plan.spec.document.path, what=what)
         elif differing := ownership.differing_fields(found.config.model_dump(), _resolved(plan, found)):
             say(note("checkpoint-of-another-configuration", at=address, fields=differing))
@@ -306,11 +306,12 @@ def _known(
 
 
 def _with_parents(known: "Iterable[Known]") -> "tuple[Known, ...]":
-    """Return the trials; one that changes another has that one's settings, as a study keeps its own changes apart."""
+    """Return the trials; one that changes or fits another has that one's settings: a study keeps its changes apart."""
     found: dict[int, Known] = {}
     for each in known:  # in the order of their numbers, so a parent comes first
         derived = each.made.derived if each.made else None
-        parent = found.get(derived.parent) if derived and derived.changes and derived.parent is not None else None
+        is_apart = derived is not None and bool(derived.changes or derived.fitted)
+        parent = found.get(derived.parent) if is_apart and derived and derived.parent is not None else None
         found[each.number] = replace(each, settings=_asked(parent)) if parent else each
     return tuple(found.values())
 
@@ -332,12 +333,13 @@ def _end(
     from cluster.decisions import End
 
     windows, direction = plan.order.base.windows, plan.order.base.direction
-    judged = windows.judged(history)
+    fitted = _fitted(found) if found is not None else {}
+    judged = [*history] if fitted else windows.judged(history)  # a refit is over after its last epoch
     last = judged[-1].stop if judged and windows.is_over(judged[-1]) else None
     result = windows.result(judged, direction)
     if told is not None and told.state is not None:
         state, reason, at_ms = told.state, told.reason, told.ended_at_ms
-    elif last is None or plan.order.probe:
+    elif last is None or (plan.order.probe and not fitted):
         return None
     else:
         diverged = last == "diverged"
@@ -359,6 +361,12 @@ def _end(
         probed=_probed(told) if plan.order.probe and told is not None and told.probed else None,
         second=second.figure(told.probed) if second is not None and told is not None else None,
     )
+
+
+def _fitted(found: "Checkpoint") -> Mapping[str, Any]:
+    """Return what a refit is fitted on, by its checkpoint; empty for any other trial."""
+    fitted: Mapping[str, Any] = (found.derived or {}).get("fitted", {})
+    return fitted
 
 
 def _probed(told: "RememberedTrial") -> dict[str, Any]:

@@ -18,7 +18,11 @@ FUNCTIONS = ("plan", "run", "train", "load")
 CLASSES = ("Sweep", "Best", "Plan", "Trained", "SpecError", "SweepError")
 # What the face takes and returns and other files define.
 ALIASES = {"Spec": "spec/mapping.py", "Overrides": "spec/mapping.py", "HomeFolder": "api.py", "CodeFile": "own_code.py"}
-ELSEWHERE = {"Best": "operations/summary.py"}
+ELSEWHERE = {
+    "Best": "operations/summary.py",
+    **dict.fromkeys(("Plan", "Trained"), "python/results.py"),
+    **dict.fromkeys(("SpecError", "SweepError"), "python/raised.py"),
+}
 TASK = ("Task", "Feed")
 BESIDE = {  # what a task's methods take and return, by file
     "lstm/config/section.py": ("Data", "Location", "File", "Since"),

@@ -42,6 +42,22 @@ class Given:
 Source = str | Path | Given
 
 
+def source_of(spec: Spec) -> str | Given:
+    """Return a spec, a sweep's name or a mapping, as Python's caller gives it, as what is looked up.
+
+    Raises:
+        BadInput: the mapping contains a key or a value that a spec can't have.
+    """
+    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
+
+
+def overrides_of(given: Overrides) -> list[str]:
+    """Return overrides, as Python's caller gives them, as the command line has them: PATH=VALUE."""
+    if isinstance(given, str):
+        return [given]
+    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)
+
+
 def folder_of(source: Source) -> Path:
     """Return the folder where relative paths in a spec start."""
     return Path() if isinstance(source, Given) else Path(source).parent
@@ -83,15 +99,3 @@ def literal(value: Any) -> str:
         return ".nan"
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("Infinity", ".inf") if isinstance(value, float) else text
-
-
-def named_of(spec: Spec) -> str | Given:
-    """Return a spec that was given in Python as a verb takes it: a path, a name, or a mapping."""
-    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
-
-
-def overrides_of(given: Overrides) -> list[str]:
-    """Return overrides that were given in Python as a verb takes them: PATH=VALUE."""
-    if isinstance(given, str):
-        return [given]
-    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)

@@ -53,6 +53,18 @@ def extension_line(row: Mapping[str, Any], metric: str, *, driven: bool) -> str:
     return f"{what}: {state}{why}, {metric} {row['value']:.6g} at epoch {row['epoch']}"
 
 
+def refit_line(row: Mapping[str, Any], *, driven: bool) -> str:
+    """Return what became of a refit, on one line."""
+    trials = row["trials"]
+    numbers = ", ".join(str(each["trial"]) for each in trials)
+    what = f"trial{'s' if len(trials) > 1 else ''} {numbers}: refit of trial {row['refit_of']}"
+    span = f", to {row['last']}" if row["last"] else ""
+    states = dict.fromkeys(state_word(each["state"], driven=driven) for each in trials)
+    why = next((f" ({each['reason']})" for each in trials if each["reason"]), "")
+    used = "; `sweep predict` uses it" if row["predicts"] else ""
+    return f"{what} on all {row['count']:,} {row['unit']}{span}: {' and '.join(states)}{why}{used}"
+
+
 def state_counts(states: Mapping[str, int], *, driven: bool) -> str:
     """Return how many trials have each state, on one line."""
     return ", ".join(f"{count} {state_word(state, driven=driven)}" for state, count in states.items())
@@ -122,6 +134,17 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"window {row['window']}{span}: {how}{rung}; {judged}; {cost} a trial"
     cost = both_ends(backtest["before_test_s"], _span)
     yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
+
+
+def beside_lines(status: Mapping[str, Any], *, driven: bool) -> Iterator[str]:
+    """Yield a line for each extension, for what confirm has done, and for each refit."""
+    for row in status["extensions"]:
+        yield extension_line(row, status["metric"], driven=driven)
+    if confirmed := status["confirmation"]:
+        ended = confirmed["trials"] - confirmed["open"]
+        yield f"confirm: {ended} of {counted(confirmed['trials'], 'trial')} have ended"
+    for row in status["refits"]:
+        yield refit_line(row, driven=driven)
 
 
 def confirm_row(confirm: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from experiments.terminal.formats import console, extension_line, goodput_line, settings, state_counts
+from experiments.terminal.formats import console, extension_line, goodput_line, refit_line, settings, state_counts
 from experiments.terminal.live import BASE_SETTINGS
 from lstm.records.trial import epochs_named
 
@@ -46,6 +46,8 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
         screen.print(beside, soft_wrap=True, highlight=False)
     if document["confirmation"]:
         _show_confirmation(document, screen)
+    for row in document["refits"]:
+        screen.print(refit_line(row, driven=False), soft_wrap=True, highlight=False)
     if verdict:
         show_verdict(verdict, screen, said, document["test_looks"]["text"])
     elif note and any(trial not in ("WAITING", "RUNNING") for trial in document["states"]):

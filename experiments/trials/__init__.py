@@ -1,1 +1,1 @@
-"""Trials that the search does not draw: those of earlier sweeps that are tried first, and those that are extended."""
+"""Trials that the search does not draw: those of earlier sweeps that are tried first, extended ones, refits."""

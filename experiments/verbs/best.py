@@ -1,9 +1,9 @@
 """`sweep best`: show the best trial's parameters, metrics and checkpoint."""
 
 from experiments import judgement, lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations.summary import summary
+from experiments.terminal.output import emit, print_note
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.terminal.formats import console, duration
+from experiments.terminal.output import emit, print_note
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -1,8 +1,8 @@
 """`sweep confirm`: train the best settings and the base from other seeds, as trials of their own."""
 
 from experiments import lookup
-from experiments.cli import print_note
 from experiments.home import Home
+from experiments.terminal.output import print_note
 from experiments.trials import confirming
 from experiments.verbs import run
 

@@ -1,8 +1,8 @@
 """`sweep extend`: train an ended trial for more epochs, as a trial of its own, then the rest of the sweep."""
 
 from experiments import lookup
-from experiments.cli import print_note
 from experiments.home import Home
+from experiments.terminal.output import print_note
 from experiments.trials import extending
 from experiments.verbs import run
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from experiments.cli import emit
 from experiments.operations import drafting
+from experiments.terminal.output import emit
 
 
 def main(

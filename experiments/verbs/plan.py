@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments import lookup
-from experiments.cli import emit
 from experiments.home import Home
 from experiments.operations.training import check_room_of_all
 from experiments.planning import as_begun, describe, make
 from experiments.terminal.formats import backtest_rows, both_ends, confirm_row, console, duration, settings, short
 from experiments.terminal.live import LEAST
+from experiments.terminal.output import emit
 from experiments.trials.earlier import read_first
 from lstm.records.trial import counted
 

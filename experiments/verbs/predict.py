@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments import lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations import predicting
+from experiments.terminal.output import emit, print_note
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import refused
 from lstm.records.figures import Passage
@@ -34,7 +34,7 @@ def main(
     where = Home.at(home)
     found = lookup.sweep(named, where, print_note)
     sweep = lookup.read(found)
-    chosen = predicting.choose(sweep, trial, model)
+    chosen = predicting.choose_all(sweep, trial, model, print_note)
     if output:
         _check(output, source, force=force)
     if output == "-":
@@ -43,14 +43,14 @@ def main(
     folder = lookup.spec_folder(named, where)
     maker = predicting.made_ready(found, sweep, chosen, model, options, print_note, folder=folder, code=code)
     made = maker(source, Path()) if source else predicting.own(maker, *lookup.source(named, where))
-    by = f"trial {chosen.number}" if model is None else model
+    by = predicting.named(chosen) if model is None else model
     if output:
         _write(output, _text(made))
     if as_json:
-        whose = {"trial": chosen.number} if model is None else {"model": model}
+        whose = predicting.row(chosen) if model is None else {"model": model}
         emit({"sweep": found.name, **whose, "output": output} | _document(made))
     elif output:
-        rows = tasks.of(TrialConfig.model_validate(chosen.config)).predicted
+        rows = tasks.of(TrialConfig.model_validate(chosen[0].config)).predicted
         size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
         print(f"{output}: {size} by {by} of {found.name}")
     else:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.cli import emit, print_faults, print_note
 from experiments.home import Home
 from experiments.operations import probing
 from experiments.terminal.formats import console
 from experiments.terminal.live import LEAST
+from experiments.terminal.output import emit, print_faults, print_note
 
 
 def main(*, home: str, named: str, trial: int | None, code: str | None = None, as_json: bool) -> int:

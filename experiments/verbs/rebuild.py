@@ -3,9 +3,9 @@
 import sys
 
 from experiments import lookup
-from experiments.cli import emit, print_faults, print_note, tell
 from experiments.home import Home
 from experiments.operations import rebuilding
+from experiments.terminal.output import emit, print_faults, print_note, tell
 from lstm.records.trial import counted
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from experiments import lookup
-from experiments.cli import print_note
 from experiments.home import Home
+from experiments.terminal.output import print_note
 from experiments.verbs import run
 from lstm.messages.message import note
 from lstm.records.errors import BadInput, Fault, fault, refused

@@ -1,10 +1,10 @@
 """`sweep rivals`: is a network needed? Compare the best trial with the spec's own settings and the task's rivals."""
 
 from experiments import judgement, lookup
-from experiments.cli import emit, print_faults, print_note
 from experiments.home import Home
 from experiments.operations import judging
 from experiments.operations.summary import looked
+from experiments.terminal.output import emit, print_faults, print_note
 
 
 def main(*, home: str, named: str, budget: float | None, as_json: bool) -> int:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO, cast
 
 from experiments import judgement
-from experiments.cli import emit
 from experiments.home import Home
 from experiments.operations import running
 from experiments.planning import Plan
 from experiments.report import REPORT
 from experiments.terminal import streams
 from experiments.terminal.log import HURRY_S, open_log, redirected
+from experiments.terminal.output import emit
 from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
 from lstm.tasks import registry as tasks

@@ -3,19 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations.status import status
 from experiments.terminal.formats import (
+    beside_lines,
     console,
     duration,
-    extension_line,
     goodput_line,
     settings,
     state_counts,
     state_word,
 )
 from experiments.terminal.live import BASE_SETTINGS
+from experiments.terminal.output import emit, print_note
 from lstm.records.trial import counted, epochs_named
 
 if TYPE_CHECKING:
@@ -37,17 +37,14 @@ def main(*, home: str, named: str, as_json: bool) -> None:
 
 
 def _show_found(document: dict[str, Any], screen: "Console") -> None:
-    """Print the best trial so far, the trials that extend others, and the base."""
+    """Print the best trial so far, the trials beside the search, and the base."""
     if best := document["best"]:
         metric = document["metric"]
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, {_epochs(best)}"
         screen.print(text, style="green", soft_wrap=True)
     driven = bool(document["driver"])
-    for row in document["extensions"]:
-        screen.print(extension_line(row, document["metric"], driven=driven), soft_wrap=True)
-    if confirmed := document["confirmation"]:
-        ended = confirmed["trials"] - confirmed["open"]
-        screen.print(f"confirm: {ended} of {counted(confirmed['trials'], 'trial')} have ended", soft_wrap=True)
+    for line in beside_lines(document, driven=driven):
+        screen.print(line, soft_wrap=True)
     base = document["base"]
     if base is None:
         return

@@ -3,8 +3,8 @@
 import time
 
 from experiments import lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
+from experiments.terminal.output import emit, print_note
 
 WAIT_S = 60.0
 

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from experiments import lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.operations import training
 from experiments.planning import as_begun, make
+from experiments.terminal.output import emit, print_note
 from lstm.messages.message import Message
 from lstm.records.epoch import Epoch, at
 

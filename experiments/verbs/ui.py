@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from dashboards.tracking.preflight import ask
 from dashboards.tracking.runs import missing_file, without_password
 from experiments import lookup
-from experiments.cli import emit, print_note
 from experiments.home import Home
 from experiments.terminal import streams
+from experiments.terminal.output import emit, print_note
 from lstm.messages.message import note
 from lstm.records.errors import BadInput, refused
 

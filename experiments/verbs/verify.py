@@ -4,9 +4,9 @@ import sys
 from typing import Any
 
 from experiments import lookup
-from experiments.cli import emit, print_note, tell
 from experiments.home import Home
 from experiments.operations.verifying import verify
+from experiments.terminal.output import emit, print_note, tell
 from lstm.records.errors import Finding
 from lstm.records.trial import counted
 

@@ -1,5 +1,6 @@
 """The data of the task `classify`: a file in long format (one row per step) as labelled, split, scaled sequences."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,10 +13,10 @@ import pyarrow as pa
 from lstm.config.backtest import AT
 from lstm.config.classify import ClassifyData
 from lstm.data import folds
-from lstm.data.dataset import Facts, Part, Scale
+from lstm.data.dataset import Before, Facts, Part, Scale, Whole, read_otherwise
 from lstm.data.tables import reader, regular, sentinels, times
 from lstm.data.tables.content import PLAIN, Form
-from lstm.data.tables.digests import sha
+from lstm.data.tables.digests import as_bytes, sha
 from lstm.data.tables.sentinels import Odd
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
@@ -36,6 +37,7 @@ class Source:
     odd: tuple[tuple[Odd, np.ndarray], ...] = ()  # values far outside all others, with the sequence of each row
     reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and counts
     form: Form = PLAIN  # of the file's text
+    beginning: Mapping[str, Any] = field(default_factory=dict)  # `reading` as if the file had fewer rows; see `read`
 
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps (sequence, time, column), lengths, classes
@@ -160,8 +162,44 @@ def load(section: ClassifyData, path: Path) -> Sequences:
     return replace(made, scales=(*fitted, scale))
 
 
-def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
+def load_all(section: ClassifyData, path: Path, before: Before) -> Whole:
+    """Read a file with all its sequences as the training part. It may have newer ones than the sweep has seen.
+
+    Raises:
+        BadInput: the file is wrong, or its old sequences are others or are not known.
+    """
+    known = before.reading
+    source = read(section, path, begun=int(known.get("rows", 0)))
+    count, old = len(source.ids), len(source.ids)
+    if regular.fingerprint(path) == before.fingerprint:
+        if what := read_otherwise(source, known):
+            raise refused("data-read-otherwise", "data", at=path, what=what)
+    elif not known:
+        raise refused("old-rows-unknown", "data", at=path)
+    elif source.beginning != known:
+        raise refused("old-rows-changed", "data", at=path, count=int(known["rows"]), unit="rows")
+    else:
+        old = int(known["sequences"])
+    classes = _ordered(source.labels)
+    places = {name: place for place, name in enumerate(classes)}
+    labels = np.array([places[name] for name in source.labels], dtype=np.int64)
+    none = np.zeros(0, dtype=np.int64)
+    parts: dict[Part, np.ndarray] = {"train": np.arange(count), "validation": none, "test": none}
+    scale = _fit(path, source, parts["train"], section)
+    values = scaled(path, source.values, scale, section)
+    digest = hashlib.sha256(repr((classes, scale)).encode())
+    for each in (values, source.starts, labels):
+        digest.update(as_bytes(each))
+    data = Sequences(
+        values, source.starts, labels, parts, classes, scale, digest.hexdigest(), source.notes, (), source.reading
+    )
+    return Whole(data, "sequences", count, count - old)
+
+
+def read(section: ClassifyData, path: Path, *, labelled: bool = True, begun: int = 0) -> Source:
     """Read a file in long format. `labelled` says whether the file must have the label column.
+
+    With `begun`, `Source.beginning` has what `Source.reading` would be if the file had only so many rows.
 
     Raises:
         BadInput: the file, a column, an id, a label, a time or a value is wrong.
@@ -185,9 +223,17 @@ def read(section: ClassifyData, path: Path, *, labelled: bool = True) -> Source:
     filled, notes = _filled(path, values, order, codes, section)
     far = tuple((each, codes[each.rows]) for each in sentinels.find(path, section.columns, values))
     known = tuple(labels[first]) if labels is not None else ()
-    reading = {"rows": len(values), "sequences": len(ids), "columns": [*section.columns]}
-    reading |= {"values": sha(values), "order": sha(order), "labels": sha(np.array(known, dtype=np.str_))}
-    return Source(tuple(ids), starts, filled, known, notes, far, reading, form)
+    reading = _reading(section, values, order, known)
+    beginning: Mapping[str, Any] = {}
+    if 0 < begun <= len(codes) and (begun == len(codes) or codes[begun:].min() > codes[:begun].max()):
+        beginning = _reading(section, values[:begun], order[order < begun], known[: codes[:begun].max() + 1])
+    return Source(tuple(ids), starts, filled, known, notes, far, reading, form, beginning)
+
+
+def _reading(section: ClassifyData, values: np.ndarray, order: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return what was read: values `(row, column)`, the rows in the order of their sequences, and a label for each."""
+    reading = {"rows": len(values), "sequences": len(labels), "columns": [*section.columns]}
+    return reading | {"values": sha(values), "order": sha(order), "labels": sha(np.array(labels, dtype=np.str_))}
 
 
 def _doubts(source: Source, parts: dict[Part, np.ndarray]) -> Iterator[Note]:

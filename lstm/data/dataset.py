@@ -27,6 +27,26 @@ class Facts:
     fingerprint: str  # identifies the data
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a study knows of the data that its sweep was begun with."""
+
+    fingerprint: str
+    reading: Mapping[str, Any]  # what was read; empty in studies before 2026-11-30
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All data of a file as the training part, for a refit. No part is left to judge anything."""
+
+    data: "Dataset"  # its fingerprint is a digest of what is trained on
+    unit: str  # what is counted: rows, sequences, characters or words
+    count: int
+    new: int  # those that were not there when the sweep began
+    first: str = ""  # the time of the first and of the last row; "" without times
+    last: str = ""
+
+
 class Dataset(Protocol):
     """The data of any task, for code that only passes them on."""
 

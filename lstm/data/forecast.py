@@ -16,11 +16,11 @@ import numpy as np
 from lstm.config.forecast import ForecastData
 from lstm.data.calendar import calendar
 from lstm.data.dataset import Facts, Part, Scale
-from lstm.data.parts import parts, windows_of
+from lstm.data.parts import parts, whole, windows_of
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
 from lstm.messages.message import Note, note
-from lstm.records.errors import refused
+from lstm.records.errors import BadInput, refused
 
 NEAR = 64  # deviations from base to mean: at this distance float32 resolves 4e-6 of a deviation
 
@@ -63,6 +63,8 @@ class Series:
     found: Mapping[str, Any] = field(default_factory=dict)  # how the file was read, where the section does not say it
     reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and ends
     otherwise: tuple[str, ...] = ()  # what versions before 2026-11-30 read otherwise
+    # For a refit, by target: the penalty of the linear highway, relative to the inputs' mean square; None for no map.
+    penalties: tuple[float | None, ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -176,29 +178,29 @@ class _InexactError(Exception):
     """The base of a large file's values is too far from the training mean for float32."""
 
 
-def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place: bool = False) -> Series:
+def prepare(
+    source: regular.Table, config: ForecastData, reach: int, *, in_place: bool = False, is_whole: bool = False
+) -> Series:
     """Build a series from a table. Scaling is fitted on the training part only.
 
-    `in_place` may overwrite the values of the table.
+    `in_place` may overwrite the values of the table. With `is_whole` all rows are the training part, for a refit.
 
     Raises:
         BadInput: the table has gaps that are not allowed, is too short, or does not fit the split.
     """
-    whole, source = source, _without_leading_gap(source)
-    left_out = len(whole.values) - len(source.values)
-    bounds = parts(config, source)
-    every = windows_of(config, bounds)
+    given, source = source, _without_leading_gap(source)
+    left_out = len(given.values) - len(source.values)
+    bounds = whole(config, source) if is_whole else parts(config, source)
+    every = () if is_whole else windows_of(config, bounds)
     windows, fresh = every[: config.judged_windows], every[config.judged_windows :]
     if windows:
         bounds |= {"train": (bounds["train"][0], windows[0][0]), "validation": (windows[0][0], windows[-1][1])}
     holes = _holes(source.values)
     if config.missing == "refuse" and holes is not None:
-        row, column = np.argwhere(holes)[0]
-        count, first = int(holes.any(axis=1).sum()), str(source.times[row])
-        raise refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
+        raise _values_missing(source, holes)
     # Gaps are filled before the leading rows are cut off, because those rows may contain a column's first value.
     borders = [stop for _, stop in (*bounds.values(), *every[:-1])]
-    filled = fill(whole.values, config, [left_out + stop for stop in borders])[left_out:]
+    filled = fill(given.values, config, [left_out + stop for stop in borders])[left_out:]
     # With a backtest, that is what stands before the first window: so the losses of all windows have one unit.
     scale = _fit(filled[slice(*bounds["train"])], source, config)
     series = Series(
@@ -222,10 +224,17 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         reading=source.reading,
         otherwise=source.otherwise,
     )
-    del whole, source, filled  # the origins of windows take as much memory as a large file's times
+    del given, source, filled  # the origins of windows take as much memory as a large file's times
     # A search may draw longer look-backs than the base has.
     _check_room(series, config.model_copy(update={"lookback": series.reach}))
     return series
+
+
+def _values_missing(source: regular.Table, holes: np.ndarray) -> BadInput:
+    """Return the refusal of a table with missing values: it names the first one."""
+    row, column = np.argwhere(holes)[0]
+    count, first = int(holes.any(axis=1).sum()), str(source.times[row])
+    return refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
 
 
 def fill(values: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
@@ -349,6 +358,8 @@ def _check_room(series: Series, config: ForecastData) -> None:
         "validation": series.origins("validation", config),
         "test": series.origins("test", config),
     }
+    if series.bounds["test"][0] == len(series.values):
+        del origins["validation"], origins["test"]
     for part, found in origins.items():
         if len(found) == 0:
             start, stop = series.bounds[part]  # type: ignore[index] # the keys are parts

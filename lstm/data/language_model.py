@@ -2,14 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lstm.config.language_model import TextData, Unit
-from lstm.data.dataset import Facts, Part
+from lstm.data.dataset import Before, Facts, Part, Whole
 from lstm.data.tables import reader
 from lstm.records.errors import BadInput, refused
 
@@ -42,6 +43,7 @@ class Text:
     fingerprint: str
     windows: tuple[tuple[int, int], ...] = ()  # the positions of each window of a backtest, the end not included
     window: int = 0  # the window that `bounds` are of; 0: all of them are the validation part
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read: the number of symbols
 
     def at_window(self, number: int) -> "Text":
         """Return the text as window `number` of a backtest has it, from 1; it shares the array.
@@ -86,13 +88,46 @@ def load(section: TextData, path: Path) -> Text:
     Raises:
         BadInput: the file can't be read as text, is too short or too large, or has too few or too many symbols.
     """
+    return _split(section, path, *_numbered(path, section.unit))
+
+
+def load_all(section: TextData, path: Path, before: Before) -> Whole:
+    """Read a text with all its symbols as the training part. It may be longer than the one that the sweep has seen.
+
+    Raises:
+        BadInput: the text is wrong, or its old symbols are others or are not known.
+    """
     raw, names = _numbered(path, section.unit)
+    old = int(before.reading.get("symbols", len(raw)))
+    is_same = old <= len(raw) and _split(section, path, raw[:old], names).fingerprint == before.fingerprint
+    if not is_same and not before.reading:
+        raise refused("old-rows-unknown", "data", at=path)
+    if not is_same:
+        raise refused("old-rows-changed", "data", at=path, count=old, unit=section.unit)
+    data = _made(section, path, raw, names, (len(raw), len(raw)))
+    return Whole(data, section.unit, len(raw), len(raw) - old)
+
+
+def _split(section: TextData, path: Path, raw: np.ndarray, names: list[str]) -> Text:
+    """Split a text by position, and number its symbols by their frequency in the training part."""
     first = int(len(raw) * (1 - section.split.validation - section.split.test))
     second = int(len(raw) * (1 - section.split.test))
     if not 0 < first < second < len(raw):
         raise refused("text-too-short", at=path, count=len(raw), unit=section.unit)
     windows = section.backtest.spans(first, second, section.unit) if section.backtest else ()
-    first = windows[0][0] if windows else first
+    return _made(section, path, raw, names, (windows[0][0] if windows else first, second), windows)
+
+
+def _made(
+    section: TextData,
+    path: Path,
+    raw: np.ndarray,
+    names: list[str],
+    borders: tuple[int, int],
+    windows: tuple[tuple[int, int], ...] = (),
+) -> Text:
+    """Number the symbols of a text by their frequency in the training part, which ends at the first border."""
+    first, second = borders
     counts = np.bincount(raw[:first], minlength=len(names))
     ranked = sorted(np.flatnonzero(counts).tolist(), key=lambda n: (-counts[n], names[n]))
     ranked = [n for n in ranked if names[n] != UNKNOWN["words"]][: section.vocabulary]
@@ -106,7 +141,7 @@ def load(section: TextData, path: Path) -> Text:
     ids, symbols = number[raw], (UNKNOWN[section.unit], *(names[n] for n in ranked))
     digest = hashlib.sha256(repr((symbols, first, second)).encode())
     digest.update(ids.tobytes())
-    return Text(ids, (first, second), symbols, digest.hexdigest(), windows)
+    return Text(ids, (first, second), symbols, digest.hexdigest(), windows, reading={"symbols": len(raw)})
 
 
 def encode(text: str, symbols: Sequence[str]) -> list[int]:

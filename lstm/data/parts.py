@@ -46,6 +46,17 @@ def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, 
     }
 
 
+def whole(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
+    """Return the rows (first, end) of the parts if all rows are trained on, from where the training part begins.
+
+    Raises:
+        BadInput: the training part begins at a time that the table does not have.
+    """
+    rows, first = len(source.values), config.split.train
+    start = _row_of(first, "train", source) if isinstance(first, str) else 0
+    return {"train": (start, rows), "validation": (rows, rows), "test": (rows, rows)}
+
+
 def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Return the rows (first, end) of each window of the backtest; () without one. The last ends at the test part.
 

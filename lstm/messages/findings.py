@@ -27,6 +27,9 @@ _STUDY: Mapping[str, Entry] = {
     ),
     "trial-number-twice": _entry("has two trials with the same number", _BACKUP),
     "trial-driven-by-nobody": _entry("is RUNNING, and nobody drives the sweep", _RUN),
+    "refit-driven-by-nobody": _entry(
+        "is a refit that has not ended, and nobody trains it", "go on with it with `sweep refit {sweep}`"
+    ),
     "end-not-stored": _entry("has ended, and how it ended is not stored", _BACKUP),
     "epochs-not-consecutive": _entry(
         "has {count} epochs that do not follow each other from 1: {epochs}", _BACKUP, count=3, epochs=[1, 2, 4]

@@ -224,6 +224,28 @@ RUN: Mapping[str, Entry] = {
     "weights-freed": Entry(
         "its weights were removed at its end (storage.keep: best), so the trial is trained again for its extension"
     ),
+    "refit-planned": Entry(
+        "trains the setting of trial {number} ({best}the median of its best epochs: {epochs}) on all {count:,} {unit}"
+        "{first:?, from *}{last:? to *}{new:?, * of them new}, from {seeds}, and no data are left to judge it",
+        example={"number": 15, "best": "the best, ", "epochs": 13, "count": 930, "unit": "rows", "first": "2020-01-01"}
+        | {"last": "2022-07-18", "new": 30, "seeds": "5 seeds"},
+    ),
+    "refit-given-up": Entry(
+        "was to learn from {count:,} of the data, which have grown since: a new refit takes its place",
+        example={"count": 900},
+    ),
+    "refit-refused-by-mlflow": Entry(
+        "MLflow refused {refused}, which study and checkpoints have", example={"refused": ["the end of trial 24"]}
+    ),
+    "refit-predicts": Entry(
+        "predicts with {trials}, the refit of trial {parent}, which learnt from all {count:,} {unit}{last:? to *} "
+        "(with --trial {parent} that trial predicts)",
+        example={"trials": "trials 24, 25", "parent": 15, "count": 930, "unit": "rows"} | {"last": "2022-07-18"},
+    ),
+    "refit-of-former-best": Entry(
+        "the best trial is {best} now, and the refit is of trial {parent}: `sweep refit {sweep}` fits the best again",
+        example={"best": 31, "parent": 15, "sweep": "etth1"},
+    ),
     "fitted-rival-not-trusted": Entry("{why}, so the rival is fitted again", example={"why": _DAMAGE}),
     "fitting-rivals": Entry("fitting rivals: {rivals}", example={"rivals": ["ridge", "ets"]}),
     "judged-before-end": Entry(

@@ -169,6 +169,17 @@ STUDIES: dict[str, Entry] = {
         f"give `data` the fields that read the file as before (docs/explanation/data.md), {_RENAME}",
         {"what": ["first: was 2021-12-31 23:00:00, is 2022-01-01 00:00:00"]},
     ),
+    "old-rows-changed": Entry(
+        "the {count:,} {unit} that the sweep was begun with are not the first of the file any more, so that its trials "
+        "have learnt from other data",
+        f"restore them as they were; new ones may only follow them, {_RENAME}",
+        {"count": 2_284, "unit": "rows"},
+    ),
+    "old-rows-unknown": Entry(
+        "the bytes of the file have changed since the sweep began, and the version that began it did not keep which "
+        "rows it had read",
+        f"restore the file as it was, {_RENAME}",
+    ),
     # --- the sweep's checkpoints
     "checkpoints-unwritable": Entry(
         "checkpoints can't be written to {folder}: {why}",

@@ -6,6 +6,39 @@ TASKS: dict[str, Entry] = {
     "flag-of-another-task": Entry(
         "has no effect with the task {task}", "leave the flag out", example={"task": "forecast"}
     ),
+    # --- Refits
+    "refit-of-generated-data": Entry(
+        "the data are generated, so that there are no data which a refit could learn from besides",
+        "use the best trial; for more data, raise data.sizes in a new sweep",
+    ),
+    "task-without-refit": Entry(
+        "the task {task} does not say what all its data are",
+        "use the best trial, or give the task the methods load_all and predict_together",
+        {"task": "own.py:Own"},
+    ),
+    "until-not-a-time": Entry(
+        "is no time", "write it as 2024-05-31 or 2024-05-31T18:00 (the last row is of {last})", {"last": "2024-06-30"}
+    ),
+    "until-not-a-number": Entry(
+        "is no whole number, as the times of this file are",
+        "give a number from {first} to {last}",
+        {"first": 0, "last": 899},
+    ),
+    "until-is-a-day": Entry(
+        "can be the beginning or the end of that day, because the file has several rows a day",
+        "write {last} for its last row, or {first} for its beginning",
+        {"first": "2024-05-31T00:00", "last": "2024-05-31T23:00"},
+    ),
+    "until-outside-data": Entry(
+        "is not within the data",
+        "give a time from {first} to {last}",
+        {"first": "2020-01-01 00:00:00", "last": "2024-06-30 00:00:00"},
+    ),
+    "until-too-early": Entry(
+        "leaves {rows:,} rows, too few for a forecast to train on (a look-back of {lookback}, a horizon of {horizon})",
+        "give a later time",
+        {"rows": 10, "lookback": 56, "horizon": 7},
+    ),
     # --- Rivals
     "rival-unknown": Entry(
         "the task has no rival {name!q}{near:?, did you mean *?}",

@@ -293,6 +293,58 @@ VERBS: dict[str, Entry] = {
         "extend trial {parent} again with `sweep extend {sweep} {parent} --epochs {epochs}`",
         {"number": 24, "parent": 3, "sweep": "etth1", "epochs": 60},
     ),
+    "refit-before-end": Entry(
+        "has not ended ({done} of {trials} trials have), and the winner of a sweep is known at its end",
+        "run it to its end with `sweep run {sweep}`, or name a completed trial after that",
+        {"done": 12, "trials": 24, "sweep": "etth1"},
+    ),
+    "refit-without-completed": Entry("no trial has completed", "change the search, so that a trial completes"),
+    "refit-of-which-trial": Entry(
+        "has two objectives, so that no trial is best in both ({metric} is the second one)",
+        "name a trial with --trial (on the front are {trials})",
+        {"metric": "probe/parameters", "trials": [3, 7, 12]},
+    ),
+    "no-trial-to-refit": Entry(
+        "has no trial {number}",
+        "give a completed trial of the search{trials:?: *}{more:? and * more}",
+        {"number": 99, "trials": [0, 3, 7], "more": None},
+    ),
+    "refit-of-derived-trial": Entry(
+        "trial {number} is no trial of the search (it is trial {parent} again: {purpose})",
+        "fit trial {parent}, or another trial of the search",
+        {"number": 24, "purpose": "extend", "parent": 3},
+    ),
+    "refit-of-diverged-trial": Entry(
+        "trial {number} {reason}", "fit another trial", {"number": 3, "reason": "diverged in epoch 4"}
+    ),
+    "refit-of-incomplete-trial": Entry(
+        "trial {number} is {state}, and only completed trials are fitted on all data",
+        "fit another trial",
+        {"number": 3, "state": "PRUNED"},
+    ),
+    "probe-of-refit": Entry(
+        "is a refit, which has no validation part left to be probed on",
+        "probe trial {parent}, which has the same settings",
+        {"parent": 15},
+    ),
+    "refit-interrupted": Entry(
+        "stopped ({why}), and every epoch that was finished is kept",
+        "go on with the same command",
+        {"why": "interrupted"},
+    ),
+    "refit-failed": Entry(
+        "the refit could not go on: {why}",
+        "remove the cause, and go on with the same command",
+        {"why": "No space left on device"},
+    ),
+    "refit-diverged": Entry(
+        "{reason}, and would do so again", "fit another trial with --trial", {"reason": "diverged in epoch 4"}
+    ),
+    "refit-being-made": Entry(
+        "trial {number} belongs to a refit of trial {parent} that was begun otherwise and has not ended",
+        "end that first with {command}, if no driver runs",
+        {"number": 24, "parent": 3, "command": "`sweep refit etth1 --trial 3 --seeds 5`"},
+    ),
     # --- What MLflow did not take, after the work
     "nothing-rebuilt": Entry(
         "nothing was changed, because MLflow may hold the last copy of what is damaged",

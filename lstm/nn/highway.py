@@ -1,10 +1,11 @@
 """Fits the initial weights of a forecaster's linear map: a ridge regression on the training part.
 
 Its penalty is chosen on the validation part; in the training before the test part, which follows a backtest, by the
-mean over its windows. The map is fitted once, before the first epoch; afterwards the checkpoint contains it.
+mean over its windows. A refit takes the penalty of the trial whose setting it trains. The map is fitted once, before
+the first epoch; afterwards the checkpoint contains it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ def start(network: nn.Module, series: Series, trial: TrialConfig) -> None:
     # Always on one thread: with more threads sums are taken in another order, and their last bits differ.
     with threadpool_limits(1, user_api="blas"):
         for target in range(len(series.targets)):
-            if (found := fit(series, config, target)) is not None:
+            found = _with_penalty(series, config, target) if series.penalties else fit(series, config, target)
+            if found is not None:
                 linear.fitted[target] = torch.from_numpy(found.weights)
                 linear.intercept[:, target] = torch.from_numpy(found.intercept)
 
@@ -46,23 +48,52 @@ def fit(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None
     for the fit and `CHOSEN_ON` for the choice of the penalty. Returns None if no window remains or values are not
     finite.
     """
+    chosen = _chosen(series, config, target)
+    return chosen[0] if chosen else None
+
+
+def penalties(series: Series, trial: TrialConfig) -> tuple[float | None, ...]:
+    """Return by target the penalty that a trial's map has, relative to the inputs' mean square; None for no map.
+
+    `series` are the data of the sweep. After a backtest, the penalty is that of the training before the test part.
+    """
+    if trial.model.residual != "linear":
+        return ()
+    view = series.at_window(len(series.windows) + 1) if series.windows else series
+    config = trial.data_as(ForecastData)
+    with threadpool_limits(1, user_api="blas"):
+        found = [_chosen(view, config, target) for target in range(len(series.targets))]
+    return tuple(each[1] if each else None for each in found)
+
+
+def _with_penalty(series: Series, config: ForecastData, target: int) -> ridge.Ridge | None:
+    """Fit a refit's map of a target, with the penalty that its series names; None if the target has no map."""
+    penalty = series.penalties[target]
     with np.errstate(all="ignore"):
-        candidates = _candidates(series, config, target)
+        return next(iter(_candidates(series, config, target, [penalty])), None) if penalty is not None else None
+
+
+def _chosen(series: Series, config: ForecastData, target: int) -> tuple[ridge.Ridge, float] | None:
+    """Return the map of a target and its penalty relative to the inputs' mean square; None as `fit`."""
+    with np.errstate(all="ignore"):
+        candidates = _candidates(series, config, target, PENALTIES)
         if not candidates:
             return None
         if series.is_before_test:  # nothing may be judged on what it was trained on: the windows choose
             views = [series.at_window(number) for number in range(1, len(series.windows) + 1)]
-            fits = [(view, _candidates(view, config, target)) for view in views]
+            fits = [(view, _candidates(view, config, target, PENALTIES)) for view in views]
             found = [_errors(view, config, target, each) for view, each in fits if each]
             errors = np.mean(found, axis=0) if found else np.full(len(candidates), np.nan)
         else:
             errors = _errors(series, config, target, candidates)
         best = ridge.choose(candidates, errors)
-    return best if np.isfinite(best.weights).all() and np.isfinite(best.intercept).all() else None
+    if not (np.isfinite(best.weights).all() and np.isfinite(best.intercept).all()):
+        return None
+    return best, next(penalty for penalty, each in zip(PENALTIES, candidates, strict=True) if each is best)
 
 
-def _candidates(series: Series, config: ForecastData, target: int) -> list[ridge.Ridge]:
-    """Return a map for each penalty; none if no window remains or values are not finite."""
+def _candidates(series: Series, config: ForecastData, target: int, relative: Sequence[float]) -> list[ridge.Ridge]:
+    """Return a map for each relative penalty; none if no window remains or values are not finite."""
     origins = _measured(series, config, target)
     if not len(origins):
         return []
@@ -72,7 +103,7 @@ def _candidates(series: Series, config: ForecastData, target: int) -> list[ridge
     if not np.isfinite(usual):
         return []
     # Penalties are relative to the inputs' mean square, so that the choice does not depend on the data's unit.
-    return ridge.fit(trained, [penalty * (usual or 1.0) for penalty in PENALTIES])
+    return ridge.fit(trained, [penalty * (usual or 1.0) for penalty in relative])
 
 
 def _errors(series: Series, config: ForecastData, target: int, candidates: list[ridge.Ridge]) -> np.ndarray:

@@ -16,12 +16,17 @@ class Derived(NamedTuple):
     base, which has the spec's own settings, has no parent; if the base is tried again, the parent is its predecessor.
 
     An extension goes on where its parent stopped. Its budget is in `changes`.
+
+    A refit trains its parent's setting on all data. What it is fitted on, and for how long, is in `fitted`.
     """
 
     parent: int | None
     purpose: Purpose
     changes: Mapping[str, Scalar] = {}  # by path: fields of the configuration that differ from the parent's
     after: int = 0  # the epochs that it has from its parent
+    # Of a refit, equal for all seeds of one: `epochs`, `seeds` (how many), `until`, and of its data `data` (a digest),
+    # `unit`, `count`, `new`, `first`, `last`.
+    fitted: Mapping[str, Scalar] = {}
 
     @property
     def extends(self) -> int | None:
@@ -30,7 +35,8 @@ class Derived(NamedTuple):
 
     def row(self) -> dict[str, Any]:
         """Return it as plain data, as stores keep it."""
-        more = {"changes": dict(self.changes), "after": self.after} if self.changes else {}
+        more: dict[str, Any] = {"changes": dict(self.changes), "after": self.after} if self.changes else {}
+        more |= {"fitted": dict(self.fitted)} if self.fitted else {}
         return {"parent": self.parent, "purpose": self.purpose, **more}
 
 

@@ -17,6 +17,7 @@ KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier 
 EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combinations` after so many `trials`
 PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
 FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it was chosen when the sweep began
+RECORDED_BEFORE = "recorded_before"  # fact: the mark of MLflow's store, if it had everything when a refit began
 TRAINED_AGAIN = "trained_again"  # fact: the trials that were trained again because their checkpoint was lost
 
 
@@ -72,6 +73,30 @@ class Sweep:
         return confirmation(self)
 
     @property
+    def refits(self) -> tuple[Trial, ...]:
+        """The trials that are trained on all data. They are no trials of the search."""
+        return tuple(t for t in self.trials if t.is_refit)
+
+    @property
+    def refit(self) -> tuple[Trial, ...]:
+        """The latest refit of which all seeds have completed; empty if there is none."""
+        for last in reversed(self.refits):
+            mine = self.refits_like(last)
+            if len(mine) == last.fitted["seeds"]:
+                return mine
+        return ()
+
+    def refits_like(self, one: Trial) -> tuple[Trial, ...]:
+        """Return the completed trials that belong to the same refit as one, by their seeds each once."""
+        assert one.derived is not None
+        found = {
+            t.config["training"]["seed"]: t
+            for t in self.refits
+            if t.derived and t.state == "COMPLETE" and (t.derived.parent, t.fitted) == (one.derived.parent, one.fitted)
+        }
+        return tuple(found.values())
+
+    @property
     def base(self) -> Trial | None:
         """The trial of the spec's own settings, the latest one if it was tried again; None if the sweep has none."""
         return max((t for t in self.trials if t.is_base), key=lambda t: t.number, default=None)
@@ -94,12 +119,13 @@ class Sweep:
 
     def over(self, n_trials: int | None = None) -> bool:
         """Return whether no trial is left to run, out of `n_trials`; None takes the study's own number of trials."""
-        return all(t.ended for t in self.trials if not t.counts) and self._searched(n_trials)
+        return all(t.ended for t in self.trials if not (t.counts or t.is_refit)) and self._searched(n_trials)
 
     @property
     def searched(self) -> bool:
         """Return whether the search has ended: no trial is left but those that come after it, of confirm."""
-        return all(t.ended for t in self.trials if not t.counts and not _comes_after(t)) and self._searched()
+        beside = (t for t in self.trials if not (t.counts or t.is_refit or _comes_after(t)))
+        return all(t.ended for t in beside) and self._searched()
 
     def _searched(self, n_trials: int | None = None) -> bool:
         counted, done, base = self.counted, self.done, self.base
@@ -152,7 +178,7 @@ class Sweep:
         seconds = {"training": math.fsum(t.epochs_s or 0.0 for t, _ in counted), **asdict(spent)}
         if not counted or not sum(seconds.values()):
             return None
-        ended = [t.ended_at_ms or 0 for t in self.trials if t.ended]
+        ended = [t.ended_at_ms or 0 for t in self.trials if t.ended and not t.is_refit]
         return Goodput(seconds, len(ended), max(at_ms, *ended))
 
     @property
@@ -162,10 +188,14 @@ class Sweep:
         return row.pop("at_ms"), Spent(**row)
 
     def endings(self) -> list[TrialEnded]:
-        """Return the ends of the sweep's trials, in the order in which the trials ended."""
+        """Return the ends of the sweep's trials, in the order in which the trials ended. A refit has no place in it."""
         ended = sorted((t for t in self.trials if t.ended), key=lambda t: (t.ended_at_ms or 0, t.number))
-        endings, best = [], None
-        for place, trial in enumerate(ended, 1):
+        endings, best, place = [], None, 0
+        for trial in ended:
+            if trial.is_refit:
+                endings.append(trial.ending())
+                continue
+            place += 1
             mine = [trial] if trial.counts else []
             best = self._best([*mine, best] if best else mine)
             endings.append(trial.ending(place, best.value if best else None))

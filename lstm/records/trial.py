@@ -62,6 +62,16 @@ class Trial:
         return self.derived.extends if self.derived else None
 
     @property
+    def fitted(self) -> Mapping[str, Scalar]:
+        """What a refit is fitted on, see `Derived`; empty for any other trial."""
+        return self.derived.fitted if self.derived else {}
+
+    @property
+    def is_refit(self) -> bool:
+        """Return whether the trial is trained on all data. It is never judged, and `sweep run` leaves it alone."""
+        return bool(self.fitted)
+
+    @property
     def after(self) -> int:
         """How many of its epochs its parent has trained; 0 unless it extends a trial."""
         return self.derived.after if self.derived else 0

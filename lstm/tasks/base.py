@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Dataset, Facts
+from lstm.data.dataset import Before, Dataset, Facts, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import nearest, refused
@@ -119,6 +119,17 @@ class Task(ABC, Generic[D, F]):
         Raises:
             BadInput: a file is wrong, or too small for the configuration.
         """
+
+    def load_all(self, config: TrialConfig, location: Any, reach: int, before: Before, until: str | None, /) -> Whole:
+        """Read all data of a trial's configuration for a refit: all of them are the training part.
+
+        Those that the sweep was begun with must be the same as then; newer ones may follow them. `reach` is that of
+        `load`, `before` what the sweep's study knows of its data, and `until` the time of the last row to train on.
+
+        Raises:
+            BadInput: the task has no refit, the data have changed, or `until` does not fit them.
+        """
+        raise refused("task-without-refit", task=config.task)
 
     @abstractmethod
     def facts(self, data: D, /) -> F:
@@ -229,6 +240,21 @@ class Task(ABC, Generic[D, F]):
         Raises:
             BadInput: the file is wrong.
         """
+
+    def predict_together(
+        self,
+        networks: "Sequence[nn.Module]",
+        config: TrialConfig,
+        facts: F,
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> dict[str, list[Any]] | Passage:
+        """Return the prediction of several networks by their mean, as `predict` returns that of one.
+
+        Raises what `predict` raises.
+        """
+        raise refused("task-without-refit", task=config.task)
 
     def predict_by_rival(
         self, fitted: "Fitted", config: TrialConfig, facts: F, path: str, folder: Path, /

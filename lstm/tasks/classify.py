@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.classify import ClassifyData, SequencesFile
 from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Before, Whole
 from lstm.messages.message import Note, note
 from lstm.records.epoch import Judged
+from lstm.records.errors import refused
 from lstm.records.figures import HeatMap
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
@@ -60,6 +62,16 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         from lstm.data import classify
 
         return classify.load(config.data_as(ClassifyData), Path(location.path))
+
+    def load_all(
+        self, config: TrialConfig, location: SequencesFile, reach: int, before: Before, until: str | None
+    ) -> Whole:
+        """Read all sequences."""
+        from lstm.data import classify
+
+        if until is not None:
+            raise refused("flag-of-another-task", at=f"--until {until}", task=config.task)
+        return classify.load_all(config.data_as(ClassifyData), Path(location.path), before)
 
     @property
     def facts_kind(self) -> "type[SequenceFacts]":
@@ -164,6 +176,18 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         **options: Any,
     ) -> dict[str, list[Any]]:
         """Predict the class of each sequence in a file, with its probability."""
+        return self.predict_together([network], config, facts, path, folder, **options)
+
+    def predict_together(
+        self,
+        networks: "Sequence[nn.Module]",
+        config: TrialConfig,
+        facts: "SequenceFacts",
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> dict[str, list[Any]]:
+        """Predict by the mean of the networks' probabilities."""
         from lstm.tasks.networks import classify
 
-        return classify.predict(network, config, facts, path, folder)
+        return classify.predict(networks, config, facts, path, folder)

@@ -1,11 +1,13 @@
 """The task `forecast`: predict the next steps of a time series."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Before, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -81,6 +83,16 @@ class Forecast(Task["Series", "SeriesFacts"]):
             if not len(series.train_origins(longest, measured=True)):
                 raise refused("no-target-measured", "data", lookback=series.reach)
         return series
+
+    def load_all(
+        self, config: TrialConfig, location: SeriesFile, reach: int, before: Before, until: str | None
+    ) -> Whole:
+        """Read all rows of the series, with the trial's penalties for a linear highway."""
+        from lstm.data import whole
+        from lstm.nn import highway
+
+        penalties = partial(highway.penalties, trial=config) if config.model.residual == "linear" else None
+        return whole.load(config.data_as(ForecastData), Path(location.path), reach, before, until, penalties)
 
     @property
     def facts_kind(self) -> "type[SeriesFacts]":
@@ -215,6 +227,20 @@ class Forecast(Task["Series", "SeriesFacts"]):
         from lstm.tasks.networks import forecast
 
         return forecast.predict(network, config, facts, path, folder)
+
+    def predict_together(
+        self,
+        networks: "Sequence[nn.Module]",
+        config: TrialConfig,
+        facts: "SeriesFacts",
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> dict[str, list[Any]]:
+        """Forecast by the mean of the networks' forecasts."""
+        from lstm.tasks.networks import forecast
+
+        return forecast.predict(forecast.Together(networks), config, facts, path, folder)
 
     def predict_by_rival(
         self, fitted: "Fitted", config: TrialConfig, facts: "SeriesFacts", path: str, folder: Path

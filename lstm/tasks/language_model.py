@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.language_model import TextData, TextFile
 from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Before, Whole
 from lstm.messages.message import note
 from lstm.records.epoch import Judged
+from lstm.records.errors import refused
 from lstm.records.figures import Passage
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
@@ -69,6 +71,14 @@ class LanguageModel(Task["Text", "TextFacts"]):
         loaded = language_model.load(section, Path(location.path))
         language_model.chunks(loaded, config.training.batch_size, max(section.lookback, reach))
         return loaded
+
+    def load_all(self, config: TrialConfig, location: TextFile, reach: int, before: Before, until: str | None) -> Whole:
+        """Read the whole text."""
+        from lstm.data import language_model
+
+        if until is not None:
+            raise refused("flag-of-another-task", at=f"--until {until}", task=config.task)
+        return language_model.load_all(config.data_as(TextData), Path(location.path), before)
 
     @property
     def facts_kind(self) -> "type[TextFacts]":
@@ -166,6 +176,18 @@ class LanguageModel(Task["Text", "TextFacts"]):
         **options: Any,
     ) -> Passage:
         """Continue the text of a file."""
+        return self.predict_together([network], config, facts, path, folder, **options)
+
+    def predict_together(
+        self,
+        networks: "Sequence[nn.Module]",
+        config: TrialConfig,
+        facts: "TextFacts",
+        path: str | None,
+        folder: Path,
+        **options: Any,
+    ) -> Passage:
+        """Continue the text by the mean of the networks' probabilities of the next symbol."""
         from lstm.tasks.networks import language_model
 
-        return language_model.predict(network, facts, path, folder, **options)
+        return language_model.predict(networks, facts, path, folder, **options)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from lstm.config.memory import MemoryData
 from lstm.config.section import Location
 from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Before, Whole
 from lstm.records.epoch import Judged
+from lstm.records.errors import refused
 from lstm.records.figures import Forecast
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
@@ -57,6 +59,10 @@ class Memory(Task["Problems", "ProblemFacts"]):
         from lstm.data.memory import ProblemFacts
 
         return ProblemFacts
+
+    def load_all(self, config: TrialConfig, location: Location, reach: int, before: Before, until: str | None) -> Whole:
+        """Refuse: data are generated without end, so that the parts are no data that a refit would gain."""
+        raise refused("refit-of-generated-data")
 
     def facts(self, data: "Problems") -> "ProblemFacts":
         """Return shape and scale."""

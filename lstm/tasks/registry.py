@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Dataset
+from lstm.data.dataset import Before, Dataset, Whole
 from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -105,6 +105,15 @@ def load(config: TrialConfig, location: Location, reach: int | None = None) -> D
     return data
 
 
+def load_all(config: TrialConfig, location: Location, reach: int, before: Before, until: str | None = None) -> Whole:
+    """Read all data of a configuration as the training part, for a refit; see `Task.load_all`.
+
+    Raises:
+        BadInput: the task has no refit, the data have changed, or `until` does not fit them.
+    """
+    return of(config).load_all(config, location, reach, before, until)
+
+
 def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:
     """Return the test metrics of the best epoch (`test/...`) and of the baseline on the test part (`baseline/...`).
 
@@ -168,8 +177,12 @@ def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
     return of(config).subject(best_network(checkpoint), at_window(config, data, window), config)
 
 
-def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:
+def predict(
+    checkpoint: "Checkpoint", path: str | None, folder: Path, *others: "Checkpoint", **options: Any
+) -> dict[str, list[Any]] | Passage:
     """Return the best epoch's prediction for a file, or for the task's own data without a file: columns, or a text.
+
+    With other checkpoints, of the same setting and data from other seeds, it is that of all together, by their mean.
 
     Raises:
         BadInput: the file is wrong, or an option belongs to another task.
@@ -178,6 +191,9 @@ def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options:
     if idle := [name for name in options if name not in task.options]:
         raise refused("flag-of-another-task", at=f"--{idle[0]}", task=checkpoint.config.task)
     network, facts = best_network(checkpoint), task.facts_of(checkpoint.facts)
+    if others:
+        networks = [network, *map(best_network, others)]
+        return task.predict_together(networks, checkpoint.config, facts, path, folder, **options)
     return task.predict(network, checkpoint.config, facts, path, folder, **options)
 
 

@@ -12,7 +12,8 @@ import optuna
 import pytest
 
 from cluster.study.lease import Lease
-from experiments.cli import _sayable, main
+from experiments.cli import main
+from experiments.terminal.output import sayable
 from lstm import checkpoint
 
 HELP = Path(__file__).parent / "test_cli" / "help.txt"
@@ -148,7 +149,7 @@ def test_one_document_and_nothing_else(documents):
 
 
 def test_what_json_cannot_say_is_null():
-    assert _sayable({"a": [float("nan"), float("inf"), 1.5, None], 2: (True,)}) == {
+    assert sayable({"a": [float("nan"), float("inf"), 1.5, None], 2: (True,)}) == {
         "a": [None, None, 1.5, None],
         "2": [True],
     }

@@ -64,6 +64,11 @@ class Trial:
         return self.attributes.get("derived", {}).get("after", 0)
 
     @property
+    def fitted(self) -> Mapping[str, Any]:
+        """What a refit is trained on; empty for any other trial. Nothing judges a refit."""
+        return self.attributes.get("derived", {}).get("fitted", {})
+
+    @property
     def is_base(self) -> bool:
         """Whether its settings are the spec's own."""
         return self.kind == "base" or "base" in self.attributes
@@ -447,7 +452,10 @@ class _Audit:
         highest = study.facts.get("comparable", {}).get("search.space.training.max_epochs.high", 0)
         self.longest = max(int(self.base["training"]["max_epochs"]), int(highest))  # epochs of a window
         self.sign = 1 if self.base["direction"] == "minimize" else -1
-        self.ended = sorted((t for t in study.trials if t.end), key=lambda t: (t.end["at_ms"], t.number))
+        # Refits leave the sweep's own run as it is.
+        self.ended = sorted(
+            (t for t in study.trials if t.end and not t.fitted), key=lambda t: (t.end["at_ms"], t.number)
+        )
         self.here, self.studies = here, [self.facts["id"], *self.facts.get("ancestors", [])]
         self.root = self._root()
         self.sweep_runs = self._runs_of_sweep()
@@ -670,12 +678,16 @@ class _Audit:
         except (_Broken, OSError) as error:
             return None, [f"its checkpoint {address}/{names[-1]} {error}"]
 
-    def _places(self, file: File) -> Iterator[str]:
+    def _places(self, trial: Trial, file: File) -> Iterator[str]:
         """The windows and epochs of a checkpoint: none is missing, and none comes after the last of its window."""
         content, history = file.content, file.content["history"]
         windows = file.windows
-        yield from _contiguous(windows, "its checkpoint's windows")
-        if max(windows, default=1) > self.windows + (self.windows > 1):
+        if trial.fitted:
+            if set(windows) != {self.windows + 1}:
+                yield f"is a refit, which nothing judges, and its checkpoint has the windows {sorted(windows)}"
+        else:
+            yield from _contiguous(windows, "its checkpoint's windows")
+        if max(windows, default=1) > self.windows + (self.windows > 1 or bool(trial.fitted)):
             yield f"its checkpoint has {max(windows)} windows, a trial is judged over {self.windows}"
         for window, rows in windows.items():
             if window == 1 or self.refit or window > self.windows:
@@ -698,7 +710,7 @@ class _Audit:
             (s, trial.number) for s in self.studies
         ]:
             yield f"its checkpoint is trial {content['trial']}'s of the study {content['study']}"
-        yield from self._places(file)
+        yield from self._places(trial, file)
         if file.attempt > trial.attributes.get("attempt", 0):
             yield f"its checkpoint is of attempt {file.attempt}, the study knows {trial.attributes.get('attempt', 0)}"
         for row in history:  # the training before the test part is not judged, so it has no value
@@ -712,11 +724,25 @@ class _Audit:
             yield f"its checkpoint says that epoch {content['best_epoch']} is its best; its history, epoch {number}"
         if trial is self.best and not content["best_weights"]:
             yield "is the best, and its checkpoint has no weights"
+        if trial.fitted:
+            yield from self._refit(trial, content)
         wanted = self.windows > 1 and self.concluded and (trial is self.best or (trial.is_base and trial.ended))
         if wanted and self._may_be_best(trial, beside=True) and max(windows) != self.windows + 1:
             yield "is judged on the test part, and was not trained on all before it"
         wrong = _unlike(_flat(content["config"]), _flat(self._config(trial)), but=FORMER)
         yield from (f"its checkpoint was trained with {what}" for what in wrong)
+
+    def _refit(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
+        history, epochs = content["history"], trial.fitted["epochs"]
+        if trial.end.get("state") == "COMPLETE":
+            if not content["best_weights"] or content["best_epoch"] != epochs:
+                yield "is a refit that completed, and its checkpoint has not the weights of its last epoch"
+            if len(history) != epochs:
+                yield f"is a refit of {epochs} epochs, its checkpoint has {len(history)}"
+        if any(name.startswith(("val/", "test/")) for row in history for name in row["metrics"]):
+            yield "is a refit, and was judged on what it has seen"
+        if content["facts"]["fingerprint"] != trial.fitted["data"]:
+            yield "is a refit, and its checkpoint was trained on other data than the study says"
 
     def _whose(self, trial: Trial, content: Mapping[str, Any]) -> Iterator[str]:
         if content["format"] not in (1, 2, 3):
@@ -780,14 +806,15 @@ class _Audit:
             return
         second = self.facts.get("second")
         told_as_failed = second and (trial.state, end["state"]) == ("FAIL", "PRUNED")  # Optuna can't prune of two
-        told_as_failed = told_as_failed or (trial.kind in ("base", "extend", "confirm") and trial.state == "FAIL")
+        beside = trial.kind in ("base", "extend", "confirm", "refit")
+        told_as_failed = told_as_failed or (beside and trial.state == "FAIL")
         if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE") and not told_as_failed:
             yield f"is {trial.state} in the study, and was decided to end {end['state']}"
         yield from self._told(trial)
         history = file.content["history"] if file else []
         if file is not None:
             number, value = self._result(file)
-            history = [row for row in history if row.get("window", 1) <= self.windows]
+            history = [row for row in history if trial.fitted or row.get("window", 1) <= self.windows]
             if end["best_epoch"] != number or not _near(end["value"], value, exact=self.windows == 1):
                 yield (
                     f"ended with {end['value']!r} of epoch {end['best_epoch']} in the study; "
@@ -884,7 +911,9 @@ class _Audit:
         if derived := trial.attributes.get("derived"):
             expected |= {"kind": derived["purpose"]}
             expected |= {} if derived["parent"] is None else {"parent": str(derived["parent"])}
-        if trial.changes:
+        if trial.fitted:
+            expected |= {"changes": json.dumps(trial.changes), "fitted": json.dumps(trial.fitted)}
+        elif trial.changes:
             expected |= {"changes": json.dumps(trial.changes), "after": str(trial.after)}
         if trial.is_base:
             expected["base"] = "true"
@@ -979,7 +1008,8 @@ class _Audit:
             mode = self._mode()
             is_best = mode == "best" and trial is self.best and self.concluded
             of_all = mode == "all" and "sweep.recorded" in run.tags and bool(trial.end.get("checkpoint"))
-            if is_best or of_all:
+            of_refit = mode == "best" and trial.fitted and trial.end.get("state") == "COMPLETE"
+            if is_best or of_all or (of_refit and "sweep.recorded" in run.tags):
                 yield "its run lacks the checkpoint as an artifact"
             return
         try:

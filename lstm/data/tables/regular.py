@@ -80,7 +80,7 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     with ThreadPoolExecutor(1) as beside:
         known = beside.submit(fingerprint, path)
         found = chunked.read(path, config, form) if lean else None
-        raw = _of_blocks(found) if found else _whole(path, config, form)
+        raw = _of_blocks(found) if found else read_rows(path, config, form)
         of_values = None if raw.digest else beside.submit(sha, raw.values)
         of_times = beside.submit(sha_of_times, raw.times.index if raw.times else None)
         made = _Made(path, config, list(raw.notes))
@@ -112,7 +112,7 @@ def read(config: ForecastData, path: Path, *, lean: bool = False) -> Table:
     )
 
 
-def _made_regular(raw: "_Rows", made: "_Made") -> tuple[pd.Index, np.ndarray, tuple[tuple[Odd, pd.Index], ...]]:
+def _made_regular(raw: "Rows", made: "_Made") -> tuple[pd.Index, np.ndarray, tuple[tuple[Odd, pd.Index], ...]]:
     """Return the steps, their values, and the values far outside all others with the times of their rows."""
     path, config, times, values = made.path, made.config, raw.times, raw.values
     index: pd.Index = pd.RangeIndex(len(values))
@@ -141,7 +141,7 @@ class _Made:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """The rows of a file as they were read."""
 
     values: np.ndarray  # (row, column)
@@ -151,9 +151,9 @@ class _Rows:
     notes: tuple[Note, ...] = ()
 
 
-def _of_blocks(found: chunked.Long) -> _Rows:
+def _of_blocks(found: chunked.Long) -> Rows:
     times = None if found.times is None else Times(found.times, found.zone)
-    return _Rows(found.values, found.base, times, found.digest)
+    return Rows(found.values, found.base, times, found.digest)
 
 
 def _found(times: Times | None) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _of_zone(times: Times, config: ForecastData) -> Iterator[Note]:
         yield note("times-turned-into-utc", "data.time", column=name, zone=times.zone)
 
 
-def _whole(path: Path, config: ForecastData, form: Form) -> _Rows:
+def read_rows(path: Path, config: ForecastData, form: Form) -> Rows:
     """Return the rows of a file that is read at once."""
     named = config.time_columns
     raw = reader.read(path, [*named, *config.columns], numbers=config.columns, form=form)
@@ -193,7 +193,7 @@ def _whole(path: Path, config: ForecastData, form: Form) -> _Rows:
     values = reader.numbers(path, raw, config.columns, form)
     del raw
     pa.system_memory_pool().release_unused()  # so that a large file's numbers are not in memory twice
-    return _Rows(values, None, times.read(path, written, config, form) if named else None, notes=notes)
+    return Rows(values, None, times.read(path, written, config, form) if named else None, notes=notes)
 
 
 def _empty_rows(raw: pa.Table) -> int:

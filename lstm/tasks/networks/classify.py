@@ -1,6 +1,6 @@
 """Networks of the task `classify`, which predict the class of a whole sequence of any length."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +144,11 @@ def subject(network: nn.Module, data: Sequences, config: TrialConfig) -> Subject
 
 
 def predict(
-    network: nn.Module, config: TrialConfig, facts: SequenceFacts, path: str | None, folder: Path
+    networks: Sequence[nn.Module], config: TrialConfig, facts: SequenceFacts, path: str | None, folder: Path
 ) -> dict[str, list[Any]]:
     """Predict the class of each sequence in a file in long format, with its probability. Labels are not required.
+
+    The probability of a class is the mean of the networks' probabilities.
 
     Raises:
         BadInput: the file is wrong.
@@ -158,7 +160,8 @@ def predict(
     values = classify_data.scaled(folder / path, source.values, facts.scale, section)
     unknown = np.zeros(count, dtype=np.int64)
     data = Sequences(values, source.starts, unknown, {}, facts.targets, facts.scale, facts.fingerprint, source.notes)
-    likely = log_probabilities(network, data, np.arange(count), "cpu")
+    likely = np.stack([log_probabilities(network, data, np.arange(count), "cpu") for network in networks])
+    likely = np.logaddexp.reduce(likely, axis=0) - np.log(len(networks)) if len(networks) > 1 else likely[0]
     return {
         section.id: list(source.ids),
         section.label: [facts.targets[place] for place in likely.argmax(axis=1)],

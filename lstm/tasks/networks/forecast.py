@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -265,6 +265,18 @@ def _read(config: ForecastData, facts: SeriesFacts, path: Path) -> regular.Table
     if source.otherwise and not facts.reading:
         raise refused("trained-on-another-reading", at=path, rules=[*source.otherwise])
     return source
+
+
+class Together(nn.Module):
+    """Several networks that are called like one: their forecasts' mean."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self._networks = nn.ModuleList(networks)
+
+    def forward(self, past: Tensor, ahead: Tensor) -> Tensor:
+        """Forecast from the look-back and the values known ahead."""
+        return torch.stack([network(past, ahead) for network in self._networks]).mean(dim=0)
 
 
 class _Instead(nn.Module):

@@ -234,7 +234,7 @@ def examples(network: nn.Module, data: Text, config: TrialConfig) -> list[Passag
     """Return the network's continuation of the first symbols of the test part."""
     start = data.bounds("test")[0]
     prompt = data.ids[start : start + SHOWN].tolist()
-    drawn = sample(network, prompt, steps=SHOWN, temperature=0.8, seed=config.training.seed)
+    drawn = sample([network], prompt, steps=SHOWN, temperature=0.8, seed=config.training.seed)
     note = "The start of the test part, and the best trial's continuation, sampled at temperature 0.8."
     return [
         Passage(
@@ -244,7 +244,7 @@ def examples(network: nn.Module, data: Text, config: TrialConfig) -> list[Passag
 
 
 def predict(
-    network: nn.Module,
+    networks: Sequence[nn.Module],
     facts: TextFacts,
     path: str | None,
     folder: Path,
@@ -253,7 +253,7 @@ def predict(
     temperature: float = 0.8,
     seed: int = 1,
 ) -> Passage:
-    """Continue a file's text. The network reads at most the last 5,000 symbols of the text.
+    """Continue a file's text. The networks read at most the last 5,000 symbols of the text.
 
     Raises:
         BadInput: the file or the temperature is wrong.
@@ -265,7 +265,7 @@ def predict(
     prompt = language_data.encode(_end(folder / path), symbols)[-PROMPT:]
     if not prompt:
         raise refused("prompt-empty", at=folder / path)
-    drawn = sample(network, prompt, steps=steps, temperature=temperature, seed=seed)
+    drawn = sample(networks, prompt, steps=steps, temperature=temperature, seed=seed)
     note = f"{steps} symbols at temperature {temperature:g}, seed {seed}"
     return Passage("A text, continued", note, language_data.decode(prompt, symbols), _joined(prompt, drawn, symbols))
 
@@ -284,28 +284,37 @@ def _joined(prompt: Sequence[int], drawn: Sequence[int], symbols: Sequence[str])
 
 
 @torch.no_grad()
-def sample(network: nn.Module, prompt: Sequence[int], *, steps: int, temperature: float, seed: int) -> list[int]:
-    """Draw symbols after a prompt from softmax(logits / temperature). Temperature 0 takes the likeliest symbol."""
-    assert isinstance(network, LanguageNetwork)
-    network.eval()
+def sample(
+    networks: Sequence[nn.Module], prompt: Sequence[int], *, steps: int, temperature: float, seed: int
+) -> list[int]:
+    """Draw symbols after a prompt from softmax(logits / temperature). Temperature 0 takes the likeliest symbol.
+
+    The logits of several networks are the logarithm of their mean probabilities.
+    """
     generator = torch.Generator().manual_seed(seed)
-    symbol, state = torch.tensor([prompt[-1:]]), None
-    if len(prompt) > 1:
-        _, state = cells.run(network.cell, network.embedding(torch.tensor([prompt[:-1]])))
-    return list(_drawn(network, symbol, state, steps, temperature, generator))
+    symbol, states = torch.tensor([prompt[-1:]]), list[State | None]()
+    for network in networks:
+        assert isinstance(network, LanguageNetwork)
+        network.eval()
+        read = len(prompt) > 1
+        states.append(cells.run(network.cell, network.embedding(torch.tensor([prompt[:-1]])))[1] if read else None)
+    return list(_drawn(networks, symbol, states, steps, temperature, generator))
 
 
 def _drawn(
-    network: nn.Module,
+    networks: Sequence[nn.Module],
     symbol: Tensor,
-    state: State | None,
+    states: Sequence[State | None],
     steps: int,
     temperature: float,
     generator: torch.Generator,
 ) -> Iterator[int]:
     for _ in range(steps):
-        logits, state = network(symbol, state)
-        scores = logits[0, -1].double()
+        answers = [network(symbol, state) for network, state in zip(networks, states, strict=True)]
+        states, logits = [state for _, state in answers], [each[0, -1].double() for each, _ in answers]
+        scores = logits[0]
+        if len(logits) > 1:
+            scores = torch.stack([each.log_softmax(dim=0) for each in logits]).logsumexp(dim=0) - math.log(len(logits))
         if temperature:
             # The largest score is subtracted first, because quotients overflow at temperatures near 0.
             chances = torch.softmax((scores - scores.max()) / temperature, dim=0)

@@ -450,7 +450,7 @@ def test_draws_are_as_likely_as_the_network_says(learned):
     with torch.no_grad():
         chances = torch.softmax(network(torch.tensor([prompt]))[0][0, -1].double() / 0.5, 0)
     drawn = Counter(
-        language_model.sample(network, prompt, steps=1, temperature=0.5, seed=seed)[0] for seed in range(1000)
+        language_model.sample([network], prompt, steps=1, temperature=0.5, seed=seed)[0] for seed in range(1000)
     )
     for number, chance in enumerate(chances.tolist()):
         assert drawn[number] / 1000 == pytest.approx(chance, abs=0.06)

@@ -1,0 +1,283 @@
+"""Trains a refit in this process, under the sweep's lease: one seed after another, each a trial beside the search.
+
+The order of durability is that of all trials: checkpoint, study, MLflow. The same command goes on after a kill.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from dashboards.tracking.preflight import ask
+from experiments.conclusion import FLUSH_S, INTERRUPTED_FLUSH_S
+from experiments.recovery import moved_home
+from experiments.recovery.lost_checkpoint import mend, tell_again
+from experiments.trials import refitting
+from experiments.trials.refitting import Ready
+from lstm.config.trial import TrialConfig
+from lstm.messages.message import Message, note
+from lstm.records.epoch import Epoch, epochs_s
+from lstm.records.errors import Fault, Refusal, fault
+from lstm.records.events import EpochEnded, Notice, now_ms
+from lstm.records.state import Derived, TrialState
+from lstm.records.sweep import RECORDED_BEFORE, Sweep
+from lstm.records.trial import Trial
+
+if TYPE_CHECKING:
+    from cluster.interrupts import Stop
+    from cluster.study.retry import Patience
+    from cluster.study.study import Study
+    from dashboards.tracking.recorder import Recorder
+
+Signals = Callable[["Stop"], AbstractContextManager[object]]
+
+
+class Failed(Refusal):
+    """A refit that could not go on; its finished epochs are kept. `code` is the command line's exit code."""
+
+    def __init__(self, *faults: Fault, code: int = 1) -> None:
+        """Take what happened, and the exit code."""
+        super().__init__(*faults)
+        self.code = code
+
+
+class View(Protocol):
+    """An observer of a refit."""
+
+    def say(self, message: Message) -> None:
+        """Show a note."""
+
+    def epoch(self, number: int, epoch: Epoch) -> None:
+        """Show an epoch of a trial that has ended and is kept."""
+
+
+def fit(ready: Ready, view: View, *, stop: "Stop | None" = None, signals: Signals | None = None) -> tuple[Trial, ...]:
+    """Train what of a refit is not trained yet, and return its trials, one for each seed.
+
+    Args:
+        ready: The refit.
+        view: Is told what happens.
+        stop: An object by which others can ask for the end.
+        signals: Handles signals, and may end this process. Only the command line passes it.
+
+    Raises:
+        BadInput: another refit was begun in the meantime, or MLflow's store can't take the runs.
+        HeldError: another driver holds the sweep.
+        Failed: a training diverged or was interrupted, or a store failed.
+    """
+    from cluster.interrupts import Interrupted, Stop
+    from cluster.study.lease import Lease
+    from cluster.study.retry import Patience, Unreachable
+    from cluster.study.stored import AWAY, unanswered
+
+    stop = stop or Stop()
+    order = ready.plan.order
+    away = ask(ready.plan.tracking_uri, f"{order.name}: tracking.uri")
+    if away:
+        view.say(note("mlflow-away-at-start", why=away))
+    with signals(stop) if signals else nullcontext():
+        lost, asked = (lambda why: stop.now(why.text, 1)), partial(stop.now, "stopped", 130)
+        with Lease(order.study_url, order.name, lost=lost, stop=asked) as lease:
+            insist = Patience(order.study_url, lease.held, stop, partial(_notice, view))
+            try:
+                return _Fit(ready, view, stop, insist, is_away=bool(away)).trials()
+            except Interrupted:
+                raise Failed(fault("refit-interrupted", at=order.name, why=stop.reason), code=stop.code) from None
+            except (Unreachable, *AWAY, OSError) as error:
+                away_is = unanswered(order.study_url, error) if isinstance(error, AWAY) else error
+                raise Failed(fault("refit-failed", at=order.name, why=str(away_is))) from error
+
+
+def _notice(view: View, event: object) -> None:
+    if isinstance(event, Notice):
+        view.say(event.message)
+
+
+@dataclass
+class _Fit:
+    """A refit while it is trained; the lease is held."""
+
+    ready: Ready
+    view: View
+    stop: "Stop"
+    insist: "Patience"
+    is_away: bool
+    diverged: list[Fault] = field(default_factory=list)
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Train what is missing, deliver it to MLflow, and return the trials."""
+        study = self._open()
+        swept = self.insist(study.sweep)
+        refitting.check_open(swept, self.ready.seeds[0], f"`sweep refit {swept.name}`")
+        recorder = self._recorder()
+        try:
+            self._give_up_others(study, swept, recorder)
+            numbers = [self._one(study, recorder, derived) for derived in self.ready.seeds]
+        finally:
+            self._deliver(study, recorder)
+        if self.diverged:
+            raise Failed(*self.diverged)
+        trials = {trial.number: trial for trial in self.insist(study.sweep).trials}
+        return tuple(trials[number] for number in numbers)
+
+    def _open(self) -> "Study":
+        from cluster.study.study import Study
+
+        ready, order = self.ready, self.ready.plan.order
+        moved_home.settle(ready.place, ready.elsewhere, ready.known, self.view.say)
+        return Study(order.study_url, order.name, order.search, order.base)
+
+    def _recorder(self) -> "Recorder":
+        from dashboards.tracking.recorder import Recorder
+
+        plan = self.ready.plan
+        return Recorder(
+            plan.tracking_uri,
+            plan.artifacts,
+            plan.spec.experiment.tracking,
+            plan.order.name,
+            study=plan.order.study_id,
+            notice=self.view.say,
+            studies_before=plan.order.studies_before,
+            away=self.is_away,
+        )
+
+    def _give_up_others(self, study: "Study", swept: Sweep, recorder: "Recorder") -> None:
+        """End an open refit that was asked for in the same way: its data have grown since."""
+        from lstm import checkpoint, ownership
+
+        for trial in swept.refits:
+            if trial.ended or trial.fitted == self.ready.seeds[0].fitted:
+                continue
+            self.view.say(note("refit-given-up", at=f"trial {trial.number}", count=trial.fitted["count"]))
+            address = checkpoint.address_of(self.ready.plan.order.checkpoints, trial.number)
+            found = ownership.load(address, ownership.Owner.of(swept, trial), self.view.say)
+            self._unmark(study)
+            self.insist(partial(study.adopt, trial.number))
+            recorder(trial.starting(address, now_ms()))
+            history = [*found.state.history] if found else []
+            for epoch in history:
+                recorder(EpochEnded(trial.number, epoch))
+            self._end(study, trial.number, history, address, recorder, "PRUNED", "given up: its data had grown")
+            if found:
+                checkpoint.strip(address, found)
+
+    def _one(self, study: "Study", recorder: "Recorder", derived: Derived) -> int:
+        """Train the trial of one seed, or go on with it; return its number."""
+        from cluster.trials import refits
+
+        swept = self.insist(study.sweep)
+        mine = [each for each in swept.refits if each.derived == derived and each.state != "FAIL"]
+        trial = next((each for each in mine if each.state == "COMPLETE" or not each.ended), None)
+        if trial is not None and trial.ended:
+            self._keep(swept, trial, recorder)
+            return trial.number
+        if trial is None:
+            if gone := next((each for each in mine if each.diverged), None):
+                self.diverged.append(fault("refit-diverged", at=f"trial {gone.number}", reason=gone.reason))
+                return gone.number
+            self._unmark(study)
+            number = self.insist(partial(refits.begin, study, derived))
+        else:
+            self._unmark(study)
+            number = trial.number
+        self._train(study, number, derived, recorder)
+        return number
+
+    def _keep(self, swept: Sweep, trial: Trial, recorder: "Recorder") -> None:
+        """Make sure that an ended trial has its weights, and MLflow its run."""
+        from lstm import ownership
+
+        found = ownership.load_trial(swept, trial, self.view.say)
+        if found is None or not found.state.best_weights:
+            artifact = partial(recorder.artifact, trial.number)
+            found, _ = mend(self.ready.plan, swept, trial, artifact, self.view.say, heed=self.stop.heed)
+        tell_again(swept, trial, found, recorder)
+
+    def _train(self, study: "Study", number: int, derived: Derived, recorder: "Recorder") -> None:
+        from lstm import checkpoint, ownership
+        from lstm.device import claim
+        from lstm.tasks import registry as tasks
+        from lstm.training import refit
+
+        plan, order = self.ready.plan, self.ready.plan.order
+        gpus = order.resources.gpus_per_trial
+        device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
+        address = checkpoint.address_of(order.checkpoints, number)
+        self.insist(partial(study.adopt, number))
+        _, attempt = self.insist(partial(study.begin_attempt, number))
+        place = f"{socket.gethostname()} pid {os.getpid()} {device}"
+        self.insist(partial(study.started, number, place, now_ms()))
+        trial = self.insist(partial(study.trial, number))
+        config = TrialConfig.model_validate(trial.config)
+        owner = ownership.Owner((order.study_id, *order.studies_before), number, trial.config, plan.series.fingerprint)
+        found = ownership.load(address, owner, self.view.say)
+        facts = tasks.of(config).facts_row(plan.series)
+        history = [*found.state.history] if found else []
+        recorder(trial.starting(address))
+        for epoch in history:
+            recorder(EpochEnded(number, epoch))
+        epochs = int(str(derived.fitted["epochs"]))
+        state = found.state if found else None
+        for epoch in refit.train(config, plan.series, epochs, state, device=device, heed=self.stop.heed):
+            assert epoch.state is not None
+            kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=number)
+            checkpoint.write(address, attempt, replace(kept, derived=derived.row()))
+            history.append(replace(epoch, state=None))
+            recorder(EpochEnded(number, epoch))
+            self.view.epoch(number, epoch)
+        if history[-1].stop == "diverged":
+            reason = f"diverged in epoch {history[-1].number}"
+            self.diverged.append(fault("refit-diverged", at=f"trial {number}", reason=reason))
+            self._end(study, number, history, address, recorder, "PRUNED", reason)
+        else:
+            self._end(study, number, history, address, recorder, "COMPLETE", "")
+
+    def _end(
+        self,
+        study: "Study",
+        number: int,
+        history: list[Epoch],
+        address: str,
+        recorder: "Recorder",
+        state: TrialState,
+        reason: str,
+    ) -> None:
+        """Store how a trial ends, and record it. It has no value, because nothing judged it."""
+        from cluster.decisions import End
+
+        before = self.insist(study.sweep)
+        last_ms = max((trial.ended_at_ms or 0 for trial in before.trials), default=0)
+        end = End(
+            state,
+            reason=reason,
+            diverged=reason.startswith("diverged"),
+            checkpoint=address if history else "",
+            at_ms=max(now_ms(), last_ms + 1),  # the ends have one order, even if clocks differ
+            epochs_s=epochs_s(history),
+        )
+        self.insist(partial(study.end, number, end))
+        for ending in self.insist(study.sweep).endings():
+            if ending.number == number:
+                recorder(ending)
+
+    def _unmark(self, study: "Study") -> None:
+        """Store that MLflow is about to lack something, and what is to be stored again when it has all."""
+        recorded = study.facts.get("recorded")
+        if recorded:
+            self.insist(partial(study.remember, **{RECORDED_BEFORE: recorded, "recorded": False}))
+
+    def _deliver(self, study: "Study", recorder: "Recorder") -> None:
+        """Wait for MLflow, and store that it has everything if it had everything before."""
+        left = recorder.close(INTERRUPTED_FLUSH_S if self.stop.code else FLUSH_S)
+        if left:
+            self.view.say(note("records-not-delivered", count=left))
+        if recorder.refused:
+            self.view.say(note("refit-refused-by-mlflow", refused=list(recorder.refused)))
+        is_over = all(trial.ended for trial in self.insist(study.sweep).refits)
+        before = study.facts.get(RECORDED_BEFORE)
+        if before and is_over and not left and not recorder.refused and not self.stop.code:
+            self.insist(partial(study.remember, **{"recorded": before, RECORDED_BEFORE: None}))

@@ -1,0 +1,185 @@
+"""Plans a refit: which trial's setting is trained again, on which data, for how long and from which seeds."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from experiments import lookup
+from experiments.own_code import CodeFile
+from experiments.planning import Plan, make
+from experiments.recovery import moved_home
+from experiments.trials.earlier import with_first
+from lstm.config.trial import TrialConfig
+from lstm.data.dataset import READING, Before, Dataset, Whole
+from lstm.messages.message import Note, note
+from lstm.records.errors import BadInput, Fault, fault, refused
+from lstm.records.objective import Scalar
+from lstm.records.state import Derived
+from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial, counted
+from lstm.records.windows import Result
+from lstm.tasks import registry as tasks
+
+if TYPE_CHECKING:
+    from cluster.study.moved import Moved
+
+SEED = "training.seed"
+SHOWN = 20  # the most trials that an error lists
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for."""
+
+    trial: int | None = None  # whose setting; None for the best trial
+    until: str | None = None  # the time of the last row to train on; None for all rows
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A refit that was checked; nothing is started or written yet."""
+
+    plan: Plan  # its data are those of the refit
+    place: moved_home.Place
+    elsewhere: "Moved | None"  # where the sweep was before, if it has moved
+    known: Mapping[str, Any]  # what its study remembers
+    parent: Trial
+    seeds: tuple[Derived, ...]  # the trials of the refit, one for each seed
+    is_best: bool  # whether the parent is the sweep's best trial
+
+    @property
+    def config(self) -> TrialConfig:
+        """The configuration of the first seed: its parent's."""
+        return TrialConfig.model_validate(self.parent.config)
+
+    @property
+    def about(self) -> Note:
+        """A note on what is trained: whose setting, on what, for how long."""
+        fitted = self.seeds[0].fitted
+        return note(
+            "refit-planned",
+            at=self.plan.order.name,
+            number=self.parent.number,
+            best="the best, " if self.is_best else "",
+            seeds=counted(len(self.seeds), "seed"),
+            new=fitted["new"] or None,
+            **{name: fitted[name] for name in ("epochs", "count", "unit", "first", "last")},
+        )
+
+
+def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
+    """Check a refit; start and write nothing.
+
+    Args:
+        found: The sweep.
+        asked: What is asked for.
+        code: The path of the one file of the user's own code, if it is not where the spec says.
+
+    Raises:
+        BadInput: the sweep or the trial can't be fitted again, its data or its spec have changed, or another refit of
+            the sweep has not ended.
+    """
+    from cluster import opening
+    from cluster.study import stored
+    from lstm.training import refit
+
+    swept = lookup.read(found)
+    parent = _parent(swept, asked.trial)
+    config = TrialConfig.model_validate(parent.config)
+    spec = lookup.spec(found.spec or found.name, found.home, execute=True, code=code)
+    known = stored.facts(found.study_url, found.name) or {}
+    before = Before(str(known.get("data_fingerprint") or ""), known.get(READING) or {})
+    kept: list[Whole] = []
+
+    def load(_: TrialConfig, location: Any, reach: int) -> Dataset:
+        kept.append(tasks.load_all(config, location, reach, before, asked.until))
+        return kept[0].data
+
+    plan = with_first(make(spec, found.home, load=load), known)
+    if changed := opening.changed_settings(known, plan.order):
+        raise BadInput(fault("sweep-trained-otherwise", at=found.name), *changed)
+    place = moved_home.Place(found.home, found.name, plan.order.study_url, plan.tracking_uri, not plan.order.place)
+    elsewhere = moved_home.look(place, known)
+    order = opening.as_begun(plan.order, known, elsewhere)
+    order = opening.as_moved(order, elsewhere) if elsewhere else order
+    plan = replace(plan, order=order)
+    fitted = _fitted(kept[0], Result(None, parent.best_epochs).epochs, asked)
+    first = config.training.seed
+    changes = [{SEED: seed} if seed != first else {} for seed in refit.seeds(first, asked.seeds)]
+    seeds = tuple(Derived(parent.number, "refit", each, fitted=fitted) for each in changes)
+    check_open(swept, seeds[0], found.command("refit"))
+    is_best = swept.best is not None and swept.best.number == parent.number
+    return Ready(plan, place, elsewhere, known, parent, seeds, is_best)
+
+
+def check_open(swept: Sweep, derived: Derived, again: str) -> None:
+    """Check that no refit is open that was asked for with other options; `again` is the command of a refit.
+
+    Raises:
+        BadInput: one is.
+    """
+    for trial in swept.refits:
+        if not trial.ended and not is_same_request(trial, derived):
+            made, parent = trial.fitted, trial.derived.parent if trial.derived else None
+            until = f" --until {made['until']}" if made["until"] else ""
+            options = f"--trial {parent} --seeds {made['seeds']}{until}"
+            command = f"{again.rstrip('`')} {options}`"
+            raise refused("refit-being-made", at=swept.name, number=trial.number, parent=parent, command=command)
+
+
+def is_same_request(trial: Trial, derived: Derived) -> bool:
+    """Return whether an open trial belongs to a refit that was asked for in the same way; its data may be others."""
+    fitted = trial.fitted
+    alike = all(fitted[name] == derived.fitted[name] for name in ("until", "seeds", "epochs"))
+    return alike and trial.derived is not None and trial.derived.parent == derived.parent
+
+
+def _fitted(whole: Whole, epochs: int, asked: Asked) -> Mapping[str, Scalar]:
+    return {
+        "epochs": epochs,
+        "seeds": asked.seeds,
+        "until": asked.until,
+        "data": whole.data.fingerprint,
+        "unit": whole.unit,
+        "count": whole.count,
+        "new": whole.new,
+        "first": whole.first,
+        "last": whole.last,
+    }
+
+
+def _parent(swept: Sweep, number: int | None) -> Trial:
+    """Return the trial whose setting is trained again.
+
+    Raises:
+        BadInput: the sweep has not ended, no trial has completed, or the trial can't be fitted again.
+    """
+    if not (swept.facts.get("complete") or swept.over()):
+        raise refused("refit-before-end", at=swept.name, done=swept.done, trials=swept.n_trials, sweep=swept.name)
+    if number is None and swept.second is not None and swept.front:
+        front = [trial.number for trial in swept.front]
+        raise refused("refit-of-which-trial", at=swept.name, metric=swept.second.metric, trials=front[:SHOWN])
+    if number is None:
+        if swept.best is None:
+            raise refused("refit-without-completed", at=swept.name)
+        return swept.best
+    trial = next((each for each in swept.trials if each.number == number), None)
+    if trial is None:
+        there = [each.number for each in swept.trials if not [*_unfit(each)]]
+        more = max(len(there) - SHOWN, 0) or None
+        raise refused("no-trial-to-refit", at=swept.name, number=number, trials=there[:SHOWN], more=more)
+    if faults := [replace(each, place=swept.name) for each in _unfit(trial)]:
+        raise BadInput(*faults)
+    return trial
+
+
+def _unfit(trial: Trial) -> Iterator[Fault]:
+    """Yield why the setting of a trial can't be trained again on all data."""
+    derived = trial.derived
+    if derived is not None and derived.purpose not in ("base", "retry"):
+        yield fault("refit-of-derived-trial", number=trial.number, purpose=derived.purpose, parent=derived.parent)
+    elif trial.diverged:
+        yield fault("refit-of-diverged-trial", number=trial.number, reason=trial.reason)
+    elif trial.state != "COMPLETE":
+        yield fault("refit-of-incomplete-trial", number=trial.number, state=trial.state)

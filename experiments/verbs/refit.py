@@ -1,0 +1,55 @@
+"""`sweep refit`: train the winner's setting on all data, for `sweep predict`."""
+
+from experiments import lookup
+from experiments.home import Home
+from experiments.operations.summary import refits
+from experiments.operations.training import check_room
+from experiments.terminal.formats import refit_line
+from experiments.terminal.output import emit, print_note
+from experiments.trials import fitting, refitting
+from lstm.messages.message import Message
+from lstm.records.epoch import Epoch
+
+
+class _Lines:
+    """The view of a refit on the terminal: a line for each epoch. With --json it prints notes only."""
+
+    def __init__(self, epochs: int, *, as_json: bool) -> None:
+        """Take the number of epochs of each training."""
+        self._epochs, self._as_json = epochs, as_json
+
+    def say(self, message: Message) -> None:
+        """Print a note on standard error."""
+        print_note(message)
+
+    def epoch(self, number: int, epoch: Epoch) -> None:
+        """Print the training loss and the time of an epoch."""
+        if not self._as_json:
+            loss, took_s = epoch.metrics["train/loss"], epoch.metrics["epoch_s"]
+            text = f"trial {number}: epoch {epoch.number} of {self._epochs}  train/loss {loss:.5g}  {took_s:.2f} s"
+            print(text, flush=True)
+
+
+def main(
+    *, home: str, named: str, trial: int | None, until: str | None, seeds: int, code: str | None = None, as_json: bool
+) -> None:
+    """Train the refit, or go on with it.
+
+    Raises:
+        BadInput: the sweep or the trial can't be fitted again, or its data have changed.
+        HeldError: another driver holds the sweep.
+        Failed: a training diverged or was interrupted, or a store failed.
+    """
+    from cluster.interrupts import signals
+
+    found = lookup.sweep(named, Home.at(home), print_note)
+    ready = refitting.prepare(found, refitting.Asked(trial, until, seeds), code)
+    if ready.plan.order.resources.gpus_per_trial == 0:
+        check_room(ready.plan, ready.config)
+    print_note(ready.about)
+    fitting.fit(ready, _Lines(int(str(ready.seeds[0].fitted["epochs"])), as_json=as_json), signals=signals)
+    made = refits(lookup.read(found))
+    if as_json:
+        emit({"sweep": found.name, "refits": made})
+    else:
+        print(*(refit_line(row, driven=False) for row in made if row["predicts"]), sep="\n")
