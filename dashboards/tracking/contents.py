@@ -32,7 +32,7 @@ def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
         return tags
     derived = trial.derived
     tags |= {} if derived.parent is None else {"sweep.parent": str(derived.parent)}
-    if derived.changes:
+    if derived.changes or derived.fitted:
         tags |= {"sweep.after": str(derived.after), "sweep.changes": json.dumps(dict(derived.changes))}
     if derived.fitted:
         tags |= {FITTED: json.dumps(dict(derived.fitted))}

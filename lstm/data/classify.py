@@ -168,7 +168,7 @@ def load_all(section: ClassifyData, path: Path, before: Before) -> Whole:
     Raises:
         BadInput: the file is wrong, or its old sequences are others or are not known.
     """
-    known = before.reading
+    known = {name: value for name, value in before.reading.items() if name != "folds"}  # all are trained on
     source = read(section, path, begun=int(known.get("rows", 0)))
     count, old = len(source.ids), len(source.ids)
     if regular.fingerprint(path) == before.fingerprint:
