@@ -128,9 +128,10 @@ def changes(facts: Mapping[str, Any], order: Order, series: Dataset) -> list[Fau
     if COMPARABLE not in facts:
         return []
     changed = changed_settings(facts, order)
+    dealt = any(each.path.startswith(("data.backtest", "data.split")) for each in changed)  # other folds follow from it
     if facts.get("data_fingerprint") != series.fingerprint:
         changed.append(fault("data-changed", "data"))
-    elif what := read_otherwise(series, facts.get(READING)):
+    elif (what := read_otherwise(series, facts.get(READING))) and not (dealt and what == ["folds"]):
         changed.append(fault("data-read-otherwise", "data", what=what))
     return changed
 

@@ -209,7 +209,7 @@ def _unknown(at: Address, filled: Any) -> Told:
         return "field-of-another-type", {"type": kind, "types": others}
     if right := _meant(at, filled):
         return "unknown-field", {"near": right[-1], "allowed": None}
-    right_name = _alias(key)
+    right_name = key if schema.homes(key, filled) else _alias(key)
     if homes := [home for home in schema.homes(right_name, filled) if home != ".".join(map(str, above))]:
         return "field-of-another-section", {"name": right_name, "sections": homes}
     return "unknown-field", {"near": None, "allowed": list(schema.fields(above, filled))}

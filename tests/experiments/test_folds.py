@@ -151,6 +151,31 @@ def test_a_network_predicts_with_the_scale_of_what_it_was_trained_on(ended):
 
 
 @pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("data.backtest.folds=4", "data.backtest.folds: was 3, is 4"),
+        ("data.split.seed=2", "data.split.seed: was 1, is 2"),
+    ],
+)
+def test_a_begun_sweep_keeps_its_folds(ended, near, change, told):
+    answer = near("run", "tiny.yaml", "--set", change, cwd=ended().folder)
+    assert answer.code == 2
+    assert told in answer.err
+    assert "read otherwise" not in answer.err
+
+
+def test_folds_that_are_dealt_otherwise_by_another_scikit_learn_are_refused(own, near):
+    """As the study would have it that another version had dealt."""
+    url = f"sqlite:///{own / 'runs' / 'study.db'}"
+    reading = sweep_of(own).facts["data_reading"]
+    assert len(reading["folds"]) == len(reading["labels"])
+    stored.remember(url, "tiny", data_reading=reading | {"folds": "0" * len(reading["folds"])})
+    answer = near("run", "tiny.yaml", cwd=own)
+    assert answer.code == 2
+    assert "the file is read otherwise now than when the sweep began (folds)" in answer.err
+
+
+@pytest.mark.parametrize(
     ("kind", "place"),
     [
         ("folds", Place(2, 2)),
@@ -191,7 +216,7 @@ def test_mlflow_and_a_lost_study_come_back_with_all_folds(own, near, ended):
     assert values == [(t.number, t.value, t.best_epochs, t.steps) for t in sweep_of(ended().folder).trials]
 
 
-@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("kind", ["folds", pytest.param("text", marks=pytest.mark.faults)])
 def test_the_plan_says_what_a_window_is_and_what_it_costs(ended, near, kind):
     plan = json.loads(near("plan", "tiny.yaml", "--json", cwd=ended(kind).folder).out)
     windows = plan["backtest"]["windows"]
@@ -218,6 +243,12 @@ WRONG = {
     "none": ("folds", "{folds: 3}", "{}", "data.backtest.folds: is missing"),
     "a validation part too": ("folds", "test: 0.2", "validation: 0.2, test: 0.2", "would do nothing beside data.back"),
     "no validation part at all": ("folds", "  backtest: {folds: 3}\n", "", "data.split.validation: is missing"),
+    "beside the backtest": (
+        "folds",
+        "backtest: {folds: 3}",
+        "folds: 3",
+        "data.folds: is no field of this section; mov",
+    ),
     "folds of a text": ("text", "windows: 3", "folds: 3", "folds: is no field of this section, did you mean windows"),
     "more than the text has": ("text", "windows: 3", "windows: 3, length: 90", "3 windows of 90 characters are 270"),
     "searched": ("folds", "  space:\n", "  space:\n    data.backtest.folds: {type: int, low: 2, high: 4}\n", "folds"),

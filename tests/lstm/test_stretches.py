@@ -110,7 +110,8 @@ def test_a_window_that_is_not_trained_anew_is_judged_with_the_first_windows_best
 def test_resumed_after_any_epoch_it_goes_on_to_the_bit(case, refit):
     config, data = case(refit=refit)
     whole = run(config, data, to_test=True)
-    for place, epoch in enumerate(whole):
+    for place in range(0, len(whole), 3):  # in each window, and in the training before the test part
+        epoch = whole[place]
         rest = run(config, data, epoch.state, to_test=True)
         assert told(rest) == told(whole[place + 1 :])
         if rest:
@@ -153,6 +154,14 @@ def test_windows_end_where_the_test_part_begins(case, backtest, spans):
             (450, 600),
         ]
     assert data.at_window(4).bounds("train") == (0, 450)
+
+
+def test_each_window_is_described_with_its_symbols(case):
+    config, data = case(length=None)
+    told = tasks.of(config).describe(data, config)
+    assert told["windows"] == {"train": 300, "validation": 150, "test": 150}
+    wanted = [(301, 350, 300, 50), (351, 400, 350, 50), (401, 450, 400, 50)]
+    assert [tuple(row[name] for name in ("first", "last", "train", "judged")) for row in told["backtest"]] == wanted
 
 
 @pytest.mark.parametrize("backtest", [{"length": 60}, {"windows": 100, "length": 2}])
