@@ -20,7 +20,7 @@ from rich.console import Console
 
 from experiments import lookup
 from experiments.operations import running
-from experiments.operations.training import check_room
+from experiments.operations.training import check_room_on_cpu
 from experiments.own_code import CodeFile
 from experiments.terminal.live import Screen
 from experiments.terminal.log import open_log
@@ -76,8 +76,7 @@ def refit(found: lookup.Found, asked: refitting.Asked, code: CodeFile) -> None:
     """
     with as_found():
         ready = refitting.prepare(found, asked, code)
-        if ready.plan.order.resources.gpus_per_trial == 0:
-            check_room(ready.plan, ready.config)
+        check_room_on_cpu(ready.plan, ready.config)
         LOG.info("%s", ready.about)
         _in_thread(lambda stop: fitting.fit(ready, _Logged(), stop=stop))
 

@@ -187,11 +187,21 @@ def check_room_of_all(plan: Plan) -> None:
         BadInput: it is too large.
     """
     from cluster.space import suggest
-    from lstm.device import gpu_count
 
     order = plan.order
-    if order.resources.gpus_per_trial == 0 or not gpu_count():
-        check_room(plan, suggest.ends(order.base, order.search.space)[1] if order.search else order.base)
+    check_room_on_cpu(plan, suggest.ends(order.base, order.search.space)[1] if order.search else order.base)
+
+
+def check_room_on_cpu(plan: Plan, config: TrialConfig) -> None:
+    """Check that memory suffices for a configuration, if it is trained on the CPU.
+
+    Raises:
+        BadInput: it does not.
+    """
+    from lstm.device import gpu_count
+
+    if plan.order.resources.gpus_per_trial == 0 or not gpu_count():
+        check_room(plan, config)
 
 
 def _gone_on(plan: Plan, found: "Checkpoint") -> Plan:

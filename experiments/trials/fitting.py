@@ -5,7 +5,7 @@ The order of durability is that of all trials: checkpoint, study, MLflow. The sa
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -110,11 +110,12 @@ class _Fit:
     def trials(self) -> tuple[Trial, ...]:
         """Train what is missing, deliver it to MLflow, and return the trials."""
         study = self._open()
-        swept = self.insist(study.sweep)
+        swept = self.insist(study.sweep)  # under the lease: nobody else begins one now
         refitting.check_open(swept, self.ready.seeds[0], f"`sweep refit {swept.name}`")
         recorder = self._recorder()
         try:
-            self._give_up_others(study, swept, recorder)
+            self._settle(study, recorder)
+            self._give_up_others(study, self.insist(study.sweep), recorder)
             numbers = [self._one(study, recorder, derived) for derived in self.ready.seeds]
         finally:
             self._deliver(study, recorder)
@@ -144,6 +145,16 @@ class _Fit:
             studies_before=plan.order.studies_before,
             away=self.is_away,
         )
+
+    def _settle(self, study: "Study", recorder: "Recorder") -> None:
+        """End the trials whose end a killed driver had decided and not told Optuna."""
+        from lstm import ownership
+
+        settled = self.insist(study.settle)
+        swept = self.insist(study.sweep)
+        for trial in swept.trials:
+            if trial.number in settled and (found := ownership.load_trial(swept, trial, self.view.say)):
+                tell_again(swept, trial, found, recorder)
 
     def _give_up_others(self, study: "Study", swept: Sweep, recorder: "Recorder") -> None:
         """End an open refit that was asked for in the same way: its data have grown since."""
@@ -222,7 +233,8 @@ class _Fit:
             recorder(EpochEnded(number, epoch))
         epochs = int(str(derived.fitted["epochs"]))
         state = found.state if found else None
-        for epoch in refit.train(config, plan.series, epochs, state, device=device, heed=self.stop.heed):
+        trained = refit.train(config, plan.series, epochs, state, device=device, heed=self.stop.heed)
+        for epoch in _able(trained, f"trial {number}", len(history)):
             assert epoch.state is not None
             kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=number)
             checkpoint.write(address, attempt, replace(kept, derived=derived.row()))
@@ -281,3 +293,24 @@ class _Fit:
         before = study.facts.get(RECORDED_BEFORE)
         if before and is_over and not left and not recorder.refused and not self.stop.code:
             self.insist(partial(study.remember, **{"recorded": before, RECORDED_BEFORE: None}))
+
+
+def _able(epochs: Iterator[Epoch], at: str, done: int) -> Iterator[Epoch]:
+    """Yield epochs, and raise what a training can't go on for as what it is.
+
+    Raises:
+        Failed: the memory does not suffice, or a user's own code raises.
+    """
+    from lstm.device import is_out_of_memory
+    from lstm.own_code import place_of, raised
+
+    try:
+        for epoch in epochs:
+            done += 1
+            yield epoch
+    except Exception as error:
+        if where := place_of(error):
+            raise Failed(*raised(error, where).faults) from error
+        if is_out_of_memory(error):
+            raise Failed(fault("out-of-memory", at=at, epoch=done + 1)) from error
+        raise

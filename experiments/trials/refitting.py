@@ -61,10 +61,11 @@ class Ready:
             "refit-planned",
             at=self.plan.order.name,
             number=self.parent.number,
-            best="the best, " if self.is_best else "",
+            best=", the best," if self.is_best else "",
+            epochs=counted(int(str(fitted["epochs"])), "epoch"),
             seeds=counted(len(self.seeds), "seed"),
             new=fitted["new"] or None,
-            **{name: fitted[name] for name in ("epochs", "count", "unit", "first", "last")},
+            **{name: fitted[name] for name in ("count", "unit", "first", "last")},
         )
 
 

@@ -3,7 +3,7 @@
 from experiments import lookup
 from experiments.home import Home
 from experiments.operations.summary import refits
-from experiments.operations.training import check_room
+from experiments.operations.training import check_room_on_cpu
 from experiments.terminal.formats import refit_line
 from experiments.terminal.output import emit, print_note
 from experiments.trials import fitting, refitting
@@ -44,8 +44,7 @@ def main(
 
     found = lookup.sweep(named, Home.at(home), print_note)
     ready = refitting.prepare(found, refitting.Asked(trial, until, seeds), code)
-    if ready.plan.order.resources.gpus_per_trial == 0:
-        check_room(ready.plan, ready.config)
+    check_room_on_cpu(ready.plan, ready.config)
     print_note(ready.about)
     fitting.fit(ready, _Lines(int(str(ready.seeds[0].fitted["epochs"])), as_json=as_json), signals=signals)
     made = refits(lookup.read(found))

@@ -225,9 +225,16 @@ RUN: Mapping[str, Entry] = {
         "its weights were removed at its end (storage.keep: best), so the trial is trained again for its extension"
     ),
     "refit-planned": Entry(
-        "trains the setting of trial {number} ({best}the median of its best epochs: {epochs}) on all {count:,} {unit}"
+        "trains the setting of trial {number}{best} for {epochs}, as many as its best had, on all {count:,} {unit}"
         "{first:?, from *}{last:? to *}{new:?, * of them new}, from {seeds}, and no data are left to judge it",
-        example={"number": 15, "best": "the best, ", "epochs": 13, "count": 930, "unit": "rows", "first": "2020-01-01"}
+        example={
+            "number": 15,
+            "best": ", the best,",
+            "epochs": "13 epochs",
+            "count": 930,
+            "unit": "rows",
+            "first": "2020-01-01",
+        }
         | {"last": "2022-07-18", "new": 30, "seeds": "5 seeds"},
     ),
     "refit-given-up": Entry(

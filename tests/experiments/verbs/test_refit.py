@@ -93,7 +93,7 @@ def test_the_winner_learns_from_all_data_and_predicts(ended):
     winner = studied(folder).best
     answer = sweep("refit", "tiny", "--seeds", "2", "--json")
     assert answer.code == 0, answer.err
-    assert f"the setting of trial {winner.number} (the best" in answer.err
+    assert f"the setting of trial {winner.number}, the best, for" in answer.err
     assert "on all 300 rows, from 2020-01-01 to 2020-10-26" in answer.err
     judge(sweep, folder)
     [row] = json.loads(answer.out)["refits"]
@@ -131,7 +131,6 @@ def test_the_winner_learns_from_all_data_and_predicts(ended):
     assert sweep("refit", "tiny", "--seeds", "2").code == 0
     assert len(studied(folder).trials) == len(swept.trials), "it is there already"
     assert sweep("rebuild", "tiny").code == 0
-    judge(sweep, folder)
     shutil.rmtree(next((folder / "runs" / "tiny").glob(f"*/trial-{one:04d}")))
     (folder / "runs" / "study.db").unlink()
     assert sweep("rebuild", "tiny", "--study").code == 0
@@ -154,7 +153,6 @@ def test_newer_rows_are_taken_and_changed_ones_are_not(ended, tiny):
     assert "on all 330 rows, from 2020-01-01 to 2020-11-25, 30 of them new" in answer.err
     of_new = studied(folder).refit[0]
     assert (of_new.fitted["new"], of_new.fitted["data"] == of_old.fitted["data"]) == (30, False)
-    judge(sweep, folder)
     assert "which learnt from all 330 rows to 2020-11-25" in forecast(sweep)[1]
 
     # Up to the day where the first file ends, what follows leaves no trace.
@@ -264,6 +262,7 @@ def test_after_a_backtest(stage, tiny):
     judge(sweep, folder)
 
 
+@pytest.mark.faults  # a thin layer over what the command does
 def test_from_python(ended):
     folder, _ = ended
     assert twin.forked(lambda: refits_from_python(folder), folder / "driver.log") == 0, said(folder)
