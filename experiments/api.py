@@ -17,8 +17,10 @@ from experiments import judgement, lookup, planning
 from experiments.home import Home
 from experiments.operations import frames, predicting, summary, training
 from experiments.own_code import CodeFile
-from experiments.spec.mapping import Given, literal
+from experiments.spec.mapping import overrides_of, source_of
+from experiments.trials import winning
 from experiments.trials.earlier import read_first
+from experiments.trials.winning import Winner
 from lstm.messages.message import Message
 from lstm.records import sweep as records
 from lstm.records.errors import BadInput, Refusal
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from experiments.operations.running import Ready
 
-__all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "load", "plan", "run", "train"]
+__all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "Winner", "load", "plan", "run", "train"]
 
 LOG = logging.getLogger("experiments")
 LOG.addHandler(logging.NullHandler())  # a library leaves it to the application where its log goes
@@ -147,6 +149,19 @@ class Sweep:
         with _raised():
             return frames.of_epochs(self._record, LOG.warning)
 
+    @property
+    def winner(self) -> Winner | None:
+        """The best of the settings that confirm has judged again; None if confirm was not asked or has not ended."""
+        return winning.winner(self._record)
+
+    def comparison(self) -> "DataFrame":
+        """Return a table with a row for each setting that was confirmed, the winner first, and for the best rival.
+
+        `mean` is over windows and seeds. `better` is how much better the winner is, in `unit`, with its interval from
+        `low` to `high`. `answer` is better, worse, alike, or unknown. Empty as long as there is no winner.
+        """
+        return frames.of_company(winning.company(self._record))
+
     def extend(
         self,
         trial: int,
@@ -247,8 +262,8 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
     from lstm.device import borrowed
 
     with _raised(), borrowed():
-        where = _home(home)
-        named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
+        where = Home.given(home)
+        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
         document = planning.describe(made)
@@ -293,8 +308,8 @@ def run(
     from experiments.operations import running
 
     with _raised():
-        where = _home(home)
-        given = (_named(spec), where, address, _overrides(set))
+        where = Home.given(home)
+        given = (source_of(spec), where, address, overrides_of(set))
         return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
@@ -310,8 +325,8 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Cod
     from lstm.device import borrowed
 
     with _raised(), borrowed():
-        where = _home(home)
-        named = lookup.spec(_named(spec), where, _overrides(set), execute=True, code=code)
+        where = Home.given(home)
+        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = planning.as_begun(planning.make(named, where))
         name = made.order.name
         try:
@@ -332,7 +347,7 @@ def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
         SpecError: there is no such sweep, or its study can't be read.
     """
     with _raised():
-        return _loaded(lookup.sweep(os.fspath(name), _home(home), LOG.warning))
+        return _loaded(lookup.sweep(os.fspath(name), Home.given(home), LOG.warning))
 
 
 def _driven(ready: "Ready") -> Sweep:
@@ -383,17 +398,3 @@ def _raised() -> Iterator[None]:
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise SweepError(f"{where}{error.strerror or error}") from error
-
-
-def _home(home: HomeFolder) -> Home:
-    return Home.at(os.fspath(home) if home is not None else os.environ.get("SWEEP_HOME") or "runs")
-
-
-def _named(spec: Spec) -> str | Given:
-    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
-
-
-def _overrides(given: Overrides) -> list[str]:
-    if isinstance(given, str):
-        return [given]
-    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
+from experiments.trials import winning
 from lstm.records import looks
 from lstm.records.objective import best as best_of
 from lstm.records.objective import is_better
@@ -41,6 +42,7 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
         "test_looks": looked(sweep),
         "base": _base(sweep),
         "extensions": extensions(sweep),
+        "winner": winner(sweep),
         "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
     }
@@ -69,6 +71,14 @@ def extensions(sweep: Sweep) -> list[dict[str, Any]]:
         }
         for t in sweep.extensions
     ]
+
+
+def winner(sweep: Sweep) -> dict[str, Any] | None:
+    """Return the winner of confirm with its company, as plain data; None if confirm has not ended, or was not asked."""
+    from lstm.verdict.company_sentences import document
+
+    found = winning.company(sweep)
+    return document(found) if found is not None else None
 
 
 def _base(sweep: Sweep) -> dict[str, Any] | None:

@@ -15,7 +15,8 @@ from experiments.reference.markdown import code, paragraphs, wrapped
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("plan", "run", "train", "load")
-CLASSES = ("Sweep", "Best", "Plan", "Trained", "SpecError", "SweepError")
+CLASSES = ("Sweep", "Best", "Winner", "Plan", "Trained", "SpecError", "SweepError")
+ELSEWHERE = {"Winner": "experiments/trials/winning.py"}  # where those are that `experiments/api.py` has from a module
 ALIASES = ("Spec", "Overrides", "HomeFolder")
 TASK = ("Task", "Feed")
 BESIDE = {  # what a task's methods take and return, by file
@@ -59,12 +60,16 @@ Definition = ast.FunctionDef | ast.ClassDef
 def page() -> str:
     """Return the page, in Markdown."""
     api = Module.read(ROOT / "experiments" / "api.py")
+    homes = {name: Module.read(ROOT / path) for name, path in ELSEWHERE.items()}
     base = Module.read(ROOT / "lstm" / "tasks" / "base.py")
     own = Module.read(ROOT / "experiments" / "own_code.py")
     aliases = [*map(api.alias, ALIASES), own.alias("CodeFile")]
     parts = [HEAD, "## Functions\n\n", code("python", "\n".join(aliases))]
     parts += [_function(api.defined(name), name, 3) for name in FUNCTIONS]
-    parts += ["## What they return and raise\n\n", *(part for name in CLASSES for part in _class(api, name))]
+    parts += [
+        "## What they return and raise\n\n",
+        *(part for name in CLASSES for part in _class(homes.get(name, api), name)),
+    ]
     parts += ["## A task\n\n", TASK_HEAD, *(part for name in TASK for part in _class(base, name))]
     parts += ["## What a task takes and returns\n\n", *_beside()]
     return "".join(parts).rstrip() + "\n"

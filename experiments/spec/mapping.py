@@ -1,8 +1,9 @@
 """A spec given from Python as a mapping: it is written as YAML text, which is then read like a file."""
 
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ class Given:
 
 
 Source = str | Path | Given
+
+
+def source_of(spec: str | os.PathLike[str] | Mapping[str, Any]) -> str | Given:
+    """Return a spec that was given from Python as the verbs take it."""
+    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
+
+
+def overrides_of(given: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Return overrides that were given from Python as the command line has them, PATH=VALUE."""
+    if isinstance(given, str):
+        return [given]
+    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)
 
 
 def folder_of(source: Source) -> Path:

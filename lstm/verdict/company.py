@@ -8,24 +8,25 @@ The interval of a difference is Student's t over the windows, with one degree of
 Errors are compared by the logarithm of their ratio in each window, so the percentage is that of a typical window, and a
 window with large errors counts no more than another. Plain differences have the same share of false "better", and need
 a difference up to a third larger to find it where errors differ from window to window. A permutation by sign can't
-reach the level of several comparisons below eight windows. Figures: `tests/bench/company.py`.
+reach the level of several comparisons below eight windows. Figures: the docs.
 
 The luckiest of many is not the best. Bonferroni's correction therefore makes every interval wider: by the number of
-settings beside the winner that were confirmed, if the windows are fresh; else by the number of settings that the search
-has tried on these windows. Two things then hold for all comparisons together, each in at least 97.5 % of the cases,
-however the winner was chosen: it is not called better than a base that is as good; and the best setting is the winner
-or in its company (Hsu 1984, multiple comparisons with the best, with a t for each pair).
+settings beside the winner that were ever confirmed on these windows, if they are fresh; else by the number of settings
+that the search has tried on these windows. Two things then hold for all comparisons together, each in at least 97.5 %
+of the cases, however the winner was chosen: it is not called better than a base that is as good; and the best setting
+is the winner or in its company (Hsu 1984, multiple comparisons with the best, with a t for each pair).
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from lstm.records.confirmation import Confirmation, Confirmed
+from lstm.records.confirmation import JUDGED_ON, Confirmation, Confirmed, setting_of
 from lstm.records.objective import Direction
+from lstm.records.sweep import Sweep
 from lstm.verdict.interval import Difference, Unit, students_t
 from lstm.verdict.verdict import NOTHING
 
@@ -59,6 +60,7 @@ class Company:
     count: int  # of the windows
     comparisons: int  # for which the intervals hold together
     members: tuple[Member, ...]  # the winner first if there is one, then the best first, then those without figures
+    missed: int | None = None  # the best trial of the search, if its setting was not confirmed
 
     @property
     def winner(self) -> Member | None:
@@ -108,13 +110,18 @@ class Company:
         return "alike" if answer == "worse" else answer
 
 
-def company(found: Confirmation) -> Company:
-    """Find the winner and its company among all that were confirmed."""
+def company(found: Confirmation, before: int = 0) -> Company:
+    """Find the winner and its company among all that were confirmed.
+
+    Args:
+        found: The figures of all that were confirmed.
+        before: How many other settings were confirmed before on the same windows. They count in the correction.
+    """
     means = {each.setting: _means(each) for each in found.settings if not _lack(each, found.count)}
     scale = _Scale.of(found, list(means.values()))
     ranked = sorted((e for e in found.settings if e.setting in means), key=lambda e: scale.mean(means[e.setting]))
     winner = next((each for each in ranked if each.number is not None), None)
-    others = max(len(found.settings) - 1, 1)
+    others = max(len(found.settings) + before - 1, 1)
     comparisons = others if found.windows == "fresh" else max(found.tried, others)
 
     def member(each: Confirmed) -> Member:
@@ -133,19 +140,41 @@ def company(found: Confirmation) -> Company:
     return Company(found.metric, found.direction, found.windows, found.count, comparisons, told)
 
 
+def concluded(swept: Sweep) -> Company | None:
+    """Find the winner of a sweep; None if nobody asked confirm, or if one of its trials has not ended."""
+    found, best = swept.confirmation, swept.best
+    if found is None or found.open:
+        return None
+    settings = {each.setting for each in found.settings}
+    confirmed = (trial for trial in swept.trials if trial.derived and trial.derived.purpose == "confirm")
+    before = {setting_of(t.config) for t in confirmed if t.config.get(JUDGED_ON, "search") == found.windows}
+    is_missed = best is not None and setting_of(best.config) not in settings
+    told = company(found, len(before - settings))
+    return replace(told, missed=best.number if best is not None and is_missed else None)
+
+
 def as_row(found: Company) -> dict[str, Any]:
     """Return a company with its answer as plain JSON."""
     return {**asdict(found), "answer": found.answer}
 
 
-def of_row(row: Mapping[str, Any]) -> Company:
-    """Return the company from what `as_row` returned."""
-    members = tuple(
-        Member(**{**each, "difference": Difference(**each["difference"]) if each["difference"] else None})
-        for each in row["members"]
-    )
-    names = Company.__dataclass_fields__
-    return Company(**{name: value for name, value in row.items() if name in names} | {"members": members})
+def figures(found: Company) -> dict[str, float]:
+    """Return the numbers of a company by the names of MLflow's metrics.
+
+    `confirm/winner` is a trial's number. `confirm/better_than/NAME` is how much better the winner is, in per cent, in
+    points or in the metric's unit; `/low` and `/high` are the ends of the interval.
+    """
+    told = {"confirm/windows": float(found.count), "confirm/alike": float(len(found.alike))}
+    if found.winner is not None and found.winner.number is not None:
+        told["confirm/winner"] = float(found.winner.number)
+    for member in found.members:
+        name = "rival" if member.role == "rival" else member.name.replace(" ", "-")
+        if member.value is not None:
+            told[f"confirm/{name}/{found.metric}"] = member.value
+        if (each := member.difference) is not None:
+            ends = {"": each.value, "/low": each.low, "/high": each.high}
+            told |= {f"confirm/better_than/{name}{end}": value for end, value in ends.items() if value is not None}
+    return told
 
 
 def _lack(each: Confirmed, windows: int) -> str:

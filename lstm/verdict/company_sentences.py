@@ -1,9 +1,10 @@
 """Puts the winner and its company into words, from the record alone, as `sentences.py` does with a verdict."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from lstm.records.trial import counted
-from lstm.verdict.company import Company, Member
+from lstm.verdict.company import Company, Member, as_row
 from lstm.verdict.sentences import OWN, amount
 
 ENOUGH = f"{OWN} may be enough"
@@ -79,8 +80,10 @@ def _each(names: Sequence[str]) -> str:
 
 
 def _notes(found: Company) -> list[str]:
-    """Return how the settings were judged, who has no figures, and who has the lower mean if it is not the winner."""
-    return [*filter(None, [_judged(found), _mean(found)]), *(f"{m.name}: {m.why}" for m in found.absent)]
+    """Return how the settings were judged, who has the lower mean if it is not the winner, and who was left out."""
+    missed = "" if found.missed is None else f"trial {found.missed}, now the best of the search, was not confirmed"
+    absent = (f"{member.name}: {member.why}" for member in found.absent)
+    return [*filter(None, [_judged(found), _mean(found), missed]), *absent]
 
 
 def _judged(found: Company) -> str:
@@ -115,6 +118,18 @@ def _mean(found: Company) -> str:
 def table(found: Company) -> list[tuple[Member, str]]:
     """Return each member with the words on how much better the winner is, for the terminal and the report."""
     return [(member, _against(member, found)) for member in found.members]
+
+
+def document(found: Company) -> dict[str, Any]:
+    """Return a company as plain data, with its sentences as `lines` and the words of `table` with each member."""
+    winner = found.winner
+    told = [{**row, "told": words} for row, (_, words) in zip(as_row(found)["members"], table(found), strict=True)]
+    return {
+        "trial": winner.number if winner else None,
+        **as_row(found),
+        "members": told,
+        "lines": list(lines(found)),
+    }
 
 
 def _against(member: Member, found: Company) -> str:

@@ -19,6 +19,7 @@ blocks' means. It excludes zero exactly if the interval of the plain difference 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -190,6 +191,7 @@ class _Sums:
         return t * t * self.count / (self.count - 1) * wider
 
 
+@cache
 def students_t(freedom: int, comparisons: int = 1) -> float:
     """Return how many standard errors half an interval is, by Student's t; Bonferroni's for several comparisons."""
     from scipy.special import stdtrit

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from lstm.records.confirmation import Confirmation, Confirmed
-from lstm.verdict.company import LEAST, as_row, company, of_row
-from lstm.verdict.company_sentences import lines, sentence, table
+from lstm.verdict.company import LEAST, company
+from lstm.verdict.company_sentences import document, lines, sentence, table
 
 RIDGE = "ridge on 104 changes"
 OWN = "the base (the spec's own settings, trial 0)"
@@ -186,7 +186,9 @@ def test_a_base_that_wins_is_said_to_be_the_best():
     assert lines(found)[2] == "trial 1 and trial 2 are worse"
 
 
-def test_a_company_goes_through_json():
+def test_a_company_is_plain_data_with_its_sentences():
     found = company(confirmed(*drawn(5, 2, 0.3, 0.2), rival=np.ones(5)))
-    assert of_row(json.loads(json.dumps(as_row(found)))) == found
-    assert as_row(found)["answer"] == found.answer
+    row = json.loads(json.dumps(document(found)))
+    assert (row["trial"], row["answer"], row["lines"]) == (found.winner.number, found.answer, list(lines(found)))
+    assert [(m["name"], m["told"]) for m in row["members"]] == [(m.name, told) for m, told in table(found)]
+    assert row["members"][1]["difference"]["low"] == found.members[1].difference.low
