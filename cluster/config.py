@@ -272,6 +272,29 @@ class FirstFrom(Section):
     )
 
 
+class ConfirmConfig(Section):
+    """What is judged again when the search has ended: its best settings, the base and the best rival."""
+
+    top: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="How many of the best settings are trained again. A setting is a configuration without "
+        "training.seed. The base comes on top. With two objectives: of the Pareto front.",
+    )
+    seeds: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="From how many other seeds each setting is trained. They are drawn from the setting.",
+    )
+    windows: Literal["fresh", "search"] | None = Field(
+        None,
+        description="fresh: judge on the windows that data.backtest.fresh has set aside. search: judge on the windows, "
+        "or the validation part, of the search. Absent: fresh if there are such windows, else search.",
+    )
+
+
 class SearchConfig(Section):
     """What is searched, how, and for how long."""
 
@@ -309,6 +332,17 @@ class SearchConfig(Section):
         description="Settings to try first: a list with one mapping for each trial, in which a parameter that is left "
         "out is sampled; or {from: [SWEEP, …], top: 5}, what was good in earlier sweeps.",
     )
+
+    confirm: Annotated[ConfirmConfig | None, Since("2026-11-30")] = Field(
+        None,
+        description="Train the best settings again from other seeds when the search has ended. It may change between "
+        "runs. Absent: only `sweep confirm` does so.",
+    )
+
+    @property
+    def leaders(self) -> int:
+        """How many of the best trials keep their weights, whatever `storage.keep` says: those that confirm takes."""
+        return self.confirm.top if self.confirm else 1
 
     @property
     def first_settings(self) -> list[FirstSettings]:
@@ -351,6 +385,6 @@ class StorageConfig(Section):
     )
     keep: Literal["all", "best"] = Field(
         "all",
-        description="best: only the best trial, the base and extensions (sweep extend) keep their weights, to save "
-        "disk space. all: every trial keeps them. The history of every trial is always kept.",
+        description="best: only the best trial, the base, extensions (sweep extend) and what search.confirm takes keep "
+        "their weights, to save disk space. all: every trial keeps them. The history of every trial is always kept.",
     )

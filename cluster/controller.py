@@ -71,6 +71,7 @@ class TrialController:
         stop: Asks for the end of the sweep, and says whether anybody has.
         record: Receives the events.
         patience: Calls the study, again and again while its database does not answer.
+        beside: Whether the search has ended: only trials beside it run, and its target ends nothing.
     """
 
     def __init__(
@@ -84,30 +85,31 @@ class TrialController:
         stop: Stop,
         record: Record,
         patience: Patience,
+        beside: bool = False,
     ) -> None:
         self.stop, self._insist = stop, patience
         self._study = study
         self.order, self._limit, self._record = dict(order), limit, record
         self._live: dict[str, Attempt] = {}
-        self._queue = TrialQueue(study, patience)
-        self._saved = TrialCheckpoints(
-            study, checkpoints, studies=order["studies"], keep_best=keep_best, insist=patience, record=record
-        )
+        self._beside_search = beside
+        self._queue = TrialQueue(study, patience, beside=beside)
+        stored: dict[str, Any] = {
+            "insist": patience,
+            "record": record,
+            "keeps": study.search.leaders if study.search else 1,
+        }
+        self._saved = TrialCheckpoints(study, checkpoints, studies=order["studies"], keep_best=keep_best, **stored)
         self._beginnings = Beginnings(study, self._saved, patience)
         self._unborn: Counter[int] = Counter()  # attempts at each trial since any worker last started
         self._raised: Counter[int] = Counter()  # attempts at each trial with a worker that raised at its start
         self._out_of_memory: Counter[int] = Counter()  # attempts at each trial that were lost to memory
         self._stuck_since: float | None = None  # since when storage fails and no trial goes on
         self._workers, self._beside = Workers(time.monotonic), (0, NOTHING)
-        self._rules = StopRules(study.search.stop if study.search else StopConfig(), study.base.direction, stop)
+        rules = study.search.stop if study.search else StopConfig()
+        rules = rules.model_copy(update={"target": None}) if beside else rules
+        self._rules = StopRules(rules, study.base.direction, stop)
         self._endings = Endings(
-            study,
-            queue=self._queue,
-            saved=self._saved,
-            rules=self._rules,
-            workers=self._workers,
-            insist=patience,
-            record=record,
+            study, queue=self._queue, saved=self._saved, rules=self._rules, workers=self._workers, **stored
         )
 
     def open(self) -> None:
@@ -370,6 +372,8 @@ class TrialController:
         spent = self._workers.rest()
         # Of two points after the same number of trials, MLflow shows the one with the later timestamp.
         facts = {BESIDE: {"at_ms": max(now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
+        if self._beside_search:
+            return facts
         if self._queue.is_exhausted:
             return facts | {EXHAUSTED: self._insist(self._study.exhausted)}
         known = self._insist(lambda: self._study.facts)
@@ -377,20 +381,13 @@ class TrialController:
 
     @_safely
     def close_open(self, reason: str) -> None:
-        """End every open trial as pruned, for a sweep that will not go on."""
+        """End every open trial as pruned, for a search that will not go on; confirm comes after it."""
+        later = {trial.number for trial in self._insist(self._study.sweep).confirming}
         for number in self._insist(self._study.running):
-            self._close(number, reason)
+            if number not in later:
+                self._endings.close(number, reason)
 
-    def _close(self, number: int, reason: str) -> None:
-        self._insist(lambda: self._study.adopt(number))
-        address, is_read = self._saved.address_of(number), True
-        try:
-            trial, epochs, known = self._saved.catch_up(number, address)
-        except OSError as error:
-            is_read = False
-            self._record(Notice(note("file-not-readable-or-writable", at=address, why=str(error))))
-            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
-            self._record(trial.starting(address, now_ms()))
-        closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)
-        closed.derived = trial.derived
-        self._endings.end(closed, "PRUNED", reason)
+    @property
+    def ended_by_target(self) -> bool:
+        """Return whether the sweep's target ends the search."""
+        return self._rules.ended_by_target

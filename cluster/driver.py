@@ -3,10 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cluster.executors.executor import Executor, Workplace
 from cluster.interrupts import Stop, deadline
@@ -16,10 +16,12 @@ from cluster.study.lease import Lease, driver, held_by
 from cluster.study.retry import Patience, Unreachable
 from cluster.study.stored import AWAY, trouble, unanswered
 from cluster.study.study import Study
+from cluster.trials import beside
 from lstm import ownership
 from lstm.data.dataset import Dataset
-from lstm.messages.message import Message, note
+from lstm.messages.message import Message, Note, note
 from lstm.own_code import imports
+from lstm.records.confirmation import CONFIRM, best_settings, is_left, lacking, to_confirm
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -131,7 +133,7 @@ def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
         for parent in order.retries:
             study.retry(parent)
         for derived in order.extensions:
-            study.extend(derived)
+            beside.extend(study, derived)
         return study
     except AWAY as error:
         raise unanswered(order.study_url, error) from None
@@ -169,6 +171,7 @@ def _outcome(order: Order, study: Study, before: Sweep | None, stop: Stop, *, re
         known = before or Sweep(order.name, order.base.metric, order.base.direction, order.n_trials, ())
         return Outcome(known, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
     complete = sweep.over() or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
+    complete = complete and not is_left(sweep, order.confirm)
     if complete and sweep.best is None:
         ended = [t for t in sweep.counted if t.ended]
         stop.now(f"no trial completed, the last one: {ended[-1].reason}", 1)
@@ -185,32 +188,71 @@ def _drive(
     record: Record,
     patience: Patience,
 ) -> None:
+    """Run the search, then what comes after it: confirm."""
     from cluster.controller import TrialController
 
-    controller = TrialController(
-        study,
-        checkpoints=order.checkpoints,
-        keep_best=order.storage.keep == "best",
-        order={
-            "cpus": order.resources.cpus_per_trial,
-            "gpus": workplace.gpus_per_trial,
-            "probe": order.probe,
-            "studies": (order.study_id, *order.studies_before),
-            "code": order.code,
-            "task": order.base.task,
-        },
-        limit=_limit(order, workplace),
-        stop=stop,
-        record=record,
-        patience=patience,
-    )
-    controller.open()
-    with deadline(_hours(order), stop):
+    def run(*, search: bool) -> TrialController:
+        controller = TrialController(
+            study,
+            checkpoints=order.checkpoints,
+            keep_best=order.storage.keep == "best",
+            order={
+                "cpus": order.resources.cpus_per_trial,
+                "gpus": workplace.gpus_per_trial,
+                "probe": order.probe,
+                "studies": (order.study_id, *order.studies_before),
+                "code": order.code,
+                "task": order.base.task,
+            },
+            limit=_limit(order, workplace),
+            stop=stop,
+            record=record,
+            patience=patience,
+            beside=not search,
+        )
+        controller.open()
         workplace.run(controller, series, order.name)
-    if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
-        controller.close_open("the sweep reached its target")
-    rest = controller.rest()
-    patience(lambda: study.remember(**rest))
+        return controller
+
+    with deadline(_hours(order), stop):
+        controller = run(search=True)
+        by_target = controller.ended_by_target
+        if stop.reason and stop.code == 0 and patience(study.sweep).reached(order.target):
+            controller.close_open("the sweep reached its target")
+        rest = controller.rest()
+        patience(lambda: study.remember(**rest))
+        if (not stop.reason or by_target) and patience(lambda: _queue_confirm(order, study, record)):
+            why = stop.take_back()
+            rest = run(search=False).rest()
+            patience(lambda: study.remember(**rest))
+            if by_target and not stop.reason:
+                stop.now(why, 0)
+
+
+def _queue_confirm(order: Order, study: Study, record: Record) -> bool:
+    """Queue the trials of confirm if the search has ended; return whether any trial of confirm is open."""
+    sweep = study.sweep()
+    if not (sweep.searched or sweep.reached(order.target)):
+        return False
+    if row := to_confirm(sweep, order.confirm):
+        is_asked = order.confirm is not None and order.confirm.is_asked
+        beside.confirm(study, row, lacking(sweep, row, is_asked=is_asked))
+        if row != sweep.facts.get(CONFIRM):
+            for each in _about_confirm(order, sweep, row):
+                record(Notice(each))
+        sweep = study.sweep()
+    return any(not trial.ended for trial in sweep.confirming)
+
+
+def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any]) -> Iterator[Note]:
+    """Yield notes on what is confirmed: how many settings, from how many seeds, and what is left out."""
+    settings, seeds, base = len(row["settings"]), row["seeds"], sweep.base
+    on = "windows that the search has not seen" if row["windows"] == "fresh" else "the search's own"
+    yield note("settings-confirmed", at=sweep.name, settings=settings, seeds=seeds, trials=settings * seeds, windows=on)
+    if order.confirm is not None and (there := len(best_settings(sweep))) < order.confirm.top:
+        yield note("fewer-to-confirm", at=sweep.name, top=order.confirm.top, there=there)
+    if base is not None and base.compared_value is None:
+        yield note("base-not-confirmed", at=f"trial {base.number}", why=base.reason or base.state)
 
 
 def _limit(order: Order, workplace: Workplace) -> Callable[[], int]:

@@ -31,6 +31,10 @@ class Stop:
         if code == 1 and not self.code:
             self._first["first"] = (reason, code)
 
+    def take_back(self) -> str:
+        """Take back a request to end well, so that work goes on that comes after the search; return its reason."""
+        return self._first.pop("first", ("", 0))[0] if not self.code else ""
+
     @property
     def reason(self) -> str:
         """The reason, or "" while nobody has asked."""

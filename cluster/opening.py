@@ -15,6 +15,7 @@ from cluster.study.study import Study
 from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import READING, Dataset, read_otherwise, reading_of
+from lstm.records.confirmation import remembered
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.objective import RECORD
 from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, Sweep
@@ -98,7 +99,9 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
         ownership.take_over(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
     keeps_base = study.base_trial() is not None
-    study.remember(**facts, **_facts(order, study, series, keeps_base=keeps_base))
+    study.remember(**_facts(order, study, series, keeps_base=keeps_base))
+    seed = order.search.sampler.seed if order.search else 0
+    study.remember(**facts, **remembered(study.sweep(), seed))
     return unknown
 
 

@@ -4,10 +4,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
+from cluster.config import ConfirmConfig, ResourcesConfig, SearchConfig, StorageConfig
+from cluster.space import combinations
 from lstm import ownership
 from lstm.config.trial import TrialConfig
 from lstm.own_code import Code
+from lstm.records.confirmation import Request
 from lstm.records.events import Record
 from lstm.records.objective import Objective
 from lstm.records.state import Derived
@@ -40,11 +42,33 @@ class Order:
     first_from: Mapping[str, Any] = field(default_factory=dict)
     retries: tuple[int, ...] = ()  # failed trials to be tried again, each as a new trial
     extensions: tuple[Derived, ...] = ()  # ended trials to be trained further, each as a new trial
+    confirm: Request | None = None  # what is trained again from other seeds when the search has ended; None: nothing
 
     @property
     def is_more(self) -> bool:
         """True if it asks for trials that a complete sweep does not have."""
         return bool(self.retries or self.extensions)
+
+    def confirming(self, top: int | None = None, seeds: int | None = None, *, is_asked: bool) -> Request | None:
+        """Return what is to be confirmed; what is not given is as in `search.confirm`. None without a search."""
+        if self.search is None:
+            return None
+        wanted, data = self.search.confirm or ConfirmConfig(), self.base.data
+        windows = wanted.windows or ("fresh" if data.fresh_windows else "search")
+        return Request(top or wanted.top, seeds or wanted.seeds, windows, self.search.sampler.seed, is_asked=is_asked)
+
+    @property
+    def combinations(self) -> int | None:
+        """How many different trials the search can have; None if they can't be counted or nothing is searched."""
+        return combinations.count(self.search.space) if self.search else None
+
+    @property
+    def base_is_first(self) -> bool:
+        """True if one of `search.first` is the base (the spec's own settings), which then is one of the trials."""
+        if self.search is None:
+            return False
+        first = self.search.first_settings[: self.n_trials]
+        return combinations.base_among(first, self.base, self.search.space) is not None
 
     @property
     def n_trials(self) -> int:

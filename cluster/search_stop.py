@@ -14,6 +14,7 @@ class StopRules:
         """Prepare the rules; no trial has failed until they are opened."""
         self._rules, self._stop, self._direction = rules, stop, direction
         self._failed: list[str] = []  # the reason of each trial that failed
+        self._reached = ""  # how the target was reached
 
     def open(self, sweep: Sweep) -> None:
         """Load the failed trials of the sweep so far; nothing is asked for yet."""
@@ -36,4 +37,10 @@ class StopRules:
         """End the sweep if the value of the best completed trial is good enough."""
         target = self._rules.target
         if target is not None and not is_better(target, value, self._direction):
-            self._stop.now(f"trial {number} reached the target {target:g} with {value:g}", 0)
+            self._reached = f"trial {number} reached the target {target:g} with {value:g}"
+            self._stop.now(self._reached, 0)
+
+    @property
+    def ended_by_target(self) -> bool:
+        """Return whether it is the target that ends the search."""
+        return bool(self._reached) and self._stop.reason == self._reached

@@ -7,7 +7,7 @@ They print nothing, never exit, and install no signal handler. What the command 
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from experiments import judgement, lookup, planning
 from experiments.home import Home
 from experiments.operations import frames, predicting, summary, training
+from experiments.operations.summary import Best
+from experiments.operations.training import Trained
 from experiments.own_code import CodeFile
-from experiments.spec.mapping import overrides_of, source_of
+from experiments.spec.mapping import Overrides, Spec, named_of, overrides_of
 from experiments.trials import winning
 from experiments.trials.earlier import read_first
 from experiments.trials.winning import Winner
@@ -37,8 +39,6 @@ __all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "Winne
 LOG = logging.getLogger("experiments")
 LOG.addHandler(logging.NullHandler())  # a library leaves it to the application where its log goes
 
-Spec = str | os.PathLike[str] | Mapping[str, Any]
-Overrides = Mapping[str, Any] | Sequence[str]
 HomeFolder = str | os.PathLike[str] | None
 
 
@@ -81,40 +81,6 @@ class Plan:
     kept: Mapping[str, str]  # where study, checkpoints and MLflow's runs are
     warnings: tuple[Message, ...]
     document: Mapping[str, Any] = field(repr=False)  # the whole plan, as printed by `sweep plan --json`
-
-
-@dataclass(frozen=True)
-class Best:
-    """A best trial, or the best epoch of one training."""
-
-    trial: int | None  # its number in the sweep; None for a training
-    value: float  # of the sweep's metric, on the validation part
-    epoch: int  # of the first window, if there are several
-    parameters: Mapping[str, Any]  # the searched ones, by their path in the spec
-    config: Mapping[str, Any]
-    checkpoint: str  # its address
-    metrics: Mapping[str, float]  # on the test part; empty if the trial was not judged yet
-    epochs: Sequence[int] = ()  # the best epoch of each window of a backtest; empty without one
-
-    @classmethod
-    def of(cls, found: Mapping[str, Any] | None) -> "Best | None":
-        """Return the best trial of a summary; None if there is none."""
-        return cls(**found) if found else None
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One training of a spec's own settings."""
-
-    name: str
-    metric: str
-    best: Best | None  # None if no epoch had a finite value
-    warnings: tuple[Message, ...]
-    history: tuple[Mapping[str, float], ...] = field(repr=False)  # the number and the metrics of each epoch
-
-    def curves(self) -> "DataFrame":
-        """Return a table with a row for each epoch and a column for each metric."""
-        return frames.of_history(self.history)
 
 
 @dataclass(frozen=True)
@@ -198,6 +164,38 @@ class Sweep:
             given = (self._found.spec or self.name, self._found.home, address, (), (), (derived,))
             return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
+    def confirm(
+        self,
+        *,
+        top: int | None = None,
+        seeds: int | None = None,
+        address: str | None = None,
+        in_process: bool = False,
+        code: CodeFile = None,
+    ) -> "Sweep":
+        """Train the best settings and the base again from other seeds, as trials beside the search; return the sweep.
+
+        Args:
+            top: How many of the best settings. Default: the spec's number, or 5.
+            seeds: From how many other seeds each. Default: the spec's number, or 5.
+            address: As in `run`.
+            in_process: As in `run`.
+            code: As in `run`.
+
+        Raises:
+            SpecError: the search has not ended, or there is too little to confirm.
+            SweepError: the sweep failed, was stopped by somebody, or another driver holds it.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        from experiments.operations import running
+        from experiments.trials import confirming
+
+        with _raised():
+            confirming.check(lookup.read(self._found), top, seeds)
+            given = (self._found.spec or self.name, self._found.home, address)
+            ready = running.prepare(*given, confirm=(top, seeds), in_process=in_process, ours=False, code=code)
+            return _driven(ready)
+
     def predict(
         self,
         data: "DataFrame | str | os.PathLike[str] | None" = None,
@@ -263,7 +261,7 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
 
     with _raised(), borrowed():
         where = Home.given(home)
-        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
+        named = lookup.spec(named_of(spec), where, overrides_of(set), execute=True, code=code)
         made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
         document = planning.describe(made)
@@ -308,8 +306,7 @@ def run(
     from experiments.operations import running
 
     with _raised():
-        where = Home.given(home)
-        given = (source_of(spec), where, address, overrides_of(set))
+        given = (named_of(spec), Home.given(home), address, overrides_of(set))
         return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
@@ -326,7 +323,7 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Cod
 
     with _raised(), borrowed():
         where = Home.given(home)
-        named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
+        named = lookup.spec(named_of(spec), where, overrides_of(set), execute=True, code=code)
         made = planning.as_begun(planning.make(named, where))
         name = made.order.name
         try:

@@ -246,6 +246,24 @@ def extend(**arguments: Any) -> int | None:
 
 @main.command()
 @NAMED
+@click.option(
+    "--top", type=click.IntRange(1, 1000), metavar="K", help="The best K settings.  [default: the spec's, or 5]"
+)
+@click.option(
+    "--seeds", type=click.IntRange(1, 100), metavar="N", help="N other seeds for each.  [default: the spec's, or 5]"
+)
+@ADDRESS
+@IN_PROCESS
+@CODE
+@JSON
+@HOME
+def confirm(**arguments: Any) -> int | None:
+    """Train the best settings and the base again, from other seeds."""
+    return _verb("confirm", **arguments)
+
+
+@main.command()
+@NAMED
 @JSON
 @HOME
 def status(**arguments: Any) -> int | None:

@@ -9,6 +9,7 @@ from dashboards.tracking.runs import without_password
 from experiments import judgement
 from experiments.planning import Plan, kept_in
 from lstm.messages.message import Say, note
+from lstm.records.confirmation import CONFIRM, JUDGED_ON, RIVAL
 from lstm.records.errors import BadInput
 from lstm.records.events import now_ms
 from lstm.records.looks import LOOKS, with_look
@@ -103,9 +104,18 @@ def _judge(
         if trial.number not in loaded:
             loaded[trial.number], _ = _judgeable(plan, outcome.sweep, trial, recorder, say, heed)
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
-    html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
-    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
+    swept = _with_rival(plan, outcome.sweep, say)
+    html = report.write(plan.home, swept, outcome.importances, report.Judged(found, plan.series, metrics), say)
+    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, swept))
     return metrics, is_kept
+
+
+def _with_rival(plan: Plan, swept: Sweep, say: Say) -> Sweep:
+    """Return the sweep with the best rival among those that were confirmed, and store it in the study."""
+    facts = confirmed_rival(plan, swept, say)
+    if facts:
+        _remember(plan.order, say, **facts)
+    return replace(swept, facts={**swept.facts, **facts})
 
 
 def _judged_before(swept: Sweep, role: str, trial: Trial, names: Iterable[str]) -> dict[str, float]:
@@ -139,6 +149,35 @@ def _hold_against_rivals(plan: Plan, swept: Sweep, loaded: Mapping[int, "Checkpo
         why = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
         say(note("rivals-not-judged", why=why, sweep=swept.name, flag=plan.home.flag))
     return True
+
+
+def confirmed_rival(plan: Plan, swept: Sweep, say: Say) -> dict[str, Any]:
+    """Return the fact of the best rival's errors over the windows that confirm has judged on; empty if there is none.
+
+    The rival is the one that is best on the search's own windows. The caller must hold the sweep's lease.
+    """
+    from lstm.ownership import studies_of
+    from lstm.verdict import fitting, store
+
+    asked = swept.facts.get(CONFIRM)
+    verdict, _ = judgement.current(plan.home, swept)
+    best = verdict.best_rival if verdict else None
+    if not asked or best is None or not best.rivals:
+        return {}
+    name, windows, known = best.rivals[0], asked["windows"], swept.facts.get(RIVAL) or {}
+    folder, data = str(plan.home.sweep(swept.name)), plan.series.fingerprint
+    try:
+        fitted = store.read_fitted(folder, name, studies_of(swept.facts), data)
+        if fitted is None:
+            return {}
+        row = {"rival": name, "title": fitted.title, "windows": windows}
+        if {**row, "errors": known.get("errors")} == known:
+            return {}
+        config = plan.order.base.model_copy(update={JUDGED_ON: windows})
+        return {RIVAL: {**row, "errors": fitting.errors_over(fitted, plan.series, config)}}
+    except Exception as error:  # a rival that fails must not stop the sweep
+        say(note("rival-not-confirmed", at=name, why=f"{type(error).__name__}: {error}"))
+        return {}
 
 
 def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say) -> tuple["Checkpoint | None", bool]:

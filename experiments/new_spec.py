@@ -42,6 +42,7 @@ def _search(draft: Draft, paths: Mapping[Path, str]) -> Iterator[tuple[str, str]
         f"  pruner: {{type: successive_halving, min_resource: {first}, reduction_factor: 3}}",
         f"at epochs {first}, {3 * first}, … only the best third continues",
     )
+    yield from _section([draft.confirm] if draft.confirm else [], paths)
     if draft.first:
         yield "  first:", draft.first_why
         yield from ((f"    - {_text(setting, paths)}", "") for setting in draft.first)

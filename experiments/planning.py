@@ -174,7 +174,7 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         keep=experiment.storage.keep,
     )
     comparable = specs.comparable(spec)
-    return Order(
+    order = Order(
         name=experiment.name,
         base=experiment.base,
         search=experiment.search,
@@ -191,6 +191,8 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         mark=kept_in(home),
         code=executed(spec.document.code.values()),
     )
+    is_wanted = experiment.search is not None and experiment.search.confirm is not None
+    return replace(order, confirm=order.confirming(is_asked=False)) if is_wanted else order
 
 
 def kept_in(home: Home) -> str:
@@ -221,19 +223,21 @@ def estimate(plan: Plan) -> dict[str, Any]:
     from cluster.space import suggest
     from lstm.device import claim
     from lstm.tasks.registry import parameter_count, unshared_parameter_count
-    from lstm.training.estimates import memory_bytes, seconds
+    from lstm.training.estimates import memory_bytes, seconds, to_confirm
 
     order = plan.order
     gpus = order.resources.gpus_per_trial
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
     low, high = suggest.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     costs = [seconds(config, plan.series, device=device) for config in (low, high)]
-    trials = min(order.n_trials, _combinations(order) or order.n_trials)
-    trials += bool(order.search) and not _base_is_first(order)
+    trials = min(order.n_trials, order.combinations or order.n_trials)
+    trials += bool(order.search) and not order.base_is_first
     slots = _slots(plan)
     rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
     # After a backtest, this process trains the best trial and the base before the test part.
     spans = [sum(each.windows) * rounds + each.final * (1 + bool(order.search)) for each in costs]
+    confirm = to_confirm(order.confirm, trials, costs, slots)
+    spans = [span + more for span, more in zip(spans, confirm["seconds"] if confirm else (0.0, 0.0), strict=True)]
     return {
         "device": device,
         # A larger network may have fewer of one thing: the linear map of a long look-back, say.
@@ -243,6 +247,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
         "epoch_s": [round(each.epoch, 4) for each in costs],
         "slots": slots,
         "sweep_s": [round(s, 2) for s in spans],
+        "confirm": confirm,
         **({"backtest": _windows(plan, costs)} if order.base.windows.count > 1 else {}),
     }
 
@@ -269,26 +274,9 @@ def _windows(plan: Plan, costs: "Sequence[Cost]") -> dict[str, Any]:
     return {"refit": windows.refit, "windows": rows, "before_test_s": final}
 
 
-def _combinations(order: Order) -> int | None:
-    """Return how many different trials the search can have; None if they can't be counted or nothing is searched."""
-    from cluster.space import combinations
-
-    return combinations.count(order.search.space) if order.search else None
-
-
-def _base_is_first(order: Order) -> bool:
-    """Return whether one of `search.first` is the base (the spec's own settings), which then is one of the trials."""
-    from cluster.space import combinations
-
-    if order.search is None:
-        return False
-    first = order.search.first_settings[: order.n_trials]
-    return combinations.base_among(first, order.base, order.search.space) is not None
-
-
 def _too_many(plan: Plan) -> list[Note]:
     """Return a note if more trials are asked for than the space has combinations."""
-    order, count = plan.order, _combinations(plan.order)
+    order, count = plan.order, plan.order.combinations
     if count is None or count >= order.n_trials:
         return []
     at = plan.spec.document.where("search.n_trials")
@@ -381,7 +369,7 @@ def describe(plan: Plan) -> Mapping[str, Any]:
         "space": {k: v.model_dump(exclude_none=True) for k, v in search.space.items()} if search else {},
         "first": [dict(settings) for settings in search.first_settings[: order.n_trials]] if search else [],
         "first_from": order.first_from.get("first", []),
-        "base_is_first": _base_is_first(order),
+        "base_is_first": order.base_is_first,
         "stop": search.stop.model_dump(exclude_none=True) if search else {},
         **_described(plan),
         "counted": tasks.of(order.base).counted,
@@ -394,6 +382,6 @@ def describe(plan: Plan) -> Mapping[str, Any]:
             "mlflow": without_password(plan.tracking_uri),
         },
         "hash": order.spec_hash,
-        "combinations": _combinations(order),
+        "combinations": order.combinations,
         "warnings": [*warnings(plan), *_too_large(plan, measured["slots"])],
     }

@@ -92,8 +92,8 @@ def filled(tree: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return sections as plain data with the settings filled in; values that are no sections are shared, not copied."""
     made = {name: dict(part) if isinstance(part, dict) else part for name, part in tree.items()}
     for path, value in settings.items():
-        section, field = path.split(".")
-        made[section][field] = value
+        section, _, field = path.rpartition(".")
+        (made[section] if section else made)[field] = value  # a derived trial may also change where it is judged
     return made
 
 

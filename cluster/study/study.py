@@ -33,7 +33,7 @@ from cluster.study.samplers_and_pruners import (
     worst_of,
 )
 from cluster.study.storage import SoleStorage
-from cluster.study.stored import FORM, FORMAT, check_study_form, counting, importances, sweep_of, trial_of
+from cluster.study.stored import check_study_form, counting, importances, sweep_of, trial_of
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
 from lstm.records.objective import Objective, Scalar
@@ -148,17 +148,9 @@ class Study:
         failed = self._frozen(parent).user_attrs
         derived = again(parent, derived_of(failed))
         if not any(derived_of(t.user_attrs) == derived for t in self.frozen()):
-            self._derive(parent, Decisions(derived, base=BASE in failed))
+            self.derive(parent, Decisions(derived, base=BASE in failed))
 
-    def extend(self, derived: Derived) -> None:
-        """Queue a trial that extends another; do nothing if an equal one is open or has reached its last epoch."""
-        same_ones = [Decisions.of(t.user_attrs) for t in self.frozen() if derived_of(t.user_attrs) == derived]
-        if all(each.end is not None and not each.end.is_final for each in same_ones):
-            self.remember(**{FORM: FORMAT})  # before the trial: an earlier version would train it otherwise
-            assert derived.parent is not None
-            self._derive(derived.parent, Decisions(derived))
-
-    def _derive(self, parent: int, decided: Decisions) -> None:
+    def derive(self, parent: int, decided: Decisions) -> None:
         """Queue a trial with the settings of its parent."""
         self._study.enqueue_trial(self._frozen(parent).params, user_attrs=decided.asked())
 
@@ -199,6 +191,11 @@ class Study:
         self._reports.begin(trial.number, {})
         self._suggest(trial.number)
         return trial.number
+
+    def take(self, number: int) -> None:
+        """Take a queued trial out of its order, as `ask` takes the first one."""
+        self._storage.set_trial_state_values(self._id(number), TrialState.RUNNING)
+        self.adopt(number)
 
     def _commit(self, drawn: Drawn) -> None:
         """Make a draw the next trial. A repeated draw is stored in one write: a killed driver leaves no half."""

@@ -37,7 +37,7 @@ class Beginnings:
         Raises:
             OSError: the store of checkpoints fails, and the trial extends another.
         """
-        if live.derived is not None and live.derived.changes:
+        if live.derived is not None and live.derived.extends is not None:
             return self._saved.take_from_parent(live, live.derived)
         if live.number != base and self._insist(lambda: self._study.resolves_to_base(live.number)):
             self._saved.take_from_base(live)

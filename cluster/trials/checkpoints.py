@@ -32,6 +32,7 @@ class TrialCheckpoints:
         keep_best: bool,
         insist: Patience,
         record: Record,
+        keeps: int = 1,
     ) -> None:
         """Prepare the checkpoints' handling; no storage is read.
 
@@ -39,11 +40,13 @@ class TrialCheckpoints:
             study: The sweep's study, opened under its lease.
             root: Address under which each trial has its own.
             studies: Ids of the studies that these checkpoints may belong to.
-            keep_best: Whether a trial that is not the best loses its weights when it ends.
+            keep_best: Whether a trial that is not among the best loses its weights when it ends.
+            keeps: How many of the best trials keep them.
             insist: Calls the study, again and again while its database does not answer.
             record: Receives the events.
         """
         self._study, self.root, self._studies, self._keep_best = study, root, tuple(studies), keep_best
+        self._keeps = keeps
         self._insist, self._record = insist, record
         self._base: int | None = None  # the trial of the spec's own settings; its weights always stay
 
@@ -76,8 +79,7 @@ class TrialCheckpoints:
 
     def _strip_again(self, sweep: Sweep) -> None:
         """Finish what a driver killed at a trial's end left: strip that trial, or the earlier best one."""
-        best = sweep.best
-        kept: set[int | None] = {t.number for t in (best, sweep.base) if t}
+        kept: set[int | None] = {t.number for t in (*sweep.leaders(self._keeps), sweep.base) if t}
         for extension in sweep.extensions:
             kept |= {extension.number} if extension.ended else {extension.number, extension.extends}
         others = [t for t in sweep.trials if t.checkpoint and t.number not in kept]

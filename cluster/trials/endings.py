@@ -1,5 +1,6 @@
 """The ends of trials: each is decided once, stored, then reported; it may change the best trial or end the sweep."""
 
+import math
 from typing import Any, NamedTuple
 
 from cluster.decisions import End
@@ -14,6 +15,7 @@ from cluster.trials.queue import TrialQueue
 from lstm.messages.message import note
 from lstm.records.epoch import epochs_s
 from lstm.records.events import Notice, Record, TrialEnded, TrialProbed, now_ms
+from lstm.records.goodput import NOTHING
 from lstm.records.objective import Direction, is_better, sort_key
 from lstm.records.state import TrialState
 from lstm.records.sweep import Sweep
@@ -44,20 +46,26 @@ class Endings:
         workers: Workers,
         insist: Patience,
         record: Record,
+        keeps: int = 1,
     ) -> None:
-        """Prepare the endings; no trial has ended until they are opened."""
+        """Prepare the endings; no trial has ended until they are opened. The `keeps` best trials keep their weights."""
         self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
         self._workers, self._insist, self._record = workers, insist, record
         self._direction = study.base.direction
         self._ended, self._last_end_ms = 0, 0
-        self._best: _Best | None = None
+        self._keeps = keeps
+        self._leaders: list[_Best] = []  # the best completed trials, the best first
+
+    @property
+    def _best(self) -> _Best | None:
+        return self._leaders[0] if self._leaders else None
 
     def open(self, sweep: Sweep) -> None:
         """Load the sweep as it is now, with its best trial."""
         ended = [t for t in sweep.trials if t.ended]
         self._ended, self._last_end_ms = len(ended), max((t.ended_at_ms or 0 for t in ended), default=0)
-        if (best := sweep.best) and best.value is not None:
-            self._best = _Best(best.value, best.number, best.checkpoint)
+        leaders = sweep.leaders(self._keeps)
+        self._leaders = [_Best(t.value, t.number, t.checkpoint) for t in leaders if t.value is not None]
 
     def end(
         self,
@@ -103,6 +111,21 @@ class Endings:
         self._keep(live, value)
         self.check_target()
 
+    def close(self, number: int, reason: str) -> None:
+        """End an open trial without its worker, with the epochs in its checkpoints."""
+        self._insist(lambda: self._study.adopt(number))
+        address, is_read = self._saved.address_of(number), True
+        try:
+            trial, epochs, known = self._saved.catch_up(number, address)
+        except OSError as error:
+            is_read = False
+            self._record(Notice(note("file-not-readable-or-writable", at=address, why=str(error))))
+            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
+            self._record(trial.starting(address, now_ms()))
+        closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)
+        closed.derived = trial.derived
+        self.end(closed, "PRUNED", reason)
+
     def _lost_epochs(self, live: Attempt) -> int:
         """Return how many known epochs of a trial are in no checkpoint any more, because the last ones were damaged."""
         if not live.is_read:  # a storage that can't be read now may have them all
@@ -116,12 +139,13 @@ class Endings:
         return max(trained - kept, 0)
 
     def _keep(self, live: Attempt, value: float | None) -> None:
-        """Update the best trial, and remove the weights of the trial that lost; `value` is a completed trial's."""
+        """Update the best trials, and remove the weights of the trial that lost; `value` is a completed trial's."""
         loser = live.number if live.epochs else None  # `strip` spares the base
-        if value is not None:
-            mine, before = _Best(value, live.number, live.address), self._best
-            if before is None or mine.place(self._direction) < before.place(self._direction):
-                loser, self._best = before.number if before and before.checkpoint else None, mine
+        if value is not None and math.isfinite(value):
+            mine = _Best(value, live.number, live.address)
+            self._leaders = sorted([*self._leaders, mine], key=lambda each: each.place(self._direction))
+            last = self._leaders.pop() if len(self._leaders) > self._keeps else None
+            loser = last.number if last and last.checkpoint else None
         if loser is not None:
             self._saved.strip(loser)
 

@@ -5,6 +5,7 @@ from collections.abc import Set
 
 from cluster.study.retry import Patience
 from cluster.study.study import Study
+from cluster.trials.beside import ask, due
 from lstm.records.sweep import Sweep
 
 BASE_S = 0.5  # until a trial with the base's settings looks again whether the base has ended
@@ -13,9 +14,9 @@ BASE_S = 0.5  # until a trial with the base's settings looks again whether the b
 class TrialQueue:
     """The trials of a sweep that wait for a worker."""
 
-    def __init__(self, study: Study, insist: Patience) -> None:
-        """Prepare the queue; it is empty until it is opened."""
-        self._study, self._insist = study, insist
+    def __init__(self, study: Study, insist: Patience, *, beside: bool = False) -> None:
+        """Prepare the queue; it is empty until it is opened. With `beside`, it has no trials of the search."""
+        self._study, self._insist, self._beside = study, insist, beside
         self.ready: list[tuple[float, int]] = []  # earliest time to try again, trial
         self._due = 0  # trials that are yet to be suggested
         self.is_exhausted = False  # whether nothing new was found to try
@@ -29,9 +30,15 @@ class TrialQueue:
             Unreachable: the study's database did not answer for too long.
         """
         self.ready = [(0.0, trial.number) for trial in sweep.trials if trial.state == "RUNNING"]
-        self._due = self._insist(self._study.due)
+        self._due = self._insist(self._count_due)
         self.base = sweep.base.number if sweep.base else None
         self.base_is_open = sweep.base is not None and not sweep.base.ended
+
+    def _count_due(self) -> int:
+        return due(self._study) if self._beside else self._study.due()
+
+    def _ask(self) -> int | None:
+        return ask(self._study) if self._beside else self._study.ask()
 
     def ends(self, number: int) -> None:
         """Note that a trial has ended; if it is the base, no trial waits for it any more."""
@@ -57,7 +64,7 @@ class TrialQueue:
         if self._insist.doubt:  # after a storage error there may be a suggested trial that nobody runs
             owned = live | {number for _, number in self.ready}
             orphans = [number for number in self._study.running() if number not in owned]
-            self._due = self._study.due()
+            self._due = self._count_due()
             self.ready += [(0.0, number) for number in orphans]
             self._insist.doubt = False
         if len(live) >= limit:
@@ -69,7 +76,7 @@ class TrialQueue:
             return self._unless_base_runs(first[1])
         if self._due <= 0:
             return None
-        number = self._study.ask()
+        number = self._ask()
         self.is_exhausted = number is None
         self._due = 0 if number is None else self._due - 1
         return None if number is None else self._unless_base_runs(number)

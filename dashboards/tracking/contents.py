@@ -1,11 +1,10 @@
 """Tags and metrics of a trial's run in MLflow, made from the records of the trial."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from dashboards.tracking import runs
+from lstm.records.confirmation import setting_of
 from lstm.records.epoch import Epoch
 from lstm.records.events import TrialProbed, TrialStarted
 from lstm.records.goodput import Goodput
@@ -13,6 +12,7 @@ from lstm.records.objective import Scalar
 from lstm.records.trial import Trial
 
 LATER = r"window-(\d+)/{}"  # the name of a metric in a later window of a backtest
+SETTING = "sweep.config"  # the tag with a trial's setting
 FINAL = "final/"  # prefix of the metrics of the training before the test part, which follows a backtest
 
 
@@ -22,23 +22,18 @@ def settings_text(settings: Mapping[str, Scalar]) -> str:
 
 
 def lineage(trial: Trial | TrialStarted) -> dict[str, str]:
-    """Return the tags that say what a trial was made from and for; empty if the search suggested it."""
-    tags = {"sweep.base": "true"} if trial.is_base else {}
+    """Return the tags that say what a trial was made from and for; a trial of the search has no `sweep.kind`.
+
+    `sweep.config` is a digest of the setting, the configuration without its seed: equal for equal settings.
+    """
+    tags = {SETTING: setting_of(trial.config)} | ({"sweep.base": "true"} if trial.is_base else {})
     if trial.derived is None:
         return tags
     derived = trial.derived
     tags |= {} if derived.parent is None else {"sweep.parent": str(derived.parent)}
-    if derived.extends is not None:
-        tags |= {"sweep.config": setting_of(trial.config), "sweep.after": str(derived.after)}
-        tags |= {"sweep.changes": json.dumps(dict(derived.changes))}
+    if derived.changes:
+        tags |= {"sweep.after": str(derived.after), "sweep.changes": json.dumps(dict(derived.changes))}
     return {**tags, "sweep.kind": derived.purpose}
-
-
-def setting_of(config: Mapping[str, Any]) -> str:
-    """Return a digest of a setting: a configuration without its seed. It is equal for equal settings."""
-    training = {name: value for name, value in config["training"].items() if name != "seed"}
-    text = json.dumps({**config, "training": training}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def points(epochs: Iterable[Epoch]) -> Iterator[tuple[str, float, int, int]]:

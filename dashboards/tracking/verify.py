@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboards.tracking import runs
-from dashboards.tracking.contents import FINAL, lineage, points, probed, settings_text, worked
+from dashboards.tracking.contents import FINAL, SETTING, lineage, points, probed, settings_text, worked
 from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
@@ -168,6 +168,8 @@ class _Check:
             tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
             tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": runs.without_password(ending.checkpoint)}
             tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial)}
+            if SETTING not in run.data.tags and not (trial.derived and trial.derived.changes):
+                del tags[SETTING]  # an earlier version recorded the trial
             best = self._sweep.best is not None and self._sweep.best.number == trial.number
             if self._expected.whole and (run.data.tags.get("sweep.best") == "true") != best:
                 yield fault("best-run-not-marked" if best else "other-run-marked-best")

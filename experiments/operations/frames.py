@@ -19,6 +19,7 @@ def of_trials(sweep: Sweep) -> "DataFrame":
     import pandas as pd
 
     counted = {trial.number for trial in sweep.counted}
+    confirms = {t.number: t.derived.parent for t in sweep.confirming if t.derived}
     paths = dict.fromkeys(path for trial in sweep.trials for path in trial.settings)
     searched = [(path, tuple(path.split("."))) for path in paths]
     rows = [
@@ -32,6 +33,7 @@ def of_trials(sweep: Sweep) -> "DataFrame":
             "seconds": t.duration_s,
             "is_base": t.is_base,
             **({"extends": t.extends} if sweep.extensions else {}),
+            **({"confirms": confirms.get(t.number)} if confirms else {}),
             "counts": t.number in counted,  # in n_trials; a base outside the search and a retried trial do not
             "reason": t.reason,  # why it failed or ended early
             "checkpoint": t.checkpoint,

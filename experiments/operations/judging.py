@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cluster.study import lease
 from experiments import judgement, lookup
+from experiments.conclusion import confirmed_rival
 from experiments.planning import kept_in, make
 from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
@@ -70,7 +71,9 @@ def _judge(found: lookup.Found, named: str, budget_s: float, say: Say) -> "Verdi
         say(note("judged-before-end", at=swept.name, done=swept.done, trials=swept.n_trials))
     seen = with_look(swept, now_ms())
     stored.remember(found.study_url, found.name, **{LOOKS: seen})
-    return judgement.judge(plan, swept, lambda trial: _load(swept, trial, say), say, budget_s)
+    verdict = judgement.judge(plan, swept, lambda trial: _load(swept, trial, say), say, budget_s)
+    stored.remember(found.study_url, found.name, **confirmed_rival(plan, swept, say))
+    return verdict
 
 
 def _load(swept: Sweep, trial: Trial, say: Say) -> "Checkpoint | None":

@@ -21,6 +21,7 @@ from experiments.terminal.formats import goodput
 from experiments.trials.earlier import with_first
 from experiments.trials.extending import ready as ready_to_extend
 from lstm.messages.message import Message, Note, Say, note
+from lstm.records.confirmation import is_left
 from lstm.records.errors import BadInput
 from lstm.records.events import Event, Notice, SweepStarted, TrialStarted
 from lstm.records.state import Derived
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from lstm.verdict.verdict import Verdict
 
 Document = dict[str, Any]
+Confirm = tuple[int | None, int | None]  # top and seeds; None is the spec's number
 SHOWN = 3  # the most refused records that a message names
 
 
@@ -93,6 +95,7 @@ def prepare(
     retries: Sequence[int] = (),
     extensions: Sequence[Derived] = (),
     *,
+    confirm: Confirm | None = None,
     in_process: bool = False,
     ours: bool = True,
     code: CodeFile = None,
@@ -106,6 +109,7 @@ def prepare(
         overrides: Fields of the spec with other values.
         retries: The numbers of failed trials to run again.
         extensions: The origins of trials that extend others.
+        confirm: How many of the best settings, and from how many seeds, `sweep confirm` trains again.
         in_process: Whether trials run in this process, without Ray.
         ours: Whether the process is the command line's own.
         code: The path of the one file of the user's own code, if it is not where the spec says.
@@ -123,7 +127,9 @@ def prepare(
     place = moved_home.Place(home, plan.order.name, plan.order.study_url, plan.tracking_uri, not plan.order.place)
     elsewhere = moved_home.look(place, known) if known else None
     plan = _as_kept(plan, known, elsewhere) if known else _as_new(plan)
-    plan = replace(plan, order=replace(plan.order, retries=tuple(retries), extensions=tuple(extensions)))
+    order = replace(plan.order, retries=tuple(retries), extensions=tuple(extensions))
+    order = replace(order, confirm=order.confirming(*confirm, is_asked=True)) if confirm else order
+    plan = replace(plan, order=order)
     return Ready(plan, executor, lookup.all_overrides(named, home, overrides), place, elsewhere, known or {})
 
 
@@ -328,4 +334,5 @@ def _has_best(swept: Sweep) -> bool:
 
 
 def _is_complete(swept: Sweep, plan: Plan) -> bool:
-    return not plan.order.is_more and (swept.over(plan.order.n_trials) or swept.reached(plan.order.target))
+    is_over = swept.over(plan.order.n_trials) or swept.reached(plan.order.target)
+    return not plan.order.is_more and is_over and not is_left(swept, plan.order.confirm)

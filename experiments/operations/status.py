@@ -18,7 +18,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
     hour_ago = (time.time() - 3600) * 1000
     recent = [t.ended_at_ms for t in sweep.trials if t.ended_at_ms and t.ended_at_ms > hour_ago]
     running = [t for t in sweep.trials if t.state == "RUNNING"]
-    best, base = sweep.best, sweep.base
+    best, base, confirmed = sweep.best, sweep.base, sweep.confirmation
     return {
         "sweep": sweep.name,
         "metric": sweep.metric,
@@ -30,6 +30,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "replaced": sorted(sweep.replaced),
         "base": base and {"trial": base.number, "state": base.state, **_result(sweep, base)},
         "extensions": extensions(sweep),
+        "confirmation": confirmed and {"trials": len(sweep.confirming), "open": confirmed.open},
         "best": best and {"trial": best.number, **_result(sweep, best)},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,

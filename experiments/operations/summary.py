@@ -2,6 +2,8 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
@@ -14,6 +16,25 @@ from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from lstm.verdict.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Best:
+    """A best trial, or the best epoch of one training."""
+
+    trial: int | None  # its number in the sweep; None for a training
+    value: float  # of the sweep's metric, on the validation part
+    epoch: int  # of the first window, if there are several
+    parameters: Mapping[str, Any]  # the searched ones, by their path in the spec
+    config: Mapping[str, Any]
+    checkpoint: str  # its address
+    metrics: Mapping[str, float]  # on the test part; empty if the trial was not judged yet
+    epochs: Sequence[int] = ()  # the best epoch of each window of a backtest; empty without one
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any] | None) -> "Best | None":
+        """Return the best trial of a summary; None if there is none."""
+        return cls(**found) if found else None
 
 
 def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
@@ -42,6 +63,7 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
         "test_looks": looked(sweep),
         "base": _base(sweep),
         "extensions": extensions(sweep),
+        "confirmation": confirmation(sweep),
         "winner": winner(sweep),
         "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
@@ -71,6 +93,18 @@ def extensions(sweep: Sweep) -> list[dict[str, Any]]:
         }
         for t in sweep.extensions
     ]
+
+
+def confirmation(sweep: Sweep) -> dict[str, Any] | None:
+    """Return what confirm has found: each setting with its errors by seed and window, and the best rival.
+
+    None if nobody has asked for it.
+    """
+    found = sweep.confirmation
+    if found is None:
+        return None
+    rows = [{**asdict(each), "mean": each.mean} for each in found.settings]
+    return {**asdict(found), "settings": rows}
 
 
 def winner(sweep: Sweep) -> dict[str, Any] | None:

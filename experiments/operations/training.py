@@ -4,11 +4,13 @@ import logging
 import math
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from experiments.operations import frames
+from experiments.operations.summary import Best
 from experiments.planning import Plan, warnings
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import read_otherwise
@@ -19,6 +21,8 @@ from lstm.records.errors import fault, refused
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from lstm.checkpoint import Checkpoint
 
 
@@ -55,6 +59,21 @@ class Logged:
         """Log the metric of an epoch."""
         value = epoch.metrics.get(self._metric, epoch.metrics.get("train/loss", math.nan))
         self._log.info("%s: epoch %d: %s %.5g", self._name, epoch.number, self._metric, value)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training of a spec's own settings."""
+
+    name: str
+    metric: str
+    best: Best | None  # None if no epoch had a finite value
+    warnings: tuple[Message, ...]
+    history: tuple[Mapping[str, float], ...] = field(repr=False)  # the number and the metrics of each epoch
+
+    def curves(self) -> "DataFrame":
+        """Return a table with a row for each epoch and a column for each metric."""
+        return frames.of_history(self.history)
 
 
 @dataclass

@@ -306,11 +306,11 @@ def _known(
 
 
 def _with_parents(known: "Iterable[Known]") -> "tuple[Known, ...]":
-    """Return the trials; one that extends another has that one's settings, as a study keeps its own changes apart."""
+    """Return the trials; one that changes another has that one's settings, as a study keeps its own changes apart."""
     found: dict[int, Known] = {}
     for each in known:  # in the order of their numbers, so a parent comes first
         derived = each.made.derived if each.made else None
-        parent = found.get(derived.extends) if derived and derived.extends is not None else None
+        parent = found.get(derived.parent) if derived and derived.changes and derived.parent is not None else None
         found[each.number] = replace(each, settings=_asked(parent)) if parent else each
     return tuple(found.values())
 

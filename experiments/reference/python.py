@@ -16,8 +16,9 @@ from experiments.reference.markdown import code, paragraphs, wrapped
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("plan", "run", "train", "load")
 CLASSES = ("Sweep", "Best", "Winner", "Plan", "Trained", "SpecError", "SweepError")
-ELSEWHERE = {"Winner": "experiments/trials/winning.py"}  # where those are that `experiments/api.py` has from a module
-ALIASES = ("Spec", "Overrides", "HomeFolder")
+# What the face takes and returns and other files define.
+ALIASES = {"Spec": "spec/mapping.py", "Overrides": "spec/mapping.py", "HomeFolder": "api.py", "CodeFile": "own_code.py"}
+ELSEWHERE = {"Best": "operations/summary.py", "Trained": "operations/training.py", "Winner": "trials/winning.py"}
 TASK = ("Task", "Feed")
 BESIDE = {  # what a task's methods take and return, by file
     "lstm/config/section.py": ("Data", "Location", "File", "Since"),
@@ -59,16 +60,16 @@ Definition = ast.FunctionDef | ast.ClassDef
 
 def page() -> str:
     """Return the page, in Markdown."""
-    api = Module.read(ROOT / "experiments" / "api.py")
-    homes = {name: Module.read(ROOT / path) for name, path in ELSEWHERE.items()}
+    face = ROOT / "experiments"
+    api = Module.read(face / "api.py")
     base = Module.read(ROOT / "lstm" / "tasks" / "base.py")
-    own = Module.read(ROOT / "experiments" / "own_code.py")
-    aliases = [*map(api.alias, ALIASES), own.alias("CodeFile")]
+    aliases = [Module.read(face / path).alias(name) for name, path in ALIASES.items()]
+    classes = dict.fromkeys(CLASSES, api) | {name: Module.read(face / path) for name, path in ELSEWHERE.items()}
     parts = [HEAD, "## Functions\n\n", code("python", "\n".join(aliases))]
     parts += [_function(api.defined(name), name, 3) for name in FUNCTIONS]
     parts += [
         "## What they return and raise\n\n",
-        *(part for name in CLASSES for part in _class(homes.get(name, api), name)),
+        *(part for name in CLASSES for part in _class(classes[name], name)),
     ]
     parts += ["## A task\n\n", TASK_HEAD, *(part for name in TASK for part in _class(base, name))]
     parts += ["## What a task takes and returns\n\n", *_beside()]

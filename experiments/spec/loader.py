@@ -31,7 +31,7 @@ Executed = Callable[[Document], Document]  # see `own_code.executed`
 MOST_ROUNDS = 20  # a field that gives way to an override may make another field give way
 
 # Fields that may change between runs of a sweep. The data's path may change too: a fingerprint compares their bytes.
-FREE = ("name", "search.n_trials", "search.stop", "probe", "resources", "tracking", "storage")
+FREE = ("name", "search.n_trials", "search.stop", "search.confirm", "probe", "resources", "tracking", "storage")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from experiments.spec.errors import Address, dotted
 from lstm.messages.entry import shown
 from lstm.records.errors import BadInput, Fault, fault
 
+Spec = str | os.PathLike[str] | Mapping[str, Any]
+Overrides = Mapping[str, Any] | Sequence[str]
 PLACE = "spec"  # messages begin with it, instead of a file's name and line
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
 _NO_WORDS = ("true", "false", "null")
@@ -38,18 +40,6 @@ class Given:
 
 
 Source = str | Path | Given
-
-
-def source_of(spec: str | os.PathLike[str] | Mapping[str, Any]) -> str | Given:
-    """Return a spec that was given from Python as the verbs take it."""
-    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
-
-
-def overrides_of(given: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    """Return overrides that were given from Python as the command line has them, PATH=VALUE."""
-    if isinstance(given, str):
-        return [given]
-    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)
 
 
 def folder_of(source: Source) -> Path:
@@ -93,3 +83,15 @@ def literal(value: Any) -> str:
         return ".nan"
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("Infinity", ".inf") if isinstance(value, float) else text
+
+
+def named_of(spec: Spec) -> str | Given:
+    """Return a spec that was given in Python as a verb takes it: a path, a name, or a mapping."""
+    return Given.of(spec) if isinstance(spec, Mapping) else os.fspath(spec)
+
+
+def overrides_of(given: Overrides) -> list[str]:
+    """Return overrides that were given in Python as a verb takes them: PATH=VALUE."""
+    if isinstance(given, str):
+        return [given]
+    return [f"{path}={literal(value)}" for path, value in given.items()] if isinstance(given, Mapping) else list(given)

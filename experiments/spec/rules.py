@@ -70,6 +70,7 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         base = {n: s for n, s in (("data", data), ("model", model), ("training", training)) if s is not None}
         yield from rules.faults(search, base)
         yield from _search_rules(search, data, training, document)
+        yield from _confirm_rules(search, data)
     elif "search" in parts:
         yield from _idle_without_search(parts)
 
@@ -155,6 +156,19 @@ def _search_rules(
     if training:
         yield from _pruner_rules(search, training)
     yield from _sampler_rules(search)
+
+
+def _confirm_rules(search: SearchConfig, data: Data | None) -> Iterator[Fault]:
+    """Yield the faults of a confirmation on windows that are not there, or of more settings than there are trials."""
+    confirm = search.confirm
+    if confirm is None:
+        return
+    if confirm.windows == "fresh" and data is not None and not data.fresh_windows:
+        able = "backtest" in type(data).model_fields
+        yield fault("no-fresh-windows", "search.confirm.windows", able=able or None)
+    if "top" in confirm.model_fields_set and confirm.top > search.n_trials:
+        told = {"top": confirm.top, "trials": search.n_trials}
+        yield fault("confirm-more-than-trials", "search.confirm.top", idle=True, **told)
 
 
 def direction_of(task: Any, metric: str) -> Direction | None:

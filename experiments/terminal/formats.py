@@ -122,6 +122,16 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
 
 
+def confirm_row(confirm: Mapping[str, Any]) -> str:
+    """Return what confirm will train at most, on which windows, and what part of the sweep's time that is."""
+    on = "windows that the search does not see" if confirm["windows"] == "fresh" else "the search's own windows"
+    what = (
+        f"the best {confirm['top']} settings and the base, from {counted(confirm['seeds'], 'other seed')} each, on {on}"
+    )
+    cost = both_ends(sorted(confirm["seconds"]), _span)
+    return f"{what}: at most {counted(confirm['trials'], 'trial')}, {cost} of the time below"
+
+
 def _span(seconds: float) -> str:
     return duration(seconds) if seconds >= 0.1 else "under 0.1 s"
 

@@ -285,8 +285,9 @@ def _last(started: TrialStarted) -> int | None:
 
 
 def _extended(started: TrialStarted) -> str:
-    parent = started.derived.extends if started.derived else None
-    return "" if parent is None else f"  (extends trial {parent})"
+    made = {"extend": "extends", "confirm": "confirms"}
+    verb = made.get(started.derived.purpose) if started.derived else None
+    return f"  ({verb} trial {started.derived.parent})" if started.derived and verb else ""
 
 
 def _what(started: TrialStarted) -> str:

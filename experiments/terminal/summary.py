@@ -46,6 +46,8 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
     for row in document["extensions"]:
         beside = "beside the search: " + extension_line(row, document["metric"], driven=False)
         screen.print(beside, soft_wrap=True, highlight=False)
+    if document["confirmation"] and not document["winner"]:
+        _show_confirmation(document, screen)
     if verdict:
         show_verdict(verdict, screen, said, document["test_looks"]["text"])
     elif note and any(trial not in ("WAITING", "RUNNING") for trial in document["states"]):
@@ -85,6 +87,22 @@ def _show_winner(found: Mapping[str, Any], screen: "Console") -> None:
         value = "" if member["value"] is None else f"{member['value']:.5g}"
         seeds = "" if member["role"] == "rival" else str(member["seeds"])
         table.add_row(member["name"], value, seeds, member["told"])
+    console(table, screen.file).print(table)
+
+
+def _show_confirmation(document: Mapping[str, Any], screen: "Console") -> None:
+    """Print the means of what was judged again from other seeds, over windows and seeds."""
+    found = document["confirmation"]
+    on = "windows that the search has not seen" if found["windows"] == "fresh" else "the search's own"
+    left = f"; {found['open']} trials have not ended" if found["open"] else ""
+    screen.print(f"Confirmed on {on}: {found['count']}{left}", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("judged again")
+    for heading in (f"mean {document['metric']}", "seeds"):
+        table.add_column(heading, justify="right")
+    for row in found["settings"]:
+        seeds = str(len(row["trials"])) if row["trials"] else ""
+        table.add_row(row["name"], "" if row["mean"] is None else f"{row['mean']:.5g}", seeds)
     console(table, screen.file).print(table)
 
 

@@ -8,7 +8,7 @@ from experiments.cli import emit
 from experiments.home import Home
 from experiments.operations.training import check_room_of_all
 from experiments.planning import as_begun, describe, make
-from experiments.terminal.formats import backtest_rows, both_ends, console, duration, settings, short
+from experiments.terminal.formats import backtest_rows, both_ends, confirm_row, console, duration, settings, short
 from experiments.terminal.live import LEAST
 from experiments.trials.earlier import read_first
 from lstm.records.trial import counted
@@ -61,6 +61,8 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
     for place, row in enumerate(backtest_rows(plan)):
         rows.add_row("" if place else "backtest", row)
+    if plan["confirm"]:
+        rows.add_row("confirm", confirm_row(plan["confirm"]))
     rows.add_row("parameters", both_ends(plan["parameters"], lambda n: f"{n:,}"))
     unshared = both_ends(plan["parameters_unshared"], lambda n: f"{n:,}")
     rows.add_row("", f"{unshared} if each step of the look-back had its own: the weights are shared over time")

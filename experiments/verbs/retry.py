@@ -54,14 +54,17 @@ def main(
 def _failed(sweep: Sweep) -> list[int]:
     """Return the numbers of the failed trials that may be run again, including the base."""
     base = [sweep.base] if sweep.base and not sweep.base.counts else []
-    return [trial.number for trial in (*base, *sweep.counted) if trial.state == "FAIL"]
+    again = {trial.derived.parent for trial in sweep.confirming if trial.derived}
+    confirming = [trial for trial in sweep.confirming if trial.number not in again]
+    return [trial.number for trial in (*base, *sweep.counted, *confirming) if trial.state == "FAIL"]
 
 
 def _faults(sweep: Sweep, numbers: Sequence[int]) -> Iterator[Fault]:
     """Yield a fault for each trial that can't be retried."""
     known = {trial.number: trial for trial in sweep.trials}
-    again = (trial for trial in sweep.trials if trial.derived and trial.derived.purpose in ("retry", "base"))
+    again = (trial for trial in sweep.trials if trial.derived and trial.derived.purpose in ("retry", "base", "confirm"))
     retries = {trial.derived.parent: trial.number for trial in again if trial.derived}
+    retries = {number: retry for number, retry in retries.items() if number is None or known[number].state == "FAIL"}
     failed, place = _failed(sweep), sweep.name
     for number in dict.fromkeys(numbers):
         if number not in known:

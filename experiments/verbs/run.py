@@ -31,10 +31,14 @@ def main(
     code: str | None = None,
     retries: Sequence[int] = (),
     extensions: Sequence[Derived] = (),
+    confirm: running.Confirm | None = None,
 ) -> int:
-    """Run the sweep, the failed trials in `retries` again, and the extensions of ended ones. Returns the exit code."""
+    """Run the sweep, the failed trials in `retries` again, and the extensions of ended ones. Returns the exit code.
+
+    `confirm` says how many of the best settings are trained again when the search has ended, and from how many seeds.
+    """
     where, more = Home.at(home), (retries, extensions)
-    ready = running.prepare(named, where, address, overrides, *more, in_process=in_process, code=code)
+    ready = running.prepare(named, where, address, overrides, *more, confirm=confirm, in_process=in_process, code=code)
     with (
         open_log(ready.plan, ready.started) as log,
         redirected(log, to_stderr=as_json, is_debugged=in_process) as relay,

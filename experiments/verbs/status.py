@@ -45,6 +45,9 @@ def _show_found(document: dict[str, Any], screen: "Console") -> None:
     driven = bool(document["driver"])
     for row in document["extensions"]:
         screen.print(extension_line(row, document["metric"], driven=driven), soft_wrap=True)
+    if confirmed := document["confirmation"]:
+        ended = confirmed["trials"] - confirmed["open"]
+        screen.print(f"confirm: {ended} of {counted(confirmed['trials'], 'trial')} have ended", soft_wrap=True)
     base = document["base"]
     if base is None:
         return

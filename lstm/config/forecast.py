@@ -142,6 +142,11 @@ class ForecastData(TableData):
         return self.backtest.windows if self.backtest else 1
 
     @property
+    def fresh_windows(self) -> int:
+        """The number of windows that are set aside for confirm."""
+        return self.backtest.windows if self.backtest and self.backtest.fresh else 0
+
+    @property
     def trains_each_window(self) -> bool:
         """Whether each window is trained anew."""
         return self.backtest is None or self.backtest.refit

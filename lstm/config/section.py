@@ -88,6 +88,11 @@ class Data(Section):
         return 1
 
     @property
+    def fresh_windows(self) -> int:
+        """The number of windows that are set aside for confirm: none, or as many as the search has."""
+        return 0
+
+    @property
     def trains_each_window(self) -> bool:
         """Whether each window of a backtest is trained anew; if not, the first window's network is judged on all."""
         return True

@@ -13,6 +13,7 @@ from lstm.config.section import Data, Section, Since
 from lstm.config.tasks import SECTIONS, Task, sections_of
 from lstm.config.training import TrainingConfig, training_faults
 from lstm.own_code import is_reference
+from lstm.records.confirmation import JudgedOn
 from lstm.records.errors import Fault, fault
 from lstm.records.windows import Windows
 
@@ -34,13 +35,17 @@ class TrialConfig(Section):
     direction: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether a lower or a higher value of the metric is better."
     )
-    # No spec has the two fields below.
+    # No spec has the fields below.
     code: Annotated[dict[str, str], Since("2026-11-29")] = Field(
         default_factory=dict, description="SHA-256 of each of the user's files by its name."
     )
     loss_on: Annotated[LossOn, Since("2026-11-29")] = Field(
         "all",
         description="Targets that count in the training loss. all: every target; measured: none that was filled in.",
+    )
+    judged_on: Annotated[JudgedOn, Since("2026-11-30")] = Field(
+        "search",
+        description="Windows of a backtest. fresh: those that were set aside; a trial of confirm is judged on them.",
     )
 
     @model_serializer(mode="wrap")

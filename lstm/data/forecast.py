@@ -57,7 +57,8 @@ class Series:
     notes: tuple[Note, ...]
     doubts: tuple[Note, ...] = ()  # what is likely wrong in the file
     windows: tuple[tuple[int, int], ...] = ()  # the rows of each window of a backtest, the end not included
-    window: int = 0  # the window that `bounds` are of; 0: all of them are the validation part
+    window: int = 0  # the window that `bounds` are of; 0: all of the search's are the validation part
+    fresh: tuple[tuple[int, int], ...] = ()  # the rows of the windows that are set aside; they follow `windows`
     zone: str | None = None  # the zone of the file's times if `times` are in UTC
     found: Mapping[str, Any] = field(default_factory=dict)  # how the file was read, where the section does not say it
     reading: Mapping[str, Any] = field(default_factory=dict)  # what was read, as digests and ends
@@ -82,20 +83,21 @@ class Series:
     @property
     def is_before_test(self) -> bool:
         """True for the training after the last window: all rows before the test part are trained on."""
-        return self.window > len(self.windows) > 0
+        return self.window > len(self.windows) + len(self.fresh) > 0
 
     def at_window(self, number: int) -> "Series":
         """Return the series as window `number` of the backtest has it, from 1; it shares the arrays.
 
-        The training part is all that stands before the window, the validation part is the window. With the number after
-        the last window, the training part is all that stands before the test part, and the validation part is all
-        windows: it was trained on, so nothing may be judged on it.
+        The windows that are set aside follow those of the search. The training part is all that stands before the
+        window, the validation part is the window. With the number after the last window, the training part is all that
+        stands before the test part, and the validation part is all windows: it was trained on, so nothing may be judged
+        on it.
         """
         if not self.windows:
             return self
-        (start, _), test = self.bounds["train"], self.bounds["test"]
-        judged = self.windows[number - 1] if number <= len(self.windows) else (self.windows[0][0], test[0])
-        before = judged[0] if number <= len(self.windows) else test[0]
+        (start, _), test, every = self.bounds["train"], self.bounds["test"], (*self.windows, *self.fresh)
+        judged = every[number - 1] if number <= len(every) else (every[0][0], test[0])
+        before = judged[0] if number <= len(every) else test[0]
         return replace(self, bounds={"train": (start, before), "validation": judged, "test": test}, window=number)
 
     def train_origins(self, config: ForecastData, *, measured: bool = False) -> np.ndarray:
@@ -185,7 +187,8 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
     whole, source = source, _without_leading_gap(source)
     left_out = len(whole.values) - len(source.values)
     bounds = parts(config, source)
-    windows = windows_of(config, bounds)
+    every = windows_of(config, bounds)
+    windows, fresh = every[: config.judged_windows], every[config.judged_windows :]
     if windows:
         bounds |= {"train": (bounds["train"][0], windows[0][0]), "validation": (windows[0][0], windows[-1][1])}
     holes = _holes(source.values)
@@ -194,7 +197,7 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         count, first = int(holes.any(axis=1).sum()), str(source.times[row])
         raise refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
     # Gaps are filled before the leading rows are cut off, because those rows may contain a column's first value.
-    borders = [stop for _, stop in (*bounds.values(), *windows[:-1])]
+    borders = [stop for _, stop in (*bounds.values(), *every[:-1])]
     filled = fill(whole.values, config, [left_out + stop for stop in borders])[left_out:]
     # With a backtest, that is what stands before the first window: so the losses of all windows have one unit.
     scale = _fit(filled[slice(*bounds["train"])], source, config)
@@ -213,6 +216,7 @@ def prepare(source: regular.Table, config: ForecastData, reach: int, *, in_place
         notes=source.notes,
         doubts=tuple(_doubts(source, bounds)),
         windows=windows,
+        fresh=fresh,
         zone=source.zone,
         found=source.found,
         reading=source.reading,
@@ -335,9 +339,9 @@ def _without_leading_gap(source: regular.Table) -> regular.Table:
 
 
 def _check_room(series: Series, config: ForecastData) -> None:
-    for number in range(1, len(series.windows) + 1):
+    for number, rows in enumerate((*series.windows, *series.fresh), 1):
         if len(series.at_window(number).origins("validation", config)) == 0:
-            first, last = (str(series.times[row : row + 1][0]) for row in _ends(series.windows[number - 1]))
+            first, last = (str(series.times[row : row + 1][0]) for row in _ends(rows))
             span = {"first": first, "last": last, "horizon": config.horizon, "lookback": series.reach}
             raise refused("no-forecast-in-window", "data.backtest", number=number, **span)
     origins = {

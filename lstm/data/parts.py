@@ -49,14 +49,17 @@ def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, 
 def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Return the rows (first, end) of each window of the backtest; () without one. The last ends at the test part.
 
+    The windows that are set aside are the last ones.
+
     Raises:
         BadInput: the windows do not fit into the validation part, or a window is shorter than the horizon.
     """
     if config.backtest is None:
         return ()
-    (first, end), count, length = bounds["validation"], config.backtest.windows, config.backtest.length
+    (first, end), count, length = bounds["validation"], config.backtest.all_windows, config.backtest.length
+    aside = config.backtest.windows if config.backtest.fresh else None
     if length is not None and count * length > end - first:
-        sizes = {"windows": count, "length": length, "wanted": count * length}
+        sizes = {"windows": count, "length": length, "wanted": count * length, "aside": aside}
         raise refused("windows-do-not-fit", "data.backtest", rows=end - first, **sizes)
     if length is None:
         borders = [first + (end - first) * each // count for each in range(count + 1)]
@@ -64,8 +67,9 @@ def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tup
         borders = [end - count * length + length * each for each in range(count + 1)]
     shortest = min(after - before for before, after in itertools.pairwise(borders))
     if shortest < config.horizon:
-        named = {"rows": end - first, "windows": count, "shortest": shortest, "horizon": config.horizon}
-        raise refused("windows-too-short", "data.backtest", most=(end - first) // config.horizon, **named)
+        named = {"rows": end - first, "windows": count, "shortest": shortest, "horizon": config.horizon, "aside": aside}
+        most = (end - first) // config.horizon // (1 + config.backtest.fresh)
+        raise refused("windows-too-short", "data.backtest", most=most, **named)
     return tuple(itertools.pairwise(borders))
 
 

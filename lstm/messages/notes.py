@@ -206,6 +206,21 @@ RUN: Mapping[str, Entry] = {
         "training.{rule}: {value:g} has stopped it at epoch {after}, and does not hold for its extension",
         example={"rule": "patience", "value": 5, "after": 12},
     ),
+    "settings-confirmed": Entry(
+        "the search has ended, and {settings} settings are trained again from {seeds} other seeds each "
+        "({trials} trials), and judged on {windows}",
+        example={"settings": 6, "seeds": 5, "trials": 30, "windows": "windows that the search has not seen"},
+    ),
+    "fewer-to-confirm": Entry(
+        "confirm takes {there} settings instead of the best {top}: no more have completed",
+        example={"top": 5, "there": 3},
+    ),
+    "rival-not-confirmed": Entry(
+        "the best rival is not judged on the windows of confirm ({why})", example={"why": "ValueError: too few rows"}
+    ),
+    "base-not-confirmed": Entry(
+        "is the base and has not completed ({why}), so confirm leaves it out", example={"why": "diverged in epoch 4"}
+    ),
     "weights-freed": Entry(
         "its weights were removed at its end (storage.keep: best), so the trial is trained again for its extension"
     ),

@@ -19,6 +19,14 @@ _SPACE = {
     "conditions-in-a-circle": Entry(
         "depends on itself through the conditions of other fields", "leave one of these conditions out"
     ),
+    "confirm-more-than-trials": Entry(
+        "is {top}, but the search has only n_trials: {trials}", "use {trials} or less", {"top": 5, "trials": 4}
+    ),
+    "no-fresh-windows": Entry(
+        "can't be fresh: no windows are set aside",
+        "{able:?set data.backtest.fresh to true before the sweep begins, or }use search",
+        {"able": True},
+    ),
     "dropout-of-one-layer": Entry(
         "would do nothing in some trials: model.num_layers can be 1, and dropout acts between layers",
         "add when: {{model.num_layers: [2, …]}}, without 1",

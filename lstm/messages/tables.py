@@ -255,15 +255,16 @@ SERIES = {
         {"part": "train", "rows": 60, "all": 100, "steps": 93, "missing": None},
     ),
     "windows-do-not-fit": Entry(
-        "{windows} windows of {length:,} steps are {wanted:,} steps, but the validation part has {rows:,}",
-        "enlarge data.split.validation, or give fewer or shorter windows",
-        {"windows": 4, "length": 24, "wanted": 96, "rows": 80},
+        "{windows} windows of {length:,} steps{aside:? (* of them set aside)} are {wanted:,} steps, but the validation "
+        "part has {rows:,}",
+        "enlarge data.split.validation, or give fewer or shorter windows{aside:?, or leave fresh out}",
+        {"windows": 4, "length": 24, "wanted": 96, "rows": 80, "aside": None},
     ),
     "windows-too-short": Entry(
-        "{windows} windows that share out the {rows:,} steps of the validation part have {shortest:,} steps, but "
-        "data.horizon is {horizon:,}",
-        "enlarge data.split.validation, or give at most {most} windows",
-        {"windows": 4, "rows": 80, "shortest": 20, "horizon": 24, "most": 3},
+        "{windows} windows{aside:? (* of them set aside)} that share out the {rows:,} steps of the validation part "
+        "have {shortest:,} steps, but data.horizon is {horizon:,}",
+        "enlarge data.split.validation, or give at most {most} windows{aside:?, or leave fresh out}",
+        {"windows": 4, "rows": 80, "shortest": 20, "horizon": 24, "most": 3, "aside": None},
     ),
     "no-forecast-in-window": Entry(
         "window {number}, {first} to {last}, has no forecast to judge: no horizon = {horizon} without a gap fits, "

@@ -273,6 +273,21 @@ VERBS: dict[str, Entry] = {
         "extend trial {first}, with which it began",
         {"number": 24, "first": 3},
     ),
+    "confirm-number": Entry("is too small or too large", "give a whole number from 1 to {most:,}", {"most": 100}),
+    "confirm-without-search": Entry(
+        "searches nothing, so there are no best settings to confirm", "add the section search to the spec"
+    ),
+    "confirm-before-end": Entry(
+        "has not ended: {done:,} of {trials:,} trials have",
+        "wait for its end, or resume it with `sweep run {sweep}` if no driver runs",
+        {"done": 3, "trials": 40, "sweep": "etth1"},
+    ),
+    "confirm-without-completed": Entry(
+        "has no completed trial, so there is nothing to confirm", "search further, with a higher search.n_trials"
+    ),
+    "confirm-more-than-there-is": Entry(
+        "is more than there is: {there:,} settings have completed", "give at most {there:,}", {"there": 3}
+    ),
     "retry-of-extension": Entry(
         "trial {number} extends trial {parent}",
         "extend trial {parent} again with `sweep extend {sweep} {parent} --epochs {epochs}`",

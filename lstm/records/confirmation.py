@@ -12,18 +12,32 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from lstm.records.objective import Direction, best, sort_key
+from lstm.records.objective import Direction, Scalar, best, sort_key
+from lstm.records.state import Derived
+from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
     from lstm.records.sweep import Sweep
-    from lstm.records.trial import Trial
 
 JudgedOn = Literal["search", "fresh"]  # the windows that a trial is judged on
 JUDGED_ON, SEED = "judged_on", "training.seed"  # the fields of a configuration that are no part of a setting
-CONFIRM = "confirm"  # fact: windows, top, seeds, and the settings, each as [digest, trial of the search]
+# The fact of what was asked for last: windows, seeds, the sampler's `seed`, and the settings, each as [digest, trial].
+CONFIRM = "confirm"
 RIVAL = "confirm_rival"  # fact: the best rival on the search's windows, its title, windows, and its error in each
+
+
+class Request(NamedTuple):
+    """What is to be confirmed: by the spec, or by `sweep confirm`."""
+
+    top: int
+    seeds: int
+    windows: JudgedOn
+    sampler_seed: int
+    is_asked: bool = (
+        False  # by `sweep confirm`: then it replaces what was asked for before, and failed trials run again
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,7 @@ def seed_of(sampler_seed: int, setting: str, place: int) -> int:
     return int.from_bytes(digest[:8], "big") % 2**31
 
 
-def settings_tried(sweep: "Sweep") -> dict[str, "Trial"]:
+def settings_tried(sweep: "Sweep") -> dict[str, Trial]:
     """Return, by setting, the search's lowest trial that was judged at least once, the base included."""
     base = [sweep.base] if sweep.base and not sweep.base.counts else []
     found: dict[str, Trial] = {}
@@ -85,7 +99,7 @@ def settings_tried(sweep: "Sweep") -> dict[str, "Trial"]:
     return found
 
 
-def best_settings(sweep: "Sweep") -> dict[str, "Trial"]:
+def best_settings(sweep: "Sweep") -> dict[str, Trial]:
     """Return, by setting, the search's lowest completed trial of it, the best setting first.
 
     With two objectives only the settings of the Pareto front, in its order. A setting of several trials has the value
@@ -107,7 +121,81 @@ def best_settings(sweep: "Sweep") -> dict[str, "Trial"]:
     return found
 
 
-def errors_of(sweep: "Sweep", trial: "Trial") -> tuple[float | None, ...]:
+def row_of(sweep: "Sweep", request: Request) -> dict[str, Any]:
+    """Return the fact of a request, for the search as it is now: the base, then the best settings.
+
+    A base that has not completed is left out, and so are settings that there are not.
+    """
+    chosen = dict([*best_settings(sweep).items()][: request.top])
+    base, settings = sweep.base, dict[str, Trial]()
+    if base is not None and base.compared_value is not None:
+        settings[setting_of(base.config)] = base
+    for setting, trial in chosen.items():
+        before = settings.get(setting)
+        settings[setting] = trial if before is None or trial.number < before.number else before
+    rows = [[setting, trial.number] for setting, trial in settings.items()]
+    return {"windows": request.windows, "seeds": request.seeds, "seed": request.sampler_seed, "settings": rows}
+
+
+def to_confirm(sweep: "Sweep", request: Request | None) -> dict[str, Any] | None:
+    """Return the fact that holds from now on: what was asked for before, if it has all of this request.
+
+    None if there is nothing to confirm. The search must have ended.
+    """
+    known: dict[str, Any] | None = sweep.facts.get(CONFIRM)
+    if request is None or sweep.best is None:
+        return known
+    row = row_of(sweep, request)
+    if request.is_asked or known is None or (known["windows"], known["seed"]) != (row["windows"], row["seed"]):
+        return row
+    there = {setting for setting, _ in known["settings"]}
+    return known if known["seeds"] >= row["seeds"] and all(each in there for each, _ in row["settings"]) else row
+
+
+def lacking(sweep: "Sweep", row: Mapping[str, Any], *, is_asked: bool = False) -> list[Derived]:
+    """Return the trials of confirm that are yet to be queued: none is there, or (if somebody asked) it has failed."""
+    made = _made(sweep, row["windows"])
+    found = list[Derived]()
+    for setting, number in row["settings"]:
+        for place in range(row["seeds"]):
+            seed = seed_of(row["seed"], setting, place)
+            trial = made.get((setting, seed))
+            if trial is None or (is_asked and trial.state == "FAIL"):
+                changes: dict[str, Scalar] = {SEED: seed}
+                changes |= {JUDGED_ON: row["windows"]} if row["windows"] != "search" else {}
+                found.append(Derived(number, "confirm", changes))
+    return found
+
+
+def is_left(sweep: "Sweep", request: Request | None) -> bool:
+    """Return whether anything is left to confirm in a sweep whose search has ended."""
+    if any(not trial.ended for trial in sweep.confirming):
+        return True
+    row = to_confirm(sweep, request)
+    if row is None:
+        return False
+    asked = request is not None and request.is_asked
+    return row != sweep.facts.get(CONFIRM) or bool(lacking(sweep, row, is_asked=asked))
+
+
+def remembered(sweep: "Sweep", sampler_seed: int) -> dict[str, Any]:
+    """Return the facts of a lost study, by its trials of confirm: what was asked for, as far as trials were queued.
+
+    The windows are those of the latest trial.
+    """
+    if not sweep.confirming:
+        return {}
+    windows = sweep.confirming[-1].config.get(JUDGED_ON, "search")
+    made, tried = _made(sweep, windows), settings_tried(sweep)
+    settings = dict.fromkeys(setting for setting, _ in made if setting in tried)
+    row: dict[str, Any] = {"windows": windows, "seed": sampler_seed}
+    seeds = 0
+    while any((setting, seed_of(sampler_seed, setting, seeds)) in made for setting in settings):
+        seeds += 1
+    return {CONFIRM: {**row, "seeds": seeds, "settings": [[each, tried[each].number] for each in settings]}}
+
+
+def errors_of(sweep: "Sweep", trial: Trial) -> tuple[float | None, ...]:
     """Return the metric of a trial in each window, at its best epoch there; None where it was not judged to the end."""
     count = sweep.windows.count
     if not trial.ended or trial.state == "FAIL" or (trial.diverged and not trial.later):
@@ -127,10 +215,7 @@ def confirmation(sweep: "Sweep") -> Confirmation | None:
     if not asked:
         return None
     windows, seeds = asked["windows"], int(asked["seeds"])
-    made: dict[tuple[str, int], Trial] = {}
-    for trial in sweep.confirming:
-        if trial.config.get(JUDGED_ON, "search") == windows:
-            made[setting_of(trial.config), trial.config["training"]["seed"]] = trial  # the latest, if tried again
+    made = _made(sweep, windows)
     base, known = sweep.base, {trial.number: trial for trial in sweep.trials}
     rows = list[Confirmed]()
     for setting, number in asked["settings"]:
@@ -148,7 +233,13 @@ def confirmation(sweep: "Sweep") -> Confirmation | None:
     return Confirmation(sweep.metric, sweep.direction, windows, sweep.windows.count, tried, tuple(rows), left)
 
 
-def _of_rows(rows: list[Confirmed], known: Mapping[int, "Trial"]) -> Iterator["Trial"]:
+def _of_rows(rows: list[Confirmed], known: Mapping[int, Trial]) -> Iterator[Trial]:
     for row in rows:
         for number in row.trials:
             yield known[number]
+
+
+def _made(sweep: "Sweep", windows: str) -> dict[tuple[str, int], Trial]:
+    """Return the trials of confirm on some windows by setting and seed; the latest, if one was tried again."""
+    mine = (trial for trial in sweep.confirming if trial.config.get(JUDGED_ON, "search") == windows)
+    return {(setting_of(trial.config), trial.config["training"]["seed"]): trial for trial in mine}

@@ -64,7 +64,7 @@ class Sweep:
     @property
     def confirming(self) -> tuple[Trial, ...]:
         """The trials of confirm, in the order of their numbers. They are no trials of the search."""
-        return tuple(t for t in self.trials if t.derived is not None and t.derived.purpose == "confirm")
+        return tuple(t for t in self.trials if _comes_after(t))
 
     @property
     def confirmation(self) -> Confirmation | None:
@@ -94,16 +94,27 @@ class Sweep:
 
     def over(self, n_trials: int | None = None) -> bool:
         """Return whether no trial is left to run, out of `n_trials`; None takes the study's own number of trials."""
+        return all(t.ended for t in self.trials if not t.counts) and self._searched(n_trials)
+
+    @property
+    def searched(self) -> bool:
+        """Return whether the search has ended: no trial is left but those that come after it, of confirm."""
+        return all(t.ended for t in self.trials if not t.counts and not _comes_after(t)) and self._searched()
+
+    def _searched(self, n_trials: int | None = None) -> bool:
         counted, done, base = self.counted, self.done, self.base
         if any(t.is_retry and t.state == "WAITING" for t in counted) or (base is not None and not base.ended):
-            return False
-        if any(not t.ended for t in self.trials if not t.counts):
             return False
         if done >= (self.n_trials if n_trials is None else n_trials):
             return True
         return bool(self.exhausted) and done >= max(
             self.facts[EXHAUSTED]["trials"], sum(t.state != "WAITING" for t in counted)
         )
+
+    def leaders(self, count: int) -> list[Trial]:
+        """Return the best completed trials, at most `count`, the best first."""
+        done = [t for t in self.counted if t.compared_value is not None and math.isfinite(t.compared_value)]
+        return sorted(done, key=lambda t: (sort_key(t.compared_value, self.direction), t.number))[:count]
 
     @property
     def best(self) -> Trial | None:
@@ -169,3 +180,8 @@ class Sweep:
 
     def _best(self, among: Iterable[Trial]) -> Trial | None:
         return best(sorted(among, key=lambda t: t.number), lambda t: t.compared_value, self.direction)
+
+
+def _comes_after(trial: Trial) -> bool:
+    """Return whether a trial comes after the search."""
+    return trial.derived is not None and trial.derived.purpose == "confirm"

@@ -149,8 +149,9 @@ class Task(ABC, Generic[D, F]):
     def at_window(self, data: D, number: int, /) -> D:
         """Return the data as window `number` of a backtest has them, from 1; without a backtest the data themselves.
 
-        The training part is all that stands before the window; the validation part is the window. The number after the
-        last window is the training before the test part: then nothing may be judged on the validation part.
+        The windows that are set aside (`Data.fresh_windows`) follow those of the search. The training part is all that
+        stands before the window; the validation part is the window. The number after the last window is the training
+        before the test part: then nothing may be judged on the validation part.
         """
         return data
 

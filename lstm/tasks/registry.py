@@ -127,14 +127,27 @@ def judge_items(checkpoint: "Checkpoint", data: Dataset, part: Judged, name: str
 
 def before_test(config: TrialConfig, data: Dataset) -> Dataset:
     """Return the data as the training before the test part has them; the data themselves without a backtest."""
-    found: Dataset = of(config).at_window(data, config.data.judged_windows + 1)
-    return found
+    return at_window(config, data, config.windows.count + 1)
 
 
 def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
-    """Return the data as each window of the backtest has them; [] without a backtest."""
-    count = config.data.judged_windows
-    return [of(config).at_window(data, number) for number in range(1, count + 1)] if count > 1 else []
+    """Return the data as each window has them that a configuration is judged on; [] without a backtest."""
+    count = config.windows.count
+    return [at_window(config, data, window) for window in range(1, count + 1)] if count > 1 else []
+
+
+def at_window(config: TrialConfig, data: Dataset, window: int) -> Dataset:
+    """Return the data as a window of a trial's own windows has them, from 1.
+
+    A trial of confirm may be judged on the windows that are set aside. The window after the last one is the training
+    before the test part.
+    """
+    section = config.data
+    number = window + (section.judged_windows if config.judged_on == "fresh" else 0)
+    if window > config.windows.count:
+        number = section.judged_windows + section.fresh_windows + 1
+    found: Dataset = of(config).at_window(data, number)
+    return found
 
 
 def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
@@ -144,8 +157,8 @@ def examples(checkpoint: "Checkpoint", data: Dataset) -> Sequence[Example]:
 
 def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
     """Return the best epoch's network in the form that probes measure."""
-    task = of(checkpoint.config)
-    return task.subject(best_network(checkpoint), task.at_window(data, checkpoint.state.window), checkpoint.config)
+    config = checkpoint.config
+    return of(config).subject(best_network(checkpoint), at_window(config, data, checkpoint.state.window), config)
 
 
 def predict(checkpoint: "Checkpoint", path: str | None, folder: Path, **options: Any) -> dict[str, list[Any]] | Passage:

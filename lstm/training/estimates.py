@@ -3,12 +3,15 @@
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lstm.config.model import ModelConfig
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.own_code import is_reference
+from lstm.records.confirmation import Request
 from lstm.tasks import registry as tasks
 from lstm.training.loop import Run
 
@@ -20,6 +23,7 @@ class Cost:
     epoch: float  # of the first window
     windows: tuple[float, ...]  # each window with all its epochs; without a backtest the one training
     final: float = 0.0  # the training before the test part, which follows a backtest, with as many epochs
+    fresh: tuple[float, ...] = ()  # each window that is set aside for confirm, with all its epochs
 
 
 def seconds(config: TrialConfig, data: Dataset, *, device: str = "cpu") -> Cost:
@@ -29,11 +33,33 @@ def seconds(config: TrialConfig, data: Dataset, *, device: str = "cpu") -> Cost:
     epoch_s, begin_s = seconds_per_epoch(config, first, device=device), seconds_to_begin(config, first)
     if not views:
         return Cost(epoch_s, (begin_s + epoch_s * epochs,))
-    steps = [_steps(config, view) for view in (*views, tasks.before_test(config, data))]
+    aside = config.model_copy(update={"judged_on": "fresh"})
+    fresh = tasks.windows_of(aside, data) if config.data.fresh_windows else []
+    steps = [_steps(config, view) for view in (*views, *fresh, tasks.before_test(config, data))]
     *spans, final = (begin_s + epoch_s * epochs * count / steps[0] for count in steps)
+    own, later = spans[: len(views)], spans[len(views) :]
     if not config.windows.refit:
-        spans[1:] = [epoch_s] * (len(views) - 1)  # judging takes less than an epoch
-    return Cost(epoch_s, tuple(spans), final)
+        own[1:] = [epoch_s] * (len(views) - 1)  # judging takes less than an epoch
+        later[1:] = [epoch_s] * (len(fresh) - 1)
+    return Cost(epoch_s, tuple(own), final, tuple(later))
+
+
+def to_confirm(wanted: Request | None, trials: int, costs: Sequence[Cost], slots: int) -> dict[str, Any] | None:
+    """Return what confirm will train at most, and its seconds for the smallest and the largest trial; None if nothing.
+
+    Args:
+        wanted: What is to be confirmed.
+        trials: How many trials the search has.
+        costs: The cost of the smallest and of the largest trial.
+        slots: Trials at once.
+    """
+    if wanted is None:
+        return None
+    most = (min(wanted.top, trials) + 1) * wanted.seeds  # the base comes on top
+    rounds = math.ceil(most / max(slots, 1))
+    spans = [sum(each.fresh if wanted.windows == "fresh" else each.windows) * rounds for each in costs]
+    row = {"top": wanted.top, "seeds": wanted.seeds, "windows": wanted.windows, "trials": most}
+    return {**row, "seconds": [round(span, 2) for span in spans]}
 
 
 def _steps(config: TrialConfig, data: Dataset) -> int:

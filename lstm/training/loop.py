@@ -91,7 +91,7 @@ class _Window:
         heed: Callable[[], object],
     ) -> None:
         self._config, self._window, self._windows, self._device, self._heed = config, window, windows, device, heed
-        self._data: Dataset = tasks.of(config).at_window(data, window)
+        self._data: Dataset = tasks.at_window(config, data, window)
 
     def epochs(self, state: State | None) -> Iterator[Epoch]:
         """Train for the window, or go on with it, and yield its epochs."""

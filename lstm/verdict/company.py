@@ -6,9 +6,9 @@ more of them.
 
 The interval of a difference is Student's t over the windows, with one degree of freedom less than there are windows.
 Errors are compared by the logarithm of their ratio in each window, so the percentage is that of a typical window, and a
-window with large errors counts no more than another. Plain differences have the same share of false "better", and need
-a difference up to a third larger to find it where errors differ from window to window. A permutation by sign can't
-reach the level of several comparisons below eight windows. Figures: the docs.
+window with large errors counts no more than another. Plain differences say "better" falsely as seldom, but find
+only differences that are 1.1 to 4.5 times as large, because errors differ from window to window. A permutation by sign
+can't reach the level of several comparisons below eight windows. Simulated by `tests/bench/company.py`.
 
 The luckiest of many is not the best. Bonferroni's correction therefore makes every interval wider: by the number of
 settings beside the winner that were ever confirmed on these windows, if they are fresh; else by the number of settings
@@ -33,6 +33,7 @@ from lstm.verdict.verdict import NOTHING
 LEAST = 4  # least number of windows for an interval
 LARGEST_POWER = 700.0  # the exponential of more is no finite number
 BASE = "base"  # the name of the spec's own settings in a confirmation
+LEAST_ERROR = 1e-300  # the logarithm of 0 is no number; it only ranks a rival that is compared by another unit
 Role = Literal["setting", "base", "rival"]
 Answer = Literal["better", "alike", "base", "unknown", "none"]
 
@@ -118,9 +119,13 @@ def company(found: Confirmation, before: int = 0) -> Company:
         before: How many other settings were confirmed before on the same windows. They count in the correction.
     """
     means = {each.setting: _means(each) for each in found.settings if not _lack(each, found.count)}
-    scale = _Scale.of(found, list(means.values()))
+    # A rival whose error is nearly 0 changes the unit of its own comparison, and not of those between the settings.
+    scale = _Scale.of(
+        found, [means[each.setting] for each in found.settings if each.setting in means and _is_ours(each)]
+    )
+    beside_rival = _Scale.of(found, list(means.values()))
     ranked = sorted((e for e in found.settings if e.setting in means), key=lambda e: scale.mean(means[e.setting]))
-    winner = next((each for each in ranked if each.number is not None), None)
+    winner = next((each for each in ranked if _is_ours(each)), None)
     others = max(len(found.settings) + before - 1, 1)
     comparisons = others if found.windows == "fresh" else max(found.tried, others)
 
@@ -131,7 +136,8 @@ def company(found: Confirmation, before: int = 0) -> Company:
             return Member(*known, seeds=len(each.errors), why=why)
         mine, difference = means[each.setting], None
         if winner is not None and each is not winner:
-            difference = scale.difference(means[winner.setting], mine, comparisons)
+            by = scale if _is_ours(each) else beside_rival
+            difference = by.difference(means[winner.setting], mine, comparisons)
         return Member(*known, float(mine.mean()), len(each.errors), difference)
 
     lacking = [each for each in found.settings if each.setting not in means]
@@ -146,8 +152,7 @@ def concluded(swept: Sweep) -> Company | None:
     if found is None or found.open:
         return None
     settings = {each.setting for each in found.settings}
-    confirmed = (trial for trial in swept.trials if trial.derived and trial.derived.purpose == "confirm")
-    before = {setting_of(t.config) for t in confirmed if t.config.get(JUDGED_ON, "search") == found.windows}
+    before = {setting_of(t.config) for t in swept.confirming if t.config.get(JUDGED_ON, "search") == found.windows}
     is_missed = best is not None and setting_of(best.config) not in settings
     told = company(found, len(before - settings))
     return replace(told, missed=best.number if best is not None and is_missed else None)
@@ -175,6 +180,11 @@ def figures(found: Company) -> dict[str, float]:
             ends = {"": each.value, "/low": each.low, "/high": each.high}
             told |= {f"confirm/better_than/{name}{end}": value for end, value in ends.items() if value is not None}
     return told
+
+
+def _is_ours(each: Confirmed) -> bool:
+    """Return whether it is a setting, and not the rival."""
+    return each.number is not None
 
 
 def _lack(each: Confirmed, windows: int) -> str:
@@ -221,7 +231,13 @@ class _Scale:
 
     def losses(self, means: np.ndarray) -> np.ndarray:
         """Return a number for each window, (window,); lower is better, and differences of them are compared."""
-        return np.log(means) if self.unit == "%" else -means if self.direction == "maximize" else means
+        return (
+            np.log(np.maximum(means, LEAST_ERROR))
+            if self.unit == "%"
+            else -means
+            if self.direction == "maximize"
+            else means
+        )
 
     def mean(self, means: np.ndarray) -> float:
         """Return the mean over the windows of what is compared."""

@@ -77,6 +77,21 @@ def _over_windows(rival: Rival, data: Dataset, config: TrialConfig, chosen: Fitt
     return Outcome(rival.name, fitted, {"test": test}, over_windows={"validation": mean_metrics(judged)})
 
 
+def errors_over(fitted: Fitted, data: Dataset, config: TrialConfig) -> list[float]:
+    """Return a fitted rival's value of the search's metric in each window that a configuration is judged on.
+
+    In each window it is fitted again with the same choice, as when it was judged. Without a backtest there is one
+    window, the validation part.
+    """
+    rival, metric = tasks.of(config).rival(fitted.name), config.metric.removeprefix("val/")
+    if config.windows.count == 1:
+        return [rival.judge(fitted, data, config, "validation").metrics[metric]]
+    assert isinstance(rival, Windowed)
+    views = tasks.windows_of(config, data)
+    fits = [(rival.refit(fitted, view, config), view) for view in views]
+    return [rival.judge(each, view, config, "validation").metrics[metric] for each, view in fits]
+
+
 def judge_again(fitted: Fitted, data: Dataset, config: TrialConfig) -> Outcome:
     """Judge a rival again with its earlier fit; the outcome says what went wrong, and nothing is raised."""
     try:

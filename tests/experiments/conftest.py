@@ -214,7 +214,7 @@ def near(tmp_path_factory):
 
     def near(*arguments, cwd, **environment):
         out, err = (own / name for name in ("out", "err"))
-        here = ["--in-process"] if arguments[0] in ("run", "retry", "extend") else []
+        here = ["--in-process"] if arguments[0] in ("run", "retry", "extend", "confirm") else []
 
         def act():
             for number, path in ((1, out), (2, err)):

@@ -464,6 +464,7 @@ class _Audit:
 
     def findings(self) -> Iterator[str]:
         yield from (f"the sweep: {what}" for what in (*self._numbering(), *self._ownership(), *self._base_trial()))
+        yield from (f"the sweep: {what}" for what in (*self._confirmed(), *self._settings_in_mlflow()))
         yield from self._holes()
         for trial in self.study.trials:
             yield from (f"trial {trial.number}: {what}" for what in self._trial(trial))
@@ -502,6 +503,47 @@ class _Audit:
         complete = base.end.get("state") == "COMPLETE" and self.best is not None
         if complete and (judged.get("base") != base.number or "base/test/loss" not in judged.get("metrics", {})):
             yield f"trial {base.number} is the base, and the study holds no judgement of it"
+
+    def _setting(self, trial: Trial) -> str:
+        """A trial's configuration without its seed, and without the windows that it is judged on."""
+        config = self._config(trial)
+        config["training"].pop("seed")
+        config.pop("judged_on", None)
+        return json.dumps(config, sort_keys=True)
+
+    def _confirmed(self) -> Iterator[str]:
+        """Each setting that is to be confirmed was trained from as many seeds as were asked for, each of its own."""
+        mine, asked = [t for t in self.study.trials if t.kind == "confirm"], self.facts.get("confirm")
+        if mine and not asked:
+            yield f"it has {len(mine)} trials of confirm, and its study does not say what was asked for"
+        if not asked or not self.concluded:
+            return
+        trials = {t.number: t for t in self.study.trials}
+        there: dict[str, set[int]] = defaultdict(set)
+        for trial in mine:
+            config = self._config(trial)
+            if config.get("judged_on", "search") == asked["windows"]:
+                there[self._setting(trial)].add(config["training"]["seed"])
+        for _, number in asked["settings"]:
+            seeds = there[self._setting(trials[number])]
+            if len(seeds) < asked["seeds"]:
+                yield f"the setting of trial {number} was confirmed from {len(seeds)} seeds, not from {asked['seeds']}"
+        confirmed = {t.attributes["derived"]["parent"] for t in mine} - {t.number for t in mine}
+        unfit = [n for n in confirmed if not self._may_be_best(trials[n], beside=True)]
+        yield from (f"trial {number} was confirmed, and has not completed" for number in unfit)
+
+    def _settings_in_mlflow(self) -> Iterator[str]:
+        """Runs have the same tag `sweep.config` where their settings are the same, and only there."""
+        tagged: dict[str, set[str]] = defaultdict(set)
+        for trial in self.study.trials:
+            for run in self.runs[str(trial.number)]:
+                if tag := run.tags.get("sweep.config"):
+                    tagged[tag].add(self._setting(trial))
+        several = {tag: len(settings) for tag, settings in tagged.items() if len(settings) > 1}
+        yield from (f"{count} settings have the tag sweep.config {tag} in MLflow" for tag, count in several.items())
+        every = [setting for settings in tagged.values() for setting in settings]
+        if len(set(every)) < len(every):
+            yield "a setting has several tags sweep.config in MLflow"
 
     def _wanted(self) -> int:
         """How many trials are to end: as many as were asked for, or as had anything new to try."""
@@ -548,7 +590,7 @@ class _Audit:
             return True
         said = self.sweep_run.tags.get("sweep.ended", "") if self.sweep_run else ""
         over = said == "all trials have ended" or said.endswith(" were tried") or said.startswith("nothing new was")
-        waits = any(t.kind in ("retry", "base", "extend") and not t.ended for t in self.study.trials)
+        waits = any(t.kind in ("retry", "base", "extend", "confirm") and not t.ended for t in self.study.trials)
         return over and not waits and sum(bool(t.end) for t in self.counted) >= self._wanted()
 
     # --- a trial in the study and its checkpoints
@@ -737,7 +779,7 @@ class _Audit:
             return
         second = self.facts.get("second")
         told_as_failed = second and (trial.state, end["state"]) == ("FAIL", "PRUNED")  # Optuna can't prune of two
-        told_as_failed = told_as_failed or (trial.kind in ("base", "extend") and trial.state == "FAIL")
+        told_as_failed = told_as_failed or (trial.kind in ("base", "extend", "confirm") and trial.state == "FAIL")
         if trial.state != end["state"] and not (end["diverged"] and trial.state == "COMPLETE") and not told_as_failed:
             yield f"is {trial.state} in the study, and was decided to end {end['state']}"
         yield from self._told(trial)
@@ -785,8 +827,8 @@ class _Audit:
         """What a trial trains: the base configuration with its own settings."""
         config = json.loads(json.dumps(self.base))
         for path, value in {**trial.params, **trial.changes}.items():
-            section, key = path.split(".")
-            config[section][key] = value
+            section, _, key = path.rpartition(".")  # a trial of confirm also says at the top where it is judged
+            (config[section] if section else config)[key] = value
         return config
 
     # --- MLflow

@@ -61,6 +61,7 @@ class Draft:
     found: Mapping[str, str]  # what was found, for the screen: a word and a sentence each, in this order
     facts: Mapping[str, Any]  # what was found, as values for --json
     why: str = ""  # the comment after the task's name
+    confirm: Line | None = None  # what is judged again when the search has ended; None: nothing
 
     @property
     def max_epochs(self) -> int:

@@ -38,6 +38,7 @@ JUDGED_ROWS = 5_000
 MOST_COVARIATES = 12
 ENOUGH_TO_TRAIN, ENOUGH_TO_JUDGE = 30, 10  # windows
 WINDOWS = 4  # of a backtest: with fewer, no difference can be called sure
+TOP, SEEDS = 3, 2  # settings and seeds of confirm: eight whole trainings, with the base
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Choice:
     part: float | int  # size of the validation and of the test part, as a share or in rows
     train_rows: int
     windows: int = 0  # windows of a backtest; 0: the series is too short for one
+    fresh: bool = False  # whether as many windows again are set aside for confirm
 
     @property
     def batch_size(self) -> int:
@@ -115,6 +117,7 @@ def draft(file: GivenFile) -> Draft:
         space=_space(chosen),
         found=summarise(found),
         facts=asdict(found) | {"path": str(found.path)},
+        confirm=_confirm() if chosen.fresh else None,
     )
 
 
@@ -150,17 +153,30 @@ def choose(found: Profile, horizon: int | None = None) -> Choice:
 
 
 def _backtested(found: Profile, source: regular.Table, chosen: Choice) -> Choice:
-    """Return a choice with a backtest if each window has room for two horizons and for `ENOUGH_TO_JUDGE` forecasts."""
+    """Return a choice with a backtest if each window has room for two horizons and for `ENOUGH_TO_JUDGE` forecasts.
+
+    If there is room for as many windows again, these are set aside for confirm.
+    """
     judged = chosen.part if isinstance(chosen.part, int) else round(chosen.part * found.steps)
-    if judged // WINDOWS < max(2 * chosen.horizon, chosen.horizon + ENOUGH_TO_JUDGE):
-        return chosen
-    made = replace(chosen, windows=WINDOWS)
-    config, reach = _data_config(found, made), made.longest
-    try:
-        forecast_data.prepare(source, config.model_copy(update={"lookback": reach}), reach)
-    except BadInput:  # gaps leave nothing to judge in one of them
-        return chosen
-    return made
+    for fresh in (True, False):
+        if judged // (WINDOWS * (1 + fresh)) < max(2 * chosen.horizon, chosen.horizon + ENOUGH_TO_JUDGE):
+            continue
+        made = replace(chosen, windows=WINDOWS, fresh=fresh)
+        config, reach = _data_config(found, made), made.longest
+        try:
+            forecast_data.prepare(source, config.model_copy(update={"lookback": reach}), reach)
+        except BadInput:  # gaps leave nothing to judge in one of them
+            continue
+        return made
+    return chosen
+
+
+def _confirm() -> Line:
+    """Return the line of the search that confirms its best settings, with what that costs."""
+    trainings = (TOP + 1) * SEEDS
+    why = f"then the best and the base from other seeds: at most {trainings} whole trainings more, on windows set aside"
+    value: dict[str, Value] = {"top": TOP, "seeds": SEEDS}
+    return Line("confirm", value, why)
 
 
 def count_windows(series: forecast_data.Series, config: ForecastData) -> dict[str, int]:
@@ -240,7 +256,7 @@ def _data_config(found: Profile, chosen: Choice) -> ForecastData:
         lookback=chosen.lookback,
         horizon=chosen.horizon,
         split=Split(validation=chosen.part, test=chosen.part),
-        backtest=Backtest(windows=chosen.windows) if chosen.windows else None,
+        backtest=Backtest(windows=chosen.windows, fresh=chosen.fresh) if chosen.windows else None,
         step=found.step if found.step_given else None,
         missing="interpolate" if found.has_gaps else "refuse",
         season=found.season.steps if found.season else 1,
@@ -274,7 +290,8 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("split", {"validation": chosen.part, "test": chosen.part}, f"{why}; by time, oldest first")
     if chosen.windows:
         why = "judged on windows of the validation part, each trained anew; without this line once: quicker, less sure"
-        yield Line("backtest", {"windows": chosen.windows}, why)
+        windows: dict[str, Value] = {"windows": chosen.windows}
+        yield Line("backtest", windows | ({"fresh": True} if chosen.fresh else {}), why)
     if found.step_given:
         yield Line("step", Word(found.step), _given_step(found))
     if found.has_gaps:

@@ -53,7 +53,7 @@ def _near_sweep(folder):
             os.chdir(folder)
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            here = ["--in-process"] if arguments[0] in ("run", "retry", "extend") else []
+            here = ["--in-process"] if arguments[0] in ("run", "retry", "extend", "confirm") else []
             with mock.patch.object(TrialWorker, "_train", counted):
                 main([*map(str, arguments), *here], prog_name="sweep")
 

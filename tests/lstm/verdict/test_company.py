@@ -77,6 +77,15 @@ def test_accuracies_are_compared_in_points_and_errors_near_zero_in_their_own_uni
     )
 
 
+def test_a_rival_without_an_error_has_its_own_unit_and_the_settings_keep_theirs():
+    errors = drawn(5, 2, 0.3)
+    for rival in (np.zeros(5), np.full(5, 1e-9)):
+        found = company(confirmed(*errors, rival=rival))
+        assert [(m.name, m.difference.unit) for m in found.members[1:]] == [(RIDGE, "metric"), ("base", "%")]
+        assert found.base.difference.value == company(confirmed(*errors)).base.difference.value
+        assert found.rival.difference.value == pytest.approx((rival - errors[1].mean(axis=0)).mean())
+
+
 def test_one_comparison_on_the_searchs_windows_counts_for_all_that_was_tried_there():
     errors = drawn(8, 2, 0.2, spread=0.05)
     fresh, few, many = (company(confirmed(*errors, windows=w, tried=t)).base.difference

@@ -1,0 +1,376 @@
+"""The best settings of a search are judged again: from other seeds, on windows that it has not seen, beside it."""
+
+import json
+import os
+import shutil
+import signal
+from types import SimpleNamespace
+
+import moving
+import pytest
+import twin
+from audit import audit
+
+from cluster.study import stored
+from cluster.trials import beside
+from experiments import SpecError, load
+from experiments.cli import main
+from lstm import checkpoint
+from lstm.config.trial import TrialConfig
+from lstm.data.forecast import load as load_data
+from lstm.records.confirmation import seed_of, setting_of
+from lstm.tasks import registry as tasks
+from lstm.verdict import fitting
+
+SPEC = """\
+name: tiny
+data:
+  path: tiny.csv
+  time: day
+  target: load
+  lookback: 14
+  horizon: 7
+  split: {validation: 64, test: 60}
+  backtest: {windows: 2, length: 16, fresh: true}
+model: {hidden_size: 3}
+training: {max_epochs: 2, batch_size: 64, learning_rate: 1e-2}
+search:
+  n_trials: 3
+  sampler: {type: random, seed: 3}
+  confirm: {top: 2, seeds: 2}
+  space:
+    training.learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}
+"""
+QUIET = SPEC.replace("  confirm: {top: 2, seeds: 2}\n", "")
+ROWS, TEST, LENGTH = 240, 60, 16
+FRESH = ROWS - TEST - 2 * LENGTH  # the first row that the search has not seen
+
+
+def write(folder, tiny, spec=SPEC):
+    (folder / "tiny.yaml").write_text(spec)
+    (folder / "tiny.csv").write_text(tiny.rows(ROWS))
+
+
+def sweep_of(folder):
+    return stored.read(f"sqlite:///{folder / 'runs' / 'study.db'}", "tiny")
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, near, tiny):
+    """A folder with a sweep that was confirmed, and what `run` answered; look, don't touch."""
+    folder = tmp_path_factory.mktemp("confirm")
+    write(folder, tiny)
+    return SimpleNamespace(folder=folder, home=folder / "runs", run=near("run", "tiny.yaml", "--json", cwd=folder))
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory, near, tiny):
+    """The same without `search.confirm`, on a series with other values where the search must not look."""
+    folder = tmp_path_factory.mktemp("quiet")
+    write(folder, tiny, QUIET)
+    first, *rows = (folder / "tiny.csv").read_text().split()
+    days = [row.split(",") for row in rows]
+    unseen = [f"{day},{float(value) * 7 + 3}" for day, value in days[FRESH:]]
+    (folder / "tiny.csv").write_text("\n".join([first, *rows[:FRESH], *unseen, ""]))
+    return SimpleNamespace(folder=folder, home=folder / "runs", run=near("run", "tiny.yaml", cwd=folder))
+
+
+def own(which, tmp_path):
+    """A sweep in a folder of one's own, which it takes for the one that it was run in."""
+    shutil.copytree(which.folder, tmp_path, dirs_exist_ok=True)
+    moving.readdress(tmp_path / "runs", which.home)
+    return tmp_path
+
+
+def searched(folder):
+    return [(t.number, t.state, t.value, t.steps, dict(t.settings)) for t in sweep_of(folder).trials if t.counts]
+
+
+def judged_again(folder):
+    found = sweep_of(folder).confirmation
+    return [(each.setting, each.number, each.name, each.errors) for each in found.settings]
+
+
+def test_it_ends_sound_in_every_store(ended, near):
+    assert ended.run.code == 0, ended.run.err
+    assert audit(ended.home, "tiny") == []
+    assert near("verify", "tiny", cwd=ended.folder).code == 0
+
+
+def test_base_best_settings_and_best_rival_are_judged_in_each_window_from_each_seed(ended):
+    sweep, found = sweep_of(ended.folder), sweep_of(ended.folder).confirmation
+    best = sorted((t for t in sweep.counted), key=lambda t: t.value)[:2]
+    assert (found.metric, found.direction, found.windows, found.count) == ("val/loss", "minimize", "fresh", 2)
+    assert (found.tried, found.open) == (4, 0)
+    *networks, rival = found.settings
+    assert [each.number for each in networks] == [0, *(trial.number for trial in best)]
+    assert [each.name for each in networks] == ["base", *(f"trial {trial.number}" for trial in best)]
+    assert (rival.number, rival.trials, len(rival.errors), len(rival.errors[0])) == (None, (), 1, 2)
+    curves = load("tiny", home=ended.home).curves()
+    trials = {trial.number: trial for trial in sweep.trials}
+    for each in networks:
+        assert len(each.trials) == 2
+        for place, (number, row) in enumerate(zip(each.trials, each.errors, strict=True)):
+            mine = curves[curves["trial"] == number]
+            assert row == pytest.approx([mine[mine["window"] == w]["val/loss"].min() for w in (1, 2)], rel=1e-12)
+            assert trials[number].config["training"]["seed"] == seed_of(3, each.setting, place)
+            assert trials[number].config["judged_on"] == "fresh"
+            assert setting_of(trials[number].config) == setting_of(trials[each.number].config) == each.setting
+
+
+def test_fresh_windows_are_the_last_rows_before_the_test_part_each_trained_on_all_before_it(ended):
+    sweep = sweep_of(ended.folder)
+    config = TrialConfig.model_validate(sweep.confirming[0].config)
+    series = load_data(config.data, ended.folder / "tiny.csv")
+    views = tasks.windows_of(config, series)
+    assert [view.bounds["validation"] for view in views] == [(FRESH, FRESH + LENGTH), (FRESH + LENGTH, ROWS - TEST)]
+    assert [view.bounds["train"] for view in views] == [(0, FRESH), (0, FRESH + LENGTH)]
+    seen = tasks.windows_of(config.model_copy(update={"judged_on": "search"}), series)
+    assert [view.bounds["validation"][1] for view in seen] == [FRESH - LENGTH, FRESH]
+    assert tasks.before_test(config, series).bounds["train"] == (0, ROWS - TEST)
+    # The rival's errors, by a loop of its own.
+    chosen = fitting.run("last value", series, config).fitted
+    values, losses = series.values[:, 0], []
+    for start in (FRESH, FRESH + LENGTH):
+        errors = [values[o : o + 7] - values[o - 1] for o in range(start, start + LENGTH - 6)]
+        losses.append(sum(float((each**2).mean()) for each in errors) / len(errors))
+    assert fitting.errors_over(chosen, series, config) == pytest.approx(losses, rel=1e-5)
+
+
+def test_the_search_sees_nothing_of_what_is_set_aside_nor_of_confirm(ended, quiet):
+    assert quiet.run.code == 0, quiet.run.err
+    assert searched(quiet.folder) == searched(ended.folder), "to the bit, with other values in the fresh windows"
+    assert sweep_of(quiet.folder).confirmation is None
+
+
+def test_its_trials_are_no_trials_of_the_search(ended, near):
+    document, sweep = json.loads(ended.run.out), sweep_of(ended.folder)
+    assert document["states"] == {"COMPLETE": 3}
+    assert document["test_looks"]["count"] == 1
+    assert document["confirmation"]["settings"][0]["name"] == "base"
+    beside_it = {trial.number for trial in sweep.confirming}
+    compared = json.loads(near("compare", "tiny", "--json", "--trials", "0", cwd=ended.folder).out)
+    assert not beside_it & {row["trial"] for row in compared["trials"]}
+    assert compared["sweeps"][0]["states"] == {"COMPLETE": 3}
+    bests = [ending.best_value for ending in sweep.endings() if ending.number in beside_it]
+    assert bests == [sweep.best.value] * len(bests), "the curve of bests"
+    frame = load("tiny", home=ended.home).to_frame()
+    assert set(frame[~frame["counts"]].index) == {0} | beside_it
+    assert set(frame.loc[sorted(beside_it), "confirms"]) == {0, *(t.number for t in sweep.leaders(2))}
+    status = near("status", "tiny", cwd=ended.folder).out
+    assert "3 of 3 trials have ended" in status
+    assert "confirm: 6 of 6 trials have ended" in status
+
+
+def test_asked_for_afterwards_it_finds_the_same(quiet, ended, tmp_path, near, tiny):
+    folder = own(quiet, tmp_path)
+    done = near("confirm", "tiny", "--top", "2", "--seeds", "2", cwd=folder)
+    assert done.code == 0, done.err
+    assert "judged on windows that the search has not seen" in done.err + done.out
+    assert [row[:3] for row in judged_again(folder)][:3] == [row[:3] for row in judged_again(ended.folder)][:3]
+    assert audit(folder / "runs", "tiny") == []
+    assert "nothing was left to do" in near("confirm", "tiny", "--top", "2", "--seeds", "2", cwd=folder).out
+    assert "nothing was left to do" in near("run", "tiny", cwd=folder).out, "without search.confirm nothing more"
+
+
+def test_numbers_may_change_between_runs_and_only_what_is_missing_is_trained(ended, tmp_path, near):
+    folder, before = own(ended, tmp_path), judged_again(ended.folder)
+    assert near("run", "tiny.yaml", "--set", "search.confirm.seeds=1", cwd=folder).code == 0
+    assert judged_again(folder) == before, "what there is has all that is wanted"
+    done = near("run", "tiny.yaml", "--set", "search.confirm={top: 1, seeds: 3}", cwd=folder)
+    assert done.code == 0, done.err
+    after = judged_again(folder)
+    assert [(row[1], row[3][:2]) for row in after[:2]] == [(row[1], row[3]) for row in before[:2]]
+    assert len(sweep_of(folder).confirming) == 6 + 2
+    changed = near("run", "tiny.yaml", "--set", "data.backtest.fresh=false", cwd=folder)
+    assert changed.code == 2
+    assert "data.backtest.fresh" in changed.err
+    assert audit(folder / "runs", "tiny") == []
+
+
+def killed(folder, act, tiny, ended):
+    """Let a driver be killed, and the next one go on; it must end as if nothing had happened."""
+    write(folder, tiny)
+    assert act() == -signal.SIGKILL
+    assert twin.run(folder, "tiny.yaml", "runs") == 0, (folder / "driver.log").read_text()
+    assert judged_again(folder) == judged_again(ended.folder)
+    assert searched(folder) == searched(ended.folder)
+    assert audit(folder / "runs", "tiny") == []
+    assert twin.verify(folder, "runs", "tiny") == 0, (folder / "driver.log").read_text()
+
+
+def test_killed_while_its_trials_are_queued_it_goes_on(ended, tmp_path, tiny):
+    def act():
+        def queue(study, row, some):
+            kept(study, row, some[:3])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        kept, beside.confirm = beside.confirm, queue
+        os.chdir(tmp_path)
+        main(["run", "tiny.yaml", "--in-process", "--home", "runs"])
+
+    killed(tmp_path, lambda: twin.forked(act, tmp_path / "driver.log"), tiny, ended)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("step", range(10, 500, 15))
+def test_killed_before_any_durable_step_it_ends_as_if_nothing_had_happened(ended, tmp_path, tiny, step):
+    write(tmp_path, tiny)
+    twin.run(tmp_path, "tiny.yaml", "runs", at=step.__eq__)
+    assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, (tmp_path / "driver.log").read_text()
+    assert judged_again(tmp_path) == judged_again(ended.folder)
+    assert audit(tmp_path / "runs", "tiny") == []
+
+
+@pytest.mark.parametrize("lost", [["study.db"], pytest.param(["study.db", "mlflow.db"], marks=pytest.mark.faults)])
+def test_a_lost_study_comes_back_with_what_was_confirmed(ended, tmp_path, near, lost):
+    folder = own(ended, tmp_path)
+    for name in lost:
+        (folder / "runs" / name).unlink()
+    done = near("rebuild", "tiny", "--study", cwd=folder)
+    assert done.code == 0, done.err
+    again = near("run", "tiny", cwd=folder)
+    assert again.code == 0, again.err
+    assert sorted(judged_again(folder)) == sorted(judged_again(ended.folder))
+    assert len(sweep_of(folder).confirming) == 6, "nothing is trained twice"
+    assert audit(folder / "runs", "tiny") == []
+
+
+def test_runs_in_mlflow_have_the_setting_and_come_back(ended, tmp_path, near):
+    folder = own(ended, tmp_path)
+    (folder / "runs" / "mlflow.db").unlink()
+    assert near("rebuild", "tiny", cwd=folder).code == 0
+    assert audit(folder / "runs", "tiny") == [], "the second judge compares sweep.config with the settings"
+
+
+def test_what_is_best_keeps_its_weights_and_what_only_confirms_does_not(tmp_path, near, tiny):
+    write(tmp_path, tiny, SPEC + "storage: {keep: best}\n")
+    assert near("run", "tiny.yaml", cwd=tmp_path).code == 0
+    sweep = sweep_of(tmp_path)
+    kept = {t.number for t in sweep.trials if checkpoint.load(t.checkpoint).state.best_weights}
+    assert kept == {0, *(t.number for t in sweep.leaders(2))}
+    assert near("verify", "tiny", cwd=tmp_path).code == 0
+
+
+def test_a_search_that_its_target_has_ended_is_confirmed(tmp_path, near, tiny):
+    write(tmp_path, tiny, SPEC.replace("n_trials: 3", "n_trials: 9\n  stop: {target: 100}"))
+    done = near("run", "tiny.yaml", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "reached the target" in done.out + done.err
+    found = sweep_of(tmp_path).confirmation
+    assert (found.open, [each.name for each in found.settings][:2]) == (0, ["base", "trial 1"])
+    assert "instead of the best 2" in done.out + done.err
+    assert "nothing was left to do" in near("run", "tiny.yaml", cwd=tmp_path).out
+
+
+@pytest.mark.faults
+def test_with_two_objectives_it_takes_the_front(tmp_path, near, tiny):
+    two = "  second_objective: {metric: probe/reliability/noise, direction: minimize}\n  space:"
+    write(tmp_path, tiny, SPEC.replace("  space:", two) + "probe: {every_trial: true}\n")
+    done = near("run", "tiny.yaml", cwd=tmp_path)
+    assert done.code == 0, done.err
+    sweep = sweep_of(tmp_path)
+    taken = {each.number for each in sweep.confirmation.settings} - {None, 0}
+    assert taken == {t.number for t in sweep.front[:2]}
+    assert {trial.state for trial in sweep.confirming} == {"COMPLETE"}
+    assert audit(tmp_path / "runs", "tiny") == []
+
+
+def test_without_a_backtest_it_judges_on_the_validation_part(tmp_path, near, tiny):
+    write(tmp_path, tiny, QUIET.replace("  backtest: {windows: 2, length: 16, fresh: true}\n", ""))
+    assert near("run", "tiny.yaml", cwd=tmp_path).code == 0
+    done = near("confirm", "tiny", "--top", "1", "--seeds", "2", cwd=tmp_path)
+    assert done.code == 0, done.err
+    sweep, found = sweep_of(tmp_path), sweep_of(tmp_path).confirmation
+    assert (found.windows, found.count) == ("search", 1)
+    trials = {trial.number: trial for trial in sweep.trials}
+    for each in found.settings[:2]:
+        assert each.errors == tuple((trials[number].value,) for number in each.trials)
+    rows = {row["name"]: row for row in json.loads(near("best", "tiny", "--json", cwd=tmp_path).out)["verdict"]["rows"]}
+    assert found.settings[2].errors[0][0] == pytest.approx(rows[found.settings[2].name]["validation"], rel=1e-9)
+    assert sweep.facts["form"] == 4, "an earlier version would train them otherwise"
+    assert audit(tmp_path / "runs", "tiny") == []
+
+
+def test_the_plan_says_what_confirm_costs(ended, near):
+    plan = json.loads(near("plan", "tiny.yaml", "--json", cwd=ended.folder).out)
+    wanted = {"top": 2, "seeds": 2, "windows": "fresh", "trials": 6}
+    assert {name: plan["confirm"][name] for name in wanted} == wanted
+    assert min(plan["sweep_s"]) > min(plan["confirm"]["seconds"]) > 0
+    quiet = json.loads(near("plan", "tiny.yaml", "--json", "--set", "search.confirm=null", cwd=ended.folder).out)
+    assert quiet["confirm"] is None
+    told = near("plan", "tiny.yaml", cwd=ended.folder).out
+    assert "the best 2 settings and the base, from 2 other seeds each" in told
+    assert "at most 6 trials" in told
+
+
+def test_from_python_it_is_refused_as_by_the_verb(ended):
+    with pytest.raises(SpecError, match="3 settings have completed"):
+        load("tiny", home=ended.home).confirm(top=4)
+    with pytest.raises(SpecError, match="give a whole number from 1 to 100"):
+        load("tiny", home=ended.home).confirm(seeds=0)
+
+
+WRONG = {
+    "more-than-there-is": (("--top", "4"), "--top 4: is more than there is: 3 settings have completed"),
+    "no-seed": (("--seeds", "0"), "0 is not in the range"),
+    "no-setting": (("--top", "none"), "'none' is not a valid integer"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_can_not_be_confirmed_is_refused_and_nothing_is_written(ended, near, name):
+    words, told = WRONG[name]
+    before = {path: path.read_bytes() for path in ended.home.rglob("*") if path.is_file()}
+    done = near("confirm", "tiny", *words, cwd=ended.folder)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+    assert "Traceback" not in done.err
+    assert {path: path.read_bytes() for path in ended.home.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        (QUIET.replace("n_trials: 3", "n_trials: 3\n  stop: {max_hours: 1e-7}"), "has not ended: 0 of 3 trials have"),
+        (QUIET[: QUIET.index("search:")], "searches nothing, so there are no best settings to confirm"),
+    ],
+    ids=["unended", "unsearched"],
+)
+def test_a_sweep_that_can_not_be_confirmed_is_refused(tmp_path, near, tiny, spec, told):
+    write(tmp_path, tiny, spec)
+    assert near("run", "tiny.yaml", cwd=tmp_path).code == 0
+    done = near("confirm", "tiny", cwd=tmp_path)
+    assert (done.code, told in done.err) == (2, True), done.err
+    assert sweep_of(tmp_path).confirming == ()
+
+
+SPECS = {
+    "windows that are not there": ("fresh: true}", "fresh: false}", "confirm: {", "confirm: {windows: fresh, "),
+    "more settings than trials": ("top: 2", "top: 4", "", ""),
+    "no seed": ("seeds: 2", "seeds: 0", "", ""),
+    "fresh windows that do not fit": ("length: 16", "length: 17", "", ""),
+    "fresh windows too short": ("windows: 2, length: 16", "windows: 5", "", ""),
+    "other windows": ("top: 2", "top: 2, windows: new", "", ""),
+    "another field": ("top: 2", "best: 2", "", ""),
+}
+TOLD = {
+    "windows that are not there": "search.confirm.windows: can't be fresh: no windows are set aside; set data.backtest",
+    "more settings than trials": "search.confirm.top: is 4, but the search has only n_trials: 3; use 3 or less",
+    "no seed": "search.confirm.seeds: is 0; make it at least 1",
+    "fresh windows that do not fit": "4 windows of 17 steps (2 of them set aside) are 68 steps",
+    "fresh windows too short": "give at most 4 windows, or leave fresh out",
+    "other windows": 'search.confirm.windows: is "new"',
+    "another field": "search.confirm.best: is no field of this section",
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_wrong_spec_is_refused_and_nothing_is_written(folder, tiny, sweep, name):
+    one, other, two, another = SPECS[name]
+    spec = SPEC.replace(one, other)
+    write(folder, tiny, spec.replace(two, another) if two else spec)
+    done = sweep("run", "tiny.yaml")
+    assert done.code == 2
+    assert TOLD[name] in done.err
+    assert not (folder / "runs").exists()
