@@ -171,7 +171,8 @@ def _outcome(order: Order, study: Study, before: Sweep | None, stop: Stop, *, re
         known = before or Sweep(order.name, order.base.metric, order.base.direction, order.n_trials, ())
         return Outcome(known, {}, complete=False, reason=stop.reason, code=1, replayed=replayed)
     complete = sweep.over() or (stop.code == 0 and bool(stop.reason) and sweep.reached(order.target))
-    complete = complete and not is_left(sweep, order.confirm)
+    wanted = order.confirm and order.confirm._replace(is_asked=False)  # what has failed now is not left
+    complete = complete and not is_left(sweep, wanted)
     if complete and sweep.best is None:
         ended = [t for t in sweep.counted if t.ended]
         stop.now(f"no trial completed, the last one: {ended[-1].reason}", 1)

@@ -77,9 +77,10 @@ def setting_of(config: Mapping[str, Any]) -> str:
 
     It is equal for equal settings. Fields that are absent have no part in it, so it stays what earlier versions had.
     """
-    training = {name: value for name, value in config["training"].items() if name != "seed"}
-    rest = {name: value for name, value in config.items() if name != JUDGED_ON}
-    text = json.dumps({**rest, "training": training}, sort_keys=True, default=str)
+    tree = {name: value for name, value in config.items() if name != JUDGED_ON}
+    if training := tree.get("training"):
+        tree["training"] = {name: value for name, value in training.items() if name != "seed"}
+    text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -243,15 +243,6 @@ def test_runs_in_mlflow_have_the_setting_and_come_back(ended, tmp_path, near):
     assert audit(folder / "runs", "tiny") == [], "the second judge compares sweep.config with the settings"
 
 
-def test_what_is_best_keeps_its_weights_and_what_only_confirms_does_not(tmp_path, near, tiny):
-    write(tmp_path, tiny, SPEC + "storage: {keep: best}\n")
-    assert near("run", "tiny.yaml", cwd=tmp_path).code == 0
-    sweep = sweep_of(tmp_path)
-    kept = {t.number for t in sweep.trials if checkpoint.load(t.checkpoint).state.best_weights}
-    assert kept == {0, *(t.number for t in sweep.leaders(2))}
-    assert near("verify", "tiny", cwd=tmp_path).code == 0
-
-
 def test_a_search_that_its_target_has_ended_is_confirmed(tmp_path, near, tiny):
     write(tmp_path, tiny, SPEC.replace("n_trials: 3", "n_trials: 9\n  stop: {target: 100}"))
     done = near("run", "tiny.yaml", cwd=tmp_path)
@@ -276,20 +267,24 @@ def test_with_two_objectives_it_takes_the_front(tmp_path, near, tiny):
     assert audit(tmp_path / "runs", "tiny") == []
 
 
-def test_without_a_backtest_it_judges_on_the_validation_part(tmp_path, near, tiny):
-    write(tmp_path, tiny, QUIET.replace("  backtest: {windows: 2, length: 16, fresh: true}\n", ""))
-    assert near("run", "tiny.yaml", cwd=tmp_path).code == 0
-    done = near("confirm", "tiny", "--top", "1", "--seeds", "2", cwd=tmp_path)
+def test_without_a_backtest_it_judges_on_the_validation_part_and_the_best_keep_their_weights(tmp_path, near, tiny):
+    spec = SPEC.replace("  backtest: {windows: 2, length: 16, fresh: true}\n", "")
+    write(tmp_path, tiny, spec + "storage: {keep: best}\n")
+    done = near("run", "tiny.yaml", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     sweep, found = sweep_of(tmp_path), sweep_of(tmp_path).confirmation
     assert (found.windows, found.count) == ("search", 1)
     trials = {trial.number: trial for trial in sweep.trials}
-    for each in found.settings[:2]:
+    *networks, rival = found.settings
+    for each in networks:
         assert each.errors == tuple((trials[number].value,) for number in each.trials)
-    rows = {row["name"]: row for row in json.loads(near("best", "tiny", "--json", cwd=tmp_path).out)["verdict"]["rows"]}
-    assert found.settings[2].errors[0][0] == pytest.approx(rows[found.settings[2].name]["validation"], rel=1e-9)
+    rows = {row["name"]: row for row in json.loads(done.out)["verdict"]["rows"]}
+    assert rival.errors[0][0] == pytest.approx(rows[rival.name]["validation"], rel=1e-9)
     assert sweep.facts["form"] == 4, "an earlier version would train them otherwise"
+    kept = {t.number for t in sweep.trials if checkpoint.load(t.checkpoint).state.best_weights}
+    assert kept == {0, *(t.number for t in sweep.leaders(2))}, "what only confirms keeps none"
     assert audit(tmp_path / "runs", "tiny") == []
+    assert near("verify", "tiny", cwd=tmp_path).code == 0
 
 
 def test_the_plan_says_what_confirm_costs(ended, near):
