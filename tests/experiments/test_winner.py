@@ -21,12 +21,12 @@ data:
   target: load
   lookback: 14
   horizon: 7
-  split: {validation: 126, test: 60}
+  split: {validation: 112, test: 60}
   backtest: {windows: 4, fresh: true}
-model: {hidden_size: 4}
-training: {max_epochs: 2, batch_size: 32, learning_rate: 1e-2}
+model: {hidden_size: 3}
+training: {max_epochs: 1, batch_size: 64, learning_rate: 1e-2}
 search:
-  n_trials: 3
+  n_trials: 2
   sampler: {type: random, seed: 3}
   pruner: {type: none}
   confirm: {top: 2, seeds: 2}
@@ -40,10 +40,8 @@ def ended(tmp_path_factory, near, tiny):
     """A folder with a sweep that has ended, and what `run` said; look, don't touch."""
     folder = tmp_path_factory.mktemp("winner")
     (folder / "tiny.yaml").write_text(SPEC)
-    (folder / "tiny.csv").write_text(tiny.rows(320))
-    return SimpleNamespace(
-        folder=folder, home=folder / "runs", run=near("run", "tiny.yaml", "--in-process", "--json", cwd=folder)
-    )
+    (folder / "tiny.csv").write_text(tiny.rows(260))
+    return SimpleNamespace(folder=folder, home=folder / "runs", run=near("run", "tiny.yaml", "--json", cwd=folder))
 
 
 @pytest.fixture
@@ -100,12 +98,13 @@ def test_the_interval_is_of_what_the_trials_of_confirm_have(there):
     assert (table["seeds"][table["role"] != "rival"] == 2).all()
 
 
+@pytest.mark.faults
 def test_a_search_that_goes_on_does_not_conclude_from_what_was_not_confirmed_yet(there, tmp_path, sweep):
     shutil.copytree(there.folder, tmp_path, dirs_exist_ok=True)
     moving.readdress(tmp_path / "runs", there.home)
     before = load("tiny").comparison()
     os.chdir(tmp_path)
-    after = sweep("run", "tiny.yaml", "--set", "search.n_trials=5", "--in-process")
+    after = sweep("run", "tiny.yaml", "--set", "search.n_trials=4")
     assert after.code == 0, after.err
     found = json.loads(sweep("best", "tiny", "--json").out)["winner"]
     judged = {t.derived.parent for t in load("tiny")._record.confirming}
