@@ -11,8 +11,9 @@ ENOUGH = f"{OWN} may be enough"
 
 
 def lines(found: Company) -> tuple[str, ...]:
-    """Return all sentences: the winner and the base first, then the rival, the company, and how it was judged."""
-    return tuple(filter(None, [sentence(found), _rival(found), _company(found), _beaten(found), *_notes(found)]))
+    """Return all sentences: the winner and the base first, how they were judged, then the rival and the company."""
+    told = [sentence(found), _judged(found), _rival(found), _company(found), _beaten(found), *_notes(found)]
+    return tuple(filter(None, told))
 
 
 def sentence(found: Company) -> str:
@@ -53,13 +54,11 @@ def _rival(found: Company) -> str:
     if winner is None or rival is None or rival.difference is None:
         return ""
     told, name = amount(rival.difference), f"the best rival, {rival.name}"
-    if rival.difference.answer == "better":
-        return f"{_named(winner)} is {told} than {name}"
-    if rival.difference.answer == "worse":
-        return f"{_named(winner)} is {told} than {name}; use this rival, or search further"
-    if rival.difference.answer == "unknown":
-        return f"beside {name}, {_named(winner)} is {told}"
-    return f"{_named(winner)} can't be told apart from {name}: {told}"
+    ours = f"over these windows {_named(winner)}"
+    if rival.difference.answer == "alike":
+        return f"{ours} can't be told apart from {name}: {told}"
+    instead = "; use this rival, or search further" if rival.difference.answer == "worse" else ""
+    return f"{ours} is {told} than {name}{instead}"
 
 
 def _company(found: Company) -> str:
@@ -80,10 +79,10 @@ def _each(names: Sequence[str]) -> str:
 
 
 def _notes(found: Company) -> list[str]:
-    """Return how the settings were judged, who has the lower mean if it is not the winner, and who was left out."""
+    """Return who has the lower mean if it is not the winner, and who was left out."""
     missed = "" if found.missed is None else f"trial {found.missed}, now the best of the search, was not confirmed"
     absent = (f"{member.name}: {member.why}" for member in found.absent)
-    return [*filter(None, [_judged(found), _mean(found), missed]), *absent]
+    return [*filter(None, [_mean(found), missed]), *absent]
 
 
 def _judged(found: Company) -> str:

@@ -1225,7 +1225,10 @@ class _Audit:
         if network is None or not rivals or self.sweep_run is None:
             return
         best = min(rivals, key=lambda e: self.sign * e["figures"]["validation"][metric])
-        told = [p for p in self.sweep_run.tags.get("mlflow.note.content", "").split("\n\n") if best["name"] in p]
+        lines = self.sweep_run.tags.get("mlflow.note.content", "").split("\n\n")
+        told = [
+            line for line in lines if best["name"] in line and not line.startswith("over these windows ")
+        ]  # confirm's
         if not told:
             yield f"its run's description does not name {best['name']}, the rival that is best on validation"
             return

@@ -164,7 +164,7 @@ def test_a_base_that_cannot_be_told_apart_is_in_the_first_sentence():
     assert found.answer == "alike"
     assert first.startswith(f"{found.winner.name}, the best of 3 settings, can't be told apart from {OWN}: ")
     assert first.endswith("; the spec's own settings may be enough")
-    assert rest[-1] == (
+    assert rest[0] == (
         "judged over 4 windows that the search has not seen, each setting from 5 seeds; "
         "the intervals hold for 2 comparisons together"
     )
@@ -173,9 +173,9 @@ def test_a_base_that_cannot_be_told_apart_is_in_the_first_sentence():
 def test_a_winner_is_told_with_its_interval_and_its_company():
     errors = drawn(8, 5, 0.5, 0.51, 0.1, 0.12, spread=0.05)
     found = company(confirmed(*errors, rival=errors[0].mean(axis=0) * 0.1, windows="search"))
-    first, rival, alike, worse, judged = lines(found)
+    first, judged, rival, alike, worse = lines(found)
     assert first == f"trial 2 is 50 % [48, 53] better than {OWN}"
-    assert rival.startswith("trial 2 is ")
+    assert rival.startswith("over these windows trial 2 is ")
     assert rival.endswith(f" worse than the best rival, {RIDGE}; use this rival, or search further")
     assert alike == "trial 1 can't be told apart from trial 2"
     assert worse == "trial 4 and trial 3 are worse"
@@ -191,8 +191,8 @@ def test_a_base_that_wins_is_said_to_be_the_best():
     found = company(confirmed(*drawn(12, 3, -0.5, -0.6, spread=0.02), rival=np.full(12, 99.0)))
     assert found.answer == "base"
     assert lines(found)[0] == f"nothing that the search found is better than {OWN}: it is the best of 3 settings"
-    assert lines(found)[1].startswith("the base is ")
-    assert lines(found)[2] == "trial 1 and trial 2 are worse"
+    assert lines(found)[2].startswith("over these windows the base is ")
+    assert lines(found)[3] == "trial 1 and trial 2 are worse"
 
 
 def test_a_company_is_plain_data_with_its_sentences():
