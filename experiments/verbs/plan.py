@@ -61,7 +61,7 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
     for place, row in enumerate(backtest_rows(plan)):
         rows.add_row("" if place else "backtest", row)
-    if plan["confirm"]:
+    if plan.get("confirm"):
         rows.add_row("confirm", confirm_row(plan["confirm"]))
     rows.add_row("parameters", both_ends(plan["parameters"], lambda n: f"{n:,}"))
     unshared = both_ends(plan["parameters_unshared"], lambda n: f"{n:,}")
