@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import moving
 import numpy as np
 import pytest
+from audit import audit
 from scipy import stats
 
 from experiments import load
@@ -70,6 +72,7 @@ def test_the_end_best_report_mlflow_and_python_say_the_same_winner(there, sweep)
     assert said.split("\n\n")[: len(found["lines"])] == found["lines"]
     assert (figures["confirm/winner"], figures["confirm/windows"]) == (found["trial"], 4)
     assert sweep("verify", "tiny").code == 0
+    assert audit(there.home, "tiny") == []
     loaded = load("tiny")
     assert (loaded.winner.trial, loaded.winner.told[0]) == (found["trial"], first)
     table = loaded.comparison()
@@ -111,3 +114,14 @@ def test_a_search_that_goes_on_does_not_conclude_from_what_was_not_confirmed_yet
     assert found["missed"] is None
     assert found["comparisons"] == len(judged | {0})  # all settings ever confirmed there and the rival, but the winner
     assert found["comparisons"] >= len(before) - 1
+
+
+def test_the_second_judge_finds_a_wrong_winner(there, tmp_path):
+    shutil.copytree(there.home, tmp_path / "runs")
+    with sqlite3.connect(tmp_path / "runs" / "mlflow.db") as store:
+        for table in ("metrics", "latest_metrics"):
+            store.execute(f"UPDATE {table} SET value = 1 - value WHERE key = 'confirm/winner'")
+            store.execute(f"UPDATE {table} SET value = value + 1 WHERE key LIKE 'confirm/better_than/%'")
+    found = [line for line in audit(tmp_path / "runs", "tiny") if "confirm" in line and "trial-0" not in line]
+    assert re.search(r"its run's winner is trial \S+, trial 2 is better", "\n".join(found)), found
+    assert re.search(r"its run's confirm/better_than/base is \S+, \S+ is right", "\n".join(found)), found
