@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.api import Best, Plan, SpecError, Sweep, SweepError, Trained, load, plan, run, train
+    from experiments.api import Best, Plan, SpecError, Sweep, SweepError, Trained, Winner, load, plan, run, train
 
     __version__: str
 
@@ -14,6 +14,7 @@ __all__ = [
     "Sweep",
     "SweepError",
     "Trained",
+    "Winner",
     "__version__",
     "load",
     "plan",

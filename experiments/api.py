@@ -19,7 +19,9 @@ from experiments.own_code import CodeFile
 from experiments.python.raised import SpecError, SweepError, raised
 from experiments.python.results import Plan, Trained
 from experiments.spec.mapping import Overrides, Spec, overrides_of, source_of
+from experiments.trials import winning
 from experiments.trials.earlier import read_first
+from experiments.trials.winning import Winner
 from lstm.records import sweep as records
 from lstm.records.objective import Direction
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from experiments.operations.running import Ready
 
-__all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "load", "plan", "run", "train"]
+__all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "Winner", "load", "plan", "run", "train"]
 
 LOG = logging.getLogger("experiments")
 LOG.addHandler(logging.NullHandler())  # a library leaves it to the application where its log goes
@@ -67,6 +69,19 @@ class Sweep:
         """
         with raised():
             return frames.of_epochs(self._record, LOG.warning)
+
+    @property
+    def winner(self) -> Winner | None:
+        """The best of the settings that confirm has judged again; None if confirm was not asked or has not ended."""
+        return winning.winner(self._record)
+
+    def comparison(self) -> "DataFrame":
+        """Return a table with a row for each setting that was confirmed, the winner first, and for the best rival.
+
+        `mean` is over windows and seeds. `better` is how much better the winner is, in `unit`, with its interval from
+        `low` to `high`. `answer` is better, worse, alike, or unknown. Empty as long as there is no winner.
+        """
+        return frames.of_company(winning.company(self._record))
 
     def extend(
         self,
@@ -211,7 +226,7 @@ def plan(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Code
     from lstm.device import borrowed
 
     with raised(), borrowed():
-        where = _home(home)
+        where = Home.given(home)
         named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = read_first(planning.as_begun(planning.make(named, where, to_look=True), to_run=True))
         training.check_room_of_all(made)
@@ -257,7 +272,7 @@ def run(
     from experiments.operations import running
 
     with raised():
-        given = (source_of(spec), _home(home), address, overrides_of(set))
+        given = (source_of(spec), Home.given(home), address, overrides_of(set))
         return _driven(running.prepare(*given, in_process=in_process, ours=False, code=code))
 
 
@@ -273,7 +288,7 @@ def train(spec: Spec, *, set: Overrides = (), home: HomeFolder = None, code: Cod
     from lstm.device import borrowed
 
     with raised(), borrowed():
-        where = _home(home)
+        where = Home.given(home)
         named = lookup.spec(source_of(spec), where, overrides_of(set), execute=True, code=code)
         made = planning.as_begun(planning.make(named, where))
         name = made.order.name
@@ -295,7 +310,7 @@ def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
         SpecError: there is no such sweep, or its study can't be read.
     """
     with raised():
-        return _loaded(lookup.sweep(os.fspath(name), _home(home), LOG.warning))
+        return _loaded(lookup.sweep(os.fspath(name), Home.given(home), LOG.warning))
 
 
 def _driven(ready: "Ready") -> Sweep:
@@ -330,7 +345,3 @@ def _loaded(found: lookup.Found) -> Sweep:
         _found=found,
         _record=swept,
     )
-
-
-def _home(home: HomeFolder) -> Home:
-    return Home.at(os.fspath(home) if home is not None else os.environ.get("SWEEP_HOME") or "runs")

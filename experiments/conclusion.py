@@ -52,7 +52,7 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, heed
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
         facts: dict[str, Any] = {"judged": judged} if judged else {}
-        facts |= {judgement.JUDGED_IN: kept_in(plan.home), **confirmed_rival(plan, outcome.sweep, say)}
+        facts |= {judgement.JUDGED_IN: kept_in(plan.home)}
         known = _remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(server_of(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
@@ -104,9 +104,18 @@ def _judge(
         if trial.number not in loaded:
             loaded[trial.number], _ = _judgeable(plan, outcome.sweep, trial, recorder, say, heed)
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
-    html = report.write(plan.home, outcome.sweep, outcome.importances, report.Judged(found, plan.series, metrics), say)
-    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, outcome.sweep))
+    swept = _with_rival(plan, outcome.sweep, say)
+    html = report.write(plan.home, swept, outcome.importances, report.Judged(found, plan.series, metrics), say)
+    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, swept))
     return metrics, is_kept
+
+
+def _with_rival(plan: Plan, swept: Sweep, say: Say) -> Sweep:
+    """Return the sweep with the best rival among those that were confirmed, and store it in the study."""
+    facts = confirmed_rival(plan, swept, say)
+    if facts:
+        _remember(plan.order, say, **facts)
+    return replace(swept, facts={**swept.facts, **facts})
 
 
 def _judged_before(swept: Sweep, role: str, trial: Trial, names: Iterable[str]) -> dict[str, float]:

@@ -25,6 +25,11 @@ class Home:
     folder: Path
 
     @classmethod
+    def given(cls, folder: str | os.PathLike[str] | None) -> "Home":
+        """Return the home that was given from Python. Default: the environment's SWEEP_HOME, or `runs`."""
+        return cls.at(os.fspath(folder) if folder is not None else os.environ.get("SWEEP_HOME") or "runs")
+
+    @classmethod
     def at(cls, path: str) -> "Home":
         """Return the home at a path, which need not exist yet.
 

@@ -125,18 +125,21 @@ def stale(home: Home, swept: Sweep) -> str:
 def in_mlflow(home: Home, swept: Sweep) -> tuple[dict[str, float], str]:
     """Return what MLflow's run of the sweep gets: the rivals' metrics on the test part, and the verdict in words.
 
-    The number of looks at the test part is among both.
+    The number of looks at the test part is among both. The winner of confirm comes first, if there is one.
     """
-    from lstm.verdict import sentences, verdict
+    from lstm.verdict import company, company_sentences, sentences, verdict
 
+    found = company.concluded(swept)
+    won = list(company_sentences.lines(found)) if found is not None else []
+    of_winner = company.figures(found) if found is not None else {}
     judged, _ = _read(home, swept)
     if judged is None:
-        return {}, ""
+        return of_winner, "\n\n".join(won)
     rivals = [entry for entry in judged.entries if entry.rival and "test" in entry.figures]
     figures = {f"rival/{each.rival}/{name}": value for each in rivals for name, value in each.figures["test"].items()}
     figures |= looks.figures(swept.facts)
-    lines = [*sentences.lines(verdict.verdict(judged)), looks.said(swept)]
-    return figures, "\n\n".join(filter(None, lines))
+    lines = [*won, *sentences.lines(verdict.verdict(judged)), looks.said(swept)]
+    return figures | of_winner, "\n\n".join(filter(None, lines))
 
 
 def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> list[Message]:

@@ -14,7 +14,7 @@ from lstm.records.figures import Curve, Forecast, HeatMap, Picture
 from lstm.records.objective import Direction, is_better, sort_key
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
-from lstm.verdict.verdict import Verdict
+from lstm.verdict.interval import Difference
 
 MAX_CURVES = 300
 MAX_LINES = 2000  # lines of the parallel coordinates, at most
@@ -301,16 +301,15 @@ def _times(times: Sequence[str]) -> list[Any]:
         return list(times)
 
 
-def differences(verdict: Verdict) -> go.Figure | None:
-    """Draw how much better the network is than the base and each rival, with intervals; None if nothing is known."""
-    found = [(row.name, row.difference) for row in reversed(verdict.rows) if row.difference]
-    known = [(name, each) for name, each in found if each.value is not None]
+def differences(found: Sequence[tuple[str, Difference | None]], what: str) -> go.Figure | None:
+    """Draw how much better `what` is than each of the others, with intervals; None if nothing is known."""
+    known = [(name, each) for name, each in reversed(found) if each is not None and each.value is not None]
     if not known:
         return None
     unit = known[-1][1].unit
     drawn = [(name, each) for name, each in known if each.unit == unit]
     values = [each.value or 0.0 for _, each in drawn]
-    figure = _figure(110 + 34 * len(drawn), f"how much better the network is ({html.escape(unit)})", "")
+    figure = _figure(110 + 34 * len(drawn), f"how much better {html.escape(what)} is ({html.escape(unit)})", "")
     ends = [(each.low, each.high) for _, each in drawn]
     figure.add_scatter(
         x=values,

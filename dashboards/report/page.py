@@ -16,7 +16,8 @@ from lstm.records.figures import Example, Forecast, Passage, Picture
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial, counted
 from lstm.tasks import registry as tasks
-from lstm.verdict import sentences
+from lstm.verdict import company_sentences, sentences
+from lstm.verdict.company import Company, concluded
 from lstm.verdict.verdict import Verdict, of_figures
 
 _TOP = 20
@@ -75,13 +76,15 @@ def report(
         pictures: Pictures of the best trial's probe.
         verdict: The comparison of the network with the base and the rivals, if it was judged.
     """
+    company = concluded(sweep)
     numbers, base, sweep = count(1), sweep.base, replace(sweep, trials=sweep.counted)
 
     def draw(figure: go.Figure) -> str:
         return _embed(figure, f"figure-{next(numbers)}")
 
     worth = _worth(verdict, tasks.record_in(sweep).rivals, draw, looks.said(sweep)) if verdict else ""
-    sections = [_head(sweep, metrics, base, verdict), worth, _comparison(sweep, metrics), _front(sweep, draw, base)]
+    sections = [_head(sweep, metrics, base, verdict, company), _winner(company, draw), worth]
+    sections += [_comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
         sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
@@ -155,7 +158,9 @@ def _passage(shown: Passage) -> str:
     return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
 
 
-def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdict: Verdict | None) -> str:
+def _head(
+    sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdict: Verdict | None, company: Company | None
+) -> str:
     states: Counter[str] = Counter(trial.state for trial in sweep.trials)
     seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
     made = len(sweep.trials)
@@ -166,11 +171,18 @@ def _head(sweep: Sweep, metrics: Mapping[str, float], base: Trial | None, verdic
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
     if base is not None and (told := sentences.base(verdict or of_figures(sweep, base, metrics))):
-        told = html.escape(f"{told[0].upper()}{told[1:]}.", quote=False)
+        told = html.escape(_whole(told), quote=False)
         found = f"{told} {found}" if " worse " in told else f"{found} {told}"
+    if company is not None:
+        found = f"{html.escape(_whole(company_sentences.sentence(company)), quote=False)} {found}"
     if sweep.exhausted and len(sweep.trials) < sweep.n_trials:
         found += f" The search ended before its number of trials: {sweep.exhausted}."
     return f'<h1>{name}</h1><p class="found">{found}</p><div class="tiles">{drawn}</div>'
+
+
+def _whole(told: str) -> str:
+    """Return a sentence with its capital letter and full stop."""
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) -> str:
@@ -247,6 +259,22 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     return _section("What the network is like", note, table + "".join(drawn))
 
 
+def _winner(company: Company | None, draw: Callable[[go.Figure], str]) -> str:
+    """Return the section about the winner of confirm and its company: sentences, table, differences with intervals."""
+    if company is None:
+        return ""
+    first, *others = company_sentences.lines(company)
+    rows = [
+        [member.name, _cell(member.value), str(member.seeds) if member.role != "rival" else "", told]
+        for member, told in company_sentences.table(company)
+    ]
+    picture = figures.differences([(member.name, member.difference) for member in company.members], "the winner")
+    notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
+    heads = ["confirmed", f"mean {company.metric}", "seeds", "the winner is"]
+    body = notes + _table(heads, rows, words_last=True) + (draw(picture) if picture is not None else "")
+    return _section("The winner and its company", first, body)
+
+
 def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure], str], looked: str) -> str:
     """Return the section about the verdict: the sentences, the table, the differences with their intervals.
 
@@ -262,7 +290,7 @@ def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure
     heads = [verdict.metric, "validation", "test part", *([verdict.second] if both else []), "the network is"]
     heads += ["compared with the base"] if both else []
     notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in [*others, looked] if line)
-    picture = figures.differences(verdict)
+    picture = figures.differences([(row.name, row.difference) for row in verdict.rows], "the network")
     drawn = draw(picture) if picture is not None else ""
     body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, about)
     return _section("Is the network worth it?", first, body)

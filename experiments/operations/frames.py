@@ -11,6 +11,8 @@ from lstm.records.sweep import Sweep
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from lstm.verdict.company import Company
+
 
 def of_trials(sweep: Sweep) -> "DataFrame":
     """Return a table with a row for each trial, indexed by its number."""
@@ -45,6 +47,32 @@ def of_trials(sweep: Sweep) -> "DataFrame":
         for t in sweep.trials
     ]
     return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value"]).set_index("trial")
+
+
+def of_company(found: "Company | None") -> "DataFrame":
+    """Return a table with a row for each setting that was confirmed, and for the rival, indexed by its name."""
+    import pandas as pd
+
+    rows = [
+        {
+            "name": member.name,
+            "role": member.role,
+            "trial": member.number,
+            "mean": member.value,
+            "seeds": member.seeds,
+            "better": each.value if each else None,  # how much better the winner is, in `unit`
+            "low": each.low if each else None,
+            "high": each.high if each else None,
+            "unit": each.unit if each else "",
+            "answer": each.answer if each else "",
+            "reason": member.why or (each.why if each else ""),
+        }
+        for member in (found.members if found else ())
+        for each in [member.difference]
+    ]
+    floats = dict.fromkeys(("mean", "better", "low", "high"), float)
+    frame = pd.DataFrame(rows, columns=None if rows else ["name", "role", "trial", "seeds", "unit", "answer", *floats])
+    return frame.set_index("name").astype({"trial": "Int64", **floats})
 
 
 def of_epochs(sweep: Sweep, say: Say) -> "DataFrame":

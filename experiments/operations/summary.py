@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
+from experiments.trials import winning
 from lstm.records import looks
 from lstm.records.objective import best as best_of
 from lstm.records.objective import is_better
@@ -65,6 +66,7 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
         "extensions": extensions(sweep),
         "confirmation": confirmation(sweep),
         "refits": refits(sweep),
+        "winner": winner(sweep),
         "baseline": tasks.record_in(sweep).baseline,
         "about_base": judgement.about_base(sweep, verdict),
     }
@@ -131,6 +133,14 @@ def refits(sweep: Sweep) -> list[dict[str, Any]]:
         }
         for some in groups.values()
     ]
+
+
+def winner(sweep: Sweep) -> dict[str, Any] | None:
+    """Return the winner of confirm with its company, as plain data; None if confirm has not ended, or was not asked."""
+    from lstm.verdict.company_sentences import document
+
+    found = winning.company(sweep)
+    return document(found) if found is not None else None
 
 
 def _base(sweep: Sweep) -> dict[str, Any] | None:

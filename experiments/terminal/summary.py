@@ -35,6 +35,8 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
     states = state_counts(document["states"], driven=False)  # this is shown after the end
     total = max(document["n_trials"], sum(document["states"].values()))  # n_trials may have been lowered
     screen.print(f"{document['sweep']}: {states or 'no trials'} of {total}", soft_wrap=True)
+    if document["winner"]:
+        _show_winner(document["winner"], screen)
     if document["best"]:
         show_best(document, screen, about_base)
     else:
@@ -44,7 +46,7 @@ def show(document: Mapping[str, Any], screen: "Console", verdict: "Verdict | Non
     for row in document["extensions"]:
         beside = "beside the search: " + extension_line(row, document["metric"], driven=False)
         screen.print(beside, soft_wrap=True, highlight=False)
-    if document["confirmation"]:
+    if document["confirmation"] and not document["winner"]:
         _show_confirmation(document, screen)
     for row in document["refits"]:
         screen.print(refit_line(row, driven=False), soft_wrap=True, highlight=False)
@@ -71,6 +73,23 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = 
     if about_base:
         screen.print(f"      {about_base}", soft_wrap=True)
     _show_tested(document, screen)
+
+
+def _show_winner(found: Mapping[str, Any], screen: "Console") -> None:
+    """Print the winner of confirm and its company: the sentences, then a table of all that were confirmed."""
+    for number, line in enumerate(found["lines"]):
+        start, style = ("Winner: ", "bold") if number == 0 else ("  ", "")
+        screen.print(f"{start}{line}", style=style, soft_wrap=not screen.is_terminal, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("confirmed", overflow="fold")
+    for heading in (f"mean {found['metric']}", "seeds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("the winner is", overflow="fold")
+    for member in found["members"]:
+        value = "" if member["value"] is None else f"{member['value']:.5g}"
+        seeds = "" if member["role"] == "rival" else str(member["seeds"])
+        table.add_row(member["name"], value, seeds, member["told"])
+    console(table, screen.file).print(table)
 
 
 def _show_confirmation(document: Mapping[str, Any], screen: "Console") -> None:

@@ -19,6 +19,7 @@ blocks' means. It excludes zero exactly if the interval of the plain difference 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -182,14 +183,20 @@ class _Sums:
 
     def _factor(self, rest: np.ndarray) -> float:
         """Return the factor on the sum of squared deviations: t squared, widened by the correlation of neighbours."""
-        from scipy.special import stdtrit
-
-        t, squares = float(stdtrit(self.count - 1, (1 + LEVEL) / 2)), float(np.dot(rest, rest))
+        t, squares = students_t(self.count - 1), float(np.dot(rest, rest))
         seen = float(np.dot(rest[1:], rest[:-1])) / squares + 1 / self.count if squares > 0 else 0.0
         alike = float(np.clip(seen, self.alike, MOST_ALIKE))
         # The variance of the mean of a first-order moving average, divided by its estimate from the squares.
         wider = (1 + 2 * alike * (self.count - 1) / self.count) / (1 - 2 * alike / self.count)
         return t * t * self.count / (self.count - 1) * wider
+
+
+@cache
+def students_t(freedom: int, comparisons: int = 1) -> float:
+    """Return how many standard errors half an interval is, by Student's t; Bonferroni's for several comparisons."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 1 - (1 - LEVEL) / 2 / comparisons))
 
 
 def _around(unit: Unit, value: float, half: float | None, why: str = "") -> _Gain:

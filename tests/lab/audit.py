@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -473,7 +474,7 @@ class _Audit:
 
     def findings(self) -> Iterator[str]:
         yield from (f"the sweep: {what}" for what in (*self._numbering(), *self._ownership(), *self._base_trial()))
-        yield from (f"the sweep: {what}" for what in (*self._confirmed(), *self._settings_in_mlflow()))
+        yield from (f"the sweep: {what}" for what in (*self._confirmed(), *self._winner(), *self._settings_in_mlflow()))
         yield from self._holes()
         for trial in self.study.trials:
             yield from (f"trial {trial.number}: {what}" for what in self._trial(trial))
@@ -540,6 +541,42 @@ class _Audit:
         confirmed = {t.attributes["derived"]["parent"] for t in mine} - {t.number for t in mine}
         unfit = [n for n in confirmed if not self._may_be_best(trials[n], beside=True)]
         yield from (f"trial {number} was confirmed, and has not completed" for number in unfit)
+
+    def _winner(self) -> Iterator[str]:
+        """The winner in its run has the least geometric mean over the windows, by the values that Optuna has."""
+        asked, shown = self.facts.get("confirm"), self.sweep_run.latest if self.sweep_run else {}
+        if not asked or not self.concluded or "confirm/winner" not in shown or self.sign < 0:
+            return
+        trials, by_setting = {t.number: t for t in self.study.trials}, defaultdict[str, dict[int, list[float]]](dict)
+        for trial in self.study.trials:
+            config = self._config(trial) if trial.kind == "confirm" else {}
+            if config and config.get("judged_on", "search") == asked["windows"]:
+                by_setting[self._setting(trial)][config["training"]["seed"]] = self._in_windows(trial)
+        means = {}
+        for _, number in asked["settings"]:
+            rows = by_setting[self._setting(trials[number])].values()
+            if rows and all(len(row) == self.windows for row in rows):
+                means[number] = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        every = [value for row in means.values() for value in row]
+        if not every or min(every) <= 1e-4 * max(every):
+            return  # compared in the metric's own unit
+        logs = {number: sum(map(math.log, row)) / len(row) for number, row in means.items()}
+        best, told = min(logs, key=lambda number: logs[number]), shown["confirm/winner"][2]
+        if told not in logs or logs[int(told)] > logs[best] + 1e-9:
+            yield f"its run's winner is trial {told}, trial {best} is better over the windows of confirm"
+        for number in logs.keys() - {best}:
+            name = f"confirm/better_than/{'base' if trials[number].is_base else f'trial-{number}'}"
+            gain = 100 * (1 - math.exp(logs[best] - logs[number]))
+            if name in shown and not math.isclose(shown[name][2] or 0.0, gain, rel_tol=1e-5, abs_tol=1e-9):
+                yield f"its run's {name} is {shown[name][2]!r}, {gain!r} is right"
+
+    def _in_windows(self, trial: Trial) -> list[float]:
+        """A trial's best value in each window: Optuna has the epochs of the first, then the means so far."""
+        first = [value for step, value in trial.epochs.items() if step <= self.longest or self.windows == 1]
+        means = [min(first)] if first else []
+        means += [value for step, value in sorted(trial.epochs.items()) if step > self.longest and self.windows > 1]
+        sums = [0.0, *(count * mean for count, mean in enumerate(means, 1))]
+        return [after - before for before, after in pairwise(sums)]
 
     def _settings_in_mlflow(self) -> Iterator[str]:
         """Runs have the same tag `sweep.config` where their settings are the same, and only there."""
@@ -1256,7 +1293,9 @@ class _Audit:
         if network is None or not rivals or self.sweep_run is None:
             return
         best = min(rivals, key=lambda e: self.sign * e["figures"]["validation"][metric])
-        told = [p for p in self.sweep_run.tags.get("mlflow.note.content", "").split("\n\n") if best["name"] in p]
+        lines = self.sweep_run.tags.get("mlflow.note.content", "").split("\n\n")
+        of_confirm = "over these windows "
+        told = [line for line in lines if best["name"] in line and not line.startswith(of_confirm)]
         if not told:
             yield f"its run's description does not name {best['name']}, the rival that is best on validation"
             return

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dashboards.report import page
 from dashboards.report.page import report
 from lstm.records.figures import Curve, Forecast, HeatMap, Passage
 from lstm.records.objective import RECORD, TaskRecord
@@ -15,6 +16,7 @@ from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.tasks.registry import TASKS
 from lstm.verdict import sentences
+from lstm.verdict.company import Company, Member
 from lstm.verdict.interval import Difference
 from lstm.verdict.verdict import Row, Verdict, of_figures
 
@@ -68,6 +70,34 @@ def test_what_was_gained_on_the_base_is_worded_as_in_the_verdict(make: SimpleNam
     assert f"{worse[0].upper()}{worse[1:]}. Trial 1 is the best" in said, "the first line"
     assert "100 % worse than the base" in said
     assert "50 % better on validation" in said
+
+
+def test_the_winner_comes_first_with_its_company(make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [replace(make.trial(0, 0.5), is_base=True), make.trial(1, 0.25)]
+    members = (
+        Member("trial 1", "setting", 1, 0.25, 5),
+        Member("base", "base", 0, 0.3, 5, Difference("loss", "%", 4.0, -9.0, 15.0, 4)),
+        Member(EVIL, "rival", None, 0.9, 1, Difference("loss", "%", 60.0, 50.0, 70.0, 4)),
+        Member("trial 7", "setting", 7, seeds=5, why="it has no figures from 1 of 5 seeds"),
+    )
+    found = Company("val/loss", "minimize", "fresh", 4, 3, members)
+    monkeypatch.setattr(page, "concluded", lambda _: found)
+    drawn = _Page(report(sweep(trials), {}, [FORECAST], METRICS))
+    first = "rial 1, the best of 3 settings, can't be told apart from the base (the spec's own settings, trial 0)"
+    (said,) = [line for line in drawn.text.splitlines() if "is the best: val/loss 0.25" in line]
+    assert f"T{first}: 4 % better [-9, 15]; the spec's own settings may be enough. " in said
+    assert said.index("may be enough. ") < said.index("Trial 1 is the best: ")
+    section = drawn.text.partition("The winner and its company")[2]
+    assert f"t{first}" in section
+    assert "the intervals hold for 3 comparisons together" in section
+    assert "trial 7: it has no figures from 1 of 5 seeds" in section
+    head, told = section.index("the winner is"), section.index("4 % better [-9, 15]", section.index("the winner is"))
+    assert head < told < section.index("60 % [50, 70] better", head) < section.index("Learning curves")
+    assert f"worse than the best rival, {EVIL}" not in section
+    assert f"better than the best rival, {EVIL}" in section
+    assert "img" not in drawn.tags
+    monkeypatch.setattr(page, "concluded", lambda _: None)
+    assert "winner" not in _Page(report(sweep(trials), {}, [FORECAST], METRICS)).text
 
 
 def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace) -> None:
