@@ -11,12 +11,15 @@ from typing import Any
 
 from lstm.data.tables import content, formats, reader
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.numbers import MORE_NULLS, NULLS
 from lstm.records.errors import BadInput
 
 MARKS = ("#", "%", "//")  # with which lines of comments begin
 TAIL = 2**14  # bytes at the end in which a total is searched
 MOST_BELOW = 12  # lines below a table
 MOST_ABOVE = 60  # lines above a table
+MOST_UNITS = 3  # lines of units below the names
+MISSING = {*NULLS, *MORE_NULLS}
 SUMS = "total|sum|average|avg|mean|count|source|notes?|summe|gesamt|mittelwert"
 SUMMED = re.compile(rf"\W*(grand |sub-?)?({SUMS})\b", re.IGNORECASE)
 NUMBER = re.compile(r"[-+]?(\d{1,3}([.,' ]\d{3})+([.,]\d+)?|\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s?%?")
@@ -59,6 +62,10 @@ def find(path: Path) -> Dialect:
         known = _cells(names, mark)
         if len(known) == len(cells[0]) and all(known):
             fields["header"], why["header"] = known, "the names are in the last comment above the table"
+    elif units := _units(cells):
+        fields["skip_rows"], fields["header"] = rows[units][0], cells[0]
+        why["skip_rows"] = f"the line of names, which follow, and of units: {rows[1][1][:40]!r}"
+        why["header"] = "the names that stand above the units"
     elif is_data(cells):
         fields["header"], why["header"] = False, "the first line has values, no names: columns are named by their place"
     if below := _below(path, mark, len(_usual(cells))):
@@ -160,6 +167,26 @@ def is_data(cells: Sequence[Sequence[str]]) -> bool:
         if not below or below.count(kind) < 0.8 * len(below):
             return False
     return True
+
+
+def _units(cells: Sequence[Sequence[str]]) -> int:
+    """Return the number of lines below the names that have units, such as kWh, and no values; 0 if there are none."""
+    width, count, blank = len(cells[0]), 0, 0
+    if not all(cells[0]) or len({*cells[0]}) < width:
+        return 0
+    below = [row for row in cells[1 + MOST_UNITS :] if len(row) == width]
+    measured = [place for place in range(width) if sum(_kind(row[place]) != "text" for row in below) > 0.8 * len(below)]
+    for row in cells[1 : 1 + MOST_UNITS]:
+        above = [row[place] for place in measured if place < len(row) and row[place]]
+        if (
+            len(row) != width
+            or (not above and any(row))
+            or any(_kind(cell) != "text" or cell in MISSING for cell in above)
+        ):
+            break
+        blank = blank + 1 if not any(row) else 0
+        count += 1
+    return count - blank if len(below) > 2 else 0
 
 
 def _counts_on(cells: Sequence[str]) -> bool:

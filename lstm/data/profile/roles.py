@@ -32,11 +32,12 @@ TARGET_WORDS: Sequence[str] = (
 BESIDE_WORDS = {"temp", "temperature", "humidity", "pressure", "wind", "rain", "precipitation", "dewp", "dewpoint"}
 BESIDE_WORDS |= {"volume", "vol", "weather", "radiation", "cloud", "clouds"}
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
-CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
+TIME_PARTS = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
 LONG_YEAR, SHORT_YEAR = (
     re.compile(r"(?<!\d)(1[5-9]|20|21)\d\d(?!\d)"),
     re.compile(r"(?<!\d)\d\d(?!\d)|(?<!\d)\d{4}(?!\d)"),
 )
+CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
@@ -109,6 +110,8 @@ def _refuse_unread(file: GivenFile) -> None:
 def _look_dated(texts: Sequence[str]) -> bool:
     """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
     if all(map(sequences.WRITTEN.fullmatch, texts)):
+        return True
+    if all(LONG_YEAR.search(text) and CLOCK.search(text) for text in texts):
         return True
     words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
     if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
@@ -224,7 +227,7 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
         return "only counts rows"
     if why := _unfit_time(known, name):
         return why
-    if name.lower() in CLOCK and pa.types.is_integer(values.type):
+    if name.lower() in TIME_PARTS and pa.types.is_integer(values.type):
         return PART
     return ""
 

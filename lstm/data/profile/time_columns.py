@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData, Split
-from lstm.config.table import HOUR_ENDING
-from lstm.data.tables import formats, reader, times
+from lstm.config.table import HOUR_ENDING, PERIODS
+from lstm.data.tables import formats, reader, times, zones
 from lstm.data.tables.content import Form
-from lstm.data.tables.times import Times
+from lstm.data.tables.zones import Times
 from lstm.records.errors import BadInput
 
 NAMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
-NUMBERED_NAMES = "date|time|timestamp|datetime|ts|unix|epoch|month|yearmonth|yyyymm(dd)?|period|day|ds|dt|t"
+NUMBERED_NAMES = "date|time|timestamp|datetime|ts|unix|epoch|month|yearmonth|yyyymm(dd)?|period|day|serial|ds|dt|t"
 NUMBERED = re.compile(rf"(^|[^a-z])({NUMBERED_NAMES})s?($|[^a-z])")
 PARTS = {
     "%Y": ("year", "yr", "yyyy", "yy", "jahr", "annee", "año", "ano"),
@@ -45,6 +45,7 @@ RANGES = {
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
 CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm", re.IGNORECASE)
 ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
+COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 FEW_TWICE = 0.02  # share of rows whose time may occur twice, as where clocks change
 
 
@@ -65,7 +66,7 @@ class Found:
         found: dict[str, Any] = {"time": name}
         if any(self.formats):
             found["time_format"] = self.formats[0] if len(self.formats) == 1 else [*self.formats]
-        return found
+        return found | ({"time_zone": self.times.place} if self.times.place else {})
 
 
 def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found | None:
@@ -124,9 +125,11 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
         BadInput: a time is missing or can't be read, or the times can be read in several ways.
     """
     values = raw.column(name)
+    if zones.is_turned(path, values):
+        values = reader.read(path, [name], texts=[name], form=form).column(name)
     given: str | None = None
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        given = formats.by_numbers(reader.float64(values))
+        given = formats.by_numbers(reader.float64(values), name)
     elif _is_text(values.type) and not values.null_count:
         given = _quarters(values)
     found = times.read(path, [values], section([name], [given]), form)
@@ -166,7 +169,7 @@ def _numbered(raw: pa.Table, dated: Sequence[str]) -> list[str]:
         is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
         if name in dated or not is_number or values.null_count or len(values) < 2:
             continue
-        if (place == 0 or NUMBERED.search(name.lower())) and formats.by_numbers(reader.float64(values)):
+        if (place == 0 or NUMBERED.search(name.lower())) and formats.by_numbers(reader.float64(values), name):
             found.append(name)
     return found
 
@@ -179,7 +182,10 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
         if not isinstance(index, pd.DatetimeIndex) or bool((index[:1000] != index[:1000].normalize()).any()):
             continue
         for name in raw.column_names:
-            if name in day.columns or (clock := _clock(raw.column(name), name)) is None:
+            if name in day.columns:
+                continue
+            clock = _counted_clock(raw.column(name), index) or _clock(raw.column(name), name)
+            if clock is None:
                 continue
             columns: tuple[str, ...] = (day.columns[0], name)
             forms: tuple[str | None, ...] = (day.formats[0] if day.formats else None, clock)
@@ -188,9 +194,29 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
             try:
                 together = times.read(path, [raw.column(each) for each in columns], section(columns, forms), form)
             except BadInput:
+                if clock in PERIODS:
+                    raise
                 continue
             found.append(Found(columns, forms, together))
     return found
+
+
+def _counted_clock(values: pa.ChunkedArray, days: pd.DatetimeIndex) -> str | None:
+    """Return the format of whole numbers that count hours, half-hours or quarter-hours from 1 within each day."""
+    if values.null_count or not pa.types.is_integer(values.type):
+        return None
+    numbers = pd.Series(values.to_numpy())
+    if not 1 <= numbers.min() <= numbers.max() <= 100 or numbers.max() < 24:
+        return None
+    grouped = numbers.groupby(np.asarray(days))
+    most, counts = grouped.max(), grouped.size()
+    if bool(grouped.nunique().ne(counts).any()) or bool((most - grouped.min() + 1).ne(counts).any()):
+        return None
+    usual = next((each for each in COUNTS if (most == each).any()), 0)
+    changed = most.iloc[:-1].sub(usual).abs()
+    if not usual or not changed.iloc[1:].isin((0, usual // 24)).all():
+        return None
+    return HOUR_ENDING if usual == 24 and not changed.any() and most.iloc[-1] <= usual else COUNTS[usual]
 
 
 def _clock(values: pa.ChunkedArray, name: str) -> str | None:

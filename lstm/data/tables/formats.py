@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm.config.table import HOUR_ENDING, UNIX
+from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS, UNIX
+from lstm.data.tables import zones
 
 SAMPLE = 2_000  # values at both ends that tell which formats may fit
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
@@ -18,9 +19,11 @@ CLOCK = re.compile(
     r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>\.\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
 )
 HOUR_ALONE = re.compile(r"\d{1,2}(\s?)[ap]m", re.IGNORECASE)
-ZONE = re.compile(r"\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$")
+ZONE = re.compile(r"\s?(?:Z|UTC|GMT|(?:UTC|GMT)?[+-]\d\d:?\d\d)$")
 QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
 DATE_PARTS, CLOCK_PARTS = set("YymdbBjqGVu"), set("HIMSfp")
+DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
+SERIALS = 20_000, 80_000  # the days of 1954 to 2119, as a spreadsheet counts them
 WIDTHS = {"%Y%m%d": 8, "%Y%m": 6, "%H%M%S": 6, "%H%M": 4, "%Y%m%d%H%M%S": 14, "%Y%m%d%H%M": 12, "%d%m%Y": 8}
 
 
@@ -124,6 +127,8 @@ def _numbers(text: str) -> Iterator[str]:
             yield f"%Y{found[1]}%q"
     elif found := re.fullmatch(r"\d{1,2}([-/. ])\d{4}", text):
         yield f"%m{found[1]}%Y"
+    elif found := re.fullmatch(r"(?:1[5-9]|2[01])\d\d([-/. ]?)[0-3]\d\d", text):
+        yield f"%Y{found[1]}%j"
     elif text.isdigit() and len(text) in (4, 5, 6, 8, 10, 12, 14):
         digits = {4: ("%Y",), 6: ("%Y%m", "%y%m%d", "%d%m%y"), 8: ("%Y%m%d", "%d%m%Y", "%m%d%Y")}
         digits |= {5: ("%Y%q",), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}
@@ -142,12 +147,16 @@ def _year(digits: str) -> str:
 
 def parse(texts: pd.Series, form: str) -> pd.Series:
     """Read texts by a format: (row,) naive datetime64, or in UTC if the format has an offset; NaT where one fails."""
-    if form in UNIX:
-        return _unix(texts, UNIX[form])
+    if form in UNIX or form == EXCEL:
+        return _unix(texts, UNIX[form]) if form in UNIX else _since_1900(texts)
     texts = texts.astype(str).str.strip()
+    if "%Z" in form:
+        form, texts = form.replace("%Z", "%z"), zones.offsets_for_names(texts)
     texts = texts.where(texts.str.contains(r"\d"), "?")  # pandas takes "now" for a time
     if "%z" in form:
-        texts = texts.str.replace(r"(?:GMT|UTC)$", "+0000", regex=True)
+        texts = texts.str.replace(r"(?:GMT|UTC)$", "+0000", regex=True).str.replace(
+            r"(?:GMT|UTC)(?=[+-])", "", regex=True
+        )
     if form in WIDTHS:
         texts = texts.str.zfill(WIDTHS[form])
     start, _, end = form.partition(" - ")
@@ -188,23 +197,36 @@ def _unix(texts: pd.Series, unit: str) -> pd.Series:
     return pd.Series(found).where(lambda times: times.dt.year.between(1, 9999))
 
 
+def _since_1900(texts: pd.Series) -> pd.Series:
+    """Read days as a spreadsheet counts them: 1 is 1 January 1900, and 60 a day that never was (29 February)."""
+    days: Any = pd.to_numeric(texts, errors="coerce")
+    seconds = (days * 86_400).round()  # a time of day has few digits there
+    return pd.Series(pd.Timestamp("1899-12-30") + pd.to_timedelta(seconds.where(days.between(61, 2_958_465)), unit="s"))
+
+
 def clock(texts: pd.Series, form: str) -> pd.Series:
     """Read times of day by a format, or hours that are named by their end: (row,) timedelta64, NaT where one fails."""
     if form == HOUR_ENDING:
         hours = pd.to_numeric(texts.astype(str).str.extract(r"^\D*(\d{1,2})(?::?00)?$")[0], errors="coerce")
         return pd.to_timedelta(hours.where(hours.between(1, 24)) - 1, unit="h")
-    found = parse(texts, form)
-    return found - pd.Timestamp("1900-01-01")
+    if form in PERIODS:
+        counted: Any = pd.to_numeric(texts, errors="coerce")
+        most = 25 * 60 // PERIODS[form]  # of the day on which a clock is set back
+        known = counted.where(counted.between(1, most) & (counted % 1 == 0))
+        found: pd.Series = pd.to_timedelta((known - 1) * PERIODS[form], unit="min")
+        return found
+    times = parse(texts, form)
+    return times - pd.Timestamp("1900-01-01")
 
 
 def has_date(form: str) -> bool:
     """Return whether a format has a part of a date."""
-    return form in UNIX or bool(set(re.findall(r"%(.)", form)) & DATE_PARTS)
+    return form in (*UNIX, EXCEL) or bool(set(re.findall(r"%(.)", form)) & DATE_PARTS)
 
 
 def is_whole_date(form: str) -> bool:
     """Return whether a format says a time by itself: a year, at least."""
-    return form in UNIX or bool(set(re.findall(r"%(.)", form)) & {"Y", "y", "G"})
+    return form in (*UNIX, EXCEL) or bool(set(re.findall(r"%(.)", form)) & {"Y", "y", "G"})
 
 
 def fitting(texts: pd.Series) -> tuple[list[str], list[str]]:
@@ -255,17 +277,29 @@ def _parsed(texts: pd.Series, form: str) -> pd.Series:
     return parse(texts, form) if has_date(form) else clock(texts, form)
 
 
-def by_numbers(numbers: np.ndarray) -> str | None:
-    """Return the format of whole numbers that are all dates, months or times since 1970; None if they are not."""
+def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
+    """Return the format of numbers that are all dates, months or times since 1970; None if they are not.
+
+    Days as a spreadsheet counts them, such as 43831.5, are found only in a column whose `name` is one of a date.
+    """
     known = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
     if not len(known):
         return None
+    if DATED.search(name.lower()) and known.min() >= SERIALS[0] and known.max() < SERIALS[1]:
+        return EXCEL if len(np.unique(known)) > 0.98 * len(known) else None
     if not bool((known == np.floor(known)).all()):
         return _by_fractions(known)
     low, high = float(known.min()), float(known.max())
-    for form, digits in (("%Y%m", 6), ("%Y%m%d", 8), ("%Y%m%d%H", 10), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
+    for form, digits in (
+        ("%Y%m", 6),
+        ("%Y%j", 7),
+        ("%Y%m%d", 8),
+        ("%Y%m%d%H", 10),
+        ("%Y%m%d%H%M", 12),
+        ("%Y%m%d%H%M%S", 14),
+    ):
         # 2021030112 is an hour of 2021, and would be a second of 2034.
-        first, last = (1500, 2201) if digits < 10 else (1900, 2100)
+        first, last = (1500, 2201) if digits < 10 and digits != 7 else (1900, 2100)
         year = 10 ** (digits - 4)
         if first * year <= low and high < last * year:
             texts = pd.Series(known.astype(np.int64))

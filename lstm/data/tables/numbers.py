@@ -17,7 +17,14 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
 MORE_NULLS = ["#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "<NA>", "n/a"]
 MORE_NULLS += ["Null", "none", "NAN", "N.A.", "n.a.", "na", "Na", "#NULL!", "#VALUE!", "#REF!", "#NAME?", "#NUM!"]
 MORE_NULLS += ["#DIV/0!", "(null)", "\\N", ".", "..", "...", "--", "---", "NaT", "nil", "NIL", "missing", "Missing"]
-FLAGS = {"true": "1", "false": "0"}
+# Two words that alone fill a column are flags.
+FLAGS: Sequence[dict[str, str]] = [
+    {"true": "1", "false": "0"},
+    {"yes": "1", "no": "0"},
+    {"y": "1", "n": "0"},
+    {"on": "1", "off": "0"},
+    {"t": "1", "f": "0"},
+]
 SHOWN = 3  # words that are named
 
 
@@ -57,12 +64,13 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     texts = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     texts = pc.utf8_trim_whitespace(texts.cast(pa.string()))
     texts = pc.if_else(pc.is_in(texts, pa.array(nulls(form))), pa.scalar(None, pa.string()), texts)
-    lower = pc.utf8_lower(texts)
-    flags = pc.is_in(lower, pa.array([*FLAGS]))
-    if pc.any(flags).as_py() and pc.all(pc.or_(flags, pc.is_null(texts))).as_py():  # true among numbers is a fault
-        for word, digit in FLAGS.items():
+    if words := _flags(texts):  # true among numbers is a fault
+        lower = pc.utf8_lower(texts)
+        for word, digit in words.items():
             texts = pc.if_else(pc.equal(lower, word), pa.scalar(digit), texts)
     texts = _without_signs(texts)
+    if form.decimal != "." and _has_points(texts, form.decimal):
+        form = replace(form, decimal=".", thousands=None)
     signs = [form.thousands] if form.thousands else []
     if " " in signs:
         signs += ["\u00a0", "\u202f"]  # blanks that don't break, as some programs write them between groups
@@ -80,6 +88,34 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     if pc.any(percent).as_py() and pc.all(pc.or_(percent, pc.is_null(texts))).as_py():
         texts = pc.replace_substring_regex(texts, r"\s*%$", "")
     return texts
+
+
+def _flags(texts: pa.Array) -> dict[str, str] | None:
+    """Return the two words of which all texts are one, with their digits; None if there are others."""
+    first = str(pc.first(texts).as_py()).lower()
+    words = next((each for each in FLAGS if first in each), None)
+    if words is None:
+        return None
+    known = pc.is_in(pc.utf8_lower(texts), pa.array([*words]))
+    return words if pc.all(pc.or_(known, pc.is_null(texts))).as_py() else None
+
+
+def are_flags(column: pa.ChunkedArray) -> bool:
+    """Return whether a column of texts has flags, such as yes and no."""
+    texts = pc.utf8_trim_whitespace(column.combine_chunks().cast(pa.string()))
+    return bool(_flags(pc.if_else(pc.is_in(texts, pa.array(nulls(PLAIN))), pa.scalar(None, pa.string()), texts)))
+
+
+def _has_points(texts: pa.Array, decimal: str) -> bool:
+    """Return whether all numbers of a column have points for decimals, beside columns with a comma for them.
+
+    A point between groups of three digits alone may be one for thousands.
+    """
+    if pc.any(pc.match_substring(texts, decimal)).as_py():
+        return False
+    points = pc.match_substring(texts, ".")
+    grouped = pc.match_substring_regex(texts, r"^[-+]?\d{1,3}(?:\.\d{3})+$")
+    return bool(pc.any(pc.and_not(points, grouped)).as_py())
 
 
 CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"

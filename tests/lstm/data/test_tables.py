@@ -181,7 +181,13 @@ def test_the_line_of_a_wrong_time_is_named(refused):
     assert "2x" in wrong.values["value"]
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d CET", "%d.%m.%Y at noon", "%d-%b-%Y, %A evening"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("%Y-%m-%d CET", "%d.%m.%Y at noon", "%d-%b-%Y, %A evening", "%a %b %d %H:%M:%S CET %Y", "%Y-%m-%dZ"),
+        "%a %b %d %Y %H:%M:%S GMT+0100 (Central European Standard Time)",
+    ],
+)
 def test_texts_that_look_like_times_are_asked_for(refused, form):
     assert refused(csv(DAYS.strftime(form))).code == "no-time-format"
 
@@ -260,6 +266,81 @@ def test_a_year_with_names_of_months_days_of_the_year_or_weeks(found, columns, t
     check(made, table, times)
 
 
+HALF_HOURS = pd.date_range("2021-07-01 02:00", periods=ROWS, freq="30min")
+LONDON = pd.date_range("2019-10-26", "2019-10-29", freq="30min", tz="Europe/London", inclusive="left")
+
+
+@pytest.mark.parametrize(
+    ("day", "name", "times", "form"),
+    [
+        ("%d-%b-%Y", "SETTLEMENT_PERIOD", HALF_HOURS, "periods_30min"),
+        ("%Y-%m-%d", "Trading period", HALF_HOURS, "periods_30min"),
+        ("%Y%m%d", "PTU", pd.date_range("2021-07-01 22:00", periods=400, freq="15min"), "periods_15min"),
+        ("%d.%m.%Y", "Viertelstunde", pd.date_range("2021-07-13", periods=400, freq="15min"), "periods_15min"),
+        ("%Y/%m/%d", "hodina", pd.date_range("2021-07-13", periods=400, freq="h"), "hour_ending"),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_periods_of_a_day_are_counted_from_one(found, day, name, times, form, order):
+    width = times[1] - times[0]
+    period = (times - times.normalize()) // width + 1
+    values = np.sin(np.arange(len(times)))
+    frame = pd.DataFrame({"day": times.strftime(day), name: period, "v": values})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times, values)
+    assert made.reading["time_format"][1] == form
+
+
+def test_periods_of_a_day_on_which_a_clock_changes_need_the_place(refused, tmp_path):
+    frame = pd.DataFrame({"day": LONDON.strftime("%Y-%m-%d"), "v": np.arange(len(LONDON)) % 7})
+    frame.insert(1, "period", frame.groupby("day").cumcount() + 1)
+    wrong = refused(frame.to_csv(index=False))
+    assert (wrong.code, wrong.place.rpartition(":")[2]) == ("periods-of-a-changed-clock", "99")
+    told = {"column": "period", "count": 50, "day": "2019-10-27", "usual": 48, "format": "periods_30min"}
+    assert wrong.values == told
+    section = ForecastData(
+        time=["day", "period"],
+        time_format=[None, "periods_30min"],
+        time_zone="Europe/London",
+        target="v",
+        lookback=1,
+        horizon=1,
+        split=Split(validation=1, test=1),
+    )
+    table = regular.read(section, tmp_path / "a.csv")
+    assert table.times.tolist() == LONDON.tz_convert("UTC").tz_localize(None).tolist()
+    spring = pd.date_range("2019-03-30", periods=140, freq="30min", tz="Europe/London")
+    frame = pd.DataFrame({"day": spring.strftime("%Y-%m-%d"), "v": np.arange(140) % 7})
+    frame.insert(1, "period", frame.groupby("day").cumcount() + 1)
+    assert refused(frame.to_csv(index=False)).values["count"] == 46
+
+
+@pytest.mark.parametrize(
+    "times",
+    [DAYS, HOURS, pd.bdate_range("1999-03-01", periods=ROWS), pd.date_range("2030-01-01", periods=ROWS, freq="15min")],
+)
+@pytest.mark.parametrize(("name", "order"), [("Date", 1), ("serial", -1), ("order date", 1)])
+def test_days_of_a_spreadsheet(found, times, name, order):
+    serial = (times - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
+    frame = pd.DataFrame({"v": VALUES, name: serial.astype(int) if (serial % 1 == 0).all() else serial})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times)
+    assert made.reading == {"time_format": "excel_days"}
+    assert f"is {times[0]:%Y-%m-%d}" in made.reading_why["time_format"] or order == -1
+
+
+def test_measured_numbers_are_no_days_of_a_spreadsheet(found):
+    made, _ = found(csv(DAYS, price=43_831 + VALUES, daily=np.arange(ROWS) % 7 + 40_000))
+    assert made.time == "t"
+    assert {made.target, *made.covariates} == {"price", "daily", "v"}
+
+
+@pytest.mark.parametrize("form", ["%Y-%j", "%Y%j", "%Y/%j", "%Y %j"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_year_and_the_day_of_it(found, form, order):
+    check(*found(csv(DAYS[::order].strftime(form), VALUES[::order])), DAYS)
+
+
 def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
     assert refused(csv(DAYS.strftime("%d-%b"))).code == "no-time-format"
 
@@ -301,6 +382,26 @@ def test_an_hour_from_01_00_to_24_00_is_named_by_its_end_if_its_name_says_so(fou
     clock = [f"{n % 24 + 1:02}:00" for n in range(ROWS)]
     made, table = found(pd.DataFrame({"Date": days, name: clock, "v": VALUES}).to_csv(index=False))
     check(made, table, pd.date_range(f"2019-11-23 {first}", periods=ROWS, freq="h"))
+
+
+@pytest.mark.parametrize("zone", ["America/Bogota", "Asia/Tbilisi", "Australia/Darwin"])
+def test_the_name_of_a_zone_is_in_the_drafted_spec(found, zone):
+    made, table = found(csv([f"{each:%d %b %Y %H:%M} {zone}" for each in HOURS]))
+    check(made, table, HOURS.tz_localize(zone).tz_convert("UTC").tz_localize(None))
+    assert made.reading == {"time_format": f"%d %b %Y %H:%M {zone}", "time_zone": zone}
+    assert {*made.reading_why} == {*made.reading}
+
+
+def test_months_with_offsets_are_no_irregular_times(found):
+    made, _ = found(csv([each.isoformat() for each in MONTHS.tz_localize("America/Chicago")]))
+    assert (made.step, made.step_given) == ("MS", False)
+    assert [each.code for each in made.notes] == ["times-by-wall-clock"]
+
+
+@pytest.mark.parametrize("word", ["UTC+02:00", "GMT-0530"])
+def test_utc_before_an_offset_says_nothing_more(found, word):
+    made, table = found(csv(HOURS.strftime(f"%Y-%m-%d %H:%M {word}")))
+    check(made, table, pd.DatetimeIndex([f"{each}{word[3:]}" for each in HOURS]).tz_convert("UTC").tz_localize(None))
 
 
 @pytest.mark.parametrize("word", ["UTC", "GMT"])
@@ -376,6 +477,42 @@ def test_signs_of_money_and_losses_in_brackets(found, write, mark):
 def test_a_sign_of_money_in_some_cells_alone_is_named(found):
     made, _ = found(csv(DAYS, [f"${v}" if n == 9 else str(v) for n, v in enumerate(VALUES)], x=VALUES))
     assert "v" in made.left_out
+
+
+@pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("Y", "N"), ("ON", "OFF"), ("T", "F"), ("Yes", "No")])
+@pytest.mark.parametrize("gone", [False, True])
+def test_two_words_for_yes_and_no_are_flags(found, yes, no, gone):
+    flags = np.arange(ROWS) % 3 == 1
+    texts = ["" if gone and n == 7 else yes if flag else no for n, flag in enumerate(flags)]
+    made, table = found(csv(DAYS, VALUES, open=texts).replace("v", "heat").replace("open", "window"))
+    assert (made.target, made.covariates) == ("heat", ("window",))
+    np.testing.assert_array_equal(table.values[:, 1], np.where(gone & (np.arange(ROWS) == 7), np.nan, flags))
+    [told] = [each for each in made.notes if each.code == "flags-as-numbers"]
+    assert told.values == {"column": "window", "words": sorted([no, yes])}
+
+
+def test_a_third_word_makes_no_flags(found):
+    made, _ = found(csv(DAYS, door=["yes", "no", "ajar"] * (ROWS // 3)))
+    assert "door" in made.left_out
+
+
+@pytest.mark.parametrize("other", ["{:.2f}", "{:g}", "{:.1f}"])
+@pytest.mark.parametrize("thousands", ["", "."])
+def test_points_for_decimals_beside_commas_are_read(found, other, thousands):
+    commas = [f"{v * 100:,.2f}".translate(str.maketrans(",.", ".,")) for v in VALUES]
+    commas = commas if thousands else [each.replace(".", "") for each in commas]
+    frame = pd.DataFrame({"t": DAYS, "rate": [other.format(v) for v in VALUES], "load": commas})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values, np.column_stack([VALUES * 100, VALUES]), atol=0.06)
+    assert [each.values for each in made.notes] == [{"column": "rate"}]
+    assert made.reading == {"decimal": ",", **({"thousands": "."} if thousands else {})}
+
+
+def test_points_that_may_be_for_thousands_beside_commas_are_refused(refused):
+    frame = pd.DataFrame(
+        {"t": DAYS, "rate": [f"{v:.3f}" for v in VALUES], "load": [f"{v:.1f}".replace(".", ",") for v in VALUES]}
+    )
+    assert refused(frame.to_csv(index=False, sep=";")).code == "not-a-number"
 
 
 WORDS = ["Null", "n/a", "#N/A", "<NA>", "#DIV/0!", "none", "n.a.", "--", "NaN", "(null)"]
@@ -580,7 +717,7 @@ def test_series_one_under_another_are_refused(refused, keys):
         for n in range(4)
     ]
     wrong = refused(frames[0] + "".join(each.split("\n", 1)[1] for each in frames[1:]))
-    assert (wrong.code, wrong.values["columns"]) == ("several-series-of-times", [*keys])
+    assert (wrong.code, wrong.values["columns"]) == ("several-series", [*keys])
 
 
 # --- No header, comments, totals, empty rows --------------------------------------------------------------------
@@ -616,6 +753,32 @@ def test_what_is_around_a_table(found, content, fields):
     made, table = found(content)
     check(made, table, DAYS)
     assert made.reading == fields
+
+
+@pytest.mark.parametrize(
+    ("units", "skipped"),
+    [
+        (["YYYY-MM-DD,kWh"], 2),
+        ([",(deg C)"], 2),
+        (["TS,W/m^2", ",Avg"], 3),
+        (["date,EUR", ",", ",nominal"], 4),
+        (["[UTC],[%]"], 2),
+    ],
+)
+def test_a_line_of_units_below_the_names_is_left_out(found, units, skipped):
+    lines = PLAIN.splitlines()
+    made, table = found("\n".join([lines[0], *units, *lines[1:]]) + "\n")
+    check(made, table, DAYS)
+    assert made.reading == {"skip_rows": skipped, "header": ["t", "v"]}
+    assert repr(units[0]) in made.reading_why["skip_rows"]
+
+
+@pytest.mark.parametrize("line", ["2019-11-22,M", "2019-11-22,NA", "2019-11-22,"])
+def test_a_first_row_without_a_number_is_no_line_of_units(found, line):
+    lines = PLAIN.splitlines()
+    made, _ = found("\n".join([lines[0], line, *lines[1:]]) + "\n")
+    assert made.rows == ROWS + 1
+    assert "header" not in made.reading
 
 
 def test_empty_rows_and_columns_are_said(found):
