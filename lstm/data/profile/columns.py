@@ -71,7 +71,7 @@ def is_number(text: str) -> bool:
 def shown(time: object) -> str:
     """Return a time or a row number as a text for people."""
     if isinstance(time, pd.Timestamp):
-        return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
+        return time.strftime("%Y-%m-%d") if time == time.normalize() else str(time)
     return str(time)
 
 

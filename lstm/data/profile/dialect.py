@@ -56,10 +56,28 @@ def find(path: Path) -> Dialect:
     mark = _delimiter(rows, fields, why)
     if mark is None or len(rows) < 3:
         return _made(fields, why)
-    rows = _without_title(rows, mark, fields, why)
+    whole, rows = rows, _without_title(rows, mark, fields, why)
     cells = [_cells(line, mark) for _, line in rows[:40]]
-    if names:
-        known = _cells(names, mark)
+    if shorter := _shorter_names(whole[: len(whole) - len(rows)], cells, mark):
+        fields["header"], why["skip_rows"] = shorter, "the line of names, which follow"
+        why["header"] = "the names stand above one column less than there are"
+    else:
+        _header(rows, cells, _cells(names, mark) if names else [], fields, why)
+    if below := _below(path, mark, len(_usual(cells))):
+        fields["skip_last"] = len(below)
+        why["skip_last"] = f"below the table: {below[0][:60]!r}{' …' * (len(below) > 1)}"
+    return _made(fields, why)
+
+
+def _header(
+    rows: Sequence[tuple[int, str]],
+    cells: Sequence[list[str]],
+    known: list[str],
+    fields: dict[str, Any],
+    why: dict[str, str],
+) -> None:
+    """Say in `fields` where the names are, if they are not alone in the first line. `known` are those of a comment."""
+    if known:
         if len(known) == len(cells[0]) and all(known):
             fields["header"], why["header"] = known, "the names are in the last comment above the table"
     elif units := _units(cells):
@@ -68,10 +86,6 @@ def find(path: Path) -> Dialect:
         why["header"] = "the names that stand above the units"
     elif is_data(cells):
         fields["header"], why["header"] = False, "the first line has values, no names: columns are named by their place"
-    if below := _below(path, mark, len(_usual(cells))):
-        fields["skip_last"] = len(below)
-        why["skip_last"] = f"below the table: {below[0][:60]!r}{' …' * (len(below) > 1)}"
-    return _made(fields, why)
 
 
 def _made(fields: dict[str, Any], why: dict[str, str]) -> Dialect:
@@ -146,6 +160,23 @@ def _without_title(
         why["skip_rows"] = f"lines above the names: {rows[0][1][:40]!r}"
         return rows[first:]
     return rows
+
+
+def _shorter_names(above: Sequence[tuple[int, str]], cells: Sequence[Sequence[str]], mark: str) -> list[str]:
+    """Return the names of all columns if the line above the values has one less; [] if it does not.
+
+    R's write.table has no name for the names of rows. Other programs end each row, but not the names, with a delimiter.
+    """
+    names = [name.strip('"') for name in _cells(above[-1][1], mark)] if above else []
+    width = len(cells[0])
+    if len(names) != width - 1 or not all(names) or len({*names}) < len(names) or _kind(names[0]) != "text":
+        return []
+    if not any(_kind(cell) != "text" for cell in cells[0]):
+        return []
+    if not any(row[-1] for row in cells if len(row) == width):
+        return [*names, "empty" if "empty" not in names else "without a value"]
+    first = "time" if _kind(cells[0][0]) == "time" else "row"
+    return [first if first not in names else f"{first} name", *names]
 
 
 def is_data(cells: Sequence[Sequence[str]]) -> bool:

@@ -154,7 +154,7 @@ def _reasons(file: GivenFile, found: Found | None, hours: OpenHours | None) -> d
     why = dict(file.reading.why)
     if found:
         why["time_format"] = _of_format(file, found)
-        why["time_zone"] = "named after each time"
+        why |= {"time_zone": "named after each time"} if found.times.place else {}
     if hours:
         why["open_hours"] = "closed times are no steps; a forecast is of the open times that follow"
     return why
@@ -202,6 +202,8 @@ def _not_numbers(file: GivenFile, timed: Sequence[str], others: Mapping[str, str
         values = file.raw.column(name).drop_null()
         if why == reasons["other"] and len(values):
             found[name] = f"{why}, as in {str(values[0].as_py())[:20]!r}"
+        elif why == reasons["time"] and len(values.unique()) == 1:
+            found[name] = "the same time in all rows"
     return found | {name: why for name, why in others.items() if name in found}
 
 

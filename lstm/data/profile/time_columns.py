@@ -45,6 +45,9 @@ RANGES = {
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
 CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm", re.IGNORECASE)
 ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
+# Parts that may have a letter or a word before the number.
+LETTERED = {"%q": ("q", "qtr", "quarter"), "%V": ("w", "wk", "week", "kw"), "%m": ("m", "month")}
+LETTER = re.compile(r"([A-Za-z]{1,8} ?)\d{1,2}")
 COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 FEW_TWICE = 0.02  # share of rows whose time may occur twice, as where clocks change
 
@@ -78,12 +81,7 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
     Raises:
         BadInput: the only column of times can't be read.
     """
-    single, errors = list[Found](), list[BadInput]()
-    for name in [*dated, *_numbered(raw, dated)]:
-        try:
-            single.append(_single(path, raw, name, form))
-        except BadInput as error:
-            errors.append(error)
+    single, errors = _each(path, raw, [*dated, *_numbered(raw, dated)], form)
     others: dict[str, str] = {}
     for each in single:
         if len(each.times.index) > 1 and each.times.index.nunique() == 1:
@@ -101,9 +99,21 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
         if best in several and _repeats(best) > FEW_TWICE and single:
             best = single[0]
         return _with(best, others)
-    if errors and not others:
+    if errors:
         raise errors[0]
     return None
+
+
+def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[list[Found], list[BadInput]]:
+    """Return the times of each column, and the errors of those that can't be read. A constant column has no error."""
+    single, errors = list[Found](), list[BadInput]()
+    for name in names:
+        try:
+            single.append(_single(path, raw, name, form))
+        except BadInput as error:
+            if len(raw.column(name).unique()) > 1:
+                errors.append(error)
+    return single, errors
 
 
 def _with(found: Found, others: Mapping[str, str]) -> Found:
@@ -265,6 +275,8 @@ def _parts(raw: pa.Table) -> dict[str, str]:
                 continue
             if part == "%m" and name.lower() in names and _is_text(values.type):
                 parts[part] = name
+            if part in LETTERED and name.lower() in (*names, "period") and _letter(values, part):
+                parts[part] = name
             if not pa.types.is_integer(values.type):
                 continue
             both = name == "mm" and "MM" in raw.column_names  # months are MM, minutes mm
@@ -289,7 +301,13 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
         order = order[:2]
     last = int(raw.column(parts["%H"]).to_numpy().max()) if "%H" in parts else 0
     named = _month_names(raw.column(parts["%m"])) if known == "%m" else "%m"
-    told = {"%m": named, "%H": HOUR_ENDING if last == 24 else "%H", "%Y": "%G" if known == "%V" else "%Y"}
+    lettered = {part: f"{_letter(raw.column(parts[part]), part)}{part}" for part in LETTERED if part in parts}
+    told = {
+        **lettered,
+        **({} if lettered.get("%m", "%m") != "%m" else {"%m": named}),
+        "%H": HOUR_ENDING if last == 24 else "%H",
+        "%Y": "%G" if known == "%V" else "%Y",
+    }
     forms = [told.get(part, part) for part in order]
     columns = [parts[part] for part in order]
     if "%H" not in order and {"%d", "%j"} & {*order}:
@@ -306,6 +324,15 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
             continue
         found.append(Found(tuple(columns[:width]), tuple(forms[:width]), together))
     return found
+
+
+def _letter(values: pa.ChunkedArray, part: str) -> str:
+    """Return what stands before all numbers of a column, as Q before 1 to 4; "" if nothing does."""
+    if not _is_text(values.type):
+        return ""
+    firsts = {each[1] if (each := LETTER.fullmatch(str(text))) else "" for text in values.unique().to_pylist()}
+    first = firsts.pop() if len(firsts) == 1 else ""
+    return first if first.strip().lower() in LETTERED[part] else ""
 
 
 def _month_names(values: pa.ChunkedArray) -> str:

@@ -16,10 +16,11 @@ MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 MONTH = rf"(?:{MONTHS})[a-z]*\.?"
 WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)([a-z]*)(,?\s+)", re.IGNORECASE)
 CLOCK = re.compile(
-    r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>\.\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
+    r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>[.,]\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
 )
 HOUR_ALONE = re.compile(r"\d{1,2}(\s?)[ap]m", re.IGNORECASE)
 ZONE = re.compile(r"\s?(?:Z|UTC|GMT|(?:UTC|GMT)?[+-]\d\d:?\d\d)$")
+BEFORE_ZONE = r"\d:\d\d([.,]\d+)?(\s?[AaPp][Mm])?$|T\d{4,6}$|^\d{12}(\d\d)?$"
 QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
 DATE_PARTS, CLOCK_PARTS = set("YymdbBjqGVu"), set("HIMSfp")
 DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
@@ -40,11 +41,12 @@ def candidates(text: str) -> list[str]:
         head = ("%A" if day[2] and len(day[1] + day[2]) > 3 else "%a") + day[3]
         text = text[day.end() :]
     rest = text
-    if (zone := ZONE.search(text)) and re.search(r"\d:\d\d(\.\d+)?$|T\d{4,6}$", text[: zone.start()]):
+    if (zone := ZONE.search(text)) and re.search(BEFORE_ZONE, text[: zone.start()]):
         rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
     for date, between, clock in _split(rest):
         dates = list(_dates(date)) if date else [""]
         times = list(_clocks(clock)) if clock else [""]
+        dates = [each for each in dates if not clock or not date or set(re.findall(r"%(.)", each)) & {"d", "j"}]
         found += [f"{head}{d}{between}{t}{tail}" for d, t in itertools.product(dates, times) if d or t]
     return list(dict.fromkeys(found))
 
@@ -57,6 +59,8 @@ def _split(text: str) -> Iterator[tuple[str, str, str]]:
     for mark in re.finditer(r"[T,_]?\s+(?:-\s+)?|T|:|_", text):
         date, clock = text[: mark.start()], text[mark.end() :]
         digits = re.fullmatch(r"\d{1,2}|\d{4}|\d{6}", clock) and any("%d" in each for each in _dates(date))
+        if mark[0] == ":" and not re.search(r"(?<!\d)\d{4}$", date):
+            continue  # 01/03 20:15 is no hour of a year
         if date and (CLOCK.fullmatch(clock) or HOUR_ALONE.fullmatch(clock) or digits):
             yield date, mark[0], clock
         if clock and CLOCK.fullmatch(date) and mark[0].isspace():
@@ -67,7 +71,7 @@ def _clocks(text: str) -> Iterator[str]:
     if found := CLOCK.fullmatch(text):
         sign, ap = found["s"], found["ap"]
         hour = "%I" if ap else "%H"
-        seconds = f"{sign}%S{'.%f' if found['f'] else ''}" if found["sec"] else ""
+        seconds = f"{sign}%S{found['f'][0] + '%f' if found['f'] else ''}" if found["sec"] else ""
         yield f"{hour}{sign}%M{seconds}{' %p' if ap and ap[0].isspace() else '%p' if ap else ''}"
     elif found := HOUR_ALONE.fullmatch(text):
         yield f"%I{found[1]}%p"
@@ -106,8 +110,8 @@ def _with_letters(text: str) -> Iterator[str]:
         yield f"%q{found[2]}{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"(\d{4})(-?)(W)(\d{2})", text):
         yield f"%G{found[2]}W%V"
-    if found := re.fullmatch(r"(\d{4})(-?)(M)(\d{1,2})", text):
-        yield f"%Y{found[2]}M%m"
+    if found := re.fullmatch(r"(\d{4})(-?)([Mm])(\d{1,2})", text):
+        yield f"%Y{found[2]}{found[3]}%m"
 
 
 def _numbers(text: str) -> Iterator[str]:
@@ -182,6 +186,7 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
 
 def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
     pattern = re.escape(form).replace("%Y", r"(?P<y>\d{4})").replace("%y", r"(?P<y>\d{2})")
+    pattern = re.sub("(?<=[a-zA-Z])%q", "0?%q", pattern)  # Q1 and Q01
     parts = texts.str.extract(f"^{pattern.replace('%q', '(?P<q>[1-4])')}$", flags=re.IGNORECASE)
     return "%y-%m" if "%y" in form else "%Y-%m", parts["y"] + "-" + (parts["q"].astype(float) * 3 - 2).map(
         "{:.0f}".format

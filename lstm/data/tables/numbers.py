@@ -74,6 +74,8 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     signs = [form.thousands] if form.thousands else []
     if " " in signs:
         signs += ["\u00a0", "\u202f"]  # blanks that don't break, as some programs write them between groups
+    if "'" in signs:
+        signs += ["\u2019"]
     mark = re_escaped(form.decimal)
     for sign in signs:
         group = rf"^([-+]?)\d{{1,3}}(?:{re_escaped(sign)}\d{{3}})+(?:{mark}\d*)?\s*%?$"
@@ -122,6 +124,29 @@ CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
 MONEY = (
     rf"^(?:[-+]?\s*{CURRENCY}\s*[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d|[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d\s*{CURRENCY})$"
 )
+# A unit after a number, as in 5.3 kW or 12°C; a factor such as M for millions is none.
+UNIT = re.compile(r"[-+]?\d[\d.,]*(\s?°[CFK]?| [A-Za-zµ°][\w/³²·%]{0,8})")
+NO_UNITS = {
+    "K",
+    "k",
+    "M",
+    "m",
+    "B",
+    "b",
+    "T",
+    "G",
+    "Mio",
+    "Mrd",
+    "bn",
+    "AM",
+    "PM",
+    "am",
+    "pm",
+    "USD",
+    "EUR",
+    "GBP",
+    "CHF",
+}
 MINUS = "\u2212"  # the sign of typography
 LOSS = r"^\((.*\d.*)\)$"
 
@@ -133,6 +158,12 @@ def _without_signs(texts: pa.Array) -> pa.Array:
     if pc.any(pc.starts_with(texts, "(")).as_py():
         texts = pc.replace_substring_regex(texts, LOSS, r"-\1")
     first = str(pc.first(texts).as_py())
+    if (
+        (unit := UNIT.fullmatch(first))
+        and unit[1].strip() not in NO_UNITS
+        and pc.all(pc.ends_with(texts, unit[1])).as_py()
+    ):
+        texts = pc.utf8_slice_codeunits(texts, 0, -len(unit[1]))
     if re.search(CURRENCY, first) and pc.all(pc.match_substring_regex(texts, MONEY)).as_py():
         texts = pc.replace_substring_regex(texts, rf"\s*{CURRENCY}\s*", "")
     return texts
@@ -164,7 +195,7 @@ def line_for(text: str, form: Form) -> str | None:
 def signed(column: pa.ChunkedArray) -> str:
     """Return the first of some texts that has a sign of money, or brackets around a loss; "" if none has."""
     texts = [str(each).strip() for each in column.slice(0, 50_000).drop_null().to_pylist()]
-    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$")
+    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$|^{UNIT.pattern}$")
     return next((text for text in texts if able.search(text)), "")
 
 
@@ -186,6 +217,7 @@ class Written:
 
 FEW = 0.2  # of the cells: more words than these make a column of words
 MOST_WRONG, FEW_WRONG = 5, 0.02  # texts that may be neither, and their share in a long column
+CODE = r"^\s*[-+]?0\d+[.,' ]"  # +0412,1 is a value and its quality, no number with a decimal comma
 MOST_WORDS = 3  # different words in a column of numbers
 GROUPS = {",": r"^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?%?$", ".": r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?%?$"}
 GROUPS |= {" ": "^[-+]?[1-9]\\d{0,2}([ \u00a0\u202f]\\d{3})+([.,]\\d+)?$", "'": r"^[-+]?[1-9]\d{0,2}('\d{3})+(\.\d+)?$"}
@@ -203,6 +235,8 @@ def written(column: pa.ChunkedArray, form: Form) -> Written | None:
     shares = [(_share(some, each), -place, each) for place, each in enumerate(ways)]
     share, _, best = max(shares, key=lambda each: each[:2])
     if share < 1 - FEW:
+        return None
+    if best in ways[1:] and pc.any(pc.match_substring_regex(some, CODE)).as_py():
         return None
     parsed = parse(column, as_form(best, form))
     texts = column.take(pa.array(parsed.wrong)).to_pylist()

@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def found(tmp_path):
     def found(content, name="a.csv", **given):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        made = profile(path, GivenFile(path, **given))
+        made = profile(path, GivenFile(path, **given), given.get("target"))
         covariates = list(made.covariates)
         fields = {"time": made.time, "step": made.step if made.step_given else None, **made.reading}
         section = ForecastData(
@@ -257,6 +258,10 @@ WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
         ({"date": QUARTER_HOURS.date, "hour": QUARTER_HOURS.hour, "minute": QUARTER_HOURS.minute}, QUARTER_HOURS),
         ({"YEAR": HOURS.year, "DOY": HOURS.day_of_year, "HR": HOURS.hour}, HOURS),
         ({"year": WEEKS.isocalendar().year, "week": WEEKS.isocalendar().week}, WEEKS),
+        ({"Jahr": WEEKS.isocalendar().year, "KW": [f"KW {n}" for n in WEEKS.isocalendar().week]}, WEEKS),
+        ({"year": QUARTERS.year, "period": [f"Q{n:02}" for n in QUARTERS.quarter]}, QUARTERS.to_timestamp()),
+        ({"Year": QUARTERS.year, "Quarter": [f"Q{n}" for n in QUARTERS.quarter]}, QUARTERS.to_timestamp()),
+        ({"year": MONTHS.year, "period": MONTHS.strftime("M%m")}, MONTHS),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1])
@@ -345,6 +350,28 @@ def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
     assert refused(csv(DAYS.strftime("%d-%b"))).code == "no-time-format"
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda n: f"{1700 + n}/{(1701 + n) % 100:02}",
+        lambda n: f"{1700 + n}-{1701 + n}",
+        lambda n: f"FY{1700 + n}",
+        lambda n: f"{n % 28 + 1:02}-{['mars', 'juil.', 'août'][n // 40]}-{60 + n // 28}",
+        lambda n: f"{DAYS[n]:%b %d} 12:00",
+        lambda n: f"{DAYS[n]:%d/%m} 06:00",
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_times_without_a_year_and_seasons_of_two_years_are_asked_for(refused, write, order):
+    assert refused(csv([write(n) for n in range(ROWS)][::order])).code == "no-time-format"
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S,250", "%Y%m%d%H%M%SZ", "%d %b %Y %H:%M:%S,000 +0000"])
+def test_times_of_logs(found, form):
+    made, table = found(csv(HOURS.strftime(form)))
+    check(made, table, HOURS + pd.Timedelta(milliseconds=250 * ("250" in form)))
+
+
 @pytest.mark.parametrize("words", [["Mai", "Okt", "Mrz", "Dez"], ["printemps", "été", "automne", "hiver"]])
 def test_years_with_other_words_are_asked_for(refused, words):
     wrong = refused(csv([f"{words[n % 4]} {2030 - n // 4}" for n in range(ROWS)]))
@@ -425,6 +452,36 @@ def test_a_constant_date_is_not_the_time(found):
     assert made.left_out["As Of"] == "the same time in all rows"
 
 
+def test_an_ambiguous_date_is_asked_for_beside_a_constant_one(refused):
+    dates = [pd.Timestamp(2020, m, d).strftime("%d/%m/%Y") for m in range(1, 11) for d in range(1, 13)]
+    assert refused(csv(dates, asof="2024-02-03")).code == "times-of-several-formats"
+
+
+def test_a_constant_date_alone_is_said_for_what_it_is(found):
+    made, _ = found(pd.DataFrame({"asof": "2024-02-03", "w": VALUES, "v": VALUES[::-1]}).to_csv(index=False))
+    assert (made.time, made.left_out["asof"]) == (None, "the same time in all rows")
+
+
+@pytest.mark.parametrize(("values", "by"), [(3 * np.arange(ROWS) + 9, "3"), (np.arange(ROWS) * -0.02, "-0.02")])
+def test_numbers_that_rise_evenly_are_no_inputs(found, values, by):
+    made, _ = found(csv(DAYS, tick=values))
+    assert made.left_out["tick"] == f"only counts rows: it changes by {by} in each"
+
+
+def test_a_column_that_is_almost_numbers_is_named_before_others(refused):
+    texts = ["*" if n % 9 == 4 else f"{v}" for n, v in enumerate(VALUES)]
+    wrong = refused(
+        pd.DataFrame(
+            {"station": 7, "t": DAYS, "heat": [f"{t}s" if n % 7 == 2 else t for n, t in enumerate(texts)]}
+        ).to_csv(index=False)
+    )
+    assert (wrong.code, wrong.values["column"], wrong.values["value"]) == (
+        "texts-among-numbers",
+        "heat",
+        f"{VALUES[2]}s",
+    )
+
+
 def test_volumes_are_no_times(found):
     content = csv(DAYS.strftime("%b %d, %Y"), Vol=[f"{n / 7:.2f}M" for n in range(ROWS)])
     made, table = found(content)
@@ -472,6 +529,32 @@ def test_signs_of_money_and_losses_in_brackets(found, write, mark):
     np.testing.assert_allclose(table.values[:, 0], values, atol=1e-3)
     [told] = [each for each in made.notes if each.code == "signs-left-out"]
     assert (made.target, told.values["column"]) == ("v", "v")
+
+
+@pytest.mark.parametrize("unit", [" kW", "°C", " mm/h", " m³", " °F"])
+def test_a_unit_after_all_numbers_is_left_out(found, unit):
+    made, table = found(csv(DAYS, [f"{v}{unit}" for v in VALUES]))
+    check(made, table, DAYS)
+    [told] = [each for each in made.notes if each.code == "signs-left-out"]
+    assert told.values == {"column": "v", "text": f"{VALUES[0]}{unit}", "value": VALUES[0]}
+
+
+@pytest.mark.parametrize("units", [[" kW", " MW"], [" M"], [" AM"], ["K", "M"], [" kW", ""]])
+def test_units_that_differ_and_factors_are_no_units(found, units):
+    made, _ = found(csv(DAYS, w=[f"{v}{units[n % len(units)]}" for n, v in enumerate(VALUES)]))
+    assert "w" in made.left_out
+
+
+def test_values_with_a_code_are_no_numbers_with_a_decimal_comma(found):
+    made, _ = found(csv(DAYS, TMP=[f"{10 * v:+06.0f},1" for v in VALUES]))
+    assert (made.reading, "TMP" in made.left_out) == ({}, True)
+
+
+def test_typographic_groups_of_digits(found):
+    frame = pd.DataFrame({"t": DAYS, "v": [f"{v * 100:,.1f}".replace(",", "\u2019") for v in VALUES]})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values[:, 0], VALUES * 100, atol=0.06)
+    assert made.reading == {"thousands": "'"}
 
 
 def test_a_sign_of_money_in_some_cells_alone_is_named(found):
@@ -573,7 +656,7 @@ def test_numbers_in_other_types_of_parquet(found):
     file = io.BytesIO()
     amounts = pa.array(VALUES.round(2)).cast(pa.decimal128(12, 2), safe=False)
     columns = {"t": DAYS, "text": [f"{each}" for each in VALUES], "flag": VALUES > 100, "amount": amounts}
-    pa.parquet.write_table(pa.table(columns), file)
+    pq.write_table(pa.table(columns), file)
     made, table = found(file.getvalue(), "a.parquet")
     assert (made.target, made.covariates) == ("amount", ("text", "flag"))
     np.testing.assert_allclose(table.values, np.column_stack([VALUES.round(2), VALUES, VALUES > 100]))
@@ -781,6 +864,28 @@ def test_a_first_row_without_a_number_is_no_line_of_units(found, line):
     assert "header" not in made.reading
 
 
+@pytest.mark.parametrize(
+    ("lines", "header"),
+    [
+        (["t,v", *(f"{line}," for line in PLAIN.splitlines()[1:])], ["t", "v", "empty"]),
+        (["t,v", *(f"{n},{line}" for n, line in enumerate(PLAIN.splitlines()[1:], 1))], ["row", "t", "v"]),
+        (
+            ['"t" "v"', *(f'"{n}" {line}'.replace(",", " ") for n, line in enumerate(PLAIN.splitlines()[1:]))],
+            ["row", "t", "v"],
+        ),
+        (["v;w", *(f"{line};7".replace(",", ";") for line in PLAIN.splitlines()[1:])], ["time", "v", "w"]),
+        (
+            ["Sales of", "t\tv", *(f"{line}\t".replace(",", "\t") for line in PLAIN.splitlines()[1:])],
+            ["t", "v", "empty"],
+        ),
+    ],
+)
+def test_names_that_are_one_less_than_columns(found, lines, header):
+    made, table = found("\n".join(lines) + "\n")
+    check(made, table, DAYS)
+    assert made.reading["header"] == header
+
+
 def test_empty_rows_and_columns_are_said(found):
     made, _ = found(PLAIN.replace("\n", ",,\n") + ",,,\n" * 9)
     assert {"columns-without-own-name", "empty-rows-left-out"} <= {each.code for each in made.notes}
@@ -847,6 +952,85 @@ def test_values_that_may_mean_missing_are_named_with_the_line_that_makes_them_so
         missing="skip",
     )
     assert np.flatnonzero(np.isnan(regular.read(section, tmp_path / "a.csv").values[:, 0])).tolist() == [5, 50, 51]
+
+
+# --- What was read right before ---------------------------------------------------------------------------------
+
+LARGE = VALUES - VALUES.mean()
+
+
+@pytest.mark.parametrize(
+    "values", [LARGE * 1e12, LARGE * 1e-9, LARGE * 1e20, np.where(np.arange(ROWS) % 10, 0, VALUES), VALUES.clip(100)]
+)
+def test_values_of_any_size_are_read_to_the_last_digit(found, values):
+    made, table = found(csv(DAYS, values))
+    check(made, table, DAYS, values)
+    np.testing.assert_array_equal(table.values[:, 0], values)
+    assert (made.sentinels, made.reading) == ((), {})
+
+
+@pytest.mark.parametrize(
+    ("start", "step"),
+    [
+        ("1961-03-01", "3MS"),
+        ("1961-02-28", "3ME"),
+        ("1749-01-01", "MS"),
+        ("2021-01-01 00:00:00.005", "20ms"),
+        ("1850-01-01", "YS"),
+        ("2021-01-04", "14D"),
+        ("2021-01-01", "90s"),
+    ],
+)
+def test_steps_of_any_length(found, start, step):
+    times = pd.date_range(start, periods=ROWS, freq=step)
+    made, table = found(csv(times))
+    check(made, table, times)
+    assert (made.step, made.step_given, made.has_gaps) == (step, False, False)
+
+
+def packed(**options):
+    file = io.BytesIO()
+    pq.write_table(pa.table({"t": DAYS, "v": VALUES}), file, **options)
+    return file.getvalue()
+
+
+def indexed():
+    file = io.BytesIO()
+    index = pd.MultiIndex.from_arrays([["here"] * ROWS, DAYS], names=["place", "t"])
+    pd.DataFrame({"v": VALUES}, index=index).to_parquet(file)
+    return file.getvalue()
+
+
+def nested():
+    file = io.BytesIO()
+    rows = pa.array([{"a": 1.0, "b": [n]} for n in range(ROWS)])
+    pq.write_table(pa.table({"t": DAYS, "more": rows, "v": VALUES}), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(use_deprecated_int96_timestamps=True),
+        packed(compression="zstd"),
+        packed(row_group_size=7),
+        indexed(),
+        nested(),
+    ],
+    ids=["int96", "zstd", "groups", "multi-index", "nested"],
+)
+def test_kinds_of_parquet(found, content):
+    check(*found(content, "a.parquet"), DAYS)
+
+
+@pytest.mark.parametrize(
+    "name", ['the "v"', "a, b", "${HOME}", "T in °C", "数量", "it's", "a: b #c", "x y  z", "null", "1"]
+)
+def test_names_of_any_letters(found, name):
+    frame = pd.DataFrame({"t": DAYS, "w": VALUES[::-1], name: VALUES})
+    made, table = found(frame.to_csv(index=False), target=name)
+    check(made, table, DAYS)
+    assert (made.target, made.covariates) == (name, ("w",))
 
 
 # --- Damaged files, and files written in any supported way ------------------------------------------------------
