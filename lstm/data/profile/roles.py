@@ -250,6 +250,9 @@ def _unfit_time(known: np.ndarray, name: str) -> str:
     named = time_columns.NUMBERED.search(name.lower())
     if named and len(np.unique(known)) == len(known) and formats.by_numbers(known):
         return "times: another column is the time"
+    whole = known.min() >= 10_000 and bool((known == np.floor(known)).all())
+    if formats.DATED.search(name.lower()) and whole and len(np.unique(known)) == len(known):
+        return "numbers that may be dates, which are not read: write dates as in 2016-07-01"
     return ""
 
 

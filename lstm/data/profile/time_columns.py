@@ -258,6 +258,9 @@ def _numbered_clock(numbers: np.ndarray, name: str) -> str | None:
         if high == 24:
             return HOUR_ENDING if low == 1 else None
         return "%H"
+    if high == 2400:  # 100 to 2400 are named by their end
+        named = CLOCK_NAMES.search(name) or name.lower() in HOURS
+        return HOUR_ENDING if named and low == 100 and bool((numbers % 100 == 0).all()) else None
     if CLOCK_NAMES.search(name) and low >= 0 and 24 < high <= 235_959:
         form = "%H%M%S" if high > 2359 else "%H%M"
         return form if not formats.clock(pd.Series(numbers), form).isna().any() else None

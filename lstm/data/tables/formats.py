@@ -24,19 +24,31 @@ BEFORE_ZONE = r"\d:\d\d([.,]\d+)?(\s?[AaPp][Mm])?$|T\d{4,6}$|^\d{12}(\d\d)?$"
 QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
 DATE_PARTS, CLOCK_PARTS = set("YymdbBjqGVu"), set("HIMSfp")
 DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
+SPAN = re.compile(r"(%.+?)( - | to |/|\s?-\s?)(?=%)\1")  # an interval's format: its start and its end
+DAYS_OF_YEARS = re.compile(r"t|period|yyyyddd|yyyydoy|year_?doy")
+DIGITS = {"%Y%m": 6, "%Y%j": 7, "%Y%m%d": 8, "%Y%j%H": 9, "%Y%m%d%H": 10, "%Y%j%H%M": 11}
+DIGITS |= {"%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
 SERIALS = 20_000, 80_000  # the days of 1954 to 2119, as a spreadsheet counts them
-WIDTHS = {"%Y%m%d": 8, "%Y%m": 6, "%H%M%S": 6, "%H%M": 4, "%Y%m%d%H%M%S": 14, "%Y%m%d%H%M": 12, "%d%m%Y": 8}
+WIDTHS = {
+    "%Y%m%d": 8,
+    "%Y%m": 6,
+    "%H%M%S": 6,
+    "%H%M": 4,
+    "%Y%m%d%H%M%S": 14,
+    "%Y%m%d%H%M": 12,
+    "%d%m%Y": 8,
+    "%m%d%Y": 8,
+    "%y%m%d": 6,
+    "%y%m%d%H": 8,
+}
 
 
 def candidates(text: str) -> list[str]:
     """Return the formats that a text may be written in, likely ones first."""
     text, found = text.strip(), list[str]()
     head = tail = ""
-    if " - " in text:  # an interval: its start counts
-        left, _, right = text.partition(" - ")
-        starts, ends = candidates(left), candidates(right)
-        if spans := [f"{start} - {end}" for start in starts for end in ends if end == start]:
-            return spans
+    if spans := _spans(text):
+        return spans
     if day := WEEKDAY.match(text):
         head = ("%A" if day[2] and len(day[1] + day[2]) > 3 else "%a") + day[3]
         text = text[day.end() :]
@@ -47,8 +59,23 @@ def candidates(text: str) -> list[str]:
         dates = list(_dates(date)) if date else [""]
         times = list(_clocks(clock)) if clock else [""]
         dates = [each for each in dates if not clock or not date or set(re.findall(r"%(.)", each)) & {"d", "j"}]
-        found += [f"{head}{d}{between}{t}{tail}" for d, t in itertools.product(dates, times) if d or t]
+        # A time of day alone has no offset: 00:00-01:00 is an hour.
+        found += [f"{head}{d}{between}{t}{tail}" for d, t in itertools.product(dates, times) if d or (t and not tail)]
     return list(dict.fromkeys(found))
+
+
+def _spans(text: str) -> list[str]:
+    """Return the formats of an interval, of which the start counts."""
+    if hours := re.fullmatch(r"\d{1,2}(\s?-\s?)\d{1,2}", text):
+        return [f"%H{hours[1]}%H"]
+    mark = next((each for each in (" - ", " to ", "/", "-") if text.count(each) == 1), None)
+    if mark is None:
+        return []
+    left, _, right = text.partition(mark)
+    if len(left) < 5 or (mark in "/-" and not (mark == "/" or CLOCK.fullmatch(left))):
+        return []
+    ends = {*candidates(right)}
+    return [f"{start}{mark}{start}" for start in candidates(left) if start in ends]
 
 
 def _split(text: str) -> Iterator[tuple[str, str, str]]:
@@ -163,9 +190,8 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
         )
     if form in WIDTHS:
         texts = texts.str.zfill(WIDTHS[form])
-    start, _, end = form.partition(" - ")
-    if start == end:
-        form, texts = start, texts.str.partition(" - ")[0]
+    if span := SPAN.fullmatch(form):
+        form, texts = span[1], texts.str.rsplit(span[2], n=1).str[0] if span[2] != "-" else texts.str.partition("-")[0]
     if "%q" in form:
         form, texts = _months_of_quarters(texts, form)
     if "%V" in form and "%u" not in form:
@@ -220,7 +246,7 @@ def clock(texts: pd.Series, form: str) -> pd.Series:
         known = counted.where(counted.between(1, most) & (counted % 1 == 0))
         found: pd.Series = pd.to_timedelta((known - 1) * PERIODS[form], unit="min")
         return found
-    times = parse(texts, form)
+    times = parse(texts, form.replace("%z", "").replace("%Z", ""))
     return times - pd.Timestamp("1900-01-01")
 
 
@@ -291,27 +317,35 @@ def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
     if not len(known):
         return None
     if DATED.search(name.lower()) and known.min() >= SERIALS[0] and known.max() < SERIALS[1]:
-        return EXCEL if len(np.unique(known)) > 0.98 * len(known) else None
+        whole = bool((known == np.floor(known)).all())
+        return EXCEL if whole or len(np.unique(known)) > 0.98 * len(known) else None
     if not bool((known == np.floor(known)).all()):
         return _by_fractions(known)
     low, high = float(known.min()), float(known.max())
-    for form, digits in (
-        ("%Y%m", 6),
-        ("%Y%j", 7),
-        ("%Y%m%d", 8),
-        ("%Y%m%d%H", 10),
-        ("%Y%m%d%H%M", 12),
-        ("%Y%m%d%H%M%S", 14),
-    ):
+    for form, digits in DIGITS.items():
+        if digits % 2 and not (DATED.search(name.lower()) or DAYS_OF_YEARS.fullmatch(name.lower())):
+            continue  # 2000001 may be a number of anything
         # 2021030112 is an hour of 2021, and would be a second of 2034.
-        first, last = (1500, 2201) if digits < 10 and digits != 7 else (1900, 2100)
+        first, last = (1500, 2201) if digits in (6, 8) else (1900, 2100)
         year = 10 ** (digits - 4)
         if first * year <= low and high < last * year:
             texts = pd.Series(known.astype(np.int64))
             if digits == 6 and _are_weeks(texts):
                 return "%G%V"
-            return form if not parse(texts, form).isna().any() else _since_1970(low, high)
-    return _since_1970(low, high)
+            if not parse(texts, form).isna().any():
+                return form
+            break
+    return _since_1970(low, high) or (_of_short_dates(known) if DATED.search(name.lower()) else None)
+
+
+def _of_short_dates(known: np.ndarray) -> str | None:
+    """Return the one format of whole numbers that are dates with a year of two digits, or with the day first."""
+    texts = pd.Series(known.astype(np.int64))
+    tried = {6: ("%y%m%d",), 8: ("%d%m%Y", "%m%d%Y", "%y%m%d%H")}.get(len(str(int(known.max()))), ())
+    found = {form: parse(texts, form) for form in tried}
+    shares = sorted(((_even(each), form) for form, each in found.items() if not each.isna().any()), reverse=True)
+    sure = bool(shares) and shares[0][0] > 0.5 and (len(shares) == 1 or shares[1][0] < shares[0][0])
+    return shares[0][1] if sure else None
 
 
 def _are_weeks(numbers: pd.Series) -> bool:
@@ -319,7 +353,17 @@ def _are_weeks(numbers: pd.Series) -> bool:
     weeks = numbers % 100
     if not (12 < weeks.max() <= 53) or weeks.min() < 1 or (numbers // 100).nunique() < 2:
         return False
-    return not parse(numbers, "%G%V").isna().any()
+    found, days = parse(numbers, "%G%V"), parse(numbers, "%y%m%d")
+    if days.isna().any():
+        return not found.isna().any()
+    # 201026 to 201031 may be days of October 2020.
+    return not found.isna().any() and _even(found) > _even(days)
+
+
+def _even(times: pd.Series) -> float:
+    """Return the share of times that follow the one before by the usual distance."""
+    gaps = times.sort_values().diff().dropna()
+    return float((gaps == gaps.mode().iloc[0]).mean()) if len(gaps) else 0.0
 
 
 def _by_fractions(known: np.ndarray) -> str | None:

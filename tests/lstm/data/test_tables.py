@@ -346,6 +346,55 @@ def test_a_year_and_the_day_of_it(found, form, order):
     check(*found(csv(DAYS[::order].strftime(form), VALUES[::order])), DAYS)
 
 
+@pytest.mark.parametrize(
+    ("form", "times"),
+    [("%y%m%d", DAYS), ("%d%m%Y", DAYS), ("%m%d%Y", DAYS), ("%Y%j%H", HOURS), ("%Y%j%H%M", HOURS), ("%y%m%d%H", HOURS)],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_dates_as_whole_numbers_in_other_orders(found, form, times, order):
+    numbers = times.strftime(form).astype(int)
+    frame = pd.DataFrame({"v": VALUES, "date": numbers})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times)
+    assert made.reading == {"time_format": form}
+
+
+def test_dates_as_whole_numbers_that_are_not_read_are_no_inputs(found):
+    made, _ = found(csv(DAYS, date=DAYS.strftime("%d%m%Y1").astype(int)).replace("t,", "day,", 1))
+    assert made.left_out["date"] == "numbers that may be dates, which are not read: write dates as in 2016-07-01"
+
+
+def test_a_counter_of_seven_digits_counts(found):
+    made, _ = found(pd.DataFrame({"sample": 2_000_001 + np.arange(ROWS), "v": VALUES}).to_csv(index=False))
+    assert (made.reading, made.step) == ({}, "1")
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("Time", "{h:02}:00-{n:02}:00"),
+        ("MTU", "{h:02}:00 - {n:02}:00"),
+        ("Hour", "{h:02}-{n:02}"),
+        ("Stunde", "{h} - {n}"),
+        ("Time", "{n}00"),
+        ("Hour", "{n}00"),
+    ],
+)
+def test_hours_of_a_day_as_intervals_and_hundreds(found, name, write):
+    clock = [write.format(h=each, n=each + 1) for each in HOURS.hour]
+    made, table = found(
+        pd.DataFrame({"Date": HOURS.strftime("%Y-%m-%d"), name: clock, "v": VALUES}).to_csv(index=False)
+    )
+    check(made, table, HOURS)
+
+
+@pytest.mark.parametrize("mark", [" - ", " to ", "/"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d %b %Y"])
+def test_intervals_of_days_count_from_their_start(found, mark, form):
+    week = pd.Timedelta(days=6)
+    check(*found(csv([f"{each:{form}}{mark}{each + week:{form}}" for each in WEEKS])), WEEKS)
+
+
 def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
     assert refused(csv(DAYS.strftime("%d-%b"))).code == "no-time-format"
 
