@@ -12,9 +12,21 @@ from lstm.records.errors import Fault, fault
 
 ADDED = Since("2026-11-30")
 Delimiter = Literal[",", ";", "\t", "|", " "]
-DIRECTIVES = set("YymdbBaAHIMSfpzGVujq")  # of a time format; %q is a quarter, 1 to 4
+DIRECTIVES = set("YymdbBaAHIMSfpzZGVujq")  # of a time format; %q is a quarter, 1 to 4; %Z one of ZONE_WORDS
 UNIX = {"unix_s": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
+EXCEL = "excel_days"  # days since the last but one of 1899, as a spreadsheet counts them
 HOUR_ENDING = "hour_ending"  # hours from 1 to 24, each named by its end
+PERIODS = {
+    "periods_1h": 60,
+    "periods_30min": 30,
+    "periods_15min": 15,
+}  # minutes of one; counted from 1 at local midnight
+# Names of offsets after a time. Where they stand without the name of the other half of the year, a spec says %Z.
+ZONE_WORDS = {"UTC": "Z", "GMT": "Z", "UT": "Z", "Z": "Z", "WET": "Z", "WEST": "+01:00"}
+ZONE_WORDS |= {"BST": "+01:00", "CET": "+01:00", "MEZ": "+01:00", "CEST": "+02:00", "MESZ": "+02:00", "EET": "+02:00"}
+ZONE_WORDS |= {"EEST": "+03:00", "EST": "-05:00", "EDT": "-04:00", "CST": "-06:00", "CDT": "-05:00", "MST": "-07:00"}
+ZONE_WORDS |= {"MDT": "-06:00", "PST": "-08:00", "PDT": "-07:00", "AKST": "-09:00", "AKDT": "-08:00"}
+ZONE_WORDS |= {"AEST": "+10:00", "AEDT": "+11:00", "NZST": "+12:00", "NZDT": "+13:00"}
 
 
 class TableData(Data):
@@ -61,9 +73,11 @@ class TableData(Data):
     )
     time_format: Annotated[Column | Annotated[list[Column | None], Field(min_length=1)] | None, ADDED] = Field(
         None,
-        description="How times are written, as in %d/%m/%Y %H:%M; %q is a quarter. Or unix_s, unix_ms, unix_us and "
-        "unix_ns for numbers since 1970, or hour_ending for hours from 1 to 24. A list has one for each column of "
-        "data.time. Absent or null: ISO 8601, or the one form that fits all values.",
+        description="How times are written, as in %d/%m/%Y %H:%M; %q is a quarter, %Z a name such as EST for one "
+        "offset. Or unix_s, unix_ms, unix_us and unix_ns for numbers since 1970, excel_days for days as a spreadsheet "
+        "counts them, hour_ending for hours from 1 to 24, periods_1h, periods_30min and periods_15min for parts of "
+        "a day counted from 1. A list has one for each column of data.time. Absent or null: ISO 8601, or the one form "
+        "that fits all values.",
     )
     time_zone: Annotated[str | None, ADDED] = Field(
         None,
@@ -104,7 +118,7 @@ class TableData(Data):
                 yield fault("unknown-encoding", "data.encoding", encoding=self.encoding)
         if self.decimal == self.thousands:
             yield fault("decimal-is-thousands", "data.thousands", sign=self.decimal)
-        if self.time_zone and not _is_zone(self.time_zone):
+        if self.time_zone and not is_zone(self.time_zone):
             yield fault("unknown-zone", "data.time_zone", zone=self.time_zone)
         yield from self._time_faults()
 
@@ -125,13 +139,14 @@ class TableData(Data):
 
 def is_format(text: str) -> bool:
     """Return whether a text is a time format."""
-    if text in UNIX or text == HOUR_ENDING:
+    if text in UNIX or text in PERIODS or text in (HOUR_ENDING, EXCEL):
         return True
     found = re.findall(r"%(.)", text.replace("%%", ""))
     return bool(found) and set(found) <= DIRECTIVES
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Return whether a text is the name of a time zone."""
     from zoneinfo import ZoneInfo
 
     try:

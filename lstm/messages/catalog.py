@@ -9,7 +9,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
     "The search": search.ENTRIES,
     "The spec's file": spec.FILE,
-    "Tables": {**tables.TABLES, **tasks.SEQUENCES},
+    "Tables": {**tables.TABLES, **tasks.DRAFTS, **tasks.SEQUENCES},
     "Texts": tasks.TEXTS,
     "Your own code": tasks.OWN_CODE,
     "Tasks and predictions": tasks.TASKS,

@@ -56,6 +56,13 @@ DATA: Mapping[str, Entry] = {
         "column {column!q}: {words!q} among the numbers ({count:,} times, this row is the first) means a missing value",
         example={"column": "wind", "words": ["M"], "count": 12},
     ),
+    "flags-as-numbers": Entry(
+        "column {column!q}: {words!q} are read as 1 for yes and 0 for no",
+        example={"column": "open", "words": ["no", "yes"]},
+    ),
+    "points-beside-commas": Entry(
+        "column {column!q} has points for decimals, beside others with a comma", example={"column": "rate"}
+    ),
     "signs-left-out": Entry(
         "column {column!q}: {text!q} is read as {value:.6g}",
         example={"column": "cash", "text": "($12.50)", "value": -12.5},

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.data.profile import reading
-from lstm.data.tables import formats, reader
+from lstm.data.tables import formats, reader, zones
 from lstm.data.tables.content import PLAIN, Form
 from lstm.messages.message import Note
 from lstm.records.errors import refused
@@ -71,7 +71,7 @@ def is_number(text: str) -> bool:
 def shown(time: object) -> str:
     """Return a time or a row number as a text for people."""
     if isinstance(time, pd.Timestamp):
-        return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
+        return time.strftime("%Y-%m-%d") if time == time.normalize() else str(time)
     return str(time)
 
 
@@ -109,5 +109,6 @@ def _looks_dated(values: pa.ChunkedArray) -> bool:
     dated = some.where(some.str.contains(r"\d+[-/.:]\d+|\d{8}"))
     if pd.to_datetime(dated, errors="coerce", utc=True, format="ISO8601").notna().mean() > MOST:
         return True
-    able, most = formats.fitting(texts)
+    bare = zones.without_names(some)
+    able, most = formats.fitting(texts if bare is None else bare)
     return any(formats.is_whole_date(each) for each in (*able, *most))

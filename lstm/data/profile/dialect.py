@@ -11,12 +11,15 @@ from typing import Any
 
 from lstm.data.tables import content, formats, reader
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.numbers import MORE_NULLS, NULLS
 from lstm.records.errors import BadInput
 
 MARKS = ("#", "%", "//")  # with which lines of comments begin
 TAIL = 2**14  # bytes at the end in which a total is searched
 MOST_BELOW = 12  # lines below a table
 MOST_ABOVE = 60  # lines above a table
+MOST_UNITS = 3  # lines of units below the names
+MISSING = {*NULLS, *MORE_NULLS}
 SUMS = "total|sum|average|avg|mean|count|source|notes?|summe|gesamt|mittelwert"
 SUMMED = re.compile(rf"\W*(grand |sub-?)?({SUMS})\b", re.IGNORECASE)
 NUMBER = re.compile(r"[-+]?(\d{1,3}([.,' ]\d{3})+([.,]\d+)?|\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s?%?")
@@ -53,18 +56,36 @@ def find(path: Path) -> Dialect:
     mark = _delimiter(rows, fields, why)
     if mark is None or len(rows) < 3:
         return _made(fields, why)
-    rows = _without_title(rows, mark, fields, why)
+    whole, rows = rows, _without_title(rows, mark, fields, why)
     cells = [_cells(line, mark) for _, line in rows[:40]]
-    if names:
-        known = _cells(names, mark)
-        if len(known) == len(cells[0]) and all(known):
-            fields["header"], why["header"] = known, "the names are in the last comment above the table"
-    elif is_data(cells):
-        fields["header"], why["header"] = False, "the first line has values, no names: columns are named by their place"
+    if shorter := _shorter_names(whole[: len(whole) - len(rows)], cells, mark):
+        fields["header"], why["skip_rows"] = shorter, "the line of names, which follow"
+        why["header"] = "the names stand above one column less than there are"
+    else:
+        _header(rows, cells, _cells(names, mark) if names else [], fields, why)
     if below := _below(path, mark, len(_usual(cells))):
         fields["skip_last"] = len(below)
         why["skip_last"] = f"below the table: {below[0][:60]!r}{' …' * (len(below) > 1)}"
     return _made(fields, why)
+
+
+def _header(
+    rows: Sequence[tuple[int, str]],
+    cells: Sequence[list[str]],
+    known: list[str],
+    fields: dict[str, Any],
+    why: dict[str, str],
+) -> None:
+    """Say in `fields` where the names are, if they are not alone in the first line. `known` are those of a comment."""
+    if known:
+        if len(known) == len(cells[0]) and all(known):
+            fields["header"], why["header"] = known, "the names are in the last comment above the table"
+    elif units := _units(cells):
+        fields["skip_rows"], fields["header"] = rows[units][0], cells[0]
+        why["skip_rows"] = f"the line of names, which follow, and of units: {rows[1][1][:40]!r}"
+        why["header"] = "the names that stand above the units"
+    elif is_data(cells):
+        fields["header"], why["header"] = False, "the first line has values, no names: columns are named by their place"
 
 
 def _made(fields: dict[str, Any], why: dict[str, str]) -> Dialect:
@@ -141,6 +162,23 @@ def _without_title(
     return rows
 
 
+def _shorter_names(above: Sequence[tuple[int, str]], cells: Sequence[Sequence[str]], mark: str) -> list[str]:
+    """Return the names of all columns if the line above the values has one less; [] if it does not.
+
+    R's write.table has no name for the names of rows. Other programs end each row, but not the names, with a delimiter.
+    """
+    names = [name.strip('"') for name in _cells(above[-1][1], mark)] if above else []
+    width = len(cells[0])
+    if len(names) != width - 1 or not all(names) or len({*names}) < len(names) or _kind(names[0]) != "text":
+        return []
+    if not any(_kind(cell) != "text" for cell in cells[0]):
+        return []
+    if not any(row[-1] for row in cells if len(row) == width):
+        return [*names, "empty" if "empty" not in names else "without a value"]
+    first = "time" if _kind(cells[0][0]) == "time" else "row"
+    return [first if first not in names else f"{first} name", *names]
+
+
 def is_data(cells: Sequence[Sequence[str]]) -> bool:
     """Return whether the first of some rows has values, as the other rows have, and no names."""
     if len(cells) < 3 or not all(cell.strip() for cell in cells[0]):
@@ -160,6 +198,26 @@ def is_data(cells: Sequence[Sequence[str]]) -> bool:
         if not below or below.count(kind) < 0.8 * len(below):
             return False
     return True
+
+
+def _units(cells: Sequence[Sequence[str]]) -> int:
+    """Return the number of lines below the names that have units, such as kWh, and no values; 0 if there are none."""
+    width, count, blank = len(cells[0]), 0, 0
+    if not all(cells[0]) or len({*cells[0]}) < width:
+        return 0
+    below = [row for row in cells[1 + MOST_UNITS :] if len(row) == width]
+    measured = [place for place in range(width) if sum(_kind(row[place]) != "text" for row in below) > 0.8 * len(below)]
+    for row in cells[1 : 1 + MOST_UNITS]:
+        above = [row[place] for place in measured if place < len(row) and row[place]]
+        if (
+            len(row) != width
+            or (not above and any(row))
+            or any(_kind(cell) != "text" or cell in MISSING for cell in above)
+        ):
+            break
+        blank = blank + 1 if not any(row) else 0
+        count += 1
+    return count - blank if len(below) > 2 else 0
 
 
 def _counts_on(cells: Sequence[str]) -> bool:

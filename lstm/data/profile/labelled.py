@@ -66,7 +66,10 @@ def profile(file: GivenFile) -> Labelled:
     if not able:
         reasons = [f"{shown(name)}: {reason}" for name, reason in [*left_out.items()][:MOST_TOLD]]
         raise refused("no-column-to-classify-by", at=file.path, id=way.id, left_out=reasons)
-    labels = raw.column(way.labels[0]).take(pa.array(sequences.firsts(codes))).cast(pa.string())
+    written = raw.column(way.labels[0])
+    if pa.types.is_boolean(written.type) and not reader.has_types(file.path):  # yes and no are the names of classes
+        written = reader.read(file.path, way.labels[:1], texts=way.labels[:1], form=file.reading.form).column(0)
+    labels = written.take(pa.array(sequences.firsts(codes))).cast(pa.string())
     names, counts = np.unique(labels.to_pandas().to_numpy(dtype=str), return_counts=True)
     classes = dict(zip(names.tolist(), counts.tolist(), strict=True))
     missing = sum(column.missing for column in file.columns if column.name in able)

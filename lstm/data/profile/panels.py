@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from lstm.data.profile import sequences
 from lstm.data.profile.columns import is_text, shown
 from lstm.data.tables import formats, reader
 from lstm.data.tables.content import PLAIN, Form
-from lstm.records.errors import refused
+from lstm.records.errors import BadInput, refused
 
 MOST_ALONE = 0.75  # largest share of different times in a panel
 FULL = 0.9  # smallest share of all pairs of a series and a time that a panel must have
@@ -39,14 +38,15 @@ class Apart:
     count: int  # series
 
     @property
-    def values(self) -> dict[str, Any]:
-        """The number of series and the columns, as values of a message."""
-        return {"series": self.count, "columns": list(self.columns)}
-
-    @property
     def in_blocks(self) -> bool:
         """True if the rows of each series are next to each other."""
         return int(np.count_nonzero(np.diff(self.codes))) + 1 == self.count
+
+
+def _refusal(path: Path, apart: Apart, **shown_by: str) -> BadInput:
+    """Return the refusal of a panel. It says what shows the series: a `time`, a `column`, or one that begins `anew`."""
+    told = {"series": apart.count, "columns": list(apart.columns)}
+    return refused("several-series", at=path, **told, **dict.fromkeys(("time", "column", "anew")) | shown_by)
 
 
 def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: Sequence[str], form: Form = PLAIN) -> None:
@@ -63,7 +63,7 @@ def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: Sequence[st
     # A few times that occur twice are no panel: each series would have almost all times.
     able = index.nunique() <= MOST_ALONE * len(index)
     if able and (apart := _single(others, index, "", texts_only=False) or _together(others, index, "")):
-        raise refused("several-series-of-times", at=path, **apart.values, **often)
+        raise _refusal(path, apart, time=shown(first))
     row = int(np.argmax(index.duplicated()))
     at = reader.place(path, row, form)
     raise refused("time-occurs-repeatedly", at=at, column=" ".join(time), **often)
@@ -80,7 +80,7 @@ def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:
     index = pd.Index(raw.column(time).to_pandas())
     found = _single(raw, index, time, texts_only=True) or _numbered(raw, index, time) or _together(raw, index, time)
     if found:
-        raise refused("several-series-of-numbers", at=path, **found.values, column=time)
+        raise _refusal(path, found, column=time)
 
 
 def refuse_anew(path: Path, raw: pa.Table) -> None:
@@ -99,14 +99,14 @@ def refuse_anew(path: Path, raw: pa.Table) -> None:
             continue  # a column whose name is not English may contain months, and the numbers may be their days
         for each in counters:
             if each not in apart.columns and sequences.begin_anew(raw.column(each), apart.codes):
-                raise refused("several-series-that-begin-anew", at=path, **apart.values, column=each)
+                raise _refusal(path, apart, anew=each)
 
 
 def _single(raw: pa.Table, index: pd.Index, time: str, *, texts_only: bool) -> Apart | None:
     """Return a column with values for which no time occurs twice."""
     for name in raw.column_names:
         values = raw.column(name)
-        able = is_text(values.type) or pa.types.is_dictionary(values.type)
+        able = is_text(values.type) or pa.types.is_dictionary(values.type) or pa.types.is_boolean(values.type)
         if name == time or not (able or (not texts_only and pa.types.is_integer(values.type))):
             continue
         codes = pd.factorize(values.to_pandas())[0]

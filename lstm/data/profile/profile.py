@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
-from lstm.config.table import HOUR_ENDING
+from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS
 from lstm.data.profile import columns, panels, roles, seasons, time_columns
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
@@ -144,8 +144,8 @@ def _time_of(found: Found | None) -> str | list[str] | None:
 def _fields(file: GivenFile, found: Found | None, hours: OpenHours | None) -> dict[str, Any]:
     """Return the fields of `data` that read the file as it was read here."""
     fields = dict(file.reading.fields)
-    if found and "time_format" in found.fields:
-        fields["time_format"] = found.fields["time_format"]
+    if found:
+        fields |= {name: value for name, value in found.fields.items() if name != "time"}
     return fields | ({"open_hours": [*hours.texts]} if hours else {})
 
 
@@ -154,6 +154,7 @@ def _reasons(file: GivenFile, found: Found | None, hours: OpenHours | None) -> d
     why = dict(file.reading.why)
     if found:
         why["time_format"] = _of_format(file, found)
+        why |= {"time_zone": "named after each time"} if found.times.place else {}
     if hours:
         why["open_hours"] = "closed times are no steps; a forecast is of the open times that follow"
     return why
@@ -164,6 +165,10 @@ def _of_format(file: GivenFile, found: Found) -> str:
     forms = [each for each in found.formats if each]
     if any("%q" in each for each in forms):
         return f"{shown}: quarters, since no number is above 4"
+    if EXCEL in forms:
+        return f"days as a spreadsheet counts them: {shown} is {columns.shown(found.times.index[0])}"
+    if counted := next((PERIODS[each] for each in forms if each in PERIODS), None):
+        return f"{shown}: parts of {counted} minutes, counted from 1 in each day"
     if HOUR_ENDING in forms:
         return f"{shown}: hours from 1 to 24 are named by their end"
     return f"the times are written as in {shown}"
@@ -197,6 +202,8 @@ def _not_numbers(file: GivenFile, timed: Sequence[str], others: Mapping[str, str
         values = file.raw.column(name).drop_null()
         if why == reasons["other"] and len(values):
             found[name] = f"{why}, as in {str(values[0].as_py())[:20]!r}"
+        elif why == reasons["time"] and len(values.unique()) == 1:
+            found[name] = "the same time in all rows"
     return found | {name: why for name, why in others.items() if name in found}
 
 

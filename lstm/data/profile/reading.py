@@ -55,8 +55,14 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
         form = replace(form, drops_empty=True)
         notes.append(note("empty-rows-left-out", "data.path", count=empty))
         raw = reader.read(path, usable, form=form)
-        found = dialect.Dialect(form, found.fields, found.why)
-    columns = {name: _plain(raw.column(name)) for name in usable}
+    return _with_numbers(path, {name: _plain(raw.column(name)) for name in usable}, replace(found, form=form), notes)
+
+
+def _with_numbers(
+    path: Path, columns: dict[str, pa.ChunkedArray], found: dialect.Dialect, notes: list[Note]
+) -> tuple[pa.Table, Reading, list[Note]]:
+    """Return the columns of which texts are numbers as numbers, how they were read, and notes for people."""
+    form = found.form
     texts = {name: values for name, values in columns.items() if _is_text(values.type)}
     ways = {name: how for name, values in texts.items() if (how := numbers.written(values, form))}
     reading = _decided(path, found, ways)
@@ -69,9 +75,18 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
             notes.append(note("column-not-quite-numbers", at=at, column=name, value=value))
             continue
         parsed = numbers.parse(texts[name], reading.form)
-        if not len(parsed.wrong):
+        if len(parsed.wrong):
+            continue
+        if numbers.are_flags(texts[name]):
+            columns[name] = pa.chunked_array([pa.array(parsed.values, from_pandas=True).cast(pa.bool_())])
+            words = sorted({str(each).strip() for each in texts[name].unique().to_pylist() if each is not None})
+            notes.append(note("flags-as-numbers", column=name, words=words[:4]))
+        else:
             columns[name] = _typed(parsed.values)
             notes += _of_words(path, name, texts[name], how, reading.form)
+    if reading.form.decimal != ".":
+        pointed = [name for name, values in columns.items() if name not in texts and pa.types.is_floating(values.type)]
+        notes += [note("points-beside-commas", column=name) for name in pointed]
     return pa.table(columns), reading, notes
 
 

@@ -32,11 +32,14 @@ TARGET_WORDS: Sequence[str] = (
 BESIDE_WORDS = {"temp", "temperature", "humidity", "pressure", "wind", "rain", "precipitation", "dewp", "dewpoint"}
 BESIDE_WORDS |= {"volume", "vol", "weather", "radiation", "cloud", "clouds"}
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
-CLOCK = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
+TIME_PARTS = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
 LONG_YEAR, SHORT_YEAR = (
     re.compile(r"(?<!\d)(1[5-9]|20|21)\d\d(?!\d)"),
     re.compile(r"(?<!\d)\d\d(?!\d)|(?<!\d)\d{4}(?!\d)"),
 )
+TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\W?\d{2,4}", re.IGNORECASE)  # a season
+SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
+CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
@@ -108,7 +111,9 @@ def _refuse_unread(file: GivenFile) -> None:
 
 def _look_dated(texts: Sequence[str]) -> bool:
     """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
-    if all(map(sequences.WRITTEN.fullmatch, texts)):
+    if any(all(map(kind.fullmatch, texts)) for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE)):
+        return True
+    if all(LONG_YEAR.search(text) and CLOCK.search(text) for text in texts):
         return True
     words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
     if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
@@ -220,13 +225,22 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
     known = reader.float64(values.drop_null())
     if not len(known) or known.min() == known.max():
         return "always the same value"
-    if name.lower() in COUNTERS or (pa.types.is_integer(values.type) and len(set(np.diff(known))) == 1):
-        return "only counts rows"
-    if why := _unfit_time(known, name):
+    if why := _counts(known, name) or _unfit_time(known, name):
         return why
-    if name.lower() in CLOCK and pa.types.is_integer(values.type):
+    if name.lower() in TIME_PARTS and pa.types.is_integer(values.type):
         return PART
     return ""
+
+
+def _counts(known: np.ndarray, name: str) -> str:
+    """Return the reason why numbers only count rows, "" if they do not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = np.diff(known)
+        whole = len(gaps) > 1 and bool(np.isfinite(gaps).all()) and bool(gaps.any())
+        even = whole and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
+    if not even:
+        return "only counts rows" if name.lower() in COUNTERS else ""
+    return "only counts rows" if abs(gaps[0]) == 1 else f"only counts rows: it changes by {gaps[0]:.6g} in each"
 
 
 def _unfit_time(known: np.ndarray, name: str) -> str:
@@ -236,14 +250,24 @@ def _unfit_time(known: np.ndarray, name: str) -> str:
     named = time_columns.NUMBERED.search(name.lower())
     if named and len(np.unique(known)) == len(known) and formats.by_numbers(known):
         return "times: another column is the time"
+    whole = known.min() >= 10_000 and bool((known == np.floor(known)).all())
+    if formats.DATED.search(name.lower()) and whole and len(np.unique(known)) == len(known):
+        return "numbers that may be dates, which are not read: write dates as in 2016-07-01"
     return ""
 
 
 def no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mapping[str, str]) -> Fault:
     """Return the fault that no column can be forecast, with the reason for the most likely column."""
+    if found := _almost_numbers(path, raw):
+        return found
     if numbers:
         name = numbers[-1]
         return fault("no-column-to-forecast", at=path, column=name, why=left_out[name])
+    return fault("no-column-of-numbers", at=path, **reader.listed(raw.column_names))
+
+
+def _almost_numbers(path: Path, raw: pa.Table) -> Fault | None:
+    """Return the fault of a column of texts of which most are numbers, with the first that is none."""
     for name in raw.column_names:
         values = raw.column(name)
         if not is_text(values.type):
@@ -254,4 +278,4 @@ def no_number(path: Path, raw: pa.Table, numbers: Sequence[str], left_out: Mappi
         if wrong and alike > len(texts) / 2:
             where, first = reader.place(path, wrong[0]), texts[wrong[0]]
             return fault("texts-among-numbers", at=where, column=name, value=first, count=len(wrong))
-    return fault("no-column-of-numbers", at=path, **reader.listed(raw.column_names))
+    return None

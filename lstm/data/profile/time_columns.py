@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData, Split
-from lstm.config.table import HOUR_ENDING
-from lstm.data.tables import formats, reader, times
+from lstm.config.table import HOUR_ENDING, PERIODS
+from lstm.data.tables import formats, reader, times, zones
 from lstm.data.tables.content import Form
-from lstm.data.tables.times import Times
+from lstm.data.tables.zones import Times
 from lstm.records.errors import BadInput
 
 NAMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
-NUMBERED_NAMES = "date|time|timestamp|datetime|ts|unix|epoch|month|yearmonth|yyyymm(dd)?|period|day|ds|dt|t"
+NUMBERED_NAMES = "date|time|timestamp|datetime|ts|unix|epoch|month|yearmonth|yyyymm(dd)?|period|day|serial|ds|dt|t"
 NUMBERED = re.compile(rf"(^|[^a-z])({NUMBERED_NAMES})s?($|[^a-z])")
 PARTS = {
     "%Y": ("year", "yr", "yyyy", "yy", "jahr", "annee", "año", "ano"),
@@ -45,6 +45,10 @@ RANGES = {
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
 CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm", re.IGNORECASE)
 ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
+# Parts that may have a letter or a word before the number.
+LETTERED = {"%q": ("q", "qtr", "quarter"), "%V": ("w", "wk", "week", "kw"), "%m": ("m", "month")}
+LETTER = re.compile(r"([A-Za-z]{1,8} ?)\d{1,2}")
+COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 FEW_TWICE = 0.02  # share of rows whose time may occur twice, as where clocks change
 
 
@@ -65,7 +69,7 @@ class Found:
         found: dict[str, Any] = {"time": name}
         if any(self.formats):
             found["time_format"] = self.formats[0] if len(self.formats) == 1 else [*self.formats]
-        return found
+        return found | ({"time_zone": self.times.place} if self.times.place else {})
 
 
 def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found | None:
@@ -77,12 +81,7 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
     Raises:
         BadInput: the only column of times can't be read.
     """
-    single, errors = list[Found](), list[BadInput]()
-    for name in [*dated, *_numbered(raw, dated)]:
-        try:
-            single.append(_single(path, raw, name, form))
-        except BadInput as error:
-            errors.append(error)
+    single, errors = _each(path, raw, [*dated, *_numbered(raw, dated)], form)
     others: dict[str, str] = {}
     for each in single:
         if len(each.times.index) > 1 and each.times.index.nunique() == 1:
@@ -100,9 +99,21 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
         if best in several and _repeats(best) > FEW_TWICE and single:
             best = single[0]
         return _with(best, others)
-    if errors and not others:
+    if errors:
         raise errors[0]
     return None
+
+
+def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[list[Found], list[BadInput]]:
+    """Return the times of each column, and the errors of those that can't be read. A constant column has no error."""
+    single, errors = list[Found](), list[BadInput]()
+    for name in names:
+        try:
+            single.append(_single(path, raw, name, form))
+        except BadInput as error:
+            if len(raw.column(name).unique()) > 1:
+                errors.append(error)
+    return single, errors
 
 
 def _with(found: Found, others: Mapping[str, str]) -> Found:
@@ -124,9 +135,11 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
         BadInput: a time is missing or can't be read, or the times can be read in several ways.
     """
     values = raw.column(name)
+    if zones.is_turned(path, values):
+        values = reader.read(path, [name], texts=[name], form=form).column(name)
     given: str | None = None
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        given = formats.by_numbers(reader.float64(values))
+        given = formats.by_numbers(reader.float64(values), name)
     elif _is_text(values.type) and not values.null_count:
         given = _quarters(values)
     found = times.read(path, [values], section([name], [given]), form)
@@ -166,7 +179,7 @@ def _numbered(raw: pa.Table, dated: Sequence[str]) -> list[str]:
         is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
         if name in dated or not is_number or values.null_count or len(values) < 2:
             continue
-        if (place == 0 or NUMBERED.search(name.lower())) and formats.by_numbers(reader.float64(values)):
+        if (place == 0 or NUMBERED.search(name.lower())) and formats.by_numbers(reader.float64(values), name):
             found.append(name)
     return found
 
@@ -179,7 +192,10 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
         if not isinstance(index, pd.DatetimeIndex) or bool((index[:1000] != index[:1000].normalize()).any()):
             continue
         for name in raw.column_names:
-            if name in day.columns or (clock := _clock(raw.column(name), name)) is None:
+            if name in day.columns:
+                continue
+            clock = _counted_clock(raw.column(name), index) or _clock(raw.column(name), name)
+            if clock is None:
                 continue
             columns: tuple[str, ...] = (day.columns[0], name)
             forms: tuple[str | None, ...] = (day.formats[0] if day.formats else None, clock)
@@ -188,9 +204,29 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
             try:
                 together = times.read(path, [raw.column(each) for each in columns], section(columns, forms), form)
             except BadInput:
+                if clock in PERIODS:
+                    raise
                 continue
             found.append(Found(columns, forms, together))
     return found
+
+
+def _counted_clock(values: pa.ChunkedArray, days: pd.DatetimeIndex) -> str | None:
+    """Return the format of whole numbers that count hours, half-hours or quarter-hours from 1 within each day."""
+    if values.null_count or not pa.types.is_integer(values.type):
+        return None
+    numbers = pd.Series(values.to_numpy())
+    if not 1 <= numbers.min() <= numbers.max() <= 100 or numbers.max() < 24:
+        return None
+    grouped = numbers.groupby(np.asarray(days))
+    most, counts = grouped.max(), grouped.size()
+    if bool(grouped.nunique().ne(counts).any()) or bool((most - grouped.min() + 1).ne(counts).any()):
+        return None
+    usual = next((each for each in COUNTS if (most == each).any()), 0)
+    changed = most.iloc[:-1].sub(usual).abs()
+    if not usual or not changed.iloc[1:].isin((0, usual // 24)).all():
+        return None
+    return HOUR_ENDING if usual == 24 and not changed.any() and most.iloc[-1] <= usual else COUNTS[usual]
 
 
 def _clock(values: pa.ChunkedArray, name: str) -> str | None:
@@ -222,6 +258,9 @@ def _numbered_clock(numbers: np.ndarray, name: str) -> str | None:
         if high == 24:
             return HOUR_ENDING if low == 1 else None
         return "%H"
+    if high == 2400:  # 100 to 2400 are named by their end
+        named = CLOCK_NAMES.search(name) or name.lower() in HOURS
+        return HOUR_ENDING if named and low == 100 and bool((numbers % 100 == 0).all()) else None
     if CLOCK_NAMES.search(name) and low >= 0 and 24 < high <= 235_959:
         form = "%H%M%S" if high > 2359 else "%H%M"
         return form if not formats.clock(pd.Series(numbers), form).isna().any() else None
@@ -238,6 +277,8 @@ def _parts(raw: pa.Table) -> dict[str, str]:
             if part in parts or values.null_count or not len(values):
                 continue
             if part == "%m" and name.lower() in names and _is_text(values.type):
+                parts[part] = name
+            if part in LETTERED and name.lower() in (*names, "period") and _letter(values, part):
                 parts[part] = name
             if not pa.types.is_integer(values.type):
                 continue
@@ -263,7 +304,13 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
         order = order[:2]
     last = int(raw.column(parts["%H"]).to_numpy().max()) if "%H" in parts else 0
     named = _month_names(raw.column(parts["%m"])) if known == "%m" else "%m"
-    told = {"%m": named, "%H": HOUR_ENDING if last == 24 else "%H", "%Y": "%G" if known == "%V" else "%Y"}
+    lettered = {part: f"{_letter(raw.column(parts[part]), part)}{part}" for part in LETTERED if part in parts}
+    told = {
+        **lettered,
+        **({} if lettered.get("%m", "%m") != "%m" else {"%m": named}),
+        "%H": HOUR_ENDING if last == 24 else "%H",
+        "%Y": "%G" if known == "%V" else "%Y",
+    }
     forms = [told.get(part, part) for part in order]
     columns = [parts[part] for part in order]
     if "%H" not in order and {"%d", "%j"} & {*order}:
@@ -280,6 +327,15 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
             continue
         found.append(Found(tuple(columns[:width]), tuple(forms[:width]), together))
     return found
+
+
+def _letter(values: pa.ChunkedArray, part: str) -> str:
+    """Return what stands before all numbers of a column, as Q before 1 to 4; "" if nothing does."""
+    if not _is_text(values.type):
+        return ""
+    firsts = {each[1] if (each := LETTER.fullmatch(str(text))) else "" for text in values.unique().to_pylist()}
+    first = firsts.pop() if len(firsts) == 1 else ""
+    return first if first.strip().lower() in LETTERED[part] else ""
 
 
 def _month_names(values: pa.ChunkedArray) -> str:

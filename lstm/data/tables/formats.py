@@ -8,42 +8,74 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm.config.table import HOUR_ENDING, UNIX
+from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS, UNIX
+from lstm.data.tables import zones
 
 SAMPLE = 2_000  # values at both ends that tell which formats may fit
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 MONTH = rf"(?:{MONTHS})[a-z]*\.?"
 WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)([a-z]*)(,?\s+)", re.IGNORECASE)
 CLOCK = re.compile(
-    r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>\.\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
+    r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>[.,]\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
 )
 HOUR_ALONE = re.compile(r"\d{1,2}(\s?)[ap]m", re.IGNORECASE)
-ZONE = re.compile(r"\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$")
+ZONE = re.compile(r"\s?(?:Z|UTC|GMT|(?:UTC|GMT)?[+-]\d\d:?\d\d)$")
+BEFORE_ZONE = r"\d:\d\d([.,]\d+)?(\s?[AaPp][Mm])?$|T\d{4,6}$|^\d{12}(\d\d)?$"
 QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
 DATE_PARTS, CLOCK_PARTS = set("YymdbBjqGVu"), set("HIMSfp")
-WIDTHS = {"%Y%m%d": 8, "%Y%m": 6, "%H%M%S": 6, "%H%M": 4, "%Y%m%d%H%M%S": 14, "%Y%m%d%H%M": 12, "%d%m%Y": 8}
+DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
+SPAN = re.compile(r"(%.+?)( - | to |/|\s?-\s?)(?=%)\1")  # an interval's format: its start and its end
+DAYS_OF_YEARS = re.compile(r"t|period|yyyyddd|yyyydoy|year_?doy")
+DIGITS = {"%Y%m": 6, "%Y%j": 7, "%Y%m%d": 8, "%Y%j%H": 9, "%Y%m%d%H": 10, "%Y%j%H%M": 11}
+DIGITS |= {"%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
+SERIALS = 20_000, 80_000  # the days of 1954 to 2119, as a spreadsheet counts them
+WIDTHS = {
+    "%Y%m%d": 8,
+    "%Y%m": 6,
+    "%H%M%S": 6,
+    "%H%M": 4,
+    "%Y%m%d%H%M%S": 14,
+    "%Y%m%d%H%M": 12,
+    "%d%m%Y": 8,
+    "%m%d%Y": 8,
+    "%y%m%d": 6,
+    "%y%m%d%H": 8,
+}
 
 
 def candidates(text: str) -> list[str]:
     """Return the formats that a text may be written in, likely ones first."""
     text, found = text.strip(), list[str]()
     head = tail = ""
-    if " - " in text:  # an interval: its start counts
-        left, _, right = text.partition(" - ")
-        starts, ends = candidates(left), candidates(right)
-        if spans := [f"{start} - {end}" for start in starts for end in ends if end == start]:
-            return spans
+    if spans := _spans(text):
+        return spans
     if day := WEEKDAY.match(text):
         head = ("%A" if day[2] and len(day[1] + day[2]) > 3 else "%a") + day[3]
         text = text[day.end() :]
     rest = text
-    if (zone := ZONE.search(text)) and re.search(r"\d:\d\d(\.\d+)?$|T\d{4,6}$", text[: zone.start()]):
+    if (zone := ZONE.search(text)) and re.search(BEFORE_ZONE, text[: zone.start()]):
         rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
     for date, between, clock in _split(rest):
         dates = list(_dates(date)) if date else [""]
         times = list(_clocks(clock)) if clock else [""]
-        found += [f"{head}{d}{between}{t}{tail}" for d, t in itertools.product(dates, times) if d or t]
+        dates = [each for each in dates if not clock or not date or set(re.findall(r"%(.)", each)) & {"d", "j"}]
+        # A time of day alone has no offset: 00:00-01:00 is an hour.
+        found += [f"{head}{d}{between}{t}{tail}" for d, t in itertools.product(dates, times) if d or (t and not tail)]
     return list(dict.fromkeys(found))
+
+
+def _spans(text: str) -> list[str]:
+    """Return the formats of an interval, of which the start counts."""
+    if hours := re.fullmatch(r"\d{1,2}(\s?-\s?)\d{1,2}", text):
+        return [f"%H{hours[1]}%H"]
+    mark = next((each for each in (" - ", " to ", "/", "-") if text.count(each) == 1), None)
+    if mark is None:
+        return []
+    left, _, right = text.partition(mark)
+    if len(left) < 5 or (mark in "/-" and not (mark == "/" or CLOCK.fullmatch(left))):
+        return []
+    ends = {*candidates(right)}
+    return [f"{start}{mark}{start}" for start in candidates(left) if start in ends]
 
 
 def _split(text: str) -> Iterator[tuple[str, str, str]]:
@@ -54,6 +86,8 @@ def _split(text: str) -> Iterator[tuple[str, str, str]]:
     for mark in re.finditer(r"[T,_]?\s+(?:-\s+)?|T|:|_", text):
         date, clock = text[: mark.start()], text[mark.end() :]
         digits = re.fullmatch(r"\d{1,2}|\d{4}|\d{6}", clock) and any("%d" in each for each in _dates(date))
+        if mark[0] == ":" and not re.search(r"(?<!\d)\d{4}$", date):
+            continue  # 01/03 20:15 is no hour of a year
         if date and (CLOCK.fullmatch(clock) or HOUR_ALONE.fullmatch(clock) or digits):
             yield date, mark[0], clock
         if clock and CLOCK.fullmatch(date) and mark[0].isspace():
@@ -64,7 +98,7 @@ def _clocks(text: str) -> Iterator[str]:
     if found := CLOCK.fullmatch(text):
         sign, ap = found["s"], found["ap"]
         hour = "%I" if ap else "%H"
-        seconds = f"{sign}%S{'.%f' if found['f'] else ''}" if found["sec"] else ""
+        seconds = f"{sign}%S{found['f'][0] + '%f' if found['f'] else ''}" if found["sec"] else ""
         yield f"{hour}{sign}%M{seconds}{' %p' if ap and ap[0].isspace() else '%p' if ap else ''}"
     elif found := HOUR_ALONE.fullmatch(text):
         yield f"%I{found[1]}%p"
@@ -103,8 +137,8 @@ def _with_letters(text: str) -> Iterator[str]:
         yield f"%q{found[2]}{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"(\d{4})(-?)(W)(\d{2})", text):
         yield f"%G{found[2]}W%V"
-    if found := re.fullmatch(r"(\d{4})(-?)(M)(\d{1,2})", text):
-        yield f"%Y{found[2]}M%m"
+    if found := re.fullmatch(r"(\d{4})(-?)([Mm])(\d{1,2})", text):
+        yield f"%Y{found[2]}{found[3]}%m"
 
 
 def _numbers(text: str) -> Iterator[str]:
@@ -124,6 +158,8 @@ def _numbers(text: str) -> Iterator[str]:
             yield f"%Y{found[1]}%q"
     elif found := re.fullmatch(r"\d{1,2}([-/. ])\d{4}", text):
         yield f"%m{found[1]}%Y"
+    elif found := re.fullmatch(r"(?:1[5-9]|2[01])\d\d([-/. ]?)[0-3]\d\d", text):
+        yield f"%Y{found[1]}%j"
     elif text.isdigit() and len(text) in (4, 5, 6, 8, 10, 12, 14):
         digits = {4: ("%Y",), 6: ("%Y%m", "%y%m%d", "%d%m%y"), 8: ("%Y%m%d", "%d%m%Y", "%m%d%Y")}
         digits |= {5: ("%Y%q",), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}
@@ -142,17 +178,20 @@ def _year(digits: str) -> str:
 
 def parse(texts: pd.Series, form: str) -> pd.Series:
     """Read texts by a format: (row,) naive datetime64, or in UTC if the format has an offset; NaT where one fails."""
-    if form in UNIX:
-        return _unix(texts, UNIX[form])
+    if form in UNIX or form == EXCEL:
+        return _unix(texts, UNIX[form]) if form in UNIX else _since_1900(texts)
     texts = texts.astype(str).str.strip()
+    if "%Z" in form:
+        form, texts = form.replace("%Z", "%z"), zones.offsets_for_names(texts)
     texts = texts.where(texts.str.contains(r"\d"), "?")  # pandas takes "now" for a time
     if "%z" in form:
-        texts = texts.str.replace(r"(?:GMT|UTC)$", "+0000", regex=True)
+        texts = texts.str.replace(r"(?:GMT|UTC)$", "+0000", regex=True).str.replace(
+            r"(?:GMT|UTC)(?=[+-])", "", regex=True
+        )
     if form in WIDTHS:
         texts = texts.str.zfill(WIDTHS[form])
-    start, _, end = form.partition(" - ")
-    if start == end:
-        form, texts = start, texts.str.partition(" - ")[0]
+    if span := SPAN.fullmatch(form):
+        form, texts = span[1], texts.str.rsplit(span[2], n=1).str[0] if span[2] != "-" else texts.str.partition("-")[0]
     if "%q" in form:
         form, texts = _months_of_quarters(texts, form)
     if "%V" in form and "%u" not in form:
@@ -173,6 +212,7 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
 
 def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
     pattern = re.escape(form).replace("%Y", r"(?P<y>\d{4})").replace("%y", r"(?P<y>\d{2})")
+    pattern = re.sub("(?<=[a-zA-Z])%q", "0?%q", pattern)  # Q1 and Q01
     parts = texts.str.extract(f"^{pattern.replace('%q', '(?P<q>[1-4])')}$", flags=re.IGNORECASE)
     return "%y-%m" if "%y" in form else "%Y-%m", parts["y"] + "-" + (parts["q"].astype(float) * 3 - 2).map(
         "{:.0f}".format
@@ -188,23 +228,36 @@ def _unix(texts: pd.Series, unit: str) -> pd.Series:
     return pd.Series(found).where(lambda times: times.dt.year.between(1, 9999))
 
 
+def _since_1900(texts: pd.Series) -> pd.Series:
+    """Read days as a spreadsheet counts them: 1 is 1 January 1900, and 60 a day that never was (29 February)."""
+    days: Any = pd.to_numeric(texts, errors="coerce")
+    seconds = (days * 86_400).round()  # a time of day has few digits there
+    return pd.Series(pd.Timestamp("1899-12-30") + pd.to_timedelta(seconds.where(days.between(61, 2_958_465)), unit="s"))
+
+
 def clock(texts: pd.Series, form: str) -> pd.Series:
     """Read times of day by a format, or hours that are named by their end: (row,) timedelta64, NaT where one fails."""
     if form == HOUR_ENDING:
         hours = pd.to_numeric(texts.astype(str).str.extract(r"^\D*(\d{1,2})(?::?00)?$")[0], errors="coerce")
         return pd.to_timedelta(hours.where(hours.between(1, 24)) - 1, unit="h")
-    found = parse(texts, form)
-    return found - pd.Timestamp("1900-01-01")
+    if form in PERIODS:
+        counted: Any = pd.to_numeric(texts, errors="coerce")
+        most = 25 * 60 // PERIODS[form]  # of the day on which a clock is set back
+        known = counted.where(counted.between(1, most) & (counted % 1 == 0))
+        found: pd.Series = pd.to_timedelta((known - 1) * PERIODS[form], unit="min")
+        return found
+    times = parse(texts, form.replace("%z", "").replace("%Z", ""))
+    return times - pd.Timestamp("1900-01-01")
 
 
 def has_date(form: str) -> bool:
     """Return whether a format has a part of a date."""
-    return form in UNIX or bool(set(re.findall(r"%(.)", form)) & DATE_PARTS)
+    return form in (*UNIX, EXCEL) or bool(set(re.findall(r"%(.)", form)) & DATE_PARTS)
 
 
 def is_whole_date(form: str) -> bool:
     """Return whether a format says a time by itself: a year, at least."""
-    return form in UNIX or bool(set(re.findall(r"%(.)", form)) & {"Y", "y", "G"})
+    return form in (*UNIX, EXCEL) or bool(set(re.findall(r"%(.)", form)) & {"Y", "y", "G"})
 
 
 def fitting(texts: pd.Series) -> tuple[list[str], list[str]]:
@@ -255,24 +308,44 @@ def _parsed(texts: pd.Series, form: str) -> pd.Series:
     return parse(texts, form) if has_date(form) else clock(texts, form)
 
 
-def by_numbers(numbers: np.ndarray) -> str | None:
-    """Return the format of whole numbers that are all dates, months or times since 1970; None if they are not."""
+def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
+    """Return the format of numbers that are all dates, months or times since 1970; None if they are not.
+
+    Days as a spreadsheet counts them, such as 43831.5, are found only in a column whose `name` is one of a date.
+    """
     known = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
     if not len(known):
         return None
+    if DATED.search(name.lower()) and known.min() >= SERIALS[0] and known.max() < SERIALS[1]:
+        whole = bool((known == np.floor(known)).all())
+        return EXCEL if whole or len(np.unique(known)) > 0.98 * len(known) else None
     if not bool((known == np.floor(known)).all()):
         return _by_fractions(known)
     low, high = float(known.min()), float(known.max())
-    for form, digits in (("%Y%m", 6), ("%Y%m%d", 8), ("%Y%m%d%H", 10), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
+    for form, digits in DIGITS.items():
+        if digits % 2 and not (DATED.search(name.lower()) or DAYS_OF_YEARS.fullmatch(name.lower())):
+            continue  # 2000001 may be a number of anything
         # 2021030112 is an hour of 2021, and would be a second of 2034.
-        first, last = (1500, 2201) if digits < 10 else (1900, 2100)
+        first, last = (1500, 2201) if digits in (6, 8) else (1900, 2100)
         year = 10 ** (digits - 4)
         if first * year <= low and high < last * year:
             texts = pd.Series(known.astype(np.int64))
             if digits == 6 and _are_weeks(texts):
                 return "%G%V"
-            return form if not parse(texts, form).isna().any() else _since_1970(low, high)
-    return _since_1970(low, high)
+            if not parse(texts, form).isna().any():
+                return form
+            break
+    return _since_1970(low, high) or (_of_short_dates(known) if DATED.search(name.lower()) else None)
+
+
+def _of_short_dates(known: np.ndarray) -> str | None:
+    """Return the one format of whole numbers that are dates with a year of two digits, or with the day first."""
+    texts = pd.Series(known.astype(np.int64))
+    tried = {6: ("%y%m%d",), 8: ("%d%m%Y", "%m%d%Y", "%y%m%d%H")}.get(len(str(int(known.max()))), ())
+    found = {form: parse(texts, form) for form in tried}
+    shares = sorted(((_even(each), form) for form, each in found.items() if not each.isna().any()), reverse=True)
+    sure = bool(shares) and shares[0][0] > 0.5 and (len(shares) == 1 or shares[1][0] < shares[0][0])
+    return shares[0][1] if sure else None
 
 
 def _are_weeks(numbers: pd.Series) -> bool:
@@ -280,7 +353,17 @@ def _are_weeks(numbers: pd.Series) -> bool:
     weeks = numbers % 100
     if not (12 < weeks.max() <= 53) or weeks.min() < 1 or (numbers // 100).nunique() < 2:
         return False
-    return not parse(numbers, "%G%V").isna().any()
+    found, days = parse(numbers, "%G%V"), parse(numbers, "%y%m%d")
+    if days.isna().any():
+        return not found.isna().any()
+    # 201026 to 201031 may be days of October 2020.
+    return not found.isna().any() and _even(found) > _even(days)
+
+
+def _even(times: pd.Series) -> float:
+    """Return the share of times that follow the one before by the usual distance."""
+    gaps = times.sort_values().diff().dropna()
+    return float((gaps == gaps.mode().iloc[0]).mean()) if len(gaps) else 0.0
 
 
 def _by_fractions(known: np.ndarray) -> str | None:

@@ -17,7 +17,14 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", "?"]
 MORE_NULLS = ["#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "<NA>", "n/a"]
 MORE_NULLS += ["Null", "none", "NAN", "N.A.", "n.a.", "na", "Na", "#NULL!", "#VALUE!", "#REF!", "#NAME?", "#NUM!"]
 MORE_NULLS += ["#DIV/0!", "(null)", "\\N", ".", "..", "...", "--", "---", "NaT", "nil", "NIL", "missing", "Missing"]
-FLAGS = {"true": "1", "false": "0"}
+# Two words that alone fill a column are flags.
+FLAGS: Sequence[dict[str, str]] = [
+    {"true": "1", "false": "0"},
+    {"yes": "1", "no": "0"},
+    {"y": "1", "n": "0"},
+    {"on": "1", "off": "0"},
+    {"t": "1", "f": "0"},
+]
 SHOWN = 3  # words that are named
 
 
@@ -57,15 +64,18 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     texts = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     texts = pc.utf8_trim_whitespace(texts.cast(pa.string()))
     texts = pc.if_else(pc.is_in(texts, pa.array(nulls(form))), pa.scalar(None, pa.string()), texts)
-    lower = pc.utf8_lower(texts)
-    flags = pc.is_in(lower, pa.array([*FLAGS]))
-    if pc.any(flags).as_py() and pc.all(pc.or_(flags, pc.is_null(texts))).as_py():  # true among numbers is a fault
-        for word, digit in FLAGS.items():
+    if words := _flags(texts):  # true among numbers is a fault
+        lower = pc.utf8_lower(texts)
+        for word, digit in words.items():
             texts = pc.if_else(pc.equal(lower, word), pa.scalar(digit), texts)
     texts = _without_signs(texts)
+    if form.decimal != "." and _has_points(texts, form.decimal):
+        form = replace(form, decimal=".", thousands=None)
     signs = [form.thousands] if form.thousands else []
     if " " in signs:
         signs += ["\u00a0", "\u202f"]  # blanks that don't break, as some programs write them between groups
+    if "'" in signs:
+        signs += ["\u2019"]
     mark = re_escaped(form.decimal)
     for sign in signs:
         group = rf"^([-+]?)\d{{1,3}}(?:{re_escaped(sign)}\d{{3}})+(?:{mark}\d*)?\s*%?$"
@@ -82,10 +92,61 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
     return texts
 
 
+def _flags(texts: pa.Array) -> dict[str, str] | None:
+    """Return the two words of which all texts are one, with their digits; None if there are others."""
+    first = str(pc.first(texts).as_py()).lower()
+    words = next((each for each in FLAGS if first in each), None)
+    if words is None:
+        return None
+    known = pc.is_in(pc.utf8_lower(texts), pa.array([*words]))
+    return words if pc.all(pc.or_(known, pc.is_null(texts))).as_py() else None
+
+
+def are_flags(column: pa.ChunkedArray) -> bool:
+    """Return whether a column of texts has flags, such as yes and no."""
+    texts = pc.utf8_trim_whitespace(column.combine_chunks().cast(pa.string()))
+    return bool(_flags(pc.if_else(pc.is_in(texts, pa.array(nulls(PLAIN))), pa.scalar(None, pa.string()), texts)))
+
+
+def _has_points(texts: pa.Array, decimal: str) -> bool:
+    """Return whether all numbers of a column have points for decimals, beside columns with a comma for them.
+
+    A point between groups of three digits alone may be one for thousands.
+    """
+    if pc.any(pc.match_substring(texts, decimal)).as_py():
+        return False
+    points = pc.match_substring(texts, ".")
+    grouped = pc.match_substring_regex(texts, r"^[-+]?\d{1,3}(?:\.\d{3})+$")
+    return bool(pc.any(pc.and_not(points, grouped)).as_py())
+
+
 CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
 MONEY = (
     rf"^(?:[-+]?\s*{CURRENCY}\s*[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d|[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d\s*{CURRENCY})$"
 )
+# A unit after a number, as in 5.3 kW or 12°C; a factor such as M for millions is none.
+UNIT = re.compile(r"[-+]?\d[\d.,]*(\s?°[CFK]?| [A-Za-zµ°][\w/³²·%]{0,8})")
+NO_UNITS = {
+    "K",
+    "k",
+    "M",
+    "m",
+    "B",
+    "b",
+    "T",
+    "G",
+    "Mio",
+    "Mrd",
+    "bn",
+    "AM",
+    "PM",
+    "am",
+    "pm",
+    "USD",
+    "EUR",
+    "GBP",
+    "CHF",
+}
 MINUS = "\u2212"  # the sign of typography
 LOSS = r"^\((.*\d.*)\)$"
 
@@ -97,6 +158,12 @@ def _without_signs(texts: pa.Array) -> pa.Array:
     if pc.any(pc.starts_with(texts, "(")).as_py():
         texts = pc.replace_substring_regex(texts, LOSS, r"-\1")
     first = str(pc.first(texts).as_py())
+    if (
+        (unit := UNIT.fullmatch(first))
+        and unit[1].strip() not in NO_UNITS
+        and pc.all(pc.ends_with(texts, unit[1])).as_py()
+    ):
+        texts = pc.utf8_slice_codeunits(texts, 0, -len(unit[1]))
     if re.search(CURRENCY, first) and pc.all(pc.match_substring_regex(texts, MONEY)).as_py():
         texts = pc.replace_substring_regex(texts, rf"\s*{CURRENCY}\s*", "")
     return texts
@@ -128,7 +195,7 @@ def line_for(text: str, form: Form) -> str | None:
 def signed(column: pa.ChunkedArray) -> str:
     """Return the first of some texts that has a sign of money, or brackets around a loss; "" if none has."""
     texts = [str(each).strip() for each in column.slice(0, 50_000).drop_null().to_pylist()]
-    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$")
+    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$|^{UNIT.pattern}$")
     return next((text for text in texts if able.search(text)), "")
 
 
@@ -150,6 +217,7 @@ class Written:
 
 FEW = 0.2  # of the cells: more words than these make a column of words
 MOST_WRONG, FEW_WRONG = 5, 0.02  # texts that may be neither, and their share in a long column
+CODE = r"^\s*[-+]?0\d+[.,' ]"  # +0412,1 is a value and its quality, no number with a decimal comma
 MOST_WORDS = 3  # different words in a column of numbers
 GROUPS = {",": r"^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?%?$", ".": r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?%?$"}
 GROUPS |= {" ": "^[-+]?[1-9]\\d{0,2}([ \u00a0\u202f]\\d{3})+([.,]\\d+)?$", "'": r"^[-+]?[1-9]\d{0,2}('\d{3})+(\.\d+)?$"}
@@ -167,6 +235,8 @@ def written(column: pa.ChunkedArray, form: Form) -> Written | None:
     shares = [(_share(some, each), -place, each) for place, each in enumerate(ways)]
     share, _, best = max(shares, key=lambda each: each[:2])
     if share < 1 - FEW:
+        return None
+    if best in ways[1:] and pc.any(pc.match_substring_regex(some, CODE)).as_py():
         return None
     parsed = parse(column, as_form(best, form))
     texts = column.take(pa.array(parsed.wrong)).to_pylist()

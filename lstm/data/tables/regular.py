@@ -12,13 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData
-from lstm.data.tables import chunked, open_hours, reader, sentinels, steps, times
+from lstm.data.tables import chunked, open_hours, reader, sentinels, steps, times, zones
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.digests import sha, sha_of_times
 from lstm.data.tables.open_hours import OpenHours
 from lstm.data.tables.sentinels import Odd
 from lstm.data.tables.steps import SEASONS_S, is_steady
-from lstm.data.tables.times import Times
+from lstm.data.tables.zones import Times
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
@@ -162,6 +162,7 @@ def _found(times: Times | None) -> dict[str, Any]:
     if times is not None and times.formats and any(times.formats):
         forms = list(times.formats)
         found["time_format"] = forms[0] if len(forms) == 1 else None if None in forms else forms
+        found["time_zone"] = times.place
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -186,7 +187,7 @@ def read_rows(path: Path, config: ForecastData, form: Form) -> Rows:
         notes = (note("empty-rows-left-out", "data.path", count=count),)
         raw = reader.read(path, [*named, *config.columns], numbers=config.columns, form=form)
     written = [raw.column(name) for name in named]
-    if any(_is_turned(path, column) for column in written):
+    if any(zones.is_turned(path, column) for column in written):
         # pyarrow has turned offsets into UTC, and the wall clock decides steps of days.
         texts = reader.read(path, named, texts=named, form=form)
         written = [texts.column(name) for name in named]
@@ -202,16 +203,6 @@ def _empty_rows(raw: pa.Table) -> int:
         return 0
     empty = np.logical_and.reduce([column.is_null().to_numpy() for column in raw.columns])
     return int(empty.sum())
-
-
-def _is_turned(path: Path, column: pa.ChunkedArray) -> bool:
-    """Return whether a CSV's times had offsets, and may be days: pyarrow has turned them into UTC."""
-    if reader.has_types(path) or not pa.types.is_timestamp(column.type) or column.type.tz is None:
-        return False
-    some = np.sort(column.slice(0, 1000).drop_null().cast(pa.int64()).to_numpy()).view(
-        f"datetime64[{column.type.unit}]"
-    )
-    return len(some) < 2 or bool(np.median(np.diff(some)) >= times.ALMOST_A_DAY.to_timedelta64())
 
 
 def fingerprint(path: Path) -> str:

@@ -3,37 +3,20 @@
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute
 
-from lstm.config.table import UNIX, TableData
-from lstm.data.tables import formats, reader
+from lstm.config.table import EXCEL, PERIODS, UNIX, TableData
+from lstm.data.tables import formats, reader, zones
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.zones import Times
 from lstm.records.errors import BadInput, refused
 
-OFFSET = (
-    r"[:T]\d+(?:[.,]\d+)?\s?(?P<offset>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"  # an offset from UTC after a time of day
-)
-DAY_S = 86_400
-ALMOST_A_DAY = pd.Timedelta(hours=22)  # shortest distance of two local midnights, with room for a change of the clock
-FEW_WRONG = 0.05  # of the texts: with more of them that fit no format, a column has no times
 QUARTERS = "%Y{}%q"
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The times of the rows, and how they are written."""
-
-    index: pd.Index  # (row,) times without a zone, or whole numbers that count steps
-    zone: str | None = None  # the zone or the offsets that the file's times are written in
-    wall: bool = False  # the times are the zone's wall clock; else, with a zone, they are in UTC
-    formats: tuple[str | None, ...] = ()  # the format of each column; None: ISO 8601, or a type of its own
-    otherwise: tuple[str, ...] = field(default=())  # what earlier versions read otherwise: codes of notes
 
 
 def read(path: Path, columns: Sequence[pa.ChunkedArray], section: TableData, form: Form = PLAIN) -> Times:
@@ -49,8 +32,8 @@ def read(path: Path, columns: Sequence[pa.ChunkedArray], section: TableData, for
     if len(names) == 1 and given[0] is None:
         found = of(path, columns[0], names[0], form)
     else:
-        found = _together(path, columns, names, given, form)
-    return _in_zone(path, found, section)
+        found = _together(path, columns, names, given, form, section.time_zone)
+    return zones.in_zone(path, found, section)
 
 
 def of(path: Path, column: pa.ChunkedArray, name: str, form: Form = PLAIN) -> Times:
@@ -122,6 +105,8 @@ def _counted(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
         raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
     if numbers.dtype.kind == "f":
         if not (numbers == np.floor(numbers)).all() or (np.abs(numbers) > 2**53).any():
+            if (found := formats.by_numbers(numbers, name)) == EXCEL:
+                raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
             raise refused("times-with-fractions", at=path, column=name)
         numbers = numbers.astype(np.int64)
     index: pd.Index = pd.Index(numbers)
@@ -140,31 +125,11 @@ def _typed(path: Path, column: pa.ChunkedArray, name: str, form: Form) -> Times:
     if zone is None:
         return Times(naive)
     walls = pd.DatetimeIndex(times.dt.tz_convert(zone).dt.tz_localize(None))
-    return by_wall_clock(naive, walls, zone)
+    return zones.by_wall_clock(naive, walls, zone)
 
 
 def _within_years(times: pd.Series) -> pd.Series:
     return times.where(times.dt.year.between(1, 9999))
-
-
-def by_wall_clock(instants: pd.DatetimeIndex, walls: pd.DatetimeIndex, zone: str) -> Times:
-    """Return the wall clock of times if their steps follow the calendar, else their instants in UTC.
-
-    Steps of a day or more follow the calendar of the place if they are at its midnight, or at one time of day there
-    and not in UTC.
-    """
-    if instants.equals(walls):
-        return Times(instants, zone, wall=is_calendar(walls))
-    if is_calendar(walls) and (bool((walls == walls.normalize()).all()) or not is_calendar(instants)):
-        return Times(walls, zone, wall=True, otherwise=("times-by-wall-clock",))
-    return Times(instants, zone)
-
-
-def is_calendar(walls: pd.DatetimeIndex) -> bool:
-    """Return whether all times have the same time of day and no two are on one day."""
-    if len(walls) < 2 or bool((walls[:1000] - walls[:1000].normalize() != walls[0] - walls[0].normalize()).any()):
-        return False
-    return bool((walls - walls.normalize() == walls[0] - walls[0].normalize()).all()) and walls.is_unique
 
 
 def _written(path: Path, raw: pd.Series, name: str, form: Form) -> Times:
@@ -186,13 +151,9 @@ def _written(path: Path, raw: pd.Series, name: str, form: Form) -> Times:
     if len(able) > 1:
         raise _several(path, name, str(text.iloc[0]), able)
     if able:
-        found = formats.parse(text, able[0])
-        if getattr(found.dt, "tz", None) is None:
-            return Times(pd.DatetimeIndex(found), formats=(able[0],))
-        with_offsets = _with_offsets(text, pd.DatetimeIndex(found.dt.tz_localize(None)), able[0])
-        return Times(
-            with_offsets.index, with_offsets.zone, with_offsets.wall, (able[0],), otherwise=with_offsets.otherwise
-        )
+        return _by_format(text, able[0])
+    if named := _with_names(path, text, name):
+        return named
     if most and formats.is_whole_date(most[0]) and formats.parse(text, most[0]).notna().sum() >= times.notna().sum():
         times = formats.parse(text, most[0])
     else:
@@ -201,6 +162,33 @@ def _written(path: Path, raw: pd.Series, name: str, form: Form) -> Times:
         row = int(np.flatnonzero(times.isna().to_numpy())[0])
         raise refused("not-a-time", at=reader.place(path, row, form), column=name, value=str(text.iloc[row]))
     return _with_offsets(text, pd.DatetimeIndex(times.dt.tz_localize(None)))
+
+
+def _by_format(text: pd.Series, form: str) -> Times:
+    """Return times that are written in one format."""
+    found = formats.parse(text, form)
+    if getattr(found.dt, "tz", None) is None:
+        return Times(pd.DatetimeIndex(found), formats=(form,))
+    return replace(_with_offsets(text, pd.DatetimeIndex(found.dt.tz_localize(None)), form), formats=(form,))
+
+
+def _with_names(path: Path, text: pd.Series, name: str) -> Times | None:
+    """Return times that are followed by the name of a zone; None if they are not.
+
+    Raises:
+        BadInput: the name does not say one zone, or several formats fit.
+    """
+    bare = zones.without_names(text)
+    able = [each for each in formats.fitting(bare)[0] if formats.is_whole_date(each)] if bare is not None else []
+    if bare is None or (found := zones.named(path, name, text, able[0] if able else None)) is None:
+        return None
+    if len(able) > 1:
+        raise _several(path, name, str(text.iloc[0]), [f"{each}{found.end}" for each in able])
+    if not able:
+        return None
+    if found.place:
+        return replace(_by_format(bare, able[0]), formats=(f"{able[0]}{found.end}",), place=found.place)
+    return _by_format(text, f"{able[0]}{found.end}")
 
 
 def _as_pandas_reads(raw: pd.Series, otherwise: pd.Series) -> pd.Series:
@@ -225,25 +213,21 @@ def _may_be_quarters(text: pd.Series) -> str | None:
 
 def _with_offsets(text: pd.Series, instants: pd.DatetimeIndex, form: str | None = None) -> Times:
     """Return times that were read in UTC by the wall clock if they are written with offsets and follow the calendar."""
-    zone = _offsets(text)
+    if form is not None and "%Z" in form:
+        form, text = form.replace("%Z", "%z"), zones.offsets_for_names(text)
+    zone = zones.of_texts(text)
     if zone is None:
         return Times(instants)
-    if len(instants) > 1 and abs(pd.Series(instants[:1000]).diff()).median() >= ALMOST_A_DAY:
-        bare = text.str.replace(r"\s?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
+    if len(instants) > 1 and abs(pd.Series(instants[:1000]).diff()).median() >= zones.ALMOST_A_DAY:
+        bare = text.str.replace(r"\s?(?:UTC|GMT)?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
         walls = (
             pd.to_datetime(bare, format="ISO8601", errors="coerce")
             if form is None
             else formats.parse(bare, re.sub(r"\s?%z$", "", form))
         )
         if not walls.isna().any():
-            return by_wall_clock(instants, pd.DatetimeIndex(walls), zone)
+            return zones.by_wall_clock(instants, pd.DatetimeIndex(walls), zone)
     return Times(instants, zone)
-
-
-def _offsets(text: pd.Series) -> str | None:
-    column = pa.chunked_array([pa.array(text, pa.string())])
-    found = pa.compute.struct_field(pa.compute.extract_regex(column, OFFSET), "offset").drop_null().unique()
-    return ", ".join(sorted({each.replace("z", "Z").replace("Z", "UTC") for each in found.to_pylist()})) or None
 
 
 # --- Formats that are given, and several columns ------------------------------------------------------------
@@ -255,6 +239,7 @@ def _together(
     names: Sequence[str],
     given: Sequence[str | None],
     form: Form,
+    time_zone: str | None = None,
 ) -> Times:
     """Return the time that columns give together: dates, parts of dates, and times of day."""
     texts = [texts_of(column) for column in columns]
@@ -262,37 +247,77 @@ def _together(
     dated = [place for place, each in enumerate(forms) if each is None or formats.has_date(each)]
     if not dated:
         raise refused("time-without-date", at=path, columns=list(names))
-    total, zone, otherwise = pd.Series(pd.Timedelta(0), index=texts[0].index), None, tuple[str, ...]()
-    bad = [np.zeros(len(total), dtype=bool) for _ in names]
-    if any(forms[place] is None for place in dated):
-        [place] = dated if len(dated) == 1 else dated[:1]
-        days = _written(path, texts[place], names[place], form)
-        dates = pd.Series(days.index)
-    else:
-        joined = texts[dated[0]].astype(str).str.strip()
-        for place in dated[1:]:
-            joined = joined + " " + texts[place].astype(str).str.strip()
-        whole = " ".join(str(forms[place]) for place in dated)
-        parsed = formats.parse(texts[dated[0]] if whole in UNIX or len(dated) == 1 else joined, whole)
-        dates = parsed
-        if getattr(parsed.dt, "tz", None) is not None:
-            dates = parsed.dt.tz_localize(None)
-            if not parsed.isna().any():
-                found = _with_offsets(joined, pd.DatetimeIndex(dates), whole)
-                dates, zone, otherwise = pd.Series(found.index), found.zone, found.otherwise
-        bad[dated[0]] = parsed.isna().to_numpy()
-    for place, each in enumerate(forms):
-        if place not in dated:
-            part = formats.clock(texts[place], str(each))
-            bad[place] = part.isna().to_numpy()
-            total = total + part
-    for place, wrong in enumerate(bad):
+    dates, zone, otherwise, wrong = _dates(path, texts, names, forms, dated, form)
+    bad = {dated[0]: wrong}
+    total = pd.Series(pd.Timedelta(0), index=texts[0].index)
+    for place in [place for place in range(len(forms)) if place not in dated]:
+        part = formats.clock(texts[place], str(forms[place]))
+        bad[place] = part.isna().to_numpy()
+        total = total + part
+    for place, wrong in sorted(bad.items()):
         if wrong.any():
             row = int(np.argmax(wrong))
             value, at = str(texts[place].iloc[row]), reader.place(path, row, form)
             raise refused("not-in-time-format", at=at, column=names[place], value=value, format=str(forms[place]))
-    index = pd.DatetimeIndex(dates.reset_index(drop=True) + total.reset_index(drop=True))
-    return Times(index, zone, bool(otherwise), tuple(forms), otherwise)
+    days, within = pd.DatetimeIndex(dates), pd.TimedeltaIndex(total)
+    counted = next((place for place, each in enumerate(forms) if each in PERIODS), None)
+    if counted is not None and time_zone:  # the day of a change of the clock has more or fewer of them
+        once = np.ones(len(days), dtype=bool)
+        local = days.tz_localize(time_zone, ambiguous=once, nonexistent="shift_forward")
+        starts = local.tz_convert("UTC").tz_localize(None)
+        return Times(starts + within, time_zone, False, tuple(forms), otherwise)
+    if counted is not None:
+        _check_periods(path, within, days, names[counted], str(forms[counted]), form)
+    return Times(days + within, zone, bool(otherwise), tuple(forms), otherwise)
+
+
+def _dates(
+    path: Path,
+    texts: Sequence[pd.Series],
+    names: Sequence[str],
+    forms: Sequence[str | None],
+    dated: Sequence[int],
+    form: Form,
+) -> tuple[pd.Series, str | None, tuple[str, ...], np.ndarray]:
+    """Return the dates that some columns give together, their zone, what is read otherwise, and which can't be read."""
+    first = dated[0]
+    none = np.zeros(len(texts[first]), dtype=bool)
+    if any(forms[place] is None for place in dated):
+        return pd.Series(_written(path, texts[first], names[first], form).index), None, (), none
+    joined = texts[first].astype(str).str.strip()
+    for place in dated[1:]:
+        joined = joined + " " + texts[place].astype(str).str.strip()
+    whole = " ".join(str(forms[place]) for place in dated)
+    parsed = formats.parse(texts[first] if whole in (*UNIX, EXCEL) or len(dated) == 1 else joined, whole)
+    wrong = parsed.isna().to_numpy()
+    if getattr(parsed.dt, "tz", None) is None:
+        return parsed, None, (), wrong
+    dates = parsed.dt.tz_localize(None)
+    if wrong.any():
+        return dates, None, (), wrong
+    found = _with_offsets(joined, pd.DatetimeIndex(dates), whole)
+    # Text after an offset, as in +01:00[Europe/Paris], hides it.
+    return pd.Series(found.index), found.zone or "UTC", found.otherwise, wrong
+
+
+def _check_periods(
+    path: Path, within: pd.TimedeltaIndex, days: pd.DatetimeIndex, name: str, written: str, form: Form
+) -> None:
+    """Check that all days have the usual number of periods, so that no clock has changed.
+
+    Raises:
+        BadInput: a day has an hour more, or one before the last day an hour less.
+    """
+    numbers = np.asarray(within // pd.Timedelta(minutes=PERIODS[written])) + 1
+    usual = 24 * 60 // PERIODS[written]
+    most = pd.Series(numbers).groupby(np.asarray(days)).max()
+    fewer = (most == usual - usual // 24) & (np.arange(len(most)) < len(most) - 1)
+    odd = ((most > usual) | fewer).to_numpy()
+    if odd.any():
+        count, day = int(most.iloc[int(odd.argmax())]), pd.Timestamp(str(most.index[int(odd.argmax())]))
+        row = int(np.argmax(np.asarray((days == day) & (numbers == count))))
+        told = {"column": name, "day": f"{day:%Y-%m-%d}", "count": count, "usual": usual, "format": written}
+        raise refused("periods-of-a-changed-clock", at=reader.place(path, row, form), **told)
 
 
 def texts_of(column: pa.ChunkedArray) -> pd.Series:
@@ -332,33 +357,3 @@ def _found(path: Path, texts: pd.Series, name: str) -> str | None:
     if not able and not most:
         raise refused("no-time-format", at=path, column=name, value=str(texts.iloc[0]))
     return (able or most)[0]
-
-
-# --- Zones ----------------------------------------------------------------------------------------------------
-
-
-def _in_zone(path: Path, found: Times, section: TableData) -> Times:
-    """Return times by the zone that the spec names.
-
-    Raises:
-        BadInput: a local time does not exist in the zone, or occurs twice and can't be told apart.
-    """
-    zone = section.time_zone
-    if zone is None or not isinstance(found.index, pd.DatetimeIndex):
-        return found
-    if found.zone is not None and not found.wall:
-        walls = found.index.tz_localize("UTC").tz_convert(zone).tz_localize(None)
-        turned = by_wall_clock(found.index, walls, zone)
-        return Times(turned.index, zone, turned.wall, found.formats, turned.otherwise)
-    if found.wall or is_calendar(found.index):
-        return Times(found.index, zone, True, found.formats, found.otherwise)
-    order = np.argsort(found.index.to_numpy(), kind="stable")
-    try:
-        local = found.index[order].tz_localize(zone, ambiguous="infer")
-    except (ValueError, KeyError) as error:
-        raise refused(
-            "times-not-of-zone", "data.time_zone", zone=zone, file=str(path), why=reader.first_line(error)
-        ) from None
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return Times(local.tz_convert("UTC").tz_localize(None)[back], zone, False, found.formats, found.otherwise)

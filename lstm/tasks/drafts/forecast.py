@@ -300,7 +300,7 @@ def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     yield Line("season", found.season.steps if found.season else 1, season_text(found))
 
 
-AFTER_TIME = ("time_format", "open_hours")  # fields of the reading that come after the time
+AFTER_TIME = ("time_format", "time_zone", "open_hours")  # fields of the reading that come after the time
 
 
 def _reading_line(found: Profile, name: str) -> Line:

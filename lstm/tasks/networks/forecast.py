@@ -17,7 +17,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.calendar import calendar
 from lstm.data.forecast import Series, SeriesFacts, fill
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
-from lstm.data.tables import regular, steps
+from lstm.data.tables import regular, steps, zones
 from lstm.diagnostics.subject import Subject
 from lstm.judging.forecast import Forecasts, Sums
 from lstm.judging.items import Judgement
@@ -344,7 +344,12 @@ def follow(network: nn.Module, config: ForecastData, facts: SeriesFacts, source:
         raise refused("horizon-without-covariates", horizon=config.horizon, covariates=covariates)
     forecast = network(torch.from_numpy(window[None, : config.lookback]), torch.from_numpy(future[None]))[0].numpy()
     original = forecast * np.array(facts.scale.deviation[:count]) + np.array(facts.scale.mean[:count])
-    columns: dict[str, list[Any]] = {config.time_name or "step": list(_texts(times[origin:].to_numpy(), source.zone))}
+    ahead_of = times[origin:]
+    if source.zone is None or not isinstance(ahead_of, pd.DatetimeIndex):
+        told = _texts(ahead_of.to_numpy())
+    else:
+        told = zones.written(ahead_of, zones.of_file(source.path, config, source.form, source.zone))
+    columns: dict[str, list[Any]] = {config.time_name or "step": list(told)}
     return columns | {target: original[:, i].tolist() for i, target in enumerate(facts.targets)}
 
 
@@ -371,12 +376,12 @@ def _batches(origins: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield origins[start : start + size]
 
 
-def _texts(times: np.ndarray, zone: str | None = None) -> tuple[str, ...]:
-    """Return times as texts; times of a file with a zone or offsets are in UTC, which they say."""
+def _texts(times: np.ndarray) -> tuple[str, ...]:
+    """Return times as texts; those of days have no time of day."""
     if not np.issubdtype(times.dtype, np.datetime64):
         return tuple(str(t) for t in times)
     index = pd.DatetimeIndex(times)
-    if zone is None and bool((index == index.normalize()).all()):
+    if bool((index == index.normalize()).all()):
         return tuple(index.strftime("%Y-%m-%d"))
-    whole_seconds, utc = bool((index == index.floor("s")).all()), "Z" if zone else ""
-    return tuple(index.strftime(f"%Y-%m-%dT%H:%M:%S{'' if whole_seconds else '.%f'}{utc}"))
+    whole_seconds = bool((index == index.floor("s")).all())
+    return tuple(index.strftime(f"%Y-%m-%dT%H:%M:%S{'' if whole_seconds else '.%f'}"))

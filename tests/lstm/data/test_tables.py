@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def found(tmp_path):
     def found(content, name="a.csv", **given):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        made = profile(path, GivenFile(path, **given))
+        made = profile(path, GivenFile(path, **given), given.get("target"))
         covariates = list(made.covariates)
         fields = {"time": made.time, "step": made.step if made.step_given else None, **made.reading}
         section = ForecastData(
@@ -181,7 +182,13 @@ def test_the_line_of_a_wrong_time_is_named(refused):
     assert "2x" in wrong.values["value"]
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d CET", "%d.%m.%Y at noon", "%d-%b-%Y, %A evening"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("%Y-%m-%d CET", "%d.%m.%Y at noon", "%d-%b-%Y, %A evening", "%a %b %d %H:%M:%S CET %Y", "%Y-%m-%dZ"),
+        "%a %b %d %Y %H:%M:%S GMT+0100 (Central European Standard Time)",
+    ],
+)
 def test_texts_that_look_like_times_are_asked_for(refused, form):
     assert refused(csv(DAYS.strftime(form))).code == "no-time-format"
 
@@ -251,6 +258,10 @@ WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
         ({"date": QUARTER_HOURS.date, "hour": QUARTER_HOURS.hour, "minute": QUARTER_HOURS.minute}, QUARTER_HOURS),
         ({"YEAR": HOURS.year, "DOY": HOURS.day_of_year, "HR": HOURS.hour}, HOURS),
         ({"year": WEEKS.isocalendar().year, "week": WEEKS.isocalendar().week}, WEEKS),
+        ({"Jahr": WEEKS.isocalendar().year, "KW": [f"KW {n}" for n in WEEKS.isocalendar().week]}, WEEKS),
+        ({"year": QUARTERS.year, "period": [f"Q{n:02}" for n in QUARTERS.quarter]}, QUARTERS.to_timestamp()),
+        ({"Year": QUARTERS.year, "Quarter": [f"Q{n}" for n in QUARTERS.quarter]}, QUARTERS.to_timestamp()),
+        ({"year": MONTHS.year, "period": MONTHS.strftime("M%m")}, MONTHS),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1])
@@ -260,8 +271,154 @@ def test_a_year_with_names_of_months_days_of_the_year_or_weeks(found, columns, t
     check(made, table, times)
 
 
+HALF_HOURS = pd.date_range("2021-07-01 02:00", periods=ROWS, freq="30min")
+LONDON = pd.date_range("2019-10-26", "2019-10-29", freq="30min", tz="Europe/London", inclusive="left")
+
+
+@pytest.mark.parametrize(
+    ("day", "name", "times", "form"),
+    [
+        ("%d-%b-%Y", "SETTLEMENT_PERIOD", HALF_HOURS, "periods_30min"),
+        ("%Y-%m-%d", "Trading period", HALF_HOURS, "periods_30min"),
+        ("%Y%m%d", "PTU", pd.date_range("2021-07-01 22:00", periods=400, freq="15min"), "periods_15min"),
+        ("%d.%m.%Y", "Viertelstunde", pd.date_range("2021-07-13", periods=400, freq="15min"), "periods_15min"),
+        ("%Y/%m/%d", "hodina", pd.date_range("2021-07-13", periods=400, freq="h"), "hour_ending"),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_periods_of_a_day_are_counted_from_one(found, day, name, times, form, order):
+    width = times[1] - times[0]
+    period = (times - times.normalize()) // width + 1
+    values = np.sin(np.arange(len(times)))
+    frame = pd.DataFrame({"day": times.strftime(day), name: period, "v": values})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times, values)
+    assert made.reading["time_format"][1] == form
+
+
+def test_periods_of_a_day_on_which_a_clock_changes_need_the_place(refused, tmp_path):
+    frame = pd.DataFrame({"day": LONDON.strftime("%Y-%m-%d"), "v": np.arange(len(LONDON)) % 7})
+    frame.insert(1, "period", frame.groupby("day").cumcount() + 1)
+    wrong = refused(frame.to_csv(index=False))
+    assert (wrong.code, wrong.place.rpartition(":")[2]) == ("periods-of-a-changed-clock", "99")
+    told = {"column": "period", "count": 50, "day": "2019-10-27", "usual": 48, "format": "periods_30min"}
+    assert wrong.values == told
+    section = ForecastData(
+        time=["day", "period"],
+        time_format=[None, "periods_30min"],
+        time_zone="Europe/London",
+        target="v",
+        lookback=1,
+        horizon=1,
+        split=Split(validation=1, test=1),
+    )
+    table = regular.read(section, tmp_path / "a.csv")
+    assert table.times.tolist() == LONDON.tz_convert("UTC").tz_localize(None).tolist()
+    spring = pd.date_range("2019-03-30", periods=140, freq="30min", tz="Europe/London")
+    frame = pd.DataFrame({"day": spring.strftime("%Y-%m-%d"), "v": np.arange(140) % 7})
+    frame.insert(1, "period", frame.groupby("day").cumcount() + 1)
+    assert refused(frame.to_csv(index=False)).values["count"] == 46
+
+
+@pytest.mark.parametrize(
+    "times",
+    [DAYS, HOURS, pd.bdate_range("1999-03-01", periods=ROWS), pd.date_range("2030-01-01", periods=ROWS, freq="15min")],
+)
+@pytest.mark.parametrize(("name", "order"), [("Date", 1), ("serial", -1), ("order date", 1)])
+def test_days_of_a_spreadsheet(found, times, name, order):
+    serial = (times - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
+    frame = pd.DataFrame({"v": VALUES, name: serial.astype(int) if (serial % 1 == 0).all() else serial})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times)
+    assert made.reading == {"time_format": "excel_days"}
+    assert f"is {times[0]:%Y-%m-%d}" in made.reading_why["time_format"] or order == -1
+
+
+def test_measured_numbers_are_no_days_of_a_spreadsheet(found):
+    made, _ = found(csv(DAYS, price=43_831 + VALUES, daily=np.arange(ROWS) % 7 + 40_000))
+    assert made.time == "t"
+    assert {made.target, *made.covariates} == {"price", "daily", "v"}
+
+
+@pytest.mark.parametrize("form", ["%Y-%j", "%Y%j", "%Y/%j", "%Y %j"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_year_and_the_day_of_it(found, form, order):
+    check(*found(csv(DAYS[::order].strftime(form), VALUES[::order])), DAYS)
+
+
+@pytest.mark.parametrize(
+    ("form", "times"),
+    [("%y%m%d", DAYS), ("%d%m%Y", DAYS), ("%m%d%Y", DAYS), ("%Y%j%H", HOURS), ("%Y%j%H%M", HOURS), ("%y%m%d%H", HOURS)],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_dates_as_whole_numbers_in_other_orders(found, form, times, order):
+    numbers = times.strftime(form).astype(int)
+    frame = pd.DataFrame({"v": VALUES, "date": numbers})
+    made, table = found(frame[::order].to_csv(index=False))
+    check(made, table, times)
+    assert made.reading == {"time_format": form}
+
+
+def test_dates_as_whole_numbers_that_are_not_read_are_no_inputs(found):
+    made, _ = found(csv(DAYS, date=DAYS.strftime("%d%m%Y1").astype(int)).replace("t,", "day,", 1))
+    assert made.left_out["date"] == "numbers that may be dates, which are not read: write dates as in 2016-07-01"
+
+
+def test_a_counter_of_seven_digits_counts(found):
+    made, _ = found(pd.DataFrame({"sample": 2_000_001 + np.arange(ROWS), "v": VALUES}).to_csv(index=False))
+    assert (made.reading, made.step) == ({}, "1")
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("Time", "{h:02}:00-{n:02}:00"),
+        ("MTU", "{h:02}:00 - {n:02}:00"),
+        ("Hour", "{h:02}-{n:02}"),
+        ("Stunde", "{h} - {n}"),
+        ("Time", "{n}00"),
+        ("Hour", "{n}00"),
+    ],
+)
+def test_hours_of_a_day_as_intervals_and_hundreds(found, name, write):
+    clock = [write.format(h=each, n=each + 1) for each in HOURS.hour]
+    made, table = found(
+        pd.DataFrame({"Date": HOURS.strftime("%Y-%m-%d"), name: clock, "v": VALUES}).to_csv(index=False)
+    )
+    check(made, table, HOURS)
+
+
+@pytest.mark.parametrize("mark", [" - ", " to ", "/"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d %b %Y"])
+def test_intervals_of_days_count_from_their_start(found, mark, form):
+    week = pd.Timedelta(days=6)
+    check(*found(csv([f"{each:{form}}{mark}{each + week:{form}}" for each in WEEKS])), WEEKS)
+
+
 def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
     assert refused(csv(DAYS.strftime("%d-%b"))).code == "no-time-format"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda n: f"{1700 + n}/{(1701 + n) % 100:02}",
+        lambda n: f"{1700 + n}-{1701 + n}",
+        lambda n: f"FY{1700 + n}",
+        lambda n: f"{n % 28 + 1:02}-{['mars', 'juil.', 'août'][n // 40]}-{60 + n // 28}",
+        lambda n: f"{DAYS[n]:%b %d} 12:00",
+        lambda n: f"{DAYS[n]:%d/%m} 06:00",
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_times_without_a_year_and_seasons_of_two_years_are_asked_for(refused, write, order):
+    assert refused(csv([write(n) for n in range(ROWS)][::order])).code == "no-time-format"
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S,250", "%Y%m%d%H%M%SZ", "%d %b %Y %H:%M:%S,000 +0000"])
+def test_times_of_logs(found, form):
+    made, table = found(csv(HOURS.strftime(form)))
+    check(made, table, HOURS + pd.Timedelta(milliseconds=250 * ("250" in form)))
 
 
 @pytest.mark.parametrize("words", [["Mai", "Okt", "Mrz", "Dez"], ["printemps", "été", "automne", "hiver"]])
@@ -303,6 +460,26 @@ def test_an_hour_from_01_00_to_24_00_is_named_by_its_end_if_its_name_says_so(fou
     check(made, table, pd.date_range(f"2019-11-23 {first}", periods=ROWS, freq="h"))
 
 
+@pytest.mark.parametrize("zone", ["America/Bogota", "Asia/Tbilisi", "Australia/Darwin"])
+def test_the_name_of_a_zone_is_in_the_drafted_spec(found, zone):
+    made, table = found(csv([f"{each:%d %b %Y %H:%M} {zone}" for each in HOURS]))
+    check(made, table, HOURS.tz_localize(zone).tz_convert("UTC").tz_localize(None))
+    assert made.reading == {"time_format": f"%d %b %Y %H:%M {zone}", "time_zone": zone}
+    assert {*made.reading_why} == {*made.reading}
+
+
+def test_months_with_offsets_are_no_irregular_times(found):
+    made, _ = found(csv([each.isoformat() for each in MONTHS.tz_localize("America/Chicago")]))
+    assert (made.step, made.step_given) == ("MS", False)
+    assert [each.code for each in made.notes] == ["times-by-wall-clock"]
+
+
+@pytest.mark.parametrize("word", ["UTC+02:00", "GMT-0530"])
+def test_utc_before_an_offset_says_nothing_more(found, word):
+    made, table = found(csv(HOURS.strftime(f"%Y-%m-%d %H:%M {word}")))
+    check(made, table, pd.DatetimeIndex([f"{each}{word[3:]}" for each in HOURS]).tz_convert("UTC").tz_localize(None))
+
+
 @pytest.mark.parametrize("word", ["UTC", "GMT"])
 @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S ", "%d %b %Y %H:%M "])
 def test_the_word_of_a_zone_is_an_offset(found, word, form):
@@ -322,6 +499,36 @@ def test_a_constant_date_is_not_the_time(found):
     made, table = found(pd.DataFrame({"As Of": "2024-02-03", "day": DAYS, "v": VALUES}).to_csv(index=False))
     check(made, table, DAYS)
     assert made.left_out["As Of"] == "the same time in all rows"
+
+
+def test_an_ambiguous_date_is_asked_for_beside_a_constant_one(refused):
+    dates = [pd.Timestamp(2020, m, d).strftime("%d/%m/%Y") for m in range(1, 11) for d in range(1, 13)]
+    assert refused(csv(dates, asof="2024-02-03")).code == "times-of-several-formats"
+
+
+def test_a_constant_date_alone_is_said_for_what_it_is(found):
+    made, _ = found(pd.DataFrame({"asof": "2024-02-03", "w": VALUES, "v": VALUES[::-1]}).to_csv(index=False))
+    assert (made.time, made.left_out["asof"]) == (None, "the same time in all rows")
+
+
+@pytest.mark.parametrize(("values", "by"), [(3 * np.arange(ROWS) + 9, "3"), (np.arange(ROWS) * -0.02, "-0.02")])
+def test_numbers_that_rise_evenly_are_no_inputs(found, values, by):
+    made, _ = found(csv(DAYS, tick=values))
+    assert made.left_out["tick"] == f"only counts rows: it changes by {by} in each"
+
+
+def test_a_column_that_is_almost_numbers_is_named_before_others(refused):
+    texts = ["*" if n % 9 == 4 else f"{v}" for n, v in enumerate(VALUES)]
+    wrong = refused(
+        pd.DataFrame(
+            {"station": 7, "t": DAYS, "heat": [f"{t}s" if n % 7 == 2 else t for n, t in enumerate(texts)]}
+        ).to_csv(index=False)
+    )
+    assert (wrong.code, wrong.values["column"], wrong.values["value"]) == (
+        "texts-among-numbers",
+        "heat",
+        f"{VALUES[2]}s",
+    )
 
 
 def test_volumes_are_no_times(found):
@@ -373,9 +580,71 @@ def test_signs_of_money_and_losses_in_brackets(found, write, mark):
     assert (made.target, told.values["column"]) == ("v", "v")
 
 
+@pytest.mark.parametrize("unit", [" kW", "°C", " mm/h", " m³", " °F"])
+def test_a_unit_after_all_numbers_is_left_out(found, unit):
+    made, table = found(csv(DAYS, [f"{v}{unit}" for v in VALUES]))
+    check(made, table, DAYS)
+    [told] = [each for each in made.notes if each.code == "signs-left-out"]
+    assert told.values == {"column": "v", "text": f"{VALUES[0]}{unit}", "value": VALUES[0]}
+
+
+@pytest.mark.parametrize("units", [[" kW", " MW"], [" M"], [" AM"], ["K", "M"], [" kW", ""]])
+def test_units_that_differ_and_factors_are_no_units(found, units):
+    made, _ = found(csv(DAYS, w=[f"{v}{units[n % len(units)]}" for n, v in enumerate(VALUES)]))
+    assert "w" in made.left_out
+
+
+def test_values_with_a_code_are_no_numbers_with_a_decimal_comma(found):
+    made, _ = found(csv(DAYS, TMP=[f"{10 * v:+06.0f},1" for v in VALUES]))
+    assert (made.reading, "TMP" in made.left_out) == ({}, True)
+
+
+def test_typographic_groups_of_digits(found):
+    frame = pd.DataFrame({"t": DAYS, "v": [f"{v * 100:,.1f}".replace(",", "\u2019") for v in VALUES]})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values[:, 0], VALUES * 100, atol=0.06)
+    assert made.reading == {"thousands": "'"}
+
+
 def test_a_sign_of_money_in_some_cells_alone_is_named(found):
     made, _ = found(csv(DAYS, [f"${v}" if n == 9 else str(v) for n, v in enumerate(VALUES)], x=VALUES))
     assert "v" in made.left_out
+
+
+@pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("Y", "N"), ("ON", "OFF"), ("T", "F"), ("Yes", "No")])
+@pytest.mark.parametrize("gone", [False, True])
+def test_two_words_for_yes_and_no_are_flags(found, yes, no, gone):
+    flags = np.arange(ROWS) % 3 == 1
+    texts = ["" if gone and n == 7 else yes if flag else no for n, flag in enumerate(flags)]
+    made, table = found(csv(DAYS, VALUES, open=texts).replace("v", "heat").replace("open", "window"))
+    assert (made.target, made.covariates) == ("heat", ("window",))
+    np.testing.assert_array_equal(table.values[:, 1], np.where(gone & (np.arange(ROWS) == 7), np.nan, flags))
+    [told] = [each for each in made.notes if each.code == "flags-as-numbers"]
+    assert told.values == {"column": "window", "words": sorted([no, yes])}
+
+
+def test_a_third_word_makes_no_flags(found):
+    made, _ = found(csv(DAYS, door=["yes", "no", "ajar"] * (ROWS // 3)))
+    assert "door" in made.left_out
+
+
+@pytest.mark.parametrize("other", ["{:.2f}", "{:g}", "{:.1f}"])
+@pytest.mark.parametrize("thousands", ["", "."])
+def test_points_for_decimals_beside_commas_are_read(found, other, thousands):
+    commas = [f"{v * 100:,.2f}".translate(str.maketrans(",.", ".,")) for v in VALUES]
+    commas = commas if thousands else [each.replace(".", "") for each in commas]
+    frame = pd.DataFrame({"t": DAYS, "rate": [other.format(v) for v in VALUES], "load": commas})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values, np.column_stack([VALUES * 100, VALUES]), atol=0.06)
+    assert [each.values for each in made.notes] == [{"column": "rate"}]
+    assert made.reading == {"decimal": ",", **({"thousands": "."} if thousands else {})}
+
+
+def test_points_that_may_be_for_thousands_beside_commas_are_refused(refused):
+    frame = pd.DataFrame(
+        {"t": DAYS, "rate": [f"{v:.3f}" for v in VALUES], "load": [f"{v:.1f}".replace(".", ",") for v in VALUES]}
+    )
+    assert refused(frame.to_csv(index=False, sep=";")).code == "not-a-number"
 
 
 WORDS = ["Null", "n/a", "#N/A", "<NA>", "#DIV/0!", "none", "n.a.", "--", "NaN", "(null)"]
@@ -436,7 +705,7 @@ def test_numbers_in_other_types_of_parquet(found):
     file = io.BytesIO()
     amounts = pa.array(VALUES.round(2)).cast(pa.decimal128(12, 2), safe=False)
     columns = {"t": DAYS, "text": [f"{each}" for each in VALUES], "flag": VALUES > 100, "amount": amounts}
-    pa.parquet.write_table(pa.table(columns), file)
+    pq.write_table(pa.table(columns), file)
     made, table = found(file.getvalue(), "a.parquet")
     assert (made.target, made.covariates) == ("amount", ("text", "flag"))
     np.testing.assert_allclose(table.values, np.column_stack([VALUES.round(2), VALUES, VALUES > 100]))
@@ -580,7 +849,7 @@ def test_series_one_under_another_are_refused(refused, keys):
         for n in range(4)
     ]
     wrong = refused(frames[0] + "".join(each.split("\n", 1)[1] for each in frames[1:]))
-    assert (wrong.code, wrong.values["columns"]) == ("several-series-of-times", [*keys])
+    assert (wrong.code, wrong.values["columns"]) == ("several-series", [*keys])
 
 
 # --- No header, comments, totals, empty rows --------------------------------------------------------------------
@@ -616,6 +885,54 @@ def test_what_is_around_a_table(found, content, fields):
     made, table = found(content)
     check(made, table, DAYS)
     assert made.reading == fields
+
+
+@pytest.mark.parametrize(
+    ("units", "skipped"),
+    [
+        (["YYYY-MM-DD,kWh"], 2),
+        ([",(deg C)"], 2),
+        (["TS,W/m^2", ",Avg"], 3),
+        (["date,EUR", ",", ",nominal"], 4),
+        (["[UTC],[%]"], 2),
+    ],
+)
+def test_a_line_of_units_below_the_names_is_left_out(found, units, skipped):
+    lines = PLAIN.splitlines()
+    made, table = found("\n".join([lines[0], *units, *lines[1:]]) + "\n")
+    check(made, table, DAYS)
+    assert made.reading == {"skip_rows": skipped, "header": ["t", "v"]}
+    assert repr(units[0]) in made.reading_why["skip_rows"]
+
+
+@pytest.mark.parametrize("line", ["2019-11-22,M", "2019-11-22,NA", "2019-11-22,"])
+def test_a_first_row_without_a_number_is_no_line_of_units(found, line):
+    lines = PLAIN.splitlines()
+    made, _ = found("\n".join([lines[0], line, *lines[1:]]) + "\n")
+    assert made.rows == ROWS + 1
+    assert "header" not in made.reading
+
+
+@pytest.mark.parametrize(
+    ("lines", "header"),
+    [
+        (["t,v", *(f"{line}," for line in PLAIN.splitlines()[1:])], ["t", "v", "empty"]),
+        (["t,v", *(f"{n},{line}" for n, line in enumerate(PLAIN.splitlines()[1:], 1))], ["row", "t", "v"]),
+        (
+            ['"t" "v"', *(f'"{n}" {line}'.replace(",", " ") for n, line in enumerate(PLAIN.splitlines()[1:]))],
+            ["row", "t", "v"],
+        ),
+        (["v;w", *(f"{line};7".replace(",", ";") for line in PLAIN.splitlines()[1:])], ["time", "v", "w"]),
+        (
+            ["Sales of", "t\tv", *(f"{line}\t".replace(",", "\t") for line in PLAIN.splitlines()[1:])],
+            ["t", "v", "empty"],
+        ),
+    ],
+)
+def test_names_that_are_one_less_than_columns(found, lines, header):
+    made, table = found("\n".join(lines) + "\n")
+    check(made, table, DAYS)
+    assert made.reading["header"] == header
 
 
 def test_empty_rows_and_columns_are_said(found):
@@ -684,6 +1001,85 @@ def test_values_that_may_mean_missing_are_named_with_the_line_that_makes_them_so
         missing="skip",
     )
     assert np.flatnonzero(np.isnan(regular.read(section, tmp_path / "a.csv").values[:, 0])).tolist() == [5, 50, 51]
+
+
+# --- What was read right before ---------------------------------------------------------------------------------
+
+LARGE = VALUES - VALUES.mean()
+
+
+@pytest.mark.parametrize(
+    "values", [LARGE * 1e12, LARGE * 1e-9, LARGE * 1e20, np.where(np.arange(ROWS) % 10, 0, VALUES), VALUES.clip(100)]
+)
+def test_values_of_any_size_are_read_to_the_last_digit(found, values):
+    made, table = found(csv(DAYS, values))
+    check(made, table, DAYS, values)
+    np.testing.assert_array_equal(table.values[:, 0], values)
+    assert (made.sentinels, made.reading) == ((), {})
+
+
+@pytest.mark.parametrize(
+    ("start", "step"),
+    [
+        ("1961-03-01", "3MS"),
+        ("1961-02-28", "3ME"),
+        ("1749-01-01", "MS"),
+        ("2021-01-01 00:00:00.005", "20ms"),
+        ("1850-01-01", "YS"),
+        ("2021-01-04", "14D"),
+        ("2021-01-01", "90s"),
+    ],
+)
+def test_steps_of_any_length(found, start, step):
+    times = pd.date_range(start, periods=ROWS, freq=step)
+    made, table = found(csv(times))
+    check(made, table, times)
+    assert (made.step, made.step_given, made.has_gaps) == (step, False, False)
+
+
+def packed(**options):
+    file = io.BytesIO()
+    pq.write_table(pa.table({"t": DAYS, "v": VALUES}), file, **options)
+    return file.getvalue()
+
+
+def indexed():
+    file = io.BytesIO()
+    index = pd.MultiIndex.from_arrays([["here"] * ROWS, DAYS], names=["place", "t"])
+    pd.DataFrame({"v": VALUES}, index=index).to_parquet(file)
+    return file.getvalue()
+
+
+def nested():
+    file = io.BytesIO()
+    rows = pa.array([{"a": 1.0, "b": [n]} for n in range(ROWS)])
+    pq.write_table(pa.table({"t": DAYS, "more": rows, "v": VALUES}), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(use_deprecated_int96_timestamps=True),
+        packed(compression="zstd"),
+        packed(row_group_size=7),
+        indexed(),
+        nested(),
+    ],
+    ids=["int96", "zstd", "groups", "multi-index", "nested"],
+)
+def test_kinds_of_parquet(found, content):
+    check(*found(content, "a.parquet"), DAYS)
+
+
+@pytest.mark.parametrize(
+    "name", ['the "v"', "a, b", "${HOME}", "T in °C", "数量", "it's", "a: b #c", "x y  z", "null", "1"]
+)
+def test_names_of_any_letters(found, name):
+    frame = pd.DataFrame({"t": DAYS, "w": VALUES[::-1], name: VALUES})
+    made, table = found(frame.to_csv(index=False), target=name)
+    check(made, table, DAYS)
+    assert (made.target, made.covariates) == (name, ("w",))
 
 
 # --- Damaged files, and files written in any supported way ------------------------------------------------------

@@ -276,6 +276,45 @@ def test_metrics_agree_with_a_plain_loop(trial_config, series_of, walk, settings
     assert found == pytest.approx(metrics_by_loop(config.data, series, part, forecast), rel=1e-5)
 
 
+KINDS = {
+    "1e12": lambda values: values * 1e12,
+    "1e-9": lambda values: values * 1e-9,
+    "1e20": lambda values: values * 1e20 + 3e20,
+    "zeros": lambda values: np.where(np.arange(len(values))[:, None] % 10, 0, np.abs(values)),
+    "constant parts": lambda values: np.where(np.arange(len(values))[:, None] // 15 % 2, 7.5, values),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_metrics_are_those_of_the_forecasts_from_each_origin(trial_config, table_of, series_of, walk, kind):
+    config = trial_config({"time": "t"}, {}, {"max_epochs": 1})
+    values = KINDS[kind](walk(150))
+    series, source = series_of(config.data, values, step="h"), table_of(values, step="h")
+    checkpoint = trained(config, series)
+    origins = series.origins("test", config.data)
+    assert len(origins) > 20
+    errors = [
+        np.array(predict(checkpoint, replace(source, times=source.times[:origin], values=values[:origin]))["y"])
+        - values[origin : origin + config.data.horizon, 0]
+        for origin in origins
+    ]
+    found = evaluate(best_network(checkpoint), Windows(series, config.data, "cpu"), series, config.data, "test")
+    assert found["mae_original"] == pytest.approx(np.mean(np.abs(errors)), rel=1e-6)
+    assert found["rmse_original"] == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=1e-6)
+
+
+def test_what_is_in_the_test_part_moves_no_loss_of_validation(trial_config, series_of, walk):
+    config = trial_config({}, {}, {"max_epochs": 2})
+    values = walk(150)
+    series = series_of(config.data, values)
+    other = values.copy()
+    other[series.bounds["test"][0] :] *= -9
+    both = [
+        [e.metrics["val/loss"].hex() for e in train(config, each)] for each in (series, series_of(config.data, other))
+    ]
+    assert both[0] == both[1]
+
+
 @pytest.mark.parametrize("settings", [{"season": 7}, EVERYTHING, EVERYTHING | {"missing": "forward_fill"}], ids=str)
 def test_the_baseline_agrees_with_a_plain_loop(data_config, series_of, walk, settings):
     config = data_config(**settings)
