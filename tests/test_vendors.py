@@ -34,6 +34,7 @@ MODULES = {
     "click",
     "lightgbm",
     "mlflow",
+    "mlflow.artifacts",
     "mlflow.entities",
     "mlflow.tracking",
     "numpy",
