@@ -141,7 +141,7 @@ data:
   horizon: 7
   split: {validation: 0.2, test: 0.2}
 model: {hidden_size: 5}
-training: {max_epochs: 2, batch_size: 4, learning_rate: 1e-2}
+training: {max_epochs: 2, batch_size: 16, learning_rate: 1e-2}
 search:
   n_trials: 4
   sampler: {type: random, seed: 3}

@@ -24,7 +24,7 @@ SEARCH = "  pruner: {type: successive_halving, min_resource: 1, reduction_factor
 
 
 def quick(spec, training="", search=SEARCH, more=""):
-    spec = spec.replace("batch_size: 4,", "batch_size: 16,").replace("max_epochs: 2", f"max_epochs: 4{training}")
+    spec = spec.replace("max_epochs: 2", f"max_epochs: 4{training}")
     return spec.replace("  space:\n", search) + more
 
 

@@ -326,7 +326,7 @@ def test_in_process_what_would_do_nothing_or_is_not_here_is_refused(folder, swee
 
 
 def test_in_process_a_breakpoint_talks_with_the_terminal_and_who_leaves_it_interrupts(folder, sweep):
-    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("batch_size: 4,", "batch_size: 32,"))
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("batch_size: 16,", "batch_size: 32,"))
     train = TrialWorker._train
     asked = iter((b"p worker._order['number'] + 41\n", b"q\n"))
     answered = 0
