@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
+import blank
 import forking
 import migrations
 import moving
@@ -185,6 +186,12 @@ def sweep():
         return SimpleNamespace(code=done.exit_code, out=done.stdout, err=done.stderr)
 
     return sweep
+
+
+@pytest.fixture
+def blank_pages(monkeypatch):
+    """For tests of which reports and pages are not the point."""
+    blank.pages(monkeypatch)
 
 
 @pytest.fixture(scope="session")
