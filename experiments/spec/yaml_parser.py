@@ -40,7 +40,7 @@ def plain(text: str) -> Any:
     is_small = len(text) <= _C_LENGTH
     try:
         return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader) if is_small else yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
