@@ -7,7 +7,7 @@ import pkgutil
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,7 @@ MODULES = {
     "click",
     "lightgbm",
     "mlflow",
+    "mlflow.artifacts",
     "mlflow.entities",
     "mlflow.tracking",
     "numpy",
@@ -110,10 +111,11 @@ class Scan(ast.NodeVisitor):
 
     def __init__(self, tree: ast.Module) -> None:
         self.found: list[str] = []
-        self._own = set(own(tree))
-        self._selves = {"self", "cls", *made(tree)}
-        self._vendors = set(VENDORS) | set(imported(tree))
-        self._ours = set(imported(tree, ours=True)) | self._own
+        nodes = list(ast.walk(tree))
+        self._own = set(own(nodes))
+        self._selves = {"self", "cls", *made(nodes)}
+        self._vendors = set(VENDORS) | set(imported(nodes))
+        self._ours = set(imported(nodes, ours=True)) | self._own
         self.visit(tree)
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -134,12 +136,14 @@ class Scan(ast.NodeVisitor):
             self.found.append(f"import {name}")
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        of_self = isinstance(node.value, ast.Name) and node.value.id in self._selves
-        of_super = ast.unparse(node.value).startswith("super(")
         # What an object of ours has of its own is set somewhere in its file; the rest it has of a library's class.
-        if is_private(node.attr) and not ((of_self or of_super) and node.attr in self._own):
+        if is_private(node.attr) and not (self._of_ours(node.value) and node.attr in self._own):
             self.found.append(ast.unparse(node))
         self.generic_visit(node)
+
+    def _of_ours(self, owner: ast.expr) -> bool:
+        is_self = isinstance(owner, ast.Name) and owner.id in self._selves
+        return is_self or ast.unparse(owner).startswith("super(")
 
     def visit_Call(self, node: ast.Call) -> None:
         called = ast.unparse(node.func)
@@ -197,9 +201,9 @@ class Scan(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-def own(tree: ast.Module) -> Iterator[str]:
+def own(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """The private names that a file gives to objects of its own."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -210,18 +214,18 @@ def own(tree: ast.Module) -> Iterator[str]:
                     yield each.id
 
 
-def made(tree: ast.Module) -> Iterator[str]:
+def made(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """The names of objects that a file makes of its own classes."""
-    classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)} | {"cls", "super().__new__"}
-    for node in ast.walk(tree):
+    classes = {node.name for node in nodes if isinstance(node, ast.ClassDef)} | {"cls", "super().__new__"}
+    for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from [ast.unparse(each) for each in targets if ast.unparse(node.value.func) in classes]
 
 
-def imported(tree: ast.Module, *, ours: bool = False) -> Iterator[str]:
+def imported(nodes: Sequence[ast.AST], *, ours: bool = False) -> Iterator[str]:
     """The names under which a file has modules and classes that are not ours, or those that are."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             top = str(node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:

@@ -29,13 +29,14 @@ def connect(url: str) -> RDBStorage:
     """
     options, url = engine_options(url), spelled_out(url)
     url = url.replace("{", "{{").replace("}", "}}")  # Optuna passes the address to `str.format`
-    # Optuna reads all its migrations to check a database: once is enough for a process.
-    opened = functools.partial(RDBStorage, url, engine_kwargs=options, skip_compatibility_check=url in _compatible)
+    opened = functools.partial(RDBStorage, url, engine_kwargs=options)
+    # Optuna looks for each table and reads all its migrations to check a database: once is enough for a process.
+    known = url in _compatible
     try:
         try:
-            made = opened()
+            made = opened(skip_compatibility_check=known, skip_table_creation=known)
         except (DBAPIError, StorageInternalError):
-            made = opened()  # another driver may be creating the tables
+            made = opened()  # the database is new after all, or another driver may be creating the tables
     except DBAPIError as error:
         raise unopened(error) from None
     except StorageInternalError as error:

@@ -1,7 +1,6 @@
 """Read a sweep from its study's database, without a driver, as plain records."""
 
 import functools
-import importlib
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from cluster.decisions import Decisions, End, derived_of, is_base
 from cluster.space import suggest
-from cluster.study import moved, storage
+from cluster.study import moved, private_patches, storage
 from cluster.study.database import FIELD, driver_text, engine_options, file_of, is_missing, readable
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
@@ -230,8 +229,8 @@ def importances_of(url: str, name: str) -> dict[str, float]:
 
 
 def prepare_importances() -> None:
-    """Import what `importances` needs, which takes a second: scikit-learn, for evaluators that are not used."""
-    importlib.import_module("optuna.importance")
+    """Import what `importances` needs."""
+    private_patches.importance()
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
@@ -246,8 +245,9 @@ def importances(study: optuna.Study) -> dict[str, float]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` handles this
-            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+            importance = private_patches.importance()
+            evaluator = importance.PedAnovaImportanceEvaluator()
+            found = importance.get_param_importances(study, evaluator=evaluator, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all equal

@@ -323,10 +323,14 @@ def attach(client: Any, run_id: str, name: str, content: bytes, folder: str | No
 
 def fetch(client: Any, run: Any, name: str, folder: str) -> Path | None:
     """Copy an artifact file of a run into a folder and return its path; None if the run has no such file."""
-    parent = name.rpartition("/")[0]
-    if name not in {each.path for each in client.list_artifacts(run.info.run_id, parent or None)}:
+    import mlflow.artifacts
+
+    # Given the run's id, MLflow would ask its store six times: for the run, and for models, which nobody logs here.
+    address = f"{run.info.artifact_uri}/{name}"
+    beside = mlflow.artifacts.list_artifacts(address.rpartition("/")[0], tracking_uri=client.tracking_uri)
+    if Path(name).name not in {Path(each.path).name for each in beside}:
         return None
-    return Path(client.download_artifacts(run.info.run_id, name, folder))
+    return Path(mlflow.artifacts.download_artifacts(address, dst_path=folder, tracking_uri=client.tracking_uri))
 
 
 def chart_address(base_url: str, experiment_id: str) -> str:

@@ -16,6 +16,8 @@ from lstm.records.errors import Fault, fault
 Node = dict[str, Any] | list[Any] | Leaf
 
 MAX_NODES, MAX_DEPTH = 20_000, 20
+# PyYAML's parser in C is eight times as fast. A longer text could go deeper than its stack, a level a character.
+_C_LENGTH = 4000
 CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROBLEMS = {  # by part of the parser's message: the code of our fault
     "mapping values are not allowed": "yaml-second-colon",
@@ -35,9 +37,10 @@ def plain(text: str) -> Any:
     Raises:
         ValueError: the text is not YAML.
     """
+    is_small = len(text) <= _C_LENGTH
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader) if is_small else yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 

@@ -1,7 +1,8 @@
 """The base classes of a spec's sections, and of each task's section `data`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -27,6 +28,16 @@ class Since:
     day: str  # the day on which the field was added, as 2026-11-24
 
 
+@cache
+def _added(section: type[BaseModel]) -> Mapping[str, Any]:
+    """Return the default of each field of a section's class that is marked with `Since`; nobody changes a default."""
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in section.model_fields.items()
+        if any(isinstance(mark, Since) for mark in field.metadata)
+    }
+
+
 class Section(BaseModel):
     """A section of a spec: immutable, strictly typed, and without unknown keys."""
 
@@ -34,9 +45,10 @@ class Section(BaseModel):
 
     def younger(self, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
         """Yield the dotted path and the default of each field marked with `Since`, also in the sections within."""
-        for name, field in type(self).model_fields.items():
-            if any(isinstance(mark, Since) for mark in field.metadata):
-                yield ".".join((*at, name)), field.get_default(call_default_factory=True)
+        added = _added(type(self))
+        for name in type(self).model_fields:
+            if name in added:
+                yield ".".join((*at, name)), added[name]
             value = getattr(self, name)
             for key, part in value.items() if isinstance(value, dict) else [("", value)]:
                 if isinstance(part, Section):
@@ -72,10 +84,8 @@ class Data(Section):
         return {name: value for name, value in tree.items() if not self._is_idle(name)}
 
     def _is_idle(self, name: str) -> bool:
-        field = type(self).model_fields.get(name)
-        if field is None or not any(isinstance(mark, Since) for mark in field.metadata):
-            return False
-        return bool(getattr(self, name) == field.get_default(call_default_factory=True))
+        added = _added(type(self))
+        return name in added and bool(getattr(self, name) == added[name])
 
     @property
     def reach(self) -> int:

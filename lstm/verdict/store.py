@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -217,6 +218,7 @@ def dumps(judged: Judgements) -> bytes:
     return archive.pack({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
 
 
+@lru_cache(maxsize=1)  # the end of a sweep reads them for the report, for MLflow and for the screen
 def loads(content: bytes) -> Judgements:
     """Return the judgements in the bytes of a file; no code in the file is ever run.
 

@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
+import blank
 import forking
 import migrations
 import moving
@@ -141,7 +142,7 @@ data:
   horizon: 7
   split: {validation: 0.2, test: 0.2}
 model: {hidden_size: 5}
-training: {max_epochs: 2, batch_size: 4, learning_rate: 1e-2}
+training: {max_epochs: 2, batch_size: 16, learning_rate: 1e-2}
 search:
   n_trials: 4
   sampler: {type: random, seed: 3}
@@ -185,6 +186,12 @@ def sweep():
         return SimpleNamespace(code=done.exit_code, out=done.stdout, err=done.stderr)
 
     return sweep
+
+
+@pytest.fixture
+def blank_pages(monkeypatch):
+    """For tests of which reports and pages are not the point."""
+    blank.pages(monkeypatch)
 
 
 @pytest.fixture(scope="session")

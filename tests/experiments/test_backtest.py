@@ -127,6 +127,7 @@ def test_base_and_winner_alone_are_trained_before_the_test_part(ended):
         pytest.param(Place(3, 3), id="after the windows", marks=pytest.mark.faults),
     ],
 )
+@pytest.mark.usefixtures("blank_pages")
 def test_killed_in_a_window_it_goes_on_to_the_bit(ended, tmp_path, tiny, place):
     write(tmp_path, tiny)
 
@@ -192,6 +193,7 @@ def test_no_trial_is_extended(ended, near):
     assert (answer.code, told["code"]) == (2, "extend-in-backtest")
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_ctrl_c_in_the_training_before_the_test_part_ends_the_run_at_once(ended, tmp_path, tiny):
     write(tmp_path, tiny)
     log = tmp_path / "driver.log"

@@ -68,4 +68,4 @@ for fields in (0, 1, 2):
 """
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert found.stdout.splitlines() == ["0 torch", "1 torch", "2 torch sklearn"]
+    assert found.stdout.splitlines() == ["0 torch", "1 torch", "2 torch"]

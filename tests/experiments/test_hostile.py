@@ -133,7 +133,7 @@ def plans(folder, answered, trained):
     return plans
 
 
-@counts(40, 2500)
+@counts(25, 2500)
 def test_specs_in_which_something_slipped(count, plans, tiny):
     told = plans(hostile.slipped_specs(tiny.spec), count, train_every=2)
     assert told[0] + told[2] >= count
@@ -141,7 +141,7 @@ def test_specs_in_which_something_slipped(count, plans, tiny):
     assert told["trained"] >= 1, told
 
 
-@counts(60, 2500)
+@counts(30, 2500)
 def test_specs_that_look_right(count, plans):
     told = plans(hostile.schema_specs(schema.schema()), count, train_every=4)
     assert told[0] + told[2] >= count
@@ -149,7 +149,7 @@ def test_specs_that_look_right(count, plans):
     assert told["trained"] >= 1, told
 
 
-@counts(30, 2000)
+@counts(20, 2000)
 def test_files_of_data(count, folder, answered, trained):
     told = Counter()
 

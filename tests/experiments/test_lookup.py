@@ -130,7 +130,7 @@ def unset(home, folder, monkeypatch):
         "dashboards.tracking.server.serve", lambda *_: (_ for _ in ()).throw(server.ServerFailed("started"))
     )
     text = (folder / "tiny.yaml").read_text().replace("path: tiny.csv", 'path: "${DATA}"')
-    text = text.replace("batch_size: 4,", 'optimizer: "${OPTIMIZER}",')
+    text = text.replace("batch_size: 16,", 'optimizer: "${OPTIMIZER}",')
     text += 'storage: {study: "${STUDY}", keep: "${KEEP}"}\ntracking: {uri: "${MLFLOW}"}\n'
     for path in (folder / "tiny.yaml", home / "tiny" / lookup.SPEC):
         path.write_text(text)

@@ -7,6 +7,8 @@ import pytest
 
 from experiments import SpecError, load, plan
 
+pytestmark = pytest.mark.usefixtures("blank_pages")
+
 CELL = Path(__file__).with_name("cells").joinpath("mean.py").read_text()
 SPACE = "    model.cell: {type: categorical, choices: [gru, mean.py:Mean]}\n"
 

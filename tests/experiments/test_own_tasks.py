@@ -86,6 +86,7 @@ def test_a_toy_has_at_most_120_lines():
 RUNS = [("tank", "near"), ("spell", "near"), *(pytest.param((toy, "ray"), marks=pytest.mark.faults) for toy in TASKS)]
 
 
+@pytest.mark.usefixtures("blank_pages")
 @pytest.mark.parametrize("ran", RUNS, indirect=True, ids="-".join)
 def test_a_task_goes_through_every_verb_and_only_those_that_need_it_execute_its_file(ran, sweep):
     toy = ran.name

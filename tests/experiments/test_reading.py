@@ -12,6 +12,8 @@ from cluster.study import stored
 from experiments.home import Home
 from lstm import checkpoint
 
+pytestmark = pytest.mark.usefixtures("blank_pages")
+
 SPEC = """\
 name: {name}
 data: {{path: {name}.csv, {fields}, target: v, lookback: 14, horizon: 7, split: {{validation: 0.2, test: 0.2}}}}

@@ -218,7 +218,7 @@ def test_secrets_of_the_environment_stay_there(
         (away / secret).mkdir(parents=True)
     (folder / "tiny.csv").rename(away / DATA / "tiny.csv")
     spec = tiny.spec.replace("path: tiny.csv", 'path: "${DATA}"').replace("n_trials: 4", "n_trials: 1")
-    (folder / "tiny.yaml").write_text(spec.replace("batch_size: 4,", "batch_size: 32,") + SPEC)
+    (folder / "tiny.yaml").write_text(spec.replace("batch_size: 16,", "batch_size: 32,") + SPEC)
     (folder / "server").mkdir()
     (short / "home").mkdir()
     with MlflowServer(folder / "server") as mlflow, Proxy(mlflow.port) as proxy:

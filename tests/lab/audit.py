@@ -974,7 +974,7 @@ class _Audit:
             yield "its run has no config.yaml"
             return
         try:
-            written = yaml.safe_load(text)
+            written = yaml.load(text, yaml.CSafeLoader)
         except (yaml.YAMLError, UnicodeDecodeError):
             written = None
         if not isinstance(written, dict):
@@ -1067,7 +1067,7 @@ class _Audit:
         folder = self.home / self.name
         spec, origin = folder / "spec.yaml", folder / "origin.json"
         text = spec.read_text(encoding="utf-8") if spec.is_file() else self.facts.get("spec_text", "")
-        mode = ((yaml.safe_load(text) or {}).get("tracking") or {}).get("checkpoints", "best")
+        mode = ((yaml.load(text, yaml.CSafeLoader) or {}).get("tracking") or {}).get("checkpoints", "best")
         for override in json.loads(origin.read_text())["overrides"] if origin.is_file() else []:
             path, _, value = override.partition("=")
             if path == "tracking.checkpoints":

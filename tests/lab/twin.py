@@ -28,7 +28,6 @@ _NEEDED = (
     "torch",
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
-    "optuna.importance",
     "pyarrow.parquet",
     "cluster.driver",
     "cluster.executors.choice",
@@ -60,6 +59,9 @@ def warm() -> None:
     import optuna
     from plotly import graph_objects as figures
 
+    from cluster.study import stored
+
+    stored.prepare_importances()
     migrations.read_once()
     # The first study and the first figure of a process prepare what the others find.
     study = optuna.create_study(storage="sqlite://")  # in memory

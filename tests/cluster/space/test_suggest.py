@@ -467,6 +467,7 @@ def trials_of(section, parts):
 
 
 FUZZ = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+COUNTS = pytest.mark.parametrize("count", [100, pytest.param(600, marks=pytest.mark.faults)])
 
 
 def test_an_end_that_a_field_of_several_kinds_does_not_take_is_refused():
@@ -479,16 +480,21 @@ def test_an_end_that_a_field_of_several_kinds_does_not_take_is_refused():
     assert [fault.path for fault in rules.faults(search, base())] == ["search.space.model.forget_bias.choices.2"]
 
 
-@settings(FUZZ, max_examples=300)
-@given(wild())
-def test_a_wild_section_gives_faults_or_valid_trials(section):
-    trials_of(section, base())
+@COUNTS
+def test_a_wild_section_gives_faults_or_valid_trials(count):
+    @settings(FUZZ, max_examples=count)
+    @given(wild())
+    def check(section):
+        trials_of(section, base())
+
+    check()
 
 
-def test_a_mild_section_gives_faults_or_valid_trials():
+@COUNTS
+def test_a_mild_section_gives_faults_or_valid_trials(count):
     drawn = []
 
-    @settings(FUZZ, max_examples=300)
+    @settings(FUZZ, max_examples=count)
     @given(mild(), st.sampled_from([1, 2]))
     def check(section, num_layers):
         drawn.append(trials_of(section, base(model={"num_layers": num_layers})))

@@ -1,9 +1,14 @@
-"""Where one of these fails another Optuna names its facts otherwise: sweeps of both have to be read."""
+"""Where one of the first fails another Optuna names its facts otherwise: sweeps of both have to be read."""
+
+import subprocess
+import sys
 
 import optuna
+import pytest
 from optuna.distributions import IntDistribution
 
-from cluster.study.private_patches import FIXED, GRID, GRID_PLACE
+from cluster.study.private_patches import FIXED, GRID, GRID_PLACE, IMPORTANCE
+from lstm import patches
 
 
 def test_optuna_keeps_what_a_queued_trial_is_to_have_under_this_name():
@@ -32,3 +37,41 @@ def test_optuna_keeps_a_grids_point_under_these_names():
         (trial.suggest_categorical("a", grid["a"]), trial.suggest_categorical("b", grid["b"])) for trial in trials
     }
     assert len(points) == 4
+
+
+IMPORTS = """
+import sys, optuna
+from cluster.study.private_patches import importance
+ours = importance()
+print("sklearn" in sys.modules, "optuna.importance" in sys.modules)
+try:
+    ours.FanovaImportanceEvaluator()
+except ImportError:
+    print("refused")
+import optuna.importance
+print("sklearn" in sys.modules, optuna.importance is ours)
+optuna.importance.FanovaImportanceEvaluator()
+"""
+
+
+def printed(folder, **environment):
+    (folder / "sklearn").mkdir()
+    (folder / "sklearn" / "__init__.py").touch()
+    (folder / "sklearn" / "ensemble.py").write_text("class RandomForestRegressor:\n    def __init__(self, **_): ...")
+    environment = {"PYTHONPATH": str(folder)} | environment
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.splitlines()
+
+
+def test_importances_are_imported_without_scikit_learn_and_a_users_import_is_whole(tmp_path):
+    """Fails where Optuna is made otherwise: try it with the new one, then add its version.
+
+    It is to go where Optuna's own import does without scikit-learn: then the last line begins with False.
+    """
+    assert IMPORTANCE.fits(optuna.__version__), optuna.__version__
+    assert printed(tmp_path) == ["False False", "refused", "True False"]
+
+
+@pytest.mark.parametrize("off", ["optuna", "all"])
+def test_the_switch_leaves_the_import_as_it_is(tmp_path, off):
+    assert printed(tmp_path, **{patches.SWITCH: off}) == ["True True", "True True"]

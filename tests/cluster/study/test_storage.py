@@ -116,3 +116,13 @@ def test_a_path_is_taken_as_it_is_written(tmp_path, folder):
     assert [path.name for path in tmp_path.iterdir()] == [folder]
     assert [path.name for path in (tmp_path / folder).iterdir()] == ["study.db"]
     assert not database.is_missing(f"sqlite:///{tmp_path}/{folder}/study.db")
+
+
+def test_a_database_that_was_known_and_is_new_gets_its_tables(quick_path):
+    """A process that has opened a database doesn't look for each table again, unless one is missing."""
+    path = quick_path / "study.db"
+    url = f"sqlite:///{path}"
+    for _ in range(2):
+        optuna.create_study(storage=storage.connect(url), study_name="a")
+        assert optuna.load_study(storage=storage.connect(url), study_name="a").trials == []
+        path.unlink()

@@ -1,5 +1,7 @@
 import pytest
 
+from experiments.spec.yaml_parser import plain
+
 
 @pytest.mark.parametrize(
     ("text", "told"),
@@ -35,3 +37,21 @@ import pytest
 )
 def test_wrong_yaml_is_refused(write, unread, text, told):
     assert unread(write(text)) == [told]
+
+
+@pytest.mark.parametrize("filling", ["", "# " + 5000 * "x" + "\n"], ids=["short", "long"])
+def test_what_a_library_wrote_is_read_with_its_types(filling):
+    assert plain(filling + "a: 1.0e-3\nb: [yes, null, '1']\n") == {"a": 0.001, "b": [True, None, "1"]}
+    with pytest.raises(ValueError, match="flow sequence"):
+        plain(filling + "a: [1")
+
+
+@pytest.mark.parametrize("text", ["- " * 1999, "[" * 1999 + "]" * 1999])
+def test_the_deepest_text_that_is_read_in_c_does_not_reach_the_end_of_its_stack(text):
+    assert plain(text)
+
+
+def test_what_is_nested_deeper_is_no_yaml():
+    """The parser in C would fall off its stack, and Python with it."""
+    with pytest.raises(ValueError, match="recursion"):
+        plain("- " * 5000)

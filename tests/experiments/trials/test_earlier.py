@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("blank_pages")
+
 FIRST = "  first: {from: [tiny], top: 2}\n  space:\n"
 
 

@@ -5,7 +5,6 @@ import shutil
 from types import SimpleNamespace
 from unittest import mock
 
-import blank
 import inside
 import pytest
 import twin
@@ -18,12 +17,6 @@ from experiments.cli import main
 def _no_place_in_mind():
     """MLflow remembers by a run's id where its artifacts are, as long as a process lives: many homes have one run."""
     inside.forget()
-
-
-@pytest.fixture
-def blank_pages(monkeypatch):
-    """For tests of which reports and pages are not the point."""
-    blank.pages(monkeypatch)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ SEARCH = "  pruner: {type: successive_halving, min_resource: 1, reduction_factor
 
 
 def quick(spec, training="", search=SEARCH, more=""):
-    spec = spec.replace("batch_size: 4,", "batch_size: 16,").replace("max_epochs: 2", f"max_epochs: 4{training}")
+    spec = spec.replace("max_epochs: 2", f"max_epochs: 4{training}")
     return spec.replace("  space:\n", search) + more
 
 
@@ -82,6 +82,7 @@ def same(found, epoch):
     return values[0] == values[1] and all(torch.equal(one, two) for one, two in pairs)
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_pruned_trial_goes_on_beside_the_search(cosine):
     folder, sweep = cosine
     trials, before = compared(sweep)
@@ -131,6 +132,7 @@ def tags_of(folder, number):
         return dict(database.execute(f"SELECT key, value FROM tags WHERE run_uuid IN ({mine})", [str(number)]))
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_lost_study_and_lost_runs_leave_what_the_checkpoints_say(cosine):
     folder, sweep = cosine
     assert sweep("extend", "tiny", BEST, "--epochs", "5", "--learning-rate", "1e-3").code == 0
@@ -205,6 +207,7 @@ def test_a_failed_trial_is_retried_and_not_extended(failing):
     judge(sweep, folder)
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_rule_that_has_stopped_a_trial_does_not_stop_its_extension(failing):
     folder, sweep = failing
     assert (studied(folder).trials[1].reason, len(studied(folder).trials[1].curve)) == ("target_loss", 1)
@@ -234,6 +237,7 @@ def killed_at(points, folder):
     shutil.rmtree(before)
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_an_extension_that_a_killed_driver_left_goes_on(cosine):
     killed_at(lambda steps: [steps // 2], cosine[0])
 
@@ -270,6 +274,7 @@ def test_a_look_at_the_test_part_after_more_trials_is_counted_and_said(cosine):
     assert (looked()["count"], looked()["trials"]) == (2, [4, 5])
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_from_python(cosine):
     folder, _ = cosine
     assert twin.forked(lambda: extends_from_python(folder), folder / "driver.log") == 0, said(folder)

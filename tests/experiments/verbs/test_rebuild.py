@@ -7,9 +7,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import pytest
 from audit import audit
 
 from cluster.study.lease import Lease
+
+pytestmark = pytest.mark.usefixtures("blank_pages")
 
 
 def rows(home, query):

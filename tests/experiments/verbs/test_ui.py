@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import stand_in
 
 
 def test_nothing_recorded(folder, sweep):
@@ -35,44 +36,16 @@ def test_a_port_that_is_taken(finished, sweep, monkeypatch):
     assert answer.err.startswith(f"--port: port {port} ")
 
 
-STAND_IN = """\
-#!{python} -S
-import http.server, os, socket, sqlite3, urllib.parse
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        name = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("experiment_name")
-        store = sqlite3.connect(os.environ["MLFLOW_BACKEND_STORE_URI"].removeprefix("sqlite:///"))
-        found = not name or store.execute("SELECT 1 FROM experiments WHERE name = ?", name).fetchone()
-        self.send_response(200 if found else 404)
-        self.end_headers()
-        self.wfile.write(b"a stand-in")
-
-server = http.server.HTTPServer(("", 0), Answers, bind_and_activate=False)
-server.socket = socket.socket(fileno=0)
-server.serve_forever()
-"""
-INSTEAD = """
-import sys
-sys.executable = sys.argv.pop(1)
-from experiments.cli import main
-main(prog_name="sweep")
-"""
-
-
 @pytest.fixture(params=["stand-in", pytest.param("mlflow", marks=pytest.mark.faults)])
 def page(request, tmp_path):
     """Starts `sweep ui`, whose server is MLflow's, or one that answers as quickly which experiments a store has.
 
     That MLflow's own is started and answers is the promise of `tests/dashboards/tracking/test_server.py`, too.
     """
-    program = tmp_path / "server"
-    program.write_text(STAND_IN.format(python=sys.executable))
-    program.chmod(0o755)
+    instead = stand_in.command(tmp_path / "server") if request.param == "stand-in" else ()
     started = []
 
     def page(*words):
-        instead = [sys.executable, "-P", "-c", INSTEAD, program] if request.param == "stand-in" else ()
         started.append(begin(["ui", *words], tmp_path, instead))
         return started[-1]
 
