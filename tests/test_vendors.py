@@ -74,6 +74,7 @@ MODULES = {
     "scipy.special",
     "sklearn.exceptions",
     "sklearn.linear_model",
+    "sklearn.model_selection",
     "sktime.transformations.panel.rocket",
     "sqlalchemy",
     "sqlalchemy.dialects",

@@ -9,7 +9,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
     "The search": search.ENTRIES,
     "The spec's file": spec.FILE,
-    "Tables": {**tables.TABLES, **tasks.DRAFTS, **tasks.SEQUENCES},
+    "Tables": {**tables.TABLES, **spec.DRAFTS, **tasks.SEQUENCES},
     "Texts": tasks.TEXTS,
     "Your own code": tasks.OWN_CODE,
     "Tasks and predictions": tasks.TASKS,
@@ -27,7 +27,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,
     "While a sweep runs": cluster.SWEEP,
-    "While MLflow is away": notes.TRACKING,
+    "While MLflow is away": stores.AWAY,
 }
 CATALOG: Mapping[str, Entry] = {
     code: entry for entries in (*SUBJECTS.values(), *NOTES.values()) for code, entry in entries.items()

@@ -1,5 +1,7 @@
 """Messages about checkpoints, studies and MLflow: what is kept, and where."""
 
+from collections.abc import Mapping
+
 from lstm.messages.entry import Entry
 
 _LEFT = ", and the checkpoint was left as it is"
@@ -289,5 +291,51 @@ TRACKING: dict[str, Entry] = {
     ),
     "no-free-port": Entry(
         "no port from {first} to {last} is free", "name a free port with --port", {"first": 5000, "last": 5999}
+    ),
+}
+
+_MLFLOW_ROOM = "make room on that disk"
+
+AWAY: Mapping[str, Entry] = {
+    "mlflow-away-while-running": Entry(
+        "MLflow does not answer ({why}), and gets the records when MLflow answers again", example={"why": "error 503"}
+    ),
+    "mlflow-refuses-all": Entry(
+        "MLflow refuses all records ({why}), and the records are sent again and again",
+        "let MLflow take records of this user and host",
+        {"why": "error 403"},
+    ),
+    "mlflow-disk-full": Entry(
+        "MLflow can't write, since the disk of {folder} is full, and gets the records when the disk has room",
+        _MLFLOW_ROOM,
+        {"folder": "/home/ann/runs"},
+    ),
+    "mlflow-database-disk-full": Entry(
+        "MLflow can't write, since the disk of the database is full, and gets the records when the disk has room",
+        _MLFLOW_ROOM,
+    ),
+    "mlflow-back": Entry("MLflow answers again, and gets the records that waited"),
+    "mlflow-refuses-some": Entry(
+        "MLflow refuses {what}{trial:? of trial *} ({why}), and what MLflow refuses for this reason is left out from "
+        "now on",
+        "let MLflow take the records, then run the same command again",
+        {"what": "the checkpoint", "trial": 3, "why": "error 413"},
+    ),
+    "checkpoint-not-sent": Entry(
+        "the checkpoint can't be read for MLflow ({why}), so the run of the trial in MLflow has no checkpoint",
+        example={"why": "PermissionError"},
+    ),
+    "no-checkpoint-to-send": Entry(
+        "{address} holds no valid checkpoint, so the run of the trial in MLflow has no checkpoint",
+        example={"address": "/srv/checkpoints/co2/trial-0003"},
+    ),
+    "mlflow-away-at-start": Entry(
+        "MLflow does not answer ({why}), so the sweep starts and its runs are sent later",
+        example={"why": "ConnectionError"},
+    ),
+    "records-not-delivered": Entry(
+        "MLflow did not take {count} records yet, and nothing is lost",
+        "run the same command again to deliver them",
+        {"count": 7},
     ),
 }

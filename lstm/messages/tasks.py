@@ -1,4 +1,4 @@
-"""Messages about what a task, its draft, a rival or a prediction can't do, and about a user's own code."""
+"""Messages about what a task, a rival or a prediction can't do, and about a user's own code."""
 
 from lstm.messages.entry import Entry
 
@@ -302,102 +302,5 @@ TEXTS: dict[str, Entry] = {
         "symbols, but that of the text has {symbols:,}",
         "make data.lookback or training.batch_size smaller, or give a longer text",
         {"streams": 4, "steps": 5, "needed": 25, "symbols": 24},
-    ),
-}
-
-DRAFTS = {
-    "series-in-rows": Entry(
-        "is a wide table: each row is a series, and its {count:,} columns from {first!q} to {last!q} are steps, but a "
-        "series must be a column",
-        "turn it, as with pandas: read_csv(…).set_index({id!q}).T, and give each series a column or a file of its own",
-        {"rows": 60, "count": 999, "first": "V2", "last": "V1000", "id": "V1"},
-    ),
-    "point-for-thousands": Entry(
-        "column {column!q}: {value!q} beside {other!q} can be read with a point for decimals and for thousands",
-        "write the spec by hand, for thousands with data.thousands: '.' and data.decimal: ','",
-        {"column": "load", "value": "1.012", "other": "987"},
-    ),
-    "steps-in-columns": Entry(
-        "has {count} time steps of each row as columns, from {first!q} to {last!q}, but a series must be one column",
-        "put them one under another, as with pandas: read_csv(…).set_index({index!q}).stack(), or write the spec by "
-        "hand if each column is a series of its own",
-        {"count": 12, "first": "Jan", "last": "Dec", "index": "year"},
-    ),
-    "decimal-or-thousands": Entry(
-        "column {column!q}: {value!q} can be read with {sign!q} for decimals and for thousands",
-        "write the spec by hand with data.decimal: '{sign}' or data.thousands: '{sign}'",
-        {"column": "load", "value": "1,234", "sign": ","},
-    ),
-    "spec-instead-of-data": Entry(
-        "is a spec, not data", "give a CSV or Parquet file (sweep plan {file} checks a spec)", {"file": "sweep.yaml"}
-    ),
-    "no-column-with-own-name": Entry("no column has a name of its own", "name the columns in the first line"),
-    "numbers-instead-of-names": Entry(
-        "has only numbers, so the file has no header",
-        "name the columns in the first line, as in time,value, or write the spec by hand with data.header: false",
-    ),
-    "too-few-rows": Entry(
-        "has {rows} rows, too few for a window to train on and one to judge",
-        "give {least} rows or more, and better some hundreds",
-        {"rows": 5, "least": 20},
-    ),
-    "no-column-to-forecast": Entry(
-        "has no column to forecast: {column!q} is left out ({why})",
-        "add a column of numbers that change",
-        {"column": "load", "why": "always the same value"},
-    ),
-    "no-column-of-numbers": Entry(
-        "has no column of numbers to forecast (columns: {columns!q}{further:? and * more})",
-        "add a column of numbers",
-        {"columns": ["day", "name"], "further": None},
-    ),
-    "texts-among-numbers": Entry(
-        "column {column!q}: {value!q} is not a number ({count} values of the column are not)",
-        "write numbers as in 3.14, and leave the cell empty if a number is missing",
-        {"column": "load", "value": "1,5", "count": 300},
-    ),
-    "several-series": Entry(
-        "is a panel: it has {series:,} series, one for each value of {columns!q}{time:?, and time * occurs in several "
-        "of them}{column:?, and the numbers in column '*' repeat for each}{anew:?, and the numbers in column '*' begin "
-        "anew for each}",
-        "write each series into a file of its own, or give each series a column of its own{anew:?, or give each an id "
-        "and a label (the task classify tells such sequences apart)}",
-        {"series": 2, "columns": ["shop"], "time": "2024-01-01", "column": None, "anew": None},
-    ),
-    "several-ids-or-labels": Entry(
-        "can be read as labelled sequences in several ways, by these columns for id and label: {ways}",
-        "remove the columns that are not meant, or write the spec by hand, as in task: classify, data: {{path: {file}, "
-        "id: {id}, {time:?time: *, }columns: [{columns}], label: {label}, split: {{validation: 0.2, test: 0.2}}}}",
-        {
-            "ways": [["run", "kind"], ["run", "hand"]],
-            "file": "runs.csv",
-            "id": "run",
-            "time": "step",
-            "columns": ["x", "y"],
-            "label": "kind",
-        },
-    ),
-    "no-such-label": Entry(
-        "column {column!q} is no label: a label has one value in all rows of a sequence (able: {labels!q})",
-        "name one of these columns",
-        {"column": "x", "labels": ["kind"]},
-    ),
-    "ids-or-labels-missing": Entry(
-        "column {column!q} has no {role} in this row ({count:,} rows lack it), but the task classify, with id {id!q} "
-        "and label {label!q}, needs one in each row",
-        "write another word (an empty cell, NA, null and the like are missing)",
-        {"column": "kind", "role": "label", "count": 12, "id": "run", "label": "kind"},
-    ),
-    "no-column-to-classify-by": Entry(
-        "has no column of numbers that changes within the sequences of column {id!q}, by which their classes could be "
-        "told (left out: {left_out})",
-        "add a column of numbers that change from step to step",
-        {"id": "run", "left_out": ["weight: one value in each sequence", "note: no numbers"]},
-    ),
-    "steps-in-another-order": Entry(
-        "column {column!q} orders the steps of a sequence by its name, but the rows are in another order, and "
-        "data.time takes no fractions",
-        "sort the rows, or write whole numbers",
-        {"column": "timestamp"},
     ),
 }
