@@ -237,19 +237,20 @@ def _queue_confirm(order: Order, study: Study, record: Record) -> bool:
         return False
     if row := to_confirm(sweep, order.confirm):
         is_asked = order.confirm is not None and order.confirm.is_asked
-        beside.confirm(study, row, lacking(sweep, row, is_asked=is_asked))
+        left = lacking(sweep, row, is_asked=is_asked)
+        beside.confirm(study, row, left)
         if row != sweep.facts.get(CONFIRM):
-            for each in _about_confirm(order, sweep, row):
+            for each in _about_confirm(order, sweep, row, len(left)):
                 record(Notice(each))
         sweep = study.sweep()
     return any(not trial.ended for trial in sweep.confirming)
 
 
-def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any]) -> Iterator[Note]:
-    """Yield notes on what is confirmed: how many settings, from how many seeds, and what is left out."""
+def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any], left: int) -> Iterator[Note]:
+    """Yield notes on what is confirmed: how many settings, from how many seeds, with `left` trials, and what is not."""
     settings, seeds, base = len(row["settings"]), row["seeds"], sweep.base
     on = "windows that the search has not seen" if row["windows"] == "fresh" else "the search's own"
-    yield note("settings-confirmed", at=sweep.name, settings=settings, seeds=seeds, trials=settings * seeds, windows=on)
+    yield note("settings-confirmed", at=sweep.name, settings=settings, seeds=seeds, trials=left, windows=on)
     if order.confirm is not None and (there := len(best_settings(sweep))) < order.confirm.top:
         yield note("fewer-to-confirm", at=sweep.name, top=order.confirm.top, there=there)
     if base is not None and base.compared_value is None:

@@ -207,8 +207,8 @@ RUN: Mapping[str, Entry] = {
         example={"rule": "patience", "value": 5, "after": 12},
     ),
     "settings-confirmed": Entry(
-        "the search has ended, and {settings} settings are trained again from {seeds} other seeds each "
-        "({trials} trials), and judged on {windows}",
+        "the search has ended, and {settings} settings are judged on {windows}, each from {seeds} other seeds: "
+        "{trials} trainings are to come",
         example={"settings": 6, "seeds": 5, "trials": 30, "windows": "windows that the search has not seen"},
     ),
     "fewer-to-confirm": Entry(

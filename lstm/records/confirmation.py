@@ -187,13 +187,17 @@ def remembered(sweep: "Sweep", sampler_seed: int) -> dict[str, Any]:
     if not sweep.confirming:
         return {}
     windows = sweep.confirming[-1].config.get(JUDGED_ON, "search")
-    made, tried = _made(sweep, windows), settings_tried(sweep)
-    settings = dict.fromkeys(setting for setting, _ in made if setting in tried)
-    row: dict[str, Any] = {"windows": windows, "seed": sampler_seed}
-    seeds = 0
-    while any((setting, seed_of(sampler_seed, setting, seeds)) in made for setting in settings):
+    made, seeds = _made(sweep, windows), 0
+    there = {setting for setting, _ in made}
+    row = row_of(sweep, Request(len(sweep.trials), 0, windows, sampler_seed))
+    others = [[setting, trial.number] for setting, trial in settings_tried(sweep).items()]
+    numbers = dict[str, int]()
+    for setting, number in (*row["settings"], *others):
+        if setting in there:
+            numbers.setdefault(setting, number)
+    while any((setting, seed_of(sampler_seed, setting, seeds)) in made for setting in there):
         seeds += 1
-    return {CONFIRM: {**row, "seeds": seeds, "settings": [[each, tried[each].number] for each in settings]}}
+    return {CONFIRM: {**row, "seeds": seeds, "settings": [*map(list, numbers.items())]}}
 
 
 def errors_of(sweep: "Sweep", trial: Trial) -> tuple[float | None, ...]:
