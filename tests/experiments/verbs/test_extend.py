@@ -17,6 +17,7 @@ from experiments import SpecError, load
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import load as load_data
+from lstm.records.state import Derived
 from lstm.training import loop
 
 PRUNED, BEST = 3, 4  # trials of `cosine`: one that ended after its first epoch, one that trained to its last
@@ -116,7 +117,7 @@ def test_a_pruned_trial_goes_on_beside_the_search(cosine):
     everything = {n: row for n, row in compared(sweep)[0].items() if n != PRUNED}  # its new training took another time
     (folder / "runs" / "study.db").unlink()
     assert sweep("rebuild", "tiny", "--study").code == 0
-    assert studied(folder).trials[number].derived == (PRUNED, "extend", {"training.max_epochs": 4}, 1)
+    assert studied(folder).trials[number].derived == Derived(PRUNED, "extend", {"training.max_epochs": 4}, 1)
     assert everything.items() <= compared(sweep)[0].items()
     assert sweep("run", "tiny").code == 0
     judge(sweep, folder)
