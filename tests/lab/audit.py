@@ -872,7 +872,7 @@ class _Audit:
     def _told(self, trial: Trial) -> Iterator[str]:
         """The values that Optuna keeps of a trial, from which its samplers learn."""
         end, second = trial.end, self.facts.get("second")
-        if second and end["state"] == "COMPLETE":
+        if second and end["state"] == "COMPLETE" and not trial.fitted:  # nothing measures a refit
             figure = end.get("probed", {}).get("numbers", {}).get(second[0].removeprefix("probe/"))
             if figure is None or not _same(figure, end["second"]):
                 yield f"has {end['second']!r} as its {second[0]} in the study, its probe found {figure!r}"
