@@ -99,10 +99,11 @@ def of_history(history: Sequence[Mapping[str, float]]) -> "DataFrame":
 
 
 def of_forecast(columns: Mapping[str, Sequence[Any]], time: str) -> "DataFrame":
-    """Return a prediction as a table. Times that are dates become datetimes."""
+    """Return a prediction as a table. Times that are dates become datetimes; with several offsets, in UTC."""
     import pandas as pd
 
     frame = pd.DataFrame(dict(columns))
     if time in frame and all(isinstance(each, str) and "-" in each for each in frame[time]):
-        frame[time] = pd.to_datetime(frame[time], format="ISO8601")
+        offsets = {each[-6:] for each in frame[time] if "T" in each and each[-6] in "+-"}
+        frame[time] = pd.to_datetime(frame[time], format="ISO8601", utc=len(offsets) > 1)  # where a clock changes
     return frame

@@ -48,6 +48,10 @@ ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)
 # Parts that may have a letter or a word before the number.
 LETTERED = {"%q": ("q", "qtr", "quarter"), "%V": ("w", "wk", "week", "kw"), "%m": ("m", "month")}
 LETTER = re.compile(r"([A-Za-z]{1,8} ?)\d{1,2}")
+COUNTED = re.compile(
+    r"(^|[^a-z])(period|interval|ptu|mtu|sp|slot|block|hour|hr|he|time|stunde|heure|hora|ora|hodina|godzina)s?($|[^a-z])"
+    r"|half.?hour|quarter.?hour|viertelstunde"
+)
 COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 FEW_TWICE = 0.02  # share of rows whose time may occur twice, as where clocks change
 
@@ -194,7 +198,7 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
         for name in raw.column_names:
             if name in day.columns:
                 continue
-            clock = _counted_clock(raw.column(name), index) or _clock(raw.column(name), name)
+            clock = _counted_clock(raw.column(name), name, index) or _clock(raw.column(name), name)
             if clock is None:
                 continue
             columns: tuple[str, ...] = (day.columns[0], name)
@@ -211,10 +215,10 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
     return found
 
 
-def _counted_clock(values: pa.ChunkedArray, days: pd.DatetimeIndex) -> str | None:
+def _counted_clock(values: pa.ChunkedArray, name: str, days: pd.DatetimeIndex) -> str | None:
     """Return the format of whole numbers that count hours, half-hours or quarter-hours from 1 within each day."""
-    if values.null_count or not pa.types.is_integer(values.type):
-        return None
+    if values.null_count or not pa.types.is_integer(values.type) or not COUNTED.search(name.lower()):
+        return None  # 48 shops have numbers, too
     numbers = pd.Series(values.to_numpy())
     if not 1 <= numbers.min() <= numbers.max() <= 100 or numbers.max() < 24:
         return None

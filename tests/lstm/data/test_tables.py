@@ -296,6 +296,14 @@ def test_periods_of_a_day_are_counted_from_one(found, day, name, times, form, or
     assert made.reading["time_format"][1] == form
 
 
+@pytest.mark.parametrize(("name", "count"), [("shop", 48), ("sensor", 24), ("zone", 96), ("n", 48)])
+def test_as_many_series_as_a_day_has_periods_are_a_panel(refused, name, count):
+    days = pd.date_range("2021-03-01", periods=30).repeat(count)
+    frame = pd.DataFrame({"day": days, name: [*range(1, count + 1)] * 30, "v": np.arange(30 * count) % 7})
+    wrong = refused(frame.to_csv(index=False))
+    assert (wrong.code, wrong.values["columns"], wrong.values["series"]) == ("several-series", [name], count)
+
+
 def test_periods_of_a_day_on_which_a_clock_changes_need_the_place(refused, tmp_path):
     frame = pd.DataFrame({"day": LONDON.strftime("%Y-%m-%d"), "v": np.arange(len(LONDON)) % 7})
     frame.insert(1, "period", frame.groupby("day").cumcount() + 1)
