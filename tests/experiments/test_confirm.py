@@ -173,6 +173,7 @@ def test_asked_for_afterwards_it_finds_the_same(quiet, ended, tmp_path, near, ti
     assert "nothing was left to do" in near("run", "tiny", cwd=folder).out, "without search.confirm nothing more"
 
 
+@pytest.mark.faults  # which trials are missing, tests/lstm/records/test_confirmation.py asks
 def test_numbers_may_change_between_runs_and_only_what_is_missing_is_trained(ended, tmp_path, near):
     folder, before = own(ended, tmp_path), judged_again(ended.folder)
     assert near("run", "tiny.yaml", "--set", "search.confirm.seeds=1", cwd=folder).code == 0
@@ -236,6 +237,7 @@ def test_a_lost_study_comes_back_with_what_was_confirmed(ended, tmp_path, near, 
     assert audit(folder / "runs", "tiny") == []
 
 
+@pytest.mark.faults
 def test_runs_in_mlflow_have_the_setting_and_come_back(ended, tmp_path, near):
     folder = own(ended, tmp_path)
     (folder / "runs" / "mlflow.db").unlink()
@@ -243,6 +245,7 @@ def test_runs_in_mlflow_have_the_setting_and_come_back(ended, tmp_path, near):
     assert audit(folder / "runs", "tiny") == [], "the second judge compares sweep.config with the settings"
 
 
+@pytest.mark.faults
 def test_a_search_that_its_target_has_ended_is_confirmed(tmp_path, near, tiny):
     write(tmp_path, tiny, SPEC.replace("n_trials: 3", "n_trials: 9\n  stop: {target: 100}"))
     done = near("run", "tiny.yaml", cwd=tmp_path)
@@ -328,7 +331,11 @@ def test_what_can_not_be_confirmed_is_refused_and_nothing_is_written(ended, near
     ("spec", "told"),
     [
         (QUIET.replace("n_trials: 3", "n_trials: 3\n  stop: {max_hours: 1e-7}"), "has not ended: 0 of 3 trials have"),
-        (QUIET[: QUIET.index("search:")], "searches nothing, so there are no best settings to confirm"),
+        pytest.param(
+            QUIET[: QUIET.index("search:")],
+            "searches nothing, so there are no best settings to confirm",
+            marks=pytest.mark.faults,
+        ),
     ],
     ids=["unended", "unsearched"],
 )

@@ -23,6 +23,7 @@ def studied(folder):
     return stored.read(f"sqlite:///{folder / 'runs' / 'study.db'}", "tiny")
 
 
+@pytest.mark.faults
 def test_a_trial_of_confirm_that_failed_is_run_again(ended):
     folder, sweep = ended
     first = len(studied(folder).trials)
