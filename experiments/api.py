@@ -154,10 +154,10 @@ class Sweep:
     def refit(
         self, *, trial: int | None = None, until: str | None = None, seeds: int = 1, code: CodeFile = None
     ) -> "Sweep":
-        """Train the best trial's settings on all data, for `predict`; return the sweep. It is trained in this process.
+        """Train the winner's settings on all data, for `predict`; return the sweep. It is trained in this process.
 
         Args:
-            trial: The number of a completed trial. Default: the best. Needed with two objectives.
+            trial: A completed trial. Default: confirm's winner, or else the best trial. Needed with two objectives.
             until: The time of the last row to train on. Default: all rows, also those that are newer than the sweep.
             seeds: From how many seeds; they predict together, by their mean.
             code: As in `run`.

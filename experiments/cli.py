@@ -229,7 +229,7 @@ def confirm(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @click.option(
-    "--trial", type=click.IntRange(min=0), metavar="N", help="Fit this trial's settings.  [default: the best]"
+    "--trial", type=click.IntRange(min=0), metavar="N", help="Fit this trial's settings.  [default: the winner]"
 )
 @click.option("--until", metavar="TIME", help="For a series: use no rows after this time.  [default: all rows]")
 @click.option(

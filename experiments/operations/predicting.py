@@ -11,6 +11,7 @@ from experiments import lookup, own_code
 from experiments.operations import frames
 from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
+from experiments.trials import winning
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Say, note
 from lstm.own_code import file_of, is_reference
@@ -54,19 +55,27 @@ def choose(sweep: Sweep, number: int | None, model: str | None = None) -> Trial:
 def choose_all(sweep: Sweep, number: int | None, model: str | None, say: Say) -> tuple[Trial, ...]:
     """Return the trials that predict together: those of the latest refit, or else the one that `choose` returns.
 
-    `say` is told of a refit, and if its trial is not the best any more.
+    `say` is told of a refit, and if its trial is not the best or the winner any more. Without a refit it is told if the
+    winner of confirm is another trial than the best one, which predicts.
 
     Raises what `choose` raises.
     """
-    refit = sweep.refit if number is None and model is None else ()
+    is_open = number is None and model is None
+    refit, leader = sweep.refit if is_open else (), winning.leader(sweep) if is_open else None
     if not refit:
-        return (choose(sweep, number, model),)
+        chosen = choose(sweep, number, model)
+        if leader and leader.number != chosen.number and sweep.second is None:
+            say(
+                note(
+                    "winner-does-not-predict", at=sweep.name, best=chosen.number, number=leader.number, sweep=sweep.name
+                )
+            )
+        return (chosen,)
     fitted, parent = refit[0].fitted, refit[0].derived.parent if refit[0].derived else None
     about = {name: fitted[name] for name in ("count", "unit", "last")}
     say(note("refit-predicts", at=sweep.name, trials=named(refit), parent=parent, **about))
-    made_of_best = sweep.best is None or sweep.best.number == parent or sweep.second is not None
-    if sweep.best is not None and not made_of_best:
-        say(note("refit-of-former-best", at=sweep.name, best=sweep.best.number, parent=parent, sweep=sweep.name))
+    if leader and leader.number != parent and sweep.second is None:
+        say(note("refit-of-former-best", at=sweep.name, best=leader.number, parent=parent, sweep=sweep.name))
     return refit
 
 

@@ -8,6 +8,7 @@ from experiments import lookup
 from experiments.own_code import CodeFile
 from experiments.planning import Plan, make
 from experiments.recovery import moved_home
+from experiments.trials import winning
 from experiments.trials.earlier import with_first
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import READING, Before, Dataset, Whole
@@ -31,7 +32,7 @@ SHOWN = 20  # the most trials that an error lists
 class Asked:
     """What is asked for."""
 
-    trial: int | None = None  # whose setting; None for the best trial
+    trial: int | None = None  # whose setting; None for confirm's winner, or else the best trial
     until: str | None = None  # the time of the last row to train on; None for all rows
     seeds: int = 1
 
@@ -46,7 +47,7 @@ class Ready:
     known: Mapping[str, Any]  # what its study remembers
     parent: Trial
     seeds: tuple[Derived, ...]  # the trials of the refit, one for each seed
-    is_best: bool  # whether the parent is the sweep's best trial
+    standing: str  # `the winner of confirm`, `the best`, or "" if the parent is neither
 
     @property
     def config(self) -> TrialConfig:
@@ -61,7 +62,7 @@ class Ready:
             "refit-planned",
             at=self.plan.order.name,
             number=self.parent.number,
-            best=", the best," if self.is_best else "",
+            best=f", {self.standing}," if self.standing else "",
             epochs=counted(int(str(fitted["epochs"])), "epoch"),
             seeds=counted(len(self.seeds), "seed"),
             new=fitted["new"] or None,
@@ -86,7 +87,7 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     from lstm.training import refit
 
     swept = lookup.read(found)
-    parent = _parent(swept, asked.trial)
+    parent = parent_of(swept, asked.trial)
     config = TrialConfig.model_validate(parent.config)
     spec = lookup.spec(found.spec or found.name, found.home, execute=True, code=code)
     known = stored.facts(found.study_url, found.name) or {}
@@ -110,8 +111,14 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     changes = [{SEED: seed} if seed != first else {} for seed in refit.seeds(first, asked.seeds)]
     seeds = tuple(Derived(parent.number, "refit", each, fitted=fitted) for each in changes)
     check_open(swept, seeds[0], found.command("refit"))
-    is_best = swept.best is not None and swept.best.number == parent.number
-    return Ready(plan, place, elsewhere, known, parent, seeds, is_best)
+    return Ready(plan, place, elsewhere, known, parent, seeds, _standing(swept, parent))
+
+
+def _standing(swept: Sweep, parent: Trial) -> str:
+    won = winning.winner(swept)
+    if won and won.trial == parent.number:
+        return "the winner of confirm"
+    return "the best" if swept.best and swept.best.number == parent.number else ""
 
 
 def check_open(swept: Sweep, derived: Derived, again: str) -> None:
@@ -150,7 +157,7 @@ def _fitted(whole: Whole, epochs: int, asked: Asked) -> Mapping[str, Scalar]:
     }
 
 
-def _parent(swept: Sweep, number: int | None) -> Trial:
+def parent_of(swept: Sweep, number: int | None) -> Trial:
     """Return the trial whose setting is trained again.
 
     Raises:
@@ -162,9 +169,9 @@ def _parent(swept: Sweep, number: int | None) -> Trial:
         front = [trial.number for trial in swept.front]
         raise refused("refit-of-which-trial", at=swept.name, metric=swept.second.metric, trials=front[:SHOWN])
     if number is None:
-        if swept.best is None:
+        if (leader := winning.leader(swept)) is None:
             raise refused("refit-without-completed", at=swept.name)
-        return swept.best
+        return leader
     trial = next((each for each in swept.trials if each.number == number), None)
     if trial is None:
         there = [each.number for each in swept.trials if not [*_unfit(each)]]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lstm.records.sweep import Sweep
+from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
     from lstm.verdict.company import Company
@@ -34,6 +35,12 @@ def winner(swept: Sweep) -> Winner | None:
     trial = next(trial for trial in swept.trials if trial.number == best.number)
     alike = tuple(member.name for member in found.alike)
     return Winner(trial.number, best.value, found.answer, alike, lines(found), dict(trial.settings), dict(trial.config))
+
+
+def leader(swept: Sweep) -> Trial | None:
+    """Return the trial whose setting is the sweep's answer: confirm's winner, or else the best trial of the search."""
+    won = winner(swept)
+    return next(trial for trial in swept.trials if trial.number == won.trial) if won else swept.best
 
 
 def company(swept: Sweep) -> "Company | None":

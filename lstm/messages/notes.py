@@ -236,7 +236,7 @@ RUN: Mapping[str, Entry] = {
         "{first:?, from *}{last:? to *}{new:?, * of them new}, from {seeds}, and no data are left to judge it",
         example={
             "number": 15,
-            "best": ", the best,",
+            "best": ", the winner of confirm,",
             "epochs": "13 epochs",
             "count": 930,
             "unit": "rows",
@@ -257,8 +257,13 @@ RUN: Mapping[str, Entry] = {
         example={"trials": "trials 24, 25", "parent": 15, "count": 930, "unit": "rows"} | {"last": "2022-07-18"},
     ),
     "refit-of-former-best": Entry(
-        "the best trial is {best} now, and the refit is of trial {parent}: `sweep refit {sweep}` fits the best again",
+        "the winner is trial {best} now, and the refit is of trial {parent}: `sweep refit {sweep}` fits the winner",
         example={"best": 31, "parent": 15, "sweep": "etth1"},
+    ),
+    "winner-does-not-predict": Entry(
+        "predicts with trial {best}, the best of the search, but confirm's winner is trial {number}",
+        "`sweep refit {sweep}` trains the winner on all data, and predicts; --trial {number} predicts with that trial",
+        {"best": 15, "number": 7, "sweep": "co2"},
     ),
     "fitted-rival-not-trusted": Entry("{why}, so the rival is fitted again", example={"why": _DAMAGE}),
     "fitting-rivals": Entry("fitting rivals: {rivals}", example={"rivals": ["ridge", "ets"]}),

@@ -7,10 +7,10 @@ import pytest
 
 from experiments import judgement
 from experiments.home import Home
-from experiments.operations import frames, summary
+from experiments.operations import frames, predicting, summary
 from experiments.terminal.formats import console
 from experiments.terminal.summary import show
-from experiments.trials import winning
+from experiments.trials import refitting, winning
 from lstm.records.confirmation import Confirmation, Confirmed, setting_of
 from lstm.records.objective import RECORD, TaskRecord
 from lstm.records.state import Derived
@@ -108,3 +108,17 @@ def test_what_was_confirmed_before_on_the_same_windows_counts_in_the_correction(
     found = winning.company(swept.sweep)
     assert found.comparisons == 4  # 0.8 was judged on other windows, and 0.2 is compared already
     assert found.base.difference.low < alone.base.difference.low
+
+
+def test_a_refit_is_of_the_winner_and_a_prediction_says_if_the_best_trial_is_another(swept):
+    ended = replace(swept.sweep, facts={**swept.sweep.facts, "complete": True})
+    assert refitting.parent_of(ended, None).number == 1
+    said = []
+    with_checkpoints = replace(ended, trials=tuple(replace(each, checkpoint="a.pt") for each in ended.trials))
+    assert [each.number for each in predicting.choose_all(with_checkpoints, None, None, said.append)] == [2]
+    assert [(each.code, each.values["best"], each.values["number"]) for each in said] == [
+        ("winner-does-not-predict", 2, 1)
+    ]
+    said.clear()
+    predicting.choose_all(with_checkpoints, 2, None, said.append)
+    assert said == [], "who asks for a trial knows which"
