@@ -348,6 +348,7 @@ LIKELY: Mapping[str, st.SearchStrategy[Any]] = {
     "storage.checkpoints": st.sampled_from([None] * 6 + ["kept", "s3://b/p", "ftp://b", "s3://k:s@b/p"]),
     "tracking.uri": st.sampled_from([None] * 6 + ["http://127.0.0.1:1", "sqlite:///m.db", "http://u:p@h"]),
 }
+FOLDS: st.SearchStrategy[Any] = st.sampled_from([None] * 6 + [{"folds": count} for count in (2, 3, 100)])
 SPACE = {
     "data.lookback": [7, 14, 28, 200],
     "model.hidden_size": [1, 2, 8, 64],
@@ -377,12 +378,15 @@ def schema_specs(schema: Mapping[str, Any]) -> st.SearchStrategy[bytes]:
     for_tasks = []
     for branch in schema["allOf"]:
         own = {"task": branch["if"]["properties"]["task"], **branch["then"]["properties"]}
-        for_tasks.append(schema | {"properties": schema["properties"] | own})
+        must = [*schema.get("required", ()), "task"]  # else it would be the default task with another's fields
+        for_tasks.append(schema | {"properties": schema["properties"] | own, "required": must})
     return st.one_of(*(_valued(each, each, "") for each in for_tasks)).map(dumped)
 
 
 def _valued(node: Mapping[str, Any], root: Mapping[str, Any], at: str) -> st.SearchStrategy[Any]:
     """Values that a node of the schema allows."""
+    if {"$ref": "#/$defs/Folds"} in node.get("anyOf", ()):
+        return FOLDS
     if at in LIKELY or at == "search.space":
         return LIKELY.get(at, _spaces())
     if "$ref" in node:
