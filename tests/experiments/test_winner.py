@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sqlite3
+from pathlib import Path
 from types import SimpleNamespace
 
 import moving
@@ -13,6 +14,7 @@ import pytest
 from audit import audit
 from scipy import stats
 
+import experiments
 from experiments import load
 
 SPEC = """\
@@ -125,3 +127,14 @@ def test_the_second_judge_finds_a_wrong_winner(there, tmp_path):
     found = [line for line in audit(tmp_path / "runs", "tiny") if "confirm" in line and "trial-0" not in line]
     assert re.search(r"its run's winner is trial \S+, trial 2 is better", "\n".join(found)), found
     assert re.search(r"its run's confirm/better_than/base is \S+, \S+ is right", "\n".join(found)), found
+
+
+@pytest.mark.faults
+def test_the_luckiest_trial_on_co2_is_not_declared_better_than_the_base(near, tmp_path):
+    """Over four placements of the test part the two can't be told apart, though validation says better."""
+    spec = Path(experiments.__file__).with_name("co2_confirmed.yaml")
+    assert near("run", spec, cwd=tmp_path).code == 0
+    swept = load("mauna-loa-co2-confirmed", home=tmp_path / "runs")
+    assert swept.winner.answer in ("alike", "base", "unknown")
+    assert "the base" in swept.winner.told[0]
+    assert swept.comparison()["seeds"].max() == 3
