@@ -385,7 +385,7 @@ class StorageConfig(Section):
     )
     keep: Literal["all", "best"] = Field(
         "all",
-        description="best: only the best trial, the base, extensions (sweep extend), refits (sweep refit) and what "
-        "search.confirm takes keep "
-        "their weights, to save disk space. all: every trial keeps them. The history of every trial is always kept.",
+        description="best: only the best trial (with search.confirm as many of the best as its top), the base, "
+        "extensions (sweep extend) and refits (sweep refit) keep their weights, to save disk space. all: every trial "
+        "keeps them. The history of every trial is always kept.",
     )

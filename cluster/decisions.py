@@ -26,7 +26,7 @@ class End:
 
     state: TrialState
     value: float | None = None  # as the search compares it
-    best_epochs: tuple[int, ...] = (0,)  # one for each window (today there is one); 0 if no epoch was finite
+    best_epochs: tuple[int, ...] = (0,)  # one for each window; 0 if no epoch was finite
     reason: str = ""
     diverged: bool = False
     checkpoint: str = ""  # its address, "" if there is none
@@ -39,7 +39,7 @@ class End:
 
     @property
     def best_epoch(self) -> int:
-        """The best epoch, if there is one window."""
+        """The best epoch of the first window."""
         return self.best_epochs[0]
 
     @property

@@ -192,7 +192,7 @@ class Sweep:
 
         Args:
             data: A table, or the path of a file. Default: the spec's own data.
-            trial: The number of a trial. Default: the latest refit, or else the best trial.
+            trial: The number of a trial. Default: the refit asked for last, or else the best trial.
             model: A rival of the network, such as ridge, instead of a trial.
             steps: For a text: the number of symbols to write.
             temperature: For a text: 0 always takes the likeliest symbol.

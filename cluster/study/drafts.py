@@ -13,9 +13,11 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from cluster.decisions import derived_of
 from cluster.space import suggest
 from cluster.study.storage import id_of
 from lstm.records.objective import Scalar
+from lstm.records.state import counts
 
 DRAWS = 100  # of one trial's settings, after which nothing new is taken to be left
 # The first draws come from the sampler itself, later ones are random: a settled sampler would repeat itself for ever.
@@ -59,8 +61,12 @@ class Draft:
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Sequence[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the study's trials with the drafted one among them."""
+        """Return the trials of the search with the drafted one among them.
+
+        A trial beside the search that has not ended is left out: a sampler would keep away from its settings.
+        """
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        found = [each for each in found if each.state.is_finished() or counts(derived_of(each.user_attrs))]
         if states is not None and self.trial.state not in states:
             return found
         mine = copy.deepcopy(self.trial) if deepcopy else self.trial

@@ -26,13 +26,14 @@ from cluster.config import (
     SuccessiveHalvingPruner,
     TpeSampler,
 )
-from cluster.decisions import is_base
+from cluster.decisions import derived_of, is_base
 from cluster.space import combinations, suggest
 from cluster.study import drafts
 from cluster.study.drafts import DRAWS, LISTED, OWN, Drawn, mixed
 from cluster.study.storage import id_of
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Objective, Scalar, sort_key
+from lstm.records.state import counts
 from lstm.records.windows import Windows
 
 
@@ -219,9 +220,11 @@ def _is_below(
 ) -> bool:
     """Return whether a trial is not among the best of a rung, as Optuna's successive halving counts them.
 
-    The base is on no rung.
+    The base is on no rung, and no trial beside the search: one of confirm is judged on windows that the search may not
+    see.
     """
-    on_it = [each for each in trials if step in each.intermediate_values and not is_base(each.user_attrs)]
+    searched = [each for each in trials if counts(derived_of(each.user_attrs)) and not is_base(each.user_attrs)]
+    on_it = [each for each in searched if step in each.intermediate_values]
     ranks = sorted(_rank(study, each, step) for each in on_it)
     most = max(len(ranks) // pruner.reduction_factor, 1)
     return _rank(study, mine, step) > ranks[most - 1]

@@ -53,7 +53,7 @@ def choose(sweep: Sweep, number: int | None, model: str | None = None) -> Trial:
 
 
 def choose_all(sweep: Sweep, number: int | None, model: str | None, say: Say) -> tuple[Trial, ...]:
-    """Return the trials that predict together: those of the latest refit, or else the one that `choose` returns.
+    """Return the trials that predict together: those of `Sweep.refit`, or else the one that `choose` returns.
 
     `say` is told of a refit, and if its trial is not the best or the winner any more. Without a refit it is told if the
     winner of confirm is another trial than the best one, which predicts.
@@ -254,7 +254,7 @@ def for_python(
         found: Where the sweep is kept.
         sweep: The sweep.
         data: A pandas table, or the path of a file; None for the spec's own data.
-        number: The number of a trial; None for the latest refit, or else the best trial.
+        number: The number of a trial; None for the refit asked for last, or else the best trial.
         model: The name of a rival, instead of a trial.
         options: The options of single tasks that were given.
         say: Is called with notes.

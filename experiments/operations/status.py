@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.operations.summary import extensions, refits
 from experiments.terminal.formats import goodput
+from lstm.records.confirmation import Confirmation
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -30,7 +31,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "replaced": sorted(sweep.replaced),
         "base": base and {"trial": base.number, "state": base.state, **_result(sweep, base)},
         "extensions": extensions(sweep),
-        "confirmation": confirmed and {"trials": len(sweep.confirming), "open": confirmed.open},
+        "confirmation": confirmed and _of_confirm(sweep, confirmed),
         "refits": refits(sweep),
         "best": best and {"trial": best.number, **_result(sweep, best)},
         "trials_last_hour": len(recent),
@@ -47,6 +48,16 @@ def status(sweep: Sweep) -> dict[str, Any]:
             for t in running
         ],
     }
+
+
+def _of_confirm(sweep: Sweep, confirmed: Confirmation) -> dict[str, int]:
+    """Return how many trials confirm takes, and how many have not ended: a killed driver may not have queued them all.
+
+    Those that were asked for before, and those that were tried again, are not among them.
+    """
+    ended = {trial.number for trial in sweep.confirming if trial.ended}
+    there = sum(number in ended for each in confirmed.settings for number in each.trials)
+    return {"trials": there + confirmed.open, "open": confirmed.open}
 
 
 def _under_way(sweep: Sweep, trial: Trial) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from lstm.records.epoch import Epoch, epochs_s
 from lstm.records.errors import Fault, Refusal, fault
 from lstm.records.events import EpochEnded, Notice, now_ms
 from lstm.records.state import Derived, TrialState
-from lstm.records.sweep import RECORDED_BEFORE, Sweep
+from lstm.records.sweep import RECORDED_BEFORE, REFIT, Sweep
 from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class _Fit:
             self._settle(study, recorder)
             self._give_up_others(study, self.insist(study.sweep), recorder)
             numbers = [self._one(study, recorder, derived) for derived in self.ready.seeds]
+            if not self.diverged:
+                self.insist(partial(study.remember, **{REFIT: numbers}))
         finally:
             self._deliver(study, recorder)
         if self.diverged:

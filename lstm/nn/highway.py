@@ -59,7 +59,7 @@ def penalties(series: Series, trial: TrialConfig) -> tuple[float | None, ...]:
     """
     if trial.model.residual != "linear":
         return ()
-    view = series.at_window(len(series.windows) + 1) if series.windows else series
+    view = series.at_window(len(series.windows) + len(series.fresh) + 1)  # the series itself without a backtest
     config = trial.data_as(ForecastData)
     with threadpool_limits(1, user_api="blas"):
         found = [_chosen(view, config, target) for target in range(len(series.targets))]

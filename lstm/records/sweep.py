@@ -18,6 +18,7 @@ EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combina
 PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
 FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it was chosen when the sweep began
 RECORDED_BEFORE = "recorded_before"  # fact: the mark of MLflow's store, if it had everything when a refit began
+REFIT = "refit"  # fact: the trials of the refit that was asked for last and is whole; it may be an older one again
 TRAINED_AGAIN = "trained_again"  # fact: the trials that were trained again because their checkpoint was lost
 
 
@@ -79,8 +80,9 @@ class Sweep:
 
     @property
     def refit(self) -> tuple[Trial, ...]:
-        """The latest refit of which all seeds have completed; empty if there is none."""
-        for last in reversed(self.refits):
+        """The refit that was asked for last; else the latest of which all seeds have completed; empty if none has."""
+        asked = [t for t in self.refits if t.number in self.facts.get(REFIT, ())]
+        for last in (*asked, *reversed(self.refits)):
             mine = self.refits_like(last)
             if len(mine) == last.fitted["seeds"]:
                 return mine

@@ -1,7 +1,7 @@
 """The training that is judged on the test part after a backtest: on all that stands before that part.
 
 It follows the last window in the trial's own checkpoint, so it is as durable and as exactly resumed as the windows.
-Only the base and the best trial have it.
+Only the base, the best trial and, with two objectives, those of the front have it.
 """
 
 from collections.abc import Callable

@@ -148,13 +148,17 @@ def test_old_rows_must_be_the_same(of_series, tmp_path):
     assert refused(config, place, known) == ["old-rows-changed"]
 
 
-@pytest.mark.parametrize("data", [{}, {"backtest": {"windows": 2}}], ids=["plain", "backtest"])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"backtest": {"windows": 2}}, {"backtest": {"windows": 2, "fresh": True}}],
+    ids=["plain", "backtest", "fresh"],
+)
 def test_a_highway_has_the_penalty_of_its_trial_and_learns_from_all_rows(of_series, tmp_path, data):
     config = of_series(model={"residual": "linear"}, **data)
     place = written(tmp_path)
     parts = tasks.load(config, place)
     whole = loaded(config, place, before(config, place)).data
-    section, view = config.data_as(ForecastData), parts.at_window(3) if data else parts
+    section, view = config.data_as(ForecastData), tasks.before_test(config, parts)
     [penalty] = whole.penalties
     of_trial = highway.fit(view, section, 0)
 

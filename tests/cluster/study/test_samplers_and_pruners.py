@@ -6,11 +6,12 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from cluster.config import SearchConfig, SuccessiveHalvingPruner
-from cluster.decisions import End
+from cluster.decisions import Decisions, End
 from cluster.study.samplers_and_pruners import NumberedSampler, has_rung
 from cluster.study.storage import id_of
 from cluster.study.study import Study
 from lstm.records.epoch import Epoch
+from lstm.records.state import Derived
 from lstm.records.windows import Windows
 
 SPACE = {
@@ -163,6 +164,19 @@ def test_the_base_is_on_no_rung(judged):
     for window in (1, 2, 3, 4):
         case.study.report(base, [Epoch(1, {}, 0.1, 0, "patience", window=window)])
     assert case.trial(1.0, 5.0, 5.0, 5.0) == 0
+
+
+def test_a_trial_beside_the_search_is_on_no_rung(judged):
+    """Confirm judges on windows that the search may not see: what it finds there ends no trial of the search."""
+    case = judged(HALVING)
+    assert case.trial(1.0, 5.0, 5.0, 5.0) == 0
+    for purpose in ("confirm", "extend"):
+        case.study.derive(0, Decisions(Derived(0, purpose, {"training.seed": 7})))
+        number = case.study.ask()
+        for window in (1, 2, 3, 4):
+            case.study.report(number, [Epoch(1, {}, 0.1, 0, "patience", window=window)])
+        case.study.end(number, End("COMPLETE", 0.1, (1, 1, 1, 1)))
+    assert case.trial(1.0, 4.0, 4.0, 4.0) == 0
 
 
 def test_a_step_is_the_same_whether_epochs_come_at_once_or_one_by_one(judged):

@@ -14,6 +14,7 @@ from cluster.space import combinations, suggest
 from cluster.study import samplers_and_pruners, stored, study
 from cluster.study.stored import AWAY, NoSuchSweep
 from cluster.study.study import Study
+from cluster.trials import refits
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.state import Derived
@@ -232,6 +233,7 @@ import sys, json
 from cluster.config import SearchConfig
 from cluster.decisions import End
 from cluster.study.study import Study
+from cluster.trials import refits
 from lstm.config.trial import TrialConfig
 url, name, search, base = sys.argv[1:]
 study = Study(url, name, SearchConfig.model_validate_json(search), TrialConfig.model_validate_json(base))
@@ -834,3 +836,20 @@ def test_a_trial_of_another_purpose_counts_for_nothing(opened, purpose):
     assert sweep.over(1)
     assert (sweep.best.number, sweep.done, sweep.replaced) == (0, 1, frozenset())
     assert [ending.best_value for ending in sweep.endings()] == [1.0, 1.0]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_an_open_trial_beside_the_search_changes_no_draw(opened, name, sampler):
+    """A refit or a confirmation that was interrupted stays running: a sampler would keep away from its settings."""
+
+    def draws(sweep, *, is_open):
+        made = opened(sampler, sweep=sweep)
+        for _ in range(4):
+            finish(made, made.ask())
+        number = refits.begin(made, Derived(2, "refit", fitted={"epochs": 1}))
+        if not is_open:
+            finish(made, adopted(made, number), 1.0)
+        return [settings_of(made, made.ask()) for _ in range(3)]
+
+    assert draws(f"{name}-a", is_open=True) == draws(f"{name}-b", is_open=False)

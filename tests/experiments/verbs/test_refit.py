@@ -276,7 +276,10 @@ def refits_from_python(folder):
     assert len(made) == 2
     assert not made["counts"].any()
     assert swept.complete
-    assert not np.allclose(swept.predict()["load"], swept.predict(trial=swept.best.trial)["load"])
+    together = swept.predict()["load"]
+    assert not np.allclose(together, swept.predict(trial=swept.best.trial)["load"])
+    assert not np.allclose(together, swept.refit().predict()["load"])
+    assert np.allclose(together, swept.refit(seeds=2).predict()["load"]), "an older one predicts when asked for again"
     with pytest.raises(SpecError) as error:
         swept.refit(until="soon")
     assert [fault.code for fault in error.value.faults] == ["until-not-a-time"]

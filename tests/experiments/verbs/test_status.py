@@ -64,6 +64,14 @@ def test_a_sweep_under_way(copied, sweep):
     assert "no driver is running; `sweep run tiny` resumes the sweep" in told
 
 
+def test_a_driver_that_was_killed_before_it_queued_what_is_confirmed(copied, sweep):
+    study = optuna.load_study(study_name="tiny", storage=copied.url)
+    row = {"windows": "search", "seed": 0, "settings": [["of the base", 0], ["of the best", 1]]}
+    study.set_user_attr("confirm", row | {"seeds": 3})
+    assert json.loads(sweep("status", "tiny", "--json").out)["confirmation"] == {"trials": 6, "open": 6}
+    assert "confirm: 0 of 6 trials have ended" in sweep("status", "tiny").out
+
+
 def test_a_sweep_of_before_time_was_measured_has_no_goodput(copied, sweep):
     with closing(sqlite3.connect(copied.home / "study.db")) as database, database:
         sql = "UPDATE trial_user_attributes SET value_json = json_remove(value_json, '$.spent') WHERE key = 'end'"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lstm.records.objective import Objective
 from lstm.records.state import Derived
-from lstm.records.sweep import EXHAUSTED, Sweep
+from lstm.records.sweep import EXHAUSTED, REFIT, Sweep
 from lstm.records.trial import Trial
 
 FIGURE = st.integers(0, 5).map(float)
@@ -80,3 +80,14 @@ def test_a_sweep_without_anything_new_is_over_when_what_was_asked_for_has_ended(
     assert not swept(*done.trials, made(2, "WAITING", 0), **{EXHAUSTED: fact}).over()
     assert "2" in done.exhausted
     assert "981" in swept(**{EXHAUSTED: fact | {"tried": 981, "combinations": 20_000}}).exhausted
+
+
+def test_the_refit_that_was_asked_for_last_predicts_also_if_it_is_an_older_one():
+    def fitted(number, parent, state="COMPLETE", count=9):
+        derived = Derived(parent, "refit", fitted={"seeds": 1, "count": count})
+        return replace(made(number, state), derived=derived, config={"training": {"seed": 1}})
+
+    trials = (made(0, "COMPLETE"), made(1, "COMPLETE"), fitted(2, 0), fitted(3, 1), fitted(4, 0, "RUNNING", 10))
+    assert [t.number for t in swept(*trials).refit] == [3]
+    assert [t.number for t in swept(*trials, **{REFIT: [2]}).refit] == [2]
+    assert [t.number for t in swept(*trials, **{REFIT: [4]}).refit] == [3], "as long as that one is not whole"
