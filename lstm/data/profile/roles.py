@@ -39,6 +39,7 @@ LONG_YEAR, SHORT_YEAR = (
 )
 TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\W?\d{2,4}", re.IGNORECASE)  # a season
 SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
+MONTH = re.compile(rf"(?<![^\W\d]){formats.MONTH}(?![^\W\d])", re.IGNORECASE)
 CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
@@ -113,7 +114,7 @@ def _look_dated(texts: Sequence[str]) -> bool:
     """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
     if any(all(map(kind.fullmatch, texts)) for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE)):
         return True
-    if all(LONG_YEAR.search(text) and CLOCK.search(text) for text in texts):
+    if all(LONG_YEAR.search(text) and (CLOCK.search(text) or MONTH.search(text)) for text in texts):
         return True
     words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
     if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
