@@ -1326,3 +1326,31 @@ def test_the_reason_to_leave_a_column_out_shows_a_value_that_is_no_number(found)
     texts = [str(each) if n < 100 else f"{each} p" for n, each in enumerate(VALUES)]
     made, _ = found(pd.DataFrame({"d": DAYS, "y": texts, "z": VALUES}).to_csv(index=False))
     assert repr(texts[100]) in made.left_out["y"]
+
+
+WEEKS = pd.date_range("2015-01-05", periods=ROWS, freq="7D")
+FALLING = {
+    "a week and a year": [f"{each.isocalendar().week:02}/{each.isocalendar().year}" for each in WEEKS],
+    "a day of the week": [f"{each:%a %d/%m}" for each in DAYS],
+    "a time of day": [f"{each:%H:%M:%S}" for each in pd.date_range("2020-01-01", periods=ROWS, freq="5min")],
+    "days of a calendar": [2458800.5 + n for n in range(ROWS)],
+    "seconds": [n / 50 for n in range(ROWS)],
+}
+
+
+@pytest.mark.parametrize("kind", FALLING)
+def test_what_falls_and_is_no_known_time_is_refused_and_not_taken_in_the_files_order(refused, kind):
+    assert refused(csv(FALLING[kind][::-1])).code in ("no-time-format", "times-with-fractions")
+
+
+@pytest.mark.parametrize("kind", ["a time of day", "days of a calendar", "seconds"])
+def test_what_rises_and_is_no_known_time_leaves_the_rows_in_their_order(found, kind):
+    made, table = found(csv(FALLING[kind]))
+    assert made.time is None
+    np.testing.assert_allclose(table.values[:, 0], VALUES)
+
+
+def test_a_number_of_the_row_is_no_order_beside_a_date_that_is_not_read(refused):
+    texts = [f"{each.day}th {each:%B %Y}" for each in DAYS][::-1]
+    frame = pd.DataFrame({"id": range(ROWS), "d": texts, "v": VALUES})
+    assert refused(frame.to_csv(index=False)).code == "no-time-format"
