@@ -41,6 +41,7 @@ TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\
 SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
 MONTH = re.compile(rf"(?<![^\W\d]){formats.MONTH}(?![^\W\d])", re.IGNORECASE)
 PART_OF_YEAR = re.compile(r"\d{1,2}\s?[-/.]\s?(?:1[89]|20)\d\d|(?:1[89]|20)\d\d\s?[-/.]\s?\d{1,2}")  # a week: 46/2017
+IN_ORDER = re.compile(r"\W*(?:1[89]|20)\d\d\W{1,2}\d{1,2}\W{1,2}\d{1,2}\W*")  # 2020. 10. 06
 DAY_OF_WEEK = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+\d{1,2}[-/.]\d{1,2}\.?", re.IGNORECASE)
 CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
@@ -128,7 +129,7 @@ def _look_dated(texts: Sequence[str]) -> bool:
     """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
     if any(
         all(map(kind.fullmatch, texts))
-        for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE, PART_OF_YEAR, DAY_OF_WEEK)
+        for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE, PART_OF_YEAR, DAY_OF_WEEK, IN_ORDER)
     ):
         return True
     if all(LONG_YEAR.search(text) and (CLOCK.search(text) or MONTH.search(text)) for text in texts):

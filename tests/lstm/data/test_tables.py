@@ -1331,6 +1331,8 @@ def test_the_reason_to_leave_a_column_out_shows_a_value_that_is_no_number(found)
 WEEKS = pd.date_range("2015-01-05", periods=ROWS, freq="7D")
 FALLING = {
     "a week and a year": [f"{each.isocalendar().week:02}/{each.isocalendar().year}" for each in WEEKS],
+    "a date with points and blanks": [f"{each:%Y. %m. %d}" for each in DAYS],
+    "a date after an apostrophe": [f"{each:'%Y-%m-%d}" for each in DAYS],
     "a day of the week": [f"{each:%a %d/%m}" for each in DAYS],
     "a time of day": [f"{each:%H:%M:%S}" for each in pd.date_range("2020-01-01", periods=ROWS, freq="5min")],
     "days of a calendar": [2458800.5 + n for n in range(ROWS)],
