@@ -16,11 +16,9 @@ DIRECTIVES = set("YymdbBaAHIMSfpzZGVujq")  # of a time format; %q is a quarter, 
 UNIX = {"unix_s": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
 EXCEL = "excel_days"  # days since the last but one of 1899, as a spreadsheet counts them
 HOUR_ENDING = "hour_ending"  # hours from 1 to 24, each named by its end
-PERIODS = {
-    "periods_1h": 60,
-    "periods_30min": 30,
-    "periods_15min": 15,
-}  # minutes of one; counted from 1 at local midnight
+# Minutes of one; counted from 1 (or 0) at local midnight.
+PERIODS = {"periods_1h": 60, "periods_30min": 30, "periods_15min": 15}
+PERIODS |= {"periods_30min_from_0": 30, "periods_15min_from_0": 15}
 # Names of offsets after a time. Where they stand without the name of the other half of the year, a spec says %Z.
 ZONE_WORDS = {"UTC": "Z", "GMT": "Z", "UT": "Z", "Z": "Z", "WET": "Z", "WEST": "+01:00"}
 ZONE_WORDS |= {"BST": "+01:00", "CET": "+01:00", "MEZ": "+01:00", "CEST": "+02:00", "MESZ": "+02:00", "EET": "+02:00"}
@@ -76,8 +74,8 @@ class TableData(Data):
         description="How times are written, as in %d/%m/%Y %H:%M; %q is a quarter, %Z a name such as EST for one "
         "offset. Or unix_s, unix_ms, unix_us and unix_ns for numbers since 1970, excel_days for days as a spreadsheet "
         "counts them, hour_ending for hours from 1 to 24, periods_1h, periods_30min and periods_15min for parts of "
-        "a day counted from 1. A list has one for each column of data.time. Absent or null: ISO 8601, or the one form "
-        "that fits all values.",
+        "a day counted from 1 (with _from_0 after the last two: from 0). A list has one for each column of data.time. "
+        "Absent or null: ISO 8601, or the one form that fits all values.",
     )
     time_zone: Annotated[str | None, ADDED] = Field(
         None,

@@ -11,9 +11,9 @@ _ALIKE = "it equals the lost one to the bit by the values of its epochs"
 
 DATA: Mapping[str, Entry] = {
     "columns-without-own-name": Entry(
-        "{count} columns were left out, since their names are empty or occur twice",
+        "{count} columns were left out, since their names are empty or occur twice{twice:? (*)}",
         "give each of these columns a name of its own if you need it",
-        {"count": 2},
+        {"count": 2, "twice": "load"},
     ),
     "first-steps-left-out": Entry(
         "the first {count:,} steps were left out, since not every column has a value before {first}",
@@ -46,6 +46,11 @@ DATA: Mapping[str, Entry] = {
         "averaged into steps of {step}, and an absent hour is a missing step",
         "name the zone in data.time_zone to keep each hour",
         {"twice": 1, "absent": 1, "step": "1h"},
+    ),
+    "zones-in-a-column": Entry(
+        "column {column!q} may say the zone of each time, as {value!q}, and is not read: times are as they are written",
+        "if clocks change there, name the zone, as in data.time_zone: {place}",
+        {"column": "tz", "value": "CDT", "place": "America/Chicago"},
     ),
     "column-not-quite-numbers": Entry(
         "column {column!q} is left out: {value!q} is not a number, and almost all its other values are",

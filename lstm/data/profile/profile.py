@@ -1,5 +1,6 @@
 """Profile of a time series in a CSV or Parquet file: columns, time, gaps, target, seasons."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
 from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS
@@ -15,11 +17,12 @@ from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.seasons import Season
 from lstm.data.profile.time_columns import Found
-from lstm.data.tables import open_hours, reader, regular, steps
+from lstm.data.tables import open_hours, reader, regular, steps, zones
 from lstm.data.tables.open_hours import OpenHours
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
+ZONE_NAMES = re.compile(r"(^|[^a-z])(tz|time.?zone|zone|(utc|gmt|tz|zone).?offset)($|[^a-z])")
 MIN_ROWS = 20  # with fewer rows, no split leaves enough windows to train on
 STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}
 STEPS |= {"1D": 86_400, "7D": 7 * 86_400, "MS": 30.4 * 86_400, "QS": 91.3 * 86_400, "YS": 365.25 * 86_400}
@@ -81,6 +84,8 @@ def profile(path: Path, file: GivenFile | None = None, target: str | None = None
     numbers = [c.name for c in file.columns if c.kind == "number" and c.name not in timed]
     role = roles.assign(path, raw, numbers, target, dated=isinstance(index, pd.DatetimeIndex))
     step, given = _step(index, notes)
+    if found and isinstance(index, pd.DatetimeIndex) and found.times.zone is None and found.times.place is None:
+        notes += _zones_beside(raw, found.columns)
     if changes:
         notes.append(note("clocks-change", "data.time_zone", twice=changes[0], absent=changes[1], step=step))
     hours = _hours(index, step)
@@ -167,11 +172,26 @@ def _of_format(file: GivenFile, found: Found) -> str:
         return f"{shown}: quarters, since no number is above 4"
     if EXCEL in forms:
         return f"days as a spreadsheet counts them: {shown} is {columns.shown(found.times.index[0])}"
-    if counted := next((PERIODS[each] for each in forms if each in PERIODS), None):
-        return f"{shown}: parts of {counted} minutes, counted from 1 in each day"
+    if counted := next((each for each in forms if each in PERIODS), None):
+        return (
+            f"{shown}: parts of {PERIODS[counted]} minutes, counted from {int(not counted.endswith('_0'))} in each day"
+        )
     if HOUR_ENDING in forms:
         return f"{shown}: hours from 1 to 24 are named by their end"
     return f"the times are written as in {shown}"
+
+
+def _zones_beside(raw: pa.Table, timed: Sequence[str]) -> list[Note]:
+    """Return notes on columns that seem to say the zones or the offsets of times that have none."""
+    found = []
+    for name in raw.column_names:
+        known = raw.column(name).drop_null()
+        if name not in timed and ZONE_NAMES.search(time_columns.apart(name)) and len(known):
+            value = str(known[0].as_py()).strip()
+            if zones.is_name(value) or "offset" in name.lower():
+                place = value if "/" in value else zones.PLACES.get(value, "Europe/Berlin")
+                found.append(note("zones-in-a-column", "data.time_zone", column=name, value=value, place=place))
+    return found
 
 
 def _hours(index: pd.Index | None, step: str | None) -> OpenHours | None:
@@ -201,7 +221,8 @@ def _not_numbers(file: GivenFile, timed: Sequence[str], others: Mapping[str, str
     for name, why in found.items():
         values = file.raw.column(name).drop_null()
         if why == reasons["other"] and len(values):
-            found[name] = f"{why}, as in {str(values[0].as_py())[:20]!r}"
+            some = [str(each) for each in values.slice(0, 100_000).to_pylist()]
+            found[name] = f"{why}, as in {next((each for each in some if not columns.is_number(each)), some[0])[:20]!r}"
         elif why == reasons["time"] and len(values.unique()) == 1:
             found[name] = "the same time in all rows"
     return found | {name: why for name, why in others.items() if name in found}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lstm.data.profile import dialect
 from lstm.data.tables import content, formats, numbers, reader
@@ -43,7 +44,8 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
     counts = Counter(names)
     usable = [n for n in names if n and n.isprintable() and counts[n] == 1]
     unusable = len(names) - len(usable)
-    notes = [note("columns-without-own-name", count=unusable)] if unusable else []
+    twice = [name for name in dict.fromkeys(names) if name and counts[name] > 1]
+    notes = [note("columns-without-own-name", count=unusable, twice=", ".join(twice[:4]) or None)] if unusable else []
     where = f"{path}:{found.form.skip_rows + 1}"
     if not usable:
         raise refused("no-column-with-own-name", at=where)
@@ -55,7 +57,12 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
         form = replace(form, drops_empty=True)
         notes.append(note("empty-rows-left-out", "data.path", count=empty))
         raw = reader.read(path, usable, form=form)
-    return _with_numbers(path, {name: _plain(raw.column(name)) for name in usable}, replace(found, form=form), notes)
+    read = _with_numbers(path, {name: _plain(raw.column(name)) for name in usable}, replace(found, form=form), notes)
+    if twice and all(
+        _is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) for kind in read[0].schema.types
+    ):
+        raise refused("column-occurs-twice", at=where, column=twice[0])  # nothing else could be forecast
+    return read
 
 
 def _with_numbers(
@@ -63,7 +70,9 @@ def _with_numbers(
 ) -> tuple[pa.Table, Reading, list[Note]]:
     """Return the columns of which texts are numbers as numbers, how they were read, and notes for people."""
     form = found.form
+    months = {} if reader.has_types(path) else _months(path, columns, form)
     texts = {name: values for name, values in columns.items() if _is_text(values.type)}
+    columns |= months
     ways = {name: how for name, values in texts.items() if (how := numbers.written(values, form))}
     reading = _decided(path, found, ways)
     if not reader.has_types(path):
@@ -88,6 +97,24 @@ def _with_numbers(
         pointed = [name for name, values in columns.items() if name not in texts and pa.types.is_floating(values.type)]
         notes += [note("points-beside-commas", column=name) for name in pointed]
     return pa.table(columns), reading, notes
+
+
+def _months(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Form) -> dict[str, pa.ChunkedArray]:
+    """Return the texts of columns that are months, as 01.2005 or 2005.01, and would be numbers with a point."""
+    found = {}
+    for name, values in columns.items():
+        if not pa.types.is_floating(values.type) or values.null_count or len(values) < 3:
+            continue
+        numbers_read = reader.float64(values)
+        if not 1 <= numbers_read.min() <= numbers_read.max() < 2200:
+            continue
+        whole, after = np.floor(numbers_read), np.round(numbers_read % 1 * 10_000)
+        years, months = (whole, after / 100) if whole[0] >= 1500 else (after, whole)
+        if years.min() >= 1500 and years.max() < 2200 and months.min() >= 1 and months.max() <= 12:
+            texts = reader.read(path, [name], texts=[name], form=form).column(name)
+            if pc.all(pc.match_substring_regex(texts, r"^\s*(\d{1,2}\.\d{4}|\d{4}\.\d{2})\s*$")).as_py():
+                found[name] = texts.cast(pa.string())
+    return found
 
 
 def _refuse_points(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Form) -> None:

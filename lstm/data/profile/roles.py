@@ -39,6 +39,10 @@ LONG_YEAR, SHORT_YEAR = (
 )
 TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\W?\d{2,4}", re.IGNORECASE)  # a season
 SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
+MONTH = re.compile(rf"(?<![^\W\d]){formats.MONTH}(?![^\W\d])", re.IGNORECASE)
+PART_OF_YEAR = re.compile(r"\d{1,2}\s?[-/.]\s?(?:1[89]|20)\d\d|(?:1[89]|20)\d\d\s?[-/.]\s?\d{1,2}")  # a week: 46/2017
+IN_ORDER = re.compile(r"\W*(?:1[89]|20)\d\d\W{1,2}\d{1,2}\W{1,2}\d{1,2}\W*")  # 2020. 10. 06
+DAY_OF_WEEK = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+\d{1,2}[-/.]\d{1,2}\.?", re.IGNORECASE)
 CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
@@ -83,6 +87,8 @@ def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
     # A first column that rises evenly counts the rows, whatever its name is. Another column may be a measurement.
     first = file.columns[0].name
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):
+        if first.lower() in COUNTERS:
+            _refuse_unread(file)  # the rows may be numbered with the newest first
         return Found((first,), (), times.of(path, raw.column(first), first, form))
     panels.refuse_anew(path, raw)
     _refuse_unread(file)
@@ -101,19 +107,32 @@ def _refuse_unread(file: GivenFile) -> None:
             continue
         if column.kind == "other" and is_text(values.type):
             some = values.slice(0, 200).to_pylist()
-            if len(set(some)) == len(some) and _look_dated([str(each).strip() for each in some]):
+            texts = [str(each).strip() for each in some]
+            if len(set(some)) == len(some) and (_look_dated(texts) or _fall_as_clocks(values)):
                 raise refused("no-time-format", at=file.path, column=column.name, value=str(some[0]))
         if column.kind == "number" and pa.types.is_floating(values.type):
             numbers = reader.float64(values)
-            if _are_years(numbers) and bool((np.diff(numbers) < 0).all()):
+            gaps = np.diff(numbers)
+            even = column is file.columns[0] and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
+            if (_are_years(numbers) or even) and bool((gaps < 0).all()):
                 raise refused("times-with-fractions", at=file.path, column=column.name)
+
+
+def _fall_as_clocks(values: pa.ChunkedArray) -> bool:
+    """Return whether texts are times of day without a date of which almost each is earlier than the one before."""
+    texts = values.to_pandas()
+    able = [each for each in formats.fitting(texts)[0] if not formats.has_date(each)]
+    return bool(able) and float((formats.clock(texts, able[0]).diff().dropna() < pd.Timedelta(0)).mean()) > 0.9
 
 
 def _look_dated(texts: Sequence[str]) -> bool:
     """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
-    if any(all(map(kind.fullmatch, texts)) for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE)):
+    if any(
+        all(map(kind.fullmatch, texts))
+        for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE, PART_OF_YEAR, DAY_OF_WEEK, IN_ORDER)
+    ):
         return True
-    if all(LONG_YEAR.search(text) and CLOCK.search(text) for text in texts):
+    if all(LONG_YEAR.search(text) and (CLOCK.search(text) or MONTH.search(text)) for text in texts):
         return True
     words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
     if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):

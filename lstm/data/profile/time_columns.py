@@ -43,14 +43,14 @@ RANGES = {
     "%S": (0, 59),
 }
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
-CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm", re.IGNORECASE)
+CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm|(^|[^a-z])hms?($|[^a-z])", re.IGNORECASE)
 ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
 # Parts that may have a letter or a word before the number.
 LETTERED = {"%q": ("q", "qtr", "quarter"), "%V": ("w", "wk", "week", "kw"), "%m": ("m", "month")}
 LETTER = re.compile(r"([A-Za-z]{1,8} ?)\d{1,2}")
 COUNTED = re.compile(
     r"(^|[^a-z])(period|interval|ptu|mtu|sp|slot|block|hour|hr|he|time|stunde|heure|hora|ora|hodina|godzina)s?($|[^a-z])"
-    r"|half.?hour|quarter.?hour|viertelstunde"
+    r"|(^|[^a-z])(hh|qh)($|[^a-z])|half.?hour|quarter.?hour|viertelstunde"
 )
 COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 FEW_TWICE = 0.02  # share of rows whose time may occur twice, as where clocks change
@@ -128,6 +128,11 @@ def _repeats(found: Found) -> float:
     return 1 - found.times.index.nunique() / max(len(found.times.index), 1)
 
 
+def apart(name: str) -> str:
+    """Return a name in small letters, with a blank between its words: hour ending of HourEnding."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
 def _rank(name: str) -> int:
     return NAMES.index(name.lower()) if name.lower() in NAMES else len(NAMES)
 
@@ -145,7 +150,7 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
         given = formats.by_numbers(reader.float64(values), name)
     elif _is_text(values.type) and not values.null_count:
-        given = _quarters(values)
+        given = _quarters(values) or _months(values)
     found = times.read(path, [values], section([name], [given]), form)
     return Found((name,), found.formats if given is None else (given,), found)
 
@@ -157,6 +162,11 @@ def _quarters(values: pa.ChunkedArray) -> str | None:
         return None
     per_year = texts.str[-1].groupby(texts.str[:4]).nunique()
     return f"%Y{texts.iloc[0][4]}%q" if float((per_year == 4).mean()) > 0.6 else None
+
+
+def _months(values: pa.ChunkedArray) -> str | None:
+    """Return the format of months such as 2005.10, which would be a number in the spec's reading."""
+    return "%Y.%m" if bool(values.to_pandas().str.fullmatch(r"\s*\d{4}\.\d{2}\s*").all()) else None
 
 
 def section(columns: Sequence[str], forms: Sequence[str | None], **more: Any) -> ForecastData:
@@ -183,7 +193,9 @@ def _numbered(raw: pa.Table, dated: Sequence[str]) -> list[str]:
         is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
         if name in dated or not is_number or values.null_count or len(values) < 2:
             continue
-        if (place == 0 or NUMBERED.search(name.lower())) and formats.by_numbers(reader.float64(values), name):
+        known = place == 0 or NUMBERED.search(name.lower())
+        form = formats.by_numbers(reader.float64(values), name)
+        if form and (known or formats.are_even_dates(values.to_pandas(), form)):
             found.append(name)
     return found
 
@@ -217,19 +229,23 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
 
 def _counted_clock(values: pa.ChunkedArray, name: str, days: pd.DatetimeIndex) -> str | None:
     """Return the format of whole numbers that count hours, half-hours or quarter-hours from 1 within each day."""
-    if values.null_count or not pa.types.is_integer(values.type) or not COUNTED.search(name.lower()):
+    if values.null_count or not pa.types.is_integer(values.type) or not COUNTED.search(apart(name)):
         return None  # 48 shops have numbers, too
     numbers = pd.Series(values.to_numpy())
-    if not 1 <= numbers.min() <= numbers.max() <= 100 or numbers.max() < 24:
+    if not 0 <= numbers.min() <= numbers.max() <= 100 or numbers.max() < 24:
         return None
+    from_0 = int(numbers.min() == 0)  # half-hours from 0 to 47; hours from 0 are no counted ones
+    numbers = numbers + from_0
     grouped = numbers.groupby(np.asarray(days))
     most, counts = grouped.max(), grouped.size()
     if bool(grouped.nunique().ne(counts).any()) or bool((most - grouped.min() + 1).ne(counts).any()):
         return None
     usual = next((each for each in COUNTS if (most == each).any()), 0)
     changed = most.iloc[:-1].sub(usual).abs()
-    if not usual or not changed.iloc[1:].isin((0, usual // 24)).all():
+    if usual <= 24 * from_0 or not changed.iloc[1:].isin((0, usual // 24)).all():
         return None
+    if from_0:
+        return f"{COUNTS[usual]}_from_0"
     return HOUR_ENDING if usual == 24 and not changed.any() and most.iloc[-1] <= usual else COUNTS[usual]
 
 
@@ -247,12 +263,12 @@ def _clock(values: pa.ChunkedArray, name: str) -> str | None:
 
 def _written_clock(texts: pd.Series, name: str) -> str | None:
     able, _ = formats.fitting(texts)
-    if ENDING.search(name) and not formats.clock(texts, HOUR_ENDING).isna().any():
+    if ENDING.search(apart(name)) and not formats.clock(texts, HOUR_ENDING).isna().any():
         return HOUR_ENDING
     if clocks := [each for each in able if not formats.has_date(each)]:
         return clocks[0]
     hours = formats.clock(texts, HOUR_ENDING)
-    named = bool(texts.str.strip().str.fullmatch(r"\D{0,4}\d{1,2}(:?00)?").all())
+    named = bool(texts.str.strip().str.fullmatch(rf"\D{{0,4}}\d{{1,2}}(:?00)?({formats.HOUR_WORD})?").all())
     return HOUR_ENDING if named and not hours.isna().any() and hours.nunique() == 24 else None
 
 
@@ -318,11 +334,15 @@ def _of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
     forms = [told.get(part, part) for part in order]
     columns = [parts[part] for part in order]
     if "%H" not in order and {"%d", "%j"} & {*order}:
-        texts = [name for name in raw.column_names if name not in columns and _is_text(raw.column(name).type)]
-        clock = next(((name, each) for name in texts if (each := _clock(raw.column(name), name))), None)
+        others = [name for name in raw.column_names if name not in columns]
+        able = [name for name in others if _is_text(raw.column(name).type) or CLOCK_NAMES.search(name)]
+        clock = next(((name, each) for name in able if (each := _clock(raw.column(name), name))), None)
         columns, forms = ([*columns, clock[0]], [*forms, clock[1]]) if clock else (columns, forms)
     found = []
-    for width in range(len(columns), 1, -1):
+    # Days that all differ are the time alone: an hour beside them is one of a sunrise or of a peak.
+    days = [parts[part] for part in order if part not in ("%H", "%M", "%S")]
+    alone = len(days) > 1 and not raw.select(days).to_pandas().duplicated().any()
+    for width in range(len(days) if alone else len(columns), 1, -1):
         try:
             together = times.read(
                 path, [raw.column(each) for each in columns[:width]], section(columns[:width], forms[:width]), form

@@ -16,9 +16,10 @@ MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 MONTH = rf"(?:{MONTHS})[a-z]*\.?"
 WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)([a-z]*)(,?\s+)", re.IGNORECASE)
 CLOCK = re.compile(
-    r"(?P<h>\d{1,2})(?P<s>[:.])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>[.,]\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
+    r"(?P<h>\d{1,2})(?P<s>[:.h])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>[.,]\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
 )
-HOUR_ALONE = re.compile(r"\d{1,2}(\s?)[ap]m", re.IGNORECASE)
+HOUR_WORD = r"\s?(?:[Hh]|[Uu]hr)"  # 00h, 13 Uhr
+HOUR_ALONE = re.compile(rf"\d{{1,2}}(?:([\s-]?)[AaPp][Mm]|({HOUR_WORD}))")
 ZONE = re.compile(r"\s?(?:Z|UTC|GMT|(?:UTC|GMT)?[+-]\d\d:?\d\d)$")
 BEFORE_ZONE = r"\d:\d\d([.,]\d+)?(\s?[AaPp][Mm])?$|T\d{4,6}$|^\d{12}(\d\d)?$"
 QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
@@ -101,7 +102,7 @@ def _clocks(text: str) -> Iterator[str]:
         seconds = f"{sign}%S{found['f'][0] + '%f' if found['f'] else ''}" if found["sec"] else ""
         yield f"{hour}{sign}%M{seconds}{' %p' if ap and ap[0].isspace() else '%p' if ap else ''}"
     elif found := HOUR_ALONE.fullmatch(text):
-        yield f"%I{found[1]}%p"
+        yield f"%H{found[2]}" if found[2] else f"%I{found[1]}%p"
     elif text.isdigit():
         yield {1: "%H", 2: "%H", 4: "%H%M", 6: "%H%M%S"}.get(len(text), "%H")
 
@@ -129,8 +130,8 @@ def _with_months(text: str) -> Iterator[str]:
 
 
 def _with_letters(text: str) -> Iterator[str]:
-    if found := re.fullmatch(r"(\d{4})([-/. ]?)(q)([1-4])", text, re.IGNORECASE):
-        yield f"%Y{found[2]}{found[3]}%q"
+    if found := re.fullmatch(r"(\d{4}|\d{2})([-/. ]?)(q)([1-4])", text, re.IGNORECASE):
+        yield f"{_year(found[1])}{found[2]}{found[3]}%q"
     if found := re.fullmatch(r"(q)([1-4])([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
         yield f"{found[1]}%q{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"([1-4])(q)([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
@@ -238,11 +239,14 @@ def _since_1900(texts: pd.Series) -> pd.Series:
 def clock(texts: pd.Series, form: str) -> pd.Series:
     """Read times of day by a format, or hours that are named by their end: (row,) timedelta64, NaT where one fails."""
     if form == HOUR_ENDING:
-        hours = pd.to_numeric(texts.astype(str).str.extract(r"^\D*(\d{1,2})(?::?00)?$")[0], errors="coerce")
+        hours = pd.to_numeric(
+            texts.astype(str).str.extract(rf"^\D*(\d{{1,2}})(?::?00)?(?:{HOUR_WORD})?$")[0], errors="coerce"
+        )
         return pd.to_timedelta(hours.where(hours.between(1, 24)) - 1, unit="h")
     if form in PERIODS:
         counted: Any = pd.to_numeric(texts, errors="coerce")
         most = 25 * 60 // PERIODS[form]  # of the day on which a clock is set back
+        counted = counted + form.endswith("_from_0")
         known = counted.where(counted.between(1, most) & (counted % 1 == 0))
         found: pd.Series = pd.to_timedelta((known - 1) * PERIODS[form], unit="min")
         return found
@@ -364,6 +368,11 @@ def _even(times: pd.Series) -> float:
     """Return the share of times that follow the one before by the usual distance."""
     gaps = times.sort_values().diff().dropna()
     return float((gaps == gaps.mode().iloc[0]).mean()) if len(gaps) else 0.0
+
+
+def are_even_dates(numbers: pd.Series, form: str) -> bool:
+    """Return whether whole numbers are days or hours that follow each other, whatever their column's name is."""
+    return form.startswith("%Y%m%d") and len(numbers) >= 20 and numbers.is_unique and _even(parse(numbers, form)) > 0.9
 
 
 def _by_fractions(known: np.ndarray) -> str | None:

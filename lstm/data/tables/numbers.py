@@ -78,7 +78,7 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
         signs += ["\u2019"]
     mark = re_escaped(form.decimal)
     for sign in signs:
-        group = rf"^([-+]?)\d{{1,3}}(?:{re_escaped(sign)}\d{{3}})+(?:{mark}\d*)?\s*%?$"
+        group = rf"^([-+]?)[1-9]\d{{0,2}}(?:{re_escaped(sign)}\d{{3}})+(?:{mark}\d*)?\s*%?$"
         grouped = pc.fill_null(pc.match_substring_regex(texts, group), False)
         texts = pc.if_else(grouped, pc.replace_substring(texts, sign, ""), texts)
     if form.decimal != ".":
@@ -138,6 +138,7 @@ NO_UNITS = {
     "Mio",
     "Mrd",
     "bn",
+    "Uhr",
     "AM",
     "PM",
     "am",

@@ -187,7 +187,12 @@ def read_rows(path: Path, config: ForecastData, form: Form) -> Rows:
         notes = (note("empty-rows-left-out", "data.path", count=count),)
         raw = reader.read(path, [*named, *config.columns], numbers=config.columns, form=form)
     written = [raw.column(name) for name in named]
-    if any(zones.is_turned(path, column) for column in written):
+    # 10.2005 is October as a text, and 10.205 as a number.
+    dotted = [
+        pa.types.is_floating(column.type) and "." in (given or "") and "%q" not in (given or "")
+        for column, given in zip(written, config.time_formats, strict=True)
+    ]
+    if any(zones.is_turned(path, column) for column in written) or (any(dotted) and not reader.has_types(path)):
         # pyarrow has turned offsets into UTC, and the wall clock decides steps of days.
         texts = reader.read(path, named, texts=named, form=form)
         written = [texts.column(name) for name in named]

@@ -167,6 +167,12 @@ def offsets_for_names(texts: pd.Series) -> pd.Series:
     return given
 
 
+def is_name(word: str) -> bool:
+    """Return whether a word is the name of a zone, or an offset."""
+    known = word in ZONE_WORDS or word in PLACES or ("/" in word and is_zone(word))
+    return known or bool(re.fullmatch(r"(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?", word))
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """The name of a zone after each time."""

@@ -1188,3 +1188,171 @@ def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, table)
     assert read.times.tolist() == times.tolist()
     np.testing.assert_array_equal(read.values[:, 0], wanted)
     assert word != "-999" or not gone or made.sentinels
+
+
+# --- What a reviewer's files have shown ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["HourEnding", "hourEnding", "IntervalEnd", "endTime", "Hour_End"])
+@pytest.mark.parametrize("clock", ["{:02}:00", "{}"])
+def test_an_hour_is_named_by_its_end_in_names_of_joined_words_too(found, name, clock):
+    times = pd.date_range("2021-03-04", periods=240, freq="h")
+    if clock == "{}" and name not in ("HourEnding", "hourEnding"):
+        return
+    frame = pd.DataFrame({"OperDay": times.strftime("%m/%d/%Y"), name: [clock.format(t.hour + 1) for t in times]})
+    made, table = found(frame.assign(MW=np.sin(np.arange(240))).to_csv(index=False))
+    check(made, table, times, np.sin(np.arange(240)))
+
+
+@pytest.mark.parametrize("form", ["%m.%Y", "%Y.%m"])
+@pytest.mark.parametrize("value", ["{:.2f}", "{:.1f} €"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_months_with_a_point_are_times_and_no_numbers(found, form, value, order):
+    numbers = [value.format(each).replace(".", ",") for each in VALUES]
+    frame = pd.DataFrame({"Monat": MONTHS.strftime(form), "Umsatz": numbers})
+    made, table = found(frame[::order].to_csv(index=False, sep=";"))
+    check(made, table, MONTHS, [float(each.split()[0].replace(",", ".")) for each in numbers])
+    assert made.reading["time_format"] == form
+
+
+@pytest.mark.parametrize("sep", ["\t", ";"])
+def test_three_digits_after_a_comma_are_decimals_if_a_number_begins_with_zero(found, sep):
+    values = (VALUES / 100 - 0.4).round(3)
+    frame = pd.DataFrame({"d": DAYS, "load": [f"{each:.3f}".replace(".", ",") for each in values]})
+    made, table = found(frame.to_csv(index=False, sep=sep))
+    check(made, table, DAYS, values)
+    assert made.reading["decimal"] == ","
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [("{:02}h", "%Hh"), ("{} Uhr", "%H Uhr"), ("{:02}H", "%HH"), ("end {:02}h", "hour_ending")],
+)
+def test_hours_with_a_word_after_them_are_times_of_day(found, written, form):
+    times = pd.date_range("2021-05-20", periods=240, freq="h")
+    ends = int(written.startswith("end"))
+    hours = [written.removeprefix("end ").format(each.hour + ends) for each in times]
+    frame = pd.DataFrame({"fecha": times.strftime("%d/%m/%Y"), "hora": hours, "v": np.cos(np.arange(240))})
+    made, table = found(frame.to_csv(index=False))
+    check(made, table, times, np.cos(np.arange(240)))
+    assert made.reading["time_format"] == ["%d/%m/%Y", form]
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y %Hh%M", "%Y-%m-%d %I-%p"])
+def test_french_clocks_and_hours_with_a_half_of_the_day_are_times(found, form):
+    times = pd.date_range("2021-05-20", periods=ROWS, freq="h")
+    made, table = found(csv(times.strftime(form)[::-1]))
+    check(made, table, times, VALUES[::-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes"), [("half_hour", 30), ("hh", 30), ("Settlement Period", 30), ("qh", 15), ("Viertelstunde", 15)]
+)
+def test_periods_of_a_day_may_be_counted_from_zero(found, name, minutes):
+    times = pd.date_range("2021-07-01", periods=480, freq=f"{minutes}min")
+    period = (times - times.normalize()) // pd.Timedelta(minutes=minutes)
+    frame = pd.DataFrame({"day": times.strftime("%d-%b-%Y"), name: period, "v": np.sin(np.arange(480))})
+    made, table = found(frame.to_csv(index=False))
+    check(made, table, times, np.sin(np.arange(480)))
+    assert made.reading["time_format"] == ["%d-%b-%Y", f"periods_{minutes}min_from_0"]
+
+
+def test_a_day_of_the_year_with_hundreds_of_hours_and_a_day_with_hm_are_times(found):
+    times = pd.date_range("2020-10-26", periods=240, freq="h")
+    parts = {"Year": times.year, "DOY": times.day_of_year, "HHMM": times.hour * 100, "v": np.sin(np.arange(240))}
+    check(*found(pd.DataFrame(parts).to_csv(index=False)), times, parts["v"])
+    half = pd.date_range("2020-10-26", periods=240, freq="30min")
+    parts = {"day": half.strftime("%Y%m%d"), "hm": half.strftime("%H%M"), "v": parts["v"]}
+    check(*found(pd.DataFrame(parts).to_csv(index=False)), half, parts["v"])
+
+
+@pytest.mark.parametrize("beside", ["sunrise", "hour", "peak_time"])
+def test_a_time_of_day_beside_days_that_differ_is_no_part_of_the_time(found, beside):
+    clock = [6 + n % 3 if beside == "hour" else f"{6 + n % 3:02}:{n * 7 % 60:02}" for n in range(ROWS)]
+    parts = {"year": DAYS.year, "month": DAYS.month, "day": DAYS.day, beside: clock, "v": VALUES}
+    made, table = found(pd.DataFrame(parts).to_csv(index=False))
+    check(made, table, DAYS)
+    assert beside in made.left_out
+
+
+@pytest.mark.parametrize("suffix", ["th", "rd", "."])
+def test_days_with_an_ordinal_are_refused_and_not_taken_in_the_files_order(refused, suffix):
+    texts = [f"{each.day}{suffix} {each:%B %Y}" for each in DAYS][::-1]
+    if suffix == ".":
+        texts = [f"the {each}" for each in texts]
+    assert refused(csv(texts)).code in ("no-time-format", "not-a-time")
+
+
+def test_quarters_with_a_short_year_before_them_are_times(found):
+    made, table = found(csv([f"{each.year % 100:02}Q{each.quarter}" for each in QUARTERS[::-1]]))
+    check(made, table, QUARTERS.to_timestamp(), VALUES[::-1])
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H"])
+def test_even_dates_as_whole_numbers_are_the_time_whatever_their_columns_name_is(found, form):
+    times = DAYS if form == "%Y%m%d" else HOURS
+    frame = pd.DataFrame({"issued": "2020-05-01", "valid": times.strftime(form)[::-1], "v": VALUES})
+    made, table = found(frame.to_csv(index=False))
+    check(made, table, times, VALUES[::-1])
+
+
+def test_columns_of_one_name_are_named_where_they_are_left_out_or_refused(found, refused):
+    frame = pd.DataFrame({"d": DAYS, "a": VALUES, "b": VALUES + 1, "temp": VALUES * 2})
+    made, _ = found(frame.to_csv(index=False, header=["d", "load", "load", "temp"]))
+    told = next(each for each in made.notes if each.code == "columns-without-own-name")
+    assert told.values == {"count": 2, "twice": "load"}
+    wrong = refused(frame[["d", "a", "b"]].to_csv(index=False, header=["d", "load", "load"]))
+    assert (wrong.code, wrong.values["column"]) == ("column-occurs-twice", "load")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [
+        ("tz", "CDT", "America/Chicago"),
+        ("timeZone", "Asia/Tokyo", "Asia/Tokyo"),
+        ("utc_offset", "+03:00", "Europe/Berlin"),
+        ("Zone", "MESZ", "Europe/Berlin"),
+    ],
+)
+def test_a_column_of_zones_beside_the_times_is_told(found, name, value, place):
+    made, _ = found(pd.DataFrame({"t": HOURS, name: value, "v": VALUES}).to_csv(index=False))
+    told = next(each for each in made.notes if each.code == "zones-in-a-column")
+    assert (told.values["column"], told.values["value"], told.values["place"]) == (name, value, place)
+    plain, _ = found(pd.DataFrame({"t": HOURS, name: "north", "v": VALUES}).to_csv(index=False))
+    assert "offset" in name or not any(each.code == "zones-in-a-column" for each in plain.notes)
+
+
+def test_the_reason_to_leave_a_column_out_shows_a_value_that_is_no_number(found):
+    texts = [str(each) if n < 100 else f"{each} p" for n, each in enumerate(VALUES)]
+    made, _ = found(pd.DataFrame({"d": DAYS, "y": texts, "z": VALUES}).to_csv(index=False))
+    assert repr(texts[100]) in made.left_out["y"]
+
+
+WEEKS = pd.date_range("2015-01-05", periods=ROWS, freq="7D")
+FALLING = {
+    "a week and a year": [f"{each.isocalendar().week:02}/{each.isocalendar().year}" for each in WEEKS],
+    "a date with points and blanks": [f"{each:%Y. %m. %d}" for each in DAYS],
+    "a date after an apostrophe": [f"{each:'%Y-%m-%d}" for each in DAYS],
+    "a day of the week": [f"{each:%a %d/%m}" for each in DAYS],
+    "a time of day": [f"{each:%H:%M:%S}" for each in pd.date_range("2020-01-01", periods=ROWS, freq="5min")],
+    "days of a calendar": [2458800.5 + n for n in range(ROWS)],
+    "seconds": [n / 50 for n in range(ROWS)],
+}
+
+
+@pytest.mark.parametrize("kind", FALLING)
+def test_what_falls_and_is_no_known_time_is_refused_and_not_taken_in_the_files_order(refused, kind):
+    assert refused(csv(FALLING[kind][::-1])).code in ("no-time-format", "times-with-fractions")
+
+
+@pytest.mark.parametrize("kind", ["a time of day", "days of a calendar", "seconds"])
+def test_what_rises_and_is_no_known_time_leaves_the_rows_in_their_order(found, kind):
+    made, table = found(csv(FALLING[kind]))
+    assert made.time is None
+    np.testing.assert_allclose(table.values[:, 0], VALUES)
+
+
+def test_a_number_of_the_row_is_no_order_beside_a_date_that_is_not_read(refused):
+    texts = [f"{each.day}th {each:%B %Y}" for each in DAYS][::-1]
+    frame = pd.DataFrame({"id": range(ROWS), "d": texts, "v": VALUES})
+    assert refused(frame.to_csv(index=False)).code == "no-time-format"

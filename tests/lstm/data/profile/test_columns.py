@@ -48,7 +48,7 @@ def test_columns_without_a_name_of_their_own_are_left_out_and_told(tmp_path):
     (tmp_path / "a.csv").write_text("a,b,b,,c\n1,2,3,4,5\n")
     raw, notes = columns.read(tmp_path / "a.csv")
     assert raw.column_names == ["a", "c"]
-    assert notes == [note("columns-without-own-name", count=3)]
+    assert notes == [note("columns-without-own-name", count=3, twice="b")]
 
 
 def test_a_file_with_bad_numbers_far_down_keeps_its_other_columns(tmp_path):
