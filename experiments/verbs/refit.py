@@ -51,4 +51,6 @@ def main(
     if as_json:
         emit({"sweep": found.name, "refits": made})
     else:
-        print(*(refit_line(row, driven=False) for row in made if row["predicts"]), sep="\n")
+        asked = {"refit_of": ready.parent.number, **{k: v for k, v in ready.seeds[0].fitted.items() if k != "data"}}
+        told = (row for row in made if row["predicts"] or asked.items() <= row.items())
+        print(*(refit_line(row, driven=False) for row in told), sep="\n")

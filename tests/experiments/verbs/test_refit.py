@@ -161,6 +161,12 @@ def test_newer_rows_are_taken_and_changed_ones_are_not(ended, tiny):
     assert same(kept(folder, studied(folder).refit[0].number), kept(folder, of_old.number))
     judge(sweep, folder)
 
+    # Who asks again for an earlier refit is told that another one predicts.
+    (folder / "tiny.csv").write_text(tiny.rows(330))
+    again = sweep("refit", "tiny").out.splitlines()
+    assert [line.split(":")[0] for line in again] == [f"trial {t.number}" for t in (of_new, studied(folder).refit[0])]
+    assert ["predict` uses it" in line for line in again] == [False, True]
+
     before = files(folder)
     for text, code in (
         (tiny.rows(330).replace("2020-02-01,", "2020-02-01,9"), "old-rows-changed"),
