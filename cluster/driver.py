@@ -249,7 +249,7 @@ def _queue_confirm(order: Order, study: Study, record: Record) -> bool:
 def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any], left: int) -> Iterator[Note]:
     """Yield notes on what is confirmed: how many settings, from how many seeds, with `left` trials, and what is not."""
     settings, seeds, base = len(row["settings"]), row["seeds"], sweep.base
-    on = "windows that the search has not seen" if row["windows"] == "fresh" else "the search's own"
+    on = "windows that the search has not seen" if row["windows"] == "fresh" else "the search's own windows"
     yield note("settings-confirmed", at=sweep.name, settings=settings, seeds=seeds, trials=left, windows=on)
     if order.confirm is not None and (there := len(best_settings(sweep))) < order.confirm.top:
         yield note("fewer-to-confirm", at=sweep.name, top=order.confirm.top, there=there)

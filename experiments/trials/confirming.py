@@ -21,13 +21,14 @@ def check(sweep: Sweep, top: int | None, seeds: int | None) -> None:
     Raises:
         BadInput: nothing was searched, the search has not ended, or there is too little to confirm.
     """
-    if faults := [*_of_numbers(top, seeds)] or [*_of_sweep(sweep, top)]:
+    if faults := [*of_numbers(top=top, seeds=seeds)] or [*_of_sweep(sweep, top)]:
         raise BadInput(*faults)
 
 
-def _of_numbers(top: int | None, seeds: int | None) -> Iterator[Fault]:
-    for name, given in (("top", top), ("seeds", seeds)):
-        if given is not None and not 1 <= given <= MOST[name]:
+def of_numbers(**numbers: int | None) -> Iterator[Fault]:
+    """Yield what is wrong with `top` or `seeds`, which a program can give as anything."""
+    for name, given in numbers.items():
+        if given is not None and (type(given) is not int or not 1 <= given <= MOST[name]):
             yield fault("confirm-number", at=f"--{name} {given}", most=MOST[name])
 
 

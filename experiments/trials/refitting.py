@@ -8,7 +8,7 @@ from experiments import lookup
 from experiments.own_code import CodeFile
 from experiments.planning import Plan, make
 from experiments.recovery import moved_home
-from experiments.trials import winning
+from experiments.trials import confirming, winning
 from experiments.trials.earlier import with_first
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import READING, Before, Dataset, Whole
@@ -86,6 +86,8 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     from cluster.study import stored
     from lstm.training import refit
 
+    if faults := [*confirming.of_numbers(seeds=asked.seeds)]:
+        raise BadInput(*faults)
     swept = lookup.read(found)
     parent = parent_of(swept, asked.trial)
     config = TrialConfig.model_validate(parent.config)

@@ -273,7 +273,7 @@ VERBS: dict[str, Entry] = {
         "extend trial {first}, with which it began",
         {"number": 24, "first": 3},
     ),
-    "confirm-number": Entry("is too small or too large", "give a whole number from 1 to {most:,}", {"most": 100}),
+    "confirm-number": Entry("is not a whole number from 1 to {most:,}", "give such a number", {"most": 100}),
     "confirm-without-search": Entry(
         "searches nothing, so there are no best settings to confirm", "add the section search to the spec"
     ),

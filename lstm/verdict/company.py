@@ -62,6 +62,7 @@ class Company:
     comparisons: int  # for which the intervals hold together
     members: tuple[Member, ...]  # the winner first if there is one, then the best first, then those without figures
     missed: int | None = None  # the best trial of the search, if its setting was not confirmed
+    second: str | None = None  # the second objective, by which nobody is judged again
 
     @property
     def winner(self) -> Member | None:
@@ -155,7 +156,8 @@ def concluded(swept: Sweep) -> Company | None:
     before = {setting_of(t.config) for t in swept.confirming if t.config.get(JUDGED_ON, "search") == found.windows}
     is_missed = best is not None and setting_of(best.config) not in settings
     told = company(found, len(before - settings))
-    return replace(told, missed=best.number if best is not None and is_missed else None)
+    second = swept.second.metric if swept.second is not None else None
+    return replace(told, missed=best.number if best is not None and is_missed else None, second=second)
 
 
 def as_row(found: Company) -> dict[str, Any]:

@@ -12,8 +12,8 @@ ENOUGH = f"{OWN} may be enough"
 
 def lines(found: Company) -> tuple[str, ...]:
     """Return all sentences: the winner and the base first, how they were judged, then the rival and the company."""
-    told = [sentence(found), _judged(found), _rival(found), _company(found), _beaten(found), *_notes(found)]
-    return tuple(filter(None, told))
+    told = [sentence(found), _judged(found), _second(found), _rival(found), _company(found), _beaten(found)]
+    return tuple(filter(None, [*told, *_notes(found)]))
 
 
 def sentence(found: Company) -> str:
@@ -97,6 +97,13 @@ def _judged(found: Company) -> str:
         what = f"all {counted(found.comparisons, 'setting')} together that the search has tried there"
     intervals = any(m.difference and m.difference.low is not None for m in found.members)
     return f"judged over {where}, each setting from {seeds}" + (f"; the intervals hold for {what}" if intervals else "")
+
+
+def _second(found: Company) -> str:
+    """Return a note if the search had a second objective, which does not count here; else ""."""
+    if found.second is None or found.winner is None:
+        return ""
+    return f"by {found.metric} alone: {found.second}, the second objective, is not part of this"
 
 
 def _mean(found: Company) -> str:

@@ -305,8 +305,15 @@ def test_the_plan_says_what_confirm_costs(ended, near):
 def test_from_python_it_is_refused_as_by_the_verb(ended):
     with pytest.raises(SpecError, match="3 settings have completed"):
         load("tiny", home=ended.home).confirm(top=4)
-    with pytest.raises(SpecError, match="give a whole number from 1 to 100"):
-        load("tiny", home=ended.home).confirm(seeds=0)
+
+
+@pytest.mark.parametrize("wrong", [0, 101, 2.5, "3", True])
+@pytest.mark.parametrize("does", ["confirm", "refit"])
+def test_from_python_a_number_of_seeds_that_is_none_is_refused(ended, does, wrong):
+    sweep = load("tiny", home=ended.home)
+    with pytest.raises(SpecError, match=f"--seeds {wrong}: is not a whole number from 1 to 100"):
+        getattr(sweep, does)(seeds=wrong)
+    assert len(load("tiny", home=ended.home).to_frame()) == len(sweep.to_frame())
 
 
 WRONG = {

@@ -201,3 +201,10 @@ def test_a_company_is_plain_data_with_its_sentences():
     assert (row["trial"], row["answer"], row["lines"]) == (found.winner.number, found.answer, list(lines(found)))
     assert [(m["name"], m["told"]) for m in row["members"]] == [(m.name, told) for m, told in table(found)]
     assert row["members"][1]["difference"]["low"] == found.members[1].difference.low
+
+
+def test_with_a_second_objective_a_sentence_says_that_the_winner_is_by_the_metric_alone():
+    found = company(confirmed(*drawn(7, 3, 0.3)))
+    told = lines(replace(found, second="probe/reliability/noise"))
+    assert "by val/loss alone: probe/reliability/noise, the second objective, is not part of this" in told
+    assert len(lines(found)) == len(told) - 1
