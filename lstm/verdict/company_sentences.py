@@ -49,8 +49,10 @@ def _confirmed(found: Company) -> str:
 
 
 def _rival(found: Company) -> str:
-    """Return the sentence on the best rival; "" without one."""
+    """Return the sentence on the best rival. A study that was lost and restored has none until `sweep run` goes on."""
     winner, rival = found.winner, found.rival
+    if winner is not None and rival is None:
+        return "no rival was judged over these windows"
     if winner is None or rival is None or rival.difference is None:
         return ""
     told, name = amount(rival.difference), f"the best rival, {rival.name}"

@@ -187,6 +187,13 @@ def test_a_winner_is_told_with_its_interval_and_its_company():
     assert table(found)[0] == (found.winner, "the winner")
 
 
+def test_a_company_without_a_rival_says_so():
+    errors = drawn(8, 3, 0.3)
+    silent = "no rival was judged over these windows"
+    assert lines(company(confirmed(*errors))).count(silent) == 1
+    assert silent not in lines(company(confirmed(*errors, rival=errors[0].mean(axis=0))))
+
+
 def test_a_base_that_wins_is_said_to_be_the_best():
     found = company(confirmed(*drawn(12, 3, -0.5, -0.6, spread=0.02), rival=np.full(12, 99.0)))
     assert found.answer == "base"
