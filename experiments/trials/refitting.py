@@ -163,7 +163,8 @@ def parent_of(swept: Sweep, number: int | None) -> Trial:
     """Return the trial whose setting is trained again.
 
     Raises:
-        BadInput: the sweep has not ended, no trial has completed, or the trial can't be fitted again.
+        BadInput: the sweep has not ended, no trial has completed, the best one is newer than confirm, or the trial
+            can't be fitted again.
     """
     if not (swept.facts.get("complete") or swept.over()):
         raise refused("refit-before-end", at=swept.name, done=swept.done, trials=swept.n_trials, sweep=swept.name)
@@ -173,6 +174,10 @@ def parent_of(swept: Sweep, number: int | None) -> Trial:
     if number is None:
         if (leader := winning.leader(swept)) is None:
             raise refused("refit-without-completed", at=swept.name)
+        if (found := winning.company(swept)) is not None and found.missed is not None:
+            raise refused(
+                "refit-before-confirm", at=swept.name, best=found.missed, winner=leader.number, sweep=swept.name
+            )
         return leader
     trial = next((each for each in swept.trials if each.number == number), None)
     if trial is None:

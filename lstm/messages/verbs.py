@@ -298,6 +298,11 @@ VERBS: dict[str, Entry] = {
         "run it to its end with `sweep run {sweep}`, or name a completed trial after that",
         {"done": 12, "trials": 24, "sweep": "etth1"},
     ),
+    "refit-before-confirm": Entry(
+        "trial {best} is the best of the search now, and confirm, whose winner is trial {winner}, did not have it",
+        "confirm again with `sweep confirm {sweep}`, or choose one with --trial {winner} or --trial {best}",
+        {"best": 31, "winner": 15, "sweep": "etth1"},
+    ),
     "refit-without-completed": Entry("no trial has completed", "change the search, so that a trial completes"),
     "refit-of-which-trial": Entry(
         "has two objectives, so that no trial is best in both ({metric} is the second one)",

@@ -62,6 +62,7 @@ class Company:
     comparisons: int  # for which the intervals hold together
     members: tuple[Member, ...]  # the winner first if there is one, then the best first, then those without figures
     missed: int | None = None  # the best trial of the search, if its setting was not confirmed
+    are_folds: bool = False  # whether the windows are folds, whose trainings share most of their data
     second: str | None = None  # the second objective, by which nobody is judged again
 
     @property
@@ -157,7 +158,13 @@ def concluded(swept: Sweep) -> Company | None:
     is_missed = best is not None and setting_of(best.config) not in settings
     told = company(found, len(before - settings))
     second = swept.second.metric if swept.second is not None else None
-    return replace(told, missed=best.number if best is not None and is_missed else None, second=second)
+    missed = best.number if best is not None and is_missed else None
+    return replace(told, missed=missed, second=second, are_folds=_are_folds(swept))
+
+
+def _are_folds(swept: Sweep) -> bool:
+    data = (swept.base or swept.best or swept.trials[0]).config.get("data") or {}
+    return "folds" in (data.get("backtest") or {})
 
 
 def as_row(found: Company) -> dict[str, Any]:

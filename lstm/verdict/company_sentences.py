@@ -57,6 +57,8 @@ def _rival(found: Company) -> str:
         return ""
     told, name = amount(rival.difference), f"the best rival, {rival.name}"
     ours = f"over these windows {_named(winner)}"
+    if rival.difference.answer == "unknown":
+        return f"too few windows to tell: {_named(winner)} is {told} than {name}"
     if rival.difference.answer == "alike":
         return f"{ours} can't be told apart from {name}: {told}"
     instead = "; use this rival, or search further" if rival.difference.answer == "worse" else ""
@@ -98,7 +100,11 @@ def _judged(found: Company) -> str:
         where = f"{counted(found.count, 'window')} on which the search has chosen"
         what = f"all {counted(found.comparisons, 'setting')} together that the search has tried there"
     intervals = any(m.difference and m.difference.low is not None for m in found.members)
-    return f"judged over {where}, each setting from {seeds}" + (f"; the intervals hold for {what}" if intervals else "")
+    told = f"judged over {where}, each setting from {seeds}"
+    if not intervals:
+        return told
+    folds = ", and may be too short, because folds share most of what they are trained on" if found.are_folds else ""
+    return f"{told}; the intervals hold for {what}{folds}"
 
 
 def _second(found: Company) -> str:

@@ -12,6 +12,7 @@ from experiments.terminal.formats import console
 from experiments.terminal.summary import show
 from experiments.trials import refitting, winning
 from lstm.records.confirmation import Confirmation, Confirmed, setting_of
+from lstm.records.errors import BadInput
 from lstm.records.objective import RECORD, TaskRecord
 from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
@@ -113,6 +114,12 @@ def test_what_was_confirmed_before_on_the_same_windows_counts_in_the_correction(
 def test_a_refit_is_of_the_winner_and_a_prediction_says_if_the_best_trial_is_another(swept):
     ended = replace(swept.sweep, facts={**swept.sweep.facts, "complete": True})
     assert refitting.parent_of(ended, None).number == 1
+    newer = replace(trial(2, 0.3), number=3, config={"training": {"seed": 1, "learning_rate": 0.4}})
+    with pytest.raises(BadInput) as error:
+        refitting.parent_of(replace(ended, trials=(*ended.trials, newer)), None)
+    (fault,) = error.value.faults
+    assert (fault.code, fault.values["best"], fault.values["winner"]) == ("refit-before-confirm", 3, 1)
+    assert refitting.parent_of(replace(ended, trials=(*ended.trials, newer)), 3).number == 3
     said = []
     with_checkpoints = replace(ended, trials=tuple(replace(each, checkpoint="a.pt") for each in ended.trials))
     assert [each.number for each in predicting.choose_all(with_checkpoints, None, None, said.append)] == [2]

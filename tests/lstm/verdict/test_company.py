@@ -194,6 +194,16 @@ def test_a_company_without_a_rival_says_so():
     assert silent not in lines(company(confirmed(*errors, rival=errors[0].mean(axis=0))))
 
 
+def test_folds_and_few_windows_are_said_where_they_weaken_a_sentence():
+    errors = drawn(8, 3, 0.3)
+    found = company(confirmed(*errors))
+    shared = ", and may be too short, because folds share most of what they are trained on"
+    assert lines(replace(found, are_folds=True))[1] == lines(found)[1] + shared
+    few = drawn(3, 2, 0.3)
+    told = lines(company(confirmed(*few, rival=few[0].mean(axis=0) * 9)))
+    assert any(line.startswith("too few windows to tell: trial 1 is ") and RIDGE in line for line in told), told
+
+
 def test_a_base_that_wins_is_said_to_be_the_best():
     found = company(confirmed(*drawn(12, 3, -0.5, -0.6, spread=0.02), rival=np.full(12, 99.0)))
     assert found.answer == "base"
