@@ -58,7 +58,7 @@ def _rival(found: Company) -> str:
     told, name = amount(rival.difference), f"the best rival, {rival.name}"
     ours = f"over these windows {_named(winner)}"
     if rival.difference.answer == "unknown":
-        return f"too few windows to tell: {_named(winner)} is {told} than {name}"
+        return f"{ours} is {told} than {name}: too few windows to tell"
     if rival.difference.answer == "alike":
         return f"{ours} can't be told apart from {name}: {told}"
     instead = "; use this rival, or search further" if rival.difference.answer == "worse" else ""
