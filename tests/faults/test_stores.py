@@ -96,7 +96,7 @@ def crash(database, folder, times):
 def test_postgresql_crashes_under_study_lease_and_mlflow(place, database, times, request):
     """With both stores in it, and no word to any session."""
     study, mlflow = (database.create(f"{what}{times}") for what in ("study", "mlflow"))
-    folder = place(f'storage: {{study: "{study}"}}\ntracking: {{uri: "{mlflow}"}}', trials=times + 3)
+    folder = place(f'storage: {{study: "{study}"}}\ntracking: {{uri: "{mlflow}"}}', trials=times + 11)
     with meanwhile(crash, database, folder, times):
         assert twin.run(folder, "tiny.yaml", "runs") == 0, said(folder)
     assert "the study's database does not answer" in said(folder), "the crash was not noticed"
