@@ -21,7 +21,7 @@ from lstm import ownership
 from lstm.data.dataset import Dataset
 from lstm.messages.message import Message, Note, note
 from lstm.own_code import imports
-from lstm.records.confirmation import CONFIRM, best_settings, is_left, lacking, to_confirm
+from lstm.records.confirmation import CONFIRM, IN_WORDS, best_settings, is_left, lacking, to_confirm
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -249,8 +249,8 @@ def _queue_confirm(order: Order, study: Study, record: Record) -> bool:
 def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any], left: int) -> Iterator[Note]:
     """Yield notes on what is confirmed: how many settings, from how many seeds, with `left` trials, and what is not."""
     settings, seeds, base = len(row["settings"]), row["seeds"], sweep.base
-    on = "windows that the search has not seen" if row["windows"] == "fresh" else "the search's own windows"
-    yield note("settings-confirmed", at=sweep.name, settings=settings, seeds=seeds, trials=left, windows=on)
+    windows = IN_WORDS[row["windows"]]
+    yield note("settings-confirmed", at=sweep.name, settings=settings, seeds=seeds, trials=left, windows=windows)
     if order.confirm is not None and (there := len(best_settings(sweep))) < order.confirm.top:
         yield note("fewer-to-confirm", at=sweep.name, top=order.confirm.top, there=there)
     if base is not None and base.compared_value is None:

@@ -7,6 +7,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.table import Table
 
+from lstm.records.confirmation import IN_WORDS
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
 
@@ -149,10 +150,8 @@ def beside_lines(status: Mapping[str, Any], *, driven: bool) -> Iterator[str]:
 
 def confirm_row(confirm: Mapping[str, Any]) -> str:
     """Return what confirm will train at most, on which windows, and what part of the sweep's time that is."""
-    on = "windows that the search does not see" if confirm["windows"] == "fresh" else "the search's own windows"
-    what = (
-        f"the best {confirm['top']} settings and the base, from {counted(confirm['seeds'], 'other seed')} each, on {on}"
-    )
+    what = f"the best {confirm['top']} settings and the base, from {counted(confirm['seeds'], 'other seed')} each"
+    what += f", on {IN_WORDS[confirm['windows']]}"
     cost = both_ends(sorted(confirm["seconds"]), _span)
     return f"{what}: at most {counted(confirm['trials'], 'trial')}, {cost} of the time below"
 

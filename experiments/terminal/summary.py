@@ -8,7 +8,8 @@ from rich.table import Table
 
 from experiments.terminal.formats import console, extension_line, goodput_line, refit_line, settings, state_counts
 from experiments.terminal.live import BASE_SETTINGS
-from lstm.records.trial import epochs_named
+from lstm.records.confirmation import IN_WORDS
+from lstm.records.trial import counted, epochs_named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,9 +96,8 @@ def _show_winner(found: Mapping[str, Any], screen: "Console") -> None:
 def _show_confirmation(document: Mapping[str, Any], screen: "Console") -> None:
     """Print the means of what was judged again from other seeds, over windows and seeds."""
     found = document["confirmation"]
-    on = "windows that the search has not seen" if found["windows"] == "fresh" else "the search's own"
-    left = f"; {found['open']} trials have not ended" if found["open"] else ""
-    screen.print(f"Confirmed on {on}: {found['count']}{left}", soft_wrap=True)
+    left = f"; not ended yet: {counted(found['open'], 'trial')}" if found["open"] else ""
+    screen.print(f"Confirmed on {IN_WORDS[found['windows']]}: {found['count']}{left}", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("judged again")
     for heading in (f"mean {document['metric']}", "seeds"):

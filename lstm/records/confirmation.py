@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from lstm.records.sweep import Sweep
 
 JudgedOn = Literal["search", "fresh"]  # the windows that a trial is judged on
+IN_WORDS: Mapping[JudgedOn, str] = {
+    "fresh": "windows that the search has not seen",
+    "search": "the search's own windows",
+}
 JUDGED_ON, SEED = "judged_on", "training.seed"  # the fields of a configuration that are no part of a setting
 # The fact of what was asked for last: windows, seeds, the sampler's `seed`, and the settings, each as [digest, trial].
 CONFIRM = "confirm"

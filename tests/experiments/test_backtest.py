@@ -131,18 +131,7 @@ def test_base_and_winner_alone_are_trained_before_the_test_part(ended):
 def test_killed_in_a_window_it_goes_on_to_the_bit(ended, tmp_path, tiny, place):
     write(tmp_path, tiny)
 
-    def act():
-        def written(*arguments):
-            name = kept(*arguments)
-            if arguments[2].state.place == place:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return name
-
-        kept, checkpoint.write = checkpoint.write, written
-        os.chdir(tmp_path)
-        main(["run", "tiny.yaml", "--in-process", "--home", "runs", "--json"])
-
-    assert twin.forked(act, tmp_path / "driver.log") == -signal.SIGKILL
+    twin.killed_at(tmp_path, "tiny.yaml", "runs", place)
     assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, (tmp_path / "driver.log").read_text()
     assert results(tmp_path) == results(ended.folder)
     assert audit(tmp_path / "runs", "tiny") == []

@@ -1,9 +1,7 @@
 """A sweep whose trials are judged over folds or stretches of a text; the mechanism is that of `test_backtest.py`."""
 
 import json
-import os
 import shutil
-import signal
 from types import SimpleNamespace
 
 import moving
@@ -16,7 +14,6 @@ from sklearn.model_selection import StratifiedKFold
 
 from cluster.study import stored
 from experiments import load
-from experiments.cli import main
 from lstm import checkpoint
 from lstm.records.epoch import Place
 
@@ -187,18 +184,7 @@ def test_folds_that_are_dealt_otherwise_by_another_scikit_learn_are_refused(own,
 def test_killed_in_a_window_it_goes_on_to_the_bit(ended, tmp_path, kind, place):
     write(tmp_path, kind)
 
-    def act():
-        def written(*arguments):
-            name = kept(*arguments)
-            if arguments[2].state.place == place:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return name
-
-        kept, checkpoint.write = checkpoint.write, written
-        os.chdir(tmp_path)
-        main(["run", "tiny.yaml", "--in-process", "--home", "runs", "--json"])
-
-    assert twin.forked(act, tmp_path / "driver.log") == -signal.SIGKILL
+    twin.killed_at(tmp_path, "tiny.yaml", "runs", place)
     assert twin.run(tmp_path, "tiny.yaml", "runs") == 0, (tmp_path / "driver.log").read_text()
     assert results(tmp_path) == results(ended(kind).folder)
     assert audit(tmp_path / "runs", "tiny") == []

@@ -22,6 +22,8 @@ import migrations
 import sqlalchemy
 
 from experiments.cli import main
+from lstm import checkpoint
+from lstm.records.epoch import Place
 
 # What a sweep imports on its way: once here, and not in each child.
 _NEEDED = (
@@ -151,6 +153,23 @@ def run(
                     steps.write_text(str(count[0]))
 
     return forked(act, folder / "driver.log")
+
+
+def killed_at(folder: Path, spec: str, home: str, place: Place) -> None:
+    """`sweep run --in-process` in a child, which is killed once the checkpoint of an epoch at `place` is written."""
+
+    def act() -> None:
+        def written(*arguments: Any) -> str:
+            name = kept(*arguments)
+            if arguments[2].state.place == place:
+                kill()
+            return name
+
+        kept, checkpoint.write = checkpoint.write, written  # type: ignore[assignment] # of the child alone
+        os.chdir(folder)
+        main(["run", spec, "--in-process", "--home", home, "--json"])
+
+    assert forked(act, folder / "driver.log") == -signal.SIGKILL
 
 
 def verify(folder: Path, home: str, name: str) -> int:

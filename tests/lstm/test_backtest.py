@@ -7,6 +7,7 @@ from statistics import median
 import numpy as np
 import pytest
 import torch
+from trainings import run, same_weights, told, windows
 
 from lstm.config.forecast import ForecastData
 from lstm.data.forecast import prepare
@@ -15,7 +16,6 @@ from lstm.records.errors import BadInput
 from lstm.rivals import forecast as forecast_rivals
 from lstm.rivals import others
 from lstm.tasks import registry as tasks
-from lstm.training.loop import train
 from lstm.verdict import fitting
 
 ROWS, WINDOWS, LENGTH, TEST = 160, 3, 15, 30
@@ -34,25 +34,6 @@ def case(trial_config, series_of, walk):
         return config, series_of(config.data, walk(ROWS) if values is None else values)
 
     return make
-
-
-def run(config, series, state=None, *, to_test=False):
-    torch.manual_seed(0)  # nothing that is drawn may depend on it
-    return list(train(config, series, state, to_test=to_test))
-
-
-def told(epochs):
-    """All that epochs say, without their times."""
-    return [(e.place, e.stop, {k: v for k, v in e.metrics.items() if k != "epoch_s"}, repr(e.value)) for e in epochs]
-
-
-def windows(epochs):
-    return [[e for e in epochs if e.window == window] for window in sorted({e.window for e in epochs})]
-
-
-def same_weights(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_each_window_is_what_a_plain_training_on_all_before_it_gives(case):

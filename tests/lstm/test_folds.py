@@ -6,9 +6,9 @@ from statistics import median
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from trainings import run, same_weights, told, windows
 
 from lstm.config.classify import ClassifyData
 from lstm.config.model import ModelConfig
@@ -19,7 +19,6 @@ from lstm.records.errors import BadInput
 from lstm.rivals import classify as rivals
 from lstm.rivals import kernels
 from lstm.tasks import registry as tasks
-from lstm.training.loop import train
 from lstm.verdict import fitting
 
 FOLDS, SEED, SEQUENCES = 3, 4, 32
@@ -53,25 +52,6 @@ def case(tmp_path_factory):
         return config.model_copy(update={"data": changed}), classify_data.load(changed, folder / "a.csv")
 
     return make
-
-
-def run(config, data, state=None, *, to_test=False):
-    torch.manual_seed(0)  # nothing that is drawn may depend on it
-    return list(train(config, data, state, to_test=to_test))
-
-
-def told(epochs):
-    """All that epochs say, without their times."""
-    return [(e.place, e.stop, {k: v for k, v in e.metrics.items() if k != "epoch_s"}, repr(e.value)) for e in epochs]
-
-
-def windows(epochs):
-    return [[e for e in epochs if e.window == window] for window in sorted({e.window for e in epochs})]
-
-
-def same_weights(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def plain(config, data, train_part, judged):

@@ -5,7 +5,7 @@ from statistics import median
 
 import numpy as np
 import pytest
-import torch
+from trainings import run, same_weights, told, windows
 
 from lstm.config.language_model import TextData
 from lstm.config.model import ModelConfig
@@ -42,25 +42,6 @@ def case(tmp_path_factory):
         return config, language_data.load(section, folder / "a.txt")
 
     return make
-
-
-def run(config, data, state=None, *, to_test=False):
-    torch.manual_seed(0)  # nothing that is drawn may depend on it
-    return list(train(config, data, state, to_test=to_test))
-
-
-def told(epochs):
-    """All that epochs say, without their times."""
-    return [(e.place, e.stop, {k: v for k, v in e.metrics.items() if k != "epoch_s"}, repr(e.value)) for e in epochs]
-
-
-def windows(epochs):
-    return [[e for e in epochs if e.window == window] for window in sorted({e.window for e in epochs})]
-
-
-def same_weights(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def plain(config, **training):
