@@ -12,6 +12,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what 
 
 from pathlib import Path
 
+import browser
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,3 +119,12 @@ def walk():
         return np.random.default_rng(seed).normal(size=(rows, columns)).cumsum(axis=0)
 
     return make
+
+
+@pytest.fixture(scope="module")  # not longer: the children that other tests fork shall not have it
+def chromium():
+    """A running Chromium (playwright's Browser), for `browser.opened`."""
+    if browser.executable() is None:
+        pytest.skip("no Chromium on the PATH")
+    with browser.started() as running:
+        yield running

@@ -3,9 +3,11 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import browser
 import pytest
 
 from dashboards.report import page
@@ -182,6 +184,16 @@ def test_text_of_the_user_stays_text(make: SimpleNamespace) -> None:
     plain = _Page(report(sweep(trials[:0]), {}, [], {}))
     assert page.tags.count("script") - plain.tags.count("script") == 5  # one per figure
     assert EVIL in page.text
+
+
+def test_chromium_draws_every_figure(make: SimpleNamespace, chromium: Any, tmp_path: Path) -> None:
+    trials = [make.trial(n, 1.0 + n, settings={"a": n, "b": 1}) for n in range(3)]
+    file = tmp_path / "report.html"
+    file.write_text(report(sweep(trials), {"a": 1.0}, [], {}), encoding="utf-8")
+    with browser.opened(chromium, file.as_uri(), dark=True) as tab:
+        tab.page.wait_for_function("document.querySelectorAll('.plotly-graph-div').length > 0")
+        tab.page.wait_for_function("[...document.querySelectorAll('.plotly-graph-div')].every(d => d._fullLayout)")
+        assert tab.errors == []
 
 
 def test_a_probe_is_shown_as_numbers_with_their_meaning_and_as_pictures(make: SimpleNamespace) -> None:
