@@ -189,10 +189,11 @@ def test_text_of_the_user_stays_text(make: SimpleNamespace) -> None:
 def test_chromium_draws_every_figure(make: SimpleNamespace, chromium: Any, tmp_path: Path) -> None:
     trials = [make.trial(n, 1.0 + n, settings={"a": n, "b": 1}) for n in range(3)]
     file = tmp_path / "report.html"
-    file.write_text(report(sweep(trials), {"a": 1.0}, [], {}), encoding="utf-8")
+    document = report(sweep(trials), {"a": 1.0}, [], {})
+    file.write_text(document, encoding="utf-8")
     with browser.opened(chromium, file.as_uri(), dark=True) as tab:
-        tab.page.wait_for_function("document.querySelectorAll('.plotly-graph-div').length > 0")
-        tab.page.wait_for_function("[...document.querySelectorAll('.plotly-graph-div')].every(d => d._fullLayout)")
+        drawn = "document.querySelectorAll('.js-plotly-plot:has(.main-svg)').length"
+        tab.page.wait_for_function(f"{drawn} == {document.count('Plotly.newPlot(')}")
         assert tab.errors == []
 
 
