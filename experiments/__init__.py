@@ -3,7 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.api import Best, Plan, SpecError, Sweep, SweepError, Trained, Winner, load, plan, run, train
+    from experiments.api import (
+        Best,
+        Plan,
+        SpecError,
+        Sweep,
+        SweepError,
+        Trained,
+        Winner,
+        compare,
+        load,
+        plan,
+        run,
+        train,
+    )
 
     __version__: str
 
@@ -16,6 +29,7 @@ __all__ = [
     "Trained",
     "Winner",
     "__version__",
+    "compare",
     "load",
     "plan",
     "run",

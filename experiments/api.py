@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
@@ -30,7 +30,20 @@ if TYPE_CHECKING:
 
     from experiments.operations.running import Ready
 
-__all__ = ["Best", "Plan", "SpecError", "Sweep", "SweepError", "Trained", "Winner", "load", "plan", "run", "train"]
+__all__ = [
+    "Best",
+    "Plan",
+    "SpecError",
+    "Sweep",
+    "SweepError",
+    "Trained",
+    "Winner",
+    "compare",
+    "load",
+    "plan",
+    "run",
+    "train",
+]
 
 LOG = logging.getLogger("experiments")
 LOG.addHandler(logging.NullHandler())  # a library leaves it to the application where its log goes
@@ -311,6 +324,40 @@ def load(name: str | os.PathLike[str], *, home: HomeFolder = None) -> Sweep:
     """
     with raised():
         return _loaded(lookup.sweep(os.fspath(name), Home.given(home), LOG.warning))
+
+
+def compare(
+    *sweeps: Sweep | str | os.PathLike[str],
+    html: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    home: HomeFolder = None,
+) -> dict[str, Any]:
+    """Compare sweeps and their trials: the best value, its spread, the time. Return what `sweep compare --json` prints.
+
+    Args:
+        sweeps: Sweeps that were loaded, also from several homes; or names, or paths of specs.
+        html: Also write one page for a browser to this file, with all trials and figures.
+        force: Overwrite the page.
+        home: The folder where sweeps are looked up that are given by name.
+
+    Raises:
+        SpecError: there is no such sweep, or its study can't be read. With `html`, also: the file exists, its folder
+            does not, there is no trial, or the sweeps differ in metric or direction.
+    """
+    from experiments import report
+
+    with raised():
+        where, page = Home.given(home), Path(html) if html is not None else None
+        found = [_found(each, where) for each in sweeps]
+        return report.compared(found, lookup.read, page, str(page), force=force).to_json()
+
+
+def _found(given: Sweep | str | os.PathLike[str], home: Home) -> lookup.Found:
+    match given:
+        case Sweep(_found=found):
+            return found
+        case _:
+            return lookup.sweep(os.fspath(given), home, LOG.warning)
 
 
 def _driven(ready: "Ready") -> Sweep:

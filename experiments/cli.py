@@ -298,6 +298,8 @@ def rebuild(**arguments: Any) -> int | None:
     metavar="N",
     help="Show the best N trials; 0 for all.",
 )
+@click.option("--html", "page", metavar="FILE", help="Also write one page for a browser, with all trials and figures.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
 @JSON
 @HOME
 def compare(**arguments: Any) -> int | None:

@@ -1,16 +1,21 @@
-"""Writes the report of a sweep into its folder, and returns it for MLflow."""
+"""Writes the report of a sweep into its folder and returns it for MLflow; writes the page that compares sweeps."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments import judgement
 from experiments.home import Home
 from lstm.messages.message import Say, note
+from lstm.records.errors import refused
 from lstm.records.figures import Picture
 from lstm.records.sweep import Sweep
 
 if TYPE_CHECKING:
+    from dashboards.report.comparison import Comparison
+    from experiments.lookup import Found
     from lstm.checkpoint import Checkpoint
     from lstm.data.dataset import Dataset
 
@@ -65,3 +70,80 @@ def write(
         path.unlink(missing_ok=True)  # half a report is of no use
         say(note("report-not-written", at=disk.place_of(path), why=error.strerror))
     return html
+
+
+def compared(
+    found: "Sequence[Found]", read: "Callable[[Found], Sweep]", page: Path | None, at: str, *, force: bool
+) -> "Comparison":
+    """Compare sweeps, each once, and return the comparison; write the page that shows it, whole or not at all.
+
+    Args:
+        found: The addresses of the sweeps' records.
+        read: Reads a sweep from its study.
+        page: The file to write; None for no page.
+        at: What messages name as the place of the page.
+        force: Whether the page may overwrite a file.
+
+    Raises:
+        BadInput: a study can't be read, there is nothing to compare, the sweeps differ in metric or direction, the
+            page's folder does not exist, or the page exists or can't be written.
+    """
+    from dashboards.report.comparison import compare
+
+    if page is not None:
+        _check(page, at, force=force)
+    found = list({(each.name, each.home.folder): each for each in found}.values())
+    own = [read(each) for each in found]
+    sweeps = _told_apart(found, own)
+    if page is not None:
+        _write(page, _page(found, own, sweeps, at), at)
+    return compare(sweeps)
+
+
+def _told_apart(found: "Sequence[Found]", sweeps: Sequence[Sweep]) -> list[Sweep]:
+    """Return the sweeps with the home added to a name that several of them have."""
+    often = Counter(each.name for each in sweeps)
+    return [
+        replace(sweep, name=f"{sweep.name} ({each.home.folder})") if often[sweep.name] > 1 else sweep
+        for each, sweep in zip(found, sweeps, strict=True)
+    ]
+
+
+def _check(page: Path, at: str, *, force: bool) -> None:
+    if not page.absolute().parent.is_dir():
+        raise refused("output-folder-missing", at=at, folder=str(page.absolute().parent))
+    if page.is_dir():
+        raise refused("output-is-folder", at=at, meant=None)
+    if page.exists() and not force:
+        raise refused("output-exists", at=at)
+
+
+def _page(found: "Sequence[Found]", own: Sequence[Sweep], sweeps: Sequence[Sweep], at: str) -> str:
+    """Return the page's HTML. `own` are the sweeps under their names in their homes."""
+    from cluster.study import stored
+    from dashboards.report.comparison import compare
+    from dashboards.report.comparison_page import comparison_page
+
+    comparison = compare(sweeps, every=True)
+    if not comparison.trials:
+        raise refused("nothing-to-compare", at=at)
+    if comparison.problem:
+        each = [f"{sweep.name}: {sweep.direction} {sweep.metric}" for sweep in sweeps]
+        raise refused("not-ranked-together", at=at, each=each)
+    importances, verdicts = {}, {}
+    for sweep, swept, where in zip(sweeps, own, found, strict=True):
+        importances[sweep.name] = stored.importances_of(where.study_url, swept.name)
+        verdicts[sweep.name] = judgement.current(where.home, swept)
+    return comparison_page(comparison, sweeps, importances, verdicts)
+
+
+def _write(page: Path, html: str, at: str) -> None:
+    place = page.resolve()
+    part = place.with_name(f".{place.name}.part") if place.is_file() or not place.exists() else place
+    try:
+        part.write_text(html, encoding="utf-8")
+        part.replace(place)
+    except OSError as error:
+        if part != place:
+            part.unlink(missing_ok=True)
+        raise refused("output-not-written", at=at, why=error.strerror) from None

@@ -30,7 +30,7 @@ def axis_of(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
     if log:
         ticks = log_ticks(min(numeric), max(numeric))
     else:
-        ticks = sorted(set(numeric)) if len(set(numeric)) <= 8 else even(low, high)
+        ticks = _apart(sorted(set(numeric))) if len(set(numeric)) <= 8 else even(low, high)
     positions, texts = [place(tick) for tick in ticks], [f"{tick:.4g}" for tick in ticks]
     missing = low - 0.12 * ((high - low) or 1.0)  # a conditional parameter that was not searched
     if len(present) < len(values):
@@ -45,6 +45,15 @@ def axis_of(label: str, values: Sequence[Scalar]) -> dict[str, Any]:
         "tickvals": positions,
         "ticktext": texts,
     }
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Return sorted values without those whose text would cover that of the one before."""
+    kept, least = [values[0]], 0.04 * (values[-1] - values[0])
+    for value in values[1:]:
+        if value - kept[-1] >= least:
+            kept.append(value)
+    return kept
 
 
 def categorical_axis(label: str, values: Sequence[Scalar]) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from statistics import median, quantiles
 from typing import Any
 
 from lstm.records.objective import Direction, Scalar, sort_key
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
+
+SEARCH = "search"  # the kind of a trial that the search asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class TrialRow:
     parameters: Mapping[str, Any]  # only those that differ between the trials
     is_base: bool = False  # whether its settings are the spec's own
     extends: int | None = None  # the trial that it extends; it is no trial of the search
+    kind: str = SEARCH  # or why it is derived: base, retry, extend, confirm, refit
+    parent: int | None = None  # the trial that it is derived from
+    rank: int | None = None  # 1 is the best of the completed trials of the search; None for all others
+    second: float | None = None  # by the second objective, if the sweep has two
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +74,24 @@ class Comparison:
         return plain
 
 
-def compare(sweeps: Sequence[Sweep]) -> Comparison:
+def compare(sweeps: Sequence[Sweep], *, every: bool = False) -> Comparison:
     """Compare sweeps and all their trials that count, with the base and extensions; only what differs is a column.
+
+    With `every`, the trials of confirm and the refits are rows, too, and all searched settings are columns, before the
+    others. No trial beside the search has a rank.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
     `problem` says why. Sweeps with another backtest are ranked, and `doubt` says that they are judged otherwise.
     """
-    beside = [[*([base] if (base := sweep.base) and not base.counts else []), *sweep.extensions] for sweep in sweeps]
+    beside = [_beside(sweep, every=every) for sweep in sweeps]
     sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
     shown = [[*sweep.trials, *more] for sweep, more in zip(sweeps, beside, strict=True)]
     problem = _problem(sweeps)
     bests = [_parameters(sweep.best) if sweep.best else {} for sweep in sweeps]
     sweep_columns = _differing([best for best in bests if best])
     parameters = [[_parameters(trial) for trial in trials] for trials in shown]
-    trial_columns = _differing([each for group in parameters for each in group])
+    searched = [name for sweep in sweeps if every for trial in sweep.trials for name in trial.settings]
+    trial_columns = tuple(dict.fromkeys([*searched, *_differing([each for group in parameters for each in group])]))
     sweep_rows = [_sweep_row(s, _only(best, sweep_columns)) for s, best in zip(sweeps, bests, strict=True)]
     trial_rows = [
         [_trial_row(sweep, trial, _only(each, trial_columns)) for trial, each in zip(trials, group, strict=True)]
@@ -92,8 +103,21 @@ def compare(sweeps: Sequence[Sweep]) -> Comparison:
     for group in trial_rows:
         directions = {sweep.name: sweep.direction for sweep in sweeps}
         group.sort(key=lambda row: (sort_key(row.value, directions[row.sweep]), row.trial))
-    flat = tuple(row for group in trial_rows for row in group)
+    completed = {(sweep.name, t.number) for sweep in sweeps for t in sweep.leaders(len(sweep.trials))}
+    flat = tuple(row for group in trial_rows for row in _ranked(group, completed))
     return Comparison(tuple(sweep_rows), flat, sweep_columns, trial_columns, problem, "" if problem else _doubt(sweeps))
+
+
+def _beside(sweep: Sweep, *, every: bool) -> list[Trial]:
+    """Return the trials beside the search that are shown."""
+    base = [each for each in [sweep.base] if each is not None and not each.counts]
+    return [*base, *sweep.extensions, *(sweep.confirming if every else ()), *(sweep.refits if every else ())]
+
+
+def _ranked(rows: Sequence[TrialRow], among: Container[tuple[str, int]]) -> list[TrialRow]:
+    """Return sorted rows with the ranks of those that are among the completed trials of the search."""
+    places = count(1)
+    return [replace(row, rank=next(places)) if (row.sweep, row.trial) in among else row for row in rows]
 
 
 def _doubt(sweeps: Sequence[Sweep]) -> str:
@@ -196,7 +220,14 @@ def _trial_row(sweep: Sweep, trial: Trial, parameters: Mapping[str, Scalar]) -> 
         parameters=parameters,
         is_base=trial.is_base,
         extends=trial.extends,
+        kind=_kind(trial),
+        parent=trial.derived.parent if trial.derived else None,
+        second=trial.second,
     )
+
+
+def _kind(trial: Trial) -> str:
+    return trial.derived.purpose if trial.derived else SEARCH
 
 
 def _plain(value: Any) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import count
 
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
-from dashboards.report import axes, figures, glossary
+from dashboards.report import axes, figures, glossary, markup
+from dashboards.report.markup import cell
 from lstm.records import looks
 from lstm.records.figures import Example, Forecast, Passage, Picture
 from lstm.records.sweep import BASE, Sweep
@@ -24,37 +24,6 @@ _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # metrics for the first sentence, if there is one of them
 _FORECASTS = 12
 _ENOUGH = 20  # completed trials: PED-ANOVA compares the best tenth with all, and a tenth of fewer is one trial
-_NONE = "\u2013"  # a dash for an empty cell
-_WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
-_CSS = """
-:root { color-scheme: light; }
-body { margin: 0; background: #f5f7fa; color: #1f2933;
-  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
-h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; overflow-wrap: anywhere; }
-h2 { font-size: 19px; margin: 0 0 4px; }
-h3 { font-size: 15px; margin: 20px 0 2px; }
-.found { font-size: 18px; margin: 0 0 8px; overflow-wrap: anywhere; }
-.note { color: #616e7c; font-size: 14px; margin: 0 0 12px; }
-section { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 20px 24px; margin-top: 20px; }
-.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin-top: 20px; }
-.tile { background: white; border: 1px solid #e4e7eb; border-radius: 8px; padding: 12px 18px; min-width: 110px; }
-.tile b { display: block; font-size: 22px; line-height: 1.3; }
-.tile span { color: #616e7c; font-size: 13px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 18px 5px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid #e4e7eb; }
-th { color: #616e7c; font-weight: 600; }
-th:first-child, td:first-child { text-align: left; }
-table.words th:last-child, table.words td:last-child { text-align: left; white-space: normal; }
-tr.best td { font-weight: 600; color: #d9480f; }
-pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
-pre.text { white-space: pre-wrap; overflow-wrap: anywhere; }
-pre.text i { font-style: normal; color: #616e7c; }
-pre.text b { font-weight: normal; }
-summary { cursor: pointer; font-weight: 600; }
-.figure { width: 100%; }
-"""
 
 
 def report(
@@ -86,27 +55,27 @@ def report(
     sections = [_head(sweep, metrics, base, verdict, company), _winner(company, draw), worth]
     sections += [_comparison(sweep, metrics), _front(sweep, draw, base)]
     if any(trial.curve for trial in sweep.trials):
-        sections.append(_section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
+        sections.append(markup.section("Learning curves", _curves_note(sweep), draw(figures.curves(sweep))))
     if any(trial.value is not None for trial in sweep.trials):
         of = "the mean over its windows" if sweep.windows.count > 1 else "that of its best epoch"
         note = f"Each trial's value, which is {of}, in the order in which the trials were suggested."
-        sections.append(_section("How the search went", note, draw(figures.history(sweep))))
+        sections.append(markup.section("How the search went", note, draw(figures.history(sweep))))
     lines = figures.parallel_coordinates(sweep)
     if lines is not None:
         note = "Each line is a completed trial. Drag along an axis to keep only the lines that cross that range."
-        sections.append(_section("Settings and their results", note, draw(lines)))
+        sections.append(markup.section("Settings and their results", note, draw(lines)))
     for name in figures.categorical(sweep):
         if (boxes := figures.choices(sweep, name)) is not None:
             note = "Completed trials. A box spans the middle half of their values; the line in the box is the median."
-            sections.append(_section(f"Results of each {name}", note, draw(boxes)))
+            sections.append(markup.section(f"Results of each {name}", note, draw(boxes)))
     if importances:
         done = sum(trial.state == "COMPLETE" for trial in sweep.trials)
         few = "; with so few trials this is only a rough estimate" if done < _ENOUGH else ""
         note = f"How much each searched setting matters, by PED-ANOVA on {done} completed trials{few}."
-        sections.append(_section("Importance of the settings", note, draw(figures.importances(importances))))
+        sections.append(markup.section("Importance of the settings", note, draw(figures.importances(importances))))
     sections += _examples(sweep, examples, draw)
     sections += [_probed(metrics, [_drawn(each, draw) for each in pictures]), _top(sweep), _spec(sweep)]
-    return _page(sweep.name, "\n".join(sections))
+    return markup.page(sweep.name, "\n".join(sections))
 
 
 def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figure], str]) -> list[str]:
@@ -115,11 +84,11 @@ def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figu
     if pictured := [each for each in examples if not isinstance(each, Forecast | Passage)]:
         note = "The best trial's output on test data, which it has never seen."
         drawn = "".join(_drawn(each, draw) for each in pictured)
-        sections.append(_section("The best trial on test data", note, drawn))
+        sections.append(markup.section("The best trial on test data", note, drawn))
     if forecasts := [each for each in examples if isinstance(each, Forecast)]:
         drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
         note = f"On test data that the best trial has never seen, with the {_baseline(sweep)} and the true values."
-        sections.append(_section("Forecasts of the best trial", note, drawn))
+        sections.append(markup.section("Forecasts of the best trial", note, drawn))
     return sections
 
 
@@ -128,15 +97,7 @@ def probe_page(title: str, numbers: Mapping[str, float], pictures: Sequence[Pict
     places = count(1)
     drawn = [_drawn(each, lambda figure: _embed(figure, f"figure-{next(places)}")) for each in pictures]
     body = _probed({f"probe/{name}": value for name, value in numbers.items()}, drawn)
-    return _page(title, f"<h1>{html.escape(title)}</h1>{body}")
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\n'
-        f"<style>{_CSS}</style>\n<script>{get_plotlyjs()}</script></head>\n<body><main>\n{body}\n</main></body></html>\n"
-    )
+    return markup.page(title, f"<h1>{html.escape(title)}</h1>{body}")
 
 
 def _embed(figure: go.Figure, name: str) -> str:
@@ -149,13 +110,9 @@ def _embed(figure: go.Figure, name: str) -> str:
     )
 
 
-def _section(title: str, note: str, body: str) -> str:
-    return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}</section>'
-
-
 def _passage(shown: Passage) -> str:
     prompt, text = html.escape(shown.prompt), html.escape(shown.text)
-    return _section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
+    return markup.section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
 
 
 def _head(
@@ -165,9 +122,12 @@ def _head(
     seconds = sum(trial.duration_s or 0.0 for trial in sweep.trials)
     made = len(sweep.trials)
     tiles = [(str(made), f"of {counted(max(sweep.n_trials, made), 'trial')}")]  # somebody may have lowered n_trials
-    tiles += [(str(states[state]), word) for state, word in _WORDS.items() if states[state]]
+    tiles += [(str(states[state]), word) for state, word in markup.WORDS.items() if states[state]]
     epochs = "epochs" if sweep.windows.count == 1 else "epochs in window 1"
-    tiles += [(f"{sum(len(trial.curve) for trial in sweep.trials):,}", epochs), (_duration(seconds), "trial time")]
+    tiles += [
+        (f"{sum(len(trial.curve) for trial in sweep.trials):,}", epochs),
+        (markup.duration(seconds), "trial time"),
+    ]
     drawn = "".join(f'<div class="tile"><b>{value}</b><span>{word}</span></div>' for value, word in tiles)
     name, found = html.escape(sweep.name), html.escape(_found(sweep, metrics, verdict))
     if base is not None and (told := sentences.base(verdict or of_figures(sweep, base, metrics))):
@@ -191,8 +151,8 @@ def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) 
     if best is None:
         return f"No trial has completed, so there is no best one yet ({sweep.direction} {sweep.metric})."
     labels = axes.short_names(best.settings)
-    settings = ", ".join(f"{labels[name]} {_cell(value)}" for name, value in best.settings.items())
-    sentence = f"Trial {best.number} is the best: {sweep.metric} {_cell(best.value)}"
+    settings = ", ".join(f"{labels[name]} {cell(value)}" for name, value in best.settings.items())
+    sentence = f"Trial {best.number} is the best: {sweep.metric} {cell(best.value)}"
     sentence += f" with {settings}." if settings else "."
     if len(sweep.front) > 1 and sweep.second:
         sentence += f" It is one of {len(sweep.front)} trials on the Pareto front with {sweep.second.metric}."
@@ -201,10 +161,10 @@ def _found(sweep: Sweep, metrics: Mapping[str, float], verdict: Verdict | None) 
     if name is None:
         return sentence
     ours, naive = pairs[name]
-    sentence += f" On test data its {name} is {_cell(ours)}"
+    sentence += f" On test data its {name} is {cell(ours)}"
     if verdict is not None:
         return f"{sentence}. Is the network worth it: {sentences.sentence(verdict)}."
-    return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({_cell(naive)})."
+    return f"{sentence}, {_against(ours, naive)} the {_baseline(sweep)} ({cell(naive)})."
 
 
 def _baseline(sweep: Sweep) -> str:
@@ -232,15 +192,15 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     rows = []
     for name, (ours, naive) in pairs.items():
         change = _against(ours, naive)
-        base = [_cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
-        rows.append([name, _cell(ours), *base, _cell(naive), _NONE if change == "compared with" else change])
+        base = [cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
+        rows.append([name, cell(ours), *base, cell(naive), markup.NONE if change == "compared with" else change])
     record = tasks.record_in(sweep)
     higher = " and ".join(name for name in pairs if record.metric(name).direction == "maximize")
     note = f"Lower is better{f', except for {higher}' if higher else ''}. "
     note += record.baseline_note
     own = ["base"] if any(name.startswith(f"{BASE}test/") for name in metrics) else []
     heads = ["metric", "best trial", *own, _baseline(sweep), f"compared with the {_baseline(sweep)}"]
-    return _section("On test data", note, _table(heads, rows))
+    return markup.section("On test data", note, markup.table(heads, rows))
 
 
 def _drawn(shown: Picture, draw: Callable[[go.Figure], str]) -> str:
@@ -253,10 +213,10 @@ def _probed(metrics: Mapping[str, float], drawn: Sequence[str]) -> str:
     numbers = {name.removeprefix("probe/"): v for name, v in metrics.items() if name.startswith("probe/")}
     if not numbers and not drawn:
         return ""
-    rows = [[name, _cell(value), glossary.meaning(name)] for name, value in numbers.items()]
-    table = _table(["number", "value", "meaning"], rows, words_last=True) if rows else ""
+    rows = [[name, cell(value), glossary.meaning(name)] for name, value in numbers.items()]
+    table = markup.table(["number", "value", "meaning"], rows, words_last=True) if rows else ""
     note = "Measurements of a trial's network. Inputs and answers are scaled: 1 is one standard deviation."
-    return _section("What the network is like", note, table + "".join(drawn))
+    return markup.section("What the network is like", note, table + "".join(drawn))
 
 
 def _winner(company: Company | None, draw: Callable[[go.Figure], str]) -> str:
@@ -265,14 +225,14 @@ def _winner(company: Company | None, draw: Callable[[go.Figure], str]) -> str:
         return ""
     first, *others = company_sentences.lines(company)
     rows = [
-        [member.name, _cell(member.value), str(member.seeds) if member.role != "rival" else "", told]
+        [member.name, cell(member.value), str(member.seeds) if member.role != "rival" else "", told]
         for member, told in company_sentences.table(company)
     ]
     picture = figures.differences([(member.name, member.difference) for member in company.members], "the winner")
     notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in others)
     heads = ["confirmed", f"mean {company.metric}", "seeds", "the winner is"]
-    body = notes + _table(heads, rows, words_last=True) + (draw(picture) if picture is not None else "")
-    return _section("The winner and its company", first, body)
+    body = notes + markup.table(heads, rows, words_last=True) + (draw(picture) if picture is not None else "")
+    return markup.section("The winner and its company", first, body)
 
 
 def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure], str], looked: str) -> str:
@@ -283,7 +243,7 @@ def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure
     first, *others = sentences.lines(verdict)
     both = bool(verdict.second)
     rows = [
-        [row.name, *map(_cell, (row.validation, row.test)), *([_cell(row.second)] if both else []), told]
+        [row.name, *map(cell, (row.validation, row.test)), *([cell(row.second)] if both else []), told]
         + ([sentences.beside_base(row)] if both else [])
         for row, told in sentences.table(verdict)
     ]
@@ -292,8 +252,8 @@ def _worth(verdict: Verdict, about: Mapping[str, str], draw: Callable[[go.Figure
     notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in [*others, looked] if line)
     picture = figures.differences([(row.name, row.difference) for row in verdict.rows], "the network")
     drawn = draw(picture) if picture is not None else ""
-    body = notes + _table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, about)
-    return _section("Is the network worth it?", first, body)
+    body = notes + markup.table(heads, rows, words_last=True) + drawn + _about_rivals(verdict, about)
+    return markup.section("Is the network worth it?", first, body)
 
 
 def _about_rivals(verdict: Verdict, known: Mapping[str, str]) -> str:
@@ -312,12 +272,12 @@ def _front(sweep: Sweep, draw: Callable[[go.Figure], str], base: Trial | None) -
     names = list(dict.fromkeys(name for trial in sweep.front for name in trial.settings))
     labels = axes.short_names(names)
     rows = [
-        [str(trial.number), _cell(trial.value), _cell(trial.second), *_settings(trial, names)] for trial in sweep.front
+        [str(trial.number), cell(trial.value), cell(trial.second), *_settings(trial, names)] for trial in sweep.front
     ]
     if base is not None and base.second is not None and base not in sweep.front:
-        rows.append([f"{base.number} (base)", _cell(base.value), _cell(base.second), *_settings(base, names)])
-    table = _table(["trial", sweep.metric, sweep.second.metric, *(labels[name] for name in names)], rows)
-    return _section("The Pareto front", note, draw(both) + table)
+        rows.append([f"{base.number} (base)", cell(base.value), cell(base.second), *_settings(base, names)])
+    table = markup.table(["trial", sweep.metric, sweep.second.metric, *(labels[name] for name in names)], rows)
+    return markup.section("The Pareto front", note, draw(both) + table)
 
 
 def _curves_note(sweep: Sweep) -> str:
@@ -343,31 +303,25 @@ def _top(sweep: Sweep) -> str:
     best = sweep.best
     title = "The trials" if len(sweep.trials) <= _TOP else f"The best {_TOP} trials"
     note = "Completed trials first, the best on top."
-    return _section(title, note, _table(heads, rows, best is not None and ranked[0].number == best.number))
+    return markup.section(title, note, markup.table(heads, rows, best is not None and ranked[0].number == best.number))
 
 
 def _row(trial: Trial, names: Sequence[str]) -> list[str]:
     seconds = trial.duration_s
-    state = "diverged" if trial.diverged else _WORDS.get(trial.state, trial.state.lower())
-    cells = [str(trial.number), _cell(trial.value), state, str(trial.best_epoch or _NONE), str(len(trial.curve))]
-    cells.append(_NONE if seconds is None else _duration(seconds))
+    state = "diverged" if trial.diverged else markup.WORDS.get(trial.state, trial.state.lower())
+    cells = [
+        str(trial.number),
+        cell(trial.value),
+        state,
+        str(trial.best_epoch or markup.NONE),
+        str(len(trial.curve)),
+    ]
+    cells.append(markup.NONE if seconds is None else markup.duration(seconds))
     return [*cells, *_settings(trial, names)]
 
 
 def _settings(trial: Trial, names: Sequence[str]) -> list[str]:
-    return [_cell(trial.settings[name]) if name in trial.settings else _NONE for name in names]
-
-
-def _table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], best_first: bool = False, *, words_last: bool = False
-) -> str:
-    head = "".join(f"<th>{html.escape(each)}</th>" for each in heads)
-    body = []
-    for i, row in enumerate(rows):
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-        body.append(f'<tr class="best">{cells}</tr>' if best_first and i == 0 else f"<tr>{cells}</tr>")
-    kind = ' class="words"' if words_last else ""
-    return f'<div class="scroll"><table{kind}><tr>{head}</tr>{"".join(body)}</table></div>'
+    return [cell(trial.settings[name]) if name in trial.settings else markup.NONE for name in names]
 
 
 def _spec(sweep: Sweep) -> str:
@@ -375,20 +329,3 @@ def _spec(sweep: Sweep) -> str:
         return ""
     text = html.escape(sweep.spec_text)
     return f"<section><details><summary>The spec</summary><pre>{text}</pre></details></section>"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return _NONE if value is None else str(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -14,7 +14,7 @@ from typing import TypeVar
 from experiments.reference.markdown import code, paragraphs, wrapped
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("plan", "run", "train", "load")
+FUNCTIONS = ("plan", "run", "train", "load", "compare")
 CLASSES = ("Sweep", "Best", "Winner", "Plan", "Trained", "SpecError", "SweepError")
 # What the face takes and returns and other files define.
 ALIASES = {"Spec": "spec/mapping.py", "Overrides": "spec/mapping.py", "HomeFolder": "api.py", "CodeFile": "own_code.py"}

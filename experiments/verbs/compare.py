@@ -1,9 +1,10 @@
-"""`sweep compare`: show sweeps and their trials in two tables."""
+"""`sweep compare`: show sweeps and their trials in two tables, or on a page for a browser."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import lookup
+from experiments import lookup, report
 from experiments.home import Home
 from experiments.terminal.formats import console, duration
 from experiments.terminal.output import emit, print_note
@@ -14,17 +15,20 @@ if TYPE_CHECKING:
     from dashboards.report.comparison import Comparison
 
 
-def main(*, home: str, named: Sequence[str], trials: int, as_json: bool) -> None:
-    """Print the comparison; `trials` is the number of trials to show, 0 for all."""
-    from dashboards.report.comparison import compare
-
-    where = Home.at(home)
+def main(
+    *, home: str, named: Sequence[str], trials: int, page: str | None = None, force: bool = False, as_json: bool
+) -> None:
+    """Print the comparison; `trials` is the number of trials to show, 0 for all. Write the page if it has a name."""
+    where, file = Home.at(home), None if page is None else Path(page)
     found = [lookup.sweep(each, where, print_note) for each in dict.fromkeys(named)]
-    comparison = compare([lookup.read(f) for f in found])
+    comparison = report.compared(found, lookup.read, file, f"--html {page}", force=force)
     if as_json:
-        emit(comparison.to_json())
-    else:
-        _show(comparison, trials or len(comparison.trials))
+        return emit(comparison.to_json() | ({"html": str(file.absolute())} if file else {}))
+    _show(comparison, trials or len(comparison.trials))
+    if file:
+        size = f"{file.stat().st_size / 1e6:.1f} MB"
+        console().print(f"\n{page}: all trials on one page of {size}, to open in a browser", soft_wrap=True)
+    return None
 
 
 def _show(comparison: "Comparison", count: int) -> None:

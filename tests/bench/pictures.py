@@ -1,11 +1,13 @@
 """The pictures of README and documentation, made from a real sweep: `make pictures`.
 
-    python tests/bench/pictures.py [--home build/pictures] [--only report comparison screen]
+    python tests/bench/pictures.py [--home build/pictures] [--only report comparison compare screen]
 
-`sweep run experiments/co2.yaml` makes the sweep, or goes on with the one that the home has. Then:
+`sweep run experiments/co2.yaml` makes the sweep, or goes on with the one that the home has, and so does a second one
+with another cell. Then:
 
     report.png      the sweep's report, in Chromium without a window
     comparison.png  MLflow's chart view, at the address that `sweep ui` says
+    compare.png     the page of `sweep compare --html` of both sweeps
     screen.svg      the last screen of `sweep run`, as a terminal shows it
 
 Chromium must be on the PATH (chromium, chromium-browser or google-chrome). Exit codes: 0 all were made, 1 one was not.
@@ -32,6 +34,7 @@ from rich.text import Text
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
 SPEC, NAME = ROOT / "experiments" / "co2.yaml", "mauna-loa-co2"
+OTHER = "co2-gru"
 SWEEP = Path(sys.executable).with_name("sweep")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 COLUMNS = 110
@@ -69,13 +72,27 @@ def comparison(home: Path) -> None:
         photograph(address, FOLDER / "comparison.png", 1500, 1150)
 
 
+def compare(home: Path) -> None:
+    """Make a picture of the top of the page that compares the sweep with one of another cell."""
+    gru = ["--set", f"name={OTHER}", "--set", "model.cell=gru"]
+    subprocess.run([SWEEP, "--home", home, "run", SPEC, *gru], check=True)
+    page = home / "compare.html"
+    subprocess.run([SWEEP, "--home", home, "compare", NAME, OTHER, "--html", page, "--force"], check=True)
+    photograph(page.resolve().as_uri(), FOLDER / "compare.png", 1500, 1750)
+
+
 def screen(home: Path) -> None:
     """Make a picture of the last screen of a sweep: run again, a finished sweep shows nothing else."""
     shown = on_terminal([str(SWEEP), "--home", str(home), "run", str(SPEC)])
     (FOLDER / "screen.svg").write_text(drawn(shown, "sweep run experiments/co2.yaml"), encoding="utf-8")
 
 
-PICTURES: dict[str, Callable[[Path], None]] = {"report": report, "comparison": comparison, "screen": screen}
+PICTURES: dict[str, Callable[[Path], None]] = {
+    "report": report,
+    "comparison": comparison,
+    "compare": compare,
+    "screen": screen,
+}
 
 
 def photograph(address: str, file: Path, width: int, height: int) -> None:

@@ -3,9 +3,11 @@
 import contextlib
 import gc
 import importlib
+import json
 import logging
 import os
 import pkgutil
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,8 +131,9 @@ def test_importing_any_of_it_changes_nothing_of_the_process_but_in_a_worker(tmp_
 
 
 def test_what_it_has_is_listed_and_what_it_has_not_is_an_attribute_error():
-    assert {"plan", "run", "train", "load", "__version__"} <= set(dir(experiments))
-    assert all(callable(getattr(experiments, name)) for name in ("plan", "run", "train", "load"))
+    functions = ("plan", "run", "train", "load", "compare")
+    assert {*functions, "__version__"} <= set(dir(experiments))
+    assert all(callable(getattr(experiments, name)) for name in functions)
     with pytest.raises(AttributeError, match="walk"):
         _ = experiments.walk
 
@@ -233,6 +236,24 @@ def test_tables(ran):
     assert list(curves["trial"]) == [0, 0, 1, 1, 2, 2]
     assert {"epoch", "train/loss", "val/loss", "epoch_s"} <= set(curves.columns)
     assert curves.groupby("trial")["val/loss"].min().to_dict() == frame["value"].to_dict()
+
+
+def test_sweeps_of_several_homes_are_compared_on_one_page(ran, sweep, tmp_path, capfd):
+    said = json.loads(sweep("compare", "tiny", "--json").out)
+    assert experiments.compare("tiny") == experiments.compare(ran, "tiny") == said
+    shutil.copytree(ran.home, tmp_path / "elsewhere")
+    other = load("tiny", home=tmp_path / "elsewhere")
+    capfd.readouterr()
+    found = experiments.compare(ran, other, html=tmp_path / "all.html")
+    assert [row["sweep"] for row in found["sweeps"]] == [f"tiny ({ran.home})", f"tiny ({other.home})"]
+    assert f"tiny ({other.home})" in (tmp_path / "all.html").read_text()
+    with pytest.raises(SpecError, match=r"all\.html: exists already") as error:
+        experiments.compare(ran, other, html=tmp_path / "all.html")
+    assert error.value.faults[0].code == "output-exists"
+    with pytest.raises(SpecError, match="there is no trial to compare"):
+        experiments.compare(html=tmp_path / "none.html")
+    assert capfd.readouterr() == ("", "")
+    assert not (tmp_path / "none.html").exists()
 
 
 def test_curves_know_the_metric_where_a_checkpoint_is_gone(ran):

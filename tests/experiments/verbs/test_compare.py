@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import optuna
@@ -29,6 +30,7 @@ def test_one_sweep(copied, sweep):
 def test_two_sweeps_by_name_and_spec(two, sweep):
     document = json.loads(sweep("compare", "tiny.yaml", "other", "tiny", "--json").out)
     assert {row["sweep"] for row in document["sweeps"]} == {"tiny", "other"}
+    assert len(document["sweeps"]) == 2, "each once"
     assert len({json.dumps({**row, "sweep": ""}) for row in document["sweeps"]}) == 1
     told = sweep("compare", "tiny", "other", "--trials", "3").out
     assert told.splitlines()[-1] == "… and 7 more (--trials 0 shows all)"
@@ -42,3 +44,88 @@ def test_wrong_words(copied, sweep):
         answer = sweep("compare", "tiny", "--trials", number)
         assert (answer.code, answer.out) == (2, "")
         assert "Invalid value for '--trials'" in answer.err
+
+
+def test_one_page_with_the_numbers_of_json(two, sweep):
+    answer = sweep("compare", "tiny", "other", "--html", "all.html", "--json")
+    document = json.loads(answer.out)
+    page = two.folder / "all.html"
+    assert (answer.code, answer.err, document["html"]) == (0, "", str(page))
+    text = page.read_text()
+    (data,) = re.findall(r'id="data-of-trials">(.*?)</script>', text, re.DOTALL)
+    shown = json.loads(data)
+    columns = {name: shown["trials"][name] for name in ("trial", "rank", "value", "best_epoch", "epochs", "seconds")}
+    coded = shown["trials"]["sweep"]
+    names = [coded["choices"][code] for code in coded["codes"]]
+    rows = {(name, row[0]): row for name, row in zip(names, zip(*columns.values(), strict=True), strict=True)}
+    said = {(r["sweep"], r["trial"]): tuple(r[name] for name in columns) for r in document["trials"]}
+    assert rows == said
+    assert set(shown["importances"]) == {"tiny", "other"}
+    assert "sweep rivals tiny" in text, "what to do for a verdict"
+    assert [path.name for path in two.folder.glob(".*.part")] == []
+
+
+def test_a_page_is_not_overwritten_unless_asked(copied, sweep):
+    page = copied.folder / "all.html"
+    page.write_text("mine")
+    answer = sweep("compare", "tiny", "--html", "all.html")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "--html all.html: exists already; overwrite the file with --force, or name another\n"
+    assert page.read_text() == "mine"
+    answer = sweep("compare", "tiny", "--html", "all.html", "--force")
+    assert (answer.code, answer.err) == (0, "")
+    assert re.fullmatch(
+        r"all\.html: all trials on one page of 5\.\d MB, to open in a browser", answer.out.splitlines()[-1]
+    )
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["tiny", "--html", "no/all.html"], "no does not exist; make the folder first, or write to another"),
+        (["tiny", "--html", "."], "--html .: is a folder, must be a file"),
+        (["tiny", "tinny", "--html", "all.html"], "did you mean tiny?"),
+    ],
+)
+def test_a_page_that_can_not_be(copied, sweep, words, told):
+    answer = sweep("compare", *words)
+    assert (answer.code, answer.out, told in answer.err) == (2, "", True)
+    assert not (copied.folder / "all.html").exists()
+
+
+def test_sweeps_that_search_for_different_things_have_no_page(two, sweep):
+    study = optuna.load_study(study_name="other", storage=two.url)
+    study.set_user_attr("base", study.user_attrs["base"] | {"metric": "val/mae"})
+    assert sweep("compare", "tiny", "other").code == 0, "they are shown, each in its own order"
+    answer = sweep("compare", "tiny", "other", "--html", "all.html")
+    assert (answer.code, answer.out) == (2, "")
+    assert (
+        "search for different things (tiny: minimize val/loss, other: minimize val/mae); make a page for" in answer.err
+    )
+    assert not (two.folder / "all.html").exists()
+
+
+def test_without_a_trial_there_is_no_page(copied, sweep):
+    study = optuna.create_study(study_name="empty", storage=copied.url)
+    for name, value in optuna.load_study(study_name="tiny", storage=copied.url).user_attrs.items():
+        study.set_user_attr(name, value)
+    shutil.copytree(copied.home / "tiny", copied.home / "empty")
+    answer = sweep("compare", "empty", "--html", "all.html")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "--html all.html: there is no trial to compare; run a spec first with `sweep run`\n"
+    assert not (copied.folder / "all.html").exists()
+
+
+def test_a_full_disk_leaves_the_page_that_was_there(copied, sweep, monkeypatch):
+    page = copied.folder / "all.html"
+    page.write_text("mine")
+
+    def full(*_args, **_more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    answer = sweep("compare", "tiny", "--html", "all.html", "--force")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "--html all.html: can't be written: No space left on device; name a file elsewhere\n"
+    assert page.read_text() == "mine"
