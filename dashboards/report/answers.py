@@ -139,7 +139,7 @@ def _matters(sweep: Sweep, shares: Mapping[str, float]) -> str:
         return "not known; importances need completed trials whose values differ."
     labels = short_names(shares)
     ordered = sorted(shares.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{labels[name]} {100 * share:.0f} %" for name, share in ordered[:_SHOWN])
+    told = ", ".join(f"{labels[name]} {100 * share:.0f} %" for name, share in ordered[:_SHOWN] if share >= 0.005)
     few = ", a rough estimate" if done < ENOUGH else ""
     return f"by importance {told} (PED-ANOVA on {counted(done, 'completed trial')}{few})."
 

@@ -29,7 +29,16 @@ function layout(height, x, y, more = {}) {
 function scale(values, least = 10) {
   const known = values.filter(v => v !== null && Number.isFinite(v)).sort((a, b) => a - b);
   if (!known.length || known[0] <= 0 || known[known.length - 1] < least * known[0]) return {};
-  return { type: "log", dtick: known[known.length - 1] > 1e3 * known[0] ? 1 : "D2", exponentformat: "power" };
+  const low = known[0], high = known[known.length - 1], ticks = roundNumbers(low, high);
+  const room = 0.04 * Math.log10(high / low);
+  return { type: "log", range: [Math.log10(low) - room, Math.log10(high) + room], tickvals: ticks, ticktext: ticks.map(number) };
+}
+// Round numbers from low to high for a logarithmic axis; the more decades, the fewer for each.
+function roundNumbers(low, high) {
+  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), found = [];
+  const steps = last - first > 4 ? [1] : last - first > 2 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+  for (let p = first; p <= last; p++) found.push(...steps.map(step => Number((step * 10 ** p).toPrecision(3))));
+  return found.filter(tick => tick >= 0.999 * low && tick <= 1.001 * high);
 }
 
 function message(name, said) {
@@ -72,7 +81,8 @@ function drawParallel() {
   const { rows, axes } = shown.axes;
   if (axes.length < 2) return message("parallel", "There are too few completed trials, or no settings that differ.");
   const spread = rows.map((_, k) => (rows.length > 1 ? k / (rows.length - 1) : 1));
-  const scale = dark.matches ? [[0, "#3d5163"], [0.9, "#6f9ab8"], [0.97, "#e8894f"], [1, "#ff8a4c"]] : [[0, "#d5dee5"], [0.9, "#7fa3ba"], [0.97, "#e8894f"], [1, "#d9480f"]];
+  const pale = rows.length > 200 ? ["#3d5163", "#d5dee5"] : ["#587891", "#a9bfce"];  // few lines may be darker
+  const scale = dark.matches ? [[0, pale[0]], [0.9, "#6f9ab8"], [0.97, "#e8894f"], [1, "#ff8a4c"]] : [[0, pale[1]], [0.9, "#7fa3ba"], [0.97, "#e8894f"], [1, "#d9480f"]];
   const bar = { title: { text: "rank" }, tickvals: [0, 1], ticktext: ["last", "best"], thickness: 12, outlinewidth: 0 };
   const before = (place("parallel").data?.[0].dimensions ?? []).map(each => each.constraintrange);
   const dimensions = axes.map((axis, k) => ({ ...axis, constraintrange: before[k] }));
@@ -136,15 +146,14 @@ function drawRegret() {
   if (!known.length) return message("regret", "No trial has completed yet.");
   const positive = known.flatMap(each => each.regret).filter(v => v > 0);
   const least = positive.length ? Math.min(...positive) : 1, most = positive.length ? Math.max(...positive) : 1;
-  const floor = least / 3, ticks = [], steps = most > 1e3 * least ? [1] : [1, 2, 5];
-  for (let p = Math.floor(Math.log10(least)); p <= Math.ceil(Math.log10(most)); p++) ticks.push(...steps.map(step => step * 10 ** p));
+  const floor = least / 3, ticks = roundNumbers(least / 1.3, most * 1.3);
   const traces = [];
   ["epochs", "seconds"].forEach((cost, k) => known.forEach(each => traces.push({
     x: each[cost], y: each.regret.map(v => v || floor), customdata: each.regret.map((v, j) => [each.trial[j], v]), name: escaped(each.sweep), legendgroup: each.sweep, showlegend: k === 0,
     xaxis: k ? "x2" : "x", yaxis: k ? "y2" : "y", mode: "lines+markers", line: { shape: "hv", width: 2, color: ofSweep(each.sweep) },
     marker: { size: each.regret.map(v => (v ? 4 : 9)), symbol: each.regret.map(v => (v ? "circle" : "circle-open")) }, hovertemplate: "trial %{customdata[0]}: %{customdata[1]:.4g} at %{x:,.0f}",
   })));
-  const y = { type: "log", tickvals: [floor, ...ticks.filter(v => v > 1.5 * floor)], ticktext: ["0", ...ticks.filter(v => v > 1.5 * floor).map(number)], range: [Math.log10(floor) - 0.1, Math.log10(most) + 0.15] };
+  const y = { type: "log", tickvals: [floor, ...ticks], ticktext: ["0", ...ticks.map(number)], range: [Math.log10(floor) - 0.1, Math.log10(most) + 0.15] };
   const how = layout(380, `epochs${shown.windows > 1 ? " of window 1" : ""} until then`, `${shown.metric}: away from the best`, { yaxis: { ...y, domain: [0, 1] }, xaxis: { domain: [0, 0.47], rangemode: "tozero" } });
   how.xaxis2 = { ...how.xaxis, title: { text: "seconds of trial time until then" }, domain: [0.53, 1], anchor: "y2" };
   how.yaxis2 = { ...how.yaxis, title: { text: "" }, anchor: "x2" };

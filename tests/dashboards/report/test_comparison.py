@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from searches import searched
 
 from dashboards.report.comparison import compare
 from lstm.records.sweep import Sweep
@@ -56,6 +57,26 @@ def test_sweeps_that_search_for_different_things_are_not_ranked(make: SimpleName
     result = compare([first, second])
     assert "a: minimize val/loss; b: minimize val/mae" in result.problem
     assert [(row.sweep, row.trial) for row in result.trials] == [("a", 1), ("a", 0), ("b", 0)]
+
+
+def test_only_completed_trials_of_the_search_have_a_rank() -> None:
+    one = searched("a", 40)
+    rows = {row.trial: row for row in compare([one], every=True).trials}
+    assert [row.rank for row in rows.values() if row.rank is not None] == list(range(1, len(one.leaders(99)) + 1))
+    assert [t.number for t in one.leaders(99)] == [row.trial for row in rows.values() if row.rank is not None]
+    best = one.leaders(1)[0].number
+    kinds = {row.kind: row for row in rows.values() if row.kind != "search"}
+    assert {kind: row.parent for kind, row in kinds.items() if kind != "confirm"} == {
+        "base": None,
+        "extend": best,
+        "refit": best,
+    }
+    assert {row.rank for row in kinds.values()} == {None}
+    seen = {row.kind for row in compare([one]).trials}
+    assert seen == {"search", "base", "extend"}, "confirm and refits are on the page alone"
+    other = replace(one, name="b", metric="val/mae")
+    ranks = [row.rank for row in compare([one, other]).trials if row.rank is not None]
+    assert ranks == 2 * ranks[: len(ranks) // 2], "each has its own"
 
 
 def judged_by(name: str, backtest: dict[str, Any] | None, **settings: Any) -> Sweep:

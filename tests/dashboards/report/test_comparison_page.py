@@ -16,6 +16,7 @@ from searches import searched
 from dashboards.report.answers import Verdicts
 from dashboards.report.comparison import Comparison, compare
 from dashboards.report.comparison_page import comparison_page
+from lstm.records.objective import Objective
 from lstm.records.sweep import Sweep
 from lstm.verdict.interval import Difference
 from lstm.verdict.verdict import Row, Verdict
@@ -115,6 +116,18 @@ def test_few_trials_are_a_page_too(count: int, said: str) -> None:
     assert said in page([searched("a", count)], {"a": {}})
 
 
+def test_a_second_objective_and_windows_have_their_words() -> None:
+    facts = {"windows": {"count": 3, "longest": 30, "refit": True}}
+    one = searched("a", 20, facts=facts, second=Objective("probe/scalability/step_us", "minimize"))
+    trials = tuple(replace(t, second=float(t.number)) for t in one.trials)
+    document = page([replace(one, trials=trials)])
+    assert [row["second"] for row in rows_in(document)] == [float(row["trial"]) for row in rows_in(document)]
+    assert '"second":"probe/scalability/step_us (minimize)"' in document
+    assert "on the Pareto front with probe/scalability/step_us" in document
+    assert "minimize val/loss, the mean over the windows of a backtest." in document
+    assert "Epochs are those of the first window." in document
+
+
 @contextmanager
 def opened(chromium: Any, document: str, folder: Path, *, dark: bool = False) -> Iterator[browser.Opened]:
     """The page in a browser, all figures drawn, and no error of the console at its end."""
@@ -186,7 +199,7 @@ def test_a_reader_sorts_filters_selects_and_brushes(chromium: Any, tmp_path: Pat
 @pytest.mark.parametrize("total", SIZES)
 def test_pictures_of_every_size(chromium: Any, tmp_path: Path, total: int, dark: bool) -> None:
     """The pictures are in build/pages, to be looked at."""
-    folder = Path("build/pages")
+    folder = Path(__file__).parents[3] / "build" / "pages"
     folder.mkdir(parents=True, exist_ok=True)
     with opened(chromium, page(of_size(total)), tmp_path, dark=dark) as tab:
         drawn = "name => document.querySelector(`#${name} .place .main-svg`) !== null"
