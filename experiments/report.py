@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lstm.data.dataset import Dataset
 
 REPORT = "report.html"  # in the sweep's folder; also an artifact of the sweep's run
+_FLAG = "--html"
 PAGE = "probe-{:04d}.html"  # in the sweep's folder; also an artifact of the trial's run
 
 
@@ -92,7 +93,7 @@ def compared(
 
     if page is not None:
         _check(page, at, force=force)
-    found = list({(each.name, each.home.folder): each for each in found}.values())
+    found = list({(each.name, each.study_url): each for each in found}.values())
     own = [read(each) for each in found]
     sweeps = _told_apart(found, own)
     if page is not None:
@@ -101,21 +102,26 @@ def compared(
 
 
 def _told_apart(found: "Sequence[Found]", sweeps: Sequence[Sweep]) -> list[Sweep]:
-    """Return the sweeps with the home added to a name that several of them have."""
-    often = Counter(each.name for each in sweeps)
-    return [
-        replace(sweep, name=f"{sweep.name} ({each.home.folder})") if often[sweep.name] > 1 else sweep
-        for each, sweep in zip(found, sweeps, strict=True)
-    ]
+    """Return the sweeps with the home, or else the study's address, added to a name that several of them have."""
+    from dashboards.tracking.store import without_password
+
+    often = Counter(each.name for each in found)
+    here = Counter((each.name, each.home.folder) for each in found)
+    named = []
+    for each, sweep in zip(found, sweeps, strict=True):
+        alone = here[each.name, each.home.folder] == 1
+        place = each.home.folder if alone else without_password(each.study_url)
+        named.append(sweep if often[each.name] == 1 else replace(sweep, name=f"{sweep.name} ({place})"))
+    return named
 
 
 def _check(page: Path, at: str, *, force: bool) -> None:
     if not page.absolute().parent.is_dir():
-        raise refused("output-folder-missing", at=at, folder=str(page.absolute().parent))
+        raise refused("output-folder-missing", at=at, folder=str(page.absolute().parent), flag=_FLAG)
     if page.is_dir():
         raise refused("output-is-folder", at=at, meant=None)
     if page.exists() and not force:
-        raise refused("output-exists", at=at)
+        raise refused("output-exists", at=at, flag=_FLAG)
 
 
 def _page(found: "Sequence[Found]", own: Sequence[Sweep], sweeps: Sequence[Sweep], at: str) -> str:
@@ -146,4 +152,4 @@ def _write(page: Path, html: str, at: str) -> None:
     except OSError as error:
         if part != place:
             part.unlink(missing_ok=True)
-        raise refused("output-not-written", at=at, why=error.strerror) from None
+        raise refused("output-not-written", at=at, why=error.strerror, flag=_FLAG) from None

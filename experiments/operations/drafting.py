@@ -86,7 +86,7 @@ def new(
     if idle := [name for name in asked if name not in who.wishes]:
         raise refused("wish-of-another-task", at=f"--{idle[0]}", task=chosen)
     if spec.exists() and not force:  # last: --force helps only where a spec can be drafted
-        raise refused("output-exists", at=spec)
+        raise refused("output-exists", at=spec, flag="--output")
     folder = spec.parent
     named = _from(chosen, folder)
     name, paths = _name(spec, named), {source: _relative(source, folder) for source in sources}
@@ -182,7 +182,7 @@ def _check_target(target: Path, sources: Sequence[Path]) -> None:
     if target.is_dir():
         raise refused("output-is-folder", at=target, meant=str(target / f"{sources[0].stem}.yaml"))
     if not target.parent.is_dir():
-        raise refused("output-folder-missing", at=target, folder=str(target.parent))
+        raise refused("output-folder-missing", at=target, folder=str(target.parent), flag="--output")
     if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
         raise refused("output-is-input", at=target)
     if target.suffix.lower() not in {".yaml", ".yml"}:
@@ -218,7 +218,7 @@ def _write(target: Path, text: str) -> None:
         half.replace(target)
     except OSError as error:
         half.unlink(missing_ok=True)
-        raise refused("output-not-written", at=target, why=error.strerror) from None
+        raise refused("output-not-written", at=target, why=error.strerror, flag="--output") from None
 
 
 def _name(target: Path, task: str) -> str:

@@ -61,11 +61,11 @@ def _check(output: str, source: str | None, *, force: bool) -> None:
     """Check that the output may be written; raise BadInput if not."""
     place, folder = f"--output {output}", Path(output).absolute().parent
     if not folder.is_dir():
-        raise refused("output-folder-missing", at=place, folder=str(folder))
+        raise refused("output-folder-missing", at=place, folder=str(folder), flag="--output")
     if Path(output).is_dir():
         raise refused("output-is-folder", at=place, meant=None)
     if Path(output).is_file() and not force:
-        raise refused("output-exists", at=place)
+        raise refused("output-exists", at=place, flag="--output")
     if source and Path(output).resolve() == Path(source).resolve():
         raise refused("output-is-input", at=place)
 
@@ -82,7 +82,7 @@ def _write(output: str, text: str) -> None:
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise refused("output-not-written", at=f"--output {output}", why=error.strerror) from None
+        raise refused("output-not-written", at=f"--output {output}", why=error.strerror, flag="--output") from None
 
 
 def _csv(columns: Mapping[str, Sequence[Any]]) -> str:

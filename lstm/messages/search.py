@@ -1,4 +1,4 @@
-"""Messages about `search`: the space, first settings, samplers, pruners and objectives."""
+"""Messages about `search`: the space, first settings, samplers, pruners and objectives; sweeps on one page."""
 
 from lstm.messages.entry import Entry
 
@@ -165,4 +165,12 @@ _METHODS = {
         {"metric": "val/los", "near": "val/loss", "allowed": ["val/loss", "val/mae"]},
     ),
 }
-ENTRIES = _SPACE | _METHODS
+_COMPARED = {
+    "nothing-to-compare": Entry("there is no trial to compare", "run a spec first with `sweep run`"),
+    "not-ranked-together": Entry(
+        "the sweeps search for different things ({each})",
+        "make a page for each metric and direction",
+        example={"each": ["sales: minimize val/loss", "genres: maximize val/accuracy"]},
+    ),
+}
+ENTRIES = _SPACE | _METHODS | _COMPARED

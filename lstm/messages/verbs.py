@@ -95,13 +95,15 @@ VERBS: dict[str, Entry] = {
     # --- Files that are written
     "output-folder-missing": Entry(
         "the folder {folder} does not exist",
-        "make the folder first, or write to another",
-        example={"folder": "forecasts"},
+        "make the folder first, or write to another with {flag}",
+        example={"folder": "forecasts", "flag": "--output"},
     ),
     "output-is-folder": Entry(
         "is a folder, must be a file", "name a file{meant:?, as in --output *}", example={"meant": "specs/etth1.yaml"}
     ),
-    "output-exists": Entry("exists already", "overwrite the file with --force, or name another"),
+    "output-exists": Entry(
+        "exists already", "overwrite the file with --force, or name another with {flag}", {"flag": "--output"}
+    ),
     "output-is-input": Entry("is the data itself", "name another file with --output"),
     "output-not-yaml": Entry(
         "is no name of a spec, which ends in .yaml",
@@ -109,14 +111,9 @@ VERBS: dict[str, Entry] = {
         example={"meant": "etth1.yaml"},
     ),
     "output-not-written": Entry(
-        "can't be written: {why}", "name a file elsewhere", example={"why": "No space left on device"}
-    ),
-    # --- A page of several sweeps
-    "nothing-to-compare": Entry("there is no trial to compare", "run a spec first with `sweep run`"),
-    "not-ranked-together": Entry(
-        "the sweeps search for different things ({each})",
-        "make a page for each metric and direction",
-        example={"each": ["sales: minimize val/loss", "genres: maximize val/accuracy"]},
+        "can't be written: {why}",
+        "name a file elsewhere with {flag}",
+        {"why": "No space left on device", "flag": "--output"},
     ),
     # --- A draft of a spec
     "several-tasks-fit": Entry(

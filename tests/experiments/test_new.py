@@ -114,7 +114,7 @@ def test_twice_the_same(here: Path) -> None:
     ("output", "code", "values"),
     [
         (".", "output-is-folder", {"meant": "a.yaml"}),
-        ("no/such.yaml", "output-folder-missing", {"folder": "no"}),
+        ("no/such.yaml", "output-folder-missing", {"folder": "no", "flag": "--output"}),
         ("a.csv", "output-is-input", {}),
         ("b", "output-not-yaml", {"meant": "b.yaml"}),
     ],

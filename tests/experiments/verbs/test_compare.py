@@ -70,7 +70,9 @@ def test_a_page_is_not_overwritten_unless_asked(copied, sweep):
     page.write_text("mine")
     answer = sweep("compare", "tiny", "--html", "all.html")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == "--html all.html: exists already; overwrite the file with --force, or name another\n"
+    assert (
+        answer.err == "--html all.html: exists already; overwrite the file with --force, or name another with --html\n"
+    )
     assert page.read_text() == "mine"
     answer = sweep("compare", "tiny", "--html", "all.html", "--force")
     assert (answer.code, answer.err) == (0, "")
@@ -83,7 +85,10 @@ def test_a_page_is_not_overwritten_unless_asked(copied, sweep):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["tiny", "--html", "no/all.html"], "no does not exist; make the folder first, or write to another"),
+        (
+            ["tiny", "--html", "no/all.html"],
+            "no does not exist; make the folder first, or write to another with --html",
+        ),
         (["tiny", "--html", "."], "--html .: is a folder, must be a file"),
         (["tiny", "tinny", "--html", "all.html"], "did you mean tiny?"),
     ],
@@ -127,5 +132,7 @@ def test_a_full_disk_leaves_the_page_that_was_there(copied, sweep, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_text", full)
     answer = sweep("compare", "tiny", "--html", "all.html", "--force")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == "--html all.html: can't be written: No space left on device; name a file elsewhere\n"
+    assert (
+        answer.err == "--html all.html: can't be written: No space left on device; name a file elsewhere with --html\n"
+    )
     assert page.read_text() == "mine"
