@@ -23,7 +23,7 @@ from cluster.config import (
 )
 from cluster.space import rules
 from cluster.study.database import address_fault as database_fault
-from dashboards.config import address_fault
+from dashboards.config import address_fault, webhook_fault
 from dashboards.report.glossary import MEANINGS, meaning
 from experiments.spec.experiment import largest
 from experiments.spec.yaml_document import Document
@@ -83,6 +83,10 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield wrong
     if tracking and tracking.uri and (wrong := address_fault(tracking.uri)):
         yield wrong
+    if tracking and tracking.notify and (wrong := webhook_fault(tracking.notify, tracking.notify_form)):
+        yield wrong
+    if tracking and tracking.notify is None and tracking.notify_form != "json":
+        yield fault("form-without-webhook", "tracking.notify_form")
     if storage and tracking and storage.study and storage.study == tracking.uri:
         yield fault("one-database-for-both", "tracking.uri")
     if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":

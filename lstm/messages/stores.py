@@ -227,6 +227,16 @@ TRACKING: dict[str, Entry] = {
     "mlflow-address-percent": Entry("has a % that would be decoded", "write the characters themselves"),
     "no-server-address": Entry("is no address of a server", "write http://HOST:5000"),
     "address-of-a-page": Entry("is the address of a page", "leave out what begins with ? or #, as in http://HOST:5000"),
+    # --- a webhook
+    "webhook-blank": Entry(
+        "has a blank, or a character that is no ASCII or can't be seen",
+        "write such a character as %XX, as in a browser",
+    ),
+    "no-webhook": Entry("is no address of a webhook", "write http://HOST/PATH or https://HOST/PATH"),
+    "webhook-without-topic": Entry("names no topic of ntfy", "write the topic last, as in https://ntfy.sh/TOPIC"),
+    "form-without-webhook": Entry(
+        "would do nothing: tracking.notify names no webhook", "leave it out, or add tracking.notify"
+    ),
     # --- a server that says no
     "no-mlflow-server": Entry(
         "what answers there is no MLflow server", "write the address of an MLflow server, as in http://HOST:5000"
