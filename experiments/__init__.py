@@ -3,12 +3,26 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.api import Best, Plan, SpecError, Sweep, SweepError, Trained, Winner, load, plan, run, train
+    from experiments.api import (
+        Best,
+        Cleaned,
+        Plan,
+        SpecError,
+        Sweep,
+        SweepError,
+        Trained,
+        Winner,
+        load,
+        plan,
+        run,
+        train,
+    )
 
     __version__: str
 
 __all__ = [
     "Best",
+    "Cleaned",
     "Plan",
     "SpecError",
     "Sweep",

@@ -289,6 +289,17 @@ def rebuild(**arguments: Any) -> int | None:
 
 
 @main.command()
+@NAMED
+@click.option("--keep", required=True, metavar="best|top:N", help="Keep the weights of the best trial, or the best N.")
+@click.option("--dry-run", is_flag=True, help="Say what would be freed; change nothing.")
+@JSON
+@HOME
+def clean(**arguments: Any) -> int | None:
+    """Free the weights of trials that are not among the best."""
+    return _verb("clean", **arguments)
+
+
+@main.command()
 @click.argument("named", metavar="NAME|SPEC...", nargs=-1, required=True)
 @click.option(
     "--trials",

@@ -89,7 +89,7 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield fault("form-without-webhook", "tracking.notify_form")
     if storage and tracking and storage.study and storage.study == tracking.uri:
         yield fault("one-database-for-both", "tracking.uri")
-    if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":
+    if storage and tracking and storage.keep != "all" and tracking.checkpoints == "all":
         yield fault("keep-best-and-log-all", "storage.keep")
 
 
@@ -133,7 +133,7 @@ def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield fault("metric-not-probed", "search.second_objective.metric", metric=metric)
     if search.pruner.type != "none":
         yield fault("pruner-of-two-objectives", "search.pruner.type", pruner=search.pruner.type)
-    if storage and storage.keep == "best":
+    if storage and storage.keep != "all":
         yield fault("keep-best-of-a-front", "storage.keep")
 
 
@@ -141,7 +141,7 @@ def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
     resources, storage = parts.get("resources"), parts.get("storage")
     if resources and resources.max_concurrent != "auto" and resources.max_concurrent > 1:
         yield fault("no-search", "resources.max_concurrent")
-    if storage and storage.keep == "best":
+    if storage and storage.keep != "all":
         yield fault("no-search", "storage.keep")
 
 

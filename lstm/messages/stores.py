@@ -56,9 +56,14 @@ CHECKPOINTS: dict[str, Entry] = {
     ),
     # --- What a checkpoint and what was judged hold
     "checkpoint-without-weights": Entry(
-        "the checkpoint of the trial has no weights: no epoch of the trial was finite, or storage.keep: best kept the "
-        "weights of the best trial alone",
+        "the checkpoint of the trial has no weights: no epoch of the trial was finite, or storage.keep or "
+        "`sweep clean` has removed them",
         "take the best trial, or train anew with storage.keep: all",
+    ),
+    "keep-unknown": Entry(
+        "names the trials that keep their weights, and {came!q} names none",
+        "write --keep best, or --keep top:5",
+        {"came": "worst"},
     ),
     "judged-for-another-study": Entry(
         "the file is of the study {found}, this sweep's study is {study}, and the file was left as it is",
