@@ -383,8 +383,9 @@ def rivals(**arguments: Any) -> int | None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), metavar="N", help="The server's port.  [default: the first free from 5000]"
 )
+@click.option("--optuna", is_flag=True, help="Start optuna-dashboard instead, on the study; it can only be read.")
 @JSON
 @HOME
-def ui(**arguments: Any) -> int | None:
+def ui(*, optuna: bool, **arguments: Any) -> int | None:
     """Start MLflow's pages on the sweep's store, at its loss curves."""
-    return _verb("ui", **arguments)
+    return _verb("optuna_ui" if optuna else "ui", **arguments)

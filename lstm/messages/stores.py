@@ -91,6 +91,9 @@ STUDIES: dict[str, Entry] = {
         "needs PostgreSQL's driver, which is not installed",
         "install the driver: pip install psycopg2-binary",
     ),
+    "optuna-dashboard-missing": Entry(
+        "needs optuna-dashboard, which is not installed", "install the dashboard: pip install 'optuna-dashboard>=0.21'"
+    ),
     "database-address-without-file": Entry(
         "names no file, and a sweep's records must outlast its driver", "write sqlite:///FILE"
     ),
