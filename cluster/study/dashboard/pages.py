@@ -72,7 +72,9 @@ def reading(url: str) -> RDBStorage:
         url = f"sqlite:///file:{path}?mode=ro&uri=true"
     else:
         url = parts.render_as_string(hide_password=False)
-        options["connect_args"] |= {"options": "-c default_transaction_read_only=on"}
+        own = parts.query.get("options", "")  # such as a schema; a list if it is given more than once
+        more = "-c default_transaction_read_only=on"  # after them: the last of equals holds
+        options["connect_args"] |= {"options": " ".join([*((own,) if isinstance(own, str) else own), more]).strip()}
     url = url.replace("{", "{{").replace("}", "}}")  # Optuna passes the address to `str.format`
     return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True)
 

@@ -20,6 +20,7 @@ from lstm.records.errors import BadInput
 pages = pytest.importorskip("cluster.study.dashboard.pages")
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
 
+READ_ONLY = "default_transaction_read_only"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -119,6 +120,16 @@ def test_all_that_reads_answers_and_changes_nothing(study, url, port, name):
     assert ask(port, "HEAD", "/api/studies")[0] == 200
     assert "<html" in ask(port, "GET", pages.page_of(url, name))[1]
     assert content(url) == before
+
+
+def test_options_of_an_address_hold_but_for_writing(postgresql, name):
+    own = "-c%20application_name%3Dours%20-c%20default_transaction_read_only%3Doff"
+    optuna.create_study(storage=storage.connect(postgresql), study_name=name)
+    open_ = pages.reading(f"{postgresql}{'&' if '?' in postgresql else '?'}options={own}")
+    with open_.engine.connect() as connection:
+        said = [connection.scalar(sqlalchemy.text(f"SHOW {name}")) for name in ("application_name", READ_ONLY)]
+    open_.engine.dispose()
+    assert said == ["ours", "on"]
 
 
 def test_also_without_the_guard_the_database_can_only_be_read(study, url):
