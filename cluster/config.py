@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from lstm.config.section import Section, Since
 from lstm.records.objective import Direction, Scalar
 
+Top = Annotated[str, Field(pattern="^top:[1-9][0-9]{0,4}$", description="top:N, as in top:5")]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 When = Annotated[dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]], Field(min_length=1)]
 
@@ -383,9 +384,14 @@ class StorageConfig(Section):
         description="Folder for checkpoints, or an s3:// or gs:// address, that every host can write to. Absent: the "
         "home folder.",
     )
-    keep: Literal["all", "best"] = Field(
+    keep: Literal["all", "best"] | Top = Field(
         "all",
-        description="best: only the best trial (with search.confirm as many of the best as its top), the base, "
-        "extensions (sweep extend) and refits (sweep refit) keep their weights, to save disk space. all: every trial "
-        "keeps them. The history of every trial is always kept.",
+        description="Which trials keep their weights, to save disk space. all: every trial. best: only the best trial "
+        "(with search.confirm as many of the best as its top), the base, extensions (sweep extend) and refits (sweep "
+        "refit). top:N, as in top:5: the best N instead. The history of every trial is always kept.",
     )
+
+    @property
+    def top(self) -> int | None:
+        """How many of the best trials keep their weights; None if all trials do."""
+        return {"all": None, "best": 1}[self.keep] if ":" not in self.keep else int(self.keep.partition(":")[2])

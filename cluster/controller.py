@@ -65,7 +65,7 @@ class TrialController:
     Args:
         study: The sweep's study, opened under its lease.
         checkpoints: Address under which each trial has its own.
-        keep_best: Whether a trial that is not the best loses its weights when it ends.
+        keep: How many of the best trials keep their weights when they have ended; None for all.
         order: What every worker gets with each trial: `cpus`, `gpus`, `probe`, `studies`, `code`, `task`.
         limit: Returns how many trials may be live at once.
         stop: Asks for the end of the sweep, and says whether anybody has.
@@ -79,7 +79,7 @@ class TrialController:
         study: Study,
         *,
         checkpoints: str,
-        keep_best: bool,
+        keep: int | None,
         order: Mapping[str, Any],
         limit: Callable[[], int],
         stop: Stop,
@@ -96,9 +96,11 @@ class TrialController:
         stored: dict[str, Any] = {
             "insist": patience,
             "record": record,
-            "keeps": study.search.leaders if study.search else 1,
+            "keeps": max(keep or 1, study.search.leaders if study.search else 1),
         }
-        self._saved = TrialCheckpoints(study, checkpoints, studies=order["studies"], keep_best=keep_best, **stored)
+        self._saved = TrialCheckpoints(
+            study, checkpoints, studies=order["studies"], keep_best=keep is not None, **stored
+        )
         self._beginnings = Beginnings(study, self._saved, patience)
         self._unborn: Counter[int] = Counter()  # attempts at each trial since any worker last started
         self._raised: Counter[int] = Counter()  # attempts at each trial with a worker that raised at its start

@@ -196,7 +196,7 @@ def _drive(
         controller = TrialController(
             study,
             checkpoints=order.checkpoints,
-            keep_best=order.storage.keep == "best",
+            keep=order.storage.top,
             order={
                 "cpus": order.resources.cpus_per_trial,
                 "gpus": workplace.gpus_per_trial,

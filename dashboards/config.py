@@ -1,19 +1,21 @@
-"""The section `tracking` of a spec: MLflow's address; and checks that an address can be a store's."""
+"""The section `tracking` of a spec: the addresses of MLflow and of a webhook; and checks that they can be such."""
 
 import importlib.util
 import re
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from lstm.config.section import Section
+from lstm.config.section import Section, Since
 from lstm.records.errors import Fault, fault
 
 Checkpoints = Literal["best", "all", "none"]
+Form = Literal["json", "slack", "ntfy"]
 
 SERVERS = ("http://", "https://")
 FIELD = "tracking.uri"  # the spec's field of the address
+NOTIFY = "tracking.notify"  # the spec's field of a webhook's address
 _OPTIONS = {"timeout", "isolation_level", "check_same_thread"}  # options of Python's SQLite driver
 # An address as SQLAlchemy reads it: user and password, host, port, database, options.
 _DATABASE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?@]*)(:(?P<port>[0-9]+))?(/[^?]*)?(\?.*)?", re.DOTALL)
@@ -33,6 +35,18 @@ class TrackingConfig(Section):
         "best",
         description="Which trials' checkpoints are copied into MLflow as artifacts: the best trial's, all or "
         "none. Every run has its checkpoint's address as a tag.",
+    )
+    notify: Annotated[str | None, Since("2026-11-30")] = Field(
+        None,
+        min_length=1,
+        description="Webhook (http:// or https://) that is told when a run of the sweep has ended, failed or was "
+        "interrupted, and of each new best trial. Write ${NAME} if the address holds a secret. Absent: nobody is told.",
+    )
+    notify_form: Annotated[Form, Since("2026-11-30")] = Field(
+        "json",
+        description="What the webhook understands. json: all fields, for a server of your own. slack: a text, for "
+        "Slack's incoming webhooks and those that take the same, such as Mattermost's. ntfy: title and message, for "
+        "https://ntfy.sh/TOPIC or an ntfy server of your own.",
     )
 
 
@@ -66,13 +80,28 @@ def _file_fault(rest: str) -> Fault | None:
     return None
 
 
-def _server_fault(uri: str) -> Fault | None:
+def webhook_fault(url: str, form: Form) -> Fault | None:
+    """Return the fault of an address that can't be a webhook, without any part of it; else None."""
+    if not url.isascii() or any(c == " " or not c.isprintable() for c in url):
+        return fault("webhook-blank", NOTIFY)
+    if not url.startswith(SERVERS) or not _host(url):
+        return fault("no-webhook", NOTIFY)
+    if form == "ntfy" and not urlsplit(url).path.strip("/"):
+        return fault("webhook-without-topic", NOTIFY)
+    return None
+
+
+def _host(uri: str) -> str | None:
     try:
         parts = urlsplit(uri)
         host, _ = parts.hostname, parts.port
     except ValueError:  # a port that is no number, or a bracket that is not closed
-        host = None
-    if not host:
+        return None
+    return host
+
+
+def _server_fault(uri: str) -> Fault | None:
+    if not _host(uri):
         return fault("no-server-address", FIELD)
     if "?" in uri or "#" in uri:
         return fault("address-of-a-page", FIELD)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from experiments.api import (
         Best,
+        Cleaned,
         Plan,
         SpecError,
         Sweep,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Best",
+    "Cleaned",
     "Plan",
     "SpecError",
     "Sweep",

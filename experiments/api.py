@@ -19,7 +19,8 @@ from experiments.own_code import CodeFile
 from experiments.python.raised import SpecError, SweepError, raised
 from experiments.python.results import Plan, Trained
 from experiments.spec.mapping import Overrides, Spec, overrides_of, source_of
-from experiments.trials import winning
+from experiments.trials import cleaning, winning
+from experiments.trials.cleaning import Cleaned
 from experiments.trials.earlier import read_first
 from experiments.trials.winning import Winner
 from lstm.records import sweep as records
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Best",
+    "Cleaned",
     "Plan",
     "SpecError",
     "Sweep",
@@ -186,6 +188,26 @@ class Sweep:
         with raised():
             guest.refit(self._found, Asked(trial, until, seeds), code)
             return _loaded(self._found)
+
+    def clean(self, keep: str, *, dry_run: bool = False) -> Cleaned:
+        """Free the weights of the ended trials that are not to be kept; return what was freed.
+
+        The base, extensions, refits, confirm's winner and the Pareto front keep theirs, too. Histories stay, and all
+        that MLflow has.
+
+        Args:
+            keep: best, or top:N for the best N trials.
+            dry_run: Whether to change nothing, and return what would be freed.
+
+        Raises:
+            SpecError: `keep` is no such value, or the checkpoints are another study's.
+            SweepError: another driver holds the sweep, or it was taken over.
+        """
+        with raised():
+            done, faults = cleaning.clean(self._found, keep, LOG.warning, dry_run=dry_run)
+        if faults:
+            raise SweepError(f"{self.name}: {faults[0]}")
+        return done
 
     def predict(
         self,

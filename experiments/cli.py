@@ -289,6 +289,17 @@ def rebuild(**arguments: Any) -> int | None:
 
 
 @main.command()
+@NAMED
+@click.option("--keep", required=True, metavar="best|top:N", help="Keep the weights of the best trial, or the best N.")
+@click.option("--dry-run", is_flag=True, help="Say what would be freed; change nothing.")
+@JSON
+@HOME
+def clean(**arguments: Any) -> int | None:
+    """Free the weights of trials that are not among the best."""
+    return _verb("clean", **arguments)
+
+
+@main.command()
 @click.argument("named", metavar="NAME|SPEC...", nargs=-1, required=True)
 @click.option(
     "--trials",
@@ -374,8 +385,9 @@ def rivals(**arguments: Any) -> int | None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), metavar="N", help="The server's port.  [default: the first free from 5000]"
 )
+@click.option("--optuna", is_flag=True, help="Start optuna-dashboard instead, on the study; it can only be read.")
 @JSON
 @HOME
-def ui(**arguments: Any) -> int | None:
+def ui(*, optuna: bool, **arguments: Any) -> int | None:
     """Start MLflow's pages on the sweep's store, at its loss curves."""
-    return _verb("ui", **arguments)
+    return _verb("optuna_ui" if optuna else "ui", **arguments)

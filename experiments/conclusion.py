@@ -46,23 +46,23 @@ def deliver(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, heed
     if outcome.code == 0:
         # Stored before the look: a driver that is killed in between has looked, and the next one does not count again.
         seen = with_look(swept, now_ms())
-        _remember(order, say, **{LOOKS: seen})
+        remember(order, say, **{LOOKS: seen})
         outcome = replace(outcome, sweep=replace(swept, facts={**swept.facts, LOOKS: seen}))
         metrics, is_judged = _judge(plan, outcome, recorder, say, heed)
         base = swept.base.number if swept.base else None
         judged = {"trial": swept.best.number, "base": base, "metrics": metrics} if swept.best and metrics else None
         facts: dict[str, Any] = {"judged": judged} if judged else {}
         facts |= {judgement.JUDGED_IN: kept_in(plan.home)}
-        known = _remember(order, say, complete=outcome.complete, **facts)
+        known = remember(order, say, complete=outcome.complete, **facts)
     chart = recorder.chart_address(server_of(plan)) if outcome.code == 0 else None
     left = recorder.close(FLUSH_S if outcome.code == 0 else INTERRUPTED_FLUSH_S)
     if not left and not recorder.refused and known and is_judged:  # otherwise the next run does what is missing
         recorded = outcome.complete and outcome.replayed and plan.store_mark
-        _remember(order, say, recorded=recorded, chart=chart)
+        remember(order, say, recorded=recorded, chart=chart)
     return left
 
 
-def _remember(order: "Order", say: Say, **facts: Any) -> bool:
+def remember(order: "Order", say: Say, **facts: Any) -> bool:
     """Store facts in the study, or say that the next run must find them again. Returns whether they are stored."""
     from cluster.study import stored
 
@@ -114,7 +114,7 @@ def _with_rival(plan: Plan, swept: Sweep, say: Say) -> Sweep:
     """Return the sweep with the best rival among those that were confirmed, and store it in the study."""
     facts = confirmed_rival(plan, swept, say)
     if facts:
-        _remember(plan.order, say, **facts)
+        remember(plan.order, say, **facts)
     return replace(swept, facts={**swept.facts, **facts})
 
 

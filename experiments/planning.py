@@ -180,7 +180,7 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         search=experiment.search,
         resources=experiment.resources,
         storage=storage,
-        spec_text=spec.document.text,
+        spec_text=spec.document.public(("tracking", "notify")),
         spec_hash=specs.spec_hash(comparable),
         comparable=comparable | specs.from_environment(spec),
         git_commit=_commit(spec.folder),

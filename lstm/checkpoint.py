@@ -99,13 +99,36 @@ def strip(address: str, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: the store can't be written to.
     """
-    bare = dataclasses.replace(checkpoint.state, model={}, optimizer={}, schedule={}, best_weights={})
     kept = names(address)[-1]
-    files.put(address, kept, dumps(dataclasses.replace(checkpoint, state=bare)))
+    files.put(address, kept, dumps(_bare(checkpoint)))
     there = files.names(address)
     for old in [*_checkpoints(there), *_half_written(there, attempt(kept))]:
         if old != kept:
             files.remove(address, old)
+
+
+def freeable(address: str, checkpoint: Checkpoint) -> int:
+    """Return how many bytes `strip` would free; 0 if the trial has no weights and no other file any more.
+
+    Args:
+        address: The trial's address.
+        checkpoint: The trial's checkpoint at the address.
+
+    Raises:
+        OSError: the store can't be read.
+    """
+    there, state = files.sizes(address), checkpoint.state
+    kept = _checkpoints(there)[-1]
+    mine = {*_checkpoints(there), *_half_written(there, attempt(kept))}
+    if mine == {kept} and not (state.model or state.best_weights):
+        return 0
+    return max(sum(there[name] for name in mine) - len(dumps(_bare(checkpoint))), 0)
+
+
+def _bare(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint without its weights."""
+    state = dataclasses.replace(checkpoint.state, model={}, optimizer={}, schedule={}, best_weights={})
+    return dataclasses.replace(checkpoint, state=state)
 
 
 def place_of(address: str) -> str:

@@ -78,7 +78,7 @@ def serve(uri: str, artifacts: str | None, port: int | None, log: Path) -> Serve
     """
     if uri.startswith(("http://", "https://")):
         return Server(uri.rstrip("/"), None)
-    listener = _listen(port)
+    listener = listen(port)
     chosen = listener.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(chosen), "--workers", "1"]
     if artifacts is not None:
@@ -127,7 +127,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _listen(port: int | None) -> socket.socket:
+def listen(port: int | None) -> socket.socket:
     """Return a socket that listens on the port, or on the first free one from 5000.
 
     Raises:

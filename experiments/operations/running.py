@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dashboards import notifications
+from dashboards.notifications import Kind, Notifier
 from dashboards.tracking.preflight import ask
 from experiments import judgement, lookup
-from experiments.conclusion import INTERRUPTED_FLUSH_S, deliver
+from experiments.conclusion import INTERRUPTED_FLUSH_S, deliver, remember
 from experiments.conclusion import prepare as import_for_judging
 from experiments.home import Home
 from experiments.operations.summary import summary
@@ -23,7 +25,7 @@ from experiments.trials.extending import ready as ready_to_extend
 from lstm.messages.message import Message, Note, Say, note
 from lstm.records.confirmation import is_left
 from lstm.records.errors import BadInput
-from lstm.records.events import Event, Notice, SweepStarted, TrialStarted
+from lstm.records.events import Event, Notice, Record, SweepStarted, TrialStarted
 from lstm.records.state import Derived
 from lstm.records.sweep import Sweep
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Confirm = tuple[int | None, int | None]  # top and seeds; None is the spec's number
 SHOWN = 3  # the most refused records that a message names
+KINDS: Mapping[int, Kind] = {0: "ended", 1: "failed", 130: "interrupted"}  # by the exit code of a run
+NOTIFIED = "notified"  # fact: what the complete sweep had when the webhook took its end
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -192,7 +196,7 @@ def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals
     with view:
         for each in [*warnings(plan), *_outage(away)]:
             view(Notice(each))
-        outcome = _drive(ready, view, recorder, stop, signals)
+        outcome = _drive(ready, view, recorder, _notifier(plan, before, view), stop, signals)
     try:
         now = stored.read(order.study_url, order.name)
     except BadInput:  # the database does not answer any more, which the outcome reports
@@ -200,13 +204,61 @@ def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals
     return Ended(now, *_end(outcome, recorder.refused))
 
 
-def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", signals: Signals | None) -> "Outcome":
+def _notifier(plan: Plan, before: Sweep | None, view: View) -> Notifier:
+    """Return what tells the sweep's webhook, if there is one."""
+    best = before.best.value if before and before.best else None
+    return Notifier(plan.spec.experiment.tracking, plan.order.name, best, lambda message: view(Notice(message)))
+
+
+def _drive(
+    ready: Ready,
+    view: View,
+    recorder: "Recorder",
+    notifier: Notifier,
+    stop: "Stop | None",
+    signals: Signals | None,
+) -> "Outcome":
     """Drive the sweep, show and record its events, and judge its best trial while the sweep is still held."""
     from cluster import driver
     from cluster.interrupts import Stop
     from cluster.order import Memory
 
     concluded = list["Outcome"]()
+
+    def say(message: Message) -> None:
+        view(Notice(message))
+
+    stop = stop or Stop()
+
+    def conclude(outcome: "Outcome") -> None:
+        concluded.append(_conclude(ready.plan, outcome, recorder, say, stop))
+        _notify(ready.plan, concluded[0], recorder, notifier, say)
+
+    def mend(swept: Sweep) -> None:
+        """Restore what extensions start from. If that fails, no trial starts."""
+        try:
+            ready_to_extend(ready.plan, swept, recorder, say, partial(_heed, stop))
+        except (BadInput, OSError) as error:
+            stop.now(str(error), 1)
+
+    with signals(stop) if signals else nullcontext() as install, notifier:
+        driver.run(
+            ready.plan.order,
+            ready.plan.series,
+            _recording(ready, recorder, notifier, view),
+            Memory(recorder, recorder.recorded),
+            executor=ready.executor,
+            settle=lambda: ready.settle(say),
+            mend=mend,
+            conclude=conclude,
+            stop=stop,
+            install=install,
+        )
+    return concluded[0]
+
+
+def _recording(ready: Ready, *takers: Record) -> Record:
+    """Return what hands each event on, keeps the spec once the sweep is held, and imports what judging needs."""
     # This process needs PyTorch only at the end, to judge. It is imported in a thread once a trial runs, so nothing
     # waits for the import.
     # The thread is no daemon: a process that exits in the middle of that import is aborted.
@@ -218,38 +270,10 @@ def _drive(ready: Ready, view: View, recorder: "Recorder", stop: "Stop | None", 
         if isinstance(event, TrialStarted) and not judging.ident:
             with suppress(RuntimeError):  # no more threads are possible: then PyTorch is imported when it is needed
                 judging.start()
-        recorder(event)
-        view(event)
+        for take in takers:
+            take(event)
 
-    def say(message: Message) -> None:
-        view(Notice(message))
-
-    stop = stop or Stop()
-
-    def conclude(outcome: "Outcome") -> None:
-        concluded.append(_conclude(ready.plan, outcome, recorder, say, stop))
-
-    def mend(swept: Sweep) -> None:
-        """Restore what extensions start from. If that fails, no trial starts."""
-        try:
-            ready_to_extend(ready.plan, swept, recorder, say, partial(_heed, stop))
-        except (BadInput, OSError) as error:
-            stop.now(str(error), 1)
-
-    with signals(stop) if signals else nullcontext() as install:
-        driver.run(
-            ready.plan.order,
-            ready.plan.series,
-            record,
-            Memory(recorder, recorder.recorded),
-            executor=ready.executor,
-            settle=lambda: ready.settle(say),
-            mend=mend,
-            conclude=conclude,
-            stop=stop,
-            install=install,
-        )
-    return concluded[0]
+    return record
 
 
 def _conclude(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, stop: "Stop") -> "Outcome":
@@ -268,6 +292,28 @@ def _conclude(plan: Plan, outcome: "Outcome", recorder: "Recorder", say: Say, st
     if left:
         say(note("records-not-delivered", count=left))
     return outcome
+
+
+def _notify(plan: Plan, outcome: "Outcome", recorder: "Recorder", notifier: Notifier, say: Say) -> None:
+    """Tell the webhook how the run ended, and remember that it took the end of a complete sweep.
+
+    A driver that finds nothing new in a complete sweep, such as one that only fills MLflow's gaps, tells it nothing.
+    """
+    if notifier.is_idle:
+        return
+    code, text = _end(outcome, recorder.refused)
+    swept, kind = outcome.sweep, KINDS[code]
+    best = swept.best.number if swept.best else None
+    end = {"trials": sum(trial.ended for trial in swept.trials), "of": swept.n_trials, "best": best}
+    is_whole = kind == "ended" and outcome.complete
+    if is_whole and swept.facts.get(NOTIFIED) == end:
+        return
+    verdict, _ = judgement.current(plan.home, swept) if kind == "ended" else (None, "")
+    lines = judgement.document(verdict)["lines"] if verdict else [""]
+    notifier.end(kind, plan.spec.document.hide(text), swept, complete=is_whole, verdict=lines[0])
+    is_taken = notifier.close(notifications.INTERRUPTED_S if kind == "interrupted" else notifications.CLOSE_S)
+    if is_taken and is_whole:
+        remember(plan.order, say, **{NOTIFIED: end})
 
 
 def _heed(stop: "Stop") -> None:

@@ -15,12 +15,13 @@ from experiments.reference.markdown import code, paragraphs, wrapped
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("plan", "run", "train", "load", "compare")
-CLASSES = ("Sweep", "Best", "Winner", "Plan", "Trained", "SpecError", "SweepError")
+CLASSES = ("Sweep", "Best", "Winner", "Cleaned", "Plan", "Trained", "SpecError", "SweepError")
 # What the face takes and returns and other files define.
 ALIASES = {"Spec": "spec/mapping.py", "Overrides": "spec/mapping.py", "HomeFolder": "api.py", "CodeFile": "own_code.py"}
 ELSEWHERE = {
     "Best": "operations/summary.py",
     "Winner": "trials/winning.py",
+    "Cleaned": "trials/cleaning.py",
     **dict.fromkeys(("Plan", "Trained"), "python/results.py"),
     **dict.fromkeys(("SpecError", "SweepError"), "python/raised.py"),
 }

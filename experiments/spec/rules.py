@@ -23,7 +23,7 @@ from cluster.config import (
 )
 from cluster.space import rules
 from cluster.study.database import address_fault as database_fault
-from dashboards.config import address_fault
+from dashboards.config import address_fault, webhook_fault
 from dashboards.report.glossary import MEANINGS, meaning
 from experiments.spec.experiment import largest
 from experiments.spec.yaml_document import Document
@@ -83,9 +83,13 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield wrong
     if tracking and tracking.uri and (wrong := address_fault(tracking.uri)):
         yield wrong
+    if tracking and tracking.notify and (wrong := webhook_fault(tracking.notify, tracking.notify_form)):
+        yield wrong
+    if tracking and tracking.notify is None and tracking.notify_form != "json":
+        yield fault("form-without-webhook", "tracking.notify_form")
     if storage and tracking and storage.study and storage.study == tracking.uri:
         yield fault("one-database-for-both", "tracking.uri")
-    if storage and tracking and storage.keep == "best" and tracking.checkpoints == "all":
+    if storage and tracking and storage.keep != "all" and tracking.checkpoints == "all":
         yield fault("keep-best-and-log-all", "storage.keep")
 
 
@@ -129,7 +133,7 @@ def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield fault("metric-not-probed", "search.second_objective.metric", metric=metric)
     if search.pruner.type != "none":
         yield fault("pruner-of-two-objectives", "search.pruner.type", pruner=search.pruner.type)
-    if storage and storage.keep == "best":
+    if storage and storage.keep != "all":
         yield fault("keep-best-of-a-front", "storage.keep")
 
 
@@ -137,7 +141,7 @@ def _idle_without_search(parts: Mapping[str, Any]) -> Iterator[Fault]:
     resources, storage = parts.get("resources"), parts.get("storage")
     if resources and resources.max_concurrent != "auto" and resources.max_concurrent > 1:
         yield fault("no-search", "resources.max_concurrent")
-    if storage and storage.keep == "best":
+    if storage and storage.keep != "all":
         yield fault("no-search", "storage.keep")
 
 

@@ -53,6 +53,16 @@ class Document:
         place = self._place(path)
         return place if isinstance(place, str) else f"{self.path}:{place}"
 
+    def public(self, secret_at: Address) -> str:
+        """Return the file's text with `***` in place of the value at an address, unless that is a ${NAME}.
+
+        A value that the text spells otherwise, as with escapes, can't be found in it: then no text is returned.
+        """
+        secret = value_at(values(Builder(self.text).build() or {}, (), lambda leaf, _: leaf.text), secret_at)
+        if not isinstance(secret, str) or not secret or "${" in secret:
+            return self.text
+        return self.text.replace(secret, "***") if secret in self.text else ""
+
     def hide(self, message: str) -> str:
         """Return a message with ${NAME} in place of every value of the environment."""
         forms = {form: name for value, name in self.names.items() for form in (value, repr(value)[1:-1])}

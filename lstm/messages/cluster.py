@@ -166,6 +166,12 @@ ENTRIES: dict[str, Entry] = {
 }
 
 SWEEP: dict[str, Entry] = {
+    # --- who is told
+    "webhook-takes-nothing": Entry(
+        "the webhook does not take what it is told ({why}), and the sweep goes on without",
+        "look at the address and at its server",
+        {"why": "error 401"},
+    ),
     # --- where trials run
     "cluster-without-token": Entry(
         "the cluster may not ask for a token, and whoever reaches the ports of the cluster can run code there", _TOKEN

@@ -234,7 +234,7 @@ RUN: Mapping[str, Entry] = {
         "is the base and has not completed ({why}), so confirm leaves it out", example={"why": "diverged in epoch 4"}
     ),
     "weights-freed": Entry(
-        "its weights were removed at its end (storage.keep: best), so the trial is trained again for its extension"
+        "its weights were removed (storage.keep, or `sweep clean`), so the trial is trained again for its extension"
     ),
     "refit-planned": Entry(
         "trains the setting of trial {number}{best} for {epochs}, as many as its best had, on all {count:,} {unit}"

@@ -123,11 +123,11 @@ _METHODS = {
         {"size": 4_000_000, "most": 1_000_000},
     ),
     "keep-best-and-log-all": Entry(
-        "can't be best where tracking.checkpoints is all: MLflow would keep what the sweep removes",
+        "must be all where tracking.checkpoints is all: MLflow would keep what the sweep removes",
         "set storage.keep: all, or tracking.checkpoints: best",
     ),
     "keep-best-of-a-front": Entry(
-        "can't be best with search.second_objective: no trial of the Pareto front is the best", "use all"
+        "must be all with search.second_objective: no trial of the Pareto front is the best", "use all"
     ),
     "metric-not-probed": Entry(
         "is {metric}, and no trial has it unless every trial is probed",

@@ -56,9 +56,14 @@ CHECKPOINTS: dict[str, Entry] = {
     ),
     # --- What a checkpoint and what was judged hold
     "checkpoint-without-weights": Entry(
-        "the checkpoint of the trial has no weights: no epoch of the trial was finite, or storage.keep: best kept the "
-        "weights of the best trial alone",
+        "the checkpoint of the trial has no weights: no epoch of the trial was finite, or storage.keep or "
+        "`sweep clean` has removed them",
         "take the best trial, or train anew with storage.keep: all",
+    ),
+    "keep-unknown": Entry(
+        "names the trials that keep their weights, and {came!q} names none",
+        "write --keep best, or --keep top:5",
+        {"came": "worst"},
     ),
     "judged-for-another-study": Entry(
         "the file is of the study {found}, this sweep's study is {study}, and the file was left as it is",
@@ -85,6 +90,9 @@ STUDIES: dict[str, Entry] = {
     "postgresql-driver-missing": Entry(
         "needs PostgreSQL's driver, which is not installed",
         "install the driver: pip install psycopg2-binary",
+    ),
+    "optuna-dashboard-missing": Entry(
+        "needs optuna-dashboard, which is not installed", "install the dashboard: pip install 'optuna-dashboard>=0.21'"
     ),
     "database-address-without-file": Entry(
         "names no file, and a sweep's records must outlast its driver", "write sqlite:///FILE"
@@ -227,6 +235,16 @@ TRACKING: dict[str, Entry] = {
     "mlflow-address-percent": Entry("has a % that would be decoded", "write the characters themselves"),
     "no-server-address": Entry("is no address of a server", "write http://HOST:5000"),
     "address-of-a-page": Entry("is the address of a page", "leave out what begins with ? or #, as in http://HOST:5000"),
+    # --- a webhook
+    "webhook-blank": Entry(
+        "has a blank, or a character that is no ASCII or can't be seen",
+        "write such a character as %XX, as in a browser",
+    ),
+    "no-webhook": Entry("is no address of a webhook", "write http://HOST/PATH or https://HOST/PATH"),
+    "webhook-without-topic": Entry("names no topic of ntfy", "write the topic last, as in https://ntfy.sh/TOPIC"),
+    "form-without-webhook": Entry(
+        "would do nothing: tracking.notify names no webhook", "leave it out, or add tracking.notify"
+    ),
     # --- a server that says no
     "no-mlflow-server": Entry(
         "what answers there is no MLflow server", "write the address of an MLflow server, as in http://HOST:5000"

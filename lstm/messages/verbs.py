@@ -168,7 +168,7 @@ VERBS: dict[str, Entry] = {
         example={"sweep": "etth1"},
     ),
     "weights-not-kept": Entry(
-        "the weights of the trial were not kept (storage.keep: best)", "leave --trial out for the best trial"
+        "the weights of the trial were removed (storage.keep, or `sweep clean`)", "leave --trial out for the best trial"
     ),
     "switch-of-no-library": Entry(
         "{name!q} is not a library that has patches",

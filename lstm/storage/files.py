@@ -178,6 +178,23 @@ def names(address: str) -> list[str]:
     return [info.base_name for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True))]
 
 
+def sizes(address: str) -> dict[str, int]:
+    """Return the size in bytes of each file at an address, by name; nothing if the address does not exist.
+
+    Raises:
+        OSError: the store can't be read.
+    """
+    folder = folder_of(address)
+    if folder is not None:
+        there = folder.iterdir() if folder.is_dir() else ()
+        return {p.name: p.stat().st_size for p in there if p.is_file()}
+    from pyarrow import fs
+
+    system, path = remote(address)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return {info.base_name: info.size for info in found if info.is_file}
+
+
 def remove(address: str, name: str) -> None:
     """Remove a file. In a folder, the file need not exist.
 

@@ -133,7 +133,7 @@ def _driver(url: str, sampler: str, trials: int) -> TrialController:
     made = TrialController(
         study,
         checkpoints="/nowhere",
-        keep_best=False,
+        keep=None,
         order={"cpus": 1, "gpus": 0.0, "probe": False, "studies": ("",)},
         limit=lambda: 3,
         stop=stop,

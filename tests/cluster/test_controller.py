@@ -118,7 +118,7 @@ def tune(quick_path, sqlite, trial_config, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.001)
 
-    def make(*, limit=8, keep_best=False, held=lambda: True, base=None, probe=False, **search):
+    def make(*, limit=8, keep=None, held=lambda: True, base=None, probe=False, **search):
         base = base or trial_config()
         config = SearchConfig.model_validate(SEARCH | search)
         study = Study(sqlite, "sweep", config, base)
@@ -129,7 +129,7 @@ def tune(quick_path, sqlite, trial_config, monkeypatch):
         made = TrialController(
             study,
             checkpoints=str(quick_path / "kept"),
-            keep_best=keep_best,
+            keep=keep,
             order={"cpus": 1, "gpus": 0.0, "probe": probe, "studies": ("",)},
             limit=lambda: limit,
             stop=stop,
@@ -143,7 +143,7 @@ def tune(quick_path, sqlite, trial_config, monkeypatch):
 
 
 def test_a_controller_asks_nothing_and_removes_nothing_until_it_is_opened(tune, trained, quick_path, monkeypatch):
-    t = tune(keep_best=True)
+    t = tune(keep=1)
     trial_id, config = t.start()
     trained(config)
     t.last(trial_id, [epoch(1, 0.5, "max_epochs")])
@@ -158,7 +158,7 @@ def test_a_controller_asks_nothing_and_removes_nothing_until_it_is_opened(tune, 
     made = TrialController(
         t.study,
         checkpoints=str(quick_path / "kept"),
-        keep_best=True,
+        keep=1,
         order={"cpus": 1, "gpus": 0.0, "probe": False, "studies": ("",)},
         limit=lambda: 8,
         stop=stop,
@@ -864,23 +864,20 @@ def weights(t, number):
     return bool(found.state.best_weights), len(found.state.history)
 
 
-@pytest.mark.parametrize("keep_best", [True, False])
-def test_only_the_best_trials_weights_are_kept(tune, trained, keep_best):
-    t = tune(n_trials=4, keep_best=keep_best)
+@pytest.mark.parametrize(("keep", "kept"), [(1, {3}), (2, {0, 3}), (9, {0, 1, 3}), (None, {0, 1, 2, 3})])
+def test_only_the_best_trials_weights_are_kept(tune, trained, keep, kept):
+    t = tune(n_trials=4, keep=keep)
     for value, stop in ((0.5, "max_epochs"), (0.9, "max_epochs"), (0.1, "diverged"), (0.3, "max_epochs")):
         trial_id, config = t.start()
         trained(config)
         t.result(trial_id, [epoch(1, value)])
         t.last(trial_id, [epoch(2, math.nan if stop == "diverged" else value + 1, stop)])
-    best = t.study.sweep().best
-    assert best.number == 3
-    expected = [(n == best.number or not keep_best, 2) for n in range(4)]
-    assert [weights(t, n) for n in range(4)] == expected
+    assert [weights(t, n) for n in range(4)] == [(n in kept, 2) for n in range(4)]
 
 
 def test_the_next_driver_keeps_the_best_too(tune, trained):
     for value in (0.5, 0.9, 0.4):
-        t = tune(keep_best=True)
+        t = tune(keep=1)
         trial_id, config = t.start()
         trained(config)
         t.last(trial_id, [epoch(1, value, "max_epochs")])
@@ -888,7 +885,7 @@ def test_the_next_driver_keeps_the_best_too(tune, trained):
 
 
 def test_weights_that_cannot_be_removed_are_told(tune, monkeypatch):
-    t = tune(keep_best=True)
+    t = tune(keep=1)
     t.run(0.5)
     monkeypatch.setattr(trial_checkpoints.ownership, "load", lambda *_: raise_(PermissionError("read-only")))
     t.run(0.9)

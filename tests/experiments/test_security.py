@@ -17,6 +17,7 @@ import moving
 import pytest
 import torch
 from outages import MlflowServer, Proxy, first_of_each, free_port
+from webhook import Webhook
 
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import nodes
@@ -188,7 +189,7 @@ def test_code_in_checkpoints_study_and_artifacts_is_never_run(
 
 # --- secrets of the environment
 
-STUDY, TRACK, DATA, STORE = (f"hunter2{what}xq" for what in ("study", "track", "data", "store"))
+STUDY, TRACK, DATA, STORE, HOOK = (f"hunter2{what}xq" for what in ("study", "track", "data", "store", "hook"))
 SPEC = """
 storage: {study: "${STUDY_URL}"}
 tracking: {uri: "${TRACKING_URI}"}
@@ -218,21 +219,24 @@ def test_secrets_of_the_environment_stay_there(
         (away / secret).mkdir(parents=True)
     (folder / "tiny.csv").rename(away / DATA / "tiny.csv")
     spec = tiny.spec.replace("path: tiny.csv", 'path: "${DATA}"').replace("n_trials: 4", "n_trials: 1")
-    (folder / "tiny.yaml").write_text(spec.replace("batch_size: 16,", "batch_size: 32,") + SPEC)
+    told = SPEC.replace('"${TRACKING_URI}"', '"${TRACKING_URI}", notify: "${HOOK}"')
+    (folder / "tiny.yaml").write_text(spec.replace("batch_size: 16,", "batch_size: 32,") + told)
     (folder / "server").mkdir()
     (short / "home").mkdir()
-    with MlflowServer(folder / "server") as mlflow, Proxy(mlflow.port) as proxy:
+    with MlflowServer(folder / "server") as mlflow, Proxy(mlflow.port) as proxy, Webhook("401", f"/{HOOK}") as hook:
         proxy.choose = first_of_each("503")  # what is said of a fault, too
         secrets = {
             "STUDY_URL": f"sqlite:///{away / STUDY / 'study.db'}",
             "TRACKING_URI": proxy.address_for("ann", TRACK),
             "DATA": str(away / DATA / "tiny.csv"),
+            "HOOK": hook.address.replace("//", f"//ann:{HOOK}@"),
         }
         places = {"HOME": str(short / "home"), "RAY_TMPDIR": str(short)}
         keys = {"AWS_ACCESS_KEY_ID": STORE, "AWS_SECRET_ACCESS_KEY": STORE}
         answer = run("run", "tiny.yaml", cwd=folder, **secrets, **keys, **places)
         assert answer.code == 0, answer.out + answer.err
         assert "MLflow does not answer (error 503)" in answer.out
+        assert "the webhook does not take what it is told (error 401)" in " ".join(answer.out.split())
         said = [answer.out + answer.err]
         proxy.mode = "pass"
         for words in (["status", "tiny"], ["compare", "tiny"], ["best", "tiny"], ["predict", "tiny", "--json"]):
@@ -249,10 +253,10 @@ def test_secrets_of_the_environment_stay_there(
     assert (folder / "runs" / "tiny" / "sweep.log").is_file()
     rays = any(file.name == "raylet.out" for file in short.rglob("*"))
     assert rays == (how == "command"), "Ray's session is looked at"
-    for secret in (STUDY, TRACK, DATA, STORE):
+    for secret in (STUDY, TRACK, DATA, STORE, HOOK):
         assert holders(secret, folder, short) == []
     # The study knows nothing of its own address, nor of the others.
-    for secret in (STUDY, TRACK, DATA):
+    for secret in (STUDY, TRACK, DATA, HOOK):
         assert holders(secret, away / STUDY) == []
 
 

@@ -75,3 +75,19 @@ def test_it_goes_on(unpack, monkeypatch, version, name, moved):
     assert sweep("predict", name, *data)[0] == 0
     assert sweep("rebuild", name)[0] == 0
     judge(name)
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "moved"),
+    [case for case in cases() if case.values[1] in ("forecast", "front")],
+)
+def test_its_weights_can_be_freed(unpack, monkeypatch, version, name, moved):
+    folder = unpack(version, name, moved=moved)
+    monkeypatch.chdir(folder)
+    told = json.loads(sweep("clean", name, "--keep", "best", "--json")[1])
+    assert told["freed"]
+    assert not told["failed"]
+    code, out, _ = sweep("verify", name)
+    assert code == 0, out
+    assert json.loads(sweep("clean", name, "--keep", "best", "--json")[1])["freed"] == []
+    assert sweep("best", name)[0] == 0

@@ -48,7 +48,7 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(refused):
         ("11: model.hiden_size", "unknown-field"),
         ("12: training.momentum", "no-momentum"),
         ("21: search.space.model.hidden_size.high", "high-below-low"),
-        ("25: storage.keep", "not-one-of"),
+        ("25: storage.keep", "wrong-type"),
         ("--set resources.gpus_per_trial=2.5: resources.gpus_per_trial", "wrong-type"),
     ]
 

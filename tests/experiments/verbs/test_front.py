@@ -109,7 +109,7 @@ def test_what_was_probed_is_told_where_its_weights_are_gone(swept, sweep, withou
     answer = sweep("probe", "tiny", "--home", home, "--trial", other, "--json")
     assert answer.code == 0
     assert f"--trial {other}: " in answer.err
-    assert "storage.keep: best" in answer.err
+    assert "(storage.keep, or `sweep clean`)" in answer.err
     assert answer.err.count("\n") == 1
     found = json.loads(answer.out)
     assert found["page"] is None

@@ -129,7 +129,7 @@ def test_weights_that_were_not_kept(copied, sweep, monkeypatch, finished):
     monkeypatch.setattr(ownership, "load", lambda *_: _without_weights(found))
     told = sweep("predict", "tiny", "--trial", "0").err
     assert told.startswith("--trial 0: ")
-    assert "storage.keep: best" in told
+    assert "(storage.keep, or `sweep clean`)" in told
     monkeypatch.setattr(ownership, "load", lambda *_: None)
     told = sweep("predict", "tiny").err
     assert "/trial-000" in told.partition(": ")[0]

@@ -1,0 +1,98 @@
+"""A sweep's webhook (`tracking.notify`): what it is told of a sweep, when, and that its address is shown nowhere."""
+
+import pytest
+from webhook import Webhook
+
+from cluster.study import stored
+from experiments.spec import yaml_document
+
+SECRET = "hunter2hook"
+
+
+def with_webhook(tiny, address):
+    """The tiny spec with a webhook."""
+    return f'{tiny.spec}tracking: {{notify: "{address}"}}\n'
+
+
+def holders(folder):
+    """The files in a folder that have the secret, but the user's own spec and its copy."""
+    own = ("tiny.yaml", "spec.yaml")
+    found = [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    return [str(path) for path in found if not (path.name in own and path.parent.name in (folder.name, "tiny"))]
+
+
+def test_a_sweep_tells_its_webhook_and_the_same_end_once(home, folder, tiny, near, sweep, blank_pages):
+    url = f"sqlite:///{home / 'study.db'}"
+    with Webhook(path=f"/{SECRET}") as hook:
+        (folder / "tiny.yaml").write_text(with_webhook(tiny, hook.address).replace("n_trials: 4", "n_trials: 5"))
+        answer = near("run", "tiny.yaml", cwd=folder)
+        assert answer.code == 0, answer.out + answer.err
+        *bests, end = hook.told
+        assert {each["event"] for each in bests} <= {"new_best"}
+        swept = stored.read(url, "tiny")
+        assert end.pop("at")
+        verdict, text = end.pop("verdict"), end.pop("text")
+        assert text.startswith("tiny: All trials have ended. Best: trial ")
+        assert text.endswith(f" Is the network worth it? {verdict}.")
+        best = {"trial": swept.best.number, "value": swept.best.value, "epoch": swept.best.best_epoch}
+        about = {"sweep": "tiny", "metric": "val/loss", "direction": "minimize", "best": best}
+        assert end == {"event": "ended", "trials": {"ended": 5, "of": 5}, "complete": True, **about}
+        assert SECRET in (folder / "tiny.yaml").read_text()
+        assert holders(folder) == []
+        assert 'notify: "***"' in swept.spec_text
+        assert sweep("verify", "tiny").code == 0
+
+        count = len(hook.asked)
+        assert near("run", "tiny.yaml", cwd=folder).code == 0
+        stored.remember(url, "tiny", recorded=False)  # of a driver that was killed before it stored that
+        assert near("run", "tiny", cwd=folder).code == 0
+        assert hook.told[count:] == []
+
+
+def test_a_sweep_with_a_bad_webhook_ends_as_without(finished, folder, tiny, near, blank_pages):
+    """The address comes from the environment."""
+    with Webhook("401", path=f"/{SECRET}") as hook:
+        (folder / "tiny.yaml").write_text(with_webhook(tiny, "${HOOK}").replace("n_trials: 4", "n_trials: 1"))
+        answer = near("run", "tiny.yaml", cwd=folder, HOOK=hook.address)
+    said = answer.out + answer.err
+    assert answer.code == 0, said
+    assert said.count("error 401") == 1
+    assert "tracking.notify: the webhook does not take what it is told (error 401)" in " ".join(said.split())
+    assert SECRET not in said
+    assert holders(folder) == []
+    here, without = (stored.read(f"sqlite:///{home / 'study.db'}", "tiny") for home in (folder / "runs", finished.home))
+    assert here.trials[0].curve == without.trials[0].curve
+    assert here.facts["comparable"] == without.facts["comparable"]
+    assert "${HOOK}" in here.spec_text
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (f"https://a/{SECRET}", "notify: ***"),
+        (f"'https://a/{SECRET}'", "notify: '***'"),
+        ('"https://a/${HOOK}"', "${HOOK}"),
+        (f'"https://a/\\x68{SECRET[1:]}"', None),
+    ],
+)
+def test_the_address_is_no_part_of_the_spec_that_study_and_mlflow_get(write, written, kept):
+    path = write(f"name: a\ntracking: {{notify: {written}}}\n")
+    document = yaml_document.read(path, ["tracking.notify=http://other"], {"HOOK": SECRET})
+    shown = document.public(("tracking", "notify"))
+    assert SECRET not in shown
+    assert kept in shown if kept else shown == ""
+
+
+def test_refusals(folder, tiny, sweep):
+    def faults(section):
+        (folder / "tiny.yaml").write_text(f"{tiny.spec}tracking: {section}\n")
+        answer = sweep("run", "tiny.yaml", HOOK=f"gopher://a/{SECRET}")
+        assert (answer.code, answer.out) == (2, "")
+        assert SECRET not in answer.err
+        assert not (folder / "runs").exists()
+        return answer.err
+
+    assert "is no address of a webhook" in faults('{notify: "${HOOK}"}')
+    assert "names no topic of ntfy" in faults("{notify: 'https://ntfy.sh', notify_form: ntfy}")
+    assert "would do nothing: tracking.notify names no webhook" in faults("{notify_form: slack}")
+    assert "slack" in faults("{notify: 'https://a/b', notify_form: slak}")
