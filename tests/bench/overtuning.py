@@ -254,7 +254,7 @@ METHODS = ("plain", "backtests", "confirm", "both", "both, fresh")
 
 
 def first(trials: Iterator[Trial], count: int) -> list[Trial]:
-    """Return the trials of a sweep: as many as count, and the base beside them."""
+    """Return the trials of a sweep: as many as count, and the base beside them; more if none of them completed."""
     found = list[Trial]()
     while sum(trial.counts for trial in found) < count or not best(found):
         found.append(next(trials))

@@ -8,8 +8,8 @@
 The work is cut into units, a setting from one seed. A unit costs up to a minute of one core.
 
 Settings are cells of the recorded tables (`curves.py`), 96 of each table: the spec's own settings, its first ones, then
-others in a seeded order. So each beginning of a recording is a random subset, too. Tables with windows (co2, sunspots)
-take turns, 24 cells at a time. Then come the tables of which seeds alone are recorded (seattle, digits).
+others in a seeded order. So each beginning of a recording is a random subset, too. One table comes after another: those
+with windows, the quicker first (sunspots, co2), then those of which seeds alone are recorded (seattle, digits).
 
 **The rows** of a table with windows: a training part, four windows, and four placements of the test part, one after
 another. A training on all rows before a border serves all purposes. After each epoch it is judged on each stretch that
@@ -17,7 +17,7 @@ begins there:
 
     window 0..3  a window of a backtest, by a training on all before it
     plain        the whole validation part, which is the four windows, as it is without a backtest
-    plain test   the whole test part, by the same training as `plain`
+    plain test   the whole test part, by the same training as `plain`; `overtuning.py` does not use it
     test 0..3    a placement of the test part, by a training on all before it
 
 Values are the loss on scaled data. All trainings of a table have one scale, that of the rows before the first window;
@@ -37,7 +37,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -59,7 +59,7 @@ from lstm.tasks import registry as tasks
 from lstm.training.loop import train
 
 COLLECTED = Path(__file__).with_suffix("").with_name("overtuning")
-CELLS, SEEDS, WINDOWS, PLACEMENTS, TURN = 96, (1, 2, 3), 4, 4, 24
+CELLS, SEEDS, WINDOWS, PLACEMENTS = 96, (1, 2, 3), 4, 4
 Curves = Mapping[str, tuple[float, ...]]  # by stretch, the loss after each epoch
 Span = tuple[int, int]  # rows, the end not included
 
@@ -110,8 +110,8 @@ class Layout:
 
 # co2: the parts of co2_confirmed.yaml, a fifth each. sunspots: those of front.yaml.
 LAYOUTS: Mapping[str, Layout | None] = {
-    "co2": Layout(first=1372, step=114),
     "sunspots": Layout(first=189, step=15),
+    "co2": Layout(first=1372, step=114),
     "seattle": None,
     "digits": None,
 }
@@ -355,26 +355,34 @@ def collect(recorder: Recorder, folder: Path, into: Path = COLLECTED) -> int:
     return len(found)
 
 
-def record(work: Sequence[tuple[Recorder, Sequence[Unit]]], folder: Path, share: tuple[int, int] = (1, 1)) -> None:
-    """Record one share of the work, unit by unit; what is there already is not trained again."""
+def record(recorders: Sequence[Recorder], folder: Path, share: tuple[int, int] = (1, 1)) -> None:
+    """Record one share of the work, unit by unit; what is there already is not trained again.
+
+    Raises:
+        SystemExit: another process records this share, or other settings, data or rows were recorded there.
+    """
     number, of = share
-    for recorder, units in work:
-        known = read(recorder, folder)
+    for recorder in recorders:
+        known, units = read(recorder, folder), recorder.units
         path = folder / f"{recorder.table.name}-{number}.jsonl"
         with path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SystemExit(f"{path}: another process records this share") from None
             _begin(file, path, recorder.digest)
-            for place, unit in enumerate(recorder.units):
-                if unit in units and unit not in known and place % of == number - 1:
-                    began_s = time.process_time()
-                    try:
-                        curves: Curves | None = recorder.curves(unit)
-                    except Diverged:
-                        curves = None
-                    spent_s = time.process_time() - began_s
-                    rounded = {name: [float(f"{v:.5g}") for v in some] for name, some in (curves or {}).items()}
-                    _append(file, [unit.cell, unit.seed, rounded or None, round(spent_s, 2)])
-                    print(f"{recorder.table.name} {place + 1} of {len(recorder.units)}: {spent_s:.1f} s", flush=True)
+            for place, unit in enumerate(units):
+                if unit in known or place % of != number - 1:
+                    continue
+                began_s = time.process_time()
+                try:
+                    curves: Curves = recorder.curves(unit)
+                except Diverged:
+                    curves = {}
+                spent_s = time.process_time() - began_s
+                rounded = {name: [float(f"{value:.5g}") for value in some] for name, some in curves.items()}
+                _append(file, [unit.cell, unit.seed, rounded or None, round(spent_s, 2)])
+                print(f"{recorder.table.name} {place + 1} of {len(units)}: {spent_s:.1f} s", flush=True)
 
 
 def _begin(file: Any, path: Path, digest: str) -> None:
@@ -391,17 +399,6 @@ def _append(file: Any, row: Sequence[Any]) -> None:
     file.write((json.dumps(row) + "\n").encode())
     file.flush()
     os.fsync(file.fileno())
-
-
-def turns(recorders: Iterable[Recorder]) -> list[tuple[Recorder, Sequence[Unit]]]:
-    """Return the work in its order: tables with windows take turns, then the others one by one."""
-    every = list(recorders)
-    cut = TURN * len(SEEDS)
-    begun = [(place, r) for place in range(0, CELLS * len(SEEDS), cut) for r in every if r.layout is not None]
-    return [
-        *((recorder, recorder.units[place : place + cut]) for place, recorder in begun),
-        *((recorder, recorder.units) for recorder in every if recorder.layout is None),
-    ]
 
 
 def status(recorder: Recorder, folder: Path | None) -> str:
@@ -438,7 +435,7 @@ def main() -> None:
     if options.verb == "record":
         torch.set_num_threads(1)
         options.folder.mkdir(parents=True, exist_ok=True)
-        record(turns(recorders), options.folder, tuple(options.share))
+        record(recorders, options.folder, tuple(options.share))
     for recorder in recorders:
         if options.verb == "collect":
             collect(recorder, options.folder)

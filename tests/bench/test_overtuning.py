@@ -1,3 +1,4 @@
+import fcntl
 import itertools
 import json
 import math
@@ -250,7 +251,7 @@ def small() -> Recorder:
 def whole(small: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its recording, which nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    record([(small, small.units)], folder)
+    record([small], folder)
     return folder
 
 
@@ -279,14 +280,14 @@ def test_a_recording_that_was_killed_goes_on_and_equals_one_that_was_not(
 
     with monkeypatch.context() as patched:
         patched.setattr(overtuning_curves, "_append", kill_in_a_line)
-        assert in_child(lambda: record([(small, small.units)], tmp_path)) == signal.SIGKILL
+        assert in_child(lambda: record([small], tmp_path)) == signal.SIGKILL
     (path,) = tmp_path.iterdir()
     assert not path.read_text().endswith("\n")
     assert len(read(small, tmp_path, tmp_path)) == 1
     assert "1 of 4 units, 0 of 2 cells whole" in overtuning_curves.status(small, tmp_path)
     trained = list[Unit]()
     monkeypatch.setattr(Recorder, "curves", lambda self, unit: trained.append(unit) or curves(self, unit))
-    record([(small, small.units)], tmp_path)
+    record([small], tmp_path)
     assert trained == small.units[1:]
     assert read(small, tmp_path, tmp_path) == read(small, whole, tmp_path)
     assert [row[:3] for row in overtuning_curves._lines(path)] == [
@@ -302,9 +303,9 @@ def test_shares_make_the_whole_and_what_is_in_the_tree_is_not_trained_again(
 ) -> None:
     known = read(small, whole, tmp_path)
     monkeypatch.setattr(Recorder, "curves", lambda _, unit: known[unit])
-    record([(small, small.units)], tmp_path, (2, 2))
+    record([small], tmp_path, (2, 2))
     assert list(read(small, tmp_path, tmp_path)) == small.units[1::2]
-    record([(small, small.units)], tmp_path, (1, 2))
+    record([small], tmp_path, (1, 2))
     assert collect(small, tmp_path, tmp_path / "tree") == len(small.units)
     assert read(small, None, tmp_path / "tree") == known
     assert [path.name for path in (tmp_path / "tree").iterdir()] == ["sunspots.csv.gz"]
@@ -317,6 +318,13 @@ def test_a_recording_of_other_settings_is_refused(small: Recorder, whole: Path, 
         read(replace(small, cells=3), whole, tmp_path)
 
 
+def test_one_process_at_a_time_records_a_share(small: Recorder, tmp_path: Path) -> None:
+    with (tmp_path / "sunspots-1.jsonl").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit, match="another process"):
+            record([small], tmp_path)
+
+
 def test_a_setting_that_diverged_is_kept_as_such(
     small: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,7 +334,7 @@ def test_a_setting_that_diverged_is_kept_as_such(
         return {"plain": (1.0,)}
 
     monkeypatch.setattr(Recorder, "curves", diverge)
-    record([(small, small.units)], tmp_path)
+    record([small], tmp_path)
     collect(small, tmp_path, tmp_path)
     found = read(small, None, tmp_path)
     assert list(found) == small.units
