@@ -341,6 +341,8 @@ def _unit(recorder: Recorder, row: Sequence[Any]) -> dict[Unit, Curves | None]:
 def collect(recorder: Recorder, folder: Path, into: Path = COLLECTED) -> int:
     """Write all that was recorded of a table into the tree; return the number of units."""
     found = read(recorder, folder, into)
+    if not found:
+        return 0
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow([recorder.digest])

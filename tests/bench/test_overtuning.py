@@ -241,7 +241,7 @@ def small() -> Recorder:
         "training.patience=8": "training.patience=1",
         "search.pruner.min_resource=3": "search.pruner.min_resource=1",
     }
-    table = replace(table, overrides=tuple(shorter.get(each, each) for each in table.overrides))
+    table = replace(table, name="small", overrides=tuple(shorter.get(each, each) for each in table.overrides))
     recorder = replace(Recorder(table, LAYOUTS["sunspots"]), cells=2, seeds=(1, 3))
     assert recorder.data is not None
     return recorder
@@ -308,8 +308,7 @@ def test_shares_make_the_whole_and_what_is_in_the_tree_is_not_trained_again(
     record([small], tmp_path, (1, 2))
     assert collect(small, tmp_path, tmp_path / "tree") == len(small.units)
     assert read(small, None, tmp_path / "tree") == known
-    assert [path.name for path in (tmp_path / "tree").iterdir()] == ["sunspots.csv.gz"]
-    monkeypatch.setattr(overtuning_curves, "COLLECTED", tmp_path / "tree")
+    assert [path.name for path in (tmp_path / "tree").iterdir()] == ["small.csv.gz"]
     assert Recorded.of(small, None, tmp_path / "tree").cells == small.wanted
 
 
@@ -319,7 +318,7 @@ def test_a_recording_of_other_settings_is_refused(small: Recorder, whole: Path, 
 
 
 def test_one_process_at_a_time_records_a_share(small: Recorder, tmp_path: Path) -> None:
-    with (tmp_path / "sunspots-1.jsonl").open("wb") as file:
+    with (tmp_path / "small-1.jsonl").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(SystemExit, match="another process"):
             record([small], tmp_path)
