@@ -243,7 +243,7 @@ def record(table: Table, until_s: float) -> None:
 def _curve(config: TrialConfig, data: Dataset) -> Curve:
     """Trains a configuration for `max_epochs`, each epoch judged on both parts."""
     task = tasks.of(config)
-    feed, network = task.Feed(data, config, "cpu"), task.build(config, data)
+    feed, network = task.feed(data, config, "cpu"), task.network(config, task.facts(data))
     part, name = config.metric.split("/")
     assert part == "val"
     epochs, test = list[Epoch](), list[float]()

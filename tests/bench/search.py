@@ -45,6 +45,7 @@ from cluster.config import CategoricalDimension, HyperbandPruner, IntDimension, 
 from cluster.decisions import End
 from cluster.space import combinations, suggest
 from cluster.study.study import Study
+from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, Why
 from lstm.records.objective import Scalar
 from lstm.records.sweep import KEEPS_BASE
@@ -69,33 +70,32 @@ class Side(Protocol):
 class Ours:
     """Our study as the controller drives it: each epoch reported, a finished trial's value its best epoch's."""
 
-    def __init__(self, table: Table, seed: int) -> None:
-        """Begins a study in memory."""
+    def __init__(self, table: Table, seed: int, base: TrialConfig | None = None) -> None:
+        """Begins a study in memory; `base` replaces the table's, for example by one with a backtest."""
         search = table.search
         seeded = search.model_copy(update={"sampler": search.sampler.model_copy(update={"seed": seed})})
-        self._study = Study("", "replay", seeded, table.base, optuna.storages.InMemoryStorage())
+        self._study = Study("", "replay", seeded, base or table.base, optuna.storages.InMemoryStorage())
         self._study.remember(**{KEEPS_BASE: True})
         self._study.enqueue_first()
         self._number: dict[int, int] = {}
-        self._values: dict[int, list[float]] = {}
+        self._history: dict[int, list[Epoch]] = {}
 
     def ask(self, trial: int) -> Mapping[str, Scalar]:
         """Optuna's suggestion, as the study stores it."""
         number = self._study.ask()
         assert number is not None
-        self._number[trial], self._values[trial] = number, []
+        self._number[trial], self._history[trial] = number, []
         return self._study.begin_attempt(number)[0]
 
-    def report(self, trial: int, epoch: int, value: float, stop: Why | None) -> bool:
-        """Reports, and ends the trial where the study or the trainer says so."""
-        number, values = self._number[trial], self._values[trial]
-        values.append(value)
-        prune = self._study.report(number, [Epoch(epoch, {"epoch_s": 0.0}, value, 0, stop)])
-        if stop or prune:
-            best = min(values)
-            end = End("COMPLETE" if stop else "PRUNED", best, (values.index(best) + 1,), at_ms=0)
-            self._study.end(number, end)
-        return bool(stop or prune)
+    def report(self, trial: int, epoch: int, value: float, stop: Why | None, window: int = 1) -> bool:
+        """Reports, and ends the trial where the study says so, or the trainer in the last window of a backtest."""
+        number, history, windows = self._number[trial], self._history[trial], self._study.windows
+        history.append(Epoch(epoch, {"epoch_s": 0.0}, value, 0, stop, window=window))
+        prune, is_over = self._study.report(number, history[-1:]), windows.is_over(history[-1])
+        if is_over or prune:
+            result = windows.result(history, "minimize")
+            self._study.end(number, End("COMPLETE" if is_over else "PRUNED", *result, at_ms=0))
+        return is_over or prune
 
 
 class Peer:
