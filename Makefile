@@ -29,7 +29,9 @@ sweep: $(VENV)/installed  ## run experiments/co2.yaml, and show its trials
 
 check: lint types imports unit  ## the quick gates: under 90 seconds
 
-test: lint types imports docs tests  ## every gate, as in CI
+# The pages are built while pytest waits for other processes.
+test: lint types imports  ## every gate, as in CI
+	$(MAKE) --no-print-directory --jobs=2 docs tests
 
 # The tests that need no Ray, no server and no other process.
 unit: $(VENV)/installed-dev

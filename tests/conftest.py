@@ -1,6 +1,7 @@
 """Small makers of what every test of `lstm` starts from: a configuration, a table, a series."""
 
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -32,6 +33,8 @@ FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 def pytest_configure(config):
     """Keep the tests' files in memory if there is room: databases wait for the disk longer than tests compute."""
     gc.disable()  # nothing that collection makes becomes garbage: a tenth of its time
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(_WaitingFirst())
     given = config.option.basetemp is not None or hasattr(config, "workerinput")  # xdist's workers get theirs
     if given or not _has_room():
         return
@@ -60,6 +63,35 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
+
+
+# Files whose tests wait for Ray and other processes: no worker of pytest's shall be left with them at the end. Each of
+# these rows is where one of four workers begins. More of Ray at once would wait for each other; in the process of
+# test_driver.py Ray itself is, so none of these follows there.
+WAITING = (
+    ("tests/cluster/test_driver.py",),
+    ("tests/cluster/test_hosts.py", "tests/experiments/verbs/test_run.py", "tests/docs/test_commands.py"),
+    ("tests/dashboards/test_outages.py",),
+    ("tests/docs/test_notebook.py",),
+)
+
+
+class _WaitingFirst:
+    """Orders the tests for pytest's workers. xdist gives each an equal number of tests, one after another, at first."""
+
+    @pytest.hookimpl(trylast=True)  # after those that are not run have been left out
+    def pytest_collection_modifyitems(self, config, items):
+        workers = config.workerinput["workercount"]
+        waiting = {name: [] for row in WAITING for name in row}
+        rest = [item for item in items if item.nodeid.partition("::")[0] not in waiting]
+        for item in items:
+            waiting.get(item.nodeid.partition("::")[0], []).append(item)
+        left, ordered = iter(rest), []
+        for number in range(workers):
+            first = [item for row in WAITING[number::workers] for name in row for item in waiting[name]]
+            end = len(items) * (number + 1) // workers
+            ordered += [*first, *itertools.islice(left, max(0, end - len(ordered) - len(first)))]
+        items[:] = ordered
 
 
 @pytest.fixture(scope="session")

@@ -326,7 +326,7 @@ def test_the_last_epoch_of_a_trial_is_no_reason_to_prune_it(tune):
     assert t.states() == ["COMPLETE", "COMPLETE"]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", pytest.param("random", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("sampler", ["tpe", *(pytest.param(s, marks=pytest.mark.faults) for s in ("gp", "random"))])
 def test_two_objectives_and_their_front(tune, sampler):
     startup = {} if sampler == "random" else {"n_startup_trials": 2}
     t = tune(n_trials=7, probe=True, second_objective=SECOND, sampler={"type": sampler, "seed": 1, **startup})

@@ -24,7 +24,7 @@ from ray import tune
 from cluster import controller, driver, opening
 from cluster.config import ResourcesConfig, SearchConfig, StorageConfig
 from cluster.decisions import End
-from cluster.executors import ray_tune
+from cluster.executors import in_process, ray_tune
 from cluster.interrupts import Stop, signals
 from cluster.order import Memory, Order
 from cluster.ray_backend import connection as connect
@@ -97,7 +97,10 @@ def order(tmp_path, trial_config):
 
 @pytest.fixture
 def drive(joined, monkeypatch, tmp_path):
-    """Runs a sweep in this process; its outcome, what was recorded, and what was sent to the memory."""
+    """Drives a sweep in this process; its outcome, what was recorded, and what was sent to the memory.
+
+    Its trials run over Ray, or `here`, where the driver goes on with what Ray has left: no worker has to start.
+    """
 
     @contextmanager
     def join(*_, **__):
@@ -105,7 +108,7 @@ def drive(joined, monkeypatch, tmp_path):
 
     monkeypatch.setattr(ray_tune, "join", join)
 
-    def act(order, on=lambda _: None, known=(), **changed):
+    def act(order, on=lambda _: None, known=(), *, here=False, **changed):
         events, sent = [], []
 
         def record(event):
@@ -115,8 +118,9 @@ def drive(joined, monkeypatch, tmp_path):
         series = dataclasses.replace(load(order.base.data, tmp_path / "wave.csv"), **changed)
         stop, memory = Stop(), Memory(sent.append, lambda: known)
         with signals(stop) as install:
+            executor = in_process.InProcess() if here else ray_tune.RayTune()
             outcome = driver.run(
-                order, series, record, memory, executor=ray_tune.RayTune(), conclude=print, stop=stop, install=install
+                order, series, record, memory, executor=executor, conclude=print, stop=stop, install=install
             )
         return outcome, events, sent
 
@@ -321,7 +325,7 @@ def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_
     assert (outcome.code, outcome.complete) == (1, False)
     assert "ZeroDivisionError" in outcome.reason, "what Ray says"
     assert told(events, TrialEnded) == []
-    outcome, events, _ = drive(order(n_trials=1, resources=ONE))
+    outcome, events, _ = drive(order(n_trials=1), here=True)
     assert (outcome.code, outcome.complete) == (0, True)
     assert sorted(e.number for e in told(events, TrialEnded)) == [0, 1], "the base and the trial"
 
@@ -424,7 +428,7 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
         if kinds:
             assert (kinds[0], kinds[-1], kinds.count("TrialEnded")) == ("TrialStarted", "TrialEnded", 1)
 
-    outcome, events, sent = drive(order(n_trials=6, resources=ONE), known={0, 1, 3, 4})
+    outcome, events, sent = drive(order(n_trials=6), known={0, 1, 3, 4}, here=True)
     check_whole(outcome.sweep, series, 6)
     assert {e.number for e in told(events, TrialStarted)} == {5, 6}
     kinds = [type(e).__name__ for e in sent]
@@ -445,7 +449,7 @@ def test_a_target_ends_the_sweep_and_closes_what_is_open(drive, order):
 
 
 def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, order, tmp_path):
-    todo = order(n_trials=1, resources=ONE)
+    todo = order(n_trials=1)
     series = load(todo.base.data, tmp_path / "wave.csv")
     made = opening.open_study(todo, series)
     number = made.ask()
@@ -459,7 +463,7 @@ def test_a_decision_that_a_killed_driver_left_is_carried_out_and_told(drive, ord
     end = End("PRUNED", first.value, (1,), "pruned after epoch 1", checkpoint=address, at_ms=5)
     with pytest.raises(ZeroDivisionError):
         made.end(number, end)
-    outcome, events, _ = drive(todo)
+    outcome, events, _ = drive(todo, here=True)
     assert (outcome.complete, outcome.sweep.trials[0].state) == (True, "PRUNED")
     mine = [type(e).__name__ for e in events if getattr(e, "number", None) == 0]
     assert mine == ["TrialStarted", "EpochEnded", "TrialEnded"]

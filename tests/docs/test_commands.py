@@ -32,9 +32,9 @@ STORIES = {"quickstart": [QUICKSTART], "forecast": [FORECAST, COMPARE], "classif
 LESS = {
     README: "--in-process --set training.max_epochs=1 --set search.n_trials=2",
     QUICKSTART: "--in-process --set training.max_epochs=1",
-    FORECAST: "--in-process --set training.max_epochs=2 --set search.n_trials=2",
-    COMPARE: "--set training.max_epochs=2 --set search.n_trials=2",
-    CLASSIFY: "--set training.max_epochs=2",
+    FORECAST: "--in-process --set training.max_epochs=1 --set search.n_trials=2",
+    COMPARE: "--set training.max_epochs=1 --set search.n_trials=2",
+    CLASSIFY: "--set training.max_epochs=1",
     TEXT: "--set training.max_epochs=1",
 }
 TRAINING = ("plan", "run", "train")

@@ -123,8 +123,10 @@ me = os.getpid()
 """
 
 
-# What Ctrl-C does over Ray, tests/cluster/test_driver.py holds in each run of the tests.
-@pytest.mark.parametrize("near", [True, pytest.param(False, marks=pytest.mark.faults)], ids=["without Ray", "with Ray"])
+# In each run of the tests tests/experiments/test_api.py holds what Ctrl-C does in a process, and
+# tests/cluster/test_driver.py what it does over Ray.
+@pytest.mark.faults
+@pytest.mark.parametrize("near", [True, False], ids=["without Ray", "with Ray"])
 def test_ctrl_c_ends_the_sweep_and_the_kernel_lives(kernel, near):
     assert kernel.ask(BEGIN) is None, kernel.said
     assert kernel.ask(f"run(spec, in_process={near})", until="trial 0 starts on") == "KeyboardInterrupt", kernel.said

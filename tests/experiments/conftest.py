@@ -16,9 +16,11 @@ import time
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import blank
 import forking
+import inside
 import migrations
 import moving
 import pytest
@@ -216,10 +218,17 @@ def command():
 
 @pytest.fixture(scope="session")
 def near(tmp_path_factory):
-    """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point."""
+    """The command line in a forked child, its sweeps without Ray: for tests of which neither is the point.
+
+    Where it is not `drawn`, reports and pages of probes are blank. Verbs that look need no child.
+    """
     own = tmp_path_factory.mktemp("near")  # not in the command's folder, in which another worker's command may run, too
 
-    def near(*arguments, cwd, **environment):
+    def near(*arguments, cwd, drawn=False, **environment):
+        if arguments[0] in inside.LOOKS and not environment:
+            with mock.patch.dict(os.environ, clean_environment(), clear=True), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as in the child
+                return inside.call(arguments, cwd)
         out, err = (own / name for name in ("out", "err"))
         here = ["--in-process"] if arguments[0] in ("run", "retry", "extend", "confirm") else []
 
@@ -232,7 +241,7 @@ def near(tmp_path_factory):
             warnings.simplefilter("ignore")  # pytest's errors are for this process; a driver has a log for warnings
             main([*map(str, arguments), *here], prog_name="sweep")
 
-        code = twin.forked(act, own / "log")
+        code = twin.forked(act, own / "log", drawn=drawn)
         answer = SimpleNamespace(code=code, out=out.read_text(), err=err.read_text())
         for path in (out, err, own / "log"):
             path.unlink()

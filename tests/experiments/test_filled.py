@@ -9,7 +9,6 @@ from contextlib import closing
 from types import SimpleNamespace
 from unittest import mock
 
-import blank
 import inside
 import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
 import pytest
@@ -20,11 +19,6 @@ from experiments.cli import main
 from lstm import checkpoint
 
 FILLED = 21  # rows of the training part, after the look-back
-
-
-@pytest.fixture(autouse=True)
-def _blank_pages(monkeypatch):
-    blank.pages(monkeypatch)
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ def run_toy(tmp_path_factory, command, near):
     def run_toy(name, way):
         folder = tmp_path_factory.mktemp(name)
         lay(name, folder)
-        answer = {"ray": command, "near": near}[way]("run", f"{name}.yaml", "--json", cwd=folder)
+        run = {"ray": command, "near": functools.partial(near, drawn=True)}[way]
+        answer = run("run", f"{name}.yaml", "--json", cwd=folder)
         assert answer.code == 0, answer.err
         return folder, json.loads(answer.out)
 

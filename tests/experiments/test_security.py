@@ -1,6 +1,7 @@
 """Who may do what: tokens, hostile files, secrets, and who can look."""
 
 import base64
+import functools
 import os
 import pickle
 import shutil
@@ -155,6 +156,12 @@ def poisoned(finished: SimpleNamespace, folder: Path) -> SimpleNamespace:
     return SimpleNamespace(home=home, trap=trap, bare=bare, sealed=sealed)
 
 
+def drawing(request: pytest.FixtureRequest, how: str) -> Callable[..., SimpleNamespace]:
+    """`near` or `command`, which trains over Ray, with a report in which something may stand."""
+    run: Callable[..., SimpleNamespace] = request.getfixturevalue(how)
+    return functools.partial(run, drawn=True) if how == "near" else run
+
+
 @pytest.mark.parametrize("how", ["near", pytest.param("command", marks=pytest.mark.faults)])
 def test_code_in_checkpoints_study_and_artifacts_is_never_run(
     request: pytest.FixtureRequest,
@@ -164,7 +171,7 @@ def test_code_in_checkpoints_study_and_artifacts_is_never_run(
     sweep: Callable[..., SimpleNamespace],
     how: str,
 ) -> None:
-    run = request.getfixturevalue(how)  # `command` trains over Ray
+    run = drawing(request, how)
     for verb in ("best", "compare", "status", "predict"):
         answer = sweep(verb, "tiny")
         assert answer.code == 0, (verb, answer.err)
@@ -213,7 +220,7 @@ def test_secrets_of_the_environment_stay_there(
     sweep: Callable[..., SimpleNamespace],
     how: str,
 ) -> None:
-    run = request.getfixturevalue(how)  # `command` trains over Ray
+    run = drawing(request, how)
     away = folder.parent / f"{folder.name}-away"  # what is named by secrets; not looked at
     for secret in (STUDY, DATA):
         (away / secret).mkdir(parents=True)

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
-import blank
 import inside
 import mlflow.tracking  # noqa: F401 # takes its time: once here, not in each child
 import pytest
@@ -42,11 +41,6 @@ TRIALS = 2
 MORE = ("--set", f"search.n_trials={TRIALS + 1}")
 ELSEWHERE = "storage: {{checkpoints: {}/shared}}\n"
 BESIDE = "storage: {study: 'sqlite:///rel.db', checkpoints: kept}\ntracking: {uri: 'sqlite:///flow.db'}\n"
-
-
-@pytest.fixture(autouse=True)
-def _blank_pages(monkeypatch):
-    blank.pages(monkeypatch)
 
 
 def run(folder, *more, spec="tiny.yaml", home="runs"):

@@ -45,7 +45,8 @@ def ended(tmp_path_factory, near, tiny):
     folder = tmp_path_factory.mktemp("winner")
     (folder / "tiny.yaml").write_text(SPEC)
     (folder / "tiny.csv").write_text(tiny.rows(260))
-    return SimpleNamespace(folder=folder, home=folder / "runs", run=near("run", "tiny.yaml", "--json", cwd=folder))
+    run = near("run", "tiny.yaml", "--json", cwd=folder, drawn=True)
+    return SimpleNamespace(folder=folder, home=folder / "runs", run=run)
 
 
 @pytest.fixture

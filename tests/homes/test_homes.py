@@ -65,7 +65,8 @@ def test_it_goes_on(unpack, monkeypatch, version, name, moved):
     data = ["--input", "digits.csv"] if name == "classify" else []
     assert sweep("predict", name, *data)[0] == 0
     more = f"search.n_trials={TRIALS[name] + 1}"
-    assert twin.run(folder, SPEC[name], "runs", more=["--set", more]) == 0, (folder / "driver.log").read_text()
+    code = twin.run(folder, SPEC[name], "runs", more=["--set", more], drawn=True)
+    assert code == 0, (folder / "driver.log").read_text()
     judge(name)
     after = json.loads(sweep("compare", name, "--json", "--trials", "0")[1])
     ended = [row for row in before["trials"] if row["state"] not in ("RUNNING", "WAITING")]

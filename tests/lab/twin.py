@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import blank
+import inside
 import migrations
 import sqlalchemy
 
@@ -94,13 +96,18 @@ def wait(child: int) -> int:
         raise
 
 
-def forked(act: Callable[[], object], log: Path) -> int:
-    """Does something in a child process; its exit code, or minus the signal that killed it."""
+def forked(act: Callable[[], object], log: Path, *, drawn: bool = False) -> int:
+    """Does something in a child process; its exit code, or minus the signal that killed it.
+
+    Only where it is `drawn` is there anything to see in reports and pages of probes.
+    """
     warm()
     child = os.fork()
     if child == 0:
         code = 99
         try:
+            if not drawn:
+                blank.for_good()
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
@@ -133,6 +140,8 @@ def run(
     steps: Path | None = None,
     more: Sequence[str] = (),
     words: Sequence[str] = ("run",),
+    *,
+    drawn: bool = False,
 ) -> int:
     """`sweep run --in-process` in a child, a fault before each durable step whose number is chosen; its exit code.
 
@@ -152,7 +161,7 @@ def run(
                 if steps:
                     steps.write_text(str(count[0]))
 
-    return forked(act, folder / "driver.log")
+    return forked(act, folder / "driver.log", drawn=drawn)
 
 
 def killed_at(folder: Path, spec: str, home: str, place: Place) -> None:
@@ -173,8 +182,11 @@ def killed_at(folder: Path, spec: str, home: str, place: Place) -> None:
 
 
 def verify(folder: Path, home: str, name: str) -> int:
-    """`sweep verify` in a child; its exit code."""
-    return forked(lambda: main(["verify", name, "--home", str(folder / home), "--json"]), folder / "driver.log")
+    """`sweep verify` in this process; its exit code."""
+    answer = inside.call(["verify", name, "--home", folder / home, "--json"], folder)
+    with (folder / "driver.log").open("a") as log:
+        log.write(answer.out + answer.err)
+    return answer.code
 
 
 @contextlib.contextmanager

@@ -23,13 +23,14 @@ def _no_place_in_mind():
 def near_sweep(folder):
     """The command line without Ray, in a child unless it looks; `fails` names trials whose training raises.
 
-    The file `trained` gets the numbers of the others, each time one of them trains.
+    The file `trained` gets the numbers of the others, each time one of them trains. Where it is not `drawn`, reports
+    and pages of probes are blank.
     """
     return _near_sweep(folder)
 
 
 def _near_sweep(folder):
-    def sweep(*arguments, fails=()):
+    def sweep(*arguments, fails=(), drawn=False):
         if arguments[0] in inside.LOOKS:
             return inside.call(arguments, folder)
         train = TrialWorker._train
@@ -50,7 +51,7 @@ def _near_sweep(folder):
             with mock.patch.object(TrialWorker, "_train", counted):
                 main([*map(str, arguments), *here], prog_name="sweep")
 
-        code = twin.forked(act, folder / "log")
+        code = twin.forked(act, folder / "log", drawn=drawn)
         return SimpleNamespace(code=code, out=(folder / "out").read_text(), err=(folder / "err").read_text())
 
     return sweep

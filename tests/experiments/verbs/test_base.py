@@ -5,7 +5,6 @@ import json
 import shutil
 from collections import Counter
 
-import blank
 import pytest
 import sqlalchemy
 from audit import audit
@@ -42,13 +41,13 @@ def sweep(near_sweep):
     return near_sweep
 
 
-def swept(sweep, folder, *, looks=True, fails=(), **different):
+def swept(sweep, folder, *, looks=True, fails=(), drawn=False, **different):
     """Runs a spec with such parts, which both judges then look at; the document of the last screen.
 
     Where a sweep goes on in another test, that one's judges look at its first part, too.
     """
     (folder / "tiny.yaml").write_text(SPEC.format(**PARTS | different))
-    answer = sweep("run", "tiny.yaml", "--json", fails=fails)
+    answer = sweep("run", "tiny.yaml", "--json", fails=fails, drawn=drawn)
     assert answer.code == 0, answer.err
     if looks:
         check(sweep, folder)
@@ -56,7 +55,7 @@ def swept(sweep, folder, *, looks=True, fails=(), **different):
 
 
 @pytest.fixture
-def run(sweep, folder, blank_pages):
+def run(sweep, folder):
     """`swept` in the working folder."""
     return functools.partial(swept, sweep, folder)
 
@@ -66,13 +65,13 @@ def plain(stage):
     """A sweep that is better than its base and prunes: its folder, the command line, the last screen's document."""
 
     def better(folder, sweep):
-        return swept(sweep, folder, epochs=4, trials=4, more=PRUNES, hidden=40, rate=1e-4, looks=False)
+        return swept(sweep, folder, epochs=4, trials=4, more=PRUNES, hidden=40, rate=1e-4, looks=False, drawn=True)
 
     return stage(better)
 
 
 @pytest.fixture
-def hasty(stage, blank_pages):
+def hasty(stage):
     """The same of one that is worse than its base, and has reached its target at once."""
     low = "{training.learning_rate: {type: float, low: 1e-6, high: 1e-5}}"
 
@@ -83,7 +82,7 @@ def hasty(stage, blank_pages):
 
 
 @pytest.fixture
-def with_base_first(stage, blank_pages):
+def with_base_first(stage):
     """The same of one whose base is one of the first settings."""
 
     def base_first(folder, sweep):
@@ -183,9 +182,8 @@ def test_a_base_that_fails_is_retried_as_the_base(run, sweep, folder):
     check(sweep, folder)
 
 
-def test_the_base_keeps_its_weights(plain, monkeypatch):
+def test_the_base_keeps_its_weights(plain):
     folder, sweep, found = plain
-    blank.pages(monkeypatch)
     spec = (folder / "tiny.yaml").read_text() + "storage: {keep: best}\n"
     (folder / "tiny.yaml").write_text(spec.replace("n_trials: 4", "n_trials: 5"))
     assert sweep("run", "tiny.yaml").code == 0
@@ -228,7 +226,7 @@ def test_a_lost_study_is_restored_with_its_base(request, lost, which):
     assert sum(row["is_base"] for row in rows(sweep).values()) == 1
 
 
-def test_every_point_of_a_grid_is_tried_beside_the_base_and_the_bases_own_takes_its_epochs(sweep, folder, blank_pages):
+def test_every_point_of_a_grid_is_tried_beside_the_base_and_the_bases_own_takes_its_epochs(sweep, folder):
     points = "{model.hidden_size: {type: categorical, choices: [3, 4]}, "
     points += "model.cell: {type: categorical, choices: [lstm, gru]}}"
     text = SPEC.replace("sampler: {{type: random, seed: 3}}", "sampler: {{type: grid, seed: 3}}")

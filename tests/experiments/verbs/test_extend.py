@@ -82,7 +82,6 @@ def same(found, epoch):
     return values[0] == values[1] and all(torch.equal(one, two) for one, two in pairs)
 
 
-@pytest.mark.usefixtures("blank_pages")
 def test_a_pruned_trial_goes_on_beside_the_search(cosine):
     folder, sweep = cosine
     trials, before = compared(sweep)
@@ -132,7 +131,6 @@ def tags_of(folder, number):
         return dict(database.execute(f"SELECT key, value FROM tags WHERE run_uuid IN ({mine})", [str(number)]))
 
 
-@pytest.mark.usefixtures("blank_pages")
 def test_a_lost_study_and_lost_runs_leave_what_the_checkpoints_say(cosine):
     folder, sweep = cosine
     assert sweep("extend", "tiny", BEST, "--epochs", "5", "--learning-rate", "1e-3").code == 0
@@ -207,7 +205,6 @@ def test_a_failed_trial_is_retried_and_not_extended(failing):
     judge(sweep, folder)
 
 
-@pytest.mark.usefixtures("blank_pages")
 def test_a_rule_that_has_stopped_a_trial_does_not_stop_its_extension(failing):
     folder, sweep = failing
     assert (studied(folder).trials[1].reason, len(studied(folder).trials[1].curve)) == ("target_loss", 1)
@@ -237,7 +234,6 @@ def killed_at(points, folder):
     shutil.rmtree(before)
 
 
-@pytest.mark.usefixtures("blank_pages")
 def test_an_extension_that_a_killed_driver_left_goes_on(cosine):
     killed_at(lambda steps: [steps // 2], cosine[0])
 
@@ -260,7 +256,7 @@ def test_a_look_at_the_test_part_after_more_trials_is_counted_and_said(cosine):
     assert (looked()["count"], looked()["trials"]) == (1, [4])
     assert sweep("extend", "tiny", BEST, "--epochs", "5", "--learning-rate", "1e-3").code == 0
     assert looked()["count"] == 1, "an extension is no trial of the search"
-    more = sweep("run", "tiny", "--set", "search.n_trials=5")
+    more = sweep("run", "tiny", "--set", "search.n_trials=5", drawn=True)
     assert "The test part was looked at 2 times (after 4 and 5 trials)" in more.out
     assert sweep("rivals", "tiny").code == 0
     assert looked()["count"] == 2, "the same trials"
@@ -274,7 +270,6 @@ def test_a_look_at_the_test_part_after_more_trials_is_counted_and_said(cosine):
     assert (looked()["count"], looked()["trials"]) == (2, [4, 5])
 
 
-@pytest.mark.usefixtures("blank_pages")
 def test_from_python(cosine):
     folder, _ = cosine
     assert twin.forked(lambda: extends_from_python(folder), folder / "driver.log") == 0, said(folder)

@@ -26,7 +26,7 @@ def swept(tmp_path_factory, near, tiny):
     text = tiny.spec.replace("  n_trials: 4\n", SECOND).replace("search:", "probe: {every_trial: true}\nsearch:")
     text = re.sub(r"batch_size: \d+", "batch_size: 32", text)
     (folder / "tiny.yaml").write_text(text)
-    return folder, near("run", "tiny.yaml", cwd=folder)
+    return folder, near("run", "tiny.yaml", cwd=folder, drawn=True)
 
 
 def dominates(one, other):

@@ -35,9 +35,9 @@ def ended(stage, tiny):
 
 
 def write(folder, tiny, *replaced):
-    spec = tiny.spec.replace("batch_size: 4", "batch_size: 32, schedule: cosine, patience: 3")
-    spec = spec.replace("max_epochs: 2", "max_epochs: 4").replace("  space:\n", SEARCH)
-    for old, new in replaced:
+    changes = [("batch_size: 16", "batch_size: 32, schedule: cosine, patience: 3"), ("max_epochs: 2", "max_epochs: 4")]
+    spec = tiny.spec
+    for old, new in (*changes, ("  space:\n", SEARCH), *replaced):
         assert old in spec
         spec = spec.replace(old, new)
     (folder / "tiny.yaml").write_text(spec)

@@ -9,7 +9,6 @@ import pytest
 from audit import audit
 
 FAILS = 1
-pytestmark = pytest.mark.usefixtures("blank_pages")
 
 
 @pytest.fixture

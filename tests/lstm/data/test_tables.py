@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm.config.forecast import ForecastData, Split
@@ -29,6 +29,8 @@ DAYS = pd.date_range("2019-11-23", periods=ROWS)
 HOURS = pd.date_range("2022-01-29 00:00", periods=ROWS, freq="h")
 MONTHS = pd.date_range("2003-07-01", periods=ROWS, freq="MS")
 QUARTERS = pd.period_range("1985Q3", periods=ROWS, freq="Q")
+# The newest first is what may go wrong. Rows in order, of which nothing has to be sorted, are read by most other tests.
+EITHER_WAY = pytest.mark.parametrize("order", [-1, pytest.param(1, marks=pytest.mark.faults)])
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def test_years_with_fractions_are_not_read_in_silence(found):
         ("%Y-%m-%d", "%H:%M"),
     ],
 )
-@pytest.mark.parametrize("first", ["Date", "Time"])
+@pytest.mark.parametrize("first", ["Date", pytest.param("Time", marks=pytest.mark.faults)])
 def test_date_and_time(found, day, clock, first):
     columns = {"Date": HOURS.strftime(day), "Time": HOURS.strftime(clock)}
     frame = pd.DataFrame({first: columns.pop(first), **columns, "v": VALUES})
@@ -236,7 +238,7 @@ def test_date_and_time(found, day, clock, first):
         ({"YY": HOURS.year, "MM": HOURS.month, "DD": HOURS.day, "hh": HOURS.hour, "mm": 0 * HOURS.hour}, HOURS),
     ],
 )
-@pytest.mark.parametrize("counter", [False, True])
+@pytest.mark.parametrize("counter", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_parts_of_a_time(found, columns, times, counter):
     more = {"No": range(1, ROWS + 1)} if counter else {}
     made, table = found(pd.DataFrame({**more, **columns, "v": VALUES}).to_csv(index=False))
@@ -264,7 +266,7 @@ WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
         ({"year": MONTHS.year, "period": MONTHS.strftime("M%m")}, MONTHS),
     ],
 )
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_a_year_with_names_of_months_days_of_the_year_or_weeks(found, columns, times, order):
     frame = pd.DataFrame({**{name: list(each) for name, each in columns.items()}, "v": VALUES})
     made, table = found(frame[::order].to_csv(index=False))
@@ -285,7 +287,7 @@ LONDON = pd.date_range("2019-10-26", "2019-10-29", freq="30min", tz="Europe/Lond
         ("%Y/%m/%d", "hodina", pd.date_range("2021-07-13", periods=400, freq="h"), "hour_ending"),
     ],
 )
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_periods_of_a_day_are_counted_from_one(found, day, name, times, form, order):
     width = times[1] - times[0]
     period = (times - times.normalize()) // width + 1
@@ -349,7 +351,7 @@ def test_measured_numbers_are_no_days_of_a_spreadsheet(found):
 
 
 @pytest.mark.parametrize("form", ["%Y-%j", "%Y%j", "%Y/%j", "%Y %j"])
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_a_year_and_the_day_of_it(found, form, order):
     check(*found(csv(DAYS[::order].strftime(form), VALUES[::order])), DAYS)
 
@@ -358,7 +360,7 @@ def test_a_year_and_the_day_of_it(found, form, order):
     ("form", "times"),
     [("%y%m%d", DAYS), ("%d%m%Y", DAYS), ("%m%d%Y", DAYS), ("%Y%j%H", HOURS), ("%Y%j%H%M", HOURS), ("%y%m%d%H", HOURS)],
 )
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_dates_as_whole_numbers_in_other_orders(found, form, times, order):
     numbers = times.strftime(form).astype(int)
     frame = pd.DataFrame({"v": VALUES, "date": numbers})
@@ -418,7 +420,7 @@ def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
         lambda n: f"{DAYS[n]:%d/%m} 06:00",
     ],
 )
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_times_without_a_year_and_seasons_of_two_years_are_asked_for(refused, write, order):
     assert refused(csv([write(n) for n in range(ROWS)][::order])).code == "no-time-format"
 
@@ -440,7 +442,7 @@ def test_years_with_a_number_and_a_word_are_asked_for(refused, form):
     assert refused(csv([form.format(p=each) for each in QUARTERS])).code == "no-time-format"
 
 
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_weeks_as_whole_numbers(found, order):
     weeks = WEEKS.isocalendar()
     frame = pd.DataFrame({"yearweek": list(weeks.year * 100 + weeks.week), "v": VALUES})
@@ -620,7 +622,7 @@ def test_a_sign_of_money_in_some_cells_alone_is_named(found):
 
 
 @pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("Y", "N"), ("ON", "OFF"), ("T", "F"), ("Yes", "No")])
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("gone", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_two_words_for_yes_and_no_are_flags(found, yes, no, gone):
     flags = np.arange(ROWS) % 3 == 1
     texts = ["" if gone and n == 7 else yes if flag else no for n, flag in enumerate(flags)]
@@ -1127,7 +1129,7 @@ def damaged(dice, content):
     ][kind]
 
 
-@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 1100), marks=pytest.mark.faults)])
+@pytest.mark.parametrize("seeds", [range(20), pytest.param(range(20, 1100), marks=pytest.mark.faults)])
 def test_a_damaged_file_is_read_or_refused_with_a_line(tmp_path, seeds):
     read = 0
     for seed in seeds:
@@ -1171,10 +1173,17 @@ def written(draw):
     return (gzip.compress(coded, mtime=0) if packed else coded), times, values, gone, word
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
-@given(table=written())
-def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, table):
-    content, times, values, gone, word = table
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.faults)])
+def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, count):
+    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @given(table=written())
+    def check_each(table):
+        read_as_it_was_meant(found, *table)
+
+    check_each()
+
+
+def read_as_it_was_meant(found, content, times, values, gone, word):
     faults = []
     try:
         made, read = found(content, "a.csv")
@@ -1206,7 +1215,7 @@ def test_an_hour_is_named_by_its_end_in_names_of_joined_words_too(found, name, c
 
 @pytest.mark.parametrize("form", ["%m.%Y", "%Y.%m"])
 @pytest.mark.parametrize("value", ["{:.2f}", "{:.1f} €"])
-@pytest.mark.parametrize("order", [1, -1])
+@EITHER_WAY
 def test_months_with_a_point_are_times_and_no_numbers(found, form, value, order):
     numbers = [value.format(each).replace(".", ",") for each in VALUES]
     frame = pd.DataFrame({"Monat": MONTHS.strftime(form), "Umsatz": numbers})
