@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import reading
+from lstm.data.profile.form import reading
 from lstm.data.tables import formats, reader, zones
 from lstm.data.tables.content import PLAIN, Form
 from lstm.messages.message import Note

@@ -10,10 +10,12 @@ from typing import Literal
 
 import pyarrow as pa
 
-from lstm.data.profile import columns, reading, sequences
+from lstm.data.profile import columns
 from lstm.data.profile.columns import Column, is_number
-from lstm.data.profile.reading import Reading
-from lstm.data.profile.sequences import Grouping
+from lstm.data.profile.form import reading
+from lstm.data.profile.form.reading import Reading
+from lstm.data.profile.groups import sequences
+from lstm.data.profile.groups.sequences import Grouping
 from lstm.data.tables import content, reader
 from lstm.messages.message import Note
 

@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
 from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS
-from lstm.data.profile import columns, panels, roles, seasons, time_columns
+from lstm.data.profile import columns, roles, seasons
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
+from lstm.data.profile.groups import panels
 from lstm.data.profile.seasons import Season
-from lstm.data.profile.time_columns import Found
+from lstm.data.profile.times import time_columns
+from lstm.data.profile.times.time_columns import Found
 from lstm.data.tables import open_hours, reader, regular, steps, zones
 from lstm.data.tables.open_hours import OpenHours
 from lstm.messages.message import Note, note

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import panels, sequences, time_columns
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.profile.files import GivenFile
-from lstm.data.profile.time_columns import Found
+from lstm.data.profile.groups import panels, sequences
+from lstm.data.profile.times import time_columns
+from lstm.data.profile.times.time_columns import Found
 from lstm.data.tables import formats, reader, steps, times
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, nearest, refused

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import sequences
 from lstm.data.profile.columns import is_text, shown
+from lstm.data.profile.groups import sequences
 from lstm.data.tables import formats, reader
 from lstm.data.tables.content import PLAIN, Form
 from lstm.records.errors import BadInput, refused

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lstm.data.profile import dialect
+from lstm.data.profile.form import dialect
 from lstm.data.tables import content, formats, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
