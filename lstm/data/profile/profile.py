@@ -18,7 +18,7 @@ from lstm.data.profile.files import GivenFile
 from lstm.data.profile.groups import panels
 from lstm.data.profile.seasons import Season
 from lstm.data.profile.times import time_columns
-from lstm.data.profile.times.time_columns import Found
+from lstm.data.profile.times.found import Found, apart
 from lstm.data.tables import open_hours, reader, regular, steps, zones
 from lstm.data.tables.open_hours import OpenHours
 from lstm.messages.message import Note, note
@@ -188,7 +188,7 @@ def _zones_beside(raw: pa.Table, timed: Sequence[str]) -> list[Note]:
     found = []
     for name in raw.column_names:
         known = raw.column(name).drop_null()
-        if name not in timed and ZONE_NAMES.search(time_columns.apart(name)) and len(known):
+        if name not in timed and ZONE_NAMES.search(apart(name)) and len(known):
             value = str(known[0].as_py()).strip()
             if zones.is_name(value) or "offset" in name.lower():
                 place = value if "/" in value else zones.PLACES.get(value, "Europe/Berlin")

@@ -1,0 +1,80 @@
+"""Columns that look like times and are not read: with them, rows might be in another order than that of the file."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.data.profile.columns import Column, is_text
+from lstm.data.profile.groups import sequences
+from lstm.data.tables import formats, reader
+from lstm.records.errors import refused
+
+LONG_YEAR, SHORT_YEAR = (
+    re.compile(r"(?<!\d)(1[5-9]|20|21)\d\d(?!\d)"),
+    re.compile(r"(?<!\d)\d\d(?!\d)|(?<!\d)\d{4}(?!\d)"),
+)
+TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\W?\d{2,4}", re.IGNORECASE)  # a season
+SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
+MONTH = re.compile(rf"(?<![^\W\d]){formats.MONTH}(?![^\W\d])", re.IGNORECASE)
+PART_OF_YEAR = re.compile(r"\d{1,2}\s?[-/.]\s?(?:1[89]|20)\d\d|(?:1[89]|20)\d\d\s?[-/.]\s?\d{1,2}")  # a week: 46/2017
+IN_ORDER = re.compile(r"\W*(?:1[89]|20)\d\d\W{1,2}\d{1,2}\W{1,2}\d{1,2}\W*")  # 2020. 10. 06
+DAY_OF_WEEK = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+\d{1,2}[-/.]\d{1,2}\.?", re.IGNORECASE)
+CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
+MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
+
+
+def refuse(path: Path, raw: pa.Table, columns: Sequence[Column]) -> None:
+    """Check that no column looks like times that can't be read: the rows might be in another order.
+
+    Raises:
+        BadInput: a column of texts looks like dates, or years with fractions fall from row to row.
+    """
+    for column in columns:
+        values = raw.column(column.name)
+        if values.null_count or len(values) < 3:
+            continue
+        if column.kind == "other" and is_text(values.type):
+            some = values.slice(0, 200).to_pylist()
+            texts = [str(each).strip() for each in some]
+            if len(set(some)) == len(some) and (_look_dated(texts) or _fall_as_clocks(values)):
+                raise refused("no-time-format", at=path, column=column.name, value=str(some[0]))
+        if column.kind == "number" and pa.types.is_floating(values.type):
+            numbers = reader.float64(values)
+            gaps = np.diff(numbers)
+            even = column is columns[0] and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
+            if (are_years(numbers) or even) and bool((gaps < 0).all()):
+                raise refused("times-with-fractions", at=path, column=column.name)
+
+
+def _fall_as_clocks(values: pa.ChunkedArray) -> bool:
+    """Return whether texts are times of day without a date of which almost each is earlier than the one before."""
+    texts = values.to_pandas()
+    able = [each for each in formats.fitting(texts)[0] if not formats.has_date(each)]
+    return bool(able) and float((formats.clock(texts, able[0]).diff().dropna() < pd.Timedelta(0)).mean()) > 0.9
+
+
+def _look_dated(texts: Sequence[str]) -> bool:
+    """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
+    if any(
+        all(map(kind.fullmatch, texts))
+        for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE, PART_OF_YEAR, DAY_OF_WEEK, IN_ORDER)
+    ):
+        return True
+    if all(LONG_YEAR.search(text) and (CLOCK.search(text) or MONTH.search(text)) for text in texts):
+        return True
+    words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
+    if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
+        return False
+    if len(words) < 3:  # KW 12/2015 has a number beside the year; P1601 has none
+        return all(LONG_YEAR.search(text) and re.search(r"\d", LONG_YEAR.sub("", text, count=1)) for text in texts)
+    months = all(word[:3] in formats.MONTHS.split("|") for word in words)
+    return all(map((SHORT_YEAR if months else LONG_YEAR).search, texts))
+
+
+def are_years(known: np.ndarray) -> bool:
+    """Return whether numbers are years with fractions."""
+    return bool(known.min() >= 1500 and known.max() < 2201 and (known % 1 != 0).any())
