@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.data.profile.form import reading
-from lstm.data.tables import formats, reader, zones
+from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.timing import formats, zones
 from lstm.messages.message import Note
 from lstm.records.errors import refused
 

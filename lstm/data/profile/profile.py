@@ -19,8 +19,9 @@ from lstm.data.profile.groups import panels
 from lstm.data.profile.seasons import Season
 from lstm.data.profile.times import time_columns
 from lstm.data.profile.times.found import Found, apart
-from lstm.data.tables import open_hours, reader, regular, steps, zones
-from lstm.data.tables.open_hours import OpenHours
+from lstm.data.tables import reader, regular
+from lstm.data.tables.timing import open_hours, steps, zones
+from lstm.data.tables.timing.open_hours import OpenHours
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 

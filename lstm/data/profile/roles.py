@@ -14,7 +14,8 @@ from lstm.data.profile.files import GivenFile
 from lstm.data.profile.groups import panels
 from lstm.data.profile.times import time_columns, unread
 from lstm.data.profile.times.found import Found
-from lstm.data.tables import formats, reader, steps, times
+from lstm.data.tables import reader
+from lstm.data.tables.timing import formats, steps, times
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, nearest
 

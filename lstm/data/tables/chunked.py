@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData
-from lstm.data.tables import content, formats, reader
+from lstm.data.tables import content, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.digests import as_bytes
-from lstm.data.tables.steps import is_steady
+from lstm.data.tables.timing import formats
+from lstm.data.tables.timing.steps import is_steady
 from lstm.records.errors import BadInput
 
 LARGEST, SMALLEST = 1e30, 1e-30  # limits of stored values; beyond them float32 has fewer digits or none

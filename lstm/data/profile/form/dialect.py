@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lstm.data.tables import content, formats, reader
+from lstm.data.tables import content, reader
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.numbers import MORE_NULLS, NULLS
+from lstm.data.tables.timing import formats
 from lstm.records.errors import BadInput
 
 MARKS = ("#", "%", "//")  # with which lines of comments begin

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lstm.data.profile.form import dialect
-from lstm.data.tables import content, formats, numbers, reader
+from lstm.data.tables import content, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
+from lstm.data.tables.timing import formats
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from lstm.data.profile.columns import is_text, shown
 from lstm.data.profile.groups import sequences
-from lstm.data.tables import formats, reader
+from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.timing import formats
 from lstm.records.errors import BadInput, refused
 
 MOST_ALONE = 0.75  # largest share of different times in a panel

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from lstm.data.classify import FEWEST, MOST_CLASSES
 from lstm.data.profile.columns import Column, is_text
-from lstm.data.tables import reader, times
+from lstm.data.tables import reader
+from lstm.data.tables.timing import times
 from lstm.records.errors import BadInput
 
 # Names for parts of a time. Rows with the same part are not a sequence.

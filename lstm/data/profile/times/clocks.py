@@ -9,7 +9,8 @@ import pyarrow as pa
 from lstm.config.table import HOUR_ENDING
 from lstm.data.profile.columns import is_text
 from lstm.data.profile.times.found import apart
-from lstm.data.tables import formats, reader
+from lstm.data.tables import reader
+from lstm.data.tables.timing import formats
 
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
 CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm|(^|[^a-z])hms?($|[^a-z])", re.IGNORECASE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lstm.config.forecast import ForecastData, Split
-from lstm.data.tables.zones import Times
+from lstm.data.tables.timing.zones import Times
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from lstm.config.table import HOUR_ENDING
 from lstm.data.profile.columns import is_text
 from lstm.data.profile.times import clocks
 from lstm.data.profile.times.found import Found, section
-from lstm.data.tables import times
 from lstm.data.tables.content import Form
+from lstm.data.tables.timing import times
 from lstm.records.errors import BadInput
 
 PARTS = {

@@ -11,8 +11,9 @@ from lstm.config.table import PERIODS
 from lstm.data.profile.columns import is_text
 from lstm.data.profile.times import clocks, parts
 from lstm.data.profile.times.found import Found, section
-from lstm.data.tables import formats, reader, times, zones
+from lstm.data.tables import reader
 from lstm.data.tables.content import Form
+from lstm.data.tables.timing import formats, times, zones
 from lstm.records.errors import BadInput
 
 NAMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")

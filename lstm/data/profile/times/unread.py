@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from lstm.data.profile.columns import Column, is_text
 from lstm.data.profile.groups import sequences
-from lstm.data.tables import formats, reader
+from lstm.data.tables import reader
+from lstm.data.tables.timing import formats
 from lstm.records.errors import refused
 
 LONG_YEAR, SHORT_YEAR = (

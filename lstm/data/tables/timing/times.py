@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.table import EXCEL, PERIODS, UNIX, TableData
-from lstm.data.tables import formats, reader, zones
+from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
-from lstm.data.tables.zones import Times
+from lstm.data.tables.timing import formats, zones
+from lstm.data.tables.timing.zones import Times
 from lstm.records.errors import BadInput, refused
 
 QUARTERS = "%Y{}%q"

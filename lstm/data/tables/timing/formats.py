@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS, UNIX
-from lstm.data.tables import zones
+from lstm.data.tables.timing import zones
 
 SAMPLE = 2_000  # values at both ends that tell which formats may fit
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
