@@ -123,6 +123,8 @@ def _by_content(path: Path) -> Form:
     if "\0" in text:
         return Form("other", "not a text: the file has NUL bytes")
     lines = text.splitlines()[: None if len(head) < HEAD else -1][:MOST_LINES]
+    if content.BOXED.match(text):
+        lines = [line for _, line in content.unboxed([*enumerate(lines)])]
     fields = _fields(lines)
     if not fields and kind != "utf-8-sig":
         return Form("other", "a text in UTF-16 (save it as UTF-8)")

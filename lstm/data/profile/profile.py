@@ -25,7 +25,7 @@ from lstm.data.tables.timing.open_hours import OpenHours
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
-ZONE_NAMES = re.compile(r"(^|[^a-z])(tz|time.?zone|zone|(utc|gmt|tz|zone).?offset)($|[^a-z])")
+ZONE_NAMES = re.compile(r"(^|[^a-z])(tz|time.?zone|zone|(utc|gmt|tz|zone).?off(set)?)($|[^a-z])")
 MIN_ROWS = 20  # with fewer rows, no split leaves enough windows to train on
 STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}
 STEPS |= {"1D": 86_400, "7D": 7 * 86_400, "MS": 30.4 * 86_400, "QS": 91.3 * 86_400, "YS": 365.25 * 86_400}
@@ -89,6 +89,9 @@ def profile(path: Path, file: GivenFile | None = None, target: str | None = None
     step, given = _step(index, notes)
     if found and isinstance(index, pd.DatetimeIndex) and found.times.zone is None and found.times.place is None:
         notes += _zones_beside(raw, found.columns)
+    if found and found.beside:
+        told = {"column": found.columns[0], "others": [*found.beside], "other": found.beside[0]}
+        notes.append(note("times-in-other-columns", "data.time", **told))
     if changes:
         notes.append(note("clocks-change", "data.time_zone", twice=changes[0], absent=changes[1], step=step))
     hours = _hours(index, step)
@@ -191,7 +194,7 @@ def _zones_beside(raw: pa.Table, timed: Sequence[str]) -> list[Note]:
         known = raw.column(name).drop_null()
         if name not in timed and ZONE_NAMES.search(apart(name)) and len(known):
             value = str(known[0].as_py()).strip()
-            if zones.is_name(value) or "offset" in name.lower():
+            if zones.is_name(value) or roles.OFFSET.search(apart(name)):
                 place = value if "/" in value else zones.PLACES.get(value, "Europe/Berlin")
                 found.append(note("zones-in-a-column", "data.time_zone", column=name, value=value, place=place))
     return found

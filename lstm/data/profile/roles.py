@@ -13,9 +13,9 @@ from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.groups import panels
 from lstm.data.profile.times import time_columns, unread
-from lstm.data.profile.times.found import Found
+from lstm.data.profile.times.found import Found, apart
 from lstm.data.tables import reader
-from lstm.data.tables.timing import formats, steps, times
+from lstm.data.tables.timing import numbered, steps, times
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, nearest
 
@@ -35,6 +35,7 @@ BESIDE_WORDS = {"temp", "temperature", "humidity", "pressure", "wind", "rain", "
 BESIDE_WORDS |= {"volume", "vol", "weather", "radiation", "cloud", "clouds"}
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
 TIME_PARTS = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
+OFFSET = re.compile(r"(^|[^a-z])(tz|time.?zone|(utc|gmt|tz|zone).?off(set)?)($|[^a-z])")  # of each time from UTC
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
 
@@ -62,7 +63,10 @@ def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
     """
     path, raw, form = file.path, file.raw, file.reading.form
     dated = [c.name for c in file.columns if c.kind == "time"]
-    if found := time_columns.find(path, raw, dated, form):
+    found = time_columns.find(path, raw, dated, form)
+    if found is None or not found.times.index.is_unique:
+        unread.refuse_dekads(path, raw)
+    if found:
         return found
     for name in (c.name for c in file.columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
         if is_text(raw.column(name).type):
@@ -178,6 +182,8 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
     """Return the reason why a column of numbers can be neither target nor input, "" if it can."""
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
+    if OFFSET.search(apart(name)):
+        return "an offset from UTC, which is not read"
     known = reader.float64(values.drop_null())
     if not len(known) or known.min() == known.max():
         return "always the same value"
@@ -193,7 +199,7 @@ def _counts(known: np.ndarray, name: str) -> str:
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = np.diff(known)
         whole = len(gaps) > 1 and bool(np.isfinite(gaps).all()) and bool(gaps.any())
-        even = whole and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
+        even = whole and unread.is_even(gaps)
     if not even:
         return "only counts rows" if name.lower() in COUNTERS else ""
     return "only counts rows" if abs(gaps[0]) == 1 else f"only counts rows: it changes by {gaps[0]:.6g} in each"
@@ -204,10 +210,10 @@ def _unfit_time(known: np.ndarray, name: str) -> str:
     if unread.are_years(known) and bool((np.diff(known) > 0).all()):
         return "years with fractions, which are not read as times: write dates as in 2016-07-01"
     named = time_columns.NUMBERED.search(name.lower())
-    if named and len(np.unique(known)) == len(known) and formats.by_numbers(known):
+    if named and len(np.unique(known)) == len(known) and numbered.by_numbers(known):
         return "times: another column is the time"
     whole = known.min() >= 10_000 and bool((known == np.floor(known)).all())
-    if formats.DATED.search(name.lower()) and whole and len(np.unique(known)) == len(known):
+    if numbered.DATED.search(name.lower()) and whole and len(np.unique(known)) == len(known):
         return "numbers that may be dates, which are not read: write dates as in 2016-07-01"
     return ""
 

@@ -21,6 +21,7 @@ from lstm.config.forecast import ForecastData, Split
 from lstm.data.profile.files import GivenFile
 from lstm.data.profile.profile import profile
 from lstm.data.tables import regular
+from lstm.data.tables.timing import months, steps
 from lstm.records.errors import BadInput
 
 ROWS = 120
@@ -413,7 +414,7 @@ def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
         lambda n: f"{1700 + n}/{(1701 + n) % 100:02}",
         lambda n: f"{1700 + n}-{1701 + n}",
         lambda n: f"FY{1700 + n}",
-        lambda n: f"{n % 28 + 1:02}-{['mars', 'juil.', 'août'][n // 40]}-{60 + n // 28}",
+        lambda n: f"{n % 28 + 1:02}-{['bře', 'srp', 'čvc'][n // 40]}-{60 + n // 28}",
         lambda n: f"{DAYS[n]:%b %d} 12:00",
         lambda n: f"{DAYS[n]:%d/%m} 06:00",
     ],
@@ -429,7 +430,7 @@ def test_times_of_logs(found, form):
     check(made, table, HOURS + pd.Timedelta(milliseconds=250 * ("250" in form)))
 
 
-@pytest.mark.parametrize("words", [["Mai", "Okt", "Mrz", "Dez"], ["printemps", "été", "automne", "hiver"]])
+@pytest.mark.parametrize("words", [["Kvě", "Říj", "Bře", "Pro"], ["printemps", "été", "automne", "hiver"]])
 def test_years_with_other_words_are_asked_for(refused, words):
     wrong = refused(csv([f"{words[n % 4]} {2030 - n // 4}" for n in range(ROWS)]))
     assert (wrong.code, wrong.values["value"]) == ("no-time-format", f"{words[0]} 2030")
@@ -1355,4 +1356,268 @@ def test_what_rises_and_is_no_known_time_leaves_the_rows_in_their_order(found, k
 def test_a_number_of_the_row_is_no_order_beside_a_date_that_is_not_read(refused):
     texts = [f"{each.day}th {each:%B %Y}" for each in DAYS][::-1]
     frame = pd.DataFrame({"id": range(ROWS), "d": texts, "v": VALUES})
+    assert refused(frame.to_csv(index=False)).code == "no-time-format"
+
+
+# --- Kinds that were misread in silence until 30 November 2026 -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("numbers", "day", "mark"),
+    [
+        ([f"{4 + n % 9}.{(n * 37) % 1000:03}" for n in range(ROWS)], "%d.%m.%Y", ";"),
+        ([f"{17 + n % 9}.{(n * 91) % 1000:03}" for n in range(ROWS)], "%d.%m.%y", "\t"),
+        ([f"-{117 + n % 9}.{(n * 3) % 1000:03}" for n in range(ROWS)], "%d.%m.%Y 00:00", ";"),
+        ([f"{1 + n % 3}.000" for n in range(ROWS)], "%d. %m. %Y", "|"),
+        ([f"{999 - n}.500" for n in range(ROWS)], "%d.%m.%Y", ";"),
+    ],
+)
+def test_points_before_three_digits_alone_are_asked_for_beside_dates_with_points(refused, numbers, day, mark):
+    frame = pd.DataFrame({"Tag": DAYS.strftime(day), "Absatz": numbers})
+    wrong = refused(frame.to_csv(index=False, sep=mark))
+    assert (wrong.code, wrong.values) == (
+        "point-for-thousands",
+        {"column": "Absatz", "value": numbers[0], "other": None},
+    )
+
+
+@pytest.mark.parametrize("day", ["%Y-%m-%d", "%d/%m/%Y"])
+@pytest.mark.parametrize("first", [5, 120])
+def test_points_before_three_digits_alone_are_told_in_a_file_with_semicolons(found, day, first):
+    values = np.array([first + n / 1000 + n % 5 for n in range(ROWS)])
+    frame = pd.DataFrame({"day": DAYS.strftime(day), "price": [f"{v:.3f}" for v in values]})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    check(made, table, DAYS, values)
+    [told] = [each for each in made.notes if each.code == "points-for-decimals"]
+    assert told.values == {"column": "price", "value": f"{values[0]:.3f}"}
+    assert "data.thousands: '.'" in told.mend
+
+
+@pytest.mark.parametrize("other", [["0.250"], ["12.5"], ["7.25"], ["1.5000"], [".125"]])
+def test_a_number_with_other_decimals_settles_the_point(found, other):
+    numbers = [f"{4 + n % 9}.{(n * 37) % 1000:03}" for n in range(ROWS - 1)] + other
+    frame = pd.DataFrame({"Tag": DAYS.strftime("%d.%m.%Y"), "Kurs": numbers})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    check(made, table, DAYS, [float(each) for each in numbers])
+    assert not any(each.code == "points-for-decimals" for each in made.notes)
+
+
+LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "nl", "da", "nb", "sv", "pl", "tr")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("write", "width"),
+    [
+        ("{month} {year:02}", "abbreviated"),
+        ("{month}-{year:02}", "abbreviated"),
+        ("{month}/20{year:02}", "abbreviated"),
+        ("{month} de 20{year:02}", "wide"),
+        ("20{year:02} {month}", "wide"),
+    ],
+)
+def test_months_with_names_of_other_languages_are_sorted(found, language, write, width):
+    names = pytest.importorskip("babel.dates").get_month_names(width, "format", language)
+    months = pd.date_range("2005-03-01", periods=50, freq="MS")
+    texts = [write.format(month=names[each.month], year=each.year % 100) for each in months]
+    made, table = found(csv(texts[::-1], VALUES[:50][::-1]))
+    check(made, table, months, VALUES[:50])
+    assert "rows-sorted-by-time" in [each.code for each in made.notes]
+
+
+@pytest.mark.parametrize(
+    "form", ["{d.day:02}-{m}-{d.year}", "{d.day}. {m} {y:02}", "{d.day} de {m} de {d.year}", "{m} {d.day}, {d.year}"]
+)
+@pytest.mark.parametrize("language", ["de", "fr", "es", "pt"])
+def test_days_with_names_of_months_of_other_languages(found, form, language):
+    names = pytest.importorskip("babel.dates").get_month_names("abbreviated", "format", language)
+    texts = [form.format(d=each, m=names[each.month].rstrip("."), y=each.year % 100) for each in DAYS]
+    check(*found(csv(texts[::-1], VALUES[::-1])), DAYS)
+
+
+@pytest.mark.parametrize("language", ["cs", "hr", "fi", "hu", "lt"])
+@pytest.mark.parametrize("write", ["{} {:02}", "{}-{}"])
+def test_months_in_a_language_that_is_not_known_are_asked_for(refused, language, write):
+    names = pytest.importorskip("babel.dates").get_month_names("abbreviated", "format", language)
+    months = pd.date_range("2005-03-01", periods=50, freq="MS")
+    year = 100 if ":02" in write else 10_000
+    texts = [write.format(names[each.month].strip("."), each.year % year) for each in months]
+    assert refused(csv(texts[::-1], VALUES[:50])).code in ("no-time-format", "not-a-time")
+
+
+def test_no_name_of_a_month_is_known_for_two_months():
+    every = [word for words in months.NAMES.values() for word in words.split()]
+    assert len(every) == len({*every}) == len(months.NUMBERS)
+
+
+@pytest.mark.parametrize("word", ["Set", "gen", "Out", "lip", "Kas"])
+def test_a_number_after_one_word_is_no_month_of_another_language(found, word):
+    made, _ = found(csv([f"{word} {n}" for n in range(10, 100)], VALUES[:90]))
+    assert made.time is None
+
+
+FALLS = {
+    "matlab": (DAYS - pd.Timestamp("1899-12-30")).days.to_numpy() + 0.25,
+    "datenum": ((HOURS - pd.Timestamp("0001-01-01")) / pd.Timedelta("1D")).to_numpy().round(6) + 367,
+    "x": (pd.bdate_range("2020-01-01", periods=ROWS) - pd.Timestamp("1899-12-30")).days.to_numpy(),
+    "hours": np.arange(ROWS) / 4,
+    "elapsed_s": np.arange(ROWS) * 600,
+    "nr": np.arange(ROWS),
+}
+
+
+@pytest.mark.parametrize("name", FALLS)
+def test_numbers_that_fall_as_times_are_asked_for_in_any_column(refused, name):
+    wrong = refused(pd.DataFrame({"heat": VALUES, name: FALLS[name]})[::-1].to_csv(index=False))
+    assert (wrong.code, wrong.values["column"]) == ("rows-may-be-newest-first", name)
+
+
+@pytest.mark.parametrize("name", ["hours", "elapsed_s", "datenum", "nr"])
+def test_numbers_that_rise_as_times_are_no_inputs_and_rows_keep_their_order(found, name):
+    made, table = found(pd.DataFrame({"heat": VALUES, name: FALLS[name]}).to_csv(index=False))
+    assert (made.target, made.covariates) == ("heat", ())
+    np.testing.assert_array_equal(table.values[:, 0], VALUES)
+
+
+def test_measured_values_may_fall(found):
+    fuel = 900 - np.cumsum(np.random.default_rng(8).uniform(0.1, 3, ROWS)).round(2)
+    made, _ = found(pd.DataFrame({"heat": VALUES, "fuel": fuel}).to_csv(index=False))
+    assert {made.target, *made.covariates} == {"heat", "fuel"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("utc_offset", np.where(np.arange(ROWS) < 40, -5, -4)),
+        ("gmtOffset", np.where(np.arange(ROWS) < 40, 3600, 7200)),
+        ("UTC Offset", np.where(np.arange(ROWS) < 40, 5.5, 6.5)),
+        ("gmtoff", np.full(ROWS, 0)),
+        ("timezone", np.where(np.arange(ROWS) < 40, 0, 3600)),
+        ("tz_offset_minutes", np.where(np.arange(ROWS) < 40, 60, 120)),
+    ],
+)
+def test_offsets_as_numbers_are_no_inputs_and_are_told(found, refused, name, values):
+    frame = pd.DataFrame({"t": HOURS, name: values, "heat": VALUES})
+    made, _ = found(frame.to_csv(index=False))
+    assert (made.target, made.covariates) == ("heat", ())
+    assert made.left_out[name] == "an offset from UTC, which is not read"
+    [told] = [each for each in made.notes if each.code == "zones-in-a-column"]
+    assert told.values["column"] == name
+
+
+@pytest.mark.parametrize("name", ["Time", "Uhrzeit", "hora", "Hour", "Heure"])
+@pytest.mark.parametrize("day", ["serial", "%d/%m/%Y", "%Y-%m-%d"])
+def test_a_part_of_a_day_beside_a_date_is_a_time(found, name, day):
+    times = pd.date_range("2023-02-27 03:00", periods=ROWS, freq="20min")
+    days = (times.normalize() - pd.Timestamp("1899-12-30")).days if day == "serial" else times.strftime(day)
+    part = (times - times.normalize()) / pd.Timedelta(days=1)
+    frame = pd.DataFrame({"Date": days, name: np.round(part, 6), "v": VALUES})
+    made, table = found(frame[::-1].to_csv(index=False))
+    check(made, table, times)
+    assert (made.time, made.reading["time_format"][1]) == (["Date", name], "day_fraction")
+
+
+ROMANS = ["I", "II", "III", "IV"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "form"),
+    [
+        ({"year": QUARTERS.year, "quarter": [ROMANS[q - 1] for q in QUARTERS.quarter]}, ["%Y", "%q"]),
+        ({"Qtr": [ROMANS[q - 1] for q in QUARTERS.quarter], "Year": QUARTERS.year}, ["%Y", "%q"]),
+        ({"t": [f"{q.year}-{ROMANS[q.quarter - 1]}" for q in QUARTERS]}, "%Y-%q"),
+        ({"t": [f"{ROMANS[q.quarter - 1]}/{q.year}" for q in QUARTERS]}, "%q/%Y"),
+        ({"t": [f"{ROMANS[q.quarter - 1]} {q.year % 100:02}" for q in QUARTERS]}, "%q %y"),
+    ],
+)
+def test_quarters_in_roman_numbers(found, columns, form):
+    made, table = found(pd.DataFrame({**columns, "v": VALUES})[::-1].to_csv(index=False))
+    check(made, table, QUARTERS.to_timestamp())
+    assert made.reading["time_format"] == form
+
+
+@pytest.mark.parametrize(
+    ("names", "ahead"),
+    [
+        (("start", "end"), "20min"),
+        (("created_at", "updated_at"), "3s"),
+        (("issued", "valid"), "6h"),
+        (("t_utc", "t_local"), "2h"),
+        (("open", "close"), "1D"),
+    ],
+)
+def test_a_second_column_of_times_is_told(found, names, ahead):
+    frame = pd.DataFrame({names[0]: HOURS, names[1]: HOURS + pd.Timedelta(ahead), "v": VALUES})
+    made, _ = found(frame.to_csv(index=False))
+    [told] = [each for each in made.notes if each.code == "times-in-other-columns"]
+    assert told.values == {"column": names[0], "others": [names[1]], "other": names[1]}
+    assert f"data.time: {names[1]}" in told.mend
+
+
+def indian(number):
+    text, groups = str(number), []
+    groups, text = [text[-3:]], text[:-3]
+    while text:
+        groups, text = [text[-2:], *groups], text[:-2]
+    return ",".join(groups)
+
+
+@pytest.mark.parametrize("factor", [3_001, 90_001, 7_000_003, 123_456])
+@pytest.mark.parametrize("sign", ["{}", "₹{}", "{}.50"])
+def test_groups_of_digits_as_in_india(found, factor, sign):
+    values = (VALUES * factor).astype(int)
+    frame = pd.DataFrame({"t": DAYS, "v": [sign.format(indian(each)) for each in values]})
+    made, table = found(frame.to_csv(index=False, sep="\t"))
+    check(made, table, DAYS, values + 0.5 * sign.endswith(".50"))
+    assert made.reading == {"thousands": ","}
+
+
+LINES = [f"{t:%Y-%m-%d} | {v:8.3f}" for t, v in zip(DAYS, VALUES, strict=True)]
+RULE = "+------------+----------+"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a.md", ["| t | v |", "|:---|---:|", *(f"| {each} |" for each in LINES)]),
+        ("a.txt", ["| t | v |", "| --- | --- |", *(f"|{each}|" for each in LINES)]),
+        ("a.csv", ["|t|v|", *(f"|{each}|".replace(" ", "") for each in LINES)]),
+        ("a.txt", [RULE, "| t          | v        |", RULE, *(f"| {each} |" for each in LINES), RULE]),
+        ("a.csv", [RULE, "| t | v |", RULE, *(f"| {each} |" for each in LINES), RULE, "120 rows in set (0.01 sec)"]),
+        ("a.txt", ["     t      |    v", "------------+----------", *LINES, "(120 rows)", ""]),
+    ],
+)
+def test_tables_with_bars_at_both_ends_and_drawn_lines(found, name, lines):
+    check(*found("\n".join(lines) + "\n", name), DAYS)
+
+
+@pytest.mark.parametrize(
+    ("above", "skipped"),
+    [("sep=;\n;\n", 2), ("sep=;\n;\n;\n", 3), (";\n", 1), ("sep=;\nBericht;\n;\n", 3), ("Bericht;\n;\n;\n", 3)],
+)
+def test_empty_rows_above_the_names_are_left_out(found, above, skipped):
+    made, table = found(above + PLAIN.replace(",", ";"))
+    check(made, table, DAYS)
+    assert made.reading == {"skip_rows": skipped}
+
+
+@pytest.mark.parametrize("days", [(1, 11, 21), (1, 16), (5, 20), (1, 15), (1, 6, 11, 16, 21, 26), (8, 18, 28)])
+def test_several_days_of_each_month_are_steps(found, days):
+    times = pd.DatetimeIndex([pd.Timestamp(y, m, d) for y in range(2010, 2020) for m in range(1, 13) for d in days])
+    times = times[1 : ROWS + 1]
+    made, table = found(csv(times))
+    check(made, table, times)
+    assert (made.step, made.step_given, made.missing_steps) == ("MS" + "".join(f"+{d - 1}D" for d in days), False, 0)
+    ahead = steps.following(times[-1], made.step, 4)[1:]
+    assert [each.day for each in ahead] == [days[(days.index(times[-1].day) + n) % len(days)] for n in (1, 2, 3)]
+    gone, _ = found(csv(times.delete([7, 40]), VALUES[2:]))
+    assert (gone.step, gone.missing_steps) == (made.step, 2)
+
+
+@pytest.mark.parametrize("form", ["{0.year}{0.month:02}d{1}", "{0.year}-D{1}", "{2}"])
+@pytest.mark.parametrize("name", ["dekad", "Dekade", "decada", "décade"])
+def test_dekads_as_numbers_are_asked_for(refused, form, name):
+    days = [pd.Timestamp(y, m, d) for y in range(2010, 2014) for m in range(1, 13) for d in (1, 11, 21)][:ROWS]
+    texts = [form.format(day, n % 3 + 1, n % 36 + 1) for n, day in enumerate(days)]
+    frame = pd.DataFrame({"year": [day.year for day in days], name: texts, "v": VALUES[: len(days)]})
     assert refused(frame.to_csv(index=False)).code == "no-time-format"

@@ -49,6 +49,8 @@ def find(path: Path) -> Dialect:
     lines = re.split("\r\n|\r|\n", text)
     lines = lines[:-1] if len(text) > content.HEAD // 2 and len(lines) > 2 else lines
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if boxed := content.BOXED.match(text) is not None:
+        rows = content.unboxed(rows)
     if rows and content.SEPARATOR.fullmatch(rows[0][1].strip()):
         rows = rows[1:]
     fields: dict[str, Any] = {}
@@ -64,7 +66,7 @@ def find(path: Path) -> Dialect:
         why["header"] = "the names stand above one column less than there are"
     else:
         _header(rows, cells, _cells(names, mark) if names else [], fields, why)
-    if below := _below(path, mark, len(_usual(cells))):
+    if below := _below(path, mark, len(_usual(cells)), boxed=boxed):
         fields["skip_last"] = len(below)
         why["skip_last"] = f"below the table: {below[0][:60]!r}{' …' * (len(below) > 1)}"
     return _made(fields, why)
@@ -153,8 +155,9 @@ def _without_title(
     usual = Counter(widths[-200:]).most_common(1)[0][0]
     filled = [sum(bool(cell.strip()) for cell in _cells(line, mark)) for _, line in rows[:MOST_ABOVE]]
     first = next((n for n, width in enumerate(widths) if width == usual), 0)
-    # Spreadsheets fill up a title with delimiters.
-    if usual > 2 and first == 0 and filled[0] == 1:
+    # Spreadsheets fill up a title, and the empty line below it, with delimiters.
+    titled = filled[0] == 0 or (filled[0] == 1 and (usual > 2 or 0 in filled[:MOST_ABOVE]))
+    if usual > 1 and first == 0 and titled:
         first = next((n for n, count in enumerate(filled) if count > 1), 0)
     if 0 < first < MOST_ABOVE:
         fields["skip_rows"] = rows[first][0] - 1
@@ -238,13 +241,14 @@ def _kind(cell: str) -> str:
     return "text"
 
 
-def _below(path: Path, mark: str, width: int) -> list[str]:
+def _below(path: Path, mark: str, width: int, *, boxed: bool) -> list[str]:
     """Return the lines below a table that are no rows of it."""
     try:
         tail = _tail(path)
     except BadInput:
         return []
     lines = [line for line in re.split("\r\n|\r|\n", tail)[1:] if line.strip(' ,;|\t"')]
+    lines = [line for _, line in content.unboxed([*enumerate(lines)])] if boxed else lines
     found: list[str] = []
     for line in reversed(lines[-MOST_BELOW:]):
         cells = _cells(line, mark)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.config.table import HOUR_ENDING
+from lstm.config.table import DAY_FRACTION, HOUR_ENDING
 from lstm.data.profile.columns import is_text
 from lstm.data.profile.times.found import apart
 from lstm.data.tables import reader
@@ -53,6 +53,8 @@ def clock(values: pa.ChunkedArray, name: str) -> str | None:
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         return None
     numbers = reader.float64(values)
+    if bool((numbers % 1 != 0).any()) and 0 <= numbers.min() <= numbers.max() < 1:
+        return DAY_FRACTION if CLOCK_NAMES.search(name) or name.lower() in HOURS else None
     return _numbered_clock(numbers.astype(np.int64), name) if bool((numbers % 1 == 0).all()) else None
 
 

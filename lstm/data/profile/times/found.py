@@ -18,6 +18,7 @@ class Found:
     times: Times
     why: str = ""
     others: Mapping[str, str] = field(default_factory=dict)  # columns that might be the time, each with why it is not
+    beside: tuple[str, ...] = ()  # further columns of times of which all differ
 
     @property
     def fields(self) -> dict[str, Any]:

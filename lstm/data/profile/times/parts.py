@@ -10,7 +10,7 @@ from lstm.data.profile.columns import is_text
 from lstm.data.profile.times import clocks
 from lstm.data.profile.times.found import Found, section
 from lstm.data.tables.content import Form
-from lstm.data.tables.timing import times
+from lstm.data.tables.timing import months, times
 from lstm.records.errors import BadInput
 
 PARTS = {
@@ -97,6 +97,8 @@ def parts_of(raw: pa.Table) -> dict[str, str]:
                 parts[part] = name
             if part in LETTERED and name.lower() in (*names, "period") and _letter(values, part):
                 parts[part] = name
+            if part == "%q" and name.lower() in names and _are_roman(values):
+                parts[part] = name
             if not pa.types.is_integer(values.type):
                 continue
             both = name == "mm" and "MM" in raw.column_names  # months are MM, minutes mm
@@ -113,6 +115,13 @@ def _letter(values: pa.ChunkedArray, part: str) -> str:
     firsts = {each[1] if (each := LETTER.fullmatch(str(text))) else "" for text in values.unique().to_pylist()}
     first = firsts.pop() if len(firsts) == 1 else ""
     return first if first.strip().lower() in LETTERED[part] else ""
+
+
+def _are_roman(values: pa.ChunkedArray) -> bool:
+    """Return whether all texts are quarters from I to IV."""
+    return is_text(values.type) and {str(each).strip().upper() for each in values.unique().to_pylist()} == {
+        *months.ROMAN
+    }
 
 
 def _month_names(values: pa.ChunkedArray) -> str:

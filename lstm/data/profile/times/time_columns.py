@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from lstm.data.profile.times import clocks, parts
 from lstm.data.profile.times.found import Found, section
 from lstm.data.tables import reader
 from lstm.data.tables.content import Form
-from lstm.data.tables.timing import formats, times, zones
+from lstm.data.tables.timing import numbered, times, zones
 from lstm.records.errors import BadInput
 
 NAMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
@@ -38,8 +39,9 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
             others[each.columns[0]] = "the same time in all rows"
     single = [each for each in single if each.columns[0] not in others]
     single.sort(key=lambda each: (each.columns[0] not in dated, _rank(each.columns[0])))
-    if best := next((each for each in single if each.times.index.is_unique), None):
-        return _with(best, others)
+    if able := [each for each in single if each.times.index.is_unique]:
+        beside = tuple(each.columns[0] for each in able[1:])
+        return replace(_with(able[0], others), beside=beside)
     several = [*_with_clock(path, raw, single, form), *parts.of_parts(path, raw, form)]
     if best := next((each for each in several if each.times.index.is_unique), None):
         return _with(best, others)
@@ -67,7 +69,7 @@ def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[
 
 
 def _with(found: Found, others: Mapping[str, str]) -> Found:
-    return Found(found.columns, found.formats, found.times, found.why, {**others})
+    return replace(found, others={**others})
 
 
 def _repeats(found: Found) -> float:
@@ -89,7 +91,7 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
         values = reader.read(path, [name], texts=[name], form=form).column(name)
     given: str | None = None
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        given = formats.by_numbers(reader.float64(values), name)
+        given = numbered.by_numbers(reader.float64(values), name)
     elif is_text(values.type) and not values.null_count:
         given = _quarters(values) or _months(values)
     found = times.read(path, [values], section([name], [given]), form)
@@ -119,8 +121,8 @@ def _numbered(raw: pa.Table, dated: Sequence[str]) -> list[str]:
         if name in dated or not is_number or values.null_count or len(values) < 2:
             continue
         known = place == 0 or NUMBERED.search(name.lower())
-        form = formats.by_numbers(reader.float64(values), name)
-        if form and (known or formats.are_even_dates(values.to_pandas(), form)):
+        form = numbered.by_numbers(reader.float64(values), name)
+        if form and (known or numbered.are_even_dates(values.to_pandas(), form)):
             found.append(name)
     return found
 

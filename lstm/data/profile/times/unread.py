@@ -11,7 +11,7 @@ import pyarrow as pa
 from lstm.data.profile.columns import Column, is_text
 from lstm.data.profile.groups import sequences
 from lstm.data.tables import reader
-from lstm.data.tables.timing import formats
+from lstm.data.tables.timing import formats, months
 from lstm.records.errors import refused
 
 LONG_YEAR, SHORT_YEAR = (
@@ -20,11 +20,17 @@ LONG_YEAR, SHORT_YEAR = (
 )
 TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\W?\d{2,4}", re.IGNORECASE)  # a season
 SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
-MONTH = re.compile(rf"(?<![^\W\d]){formats.MONTH}(?![^\W\d])", re.IGNORECASE)
+MONTH = re.compile(rf"(?<![^\W\d]){months.WORD}", re.IGNORECASE)
 PART_OF_YEAR = re.compile(r"\d{1,2}\s?[-/.]\s?(?:1[89]|20)\d\d|(?:1[89]|20)\d\d\s?[-/.]\s?\d{1,2}")  # a week: 46/2017
 IN_ORDER = re.compile(r"\W*(?:1[89]|20)\d\d\W{1,2}\d{1,2}\W{1,2}\d{1,2}\W*")  # 2020. 10. 06
 DAY_OF_WEEK = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+\d{1,2}[-/.]\d{1,2}\.?", re.IGNORECASE)
 CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
+NAMED = re.compile(
+    r"(?P<a>[^\W\d_]{2,})[^\w]{0,2}(?P<y>\d{2}|\d{4})|(?P<z>\d{2}|\d{4})[^\w]{0,2}(?P<b>[^\W\d_]{2,})\W?"
+)
+DEKAD = re.compile(r"(^|[^a-z])d[eé][ck]ad(e|al|as?)?s?($|[^a-z])", re.IGNORECASE)
+YEAR = re.compile(r"(1[5-9]|2[01])\d0s?")
+EVEN = 1e-3  # of a distance: times as numbers of days have six digits after the point
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 
 
@@ -32,7 +38,7 @@ def refuse(path: Path, raw: pa.Table, columns: Sequence[Column]) -> None:
     """Check that no column looks like times that can't be read: the rows might be in another order.
 
     Raises:
-        BadInput: a column of texts looks like dates, or years with fractions fall from row to row.
+        BadInput: a column of texts looks like dates, or a column of numbers falls from row to row as times do.
     """
     for column in columns:
         values = raw.column(column.name)
@@ -41,14 +47,59 @@ def refuse(path: Path, raw: pa.Table, columns: Sequence[Column]) -> None:
         if column.kind == "other" and is_text(values.type):
             some = values.slice(0, 200).to_pylist()
             texts = [str(each).strip() for each in some]
-            if len(set(some)) == len(some) and (_look_dated(texts) or _fall_as_clocks(values)):
+            if len(set(some)) == len(some) and (_look_dated(texts) or _are_months(texts) or _fall_as_clocks(values)):
                 raise refused("no-time-format", at=path, column=column.name, value=str(some[0]))
         if column.kind == "number" and pa.types.is_floating(values.type):
             numbers = reader.float64(values)
             gaps = np.diff(numbers)
-            even = column is columns[0] and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
+            even = column is columns[0] and is_even(gaps)
             if (are_years(numbers) or even) and bool((gaps < 0).all()):
                 raise refused("times-with-fractions", at=path, column=column.name)
+    numbered = [c.name for c in columns if c.kind == "number" and not c.missing]
+    for name in numbered if len(numbered) > 1 else ():  # one alone is what is forecast
+        if _falls_mostly_evenly(reader.float64(raw.column(name).cast(pa.float64(), safe=False))):
+            raise refused("rows-may-be-newest-first", at=path, column=name)
+
+
+def refuse_dekads(path: Path, raw: pa.Table) -> None:
+    """Check that no column has dekads, the three parts of a month, as numbers or words.
+
+    Raises:
+        BadInput: a column is named so, and its values are no decades such as 1980.
+    """
+    for name in raw.column_names:
+        if DEKAD.search(name) and not raw.column(name).null_count:
+            value = str(raw.column(name)[0].as_py())
+            if not YEAR.fullmatch(value):
+                raise refused("no-time-format", at=path, column=name, value=value)
+
+
+def is_even(gaps: np.ndarray) -> bool:
+    """Return whether numbers rise or fall by one distance, apart from the rounding of their last digits."""
+    return len(gaps) > 0 and float(np.ptp(gaps)) <= EVEN * float(np.abs(gaps).max())
+
+
+def _falls_mostly_evenly(numbers: np.ndarray) -> bool:
+    """Return whether numbers fall in each row, and in half of the rows by one distance, as days without weekends do."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = np.diff(numbers)
+        usual = float(np.median(gaps)) if len(gaps) > 3 else 0.0
+        return bool((gaps < 0).all()) and float((np.abs(gaps - usual) <= EVEN * abs(usual)).mean()) > 0.5
+
+
+def _are_months(texts: Sequence[str]) -> bool:
+    """Return whether texts have twelve words by turns beside a number that goes on by one after each round.
+
+    So months are written in any language: led 20, uno 20 … pro 20, led 21.
+    """
+    found = [NAMED.fullmatch(text) for text in texts]
+    if len(texts) < 14 or not all(found):
+        return False
+    words = [(each["a"] or each["b"]).casefold() for each in found if each]
+    years = [int(each["y"] or each["z"]) for each in found if each]
+    pairs = list(zip(words, years, words[12:], years[12:], strict=False))
+    alike = sum(word == other and (later - year) % 100 in (1, 99) for word, year, other, later in pairs)
+    return len({*words}) == 12 and alike > 0.8 * len(pairs)
 
 
 def _fall_as_clocks(values: pa.ChunkedArray) -> bool:
@@ -72,8 +123,8 @@ def _look_dated(texts: Sequence[str]) -> bool:
         return False
     if len(words) < 3:  # KW 12/2015 has a number beside the year; P1601 has none
         return all(LONG_YEAR.search(text) and re.search(r"\d", LONG_YEAR.sub("", text, count=1)) for text in texts)
-    months = all(word[:3] in formats.MONTHS.split("|") for word in words)
-    return all(map((SHORT_YEAR if months else LONG_YEAR).search, texts))
+    named = all(months.number_of(word) for word in words)
+    return all(map((SHORT_YEAR if named else LONG_YEAR).search, texts))
 
 
 def are_years(known: np.ndarray) -> bool:

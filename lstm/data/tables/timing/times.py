@@ -13,7 +13,7 @@ import pyarrow as pa
 from lstm.config.table import EXCEL, PERIODS, UNIX, TableData
 from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
-from lstm.data.tables.timing import formats, zones
+from lstm.data.tables.timing import formats, numbered, zones
 from lstm.data.tables.timing.zones import Times
 from lstm.records.errors import BadInput, refused
 
@@ -100,13 +100,13 @@ def _counted(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
         except pa.ArrowInvalid as error:
             raise _unreadable(path, name, error) from None
     even = len(numbers) < 3 or len(np.unique(np.diff(np.sort(numbers)))) == 1
-    found = formats.by_numbers(numbers)
+    found = numbered.by_numbers(numbers)
     # The days of one month are evenly spaced, too; the number after its last one is no day.
     if found and (not even or found.startswith("%Y%m%d")):
         raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
     if numbers.dtype.kind == "f":
         if not (numbers == np.floor(numbers)).all() or (np.abs(numbers) > 2**53).any():
-            if (found := formats.by_numbers(numbers, name)) == EXCEL:
+            if (found := numbered.by_numbers(numbers, name)) == EXCEL:
                 raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
             raise refused("times-with-fractions", at=path, column=name)
         numbers = numbers.astype(np.int64)
