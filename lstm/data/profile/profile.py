@@ -194,7 +194,8 @@ def _zones_beside(raw: pa.Table, timed: Sequence[str]) -> list[Note]:
         known = raw.column(name).drop_null()
         if name not in timed and ZONE_NAMES.search(apart(name)) and len(known):
             value = str(known[0].as_py()).strip()
-            if zones.is_name(value) or roles.OFFSET.search(apart(name)):
+            is_number = not columns.is_text(known.type) and roles.OFFSET.search(apart(name))
+            if zones.is_name(value) or "offset" in name.lower() or is_number:
                 place = value if "/" in value else zones.PLACES.get(value, "Europe/Berlin")
                 found.append(note("zones-in-a-column", "data.time_zone", column=name, value=value, place=place))
     return found

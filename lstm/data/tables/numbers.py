@@ -142,6 +142,8 @@ NO_UNITS = {
     "Mrd",
     "bn",
     "Uhr",
+    "UTC",
+    "GMT",
     "AM",
     "PM",
     "am",
@@ -200,7 +202,7 @@ def signed(column: pa.ChunkedArray) -> str:
     """Return the first of some texts that has a sign of money, or brackets around a loss; "" if none has."""
     texts = [str(each).strip() for each in column.slice(0, 50_000).drop_null().to_pylist()]
     able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$|^{UNIT.pattern}$")
-    return next((text for text in texts if able.search(text)), "")
+    return next((text for text in texts if able.search(text) and re.search(r"\d", text)), "")
 
 
 def has_percents(column: pa.ChunkedArray) -> bool:

@@ -1621,3 +1621,139 @@ def test_dekads_as_numbers_are_asked_for(refused, form, name):
     texts = [form.format(day, n % 3 + 1, n % 36 + 1) for n, day in enumerate(days)]
     frame = pd.DataFrame({"year": [day.year for day in days], name: texts, "v": VALUES[: len(days)]})
     assert refused(frame.to_csv(index=False)).code == "no-time-format"
+
+
+GERMAN = ["Mai", "Juni", "Juli", "Aug", "Sept", "Okt", "Nov", "Dez", "Jan", "Feb", "März", "Apr"]
+BACKWARDS = {
+    "days without a year": [f"{each:%m-%d}" for each in DAYS[40:]],
+    "hours without a year": [f"{each:%d/%m %H}h" for each in HOURS],
+    "names of months": [f"{each:%B}" for each in MONTHS],
+    "names of months in German": [GERMAN[n % 12] for n in range(ROWS)],
+    "names of days": [f"{each:%A}" for each in DAYS],
+    "durations": [f"{n // 24} days {n % 24:02}:00:00" for n in range(ROWS)],
+    "hours": [f"PT{n}H" for n in range(ROWS)],
+    "underscores": [f"{each:%Y_%m_%d_%H}" for each in HOURS],
+    "years with a word": [f"{1900 + n} r." for n in range(ROWS)],
+    "a day of the week in French": [f"lundi {n % 28 + 1} août {1900 + n}" for n in range(ROWS)],
+    "business years": [f"FY{each.year % 100:02}Q{each.quarter}" for each in QUARTERS],
+    "half-years": [f"{1950 + n // 2}-H{n % 2 + 1}" for n in range(ROWS)],
+    "months as numbers alone": list(MONTHS.month),
+    "seconds of a week": [(n % 168) * 3600 for n in range(400)],
+}
+
+
+@pytest.mark.parametrize("kind", BACKWARDS)
+def test_newest_rows_first_are_seen_by_any_column_that_falls(refused, kind):
+    texts = BACKWARDS[kind][::-1]
+    frame = pd.DataFrame({"heat": np.random.default_rng(3).normal(size=len(texts)).round(2), "p": texts})
+    assert refused(frame.to_csv(index=False)).code in ("rows-may-be-newest-first", "no-time-format")
+
+
+@pytest.mark.parametrize("kind", ["hours", "underscores", "names of months", "durations", "months as numbers alone"])
+def test_rows_in_order_stay_so_beside_such_a_column(found, kind):
+    texts = BACKWARDS[kind]
+    values = np.random.default_rng(3).normal(size=len(texts)).round(2)
+    made, table = found(pd.DataFrame({"heat": values, "p": texts}).to_csv(index=False), target="heat")
+    assert made.time is None
+    np.testing.assert_array_equal(table.values[:, 0], values)
+
+
+def test_years_quarters_and_months_in_one_column_are_asked_for(refused):
+    spans = [*range(1990, 2010), *(f"{q.year} Q{q.quarter}" for q in QUARTERS), *(f"{m:%Y %b}".upper() for m in MONTHS)]
+    frame = pd.DataFrame({"Title": spans, "CPI": np.arange(len(spans)) % 7})
+    assert refused(frame.to_csv(index=False)).code == "no-time-format"
+
+
+@pytest.mark.parametrize("name", ["Day-ahead load", "price per day", "day of delivery", "date code", "ds"])
+def test_measured_numbers_in_a_column_with_a_word_of_dates_are_no_days_of_a_spreadsheet(found, name):
+    load = np.random.default_rng(4).permutation(ROWS) * 17 + 43_000
+    made, table = found(pd.DataFrame({"t": DAYS, name: load, "v": VALUES}).to_csv(index=False))
+    check(made, table, DAYS)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_days_since_1960_are_no_days_of_a_spreadsheet(found, order):
+    days = (DAYS - pd.Timestamp("1960-01-01")).days
+    made, table = found(pd.DataFrame({"date": days, "v": VALUES})[::order].to_csv(index=False))
+    assert (made.reading, made.step, made.first) == ({}, "1", str(days[0]))
+    np.testing.assert_array_equal(table.values[:, 0], VALUES)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "# use of these very data\n# year month x v\n",
+        "# a b c d\n#\n# year month x v\n",
+        "% one two three four\n% year month x v\n",
+    ],
+)
+def test_names_are_in_the_last_comment_that_can_have_them(found, above):
+    lines = [
+        f"  {each.year}  {each.month:2}  {n % 5}.5  {v}" for n, (each, v) in enumerate(zip(MONTHS, VALUES, strict=True))
+    ]
+    made, table = found(above + "\n".join(lines) + "\n")
+    check(made, table, MONTHS)
+    assert made.time == ["year", "month"]
+
+
+@pytest.mark.parametrize(
+    "units", [[",cash,", "unit,Mio EUR,"], ["unit,kWh,"], [",[MW],[]"], ["date,,flag"], ["(d),(m),"]]
+)
+def test_units_below_a_first_column_without_a_name(found, units):
+    lines = [f"{each:%Y-%m-%d},{v}," for each, v in zip(DAYS, VALUES, strict=True)]
+    made, table = found("\n".join([",load,flags", *units, *lines]) + "\n")
+    check(made, table, DAYS)
+    assert (made.time, made.target) == ("time", "load")
+
+
+@pytest.mark.parametrize("day", ["%d/%m/%Y", "%Y-%m-%d", "%b %d, %Y"])
+@pytest.mark.parametrize("clock", ["%H:%M:%S", "%I:%M %p"])
+def test_rows_of_one_day_alone_are_read(found, day, clock):
+    times = pd.date_range("2020-02-29 03:17", periods=ROWS, freq="7min")
+    frame = pd.DataFrame({"Date": times.strftime(day), "Time": times.strftime(clock), "v": VALUES})
+    check(*found(frame.to_csv(index=False)), times)
+
+
+@pytest.mark.parametrize("word", ["{} UTC", "{} GMT", "{}UTC", "{}Z"])
+def test_hours_with_the_word_of_a_zone_beside_a_date(found, word):
+    frame = pd.DataFrame(
+        {"Data": HOURS.strftime("%Y/%m/%d"), "Hora UTC": [word.format(f"{each:%H%M}") for each in HOURS]}
+    )
+    check(*found(frame.assign(v=VALUES).to_csv(index=False, sep=";")), HOURS)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["date,v", *(f"{each:%Y-%m-%d},{n % 9},{n * 7 % 100:02}" for n, each in enumerate(DAYS))],
+        ["x,y", *(f"{each:%d.%m.%Y},{n % 9},{n * 3 % 100:02}" for n, each in enumerate(DAYS))],
+        ["Datum,load,n", *(f"{each:%d.%m.%Y},{n % 9},{n % 10},{n}" for n, each in enumerate(DAYS))],
+        ["ds,y", *(f"{each:%Y-%m-%d},{n % 9},{n % 10}" for n, each in enumerate(DAYS))],
+        ["time,load,n", *(f"{each:%Y-%m-%d %H:%M},{n % 9},{n % 10},{n}" for n, each in enumerate(HOURS))],
+    ],
+)
+def test_a_decimal_comma_between_commas_is_named_with_its_line(refused, lines):
+    wrong = refused("\n".join(lines) + "\n")
+    assert (wrong.code, wrong.place.rpartition(":")[2]) == ("too-many-or-few-fields", "2")
+
+
+def test_titles_of_two_columns_end_at_an_empty_line(found):
+    made, table = found('"Id";"x"\n"Published";"today"\n\n' + PLAIN.replace(",", ";"))
+    check(made, table, DAYS)
+    assert made.reading == {"skip_rows": 3}
+
+
+@pytest.mark.parametrize(
+    "above", ["# by x\n", "The climate of all stations\n\nThis is the blended series\n\n", "% a\n% b\n"]
+)
+def test_a_table_below_titles_in_a_txt_is_a_table(tmp_path, above):
+    (tmp_path / "a.txt").write_text(above + PLAIN)
+    assert GivenFile(tmp_path / "a.txt").form.kind == "table"
+    (tmp_path / "b.txt").write_text("It was a dark, cold night, and it rained.\n" * 40)
+    assert GivenFile(tmp_path / "b.txt").form.kind == "text"
+
+
+def test_a_year_beyond_that_of_nanoseconds_is_refused(refused):
+    days = pd.date_range("2021-02-03", periods=ROWS)  # 2564 has a 29 February, which is missing
+    wrong = refused(csv([f"{each.day:02}/{each.month:02}/{each.year + 543}" for each in days]))
+    assert wrong.code == "steps-do-not-fit"

@@ -37,6 +37,7 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
     for each in single:
         if len(each.times.index) > 1 and each.times.index.nunique() == 1:
             others[each.columns[0]] = "the same time in all rows"
+    constant = [each for each in single if each.columns[0] in others]
     single = [each for each in single if each.columns[0] not in others]
     single.sort(key=lambda each: (each.columns[0] not in dated, _rank(each.columns[0])))
     if able := [each for each in single if each.times.index.is_unique]:
@@ -45,6 +46,10 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
     several = [*_with_clock(path, raw, single, form), *parts.of_parts(path, raw, form)]
     if best := next((each for each in several if each.times.index.is_unique), None):
         return _with(best, others)
+    if not single and not errors:  # the rows of one day
+        of_a_day = _with_clock(path, raw, constant, form)
+        if best := next((each for each in of_a_day if each.times.index.is_unique), None):
+            return _with(best, others)
     every = [*several, *single]
     if every:
         best = max(every, key=lambda each: each.times.index.nunique())

@@ -49,6 +49,8 @@ def candidates(text: str) -> list[str]:
     rest = text
     if (zone := ZONE.search(text)) and re.search(BEFORE_ZONE, text[: zone.start()]):
         rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
+    if word := re.fullmatch(r"(\d{4}|\d{6}|\d{1,2}:\d\d(?::\d\d)?)(\s?(?:UTC|GMT|Z))", text):
+        found += [f"{each}{word[2]}" for each in _clocks(word[1])]
     for date, between, clock in _split(rest):
         dates = list(_dates(date)) if date else [""]
         times = list(_clocks(clock)) if clock else [""]

@@ -13,6 +13,16 @@ DAYS_OF_YEARS = re.compile(r"t|period|yyyyddd|yyyydoy|year_?doy")
 DIGITS = {"%Y%m": 6, "%Y%j": 7, "%Y%m%d": 8, "%Y%j%H": 9, "%Y%m%d%H": 10, "%Y%j%H%M": 11}
 DIGITS |= {"%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
 SERIALS = 20_000, 80_000  # the days of 1954 to 2119, as a spreadsheet counts them
+SINCE_1970 = 25_569  # the day 1 January 1970: smaller numbers may be days since 1960, as SAS and Stata count them
+
+
+def _go_on(known: np.ndarray) -> bool:
+    """Return whether numbers go on in the order of the rows, or by one distance, as times do and a price does not."""
+    gaps = np.diff(known)
+    if (gaps >= 0).mean() > 0.9 or (gaps <= 0).mean() > 0.9:
+        return True
+    ordered = np.diff(np.unique(known))
+    return len(ordered) > 0 and float((ordered == np.median(ordered)).mean()) > 0.5
 
 
 def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
@@ -25,7 +35,8 @@ def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
         return None
     if DATED.search(name.lower()) and known.min() >= SERIALS[0] and known.max() < SERIALS[1]:
         whole = bool((known == np.floor(known)).all())
-        return EXCEL if whole or len(np.unique(known)) > 0.98 * len(known) else None
+        able = whole or len(np.unique(known)) > 0.98 * len(known)
+        return EXCEL if able and known.min() >= SINCE_1970 and _go_on(known) else None
     if not bool((known == np.floor(known)).all()):
         return _by_fractions(known)
     low, high = float(known.min()), float(known.max())

@@ -269,7 +269,11 @@ def _together(
         return Times(starts + within, time_zone, False, tuple(forms), otherwise)
     if counted is not None:
         _check_periods(path, within, days, names[counted], str(forms[counted]), form)
-    return Times(days + within, zone, bool(otherwise), tuple(forms), otherwise)
+    try:
+        whole = days + within
+    except pd.errors.OutOfBoundsDatetime:  # after the year 2262, which nanoseconds don't reach
+        whole = days + within.as_unit("us")
+    return Times(whole, zone, bool(otherwise), tuple(forms), otherwise)
 
 
 def _dates(
