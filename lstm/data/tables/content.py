@@ -107,7 +107,7 @@ def text_of(path: Path, form: Form) -> Text:
     delimiter = form.delimiter
     if BOXED.match(text) and not delimiter:
         rows, delimiter = unboxed(rows), "|"
-    if rows and (said := SEPARATOR.fullmatch(rows[0][1].strip())):
+    if rows and (said := SEPARATOR.fullmatch(rows[0][1].strip(" "))):
         rows, delimiter = rows[1:], delimiter or said[1]
     if form.comment:
         rows = [(number, line) for number, line in rows if not line.lstrip().startswith(form.comment)]
@@ -222,7 +222,7 @@ def _read(path: Path, stream: BinaryIO | pa.NativeFile, most: int) -> bytes:
 
 
 def _first(head: bytes) -> str:
-    return head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip()
+    return head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip(" \r")
 
 
 def _number(value: object) -> float | None:

@@ -882,6 +882,7 @@ PLAIN = csv(DAYS)
         (PLAIN + "\nSource: the office\nall rights reserved\n", {"skip_last": 2}),
         (PLAIN + "Total,4711\n,\nReport of 2021,\n", {"skip_last": 2}),
         ("sep=;\n" + PLAIN.replace(",", ";"), {}),
+        ("sep=\t\r\n" + PLAIN.replace(",", "\t").replace("\n", "\r\n") + "Total\t4711\r\n", {"skip_last": 1}),
         (PLAIN.replace("\n", ",,\n") + ",,,\n" * 9, {}),
         (PLAIN.replace(",", "  "), {"delimiter": " "}),
         (PLAIN.replace(",", "|"), {}),
@@ -1104,6 +1105,17 @@ BASES = {
     ).encode(),
     "packed.csv.gz": gzip.compress(PLAIN.encode(), mtime=0),
     "wide.csv": WIDE.add_prefix("V").to_csv().encode(),
+    "zone.csv": csv([each.isoformat() for each in HOURS.tz_localize("Asia/Kathmandu")]).encode(),
+    "parts.csv": pd.DataFrame({"year": DAYS.year, "month": DAYS.month, "day": DAYS.day, "v": VALUES})
+    .to_csv(index=False)
+    .encode(),
+    "unix.csv": csv(HOURS.as_unit("s").asi8, pd.Series(VALUES).map("${:,.3f}".format)).encode(),
+    "panel.csv": csv(DAYS.repeat(2)[:ROWS], shop=["a", "b"] * (ROWS // 2)).encode(),
+    "utf16.csv": ("sep=;\n;\n" + PLAIN.replace(",", ";") + "Total;4711\n").encode("utf-16"),
+    "boxed.md": ("| t | v |\n|---|---|\n" + "".join(f"| {t:%d %b %Y} | 7.{t.day} |\n" for t in DAYS)).encode(),
+    "blanks.txt": ("A report\n\n" + PLAIN.replace(",", "   ")).encode(),
+    "interval.csv": csv([f"{t:%d %b %Y %H:%M} - {t + pd.Timedelta('1h'):%d %b %Y %H:%M}" for t in HOURS]).encode(),
+    "quarters.csv": csv([f"{each.year}-{each.quarter}" for each in QUARTERS]).encode(),
 }
 
 
@@ -1146,35 +1158,99 @@ def test_a_damaged_file_is_read_or_refused_with_a_line(tmp_path, seeds):
     assert 0 < read < len(seeds)
 
 
+# How a column of times may be written, by the step.
+WRITTEN = {
+    "h": (
+        *("%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d-%b-%Y %I:%M %p", "%Y%m%d%H%M", "%Y%m%dT%H%M%SZ"),
+        *("%d.%m.%Y %Hh%M", "%a, %d %b %Y %H:%M:%S GMT", "%Y%j%H", "%d %b %Y %H:%M - %d %b %Y %H:%M"),
+    ),
+    "D": ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%y", "%d.%m.%Y", "%Y%m%d", "%d%b%Y", "%B %d, %Y", "%Y-%j", "%Y/%m/%d"),
+    "M": ("%Y-%m", "%m/%Y", "%Y%m", "%b %Y", "%b-%y", "%YM%m", "%Y-%m-15"),
+}
+ZONES = [None, None, None, "Europe/Lisbon", "America/Bogota", "Asia/Kolkata", "UTC"]
+SPLIT = {
+    "date and clock": lambda t: {"Date": t.strftime("%Y-%m-%d"), "Time": t.strftime("%H:%M")},
+    "date and hour": lambda t: {"date": t.strftime("%d %b %Y"), "hr": t.hour},
+    "hour ending": lambda t: {"day": t.strftime("%Y/%m/%d"), "HE": t.hour + 1},
+    "parts": lambda t: {"year": t.year, "month": t.month, "day": t.day, "hour": t.hour},
+    "serial": lambda t: {"Date": (t.normalize() - pd.Timestamp("1899-12-30")).days, "Time": t.hour / 24},
+}
+
+
+@st.composite
+def columns_of_time(draw):
+    """The columns that say the times of rows, and the times that they mean."""
+    step = draw(st.sampled_from("hDM"))
+    start = pd.Timestamp("2019-11-23") + pd.Timedelta(days=draw(st.integers(0, 800)))
+    start = start.replace(day=1) if step == "M" else start
+    times = pd.date_range(start, periods=ROWS, freq={"M": "MS"}.get(step, step))
+    zone = draw(st.sampled_from(ZONES))
+    if zone and step != "M":
+        local = times.tz_localize("UTC").tz_convert(zone) if step == "h" else times.tz_localize(zone)
+        return {"t": [each.isoformat() for each in local]}, times
+    kind = draw(st.sampled_from(["text", "unix", *SPLIT])) if step == "h" else "text"
+    if kind == "unix":
+        return {"time": times.as_unit("s").asi8 * draw(st.sampled_from([1, 1000]))}, times
+    if kind in SPLIT:
+        return {name: list(each) for name, each in SPLIT[kind](times).items()}, times
+    form = draw(st.sampled_from(WRITTEN[step]))
+    start, mark, _ = form.partition(" - ")
+    texts = [f"{each:{start}}{mark}" + (f"{each + pd.Timedelta('1h'):{start}}" if mark else "") for each in times]
+    return {"date": texts}, times + pd.Timedelta(days=14 * form.endswith("-15"))
+
+
+SIGNS = [  # of decimals and thousands, the text of a value, and what may divide the columns
+    (".", "", ",;\t|"),
+    (",", "", ";\t"),
+    (".", ",", ";\t|"),
+    (",", ".", ";\t"),
+    (".", " ", ",;|"),
+    (".", "'", ",;\t"),
+]
+
+
 @st.composite
 def written(draw):
     """A regular table written in one of the supported ways, with the times and values that its owner means."""
-    times = draw(st.sampled_from([DAYS, HOURS, MONTHS]))
-    values = np.random.default_rng(draw(st.integers(0, 99))).normal(50, 9, ROWS).round(2)
-    decimal, mark = draw(st.sampled_from([(".", ","), (".", ";"), (",", ";"), (",", "\t"), (".", "|")]))
-    texts = [f"{each:.2f}".replace(".", decimal) for each in values]
+    columns, times = draw(columns_of_time())
+    values = np.random.default_rng(draw(st.integers(0, 99))).normal(5000, 900, ROWS).round(2)
+    decimal, thousands, marks = draw(st.sampled_from(SIGNS))
+    mark = draw(st.sampled_from(marks))
+    write = draw(st.sampled_from(["{}", "{}", "{} kW", "{}%", "€{}"]))
+    write = "{}" if thousands in ("'", " ") else write  # a unit after 1 002.64 is not read
+    signs = str.maketrans({",": thousands, ".": decimal})
+    texts = [write.format(f"{each:,.2f}".translate(signs)) for each in values]
     gone = draw(st.sets(st.integers(1, ROWS - 2), max_size=5))
     word = draw(st.sampled_from(["", "NA", "n/a", "Null", "-999"]))
+    word = "" if word == "-999" and write != "{}" else word
     texts = [word if n in gone else each for n, each in enumerate(texts)]
-    forms = ["%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d-%b-%Y %I:%M %p", "%Y%m%d%H%M"]
-    form = draw(st.sampled_from(forms))
-    split = draw(st.booleans()) and form.count(" ") == 1 and times is HOURS
-    cells = [
-        [*(f"{each:{form}}".split(" ", 1) if split else [f"{each:{form}}"]), text]
-        for each, text in zip(times, texts, strict=True)
-    ]
+    frame = pd.DataFrame({**columns, "v": texts})
     if draw(st.booleans()):
-        cells.reverse()
-    names = ["Date", "Time", "v"] if split else ["t", "v"]
-    content = "\n".join(mark.join(row) for row in [names, *cells]) + "\n"
+        frame = frame[::-1]
+    content = frame.to_csv(index=False, sep=mark)
+    if above := draw(st.sampled_from(["", "", "# made by x\n", "The report\n\n", "sep"])):
+        content = (f"sep={mark}\n" if above == "sep" else above) + content
+    if draw(st.integers(0, 3)) == 0:
+        content += f"Total{mark * (len(frame.columns) - 1)}4711\n"
     coded = content.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])))
-    packed = draw(st.booleans())
-    return (gzip.compress(coded, mtime=0) if packed else coded), times, values, gone, word
+    pack = draw(st.sampled_from([bytes, bytes, gzip.compress, bz2.compress, zipped]))
+    return pack(coded), times, values, gone, word
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(table=written())
 def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, table):
+    check_meaning(found, table)
+
+
+@pytest.mark.faults
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=written())
+def test_many_tables_are_read_as_they_were_meant_or_the_ambiguity_is_named(found, table):
+    check_meaning(found, table)
+
+
+def check_meaning(found, table):
     content, times, values, gone, word = table
     faults = []
     try:
@@ -1187,8 +1263,44 @@ def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, table)
     wanted = values.copy()
     wanted[list(gone)] = -999 if word == "-999" else np.nan
     assert read.times.tolist() == times.tolist()
-    np.testing.assert_array_equal(read.values[:, 0], wanted)
+    np.testing.assert_allclose(read.values[:, 0], wanted, rtol=1e-12)
     assert word != "-999" or not gone or made.sentinels
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(data=st.data())
+def test_open_hours_are_read_as_they_were_meant(found, data):
+    opens, shuts = data.draw(st.integers(5, 10)), data.draw(st.integers(14, 22))
+    step = data.draw(st.sampled_from(["h", "30min", "15min"]))
+    days = data.draw(st.sampled_from([range(5), range(6)]))
+    rows = 960 * {"h": 1, "30min": 2, "15min": 4}[step]
+    times = opened("2021-02-01", rows, step, (opens, shuts), days)
+    values = np.random.default_rng(opens).normal(50, 9, len(times)).round(3)
+    form = data.draw(st.sampled_from(["%Y-%m-%d %H:%M", "%d-%b-%y %I:%M %p", "%Y%m%d%H%M"]))
+    made, table = found(csv(times.strftime(form), values))
+    check(made, table, times, values)
+    assert made.reading["open_hours"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(data=st.data())
+def test_wide_tables_and_panels_are_refused_however_they_are_written(refused, data):
+    mark, decimal = data.draw(st.sampled_from([(",", "."), (";", ","), ("\t", ".")]))
+    rows, count = data.draw(st.integers(12, 30)), data.draw(st.integers(9, 40))
+    numbers = np.random.default_rng(rows).normal(50, 9, (rows, count)).round(2)
+    if data.draw(st.booleans()):
+        names = data.draw(st.sampled_from([lambda n: f"V{n}", lambda n: f"d_{n}", lambda n: f"{DAYS[n]:%Y-%m-%d}"]))
+        frame = pd.DataFrame(numbers, columns=[names(n) for n in range(count)])
+        frame.insert(0, "who", [f"s{n}" for n in range(rows)])
+        codes = {"series-in-rows"}
+    else:
+        key = data.draw(st.sampled_from(["shop", "sensor", "country"]))
+        order = data.draw(st.sampled_from([["t", key], [key, "t"]]))
+        lines = [(f"{d:%Y-%m-%d}", f"s{n}", numbers[n, 0] + d.day) for n in range(4) for d in DAYS[:count]]
+        frame = pd.DataFrame(lines)
+        frame = frame.set_axis(["t", key, "v"], axis=1).sort_values(order)
+        codes = {"several-series"}
+    assert refused(frame.to_csv(index=False, sep=mark, decimal=decimal)).code in codes
 
 
 # --- What a reviewer's files have shown ---------------------------------------------------------------------

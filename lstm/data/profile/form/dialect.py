@@ -52,7 +52,7 @@ def find(path: Path) -> Dialect:
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if boxed := content.BOXED.match(text) is not None:
         rows = content.unboxed(rows)
-    if rows and content.SEPARATOR.fullmatch(rows[0][1].strip()):
+    if rows and content.SEPARATOR.fullmatch(rows[0][1].strip(" ")):
         rows = rows[1:]
     fields: dict[str, Any] = {}
     why: dict[str, str] = {}
