@@ -15,6 +15,7 @@ Delimiter = Literal[",", ";", "\t", "|", " "]
 DIRECTIVES = set("YymdbBaAHIMSfpzZGVujq")  # of a time format; %q is a quarter, 1 to 4; %Z one of ZONE_WORDS
 UNIX = {"unix_s": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
 EXCEL = "excel_days"  # days since the last but one of 1899, as a spreadsheet counts them
+DAY_FRACTION = "day_fraction"  # a time of day as a part of it, as a spreadsheet keeps it: 0.75 is 18:00
 HOUR_ENDING = "hour_ending"  # hours from 1 to 24, each named by its end
 # Minutes of one; counted from 1 (or 0) at local midnight.
 PERIODS = {"periods_1h": 60, "periods_30min": 30, "periods_15min": 15}
@@ -73,8 +74,9 @@ class TableData(Data):
         None,
         description="How times are written, as in %d/%m/%Y %H:%M; %q is a quarter, %Z a name such as EST for one "
         "offset. Or unix_s, unix_ms, unix_us and unix_ns for numbers since 1970, excel_days for days as a spreadsheet "
-        "counts them, hour_ending for hours from 1 to 24, periods_1h, periods_30min and periods_15min for parts of "
-        "a day counted from 1 (with _from_0 after the last two: from 0). A list has one for each column of data.time. "
+        "counts them, day_fraction for parts of a day beside a date, hour_ending for hours from 1 to 24, periods_1h, "
+        "periods_30min and periods_15min for parts of a day counted from 1 (with _from_0 after the last two: from 0). "
+        "A list has one for each column of data.time. "
         "Absent or null: ISO 8601, or the one form that fits all values.",
     )
     time_zone: Annotated[str | None, ADDED] = Field(
@@ -137,7 +139,7 @@ class TableData(Data):
 
 def is_format(text: str) -> bool:
     """Return whether a text is a time format."""
-    if text in UNIX or text in PERIODS or text in (HOUR_ENDING, EXCEL):
+    if text in UNIX or text in PERIODS or text in (HOUR_ENDING, DAY_FRACTION, EXCEL):
         return True
     found = re.findall(r"%(.)", text.replace("%%", ""))
     return bool(found) and set(found) <= DIRECTIVES

@@ -14,10 +14,11 @@ from lstm.config.backtest import AT
 from lstm.config.classify import ClassifyData
 from lstm.data import folds
 from lstm.data.dataset import Before, Facts, Part, Scale, Whole, read_otherwise
-from lstm.data.tables import reader, regular, sentinels, times
+from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.digests import as_bytes, sha
 from lstm.data.tables.sentinels import Odd
+from lstm.data.tables.timing import times
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 

@@ -16,7 +16,7 @@ from lstm.data.forecast import Series, prepare
 from lstm.data.tables import regular
 from lstm.data.tables.content import Form
 from lstm.data.tables.digests import as_bytes, sha, sha_of_times
-from lstm.data.tables.steps import offset_of
+from lstm.data.tables.timing.steps import offset_of
 from lstm.records.errors import refused
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

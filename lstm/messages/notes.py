@@ -41,6 +41,11 @@ DATA: Mapping[str, Entry] = {
         "{count:,} {unit} are not in the vocabulary, so the model sees one unknown symbol for all of them",
         example={"count": 40, "unit": "characters"},
     ),
+    "times-in-other-columns": Entry(
+        "column {column!q} is taken as the time, and {others!q} could be, too",
+        "if another one is meant, name it, as in data.time: {other}",
+        {"column": "start", "others": ["end"], "other": "end"},
+    ),
     "clocks-change": Entry(
         "the times are local ones (where clocks change, hours twice: {twice}, hours absent: {absent}), so rows are "
         "averaged into steps of {step}, and an absent hour is a missing step",
@@ -64,6 +69,12 @@ DATA: Mapping[str, Entry] = {
     "flags-as-numbers": Entry(
         "column {column!q}: {words!q} are read as 1 for yes and 0 for no",
         example={"column": "open", "words": ["no", "yes"]},
+    ),
+    "points-for-decimals": Entry(
+        "column {column!q}: the point in {value!q} is read as one for decimals, and all numbers of the file have three "
+        "digits after it",
+        "if it is one for thousands, write data.thousands: '.' and data.decimal: ','",
+        {"column": "price", "value": "4.999"},
     ),
     "points-beside-commas": Entry(
         "column {column!q} has points for decimals, beside others with a comma", example={"column": "rate"}

@@ -283,8 +283,8 @@ DRAFTS: dict[str, Entry] = {
         {"rows": 60, "count": 999, "first": "V2", "last": "V1000", "id": "V1"},
     ),
     "point-for-thousands": Entry(
-        "column {column!q}: {value!q} beside {other!q} can be read with a point for decimals and for thousands",
-        "write the spec by hand, for thousands with data.thousands: '.' and data.decimal: ','",
+        "column {column!q}: {value!q}{other:? beside *} can be read with a point for decimals and for thousands",
+        "write the spec by hand: with data.thousands: '.' and data.decimal: ',' for thousands, else for decimals",
         {"column": "load", "value": "1.012", "other": "987"},
     ),
     "steps-in-columns": Entry(

@@ -135,6 +135,12 @@ TIMES = {
         "write the times in another way, or say how they are written, as in data.time_format: '%d.%m.%Y %H:%M'",
         {"column": "day", "value": "2021-03-01 00:00 CET"},
     ),
+    "rows-may-be-newest-first": Entry(
+        "column {column!q} falls from row to row as times do, and no column has times, so the newest row may be first",
+        "if it is, sort the rows, or write times as in 2016-07-01; if the oldest is first, leave this column out of "
+        "the file",
+        {"column": "serial"},
+    ),
     "time-without-date": Entry(
         "the columns {columns!q} have no date", "name a column with a date in data.time, too", {"columns": ["hour"]}
     ),

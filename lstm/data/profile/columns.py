@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import reading
-from lstm.data.tables import formats, reader, zones
+from lstm.data.profile.form import reading
+from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.timing import formats, zones
 from lstm.messages.message import Note
 from lstm.records.errors import refused
 

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,12 @@ from typing import Literal
 
 import pyarrow as pa
 
-from lstm.data.profile import columns, reading, sequences
+from lstm.data.profile import columns
 from lstm.data.profile.columns import Column, is_number
-from lstm.data.profile.reading import Reading
-from lstm.data.profile.sequences import Grouping
+from lstm.data.profile.form import reading
+from lstm.data.profile.form.reading import Reading
+from lstm.data.profile.groups import sequences
+from lstm.data.profile.groups.sequences import Grouping
 from lstm.data.tables import content, reader
 from lstm.messages.message import Note
 
@@ -121,6 +124,8 @@ def _by_content(path: Path) -> Form:
     if "\0" in text:
         return Form("other", "not a text: the file has NUL bytes")
     lines = text.splitlines()[: None if len(head) < HEAD else -1][:MOST_LINES]
+    if content.BOXED.match(text):
+        lines = [line for _, line in content.unboxed([*enumerate(lines)])]
     fields = _fields(lines)
     if not fields and kind != "utf-8-sig":
         return Form("other", "a text in UTF-16 (save it as UTF-8)")
@@ -133,7 +138,8 @@ _TABLES = ("a column of numbers", "a table of {} columns")
 
 def _fields(lines: Sequence[str]) -> int:
     """Return the number of columns of the table that a file begins with, 0 if the file is a text."""
-    filled = [line for line in lines if line.strip()]
+    filled = [line for line in lines if line.strip() and not line.lstrip().startswith(("#", "%"))]
+    filled = filled[_begin(filled) :]
     if len(filled) < 2:
         return 0
     if all(is_number(line.replace(",", ".", 1)) for line in filled[1:]):
@@ -150,6 +156,16 @@ def _fields(lines: Sequence[str]) -> int:
     numbered = [row for row in alike if sum(_is_value(cell) for cell in row) >= least]
     told = alike if mark != "," and count > 1 else numbered
     return count if len(told) >= ALIKE * len(rest) else 0
+
+
+def _begin(lines: Sequence[str]) -> int:
+    """Return the line at which most lines begin to have as many fields: titles may stand above a table."""
+    if len(lines) < 20:
+        return 0
+    mark = reader.delimiter("\n".join(lines[len(lines) // 2 :]))
+    counts = [line.count(mark) for line in lines]
+    usual = statistics.mode(counts)
+    return counts.index(usual) if usual and counts.count(usual) > 0.5 * len(counts) else 0
 
 
 def _is_value(cell: str) -> bool:

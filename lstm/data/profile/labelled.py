@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from lstm.data.profile import roles, sequences
+from lstm.data.profile import roles
 from lstm.data.profile.files import GivenFile
-from lstm.data.profile.sequences import Grouping
+from lstm.data.profile.groups import sequences
+from lstm.data.profile.groups.sequences import Grouping
 from lstm.data.tables import reader
 from lstm.messages.entry import quoted, shown
 from lstm.records.errors import refused

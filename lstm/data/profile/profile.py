@@ -12,17 +12,20 @@ import pyarrow as pa
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
 from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS
-from lstm.data.profile import columns, panels, roles, seasons, time_columns
+from lstm.data.profile import columns, roles, seasons
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
+from lstm.data.profile.groups import panels
 from lstm.data.profile.seasons import Season
-from lstm.data.profile.time_columns import Found
-from lstm.data.tables import open_hours, reader, regular, steps, zones
-from lstm.data.tables.open_hours import OpenHours
+from lstm.data.profile.times import time_columns
+from lstm.data.profile.times.found import Found, apart
+from lstm.data.tables import reader, regular
+from lstm.data.tables.timing import open_hours, steps, zones
+from lstm.data.tables.timing.open_hours import OpenHours
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
-ZONE_NAMES = re.compile(r"(^|[^a-z])(tz|time.?zone|zone|(utc|gmt|tz|zone).?offset)($|[^a-z])")
+ZONE_NAMES = re.compile(r"(^|[^a-z])(tz|time.?zone|zone|(utc|gmt|tz|zone).?off(set)?)($|[^a-z])")
 MIN_ROWS = 20  # with fewer rows, no split leaves enough windows to train on
 STEPS: dict[str, float] = {"1s": 1, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800, "1h": 3600}
 STEPS |= {"1D": 86_400, "7D": 7 * 86_400, "MS": 30.4 * 86_400, "QS": 91.3 * 86_400, "YS": 365.25 * 86_400}
@@ -86,6 +89,9 @@ def profile(path: Path, file: GivenFile | None = None, target: str | None = None
     step, given = _step(index, notes)
     if found and isinstance(index, pd.DatetimeIndex) and found.times.zone is None and found.times.place is None:
         notes += _zones_beside(raw, found.columns)
+    if found and found.beside:
+        told = {"column": found.columns[0], "others": [*found.beside], "other": found.beside[0]}
+        notes.append(note("times-in-other-columns", "data.time", **told))
     if changes:
         notes.append(note("clocks-change", "data.time_zone", twice=changes[0], absent=changes[1], step=step))
     hours = _hours(index, step)
@@ -186,9 +192,10 @@ def _zones_beside(raw: pa.Table, timed: Sequence[str]) -> list[Note]:
     found = []
     for name in raw.column_names:
         known = raw.column(name).drop_null()
-        if name not in timed and ZONE_NAMES.search(time_columns.apart(name)) and len(known):
+        if name not in timed and ZONE_NAMES.search(apart(name)) and len(known):
             value = str(known[0].as_py()).strip()
-            if zones.is_name(value) or "offset" in name.lower():
+            is_number = not columns.is_text(known.type) and roles.OFFSET.search(apart(name))
+            if zones.is_name(value) or "offset" in name.lower() or is_number:
                 place = value if "/" in value else zones.PLACES.get(value, "Europe/Berlin")
                 found.append(note("zones-in-a-column", "data.time_zone", column=name, value=value, place=place))
     return found

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import panels, sequences, time_columns
 from lstm.data.profile.columns import Column, is_number, is_text
 from lstm.data.profile.files import GivenFile
-from lstm.data.profile.time_columns import Found
-from lstm.data.tables import formats, reader, steps, times
+from lstm.data.profile.groups import panels
+from lstm.data.profile.times import time_columns, unread
+from lstm.data.profile.times.found import Found, apart
+from lstm.data.tables import reader
+from lstm.data.tables.timing import numbered, steps, times
 from lstm.messages.message import Note, note
-from lstm.records.errors import BadInput, Fault, fault, nearest, refused
+from lstm.records.errors import BadInput, Fault, fault, nearest
 
 PART = "a part of the time"
 LATEST = 0.1  # of the rows: a covariate that begins later would cost too many steps
@@ -33,18 +35,7 @@ BESIDE_WORDS = {"temp", "temperature", "humidity", "pressure", "wind", "rain", "
 BESIDE_WORDS |= {"volume", "vol", "weather", "radiation", "cloud", "clouds"}
 AHEAD = ("holiday", "weekend", "workday", "workingday", "promo", "promotion")  # future values are known
 TIME_PARTS = ("year", "quarter", "month", "week", "day", "weekday", "dayofweek", "dayofyear", "hour", "minute")
-LONG_YEAR, SHORT_YEAR = (
-    re.compile(r"(?<!\d)(1[5-9]|20|21)\d\d(?!\d)"),
-    re.compile(r"(?<!\d)\d\d(?!\d)|(?<!\d)\d{4}(?!\d)"),
-)
-TWO_YEARS = re.compile(r"(?:1[5-9]|20|21)\d\d\s?[-/\u2013]\s?(?:\d{2}|\d{4})|FY\W?\d{2,4}", re.IGNORECASE)  # a season
-SHORT_DATE = re.compile(r"\d{1,2}[-/. ]+[^\W\d]{3,9}\.?[-/. ]+\d{2}")  # 01-mars-20
-MONTH = re.compile(rf"(?<![^\W\d]){formats.MONTH}(?![^\W\d])", re.IGNORECASE)
-PART_OF_YEAR = re.compile(r"\d{1,2}\s?[-/.]\s?(?:1[89]|20)\d\d|(?:1[89]|20)\d\d\s?[-/.]\s?\d{1,2}")  # a week: 46/2017
-IN_ORDER = re.compile(r"\W*(?:1[89]|20)\d\d\W{1,2}\d{1,2}\W{1,2}\d{1,2}\W*")  # 2020. 10. 06
-DAY_OF_WEEK = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+\d{1,2}[-/.]\d{1,2}\.?", re.IGNORECASE)
-CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
-MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
+OFFSET = re.compile(r"(^|[^a-z])(tz|time.?zone|(utc|gmt|tz|zone).?off(set)?)($|[^a-z])")  # of each time from UTC
 COUNTERS = ("id", "index", "no", "nr", "row", "unnamed: 0")
 
 
@@ -72,7 +63,10 @@ def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
     """
     path, raw, form = file.path, file.raw, file.reading.form
     dated = [c.name for c in file.columns if c.kind == "time"]
-    if found := time_columns.find(path, raw, dated, form):
+    found = time_columns.find(path, raw, dated, form)
+    if found is None or not found.times.index.is_unique:
+        unread.refuse_dekads(path, raw)
+    if found:
         return found
     for name in (c.name for c in file.columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
         if is_text(raw.column(name).type):
@@ -88,64 +82,11 @@ def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
     first = file.columns[0].name
     if len(numbers) > 1 and first == numbers[0] and _rises(raw.column(first)):
         if first.lower() in COUNTERS:
-            _refuse_unread(file)  # the rows may be numbered with the newest first
+            unread.refuse(path, raw, file.columns)  # the rows may be numbered with the newest first
         return Found((first,), (), times.of(path, raw.column(first), first, form))
     panels.refuse_anew(path, raw)
-    _refuse_unread(file)
+    unread.refuse(path, raw, file.columns)
     return None
-
-
-def _refuse_unread(file: GivenFile) -> None:
-    """Check that no column looks like times that can't be read: the rows might be in another order.
-
-    Raises:
-        BadInput: a column of texts looks like dates, or years with fractions fall from row to row.
-    """
-    for column in file.columns:
-        values = file.raw.column(column.name)
-        if values.null_count or len(values) < 3:
-            continue
-        if column.kind == "other" and is_text(values.type):
-            some = values.slice(0, 200).to_pylist()
-            texts = [str(each).strip() for each in some]
-            if len(set(some)) == len(some) and (_look_dated(texts) or _fall_as_clocks(values)):
-                raise refused("no-time-format", at=file.path, column=column.name, value=str(some[0]))
-        if column.kind == "number" and pa.types.is_floating(values.type):
-            numbers = reader.float64(values)
-            gaps = np.diff(numbers)
-            even = column is file.columns[0] and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
-            if (_are_years(numbers) or even) and bool((gaps < 0).all()):
-                raise refused("times-with-fractions", at=file.path, column=column.name)
-
-
-def _fall_as_clocks(values: pa.ChunkedArray) -> bool:
-    """Return whether texts are times of day without a date of which almost each is earlier than the one before."""
-    texts = values.to_pandas()
-    able = [each for each in formats.fitting(texts)[0] if not formats.has_date(each)]
-    return bool(able) and float((formats.clock(texts, able[0]).diff().dropna() < pd.Timedelta(0)).mean()) > 0.9
-
-
-def _look_dated(texts: Sequence[str]) -> bool:
-    """Return whether texts look like dates: as dates are written, or as years with a few words, such as Mai 2020."""
-    if any(
-        all(map(kind.fullmatch, texts))
-        for kind in (sequences.WRITTEN, TWO_YEARS, SHORT_DATE, PART_OF_YEAR, DAY_OF_WEEK, IN_ORDER)
-    ):
-        return True
-    if all(LONG_YEAR.search(text) and (CLOCK.search(text) or MONTH.search(text)) for text in texts):
-        return True
-    words = {re.sub(r"[\W\d_]+", " ", text).strip().lower() for text in texts}
-    if "" in words or len(words) > min(MOST_MONTHS, len(texts) / 2):
-        return False
-    if len(words) < 3:  # KW 12/2015 has a number beside the year; P1601 has none
-        return all(LONG_YEAR.search(text) and re.search(r"\d", LONG_YEAR.sub("", text, count=1)) for text in texts)
-    months = all(word[:3] in formats.MONTHS.split("|") for word in words)
-    return all(map((SHORT_YEAR if months else LONG_YEAR).search, texts))
-
-
-def _are_years(known: np.ndarray) -> bool:
-    """Return whether numbers are years with fractions."""
-    return bool(known.min() >= 1500 and known.max() < 2201 and (known % 1 != 0).any())
 
 
 def counts_through(raw: pa.Table, columns: Sequence[Column]) -> str | None:
@@ -241,6 +182,8 @@ def _unfit(values: pa.ChunkedArray, name: str) -> str:
     """Return the reason why a column of numbers can be neither target nor input, "" if it can."""
     if values.null_count > len(values) / 2:
         return f"{values.null_count} of {len(values)} values are missing"
+    if OFFSET.search(apart(name)):
+        return "an offset from UTC, which is not read"
     known = reader.float64(values.drop_null())
     if not len(known) or known.min() == known.max():
         return "always the same value"
@@ -256,7 +199,7 @@ def _counts(known: np.ndarray, name: str) -> str:
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = np.diff(known)
         whole = len(gaps) > 1 and bool(np.isfinite(gaps).all()) and bool(gaps.any())
-        even = whole and float(np.ptp(gaps)) <= 1e-6 * float(np.abs(gaps).max())
+        even = whole and unread.is_even(gaps)
     if not even:
         return "only counts rows" if name.lower() in COUNTERS else ""
     return "only counts rows" if abs(gaps[0]) == 1 else f"only counts rows: it changes by {gaps[0]:.6g} in each"
@@ -264,13 +207,13 @@ def _counts(known: np.ndarray, name: str) -> str:
 
 def _unfit_time(known: np.ndarray, name: str) -> str:
     """Return the reason why numbers are times and no measurements, "" if they are not."""
-    if _are_years(known) and bool((np.diff(known) > 0).all()):
+    if unread.are_years(known) and bool((np.diff(known) > 0).all()):
         return "years with fractions, which are not read as times: write dates as in 2016-07-01"
     named = time_columns.NUMBERED.search(name.lower())
-    if named and len(np.unique(known)) == len(known) and formats.by_numbers(known):
+    if named and len(np.unique(known)) == len(known) and numbered.by_numbers(known):
         return "times: another column is the time"
     whole = known.min() >= 10_000 and bool((known == np.floor(known)).all())
-    if formats.DATED.search(name.lower()) and whole and len(np.unique(known)) == len(known):
+    if numbered.DATED.search(name.lower()) and whole and len(np.unique(known)) == len(known):
         return "numbers that may be dates, which are not read: write dates as in 2016-07-01"
     return ""
 

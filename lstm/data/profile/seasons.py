@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import CalendarFeature
-from lstm.data.tables import steps as table_steps
 from lstm.data.tables.regular import Table, season_lengths
+from lstm.data.tables.timing import steps as table_steps
 
 MIN_STRENGTH = 0.3  # autocorrelation from which a season counts as found
 LONGER_BY = 0.1  # by how much a longer season must be stronger: a day's season shows at a week's lag, too

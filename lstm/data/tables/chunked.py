@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData
-from lstm.data.tables import content, formats, reader
+from lstm.data.tables import content, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.digests import as_bytes
-from lstm.data.tables.steps import is_steady
+from lstm.data.tables.timing import numbered
+from lstm.data.tables.timing.steps import is_steady
 from lstm.records.errors import BadInput
 
 LARGEST, SMALLEST = 1e30, 1e-30  # limits of stored values; beyond them float32 has fewer digits or none
@@ -85,7 +86,7 @@ def _read(path: Path, time: str | None, columns: Sequence[str], form: Form) -> L
 def _times(stamps: np.ndarray, kind: pa.DataType) -> pd.Index:
     if not pa.types.is_timestamp(kind):
         numbers: pd.Index = pd.Index(stamps, copy=False)
-        if formats.by_numbers(stamps) and not is_steady(numbers):
+        if numbered.by_numbers(stamps) and not is_steady(numbers):
             raise _UnusualError  # they may be dates
         return numbers
     times = stamps.view(f"datetime64[{kind.unit}]")

@@ -4,6 +4,7 @@ import codecs
 import io
 import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,9 @@ PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 UTF_16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 RECORDS = (".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm")
+# Tables with lines drawn around them, as Markdown, MySQL and PostgreSQL write them: bars at both ends, or a drawn line.
+BOXED = re.compile(r"\s*(?:\+[-=+]+\+ *\r?\n|\|[^\n]*\| *\r?\n|[^\n]*\|[^\n]*\n-+(?:\+-+)+ *\r?\n)")
+DRAWN = re.compile(r"\s*[|+]?[-:= ]*-{2}[-:= |+]*\s*")
 SEPARATOR = re.compile(r'"?sep=(.)"?')  # Excel writes the delimiter into a line of its own
 
 
@@ -83,7 +87,9 @@ def is_plain(path: Path, form: Form) -> bool:
         return False
     with path.open("rb") as content:
         head = content.read(HEAD)
-    return _packing(head) is None and head[:2] not in UTF_16 and not SEPARATOR.match(_first(head))
+    if _packing(head) is not None or head[:2] in UTF_16:
+        return False
+    return not SEPARATOR.match(_first(head)) and not BOXED.match(head.decode("utf-8-sig", "replace"))
 
 
 def text_of(path: Path, form: Form) -> Text:
@@ -99,7 +105,9 @@ def text_of(path: Path, form: Form) -> Text:
     if form.drops_empty:
         rows = [(number, line) for number, line in rows if line.strip(' ,;|\t"')]
     delimiter = form.delimiter
-    if rows and (said := SEPARATOR.fullmatch(rows[0][1].strip())):
+    if BOXED.match(text) and not delimiter:
+        rows, delimiter = unboxed(rows), "|"
+    if rows and (said := SEPARATOR.fullmatch(rows[0][1].strip(" "))):
         rows, delimiter = rows[1:], delimiter or said[1]
     if form.comment:
         rows = [(number, line) for number, line in rows if not line.lstrip().startswith(form.comment)]
@@ -111,6 +119,12 @@ def text_of(path: Path, form: Form) -> Text:
         delimiter = "\t"
     kept = "".join(f"{line}\n" for _, line in rows)
     return Text(kept.encode(), np.array([number for number, _ in rows], dtype=np.int64), delimiter)
+
+
+def unboxed(rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return numbered lines without drawn ones, and without bars at their ends and blanks beside bars."""
+    bare = ((number, re.sub(r"\s*\|\s*", "|", line).strip()) for number, line in rows if not DRAWN.fullmatch(line))
+    return [(number, line[1:-1] if line[:1] == line[-1:] == "|" else line) for number, line in bare]
 
 
 def head_of(path: Path, encoding: str | None = None) -> str:
@@ -208,7 +222,7 @@ def _read(path: Path, stream: BinaryIO | pa.NativeFile, most: int) -> bytes:
 
 
 def _first(head: bytes) -> str:
-    return head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip()
+    return head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip(" \r")
 
 
 def _number(value: object) -> float | None:

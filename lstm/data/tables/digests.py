@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lstm.data.tables import reader
-from lstm.data.tables.steps import is_steady
+from lstm.data.tables.timing.steps import is_steady
 
 
 def sha(numbers: np.ndarray) -> str:

@@ -78,7 +78,10 @@ def _plain(column: pa.ChunkedArray, form: Form) -> pa.Array:
         signs += ["\u2019"]
     mark = re_escaped(form.decimal)
     for sign in signs:
-        group = rf"^([-+]?)[1-9]\d{{0,2}}(?:{re_escaped(sign)}\d{{3}})+(?:{mark}\d*)?\s*%?$"
+        group = rf"[1-9]\d{{0,2}}(?:{re_escaped(sign)}\d{{3}})+"
+        if sign == ",":  # 1,00,000, as in India
+            group = rf"(?:{group}|[1-9]\d?(?:,\d\d)+,\d{{3}})"
+        group = rf"^[-+]?{group}(?:{mark}\d*)?\s*%?$"
         grouped = pc.fill_null(pc.match_substring_regex(texts, group), False)
         texts = pc.if_else(grouped, pc.replace_substring(texts, sign, ""), texts)
     if form.decimal != ".":
@@ -139,6 +142,8 @@ NO_UNITS = {
     "Mrd",
     "bn",
     "Uhr",
+    "UTC",
+    "GMT",
     "AM",
     "PM",
     "am",
@@ -197,7 +202,7 @@ def signed(column: pa.ChunkedArray) -> str:
     """Return the first of some texts that has a sign of money, or brackets around a loss; "" if none has."""
     texts = [str(each).strip() for each in column.slice(0, 50_000).drop_null().to_pylist()]
     able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$|^{UNIT.pattern}$")
-    return next((text for text in texts if able.search(text)), "")
+    return next((text for text in texts if able.search(text) and re.search(r"\d", text)), "")
 
 
 def has_percents(column: pa.ChunkedArray) -> bool:

@@ -12,13 +12,14 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData
-from lstm.data.tables import chunked, open_hours, reader, sentinels, steps, times, zones
+from lstm.data.tables import chunked, reader, sentinels
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.digests import sha, sha_of_times
-from lstm.data.tables.open_hours import OpenHours
 from lstm.data.tables.sentinels import Odd
-from lstm.data.tables.steps import SEASONS_S, is_steady
-from lstm.data.tables.zones import Times
+from lstm.data.tables.timing import open_hours, steps, times, zones
+from lstm.data.tables.timing.open_hours import OpenHours
+from lstm.data.tables.timing.steps import SEASONS_S, is_steady
+from lstm.data.tables.timing.zones import Times
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 

@@ -17,7 +17,8 @@ from lstm.config.trial import TrialConfig
 from lstm.data.calendar import calendar
 from lstm.data.forecast import Series, SeriesFacts, fill
 from lstm.data.seasonal_naive import naive_error, seasonal_naive
-from lstm.data.tables import regular, steps, zones
+from lstm.data.tables import regular
+from lstm.data.tables.timing import steps, zones
 from lstm.diagnostics.subject import Subject
 from lstm.judging.forecast import Forecasts, Sums
 from lstm.judging.items import Judgement

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lstm.data.forecast import prepare
 from lstm.data.tables import regular
-from lstm.data.tables.steps import infer as infer_step
+from lstm.data.tables.timing.steps import infer as infer_step
 from lstm.messages.message import note
 from lstm.records.errors import BadInput
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile import sequences
 from lstm.data.profile.columns import is_text, shown
-from lstm.data.tables import formats, reader
+from lstm.data.profile.groups import sequences
+from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
+from lstm.data.tables.timing import formats, months
 from lstm.records.errors import BadInput, refused
 
 MOST_ALONE = 0.75  # largest share of different times in a panel
@@ -23,8 +24,6 @@ MOST_TOGETHER = 3  # columns that only together tell series apart
 LEAST = 8  # columns whose names count on, in a table with a series in each row
 MOST_OTHERS = 0.5  # share of other columns in such a table
 COUNTED = re.compile(r"(.*?)(\d+)$")
-MONTHS = formats.MONTHS.split("|")
-MONTH = re.compile(formats.MONTH, re.IGNORECASE)
 HOUR = re.compile(r"(?:(?:h|he|hr|hour|stunde)[ _-]?)?(\d{1,2})(?::00)?", re.IGNORECASE)
 MOST_TRIED = 5  # columns whose combinations are tried
 
@@ -208,9 +207,9 @@ def refuse_wide(path: Path, raw: pa.Table) -> None:
 
 def _of_calendar(names: Sequence[str]) -> list[str]:
     """Return the columns that are the months of a year or the hours of a day, in order; none if some are absent."""
-    months = [name for name in names if MONTH.fullmatch(name.strip())]
-    if [name.strip()[:3].lower() for name in months] == MONTHS:
-        return months
+    named = [name for name in names if months.number_of(name)]
+    if [months.number_of(name) for name in named] == [*range(1, 13)]:
+        return named
     hours = [(int(found[1]), name) for name in names if (found := HOUR.fullmatch(name.strip()))]
     numbers = [number for number, _ in hours]
     return [name for _, name in hours] if numbers in ([*range(24)], [*range(1, 25)]) else []

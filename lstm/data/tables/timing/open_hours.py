@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import OPEN_HOURS
-from lstm.data.tables import steps
+from lstm.data.tables.timing import steps
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FULL = 0.85  # smallest share of the open steps that must have a row

@@ -5,15 +5,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS, UNIX
-from lstm.data.tables import zones
+from lstm.config.table import DAY_FRACTION, EXCEL, HOUR_ENDING, PERIODS, UNIX
+from lstm.data.tables.timing import months, zones
 
 SAMPLE = 2_000  # values at both ends that tell which formats may fit
-MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-MONTH = rf"(?:{MONTHS})[a-z]*\.?"
+OF = r"(?:[-/. ,]| de )*"  # between the parts of a date with a month's name
 WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)([a-z]*)(,?\s+)", re.IGNORECASE)
 CLOCK = re.compile(
     r"(?P<h>\d{1,2})(?P<s>[:.h])(?P<m>\d{2})(?:(?P=s)(?P<sec>\d{2})(?P<f>[.,]\d+)?)?(?P<ap>\s?[ap]m)?", re.IGNORECASE
@@ -24,12 +22,7 @@ ZONE = re.compile(r"\s?(?:Z|UTC|GMT|(?:UTC|GMT)?[+-]\d\d:?\d\d)$")
 BEFORE_ZONE = r"\d:\d\d([.,]\d+)?(\s?[AaPp][Mm])?$|T\d{4,6}$|^\d{12}(\d\d)?$"
 QUARTER = re.compile(r"\d{4}([-/. ]?)[1-4]")
 DATE_PARTS, CLOCK_PARTS = set("YymdbBjqGVu"), set("HIMSfp")
-DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
 SPAN = re.compile(r"(%.+?)( - | to |/|\s?-\s?)(?=%)\1")  # an interval's format: its start and its end
-DAYS_OF_YEARS = re.compile(r"t|period|yyyyddd|yyyydoy|year_?doy")
-DIGITS = {"%Y%m": 6, "%Y%j": 7, "%Y%m%d": 8, "%Y%j%H": 9, "%Y%m%d%H": 10, "%Y%j%H%M": 11}
-DIGITS |= {"%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
-SERIALS = 20_000, 80_000  # the days of 1954 to 2119, as a spreadsheet counts them
 WIDTHS = {
     "%Y%m%d": 8,
     "%Y%m": 6,
@@ -46,7 +39,7 @@ WIDTHS = {
 
 def candidates(text: str) -> list[str]:
     """Return the formats that a text may be written in, likely ones first."""
-    text, found = text.strip(), list[str]()
+    text, found = months.plain(text.strip()), list[str]()
     head = tail = ""
     if spans := _spans(text):
         return spans
@@ -56,6 +49,8 @@ def candidates(text: str) -> list[str]:
     rest = text
     if (zone := ZONE.search(text)) and re.search(BEFORE_ZONE, text[: zone.start()]):
         rest, tail = text[: zone.start()], " %z" if zone[0].startswith(" ") else "%z"
+    if word := re.fullmatch(r"(\d{4}|\d{6}|\d{1,2}:\d\d(?::\d\d)?)(\s?(?:UTC|GMT|Z))", text):
+        found += [f"{each}{word[2]}" for each in _clocks(word[1])]
     for date, between, clock in _split(rest):
         dates = list(_dates(date)) if date else [""]
         times = list(_clocks(clock)) if clock else [""]
@@ -117,15 +112,16 @@ def _dates(text: str) -> Iterator[str]:
 
 
 def _with_months(text: str) -> Iterator[str]:
-    if found := re.fullmatch(rf"(\d{{1,2}})([-/. ,]*)({MONTH})([-/. ,]*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
+    name = months.WORD
+    if found := re.fullmatch(rf"(\d{{1,2}})({OF})({name})({OF})(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
         yield from (f"%d{found[2]}{m}{found[4]}{_year(found[5])}" for m in _month(found[3]))
-    if found := re.fullmatch(rf"({MONTH})([-/. ]*)(\d{{1,2}})([-/. ,]+)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
+    if found := re.fullmatch(rf"({name})([-/. ]*)(\d{{1,2}})([-/. ,]+)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
         yield from (f"{m}{found[2]}%d{found[4]}{_year(found[5])}" for m in _month(found[1]))
-    if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({MONTH})([-/. ,]*)(\d{{1,2}})", text, re.IGNORECASE):
+    if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({name})([-/. ,]*)(\d{{1,2}})", text, re.IGNORECASE):
         yield from (f"%Y{found[2]}{m}{found[4]}%d" for m in _month(found[3]))
-    if found := re.fullmatch(rf"({MONTH})([-/. ,']*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
+    if found := re.fullmatch(rf"({name})((?:[-/. ,']| de )*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
         yield from (f"{m}{found[2]}{_year(found[3])}" for m in _month(found[1]))
-    if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({MONTH})", text, re.IGNORECASE):
+    if found := re.fullmatch(rf"(\d{{4}})([-/. ,]*)({name})", text, re.IGNORECASE):
         yield from (f"%Y{found[2]}{m}" for m in _month(found[3]))
 
 
@@ -136,6 +132,10 @@ def _with_letters(text: str) -> Iterator[str]:
         yield f"{found[1]}%q{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"([1-4])(q)([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
         yield f"%q{found[2]}{found[3]}{_year(found[4])}"
+    if found := re.fullmatch(r"(\d{4})([-/. ])(?:I{1,3}|IV)", text):
+        yield f"%Y{found[2]}%q"
+    if found := re.fullmatch(r"(?:I{1,3}|IV)([-/. ])(\d{4}|\d{2})", text):
+        yield f"%q{found[1]}{_year(found[2])}"
     if found := re.fullmatch(r"(\d{4})(-?)(W)(\d{2})", text):
         yield f"%G{found[2]}W%V"
     if found := re.fullmatch(r"(\d{4})(-?)([Mm])(\d{1,2})", text):
@@ -168,6 +168,8 @@ def _numbers(text: str) -> Iterator[str]:
 
 
 def _month(word: str) -> list[str]:
+    if not months.is_english(word):
+        return ["%b"]  # and the point after it is read with it
     dot = "." if word.endswith(".") else ""
     letters = word.rstrip(".")
     return [f"%B{dot}"] if len(letters) > 3 else [f"%b{dot}", f"%B{dot}"]
@@ -202,22 +204,31 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
         # 24:00 is the end of a day
         late = texts.str.contains(r"(?:^|[T\s])24(?:[:.]00)+")
         texts = texts.where(~late, texts.str.replace(r"(^|[T\s])24([:.]00)", r"\g<1>00\2", regex=True))
-    given: Any = texts  # pandas-stubs knows no such Series
-    found: pd.Series = pd.to_datetime(given, format=form, errors="coerce", utc="%z" in form)
-    found = found if "%z" in form else found.dt.tz_localize(None)
+    found = _dated(texts, form)
     if late is not None and late.any():
         found = found.where(~late, found + pd.Timedelta(days=1))
     kept: pd.Series = found.where(found.dt.year.between(1, 9999))
     return kept
 
 
+def _dated(texts: pd.Series, form: str) -> pd.Series:
+    """Read texts by a format of pandas, with names of months in any of the known languages."""
+    given: Any = texts  # pandas-stubs knows no such Series
+    found: pd.Series = pd.to_datetime(given, format=form, errors="coerce", utc="%z" in form)
+    if re.search("%[bB]", form) and months.has_others(texts[found.isna()]):
+        given, form = months.in_english(texts), re.sub(r"%[bB]\.?", "%b", form)
+        found = pd.to_datetime(given, format=form, errors="coerce", utc="%z" in form)
+    return found if "%z" in form else found.dt.tz_localize(None)
+
+
 def _months_of_quarters(texts: pd.Series, form: str) -> tuple[str, pd.Series]:
     pattern = re.escape(form).replace("%Y", r"(?P<y>\d{4})").replace("%y", r"(?P<y>\d{2})")
     pattern = re.sub("(?<=[a-zA-Z])%q", "0?%q", pattern)  # Q1 and Q01
-    parts = texts.str.extract(f"^{pattern.replace('%q', '(?P<q>[1-4])')}$", flags=re.IGNORECASE)
-    return "%y-%m" if "%y" in form else "%Y-%m", parts["y"] + "-" + (parts["q"].astype(float) * 3 - 2).map(
-        "{:.0f}".format
-    )
+    pattern = pattern.replace("%q", f"(?P<q>[1-4]|{'|'.join(months.ROMAN)})")
+    parts = texts.str.extract(f"^{pattern}$", flags=re.IGNORECASE)
+    quarters = parts["q"].str.upper().replace(dict(months.ROMAN)).astype(float)
+    form = "%y-%m" if "%y" in form else "%Y-%m"
+    return form, parts["y"] + "-" + (quarters * 3 - 2).map("{:.0f}".format)
 
 
 def _unix(texts: pd.Series, unit: str) -> pd.Series:
@@ -243,6 +254,12 @@ def clock(texts: pd.Series, form: str) -> pd.Series:
             texts.astype(str).str.extract(rf"^\D*(\d{{1,2}})(?::?00)?(?:{HOUR_WORD})?$")[0], errors="coerce"
         )
         return pd.to_timedelta(hours.where(hours.between(1, 24)) - 1, unit="h")
+    if form == DAY_FRACTION:
+        part: Any = pd.to_numeric(texts, errors="coerce")
+        within: pd.Series = pd.to_timedelta(
+            (part.where(part.between(0, 1, inclusive="left")) * 86_400).round(), unit="s"
+        )
+        return within
     if form in PERIODS:
         counted: Any = pd.to_numeric(texts, errors="coerce")
         most = 25 * 60 // PERIODS[form]  # of the day on which a clock is set back
@@ -275,13 +292,22 @@ def fitting(texts: pd.Series) -> tuple[list[str], list[str]]:
     best = max(shares.values(), default=0.0)
     if best < 0.8:
         return [], []
-    able = [form for form, share in shares.items() if share == best]
+    able = [form for form, share in shares.items() if share == best and not _is_one_word(some, form)]
+    if not able:
+        return [], []
     found = {form: _parsed(texts, form) for form in able[:6]}
     whole = [form for form in found if not found[form].isna().any()]
     if not whole:
         most = max(found, key=lambda form: int(found[form].notna().sum()))
         return [], [most]
     return _distinct(whole, found), []
+
+
+def _is_one_word(some: pd.Series, form: str) -> bool:
+    """Return whether a format takes one word of another language and a number for a month: Set 10, Set 11."""
+    if not re.fullmatch(r"%b\W*%y", form) or months.is_english(re.split(r"[^\w.]|\d", str(some.iloc[0]))[0]):
+        return False
+    return bool(parse(some, form).dt.month.nunique() < 2)
 
 
 def _kinds(some: pd.Series) -> Sequence[str]:
@@ -310,82 +336,3 @@ RARE = {"%d%m%Y", "%m%d%Y", "%y%m%d", "%d%m%y"}  # taken only if no usual format
 
 def _parsed(texts: pd.Series, form: str) -> pd.Series:
     return parse(texts, form) if has_date(form) else clock(texts, form)
-
-
-def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
-    """Return the format of numbers that are all dates, months or times since 1970; None if they are not.
-
-    Days as a spreadsheet counts them, such as 43831.5, are found only in a column whose `name` is one of a date.
-    """
-    known = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
-    if not len(known):
-        return None
-    if DATED.search(name.lower()) and known.min() >= SERIALS[0] and known.max() < SERIALS[1]:
-        whole = bool((known == np.floor(known)).all())
-        return EXCEL if whole or len(np.unique(known)) > 0.98 * len(known) else None
-    if not bool((known == np.floor(known)).all()):
-        return _by_fractions(known)
-    low, high = float(known.min()), float(known.max())
-    for form, digits in DIGITS.items():
-        if digits % 2 and not (DATED.search(name.lower()) or DAYS_OF_YEARS.fullmatch(name.lower())):
-            continue  # 2000001 may be a number of anything
-        # 2021030112 is an hour of 2021, and would be a second of 2034.
-        first, last = (1500, 2201) if digits in (6, 8) else (1900, 2100)
-        year = 10 ** (digits - 4)
-        if first * year <= low and high < last * year:
-            texts = pd.Series(known.astype(np.int64))
-            if digits == 6 and _are_weeks(texts):
-                return "%G%V"
-            if not parse(texts, form).isna().any():
-                return form
-            break
-    return _since_1970(low, high) or (_of_short_dates(known) if DATED.search(name.lower()) else None)
-
-
-def _of_short_dates(known: np.ndarray) -> str | None:
-    """Return the one format of whole numbers that are dates with a year of two digits, or with the day first."""
-    texts = pd.Series(known.astype(np.int64))
-    tried = {6: ("%y%m%d",), 8: ("%d%m%Y", "%m%d%Y", "%y%m%d%H")}.get(len(str(int(known.max()))), ())
-    found = {form: parse(texts, form) for form in tried}
-    shares = sorted(((_even(each), form) for form, each in found.items() if not each.isna().any()), reverse=True)
-    sure = bool(shares) and shares[0][0] > 0.5 and (len(shares) == 1 or shares[1][0] < shares[0][0])
-    return shares[0][1] if sure else None
-
-
-def _are_weeks(numbers: pd.Series) -> bool:
-    """Return whether whole numbers are weeks of several years, as 201552, 201553, 201601 …."""
-    weeks = numbers % 100
-    if not (12 < weeks.max() <= 53) or weeks.min() < 1 or (numbers // 100).nunique() < 2:
-        return False
-    found, days = parse(numbers, "%G%V"), parse(numbers, "%y%m%d")
-    if days.isna().any():
-        return not found.isna().any()
-    # 201026 to 201031 may be days of October 2020.
-    return not found.isna().any() and _even(found) > _even(days)
-
-
-def _even(times: pd.Series) -> float:
-    """Return the share of times that follow the one before by the usual distance."""
-    gaps = times.sort_values().diff().dropna()
-    return float((gaps == gaps.mode().iloc[0]).mean()) if len(gaps) else 0.0
-
-
-def are_even_dates(numbers: pd.Series, form: str) -> bool:
-    """Return whether whole numbers are days or hours that follow each other, whatever their column's name is."""
-    return form.startswith("%Y%m%d") and len(numbers) >= 20 and numbers.is_unique and _even(parse(numbers, form)) > 0.9
-
-
-def _by_fractions(known: np.ndarray) -> str | None:
-    """Return the format of numbers with fractions: quarters as in 1990.1, or seconds since 1970."""
-    low, high = float(known.min()), float(known.max())
-    if low >= 1500 and high < 2201:
-        quarter = np.round(known * 10 % 10, 6)
-        return "%Y.%q" if bool(np.isin(quarter, (1, 2, 3, 4)).all()) and len(np.unique(quarter)) == 4 else None
-    return _since_1970(low, high)
-
-
-def _since_1970(low: float, high: float) -> str | None:
-    for name, unit in (("unix_s", 1.0), ("unix_ms", 1e3), ("unix_us", 1e6), ("unix_ns", 1e9)):
-        if 1e8 * unit <= low and high < 4.2e9 * unit:
-            return name
-    return None

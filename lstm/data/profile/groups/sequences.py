@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from lstm.data.classify import FEWEST, MOST_CLASSES
 from lstm.data.profile.columns import Column, is_text
-from lstm.data.tables import reader, times
+from lstm.data.tables import reader
+from lstm.data.tables.timing import months, times
 from lstm.records.errors import BadInput
 
 # Names for parts of a time. Rows with the same part are not a sequence.
@@ -26,7 +27,7 @@ IDS |= {"device", "machine"}
 DATES = {"year", "quarter", "month", "week", "day", "date"}  # names that may be the whole time of a panel's rows
 PERIODS = ("h", "D", "M", "Q", "Y", *(f"W-{day}" for day in ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")))
 
-MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+MONTH = rf"(?:{'|'.join(months.ENGLISH)})[a-z]*"  # in other languages set 3 may be a month, and is more often a name
 # 10-Aug-2020, 1/5/2021 12:00 AM, Aug 10, 2020, Jan 2005, 1990Q1, 2005-01; as whole numbers 20200810, 202008.
 DAY = rf"\d{{1,4}}[-/. ](?:\d{{1,2}}|{MONTH})[-/. ,]+\d{{2,4}}\b.*"
 WRITTEN = re.compile(rf"{DAY}|{MONTH}[-/. ,].*\d.*|\d{{4}}\W?q[1-4]|\d{{4}}-\d{{1,2}}", re.IGNORECASE)

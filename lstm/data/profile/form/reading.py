@@ -1,5 +1,6 @@
 """How an unknown table is written: its columns as numbers and texts, and the fields of `data` that say so."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,12 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lstm.data.profile import dialect
-from lstm.data.tables import content, formats, numbers, reader
+from lstm.data.profile.form import dialect
+from lstm.data.tables import content, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
+from lstm.data.tables.timing import formats
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
+
+POINTED_DATE = re.compile(r"\s*\d{1,2}\.\s?\d{1,2}\.\s?(?:\d{4}|\d{2})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def _with_numbers(
     reading = _decided(path, found, ways)
     if not reader.has_types(path):
         _refuse_points(path, columns, form)
+        notes += _points_alone(path, columns, reading)
     for name, how in ways.items():
         if how.wrong >= 0:
             value = str(texts[name][how.wrong].as_py())
@@ -138,6 +143,47 @@ def _refuse_points(path: Path, columns: Mapping[str, pa.ChunkedArray], form: For
             other = str(texts[~texts.str.contains(".", regex=False)].iloc[0])
             at = reader.place(path, row, form) if not values.null_count else str(path)
             raise refused("point-for-thousands", at=at, column=name, value=str(points.iloc[0]), other=other)
+
+
+def _points_alone(path: Path, columns: Mapping[str, pa.ChunkedArray], reading: Reading) -> list[Note]:
+    """Return notes on numbers such as 4.999 and 17.250 where all of a file have three digits after the point.
+
+    A file with semicolons, or with dates such as 31.12.2021, may mean thousands by the point.
+
+    Raises:
+        BadInput: it has such dates, and no comma divides its columns.
+    """
+    form = reading.form
+    if form.decimal != "." or form.thousands:
+        return []
+    floats = [name for name, values in columns.items() if pa.types.is_floating(values.type)]
+    if not floats or not all(_may_be_grouped(reader.float64(columns[name].drop_null())) for name in floats):
+        return []  # another number has decimals, or a zero before the point
+    lines = content.head_of(path, form.encoding).splitlines()
+    mark = form.delimiter or reader.delimiter("\n".join(lines[form.skip_rows : form.skip_rows + 2]))
+    texts = [values.slice(0, 50).to_pylist() for values in columns.values() if _is_text(values.type)]
+    dated = any(each and all(POINTED_DATE.match(str(text)) for text in each) for each in texts)
+    if mark == "," or not (dated or mark == ";"):
+        return []
+    read = reader.read(path, floats, texts=floats, form=form)
+    notes = []
+    for name in floats:
+        some = read.column(name).drop_null().to_pandas().str.strip()
+        if not len(some) or not bool(some.str.fullmatch(r"[-+]?[1-9]\d{0,2}\.\d{3}").all()):
+            return []
+        told = {"column": name, "value": str(some.iloc[0])}
+        if dated:
+            raise refused("point-for-thousands", at=path, **told, other=None)
+        notes.append(note("points-for-decimals", "data.decimal", **told))
+    return notes
+
+
+def _may_be_grouped(known: np.ndarray) -> bool:
+    """Return whether all numbers are from 1 to 1000 and have at most three digits after the point."""
+    size = np.abs(known)
+    if not len(size) or size.min() < 1 or size.max() >= 1000:
+        return False
+    return bool((np.abs(size * 1000 - np.round(size * 1000)) < 1e-6).all())
 
 
 def _with_first_name(path: Path, found: dialect.Dialect, names: list[str]) -> dialect.Dialect:

@@ -1,5 +1,6 @@
 """The step between the rows of a table: found from the times, and as an offset that counts on from a time."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from lstm.data.tables import reader
 STEADY = 1000  # rows that suffice to infer the step of evenly spaced times; months are not even over so many
 SEASONS_S = (86_400, 7 * 86_400, 365.25 * 86_400)  # a day, a week, a year
 MIDDLE = "MS+{}D"  # months that begin so many days after the first: labels on the 15th are MS+14D
+DAYS = re.compile(r"MS((?:\+\d+D){2,})")  # several days of each month: dekads are MS+0D+10D+20D
+MOST_DAYS = 6  # of a month: five days each
 JITTER = 0.25  # of a step: the usual distance from the even step up to which rows belong to the nearest step
 ALONE = 0.98  # share of rows that must be alone at their nearest step
 
@@ -26,7 +29,11 @@ def infer(times: pd.Index) -> str | None:
         return str(int(usual)) if bool((gaps > 0).all()) and bool(((gaps % usual) == 0).all()) else None
     if not times.is_unique:
         return None
-    return _months(times) or (offset_text(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
+    return (
+        _months(times)
+        or _days(times)
+        or (offset_text(usual) if bool(((gaps % usual) == pd.Timedelta(0)).all()) else None)
+    )
 
 
 def is_steady(times: pd.Index) -> bool:
@@ -67,6 +74,31 @@ def _within_months(times: pd.DatetimeIndex, usual: int) -> str | None:
     return f"{count}{MIDDLE.format(days[0] - 1)}" if len(days) == 1 and days[0] <= 28 else None
 
 
+def _days(times: pd.DatetimeIndex) -> str | None:
+    """Return the step of times on the same few days of all months, such as the 1st, 11th and 21st; else None."""
+    some = np.unique(times[:STEADY].day)
+    if not 2 <= len(some) <= MOST_DAYS or some[-1] > 28 or len(times) < 3 * len(some):
+        return None
+    if (times != times.normalize()).any() or not times.day.isin(some).all():
+        return None
+    rows = pd.Series(times.day).value_counts()  # a day that is rare is no day of each month
+    months = times.to_period("M").nunique()
+    return f"MS{''.join(f'+{day - 1}D' for day in some)}" if rows.min() > months / 2 else None
+
+
+def days_of(step: str) -> list[int]:
+    """Return the days of each month at which a step begins, counted from 0; [] for other steps."""
+    found = DAYS.fullmatch(step)
+    return [int(day) for day in re.findall(r"\d+", found[1])] if found else []
+
+
+def _in_months(first: pd.Timestamp, months: int, days: list[int]) -> pd.DatetimeIndex:
+    """Return the given days of so many months, from that of a time on."""
+    starts = pd.date_range(first.normalize().replace(day=1), periods=months, freq="MS")
+    every = np.sort(np.concatenate([(starts + pd.Timedelta(days=day)).to_numpy() for day in days]))
+    return pd.DatetimeIndex(every)
+
+
 def offset_text(gap: pd.Timedelta) -> str:
     """Return a length of time as a step is written: 15min."""
     for unit in ("D", "h", "min", "s", "ms", "us"):
@@ -90,6 +122,8 @@ def offset_of(step: str) -> pd.offsets.BaseOffset:
     Raises:
         ValueError: it is no step.
     """
+    if days := days_of(step):
+        return pd.offsets.Day(30 // len(days))
     return pd.tseries.frequencies.to_offset(split(step)[0])
 
 
@@ -99,18 +133,24 @@ def length_of(step: str) -> pd.Timedelta:
     Raises:
         ValueError: it is no step, or has no fixed length, as months have none.
     """
-    offset: Any = offset_of(step)
+    offset: Any = offset_of(step if not days_of(step) else "MS")
     return pd.Timedelta(offset)
 
 
 def following(first: pd.Timestamp, step: str, count: int) -> pd.DatetimeIndex:
     """Return times from the first one on, a step apart: (count,)."""
+    if days := days_of(step):
+        every = _in_months(first, count // len(days) + 2, days)
+        return every[every >= first][:count]
     text, later = split(step)
     return pd.date_range(first - later, periods=count, freq=text) + later
 
 
 def between(first: pd.Timestamp, last: pd.Timestamp, step: str) -> pd.DatetimeIndex:
     """Return the times from the first to the last one, a step apart."""
+    if days := days_of(step):
+        every = _in_months(first, (last.year - first.year) * 12 + last.month - first.month + 1, days)
+        return every[(every >= first) & (every <= last)]
     text, later = split(step)
     grid = pd.date_range(first - later, last - later, freq=text)
     return grid + later if later else grid

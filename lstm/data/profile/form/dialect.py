@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lstm.data.tables import content, formats, reader
+from lstm.data.tables import content, reader
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.numbers import MORE_NULLS, NULLS
-from lstm.records.errors import BadInput
+from lstm.data.tables.timing import formats, numbered
+from lstm.records.errors import BadInput, refused
 
 MARKS = ("#", "%", "//")  # with which lines of comments begin
 TAIL = 2**14  # bytes at the end in which a total is searched
@@ -22,6 +23,7 @@ MOST_UNITS = 3  # lines of units below the names
 MISSING = {*NULLS, *MORE_NULLS}
 SUMS = "total|sum|average|avg|mean|count|source|notes?|summe|gesamt|mittelwert"
 SUMMED = re.compile(rf"\W*(grand |sub-?)?({SUMS})\b", re.IGNORECASE)
+DATE_WORD = re.compile("datum|fecha|data|tag|zeit|zeitstempel|jour|giorno|dia|dato|tarih", re.IGNORECASE)
 NUMBER = re.compile(r"[-+]?(\d{1,3}([.,' ]\d{3})+([.,]\d+)?|\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s?%?")
 
 
@@ -38,7 +40,7 @@ def find(path: Path) -> Dialect:
     """Find the form of a table's text.
 
     Raises:
-        BadInput: the file can't be unpacked, or is a kind of file that is not read.
+        BadInput: the file can't be unpacked, is a kind of file that is not read, or a decimal comma divides its cells.
     """
     if reader.has_types(path):
         return Dialect()
@@ -48,7 +50,9 @@ def find(path: Path) -> Dialect:
     lines = re.split("\r\n|\r|\n", text)
     lines = lines[:-1] if len(text) > content.HEAD // 2 and len(lines) > 2 else lines
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if rows and content.SEPARATOR.fullmatch(rows[0][1].strip()):
+    if boxed := content.BOXED.match(text) is not None:
+        rows = content.unboxed(rows)
+    if rows and content.SEPARATOR.fullmatch(rows[0][1].strip(" ")):
         rows = rows[1:]
     fields: dict[str, Any] = {}
     why: dict[str, str] = {}
@@ -58,12 +62,12 @@ def find(path: Path) -> Dialect:
         return _made(fields, why)
     whole, rows = rows, _without_title(rows, mark, fields, why)
     cells = [_cells(line, mark) for _, line in rows[:40]]
-    if shorter := _shorter_names(whole[: len(whole) - len(rows)], cells, mark):
+    if shorter := _shorter_names(path, whole[: len(whole) - len(rows)], rows[0][0], cells, mark):
         fields["header"], why["skip_rows"] = shorter, "the line of names, which follow"
         why["header"] = "the names stand above one column less than there are"
     else:
         _header(rows, cells, _cells(names, mark) if names else [], fields, why)
-    if below := _below(path, mark, len(_usual(cells))):
+    if below := _below(path, mark, len(_usual(cells)), boxed=boxed):
         fields["skip_last"] = len(below)
         why["skip_last"] = f"below the table: {below[0][:60]!r}{' …' * (len(below) > 1)}"
     return _made(fields, why)
@@ -81,7 +85,8 @@ def _header(
         if len(known) == len(cells[0]) and all(known):
             fields["header"], why["header"] = known, "the names are in the last comment above the table"
     elif units := _units(cells):
-        fields["skip_rows"], fields["header"] = rows[units][0], cells[0]
+        first = cells[0][0] or ("time" if "time" not in cells[0] else "time of the row")
+        fields["skip_rows"], fields["header"] = rows[units][0], [first, *cells[0][1:]]
         why["skip_rows"] = f"the line of names, which follow, and of units: {rows[1][1][:40]!r}"
         why["header"] = "the names that stand above the units"
     elif is_data(cells):
@@ -111,7 +116,7 @@ def _without_comments(
     bare = next(
         (
             text
-            for line in above
+            for line in reversed(above)  # the last one that can have them
             if (text := line.lstrip()[len(mark) :].strip())
             and len(_cells(text, fence if fence in left[0][1] else " ")) == len(rows_below[0]) > 1
         ),
@@ -151,9 +156,10 @@ def _without_title(
     widths = [len(_cells(line, mark)) for _, line in rows]
     usual = Counter(widths[-200:]).most_common(1)[0][0]
     filled = [sum(bool(cell.strip()) for cell in _cells(line, mark)) for _, line in rows[:MOST_ABOVE]]
-    first = next((n for n, width in enumerate(widths) if width == usual), 0)
-    # Spreadsheets fill up a title with delimiters.
-    if usual > 2 and first == 0 and filled[0] == 1:
+    first = next((n for n, width in enumerate(widths) if width == usual), 0) or _after_gap(rows, mark)
+    # Spreadsheets fill up a title, and the empty line below it, with delimiters.
+    titled = filled[0] == 0 or (filled[0] == 1 and (usual > 2 or 0 in filled[:MOST_ABOVE]))
+    if usual > 1 and first == 0 and titled:
         first = next((n for n, count in enumerate(filled) if count > 1), 0)
     if 0 < first < MOST_ABOVE:
         fields["skip_rows"] = rows[first][0] - 1
@@ -162,10 +168,25 @@ def _without_title(
     return rows
 
 
-def _shorter_names(above: Sequence[tuple[int, str]], cells: Sequence[Sequence[str]], mark: str) -> list[str]:
+def _after_gap(rows: Sequence[tuple[int, str]], mark: str) -> int:
+    """Return the row after an empty line that divides lines of words from a table; 0 if there is none."""
+    kinds = [[_kind(cell) for cell in _cells(line, mark)] for _, line in rows[:40]]
+    for n in range(1, min(len(kinds) - 5, 20)):
+        dated = all(each and each[0] in ("time", "number") and len(each) > 1 for each in kinds[n + 1 :])
+        if rows[n][0] > rows[n - 1][0] + 1 and dated and all(each[0] == "text" for each in kinds[: n + 1]):
+            return n
+    return 0
+
+
+def _shorter_names(
+    path: Path, above: Sequence[tuple[int, str]], line: int, cells: Sequence[Sequence[str]], mark: str
+) -> list[str]:
     """Return the names of all columns if the line above the values has one less; [] if it does not.
 
     R's write.table has no name for the names of rows. Other programs end each row, but not the names, with a delimiter.
+
+    Raises:
+        BadInput: a decimal comma may divide a number into two cells; `line` is that of the first row.
     """
     names = [name.strip('"') for name in _cells(above[-1][1], mark)] if above else []
     width = len(cells[0])
@@ -173,10 +194,21 @@ def _shorter_names(above: Sequence[tuple[int, str]], cells: Sequence[Sequence[st
         return []
     if not any(_kind(cell) != "text" for cell in cells[0]):
         return []
+    if _is_cut_decimal([row for row in cells if len(row) == width], names[0]):
+        raise refused("too-many-or-few-fields", at=f"{path}:{line}", found=width, wanted=len(names))
     if not any(row[-1] for row in cells if len(row) == width):
         return [*names, "empty" if "empty" not in names else "without a value"]
     first = "time" if _kind(cells[0][0]) == "time" else "row"
     return [first if first not in names else f"{first} name", *names]
+
+
+def _is_cut_decimal(rows: Sequence[Sequence[str]], first: str) -> bool:
+    """Return whether a column more than names may be due to a decimal comma: 2021-02-03,100,05 below date,value."""
+    if _kind(rows[0][0]) != "time":
+        return False
+    last = [row[-1] for row in rows]
+    zeros = all(each.isdigit() for each in last) and any(len(each) > 1 and each[0] == "0" for each in last)
+    return zeros or bool(numbered.DATED.search(first.lower()) or DATE_WORD.fullmatch(first))
 
 
 def is_data(cells: Sequence[Sequence[str]]) -> bool:
@@ -203,7 +235,7 @@ def is_data(cells: Sequence[Sequence[str]]) -> bool:
 def _units(cells: Sequence[Sequence[str]]) -> int:
     """Return the number of lines below the names that have units, such as kWh, and no values; 0 if there are none."""
     width, count, blank = len(cells[0]), 0, 0
-    if not all(cells[0]) or len({*cells[0]}) < width:
+    if not all(cells[0][1:]) or len({*cells[0]}) < width:
         return 0
     below = [row for row in cells[1 + MOST_UNITS :] if len(row) == width]
     measured = [place for place in range(width) if sum(_kind(row[place]) != "text" for row in below) > 0.8 * len(below)]
@@ -237,13 +269,14 @@ def _kind(cell: str) -> str:
     return "text"
 
 
-def _below(path: Path, mark: str, width: int) -> list[str]:
+def _below(path: Path, mark: str, width: int, *, boxed: bool) -> list[str]:
     """Return the lines below a table that are no rows of it."""
     try:
         tail = _tail(path)
     except BadInput:
         return []
     lines = [line for line in re.split("\r\n|\r|\n", tail)[1:] if line.strip(' ,;|\t"')]
+    lines = [line for _, line in content.unboxed([*enumerate(lines)])] if boxed else lines
     found: list[str] = []
     for line in reversed(lines[-MOST_BELOW:]):
         cells = _cells(line, mark)

@@ -10,7 +10,8 @@ import torch
 from lstm.config.forecast import ForecastData, Split
 from lstm.data.dataset import Scale
 from lstm.data.forecast import SeriesFacts
-from lstm.data.tables import regular, zones
+from lstm.data.tables import regular
+from lstm.data.tables.timing import zones
 from lstm.records.errors import BadInput
 from lstm.tasks.networks.forecast import follow
 

@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.table import EXCEL, PERIODS, UNIX, TableData
-from lstm.data.tables import formats, reader, zones
+from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
-from lstm.data.tables.zones import Times
+from lstm.data.tables.timing import formats, numbered, zones
+from lstm.data.tables.timing.zones import Times
 from lstm.records.errors import BadInput, refused
 
 QUARTERS = "%Y{}%q"
@@ -99,13 +100,13 @@ def _counted(path: Path, column: pa.ChunkedArray, name: str) -> pd.Index:
         except pa.ArrowInvalid as error:
             raise _unreadable(path, name, error) from None
     even = len(numbers) < 3 or len(np.unique(np.diff(np.sort(numbers)))) == 1
-    found = formats.by_numbers(numbers)
+    found = numbered.by_numbers(numbers)
     # The days of one month are evenly spaced, too; the number after its last one is no day.
     if found and (not even or found.startswith("%Y%m%d")):
         raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
     if numbers.dtype.kind == "f":
         if not (numbers == np.floor(numbers)).all() or (np.abs(numbers) > 2**53).any():
-            if (found := formats.by_numbers(numbers, name)) == EXCEL:
+            if (found := numbered.by_numbers(numbers, name)) == EXCEL:
                 raise refused("numbers-may-be-times", "data.time_format", column=name, file=str(path), format=found)
             raise refused("times-with-fractions", at=path, column=name)
         numbers = numbers.astype(np.int64)
@@ -268,7 +269,11 @@ def _together(
         return Times(starts + within, time_zone, False, tuple(forms), otherwise)
     if counted is not None:
         _check_periods(path, within, days, names[counted], str(forms[counted]), form)
-    return Times(days + within, zone, bool(otherwise), tuple(forms), otherwise)
+    try:
+        whole = days + within
+    except pd.errors.OutOfBoundsDatetime:  # after the year 2262, which nanoseconds don't reach
+        whole = days + within.as_unit("us")
+    return Times(whole, zone, bool(otherwise), tuple(forms), otherwise)
 
 
 def _dates(

@@ -1,0 +1,1 @@
+"""Tables with several series or sequences: how their rows belong together."""

@@ -1,0 +1,84 @@
+"""Times of day in a column beside a date: as texts, as numbers, or counted from the start of each day."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lstm.config.table import DAY_FRACTION, HOUR_ENDING
+from lstm.data.profile.columns import is_text
+from lstm.data.profile.times.found import apart
+from lstm.data.tables import reader
+from lstm.data.tables.timing import formats
+
+HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
+CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm|(^|[^a-z])hms?($|[^a-z])", re.IGNORECASE)
+ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
+COUNTED = re.compile(
+    r"(^|[^a-z])(period|interval|ptu|mtu|sp|slot|block|hour|hr|he|time|stunde|heure|hora|ora|hodina|godzina)s?($|[^a-z])"
+    r"|(^|[^a-z])(hh|qh)($|[^a-z])|half.?hour|quarter.?hour|viertelstunde"
+)
+COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
+
+
+def counted_clock(values: pa.ChunkedArray, name: str, days: pd.DatetimeIndex) -> str | None:
+    """Return the format of whole numbers that count hours, half-hours or quarter-hours from 1 within each day."""
+    if values.null_count or not pa.types.is_integer(values.type) or not COUNTED.search(apart(name)):
+        return None  # 48 shops have numbers, too
+    numbers = pd.Series(values.to_numpy())
+    if not 0 <= numbers.min() <= numbers.max() <= 100 or numbers.max() < 24:
+        return None
+    from_0 = int(numbers.min() == 0)  # half-hours from 0 to 47; hours from 0 are no counted ones
+    numbers = numbers + from_0
+    grouped = numbers.groupby(np.asarray(days))
+    most, counts = grouped.max(), grouped.size()
+    if bool(grouped.nunique().ne(counts).any()) or bool((most - grouped.min() + 1).ne(counts).any()):
+        return None
+    usual = next((each for each in COUNTS if (most == each).any()), 0)
+    changed = most.iloc[:-1].sub(usual).abs()
+    if usual <= 24 * from_0 or not changed.iloc[1:].isin((0, usual // 24)).all():
+        return None
+    if from_0:
+        return f"{COUNTS[usual]}_from_0"
+    return HOUR_ENDING if usual == 24 and not changed.any() and most.iloc[-1] <= usual else COUNTS[usual]
+
+
+def clock(values: pa.ChunkedArray, name: str) -> str | None:
+    """Return the format of a column of times of day; None if it has none."""
+    if values.null_count or not len(values):
+        return None
+    if is_text(values.type):
+        return _written_clock(values.to_pandas(), name)
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        return None
+    numbers = reader.float64(values)
+    if bool((numbers % 1 != 0).any()) and 0 <= numbers.min() <= numbers.max() < 1:
+        return DAY_FRACTION if CLOCK_NAMES.search(name) or name.lower() in HOURS else None
+    return _numbered_clock(numbers.astype(np.int64), name) if bool((numbers % 1 == 0).all()) else None
+
+
+def _written_clock(texts: pd.Series, name: str) -> str | None:
+    able, _ = formats.fitting(texts)
+    if ENDING.search(apart(name)) and not formats.clock(texts, HOUR_ENDING).isna().any():
+        return HOUR_ENDING
+    if clocks := [each for each in able if not formats.has_date(each)]:
+        return clocks[0]
+    hours = formats.clock(texts, HOUR_ENDING)
+    named = bool(texts.str.strip().str.fullmatch(rf"\D{{0,4}}\d{{1,2}}(:?00)?({formats.HOUR_WORD})?").all())
+    return HOUR_ENDING if named and not hours.isna().any() and hours.nunique() == 24 else None
+
+
+def _numbered_clock(numbers: np.ndarray, name: str) -> str | None:
+    low, high = int(numbers.min()), int(numbers.max())
+    if name.lower().strip("<> ") in HOURS and low >= 0 and 2 < high <= 24:
+        if high == 24:
+            return HOUR_ENDING if low == 1 else None
+        return "%H"
+    if high == 2400:  # 100 to 2400 are named by their end
+        named = CLOCK_NAMES.search(name) or name.lower() in HOURS
+        return HOUR_ENDING if named and low == 100 and bool((numbers % 100 == 0).all()) else None
+    if CLOCK_NAMES.search(name) and low >= 0 and 24 < high <= 235_959:
+        form = "%H%M%S" if high > 2359 else "%H%M"
+        return form if not formats.clock(pd.Series(numbers), form).isna().any() else None
+    return None
