@@ -34,6 +34,11 @@ class TrackingConfig(Section):
         description="Which trials' checkpoints are copied into MLflow as artifacts: the best trial's, all or "
         "none. Every run has its checkpoint's address as a tag.",
     )
+    system_metrics: bool = Field(
+        True,
+        description="Whether each epoch has the use of its worker's machine as well: processors, memory and GPU, "
+        "which MLflow shows under System metrics.",
+    )
 
 
 def address_fault(uri: str) -> Fault | None:
