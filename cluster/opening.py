@@ -117,6 +117,7 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
         ownership.take_over(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
     keeps_base = study.base_trial() is not None
+    study.remember(**{DRIVERS: [asdict(Driver(0))]})  # who drove it before was lost with it
     study.remember(**_facts(order, study, series, keeps_base=keeps_base))
     seed = order.search.sampler.seed if order.search else 0
     study.remember(**facts, **remembered(study.sweep(), seed))

@@ -139,7 +139,8 @@ class _Check:
             if self._text(run, "report.html") is None:
                 yield fault("run-file-missing", file="report.html")
         yield from _differing("tag", run.data.tags, tags)
-        yield from _page_faults(run, self._about.parts)
+        if self._expected.whole:
+            yield from _page_faults(run, self._about.parts)
         if sweep.spec_text and self._text(run, "spec.yaml") != sweep.spec_text:
             yield fault("run-spec-differs")
 
@@ -180,7 +181,9 @@ class _Check:
                 since, right_since = run.info.end_time, ending.at_ms
                 yield fault("run-status-differs", status=status, since=since, right=right, right_since=right_since)
         yield from _differing("tag", self._carried(run.data.tags), tags)
-        yield from _page_faults(run, self._about.parts_of(trial.derived), self._description(trial, run, sweep_run))
+        if ending is not None:  # an interrupted driver may have sent a part of the start
+            shown = self._description(trial, run, sweep_run, ending)
+            yield from _page_faults(run, self._about.parts_of(trial.derived), shown)
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "config.yaml", folder)
             written = self._expected.read_yaml(str(path)) if path else None
@@ -199,10 +202,9 @@ class _Check:
             yield from self._of_curves(trial, run, history, ending)
             yield from self._of_checkpoint(run, history)
 
-    def _description(self, trial: Trial, run: Any, sweep_run: Any) -> str:
-        """Return the description of a trial's run; "" if the trial has not ended."""
-        ending = self._endings.get(trial.number)
-        if ending is None or sweep_run is None:
+    def _description(self, trial: Trial, run: Any, sweep_run: Any, ending: TrialEnded) -> str:
+        """Return the description of an ended trial's run; "" without a run of the sweep."""
+        if sweep_run is None:
             return ""
         ids = contents.Places(sweep_run.info.experiment_id, sweep_run.info.run_id, run.info.experiment_id)
         return contents.describe_trial(self._sweep.name, self._about, ids, trial.starting(""), ending)[:5000]
