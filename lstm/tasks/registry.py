@@ -6,6 +6,7 @@ elsewhere.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,8 +159,11 @@ def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
 def data_parts(config: TrialConfig, data: Dataset, place: str) -> list[DataPart]:
     """Return the parts of the data of a sweep, as MLflow shows them; `place` is that of the file, "" without one."""
     task, found = of(config), list[DataPart]()
-    for part, count in task.part_sizes(data, config).items():
-        said = hashlib.sha256(f"{data.fingerprint} {part} {count}".encode()).hexdigest()
+    sizes, section = task.part_sizes(data, config), config.data.model_dump(mode="json")
+    # Parts of one size may be others: elsewhere in the file, or drawn from another seed.
+    dealt = [data.fingerprint, dict(sizes), *(section.get(name) for name in ("split", "backtest"))]
+    for part, count in sizes.items():
+        said = hashlib.sha256(json.dumps([part, *dealt], sort_keys=True).encode()).hexdigest()
         name = place.rpartition("/")[2] or config.task
         unit, columns = task.part_unit(config.data), dict(task.column_types(config.data))
         found.append(DataPart(CONTEXTS[part], name, said[:DIGITS], count, unit, columns, place))
