@@ -130,7 +130,8 @@ class Ledger:
         return self._sweep_run
 
     def _places(self) -> contents.Places:
-        return contents.Places(sweeps=self._home, run=self.sweep_run(), trials=self.experiment())
+        run = self.sweep_run()  # the experiment of its run is known then
+        return contents.Places(sweeps=self._home, run=run, trials=self.experiment())
 
     def experiment(self) -> str:
         """Return the id of the experiment with the trials' runs; create it if it is missing."""
