@@ -201,6 +201,7 @@ def _drive(
                 "cpus": order.resources.cpus_per_trial,
                 "gpus": workplace.gpus_per_trial,
                 "probe": order.probe,
+                "system_metrics": order.system_metrics,
                 "studies": (order.study_id, *order.studies_before),
                 "code": order.code,
                 "task": order.base.task,

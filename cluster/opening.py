@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import READING, Dataset, read_otherwise, reading_of
 from lstm.records.confirmation import remembered
 from lstm.records.errors import BadInput, Fault, fault, refused
+from lstm.records.events import DRIVERS, PARTS, About, Driver, driven, now_ms
 from lstm.records.objective import RECORD
 from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, RECORDED_BEFORE, Sweep
 from lstm.storage import disk, files
@@ -71,12 +72,27 @@ def _facts(order: Order, study: Study, series: Dataset, *, keeps_base: bool) -> 
         "folder": order.folder,
         "checkpoints": order.checkpoints,
         "git_commit": order.git_commit,
+        **about(order, series, study.facts),
         **({KEEPS_BASE: True} if order.search and keeps_base else {}),
         "complete": False,  # until a run has ended with all trials
         "recorded": False,  # until MLflow has everything, too
         **({RECORDED_BEFORE: None} if study.facts.get(RECORDED_BEFORE) else {}),
         stored.COMPARABLE: dict(order.comparable),  # last: a study that has this fact is complete
     }
+
+
+def about(order: Order, series: Dataset, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a study remembers for MLflow's pages: the parts of its data, and who has driven it so far."""
+    by = Driver(now_ms(), order.user, order.source, order.git_commit or "")
+    # A sweep keeps what it was begun with: its file may have moved since.
+    parts = known.get(PARTS) or [asdict(part) for part in tasks.data_parts(order.base, series, order.data_at)]
+    return {PARTS: parts, DRIVERS: driven(known, by)}
+
+
+def about_of(order: Order, series: Dataset, known: Mapping[str, Any]) -> About:
+    """Return what MLflow's pages say of a sweep that is about to be driven; `known` is what its study knows."""
+    base = {name: getattr(order.base, name) for name in ("task", "metric", "direction")}
+    return About.of({"base": base, "n_trials": order.n_trials, **about(order, series, known)})
 
 
 def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: Mapping[str, Any]) -> list[int]:
@@ -101,6 +117,7 @@ def restore_study(order: Order, series: Dataset, known: Sequence[Known], facts: 
         ownership.take_over(order.checkpoints, order.ownership_mark)
     unknown = restore.restore(study, known)
     keeps_base = study.base_trial() is not None
+    study.remember(**{DRIVERS: [asdict(Driver(0))]})  # who drove it before was lost with it
     study.remember(**_facts(order, study, series, keeps_base=keeps_base))
     seed = order.search.sampler.seed if order.search else 0
     study.remember(**facts, **remembered(study.sweep(), seed))

@@ -32,10 +32,14 @@ class Order:
     folder: str  # of the spec's file; relative data paths start there
     study_id: str  # distinguishes this sweep from others of the same name in the same store
     probe: bool = False  # whether each trial is probed at its end
+    system_metrics: bool = True  # whether workers read the use of their machines
     begun_at: str = ""  # where the checkpoints of a sweep that was begun before are; "" for a new sweep
     studies_before: tuple[str, ...] = ()  # the ids of the studies that this one was copied from
     # The folder of a study in a SQLite file; "" if the environment named it, because then nobody may see it.
     place: str = ""
+    user: str = ""  # who drives the sweep
+    source: str = ""  # the name of the spec's file
+    data_at: str = ""  # the place of the data's file, as MLflow shows it; "" without one
     mark: str = ""  # where the study is kept, and by whom, for people who find its checkpoints
     code: tuple[Code, ...] = ()  # the user's own files, for workers to execute
     # What `search.first` has of earlier sweeps, as a row of `space.earlier.Chosen`; empty if the spec asks for none.

@@ -46,13 +46,13 @@ class TrialWorker:
     """A trainer of the trial that its order names.
 
     An order has `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), `cpus`, `gpus`, `probe`,
-    `over`, `derived` if the trial extends another, and `code`, the user's own files. The first step returns at once,
-    with the place where the trial runs and the epochs that a checkpoint already has. Each further step is one epoch,
-    durable before it is reported. If `probe` is set, the step after the last epoch measures the network and returns
-    `probed`. `over=True`, like `wind_up()`, means: train no further, the next step only probes. A result has `epochs`,
-    in the first step `started`, and `failure` if the trial can't go on. While the storage of checkpoints fails, a
-    result has `waiting`, the reason: the epoch stays in memory and the next step writes it again. Each result has
-    `spent`: where the time since the last result went.
+    `over`, `derived` if the trial extends another, `system_metrics` if the use of the machine is read, and `code`, the
+    user's own files. The first step returns at once, with the place where the trial runs and the epochs that a
+    checkpoint already has. Each further step is one epoch, durable before it is reported. If `probe` is set, the step
+    after the last epoch measures the network and returns `probed`. `over=True`, like `wind_up()`, means: train no
+    further, the next step only probes. A result has `epochs`, in the first step `started`, and `failure` if the trial
+    can't go on. While the storage of checkpoints fails, a result has `waiting`, the reason: the epoch stays in memory
+    and the next step writes it again. Each result has `spent`: where the time since the last result went.
     """
 
     def __init__(
@@ -152,6 +152,7 @@ class TrialWorker:
 
     def _start(self) -> dict[str, Any]:
         from lstm.training.loop import train
+        from lstm.usage import Usage
 
         broken: list[Message] = []
 
@@ -163,7 +164,8 @@ class TrialWorker:
         state = found.state if found else None
         self._spent, self._is_made = found.spent if found else NOTHING, False
         self._facts: tuple[int, Mapping[str, Any]] = (0, {})
-        self._epochs = train(self._trial, self._series, state, device=self._device, heed=self._heed)
+        usage = Usage(self._device) if self._order.get("system_metrics") else None
+        self._epochs = train(self._trial, self._series, state, device=self._device, heed=self._heed, usage=usage)
         known = state.history if state else ()
         self._clock.lap("checkpoint")
         now_ms = time.time_ns() // 1_000_000

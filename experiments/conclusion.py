@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.tracking.runs import without_password
 from experiments import judgement
-from experiments.planning import Plan, kept_in
+from experiments.home import kept_in
+from experiments.planning import Plan
 from lstm.messages.message import Say, note
 from lstm.records.confirmation import CONFIRM, JUDGED_ON, RIVAL
 from lstm.records.errors import BadInput
@@ -216,6 +217,7 @@ def _judgeable(
     from experiments.recovery.lost_checkpoint import tell_again
     from lstm.device import claim
     from lstm.training import before_test
+    from lstm.usage import Usage
 
     found, is_again = _best(plan, swept, trial, recorder, say)
     if found is None or swept.windows.count == 1:
@@ -229,7 +231,8 @@ def _judgeable(
         epochs = swept.windows.result(found.state.history, swept.direction).epochs
         say(note("trained-before-test", at=at, epochs=counted(epochs, "epoch")))
         try:
-            found = before_test.finish(found, plan.series, trial.checkpoint, trial.attempt, device, heed)
+            usage = Usage(device) if plan.order.system_metrics else None
+            found = before_test.finish(found, plan.series, trial.checkpoint, trial.attempt, device, heed, usage)
         except OSError as error:
             say(note("file-not-readable-or-writable", at=trial.checkpoint, why=str(error)))
             return None, is_again

@@ -1,10 +1,12 @@
 """The home: the folder for everything that is kept, unless the spec names another place."""
 
 import errno
+import getpass
 import hashlib
 import json
 import os
 import shlex
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,3 +168,16 @@ class Home:
         if not isinstance(record, dict):
             raise refused("home-record-damaged", at=path)
         return record
+
+
+def user() -> str:
+    """Return the name of the user of this process; a number if it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def kept_in(home: Home) -> str:
+    """Return where a sweep is kept and by whom, in words, for people who find its checkpoints."""
+    return f"the home {home.folder} of {user()} on {socket.gethostname()}"

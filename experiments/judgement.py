@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.home import Home
-from experiments.planning import Plan, kept_in
+from experiments.home import Home, kept_in
+from experiments.planning import Plan
 from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
 from lstm.records import looks
 from lstm.records.epoch import Judged
 from lstm.records.errors import BadInput, fault
+from lstm.records.events import About
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
@@ -154,8 +155,16 @@ def deliver(home: Home, tracking_uri: str, swept: Sweep, say: Say) -> list[Messa
         return []
     study, *before = studies_of(swept.facts)
     tracking, artifacts = TrackingConfig(checkpoints="none"), home.artifacts_of(tracking_uri)
+    about = About.of(swept.facts)
     recorder = Recorder(
-        tracking_uri, artifacts, tracking, swept.name, study=study, notice=say, studies_before=tuple(before)
+        tracking_uri,
+        artifacts,
+        tracking,
+        swept.name,
+        study=study,
+        notice=say,
+        studies_before=tuple(before),
+        about=about,
     )
     recorder.finish(None, {}, None, *in_mlflow(home, swept))
     if recorder.close(DELIVERY_S) or recorder.refused:

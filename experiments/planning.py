@@ -1,9 +1,6 @@
 """Makes the plan of a sweep: `sweep plan` prints it, and `sweep run` carries it out."""
 
-import getpass
 import math
-import os
-import socket
 import subprocess
 import time
 import uuid
@@ -18,7 +15,7 @@ from cluster.study.database import file_of
 from cluster.study.moved import folder_of
 from dashboards.tracking.runs import missing_file, without_password
 from experiments import addresses, own_code
-from experiments.home import Home
+from experiments.home import Home, kept_in, user
 from experiments.spec import loader as specs
 from experiments.spec.experiment import largest
 from experiments.spec.loader import Spec
@@ -184,9 +181,13 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         spec_hash=specs.spec_hash(comparable),
         comparable=comparable | specs.from_environment(spec),
         git_commit=_commit(spec.folder),
+        user=user(),
+        source=_source(spec, home),
+        data_at=spec.shown_location,
         folder=str(spec.folder.absolute()),
         study_id=uuid.uuid4().hex,
         probe=experiment.probe.every_trial,
+        system_metrics=experiment.tracking.system_metrics,
         place="" if "${" in str(spec.written["storage"]["study"]) else folder_of(where.study or home.study_url),
         mark=kept_in(home),
         code=executed(spec.document.code.values()),
@@ -195,13 +196,11 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
     return replace(order, confirm=order.confirming(is_asked=False)) if is_wanted else order
 
 
-def kept_in(home: Home) -> str:
-    """Return where a sweep is kept and by whom, in words, for people who find its checkpoints."""
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        who = str(os.getuid())
-    return f"the home {home.folder} of {who} on {socket.gethostname()}"
+def _source(spec: Spec, home: Home) -> str:
+    """Return the name of the spec's file; "" if it is the home's copy, or no file."""
+    file = Path(spec.document.path)
+    is_copy = file.absolute().parent == home.sweep(spec.experiment.name).absolute()
+    return file.name if file.is_file() and not is_copy else ""
 
 
 def _commit(folder: Path) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Say, note
-from lstm.records.epoch import Epoch, Place, State
+from lstm.records.epoch import SYSTEM, Epoch, Place, State
 from lstm.records.errors import NewerForm, check_form
 from lstm.records.goodput import NOTHING, Spent
 from lstm.storage import disk, files
@@ -234,7 +234,7 @@ def loads(data: bytes) -> Checkpoint:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         check_form("", content["format"], FORMAT)
-        history = tuple(Epoch(**row) for row in content["history"])
+        history = tuple(map(_epoch_of, content["history"]))
         content = {"window": 1} | content  # earlier formats had no windows
         fields = {f.name: content[f.name] for f in dataclasses.fields(State) if f.name != "history"}
         return Checkpoint(
@@ -257,11 +257,18 @@ def _epoch_row(epoch: Epoch) -> dict[str, Any]:
     return {
         "window": epoch.window,
         "number": epoch.number,
-        "metrics": dict(epoch.metrics),
+        "metrics": {**epoch.metrics, **epoch.system},  # together, as earlier versions read them
         "value": epoch.value,
         "measured_at_ms": epoch.measured_at_ms,
         "stop": epoch.stop,
     }
+
+
+def _epoch_of(row: Mapping[str, Any]) -> Epoch:
+    metrics = row["metrics"]
+    system = {name: value for name, value in metrics.items() if name.startswith(SYSTEM)}
+    results = {name: value for name, value in metrics.items() if name not in system}
+    return Epoch(**{**row, "metrics": results, "system": system})
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ MODULES = {
     "pandas",
     "plotly.graph_objects",
     "plotly.offline",
+    "psutil",
     "pyarrow",
     "pyarrow.compute",
     "pyarrow.csv",

@@ -9,13 +9,13 @@ import bisect
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dashboards.tracking import runs
-from dashboards.tracking.contents import FITTED, lineage, points, prefix_of, probed, settings_text, worked
+from dashboards.tracking import contents, runs
+from dashboards.tracking.contents import DESCRIPTION, FITTED, lineage, points, prefix_of, probed, settings_text, worked
 from lstm.records.epoch import Epoch, Place
-from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
+from lstm.records.events import About, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.state import TrialState
 from lstm.records.trial import Trial
 
@@ -24,7 +24,6 @@ from lstm.records.trial import Trial
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 WHOLE = {"sweep.recorded": "true"}
 ARTIFACT = {"sweep.artifact": "true"}  # the run has its checkpoint as an artifact
-DESCRIPTION = "mlflow.note.content"  # the tag with the text that MLflow shows above a run
 _BEST = {"sweep.best": "true"}
 _TIMED = "epoch_s"  # a metric that every epoch has
 _Key = tuple[str, int]  # an epoch in a run: the prefix of its metrics, and its step
@@ -58,13 +57,16 @@ class Ledger:
         artifacts: Folder or address for the artifacts of new experiments; None leaves it to the server.
         sweep: The sweep's name.
         study: The id of its study, which distinguishes it from other sweeps of the same name.
+        about: What the runs' pages say of the sweep; None: they say nothing of it.
     """
 
-    def __init__(self, client: Any, artifacts: str | None, sweep: str, study: str) -> None:
+    def __init__(self, client: Any, artifacts: str | None, sweep: str, study: str, about: About | None = None) -> None:
         self._client = client
         self._artifacts = artifacts
         self._sweep = sweep
         self._study = study or "-"
+        self._about = about
+        self._home = ""  # the id of the experiment `sweeps`, once the sweep's run is known
         self._started: SweepStarted | None = None
         self._experiment: str | None = None
         self._sweep_run: str | None = None
@@ -86,12 +88,18 @@ class Ledger:
         tags = {"sweep.n_trials": event.n_trials, "sweep.spec_hash": event.spec_hash}
         tags |= {"sweep.data_fingerprint": event.data_fingerprint, "mlflow.source.git.commit": event.git_commit}
         tags |= {"sweep.experiment": self.experiment()}
+        if self._about:
+            self._about = replace(self._about, n_trials=event.n_trials)
+            tags |= contents.source(self._about.driver_at(event.at_ms))
+            tags |= {DESCRIPTION: contents.describe_sweep(self._sweep, self._about, self._places())}
         runs.log(
             self._client,
             run_id,
             params={"metric": event.metric, "direction": event.direction},
             tags={key: str(value) for key, value in tags.items() if value},
         )
+        if self._about:
+            contents.log_data(self._client, run_id, self._about.parts)
         if event.spec_text:
             self._client.log_text(run_id, event.spec_text, "spec.yaml")
         self._client.update_run(run_id, status="RUNNING")
@@ -110,16 +118,20 @@ class Ledger:
     def sweep_run(self) -> str:
         """Return the id of the sweep's run, in the experiment `sweeps`; create the run if it is missing."""
         if self._sweep_run is None:
-            home = runs.sweeps_experiment(self._client, self._artifacts)
+            self._home = runs.sweeps_experiment(self._client, self._artifacts)
             self._sweep_run, _ = runs.find_or_create(
                 self._client,
-                home,
+                self._home,
                 identity={"sweep.name": self._sweep, "sweep.study": self._study},
                 name=self._sweep,
                 start_ms=self._started.at_ms if self._started else 0,
                 tags={},
             )
         return self._sweep_run
+
+    def _places(self) -> contents.Places:
+        run = self.sweep_run()  # the experiment of its run is known then
+        return contents.Places(sweeps=self._home, run=run, trials=self.experiment())
 
     def experiment(self) -> str:
         """Return the id of the experiment with the trials' runs; create it if it is missing."""
@@ -210,6 +222,9 @@ class Ledger:
             "sweep.checkpoint": runs.without_password(event.checkpoint),
         }
         tags["sweep.best_epoch"] = str(event.best_epoch)
+        started = self._live[event.number].started
+        if self._about and started:
+            tags[DESCRIPTION] = contents.describe_trial(self._sweep, self._about, self._places(), started, event)
         runs.log(self._client, run_id, metrics=best, tags=tags)
         self._client.set_terminated(run_id, STATUS.get(event.state, "FAILED"), end_time=event.at_ms)
         self._log_progress(event)
@@ -245,7 +260,8 @@ class Ledger:
         ended = self._all_ended()
         names, at_ms = runs.metric_names(rivals), ended[-1].at_ms if ended else 0
         points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
-        runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: verdict} if verdict else {})
+        text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
+        runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: text} if verdict else {})
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
         for run in runs.search(self._client, self.experiment(), _BEST):
@@ -274,7 +290,11 @@ class Ledger:
                 identity={"sweep.trial": str(number)},
                 name=f"trial-{number:04d}",
                 start_ms=live.started.at_ms if live.started else at_ms,
-                tags={"mlflow.parentRunId": self.sweep_run(), "sweep.name": self._sweep},
+                tags={
+                    "mlflow.parentRunId": self.sweep_run(),
+                    "sweep.name": self._sweep,
+                    **self._source(live),
+                },
             )
             live.sent.clear()
             live.stored = self._stored(run_id) if old else {}
@@ -282,6 +302,11 @@ class Ledger:
                 self._log_start(run_id, live.started)
             live.run_id = run_id
         return live.run_id
+
+    def _source(self, live: _Live) -> dict[str, str]:
+        if self._about is None or live.started is None:
+            return {}
+        return contents.source(self._about.driver_at(live.started.at_ms), live.started.derived)
 
     def _merge(self) -> None:
         """Keep one run for each trial and for the sweep, and make the sweep's run the parent of each trial's.
@@ -298,8 +323,11 @@ class Ledger:
             trials.setdefault(run.data.tags.get("sweep.trial", ""), []).append(run)
         for number, several in trials.items():
             for run in several:  # the sweep's run may have been deleted and created again
-                if run.data.tags.get("mlflow.parentRunId") != self.sweep_run():
-                    self._client.set_tag(run.info.run_id, "mlflow.parentRunId", self.sweep_run())
+                before = run.data.tags.get("mlflow.parentRunId")
+                if before != self.sweep_run():
+                    text = run.data.tags.get(DESCRIPTION, "").replace(before or "", self.sweep_run())
+                    tags = {"mlflow.parentRunId": self.sweep_run()} | ({DESCRIPTION: text} if text and before else {})
+                    runs.log(self._client, run.info.run_id, tags=tags)
             if len(several) > 1 and number.isdecimal():
                 live = self._live.get(int(number), _Live())
                 whole = (run.info.run_id for run in several if WHOLE.items() <= run.data.tags.items())
@@ -321,8 +349,12 @@ class Ledger:
             "sweep.settings": settings_text(event.settings),
             **lineage(event),
         }
+        if self._about:
+            tags[DESCRIPTION] = contents.describe_trial(self._sweep, self._about, self._places(), event)
         self._client.log_dict(run_id, dict(event.config), "config.yaml")
         runs.log(self._client, run_id, params=runs.flatten(event.config), tags=tags)
+        if self._about:
+            contents.log_data(self._client, run_id, self._about.parts_of(event.derived))
 
     def _log_progress(self, event: TrialEnded) -> None:
         """Log in the sweep's run the best value after this many ended trials, and how they ended."""

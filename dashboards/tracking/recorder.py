@@ -16,6 +16,7 @@ from dashboards.tracking.ledger import Ledger
 from lstm.messages.message import Message, Say, note
 from lstm.records.errors import BadInput
 from lstm.records.events import (
+    About,
     EpochEnded,
     Event,
     Notice,
@@ -93,6 +94,7 @@ class Recorder:
         study: The id of the sweep's study, which distinguishes it from another sweep of the same name.
         notice: Gets a message when the store stops answering, is back, or refuses something. The thread calls it.
         studies_before: The ids of the studies that this one was copied from.
+        about: What the runs' pages say of the sweep.
         away: Whether it was already reported that the store does not answer.
     """
 
@@ -106,6 +108,7 @@ class Recorder:
         notice: Say | None = None,
         studies_before: tuple[str, ...] = (),
         *,
+        about: About | None = None,
         away: bool = False,
     ) -> None:
         self._uri = uri
@@ -113,6 +116,7 @@ class Recorder:
         self._tracking = tracking
         self._sweep = sweep
         self._study = study
+        self._about = about
         self._studies = (study, *studies_before)
         self._notice = notice
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
@@ -288,7 +292,7 @@ class Recorder:
     def _open(self) -> Ledger:
         if self._ledger is None:
             client = runs.connect(self._uri)
-            self._ledger = Ledger(client, self._artifacts, self._sweep, self._study)
+            self._ledger = Ledger(client, self._artifacts, self._sweep, self._study, self._about)
         return self._ledger
 
     def _tell_away(self, error: Exception) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dashboards.tracking import runs
-from dashboards.tracking.contents import FINAL, SETTING, lineage, points, probed, settings_text, worked
+from dashboards.tracking import contents, runs
+from dashboards.tracking.contents import DESCRIPTION, FINAL, SETTING, lineage, points, probed, settings_text, worked
 from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
 from lstm.records.errors import Fault, Finding, fault, finding
-from lstm.records.events import TrialEnded
+from lstm.records.events import About, DataPart, TrialEnded
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 
@@ -70,6 +70,7 @@ class _Check:
         self._client, self._expected = client, expected
         self._sweep = expected.sweep
         self._endings = {ending.number: ending for ending in self._sweep.endings()}
+        self._about = About.of(self._sweep.facts)
 
     def findings(self) -> Iterator[Finding]:
         sweep_run = yield from self._sweep_run()
@@ -138,6 +139,8 @@ class _Check:
             if self._text(run, "report.html") is None:
                 yield fault("run-file-missing", file="report.html")
         yield from _differing("tag", run.data.tags, tags)
+        if self._expected.whole:
+            yield from _page_faults(run, self._about.parts)
         if sweep.spec_text and self._text(run, "spec.yaml") != sweep.spec_text:
             yield fault("run-spec-differs")
 
@@ -178,6 +181,9 @@ class _Check:
                 since, right_since = run.info.end_time, ending.at_ms
                 yield fault("run-status-differs", status=status, since=since, right=right, right_since=right_since)
         yield from _differing("tag", self._carried(run.data.tags), tags)
+        if ending is not None:  # an interrupted driver may have sent a part of the start
+            shown = self._description(trial, run, sweep_run, ending)
+            yield from _page_faults(run, self._about.parts_of(trial.derived), shown)
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             path = runs.fetch(self._client, run, "config.yaml", folder)
             written = self._expected.read_yaml(str(path)) if path else None
@@ -195,6 +201,13 @@ class _Check:
         if history is not None:
             yield from self._of_curves(trial, run, history, ending)
             yield from self._of_checkpoint(run, history)
+
+    def _description(self, trial: Trial, run: Any, sweep_run: Any, ending: TrialEnded) -> str:
+        """Return the description of an ended trial's run; "" without a run of the sweep."""
+        if sweep_run is None:
+            return ""
+        ids = contents.Places(sweep_run.info.experiment_id, sweep_run.info.run_id, run.info.experiment_id)
+        return contents.describe_trial(self._sweep.name, self._about, ids, trial.starting(""), ending)[:5000]
 
     def _carried(self, tags: Mapping[str, str]) -> Mapping[str, str]:
         """Return a run's tags; the address of moved checkpoints is replaced by their new one."""
@@ -290,6 +303,26 @@ def _differing(kind: str, are: Mapping[str, str], shall: Mapping[str, str], only
             yield fault("run-value-unknown", kind=kind, name=name, value=value)
         else:
             yield fault("run-value-differs", kind=kind, name=name, value=value, right=right)
+
+
+def _page_faults(run: Any, parts: Sequence[DataPart], description: str = "") -> Iterator[Fault]:
+    """Yield what is wrong with a run's data sets and description. A run of an earlier version has neither.
+
+    What a user wrote instead of a description, or after it, is left alone.
+    """
+    are, told = contents.data_sets(run), run.data.tags.get(DESCRIPTION, "")
+    if not are and not contents.is_ours(told):
+        return
+    for context, right in contents.as_data_sets(parts).items():
+        if context not in are:
+            yield fault("data-set-missing", context=context)
+        elif are[context] != right:
+            shown = ["{} ({})".format(*each) for each in (are[context], right)]
+            yield fault("data-set-differs", context=context, found=shown[0], right=shown[1])
+    if description and (contents.is_ours(told) or not told):
+        is_told, shall = map(contents.without_addresses, (told, description))
+        if not is_told.startswith(shall):
+            yield fault("description-differs")
 
 
 def _without_former(fields: Mapping[str, str], shall: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from cluster.study import lease
 from experiments import judgement, lookup
 from experiments.conclusion import confirmed_rival
-from experiments.planning import kept_in, make
+from experiments.home import kept_in
+from experiments.planning import make
 from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
 from lstm.records.errors import refused

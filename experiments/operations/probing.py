@@ -18,7 +18,7 @@ from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
 from lstm.records.errors import BadInput, HeldError, fault, refused
-from lstm.records.events import TrialProbed
+from lstm.records.events import About, TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
 Faults = Sequence[Message]
@@ -174,6 +174,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
         study=str(sweep.facts.get("id", "")),
         notice=say,
         studies_before=studies_of(sweep.facts)[1:],
+        about=About.of(sweep.facts),
     )
     recorder(event)
     judged = sweep.facts.get("judged") or {}

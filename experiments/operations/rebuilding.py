@@ -12,11 +12,11 @@ from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
 from experiments.trials.earlier import restored_first
-from lstm.messages.message import Message, Say
+from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
-from lstm.records.errors import Finding, fault, refused
-from lstm.records.events import EpochEnded, SweepEnded, SweepStarted
+from lstm.records.errors import BadInput, Finding, fault, refused
+from lstm.records.events import PARTS, About, EpochEnded, SweepEnded, SweepStarted
 from lstm.records.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
     from dashboards.tracking import runs
     from dashboards.tracking.recorder import Recorder
 
+    _with_parts(found, say)
     sweep = lookup.read(found)
     kept = verify.check(sweep, driven=False)
     done = Done(len(sweep.trials))
@@ -140,10 +141,28 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
         study=study_id,
         notice=say,
         studies_before=studies_of(sweep.facts)[1:],
+        about=About.of(sweep.facts),
     )
     complete = _tell(found, sweep, kept.histories, recorder)
     _finish(found, recorder, done, complete=complete)
     return done
+
+
+def _with_parts(found: lookup.Found, say: Say) -> None:
+    """Store in the study of an earlier version what MLflow shows of the data, if they are still there."""
+    from cluster.opening import about
+    from cluster.study import stored
+
+    facts = stored.facts(found.study_url, found.name) or {}
+    if PARTS in facts:
+        return
+    try:
+        plan = make(lookup.spec(found.spec or found.name, found.home), found.home, to_look=True)
+        if plan.series.fingerprint != facts.get("data_fingerprint"):
+            raise refused("data-changed", "data")
+        stored.remember(found.study_url, found.name, **{PARTS: about(plan.order, plan.series, facts)[PARTS]})
+    except (BadInput, OSError, *stored.AWAY) as error:
+        say(note("data-sets-not-known", at=found.name, why=str(error)))
 
 
 def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: bool) -> None:

@@ -171,6 +171,7 @@ def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals
         BadInput: something is wrong that could not be checked before.
         HeldError: another driver holds the sweep.
     """
+    from cluster import opening
     from cluster.study import stored
     from dashboards.tracking.recorder import Recorder
 
@@ -191,6 +192,7 @@ def carry_out(ready: Ready, looks: Looks, *, stop: "Stop | None" = None, signals
         study=order.study_id,
         notice=lambda message: view(Notice(message)),
         studies_before=order.studies_before,
+        about=opening.about_of(order, plan.series, ready.known),
         away=bool(away),
     )
     with view:

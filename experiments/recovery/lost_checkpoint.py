@@ -92,6 +92,7 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
     from lstm.device import claim
     from lstm.tasks import registry as tasks
     from lstm.training import loop, refit
+    from lstm.usage import Usage
 
     order, config = plan.order, TrialConfig.model_validate(trial.config)
     gpus = order.resources.gpus_per_trial
@@ -99,10 +100,13 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
     again = sorted({*swept.facts.get(TRAINED_AGAIN, ()), trial.number})
     stored.remember(order.study_url, order.name, **{TRAINED_AGAIN: again})
     kept: checkpoint.Checkpoint | None = None
+    usage = Usage(device) if order.system_metrics else None
     if trial.is_refit:
-        epochs = refit.train(config, plan.series, int(str(trial.fitted["epochs"])), device=device, heed=heed)
+        epochs = refit.train(
+            config, plan.series, int(str(trial.fitted["epochs"])), device=device, heed=heed, usage=usage
+        )
     else:
-        epochs = loop.train(config, plan.series, None, device=device, heed=heed)
+        epochs = loop.train(config, plan.series, None, device=device, heed=heed, usage=usage)
     derived = trial.derived.row() if trial.derived and trial.is_refit else None
     for epoch in epochs:
         assert epoch.state is not None

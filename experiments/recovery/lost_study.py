@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import addresses
-from experiments.home import Home
-from experiments.planning import Plan, kept_in
+from experiments.home import Home, kept_in
+from experiments.planning import Plan
 from lstm import ownership
 from lstm.data.dataset import read_otherwise
 from lstm.messages.message import Message, Note, Say, note

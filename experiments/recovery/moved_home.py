@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.home import Home
-from experiments.planning import kept_in
+from experiments.home import Home, kept_in
 from lstm.messages.message import Say, note
 from lstm.ownership import Mark
 from lstm.records.errors import BadInput

@@ -72,6 +72,12 @@ class Spec:
         """Where its data are, by field, as written in the file: what the environment fills in may be private."""
         return {name: str(self.written["data"][name]) for name in type(self.experiment.location).model_fields}
 
+    @property
+    def shown_location(self) -> str:
+        """The place of its data's file; what the environment fills in is not shown. "" for generated data."""
+        written = next(iter(self.written_location.values()), "")
+        return written if not written or "${" in written else str((self.folder / written).absolute())
+
 
 def load(
     path: Source,

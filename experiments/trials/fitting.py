@@ -21,7 +21,7 @@ from lstm.config.trial import TrialConfig
 from lstm.messages.message import Message, note
 from lstm.records.epoch import Epoch, epochs_s
 from lstm.records.errors import Fault, Refusal, fault
-from lstm.records.events import EpochEnded, Notice, now_ms
+from lstm.records.events import DRIVERS, About, Driver, EpochEnded, Notice, driven, now_ms
 from lstm.records.state import Derived, TrialState
 from lstm.records.sweep import RECORDED_BEFORE, REFIT, Sweep
 from lstm.records.trial import Trial
@@ -112,7 +112,7 @@ class _Fit:
         study = self._open()
         swept = self.insist(study.sweep)  # under the lease: nobody else begins one now
         refitting.check_open(swept, self.ready.seeds[0], f"`sweep refit {swept.name}`")
-        recorder = self._recorder()
+        recorder = self._recorder(study)
         try:
             self._settle(study, recorder)
             self._give_up_others(study, self.insist(study.sweep), recorder)
@@ -133,10 +133,12 @@ class _Fit:
         moved_home.settle(ready.place, ready.elsewhere, ready.known, self.view.say)
         return Study(order.study_url, order.name, order.search, order.base)
 
-    def _recorder(self) -> "Recorder":
+    def _recorder(self, study: "Study") -> "Recorder":
         from dashboards.tracking.recorder import Recorder
 
-        plan = self.ready.plan
+        plan, order = self.ready.plan, self.ready.plan.order
+        by = Driver(now_ms(), order.user, order.source, order.git_commit or "")
+        self.insist(partial(study.remember, **{DRIVERS: driven(study.facts, by)}))
         return Recorder(
             plan.tracking_uri,
             plan.artifacts,
@@ -145,6 +147,7 @@ class _Fit:
             study=plan.order.study_id,
             notice=self.view.say,
             studies_before=plan.order.studies_before,
+            about=About.of(study.facts),
             away=self.is_away,
         )
 
@@ -215,6 +218,7 @@ class _Fit:
         from lstm.device import claim
         from lstm.tasks import registry as tasks
         from lstm.training import refit
+        from lstm.usage import Usage
 
         plan, order = self.ready.plan, self.ready.plan.order
         gpus = order.resources.gpus_per_trial
@@ -235,7 +239,8 @@ class _Fit:
             recorder(EpochEnded(number, epoch))
         epochs = int(str(derived.fitted["epochs"]))
         state = found.state if found else None
-        trained = refit.train(config, plan.series, epochs, state, device=device, heed=self.stop.heed)
+        usage = Usage(device) if order.system_metrics else None
+        trained = refit.train(config, plan.series, epochs, state, device=device, heed=self.stop.heed, usage=usage)
         for epoch in _able(trained, f"trial {number}", len(history)):
             assert epoch.state is not None
             kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=number)

@@ -160,6 +160,15 @@ _MLFLOW: Mapping[str, Entry] = {
     "run-value-missing": _entry(
         "lacks the {kind} {name}, must have {right!r}", _REBUILD, kind="tag", name="sweep.state", right="COMPLETE"
     ),
+    "data-set-missing": _entry("lacks the data set {context}", _REBUILD, context="training"),
+    "data-set-differs": _entry(
+        "has a data set {context} that is not the one of the sweep: {found}, must be {right}",
+        _REBUILD,
+        context="training",
+        found="sales.csv (1f0c9a)",
+        right="sales.csv (77b2e0)",
+    ),
+    "description-differs": _entry("has a description that does not say what the trial is", _REBUILD),
     "run-value-unknown": _entry(
         "has the {kind} {name} {value!r}, must not have it", _REBUILD, kind="parameter", name="x", value="1"
     ),

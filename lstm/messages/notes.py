@@ -260,6 +260,10 @@ RUN: Mapping[str, Entry] = {
         }
         | {"last": "2022-07-18", "new": 30, "seeds": "5 seeds"},
     ),
+    "data-sets-not-known": Entry(
+        "an earlier version began the sweep, and its data can't be read again, so MLflow shows no data sets: {why}",
+        example={"why": "data: have changed"},
+    ),
     "refit-given-up": Entry(
         "was to learn from {count:,} of the data, which have grown since: a new refit takes its place",
         example={"count": 900},

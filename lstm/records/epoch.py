@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from lstm.records.objective import Direction, best
 
 Judged = Literal["validation", "test"]
+SYSTEM = "system/"  # prefix of the names of figures about the machine
 Why = Literal["max_epochs", "patience", "target_loss", "diverged", "judged"]
 
 
@@ -49,6 +50,8 @@ class Epoch:
     stop: Why | None = None  # why this epoch is the last of its window, if it is
     state: State | None = field(default=None, compare=False, repr=False)
     window: int = 1
+    # The use of the machine, by name (`system/cpu_utilization_percentage`). No result: equal epochs may differ.
+    system: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def place(self) -> Place:

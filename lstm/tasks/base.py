@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Dataset, Facts, Whole
+from lstm.data.dataset import Before, Dataset, Facts, Part, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import nearest, refused
@@ -155,6 +155,19 @@ class Task(ABC, Generic[D, F]):
         Where the data lie is said before the text. With a backtest, `backtest` has a mapping for each window: how many
         items are in its `train` part and are `judged`, and its `first` and `last` place if it is a stretch.
         """
+
+    def part_sizes(self, data: D, config: TrialConfig, /) -> Mapping[Part, int]:
+        """Return how much is in each part of the data, in the unit of `part_unit`."""
+        sizes: Mapping[Part, int] = self.describe(data, config)["windows"]
+        return sizes
+
+    def part_unit(self, section: Any, /) -> str:
+        """Return the unit of `part_sizes`."""
+        return self.counted
+
+    def column_types(self, section: Any, /) -> Mapping[str, str]:
+        """Return the type of each column that is read, in MLflow's words: double, string, datetime. Empty: no table."""
+        return {}
 
     def doubts(self, data: D, /) -> Sequence[Note]:
         """Return a note for each thing that is likely wrong in the data."""

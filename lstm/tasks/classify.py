@@ -1,12 +1,12 @@
 """The task `classify`: predict the class of a whole sequence of any length."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.classify import ClassifyData, SequencesFile
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Whole
+from lstm.data.dataset import Before, Part, Whole
 from lstm.messages.message import Note, note
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -113,6 +113,15 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         judged = [len(fold) for fold in data.folds]
         spans = [{"train": sum(judged) - count, "judged": count} for count in judged]
         return {"data": about, "backtest": spans, "windows": sizes | {"train": spans[0]["train"]}}
+
+    def part_sizes(self, data: "Sequences", config: TrialConfig) -> Mapping[Part, int]:
+        """Return the sequences of each part."""
+        return {part: len(chosen) for part, chosen in data.parts.items()}
+
+    def column_types(self, section: ClassifyData) -> Mapping[str, str]:
+        """Return the types of the columns: ids, times and labels may be anything."""
+        words = [section.id, *section.time_columns, section.label]
+        return dict.fromkeys(words, "string") | dict.fromkeys(section.columns, "double")
 
     def at_window(self, data: "Sequences", number: int) -> "Sequences":
         """Return the sequences with a fold as validation part, and all others as training part."""

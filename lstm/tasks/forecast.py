@@ -1,13 +1,13 @@
 """The task `forecast`: predict the next steps of a time series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Whole
+from lstm.data.dataset import Before, Part, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -135,6 +135,18 @@ class Forecast(Task["Series", "SeriesFacts"]):
                 "test": len(data.origins("test", section)),
             },
         }
+
+    def part_sizes(self, data: "Series", config: TrialConfig) -> Mapping[Part, int]:
+        """Return the rows of each part; with a backtest, the training part ends where the first window begins."""
+        return {part: stop - start for part, (start, stop) in data.bounds.items()}
+
+    def part_unit(self, section: ForecastData) -> str:
+        """Return rows."""
+        return "rows"
+
+    def column_types(self, section: ForecastData) -> Mapping[str, str]:
+        """Return the types of the columns of times and values."""
+        return dict.fromkeys(section.time_columns, "string") | dict.fromkeys(section.columns, "double")
 
     def at_window(self, data: "Series", number: int) -> "Series":
         """Return the series with the rows before the window as training part."""

@@ -1,6 +1,6 @@
 """The task `language_model`: predict the next character or word of a text from all before it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,14 @@ class LanguageModel(Task["Text", "TextFacts"]):
         ]
         backtest = {"backtest": spans} if spans else {}
         return {"data": told | {"fingerprint": data.fingerprint}, **backtest, "windows": sizes}
+
+    def part_unit(self, section: TextData) -> str:
+        """Return characters or words."""
+        return section.unit
+
+    def column_types(self, section: TextData) -> Mapping[str, str]:
+        """Return one column: a text is no table."""
+        return {"text": "string"}
 
     def at_window(self, data: "Text", number: int) -> "Text":
         """Return the text with all that stands before the window as training part."""

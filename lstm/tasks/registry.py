@@ -5,16 +5,19 @@ networks, the judging of its items, rivals, and drafts for files that it recogni
 elsewhere.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Dataset, Whole
+from lstm.data.dataset import Before, Dataset, Part, Whole
 from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
+from lstm.records.events import DIGITS, DataPart
 from lstm.records.figures import Example, Passage
 from lstm.records.objective import RECORD, TaskRecord
 from lstm.records.sweep import Sweep
@@ -39,6 +42,9 @@ TASKS: Mapping[str, Task[Any, Any]] = {
     "classify": Classify(),
     "language_model": LanguageModel(),
 }
+
+# MLflow's words for what data are used for.
+CONTEXTS: Mapping[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def of(config: TrialConfig) -> Task[Any, Any]:
@@ -148,6 +154,20 @@ def windows_of(config: TrialConfig, data: Dataset) -> list[Dataset]:
     """Return the data as each window has them that a configuration is judged on; [] without a backtest."""
     count = config.windows.count
     return [at_window(config, data, window) for window in range(1, count + 1)] if count > 1 else []
+
+
+def data_parts(config: TrialConfig, data: Dataset, place: str) -> list[DataPart]:
+    """Return the parts of the data of a sweep, as MLflow shows them; `place` is that of the file, "" without one."""
+    task, found = of(config), list[DataPart]()
+    sizes, section = task.part_sizes(data, config), config.data.model_dump(mode="json")
+    # Parts of one size may be others: elsewhere in the file, or drawn from another seed.
+    dealt = [data.fingerprint, dict(sizes), *(section.get(name) for name in ("split", "backtest"))]
+    for part, count in sizes.items():
+        said = hashlib.sha256(json.dumps([part, *dealt], sort_keys=True).encode()).hexdigest()
+        name = place.rpartition("/")[2] or config.task
+        unit, columns = task.part_unit(config.data), dict(task.column_types(config.data))
+        found.append(DataPart(CONTEXTS[part], name, said[:DIGITS], count, unit, columns, place))
+    return found
 
 
 def at_window(config: TrialConfig, data: Dataset, window: int) -> Dataset:

@@ -12,6 +12,7 @@ from lstm.checkpoint import Checkpoint
 from lstm.data.dataset import Dataset
 from lstm.tasks import registry as tasks
 from lstm.training import loop
+from lstm.usage import Usage
 
 
 def is_ready(found: Checkpoint) -> bool:
@@ -34,7 +35,13 @@ def is_over(found: Checkpoint) -> bool:
 
 
 def finish(
-    found: Checkpoint, data: Dataset, address: str, attempt: int, device: str, heed: Callable[[], object]
+    found: Checkpoint,
+    data: Dataset,
+    address: str,
+    attempt: int,
+    device: str,
+    heed: Callable[[], object],
+    usage: Usage | None = None,
 ) -> Checkpoint:
     """Train on all that stands before the test part, or go on with that; return the last checkpoint.
 
@@ -45,12 +52,13 @@ def finish(
         attempt: The number of the attempt that the files are named after.
         device: `cpu`, `cuda` or `cuda:N`.
         heed: Called before each step of the optimizer. What it raises ends the training.
+        usage: Reads the use of the machine; None: nothing does.
 
     Raises:
         OSError: the checkpoint can't be written.
     """
     config = found.config
-    for epoch in loop.train(config, data, found.state, device=device, heed=heed, to_test=True):
+    for epoch in loop.train(config, data, found.state, device=device, heed=heed, to_test=True, usage=usage):
         assert epoch.state is not None
         facts = tasks.facts_row(config, data, config.windows.of_weights(epoch))
         found = replace(found, state=epoch.state, facts=facts)

@@ -22,6 +22,7 @@ from lstm.records.objective import is_better
 from lstm.records.windows import Windows
 from lstm.tasks import registry as tasks
 from lstm.training.optimizers import optimizer_of, schedule_of
+from lstm.usage import Usage
 
 # The purposes of random draws; each has a stream of its own.
 WEIGHTS, ORDER, NOISE = range(3)
@@ -35,6 +36,7 @@ def train(
     device: str = "cpu",
     heed: Callable[[], object] = lambda: None,
     to_test: bool = False,
+    usage: Usage | None = None,
 ) -> Iterator[Epoch]:
     """Train until a stopping rule of the configuration applies, and yield each epoch with the state to save.
 
@@ -52,6 +54,7 @@ def train(
             an epoch.
         to_test: Whether, after the windows of a backtest, a training on all that stands before the test part follows.
             It has the median of the windows' best epochs as its number of epochs, and is not judged.
+        usage: Reads the use of the machine for the epochs; None: nothing does.
 
     Yields:
         Each epoch; the last one of each window has the reason to stop in `stop`. Nothing if `state` is of a training
@@ -61,7 +64,7 @@ def train(
     last = windows.count + (to_test and windows.count > 1)
     window = _window_after(state)
     while window <= last and not _has_diverged(state):
-        for epoch in _Window(config, data, window, windows, device, heed).epochs(state):
+        for epoch in _Window(config, data, window, windows, device, heed, usage).epochs(state):
             state = epoch.state
             yield epoch
         window += 1
@@ -89,8 +92,10 @@ class _Window:
         windows: Windows,
         device: str,
         heed: Callable[[], object],
+        usage: Usage | None,
     ) -> None:
         self._config, self._window, self._windows, self._device, self._heed = config, window, windows, device, heed
+        self._usage = usage
         self._data: Dataset = tasks.at_window(config, data, window)
 
     def epochs(self, state: State | None) -> Iterator[Epoch]:
@@ -103,7 +108,8 @@ class _Window:
         final: int | None = None
         if self._window > self._windows.count:
             final = self._windows.result(history, self._config.direction).epochs
-        run = Run(self._config, self._data, self._device, self._heed, window=self._window, final=final)
+        shared: dict[str, Any] = {"window": self._window, "final": final, "usage": self._usage}
+        run = Run(self._config, self._data, self._device, self._heed, **shared)
         run.history = history
         if state and not (history and history[-1].stop):
             run.restore(state)
@@ -131,6 +137,7 @@ class _Window:
         metrics["epoch_s"] = time.perf_counter() - started
         at_ms, number = time.time_ns() // 1_000_000, state.best_epoch
         epoch = Epoch(number, metrics, value, at_ms, "judged" if finite else "diverged", window=self._window)
+        epoch = replace(epoch, system=_mean(self._usage))
         after = State(
             epoch=number,
             model=state.best_weights,
@@ -160,6 +167,7 @@ class Run:
         window: The window of the backtest; 1 without one.
         final: The number of epochs of the training before the test part, which is not judged; None for a window. Until
             its last epoch, the best epoch and its weights stay those of the last window.
+        usage: Reads the use of the machine; None: nothing does.
     """
 
     def __init__(
@@ -171,10 +179,11 @@ class Run:
         *,
         window: int = 1,
         final: int | None = None,
+        usage: Usage | None = None,
     ) -> None:
         torch.set_flush_denormal(True)  # vanishing gradients make denormals, which CPUs compute 100 times slower
         self.config, self.data, self.device, self.heed = config, data, device, heed
-        self.window, self.final = window, final
+        self.window, self.final, self.usage = window, final, usage
         training, task = config.training, tasks.of(config)
         torch.manual_seed(_seed(training.seed, WEIGHTS))
         self.network = task.network(config, task.facts(data)).to(device)
@@ -215,7 +224,8 @@ class Run:
         # Without a validation part, a plateau is one of the training loss.
         self._advance_schedule(metrics["train/loss" if self.final else "val/loss"])
         value, stop = self._stopped(number, metrics) if self.final is None else self._trained(number, metrics)
-        epoch = Epoch(number, metrics, value, time.time_ns() // 1_000_000, stop, window=self.window)
+        at_ms, system = time.time_ns() // 1_000_000, _mean(self.usage)
+        epoch = Epoch(number, metrics, value, at_ms, stop, window=self.window, system=system)
         self.history = (*self.history, epoch)
         return replace(epoch, state=self._state(number))
 
@@ -276,6 +286,8 @@ class Run:
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         for batch in self.batches(number):
             self.heed()
+            if self.usage is not None:
+                self.usage.look()
             loss, norm, count = self.step(batch)
             sums.add_(torch.stack((loss, norm)), alpha=count)
             sequences += count
@@ -310,6 +322,10 @@ class Run:
             history=self.history,
             window=self.window,
         )
+
+
+def _mean(usage: Usage | None) -> dict[str, float]:
+    return usage.mean() if usage is not None else {}
 
 
 def _seed(seed: int, *purpose: int) -> int:

@@ -11,6 +11,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Epoch, State
 from lstm.training.loop import Run
+from lstm.usage import Usage
 
 SEEDS = 3  # the purpose of this draw, beside those of the trainer
 
@@ -23,6 +24,7 @@ def train(
     *,
     device: str = "cpu",
     heed: Callable[[], object] = lambda: None,
+    usage: Usage | None = None,
 ) -> Iterator[Epoch]:
     """Train on all data, or go on with that, and yield each epoch with the state to save.
 
@@ -33,11 +35,12 @@ def train(
         state: The state after an epoch of the same training; None starts a new one.
         device: `cpu`, `cuda` or `cuda:N`.
         heed: Called before each step of the optimizer. What it raises ends the training.
+        usage: Reads the use of the machine; None: nothing does.
 
     Yields:
         Each epoch; the last one has `max_epochs` or `diverged` in `stop`. Nothing if `state` is of that one.
     """
-    run = Run(config, data, device, heed, window=config.windows.count + 1, final=epochs)
+    run = Run(config, data, device, heed, window=config.windows.count + 1, final=epochs, usage=usage)
     if state is None:
         run.begin()
     else:

@@ -11,6 +11,7 @@ import pytest
 from audit import audit
 
 from cluster.study.lease import Lease
+from dashboards.tracking.contents import without_addresses
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
 
@@ -42,6 +43,28 @@ def goodput(home):
     return found
 
 
+def pages(home):
+    """What a run's page shows beside curves and parameters: description without addresses, who, and data sets."""
+    tags = rows(
+        home,
+        "SELECT runs.name, key, value FROM tags JOIN runs USING (run_uuid) WHERE lifecycle_stage = 'active' AND "
+        "(key LIKE 'mlflow.note%' OR key LIKE 'mlflow.source%' OR key = 'mlflow.user') ORDER BY 1, 2",
+    )
+    data = rows(
+        home,
+        "SELECT runs.name, input_tags.value, datasets.name, digest, dataset_source, dataset_schema, dataset_profile "
+        "FROM inputs JOIN datasets ON source_id = dataset_uuid JOIN runs ON destination_id = run_uuid "
+        "JOIN input_tags USING (input_uuid) WHERE lifecycle_stage = 'active' ORDER BY 1, 2",
+    )
+    return [(run, key, without_addresses(value)) for run, key, value in tags], data
+
+
+def changed(home, *statements):
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        for statement in statements:
+            database.execute(statement)
+
+
 def verified(sweep, home):
     return sweep("verify", "tiny", "--home", home).code
 
@@ -61,7 +84,9 @@ def test_damaged_runs_are_made_again_in_the_same_store(home, sweep):
 
 
 def test_an_empty_store_is_filled(home, sweep):
-    before, worked = curves(home), goodput(home)
+    before, worked, shown = curves(home), goodput(home), pages(home)
+    assert any(key == "system/cpu_utilization_percentage" for _, key, *_ in before)
+    assert len(shown[1]) == 3 * 6  # of the sweep's run and of each trial's
     (home / "mlflow.db").unlink()
     shutil.rmtree(home / "artifacts")
     [finding] = json.loads(sweep("verify", "tiny", "--home", home, "--json").out)["findings"]
@@ -71,8 +96,50 @@ def test_an_empty_store_is_filled(home, sweep):
     assert answer.code == 0
     document = {"sweep": "tiny", "trials": 5, "deleted_runs": 0, "undelivered": 0, "rebuilt": True, "errors": []}
     assert json.loads(answer.out) == document
-    assert (curves(home), goodput(home)) == (before, worked)
+    assert (curves(home), goodput(home), pages(home)) == (before, worked, shown)
     assert audit(home, "tiny") == []
+    assert verified(sweep, home) == 0
+
+
+def test_a_page_that_lacks_something_or_says_something_else_is_found(home, sweep):
+    def codes(*statements):
+        changed(home, *statements)
+        findings = json.loads(sweep("verify", "tiny", "--home", home, "--json").out)["findings"]
+        return {(finding["code"], finding["trial"]) for finding in findings}
+
+    of_trial = "(SELECT run_uuid FROM runs WHERE name = 'trial-{:04d}')".format
+    note = "UPDATE tags SET value = {} WHERE key = 'mlflow.note.content' AND run_uuid = {}".format
+    assert codes(note("value || ' and mine'", of_trial(0)), note("'mine'", of_trial(1))) == set()
+    assert codes(note("replace(value, 'complete', 'pruned')", of_trial(2))) == {("description-differs", 2)}
+    tests = "SELECT input_uuid FROM input_tags WHERE value = 'test'"
+    assert codes(f"DELETE FROM inputs WHERE input_uuid IN ({tests}) AND destination_id = {of_trial(3)}") == {
+        ("description-differs", 2),
+        ("data-set-missing", 3),
+    }
+    changes = "UPDATE datasets SET digest = digest || 'x' WHERE experiment_id = (SELECT experiment_id FROM runs WHERE "
+    assert ("data-set-differs", 4) in codes(f"{changes} name = 'trial-0004')")
+    assert sweep("rebuild", "tiny", "--home", home).code == 0
+    assert verified(sweep, home) == 0
+
+
+def test_runs_of_an_earlier_version_lack_nothing_and_get_their_pages(home, sweep):
+    shown = pages(home)
+    changed(
+        home,
+        "DELETE FROM inputs",
+        "DELETE FROM tags WHERE key IN ('mlflow.note.content', 'mlflow.user')",
+        "UPDATE tags SET value = 'sweep run' WHERE key = 'mlflow.source.name'",
+    )
+    with closing(sqlite3.connect(home / "study.db")) as study, study:
+        study.execute("DELETE FROM study_user_attributes WHERE key IN ('data_parts', 'drivers')")
+    assert verified(sweep, home) == 0
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert answer.code == 0
+    assert pages(home)[1] == shown[1]
+    are, were = (
+        {(run, text) for run, key, text in each[0] if key == "mlflow.note.content"} for each in (pages(home), shown)
+    )
+    assert are == were
     assert verified(sweep, home) == 0
 
 

@@ -87,3 +87,34 @@ def test_a_series_without_a_measured_target_to_learn_is_refused(trial_config, tm
         tasks.load(config, File(path=str(tmp_path / "a.csv")))
     [wrong] = error.value.faults
     assert (wrong.code, wrong.path, wrong.values) == ("no-target-measured", "data", {"lookback": 4})
+
+
+@pytest.fixture
+def parts(trial_config, series_of, walk):
+    def made(split, seed=0, place="/data/sales.csv", **more):
+        config = trial_config(data={"split": split, **more})
+        return tasks.data_parts(config, series_of(config.data, walk(200, seed=seed)), place)
+
+    return made
+
+
+def test_each_part_has_its_rows_and_columns(parts):
+    found = parts({"validation": 0.2, "test": 0.3})
+    assert [(part.context, part.count, part.unit) for part in found] == [
+        ("training", 100, "rows"),
+        ("validation", 40, "rows"),
+        ("test", 60, "rows"),
+    ]
+    assert {(part.name, part.place, tuple(part.columns.items())) for part in found} == {
+        ("sales.csv", "/data/sales.csv", (("y", "double"),))
+    }
+    assert parts({"validation": 0.2, "test": 0.3}, place="")[0].name == "forecast"
+
+
+def test_parts_of_one_size_at_other_places_have_other_digests(parts):
+    one, same, other = (
+        parts({"validation": 40, "test": test}, **more) for test, more in ((60, {}), (60, {"horizon": 2}), (50, {}))
+    )
+    assert [part.digest for part in one] == [part.digest for part in same]
+    assert one[1].count == other[1].count
+    assert not {part.digest for part in one} & {part.digest for part in other}
