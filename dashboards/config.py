@@ -48,7 +48,7 @@ class TrackingConfig(Section):
         "Slack's incoming webhooks and those that take the same, such as Mattermost's. ntfy: title and message, for "
         "https://ntfy.sh/TOPIC or an ntfy server of your own.",
     )
-    system_metrics: bool = Field(
+    system_metrics: Annotated[bool, Since("2026-11-30")] = Field(
         True,
         description="Whether each epoch has the use of its worker's machine as well: processors, memory and GPU, "
         "which MLflow shows under System metrics.",
