@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards.tracking import runs
-from dashboards.tracking.contents import FITTED, lineage, points, prefix_of, probed, settings_text, worked
+from dashboards.tracking.contents import (
+    FITTED,
+    lineage,
+    points,
+    prefix_of,
+    probed,
+    settings_text,
+    worked,
+)
+from dashboards.views import views
 from lstm.records.epoch import Epoch, Place
 from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.state import TrialState
@@ -90,8 +99,11 @@ class Ledger:
             self._client,
             run_id,
             params={"metric": event.metric, "direction": event.direction},
-            tags={key: str(value) for key, value in tags.items() if value},
+            tags={key: str(value) for key, value in tags.items() if value} | views.MARK,
         )
+        searched = [runs.metric_name(path) for path in event.searched]
+        shown = views.of_trials(runs.metric_name(event.metric), event.direction, searched)
+        runs.save_views(self._client, self.experiment(), shown)
         if event.spec_text:
             self._client.log_text(run_id, event.spec_text, "spec.yaml")
         self._client.update_run(run_id, status="RUNNING")
@@ -126,6 +138,10 @@ class Ledger:
         if self._experiment is None:
             self._experiment = runs.trials_experiment(self._client, self._sweep, self._study, self._artifacts)
         return self._experiment
+
+    def page(self, base_url: str) -> str | None:
+        """Return the address of all loss curves in MLflow at `base_url`."""
+        return runs.page(self._client.get_experiment(self.experiment()), base_url, views.TRIALS)
 
     def recorded(self) -> set[int]:
         """Return the numbers of the trials with complete runs."""
@@ -236,7 +252,8 @@ class Ledger:
         names = runs.metric_names(metrics)
         at_ms = ended[-1].at_ms if ended else 0  # not the present time: a second call must send the same points
         points = [(names[k], v, at_ms, len(ended)) for k, v in metrics.items()]
-        runs.log(self._client, run_id, metrics=points, tags={"sweep.best_trial": str(best.number)} if best else {})
+        tags = {"sweep.best_trial": str(best.number), "sweep.settings": settings_text(best.settings)} if best else {}
+        runs.log(self._client, run_id, metrics=points, tags=tags)
         if best is not None:
             self._mark_best(best, metrics, checkpoint)
 
@@ -246,6 +263,15 @@ class Ledger:
         names, at_ms = runs.metric_names(rivals), ended[-1].at_ms if ended else 0
         points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
         runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: verdict} if verdict else {})
+        self._show_sweeps()
+
+    def _show_sweeps(self) -> None:
+        """Save the view of all sweeps, with the figures on the test part that they have by now."""
+        home = runs.sweeps_experiment(self._client, self._artifacts)
+        found = list(runs.search(self._client, home, {}))
+        metrics = {name for run in found for name in run.data.metrics}
+        judged = views.judged(metrics, {run.data.params.get("metric", "") for run in found})
+        runs.save_views(self._client, home, [views.of_sweeps(judged)])
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
         for run in runs.search(self._client, self.experiment(), _BEST):

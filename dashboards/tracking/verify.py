@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from dashboards.tracking import runs
 from dashboards.tracking.contents import FINAL, SETTING, lineage, points, probed, settings_text, worked
 from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE
+from dashboards.views import views
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
@@ -74,6 +75,7 @@ class _Check:
     def findings(self) -> Iterator[Finding]:
         sweep_run = yield from self._sweep_run()
         experiment = runs.find_trials_experiment(self._client, self._sweep.name, self._expected.study)
+        yield from self._views(sweep_run, experiment)
         found = list(runs.search(self._client, experiment, {})) if experiment else []
         by_trial: dict[int, list[Any]] = defaultdict(list)
         for run in found:
@@ -88,6 +90,18 @@ class _Check:
 
     def _finding(self, trial: int | None, wrong: Fault) -> Finding:
         return finding(wrong, trial, "mlflow", sweep=self._sweep.name)
+
+    def _views(self, sweep_run: Any, experiment: str | None) -> Iterator[Finding]:
+        if sweep_run is None or not views.MARK.items() <= sweep_run.data.tags.items():
+            return  # an earlier version made none
+        wanted = {experiment: (views.TRIALS, views.SETTINGS)}
+        wanted |= {sweep_run.info.experiment_id: (views.SWEEPS,)} if self._expected.whole else {}
+        for experiment_id, keys in wanted.items():
+            if experiment_id is None:
+                continue
+            found = self._client.get_experiment(experiment_id)
+            for key in views.missing(found.tags, keys):
+                yield self._finding(None, replace(fault("view-missing", view=key), place=f"experiment {found.name}"))
 
     # --- the sweep's run
 
