@@ -13,15 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards.tracking import runs
-from dashboards.tracking.contents import (
-    FITTED,
-    lineage,
-    points,
-    prefix_of,
-    probed,
-    settings_text,
-    worked,
-)
+from dashboards.tracking.contents import FITTED, lineage, points, prefix_of, probed, settings_text, worked
 from dashboards.views import views
 from lstm.records.epoch import Epoch, Place
 from lstm.records.events import SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
@@ -95,15 +87,15 @@ class Ledger:
         tags = {"sweep.n_trials": event.n_trials, "sweep.spec_hash": event.spec_hash}
         tags |= {"sweep.data_fingerprint": event.data_fingerprint, "mlflow.source.git.commit": event.git_commit}
         tags |= {"sweep.experiment": self.experiment()}
+        searched = [runs.metric_name(path) for path in event.searched]
+        shown = views.of_trials(runs.metric_name(event.metric), event.direction, searched)
+        tags |= views.MARK if runs.save_views(self._client, self.experiment(), shown) else {}
         runs.log(
             self._client,
             run_id,
             params={"metric": event.metric, "direction": event.direction},
-            tags={key: str(value) for key, value in tags.items() if value} | views.MARK,
+            tags={key: str(value) for key, value in tags.items() if value},
         )
-        searched = [runs.metric_name(path) for path in event.searched]
-        shown = views.of_trials(runs.metric_name(event.metric), event.direction, searched)
-        runs.save_views(self._client, self.experiment(), shown)
         if event.spec_text:
             self._client.log_text(run_id, event.spec_text, "spec.yaml")
         self._client.update_run(run_id, status="RUNNING")
@@ -270,7 +262,7 @@ class Ledger:
         home = runs.sweeps_experiment(self._client, self._artifacts)
         found = list(runs.search(self._client, home, {}))
         metrics = {name for run in found for name in run.data.metrics}
-        judged = views.judged(metrics, {run.data.params.get("metric", "") for run in found})
+        judged = views.judged(metrics, {runs.metric_name(run.data.params.get("metric", "")) for run in found})
         runs.save_views(self._client, home, [views.of_sweeps(judged)])
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:

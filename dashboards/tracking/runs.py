@@ -319,10 +319,11 @@ def fetch(client: Any, run: Any, name: str, folder: str) -> Path | None:
     return Path(mlflow.artifacts.download_artifacts(address, dst_path=folder, tracking_uri=client.tracking_uri))
 
 
-def save_views(client: Any, experiment_id: str, every: Sequence[views.View]) -> None:
-    """Save views of an experiment's runs, as far as they are missing or ours; one that a user changed stays.
+def save_views(client: Any, experiment_id: str, every: Sequence[views.View]) -> bool:
+    """Save views of an experiment's runs, as far as they are missing or ours; another's view stays.
 
-    A server that takes no text of that length, or gives no permission, has no view: a run is worth more.
+    Returns whether the store has them. A server that takes no text of that length, or gives no permission, has none: a
+    run is worth more.
     """
     tags = client.get_experiment(experiment_id).tags
     for key, value in views.changes(tags, every).items():
@@ -331,7 +332,8 @@ def save_views(client: Any, experiment_id: str, every: Sequence[views.View]) -> 
         except Exception as error:
             if not is_refusal(error) and getattr(error, "error_code", None) != "PERMISSION_DENIED":
                 raise
-            return
+            return False
+    return True
 
 
 def find_chart(uri: str, sweep: str, study: str, base_url: str) -> str | None:

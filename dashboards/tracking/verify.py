@@ -134,6 +134,8 @@ class _Check:
             counts = Counter(ending.state for ending in self._endings.values() if ending.place)  # a refit has none
             tags |= {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
             tags |= {"sweep.best_trial": str(sweep.best.number)} if sweep.best else {}
+            if sweep.best and views.MARK.items() <= run.data.tags.items():  # an earlier version did not say it here
+                tags["sweep.settings"] = settings_text(sweep.best.settings)[:5000]
             bests = [
                 ("best", e.best_value, e.at_ms, e.place) for e in self._endings.values() if e.best_value is not None
             ]

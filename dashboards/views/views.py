@@ -53,7 +53,7 @@ class View:
         text = json.dumps(self.state, separators=(",", ":"), ensure_ascii=True)
         packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
         plain = {name: self.state[name] for name in _PLAIN}
-        plain["by"] = "lstm-sweeps"  # gone when a user saves the view anew
+        plain["by"] = "lstm-sweeps"  # gone where somebody else saved a view under this key
         whole = {"name": self.name, "createdAt": _MADE_MS, "updatedAt": _MADE_MS, "state": f"deflate;{packed}"}
         return json.dumps({**plain, **whole}, separators=(",", ":"), ensure_ascii=True)
 
@@ -139,13 +139,13 @@ def address(base_url: str, experiment_id: str, key: str = "") -> str:
 
 
 def changes(tags: Mapping[str, str], views: Sequence[View]) -> dict[str, str]:
-    """Return the tags that an experiment with these tags lacks to have the views; a view that a user changed stays."""
+    """Return the tags that an experiment with these tags lacks to have the views; another's view stays."""
     wanted = {TAG + view.key: view.saved for view in views}
     return {name: value for name, value in wanted.items() if tags.get(name) != value and _is_ours(tags.get(name, ""))}
 
 
 def missing(tags: Mapping[str, str], keys: Sequence[str]) -> list[str]:
-    """Return the keys of the views that an experiment with these tags does not have; a user's own counts."""
+    """Return the keys of the views that an experiment with these tags does not have; another's counts."""
     return [key for key in keys if "name" not in _read(tags.get(TAG + key, ""))]
 
 
@@ -158,7 +158,7 @@ def _read(value: str) -> Mapping[str, Any]:
 
 
 def _is_ours(value: str) -> bool:
-    """Return whether we wrote a tag, or nobody did: MLflow's pages save a name without our mark."""
+    """Return whether we wrote a tag, or nobody did: others' have a name without our mark."""
     found = _read(value)
     return "name" not in found or "by" in found
 

@@ -13,6 +13,7 @@ import team_server
 from outages import MlflowServer
 
 from dashboards.tracking import runs
+from dashboards.views import views
 
 PICTURES = Path(__file__).parents[2] / "build" / "pages"
 SEARCHED = list(many_runs.SEARCHED)
@@ -103,6 +104,26 @@ def test_more_runs_come_when_asked_for(filled: MlflowServer, chromium: Any) -> N
         page.page.get_by_text("Load more").first.click()
         page.shows(["200"])
         assert page.errors == []
+
+
+@pytest.mark.pages
+def test_override_keeps_the_view_for_this_browser_and_leaves_the_shared_one(
+    server: MlflowServer, chromium: Any
+) -> None:
+    many_runs.fill(server.address, None, "mine", 4)
+    client = runs.connect(server.address)
+    before = client.get_experiment_by_name("mine")
+    address = str(runs.find_chart(server.address, "mine", "", server.address))
+    with runs_page.opened(chromium, address) as page:
+        page.wait_for_rows("trial-")
+        override = page.page.get_by_role("button", name="Override saved view")
+        override.click()
+        override.wait_for(state="hidden")
+        page.page.goto("about:blank")
+        page.page.goto(views.address(server.address, before.experiment_id).replace("CHART", "TABLE"))
+        page.wait_for_rows("trial-")
+        page.shows(COLUMNS)
+    assert client.get_experiment_by_name("mine").tags == before.tags
 
 
 @pytest.mark.pages

@@ -121,7 +121,7 @@ def test_a_view_that_is_missing_damaged_or_of_an_earlier_version_is_written(kept
     assert views.changes(found, trials()[:1]) == {}
 
 
-def test_our_own_view_is_replaced_and_a_users_stays() -> None:
+def test_our_own_view_is_replaced_and_anothers_stays() -> None:
     ours, other = views.changes({}, trials()[:1]), trials(searched=("other",))[:1]
     assert views.changes(ours, other) == {TAG: other[0].saved}
     theirs = {TAG: json.dumps({"name": "Trials, best first", "createdAt": 1, "updatedAt": 2, "state": "{}"})}
