@@ -313,6 +313,7 @@ def _started(order: Order, study: Study, series: Dataset) -> SweepStarted:
         spec_hash=order.spec_hash,
         data_fingerprint=series.fingerprint,
         git_commit=order.git_commit,
+        searched=tuple(sorted(order.search.space)) if order.search else (),
     )
 
 

@@ -282,3 +282,13 @@ def _folder(named: str, home: Home) -> Path:
     others = [] if near else known[:10]
     called = shown(named) or '""'
     raise refused("no-sweep-of-this-name", at=called, home=str(home.folder), near=near, known=others)
+
+
+def study_id(found: Found) -> str:
+    """Return the id of a sweep's study, "" if it can't be read: its pages are shown all the same."""
+    from cluster.study import stored
+
+    try:
+        return str((stored.facts(found.study_url, found.name) or {}).get("id", ""))
+    except BadInput:
+        return ""

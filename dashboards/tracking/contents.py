@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dashboards.tracking import runs
+from dashboards.views import views
 from lstm.records.confirmation import setting_of
 from lstm.records.epoch import Epoch
 from lstm.records.events import About, DataPart, Driver, TrialEnded, TrialProbed, TrialStarted
@@ -107,7 +108,7 @@ class Places:
         """The line of a description that leads on."""
         report = f"[Report]({self._page(self.sweeps, self.run)}/artifacts/report.html{_WORKFLOW})"
         every = f"[all trials](#/experiments/{self.trials}/runs{_WORKFLOW})"
-        return f"{report} · {every} · [curves]({runs.chart_address('', self.trials).lstrip('/')})"
+        return f"{report} · {every} · [curves]({views.address('', self.trials, views.TRIALS).lstrip('/')})"
 
     def sweep(self, name: str) -> str:
         """Return a link to the sweep's run."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from dashboards.tracking import contents, runs
 from dashboards.tracking.contents import DESCRIPTION, FITTED, lineage, points, prefix_of, probed, settings_text, worked
+from dashboards.views import views
 from lstm.records.epoch import Epoch, Place
 from lstm.records.events import About, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.state import TrialState
@@ -92,6 +93,9 @@ class Ledger:
             self._about = replace(self._about, n_trials=event.n_trials)
             tags |= contents.source(self._about.driver_at(event.at_ms))
             tags |= {DESCRIPTION: contents.describe_sweep(self._sweep, self._about, self._places())}
+        searched = [runs.metric_name(path) for path in event.searched]
+        shown = views.of_trials(runs.metric_name(event.metric), event.direction, searched)
+        tags |= views.MARK if runs.save_views(self._client, self.experiment(), shown) else {}
         runs.log(
             self._client,
             run_id,
@@ -138,6 +142,10 @@ class Ledger:
         if self._experiment is None:
             self._experiment = runs.trials_experiment(self._client, self._sweep, self._study, self._artifacts)
         return self._experiment
+
+    def page(self, base_url: str) -> str | None:
+        """Return the address of all loss curves in MLflow at `base_url`."""
+        return runs.page(self._client.get_experiment(self.experiment()), base_url, views.TRIALS)
 
     def recorded(self) -> set[int]:
         """Return the numbers of the trials with complete runs."""
@@ -251,7 +259,8 @@ class Ledger:
         names = runs.metric_names(metrics)
         at_ms = ended[-1].at_ms if ended else 0  # not the present time: a second call must send the same points
         points = [(names[k], v, at_ms, len(ended)) for k, v in metrics.items()]
-        runs.log(self._client, run_id, metrics=points, tags={"sweep.best_trial": str(best.number)} if best else {})
+        tags = {"sweep.best_trial": str(best.number), "sweep.settings": settings_text(best.settings)} if best else {}
+        runs.log(self._client, run_id, metrics=points, tags=tags)
         if best is not None:
             self._mark_best(best, metrics, checkpoint)
 
@@ -262,6 +271,15 @@ class Ledger:
         points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
         text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
         runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: text} if verdict else {})
+        self._show_sweeps()
+
+    def _show_sweeps(self) -> None:
+        """Save the view of all sweeps, with the figures on the test part that they have by now."""
+        home = runs.sweeps_experiment(self._client, self._artifacts)
+        found = list(runs.search(self._client, home, {}))
+        metrics = {name for run in found for name in run.data.metrics}
+        judged = views.judged(metrics, {runs.metric_name(run.data.params.get("metric", "")) for run in found})
+        runs.save_views(self._client, home, [views.of_sweeps(judged)])
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
         for run in runs.search(self._client, self.experiment(), _BEST):

@@ -165,8 +165,8 @@ class Recorder:
 
     def chart_address(self, base_url: str, timeout_s: float = 10.0) -> str | None:
         """Return the address of all loss curves in MLflow at `base_url`; None if the store does not answer in time."""
-        experiment_id = self._ask(lambda ledger: ledger.experiment(), timeout_s)
-        return runs.chart_address(base_url, experiment_id) if experiment_id else None
+        found: str | None = self._ask(lambda ledger: ledger.page(base_url), timeout_s)
+        return found
 
     def close(self, timeout_s: float) -> int:
         """Deliver what waits, for at most `timeout_s`; return how many events did not reach the store."""

@@ -26,6 +26,7 @@ from dashboards.tracking.store import (
     with_driver,
     without_password,
 )
+from dashboards.views import views
 
 __all__ = [
     "bars",
@@ -42,20 +43,6 @@ __all__ = [
 
 SWEEPS = "sweeps"
 _HOLDS_SWEEPS = {"sweep.holds": "sweeps"}  # finds that experiment after it was renamed
-# MLflow shows only the curves of the first ten runs. Its "shared view" of this name shows all, and does not begin with
-# the charts of test metrics, which have a single point.
-_VIEW = "sweep"
-_VIEW_STATE = {
-    "runsHiddenMode": "SHOW_ALL",
-    "searchFilter": "",
-    "startTime": "ALL",
-    "lifecycleFilter": "Active",
-    "orderByKey": "attributes.start_time",
-    "orderByAsc": False,
-    "chartsSearchFilter": "^(train|val)/",  # not base/val/…, which is a single point
-    "selectedColumns": ["metrics.`best`", "tags.`sweep.state`", "attributes.`Source`"],
-    "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
-}
 _MAX_ENTITIES = 1000  # in one call
 _MAX_EXPERIMENTS = 100  # searched in one call
 _NAME_LENGTH = 250
@@ -99,7 +86,6 @@ def trials_experiment(client: Any, sweep: str, study: str, artifacts: str | None
     tags = {"sweep.name": sweep, "sweep.study": study}
     if found := _tagged(client, tags, _trials_names(sweep, study), deleted=True):
         return _restored(client, found)
-    tags[f"mlflow.sharedViewState.{_VIEW}"] = json.dumps(_VIEW_STATE)
     for name in _trials_names(sweep, study):
         made = experiment(client, name, artifacts, tags)
         if made.tags.get("sweep.study", "") == study:
@@ -333,10 +319,21 @@ def fetch(client: Any, run: Any, name: str, folder: str) -> Path | None:
     return Path(mlflow.artifacts.download_artifacts(address, dst_path=folder, tracking_uri=client.tracking_uri))
 
 
-def chart_address(base_url: str, experiment_id: str) -> str:
-    """Return the address of MLflow's chart view with all curves of the experiment together."""
-    view = f"compareRunsMode=CHART&viewStateShareKey={_VIEW}&workflowType=machine_learning"
-    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"
+def save_views(client: Any, experiment_id: str, every: Sequence[views.View]) -> bool:
+    """Save views of an experiment's runs, as far as they are missing or ours; another's view stays.
+
+    Returns whether the store has them. A server that takes no text of that length, or gives no permission, has none: a
+    run is worth more.
+    """
+    tags = client.get_experiment(experiment_id).tags
+    for key, value in views.changes(tags, every).items():
+        try:
+            client.set_experiment_tag(experiment_id, key, value)
+        except Exception as error:
+            if not is_refusal(error) and getattr(error, "error_code", None) != "PERMISSION_DENIED":
+                raise
+            return False
+    return True
 
 
 def find_chart(uri: str, sweep: str, study: str, base_url: str) -> str | None:
@@ -346,4 +343,16 @@ def find_chart(uri: str, sweep: str, study: str, base_url: str) -> str | None:
     """
     tags = {"sweep.name": sweep} | ({"sweep.study": study} if study else {})
     found = _tagged(connect(readable(uri)), tags, _trials_names(sweep, study))
-    return chart_address(base_url, str(found.experiment_id)) if found else None
+    return page(found, base_url, views.TRIALS)
+
+
+def find_sweeps(uri: str, base_url: str) -> str | None:
+    """Return the address of the page of all sweeps, or None if the store has none; creates nothing."""
+    return page(_sweeps(connect(readable(uri))), base_url, views.SWEEPS)
+
+
+def page(found: Any, base_url: str, key: str) -> str | None:
+    """Return an experiment's address, in its view if it has one: an earlier version made none of all sweeps."""
+    if found is None:
+        return None
+    return views.address(base_url, str(found.experiment_id), key if views.TAG + key in found.tags else "")

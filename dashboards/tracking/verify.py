@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from dashboards.tracking import contents, runs
 from dashboards.tracking.contents import DESCRIPTION, FINAL, SETTING, lineage, points, probed, settings_text, worked
 from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE
+from dashboards.views import views
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.records.epoch import Epoch, same
@@ -75,6 +76,7 @@ class _Check:
     def findings(self) -> Iterator[Finding]:
         sweep_run = yield from self._sweep_run()
         experiment = runs.find_trials_experiment(self._client, self._sweep.name, self._expected.study)
+        yield from self._views(sweep_run, experiment)
         found = list(runs.search(self._client, experiment, {})) if experiment else []
         by_trial: dict[int, list[Any]] = defaultdict(list)
         for run in found:
@@ -89,6 +91,18 @@ class _Check:
 
     def _finding(self, trial: int | None, wrong: Fault) -> Finding:
         return finding(wrong, trial, "mlflow", sweep=self._sweep.name)
+
+    def _views(self, sweep_run: Any, experiment: str | None) -> Iterator[Finding]:
+        if sweep_run is None or not views.MARK.items() <= sweep_run.data.tags.items():
+            return  # an earlier version made none
+        wanted = {experiment: (views.TRIALS, views.SETTINGS)}
+        wanted |= {sweep_run.info.experiment_id: (views.SWEEPS,)} if self._expected.whole else {}
+        for experiment_id, keys in wanted.items():
+            if experiment_id is None:
+                continue
+            found = self._client.get_experiment(experiment_id)
+            for key in views.missing(found.tags, keys):
+                yield self._finding(None, replace(fault("view-missing", view=key), place=f"experiment {found.name}"))
 
     # --- the sweep's run
 
@@ -121,6 +135,8 @@ class _Check:
             counts = Counter(ending.state for ending in self._endings.values() if ending.place)  # a refit has none
             tags |= {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
             tags |= {"sweep.best_trial": str(sweep.best.number)} if sweep.best else {}
+            if sweep.best and views.MARK.items() <= run.data.tags.items():  # an earlier version did not say it here
+                tags["sweep.settings"] = settings_text(sweep.best.settings)[:5000]
             bests = [
                 ("best", e.best_value, e.at_ms, e.place) for e in self._endings.values() if e.best_value is not None
             ]

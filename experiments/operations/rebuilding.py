@@ -199,6 +199,7 @@ def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch
             str(facts.get("spec_hash", "")),
             str(facts.get("data_fingerprint", "")),
             git_commit=facts.get("git_commit"),
+            searched=tuple(sorted({path for trial in sweep.trials for path in trial.settings})),
         )
     )
     endings = sweep.endings()

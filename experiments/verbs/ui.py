@@ -17,7 +17,7 @@ from experiments.home import Home
 from experiments.terminal import streams
 from experiments.terminal.output import emit, print_note
 from lstm.messages.message import note
-from lstm.records.errors import BadInput, refused
+from lstm.records.errors import refused
 
 if TYPE_CHECKING:
     from dashboards.tracking.server import Server
@@ -49,7 +49,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     try:
         address = without_password(running.address)
         try:
-            address = (runs.find_chart(uri, found.name, _study_id(found), address) if found else None) or address
+            address = _page(uri, found, address, as_json=as_json)
         except Exception as error:  # its message may contain the address, and with it a password
             if not runs.is_outage(error):
                 raise
@@ -65,6 +65,15 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     finally:
         running.stop()
     return 0
+
+
+def _page(uri: str, found: lookup.Found | None, server: str, *, as_json: bool) -> str:
+    """Return the address of a sweep's page, or of all sweeps'; a program that names no sweep asks the server itself."""
+    from dashboards.tracking import runs
+
+    if found:
+        return runs.find_chart(uri, found.name, lookup.study_id(found), server) or server
+    return server if as_json else runs.find_sweeps(uri, server) or server
 
 
 def _log(home: Home) -> tuple[Path, bool]:
@@ -88,13 +97,3 @@ def _tell(address: str, running: "Server", *, as_json: bool) -> None:
             "This page is for this machine only; anyone who can open it can change everything. From another machine: "
             f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}. Ctrl-C stops it."
         )
-
-
-def _study_id(found: lookup.Found) -> str:
-    """Return the id of the sweep's study, "" if it can't be read: the page is shown all the same."""
-    from cluster.study import stored
-
-    try:
-        return str((stored.facts(found.study_url, found.name) or {}).get("id", ""))
-    except BadInput:
-        return ""

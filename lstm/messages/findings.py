@@ -147,6 +147,7 @@ _MLFLOW: Mapping[str, Entry] = {
         right_since=1764000000500,
     ),
     "run-file-missing": _entry("has no {file}", _REBUILD, file="report.html"),
+    "view-missing": _entry("lacks the view {view!r} of its page of runs", _REBUILD, view="sweep"),
     "run-spec-differs": _entry("has a spec.yaml that is not the spec", _REBUILD),
     "run-config-differs": _entry("has a config.yaml that is not what was trained", _REBUILD),
     "run-value-differs": _entry(

@@ -106,6 +106,7 @@ class SweepStarted:
     spec_hash: str = ""
     data_fingerprint: str = ""
     git_commit: str | None = None
+    searched: tuple[str, ...] = ()  # the dotted paths that the search draws, sorted
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The pictures of README and documentation, made from a real sweep: `make pictures`.
 
-    python tests/bench/pictures.py [--home build/pictures] [--only report comparison compare screen]
+    python tests/bench/pictures.py [--home build/pictures] [--only report comparison compare screen runs]
 
 `sweep run experiments/co2.yaml` makes the sweep, or goes on with the one that the home has, and so does a second one
 with another cell. Then:
@@ -9,6 +9,7 @@ with another cell. Then:
     comparison.png  MLflow's chart view, at the address that `sweep ui` says
     compare.png     the page of `sweep compare --html` of both sweeps
     screen.svg      the last screen of `sweep run`, as a terminal shows it
+    runs-*.png      MLflow's pages of runs, of sweeps that nobody trained (tests/lab/many_runs.py); needs playwright
 
 Chromium must be on the PATH (chromium, chromium-browser or google-chrome). Exit codes: 0 all were made, 1 one was not.
 """
@@ -50,7 +51,8 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=list(PICTURES), choices=list(PICTURES))
     options = parser.parse_args(given)
     FOLDER.mkdir(exist_ok=True)
-    subprocess.run([SWEEP, "--home", options.home, "run", SPEC], check=True)
+    if set(options.only) - {"runs"}:
+        subprocess.run([SWEEP, "--home", options.home, "run", SPEC], check=True)
     failed = []
     for name in options.only:
         try:
@@ -87,11 +89,51 @@ def screen(home: Path) -> None:
     (FOLDER / "screen.svg").write_text(drawn(shown, "sweep run experiments/co2.yaml"), encoding="utf-8")
 
 
+def runs(home: Path) -> None:
+    """Make pictures of MLflow's pages of runs: a sweep's charts and table, the same by setting, all sweeps."""
+    sys.path.append(str(ROOT / "tests" / "lab"))
+    import browser
+    import many_runs
+    import runs_page
+
+    from dashboards.tracking import runs as kept
+    from dashboards.tracking.server import serve
+
+    folder = home / "runs-pages"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    store = f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+    for name, trials, seeds in (("first-idea", 16, 1), ("second-idea", 60, 1), ("three-seeds", 24, 3)):
+        many_runs.fill(store, str(folder / "artifacts"), name, trials, seeds=seeds)
+    server = serve(store, str(folder / "artifacts"), None, folder / "ui.log")
+    try:
+        address = str(kept.find_chart(store, "second-idea", "", server.address))
+        grouped = str(kept.find_chart(store, "three-seeds", "", server.address)).replace("=sweep&", "=settings&")
+        sweeps = str(kept.find_sweeps(store, server.address))
+        with browser.started() as chromium:
+            for place, file, first, dark in (
+                (address, "charts", "trial-", False),
+                (address.replace("CHART", "TABLE"), "table", "trial-", True),
+                (grouped, "settings", "Group", False),
+                (sweeps, "sweeps", "idea", False),
+            ):
+                with runs_page.opened(chromium, place, dark=dark) as page:
+                    page.wait_for_rows(first)
+                    if "CHART" in place:
+                        page.wait_for_charts(2)
+                    page.page.wait_for_timeout(2000)  # until nothing moves
+                    page.photograph(FOLDER / f"runs-{file}.png")
+                few_colours(FOLDER / f"runs-{file}.png")
+    finally:
+        server.stop()
+
+
 PICTURES: dict[str, Callable[[Path], None]] = {
     "report": report,
     "comparison": comparison,
     "compare": compare,
     "screen": screen,
+    "runs": runs,
 }
 
 
@@ -101,8 +143,6 @@ def photograph(address: str, file: Path, width: int, height: int) -> None:
     Raises:
         FileNotFoundError: there is no browser.
     """
-    from PIL import Image
-
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise FileNotFoundError(f"none of {', '.join(BROWSERS)} is on the PATH")
@@ -114,6 +154,13 @@ def photograph(address: str, file: Path, width: int, height: int) -> None:
         capture_output=True,
         timeout=PATIENCE_S,
     )
+    few_colours(file)
+
+
+def few_colours(file: Path) -> None:
+    """Make a PNG small."""
+    from PIL import Image
+
     with Image.open(file) as taken:
         few = taken.convert("RGB").quantize(COLOURS)
     few.save(file, optimize=True)

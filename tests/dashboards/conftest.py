@@ -47,7 +47,16 @@ def uri(home: Path) -> str:
 
 def sweep_started(at_ms: int = 1_000, n_trials: int = 4) -> SweepStarted:
     return SweepStarted(
-        "co2", n_trials, "val/loss", "minimize", at_ms, "name: co2\n", "hash", "print", git_commit="abc"
+        "co2",
+        n_trials,
+        "val/loss",
+        "minimize",
+        at_ms,
+        "name: co2\n",
+        "hash",
+        "print",
+        git_commit="abc",
+        searched=("model.hidden_size",),
     )
 
 

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import blank
@@ -76,6 +78,8 @@ def test_it_goes_on(unpack, monkeypatch, version, name, moved):
     assert sweep("predict", name, *data)[0] == 0
     assert sweep("rebuild", name)[0] == 0
     judge(name)
+    assert {len(config) for config in settings_of_runs()} == {16}
+    assert {"mlflow.sharedViewState.sweep", "mlflow.sharedViewState.settings"} <= experiment_tags()
 
 
 @pytest.mark.parametrize(
@@ -92,3 +96,21 @@ def test_its_weights_can_be_freed(unpack, monkeypatch, version, name, moved):
     assert code == 0, out
     assert json.loads(sweep("clean", name, "--keep", "best", "--json")[1])["freed"] == []
     assert sweep("best", name)[0] == 0
+
+
+def settings_of_runs():
+    """The tag with the setting of each trial's run, "" where it is missing."""
+    runs = "runs LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'sweep.config'"
+    trials = "SELECT run_uuid FROM tags WHERE key = 'sweep.trial'"
+    where = f"lifecycle_stage = 'active' AND runs.run_uuid IN ({trials})"
+    return [value or "" for (value,) in stored(f"SELECT tags.value FROM {runs} WHERE {where}")]
+
+
+def experiment_tags():
+    return {key for (key,) in stored("SELECT key FROM experiment_tags WHERE value LIKE '%createdAt%'")}
+
+
+def stored(query):
+    """What MLflow's store has."""
+    with closing(sqlite3.connect(next(Path("runs").glob("mlflow.db")))) as database:
+        return database.execute(query).fetchall()

@@ -38,14 +38,21 @@ def started() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, address: str, *, dark: bool = False) -> Iterator[Opened]:
-    """A tab of its own (no cookie and nothing stored from another) with a page."""
-    context = browser.new_context(viewport=SIZE, color_scheme="dark" if dark else "light")
+def opened(browser: Any, address: str, *, dark: bool = False, script: str = "", **context_of: Any) -> Iterator[Opened]:
+    """A tab of its own (no cookie and nothing stored from another) with a page; a script runs before the page's own."""
+    context = browser.new_context(**{"viewport": SIZE, "color_scheme": "dark" if dark else "light"} | context_of)
+    if script:
+        context.add_init_script(script)
     tab = Opened(context.new_page())
-    tab.page.on("console", lambda told: tab.errors.append(told.text) if told.type == "error" else None)
+    tab.page.on("console", lambda told: tab.errors.append(_said(told)) if told.type == "error" else None)
     tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
     try:
         tab.page.goto(address)
         yield tab
     finally:
         context.close()
+
+
+def _said(told: Any) -> str:
+    """An error of the console, with the address that it is about."""
+    return f"{told.text} {told.location.get('url', '')}".strip()

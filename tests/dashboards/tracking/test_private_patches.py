@@ -12,6 +12,7 @@ from mlflow.store.db import utils
 from mlflow.utils import credentials, rest_utils
 
 from dashboards.tracking import preflight, private_patches, runs, store
+from dashboards.views import views
 from lstm import patches
 
 
@@ -74,6 +75,19 @@ def test_another_version_of_mlflow_does_its_migrations(tmp_path: Path, monkeypat
     engine = store.database(f"sqlite:///{tmp_path}/mlflow.db")
     private_patches.make_tables(engine)
     assert migrated == [engine]
+
+
+def test_mlflows_pages_still_know_each_field_of_our_views() -> None:
+    """MLflow saves a view of its pages as a tag, and documents neither; `make pages` looks at what they show."""
+    scripts = [path.read_text() for path in (Path(mlflow.__file__).parent / "server/js/build/static/js").glob("*.js")]
+    of_trials = views.of_trials("val/loss", "minimize", ["model.cell"])
+    states = [dict(view.state) for view in (*of_trials, views.of_sweeps(["test/loss"]))]
+    parts = [part for state in states for key in ("compareRunCharts", "compareRunSections") for part in state[key]]
+    known = {name for each in (*states, *parts) for name in each} | {"viewStateShareKey", views.TAG}
+    known |= {chart["type"] for state in states for chart in state["compareRunCharts"]}
+    known |= {"createdAt", "updatedAt", "workflowType", "compareRunsMode", "groupByKeys", "aggregateFunction"}
+    unknown = {name for name in known if not any(name in script for script in scripts)}
+    assert unknown == set()
 
 
 # --- where this fails MLflow does by itself what a patch does: the patch is to go

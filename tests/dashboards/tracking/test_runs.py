@@ -1,6 +1,4 @@
-import json
 import math
-import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -10,6 +8,9 @@ import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
 
 from dashboards.tracking import runs
+from dashboards.views import views
+
+MACHINE_LEARNING = "&workflowType=machine_learning"
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,6 @@ def test_an_experiment_is_made_once_and_restored(uri: str, tmp_path: object) -> 
     client.delete_experiment(first)
     assert runs.trials_experiment(client, "co2", "s1", str(tmp_path)) == first
     assert client.get_experiment(first).lifecycle_stage == "active"
-
-
-def test_the_chart_view_shows_curves_and_no_single_points(uri: str) -> None:
-    client = runs.connect(uri)
-    tags = client.get_experiment(runs.trials_experiment(client, "co2", "s1", None)).tags
-    (view,) = [json.loads(value) for name, value in tags.items() if name.startswith("mlflow.sharedViewState.")]
-    metrics = ("train/loss", "val/loss", "val/mae_original", "base/val/loss", "test/loss", "baseline/loss", "best")
-    shown = [name for name in metrics if re.search(view["chartsSearchFilter"], name)]  # as MLflow's page takes it
-    assert shown == ["train/loss", "val/loss", "val/mae_original"]
 
 
 def test_two_drivers_that_make_an_experiment_at_once_get_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,10 +169,20 @@ def test_tags_with_quotes_can_be_searched(uri: str, name: str) -> None:
 
 def test_find_chart_makes_nothing(uri: str) -> None:
     assert runs.find_chart(uri, "co2", "-", "http://h:5000/") is None
+    assert runs.find_sweeps(uri, "http://h:5000") is None
     experiment_id = runs.trials_experiment(runs.connect(uri), "co2", "-", None)
     address = runs.find_chart(uri, "co2", "-", "http://h:5000/")
-    assert address is not None
-    assert address.startswith(f"http://h:5000/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
+    assert address == f"http://h:5000/#/experiments/{experiment_id}/runs?compareRunsMode=CHART{MACHINE_LEARNING}"
+
+
+def test_an_address_names_a_view_only_where_there_is_one(uri: str) -> None:
+    client = runs.connect(uri)
+    home = runs.sweeps_experiment(client, None)
+    assert "viewStateShareKey" not in str(runs.find_sweeps(uri, "http://h:5000"))  # of an earlier version
+    runs.save_views(client, home, [views.of_sweeps([])])
+    address = runs.find_sweeps(uri, "http://h:5000")
+    shown = f"compareRunsMode=CHART&viewStateShareKey=sweeps{MACHINE_LEARNING}"
+    assert address == f"http://h:5000/#/experiments/{home}/runs?{shown}"
 
 
 @pytest.mark.parametrize(

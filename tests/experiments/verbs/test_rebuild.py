@@ -143,6 +143,34 @@ def test_runs_of_an_earlier_version_lack_nothing_and_get_their_pages(home, sweep
     assert verified(sweep, home) == 0
 
 
+def saved_views(home):
+    query = "SELECT experiments.name, key, value FROM experiment_tags JOIN experiments USING (experiment_id)"
+    return sorted(rows(home, f"{query} WHERE key LIKE 'mlflow.sharedViewState.%'"))
+
+
+@pytest.mark.parametrize("lost", ["views", "everything"])
+def test_a_view_that_was_lost_is_found_and_made_again(home, sweep, lost):
+    before = saved_views(home)
+    assert [(name, key.rpartition(".")[2]) for name, key, _ in before] == [
+        ("sweeps", "sweeps"),
+        ("tiny", "settings"),
+        ("tiny", "sweep"),
+    ]
+    if lost == "views":
+        with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+            database.execute("DELETE FROM experiment_tags WHERE key LIKE '%.sweep' OR key LIKE '%.sweeps'")
+        found = json.loads(sweep("verify", "tiny", "--home", home, "--json").out)["findings"]
+        assert [(each["code"], each["values"]["view"]) for each in found] == [
+            ("view-missing", "sweep"),
+            ("view-missing", "sweeps"),
+        ]
+    else:
+        (home / "mlflow.db").unlink()
+    assert sweep("rebuild", "tiny", "--home", home).code == 0
+    assert saved_views(home) == before
+    assert verified(sweep, home) == 0
+
+
 def test_what_may_be_the_last_copy_is_not_thrown_away(home, sweep):
     before = curves(home)
     with closing(sqlite3.connect(home / "study.db")) as study, study:
