@@ -1720,6 +1720,7 @@ def test_several_days_of_each_month_are_steps(found, days):
     made, table = found(csv(times))
     check(made, table, times)
     assert (made.step, made.step_given, made.missing_steps) == ("MS" + "".join(f"+{d - 1}D" for d in days), False, 0)
+    assert round(365.25 * 86_400 / steps.seconds(times, made.step)) == 12 * len(days)
     ahead = steps.following(times[-1], made.step, 4)[1:]
     assert [each.day for each in ahead] == [days[(days.index(times[-1].day) + n) % len(days)] for n in (1, 2, 3)]
     gone, _ = found(csv(times.delete([7, 40]), VALUES[2:]))
