@@ -1521,11 +1521,11 @@ LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "nl", "da", "nb", "sv", "pl", "
 @pytest.mark.parametrize(
     ("write", "width"),
     [
-        ("{month} {year:02}", "abbreviated"),
+        pytest.param("{month} {year:02}", "abbreviated", marks=pytest.mark.faults),
         ("{month}-{year:02}", "abbreviated"),
-        ("{month}/20{year:02}", "abbreviated"),
+        pytest.param("{month}/20{year:02}", "abbreviated", marks=pytest.mark.faults),
         ("{month} de 20{year:02}", "wide"),
-        ("20{year:02} {month}", "wide"),
+        pytest.param("20{year:02} {month}", "wide", marks=pytest.mark.faults),
     ],
 )
 def test_months_with_names_of_other_languages_are_sorted(found, language, write, width):
