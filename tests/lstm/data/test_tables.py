@@ -1519,11 +1519,11 @@ LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "nl", "da", "nb", "sv", "pl", "
 @pytest.mark.parametrize(
     ("write", "width"),
     [
-        ("{month} {year:02}", "abbreviated"),
+        pytest.param("{month} {year:02}", "abbreviated", marks=pytest.mark.faults),
         ("{month}-{year:02}", "abbreviated"),
-        ("{month}/20{year:02}", "abbreviated"),
+        pytest.param("{month}/20{year:02}", "abbreviated", marks=pytest.mark.faults),
         ("{month} de 20{year:02}", "wide"),
-        ("20{year:02} {month}", "wide"),
+        pytest.param("20{year:02} {month}", "wide", marks=pytest.mark.faults),
     ],
 )
 def test_months_with_names_of_other_languages_are_sorted(found, language, write, width):
@@ -1718,6 +1718,7 @@ def test_several_days_of_each_month_are_steps(found, days):
     made, table = found(csv(times))
     check(made, table, times)
     assert (made.step, made.step_given, made.missing_steps) == ("MS" + "".join(f"+{d - 1}D" for d in days), False, 0)
+    assert round(365.25 * 86_400 / steps.seconds(times, made.step)) == 12 * len(days)
     ahead = steps.following(times[-1], made.step, 4)[1:]
     assert [each.day for each in ahead] == [days[(days.index(times[-1].day) + n) % len(days)] for n in (1, 2, 3)]
     gone, _ = found(csv(times.delete([7, 40]), VALUES[2:]))

@@ -158,6 +158,8 @@ def between(first: pd.Timestamp, last: pd.Timestamp, step: str) -> pd.DatetimeIn
 
 def seconds(times: pd.DatetimeIndex, step: str) -> float:
     """Return the length of a step in seconds. A working day counts as 7/5 of a day, so that a week has five."""
+    if days := days_of(step):
+        return SEASONS_S[-1] / 12 / len(days)
     offset = offset_of(step)
     if isinstance(offset, pd.offsets.BusinessDay):
         return offset.n * 7 / 5 * 86_400
