@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
@@ -152,7 +152,13 @@ class Sweep:
             return _driven(ready)
 
     def refit(
-        self, *, trial: int | None = None, until: str | None = None, seeds: int = 1, code: CodeFile = None
+        self,
+        *,
+        trial: int | None = None,
+        until: str | None = None,
+        seeds: int = 1,
+        warm: bool = False,
+        code: CodeFile = None,
     ) -> "Sweep":
         """Train the winner's settings on all data, for `predict`; return the sweep. It is trained in this process.
 
@@ -160,6 +166,7 @@ class Sweep:
             trial: A completed trial. Default: confirm's winner, or else the best trial. Needed with two objectives.
             until: The time of the last row to train on. Default: all rows, also those that are newer than the sweep.
             seeds: From how many seeds; they predict together, by their mean.
+            warm: Judge on the newer rows first whether it is better to go on from the trial's checkpoint.
             code: As in `run`.
 
         Raises:
@@ -171,8 +178,13 @@ class Sweep:
         from experiments.trials.refitting import Asked
 
         with raised():
-            guest.refit(self._found, Asked(trial, until, seeds), code)
+            guest.refit(self._found, Asked(trial, until, seeds, warm), code)
             return _loaded(self._found)
+
+    @property
+    def refits(self) -> tuple[Mapping[str, Any], ...]:
+        """What each refit was trained on, and if `warm` was asked what the newer rows said: as `best --json` has it."""
+        return tuple(summary.refits(self._record))
 
     def predict(
         self,

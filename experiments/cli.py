@@ -240,6 +240,7 @@ def confirm(**arguments: Any) -> int | None:
     metavar="K",
     help="Train from K seeds; they predict together, by their mean.",
 )
+@click.option("--warm", is_flag=True, help="Judge on newer rows if going on from its checkpoint is better.")
 @CODE
 @JSON
 @HOME

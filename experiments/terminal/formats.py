@@ -63,7 +63,8 @@ def refit_line(row: Mapping[str, Any], *, driven: bool) -> str:
     states = dict.fromkeys(state_word(each["state"], driven=driven) for each in trials)
     why = next((f" ({each['reason']})" for each in trials if each["reason"]), "")
     used = "; `sweep predict` uses it" if row["predicts"] else ""
-    return f"{what} on all {row['count']:,} {row['unit']}{span}: {' and '.join(states)}{why}{used}"
+    said = f"; {row['said']}" if row.get("said") else ""
+    return f"{what} on all {row['count']:,} {row['unit']}{span}: {' and '.join(states)}{why}{used}{said}"
 
 
 def state_counts(states: Mapping[str, int], *, driven: bool) -> str:
