@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
@@ -124,6 +124,7 @@ class Sweep:
         *,
         top: int | None = None,
         seeds: int | None = None,
+        windows: Literal["fresh", "search"] | None = None,
         address: str | None = None,
         in_process: bool = False,
         code: CodeFile = None,
@@ -133,6 +134,7 @@ class Sweep:
         Args:
             top: How many of the best settings. Default: the spec's number, or 5.
             seeds: From how many other seeds each. Default: the spec's number, or 5.
+            windows: Judge on the windows that are set aside, or on the search's. Default: as the spec says, or fresh.
             address: As in `run`.
             in_process: As in `run`.
             code: As in `run`.
@@ -146,9 +148,9 @@ class Sweep:
         from experiments.trials import confirming
 
         with raised():
-            confirming.check(lookup.read(self._found), top, seeds)
+            confirming.check(lookup.read(self._found), top, seeds, windows)
             given = (self._found.spec or self.name, self._found.home, address)
-            ready = running.prepare(*given, confirm=(top, seeds), in_process=in_process, ours=False, code=code)
+            ready = running.prepare(*given, confirm=(top, seeds, windows), in_process=in_process, ours=False, code=code)
             return _driven(ready)
 
     def refit(

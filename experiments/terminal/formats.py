@@ -135,7 +135,7 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
         cost, span = both_ends(row["seconds"], _span), f", {row['first']} to {row['last']}" if "first" in row else ""
         yield f"window {row['window']}{span}: {how}{rung}; {judged}; {cost} a trial"
     cost = both_ends(backtest["before_test_s"], _span)
-    yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
+    yield f"then the best trial and the base are trained on {backtest['then_on']}: {cost} each at most"
 
 
 def beside_lines(status: Mapping[str, Any], *, driven: bool) -> Iterator[str]:

@@ -76,6 +76,7 @@ class Task(ABC, Generic[D, F]):
     counted: ClassVar[str] = "sequences"  # the unit of a part's size
     judged_item: ClassVar[str] = "sequence"  # the unit, for one, of what a window of a backtest is judged on
     windows_note: ClassVar[str] = ""  # a sentence that explains the windows of a backtest
+    all_but_test: ClassVar[str] = "all before the test part"  # what is trained on after the windows of a backtest
     predicted: ClassVar[str] = "steps"  # the unit of a prediction's rows
     prediction: ClassVar[str] = "Predict on new data"  # what `sweep predict` does, at most 22 characters
     output: ClassVar[str] = ""  # options of `sweep predict` that the last screen of `sweep run` names

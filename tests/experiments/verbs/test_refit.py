@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import inside
 import numpy as np
 import pandas as pd
 import pytest
@@ -220,7 +221,12 @@ def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
         assert twin.run(folder, "tiny", "runs", at=k.__eq__, words=words) == -9, said(folder)
         told = twin.run(folder, "tiny", "runs", words=("run",))
         assert told == run, "the sweep is complete, and leaves the refit alone; it refuses newer rows"
-        if any(not t.ended for t in studied(folder).refits):
+        if running := [t for t in studied(folder).refits if not t.ended]:
+            places = (folder / "runs" / "tiny").glob(f"*/trial-{running[0].number:04d}")
+            found = next((checkpoint.load(str(place)) for place in places), None)
+            [row] = json.loads(inside.call(("status", "tiny", "--json"), folder).out)["running"]
+            done = len(found.state.history) if found else 0
+            assert (row["epoch"], row["epochs"]) == (done, running[0].fitted["epochs"])
             code = twin.run(folder, "tiny", "runs", words=("refit", *other))
             assert (code, " ".join(options) in said(folder)) == (2, True), "it is begun otherwise"
         assert twin.run(folder, "tiny", "runs", words=words) == 0, said(folder)
