@@ -92,6 +92,8 @@ def load_warm(
     borders = [old + new * each // count for each in range(count + 1)]
     windows = tuple(_held(*both(end, end - first), config, path) for first, end in itertools.pairwise(borders))
     fresh, warm = both(stop, 0)
+    if window > len(swept.windows):  # the weights are those of the training before the test part
+        window += len(swept.fresh)
     start, end = swept.at_window(window).bounds["train"]
     return Warm(_whole(fresh, config, old, stop), _whole(warm, config, old, stop), windows, end - start)
 

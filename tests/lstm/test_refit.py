@@ -304,6 +304,21 @@ def test_newer_rows_are_shared_out_to_windows_and_what_follows_one_leaves_no_tra
     assert other.fresh.data.fingerprint == loaded(config, place, known).data.fingerprint, "a fresh refit is as ever"
 
 
+def test_after_a_backtest_the_rows_that_the_weights_have_learnt_from_are_known(of_series, tmp_path):
+    """40 rows of test part, before them windows of 10: two of the search, then two that are set aside."""
+    data = {"backtest": {"windows": 2, "fresh": True}}
+    config, place = of_series(training={"max_epochs": 1}, **data), written(tmp_path)
+    known, swept = before(config, place), tasks.load(config, place)
+    epochs = list(loop.train(config, swept, to_test=True))
+    written(tmp_path, LONGER, np.concatenate([walk(), walk(35, seed=9)]))
+    seen = []
+    for state in (epochs[-2].state, epochs[-1].state):
+        parent = Checkpoint(config, asdict(swept.facts), state)
+        window = refit.Start.of(parent).window
+        seen.append(tasks.load_warm(config, place, config.data.reach, known, None, parent, window).seen)
+    assert seen == [170, 200], "all before the second window; all before the test part"
+
+
 def values_before(folder, row):
     return pd.read_csv(folder / "a.csv")["y"].to_numpy()[:row]
 
