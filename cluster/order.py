@@ -9,7 +9,7 @@ from cluster.space import combinations
 from lstm import ownership
 from lstm.config.trial import TrialConfig
 from lstm.own_code import Code
-from lstm.records.confirmation import Request
+from lstm.records.confirmation import JudgedOn, Request
 from lstm.records.events import Record
 from lstm.records.objective import Objective
 from lstm.records.state import Derived
@@ -53,13 +53,16 @@ class Order:
         """True if it asks for trials that a complete sweep does not have."""
         return bool(self.retries or self.extensions)
 
-    def confirming(self, top: int | None = None, seeds: int | None = None, *, is_asked: bool) -> Request | None:
+    def confirming(
+        self, top: int | None = None, seeds: int | None = None, windows: JudgedOn | None = None, *, is_asked: bool
+    ) -> Request | None:
         """Return what is to be confirmed; what is not given is as in `search.confirm`. None without a search."""
         if self.search is None:
             return None
         wanted, data = self.search.confirm or ConfirmConfig(), self.base.data
-        windows = wanted.windows or ("fresh" if data.fresh_windows else "search")
-        return Request(top or wanted.top, seeds or wanted.seeds, windows, self.search.sampler.seed, is_asked=is_asked)
+        found = windows or wanted.windows or ("fresh" if data.fresh_windows else "search")
+        told = (top or wanted.top, seeds or wanted.seeds, found, self.search.sampler.seed)
+        return Request(*told, is_asked=is_asked, is_chosen=windows is not None)
 
     @property
     def combinations(self) -> int | None:

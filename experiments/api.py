@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments import judgement, lookup, planning
 from experiments.home import Home
@@ -139,6 +139,7 @@ class Sweep:
         *,
         top: int | None = None,
         seeds: int | None = None,
+        windows: Literal["fresh", "search"] | None = None,
         address: str | None = None,
         in_process: bool = False,
         code: CodeFile = None,
@@ -148,6 +149,7 @@ class Sweep:
         Args:
             top: How many of the best settings. Default: the spec's number, or 5.
             seeds: From how many other seeds each. Default: the spec's number, or 5.
+            windows: Judge on the windows that are set aside, or on the search's. Default: as the spec says, or fresh.
             address: As in `run`.
             in_process: As in `run`.
             code: As in `run`.
@@ -161,13 +163,19 @@ class Sweep:
         from experiments.trials import confirming
 
         with raised():
-            confirming.check(lookup.read(self._found), top, seeds)
+            confirming.check(lookup.read(self._found), top, seeds, windows)
             given = (self._found.spec or self.name, self._found.home, address)
-            ready = running.prepare(*given, confirm=(top, seeds), in_process=in_process, ours=False, code=code)
+            ready = running.prepare(*given, confirm=(top, seeds, windows), in_process=in_process, ours=False, code=code)
             return _driven(ready)
 
     def refit(
-        self, *, trial: int | None = None, until: str | None = None, seeds: int = 1, code: CodeFile = None
+        self,
+        *,
+        trial: int | None = None,
+        until: str | None = None,
+        seeds: int = 1,
+        warm: bool = False,
+        code: CodeFile = None,
     ) -> "Sweep":
         """Train the winner's settings on all data, for `predict`; return the sweep. It is trained in this process.
 
@@ -175,6 +183,7 @@ class Sweep:
             trial: A completed trial. Default: confirm's winner, or else the best trial. Needed with two objectives.
             until: The time of the last row to train on. Default: all rows, also those that are newer than the sweep.
             seeds: From how many seeds; they predict together, by their mean.
+            warm: Judge on the newer rows first whether it is better to go on from the trial's checkpoint.
             code: As in `run`.
 
         Raises:
@@ -186,7 +195,7 @@ class Sweep:
         from experiments.trials.refitting import Asked
 
         with raised():
-            guest.refit(self._found, Asked(trial, until, seeds), code)
+            guest.refit(self._found, Asked(trial, until, seeds, warm), code)
             return _loaded(self._found)
 
     def clean(self, keep: str, *, dry_run: bool = False) -> Cleaned:
@@ -208,6 +217,11 @@ class Sweep:
         if faults:
             raise SweepError(f"{self.name}: {faults[0]}")
         return done
+
+    @property
+    def refits(self) -> tuple[Mapping[str, Any], ...]:
+        """What each refit was trained on, and if `warm` was asked what the newer rows said: as `best --json` has it."""
+        return tuple(summary.refits(self._record))
 
     def predict(
         self,

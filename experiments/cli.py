@@ -216,6 +216,11 @@ def extend(**arguments: Any) -> int | None:
 @click.option(
     "--seeds", type=click.IntRange(1, 100), metavar="N", help="N other seeds for each.  [default: the spec's, or 5]"
 )
+@click.option(
+    "--windows",
+    type=click.Choice(("fresh", "search")),
+    help="Judge on those set aside, or on the search's.  [default: the spec's, or fresh]",
+)
 @ADDRESS
 @IN_PROCESS
 @CODE
@@ -240,6 +245,7 @@ def confirm(**arguments: Any) -> int | None:
     metavar="K",
     help="Train from K seeds; they predict together, by their mean.",
 )
+@click.option("--warm", is_flag=True, help="Judge on newer rows if going on from its checkpoint is better.")
 @CODE
 @JSON
 @HOME

@@ -269,7 +269,7 @@ def _windows(plan: Plan, costs: "Sequence[Cost]") -> dict[str, Any]:
         }
         for number, span in enumerate(task.describe(plan.series, order.base)["backtest"], 1)
     ]
-    told = {"refit": windows.refit, "item": task.judged_item, "note": task.windows_note}
+    told = {"refit": windows.refit, "item": task.judged_item, "note": task.windows_note, "then_on": task.all_but_test}
     return {**told, "windows": rows, "before_test_s": sorted(round(each.final, 2) for each in costs)}
 
 
@@ -345,7 +345,8 @@ def _described(plan: Plan) -> dict[str, Any]:
     """Return the description of the data and their parts."""
     found, place = tasks.of(plan.order.base).describe(plan.series, plan.order.base), plan.spec.written_location
     text = f"{', '.join(place.values())}: " * bool(place) + found["data"]["text"]
-    return {**found, "data": {**found["data"], "text": text, **place}}
+    parts = ", ".join(f"{part} {number:,}" for part, number in found["windows"].items())
+    return {"parts": parts, **found, "data": {**found["data"], "text": text, **place}}
 
 
 def describe(plan: Plan) -> Mapping[str, Any]:

@@ -164,6 +164,11 @@ def attempt(name: str) -> int:
     return _sort_key(name)[0]
 
 
+def place(name: str) -> Place:
+    """Return the window and the epoch after which a file was written."""
+    return _sort_key(name)[1]
+
+
 def _checkpoints(there: Iterable[str]) -> list[str]:
     return sorted((n for n in there if NAME.fullmatch(n)), key=_sort_key)
 

@@ -88,9 +88,9 @@ class _Logged:
         """Log a note."""
         LOG.warning("%s", message)
 
-    def epoch(self, number: int, epoch: Epoch) -> None:
+    def epoch(self, number: int, epoch: Epoch, of: int) -> None:
         """Log an epoch's training loss."""
-        LOG.info("trial %d: epoch %d: train/loss %.5g", number, epoch.number, epoch.metrics["train/loss"])
+        LOG.info("trial %d: epoch %d of %d: train/loss %.5g", number, epoch.number, of, epoch.metrics["train/loss"])
 
 
 def _in_thread(act: "Callable[[Stop], T]") -> T:

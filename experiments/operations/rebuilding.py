@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.study import lease
 from experiments import judgement, lookup
+from experiments.conclusion import confirmed_rival
 from experiments.home import Home
 from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
@@ -86,6 +87,9 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
         if remains.said_by:  # the home is lost too, and starts again
             lookup.keep(replace(plan, order=order), [])
             home.write_record()
+        # What the best rival has fitted may still be in the home; without it only `run` can judge the rival again.
+        there = lookup.read(lookup.sweep(named, home, say))
+        stored.remember(url, name, **confirmed_rival(replace(plan, order=order), there, say))
     restored = lookup.read(lookup.sweep(named, home, say))
     states = dict(Counter(trial.state for trial in restored.trials))
     document = {

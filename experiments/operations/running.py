@@ -23,7 +23,7 @@ from experiments.terminal.formats import goodput
 from experiments.trials.earlier import with_first
 from experiments.trials.extending import ready as ready_to_extend
 from lstm.messages.message import Message, Note, Say, note
-from lstm.records.confirmation import is_left
+from lstm.records.confirmation import JudgedOn, is_left
 from lstm.records.errors import BadInput
 from lstm.records.events import Event, Notice, Record, SweepStarted, TrialStarted
 from lstm.records.state import Derived
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from lstm.verdict.verdict import Verdict
 
 Document = dict[str, Any]
-Confirm = tuple[int | None, int | None]  # top and seeds; None is the spec's number
+Confirm = tuple[int | None, int | None, JudgedOn | None]  # top, seeds and windows; None is what the spec says
 SHOWN = 3  # the most refused records that a message names
 KINDS: Mapping[int, Kind] = {0: "ended", 1: "failed", 130: "interrupted"}  # by the exit code of a run
 NOTIFIED = "notified"  # fact: what the complete sweep had when the webhook took its end
@@ -113,7 +113,7 @@ def prepare(
         overrides: Fields of the spec with other values.
         retries: The numbers of failed trials to run again.
         extensions: The origins of trials that extend others.
-        confirm: How many of the best settings, and from how many seeds, `sweep confirm` trains again.
+        confirm: How many of the best settings `sweep confirm` trains again, from how many seeds, on which windows.
         in_process: Whether trials run in this process, without Ray.
         ours: Whether the process is the command line's own.
         code: The path of the one file of the user's own code, if it is not where the spec says.

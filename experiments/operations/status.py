@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.operations.summary import extensions, refits
 from experiments.terminal.formats import goodput
+from lstm import checkpoint
 from lstm.records.confirmation import Confirmation
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -64,8 +65,10 @@ def _under_way(sweep: Sweep, trial: Trial) -> dict[str, Any]:
     """Return where a running trial is, as far as the study knows it, and its last value.
 
     In a backtest `window` is the window under way. The study has the epochs of the first window, and after a later one
-    the mean over the windows so far.
+    the mean over the windows so far. A refit has `epochs`, the number of epochs that it will have.
     """
+    if trial.is_refit:
+        return _of_refit(sweep, trial)
     windows, (epoch, value) = sweep.windows, trial.curve[-1] if trial.curve else (0, None)
     if windows.count == 1:
         return {"epoch": epoch, "value": value}
@@ -73,6 +76,19 @@ def _under_way(sweep: Sweep, trial: Trial) -> dict[str, Any]:
         return {"window": 1, "epoch": epoch, "value": value}
     step, mean = trial.later[-1]
     return {"window": min(windows.window_of(step) + 1, windows.count), "epoch": epoch, "value": mean}
+
+
+def _of_refit(sweep: Sweep, trial: Trial) -> dict[str, Any]:
+    """Return how many epochs of a refit are kept, and how many it will have. Nothing judges it, so it has no value.
+
+    The study has no epochs of it. `epoch` is None if its checkpoints can't be asked.
+    """
+    told: dict[str, Any] = {"epochs": trial.fitted["epochs"], "value": None}
+    try:
+        names = checkpoint.names(checkpoint.address_of(str(sweep.facts.get("checkpoints", "")), trial.number))
+    except OSError:
+        return {"epoch": None, **told}
+    return {"epoch": checkpoint.place(names[-1]).epoch if names else 0, **told}
 
 
 def _result(sweep: Sweep, trial: Trial) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
-from experiments.trials import winning
+from experiments.trials import warming, winning
 from lstm.records import looks
 from lstm.records.objective import best as best_of
 from lstm.records.objective import is_better
@@ -130,6 +130,7 @@ def refits(sweep: Sweep) -> list[dict[str, Any]]:
                 for t in some
             ],
             "predicts": some[0].number in predicts,
+            **({"said": told.text} if (told := warming.said(some[0].fitted, sweep.metric)) else {}),
         }
         for some in groups.values()
     ]

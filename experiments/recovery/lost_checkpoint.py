@@ -1,8 +1,8 @@
 """Restores a lost checkpoint of a trial: from its artifact in MLflow, or by training the trial again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.planning import Plan
 from lstm.messages.message import Note, Say, note
@@ -26,6 +26,7 @@ def mend(
     *,
     why: Note = LOST,
     heed: Callable[[], object] = lambda: None,
+    start: Mapping[str, Any] | None = None,
 ) -> tuple["Checkpoint", bool]:
     """Restore a trial's checkpoint at its address, and say where it came from and whether it is the same.
 
@@ -39,6 +40,7 @@ def mend(
         say: Called with notes of what was done.
         why: Says why the trial is trained again.
         heed: Called before each step of a training. What it raises ends the training.
+        start: The weights that a warm refit begins with.
 
     Raises:
         OSError: the checkpoint can't be written.
@@ -53,7 +55,7 @@ def mend(
         say(note("checkpoint-taken-from-mlflow", at=f"trial {trial.number}", alike=_alike(swept, trial, found)))
         return found, False
     say(replace(why, place=f"trial {trial.number}"))
-    found = _train(plan, swept, trial, heed)
+    found = _train(plan, swept, trial, heed, start)
     say(note("trained-again", at=f"trial {trial.number}", alike=_alike(swept, trial, found)))
     return found, True
 
@@ -84,7 +86,9 @@ def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | N
     return found if found.state.best_weights else None
 
 
-def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -> "Checkpoint":
+def _train(
+    plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object], start: Mapping[str, Any] | None
+) -> "Checkpoint":
     """Train a trial from its seed for as many epochs as it had. A checkpoint is written after each epoch."""
     from cluster.study import stored
     from lstm import checkpoint
@@ -102,9 +106,8 @@ def _train(plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object]) -
     kept: checkpoint.Checkpoint | None = None
     usage = Usage(device) if order.system_metrics else None
     if trial.is_refit:
-        epochs = refit.train(
-            config, plan.series, int(str(trial.fitted["epochs"])), device=device, heed=heed, usage=usage
-        )
+        count = int(str(trial.fitted["epochs"]))
+        epochs = refit.train(config, plan.series, count, start=start, device=device, heed=heed, usage=usage)
     else:
         epochs = loop.train(config, plan.series, None, device=device, heed=heed, usage=usage)
     derived = trial.derived.row() if trial.derived and trial.is_refit else None

@@ -63,7 +63,8 @@ def refit_line(row: Mapping[str, Any], *, driven: bool) -> str:
     states = dict.fromkeys(state_word(each["state"], driven=driven) for each in trials)
     why = next((f" ({each['reason']})" for each in trials if each["reason"]), "")
     used = "; `sweep predict` uses it" if row["predicts"] else ""
-    return f"{what} on all {row['count']:,} {row['unit']}{span}: {' and '.join(states)}{why}{used}"
+    said = f"; {row['said']}" if row.get("said") else ""
+    return f"{what} on all {row['count']:,} {row['unit']}{span}: {' and '.join(states)}{why}{used}{said}"
 
 
 def state_counts(states: Mapping[str, int], *, driven: bool) -> str:
@@ -134,7 +135,7 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
         cost, span = both_ends(row["seconds"], _span), f", {row['first']} to {row['last']}" if "first" in row else ""
         yield f"window {row['window']}{span}: {how}{rung}; {judged}; {cost} a trial"
     cost = both_ends(backtest["before_test_s"], _span)
-    yield f"then the best trial and the base are trained on all before the test part: {cost} each at most"
+    yield f"then the best trial and the base are trained on {backtest['then_on']}: {cost} each at most"
 
 
 def beside_lines(status: Mapping[str, Any], *, driven: bool) -> Iterator[str]:

@@ -5,23 +5,25 @@ The order of durability is that of all trials: checkpoint, study, MLflow. The sa
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dashboards.tracking.preflight import ask
 from experiments.conclusion import FLUSH_S, INTERRUPTED_FLUSH_S
 from experiments.recovery import moved_home
 from experiments.recovery.lost_checkpoint import mend, tell_again
-from experiments.trials import refitting
+from experiments.trials import refitting, warming
 from experiments.trials.refitting import Ready
+from experiments.trials.warming import START
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Message, note
 from lstm.records.epoch import Epoch, epochs_s
 from lstm.records.errors import Fault, Refusal, fault
 from lstm.records.events import DRIVERS, About, Driver, EpochEnded, Notice, driven, now_ms
+from lstm.records.objective import Scalar
 from lstm.records.state import Derived, TrialState
 from lstm.records.sweep import RECORDED_BEFORE, REFIT, Sweep
 from lstm.records.trial import Trial
@@ -50,8 +52,8 @@ class View(Protocol):
     def say(self, message: Message) -> None:
         """Show a note."""
 
-    def epoch(self, number: int, epoch: Epoch) -> None:
-        """Show an epoch of a trial that has ended and is kept."""
+    def epoch(self, number: int, epoch: Epoch, of: int) -> None:
+        """Show an epoch of a trial that has ended and is kept; `of` is the number of all its epochs."""
 
 
 def fit(ready: Ready, view: View, *, stop: "Stop | None" = None, signals: Signals | None = None) -> tuple[Trial, ...]:
@@ -116,9 +118,12 @@ class _Fit:
         try:
             self._settle(study, recorder)
             self._give_up_others(study, self.insist(study.sweep), recorder)
-            numbers = [self._one(study, recorder, derived) for derived in self.ready.seeds]
+            seeds = (self._judged(study),) if self.ready.warm else self.ready.seeds
+            numbers = [self._one(study, recorder, derived) for derived in seeds]
             if not self.diverged:
                 self.insist(partial(study.remember, **{REFIT: numbers}))
+                if self.ready.warm:
+                    self.ready.warm.clear()
         finally:
             self._deliver(study, recorder)
         if self.diverged:
@@ -166,7 +171,7 @@ class _Fit:
         from lstm import checkpoint, ownership
 
         for trial in swept.refits:
-            if trial.ended or trial.fitted == self.ready.seeds[0].fitted:
+            if trial.ended or self.ready.is_this(trial):
                 continue
             self.view.say(note("refit-given-up", at=f"trial {trial.number}", count=trial.fitted["count"]))
             address = checkpoint.address_of(self.ready.plan.order.checkpoints, trial.number)
@@ -180,6 +185,29 @@ class _Fit:
             self._end(study, trial.number, history, address, recorder, "PRUNED", "given up: its data had grown")
             if found:
                 checkpoint.strip(address, found)
+
+    def _judged(self, study: "Study") -> Derived:
+        """Return the trial of a warm refit as the windows have it, or as they had it before a kill."""
+        from lstm.training import refit
+
+        ready, warm = self.ready, self.ready.warm
+        assert warm is not None
+        there = [each for each in self.insist(study.sweep).refits if ready.is_this(each) and each.state != "FAIL"]
+        mine = next((each.derived for each in there if each.state == "COMPLETE" or not each.ended), None)
+        if mine is None:
+            train = partial(refit.train, device=self._device(), heed=self.stop.heed)
+            at = f"the refit of trial {ready.parent.number}"
+            mine = ready.judged(warm.judge(lambda *given, **named: _able(train(*given, **named), at, 0), self.view.say))
+        if told := warming.said(mine.fitted, warm.config.metric):
+            self.view.say(replace(told, place=ready.plan.order.name))
+        return mine
+
+    def _device(self) -> str:
+        from lstm.device import claim
+
+        resources = self.ready.plan.order.resources
+        gpus = resources.gpus_per_trial
+        return claim(resources.cpus_per_trial, None if gpus == "auto" else gpus)
 
     def _one(self, study: "Study", recorder: "Recorder", derived: Derived) -> int:
         """Train the trial of one seed, or go on with it; return its number."""
@@ -210,19 +238,21 @@ class _Fit:
         found = ownership.load_trial(swept, trial, self.view.say)
         if found is None or not found.state.best_weights:
             artifact = partial(recorder.artifact, trial.number)
-            found, _ = mend(self.ready.plan, swept, trial, artifact, self.view.say, heed=self.stop.heed)
+            plan = replace(self.ready.plan, series=self.ready.series(trial.fitted.get(START)))
+            start = self._weights(trial.fitted)
+            found, _ = mend(plan, swept, trial, artifact, self.view.say, heed=self.stop.heed, start=start)
         tell_again(swept, trial, found, recorder)
+
+    def _weights(self, fitted: Mapping[str, Scalar]) -> Mapping[str, Any] | None:
+        return self.ready.warm.weights(fitted[START]) if self.ready.warm else None
 
     def _train(self, study: "Study", number: int, derived: Derived, recorder: "Recorder") -> None:
         from lstm import checkpoint, ownership
-        from lstm.device import claim
         from lstm.tasks import registry as tasks
         from lstm.training import refit
         from lstm.usage import Usage
 
-        plan, order = self.ready.plan, self.ready.plan.order
-        gpus = order.resources.gpus_per_trial
-        device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
+        order, series, device = self.ready.plan.order, self.ready.series(derived.fitted.get(START)), self._device()
         address = checkpoint.address_of(order.checkpoints, number)
         self.insist(partial(study.adopt, number))
         _, attempt = self.insist(partial(study.begin_attempt, number))
@@ -230,24 +260,32 @@ class _Fit:
         self.insist(partial(study.started, number, place, now_ms()))
         trial = self.insist(partial(study.trial, number))
         config = TrialConfig.model_validate(trial.config)
-        owner = ownership.Owner((order.study_id, *order.studies_before), number, trial.config, plan.series.fingerprint)
+        owner = ownership.Owner((order.study_id, *order.studies_before), number, trial.config, series.fingerprint)
         found = ownership.load(address, owner, self.view.say)
-        facts = tasks.of(config).facts_row(plan.series)
+        facts = tasks.of(config).facts_row(series)
         history = [*found.state.history] if found else []
         recorder(trial.starting(address))
         for epoch in history:
             recorder(EpochEnded(number, epoch))
         epochs = int(str(derived.fitted["epochs"]))
         state = found.state if found else None
-        usage = Usage(device) if order.system_metrics else None
-        trained = refit.train(config, plan.series, epochs, state, device=device, heed=self.stop.heed, usage=usage)
+        trained = refit.train(
+            config,
+            series,
+            epochs,
+            state,
+            start=self._weights(derived.fitted),
+            device=device,
+            heed=self.stop.heed,
+            usage=Usage(device) if order.system_metrics else None,
+        )
         for epoch in _able(trained, f"trial {number}", len(history)):
             assert epoch.state is not None
             kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=number)
             checkpoint.write(address, attempt, replace(kept, derived=derived.row()))
             history.append(replace(epoch, state=None))
             recorder(EpochEnded(number, epoch))
-            self.view.epoch(number, epoch)
+            self.view.epoch(number, epoch, epochs)
         if history[-1].stop == "diverged":
             reason = f"diverged in epoch {history[-1].number}"
             self.diverged.append(fault("refit-diverged", at=f"trial {number}", reason=reason))

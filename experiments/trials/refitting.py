@@ -8,10 +8,11 @@ from experiments import lookup
 from experiments.own_code import CodeFile
 from experiments.planning import Plan, make
 from experiments.recovery import moved_home
-from experiments.trials import confirming, winning
+from experiments.trials import confirming, warming, winning
 from experiments.trials.earlier import with_first
+from experiments.trials.warming import START, Kind, Warming
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import READING, Before, Dataset, Whole
+from lstm.data.dataset import READING, Before, Dataset, Warm, Whole
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.objective import Scalar
@@ -35,6 +36,7 @@ class Asked:
     trial: int | None = None  # whose setting; None for confirm's winner, or else the best trial
     until: str | None = None  # the time of the last row to train on; None for all rows
     seeds: int = 1
+    warm: bool = False  # whether to judge first if it is better to go on from the trial's checkpoint
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,37 @@ class Ready:
     elsewhere: "Moved | None"  # where the sweep was before, if it has moved
     known: Mapping[str, Any]  # what its study remembers
     parent: Trial
-    seeds: tuple[Derived, ...]  # the trials of the refit, one for each seed
+    seeds: tuple[Derived, ...]  # the trials of the refit, one for each seed; how a warm one starts is not known yet
     standing: str  # `the winner of confirm`, `the best`, or "" if the parent is neither
+    warm: Warming | None = None  # if it is yet to be judged whether the refit starts from the parent's checkpoint
 
     @property
     def config(self) -> TrialConfig:
         """The configuration of the first seed: its parent's."""
         return TrialConfig.model_validate(self.parent.config)
 
+    def series(self, kind: object) -> Dataset:
+        """Return the data of a refit that starts in a way; `kind` is None if that was not to be judged."""
+        return self.warm.data.warm.data if self.warm and kind == "warm" else self.plan.series
+
+    def is_this(self, trial: Trial) -> bool:
+        """Return whether a refit's trial is of this refit: asked for in the same way, on the same data."""
+        same = is_same_request(trial, self.seeds[0])
+        return same and trial.fitted["data"] == self.series(trial.fitted.get(START)).fingerprint
+
+    def judged(self, found: Mapping[str, Scalar]) -> Derived:
+        """Return the trial of a warm refit by what the windows have said."""
+        assert self.warm is not None
+        kind: Kind = "warm" if found[START] == "warm" else "fresh"
+        whole = self.warm.whole(kind)
+        told: dict[str, Scalar] = {"epochs": self.warm.epochs_on(kind, whole.count), "data": whole.data.fingerprint}
+        return self.seeds[0]._replace(changes=self.warm.changes(kind), fitted={**self.seeds[0].fitted, **told, **found})
+
     @property
     def about(self) -> Note:
         """A note on what is trained: whose setting, on what, for how long."""
+        if self.warm is not None:
+            return replace(self.warm.about, place=self.plan.order.name)
         fitted = self.seeds[0].fitted
         return note(
             "refit-planned",
@@ -86,8 +108,7 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     from cluster.study import stored
     from lstm.training import refit
 
-    if faults := [*confirming.of_numbers(seeds=asked.seeds)]:
-        raise BadInput(*faults)
+    _check(asked)
     swept = lookup.read(found)
     parent = parent_of(swept, asked.trial)
     config = TrialConfig.model_validate(parent.config)
@@ -95,9 +116,14 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     known = stored.facts(found.study_url, found.name) or {}
     before = Before(str(known.get("data_fingerprint") or ""), known.get(READING) or {})
     kept: list[Whole] = []
+    warm: list[Warm] = []
+    state = warming.checkpoint_of(swept, parent) if asked.warm else None
 
     def load(_: TrialConfig, location: Any, reach: int) -> Dataset:
-        kept.append(tasks.load_all(config, location, reach, before, asked.until))
+        given = (config, location, reach, before, asked.until)
+        if state is not None:
+            warm.append(tasks.load_warm(*given, state, refit.Start.of(state).window))
+        kept.append(warm[0].fresh if warm else tasks.load_all(*given))
         return kept[0].data
 
     plan = with_first(make(spec, found.home, load=load), known)
@@ -109,11 +135,29 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     order = opening.as_moved(order, elsewhere) if elsewhere else order
     plan = replace(plan, order=order)
     fitted = _fitted(kept[0], Result(None, parent.best_epochs).epochs, asked)
-    first = config.training.seed
-    changes = [{SEED: seed} if seed != first else {} for seed in refit.seeds(first, asked.seeds)]
-    seeds = tuple(Derived(parent.number, "refit", each, fitted=fitted) for each in changes)
+    seeds = _seeds(parent, config, fitted, asked.seeds)
+    judging = None
+    if state is not None:
+        address = f"{order.sweep_folder}/warm-{parent.number:04d}"
+        judging = Warming(parent, refit.Start.of(state), warm[0], int(str(fitted["epochs"])), address)
     check_open(swept, seeds[0], found.command("refit"))
-    return Ready(plan, place, elsewhere, known, parent, seeds, _standing(swept, parent))
+    return Ready(plan, place, elsewhere, known, parent, seeds, _standing(swept, parent), judging)
+
+
+def _check(asked: Asked) -> None:
+    if faults := [*confirming.of_numbers(seeds=asked.seeds)]:
+        raise BadInput(*faults)
+    if asked.warm and asked.seeds > 1:
+        raise refused("warm-from-one-seed", at=f"--seeds {asked.seeds}")
+
+
+def _seeds(parent: Trial, config: TrialConfig, fitted: Mapping[str, Scalar], count: int) -> tuple[Derived, ...]:
+    """Return the trials of a refit: the first has the seed of the trial whose setting it is."""
+    from lstm.training import refit
+
+    first = config.training.seed
+    changes = [{SEED: seed} if seed != first else {} for seed in refit.seeds(first, count)]
+    return tuple(Derived(parent.number, "refit", each, fitted=fitted) for each in changes)
 
 
 def _standing(swept: Sweep, parent: Trial) -> str:
@@ -133,15 +177,16 @@ def check_open(swept: Sweep, derived: Derived, again: str) -> None:
         if not trial.ended and not is_same_request(trial, derived):
             made, parent = trial.fitted, trial.derived.parent if trial.derived else None
             until = f" --until {made['until']}" if made["until"] else ""
-            options = f"--trial {parent} --seeds {made['seeds']}{until}"
+            options = f"--trial {parent} --seeds {made['seeds']}{until}{' --warm' * (START in made)}"
             command = f"{again.rstrip('`')} {options}`"
             raise refused("refit-being-made", at=swept.name, number=trial.number, parent=parent, command=command)
 
 
 def is_same_request(trial: Trial, derived: Derived) -> bool:
     """Return whether an open trial belongs to a refit that was asked for in the same way; its data may be others."""
-    fitted = trial.fitted
-    alike = all(fitted[name] == derived.fitted[name] for name in ("until", "seeds", "epochs"))
+    fitted, is_warm = trial.fitted, START in derived.fitted
+    names = ("until", "seeds") if is_warm else ("until", "seeds", "epochs")
+    alike = (START in fitted) == is_warm and all(fitted[name] == derived.fitted[name] for name in names)
     return alike and trial.derived is not None and trial.derived.parent == derived.parent
 
 
@@ -156,6 +201,7 @@ def _fitted(whole: Whole, epochs: int, asked: Asked) -> Mapping[str, Scalar]:
         "new": whole.new,
         "first": whole.first,
         "last": whole.last,
+        **({START: None} if asked.warm else {}),
     }
 
 

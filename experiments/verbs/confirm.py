@@ -5,6 +5,7 @@ from experiments.home import Home
 from experiments.terminal.output import print_note
 from experiments.trials import confirming
 from experiments.verbs import run
+from lstm.records.confirmation import JudgedOn
 
 
 def main(
@@ -13,6 +14,7 @@ def main(
     named: str,
     top: int | None,
     seeds: int | None,
+    windows: JudgedOn | None = None,
     address: str | None,
     in_process: bool,
     code: str | None = None,
@@ -24,7 +26,7 @@ def main(
         BadInput: the search has not ended, or there is too little to confirm.
     """
     found = lookup.sweep(named, Home.at(home), print_note)
-    confirming.check(lookup.read(found), top, seeds)
+    confirming.check(lookup.read(found), top, seeds, windows)
     return run.main(
         home=home,
         named=named,
@@ -32,6 +34,6 @@ def main(
         in_process=in_process,
         overrides=(),
         as_json=as_json,
-        confirm=(top, seeds),
+        confirm=(top, seeds, windows),
         code=code,
     )

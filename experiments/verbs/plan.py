@@ -32,7 +32,7 @@ def show(plan: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     screen = console(least=LEAST)
-    data, windows, kept = plan["data"], plan["windows"], plan["kept"]
+    data, kept = plan["data"], plan["kept"]
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
@@ -58,7 +58,7 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", str(note))
-    rows.add_row(plan["counted"], ", ".join(f"{part} {number:,}" for part, number in windows.items()))
+    rows.add_row(plan["counted"], plan["parts"])
     for place, row in enumerate(backtest_rows(plan)):
         rows.add_row("" if place else "backtest", row)
     if plan.get("confirm"):

@@ -14,24 +14,31 @@ from lstm.records.epoch import Epoch
 class _Lines:
     """The view of a refit on the terminal: a line for each epoch. With --json it prints notes only."""
 
-    def __init__(self, epochs: int, *, as_json: bool) -> None:
-        """Take the number of epochs of each training."""
-        self._epochs, self._as_json = epochs, as_json
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
 
     def say(self, message: Message) -> None:
         """Print a note on standard error."""
         print_note(message)
 
-    def epoch(self, number: int, epoch: Epoch) -> None:
+    def epoch(self, number: int, epoch: Epoch, of: int) -> None:
         """Print the training loss and the time of an epoch."""
         if not self._as_json:
             loss, took_s = epoch.metrics["train/loss"], epoch.metrics["epoch_s"]
-            text = f"trial {number}: epoch {epoch.number} of {self._epochs}  train/loss {loss:.5g}  {took_s:.2f} s"
+            text = f"trial {number}: epoch {epoch.number} of {of}  train/loss {loss:.5g}  {took_s:.2f} s"
             print(text, flush=True)
 
 
 def main(
-    *, home: str, named: str, trial: int | None, until: str | None, seeds: int, code: str | None = None, as_json: bool
+    *,
+    home: str,
+    named: str,
+    trial: int | None,
+    until: str | None,
+    seeds: int,
+    warm: bool = False,
+    code: str | None = None,
+    as_json: bool,
 ) -> None:
     """Train the refit, or go on with it.
 
@@ -43,10 +50,10 @@ def main(
     from cluster.interrupts import signals
 
     found = lookup.sweep(named, Home.at(home), print_note)
-    ready = refitting.prepare(found, refitting.Asked(trial, until, seeds), code)
+    ready = refitting.prepare(found, refitting.Asked(trial, until, seeds, warm), code)
     check_room_on_cpu(ready.plan, ready.config)
     print_note(ready.about)
-    fitting.fit(ready, _Lines(int(str(ready.seeds[0].fitted["epochs"])), as_json=as_json), signals=signals)
+    fitting.fit(ready, _Lines(as_json=as_json), signals=signals)
     made = refits(lookup.read(found))
     if as_json:
         emit({"sweep": found.name, "refits": made})

@@ -59,6 +59,8 @@ def _epochs(row: dict[str, Any]) -> str:
 
 def _place(row: dict[str, Any]) -> str:
     """Return the epoch of a running trial; in a backtest with its window. The study has no epochs of later windows."""
+    if "epochs" in row:
+        return f"{'?' if row['epoch'] is None else row['epoch']} of {row['epochs']}"
     window, epoch = row.get("window"), str(row["epoch"])
     return f"window {window}" if window and window > 1 else epoch + " of window 1" * bool(window)
 

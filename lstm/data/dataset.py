@@ -47,6 +47,27 @@ class Whole:
     last: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A window of newer rows that is held back: it is the validation part, and all before it the training part."""
+
+    fresh: "Dataset"  # as a fit with new weights has the data: scaled by the training part
+    warm: "Dataset"  # the same rows as a fit that goes on from a checkpoint has them: scaled as for the checkpoint
+    count: int  # rows of the training part
+    first: str  # the time of the window's first and of its last row, or its number without times
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """All data of a file for a refit that may go on from a checkpoint, and windows of newer rows to judge that on."""
+
+    fresh: Whole
+    warm: Whole  # the same rows, scaled as for the checkpoint
+    windows: tuple[Held, ...]  # in order; they share out the rows that are newer than the sweep
+    seen: int  # rows that the checkpoint's network has learnt from
+
+
 class Dataset(Protocol):
     """The data of any task, for code that only passes them on."""
 

@@ -16,11 +16,11 @@ import numpy as np
 from lstm.config.forecast import ForecastData
 from lstm.data.calendar import calendar
 from lstm.data.dataset import Facts, Part, Scale
-from lstm.data.parts import parts, whole, windows_of
+from lstm.data.parts import bounds_of
 from lstm.data.tables import reader, regular, sentinels
 from lstm.data.tables.regular import season_of
 from lstm.messages.message import Note, note
-from lstm.records.errors import BadInput, refused
+from lstm.records.errors import refused
 
 NEAR = 64  # deviations from base to mean: at this distance float32 resolves 4e-6 of a deviation
 
@@ -179,30 +179,30 @@ class _InexactError(Exception):
 
 
 def prepare(
-    source: regular.Table, config: ForecastData, reach: int, *, in_place: bool = False, is_whole: bool = False
+    source: regular.Table,
+    config: ForecastData,
+    reach: int,
+    *,
+    in_place: bool = False,
+    held_back: int | None = None,
+    scale: Scale | None = None,
 ) -> Series:
-    """Build a series from a table. Scaling is fitted on the training part only.
+    """Build a series from a table. Scaling is fitted on the training part only, unless there is a `scale`.
 
-    `in_place` may overwrite the values of the table. With `is_whole` all rows are the training part, for a refit.
+    `in_place` may overwrite the table's values. With `held_back`, for a refit, all but so many last rows train.
 
     Raises:
         BadInput: the table has gaps that are not allowed, is too short, or does not fit the split.
     """
     given, source = source, _without_leading_gap(source)
     left_out = len(given.values) - len(source.values)
-    bounds = whole(config, source) if is_whole else parts(config, source)
-    every = () if is_whole else windows_of(config, bounds)
-    windows, fresh = every[: config.judged_windows], every[config.judged_windows :]
-    if windows:
-        bounds |= {"train": (bounds["train"][0], windows[0][0]), "validation": (windows[0][0], windows[-1][1])}
-    holes = _holes(source.values)
-    if config.missing == "refuse" and holes is not None:
-        raise _values_missing(source, holes)
+    bounds, windows, fresh = bounds_of(config, source, held_back)
+    holes = _allowed_holes(source, config)
     # Gaps are filled before the leading rows are cut off, because those rows may contain a column's first value.
-    borders = [stop for _, stop in (*bounds.values(), *every[:-1])]
+    borders = [stop for _, stop in (*bounds.values(), *(*windows, *fresh)[:-1])]
     filled = fill(given.values, config, [left_out + stop for stop in borders])[left_out:]
     # With a backtest, that is what stands before the first window: so the losses of all windows have one unit.
-    scale = _fit(filled[slice(*bounds["train"])], source, config)
+    scale = scale or _fit(filled[slice(*bounds["train"])], source, config)
     series = Series(
         values=_scaled(filled, source, scale, config, in_place=in_place),
         holes=holes,
@@ -230,11 +230,18 @@ def prepare(
     return series
 
 
-def _values_missing(source: regular.Table, holes: np.ndarray) -> BadInput:
-    """Return the refusal of a table with missing values: it names the first one."""
+def _allowed_holes(source: regular.Table, config: ForecastData) -> np.ndarray | None:
+    """Return what `_holes` returns.
+
+    Raises:
+        BadInput: values are missing, and none may be. The message names the first one.
+    """
+    holes = _holes(source.values)
+    if config.missing != "refuse" or holes is None:
+        return holes
     row, column = np.argwhere(holes)[0]
     count, first = int(holes.any(axis=1).sum()), str(source.times[row])
-    return refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
+    raise refused("values-missing", at=source.path, count=count, column=source.columns[column], first=first)
 
 
 def fill(values: np.ndarray, config: ForecastData, borders: list[int]) -> np.ndarray:
@@ -358,7 +365,7 @@ def _check_room(series: Series, config: ForecastData) -> None:
         "validation": series.origins("validation", config),
         "test": series.origins("test", config),
     }
-    if series.bounds["test"][0] == len(series.values):
+    if series.bounds["test"][0] == len(series.values):  # a refit
         del origins["validation"], origins["test"]
     for part, found in origins.items():
         if len(found) == 0:

@@ -12,6 +12,29 @@ from lstm.records.errors import refused
 SPLIT = "data.split"
 
 
+Rows = tuple[int, int]  # the first one and the end
+
+
+def bounds_of(
+    config: ForecastData, source: regular.Table, held_back: int | None = None
+) -> tuple[dict[Part, Rows], tuple[Rows, ...], tuple[Rows, ...]]:
+    """Return the rows of each part, of each window of the backtest, and of each that is set aside.
+
+    With `held_back` they are those of a refit, which has no windows; see `whole`.
+
+    Raises:
+        BadInput: what `parts`, `windows_of` and `whole` raise.
+    """
+    if held_back is not None:
+        return whole(config, source, held_back), (), ()
+    bounds = parts(config, source)
+    every = windows_of(config, bounds)
+    windows, fresh = every[: config.judged_windows], every[config.judged_windows :]
+    if windows:
+        bounds |= {"train": (bounds["train"][0], windows[0][0]), "validation": (windows[0][0], windows[-1][1])}
+    return bounds, windows, fresh
+
+
 def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
     """Return the rows (first, end) of each part, as `Split` describes them.
 
@@ -46,15 +69,17 @@ def parts(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, 
     }
 
 
-def whole(config: ForecastData, source: regular.Table) -> dict[Part, tuple[int, int]]:
+def whole(config: ForecastData, source: regular.Table, held_back: int = 0) -> dict[Part, tuple[int, int]]:
     """Return the rows (first, end) of the parts if all rows are trained on, from where the training part begins.
+
+    The last `held_back` rows are the validation part.
 
     Raises:
         BadInput: the training part begins at a time that the table does not have.
     """
     rows, first = len(source.values), config.split.train
     start = _row_of(first, "train", source) if isinstance(first, str) else 0
-    return {"train": (start, rows), "validation": (rows, rows), "test": (rows, rows)}
+    return {"train": (start, rows - held_back), "validation": (rows - held_back, rows), "test": (rows, rows)}
 
 
 def windows_of(config: ForecastData, bounds: dict[Part, tuple[int, int]]) -> tuple[tuple[int, int], ...]:

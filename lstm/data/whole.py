@@ -1,6 +1,11 @@
-"""All rows of a series as the training part, for a refit; the file may have newer rows than the sweep has seen."""
+"""All rows of a series as the training part, for a refit; the file may have newer rows than the sweep has seen.
+
+A warm refit goes on from a checkpoint. Whether that is better than a fresh one is judged on windows of the newer rows,
+which share these out: neither the search nor the checkpoint has seen them.
+"""
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from lstm.config.forecast import ForecastData
-from lstm.data.dataset import Before, Whole, read_otherwise
-from lstm.data.forecast import Series, prepare
+from lstm.data.dataset import Before, Held, Warm, Whole, read_otherwise
+from lstm.data.forecast import Series, SeriesFacts, prepare
 from lstm.data.tables import regular
 from lstm.data.tables.content import Form
 from lstm.data.tables.digests import as_bytes, sha, sha_of_times
@@ -22,6 +27,8 @@ from lstm.records.errors import refused
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 TIME = re.compile(DAY.pattern + r"([T ]\d{2}:\d{2}.*)?")
 
+
+MOST = 4  # windows of newer rows, which are also the fewest that a claim of "better" needs
 
 Penalties = Callable[[Series], tuple[float | None, ...]]
 
@@ -43,23 +50,91 @@ def load(
     Raises:
         BadInput: the file is wrong, its old rows have changed, or `until` is no time within them or leaves too little.
     """
+    table, old, stop = _read(config, path, before, until)
+    series = prepare(_first(table, stop), config, config.lookback, held_back=0)
+    if penalties is not None:
+        series = replace(series, penalties=penalties(prepare(_first(table, old), config, reach)))
+    return _whole(series, config, old, stop)
+
+
+def load_warm(
+    config: ForecastData,
+    path: Path,
+    reach: int,
+    before: Before,
+    until: str | None,
+    penalties: Penalties | None,
+    facts: SeriesFacts,
+    window: int,
+) -> Warm:
+    """Read all rows of a series, and windows of the newer ones to judge on.
+
+    The first arguments are those of `load`. `facts` are what the checkpoint to go on from has kept of its data, of
+    which it keeps scale and season, and `window` is the window of a backtest that its network has learnt for.
+
+    Raises:
+        BadInput: what `load` raises, or there are too few newer rows to judge on.
+    """
+    table, old, stop = _read(config, path, before, until)
+    new = stop - old
+    if new < config.horizon:
+        raise refused("warm-without-new-rows", at=path, new=max(new, 0), horizon=config.horizon)
+    swept = prepare(_first(table, old), config, reach)
+    found = penalties(swept) if penalties is not None else ()
+
+    def both(end: int, held_back: int) -> tuple[Series, Series]:
+        given = (_first(table, end), config, config.lookback)
+        fresh = replace(prepare(*given, held_back=held_back), penalties=found)
+        warm = replace(prepare(*given, held_back=held_back, scale=facts.scale), season=facts.season)
+        return fresh, warm
+
+    count = min(MOST, new // config.horizon)
+    borders = [old + new * each // count for each in range(count + 1)]
+    windows = tuple(_held(*both(end, end - first), config, path) for first, end in itertools.pairwise(borders))
+    fresh, warm = both(stop, 0)
+    if window > len(swept.windows):  # the weights are those of the training before the test part
+        window += len(swept.fresh)
+    start, end = swept.at_window(window).bounds["train"]
+    return Warm(_whole(fresh, config, old, stop), _whole(warm, config, old, stop), windows, end - start)
+
+
+def _read(config: ForecastData, path: Path, before: Before, until: str | None) -> tuple[regular.Table, int, int]:
+    """Read a series; return it, how many of its steps the sweep was begun with, and the end of those to train on.
+
+    Raises what `load` raises.
+    """
     table = regular.read(config, path)
     old = _steps_before(table, config, path, before)
     stop = len(table.values) if until is None else _end(table, until)
     if until is not None and stop < config.lookback + config.horizon:
         needed = {"lookback": config.lookback, "horizon": config.horizon}
         raise refused("until-too-early", at=f"--until {until}", rows=stop, **needed)
-    series = prepare(_first(table, stop), config, config.lookback, is_whole=True)
-    start = series.bounds["train"][0]
-    count = len(series.values) - start
-    times = [
-        str(time)[:19].removesuffix("T00:00:00")
-        for time in (*series.times[start : start + 1], *series.times[len(series.values) - 1 :])
-    ]
-    named = times if config.time_columns else ("", "")
-    if penalties is not None:
-        series = replace(series, penalties=penalties(prepare(_first(table, old), config, reach)))
-    return Whole(replace(series, fingerprint=_digest(series)), "rows", count, max(stop - old, 0), *named)
+    return table, old, stop
+
+
+def _whole(series: Series, config: ForecastData, old: int, stop: int) -> Whole:
+    start, end = series.bounds["train"]
+    named = (_named(series, start), _named(series, end - 1)) if config.time_columns else ("", "")
+    return Whole(replace(series, fingerprint=_digest(series)), "rows", end - start, max(stop - old, 0), *named)
+
+
+def _held(fresh: Series, warm: Series, config: ForecastData, path: Path) -> Held:
+    """Return a window that is held back.
+
+    Raises:
+        BadInput: no forecast can be judged in it.
+    """
+    (start, first), (_, end) = fresh.bounds["train"], fresh.bounds["validation"]
+    span = (_named(fresh, first), _named(fresh, end - 1))
+    if not len(fresh.origins("validation", config)):
+        raise refused("warm-without-forecast", at=path, first=span[0], last=span[1], horizon=config.horizon)
+    made = [replace(each, fingerprint=_digest(each)) for each in (fresh, warm)]
+    return Held(made[0], made[1], first - start, *span)
+
+
+def _named(series: Series, row: int) -> str:
+    """Return the time of a row, or its number without times."""
+    return str(series.times[row : row + 1][0])[:19].removesuffix("T00:00:00")
 
 
 def _first(table: regular.Table, steps: int) -> regular.Table:

@@ -26,6 +26,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About the spec": notes.SPEC,
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,
+    "About a warm refit": tasks.WARM,
     "While a sweep runs": cluster.SWEEP,
     "While MLflow is away": stores.AWAY,
 }

@@ -16,6 +16,33 @@ TASKS: dict[str, Entry] = {
         "use the best trial, or give the task the methods load_all and predict_together",
         {"task": "own.py:Own"},
     ),
+    "warm-from-one-seed": Entry(
+        "--warm goes on from one checkpoint, so other seeds would only draw other batches",
+        "leave out --seeds for a warm refit, or --warm for several seeds",
+    ),
+    "warm-without-time": Entry(
+        "the data of the task {task} have no newer rows which could say whether going on from a checkpoint is better",
+        "leave out --warm: a fresh refit learns from all data",
+        {"task": "classify"},
+    ),
+    "warm-without-new-rows": Entry(
+        "has {new:,} rows that are newer than the sweep, and a forecast of {horizon} steps must fit into them to judge "
+        "whether a warm refit is better",
+        "add newer rows at the end of the file, or leave out --warm: a fresh refit needs none",
+        {"new": 3, "horizon": 7},
+    ),
+    "warm-without-forecast": Entry(
+        "no forecast of {horizon} steps fits into the newer rows from {first} to {last} without a gap, so nothing can "
+        "be judged there",
+        "fill the gap, wait for more rows, or leave out --warm",
+        {"horizon": 7, "first": "2024-06-01", "last": "2024-06-14"},
+    ),
+    "warm-weights-gone": Entry(
+        "the weights of trial {number}, from which a warm refit would go on, were removed or lost",
+        "leave out --warm: a fresh refit needs no weights. If those of the best trial are lost, `sweep run {sweep}` "
+        "restores them; for those of all trials, begin a sweep with `storage.keep: all`",
+        {"number": 7, "sweep": "sales"},
+    ),
     "until-not-a-time": Entry(
         "is no time", "write it as 2024-05-31 or 2024-05-31T18:00 (the last row is of {last})", {"last": "2024-06-30"}
     ),
@@ -302,5 +329,36 @@ TEXTS: dict[str, Entry] = {
         "symbols, but that of the text has {symbols:,}",
         "make data.lookback or training.batch_size smaller, or give a longer text",
         {"streams": 4, "steps": 5, "needed": 25, "symbols": 24},
+    ),
+}
+
+WARM: dict[str, Entry] = {
+    "refit-judges-warm": Entry(
+        "judges over {windows} of the {new:,} newer rows, {first} to {last}, if the setting of trial {number} is "
+        "better trained anew for {fresh}, or from that trial's weights for {warm} at the learning rate {rate:.3g}. The "
+        "better one is then trained on all {count:,} rows",
+        example={"windows": "4 windows", "new": 60, "first": "2024-06-01", "last": "2024-07-30", "number": 15}
+        | {"fresh": "13 epochs", "warm": "5 epochs", "rate": 0.002, "count": 990},
+    ),
+    "refit-window-judged": Entry(
+        "{first} to {last}: {metric} {warm:.5g} warm, {fresh:.5g} fresh",
+        example={"first": "2024-06-01", "last": "2024-06-15", "metric": "val/loss", "warm": 0.11, "fresh": 0.12},
+    ),
+    "refit-is-better": Entry(
+        "over {windows} of newer rows a {kind} refit is {told} than a {other} one, so it is the {kind} one",
+        example={"windows": "4 windows", "kind": "warm", "other": "fresh", "told": "8 % [2, 14] better"},
+    ),
+    "refit-is-alike": Entry(
+        "over {windows} of newer rows a {kind} refit can't be told apart from a {other} one: {told}, and the {kind} "
+        "one is taken",
+        example={"windows": "4 windows", "kind": "warm", "other": "fresh", "told": "2 % better [-3, 7]"},
+    ),
+    "refit-too-few-windows": Entry(
+        "over {windows} of newer rows, too few to tell, a {kind} refit is {told} than a {other} one, and is taken",
+        example={"windows": "2 windows", "kind": "fresh", "other": "warm", "told": "3 % better"},
+    ),
+    "refit-other-diverged": Entry(
+        "over {windows} of newer rows a {other} refit diverged, so it is a {kind} one",
+        example={"windows": "2 windows", "kind": "fresh", "other": "warm"},
     ),
 }

@@ -29,6 +29,7 @@ IN_WORDS: Mapping[JudgedOn, str] = {
 JUDGED_ON, SEED = "judged_on", "training.seed"  # the fields of a configuration that are no part of a setting
 # The fact of what was asked for last: windows, seeds, the sampler's `seed`, and the settings, each as [digest, trial].
 CONFIRM = "confirm"
+CHOSEN = "chosen"  # in that fact: the windows are those of `sweep confirm --windows`
 RIVAL = "confirm_rival"  # fact: the best rival on the search's windows, its title, windows, and its error in each
 
 
@@ -42,6 +43,7 @@ class Request(NamedTuple):
     is_asked: bool = (
         False  # by `sweep confirm`: then it replaces what was asked for before, and failed trials run again
     )
+    is_chosen: bool = False  # whether the windows are those of `--windows`: then the spec does not change them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ def row_of(sweep: "Sweep", request: Request) -> dict[str, Any]:
         before = settings.get(setting)
         settings[setting] = trial if before is None or trial.number < before.number else before
     rows = [[setting, trial.number] for setting, trial in settings.items()]
-    return {"windows": request.windows, "seeds": request.seeds, "seed": request.sampler_seed, "settings": rows}
+    row = {"windows": request.windows, "seeds": request.seeds, "seed": request.sampler_seed, "settings": rows}
+    return row | ({CHOSEN: True} if request.is_chosen else {})
 
 
 def to_confirm(sweep: "Sweep", request: Request | None) -> dict[str, Any] | None:
@@ -150,6 +153,8 @@ def to_confirm(sweep: "Sweep", request: Request | None) -> dict[str, Any] | None
     known: dict[str, Any] | None = sweep.facts.get(CONFIRM)
     if request is None or sweep.best is None:
         return known
+    if known is not None and known.get(CHOSEN) and not request.is_asked:
+        request = request._replace(windows=known["windows"], is_chosen=True)
     row = row_of(sweep, request)
     if request.is_asked or known is None or (known["windows"], known["seed"]) != (row["windows"], row["seed"]):
         return row

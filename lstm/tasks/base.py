@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Dataset, Facts, Part, Whole
+from lstm.data.dataset import Before, Dataset, Facts, Part, Warm, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import nearest, refused
@@ -76,6 +76,7 @@ class Task(ABC, Generic[D, F]):
     counted: ClassVar[str] = "sequences"  # the unit of a part's size
     judged_item: ClassVar[str] = "sequence"  # the unit, for one, of what a window of a backtest is judged on
     windows_note: ClassVar[str] = ""  # a sentence that explains the windows of a backtest
+    all_but_test: ClassVar[str] = "all before the test part"  # what is trained on after the windows of a backtest
     predicted: ClassVar[str] = "steps"  # the unit of a prediction's rows
     prediction: ClassVar[str] = "Predict on new data"  # what `sweep predict` does, at most 22 characters
     output: ClassVar[str] = ""  # options of `sweep predict` that the last screen of `sweep run` names
@@ -130,6 +131,31 @@ class Task(ABC, Generic[D, F]):
             BadInput: the task has no refit, the data have changed, or `until` does not fit them.
         """
         raise refused("task-without-refit", task=config.task)
+
+    def load_warm(
+        self,
+        config: TrialConfig,
+        location: Any,
+        reach: int,
+        before: Before,
+        until: str | None,
+        facts: F,
+        window: int,
+        /,
+    ) -> Warm:
+        """Read all data of a trial's configuration for a refit that may go on from the trial's checkpoint.
+
+        The first arguments are those of `load_all`. `facts` are what the checkpoint has kept of its data, and `window`
+        is the window of a backtest that its network has learnt for.
+
+        Raises:
+            BadInput: what `load_all` raises, the task's data have no order in time, or too few of them are newer.
+        """
+        raise refused("warm-without-time", at="--warm", task=config.task)
+
+    def judge_held(self, network: "nn.Module", data: D, config: TrialConfig, as_in: D, /) -> float:
+        """Return the configuration's metric of a network on rows that are held back, in the unit of `as_in`."""
+        raise refused("warm-without-time", at="--warm", task=config.task)
 
     @abstractmethod
     def facts(self, data: D, /) -> F:

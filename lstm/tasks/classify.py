@@ -36,6 +36,7 @@ class Classify(Task["Sequences", "SequenceFacts"]):
         Metric("f1", "maximize", about="F1 averaged over the classes", nearest="accuracy"),
     )
     windows_note = "each window is a fold, whose network is trained on all other folds, from the same seed"
+    all_but_test = "all sequences but those of the test part"
     predicted = "sequences"
     wishes = ("target",)
     baseline = "logistic regression"
@@ -112,7 +113,8 @@ class Classify(Task["Sequences", "SequenceFacts"]):
             return {"data": about, "windows": sizes}
         judged = [len(fold) for fold in data.folds]
         spans = [{"train": sum(judged) - count, "judged": count} for count in judged]
-        return {"data": about, "backtest": spans, "windows": sizes | {"train": spans[0]["train"]}}
+        parts = f"{sum(judged):,} in {len(judged)} folds, test {sizes['test']:,}"  # each is trained on and judged
+        return {"data": about, "backtest": spans, "parts": parts, "windows": sizes | {"train": spans[0]["train"]}}
 
     def part_sizes(self, data: "Sequences", config: TrialConfig) -> Mapping[Part, int]:
         """Return the sequences of each part."""

@@ -1,13 +1,13 @@
 """The task `forecast`: predict the next steps of a time series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Part, Whole
+from lstm.data.dataset import Before, Part, Warm, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -89,10 +89,31 @@ class Forecast(Task["Series", "SeriesFacts"]):
     ) -> Whole:
         """Read all rows of the series, with the trial's penalties for a linear highway."""
         from lstm.data import whole
-        from lstm.nn import highway
 
-        penalties = partial(highway.penalties, trial=config) if config.model.residual == "linear" else None
-        return whole.load(config.data_as(ForecastData), Path(location.path), reach, before, until, penalties)
+        return whole.load(config.data_as(ForecastData), Path(location.path), reach, before, until, _penalties(config))
+
+    def load_warm(
+        self,
+        config: TrialConfig,
+        location: SeriesFile,
+        reach: int,
+        before: Before,
+        until: str | None,
+        facts: "SeriesFacts",
+        window: int,
+    ) -> Warm:
+        """Read all rows of the series, and windows of those that are newer than the sweep."""
+        from lstm.data import whole
+
+        given = (config.data_as(ForecastData), Path(location.path), reach, before, until, _penalties(config))
+        return whole.load_warm(*given, facts, window)
+
+    def judge_held(self, network: "nn.Module", data: "Series", config: TrialConfig, as_in: "Series") -> float:
+        """Return the metric over the forecasts of the rows that are held back, in the scale of `as_in`."""
+        from lstm.tasks.networks import forecast
+
+        judged = forecast.judge(network, data, config, "validation", "", as_in=as_in)
+        return float(judged.metrics[config.metric.removeprefix("val/")])
 
     @property
     def facts_kind(self) -> "type[SeriesFacts]":
@@ -265,6 +286,13 @@ class Forecast(Task["Series", "SeriesFacts"]):
         rival = self.rival(fitted.name)
         assert isinstance(rival, Forecasting)
         return forecast.predict_by_rival(rival, fitted, config, facts, path, folder)
+
+
+def _penalties(config: TrialConfig) -> "Callable[[Series], tuple[float | None, ...]] | None":
+    """Return what finds the penalties of a configuration's linear highway; None if it has none."""
+    from lstm.nn import highway
+
+    return partial(highway.penalties, trial=config) if config.model.residual == "linear" else None
 
 
 def _views(data: "Series") -> "list[Series]":

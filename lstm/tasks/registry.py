@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Dataset, Part, Whole
+from lstm.data.dataset import Before, Dataset, Part, Warm, Whole
 from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -118,6 +118,29 @@ def load_all(config: TrialConfig, location: Location, reach: int, before: Before
         BadInput: the task has no refit, the data have changed, or `until` does not fit them.
     """
     return of(config).load_all(config, location, reach, before, until)
+
+
+def load_warm(
+    config: TrialConfig,
+    location: Location,
+    reach: int,
+    before: Before,
+    until: str | None,
+    found: "Checkpoint",
+    window: int = 1,
+) -> Warm:
+    """Read all data of a configuration for a refit that may go on from a checkpoint; see `Task.load_warm`.
+
+    Raises:
+        BadInput: what `load_all` raises, the task's data have no order in time, or too few of them are newer.
+    """
+    task = of(config)
+    return task.load_warm(config, location, reach, before, until, task.facts_of(found.facts), window)
+
+
+def judge_held(checkpoint: "Checkpoint", data: Dataset, as_in: Dataset) -> float:
+    """Return the metric of a refit's network on the rows that its training held back; see `Task.judge_held`."""
+    return of(checkpoint.config).judge_held(best_network(checkpoint), data, checkpoint.config, as_in)
 
 
 def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:

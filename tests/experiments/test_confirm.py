@@ -230,10 +230,26 @@ def test_a_lost_study_comes_back_with_what_was_confirmed(ended, tmp_path, near, 
         (folder / "runs" / name).unlink()
     done = near("rebuild", "tiny", "--study", cwd=folder)
     assert done.code == 0, done.err
+    assert sweep_of(folder).confirmation.settings == sweep_of(ended.folder).confirmation.settings, "the rival, too"
     again = near("run", "tiny", cwd=folder)
     assert again.code == 0, again.err
     assert sorted(judged_again(folder)) == sorted(judged_again(ended.folder))
     assert len(sweep_of(folder).confirming) == 6, "nothing is trained twice"
+    assert audit(folder / "runs", "tiny") == []
+
+
+@pytest.mark.faults  # what the spec may change then is tested apart from this
+def test_the_windows_that_were_asked_for_stay_so_until_confirm_is_asked_again(ended, tmp_path, near):
+    folder = own(ended, tmp_path)
+    numbers = ("--top", "1", "--seeds", "1")
+    assert near("confirm", "tiny", *numbers, "--windows", "search", cwd=folder).code == 0
+    mine = sweep_of(folder).confirmation
+    assert (mine.windows, mine.open) == ("search", 0)
+    assert len(sweep_of(folder).confirming) == 8, "the base and the best, from one seed each"
+    assert near("run", "tiny", cwd=folder).code == 0
+    assert sweep_of(folder).confirmation.windows == "search"
+    assert near("confirm", "tiny", cwd=folder).code == 0
+    assert sweep_of(folder).confirmation.windows == "fresh"
     assert audit(folder / "runs", "tiny") == []
 
 

@@ -215,6 +215,8 @@ def test_the_plan_says_what_a_window_is_and_what_it_costs(ended, near, kind):
         assert [row["train"] for row in windows] == [16, 16, 16]
         assert "each window is a fold, whose network is trained on all other folds, from the same seed" in told
         assert "window 3: step 5, the mean so far; 8 sequences judged" in told
+        assert "24 in 3 folds, test 6" in told, "the parts add up to all sequences"
+        assert "are trained on all sequences but those of the test part" in told
     else:
         assert [(row["first"], row["last"]) for row in windows] == [(321, 400), (401, 480), (481, 560)]
         assert [row["train"] for row in windows] == [320, 400, 480]

@@ -7,6 +7,7 @@ alone in this process, the second opinion in `audit.py` and `sweep verify`.
 import functools
 import json
 import math
+import random
 import re
 import signal
 import sqlite3
@@ -23,8 +24,10 @@ from typing import Any
 import audit
 import hosts
 import pytest
+import trainings
 
-from lstm import checkpoint
+from cluster.study import stored
+from lstm import checkpoint, ownership
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import load
 from lstm.training.loop import train
@@ -45,6 +48,12 @@ search:
     model.hidden_size: {{type: int, low: 8, high: 64}}
 storage: {{checkpoints: {checkpoints}, keep: all}}
 """
+# The same over windows, with larger batches; the base and the best setting are confirmed on other windows.
+CONFIRMED = (
+    SPEC.replace("test: 0.2}}}}", "test: 0.2}}, backtest: {{windows: 2, fresh: true}}}}")
+    .replace("  n_trials", "  confirm: {{top: 1, seeds: 3}}\n  n_trials")
+    .replace("batch_size: 1,", "batch_size: 4,")
+)
 LEFT_S = 600  # no time is asserted: a sweep that takes longer hangs
 FOUND_S = 60  # but this one is promised
 
@@ -64,7 +73,10 @@ class Faulty:
 
     folder: Path
     epochs: int = 5
+    trials: int = TRIALS
+    spec: str = SPEC
     # When each checkpoint file was first seen: trial, attempt, epoch.
+    # A later window's epochs are 101, 102, ..., 201, ...
     seen: dict[tuple[int, int, int], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,7 +84,7 @@ class Faulty:
         self.checkpoints.mkdir()
         rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1400))
         (self.folder / "wave.csv").write_text(f"y\n{rows}\n")
-        spec = SPEC.format(name=NAME, epochs=self.epochs, trials=TRIALS, checkpoints=self.checkpoints)
+        spec = self.spec.format(name=NAME, epochs=self.epochs, trials=self.trials, checkpoints=self.checkpoints)
         (self.folder / "spec.yaml").write_text(spec)
         threading.Thread(target=self._look, daemon=True).start()
 
@@ -85,8 +97,9 @@ class Faulty:
     def _look(self) -> None:
         while self.folder.exists():
             for file in self.checkpoints.glob(f"{NAME}/*/trial-*/attempt-*.pt"):
-                trial, (attempt, epoch) = int(file.parent.name[-4:]), map(int, re.findall(r"\d+", file.stem))
-                self.seen.setdefault((trial, attempt, epoch), time.monotonic())
+                trial, (attempt, *place) = int(file.parent.name[-4:]), map(int, re.findall(r"\d+", file.stem))
+                window, epoch = place if len(place) == 2 else (1, *place)
+                self.seen.setdefault((trial, attempt, 100 * (window - 1) + epoch), time.monotonic())
             time.sleep(0.02)
 
     def command(self, address: str | None) -> tuple[str, ...]:
@@ -120,6 +133,14 @@ class Faulty:
             int(row[0])
             for row in self.rows("SELECT number FROM trials JOIN trial_intermediate_values USING (trial_id)")
         )
+
+    def is_confirming(self) -> bool:
+        """Whether a trial of confirm runs."""
+        found = self.rows(
+            "SELECT value_json FROM trials JOIN trial_user_attributes USING (trial_id) "
+            "WHERE key = 'derived' AND state = 'RUNNING'"
+        )
+        return any(json.loads(row)["purpose"] == "confirm" for (row,) in found)
 
     def trials_on(self, host: hosts.Host) -> list[int]:
         """The trials that a host trains, or trained last."""
@@ -449,3 +470,53 @@ def test_a_second_driver_is_refused_and_told_by_whom_until_the_claim_of_a_dead_o
     tell(f"on another host {refused} were refused, for {taken - fault:.1f} s; all was done after {_since(fault)}")
     check_whole(sweep)
     check_verified(sweep, second)
+
+
+def test_killed_at_random_in_confirm_and_in_refit_it_ends_as_if_nothing_had_happened(
+    lab: hosts.Lab, tmp_path: Path
+) -> None:
+    sweep, draw = Faulty(tmp_path, epochs=3, trials=2, spec=CONFIRMED), random.Random(17)
+    first, second, victim = lab.hosts
+    address = hosts.cluster(*lab.hosts)
+
+    def is_hit(process: "subprocess.Popen[str]", most: int, amid: Callable[[], object] = lambda: True) -> bool:
+        """Waits for some more checkpoints; False if it has ended, as where no worker came to life in time."""
+        wanted = len(sweep.seen) + draw.randint(1, most)
+        wait_for(lambda: (amid() and len(sweep.seen) >= wanted) or process.poll() is not None)
+        assert process.poll() != 0, "it came to its end before it was hit"
+        return process.poll() is None
+
+    driver = sweep.start(first, address)
+    kills = [lambda: second.end(ACTOR), lambda: first.send(driver, signal.SIGKILL), victim.kill]
+    for kill in kills:
+        while not is_hit(driver, 4, sweep.is_confirming):
+            driver = sweep.start(first, address)
+        kill()
+    for _ in range(5):
+        said = end_of(driver)
+        if driver.returncode == 0:
+            break
+        driver = sweep.start(first, address)
+    assert driver.returncode == 0, said
+
+    words = ("sweep", "refit", NAME, "--seeds", "2", "--home", "home")
+    for _ in range(2):
+        process = first.start(*words, cwd=sweep.folder)
+        assert is_hit(process, 2)
+        first.send(process, signal.SIGKILL)
+        end_of(process)
+    ran = first.run(*words, cwd=sweep.folder, timeout_s=LEFT_S)
+    assert ran.returncode == 0, ran.stdout
+    assert "`sweep predict` uses it" in ran.stdout
+    tell(f"killed in confirm and in refit; epochs written by more than one attempt: {sweep.again()}")
+
+    swept = stored.read(f"sqlite:///{sweep.home}/study.db", NAME)
+    assert (len(swept.counted), len(swept.confirming), len(swept.refit)) == (2, 6, 2)
+    assert swept.confirmation is not None
+    assert swept.confirmation.open == 0
+    for trial in swept.trials:
+        kept = ownership.load_trial(swept, trial)
+        assert kept is not None
+        assert trainings.is_alone(kept, sweep.folder / "wave.csv"), trial.number
+    assert audit.audit(sweep.home, NAME) == []
+    check_verified(sweep, first)

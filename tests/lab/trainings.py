@@ -1,13 +1,18 @@
 """Trainings over windows, run in this process, and what tests compare of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from lstm.checkpoint import Checkpoint
+from lstm.config.section import File
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Dataset
+from lstm.data.dataset import Before, Dataset, reading_of
 from lstm.records.epoch import Epoch
+from lstm.tasks import registry as tasks
+from lstm.training import refit
 from lstm.training.loop import train
 
 
@@ -30,3 +35,18 @@ def windows(epochs: Sequence[Epoch]) -> list[list[Epoch]]:
 def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Whether two networks have the same weights to the bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def is_alone(found: Checkpoint, path: Path) -> bool:
+    """Whether a trial of any kind, a refit too, has the values and the weights of the same trained alone."""
+    config, place = found.config, File(path=str(path))
+    data, fitted = tasks.load(config, place), (found.derived or {}).get("fitted")
+    if fitted is None:
+        is_final = any(config.windows.is_final(epoch) for epoch in found.state.history)
+        alone = list(train(config, data, to_test=is_final))
+    else:
+        whole = tasks.load_all(config, place, config.data.reach, Before(data.fingerprint, reading_of(data)))
+        alone = list(refit.train(config, whole.data, fitted["epochs"]))
+    assert alone[-1].state is not None
+    same = [repr(epoch.value) for epoch in alone] == [repr(epoch.value) for epoch in found.state.history]
+    return same and same_weights(dict(alone[-1].state.model), dict(found.state.model))

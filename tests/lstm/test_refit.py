@@ -18,7 +18,7 @@ from lstm.data.dataset import Before, reading_of
 from lstm.nn import highway
 from lstm.records.errors import BadInput
 from lstm.tasks import registry as tasks
-from lstm.training import refit
+from lstm.training import loop, refit
 
 DAYS = pd.date_range("2020-01-01", periods=240, freq="D")
 SPLIT = {"validation": 40, "test": 40}
@@ -264,3 +264,115 @@ def test_a_whole_text_is_trained_on_and_seeds_go_on_by_their_mean_probability(ca
 def test_generated_data_have_no_refit(cases):
     data, config = cases["adding"]
     assert refused(config, File(path="none"), Before(data.fingerprint, {})) == ["refit-of-generated-data"]
+
+
+LONGER = pd.date_range("2020-01-01", periods=275, freq="D")  # 35 newer rows
+
+
+def warm_parent(config, place):
+    """The checkpoint of a trial, as a sweep leaves it."""
+    data = tasks.load(config, place)
+    *_, last = loop.train(config, data)
+    return Checkpoint(config, tasks.facts_row(config, data, 1), last.state)
+
+
+def test_newer_rows_are_shared_out_to_windows_and_what_follows_one_leaves_no_trace(of_series, tmp_path):
+    config, place = of_series(model={"residual": "linear"}, training={"max_epochs": 2}), written(tmp_path)
+    known, parent = before(config, place), warm_parent(config, place)
+    reach, made = config.data.reach, []
+    for last in (1.0, 60.0):  # the newest rows, those of the last window, are others
+        values = np.concatenate([walk(), walk(35, seed=9)])
+        values[-4:] *= last
+        written(tmp_path, LONGER, values)
+        made.append(tasks.load_warm(config, place, reach, known, None, parent))
+    found, other = made
+    horizon, section = config.data_as(ForecastData).horizon, config.data_as(ForecastData)
+    assert (found.seen, found.fresh.count, found.fresh.new) == (160, 275, 35), "it had learnt from the training part"
+    assert len(found.windows) == min(4, 35 // horizon)
+    ends = [240, *(240 + 35 * n // len(found.windows) for n in range(1, len(found.windows) + 1))]
+    for held, start, end in zip(found.windows, ends, ends[1:], strict=False):
+        origins = held.fresh.origins("validation", section)
+        assert (held.count, origins[0], origins[-1]) == (start, start, end - horizon)
+        assert np.array_equal(origins, held.warm.origins("validation", section))
+        assert held.fresh.train_origins(section)[-1] == start - horizon
+        assert held.fresh.scale.mean[0] == pytest.approx(values_before(tmp_path, start).mean())
+        assert held.warm.scale == tasks.of(config).facts_of(parent.facts).scale
+        assert held.fresh.penalties == found.fresh.data.penalties
+    pairs = list(zip(found.windows, other.windows, strict=True))
+    assert [one.fresh.fingerprint == two.fresh.fingerprint for one, two in pairs] == [True] * (len(pairs) - 1) + [False]
+    assert [one.warm.fingerprint == two.warm.fingerprint for one, two in pairs] == [True] * (len(pairs) - 1) + [False]
+    assert other.fresh.data.fingerprint == loaded(config, place, known).data.fingerprint, "a fresh refit is as ever"
+
+
+def test_after_a_backtest_the_rows_that_the_weights_have_learnt_from_are_known(of_series, tmp_path):
+    """40 rows of test part, before them windows of 10: two of the search, then two that are set aside."""
+    data = {"backtest": {"windows": 2, "fresh": True}}
+    config, place = of_series(training={"max_epochs": 1}, **data), written(tmp_path)
+    known, swept = before(config, place), tasks.load(config, place)
+    epochs = list(loop.train(config, swept, to_test=True))
+    written(tmp_path, LONGER, np.concatenate([walk(), walk(35, seed=9)]))
+    seen = []
+    for state in (epochs[-2].state, epochs[-1].state):
+        parent = Checkpoint(config, asdict(swept.facts), state)
+        window = refit.Start.of(parent).window
+        seen.append(tasks.load_warm(config, place, config.data.reach, known, None, parent, window).seen)
+    assert seen == [170, 200], "all before the second window; all before the test part"
+
+
+def values_before(folder, row):
+    return pd.read_csv(folder / "a.csv")["y"].to_numpy()[:row]
+
+
+def test_errors_of_both_are_in_the_unit_of_the_sweep(of_series, tmp_path):
+    config, place = of_series(training={"max_epochs": 1}), written(tmp_path)
+    known, parent = before(config, place), warm_parent(config, place)
+    written(tmp_path, LONGER, np.concatenate([walk(), walk(35, seed=9)]))
+    held = tasks.load_warm(config, place, config.data.reach, known, None, parent).windows[0]
+    *_, last = refit.train(config, held.fresh, 1)
+    made = Checkpoint(config, asdict(held.fresh.facts), last.state)
+    own, shared = (tasks.judge_held(made, held.fresh, each) for each in (held.fresh, held.warm))
+    ratio = held.fresh.scale.deviation[0] / held.warm.scale.deviation[0]
+    assert abs(ratio - 1) > 0.01
+    assert shared == pytest.approx(own * ratio**2, rel=1e-9)
+
+
+def test_a_warm_training_begins_with_the_weights_and_the_rate_of_its_parent(of_series, tmp_path):
+    config = of_series(training={"schedule": "cosine", "max_epochs": 4})
+    place = written(tmp_path)
+    known, parent = before(config, place), warm_parent(config, place)
+    start = refit.Start.of(parent)
+    assert start.rate == parent.state.history[parent.state.best_epoch - 1].metrics["lr"]
+    assert start.changes(config) == {"training.learning_rate": start.rate, "training.schedule": "constant"}
+    still = config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": 1e-30})})
+    data = loaded(config, place, known).data
+    for name, weights in next(refit.train(still, data, 2, start=start.weights)).state.model.items():
+        assert torch.equal(weights, parent.state.best_weights[name]), "nothing is drawn"
+    epochs = list(refit.train(config, data, 3, start=start.weights))
+    *_, again = refit.train(config, data, 3, epochs[0].state, start=start.weights)
+    for name, weights in epochs[-1].state.best_weights.items():
+        assert torch.equal(weights, again.state.best_weights[name])
+    # As many steps as a fresh one has, with those that the checkpoint has had.
+    assert [refit.warm_epochs(12, seen, 300) for seen in (0, 150, 225, 299)] == [12, 6, 3, 1]
+
+
+def test_only_a_series_with_enough_newer_rows_can_be_warm(of_series, cases, tmp_path):
+    config, place = of_series(training={"max_epochs": 1}), written(tmp_path)
+    known, parent = before(config, place), warm_parent(config, place)
+
+    def wrong(until=None):
+        with pytest.raises(BadInput) as error:
+            tasks.load_warm(config, place, config.data.reach, known, until, parent)
+        return [each.code for each in error.value.faults]
+
+    assert wrong() == ["warm-without-new-rows"]
+    written(tmp_path, LONGER, np.concatenate([walk(), walk(35, seed=9)]))
+    assert wrong("2020-08-27") == ["warm-without-new-rows"]
+    assert wrong("2020-05-01") == ["warm-without-new-rows"]
+    text = (tmp_path / "a.csv").read_text().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([*text[:9], f"{text[9]}9", *text[10:]]) + "\n")
+    assert wrong() == ["old-rows-changed"]
+    data, other = cases["classify"]
+    network = Checkpoint(other, tasks.facts_row(other, data, 1), next(loop.train(other, data)).state)
+    with pytest.raises(BadInput) as error:
+        tasks.load_warm(other, File(path="none"), other.data.reach, Before("", {}), None, network)
+    assert [each.code for each in error.value.faults] == ["warm-without-time"]

@@ -161,16 +161,19 @@ def evaluate(
 
 
 @torch.no_grad()
-def judge(network: nn.Module, series: Series, config: TrialConfig, part: Judged, name: str) -> Judgement:
-    """Judge a network on a part window by window, under a name."""
+def judge(
+    network: nn.Module, series: Series, config: TrialConfig, part: Judged, name: str, *, as_in: Series | None = None
+) -> Judgement:
+    """Judge a network on a part window by window, under a name. Errors are scaled as in `as_in`, if it is given."""
     assert isinstance(network, Forecaster)
     section = config.data_as(ForecastData)
     windows = Windows(series, section, "cpu")
     origins = windows.judged(part)
-    found = Forecasts(series, len(origins))
+    found = Forecasts(as_in or series, len(origins))
+    deviations = [np.array(each.scale.deviation[: len(series.targets)]) for each in (series, as_in or series)]
     for some in _batches(origins, evaluation_batch(section.lookback, network.model)):
         past, ahead, target = windows.at(torch.from_numpy(some))
-        found.add((network(past, ahead).float() - target).numpy())
+        found.add((network(past, ahead).float() - target).numpy() * (deviations[0] / deviations[1]))
     return found.judgement(name, part, origins)
 
 

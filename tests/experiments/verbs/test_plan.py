@@ -100,6 +100,7 @@ def test_one_trial_is_one(capsys):
         "data": {"text": "a.csv: 3 rows, steps of 1, 1700 to 2008", "notes": ["a note"]},
         **{
             "windows": {"train": 1},
+            "parts": "train 1",
             "counted": "windows",
             "parameters": [61, 61],
             "parameters_unshared": [101, 101],

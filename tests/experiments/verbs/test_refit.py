@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import inside
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from audit import audit
 from cluster.study import lease, stored
 from experiments import SpecError, SweepError, load
 from lstm import checkpoint
+from lstm.training import refit
 
 SEARCH = "  space:\n    model.residual: {type: categorical, choices: [none, last, linear]}\n"
 BACKTEST = "split: {validation: 0.3, test: 0.2}\n  backtest: {windows: 2}"
@@ -35,9 +37,9 @@ def ended(stage, tiny):
 
 
 def write(folder, tiny, *replaced):
-    changes = [("batch_size: 16", "batch_size: 32, schedule: cosine, patience: 3"), ("max_epochs: 2", "max_epochs: 4")]
     spec = tiny.spec
-    for old, new in (*changes, ("  space:\n", SEARCH), *replaced):
+    trained = ("batch_size: 16", "batch_size: 32, schedule: exponential, patience: 3")
+    for old, new in (trained, ("max_epochs: 2", "max_epochs: 4"), ("  space:\n", SEARCH), *replaced):
         assert old in spec
         spec = spec.replace(old, new)
     (folder / "tiny.yaml").write_text(spec)
@@ -204,31 +206,35 @@ def test_what_can_not_be_fitted_is_refused_and_nothing_is_written(ended):
     assert (answer.code, "4 of 9 trials have" in answer.err) == (2, True)
 
 
-def killed_at(points, folder):
+def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
     """Kill a refit at some of its durable steps, each in turn; the same command goes on with it."""
-    refit = ("refit", "--seeds", "2")
+    words = ("refit", *options)
     before = folder.parent / "before"
     shutil.copytree(folder, before)
-    assert twin.run(folder, "tiny", "runs", steps=folder / "steps", words=refit) == 0, said(folder)
+    assert twin.run(folder, "tiny", "runs", steps=folder / "steps", words=words) == 0, said(folder)
     steps = int((folder / "steps").read_text())
     numbers = [t.number for t in studied(folder).refit]
     wanted = [kept(folder, number) for number in numbers]
     for k in points(steps):
         shutil.rmtree(folder)
         shutil.copytree(before, folder)
-        assert twin.run(folder, "tiny", "runs", at=k.__eq__, words=refit) == -9, said(folder)
-        assert twin.run(folder, "tiny", "runs", words=("run",)) == 0, (
-            "the sweep is complete, and leaves the refit alone"
-        )
-        if any(not t.ended for t in studied(folder).refits):
-            other = twin.run(folder, "tiny", "runs", words=("refit", "--seeds", "3"))
-            assert (other, "--seeds 2" in said(folder)) == (2, True), "it is begun otherwise"
-        assert twin.run(folder, "tiny", "runs", words=refit) == 0, said(folder)
+        assert twin.run(folder, "tiny", "runs", at=k.__eq__, words=words) == -9, said(folder)
+        told = twin.run(folder, "tiny", "runs", words=("run",))
+        assert told == run, "the sweep is complete, and leaves the refit alone; it refuses newer rows"
+        if running := [t for t in studied(folder).refits if not t.ended]:
+            places = (folder / "runs" / "tiny").glob(f"*/trial-{running[0].number:04d}")
+            found = next((checkpoint.load(str(place)) for place in places), None)
+            [row] = json.loads(inside.call(("status", "tiny", "--json"), folder).out)["running"]
+            done = len(found.state.history) if found else 0
+            assert (row["epoch"], row["epochs"]) == (done, running[0].fitted["epochs"])
+            code = twin.run(folder, "tiny", "runs", words=("refit", *other))
+            assert (code, " ".join(options) in said(folder)) == (2, True), "it is begun otherwise"
+        assert twin.run(folder, "tiny", "runs", words=words) == 0, said(folder)
         assert twin.verify(folder, "runs", "tiny") == 0, said(folder)
         assert audit(folder / "runs", "tiny") == []
         found = [t.number for t in studied(folder).refit]
         assert all(same(kept(folder, number), each) for number, each in zip(found, wanted, strict=True)), k
-        assert len(studied(folder).refits) == 2, k
+        assert len(studied(folder).refits) == len(wanted), k
     shutil.rmtree(before)
 
 
@@ -237,12 +243,113 @@ def said(folder):
 
 
 def test_a_refit_that_was_killed_goes_on_to_the_same_weights(ended):
-    killed_at(lambda steps: [steps // 2], ended[0])
+    killed_at(lambda steps: [steps // 2], ended[0], "--seeds", "2")
 
 
 @pytest.mark.faults
 def test_a_refit_that_is_killed_at_every_point_goes_on_to_the_same_weights(ended):
-    killed_at(lambda steps: range(1, steps + 1), ended[0])
+    killed_at(lambda steps: range(1, steps + 1), ended[0], "--seeds", "2")
+
+
+def newer(folder, tiny, rows=330):
+    (folder / "tiny.csv").write_text(tiny.rows(rows))
+
+
+@pytest.fixture
+def longer(monkeypatch):
+    """Warm trainings are as long as fresh ones: the base, which has not learnt enough, is then better warm."""
+    monkeypatch.setattr(refit, "warm_epochs", lambda epochs, seen, count: epochs)
+
+
+@pytest.mark.usefixtures("longer")
+def test_a_warm_refit_that_was_killed_goes_on_to_the_same_weights(ended, tiny):
+    folder, _ = ended
+    newer(folder, tiny, 318)
+    killed_at(lambda steps: [steps // 3], folder, "--trial", "0", "--warm", other=("--trial", "0"), run=2)
+    assert studied(folder).refit[0].fitted["start"] == "warm"
+
+
+@pytest.mark.faults
+@pytest.mark.usefixtures("longer")
+def test_a_warm_refit_that_is_killed_at_every_point_goes_on_to_the_same_weights(ended, tiny):
+    newer(ended[0], tiny, 318)
+    killed_at(lambda steps: range(1, steps + 1), ended[0], "--trial", "0", "--warm", other=("--trial", "0"), run=2)
+
+
+@pytest.mark.usefixtures("longer")
+def test_newer_rows_say_whether_a_warm_refit_is_better(ended, tiny, monkeypatch):
+    folder, sweep = ended
+    newer(folder, tiny)
+    base = studied(folder).base
+    answer = sweep("refit", "tiny", "--trial", "0", "--warm", "--json")
+    assert answer.code == 0, answer.err
+    assert "over 4 windows of the 30 newer rows, 2020-10-27 to 2020-11-25" in answer.err
+    assert answer.err.count("warm, ") == 4, "each window says its figures"
+    [row] = json.loads(answer.out)["refits"]
+    warm, other = row["value_warm"], row["value_fresh"]
+    assert (row["start"], row["windows"], warm < other) == ("warm", 4, True), "the base had not learnt enough"
+    assert row["low"] < row["better"] < row["high"]
+    [made] = studied(folder).refit
+    rate = kept(folder, 0).state.history[base.best_epoch - 1].metrics["lr"]
+    assert made.config["training"]["learning_rate"] == pytest.approx(rate)
+    assert (made.config["training"]["schedule"], base.config["training"]["schedule"]) == ("constant", "exponential")
+    assert made.fitted["epochs"] == base.best_epoch
+    assert kept(folder, made.number).facts["scale"] == kept(folder, 0).facts["scale"]
+    tags, metrics = run_of(folder, made.number)
+    assert json.loads(tags["sweep.fitted"])["value_warm"] == warm
+    assert not [name for name in metrics if name.startswith(("val/", "test/", "best"))], "nothing judges it"
+    assert not list((folder / "runs" / "tiny").glob("warm-*")), "the trainings for the windows are removed"
+    assert row["said"] in sweep("status", "tiny").out
+    judge(sweep, folder)
+
+    weights = kept(folder, made.number)
+    shutil.rmtree(next((folder / "runs" / "tiny").glob(f"*/trial-{made.number:04d}")))
+    shutil.rmtree(folder / "runs" / "artifacts")  # so that it is trained again
+    again = sweep("refit", "tiny", "--trial", "0", "--warm")
+    assert again.code == 0, again.err
+    assert [t.number for t in studied(folder).refits] == [made.number], "it is there already"
+    assert same(kept(folder, made.number), weights)
+    assert sweep("rebuild", "tiny").code == 0
+    judge(sweep, folder)
+
+    monkeypatch.setattr(refit, "warm_epochs", lambda epochs, seen, count: 1)
+    shorter = sweep("refit", "tiny", "--trial", "0", "--warm", "--until", "2020-11-22", "--json")
+    rows = json.loads(shorter.out)["refits"]
+    assert (rows[1]["start"], rows[1]["predicts"], rows[0]["predicts"]) == ("fresh", True, False)
+    assert rows[1]["value_fresh"] < rows[1]["value_warm"]
+    [fresh] = studied(folder).refit
+    assert (fresh.fitted["epochs"], fresh.fitted["new"], fresh.config) == (base.best_epoch, 27, base.config)
+    judge(sweep, folder)
+
+
+WRONG_WARM = {
+    "warm-from-one-seed": ("--seeds", "2"),
+    "warm-without-new-rows": ("--until", "2020-10-27"),
+    "warm-weights-gone": ("--trial", "1"),
+}
+
+
+def test_a_warm_refit_that_can_not_be_judged_is_refused_and_nothing_is_written(ended, tiny):
+    folder, sweep = ended
+    newer(folder, tiny)
+    place = next((folder / "runs" / "tiny").glob("*/trial-0001"))
+    checkpoint.strip(str(place), kept(folder, 1))
+    before = files(folder)
+
+    def refusals(*words):
+        answer = sweep("refit", "tiny", "--warm", *words, "--json")
+        assert (answer.code, "Traceback" in answer.err) == (2, False)
+        return [each["code"] for each in json.loads(answer.out)["errors"]]
+
+    for code, words in WRONG_WARM.items():
+        assert refusals(*words) == [code], words
+    for rows, code in (
+        (tiny.data, "warm-without-new-rows"),
+        (tiny.rows(330).replace("-02,", "-02,9"), "old-rows-changed"),
+    ):
+        (folder / "tiny.csv").write_text(rows)
+        assert refusals() == [code]
+    assert files(folder) == before
 
 
 @pytest.mark.faults  # the reading of data and the number of epochs are tested apart from this
@@ -279,6 +386,10 @@ def refits_from_python(folder):
     together = swept.predict()["load"]
     assert not np.allclose(together, swept.predict(trial=swept.best.trial)["load"])
     assert not np.allclose(together, swept.refit().predict()["load"])
+    assert [each["seeds"] for each in swept.refit().refits] == [2, 1]
+    with pytest.raises(SpecError) as error:
+        swept.refit(warm=True)
+    assert [fault.code for fault in error.value.faults] == ["warm-without-new-rows"]
     assert np.allclose(together, swept.refit(seeds=2).predict()["load"]), "an older one predicts when asked for again"
     with pytest.raises(SpecError) as error:
         swept.refit(until="soon")

@@ -126,6 +126,10 @@ def test_what_was_asked_for_stays_unless_more_is_wanted():
     assert to_confirm(done, REQUEST._replace(top=1, seeds=1, is_asked=True))["seeds"] == 1
     assert to_confirm(done, REQUEST._replace(seeds=3))["seeds"] == 3
     assert to_confirm(done, REQUEST._replace(windows="search"))["windows"] == "search"
+    chosen = to_confirm(done, REQUEST._replace(windows="search", is_asked=True, is_chosen=True))
+    kept = replace(done, facts={**done.facts, CONFIRM: chosen})
+    assert to_confirm(kept, REQUEST) == chosen, "the spec does not change the windows of --windows"
+    assert to_confirm(kept, REQUEST._replace(is_asked=True))["windows"] == REQUEST.windows
     more = replace(done, trials=(*done.trials, trial(11, 0.05, rate=0.7)))
     assert [number for _, number in to_confirm(more, REQUEST)["settings"]] == [0, 11, 1]
     assert [is_left(each, REQUEST) for each in (found, done, more)] == [True, False, True]
