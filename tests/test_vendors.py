@@ -45,6 +45,7 @@ MODULES = {
     "optuna.search_space",
     "optuna.storages",
     "optuna.study",
+    "optuna_dashboard",
     "optuna.trial",
     "pandas",
     "plotly.graph_objects",

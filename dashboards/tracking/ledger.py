@@ -271,15 +271,7 @@ class Ledger:
         points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
         text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
         runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: text} if verdict else {})
-        self._show_sweeps()
-
-    def _show_sweeps(self) -> None:
-        """Save the view of all sweeps, with the figures on the test part that they have by now."""
-        home = runs.sweeps_experiment(self._client, self._artifacts)
-        found = list(runs.search(self._client, home, {}))
-        metrics = {name for run in found for name in run.data.metrics}
-        judged = views.judged(metrics, {runs.metric_name(run.data.params.get("metric", "")) for run in found})
-        runs.save_views(self._client, home, [views.of_sweeps(judged)])
+        runs.show_sweeps(self._client, self._artifacts)
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
         for run in runs.search(self._client, self.experiment(), _BEST):

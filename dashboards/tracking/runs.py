@@ -336,6 +336,15 @@ def save_views(client: Any, experiment_id: str, every: Sequence[views.View]) -> 
     return True
 
 
+def show_sweeps(client: Any, artifacts: str | None) -> None:
+    """Save the view of all sweeps, with the figures on the test part that they have by now."""
+    home = sweeps_experiment(client, artifacts)
+    found = list(search(client, home, {}))
+    metrics = {name for run in found for name in run.data.metrics}
+    judged = views.judged(metrics, {metric_name(run.data.params.get("metric", "")) for run in found})
+    save_views(client, home, [views.of_sweeps(judged)])
+
+
 def find_chart(uri: str, sweep: str, study: str, base_url: str) -> str | None:
     """Return the address of a sweep's chart view, or None if the store has no such sweep; creates nothing.
 

@@ -19,6 +19,7 @@ CLASSES = ("Sweep", "Best", "Winner", "Cleaned", "Plan", "Trained", "SpecError",
 # What the face takes and returns and other files define.
 ALIASES = {"Spec": "spec/mapping.py", "Overrides": "spec/mapping.py", "HomeFolder": "api.py", "CodeFile": "own_code.py"}
 ELSEWHERE = {
+    "Sweep": "python/sweep.py",
     "Best": "operations/summary.py",
     "Winner": "trials/winning.py",
     "Cleaned": "trials/cleaning.py",
