@@ -72,7 +72,7 @@ def test_the_end_best_report_mlflow_and_python_say_the_same_winner(there, sweep)
             "SELECT value FROM tags WHERE key = 'mlflow.note.content' AND value LIKE '%judged over%'"
         )
         figures = dict(store.execute("SELECT key, value FROM latest_metrics WHERE key LIKE 'confirm/%'"))
-    assert said.split("\n\n")[: len(found["lines"])] == found["lines"]
+    assert said.split("\n\n")[1 : len(found["lines"]) + 1] == found["lines"]
     assert (figures["confirm/winner"], figures["confirm/windows"]) == (found["trial"], 4)
     assert sweep("verify", "tiny").code == 0
     assert audit(there.home, "tiny") == []
