@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dashboards.config import NOTIFY, Form, TrackingConfig
-from lstm.messages.message import Say, note
+from lstm.messages.message import Note, Say, note
 from lstm.records.events import Event, SweepStarted, TrialEnded, now_ms
 from lstm.records.objective import is_better
 from lstm.records.sweep import Sweep
@@ -144,7 +144,9 @@ class Notifier:
             self._is_closing = True
             self._changed.notify_all()
         self._thread.join(timeout_s)
-        self._say = lambda _: None  # a thread that still hangs has nobody to tell
+        say, self._say = self._say, lambda _: None  # a thread that still hangs has nobody to tell
+        if self._thread.is_alive() and not self._has_complained:
+            say(_takes_nothing("no answer in time"))
         return self._is_delivered
 
     def _put(self, kind: Kind, text: str, at_ms: int, **more: Any) -> None:
@@ -187,12 +189,16 @@ class Notifier:
             if not self._has_complained:
                 self._has_complained = True
                 with contextlib.suppress(Exception):
-                    self._say(note("webhook-takes-nothing", NOTIFY, why=answer.why))
+                    self._say(_takes_nothing(answer.why))
             with self._changed:
                 if not answer.may_pass or self._waiting or time.monotonic() > self._deadline:
                     return
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 self._changed.wait(_LONGEST_PAUSE_AT_CLOSE_S if self._is_closing else pause_s)
+
+
+def _takes_nothing(why: str) -> Note:
+    return note("webhook-takes-nothing", NOTIFY, why=why)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -54,14 +54,15 @@ class Document:
         return place if isinstance(place, str) else f"{self.path}:{place}"
 
     def public(self, secret_at: Address) -> str:
-        """Return the file's text with `***` in place of the value at an address, unless that is a ${NAME}.
+        """Return the file's text with `***` in place of the value at an address.
 
-        A value that the text spells otherwise, as with escapes, can't be found in it: then no text is returned.
+        Of a value with a ${NAME} only what is written of a user and a password, and of defaults, gives way. A value
+        that the text spells otherwise, as with escapes, can't be found in it: then no text is returned.
         """
         secret = value_at(values(Builder(self.text).build() or {}, (), lambda leaf, _: leaf.text), secret_at)
-        if not isinstance(secret, str) or not secret or "${" in secret:
+        if not isinstance(secret, str) or not secret or (public := _without_secrets(secret)) == secret:
             return self.text
-        return self.text.replace(secret, "***") if secret in self.text else ""
+        return self.text.replace(secret, public) if secret in self.text else ""
 
     def hide(self, message: str) -> str:
         """Return a message with ${NAME} in place of every value of the environment."""
@@ -162,3 +163,14 @@ def _text(path: Path) -> str:
     if controls:
         raise refusal(str(path), [(n, (), fault("control-character", character=c)) for n, c in controls.items()])
     return text
+
+
+def _without_secrets(address: str) -> str:
+    """Return an address with `***` in place of what is written of a user, a password and defaults of ${NAME}."""
+    if "${" not in address:
+        return "***"
+    address = re.sub(r"(\$\{\w+:-)[^}]+", r"\1***", address)
+    start, mark, rest = address.partition("://")
+    login, at, place = rest.rpartition("@")
+    hidden = re.sub(r"(\$\{[^}]*\})|[^:$]+", lambda part: part[1] or "***", login)
+    return f"{start}{mark}{hidden}{at}{place}"

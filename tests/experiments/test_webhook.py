@@ -71,7 +71,11 @@ def test_a_sweep_with_a_bad_webhook_ends_as_without(finished, folder, tiny, near
     [
         (f"https://a/{SECRET}", "notify: ***"),
         (f"'https://a/{SECRET}'", "notify: '***'"),
-        ('"https://a/${HOOK}"', "${HOOK}"),
+        ('"https://a/${HOOK}"', "https://a/${HOOK}"),
+        (f'"https://me:{SECRET}@a/${{HOOK}}"', "https://***:***@a/${HOOK}"),
+        (f'"https://:{SECRET}@a/b?to=${{HOOK}}"', "https://:***@a/b?to=${HOOK}"),
+        ('"https://:${HOOK}@a/b"', "https://:${HOOK}@a/b"),
+        (f'"${{HOOK:-https://a/{SECRET}}}"', "${HOOK:-***}"),
         (f'"https://a/\\x68{SECRET[1:]}"', None),
     ],
 )
