@@ -9,11 +9,15 @@ from itertools import count
 from statistics import median, quantiles
 from typing import Any
 
+from lstm.records.events import DIGITS
 from lstm.records.objective import Direction, Scalar, sort_key
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
 SEARCH = "search"  # the kind of a trial that the search asked for
+# Fields of `data` that decide what trials are judged on, and in what scale. The network's inputs do not.
+_JUDGED = ("target", "label", "unit", "vocabulary", "horizon", "split", "step", "open_hours", "missing", "scaling")
+_LONGEST = 80  # characters of such a field's value
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def compare(sweeps: Sequence[Sweep], *, every: bool = False) -> Comparison:
     others. No trial beside the search has a rank.
 
     Sweeps that differ in metric or direction are not ranked together: each keeps its own order, and
-    `problem` says why. Sweeps with another backtest are ranked, and `doubt` says that they are judged otherwise.
+    `problem` says why. Sweeps with other data, targets, parts or backtests are ranked, and `doubt` says so.
     """
     beside = [_beside(sweep, every=every) for sweep in sweeps]
     sweeps = [replace(sweep, trials=sweep.counted) for sweep in sweeps]
@@ -121,12 +125,36 @@ def _ranked(rows: Sequence[TrialRow], among: Container[tuple[str, int]]) -> list
 
 
 def _doubt(sweeps: Sequence[Sweep]) -> str:
-    """Return that sweeps are judged on unlike windows, or one of them on a single validation part; else ""."""
-    found = {sweep.name: _backtest(sweep) for sweep in sweeps}
-    if len(set(found.values())) < 2:
+    """Return in what sweeps are not judged on the same: data, targets, parts, windows; "" if they are."""
+    found = {sweep.name: _judged_on(sweep) for sweep in sweeps}
+    names = dict.fromkeys(name for judged in found.values() for name in judged)
+    known = {name: [j for j in found.values() if name == "backtest" or "task" in j] for name in names}
+    unlike = [name for name in names if len({judged.get(name, "") for judged in known[name]}) > 1]
+    if not unlike:
         return ""
-    each = "; ".join(f"{name}: {told}" for name, told in found.items())
+    told = {sweep: ", ".join(judged.get(name, f"no {name}") for name in unlike) for sweep, judged in found.items()}
+    each = "; ".join(f"{sweep}: {words}" for sweep, words in told.items())
     return f"These sweeps are judged on other data, so a better value may be due to that ({each})."
+
+
+def _judged_on(sweep: Sweep) -> dict[str, str]:
+    """Return what a sweep's trials are judged on, in words by their kind."""
+    base = sweep.facts.get("base") or {}
+    data = base.get("data") or {}
+    digest = str(sweep.facts.get("data_fingerprint", ""))[:DIGITS]
+    told = {"digest of the data": f"digest of the data {digest}"} if digest else {}
+    told |= {"task": f"task {base['task']}"} if base.get("task") else {}
+    told |= {f"data.{name}": f"data.{name} {_short(data[name])}" for name in _JUDGED if data.get(name) is not None}
+    return {**told, "backtest": _backtest(sweep)}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = {name: each for name, each in value.items() if each is not None}
+    if isinstance(value, list) and len(value) == 1:  # one target may be written in both ways
+        (value,) = value
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _backtest(sweep: Sweep) -> str:

@@ -97,6 +97,32 @@ def test_sweeps_with_unlike_backtests_are_ranked_and_a_doubt_says_so(make: Simpl
     assert (bool(other.problem), other.doubt) == (True, "")
 
 
+def judged_as(name: str, fingerprint: str = "f" * 64, task: str = "forecast", **data: Any) -> Sweep:
+    section = {"path": "a.csv", "target": "load", "split": {"validation": 0.2, "test": 0.2, "train": None}, **data}
+    facts = {"base": {"task": task, "data": section}, "data_fingerprint": fingerprint}
+    return replace(sweep(name, []), facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"target": "wind"}, "(a: data.target load; b: data.target wind)"),
+        ({"horizon": 7}, "(a: no data.horizon; b: data.horizon 7)"),
+        ({"scaling": "none"}, "b: data.scaling none"),
+        ({"split": {"validation": 0.1, "test": 0.2}}, 'b: data.split {"validation": 0.1, "test": 0.2})'),
+        ({"path": "b.csv", "fingerprint": "e" * 64}, "b: digest of the data eeeeeeeeeeee)"),
+        ({"task": "classify"}, "(a: task forecast; b: task classify)"),
+        ({"target": ["load"], "path": "copy.csv", "split": {"validation": 0.2, "test": 0.2}}, ""),
+        ({"lookback": 9, "past_covariates": ["wind"], "calendar": ["day_of_year"]}, ""),
+    ],
+)
+def test_sweeps_judged_on_other_data_are_ranked_and_a_doubt_says_so(other: dict[str, Any], said: str) -> None:
+    found = compare([judged_as("a"), judged_as("b", **other)])
+    assert found.problem == ""
+    assert said in found.doubt if said else found.doubt == ""
+    assert compare([judged_as("a"), sweep("unknown", [])]).doubt == "", "nothing is known of the other"
+
+
 def test_nothing_to_compare() -> None:
     assert compare([]).sweeps == ()
     assert compare([sweep("a", [])]).trials == ()
