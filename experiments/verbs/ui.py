@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster.study.database import is_missing
+from dashboards.tracking import runs
 from dashboards.tracking.preflight import ask
-from dashboards.tracking.runs import missing_file, without_password
 from experiments import lookup
 from experiments.home import Home
 from experiments.terminal import streams
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 
 def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> int:
     """Start MLflow's server if the store is local, print the address, stay until Ctrl-C. Returns 1 if that failed."""
-    from dashboards.tracking import relocate, runs, server
+    from dashboards.tracking import relocate, server
 
     where = Home.at(home)
     found = lookup.sweep(named, where, print_note) if named else None
     uri = found.tracking_uri if found else where.tracking_uri
     local = uri == where.tracking_uri
-    if local and missing_file(uri) is not None:
-        raise refused("home-is-empty", at=f"--home {where.folder}")
+    if local and (lost := runs.missing_file(uri)) is not None:
+        code = "home-is-empty" if is_missing(where.study_url) else "mlflow-store-missing"
+        raise refused(code, at=f"--home {where.folder}", sweep=found.name if found else "NAME", file=lost)
     if not local:
         ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # an outage is reported below
     log, to_look = _log(where)
@@ -47,7 +49,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
     if to_look:
         atexit.register(shutil.rmtree, log.parent, ignore_errors=True)
     try:
-        address = without_password(running.address)
+        address = runs.without_password(running.address)
         try:
             address = _page(uri, found, address, as_json=as_json)
         except Exception as error:  # its message may contain the address, and with it a password
@@ -69,8 +71,6 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
 
 def _page(uri: str, found: lookup.Found | None, server: str, *, as_json: bool) -> str:
     """Return the address of a sweep's page, or of all sweeps'; a program that names no sweep asks the server itself."""
-    from dashboards.tracking import runs
-
     if found:
         return runs.find_chart(uri, found.name, lookup.study_id(found), server) or server
     return server if as_json else runs.find_sweeps(uri, server) or server

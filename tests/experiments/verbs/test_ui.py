@@ -25,6 +25,16 @@ def test_nothing_recorded(folder, sweep):
     assert not (folder / "nothing").exists()
 
 
+@pytest.mark.parametrize(("words", "named"), [(["tiny"], "tiny"), ([], "NAME")])
+def test_without_mlflows_database_rebuild_is_the_way_out(copied, sweep, words, named):
+    (copied.home / "mlflow.db").unlink()
+    answer = sweep("ui", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert "mlflow.db" in answer.err
+    assert f"`sweep rebuild {named}` writes MLflow again" in answer.err
+    assert not (copied.home / "mlflow.db").exists()
+
+
 def test_a_port_that_is_taken(finished, sweep, monkeypatch):
     monkeypatch.chdir(finished.folder)
     with socket.socket() as taken:
