@@ -144,6 +144,12 @@ class Home:
                     return moved
         return path
 
+    def keep_former_places(self) -> None:
+        """Write down where a moved home was, before MLflow's database no longer says so; an old home has no record."""
+        if not self._record() and (places := self.moved_from()):
+            record = {"form": FORMAT, "place": places[0], "before": places[1:]}
+            files.put(str(self.folder), RECORD, (json.dumps(record, indent=1) + "\n").encode())
+
     def write_record(self) -> None:
         """Write the home's present place into its `home.json`."""
         record = {"form": FORMAT, "place": str(self.folder), "before": self.former_places()}

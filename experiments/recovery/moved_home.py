@@ -67,6 +67,7 @@ def settle(place: Place, found: "Moved | None", before: Mapping[str, Any], say: 
 
     home, places = place.home, place.home.moved_from()
     if place.is_home_tracking and places:
+        home.keep_former_places()
         relocate.rewrite(home.database, places, home.folder)
     if found is not None:
         if place.is_home_tracking and found.copied:

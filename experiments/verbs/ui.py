@@ -39,6 +39,7 @@ def main(*, home: str, named: str | None, port: int | None, as_json: bool) -> in
         ask(uri, f"{found.name}: tracking.uri" if found else "tracking.uri")  # an outage is reported below
     log, to_look = _log(where)
     if local and not to_look and (places := where.moved_from()):
+        where.keep_former_places()
         relocate.rewrite(where.database, places, where.folder)  # else the pages would link to the former folder
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends with its parent
     try:

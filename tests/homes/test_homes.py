@@ -13,6 +13,7 @@ from audit import audit
 from click.testing import CliRunner
 
 import experiments
+from dashboards.tracking import server
 from experiments.cli import main
 
 HERE = Path(__file__).parent
@@ -102,6 +103,29 @@ def compared(name, *options):
     """What `compare` says, without the ranks: a better trial changes those of all others."""
     told = json.loads(sweep("compare", name, "--json", *options)[1])
     return {**told, "trials": [{k: v for k, v in row.items() if k != "rank"} for row in told["trials"]]}
+
+
+@pytest.mark.parametrize("verb", ["rebuild", "ui"])
+def test_the_data_of_a_moved_home_are_found_after_its_addresses_were_changed(unpack, monkeypatch, verb):
+    def failed(*_):
+        raise server.ServerFailed("it does not start")
+
+    folder = unpack("0afb8a9", "forecast", moved=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(server, "serve", failed)
+    code, _, told = sweep(verb, "forecast")
+    assert (code, "can't be read again" in told) == (int(verb == "ui"), False)
+    place = str(folder / "runs")
+    assert all(place in row for (row,) in stored("SELECT artifact_location FROM experiments WHERE experiment_id > 0"))
+    code, out, told = sweep("predict", "forecast", "--json")
+    assert code == 0, told
+    assert json.loads(out)
+    if verb == "rebuild":
+        record = json.loads((folder / "runs" / "home.json").read_text())
+        assert record["place"] == place
+        assert record["before"] == [f"/srv/lstm-sweeps-old/{folder.name}/runs"]
+        (sets,) = stored("SELECT count(*) FROM inputs")[0]
+        assert sets == 5 * 3, "the sweep's and each trial's"
 
 
 def settings_of_runs():
