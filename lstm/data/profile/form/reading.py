@@ -192,13 +192,25 @@ def _with_first_name(path: Path, found: dialect.Dialect, names: list[str]) -> di
     above = _line_of_names(path, found.form)
     form = replace(found.form, header=tuple(given), skip_rows=above)
     values = reader.read(path, given[:1], texts=given[:1], form=form).column(given[0]).drop_null().to_pandas()
-    if not len(values) or not values.str.contains(r"\d[^\d.]").all():
-        return found
-    dated = not pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601").isna().any()
-    if not dated and not any(map(formats.is_whole_date, formats.fitting(values)[0])):
+    if not len(values) or not (_are_dates(values) or _fall(values)):
         return found
     why = {"skip_rows": "the line of names, which follow", "header": "the first column has times and no name"}
     return dialect.Dialect(form, {**found.fields, "skip_rows": above, "header": given}, {**found.why, **why})
+
+
+def _are_dates(texts: pd.Series) -> bool:
+    """Return whether texts are dates; numbers with at most one point are none."""
+    if not texts.str.contains(r"\d[^\d.]|[^\W\d_]\W*\d|\d\.\s?\d+\.\s?\d|^\s*\d{8}\s*$").all():
+        return False
+    if not pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601").isna().any():
+        return True
+    return any(map(formats.is_whole_date, formats.fitting(texts)[0]))
+
+
+def _fall(texts: pd.Series) -> bool:
+    """Return whether whole numbers fall from row to row, as years or times of the newest row first do."""
+    whole = bool(texts.str.fullmatch(r"\s*\d{1,18}\s*").all())
+    return whole and len(texts) > 2 and bool((texts.astype(np.int64).diff().iloc[1:] < 0).all())
 
 
 def _line_of_names(path: Path, form: Form) -> int:
@@ -292,5 +304,5 @@ def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return False
+        return bool(dialect.NUMBER.fullmatch(text))  # 3,5
     return True
