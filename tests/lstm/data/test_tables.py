@@ -1975,3 +1975,22 @@ def test_weeks_from_0_with_the_newest_first_are_asked_for(found, refused, column
     weeks = pd.DataFrame({columns[0]: days.year, columns[1]: days.strftime("%U").astype(int), "v": VALUES})
     assert refused(weeks[::-1].to_csv(index=False)).code == "rows-may-be-newest-first"
     assert found(weeks.to_csv(index=False))[0].time is None
+
+
+@pytest.mark.parametrize("names", [("yyyy", "mm", "dd"), ("YR", "MM", "DY"), ("Jahr", "Monat", "Tag")])
+@pytest.mark.parametrize("mark", [" ", ",", "\t"])
+def test_a_series_of_parts_of_dates_is_no_table_of_sequences(tmp_path, names, mark):
+    rows = [mark.join([*names, "sst"]), *(mark.join(map(str, (d.year, d.month, d.day, 20.5 + d.day))) for d in DAYS)]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    file = GivenFile(tmp_path / "a.csv")
+    assert not file.groupings
+    assert profile(file.path, file).first == "2019-11-23"
+
+
+GERMAN = ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
+
+
+@pytest.mark.parametrize("write", ["{}. {}", "{} {}", "{}/{}"])
+def test_points_before_three_digits_are_asked_for_beside_months_that_are_not_english(refused, write):
+    rows = [f"{write.format(GERMAN[d.month - 1], d.year)};{37 + n % 9}.{600 + n}" for n, d in enumerate(MONTHS)]
+    assert refused("Monat;Umsatz\n" + "\n".join(rows)).code == "point-for-thousands"

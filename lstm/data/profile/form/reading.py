@@ -16,7 +16,7 @@ from lstm.data.profile.form import dialect
 from lstm.data.tables import content, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
-from lstm.data.tables.timing import formats
+from lstm.data.tables.timing import formats, months
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
@@ -163,6 +163,7 @@ def _points_alone(path: Path, columns: Mapping[str, pa.ChunkedArray], reading: R
     mark = form.delimiter or reader.delimiter("\n".join(lines[form.skip_rows : form.skip_rows + 2]))
     texts = [values.slice(0, 50).to_pylist() for values in columns.values() if _is_text(values.type)]
     dated = any(each and all(POINTED_DATE.match(str(text)) for text in each) for each in texts)
+    dated = dated or any(each and _have_other_months([str(text) for text in each]) for each in texts)
     if mark == "," or not (dated or mark == ";"):
         return []
     read = reader.read(path, floats, texts=floats, form=form)
@@ -176,6 +177,12 @@ def _points_alone(path: Path, columns: Mapping[str, pa.ChunkedArray], reading: R
             raise refused("point-for-thousands", at=path, **told, other=None)
         notes.append(note("points-for-decimals", "data.decimal", **told))
     return notes
+
+
+def _have_other_months(texts: list[str]) -> bool:
+    """Return whether all texts have a year and a month's name, and one of these is not English: Mai 2021, Okt. 2021."""
+    named = all(re.search(rf"(?<![^\W\d_]){months.WORD}", months.plain(each), re.IGNORECASE) for each in texts)
+    return named and all(re.search(r"\d\d", each) for each in texts) and months.has_others(pd.Series(texts))
 
 
 def _may_be_grouped(known: np.ndarray) -> bool:
