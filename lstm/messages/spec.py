@@ -287,6 +287,11 @@ DRAFTS: dict[str, Entry] = {
         "write the spec by hand: with data.thousands: '.' and data.decimal: ',' for thousands, else for decimals",
         {"column": "load", "value": "1.012", "other": "987"},
     ),
+    "year-of-two-digits": Entry(
+        "time column {column!q}: the year of {value!q} has two digits and would be {year}",
+        "write years with four digits",
+        {"column": "Month", "value": "Jan-49", "year": 2049},
+    ),
     "steps-in-columns": Entry(
         "has {count} time steps of each row as columns, from {first!q} to {last!q}, but a series must be one column",
         "put them one under another, as with pandas: read_csv(…).set_index({index!q}).stack(), or write the spec by "

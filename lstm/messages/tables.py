@@ -240,6 +240,11 @@ TIMES = {
         "correct the times, or give another data.step",
         {"step": "1s", "steps": 251_919_158_401, "rows": 3},
     ),
+    "row-left-out": Entry(
+        "{line!q} of {file} is left out by data.{field}, but is a row of the table",
+        "write the lines beside the table that the training file has there, too, or give the spec another {field}",
+        {"line": "2021-03-03,12.5", "file": "new.csv", "field": "skip_last"},
+    ),
     "steps-missing": Entry(
         "{count} of {steps} steps of {step} are missing, first {first}",
         "say what to do with data.missing: interpolate, forward_fill or skip",

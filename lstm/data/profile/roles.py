@@ -67,6 +67,7 @@ def find_time(file: GivenFile, notes: list[Note]) -> Found | None:
     if found is None or not found.times.index.is_unique:
         unread.refuse_dekads(path, raw)
     if found:
+        unread.refuse_short_years(path, raw, found)
         return found
     for name in (c.name for c in file.columns if c.kind == "other" and c.name.lower() in TIMES[:5]):
         if is_text(raw.column(name).type):

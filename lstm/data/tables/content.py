@@ -138,6 +138,21 @@ def head_of(path: Path, encoding: str | None = None) -> str:
     return codecs.getincrementaldecoder(kind)(errors="replace").decode(head, final=len(head) < HEAD)
 
 
+def tail_of(path: Path, most: int, encoding: str | None = None) -> str:
+    """Return the end of a file as text, from the start of a line; it may be longer than `most` bytes.
+
+    Raises:
+        BadInput: the file can't be unpacked or decoded, or is a kind of file that is not read.
+    """
+    if encoding or not is_plain(path, PLAIN):
+        return decoded(path, unpacked(path), encoding)
+    with path.open("rb") as opened:
+        size = opened.seek(0, 2)
+        opened.seek(max(size - most, 0))
+        text = opened.read().decode("utf-8", "replace")
+    return text if size <= most else text.partition("\n")[2]
+
+
 def unpacked(path: Path, most: int = MOST_UNPACKED) -> bytes:
     """Return a file's bytes, unpacked if they are packed, at most so many of them.
 

@@ -222,8 +222,8 @@ def has_types(path: Path) -> bool:
 
 
 def delimiter(header: str) -> str:
-    """Return the field separator of a CSV, found in its first line."""
-    text = re.sub(r'"[^"]*"', "", header)
+    """Return the field separator of a CSV, found in its first line, which may have decimal commas: 5.9.2020;3,5;4,5."""
+    text = re.sub(r'"[^"]*"|(?<=\d),(?=\d)' if re.search(r"[;\t|]", header) else r'"[^"]*"', "", header)
     return max(",;\t|", key=lambda mark: (text.count(mark), mark == ","))
 
 

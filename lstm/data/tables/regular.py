@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import ForecastData
-from lstm.data.tables import chunked, reader, sentinels
+from lstm.data.tables import chunked, reader, sentinels, skipped
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.digests import sha, sha_of_times
 from lstm.data.tables.sentinels import Odd
@@ -181,6 +181,7 @@ def _of_zone(times: Times, config: ForecastData) -> Iterator[Note]:
 def read_rows(path: Path, config: ForecastData, form: Form) -> Rows:
     """Return the rows of a file that is read at once."""
     named = config.time_columns
+    skipped.check(path, named, form)
     raw = reader.read(path, [*named, *config.columns], numbers=config.columns, form=form)
     notes: tuple[Note, ...] = ()
     if named and (count := _empty_rows(raw)) and not reader.has_types(path):

@@ -1868,3 +1868,129 @@ def test_a_year_beyond_that_of_nanoseconds_is_refused(refused):
     days = pd.date_range("2021-02-03", periods=ROWS)  # 2564 has a 29 February, which is missing
     wrong = refused(csv([f"{each.day:02}/{each.month:02}/{each.year + 543}" for each in days]))
     assert wrong.code == "steps-do-not-fit"
+
+
+# --- Years of two digits, days without a year, and lines without names ------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["%b-%y", "%d/%m/%y", "%y%m%d", "%d-%b-%y", "%d.%m.%y %H:%M"])
+@pytest.mark.parametrize("first", ["1949-01-15", "1963-08-25"])
+def test_a_year_of_two_digits_is_not_taken_for_one_of_the_far_future(refused, form, first):
+    times = pd.date_range(first, periods=ROWS, freq="MS" if form == "%b-%y" else "D").strftime(form)
+    frame = pd.DataFrame({"date": times, "v": VALUES}).to_csv(index=False)
+    assert refused(frame).code == "year-of-two-digits"
+
+
+@pytest.mark.parametrize("form", ["%b-%y", "%d/%m/%y", "%d-%b-%y"])
+@pytest.mark.parametrize("first", ["1971-01-15", "2014-08-25"])
+def test_other_years_of_two_digits_are_read(found, form, first):
+    times = pd.date_range(first, periods=ROWS, freq="MS" if form == "%b-%y" else "D")
+    made, table = found(csv(times.strftime(form)))
+    check(made, table, times)
+
+
+@pytest.mark.parametrize("written", ["2049-01-{:02}", "{:02}.01.2049", "2049-01-{:02}T00:00:00-05:00"])
+def test_a_year_of_four_digits_may_be_far_ahead(found, written):
+    made, _ = found(csv([written.format(1 + n) for n in range(30)], VALUES[:30]))
+    assert made.first == "2049-01-01"
+
+
+@pytest.mark.parametrize("form", ["%b-%d", "%b %d", "%b/%d"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_days_without_a_year_are_no_months(refused, form, order):
+    days = pd.date_range("2019-01-01", periods=ROWS)[::order].strftime(form)
+    assert refused(csv(days)).code == "no-time-format"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_months_of_2001_to_2031_are_read_in_any_order(found, order):
+    months = pd.date_range("2003-02-01", periods=ROWS, freq="MS")
+    made, table = found(csv(months.strftime("%b-%y")[::order], VALUES[::order]))
+    check(made, table, months)
+    some = np.random.default_rng(1).permutation(ROWS)
+    made, table = found(csv(months.strftime("%b-%y")[some], VALUES[some]))
+    check(made, table, months)
+
+
+def german(value):
+    return f"{value:.2f}".replace(".", ",")
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+@pytest.mark.parametrize("day", ["%d.%m.%Y", "%Y-%m-%d", "%d.%m.%Y 00:00"])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_decimal_commas_in_a_file_without_names(found, mark, day, count):
+    rows = [mark.join([f"{DAYS[n]:{day}}", *[german(VALUES[n])] * count]) for n in range(ROWS)]
+    made, table = found("\n".join(rows))
+    assert (made.time, made.target, len(made.covariates)) == ("1", str(count + 1), count - 1)
+    check(made, table, DAYS, [float(f"{value:.2f}") for value in VALUES])
+
+
+@pytest.mark.parametrize("above", ["Zeit;Wert\n;kW\n", "# Zeit;Wert\n", ";Wert\n"])
+def test_decimal_commas_below_names_that_are_not_in_the_first_line(found, above):
+    rows = [f"{DAYS[n]:%d.%m.%Y};{german(VALUES[n])}" for n in range(ROWS)]
+    made, table = found(above + "\n".join(rows[::-1]))
+    assert made.target == "Wert"
+    check(made, table, DAYS, [float(f"{value:.2f}") for value in VALUES])
+
+
+def test_numbers_with_decimal_commas_are_no_names(refused):
+    rows = [f"{DAYS[n]:%Y%m%d};{german(VALUES[n])}" for n in range(ROWS)]
+    assert refused("\n".join(rows)).code == "numbers-instead-of-names"
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%m/%d/%Y", "%Y%m%d", "%b %d, %Y", "unix"])
+def test_a_first_column_without_a_name_is_the_time_of_the_newest_row_first(found, form):
+    times = DAYS.as_unit("s").asi8 if form == "unix" else DAYS.strftime(form)
+    frame = pd.DataFrame({"": times, "a": VALUES * 2, "v": VALUES})[::-1]
+    made, table = found(frame.to_csv(index=False))
+    assert made.time == "time"
+    check(made, table, DAYS)
+
+
+def test_numbers_of_rows_without_a_name_are_no_time(found):
+    made, _ = found(pd.DataFrame({"a": VALUES * 2, "v": VALUES}).to_csv())
+    assert made.time is None
+
+
+@pytest.mark.parametrize("first", ["2021-01-09", "2009-10-11", "2024-02-20"])
+@pytest.mark.parametrize("freq", ["h", "15min", "10min"])
+def test_ten_digits_are_a_date_with_a_year_of_two(found, first, freq):
+    times = pd.date_range(first, periods=ROWS, freq=freq)
+    made, table = found(csv(times.strftime("%y%m%d%H%M").astype(int)[::-1], VALUES[::-1]))
+    check(made, table, times)
+
+
+@pytest.mark.parametrize("first", ["1998-07-21", "2021-01-09", "2036-08-01"])
+@pytest.mark.parametrize("freq", ["s", "min", "15min", "h", "D"])
+def test_ten_digits_are_seconds_since_1970(found, first, freq):
+    times = pd.date_range(first, periods=ROWS, freq=freq, unit="s")
+    made, table = found(csv(times.asi8[::-1], VALUES[::-1]))
+    check(made, table, times)
+
+
+@pytest.mark.parametrize("columns", [("Year", "Week"), ("year", "woche"), ("jahr", "kw")])
+def test_weeks_from_0_with_the_newest_first_are_asked_for(found, refused, columns):
+    days = pd.date_range("2016-01-03", periods=ROWS, freq="7D")
+    weeks = pd.DataFrame({columns[0]: days.year, columns[1]: days.strftime("%U").astype(int), "v": VALUES})
+    assert refused(weeks[::-1].to_csv(index=False)).code == "rows-may-be-newest-first"
+    assert found(weeks.to_csv(index=False))[0].time is None
+
+
+@pytest.mark.parametrize("names", [("yyyy", "mm", "dd"), ("YR", "MM", "DY"), ("Jahr", "Monat", "Tag")])
+@pytest.mark.parametrize("mark", [" ", ",", "\t"])
+def test_a_series_of_parts_of_dates_is_no_table_of_sequences(tmp_path, names, mark):
+    rows = [mark.join([*names, "sst"]), *(mark.join(map(str, (d.year, d.month, d.day, 20.5 + d.day))) for d in DAYS)]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    file = GivenFile(tmp_path / "a.csv")
+    assert not file.groupings
+    assert profile(file.path, file).first == "2019-11-23"
+
+
+GERMAN = ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
+
+
+@pytest.mark.parametrize("write", ["{}. {}", "{} {}", "{}/{}"])
+def test_points_before_three_digits_are_asked_for_beside_months_that_are_not_english(refused, write):
+    rows = [f"{write.format(GERMAN[d.month - 1], d.year)};{37 + n % 9}.{600 + n}" for n, d in enumerate(MONTHS)]
+    assert refused("Monat;Umsatz\n" + "\n".join(rows)).code == "point-for-thousands"

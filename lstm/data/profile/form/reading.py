@@ -16,7 +16,7 @@ from lstm.data.profile.form import dialect
 from lstm.data.tables import content, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
-from lstm.data.tables.timing import formats
+from lstm.data.tables.timing import formats, months
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
@@ -163,6 +163,7 @@ def _points_alone(path: Path, columns: Mapping[str, pa.ChunkedArray], reading: R
     mark = form.delimiter or reader.delimiter("\n".join(lines[form.skip_rows : form.skip_rows + 2]))
     texts = [values.slice(0, 50).to_pylist() for values in columns.values() if _is_text(values.type)]
     dated = any(each and all(POINTED_DATE.match(str(text)) for text in each) for each in texts)
+    dated = dated or any(each and _have_other_months([str(text) for text in each]) for each in texts)
     if mark == "," or not (dated or mark == ";"):
         return []
     read = reader.read(path, floats, texts=floats, form=form)
@@ -176,6 +177,12 @@ def _points_alone(path: Path, columns: Mapping[str, pa.ChunkedArray], reading: R
             raise refused("point-for-thousands", at=path, **told, other=None)
         notes.append(note("points-for-decimals", "data.decimal", **told))
     return notes
+
+
+def _have_other_months(texts: list[str]) -> bool:
+    """Return whether all texts have a year and a month's name, and one of these is not English: Mai 2021, Okt. 2021."""
+    named = all(re.search(rf"(?<![^\W\d_]){months.WORD}", months.plain(each), re.IGNORECASE) for each in texts)
+    return named and all(re.search(r"\d\d", each) for each in texts) and months.has_others(pd.Series(texts))
 
 
 def _may_be_grouped(known: np.ndarray) -> bool:
@@ -192,13 +199,25 @@ def _with_first_name(path: Path, found: dialect.Dialect, names: list[str]) -> di
     above = _line_of_names(path, found.form)
     form = replace(found.form, header=tuple(given), skip_rows=above)
     values = reader.read(path, given[:1], texts=given[:1], form=form).column(given[0]).drop_null().to_pandas()
-    if not len(values) or not values.str.contains(r"\d[^\d.]").all():
-        return found
-    dated = not pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601").isna().any()
-    if not dated and not any(map(formats.is_whole_date, formats.fitting(values)[0])):
+    if not len(values) or not (_are_dates(values) or _fall(values)):
         return found
     why = {"skip_rows": "the line of names, which follow", "header": "the first column has times and no name"}
     return dialect.Dialect(form, {**found.fields, "skip_rows": above, "header": given}, {**found.why, **why})
+
+
+def _are_dates(texts: pd.Series) -> bool:
+    """Return whether texts are dates; numbers with at most one point are none."""
+    if not texts.str.contains(r"\d[^\d.]|[^\W\d_]\W*\d|\d\.\s?\d+\.\s?\d|^\s*\d{8}\s*$").all():
+        return False
+    if not pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601").isna().any():
+        return True
+    return any(map(formats.is_whole_date, formats.fitting(texts)[0]))
+
+
+def _fall(texts: pd.Series) -> bool:
+    """Return whether whole numbers fall from row to row, as years or times of the newest row first do."""
+    whole = bool(texts.str.fullmatch(r"\s*\d{1,18}\s*").all())
+    return whole and len(texts) > 2 and bool((texts.astype(np.int64).diff().iloc[1:] < 0).all())
 
 
 def _line_of_names(path: Path, form: Form) -> int:
@@ -292,5 +311,5 @@ def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return False
+        return bool(dialect.NUMBER.fullmatch(text))  # 3,5
     return True

@@ -19,6 +19,8 @@ from lstm.records.errors import BadInput
 # Names for parts of a time. Rows with the same part are not a sequence.
 UNITS = {"year", "quarter", "season", "month", "week", "weekday", "day", "hour", "minute", "date", "decade"}
 UNITS |= {"yr", "qtr", "mnth", "mth", "mon", "mo", "wk", "dow", "doy", "dayofweek", "dayofyear", "hr", "min", "sec"}
+UNITS |= {"yyyy", "yy", "mm", "dd", "dy", "hh", "jahr", "monat", "woche", "kw", "tag", "stunde", "annee", "mois"}
+UNITS |= {"jour", "semaine", "heure", "ano", "mes", "semana", "dia", "hora"}
 YEARS = (1500, 2200)
 PAUSE = 30  # most steps between two parts of one series
 IDS = {"id", "key", "code", "name", "series", "sequence", "seq", "run", "trial", "episode", "session", "sample"}

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from lstm.data.profile.columns import Column, is_text
 from lstm.data.profile.groups import sequences
+from lstm.data.profile.times import parts
+from lstm.data.profile.times.found import Found
 from lstm.data.tables import reader
 from lstm.data.tables.timing import formats, months
 from lstm.records.errors import refused
@@ -37,6 +39,7 @@ YEAR = re.compile(r"(1[5-9]|2[01])\d0s?")
 MOST_NUMBERS = 5  # in a text that may be a time
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVEN = 1e-3  # of a distance: times as numbers of days have six digits after the point
+FUTURE = 2040  # a year of two digits from 40 to 68 may be one of the last century
 MOST_MONTHS = 24  # different words in a column of dates: months, in two ways
 
 
@@ -63,11 +66,36 @@ def refuse(path: Path, raw: pa.Table, columns: Sequence[Column]) -> None:
             even = column is columns[0] and is_even(gaps)
             if (are_years(numbers) or even) and bool((gaps < 0).all()):
                 raise refused("times-with-fractions", at=path, column=column.name)
+    _refuse_falling(path, raw, columns)
+
+
+def _refuse_falling(path: Path, raw: pa.Table, columns: Sequence[Column]) -> None:
+    """Check that no numbers fall from row to row as times do."""
+    if falling := _falling_parts(raw, columns):
+        raise refused("rows-may-be-newest-first", at=path, column=falling)
     numbered = [c.name for c in columns if c.kind == "number" and not c.missing]
     for name in numbered if len(numbered) > 1 else ():  # one alone is what is forecast
         numbers = reader.float64(raw.column(name).cast(pa.float64(), safe=False))
         if _falls_mostly_evenly(numbers) or _falls_in_rounds(numbers):
             raise refused("rows-may-be-newest-first", at=path, column=name)
+
+
+def refuse_short_years(path: Path, raw: pa.Table, found: Found) -> None:
+    """Check that no year with two digits is read as one of the far future: 49 as 2049, as Python and pandas do.
+
+    Raises:
+        BadInput: a year is.
+    """
+    index = found.times.index
+    if not isinstance(index, pd.DatetimeIndex) or not len(index) or index.year.max() < FUTURE:
+        return
+    row = int(index.year.argmax())
+    texts = [str(raw.column(name)[row].as_py()) for name in found.columns if is_text(raw.column(name).type)]
+    short = any("%y" in (form or "") for form in found.formats) or (texts and not found.formats)
+    year = int(index[row].year)
+    if short and not any(str(each) in text for text in texts for each in (year - 1, year, year + 1)):
+        value = str(raw.column(found.columns[0])[row].as_py())
+        raise refused("year-of-two-digits", at=path, column=found.columns[0], value=value, year=year)
 
 
 def refuse_dekads(path: Path, raw: pa.Table) -> None:
@@ -81,6 +109,20 @@ def refuse_dekads(path: Path, raw: pa.Table) -> None:
             value = str(raw.column(name)[0].as_py())
             if not YEAR.fullmatch(value):
                 raise refused("no-time-format", at=path, column=name, value=value)
+
+
+def _falling_parts(raw: pa.Table, columns: Sequence[Column]) -> str | None:
+    """Return the second column of years, months, weeks … that together fall from row to row, and were not read."""
+    whole = {c.name.lower(): c.name for c in columns if not c.missing and pa.types.is_integer(raw.column(c.name).type)}
+    found = [next((whole[name] for name in names if name in whole), None) for names in parts.PARTS.values()]
+    named = [name for name in found if name][:4]
+    if found[0] is None or len(named) < 2:
+        return None
+    key = np.zeros(raw.num_rows)
+    for name in named:
+        key = key * 1000 + reader.float64(raw.column(name))
+    gaps = np.diff(key)
+    return named[1] if len(gaps) > 10 and float((gaps < 0).mean()) > 0.9 else None
 
 
 def is_even(gaps: np.ndarray) -> bool:

@@ -34,6 +34,7 @@ WIDTHS = {
     "%m%d%Y": 8,
     "%y%m%d": 6,
     "%y%m%d%H": 8,
+    "%y%m%d%H%M": 10,
 }
 
 
@@ -292,7 +293,8 @@ def fitting(texts: pd.Series) -> tuple[list[str], list[str]]:
     best = max(shares.values(), default=0.0)
     if best < 0.8:
         return [], []
-    able = [form for form, share in shares.items() if share == best and not _is_one_word(some, form)]
+    able = [form for form, share in shares.items() if share == best]
+    able = [form for form in able if not _is_one_word(some, form) and not _are_days(some, form)]
     if not able:
         return [], []
     found = {form: _parsed(texts, form) for form in able[:6]}
@@ -308,6 +310,17 @@ def _is_one_word(some: pd.Series, form: str) -> bool:
     if not re.fullmatch(r"%b\W*%y", form) or months.is_english(re.split(r"[^\w.]|\d", str(some.iloc[0]))[0]):
         return False
     return bool(parse(some, form).dt.month.nunique() < 2)
+
+
+def _are_days(some: pd.Series, form: str) -> bool:
+    """Return whether months with a year of two digits are out of order, and are in order as days: Jan-31, Feb-01."""
+    if not re.fullmatch(r"%[bB]\W*%y", form):
+        return False
+    read = parse(some, form).dropna()
+    if read.is_monotonic_increasing or read.is_monotonic_decreasing or read.dt.year.mod(100).between(1, 31).mean() < 1:
+        return False
+    gaps = (read.dt.month * 31 + read.dt.year % 100).diff().dropna()
+    return bool((gaps > 0).mean() > 0.95 or (gaps < 0).mean() > 0.95)
 
 
 def _kinds(some: pd.Series) -> Sequence[str]:

@@ -12,6 +12,7 @@ DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?
 DAYS_OF_YEARS = re.compile(r"t|period|yyyyddd|yyyydoy|year_?doy")
 DIGITS = {"%Y%m": 6, "%Y%j": 7, "%Y%m%d": 8, "%Y%j%H": 9, "%Y%m%d%H": 10, "%Y%j%H%M": 11}
 DIGITS |= {"%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
+SHORT = "%y%m%d%H%M"
 SERIALS = 20_000, 80_000  # the days of 1954 to 2119, as a spreadsheet counts them
 SINCE_1970 = 25_569  # the day 1 January 1970: smaller numbers may be days since 1960, as SAS and Stata count them
 
@@ -53,7 +54,9 @@ def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
             if not formats.parse(texts, form).isna().any():
                 return form
             break
-    return _since_1970(low, high) or (_of_short_dates(known) if DATED.search(name.lower()) else None)
+    short = low >= 1e8 and high < 1e10 and not formats.parse(pd.Series(known.astype(np.int64)), SHORT).isna().any()
+    since = SHORT if short else _since_1970(low, high)  # 2101090000 would be a second of 2036
+    return since or (_of_short_dates(known) if DATED.search(name.lower()) else None)
 
 
 def _of_short_dates(known: np.ndarray) -> str | None:
