@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cluster.study import lease
@@ -105,9 +106,7 @@ def study(named: str, home: Home, *, force: bool, say: Say) -> tuple[dict[str, A
 def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
     """Delete the sweep's runs and write them again, after all that is to be written has been read."""
     from cluster.study import stored, verify
-    from dashboards.config import TrackingConfig
     from dashboards.tracking import runs
-    from dashboards.tracking.recorder import Recorder
 
     _with_parts(found, say)
     sweep = lookup.read(found)
@@ -124,6 +123,7 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
             done.faults = [fault("nothing-rebuilt", at=found.name)]
             return done
         runs.prove_writable(client, found.name, study_id, found.home.artifacts_of(found.tracking_uri))
+        _take_pages(found, sweep, client, before, say)
         # From here on MLflow's store is not whole, even if this process is killed.
         stored.remember(found.study_url, found.name, recorded=False)
         for run in before:
@@ -137,19 +137,50 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
             raise
         done.faults = [fault("mlflow-away-in-rebuild", at=found.name, why=runs.cause(error))]
         return done
-    recorder = Recorder(
+    recorder = _recorder(found, sweep, say)
+    is_whole = _tell(found, sweep, kept.histories, recorder)
+    if not is_whole and sweep.facts.get("complete"):
+        say(note("report-lost", at=found.name, run=f"sweep run {found.name}{found.home.flag}"))
+    _finish(found, recorder, done, is_whole=is_whole)
+    return done
+
+
+def _recorder(found: lookup.Found, sweep: Sweep, say: Say) -> "Recorder":
+    from dashboards.config import TrackingConfig
+    from dashboards.tracking.recorder import Recorder
+
+    return Recorder(
         found.tracking_uri,
         found.home.artifacts_of(found.tracking_uri),
         TrackingConfig(checkpoints=found.artifacts),
         found.name,
-        study=study_id,
+        study=str(sweep.facts.get("id", "")),
         notice=say,
         studies_before=studies_of(sweep.facts)[1:],
         about=About.of(sweep.facts),
     )
-    complete = _tell(found, sweep, kept.histories, recorder)
-    _finish(found, recorder, done, complete=complete)
-    return done
+
+
+def _take_pages(found: lookup.Found, sweep: Sweep, client: Any, before: Sequence[Any], say: Say) -> None:
+    """Take from the runs, before they are deleted, the report and the probes' pages that the sweep's folder has lost.
+
+    Raises what MLflow's store raises.
+    """
+    from dashboards.tracking import runs
+    from lstm.storage import files
+
+    pages = {str(event.number): (PAGE.format(event.number), "probe.html") for event in sweep.probings()}
+    for run in before:
+        number = run.data.tags.get("sweep.trial")
+        kept, name = (REPORT, REPORT) if number is None else pages.get(number, ("", ""))
+        place = found.home.sweep(found.name) / kept
+        if not kept or place.is_file():
+            continue
+        with TemporaryDirectory(prefix="sweep-") as folder:
+            page = runs.fetch(client, run, name, folder)
+            if page is not None:
+                files.put(str(place.parent), kept, page.read_bytes())
+                say(note("page-taken-from-mlflow", at=str(place)))
 
 
 def _with_parts(found: lookup.Found, say: Say) -> None:
@@ -169,7 +200,7 @@ def _with_parts(found: lookup.Found, say: Say) -> None:
         say(note("data-sets-not-known", at=found.name, why=str(error)))
 
 
-def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: bool) -> None:
+def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, is_whole: bool) -> None:
     """Wait until MLflow has taken all records; then store in the study that MLflow's store is whole."""
     from cluster.study import stored
 
@@ -181,13 +212,16 @@ def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, complete: 
         done.faults = [fault("rebuilt-but-refused", at=found.name, refused=list(recorder.refused))]
         return
     try:
-        stored.remember(found.study_url, found.name, recorded=complete and found.home.store_mark(found.tracking_uri))
+        stored.remember(found.study_url, found.name, recorded=is_whole and found.home.store_mark(found.tracking_uri))
     except stored.AWAY as error:
         done.faults = [*stored.unanswered(found.study_url, error).faults]
 
 
 def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch, ...]], recorder: "Recorder") -> bool:
-    """Send the sweep's events from its beginning, as a driver would have. Returns whether the sweep is complete."""
+    """Send the sweep's events from its beginning, as a driver would have. Returns whether that is the whole sweep.
+
+    It is not if the sweep is not complete, or if its report is lost: then the next run has something to add.
+    """
     from lstm import checkpoint
 
     facts, trials = sweep.facts, {trial.number: trial for trial in sweep.trials}
@@ -228,4 +262,4 @@ def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch
     best = sweep.best if sweep.best and judged.get("trial") == sweep.best.number else None
     html = report.read_text(encoding="utf-8") if report.is_file() else None
     recorder.finish(html, judged["metrics"] if best else {}, best, *judgement.in_mlflow(found.home, sweep))
-    return complete
+    return complete and html is not None

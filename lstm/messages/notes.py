@@ -331,6 +331,10 @@ KEPT: Mapping[str, Entry] = {
     "checkpoint-of-another-study-left-out": Entry(
         "belongs to the study {study} and was left out", example={"study": "2f0c"}
     ),
+    "page-taken-from-mlflow": Entry("was not there and was taken from MLflow"),
+    "report-lost": Entry(
+        "neither the sweep's folder nor MLflow has the report", "`{run}` writes it again", {"run": "sweep run co2"}
+    ),
     "checkpoint-taken-from-mlflow": Entry(
         "the checkpoint did not exist and was taken from MLflow, and {alike}", example={"alike": _ALIKE}
     ),

@@ -209,3 +209,26 @@ def test_a_sweep_that_is_not_there(sweep, folder):
         assert (answer.code, answer.out) == (2, "")
         assert answer.err.startswith(f"nobody: {folder / 'runs'} ")
     assert not (folder / "runs").exists()
+
+
+def test_a_lost_report_is_taken_from_mlflow_before_its_run_is_deleted(home, sweep):
+    report = home / "tiny" / "report.html"
+    before = report.read_bytes()
+    report.unlink()
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert (answer.code, report.read_bytes()) == (0, before)
+    assert "report.html: was not there and was taken from MLflow" in answer.err
+    assert verified(sweep, home) == 0
+
+
+def test_the_next_run_writes_a_report_that_nobody_has(home, sweep, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    report = home / "tiny" / "report.html"
+    report.unlink()
+    (home / "mlflow.db").unlink()
+    answer = sweep("rebuild", "tiny", "--home", home)
+    assert answer.code == 0
+    assert "`sweep run tiny` writes it again" in answer.err
+    assert sweep("run", "tiny", "--home", home, "--in-process").code == 0
+    assert report.is_file()
+    assert verified(sweep, home) == 0
