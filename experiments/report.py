@@ -118,7 +118,7 @@ def _told_apart(found: "Sequence[Found]", sweeps: Sequence[Sweep]) -> list[Sweep
 def _check(page: Path, at: str, *, force: bool) -> None:
     if not page.absolute().parent.is_dir():
         raise refused("output-folder-missing", at=at, folder=str(page.absolute().parent), flag=_FLAG)
-    if page.is_dir():
+    if page.is_dir() or at.endswith("/"):
         raise refused("output-is-folder", at=at, meant=None)
     if page.exists() and not force:
         raise refused("output-exists", at=at, flag=_FLAG)

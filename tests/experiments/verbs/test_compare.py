@@ -90,6 +90,7 @@ def test_a_page_is_not_overwritten_unless_asked(copied, sweep):
             "no does not exist; make the folder first, or write to another with --html",
         ),
         (["tiny", "--html", "."], "--html .: is a folder, must be a file"),
+        (["tiny", "--html", "new/"], "--html new/: is a folder, must be a file"),
         (["tiny", "tinny", "--html", "all.html"], "did you mean tiny?"),
     ],
 )
