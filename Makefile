@@ -35,7 +35,7 @@ test: lint types imports  ## every gate, as in CI
 
 # The tests that need no Ray, no server and no other process.
 unit: $(VENV)/installed-dev
-	$(PYTEST) $(WORKERS) $(UNIT)
+	$(PYTEST) $(WORKERS) -m 'not faults and not pages and not browser' $(UNIT)
 
 lint: $(VENV)/installed-dev  ## ruff
 	$(BIN)/ruff check .

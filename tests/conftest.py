@@ -63,6 +63,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
+        if "chromium" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
 
 
 # Files whose tests wait for Ray and other processes: no worker of pytest's shall be left with them at the end. Each of
