@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dashboards.config import Checkpoints
+from dashboards.config import Checkpoints, TrackingConfig
 from dashboards.tracking.preflight import ask
 from experiments import addresses, own_code, shipped
 from experiments.home import Home
@@ -26,8 +26,13 @@ from experiments.spec.mapping import Given
 from experiments.spec.yaml_document import Document
 from lstm.messages.entry import shown
 from lstm.messages.message import Note, Say, note
+from lstm.ownership import studies_of
 from lstm.records.errors import BadInput, nearest, refused
+from lstm.records.events import About
 from lstm.records.sweep import FIRST_FROM, Sweep
+
+if TYPE_CHECKING:
+    from dashboards.tracking.recorder import Recorder
 
 LOG = logging.getLogger(__name__)
 
@@ -292,3 +297,19 @@ def study_id(found: Found) -> str:
         return str((stored.facts(found.study_url, found.name) or {}).get("id", ""))
     except BadInput:
         return ""
+
+
+def recorder(found: Found, swept: Sweep, say: Say) -> "Recorder":
+    """Return what writes records of a sweep to MLflow, for a verb that no driver runs beside."""
+    from dashboards.tracking.recorder import Recorder
+
+    return Recorder(
+        found.tracking_uri,
+        found.home.artifacts_of(found.tracking_uri),
+        TrackingConfig(checkpoints=found.artifacts),
+        found.name,
+        study=str(swept.facts.get("id", "")),
+        notice=say,
+        studies_before=studies_of(swept.facts)[1:],
+        about=About.of(swept.facts),
+    )

@@ -9,16 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dashboards.config import TrackingConfig
 from experiments import lookup, report
 from experiments.home import Home
 from experiments.operations.predicting import choose, execute, load
 from experiments.planning import make
 from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
-from lstm.ownership import studies_of
 from lstm.records.errors import BadInput, HeldError, fault, refused
-from lstm.records.events import About, TrialProbed
+from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
 Faults = Sequence[Message]
@@ -157,7 +155,6 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
     If the trial is the sweep's best, the report is written again with `best`.
     """
     from cluster.study import stored
-    from dashboards.tracking.recorder import Recorder
 
     fact = {"numbers": dict(event.numbers), "best_epoch": event.best_epoch, "at_ms": event.at_ms}
     try:
@@ -166,16 +163,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
         sweep = lookup.read(found)
     except stored.AWAY as error:
         return stored.unanswered(found.study_url, error).faults
-    recorder = Recorder(
-        found.tracking_uri,
-        found.home.artifacts_of(found.tracking_uri),
-        TrackingConfig(checkpoints=found.artifacts),
-        found.name,
-        study=str(sweep.facts.get("id", "")),
-        notice=say,
-        studies_before=studies_of(sweep.facts)[1:],
-        about=About.of(sweep.facts),
-    )
+    recorder = lookup.recorder(found, sweep, say)
     recorder(event)
     judged = sweep.facts.get("judged") or {}
     if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):

@@ -15,10 +15,9 @@ from experiments.recovery import lost_study, moved_home
 from experiments.report import PAGE, REPORT
 from experiments.trials.earlier import restored_first
 from lstm.messages.message import Message, Say, note
-from lstm.ownership import studies_of
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput, Finding, fault, refused
-from lstm.records.events import PARTS, About, EpochEnded, SweepEnded, SweepStarted
+from lstm.records.events import PARTS, EpochEnded, SweepEnded, SweepStarted
 from lstm.records.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -137,28 +136,12 @@ def _rebuild(found: lookup.Found, *, force: bool, say: Say) -> Done:
             raise
         done.faults = [fault("mlflow-away-in-rebuild", at=found.name, why=runs.cause(error))]
         return done
-    recorder = _recorder(found, sweep, say)
+    recorder = lookup.recorder(found, sweep, say)
     is_whole = _tell(found, sweep, kept.histories, recorder)
     if not is_whole and sweep.facts.get("complete"):
         say(note("report-lost", at=found.name, run=f"sweep run {found.name}{found.home.flag}"))
     _finish(found, recorder, done, is_whole=is_whole)
     return done
-
-
-def _recorder(found: lookup.Found, sweep: Sweep, say: Say) -> "Recorder":
-    from dashboards.config import TrackingConfig
-    from dashboards.tracking.recorder import Recorder
-
-    return Recorder(
-        found.tracking_uri,
-        found.home.artifacts_of(found.tracking_uri),
-        TrackingConfig(checkpoints=found.artifacts),
-        found.name,
-        study=str(sweep.facts.get("id", "")),
-        notice=say,
-        studies_before=studies_of(sweep.facts)[1:],
-        about=About.of(sweep.facts),
-    )
 
 
 def _take_pages(found: lookup.Found, sweep: Sweep, client: Any, before: Sequence[Any], say: Say) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.data.profile.form import reading
+from lstm.data.profile.form.reading import is_text
 from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.timing import formats, zones
@@ -53,11 +54,6 @@ def read(path: Path) -> tuple[pa.Table, list[Note]]:
 def describe(path: Path, raw: pa.Table, form: Form = PLAIN) -> tuple[Column, ...]:
     """Describe each column that was read."""
     return tuple(_described(path, raw, name, form) for name in raw.column_names)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether a column type is text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def is_number(text: str) -> bool:

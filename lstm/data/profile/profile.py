@@ -15,6 +15,7 @@ from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS
 from lstm.data.profile import columns, roles, seasons
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile
+from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.groups import panels
 from lstm.data.profile.seasons import Season
 from lstm.data.profile.times import time_columns
@@ -194,7 +195,7 @@ def _zones_beside(raw: pa.Table, timed: Sequence[str]) -> list[Note]:
         known = raw.column(name).drop_null()
         if name not in timed and ZONE_NAMES.search(apart(name)) and len(known):
             value = str(known[0].as_py()).strip()
-            is_number = not columns.is_text(known.type) and roles.OFFSET.search(apart(name))
+            is_number = not is_text(known.type) and roles.OFFSET.search(apart(name))
             if zones.is_name(value) or "offset" in name.lower() or is_number:
                 place = value if "/" in value else zones.PLACES.get(value, "Europe/Berlin")
                 found.append(note("zones-in-a-column", "data.time_zone", column=name, value=value, place=place))

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile.columns import Column, is_number, is_text
+from lstm.data.profile.columns import Column, is_number
 from lstm.data.profile.files import GivenFile
+from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.groups import panels
 from lstm.data.profile.times import time_columns, unread
 from lstm.data.profile.times.found import Found, apart

@@ -63,7 +63,7 @@ def find(path: Path) -> tuple[pa.Table, Reading, list[Note]]:
         raw = reader.read(path, usable, form=form)
     read = _with_numbers(path, {name: _plain(raw.column(name)) for name in usable}, replace(found, form=form), notes)
     if twice and all(
-        _is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) for kind in read[0].schema.types
+        is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) for kind in read[0].schema.types
     ):
         raise refused("column-occurs-twice", at=where, column=twice[0])  # nothing else could be forecast
     return read
@@ -75,7 +75,7 @@ def _with_numbers(
     """Return the columns of which texts are numbers as numbers, how they were read, and notes for people."""
     form = found.form
     months = {} if reader.has_types(path) else _months(path, columns, form)
-    texts = {name: values for name, values in columns.items() if _is_text(values.type)}
+    texts = {name: values for name, values in columns.items() if is_text(values.type)}
     columns |= months
     ways = {name: how for name, values in texts.items() if (how := numbers.written(values, form))}
     reading = _decided(path, found, ways)
@@ -161,7 +161,7 @@ def _points_alone(path: Path, columns: Mapping[str, pa.ChunkedArray], reading: R
         return []  # another number has decimals, or a zero before the point
     lines = content.head_of(path, form.encoding).splitlines()
     mark = form.delimiter or reader.delimiter("\n".join(lines[form.skip_rows : form.skip_rows + 2]))
-    texts = [values.slice(0, 50).to_pylist() for values in columns.values() if _is_text(values.type)]
+    texts = [values.slice(0, 50).to_pylist() for values in columns.values() if is_text(values.type)]
     dated = any(each and all(POINTED_DATE.match(str(text)) for text in each) for each in texts)
     dated = dated or any(each and _have_other_months([str(text) for text in each]) for each in texts)
     if mark == "," or not (dated or mark == ";"):
@@ -283,7 +283,7 @@ def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array(reader.float64(values), from_pandas=True)])
     if pa.types.is_time(kind):
         return pa.chunked_array([pa.array(values.to_pandas().map(str, na_action="ignore"), pa.string())])
-    if _is_text(kind):
+    if is_text(kind):
         return values.cast(pa.string())
     return values
 
@@ -303,7 +303,8 @@ def _empty(raw: pa.Table) -> int:
     return int(np.logical_and.reduce([column.is_null().to_numpy() for column in raw.columns]).sum())
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column type is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

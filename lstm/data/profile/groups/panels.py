@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile.columns import is_text, shown
+from lstm.data.profile.columns import shown
+from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.groups import sequences
 from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lstm.data.classify import FEWEST, MOST_CLASSES
-from lstm.data.profile.columns import Column, is_text
+from lstm.data.profile.columns import Column
+from lstm.data.profile.form.reading import is_text
 from lstm.data.tables import reader
 from lstm.data.tables.timing import months, times
 from lstm.records.errors import BadInput

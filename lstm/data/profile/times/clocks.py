@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.table import DAY_FRACTION, HOUR_ENDING
-from lstm.data.profile.columns import is_text
+from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times.found import apart
 from lstm.data.tables import reader
 from lstm.data.tables.timing import formats

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.table import PERIODS
-from lstm.data.profile.columns import is_text
+from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times import clocks, parts
 from lstm.data.profile.times.found import Found, section
 from lstm.data.tables import reader

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.data.profile.columns import Column, is_text
+from lstm.data.profile.columns import Column
+from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.groups import sequences
 from lstm.data.profile.times import parts
 from lstm.data.profile.times.found import Found
