@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lstm.config import misfits
-from lstm.config.backtest import Folds
 from lstm.config.model import ModelConfig
 from lstm.config.section import Column, File, Section, Since, role_faults
-from lstm.config.table import TableData
+from lstm.config.shared.backtest import Folds
+from lstm.config.shared.table import TableData
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 

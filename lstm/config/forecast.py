@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lstm.config import misfits
-from lstm.config.backtest import SeriesBacktest, backtest_faults
 from lstm.config.model import ModelConfig
 from lstm.config.section import Column, File, Section, Since, role_faults
-from lstm.config.table import ADDED, TableData
+from lstm.config.shared.backtest import SeriesBacktest, backtest_faults
+from lstm.config.shared.table import ADDED, TableData
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lstm.config import misfits
-from lstm.config.backtest import TextBacktest
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, File, Section, Since
+from lstm.config.shared.backtest import TextBacktest
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 

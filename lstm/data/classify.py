@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.config.backtest import AT
 from lstm.config.classify import ClassifyData
+from lstm.config.shared.backtest import AT
 from lstm.data import folds
 from lstm.data.dataset import Before, Facts, Part, Scale, Whole, read_otherwise
 from lstm.data.tables import reader, regular, sentinels

@@ -1,18 +1,19 @@
-"""All messages by their code; each subject is in a file beside this one."""
+"""All messages by their code; each subject is in a file beside this one, those of tasks in a folder."""
 
 from collections.abc import Mapping
 
-from lstm.messages import cluster, findings, notes, search, spec, stores, tables, tasks, verbs
+from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
+from lstm.messages.tasks import asked, own_code, sequences, texts, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
     "The search": search.ENTRIES,
     "The spec's file": spec.FILE,
-    "Tables": {**tables.TABLES, **spec.DRAFTS, **tasks.SEQUENCES},
-    "Texts": tasks.TEXTS,
-    "Your own code": tasks.OWN_CODE,
-    "Tasks and predictions": tasks.TASKS,
+    "Tables": {**tables.TABLES, **spec.DRAFTS, **sequences.SEQUENCES},
+    "Texts": texts.TEXTS,
+    "Your own code": own_code.OWN_CODE,
+    "Tasks and predictions": asked.TASKS,
     "Checkpoints and files": stores.CHECKPOINTS,
     "Studies": stores.STUDIES,
     "The cluster": cluster.ENTRIES,
@@ -26,7 +27,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About the spec": notes.SPEC,
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,
-    "About a warm refit": tasks.WARM,
+    "About a warm refit": warm.WARM,
     "While a sweep runs": cluster.SWEEP,
     "While MLflow is away": stores.AWAY,
 }

@@ -60,7 +60,7 @@ from search import Ours, interval
 
 from cluster.config import CategoricalDimension
 from cluster.space import combinations
-from lstm.config.backtest import SeriesBacktest
+from lstm.config.shared.backtest import SeriesBacktest
 from lstm.config.trial import TrialConfig
 from lstm.records.confirmation import Confirmation, Confirmed, JudgedOn
 from lstm.records.objective import Scalar

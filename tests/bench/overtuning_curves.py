@@ -49,8 +49,8 @@ import torch
 from curves import TABLES, Cell, Table
 
 from cluster.space import suggest
-from lstm.config.backtest import SeriesBacktest
 from lstm.config.forecast import ForecastData, Split
+from lstm.config.shared.backtest import SeriesBacktest
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.data.forecast import Series

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lstm.config.forecast import CalendarFeature, ForecastData, Split
-from lstm.config.table import EXCEL, HOUR_ENDING, PERIODS
+from lstm.config.shared.table import EXCEL, HOUR_ENDING, PERIODS
 from lstm.data.profile import columns, roles, seasons
 from lstm.data.profile.columns import Column
 from lstm.data.profile.files import GivenFile

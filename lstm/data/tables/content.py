@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from lstm.config.table import TableData
+from lstm.config.shared.table import TableData
 from lstm.records.errors import refused
 
 MOST_UNPACKED = 2**30  # bytes of text: a small packed file can contain much more

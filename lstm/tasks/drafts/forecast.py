@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from lstm.config.backtest import SeriesBacktest
 from lstm.config.forecast import ForecastData, Split
+from lstm.config.shared.backtest import SeriesBacktest
 from lstm.data import forecast as forecast_data
 from lstm.data.profile import roles
 from lstm.data.profile.files import GivenFile

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.config.table import DAY_FRACTION, HOUR_ENDING
+from lstm.config.shared.table import DAY_FRACTION, HOUR_ENDING
 from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times.found import apart
 from lstm.data.tables import reader

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from lstm.config.table import HOUR_ENDING
+from lstm.config.shared.table import HOUR_ENDING
 from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times import clocks
 from lstm.data.profile.times.found import Found, section

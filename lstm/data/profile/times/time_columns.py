@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from lstm.config.table import PERIODS
+from lstm.config.shared.table import PERIODS
 from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times import clocks, parts
 from lstm.data.profile.times.found import Found, section

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm.config.table import DAY_FRACTION, EXCEL, HOUR_ENDING, PERIODS, UNIX
+from lstm.config.shared.table import DAY_FRACTION, EXCEL, HOUR_ENDING, PERIODS, UNIX
 from lstm.data.tables.timing import months, zones
 
 SAMPLE = 2_000  # values at both ends that tell which formats may fit

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from lstm.config.table import EXCEL
+from lstm.config.shared.table import EXCEL
 from lstm.data.tables.timing import formats
 
 DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lstm.config.table import EXCEL, PERIODS, UNIX, TableData
+from lstm.config.shared.table import EXCEL, PERIODS, UNIX, TableData
 from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.timing import formats, numbered, zones

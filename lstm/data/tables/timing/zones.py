@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lstm.config.table import ZONE_WORDS, TableData, is_zone
+from lstm.config.shared.table import ZONE_WORDS, TableData, is_zone
 from lstm.data.tables import reader
 from lstm.data.tables.content import Form
 from lstm.records.errors import refused

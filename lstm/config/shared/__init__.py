@@ -1,0 +1,1 @@
+"""What the sections `data` of several tasks share."""
