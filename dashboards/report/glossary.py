@@ -38,6 +38,8 @@ MEANINGS: Mapping[str, str] = {
     "reliability/shift": "loss with every input shifted by half a standard deviation, as a multiple of the undisturbed "
     "loss",
     "reliability/worst": "the largest of reliability/noise, reliability/missing and reliability/shift",
+    "reliability/shuffled": "loss with the steps of each window in a random order, as a multiple of the "
+    "undisturbed loss",
     "reliability/noise_doubling": "noise, in standard deviations, that doubles the loss; 4 means: not even that does",
 }
 

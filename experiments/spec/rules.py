@@ -62,6 +62,7 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         yield fault("name-like-a-file", "name", name=name)
     if name and (".." in name or name.endswith(".")):
         yield fault("name-with-dots", "name", name=name)
+    yield from _reward_rules(data, training, document)
     yield from _address_faults(parts)
     yield from _second_rules(parts)
     if "search" in document.filled and document.filled["search"] is None:
@@ -73,6 +74,17 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         yield from _confirm_rules(search, data)
     elif "search" in parts:
         yield from _idle_without_search(parts)
+
+
+def _reward_rules(data: Data | None, training: TrainingConfig | None, document: Document) -> Iterator[Fault]:
+    """Yield a fault if evolution shall improve a metric that the task does not have."""
+    task = named(document.filled.get("task"))
+    if task is None or data is None or training is None or training.method == "gradient":
+        return
+    names, reward = [each.name for each in task.metrics_of(data)], training.rewarded
+    if names and reward not in names:
+        near = nearest(reward, names)
+        yield fault("unknown-metric", "training.reward", metric=reward, near=near, allowed=names)
 
 
 def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:

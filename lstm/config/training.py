@@ -10,8 +10,39 @@ from lstm.records.errors import Fault, fault
 
 
 class TrainingConfig(Section):
-    """How the network is trained: by back-propagation of the task's loss."""
+    """How the network is trained: by back-propagation of the task's loss, or by evolution."""
 
+    method: Annotated[Literal["gradient", "evolution"], Since("2026-11-30")] = Field(
+        "gradient",
+        description="How the weights are learnt. gradient: by back-propagation of the loss; evolution: by evolution "
+        "strategies (Salimans et al., 2017), from returns alone. Set evolution when what counts has no gradient, such "
+        "as accuracy. A step then costs 2 * population + 1 passes forward.",
+    )
+    reward: Annotated[str | None, Since("2026-11-30")] = Field(
+        None,
+        description="For method evolution: the metric to improve on the training part, without val/, in its own "
+        "direction. Absent: loss.",
+    )
+    population: Annotated[int | None, Since("2026-11-30")] = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="For method evolution: pairs of networks in a step. The two of a pair have opposite noise on their "
+        "weights. More pairs estimate a better direction. Absent: 32.",
+    )
+    population_noise: Annotated[float | None, Since("2026-11-30")] = Field(
+        None,
+        gt=0,
+        le=10,
+        description="For method evolution: standard deviation of the noise on each weight. Absent: 0.05.",
+    )
+    fitness_share: Annotated[float | None, Since("2026-11-30")] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="For method evolution: share of the training part, in whole batches, on which each network of a "
+        "step is measured. Set it when returns on one batch are too noisy. Absent: one batch.",
+    )
     max_epochs: int = Field(
         30,
         ge=1,
@@ -105,6 +136,21 @@ class TrainingConfig(Section):
         "CPU, GRUs are still computed in float32, and so are LSTMs if the CPU has no AVX-512 or AMX.",
     )
 
+    @property
+    def rewarded(self) -> str:
+        """The metric that evolution improves, without val/."""
+        return self.reward or "loss"
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of networks in a step of evolution."""
+        return self.population or 32
+
+    @property
+    def sigma(self) -> float:
+        """The standard deviation of evolution's noise on each weight."""
+        return self.population_noise or 0.05
+
 
 class ProbeConfig(Section):
     """When networks are measured as `sweep probe` measures them."""
@@ -120,6 +166,12 @@ def training_faults(training: TrainingConfig) -> Iterator[Fault]:
     """Yield the faults of combinations of fields within `training`."""
     if training.momentum > 0 and training.optimizer != "sgd":
         yield fault("no-momentum", "training.momentum", optimizer=training.optimizer)
+    if training.method == "gradient":
+        for name in ("reward", "population", "population_noise", "fitness_share"):
+            if getattr(training, name) is not None:
+                yield fault("field-of-another-method", f"training.{name}", method="gradient", other="evolution")
+    elif training.input_noise:
+        yield fault("field-of-another-method", "training.input_noise", method="evolution", other="gradient")
     uses = {"schedule_gamma": ("exponential", "plateau"), "schedule_patience": ("plateau",)}
     for name, schedules in uses.items():
         if getattr(training, name) is not None and training.schedule not in schedules:

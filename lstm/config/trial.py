@@ -100,5 +100,7 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
         yield from model_faults(model)
     if training:
         yield from training_faults(training)
+        if model and model.dropout and training.method == "evolution":
+            yield fault("field-of-another-method", "model.dropout", method="evolution", other="gradient")
         if model and model.bidirectional and training.warmup_steps:
             yield fault("warmup-of-both-directions", "training.warmup_steps")

@@ -1,4 +1,4 @@
-"""Measures the loss on noisy, missing and shifted inputs."""
+"""Measures the loss on noisy, missing and shifted inputs, and on inputs in another order."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,6 +28,8 @@ def reliability(subject: Subject) -> Probe:
       window, as if a sensor had failed (0, the mean of a scaled column, if the window starts with a gap).
     - `reliability/shift`: ratio with every input shifted by 0.5 units, up or down, whichever is worse.
     - `reliability/worst`: the largest of these three ratios.
+    - `reliability/shuffled`: ratio with the steps of all windows in one random order, the mean of four orders. It is
+      no fault that happens, so it does not count in `worst`: it says what the order of the steps is worth.
     - `reliability/noise_doubling`: the noise, in units, that doubles the loss. Between levels it is interpolated along
       a power of the noise; below the first level along the square, because a loss grows with the variance. At most 4,
       which means that not even noise of 4 units doubles the loss.
@@ -50,7 +52,8 @@ def reliability(subject: Subject) -> Probe:
         "shift": ratios["shift"][SHIFT.index(SHIFT_AT)],
     }
     doubling = _doubling(NOISE, ratios["noise"])
-    numbers = {"loss": clean, **told, "worst": max(told.values()), "noise_doubling": doubling}
+    shuffled = _ratio(_loss(subject, _shuffled, 0), clean)
+    numbers = {"loss": clean, **told, "worst": max(told.values()), "shuffled": shuffled, "noise_doubling": doubling}
     pictures = tuple(
         Curve(title, note, label, "loss, 1 = undisturbed", (0.0, *levels), {name: (1.0, *ratios[name])}, log_y=True)
         for (name, (_, levels)), (title, note, label) in zip(disturbances.items(), _WORDS, strict=True)
@@ -104,6 +107,11 @@ def _held(windows: Tensor, missing: Tensor) -> Tensor:
 
 def _shifted(subject: Subject, level: float) -> list[Tensor]:
     return [subject.windows + sign * level * subject.units for sign in (1, -1)]
+
+
+def _shuffled(subject: Subject, _: float) -> list[Tensor]:
+    length = subject.windows.shape[1]
+    return [subject.windows[:, torch.randperm(length, generator=_generator(draw))] for draw in range(DRAWS)]
 
 
 def _generator(draw: int) -> torch.Generator:

@@ -13,21 +13,25 @@ class Sums:
 
     def __init__(self, series: Series, usual: np.ndarray) -> None:
         self._series, self._usual = series, usual
-        self._count = 0
+        self._count: int | np.ndarray = 0  # of all targets, or of each
         self._squared = np.zeros(len(series.targets))
         self._absolute = np.zeros(len(series.targets))
 
-    def add(self, errors: np.ndarray) -> None:
-        """Add the errors of the next windows: `(window, step, target)`, scaled."""
+    def add(self, errors: np.ndarray, known: np.ndarray | None = None) -> None:
+        """Add the errors of the next windows: `(window, step, target)`, scaled. Only `known` ones count; None: all."""
         errors = errors.astype(np.float64)
+        count: int | np.ndarray = errors.shape[0] * errors.shape[1]
+        if known is not None:
+            errors, count = np.where(known, errors, 0.0), known.sum(axis=(0, 1))
         with np.errstate(over="ignore", invalid="ignore"):
             self._squared += np.square(errors).sum(axis=(0, 1))
             self._absolute += np.abs(errors).sum(axis=(0, 1))
-        self._count += errors.shape[0] * errors.shape[1]
+        self._count = self._count + count
 
     def metrics(self) -> dict[str, float]:
-        """Compute the metrics over all windows that were added, named without the part."""
-        squared, absolute = self._squared / self._count, self._absolute / self._count
+        """Compute the metrics over all windows that were added, named without the part; a target without any is 0."""
+        count = np.maximum(self._count, 1)
+        squared, absolute = self._squared / count, self._absolute / count
         deviation = np.array(self._series.scale.deviation[: len(squared)])
         error = absolute * deviation
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -105,6 +105,11 @@ FIELDS: dict[str, Entry] = {
         "leave it out, or use a schedule that has it: {schedules}",
         {"schedule": "constant", "schedules": ["exponential", "plateau"]},
     ),
+    "field-of-another-method": Entry(
+        "would do nothing with training.method: {method}",
+        "leave it out, or set training.method: {other}",
+        {"method": "gradient", "other": "evolution"},
+    ),
     "field-of-forecast": Entry("would do nothing: only the task forecast uses it", "leave it out"),
     "no-forget-gate": Entry(
         "would do nothing: {field}: {value} has no forget gate", "leave it out", {"field": "cell", "value": "gru"}

@@ -67,6 +67,17 @@ class Feed(Protocol):
         ...
 
 
+class Measuring(Protocol):
+    """The part of a feed that `training.method: evolution` uses besides."""
+
+    def measure(self, network: "nn.Module", batch: Any, /) -> tuple[dict[str, float], int]:
+        """Return the metrics of a network over a batch of the training part, and the number of items in them.
+
+        The names are those of `evaluate`. The network is in evaluation mode, and nothing of the feed changes.
+        """
+        ...
+
+
 class Task(ABC, Generic[D, F]):
     """A task. `D` is the type of its data, `F` the type of the facts about them that a checkpoint keeps."""
 

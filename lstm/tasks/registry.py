@@ -19,7 +19,7 @@ from lstm.records.epoch import Judged
 from lstm.records.errors import refused
 from lstm.records.events import DIGITS, DataPart
 from lstm.records.figures import Example, Passage
-from lstm.records.objective import RECORD, TaskRecord
+from lstm.records.objective import RECORD, Direction, TaskRecord
 from lstm.records.sweep import Sweep
 from lstm.tasks.base import Task
 from lstm.tasks.classify import Classify
@@ -84,6 +84,11 @@ def named(task: object) -> Task[Any, Any] | None:
 def recognising(files: "Sequence[GivenFile]") -> dict[str, Recognition]:
     """Return what each built-in task recognises in files, by the task's name."""
     return {name: task.recognise(files) for name, task in TASKS.items()}
+
+
+def direction_of(config: TrialConfig, metric: str) -> Direction:
+    """Return in which direction a metric of a configuration's task is better; the metric is named without val/."""
+    return next(each.direction for each in of(config).metrics_of(config.data) if each.name == metric)
 
 
 def record_of(config: TrialConfig) -> TaskRecord:

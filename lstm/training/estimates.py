@@ -13,7 +13,7 @@ from lstm.data.dataset import Dataset
 from lstm.own_code import is_reference
 from lstm.records.confirmation import Request
 from lstm.tasks import registry as tasks
-from lstm.training.loop import Run
+from lstm.training.loop import METHODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def seconds_per_epoch(config: TrialConfig, data: Dataset, *, device: str = "cpu"
         device: `cpu`, `cuda` or `cuda:N`.
         steps: Most steps to measure; fewer are measured if they take more than half a second.
     """
-    run = Run(config, data, device)
+    run = METHODS[config.training.method](config, data, device)
     batches = itertools.chain.from_iterable(run.batches(number) for number in itertools.count(1))
     run.step(next(batches))[0].item()  # the first step is slower: it allocates what the others use
     started = time.perf_counter()
@@ -96,7 +96,7 @@ def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
     """Measure the seconds that a training needs before its first epoch; 0 unless the task fits something first."""
     if tasks.of(config).start_bytes(data, config) == 0:
         return 0.0
-    run = Run(config, data, "cpu")
+    run = METHODS[config.training.method](config, data, "cpu")
     started = time.perf_counter()
     run.begin()
     return time.perf_counter() - started

@@ -19,7 +19,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.records.epoch import Epoch, State
 from lstm.records.objective import Scalar
-from lstm.training.loop import Run
+from lstm.training.loop import METHODS
 from lstm.usage import Usage
 
 SEEDS = 3  # the purpose of this draw, beside those of the trainer
@@ -51,7 +51,9 @@ def train(
     Yields:
         Each epoch; the last one has `max_epochs` or `diverged` in `stop`. Nothing if `state` is of that one.
     """
-    run = Run(config, data, device, heed, window=config.windows.count + 1, final=epochs, usage=usage)
+    run = METHODS[config.training.method](
+        config, data, device, heed, window=config.windows.count + 1, final=epochs, usage=usage
+    )
     if state is not None:
         run.restore(state)
     elif start is not None:

@@ -47,6 +47,11 @@ OWN_CODE: dict[str, Entry] = {
     ),
     "task-lacks": Entry("the class lacks {names}", "define {names} in the class", example={"names": ["judge", "load"]}),
     # --- A cell
+    "task-without-measure": Entry(
+        "evolution needs the metrics of a batch, and the feed of the task {task} has no method measure",
+        "give the feed the method measure (see lstm.tasks.base.Measuring), or set training.method: gradient",
+        {"task": "own.py:Own"},
+    ),
     "cell-of-another-class": Entry(
         "the cell that is built is a {kind}, must be a torch.nn.Module",
         "derive the class from torch.nn.Module",

@@ -63,6 +63,12 @@ class Feed:
         wanted = torch.from_numpy(batch[2]).to(self._device)
         return nn.functional.cross_entropy(answers(network, batch, self._device, self._noise), wanted), len(wanted)
 
+    @torch.no_grad()
+    def measure(self, network: nn.Module, batch: Batch) -> tuple[dict[str, float], int]:
+        """Return the metrics of `evaluate` over a batch, and the number of sequences."""
+        likely = nn.functional.log_softmax(answers(network, batch, self._device).double(), dim=-1).cpu().numpy()
+        return metrics(likely, batch[2]), len(batch[2])
+
     def judged(self, part: Judged) -> int:
         """Return the number of sequences that a part is judged on."""
         return len(self._data.parts[part])

@@ -85,6 +85,15 @@ class Feed:
         count = int(known.sum())  # at least one per window, because of how origins are chosen
         return errors.square().sum() / count, count
 
+    @torch.no_grad()
+    def measure(self, network: nn.Module, origins: Tensor) -> tuple[dict[str, float], int]:
+        """Return the metrics of `evaluate` over a batch, and the number of windows. Filled-in values do not count."""
+        past, ahead, target = self._windows.at(origins)
+        sums = Sums(self._series, self._windows.naive_error)
+        known = self._windows.known(origins).cpu().numpy() if self._has_filled else None
+        sums.add((network(past, ahead).float() - target).cpu().numpy(), known)
+        return sums.metrics(), len(origins)
+
     def judged(self, part: Judged) -> int:
         """Return the number of windows that a part is judged on."""
         return len(self._windows.judged(part))

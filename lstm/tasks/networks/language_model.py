@@ -125,6 +125,19 @@ class Feed:
         wanted = targets[:, warmup:]
         return nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten()), wanted.numel()
 
+    @torch.no_grad()
+    def measure(self, network: nn.Module, batch: Chunk) -> tuple[dict[str, float], int]:
+        """Return the metrics of `evaluate` over a chunk, and the number of symbols.
+
+        No state is carried to the chunk, because each network of a population would carry another one. The steps of the
+        warm-up build a state.
+        """
+        inputs, targets = (torch.from_numpy(array).to(self._device) for array in batch[:2])
+        logits, _ = network(inputs, None, self._warmup)
+        wanted = targets[:, self._warmup :]
+        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten())
+        return named(float(loss), words=self._words), wanted.numel()
+
     def judged(self, part: Judged) -> int:
         """Return the number of symbols that a part is judged on, which is all of its symbols."""
         start, stop = self._data.bounds(part)

@@ -79,6 +79,20 @@ class Feed:
         outputs, targets = self.answers(network, batch, self._noise)
         return losses(outputs, targets).mean(), len(batch[0])
 
+    @torch.no_grad()
+    def measure(self, network: nn.Module, batch: Pair) -> tuple[dict[str, float], int]:
+        """Return the metrics of `evaluate` over a batch, and the number of sequences."""
+        outputs, wanted = self.answers(network, batch)
+        loss, right = float(losses(outputs, wanted).double().mean()), self._right(outputs, wanted)
+        return named(loss, right, batch[1][:, self._warmup :], self._section), len(batch[0])
+
+    def _right(self, outputs: Tensor, wanted: Tensor) -> float:
+        """Return the share of the symbols to repeat that are right; 0 unless the problem is copy."""
+        if self._section.problem != "copy":
+            return 0.0
+        keep = self._section.keep
+        return float((outputs[:, -keep:].argmax(dim=-1) == wanted[:, -keep:]).double().mean())
+
     def judged(self, part: Judged) -> int:
         """Return the number of sequences that a part is judged on."""
         return len(self._data.parts[part][0])
@@ -94,10 +108,7 @@ class Feed:
         for start in range(0, len(inputs), size):
             outputs, wanted = self.answers(network, (inputs[start : start + size], targets[start : start + size]))
             loss += float(losses(outputs, wanted).double().mean()) * len(outputs) / len(inputs)
-            if self._section.problem == "copy":
-                keep = self._section.keep
-                hits = outputs[:, -keep:].argmax(dim=-1) == wanted[:, -keep:]
-                right += float(hits.double().mean()) * len(outputs) / len(inputs)
+            right += self._right(outputs, wanted) * len(outputs) / len(inputs)
         return named(loss, right, targets[:, self._warmup :], self._section)
 
     def answers(self, network: nn.Module, batch: Pair, noise: float = 0.0) -> tuple[Tensor, Tensor]:

@@ -110,6 +110,16 @@ PRUNER = "{type: successive_halving, min_resource: 3, reduction_factor: 3}"
 TWO = "n_trials: 32\n  second_objective: {{metric: {}, direction: minimize}}"
 
 
+def test_evolution_improves_a_metric_of_the_task(spec, refused):
+    def by(reward):
+        return "training: {", f"training: {{method: evolution, reward: {reward}, "
+
+    assert spec(*by("mae")).experiment.base.training.rewarded == "mae"
+    [(where, code, named)] = refused(*by("val/mae"))
+    assert (where.partition(": ")[2], code) == ("training.reward", "unknown-metric")
+    assert (named["metric"], named["near"]) == ("val/mae", "mae")
+
+
 def test_a_second_objective_needs_probes_and_no_pruner(spec, refused):
     fits = ("n_trials: 32", TWO.format("probe/reliability/noise"))
     more = ("resources:", "probe: {every_trial: true}\nresources:", PRUNER, "{type: none}", "keep: best", "keep: all")

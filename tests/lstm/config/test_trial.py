@@ -104,6 +104,21 @@ BOTH, PLATEAU = ["exponential", "plateau"], ["plateau"]
             "field-of-another-schedule",
             {"schedule": "exponential", "schedules": PLATEAU},
         ),
+        *(
+            ({name: value}, f"training.{name}", "field-of-another-method", {"method": "gradient", "other": "evolution"})
+            for name, value in {
+                "reward": "loss",
+                "population": 5,
+                "population_noise": 0.1,
+                "fitness_share": 0.5,
+            }.items()
+        ),
+        (
+            {"method": "evolution", "input_noise": 0.1},
+            "training.input_noise",
+            "field-of-another-method",
+            {"method": "evolution", "other": "gradient"},
+        ),
         ({"patience": 30}, "training.patience", "patience-too-long", {"patience": 30, "max_epochs": 30}),
         (
             {"schedule_patience": 30, "schedule": "plateau"},

@@ -57,6 +57,14 @@ def test_a_constant_answer_bears_everything():
     assert ratios == pytest.approx(dict.fromkeys(ratios, 1.0))
 
 
+def test_the_order_of_the_steps_is_worth_what_the_answer_makes_of_it():
+    # The last of 30 steps, each of variance 1: a random order puts another step there 29 times of 30.
+    last = reliability(off_by(0.3)).numbers["reliability/shuffled"]
+    assert last == pytest.approx(1 + 2 / 0.3**2 * 29 / 30, rel=0.2)
+    mean = reliability(off_by(0.3, weighted(torch.full((30,), 1 / 30)))).numbers["reliability/shuffled"]
+    assert mean == pytest.approx(1, rel=1e-4)
+
+
 def test_the_worst_is_the_largest_of_the_three():
     found = reliability(off_by(0.3)).numbers
     assert found["reliability/worst"] == max(found[f"reliability/{name}"] for name in ("noise", "missing", "shift"))

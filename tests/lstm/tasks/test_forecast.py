@@ -14,7 +14,7 @@ from lstm.tasks import registry as tasks
 from lstm.tasks.networks import forecast
 from lstm.tasks.networks.forecast import Windows, build, evaluate, follow
 from lstm.tasks.registry import best_network, examples, judge
-from lstm.training import loop
+from lstm.training import run
 from lstm.training.loop import train
 
 
@@ -143,7 +143,7 @@ def test_an_epochs_loss_is_the_mean_over_all_measured_targets(trial_config, seri
     values = gappy(walk, 2)
     series = series_of(config.data, values)
     [epoch] = train(config, series)
-    torch.manual_seed(loop._seed(config.training.seed, loop.WEIGHTS))
+    torch.manual_seed(run.seed_of(config.training.seed, run.WEIGHTS))
     network, windows = build(config, series), Windows(series, config.data, "cpu")
     squares = []
     for origin in series.train_origins(config.data):

@@ -18,6 +18,7 @@ from lstm.tasks.registry import parameter_count
 from lstm.training import estimates, loop, optimizers
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
 from lstm.training.loop import train
+from lstm.training.run import copied
 
 RECIPES = {
     "lstm with dropout": ({"num_layers": 2, "dropout": 0.4}, {}),
@@ -35,6 +36,7 @@ RECIPES = {
     "linear": ({"residual": "linear", "num_layers": 2, "dropout": 0.4}, {"weight_decay": 0.1, "optimizer": "adamw"}),
     "less than a pass": ({}, {"steps_per_epoch": 1}),
     "warm-up and noise": ({"num_layers": 2}, {"warmup_steps": 3, "input_noise": 0.5}),
+    "evolution": ({}, {"method": "evolution", "population": 2, "reward": "mae", "fitness_share": 0.7}),
     "bfloat16": ({"num_layers": 2, "dropout": 0.4}, {"precision": "bfloat16"}),
 }
 
@@ -108,7 +110,7 @@ def test_resumed_after_any_epoch_it_goes_on_to_the_bit(recipe, series_of, walk, 
 def test_a_state_can_be_resumed_from_twice(recipe, series_of, walk, whole):
     series = series_of(recipe.data, walk(120, 2))
     first = next(train(recipe, series)).state
-    before = loop._copy(first.optimizer)
+    before = copied(first.optimizer)
     next(train(recipe, series, first))
     assert same(first.optimizer, before)
     assert [measured(e) for e in train(recipe, series, first)] == [measured(e) for e in whole(recipe)[1:]]
@@ -117,7 +119,7 @@ def test_a_state_can_be_resumed_from_twice(recipe, series_of, walk, whole):
 def test_states_of_earlier_epochs_do_not_change_as_training_goes_on(recipe, series_of, walk):
     epochs = train(recipe, series_of(recipe.data, walk(120, 2)))
     first = next(epochs).state
-    before = loop._copy([first.model, first.optimizer, first.schedule, first.best_weights])
+    before = copied([first.model, first.optimizer, first.schedule, first.best_weights])
     next(epochs)
     assert same([first.model, first.optimizer, first.schedule, first.best_weights], before)
 
