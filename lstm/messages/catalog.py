@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
-from lstm.messages.tasks import asked, own_code, sequences, texts, warm
+from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
@@ -12,6 +12,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "The spec's file": spec.FILE,
     "Tables": {**tables.TABLES, **spec.DRAFTS, **sequences.SEQUENCES},
     "Texts": texts.TEXTS,
+    "Pairs of sentences": pairs.FIELDS,
     "Your own code": own_code.OWN_CODE,
     "Tasks and predictions": asked.TASKS,
     "Checkpoints and files": stores.CHECKPOINTS,
