@@ -17,7 +17,7 @@ from lstm.judging.items import Items, Judgement
 from lstm.records.epoch import Judged
 
 if TYPE_CHECKING:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
 TOKENIZER = "13a"  # of BLEU: that of mteval-v13a, which papers report
 ANSWERED = ("bleu", "chrf", "exact_match")  # metrics of translations
@@ -90,7 +90,8 @@ def statistics(answers: Sequence[str], references: Sequence[str], *, lowercase: 
 
 def signatures(*, lowercase: bool) -> dict[str, str]:
     """Return sacrebleu's signatures of BLEU and chrF, by which others can compute the same."""
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     made: dict[str, str] = {}
     for name, metric in (("bleu", BLEU(lowercase=lowercase, tokenize=TOKENIZER)), ("chrf", CHRF(lowercase=lowercase))):
@@ -132,6 +133,6 @@ def _shared(one: Counter[str], two: Counter[str]) -> int:
 
 @cache
 def _bleu() -> "BLEU":
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(tokenize=TOKENIZER)

@@ -27,6 +27,7 @@ from lstm.verdict import archive
 
 FORMAT = 2  # format 1 had no direction of the metric
 NAME = "judged.npz"
+PLAIN = ("study", "data", "metric", "direction", "mean", "searched", "no_base")
 NEAR = 1e-5  # allowed relative difference of a mean and its items: a network's loss may be a sum in float32
 MEND = "`sweep rivals NAME` judges and fits again what is missing or damaged, to the same numbers"
 Role = Literal["network", "front", "base", "rival"]
@@ -215,7 +216,7 @@ def dumps(judged: Judgements) -> bytes:
         row["figures"] = {part: dict(figures) for part, figures in entry.figures.items()}
         row["items"] = {part: shelf.items(entry.items[part]) for part in PARTS if part in entry.items}
         entries.append(row)
-    plain = {name: getattr(judged, name) for name in "study data metric direction mean searched no_base".split()}
+    plain = {name: getattr(judged, name) for name in PLAIN}
     further = {"second": [*judged.second], "points": judged.points, "nearest": [*judged.nearest]}
     plain |= {name: value for name, value in further.items() if value not in ([], POINTS)}
     return archive.pack({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
@@ -268,10 +269,9 @@ def _sound(items: Items) -> Items:
     Raises:
         ValueError: the lengths of the arrays differ, places do not increase, or a weight is below 0.
     """
-    count = len(items.places)
-    if any(array.shape != (count,) for array in (items.weights, *items.errors.values())):
+    if any(array.shape != items.places.shape for array in (items.weights, *items.errors.values())):
         raise ValueError(f"{items.name}: not as many weights or errors as places")
-    if any(sums.shape != (count, WIDTHS[rule(metric)]) for metric, sums in items.sums.items()):
+    if any(sums.shape != (*items.places.shape, WIDTHS[rule(metric)]) for metric, sums in items.sums.items()):
         raise ValueError(f"{items.name}: other sums than the metric is computed from")
     if np.any(np.diff(items.places) <= 0) or not np.all(items.weights >= 0):
         raise ValueError(f"{items.name}: the places don't rise, or a weight is below 0")

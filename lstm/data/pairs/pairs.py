@@ -1,5 +1,8 @@
 """Pairs of sentences as plain values, kept packed so that a million of them need little more memory than their file."""
 
+import hashlib
+import itertools
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -8,6 +11,8 @@ import numpy as np
 
 from lstm.data.dataset import Part
 from lstm.messages.message import Note
+
+AT_ONCE = 2**15  # texts that are copied at once
 
 
 class Lines(Sequence[str]):
@@ -49,6 +54,31 @@ class Lines(Sequence[str]):
     def nbytes(self) -> int:
         """Size of the arrays in bytes."""
         return self._bytes.nbytes + self._ends.nbytes
+
+    def at(self, places: np.ndarray) -> "Lines":
+        """Return the texts at some places, (text,) int64, in that order."""
+        found, sizes = Lines(()), np.diff(self._ends)[places]
+        found._ends = np.concatenate([[0], np.cumsum(sizes)])
+        found._bytes = np.empty(int(found._ends[-1]), np.uint8)
+        for start in range(0, len(places), AT_ONCE):
+            some, long = places[start : start + AT_ONCE], sizes[start : start + AT_ONCE]
+            first = found._ends[start]
+            within = np.arange(long.sum()) - np.repeat(found._ends[start : start + len(long)] - first, long)
+            taken = self._bytes[np.repeat(self._ends[some], long) + within]
+            found._bytes[first : first + len(taken)] = taken
+        return found
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the texts and of where each ends."""
+        found = hashlib.sha256(self._ends.astype("<i8").tobytes())
+        found.update(self._bytes.data)
+        return found.digest()
+
+    def checksums(self) -> np.ndarray:
+        """Return the CRC-32 of each text, (text,) uint32. Other texts nearly always have others."""
+        ends, packed = self._ends.tolist(), self._bytes.tobytes()
+        pieces = (zlib.crc32(packed[start:end]) for start, end in itertools.pairwise(ends))
+        return np.fromiter(pieces, np.uint32, len(self))
 
 
 @dataclass(frozen=True)
