@@ -1,0 +1,132 @@
+"""The data of the task `translate`: pairs of sentences, and the units of a configuration."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from lstm.config.translate import PairFiles, TranslateData
+from lstm.data.dataset import Facts, Part
+from lstm.data.pairs import dates, files, vocabulary
+from lstm.data.pairs.numbered import NumberedPairs, numbered
+from lstm.data.pairs.pairs import PairParts, Pairs
+from lstm.data.pairs.vocabulary import Vocabulary
+from lstm.messages.message import Note
+from lstm.records.errors import refused
+
+KEPT = 4  # readings of the same pairs by different units, in a process
+
+
+@dataclass(frozen=True)
+class TranslateFacts(Facts):
+    """The facts about pairs that a network needs to translate other sentences."""
+
+    source: Vocabulary
+    target: Vocabulary  # that of the source, if both sides share one
+    longest_source: int  # units of the longest sentence of the training part
+    longest_target: int
+    ratio: float  # the largest number of a target's units for one of the source, both with their end
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The pairs of all parts as the units of a configuration."""
+
+    facts: TranslateFacts
+    parts: Mapping[Part, NumberedPairs]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays in bytes."""
+        return sum(part.nbytes for part in self.parts.values())
+
+
+@dataclass(frozen=True)
+class Translations:
+    """Pairs of sentences by part; `read` gives them the units of a configuration."""
+
+    parts: Mapping[Part, Pairs]
+    fingerprint: str
+    doubts: Sequence[Note] = ()
+    units: Reading | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)  # what was read: the number of pairs of each part
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays in bytes."""
+        return sum(part.nbytes for part in self.parts.values()) + (self.units.nbytes if self.units else 0)
+
+    @cached_property
+    def alphabet(self) -> frozenset[str]:
+        """The characters of the training part's targets."""
+        return frozenset(character for line in self.parts["train"].targets for character in line)
+
+    @property
+    def facts(self) -> TranslateFacts:
+        """The facts that a network needs; the data must have units."""
+        return self.numbered.facts
+
+    @property
+    def numbered(self) -> Reading:
+        """The pairs as units."""
+        if self.units is None:
+            raise ValueError("the pairs have no units yet: read them for a configuration first")
+        return self.units
+
+    def read(self, section: TranslateData) -> "Translations":
+        """Return the pairs with the units of a configuration.
+
+        Raises:
+            BadInput: the vocabulary would be empty or too large.
+        """
+        return replace(self, units=_reading(self, section))
+
+
+_READ: "OrderedDict[tuple[Any, ...], Reading]" = OrderedDict()
+
+
+def _reading(data: Translations, section: TranslateData) -> Reading:
+    """Return the units of a configuration; the last ones are kept, because trials and their judging ask again."""
+    key = (data.fingerprint, section.units, section.pieces, section.shared_vocabulary)
+    if key not in _READ:
+        _READ[key] = _read(data, section)
+        while len(_READ) > KEPT:
+            _READ.popitem(last=False)
+    _READ.move_to_end(key)
+    return _READ[key]
+
+
+def _read(data: Translations, section: TranslateData) -> Reading:
+    trained = data.parts["train"]
+    sides = ([trained.sources, trained.targets],) if section.shared_vocabulary else ([trained.sources], [trained.targets])
+    found = [vocabulary.of_lines(each, section.units, section.pieces) for each in sides]
+    source, target = found[0], found[-1]
+    parts = {part: numbered(pairs, source, target, data.alphabet) for part, pairs in data.parts.items()}
+    sources, targets = (side.lengths for side in (parts["train"].sources, parts["train"].targets))
+    ratio = float(((targets + 1) / (sources + 1)).max())
+    facts = TranslateFacts(data.fingerprint, source, target, int(sources.max()), int(targets.max()), ratio)
+    return Reading(facts, parts)
+
+
+def load(section: TranslateData, location: PairFiles) -> Translations:
+    """Read or generate the pairs, and give them the units of the section.
+
+    Raises:
+        BadInput: a file is wrong, a part is empty, or more dates are wanted than there are.
+    """
+    found = files.read(section, location) if section.generate is None else _generated(section)
+    sizes = {f"{part}_pairs": len(pairs) for part, pairs in found.parts.items()}
+    return Translations(found.parts, found.fingerprint, found.doubts, reading=sizes).read(section)
+
+
+def _generated(section: TranslateData) -> PairParts:
+    assert section.sizes is not None
+    wanted = section.sizes.train + section.sizes.validation + section.sizes.test
+    if wanted > dates.most():
+        raise refused("too-many-dates", "data.sizes", wanted=wanted, most=dates.most())
+    found = dates.generate(section.sizes, section.seed)
+    if not section.lowercase:
+        return found
+    parts = {part: Pairs([*map(str.lower, each.sources)], [*map(str.lower, each.targets)]) for part, each in found.parts.items()}
+    return replace(found, parts=parts, fingerprint=f"{found.fingerprint} lower")
