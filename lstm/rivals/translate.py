@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 GRAM = 4  # characters in a row by which sentences are compared
-FEATURES = 2**20  # different n-grams, by hash
+FEATURE_BITS = 20
+FEATURES = 2**FEATURE_BITS  # different n-grams, by hash
+MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio (Knuth, volume 3, 6.4)
 WORK = 5 * 10**8  # pairs of a judged and a training sentence: more of them are compared with a sample
 MOST_KEPT = 200_000  # training sentences that are compared with: about a gigabyte at most for long ones
 AT_ONCE = 64  # judged sentences that are compared at once
@@ -168,8 +170,8 @@ def _grams(texts: Sequence[str]) -> "csr_matrix":
         codes = np.frombuffer(f" {text} ".lower().ljust(GRAM).encode("utf-32-le"), np.uint32).astype(np.uint64)
         hashed = np.zeros(len(codes) - GRAM + 1, np.uint64)
         for place in range(GRAM):
-            hashed = hashed * np.uint64(0x9E3779B97F4A7C15) + codes[place : place + len(hashed)]
-        columns.append((hashed >> np.uint64(20)) % np.uint64(FEATURES))
+            hashed = (hashed + codes[place : place + len(hashed)]) * MIXER
+        columns.append(hashed >> np.uint64(64 - FEATURE_BITS))
         ends.append(ends[-1] + len(hashed))
     places = np.concatenate(columns).astype(np.int32) if columns else np.empty(0, np.int32)
     made = csr_matrix((np.ones(len(places), np.float32), places, ends), shape=(len(ends) - 1, FEATURES))
