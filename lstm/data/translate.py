@@ -99,7 +99,9 @@ def _reading(data: Translations, section: TranslateData) -> Reading:
 
 def _read(data: Translations, section: TranslateData) -> Reading:
     trained = data.parts["train"]
-    sides = ([trained.sources, trained.targets],) if section.shared_vocabulary else ([trained.sources], [trained.targets])
+    sides = (
+        ([trained.sources, trained.targets],) if section.shared_vocabulary else ([trained.sources], [trained.targets])
+    )
     found = [vocabulary.of_lines(each, section.units, section.pieces) for each in sides]
     source, target = found[0], found[-1]
     parts = {part: numbered(pairs, source, target, data.alphabet) for part, pairs in data.parts.items()}
@@ -128,5 +130,8 @@ def _generated(section: TranslateData) -> PairParts:
     found = dates.generate(section.sizes, section.seed)
     if not section.lowercase:
         return found
-    parts = {part: Pairs([*map(str.lower, each.sources)], [*map(str.lower, each.targets)]) for part, each in found.parts.items()}
+    parts = {
+        part: Pairs([*map(str.lower, each.sources)], [*map(str.lower, each.targets)])
+        for part, each in found.parts.items()
+    }
     return replace(found, parts=parts, fingerprint=f"{found.fingerprint} lower")

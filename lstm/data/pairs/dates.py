@@ -65,7 +65,9 @@ def generate(sizes: PairSizes, seed: int) -> PairParts:
     if (total := sum(wanted.values())) > most():
         raise ValueError(f"{total} pairs of {most()} different dates")
     drawn = np.random.default_rng(seed).permutation(DAYS * len(WAYS))[:total]
-    written = [(day := FIRST + timedelta(days=int(each) // len(WAYS)), WAYS[int(each) % len(WAYS)](day)) for each in drawn]
+    written = [
+        (day := FIRST + timedelta(days=int(each) // len(WAYS)), WAYS[int(each) % len(WAYS)](day)) for each in drawn
+    ]
     parts, start = dict[Part, Pairs](), 0
     for part, count in wanted.items():
         own = written[start : start + count]

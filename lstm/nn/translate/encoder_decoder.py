@@ -123,5 +123,3 @@ class TranslateNetwork(nn.Module):
         memory, begin = self.encode(self.embedded(sources, 0), lengths)
         outputs: Tensor = self.decode(self.embedded(targets, -1), begin, memory)[0]
         return outputs
-
-
