@@ -68,4 +68,14 @@ class Passage:
     text: str  # the continuation that the network wrote
 
 
-Example = Forecast | Passage | Picture  # an example of a network's answers to new data
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Texts side by side, row by row."""
+
+    title: str
+    note: str  # what the rows show, in plain words
+    heads: tuple[str, ...]  # of the columns
+    rows: tuple[tuple[str, ...], ...]
+
+
+Example = Forecast | Passage | Beside | Picture  # an example of a network's answers to new data
