@@ -12,12 +12,64 @@ from lstm.data.pairs.pairs import Lines, PairParts, Pairs
 
 FIRST, DAYS = date(1950, 1, 1), 36_525
 MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
-    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+    "en": [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    "de": [
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
+    ],
+    "fr": [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
+    "es": [
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ],
 }
-WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 def _th(day: int) -> str:
@@ -65,7 +117,9 @@ def generate(sizes: PairSizes, seed: int) -> PairParts:
     if (total := sum(wanted.values())) > most():
         raise ValueError(f"{total} pairs of {most()} different dates")
     drawn = np.random.default_rng(seed).permutation(DAYS * len(WAYS))[:total]
-    written = [(day := FIRST + timedelta(days=int(each) // len(WAYS)), WAYS[int(each) % len(WAYS)](day)) for each in drawn]
+    written = [
+        (day := FIRST + timedelta(days=int(each) // len(WAYS)), WAYS[int(each) % len(WAYS)](day)) for each in drawn
+    ]
     parts, start = dict[Part, Pairs](), 0
     for part, count in wanted.items():
         own = written[start : start + count]
