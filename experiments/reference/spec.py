@@ -66,8 +66,8 @@ def _parts(whole: Node) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _added(section: Node, own: Node, name: str, whole: Node, task: str) -> tuple[str, list[str]]:
-    """Return what a task's own class of a section is, and the fields that it adds."""
-    more = {key: value for key, value in own["properties"].items() if key not in section["properties"]}
+    """Return what a task's own class of a section is, and the fields that it adds or defines anew."""
+    more = {key: value for key, value in own["properties"].items() if value != section["properties"].get(key)}
     return own["description"], list(_fields({**own, "properties": more}, name, whole, task, 3))
 
 

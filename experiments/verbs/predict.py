@@ -13,7 +13,7 @@ from experiments.operations import predicting
 from experiments.terminal.output import emit, print_note
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import refused
-from lstm.records.figures import Passage
+from lstm.records.figures import Passage, TranslatedLines
 from lstm.tasks import registry as tasks
 
 
@@ -51,7 +51,7 @@ def main(
         emit({"sweep": found.name, **whose, "output": output} | _document(made))
     elif output:
         rows = tasks.of(TrialConfig.model_validate(chosen[0].config)).predicted
-        size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
+        size = made.note if isinstance(made, Passage) else f"{_count(made)} {rows}"
         print(f"{output}: {size} by {by} of {found.name}")
     else:
         sys.stdout.write(_text(made))
@@ -71,10 +71,18 @@ def _check(output: str, source: str | None, *, force: bool) -> None:
 
 
 def _document(made: predicting.Forecast) -> dict[str, Any]:
+    if isinstance(made, TranslatedLines):
+        return {"lines": made.columns}
     return {"prompt": made.prompt, "text": made.text} if isinstance(made, Passage) else {"forecast": made}
 
 
+def _count(made: dict[str, list[Any]] | TranslatedLines) -> int:
+    return len(made.texts) if isinstance(made, TranslatedLines) else len(next(iter(made.values())))
+
+
 def _text(made: predicting.Forecast) -> str:
+    if isinstance(made, TranslatedLines):
+        return "".join(f"{text}\n" for text in made.texts)
     return f"{made.text}\n" if isinstance(made, Passage) else _csv(made)
 
 

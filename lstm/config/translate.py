@@ -9,6 +9,7 @@ from lstm.config import misfits
 from lstm.config.model import ModelConfig
 from lstm.config.section import Column, Data, Location, Section, role_faults
 from lstm.config.training import TrainingConfig
+from lstm.own_code import is_reference
 from lstm.records.errors import Fault, fault
 
 Units = Literal["characters", "words", "bpe"]
@@ -70,6 +71,17 @@ class PairFiles(Location):
 class TranslateModel(ModelConfig):
     """The encoder and the decoder: recurrent networks of the same cell, layers and size, joined by attention."""
 
+    hidden_size: int = Field(
+        64,
+        ge=1,
+        le=8192,
+        description="Units of each layer of the decoder and of the encoder. A bidirectional encoder has half of them "
+        "in each direction, rounded up.",
+    )
+    num_layers: int = Field(1, ge=1, le=16, description="Number of stacked layers of the encoder, and of the decoder.")
+    bidirectional: bool = Field(
+        True, description="Whether the encoder also reads each source backwards, with weights of its own."
+    )
     attention: Literal["dot", "general", "additive", "none"] = Field(
         "general",
         description="How the decoder reads the encoder's states. dot and general as in Luong et al. (2015), additive "
@@ -213,6 +225,10 @@ class TranslateData(Data):
             return
         if model.input_feeding and model.attention == "none":
             yield fault("input-feeding-without-attention", "model.input_feeding")
+        if is_reference(model.cell):
+            yield fault("own-cell-without-bridge", "model.cell", cell=model.cell, variant=None)
+        elif model.variant == "full_gate_recurrence":
+            yield fault("own-cell-without-bridge", "model.variant", cell=model.variant, variant=True)
         if model.forget_bias == "chrono":
             yield fault("chrono-of-sentences", "model.forget_bias")
 

@@ -10,7 +10,7 @@ from lstm.config.translate import PairFiles, TranslateData
 from lstm.data.dataset import Facts, Part
 from lstm.data.pairs import dates, files, vocabulary
 from lstm.data.pairs.numbered import NumberedPairs, numbered
-from lstm.data.pairs.pairs import PairParts, Pairs
+from lstm.data.pairs.pairs import Lines, PairParts, Pairs
 from lstm.data.pairs.vocabulary import Vocabulary
 from lstm.messages.message import Note
 from lstm.records.errors import refused
@@ -117,12 +117,17 @@ def load(section: TranslateData, location: PairFiles) -> Translations:
     Raises:
         BadInput: a file is wrong, a part is empty, or more dates are wanted than there are.
     """
-    found = files.read(section, location) if section.generate is None else _generated(section)
+    found = files.read(section, location) if section.generate is None else generated(section)
     sizes = {f"{part}_pairs": len(pairs) for part, pairs in found.parts.items()}
     return Translations(found.parts, found.fingerprint, found.doubts, reading=sizes).read(section)
 
 
-def _generated(section: TranslateData) -> PairParts:
+def generated(section: TranslateData) -> PairParts:
+    """Generate the pairs of a section.
+
+    Raises:
+        BadInput: more dates are wanted than there are.
+    """
     assert section.sizes is not None
     wanted = section.sizes.train + section.sizes.validation + section.sizes.test
     if wanted > dates.most():
@@ -131,7 +136,7 @@ def _generated(section: TranslateData) -> PairParts:
     if not section.lowercase:
         return found
     parts = {
-        part: Pairs([*map(str.lower, each.sources)], [*map(str.lower, each.targets)])
+        part: Pairs(Lines(map(str.lower, each.sources)), Lines(map(str.lower, each.targets)))
         for part, each in found.parts.items()
     }
     return replace(found, parts=parts, fingerprint=f"{found.fingerprint} lower")

@@ -39,6 +39,7 @@ class Likelihoods:
 
     nats: np.ndarray  # (sentence,) float64: minus the logarithm of the reference's probability, its end included
     units: np.ndarray  # (sentence,): the units of the reference, its end included
+    spelling: np.ndarray  # (sentence,) float64: nats to spell what the units do not know; not in the loss
 
 
 def answered(part: Judged, count: int, section: TranslateData) -> np.ndarray:
@@ -71,8 +72,9 @@ def sentences(
         sums[metric][answers.places] = found
     if likelihoods is not None:
         characters = np.array([len(each) + 1 for each in references])  # the end counts as a character
-        for metric, unit in zip(LIKELY, (likelihoods.units, characters), strict=True):
-            sums[metric] = np.stack([likelihoods.nats, unit], axis=1).astype(np.float64)
+        spelt = likelihoods.nats + likelihoods.spelling
+        for metric, nats, unit in zip(LIKELY, (likelihoods.nats, spelt), (likelihoods.units, characters), strict=True):
+            sums[metric] = np.stack([nats, unit], axis=1).astype(np.float64)
     items = Items(part, name, np.arange(count, dtype=np.int64), np.ones(count), {}, sums)
     return Judgement(items, {metric: items.mean(metric) for metric in (*LIKELY, *ANSWERED) if metric in sums})
 

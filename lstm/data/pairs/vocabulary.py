@@ -18,7 +18,7 @@ from lstm.records.errors import refused
 PADDING, UNKNOWN, BEGIN, END = range(4)
 MARKS = ("<pad>", "<unk>", "<s>", "</s>")  # the units with these numbers
 SPACE = "\u2581"  # a space in a unit, as sentencepiece writes it
-# A word with its inner apostrophes and hyphens, or a punctuation mark, each with the space before it; or further spaces.
+# A word with its inner apostrophes and hyphens, or a punctuation mark, each with the space before it; or a space.
 WORD = re.compile(rf"{SPACE}?(?:\w+(?:['\u2019-]\w+)*|[^\w{SPACE}])|{SPACE}")
 MOST_LINES = 500_000  # evenly spread lines from which the pieces are found
 MOST_UNITS = 100_000  # of a vocabulary: each is an output of the network

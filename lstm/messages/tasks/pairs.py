@@ -38,6 +38,22 @@ FIELDS: dict[str, Entry] = {
     "chrono-of-sentences": Entry(
         "is chrono, which is for sequences of one known length", "give a number, such as 1.0, or leave it out"
     ),
+    "too-many-dates": Entry(
+        "wants {wanted:,} different dates, but there are {most:,}",
+        "make the sizes smaller",
+        {"wanted": 1_000_000, "most": 730_500},
+    ),
+    "too-many-units": Entry(
+        "would have {count:,} different {units}, but a vocabulary has at most {limit:,}",
+        "say how many of the most frequent ones to keep, or use units: bpe",
+        {"count": 120_000, "units": "words", "limit": 100_000},
+    ),
+    "only-empty-lines": Entry("have no text in any line of the training part", "give texts"),
+    "own-cell-without-bridge": Entry(
+        "is {cell}: the decoder begins with the encoder's last state, which is known of lstm, gru and rnn only",
+        "use one of them{variant:?, or a variant without gate recurrence}",
+        {"cell": "own.py:Cell", "variant": None},
+    ),
     "unit-searched": Entry(
         "changes the unit of {metric}, so trials could not be compared by it",
         "take a search.metric that is the same for all, one of {metrics}; or leave the field out of the space",

@@ -52,14 +52,13 @@ class TranslateNetwork(nn.Module):
         self.combine = nn.Linear(hidden + (width if self.attention else 0), self.output_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(targets))
         self.weight = None if model.tied_embeddings else nn.Parameter(torch.empty(targets, self.output_size))
-        for each_one in (*(layer.weight for layer in self.embeddings), *([] if self.weight is None else [self.weight])):
-            nn.init.uniform_(each_one, -SPREAD, SPREAD)
+        for drawn in (*self.embeddings.parameters(), *([] if self.weight is None else [self.weight])):
+            nn.init.uniform_(drawn, -SPREAD, SPREAD)
 
     @property
     def scoring(self) -> tuple[Tensor, Tensor]:
         """The weight `(unit, size)` and the bias `(unit,)` of the units' scores."""
-        weight: Tensor = self.embeddings[-1].weight if self.weight is None else self.weight
-        return weight, self.bias
+        return next(self.embeddings[-1].parameters()) if self.weight is None else self.weight, self.bias
 
     def embedded(self, units: Tensor, side: int) -> Tensor:
         """Return the embeddings of units of the source (side 0) or the target (side -1), with dropout in training."""

@@ -45,6 +45,7 @@ def search(
     *,
     beam: int = 1,
     exponent: float = 0.0,
+    attention: bool = False,
 ) -> list[Translated]:
     """Return the best translation that the search finds for each sentence. With a beam of 1 the search is greedy.
 
@@ -59,8 +60,9 @@ def search(
         marks: The numbers of begin and end, and of units that no translation has.
         beam: How many beginnings are kept.
         exponent: That of the length penalty.
+        attention: Whether the weights of attention are kept, those of the first network.
     """
-    return _Search(networks, sources, lengths, limits, marks, beam, exponent).run()
+    return _Search(networks, sources, lengths, limits, marks, beam, exponent, keeps=attention).run()
 
 
 class _Search:
@@ -75,9 +77,11 @@ class _Search:
         marks: Marks,
         beam: int,
         exponent: float,
+        *,
+        keeps: bool,
     ) -> None:
         self._networks, self._limits, self._marks = networks, limits, marks
-        self._beam, self._exponent = beam, exponent
+        self._beam, self._exponent, self._keeps = beam, exponent, keeps
         self._lengths = lengths.tolist()
         self._ended: list[list[Translated]] = [[] for _ in self._lengths]
         self._left = list(range(len(self._lengths)))  # the sentences that are not done
@@ -110,7 +114,7 @@ class _Search:
             self._stands[place] = (memory, after)
             found.append(network.scores(outputs[:, 0]).double().log_softmax(dim=-1))
             seen = weights if seen is None else seen
-        if seen is not None:
+        if seen is not None and self._keeps:
             self._seen.append(seen[:, 0])
         chances = found[0] if len(found) == 1 else torch.stack(found).logsumexp(dim=0) - math.log(len(found))
         chances[:, list(self._marks.never)] = -math.inf
