@@ -11,13 +11,17 @@ from lstm.records.epoch import Judged
 from lstm.records.figures import TranslatedLines
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
+from lstm.tasks.drafts.draft import Draft, Recognition
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from lstm.data.profile.files import GivenFile
     from lstm.data.translate import TranslateFacts, Translations
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
+    from lstm.records.figures import Example
+    from lstm.rivals.rival import Rival
 
 
 class Translate(Task["Translations", "TranslateFacts"]):
@@ -26,18 +30,37 @@ class Translate(Task["Translations", "TranslateFacts"]):
     section = TranslateData
     location = PairFiles
     metrics = (
-        Metric("loss", unit="nats", about="cross-entropy of a unit of the target"),
+        Metric("loss", unit="nats", about="cross-entropy of a unit of the target", nearest="chrf"),
         Metric(
-            "character_nats", unit="nats", about="cross-entropy of a character of the target, the same for all units"
+            "character_nats",
+            unit="nats",
+            about="cross-entropy of a character of the target, the same for all units",
+            nearest="chrf",
         ),
-        Metric("bleu", "maximize", about="BLEU of the translations, 0 to 100, as sacrebleu computes it"),
-        Metric("chrf", "maximize", about="chrF of the translations, 0 to 100, as sacrebleu computes it"),
+        Metric("bleu", "maximize", about="BLEU of the translations, 0 to 100, as sacrebleu computes it", points=1.0),
+        Metric("chrf", "maximize", about="chrF of the translations, 0 to 100, as sacrebleu computes it", points=1.0),
         Metric("exact_match", "maximize", about="share of translations that equal the reference"),
     )
     counted = "pairs"
     judged_item = "sentence"
     predicted = "lines"
     prediction = "Translate a file"
+    baseline = "copy of the source"
+    baseline_note = "The copy of the source is right for names, numbers and words that both languages share."
+
+    # --- The first spec
+
+    def recognise(self, files: "Sequence[GivenFile]") -> Recognition:
+        """Recognise two texts of as many lines, or six, or a table with two columns of sentences."""
+        from lstm.tasks.drafts import translate
+
+        return translate.recognise(files)
+
+    def draft(self, files: "Sequence[GivenFile]") -> Draft:
+        """Draft the units, the size of the network, and a search by the number of pairs."""
+        from lstm.tasks.drafts import translate
+
+        return translate.draft(files)
 
     # --- Data and metrics
 
@@ -117,7 +140,25 @@ class Translate(Task["Translations", "TranslateFacts"]):
 
         return translate.judge(network, data, config.data_as(TranslateData), part, name)
 
+    def baseline_metrics(self, data: "Translations", config: TrialConfig, part: Judged) -> dict[str, float]:
+        """Return the metrics of the sources themselves as translations."""
+        from lstm.rivals import translate
+
+        return translate.baseline(data, config, part)
+
+    def rivals(self) -> "tuple[Rival, ...]":
+        """Return the copy of the source, the nearest training sentence, and word by word by counts."""
+        from lstm.rivals import translate
+
+        return translate.RIVALS
+
     # --- What a network is asked
+
+    def examples(self, network: "nn.Module", data: "Translations", config: TrialConfig) -> "list[Example]":
+        """Return translations beside their references, BLEU by length, and the weights of attention."""
+        from lstm.tasks.networks import translate_examples
+
+        return translate_examples.examples(network, data, config)
 
     def subject(self, network: "nn.Module", data: "Translations", config: TrialConfig) -> "Subject":
         """Return the network for probes: embedded sources of the validation part, with the scores of the first unit."""

@@ -205,7 +205,7 @@ def _data(
         yield Line("split", {"validation": share, "test": share, "seed": 0}, "shares of the pairs, drawn from the seed")
     yield Line("units", chosen.units, _units_why(chosen))
     if chosen.units == "bpe":
-        yield Line("vocabulary_size", chosen.pieces, "pieces of words; rare words are written as several pieces")
+        yield Line("vocabulary_size", chosen.pieces, "rare words are written as several pieces")
     if chosen.shared >= ALIKE:
         why = f"{chosen.shared:.0%} of the characters of the targets are in the sources, too: one vocabulary for both"
         yield Line("shared_vocabulary", True, why)
@@ -226,7 +226,7 @@ def _data(
 def _units_why(chosen: Choice) -> str:
     source, target = chosen.usual
     told = f"a usual source has {source:.0f} characters, a usual target {target:.0f}"
-    return f"{told}: short enough to be read letter by letter" if chosen.units == "characters" else f"{told}; see BPE"
+    return f"{told}: short enough to be read letter by letter" if chosen.units == "characters" else f"{told}; pieces of words, by byte-pair encoding"
 
 
 def _model(chosen: Choice) -> Iterator[Line | Remark]:

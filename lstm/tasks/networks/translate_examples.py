@@ -42,7 +42,7 @@ def beside(asked: Pairs, answers: Sequence[str], section: TranslateData) -> Besi
     for place in np.unique(np.linspace(0, len(answers) - 1, SHOWN).round().astype(int)).tolist():
         told = "equal" if counts["exact_match"][place, 0] else f"{score[place]:.0f}"
         rows.append((asked.sources[place], asked.targets[place], answers[place], told))
-    note = "Sentences of the test part, evenly spread, which the best trial has never seen. chrF is that of the sentence."
+    note = "Sentences of the test part, evenly spread, which the best trial has never seen, each with its own chrF."
     return Beside("Translations of the best trial", note, ("source", "reference", "translation", "chrF"), tuple(rows))
 
 
