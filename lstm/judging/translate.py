@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lstm.config.translate import TranslateData
 from lstm.judging.corpus import BLEU_ORDER, CHRF_ORDER, WIDTHS, rule
 from lstm.judging.items import Items, Judgement
 from lstm.records.epoch import Judged
@@ -39,6 +40,15 @@ class Likelihoods:
     nats: np.ndarray  # (sentence,) float64: minus the logarithm of the reference's probability, its end included
     units: np.ndarray  # (sentence,): the units of the reference, its end included
     spelling: np.ndarray  # (sentence,) float64: nats to spell what the units do not know; not in the loss
+
+
+def answered(part: Judged, count: int, section: TranslateData) -> np.ndarray:
+    """Return which of the sentences of a part are translated to be judged, (sentence,) int64: all of the test part.
+
+    Of a large validation part they are `data.translated` sentences, evenly spread, the same ones for all.
+    """
+    most = section.translated if part == "validation" else count
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 def sentences(

@@ -111,7 +111,7 @@ def _complete(both: Both, section: TranslateData, *, is_trained_on: bool) -> tup
     """
     (source, target), doubts = both, list[Note]()
     empty = np.stack([source.lengths == 0, target.lengths == 0])
-    if faults := [*_empty_faults(both, empty)]:
+    if faults := [*_empty_faults(both, empty, is_table=section.source is not None)]:
         raise BadInput(*faults)
     long = np.stack([source.lengths, target.lengths]) > section.max_length
     if long.any() and not (is_trained_on and section.long_lines == "leave_out"):
@@ -128,12 +128,13 @@ def _complete(both: Both, section: TranslateData, *, is_trained_on: bool) -> tup
     return (both if len(kept) == len(source.lines) else (source.at(kept), target.at(kept))), doubts
 
 
-def _empty_faults(both: Both, empty: np.ndarray) -> Iterator[Fault]:
-    """Yield the faults of pairs of which one side is empty."""
-    only = empty & ~empty[::-1]
-    for side, other, wrong in zip(both, both[::-1], only, strict=True):
+def _empty_faults(both: Both, empty: np.ndarray, *, is_table: bool) -> Iterator[Fault]:
+    """Yield the faults of pairs of which one side is empty. In a table both sides are on the same line."""
+    only, fields = empty & ~empty[::-1], ("data.source", "data.target")
+    for side, wrong in enumerate(only):
         for index, more in _told(wrong):
-            yield fault("side-empty", at=side.place(index), other=other.place(index), more=more)
+            path, other = (fields[side], fields[1 - side]) if is_table else ("", both[1 - side].place(index))
+            yield fault("side-empty", path, at=both[side].place(index), other=other, more=more)
 
 
 def _long_faults(both: Both, long: np.ndarray, section: TranslateData, *, is_trained_on: bool) -> Iterator[Fault]:

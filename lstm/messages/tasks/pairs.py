@@ -107,6 +107,11 @@ PAIRS: dict[str, Entry] = {
         "give more pairs, or other shares",
         {"part": "train", "file": "train.de", "count": 2},
     ),
+    "pairs-too-few-to-draft": Entry(
+        "has {count:,} pairs of sentences, too few to learn to translate from",
+        "give {least:,} pairs or more, better some thousand",
+        {"count": 40, "least": 100},
+    ),
     "sides-swapped": Entry(
         "looks like the targets of {other}, and its targets look like the sources: the two files are swapped",
         "swap the two paths of this part",
