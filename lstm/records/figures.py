@@ -69,6 +69,16 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Texts side by side, row by row."""
+
+    title: str
+    note: str  # what the rows show, in plain words
+    heads: tuple[str, ...]  # of the columns
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TranslatedLines:
     """A file's lines, and what a network wrote for each."""
 
@@ -93,4 +103,4 @@ class TranslatedLines:
         }
 
 
-Example = Forecast | Passage | Picture  # an example of a network's answers to new data
+Example = Forecast | Passage | Beside | Picture  # an example of a network's answers to new data
