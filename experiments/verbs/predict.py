@@ -51,7 +51,7 @@ def main(
         emit({"sweep": found.name, **whose, "output": output} | _document(made))
     elif output:
         rows = tasks.of(TrialConfig.model_validate(chosen[0].config)).predicted
-        size = made.note if isinstance(made, Passage) else f"{_count(made)} {rows}"
+        size = made.note if isinstance(made, Passage) else f"{len(next(iter(_columns(made).values())))} {rows}"
         print(f"{output}: {size} by {by} of {found.name}")
     else:
         sys.stdout.write(_text(made))
@@ -71,19 +71,17 @@ def _check(output: str, source: str | None, *, force: bool) -> None:
 
 
 def _document(made: predicting.Forecast) -> dict[str, Any]:
-    if isinstance(made, TranslatedLines):
-        return {"lines": made.columns}
-    return {"prompt": made.prompt, "text": made.text} if isinstance(made, Passage) else {"forecast": made}
+    if isinstance(made, Passage):
+        return {"prompt": made.prompt, "text": made.text}
+    return {"lines" if isinstance(made, TranslatedLines) else "forecast": _columns(made)}
 
 
-def _count(made: dict[str, list[Any]] | TranslatedLines) -> int:
-    return len(made.texts) if isinstance(made, TranslatedLines) else len(next(iter(made.values())))
+def _columns(made: Mapping[str, list[Any]] | TranslatedLines) -> Mapping[str, list[Any]]:
+    return made.columns if isinstance(made, TranslatedLines) else made
 
 
 def _text(made: predicting.Forecast) -> str:
-    if isinstance(made, TranslatedLines):
-        return "".join(f"{text}\n" for text in made.texts)
-    return f"{made.text}\n" if isinstance(made, Passage) else _csv(made)
+    return f"{made.text}\n" if isinstance(made, TranslatedLines | Passage) else _csv(made)
 
 
 def _write(output: str, text: str) -> None:

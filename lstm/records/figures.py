@@ -88,6 +88,11 @@ class TranslatedLines:
     scores: tuple[float | None, ...]  # the logarithm by the length penalty, by which texts are compared
 
     @property
+    def text(self) -> str:
+        """The texts line by line."""
+        return "\n".join(self.texts)
+
+    @property
     def columns(self) -> dict[str, list[str | float | None]]:
         """The lines as columns of a table."""
         return {

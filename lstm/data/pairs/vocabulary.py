@@ -71,7 +71,7 @@ class Vocabulary:
 
 def split(text: str, units: Units) -> Sequence[str]:
     """Return the units of a text that are characters or words."""
-    return text if units == "characters" else WORD.findall(SPACE + text.replace(" ", SPACE))
+    return text if units == "characters" or not text else WORD.findall(SPACE + text.replace(" ", SPACE))
 
 
 def of_lines(sides: Sequence[Sequence[str]], units: Units, size: int | None) -> Vocabulary:

@@ -121,7 +121,7 @@ def judge(
     assert isinstance(network, TranslateNetwork)
     network.eval()
     every = len(data.parts[part])
-    rows, count = chosen(section, part, every), every if some is None else some
+    rows, count = judging.answered(part, every, section), every if some is None else some
     if some is not None:  # as many translations for a sentence as in the whole part
         rows = np.arange(math.ceil(some * len(rows) / every))
     nats = losses(network, data, part, count, device)
@@ -136,12 +136,6 @@ def judge(
         judging.Likelihoods(nats, pairs.targets.lengths[:count] + 1, pairs.spelling[:count]),
         lowercase=section.lowercase,
     )
-
-
-def chosen(section: TranslateData, part: Judged, count: int) -> np.ndarray:
-    """Return the sentences of a part that are translated: all of the test part, evenly spread ones of validation."""
-    most = min(section.translated, count) if part == "validation" else count
-    return np.unique(np.linspace(0, count - 1, most).round().astype(np.int64))
 
 
 @torch.no_grad()
